@@ -1,0 +1,1 @@
+"""A gateway from SMTP and SMPP to the SMSBAT Cascade API."""

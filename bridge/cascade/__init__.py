@@ -1,0 +1,1 @@
+"""HTTP out: the Cascade client, its wire format, batches and rate."""

@@ -1,0 +1,168 @@
+"""The vocabulary of the bridge: plain data, no I/O.
+
+Every other module speaks in these words (design section 1). What a value may be is decided here;
+whether an account may use it is decided in :mod:`bridge.relay`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, IntFlag
+
+from bridge.failure import Failure
+
+
+class Protocol(str, Enum):
+    """How a submission reached the bridge."""
+
+    SMTP = "smtp"
+    SMPP = "smpp"
+
+
+class MessageType(str, Enum):
+    """Cascade's ``messageType``."""
+
+    TRANSACTION = "transaction"
+    PROMO = "promo"
+    VIBER_SURVEY = "viber_survey"
+    FLASHCALL = "flashcall"
+
+
+class Route(str, Enum):
+    """Which Cascade endpoint a message is posted to."""
+
+    ASYNC = "async"
+    TG_VIBER = "tg-viber"
+
+
+class State(str, Enum):
+    """Where a message is in its life (design section 5)."""
+
+    ACCEPTED = "accepted"
+    SENDING = "sending"
+    HELD = "held"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    UNDELIVERABLE = "undeliverable"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    REJECTED = "rejected"
+
+
+FINAL = frozenset(
+    {State.DELIVERED, State.UNDELIVERABLE, State.EXPIRED, State.CANCELLED, State.REJECTED}
+)
+
+#: Which state may follow which. A state without an entry is final and never changes.
+TRANSITIONS: dict[State, frozenset[State]] = {
+    State.ACCEPTED: frozenset({State.SENDING, State.HELD, State.CANCELLED, State.EXPIRED}),
+    State.SENDING: frozenset(
+        {State.SENT, State.REJECTED, State.ACCEPTED, State.HELD, State.EXPIRED}
+    ),
+    State.SENT: frozenset({State.DELIVERED, State.UNDELIVERABLE, State.EXPIRED}),
+    State.HELD: frozenset({State.ACCEPTED, State.CANCELLED, State.EXPIRED}),
+}
+
+
+class Receipts(IntFlag):
+    """Of which final states (and whether of intermediate ones) the account wants a receipt."""
+
+    NONE = 0
+    SUCCESS = 1
+    FAILURE = 2
+    INTERMEDIATE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """One destination of a submission, as the client wrote it.
+
+    ``address`` is a phone number in any form the account's region allows, or a group's name.
+    The other fields, where set, stand above those of the submission.
+    """
+
+    address: str
+    message_type: MessageType | None = None
+    route: Route | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What a client hands over at once and gets one answer for.
+
+    ``None`` and empty strings mean "the account's default". ``ttl`` is in seconds;
+    ``scheduled_at`` is a Unix time in seconds. ``priority`` is 0 to 3 as in SMPP's
+    ``priority_flag``. ``fingerprint`` names this submission's content where the protocol can
+    repeat one whose answer got lost (a mail's Message-ID, recipients and text); the same
+    fingerprint from the same account within an hour gets the first answer again.
+    """
+
+    protocol: Protocol
+    recipients: tuple[Recipient, ...]
+    text: str
+    peer: str = ""
+    sender: str = ""
+    message_type: MessageType | None = None
+    options: tuple[str, ...] = ()
+    fallback: str = ""
+    route: Route | None = None
+    ttl: int | None = None
+    scheduled_at: int | None = None
+    priority: int = 0
+    receipts: Receipts = Receipts.NONE
+    reference: str = ""
+    fingerprint: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One text to one phone number, complete: checked, normalised and with its id.
+
+    ``phone`` is E.164 with ``+``. Times are Unix times in seconds: ``due_at`` is when the
+    dispatcher may post it, ``scheduled_at`` is what Cascade is told, ``expires_at`` ends its
+    validity. ``level`` orders the queue (higher goes first). ``unknown`` counts posts whose
+    outcome was never learnt.
+    """
+
+    id: int
+    submission_id: int
+    account: str
+    protocol: Protocol
+    peer: str
+    phone: str
+    sender: str
+    message_type: MessageType
+    text: str
+    options: tuple[str, ...]
+    fallback: str
+    route: Route
+    level: int
+    parts: int
+    accepted_at: int
+    due_at: int
+    scheduled_at: int | None
+    expires_at: int
+    receipts: Receipts
+    reference: str
+    attempts: int = 0
+    unknown: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The good outcome: the bridge answers for these messages.
+
+    ``id`` is the submission's (of a single message: the message's) id, ``parts`` counts SMS
+    parts over all recipients that went, ``queued`` says that the API has not answered yet.
+    ``refused`` pairs each recipient that did not go with the reason.
+    """
+
+    id: int
+    parts: int
+    queued: bool = False
+    refused: tuple[tuple[Recipient, Failure], ...] = ()
+
+
+#: What the client is told.
+Outcome = Accepted | Failure

@@ -1,0 +1,1 @@
+"""SMPP in: PDU codec, session rules, server, alphabets."""

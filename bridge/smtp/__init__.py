@@ -1,0 +1,1 @@
+"""Mail in: listener, mail to messages, outcome to reply."""

@@ -1,0 +1,42 @@
+"""What tests of several folders share: programs that may be missing, and free ports."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+
+import pytest
+
+
+def _missing(what: str) -> None:
+    """Skips with a reason; in CI, which installs everything, a missing program is a failure."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{what} is missing, and in CI it must not be")
+    pytest.skip(f"{what} is not installed")
+
+
+def program(name: str) -> str:
+    """The path of an installed program."""
+    path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+    if path is None:
+        _missing(name)
+    assert path is not None
+    return path
+
+
+def node_package(name: str) -> str:
+    """The node interpreter, where ``require(name)`` works (NODE_PATH says where packages are)."""
+    node = program("node")
+    found = subprocess.run([node, "-e", f"require({name!r})"], capture_output=True, check=False)
+    if found.returncode:
+        _missing(f"the npm package {name}")
+    return node
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
