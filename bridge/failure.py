@@ -103,7 +103,7 @@ API_FIELDS = frozenset(
 )
 
 
-class Failure(Exception):
+class Failure(Exception):  # noqa: N818 - the word of the design
     """Why not: a value that may be raised.
 
     ``detail`` says what exactly was wrong, in words for the client; ``cause`` is for the log and
