@@ -1,0 +1,164 @@
+"""The GSM 03.38 default alphabet, its extension table, septet packing, and how parts are counted.
+
+Decides which characters an SMS can carry in seven bits and how many short messages a text takes.
+Which alphabet a submission is written in is decided by the listeners.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
+
+#: 3GPP TS 23.038 §6.2.1: the index is the septet. 0x1B leads into the extension table.
+DEFAULT_ALPHABET: Final = (
+    "@£$¥èéùìòÇ\nØø\rÅå"
+    "Δ_ΦΓΛΩΠΨΣΘΞ\x1bÆæßÉ"
+    " !\"#¤%&'()*+,-./"
+    "0123456789:;<=>?"
+    "¡ABCDEFGHIJKLMNO"
+    "PQRSTUVWXYZÄÖÑÜ§"
+    "¿abcdefghijklmno"
+    "pqrstuvwxyzäöñüà"
+)
+
+#: 3GPP TS 23.038 §6.2.1.1: what a septet means after the escape.
+EXTENSION: Final = {
+    0x0A: "\f",
+    0x14: "^",
+    0x28: "{",
+    0x29: "}",
+    0x2F: "\\",
+    0x3C: "[",
+    0x3D: "~",
+    0x3E: "]",
+    0x40: "|",
+    0x65: "€",
+}
+
+#: Septets (UTF-16 units) in a message of one part, and in each part of several, where a user data
+#: header of six octets takes its place (3GPP TS 23.040 §9.2.3.24.1).
+GSM_SINGLE: Final = 160
+GSM_PART: Final = 153
+UCS2_SINGLE: Final = 70
+UCS2_PART: Final = 67
+
+assert len(DEFAULT_ALPHABET) == 128
+
+_SEPTETS: Final = codecs.charmap_build(DEFAULT_ALPHABET + "\ufffe" * 128)  # U+FFFE: undefined
+_TO_ESCAPES: Final = str.maketrans(
+    {char: "\x1b" + DEFAULT_ALPHABET[code] for code, char in EXTENSION.items()}
+)
+_FROM_ESCAPES: Final = {DEFAULT_ALPHABET[code]: char for code, char in EXTENSION.items()} | {
+    "\x1b": " "
+}
+_EXTENDED: Final = "".join(EXTENSION.values())
+_BASIC: Final = DEFAULT_ALPHABET.replace("\x1b", "")
+_NOT_PLAIN: Final = re.compile(f"[^{re.escape(_BASIC)}]")
+_NOT_GSM: Final = re.compile(f"[^{re.escape(_BASIC + _EXTENDED)}]")
+_PAIR: Final = re.compile("\x1b(.?)", re.DOTALL)
+
+_Unit = TypeVar("_Unit")
+
+
+def encode(text: str) -> bytes | None:
+    """One octet a septet, extension characters as two; None if a character is in neither table."""
+    if _NOT_GSM.search(text) is not None:
+        return None
+    return codecs.charmap_encode(text.translate(_TO_ESCAPES), "strict", _SEPTETS)[0]
+
+
+def is_gsm(text: str) -> bool:
+    """Whether every character is in the default alphabet or its extension table."""
+    return _NOT_GSM.search(text) is None
+
+
+def decode(octets: bytes) -> str:
+    """The text of unpacked septets, as lenient as 3GPP TS 23.038 §6.2.1.1 asks.
+
+    An unknown extension stands for the character of the default alphabet, a doubled escape for a
+    space, an escape at the end for nothing. An octet above 0x7F is no septet: UnicodeDecodeError.
+    """
+    text = codecs.charmap_decode(octets, "strict", DEFAULT_ALPHABET)[0]
+    if "\x1b" in text:
+        text = _PAIR.sub(lambda pair: _FROM_ESCAPES.get(pair[1], pair[1]), text)
+    return text
+
+
+def pack(septets: bytes, fill_bits: int = 0) -> bytes:
+    """Septets (one an octet) as octets full of bits (3GPP TS 23.038 §6.1.2.1).
+
+    ``fill_bits`` zero bits go first, which put text after a user data header on a septet border.
+    """
+    packed = bytearray()
+    for start in range(0, len(septets), 8):
+        group = septets[start : start + 8]
+        bits = 0
+        for index, septet in enumerate(group):
+            bits |= septet << (7 * index)
+        packed += bits.to_bytes((7 * len(group) + 7) // 8, "little")
+    if not fill_bits:
+        return bytes(packed)
+    length = (7 * len(septets) + fill_bits + 7) // 8
+    return (int.from_bytes(packed, "little") << fill_bits).to_bytes(length, "little")
+
+
+def unpack(octets: bytes, fill_bits: int = 0) -> bytes:
+    """The septets (one an octet) of packed octets, without ``fill_bits`` bits in front.
+
+    How many septets were packed is not told: seven spare bits at the end are taken as padding
+    when they are all zero or, as 3GPP TS 23.038 §6.1.2.3.1 pads, a carriage return.
+    """
+    count = max(0, (8 * len(octets) - fill_bits) // 7)
+    padded = (8 * len(octets) - fill_bits) % 7 == 0
+    if fill_bits:
+        octets = (int.from_bytes(octets, "little") >> fill_bits).to_bytes(len(octets), "little")
+    septets = bytearray()
+    for start in range(0, len(octets), 7):
+        bits = int.from_bytes(octets[start : start + 7], "little")
+        septets += bytes((bits >> shift) & 0x7F for shift in range(0, 56, 7))
+    del septets[count:]
+    if padded and septets and septets[-1] in (0x00, 0x0D):
+        del septets[-1]
+    return bytes(septets)
+
+
+def count_parts(text: str) -> int:
+    """How many short messages the text takes; an empty one takes one.
+
+    Parts are filled one after the other, and a cut never goes through an escape sequence or a
+    surrogate pair.
+    """
+    length = len(text)
+    # However it is written, half of a UCS-2 message is one part; and so is all of one in ASCII.
+    if length <= 35 or (length <= UCS2_SINGLE and text.isascii()):
+        return 1
+    odd = _NOT_PLAIN.search(text)
+    if odd is None:
+        return _count(length, GSM_SINGLE, GSM_PART)
+    if odd[0] in _EXTENDED and _NOT_GSM.search(text, odd.end()) is None:
+        if length + sum(map(text.count, _EXTENDED)) <= GSM_SINGLE:
+            return 1
+        septets = text.translate(_TO_ESCAPES)
+        return _count_uncut(septets, GSM_PART, lambda last: last == "\x1b")
+    octets = text.encode("utf-16", "surrogatepass")[2:]  # in native order, without its mark
+    if len(octets) == 2 * length:
+        return _count(length, UCS2_SINGLE, UCS2_PART)
+    units = memoryview(octets).cast("H")
+    if len(units) <= UCS2_SINGLE:
+        return 1
+    return _count_uncut(units, UCS2_PART, lambda last: 0xD800 <= last < 0xDC00)
+
+
+def _count(length: int, single: int, part: int) -> int:
+    return 1 if length <= single else -(-length // part)
+
+
+def _count_uncut(units: Sequence[_Unit], part: int, leads_a_pair: Callable[[_Unit], bool]) -> int:
+    """Parts of up to ``part`` units, where a unit that leads a pair is never the last of one."""
+    parts, start = 0, 0
+    while len(units) - start > part:
+        start += part - 1 if leads_a_pair(units[start + part - 1]) else part
+        parts += 1
+    return parts + 1
