@@ -1,1 +1,200 @@
-"""The command line, one module a group."""
+"""The command ``cascade-bridge``: finds the subcommand, and turns every end into an exit code.
+
+A subcommand is the attribute ``command`` of ``bridge.cli.<name>``, imported when it is asked for:
+help and completion must not wait for the libraries of all of them. What a command does is decided
+in its own module.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from enum import IntEnum
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from bridge import __version__
+
+#: Every subcommand with what the list of commands says of it. One that is not installed is left
+#: out.
+COMMANDS = {
+    "serve": "Run the bridge.",
+    "demo": "Show the whole way of a message, with a stand-in for the API.",
+    "sandbox": "Run a stand-in for the Cascade API to try and test against.",
+    "check": "Check the configuration and say what would be served.",
+    "send": "Send one message through a running bridge.",
+    "status": "Show the state of a message.",
+    "trace": "Show what happened to a message.",
+    "queue": "List, hold, release, retry and cancel waiting messages.",
+    "sessions": "List who is connected.",
+    "accounts": "List accounts, hash and test passwords.",
+    "explain": "Show what would become of a recipient, and why.",
+    "contacts": "Add, change, delete, list, import and export contacts.",
+    "groups": "Add, change, delete, list, import and export groups.",
+    "blacklist": "Add, delete, list, import and export blocked numbers.",
+    "variables": "Upload values for template variables.",
+    "erase": "Erase everything stored about a phone number.",
+    "sendmail": "Stand in for /usr/sbin/sendmail.",
+}
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Exit(IntEnum):
+    """Exit codes, after sysexits.h."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 64
+    DATA = 65
+    NO_INPUT = 66
+    NO_USER = 67
+    UNAVAILABLE = 69
+    SOFTWARE = 70
+    OS = 71
+    CANNOT_CREATE = 73
+    IO = 74
+    TEMPORARY = 75
+    NO_PERMISSION = 77
+    CONFIG = 78
+    INTERRUPTED = 130
+    BROKEN_PIPE = 141
+
+
+class Stop(click.ClickException):
+    """Ends the command with a sentence on stderr and an exit code."""
+
+    def __init__(self, message: str, code: Exit) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def _module(name: str) -> str:
+    return f"bridge.cli.{name.replace('-', '_')}"
+
+
+class Commands(click.Group):
+    """The group whose commands are modules."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for name in COMMANDS if find_spec(_module(name)) is not None]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS or find_spec(_module(cmd_name)) is None:
+            return None
+        command: click.Command = importlib.import_module(_module(cmd_name)).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # Out of the table: click would import every module for its first sentence.
+        rows = [(name, COMMANDS[name]) for name in self.list_commands(ctx)]
+        if rows:
+            with formatter.section("Commands"):
+                formatter.write_dl(rows)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, self.list_commands(ctx), 1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise click.UsageError(f"There is no command {name!r}.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+def config_option(function: F) -> F:
+    """Adds ``--config``: the command gets ``config: Path | None``, as ``config.load`` takes it."""
+    return click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Configuration file [default: $CASCADE_BRIDGE_CONFIG or "
+        "/etc/cascade-bridge/bridge.toml].",
+    )(function)
+
+
+def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        click.echo(f"cascade-bridge {__version__}")
+        ctx.exit()
+
+
+@click.group(
+    cls=Commands,
+    name="cascade-bridge",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes follow sysexits: 0 done, 64 usage, 69 unavailable, 75 try again, "
+    "78 configuration.",
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
+def cli() -> None:
+    """An SMTP and SMPP gateway to the SMSBAT Cascade API."""
+
+
+def run(args: list[str] | None = None) -> int:
+    """Runs one command line and returns its exit code; what went wrong stands on stderr."""
+    try:
+        result = cli.main(args, prog_name="cascade-bridge", standalone_mode=False)
+        sys.stdout.flush()
+    except click.UsageError as error:
+        error.show()
+        return Exit.USAGE
+    except Stop as error:
+        error.show()
+        return error.code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # The reader had enough. Python would complain once more while it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return Exit.BROKEN_PIPE
+    except Exception as error:  # noqa: BLE001 - the edge: a sentence and a code, whatever happens
+        return _explain(error)
+    return result if isinstance(result, int) else Exit.OK
+
+
+def _explain(error: Exception) -> int:
+    from bridge.config import ConfigError
+
+    if isinstance(error, ConfigError):
+        click.echo(str(error), err=True)
+        return Exit.CONFIG
+    if os.environ.get("CASCADE_BRIDGE_TRACEBACK"):
+        import traceback
+
+        traceback.print_exception(error)
+    if isinstance(error, PermissionError):
+        click.echo(f"Error: {error}", err=True)
+        return Exit.NO_PERMISSION
+    if isinstance(error, OSError):
+        click.echo(f"Error: {error}", err=True)
+        return Exit.OS
+    click.echo(
+        f"Error: {type(error).__name__}: {error} (this is a fault of the program; "
+        "CASCADE_BRIDGE_TRACEBACK=1 shows where)",
+        err=True,
+    )
+    return Exit.SOFTWARE
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run())

@@ -1,0 +1,151 @@
+"""Sets logging up: what a line looks like, where it goes, what never gets into it (design §11).
+
+Events are JSON lines on stderr, or readable ones where stderr is a terminal. Which events there
+are is decided where they happen. Only commands call :func:`configure`, once, at their start.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import IO, TYPE_CHECKING, Any
+
+import orjson
+import structlog
+
+if TYPE_CHECKING:
+    from bridge.config import Log
+
+Event = MutableMapping[str, Any]
+
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+#: Loggers of libraries, which tell of every command and request at INFO.
+_LIBRARIES = ("mail.log", "mail.debug", "httpx", "httpcore", "uvicorn", "uvicorn.access", "asyncio")
+
+#: Fields that are left out of every event, whoever puts them in.
+SECRET_FIELDS = frozenset(
+    {"password", "password_hash", "secret", "token", "api_key", "authorization_key"}
+    | {"viber_auth_token", "telegram_bot_key", "authorization", "hook_path"}
+)
+#: Fields that are left out unless ``log_texts`` says so.
+TEXT_FIELDS = frozenset({"text", "body", "subject", "options", "fallback"})
+#: Fields that hold a phone number, which is masked.
+PHONE_FIELDS = frozenset({"phone", "recipient"})
+
+
+def mask(phone: str) -> str:
+    """``+380501234567`` → ``+3805******67``; a shorter text keeps less, a masked one stays."""
+    hidden = len(phone) - 7
+    if hidden > 0:
+        return f"{phone[:5]}{'*' * hidden}{phone[-2:]}"
+    return phone[:1] + "*" * (len(phone) - 1)
+
+
+def _discreet(texts: bool) -> structlog.typing.Processor:
+    """The processor that keeps out what no log may hold."""
+    dropped = SECRET_FIELDS if texts else SECRET_FIELDS | TEXT_FIELDS
+    watched = dropped | PHONE_FIELDS
+
+    def discreet(_: object, __: str, event: Event) -> Event:
+        if watched.isdisjoint(event):
+            return event
+        for name in watched.intersection(event):
+            if name in dropped:
+                del event[name]
+            elif isinstance(event[name], str):
+                event[name] = mask(event[name])
+        return event
+
+    return discreet
+
+
+class _Lines:
+    """Writes each event at once with one system call; a log that nobody reads stops nothing."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        # Past the buffer, which would need a flush and with it a second call for every line.
+        self._write = getattr(stream, "raw", stream).write
+
+    def msg(self, line: bytes) -> None:
+        try:
+            self._write(line + b"\n")
+        except (OSError, ValueError):
+            # The reader is gone or the stream closed: the bridge goes on without its log.
+            return
+
+    debug = info = warning = error = critical = exception = fatal = log = msg
+
+
+def _to_json(event: Event, **_: Any) -> bytes:
+    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS)
+
+
+class _ToBytes:
+    """The console's text as the bytes that :class:`_Lines` writes."""
+
+    def __init__(self, colors: bool) -> None:
+        self._render = structlog.dev.ConsoleRenderer(
+            colors=colors, exception_formatter=structlog.dev.plain_traceback
+        )
+
+    def __call__(self, logger: object, name: str, event: Event) -> bytes:
+        return str(self._render(logger, name, event)).encode("utf-8", "backslashreplace")
+
+
+class _Stdlib(logging.Handler):
+    """Takes in what libraries say through :mod:`logging`, so that there is one log."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError):
+            message = str(record.msg)
+        level = min(record.levelno // 10 * 10, logging.CRITICAL)
+        structlog.get_logger().log(
+            level or logging.DEBUG,
+            "library",
+            logger=record.name,
+            message=message,
+            **({"exc_info": record.exc_info} if record.exc_info else {}),
+        )
+
+
+def configure(settings: Log, *, stream: IO[bytes] | None = None) -> None:
+    """Sends every event to ``stream`` (default: stderr) as ``settings`` say.
+
+    JSON where ``format`` is ``json``, or ``auto`` and the stream is no terminal.
+    """
+    stream = stream or sys.stderr.buffer
+    terminal = stream.isatty()
+    console = settings.format == "console" or (settings.format == "auto" and terminal)
+    processors: list[structlog.typing.Processor] = [
+        structlog.processors.add_log_level,
+        _discreet(settings.log_texts),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if console:
+        processors += [_ToBytes(terminal)]
+    else:
+        processors += [
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(serializer=_to_json),
+        ]
+    lines = _Lines(stream)
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[settings.level]),
+        logger_factory=lambda *_: lines,
+        cache_logger_on_first_use=True,
+    )
+    root = logging.getLogger()
+    for handler in root.handlers[:]:
+        if isinstance(handler, _Stdlib):
+            root.removeHandler(handler)
+    root.addHandler(_Stdlib())
+    root.setLevel(max(logging.WARNING, _LEVELS[settings.level]))
+    for name in _LIBRARIES:
+        library = logging.getLogger(name)
+        library.setLevel(logging.WARNING)
+        library.propagate = True
