@@ -1,0 +1,113 @@
+"""What an answer of the API means for the batch that was posted (design section 9).
+
+One table by status, and one pure function that reads it. What then happens to each message and to
+the upstream is decided by :mod:`bridge.cascade.pace` and :mod:`bridge.dispatch`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from bridge.cascade.wire import ApiError, decode_error, decode_ids
+from bridge.failure import Failure, Reason, from_api
+
+
+class Meaning(Enum):
+    """What an answer says about a whole request."""
+
+    TAKEN = "the API took the messages that it named"
+    BAD = "the API refuses the request for what is in it"
+    FORBIDDEN = "the API refuses the request, and does not say in JSON why"
+    HOLD = "nothing will get through until somebody changes something"
+    TOO_LARGE = "the request is larger than the API takes"
+    SLOW_DOWN = "the API wants fewer requests"
+    BROKEN = "the API cannot answer now, and has taken nothing"
+    UNKNOWN = "the API may have taken it or not"
+
+
+_BY_STATUS: dict[int, Meaning] = {
+    200: Meaning.TAKEN,
+    400: Meaning.BAD,
+    401: Meaning.HOLD,
+    403: Meaning.FORBIDDEN,
+    404: Meaning.HOLD,
+    405: Meaning.HOLD,
+    413: Meaning.TOO_LARGE,
+    415: Meaning.HOLD,
+    422: Meaning.BAD,
+    429: Meaning.SLOW_DOWN,
+}
+_BY_CLASS: dict[int, Meaning] = {
+    1: Meaning.UNKNOWN,
+    2: Meaning.UNKNOWN,
+    3: Meaning.HOLD,
+    4: Meaning.BAD,
+    5: Meaning.BROKEN,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer, or the lack of one.
+
+    ``status`` is 0 where none came; then ``sent`` says whether the request had gone out, so that
+    the API may have taken it, and ``trouble`` what went wrong.
+    """
+
+    status: int
+    body: bytes = b""
+    retry_after: str = ""
+    sent: bool = True
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an answer means: its class, the ids it gives, and the failure it stands for."""
+
+    meaning: Meaning
+    failure: Failure
+    ids: Mapping[str, str] = field(default_factory=dict)
+    retry_after: float | None = None
+
+    @property
+    def cause(self) -> str:
+        """The API's own words, or what went wrong on the way to it."""
+        return self.failure.cause
+
+
+def judge(answer: Answer) -> Verdict:
+    """Reads an answer. Never raises, whatever a server or a proxy may have sent."""
+    if not answer.status:
+        meaning = Meaning.UNKNOWN if answer.sent else Meaning.BROKEN
+        return Verdict(meaning, Failure(Reason.REFUSED, cause=answer.trouble))
+    meaning = _BY_STATUS.get(answer.status) or _BY_CLASS.get(answer.status // 100, Meaning.UNKNOWN)
+    if meaning is Meaning.TAKEN:
+        ids = decode_ids(answer.body)
+        if ids is None:
+            cause = f"HTTP {answer.status} with a body that is no array of messages"
+            return Verdict(Meaning.UNKNOWN, Failure(Reason.REFUSED, cause=cause))
+        return Verdict(meaning, Failure(Reason.REFUSED), ids)
+    error = decode_error(answer.body)
+    if meaning is Meaning.FORBIDDEN and error is not None:
+        meaning = Meaning.HOLD
+    return Verdict(
+        meaning,
+        _failure(answer.status, error),
+        retry_after=_seconds(answer.retry_after),
+    )
+
+
+def _failure(status: int, error: ApiError | None) -> Failure:
+    if error is None:
+        return Failure(Reason.REFUSED, cause=f"HTTP {status}")
+    failure = from_api(*error)
+    cause = f"HTTP {status} {failure.cause}".rstrip()
+    return Failure(failure.reason, failure.detail, cause=cause)
+
+
+def _seconds(retry_after: str) -> float | None:
+    """``Retry-After`` in seconds (RFC 9110 §10.2.3); dates are not worth their clock skew."""
+    return float(retry_after) if retry_after.strip().isdecimal() else None

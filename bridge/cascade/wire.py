@@ -1,0 +1,105 @@
+"""The Cascade API's wire format: messages → request body, response body → words of ours.
+
+Only the documented fields are sent. What is read is read tolerantly: elements are matched by
+``trackinId`` (also spelt ``trackingId``), never by their place, and all three documented shapes of
+an error body are understood.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import orjson
+
+from bridge.message import Message, MessageType, Route
+
+PATHS = {
+    Route.ASYNC: "/api/CascadeMessage/send_message/async",
+    Route.TG_VIBER: "/api/CascadeMessage/send_message/tg-viber/async",
+}
+
+
+class ApiError(NamedTuple):
+    """An error body: the API's code, its text and the field it points at; each may be empty."""
+
+    code: str = ""
+    text: str = ""
+    field: str = ""
+
+
+def encode(messages: Iterable[Message], now: float, schedule_field: str = "scheduledSent") -> bytes:
+    """The request body: a JSON array. ``ttl`` is what is left of the validity, in whole seconds."""
+    array = []
+    for m in messages:
+        start = now if m.scheduled_at is None else max(now, m.scheduled_at)
+        item: dict[str, Any] = {
+            "id": str(m.id),
+            "fromName": m.sender,
+            "toPhone": m.phone,
+            "messageType": m.message_type._value_,
+        }
+        if m.message_type is not MessageType.FLASHCALL:
+            item["text"] = m.text
+        elif m.fallback:
+            item["fallback"] = {
+                "messageType": MessageType.TRANSACTION._value_,
+                "text": m.fallback,
+            }
+        item["ttl"] = max(1, math.ceil(m.expires_at - start))
+        if m.scheduled_at is not None and m.scheduled_at > now:
+            item[schedule_field] = (
+                f"{datetime.fromtimestamp(m.scheduled_at, UTC):%Y-%m-%dT%H:%M:%SZ}"
+            )
+        if m.options:
+            item["surveyOptions"] = m.options
+        array.append(item)
+    return orjson.dumps(array)
+
+
+def decode_ids(body: bytes) -> dict[str, str] | None:
+    """Tracking id → ``messageId`` out of a 200 response; ``None`` if it is no such array.
+
+    Elements without both ids are passed over: their outcome is unknown. Of two answers for one
+    id the first counts.
+    """
+    try:
+        array = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(array, list):
+        return None
+    ids: dict[str, str] = {}
+    for element in array:
+        if isinstance(element, dict):
+            tracking = element.get("trackinId", element.get("trackingId"))
+            upstream = element.get("messageId")
+            if isinstance(tracking, str | int) and isinstance(upstream, str) and upstream:
+                ids.setdefault(str(tracking), upstream)
+    return ids
+
+
+def decode_error(body: bytes) -> ApiError | None:
+    """What an error body says, in any of the documented shapes; ``None`` if it is no JSON object.
+
+    ``{"error": {"code", "message", "field"}}`` · ``{"status", "error", "message", "code"}`` ·
+    ``{"error": "Too Many Requests", "message", "status"}``.
+    """
+    try:
+        body = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(body, dict):
+        return None
+    error = body.get("error")
+    source = error if isinstance(error, dict) else body
+    code, text, field = (_text(source.get(key)) for key in ("code", "message", "field"))
+    return ApiError(code, text or (_text(error) if source is body else ""), field)
+
+
+def _text(value: object) -> str:
+    if value is None or isinstance(value, dict | list):
+        return ""
+    return " ".join(str(value).split())[:200]

@@ -1,0 +1,110 @@
+"""Messages as rows: the columns of the table ``message``, in one order for both directions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from bridge.message import Message, MessageType, Protocol, Receipts, Route, State
+from bridge.store import Stored
+
+#: The columns that :func:`to_row` fills and :func:`to_message` reads, in this order.
+MESSAGE_COLUMNS = (
+    "id",
+    "submission_id",
+    "account",
+    "protocol",
+    "peer",
+    "phone",
+    "sender",
+    "message_type",
+    "text",
+    "options",
+    "fallback",
+    "route",
+    "level",
+    "parts",
+    "accepted_at",
+    "due_at",
+    "scheduled_at",
+    "expires_at",
+    "receipts",
+    "reference",
+    "attempts",
+    "unknown",
+)
+#: What a stored message has besides.
+STATE_COLUMNS = ("state", "upstream_id", "changed_at", "failure", "cause")
+
+# Looking a member up by its value is several times slower than a dictionary.
+_PROTOCOLS = {member.value: member for member in Protocol}
+_TYPES = {member.value: member for member in MessageType}
+_ROUTES = {member.value: member for member in Route}
+_STATES = {member.value: member for member in State}
+
+
+def to_row(message: Message) -> tuple[Any, ...]:
+    m = message
+    return (
+        m.id,
+        m.submission_id,
+        m.account,
+        m.protocol._value_,
+        m.peer,
+        m.phone,
+        m.sender,
+        m.message_type._value_,
+        m.text,
+        orjson.dumps(m.options).decode() if m.options else "",
+        m.fallback,
+        m.route._value_,
+        m.level,
+        m.parts,
+        m.accepted_at,
+        m.due_at,
+        m.scheduled_at,
+        m.expires_at,
+        int(m.receipts),
+        m.reference,
+        m.attempts,
+        m.unknown,
+    )
+
+
+def to_message(row: Sequence[Any]) -> Message:
+    """The message out of the first columns of a row."""
+    (id, submission_id, account, protocol, peer, phone, sender, message_type, text) = row[:9]
+    (options, fallback, route, level, parts, accepted_at, due_at, scheduled_at) = row[9:17]
+    (expires_at, receipts, reference, attempts, unknown) = row[17:22]
+    return Message(
+        id,
+        submission_id,
+        account,
+        _PROTOCOLS[protocol],
+        peer,
+        phone,
+        sender,
+        _TYPES[message_type],
+        text,
+        tuple(orjson.loads(options)) if options else (),
+        fallback,
+        _ROUTES[route],
+        level,
+        parts,
+        accepted_at,
+        due_at,
+        scheduled_at,
+        expires_at,
+        Receipts(receipts),
+        reference,
+        attempts,
+        unknown,
+    )
+
+
+def to_stored(row: Sequence[Any]) -> Stored:
+    """A message with its state out of a whole row."""
+    state, upstream_id, changed_at, failure, cause = row[22:27]
+    return Stored(to_message(row), _STATES[state], upstream_id, changed_at, failure, cause)

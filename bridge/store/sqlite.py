@@ -1,0 +1,291 @@
+"""The SQLite engine: one file, one daemon, one writing connection.
+
+WAL with ``synchronous = FULL``: what the bridge said yes to survives a power cut. Readers have a
+connection of their own that cannot write. A lock file keeps a second daemon out; SQLite before
+3.51.3 can corrupt a WAL that two connections write to, and this engine never has two.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from bridge.message import Message
+from bridge.store import (
+    Acceptance,
+    Change,
+    Lane,
+    Repeats,
+    SchemaTooNew,
+    Stored,
+    StoreError,
+    StoreInUse,
+)
+from bridge.store.rows import MESSAGE_COLUMNS, STATE_COLUMNS, to_message, to_stored
+from bridge.store.schema import MIGRATIONS
+from bridge.store.writer import Writer
+
+T = TypeVar("T")
+
+_MESSAGE = ", ".join(MESSAGE_COLUMNS)
+_STORED = ", ".join(MESSAGE_COLUMNS + STATE_COLUMNS)
+#: STRICT tables came with 3.37, the newest thing used.
+_OLDEST_SQLITE = (3, 37, 0)
+
+
+def path_of(url: str) -> Path:
+    """The file that ``sqlite:////absolute/path`` or ``sqlite:///relative/path`` names."""
+    if not url.startswith("sqlite:///"):
+        raise ValueError(f"no sqlite:///PATH address: {url}")
+    return Path(url.removeprefix("sqlite:///"))
+
+
+class SqliteStore:
+    """The engine behind :class:`bridge.store.Store` for one node; its verbs are told there."""
+
+    node = 0
+
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
+        self._path = path
+        self._clock = clock
+        self.last_id = 0
+        self._lock: int | None = None
+        self._writer: Writer | None = None
+        self._reading: sqlite3.Connection | None = None
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
+
+    # --- opening and closing ---------------------------------------------------------------
+
+    async def open(self) -> None:
+        if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+            raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old; 3.37 or later is needed")
+        try:
+            self._lock = _lock(self._path)
+            await self._read(self._prepare)
+        except OSError as error:
+            raise StoreError(f"{error.filename or self._path}: {error.strerror}") from None
+        except sqlite3.Error as error:
+            raise StoreError(f"{self._path}: {error}") from None
+        self._writer = Writer(self._connect, asyncio.get_running_loop(), self._clock)
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, isolation_level=None, cached_statements=64)
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA secure_delete = ON")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA cache_size = -32768")
+        connection.execute("PRAGMA journal_size_limit = 67108864")
+        return connection
+
+    def _prepare(self) -> None:
+        """Creates or migrates the file, and opens the connection for reading."""
+        # Texts and numbers are nobody else's business: SQLite gives the WAL the same mode.
+        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o640))
+        connection = self._connect()
+        try:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version > len(MIGRATIONS):
+                raise SchemaTooNew(
+                    f"{self._path} has schema version {version}; "
+                    f"this program knows versions up to {len(MIGRATIONS)}"
+                )
+            if version == 0:
+                # Both can't be changed later without rewriting the file.
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            connection.execute("PRAGMA journal_mode = WAL")
+            for step in range(version, len(MIGRATIONS)):
+                self._migrate(connection, step)
+            greatest = "SELECT max(coalesce(max(id), 0), {}) FROM {}"
+            last = 0
+            for table in ("message", "submission", "alias", "attempt"):
+                last = connection.execute(greatest.format(last, table)).fetchone()[0]
+            self.last_id = last
+        finally:
+            connection.close()
+        self._reading = sqlite3.connect(
+            f"{self._path.resolve().as_uri()}?mode=ro",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        self._reading.execute("SELECT count(*) FROM migration").fetchone()
+
+    def _migrate(self, connection: sqlite3.Connection, step: int) -> None:
+        from bridge import __version__
+
+        version, at = step + 1, int(self._clock())
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {MIGRATIONS[step]}; "
+            f"INSERT INTO migration VALUES ({version}, '{__version__}', {at}); "
+            f"PRAGMA user_version = {version}; COMMIT;"
+        )
+
+    async def close(self) -> None:
+        if self._writer is not None:
+            await self._writer.close()
+            self._writer = None
+        if self._reading is not None:
+            await self._read(self._reading.close)
+            self._reading = None
+        self._reader.shutdown()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    # --- on the path of a message ----------------------------------------------------------
+
+    def accept(self, acceptance: Acceptance) -> asyncio.Future[Repeats]:
+        return self._ask("accept", acceptance)
+
+    def begin(self, attempt_id: int, messages: Sequence[Message]) -> asyncio.Future[None]:
+        return self._ask("begin", (attempt_id, [message.id for message in messages]))
+
+    def finish(self, attempt_id: int, changes: Sequence[Change]) -> asyncio.Future[None]:
+        return self._ask("finish", (attempt_id, changes))
+
+    def _ask(self, verb: str, payload: Any) -> asyncio.Future[Any]:
+        if self._writer is None:
+            raise StoreError("the store is not open")
+        return self._writer.ask(verb, payload)
+
+    # --- beside it -------------------------------------------------------------------------
+
+    async def interrupted(self) -> dict[int, list[Message]]:
+        def read() -> dict[int, list[Message]]:
+            attempts: dict[int, list[Message]] = {}
+            for (attempt,) in self._query("SELECT id FROM attempt ORDER BY id"):
+                rows = self._query(
+                    f"SELECT {_MESSAGE} FROM message WHERE state = 'accepted' AND id IN "  # noqa: S608
+                    "(SELECT value FROM attempt, json_each(message_ids) WHERE attempt.id = ?)",
+                    (attempt,),
+                )
+                attempts[attempt] = [to_message(row) for row in rows]
+            return attempts
+
+        return await self._read(read)
+
+    async def lanes(self) -> list[Lane]:
+        # The index is walked from lane to lane, not row by row: a million waiting cost nothing.
+        found: list[Lane] = []
+        step = (
+            "SELECT account, level, route FROM message INDEXED BY message_waiting "
+            "WHERE state = 'accepted' AND (account, level, route) > (?, ?, ?) "
+            "ORDER BY account, level, route LIMIT 1"
+        )
+
+        def read() -> list[Lane]:
+            last: tuple[str, int, str] = ("", -1, "")
+            while rows := self._query(step, last):
+                last = rows[0]
+                found.append(Lane(*last))
+            return found
+
+        return await self._read(read)
+
+    async def waiting(self, lane: Lane, now: int, limit: int) -> list[Message]:
+        def read() -> list[Message]:
+            rows = self._query(
+                f"SELECT {_MESSAGE} FROM message INDEXED BY message_waiting "  # noqa: S608
+                "WHERE state = 'accepted' AND account = ? AND level = ? AND route = ? "
+                "AND due_at <= ? ORDER BY due_at, id LIMIT ?",
+                (*lane, now, limit),
+            )
+            return [to_message(row) for row in rows]
+
+        return await self._read(read)
+
+    async def next_due(self, now: int) -> int | None:
+        def read(lanes: Sequence[Lane]) -> int | None:
+            due = [
+                rows[0][0]
+                for lane in lanes
+                if (
+                    rows := self._query(
+                        "SELECT min(due_at) FROM message INDEXED BY message_waiting "
+                        "WHERE state = 'accepted' AND account = ? AND level = ? AND route = ? "
+                        "AND due_at > ?",
+                        (*lane, now),
+                    )
+                )
+                and rows[0][0] is not None
+            ]
+            return min(due, default=None)
+
+        lanes = await self.lanes()
+        return await self._read(lambda: read(lanes))
+
+    async def backlog(self) -> int:
+        rows = await self._rows("SELECT count(*) FROM message WHERE state = 'accepted'")
+        return int(rows[0][0])
+
+    async def sent_since(self, account: str, unix_time: int) -> int:
+        from bridge.ids import first_id
+
+        rows = await self._rows(
+            "SELECT count(*) FROM message WHERE id >= ? AND account = ?",
+            (first_id(unix_time), account),
+        )
+        return int(rows[0][0])
+
+    async def message(self, message_id: int) -> Stored | None:
+        rows = await self._rows(
+            f"SELECT {_STORED} FROM message WHERE id IN "  # noqa: S608
+            "(?1, (SELECT message_id FROM alias WHERE alias.id = ?1))",
+            (message_id,),
+        )
+        return to_stored(rows[0]) if rows else None
+
+    async def submission(self, submission_id: int) -> list[Stored]:
+        rows = await self._rows(
+            f"SELECT {_STORED} FROM message WHERE id = ?1 OR (submission_id = ?1 "  # noqa: S608
+            "AND submission_id <> id) ORDER BY id",
+            (submission_id,),
+        )
+        return [to_stored(row) for row in rows]
+
+    async def forget_fingerprints(self, now: int) -> None:
+        def some(connection: sqlite3.Connection) -> int:
+            return connection.execute(
+                "DELETE FROM fingerprint WHERE key IN "
+                "(SELECT key FROM fingerprint WHERE until <= ? ORDER BY until LIMIT 1000)",
+                (now,),
+            ).rowcount
+
+        while await self._ask("call", some):
+            pass
+
+    # --- reading ---------------------------------------------------------------------------
+
+    async def _read(self, read: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._reader, read)
+
+    def _query(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        assert self._reading is not None, "the store is not open"
+        return self._reading.execute(sql, parameters).fetchall()
+
+    async def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        return await self._read(lambda: self._query(sql, parameters))
+
+
+def _lock(path: Path) -> int:
+    """Takes the lock file beside the store; raises :class:`StoreInUse` with the holder's pid."""
+    name = path.with_name(path.name + ".lock")
+    lock = os.open(name, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o640)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(lock, 32).decode(errors="replace").strip()
+        os.close(lock)
+        raise StoreInUse(
+            f"{path} is in use by another cascade-bridge" + (f" (pid {holder})" if holder else "")
+        ) from None
+    os.truncate(lock, 0)
+    os.write(lock, f"{os.getpid()}\n".encode())
+    return lock
