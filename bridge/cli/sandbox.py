@@ -1,0 +1,178 @@
+"""``cascade-bridge sandbox``: runs the stand-in Cascade API until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from bridge.config import Endpoint
+    from bridge.sandbox import Sandbox, Seen
+
+
+def _endpoint(_: click.Context, __: click.Parameter, value: str) -> Endpoint:
+    from bridge.config import parse_endpoint
+
+    try:
+        return parse_endpoint(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is not {error}") from None
+
+
+def _duration(_: click.Context, __: click.Parameter, value: str) -> float:
+    from bridge.config import parse_duration
+
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is not {error}") from None
+
+
+@click.command("sandbox")
+@click.option(
+    "--listen",
+    default="127.0.0.1:8080",
+    show_default=True,
+    metavar="HOST:PORT",
+    callback=_endpoint,
+    help="Where to listen; port 0 takes a free one.",
+)
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    metavar="KEY",
+    help="Accept this key, in any of the three headers, and no other but those given the same "
+    'way. Without: every key except "wrong".',
+)
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="NAME[:OPTION=VALUE,...]",
+    help="Start with this fault on, for instance 429:count=3,retry_after=5 or "
+    "400:phone=+380501234567. --fault list names them all.",
+)
+@click.option(
+    "--delay",
+    default="0s",
+    show_default=True,
+    metavar="TIME",
+    callback=_duration,
+    help="Pause before each good answer to sending.",
+)
+@click.option(
+    "--keep",
+    type=click.IntRange(min=0),
+    default=100_000,
+    show_default=True,
+    help="How many messages are kept in full; 0 only counts them and knows no statuses.",
+)
+@click.option(
+    "--scheduled-for",
+    default="1s",
+    show_default=True,
+    metavar="TIME",
+    callback=_duration,
+    help="How long a message is scheduled ...",
+)
+@click.option(
+    "--processing-for",
+    default="2s",
+    show_default=True,
+    metavar="TIME",
+    callback=_duration,
+    help="... and then processing.",
+)
+@click.option("--hook-url", default="", metavar="URL", help="Post status webhooks there.")
+@click.option(
+    "--limits", is_flag=True, help="Answer 429 above the documented limits of requests a second."
+)
+@click.option("-v", "--verbose", is_flag=True, help="One line for each request.")
+def command(
+    listen: Endpoint,
+    keys: tuple[str, ...],
+    faults: tuple[str, ...],
+    delay: float,
+    keep: int,
+    scheduled_for: float,
+    processing_for: float,
+    hook_url: str,
+    limits: bool,
+    verbose: bool,
+) -> None:
+    """Run a strict stand-in for the Cascade API.
+
+    It accepts what the API's document allows, refuses the rest with the documented errors, moves
+    statuses on, and keeps what it got: GET /sandbox/messages, /sandbox/requests, /sandbox/stats.
+    Faults change at run time with PUT and DELETE /sandbox/faults.
+
+    Numbers ending in 0002 come out undeliverable, in 0003 with a permanent error; 0004 stays in
+    processing for ever.
+    """
+    from bridge.sandbox import FAULTS, Sandbox, fault_from_text
+
+    if "list" in faults:
+        for name, behaviour in FAULTS.items():
+            options = " ".join(sorted(behaviour.options))
+            click.echo(f"{name:<18} {behaviour.says}" + (f" ({options})" if options else ""))
+        click.echo("Every fault takes count=N, on=status, and phone=+... (repeatable).")
+        return
+    try:
+        sandbox = Sandbox(
+            keys=keys,
+            faults=[fault_from_text(fault) for fault in faults],
+            scheduled_for=scheduled_for,
+            processing_for=processing_for,
+            delay=delay,
+            keep=keep,
+            hook_url=hook_url,
+            limits=limits,
+            on_request=_print_request if verbose else None,
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_serve(sandbox, *listen))
+    except OSError as error:
+        raise click.ClickException(f"cannot listen on {listen}: {error.strerror}") from None
+
+
+def _loop_factory() -> type[asyncio.AbstractEventLoop]:
+    """uvloop's loop where it is installed, else asyncio's."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.SelectorEventLoop
+    loop: type[asyncio.AbstractEventLoop] = uvloop.Loop
+    return loop
+
+
+async def _serve(sandbox: Sandbox, host: str, port: int) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    url = await sandbox.start(host, port)
+    click.echo(f"sandbox ready at {url}")
+    await stop.wait()
+    await sandbox.close()
+
+
+def _print_request(seen: Seen) -> None:
+    told = [f"{seen.number} {seen.method} {seen.path} -> {seen.status or 'no answer'}"]
+    if seen.size:
+        told.append(f"{seen.size} message{'s' if seen.size > 1 else ''}")
+    if seen.fault:
+        told.append(f"fault {seen.fault}")
+    if seen.error:
+        told.append(seen.error)
+    click.echo(", ".join(told))
+
+
+if __name__ == "__main__":
+    command()

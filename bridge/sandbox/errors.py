@@ -1,0 +1,99 @@
+"""The error answers of the API: one table of statuses and the three documented bodies.
+
+What is wrong with a request is found elsewhere (:mod:`bridge.sandbox.rules`); this module only
+says how it is told. The provider documents three JSON bodies for errors, and proxies in front of
+it answer in HTML; all four occur here, so that a client meets each of them.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+import orjson
+
+JSON = b"application/json"
+HTML = b"text/html"
+
+
+class Form(Enum):
+    """Which body an error has."""
+
+    FIELD = "field"  # {"error": {"code", "message", "field"}}
+    STATUS = "status"  # {"status", "error", "message", "code"}
+    SHORT = "short"  # {"error", "message", "status"}
+    HTML = "html"  # a proxy's page
+
+
+class Told(NamedTuple):
+    """What a status says when nobody says it better."""
+
+    form: Form
+    error: str
+    message: str
+
+
+STATUSES: dict[int, Told] = {
+    400: Told(Form.FIELD, "Bad Request", "Invalid parameters"),
+    401: Told(Form.STATUS, "Unauthorized", "Invalid API key"),
+    403: Told(Form.STATUS, "Forbidden", "Access denied"),
+    404: Told(Form.STATUS, "Not Found", "Nothing is here"),
+    405: Told(Form.STATUS, "Method Not Allowed", "This method is not allowed here"),
+    413: Told(Form.STATUS, "Payload Too Large", "Too many messages or bytes in one request"),
+    415: Told(Form.STATUS, "Unsupported Media Type", "Content-Type must be application/json"),
+    422: Told(Form.FIELD, "Unprocessable Entity", "The message cannot be processed"),
+    429: Told(Form.SHORT, "Too Many Requests", "Rate limit exceeded"),
+    500: Told(Form.STATUS, "Internal Server Error", "Server error"),
+    502: Told(Form.HTML, "Bad Gateway", "The upstream server did not answer"),
+    503: Told(Form.STATUS, "Service Unavailable", "Try again later"),
+    504: Told(Form.HTML, "Gateway Timeout", "The upstream server did not answer in time"),
+}
+
+
+class ApiError(Exception):
+    """A request is refused: its status and what its body says.
+
+    ``code`` and ``field`` are the API's own words; an empty ``message`` is the status's.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str = "",
+        message: str = "",
+        field: str = "",
+        *,
+        form: Form | None = None,
+        headers: tuple[tuple[bytes, bytes], ...] = (),
+    ) -> None:
+        super().__init__(status, code, message, field)
+        self.status = status
+        self.code = code
+        self.message = message or STATUSES[status].message
+        self.field = field
+        self.form = form or STATUSES[status].form
+        self.headers = headers
+
+    @property
+    def content_type(self) -> bytes:
+        return HTML if self.form is Form.HTML else JSON
+
+    def body(self) -> bytes:
+        error = STATUSES[self.status].error
+        if self.form is Form.FIELD:
+            told = {"code": self.code or "1001", "message": self.message, "field": self.field}
+            return orjson.dumps({"error": told})
+        if self.form is Form.HTML:
+            title = f"{self.status} {error}"
+            page = f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
+            return page.encode()
+        if self.form is Form.SHORT:
+            return orjson.dumps({"error": error, "message": self.message, "status": self.status})
+        return orjson.dumps(
+            {
+                "status": self.status,
+                "error": error,
+                "message": self.message,
+                "code": self.code or error.upper().replace(" ", "_"),
+            }
+        )

@@ -1,0 +1,131 @@
+"""Status webhooks: tells a URL of each status that a message comes to.
+
+Off unless a URL is given. What is due when is decided by :mod:`bridge.sandbox.statuses`; here it
+is only kept in order and posted, once each: the provider documents no repetition. Bounded: when
+too much is waiting, new notices are dropped and counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+import structlog
+
+from bridge.sandbox import statuses
+from bridge.sandbox.ledger import Batch
+
+if TYPE_CHECKING:
+    import httpx
+
+log = structlog.get_logger()
+
+MAX_WAITING = 100_000
+AT_ONCE = 8
+TIMEOUT = 5.0
+
+
+class Notice(NamedTuple):
+    """One status of one message; ordered by when it is due (a Unix time)."""
+
+    due: float
+    order: int
+    message_id: str
+    status: str
+    cost: float
+
+    def document(self) -> dict[str, object]:
+        """The documented body."""
+        return {
+            "messageId": self.message_id,
+            "deliverystatus": self.status,
+            "timestamp": datetime.fromtimestamp(self.due, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "cost": self.cost,
+        }
+
+
+class Hooks:
+    """Posts notices to ``url`` from :meth:`start` to :meth:`close`."""
+
+    def __init__(
+        self, url: str, *, id_prefix: str, pace: statuses.Pace, clock: Callable[[], float]
+    ) -> None:
+        self.url = url
+        self.posted = 0
+        self.failed = 0
+        self.dropped = 0
+        self._id_prefix = id_prefix
+        self._pace = pace
+        self._clock = clock
+        self._waiting: list[Notice] = []
+        self._order = 0
+        self._added = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="sandbox-hooks")
+
+    async def close(self) -> None:
+        """Gives up what is waiting."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    def accepted(self, batch: Batch) -> None:
+        """Plans the notices of every message in ``batch``."""
+        for number, item in enumerate(batch.items, batch.first):
+            for due, status in statuses.timeline(item, batch.at, self._pace)[1:]:
+                if len(self._waiting) >= MAX_WAITING:
+                    self.dropped += 1
+                    continue
+                self._order += 1
+                message_id = f"{self._id_prefix}{number:012x}"
+                notice = Notice(due, self._order, message_id, status, statuses.cost(item))
+                heapq.heappush(self._waiting, notice)
+        self._added.set()
+
+    async def _run(self) -> None:
+        import httpx
+
+        async with httpx.AsyncClient(timeout=TIMEOUT, trust_env=False) as client:
+            while True:
+                self._added.clear()
+                notices = self._take_due()
+                if notices:
+                    async with asyncio.TaskGroup() as group:
+                        for notice in notices:
+                            group.create_task(self._post(client, notice))
+                    continue
+                wait = self._waiting[0].due - self._clock() if self._waiting else None
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        await self._added.wait()
+
+    def _take_due(self) -> list[Notice]:
+        """What is due, a few at once, and never two of one message: they would overtake."""
+        now = self._clock()
+        taken: dict[str, Notice] = {}
+        while self._waiting and self._waiting[0].due <= now and len(taken) < AT_ONCE:
+            if self._waiting[0].message_id in taken:
+                break
+            notice = heapq.heappop(self._waiting)
+            taken[notice.message_id] = notice
+        return list(taken.values())
+
+    async def _post(self, client: httpx.AsyncClient, notice: Notice) -> None:
+        import httpx
+
+        try:
+            response = await client.post(self.url, json=notice.document())
+            response.raise_for_status()
+        except httpx.HTTPError as error:
+            self.failed += 1
+            log.warning("sandbox_hook_failed", message_id=notice.message_id, error=str(error))
+        else:
+            self.posted += 1
