@@ -2,14 +2,16 @@
 
 The models below are the whole of what may be configured: one class a table, one attribute a key,
 under the key's own name. Durations are seconds, addresses are :class:`Endpoint` values, secrets
-are resolved to their text while they are read.
+are resolved to their text while they are read. What single values may be stands here; reading files
+and putting mistakes into words is :mod:`bridge.config_file`, rules between keys are
+:mod:`bridge.config_check` and :mod:`bridge.config_warnings`.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -44,10 +46,17 @@ def parse_endpoint(value: object) -> Endpoint:
     """``"127.0.0.1:2525"``, ``"[::1]:2525"``, ``":2525"`` (every interface)."""
     if isinstance(value, Endpoint):
         return value
-    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]*)):(\d{1,5})", str(value))
-    if match is None or int(match[3]) > 65535 or not isinstance(value, str):
-        raise ValueError('an address such as "127.0.0.1:2525" or "[::1]:2525"')
-    return Endpoint(match[1] or match[2] or "0.0.0.0", int(match[3]))  # noqa: S104
+    text = value if isinstance(value, str) else ""
+    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]*)):(\d{1,5})", text)
+    try:
+        if match is None or int(match[3]) > 65535:
+            raise ValueError
+        host = match[1] or match[2] or "0.0.0.0"  # noqa: S104
+        if match[1] or not re.search("[A-Za-z]", host):
+            ip_address(host)
+    except ValueError:
+        raise ValueError('an address such as "127.0.0.1:2525" or "[::1]:2525"') from None
+    return Endpoint(host, int(match[3]))
 
 
 def parse_network(value: object) -> Network:
@@ -66,8 +75,8 @@ def read_secret(value: object) -> str:
         raise ValueError("a string: the secret itself, file:PATH, env:NAME or credential:NAME")
     kind, _, name = value.partition(":")
     if kind == "env":
-        if name not in os.environ:
-            raise ValueError(f"the environment variable {name} to be set")
+        if not os.environ.get(name):
+            raise ValueError(f"the environment variable {name} to be set and not empty")
         return os.environ[name]
     if kind == "credential":
         directory = os.environ.get("CREDENTIALS_DIRECTORY")
@@ -77,25 +86,36 @@ def read_secret(value: object) -> str:
     elif kind == "file":
         path = Path(name)
     else:
+        if not value:
+            raise ValueError("a secret that is not empty (or the key left out)")
         return value
     try:
-        return path.read_text().rstrip("\r\n")
+        text = path.read_text("utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise ValueError(f"a readable file {path}: {reason}") from None
+        raise ValueError(f"a readable file {path} ({reason})") from None
+    if not text:
+        raise ValueError(f"a file {path} that is not empty")
+    return text
 
 
 Duration = Annotated[float, BeforeValidator(parse_duration)]
+#: A time limit, which 0 would make impossible to keep.
+Limit = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
 Address = Annotated[Endpoint, BeforeValidator(parse_endpoint)]
 NetworkList = list[Annotated[Network, BeforeValidator(parse_network)]]
 Secret = Annotated[SecretStr, BeforeValidator(read_secret)]
 PhoneRegion = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+# Strict tables want the enum and the Path itself; TOML has only strings.
+Type = Annotated[MessageType, Field(strict=False)]
+RouteName = Annotated[Route, Field(strict=False)]
+File = Annotated[Path, Field(strict=False)]
 
 
 class Table(BaseModel):
     """A TOML table: every key is known, nothing changes after it was read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, validate_default=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Upstream(Table):
@@ -104,7 +124,7 @@ class Upstream(Table):
     authorization_key: Secret | None = None
     viber_auth_token: Secret | None = None
     telegram_bot_key: Secret | None = None
-    route: Route | None = None
+    route: RouteName | None = None
 
     @property
     def has_credentials(self) -> bool:
@@ -113,23 +133,23 @@ class Upstream(Table):
 
 class Cascade(Upstream):
     base_url: str = "https://restapi.smsbat.com"
-    route: Route = Route.ASYNC
+    route: RouteName = Route.ASYNC
     max_batch: int = Field(1000, ge=1, le=1000)
     max_in_flight: int = Field(4, ge=1, le=64)
     requests_per_second: float = Field(100, gt=0)
     burst: int = Field(150, ge=1)
-    timeout: Duration = 30.0
+    timeout: Limit = 30.0
     unknown_outcome: Literal["retry", "hold"] = "retry"
     schedule_field: str = "scheduledSent"
     poll: bool = True
-    poll_after: Duration = 30.0
+    poll_after: Limit = 30.0
     status_requests_per_second: float = Field(50, gt=0)
 
 
 class Store(Table):
     url: str = "sqlite:////var/lib/cascade-bridge/bridge.db"
     backlog_limit: int = Field(1_000_000, ge=1)
-    retain: Duration = 30 * 86400.0
+    retain: Limit = 30 * 86400.0
     retain_text: Duration | None = None
 
 
@@ -137,8 +157,8 @@ class Smtp(Table):
     listen: list[Address] = [Endpoint("127.0.0.1", 2525)]
     tls_listen: list[Address] = []
     lmtp_listen: list[Address] = []
-    certificate: Path | None = None
-    private_key: Path | None = None
+    certificate: File | None = None
+    private_key: File | None = None
     hostname: str = ""
     domains: list[str] = ["sms.example.com"]
     starttls: Literal["off", "offered", "required"] = "offered"
@@ -151,36 +171,36 @@ class Smtp(Table):
     max_recipients: int = Field(1000, ge=1)
     max_connections: int = Field(1000, ge=1)
     max_connections_per_address: int = Field(100, ge=1)
-    timeout: Duration = 300.0
+    timeout: Limit = 300.0
     proxies: NetworkList = []
 
 
 class Smpp(Table):
     listen: list[Address] = [Endpoint("127.0.0.1", 2775)]
     tls_listen: list[Address] = []
-    certificate: Path | None = None
-    private_key: Path | None = None
+    certificate: File | None = None
+    private_key: File | None = None
     proxies: NetworkList = []
     system_id: str = Field("cascade-bridge", max_length=15)
-    bind_timeout: Duration = 10.0
-    enquire_link: Duration = 30.0
-    inactivity: Duration = 120.0
+    bind_timeout: Limit = 10.0
+    enquire_link: Limit = 30.0
+    inactivity: Limit = 120.0
     max_connections: int = Field(5000, ge=1)
     max_connections_per_address: int = Field(1000, ge=1)
-    parts_timeout: Duration = 300.0
-    receipts_keep: Duration = 7 * 86400.0
+    parts_timeout: Limit = 300.0
+    receipts_keep: Limit = 7 * 86400.0
 
 
 class Admin(Table):
-    socket: Path = Path("/run/cascade-bridge/admin.sock")
+    socket: File = Path("/run/cascade-bridge/admin.sock")
     listen: list[Address] = [Endpoint("127.0.0.1", 8025)]
     token: Secret | None = None
 
 
 class Hooks(Table):
     listen: list[Address] = [Endpoint("127.0.0.1", 8026)]
-    certificate: Path | None = None
-    private_key: Path | None = None
+    certificate: File | None = None
+    private_key: File | None = None
     networks: NetworkList = []
     secret: Secret | None = None
     incoming: str = ""
@@ -194,11 +214,11 @@ class Reports(Table):
 class Login(Table):
     """How failed logins and password checks are bounded; the same for both protocols."""
 
-    max_failures: int = Field(10, ge=1)
-    failures_within: Duration = 300.0
-    blocked_for: Duration = 300.0
+    max_failures: int = Field(10, ge=1, le=1000)
+    failures_within: Limit = 300.0
+    blocked_for: Limit = 300.0
     cache: Duration = 300.0
-    concurrent_checks: int = Field(2, ge=1)
+    concurrent_checks: int = Field(2, ge=1, le=64)
 
 
 class Log(Table):
@@ -218,11 +238,11 @@ class AccountSettings(Table):
     trusted_networks: NetworkList = []
     sender: str = ""
     senders: list[str] = []
-    message_type: MessageType = MessageType.TRANSACTION
-    message_types: list[MessageType] = []
+    message_type: Type = MessageType.TRANSACTION
+    message_types: list[Type] = []
     region: PhoneRegion = "UA"
-    ttl: Duration = 86400.0
-    max_ttl: Duration = 7 * 86400.0
+    ttl: Limit = 86400.0
+    max_ttl: Limit = 7 * 86400.0
     rate: float = Field(0, ge=0)
     burst: int = Field(0, ge=0)
     max_binds: int = Field(8, ge=1)
@@ -260,9 +280,19 @@ class Settings(Table):
     log: Log = Log()
     accounts: dict[str, AccountSettings] = {}
 
+    #: The files that hold these settings and the secrets they name; empty where none were read.
+    _files: tuple[Path, ...] = ()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return self._files
+
 
 class Mistake(NamedTuple):
-    """One thing wrong in the configuration, in words for the person who wrote it."""
+    """One thing wrong in the configuration, in words for the person who wrote it.
+
+    ``key`` is dotted, or a place such as ``line 3, column 7``, or empty for a whole file.
+    """
 
     file: str
     key: str
@@ -270,7 +300,8 @@ class Mistake(NamedTuple):
     allowed: str
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.key}: found {self.found}; allowed: {self.allowed}"
+        place = ": ".join(part for part in (self.file, self.key) if part)
+        return f"{place}: found {self.found}; allowed: {self.allowed}"
 
 
 class ConfigError(Exception):
@@ -279,6 +310,26 @@ class ConfigError(Exception):
     def __init__(self, mistakes: list[Mistake]) -> None:
         super().__init__(mistakes)
         self.mistakes = mistakes
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.mistakes))
+
+
+def load(path: Path | None = None) -> Settings:
+    """The settings in ``path``, or in $CASCADE_BRIDGE_CONFIG, or in /etc/cascade-bridge.
+
+    Raises ConfigError with every mistake that there is.
+    """
+    from bridge.config_file import read
+
+    return read(path)
+
+
+def warnings(settings: Settings) -> list[str]:
+    """What works and is yet worth a second look, a sentence each."""
+    from bridge.config_warnings import find_warnings
+
+    return list(find_warnings(settings))
 
 
 def settings_from(data: dict[str, Any]) -> Settings:
