@@ -1,0 +1,85 @@
+"""``check``: the verdict on a configuration, and what it would serve."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from pathlib import Path
+
+import click
+
+from bridge.cli import Exit, config_option
+from bridge.config import ConfigError, Mistake, Settings, load, warnings
+
+
+@click.command()
+@config_option
+def command(config: Path | None) -> int:
+    """Check the configuration and say what would be served.
+
+    Exits with 0 where the bridge would start, and with 78 where it would not.
+    """
+    try:
+        settings = load(config)
+    except ConfigError as error:
+        _print_mistakes(error.mistakes)
+        return Exit.CONFIG
+    _print_summary(settings)
+    found = warnings(settings)
+    if found:
+        click.echo(f"\n{_count(len(found), 'warning')}:")
+        for warning in found:
+            click.echo(f"  {warning}")
+    click.echo("\nThe configuration is good.")
+    return Exit.OK
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
+
+
+def _print_mistakes(mistakes: list[Mistake]) -> None:
+    for file, group in groupby(mistakes, key=lambda mistake: mistake.file):
+        click.echo(file)
+        for mistake in group:
+            click.echo(f"  {mistake.key or 'the file'}")
+            click.echo(f"    found    {mistake.found}")
+            click.echo(f"    allowed  {mistake.allowed}")
+    click.echo(f"\n{_count(len(mistakes), 'mistake')}: the bridge would not start.")
+
+
+def _summary(settings: Settings) -> list[tuple[str, str]]:
+    """What would be served, as rows of a word and its meaning."""
+    smtp, smpp = settings.smtp, settings.smpp
+    tls = "STARTTLS" if smtp.certificate and smtp.starttls != "off" else ""
+    listeners = [
+        ("smtp", smtp.listen, tls),
+        ("smtp", smtp.tls_listen, "TLS"),
+        ("lmtp", smtp.lmtp_listen, ""),
+        ("smpp", smpp.listen, ""),
+        ("smpp", smpp.tls_listen, "TLS"),
+        ("admin", settings.admin.listen, ""),
+        ("hooks", settings.hooks.listen, "TLS" if settings.hooks.certificate else ""),
+    ]
+    rows = [
+        (name, f"{endpoint} {note}".strip())
+        for name, endpoints, note in listeners
+        for endpoint in endpoints
+    ]
+    scheme, _, rest = settings.store.url.partition("://")
+    # A database's URL may hold a password.
+    rows.append(("store", rest[1:] if scheme == "sqlite" else rest.rpartition("@")[2]))
+    rows.append(("upstream", f"{settings.cascade.base_url}, {settings.cascade.route.value}"))
+    rows.append(("domains", ", ".join(smtp.domains)))
+    rows += [
+        (f"account {name}", f"{', '.join(own.protocols)}; sender {own.sender or '(none)'}")
+        for name, own in settings.accounts.items()
+    ]
+    return rows
+
+
+def _print_summary(settings: Settings) -> None:
+    rows = _summary(settings)
+    width = max(len(name) for name, _ in rows)
+    click.echo(", ".join(map(str, settings.files)))
+    for name, meaning in rows:
+        click.echo(f"  {name:<{width}}  {meaning}")
