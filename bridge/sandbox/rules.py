@@ -38,58 +38,60 @@ class Problem(NamedTuple):
     message: str
 
 
-Check = Callable[[Any], Problem | None]
+class Field(NamedTuple):
+    """A documented field: which values are good, and what is wrong with one that is not.
+
+    ``good`` is on the path of every message: where it can be, it is a function of the
+    interpreter itself. It may raise :class:`TypeError` for a value of another type.
+    """
+
+    good: Callable[[Any], object]
+    problem: Callable[[Any], Problem | None]
 
 
-def _matches(pattern: str, problem: Problem) -> Check:
-    fullmatch = re.compile(pattern).fullmatch
-
-    def check(value: Any) -> Problem | None:
-        return None if type(value) is str and fullmatch(value) else problem
-
-    return check
+def _field(good: Callable[[Any], object], code: str, message: str) -> Field:
+    problem = Problem(code, message)
+    return Field(good, lambda value: problem)
 
 
-_NOT_TEXT = Problem(BAD_FORMAT, "text must be a string")
-_NO_TEXT = Problem(MISSING, "text must not be empty")
-_BAD_TEXT = Problem("INVALID_ENCODING", "text has characters that cannot be sent")
+def _matches(pattern: str, code: str, message: str) -> Field:
+    return _field(re.compile(pattern).fullmatch, code, message)
+
+
+def _without(problem: Callable[[Any], Problem | None]) -> Field:
+    return Field(lambda value: problem(value) is None, problem)
+
+
+def _good_text(value: Any) -> bool:
+    return type(value) is str and "\0" not in value and value != "" and not value.isspace()
 
 
 def _text(value: Any) -> Problem | None:
     if type(value) is not str:
-        return _NOT_TEXT
-    if not value or value.isspace():
-        return _NO_TEXT
-    return _BAD_TEXT if "\0" in value else None
+        return Problem(BAD_FORMAT, "text must be a string")
+    if "\0" in value:
+        return Problem("INVALID_ENCODING", "text has characters that cannot be sent")
+    return None if _good_text(value) else Problem(MISSING, "text must not be empty")
 
 
-_BAD_TYPE = Problem(BAD_FORMAT, "messageType must be transaction, promo, viber_survey or flashcall")
-
-
-def _message_type(value: Any) -> Problem | None:
-    return None if type(value) is str and value in TYPES else _BAD_TYPE
-
-
-def _ttl(value: Any) -> Problem | None:
+def _good_ttl(value: Any) -> bool:
     # bool is an int for Python, not for JSON.
-    good = type(value) is int and value > 0
-    return None if good else Problem(BAD_FORMAT, "ttl must be a positive number of seconds")
+    return type(value) is int and value > 0
 
 
-_scheduled_format = _matches(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|\+00:00)",
-    Problem(BAD_FORMAT, "scheduledSent must be an ISO 8601 time in UTC"),
-)
+_is_utc_time = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|\+00:00)"
+).fullmatch
 
 
 def _scheduled_sent(value: Any) -> Problem | None:
-    problem = _scheduled_format(value)
-    if problem is None:
-        try:
-            datetime.fromisoformat(value)
-        except ValueError:
-            return Problem(BAD_FORMAT, "scheduledSent is no time of the calendar")
-    return problem
+    if type(value) is not str or not _is_utc_time(value):
+        return Problem(BAD_FORMAT, "scheduledSent must be an ISO 8601 time in UTC")
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        return Problem(BAD_FORMAT, "scheduledSent is no time of the calendar")
+    return None
 
 
 def _survey_options(value: Any) -> Problem | None:
@@ -112,81 +114,107 @@ def _fallback(value: Any) -> Problem | None:
     return problem
 
 
-#: Every documented field of a message with its check.
-FIELDS: dict[str, Check] = {
+#: Every documented field of a message.
+FIELDS: dict[str, Field] = {
     "id": _matches(
         r"[A-Za-z0-9._-]{1,254}",
-        Problem(BAD_FORMAT, "id must be 1 to 254 letters, digits, dots, dashes or underscores"),
+        BAD_FORMAT,
+        "id must be 1 to 254 letters, digits, dots, dashes or underscores",
     ),
     "fromName": _matches(
         r"(?! )[^\x00-\x1f\x7f]{1,11}(?<! )",
-        Problem("INVALID_SENDER", "Sender name must have 1 to 11 characters"),
+        "INVALID_SENDER",
+        "Sender name must have 1 to 11 characters",
     ),
     "toPhone": _matches(
-        r"\+[1-9][0-9]{7,14}", Problem("INVALID_PHONE", "Invalid phone number format")
+        r"\+[1-9][0-9]{7,14}",
+        "INVALID_PHONE",
+        "Invalid phone number format",
     ),
-    "messageType": _message_type,
-    "text": _text,
-    "ttl": _ttl,
-    "scheduledSent": _scheduled_sent,
-    "surveyOptions": _survey_options,
-    "fallback": _fallback,
+    "messageType": _matches(
+        r"transaction|promo|viber_survey|flashcall",
+        BAD_FORMAT,
+        "messageType must be transaction, promo, viber_survey or flashcall",
+    ),
+    "text": Field(_good_text, _text),
+    "ttl": _field(_good_ttl, BAD_FORMAT, "ttl must be a positive number of seconds"),
+    "scheduledSent": _without(_scheduled_sent),
+    "surveyOptions": _without(_survey_options),
+    "fallback": _without(_fallback),
 }
+_GOOD = {name: field.good for name, field in FIELDS.items()}
 
 
 class TypeRules(NamedTuple):
-    """Which fields a message type needs and may have, and how long its text may be."""
+    """Which fields a message type needs and must not have, and how long its text may be."""
 
     required: frozenset[str]
-    allowed: frozenset[str]
+    forbidden: frozenset[str]
     max_text: int
 
 
 _ALWAYS = frozenset({"id", "fromName", "toPhone", "messageType"})
 _TEXT = _ALWAYS | {"text"}
 _SURVEY = _TEXT | {"surveyOptions"}
-_OPTIONAL = frozenset({"ttl", "scheduledSent"})
+_NO_SPECIALS = frozenset({"surveyOptions", "fallback"})
 
 TYPES: dict[str, TypeRules] = {
-    "transaction": TypeRules(_TEXT, _TEXT | _OPTIONAL, MAX_TEXT),
-    "promo": TypeRules(_TEXT, _TEXT | _OPTIONAL, MAX_TEXT),
-    "viber_survey": TypeRules(_SURVEY, _SURVEY | _OPTIONAL, MAX_SURVEY_TEXT),
-    "flashcall": TypeRules(_ALWAYS, _ALWAYS | _OPTIONAL | {"fallback"}, 0),
+    "transaction": TypeRules(_TEXT, _NO_SPECIALS, MAX_TEXT),
+    "promo": TypeRules(_TEXT, _NO_SPECIALS, MAX_TEXT),
+    "viber_survey": TypeRules(_SURVEY, frozenset({"fallback"}), MAX_SURVEY_TEXT),
+    "flashcall": TypeRules(_ALWAYS, frozenset({"text", "surveyOptions"}), MAX_TEXT),
 }
 
 
 def check_message(item: Any, now: float) -> None:
     """Raises :class:`ApiError` for the first mistake in one element of the array."""
-    if type(item) is not dict:
-        raise ApiError(400, BAD_FORMAT, "every element of the array must be an object")
-    for name, value in item.items():
-        check = FIELDS.get(name)
-        if check is None:
-            raise ApiError(400, BAD_FORMAT, f"unknown field {name[:64]}", name[:64])
-        problem = check(value)
-        if problem is not None:
-            raise ApiError(400, problem.code, problem.message, name)
-    names = item.keys()
-    if "messageType" not in names:
-        raise ApiError(400, MISSING, "messageType is required", "messageType")
-    message_type = item["messageType"]
-    rules = TYPES[message_type]
-    if not names >= rules.required:
-        field = next(name for name in FIELDS if name in rules.required and name not in names)
+    try:
+        for name, value in item.items():
+            if not _GOOD[name](value):
+                raise _mistake(item)
+        rules = TYPES[item["messageType"]]
+    except (AttributeError, KeyError, TypeError):
+        raise _mistake(item) from None
+    if not rules.required <= item.keys():
+        field = next(name for name in FIELDS if name in rules.required and name not in item)
         raise ApiError(400, MISSING, f"{field} is required", field)
-    if not names <= rules.allowed:
-        field = next(name for name in names if name not in rules.allowed)
-        raise ApiError(400, BAD_FORMAT, f"{field} is not allowed with {message_type}", field)
-    if rules.max_text and len(item["text"]) > rules.max_text:
+    if not rules.forbidden.isdisjoint(item):
+        field = next(name for name in item if name in rules.forbidden)
+        told = f"{field} is not allowed with {item['messageType']}"
+        raise ApiError(400, BAD_FORMAT, told, field)
+    if len(item.get("text", "")) > rules.max_text:
         told = f"text is longer than {rules.max_text} characters"
         raise ApiError(400, "MESSAGE_TOO_LONG", told, "text")
-    if "scheduledSent" in names:
+    if "scheduledSent" in item:
         ahead = due_at(item, now) - now
         if ahead > MAX_AHEAD:
             told = "scheduledSent is more than 30 days ahead"
             raise ApiError(400, BAD_FORMAT, told, "scheduledSent")
         if ahead < -PAST_GRACE:
             raise ApiError(400, BAD_FORMAT, "scheduledSent is in the past", "scheduledSent")
+
+
+def _is_good(field: Field, value: Any) -> bool:
+    try:
+        return bool(field.good(value))
+    except TypeError:
+        return False
+
+
+def _mistake(item: Any) -> ApiError:
+    """What is wrong with an element whose fields are not all good."""
+    if type(item) is not dict:
+        return ApiError(400, BAD_FORMAT, "every element of the array must be an object")
+    for name, value in item.items():
+        if name not in FIELDS:
+            return ApiError(400, BAD_FORMAT, f"unknown field {name[:64]}", name[:64])
+        field = FIELDS[name]
+        if _is_good(field, value):
+            continue
+        problem = field.problem(value)
+        if problem is not None:
+            return ApiError(400, problem.code, problem.message, name)
+    return ApiError(400, MISSING, "messageType is required", "messageType")
 
 
 def due_at(item: Item, accepted_at: float) -> float:
