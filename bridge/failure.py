@@ -124,6 +124,9 @@ class Failure(Exception):  # noqa: N818 - the word of the design
         text = self.reason.codes.text
         if self.detail:
             text = f"{text}: {self.detail}"
+        if not text.isprintable():
+            # A detail may quote what a client sent; neither XML nor an SMTP reply holds controls.
+            text = "".join(char if char.isprintable() else " " for char in text)
         text = " ".join(text.split())
         return text if len(text) < 100 else text[:96].rstrip() + "..."
 
