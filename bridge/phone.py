@@ -11,10 +11,12 @@ from functools import lru_cache
 
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneMetadata
-from phonenumbers.phonenumberutil import COUNTRY_CODE_TO_REGION_CODE, REGION_CODE_FOR_NON_GEO_ENTITY
+from phonenumbers.phonenumberutil import COUNTRY_CODE_TO_REGION_CODE
 
 from bridge.failure import Failure, Reason
 
+#: The region of codes that no country has, such as +800.
+NON_GEOGRAPHIC = "001"
 #: What people put between digits. Anything else in a number makes it a wrong one.
 _SEPARATORS = str.maketrans("", "", " \t-.()/\u00a0\u2009\u202f\u2010\u2011\u2012\u2013")
 _WRITTEN = re.compile(r"\+?\d{3,20}", re.ASCII)
@@ -27,7 +29,7 @@ def _national_lengths(country_code: str) -> frozenset[int]:
     regions = COUNTRY_CODE_TO_REGION_CODE.get(int(country_code), ())
     lengths: set[int] = set()
     for region in regions:
-        if region == REGION_CODE_FOR_NON_GEO_ENTITY:
+        if region == NON_GEOGRAPHIC:
             metadata = PhoneMetadata.metadata_for_nongeo_region(int(country_code), None)
         else:
             metadata = PhoneMetadata.metadata_for_region(region, None)

@@ -16,6 +16,7 @@ from bridge.message import Message, MessageType, Route
 PROMO_SHARE = 0.1
 #: Levels from here on are transactions; below are promos (:func:`level_of`).
 TRANSACTION_LEVEL = 4
+_LEVELS = 8
 
 
 def level_of(message_type: MessageType, priority: int) -> int:
@@ -78,19 +79,15 @@ class Queue:
             for lane in lanes.values()
         )
         batch: list[Message] = []
-        reserved = min(promos, max(1, int(limit * PROMO_SHARE)))
-        if promos and promos < self._count and limit > 1:
-            self._take(batch, limit - reserved, TRANSACTION_LEVEL)
-            self._take(batch, len(batch) + reserved, 0)
-        self._take(batch, limit, 0)
+        reserved = min(promos, int(limit * PROMO_SHARE) or 1) if limit > 1 else 0
+        self._take(batch, limit - reserved, range(TRANSACTION_LEVEL, _LEVELS))
+        self._take(batch, limit, range(TRANSACTION_LEVEL))
         return batch
 
-    def _take(self, batch: list[Message], limit: int, lowest: int) -> None:
+    def _take(self, batch: list[Message], limit: int, levels: range) -> None:
         """Fills ``batch`` up to ``limit``, highest level first, accounts of a level in turns."""
-        for level in sorted(self._levels, reverse=True):
-            if level < lowest or len(batch) >= limit:
-                return
-            lanes = self._levels[level]
+        for level in reversed(levels):
+            lanes = self._levels.get(level)
             while lanes and len(batch) < limit:
                 share = max(1, (limit - len(batch)) // len(lanes))
                 for account in list(lanes):
@@ -102,8 +99,6 @@ class Queue:
                         lanes[account] = lane  # behind the others: it has had its turn
                     if len(batch) >= limit:
                         break
-            if not lanes:
-                del self._levels[level]
 
     def split(self, batch: Sequence[Message]) -> None:
         """Queues the parts of a refused batch: by account first, then halves."""

@@ -11,7 +11,6 @@ MIGRATIONS: tuple[str, ...] = (
     """
     CREATE TABLE migration (
         version INTEGER PRIMARY KEY,
-        program TEXT NOT NULL,
         at INTEGER NOT NULL
     ) STRICT;
 
@@ -80,3 +79,10 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX fingerprint_until ON fingerprint (until);
     """,
 )
+
+#: Ends the transaction of a step.
+MIGRATED = """
+    INSERT INTO migration (version, at)
+        SELECT user_version, CAST(strftime('%s') AS INTEGER) FROM pragma_user_version;
+    COMMIT;
+"""

@@ -29,7 +29,7 @@ from bridge.store import (
     StoreInUse,
 )
 from bridge.store.rows import MESSAGE_COLUMNS, STATE_COLUMNS, to_message, to_stored
-from bridge.store.schema import MIGRATIONS
+from bridge.store.schema import MIGRATED, MIGRATIONS
 from bridge.store.writer import Writer
 
 T = TypeVar("T")
@@ -101,7 +101,10 @@ class SqliteStore:
                 connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA journal_mode = WAL")
             for step in range(version, len(MIGRATIONS)):
-                self._migrate(connection, step)
+                connection.executescript(
+                    f"BEGIN IMMEDIATE; {MIGRATIONS[step]}; PRAGMA user_version = {step + 1};"
+                    + MIGRATED
+                )
             greatest = "SELECT max(coalesce(max(id), 0), {}) FROM {}"
             last = 0
             for table in ("message", "submission", "alias", "attempt"):
@@ -116,16 +119,6 @@ class SqliteStore:
             check_same_thread=False,
         )
         self._reading.execute("SELECT count(*) FROM migration").fetchone()
-
-    def _migrate(self, connection: sqlite3.Connection, step: int) -> None:
-        from bridge import __version__
-
-        version, at = step + 1, int(self._clock())
-        connection.executescript(
-            f"BEGIN IMMEDIATE; {MIGRATIONS[step]}; "
-            f"INSERT INTO migration VALUES ({version}, '{__version__}', {at}); "
-            f"PRAGMA user_version = {version}; COMMIT;"
-        )
 
     async def close(self) -> None:
         if self._writer is not None:

@@ -1,0 +1,171 @@
+"""Builds the parts, starts them, drains and stops them.
+
+The only module that knows every other one. The order is what counts here: nothing listens before
+the store is open and what an earlier run left is taken up; on stop nothing new is let in, what is
+in flight is finished and answered, and the store closes last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from bridge.accounts import Accounts
+from bridge.cascade.client import CascadeClient, credentials
+from bridge.cascade.pace import Pace
+from bridge.config import Endpoint, Settings, Upstream
+from bridge.dispatch import Dispatcher, UpstreamLine
+from bridge.ids import Ids
+from bridge.notify import notify
+from bridge.relay import Relay
+from bridge.smpp.server import SmppListener
+from bridge.smtp.listener import SmtpListener
+from bridge.store import Store
+from bridge.store.sqlite import SqliteStore, path_of
+
+log = structlog.get_logger()
+
+#: How long clients that wait for a result are left waiting when the daemon stops (seconds).
+ANSWER_ON_STOP = 5.0
+#: How long sessions have to end by themselves when the daemon stops (seconds).
+DRAIN_WITHIN = 10.0
+#: How often fingerprints whose time has passed are dropped (seconds).
+FORGET_EVERY = 300.0
+#: A thread that waits for the interpreter gets it after this time (seconds). The default, 5 ms,
+#: is most of a message's time when the store's thread waits for a busy loop.
+SWITCH_INTERVAL = 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """What the daemon listens on; the ports that the system chose are filled in."""
+
+    smtp: tuple[Endpoint, ...]
+    smpp: tuple[Endpoint, ...]
+
+
+class App:
+    """One daemon: :meth:`run` it in a loop of its own, :meth:`stop` it from there."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stop = asyncio.Event()
+
+    def stop(self) -> None:
+        """Lets what is in flight finish; :meth:`run` then returns."""
+        self._stop.set()
+
+    async def run(self, ready: Callable[[Addresses], None] = lambda addresses: None) -> None:
+        """Serves until :meth:`stop`. ``ready`` is called once, when clients can be served.
+
+        Raises :class:`bridge.store.StoreError` where the store cannot be used, and OSError where
+        an address cannot be listened on.
+        """
+        settings = self._settings
+        accounts = Accounts(settings)
+        store = SqliteStore(path_of(settings.store.url))
+        await store.open()
+        lines = _lines(settings)
+        try:
+            ids = Ids(store.node, store.last_id, time.time)
+            relay = Relay(settings, accounts, store, ids)
+            dispatcher = Dispatcher(
+                store, ids, settings.cascade, lambda name: lines.get(name, lines[""]), relay.report
+            )
+            smtp = SmtpListener(settings.smtp, accounts, relay)
+            smpp = SmppListener(settings.smpp, accounts, relay)
+            async with asyncio.TaskGroup() as tasks:
+                loaded = asyncio.Event()
+                dispatching = tasks.create_task(dispatcher.run(loaded))
+                forgetting = tasks.create_task(_forget(store))
+                await loaded.wait()
+                await relay.open(dispatcher, tasks)
+                async with contextlib.AsyncExitStack() as stack:
+                    stack.push_async_callback(smtp.close)
+                    stack.push_async_callback(smpp.close)
+                    try:
+                        addresses = Addresses(tuple(await smtp.start()), tuple(await smpp.start()))
+                        self._announce(addresses, dispatcher.backlog)
+                        ready(addresses)
+                        await self._stop.wait()
+                    finally:
+                        log.info("stopping")
+                        notify("STOPPING=1")
+                        forgetting.cancel()
+                        dispatcher.stop()
+                    draining = asyncio.gather(smtp.drain(DRAIN_WITHIN), smpp.drain(DRAIN_WITHIN))
+                    await asyncio.wait({dispatching}, timeout=ANSWER_ON_STOP)
+                    relay.drain()
+                    await draining
+        finally:
+            for line in {id(line): line for line in lines.values()}.values():
+                await line.client.close()
+            await store.close()
+            accounts.close()
+        log.info("stopped")
+
+    def _announce(self, addresses: Addresses, backlog: int) -> None:
+        # What was built to stay is no longer looked through for garbage, and what a message
+        # leaves behind is freed by its count of references.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
+        log.info(
+            "ready",
+            smtp=[str(endpoint) for endpoint in addresses.smtp],
+            smpp=[str(endpoint) for endpoint in addresses.smpp],
+            upstream=self._settings.cascade.base_url,
+            store=self._settings.store.url,
+            backlog=backlog,
+        )
+        notify("READY=1")
+
+
+def _lines(settings: Settings) -> dict[str, UpstreamLine]:
+    """The upstreams: the common one under the empty name, and those of accounts with own keys."""
+
+    def line(name: str, upstream: Upstream) -> UpstreamLine:
+        cascade = settings.cascade
+        pace = Pace(cascade.requests_per_second, cascade.burst, cascade.max_batch, time.monotonic())
+        return UpstreamLine(name, CascadeClient(cascade), credentials(upstream), pace)
+
+    lines = {"": line("cascade", settings.cascade)}
+    for name, account in settings.accounts.items():
+        if account.cascade is not None and account.cascade.has_credentials:
+            lines[name] = line(name, account.cascade)
+    return lines
+
+
+async def _forget(store: Store) -> None:
+    while True:
+        await asyncio.sleep(FORGET_EVERY)
+        await store.forget_fingerprints(int(time.time()))
+
+
+async def serve(settings: Settings) -> None:
+    """Runs the daemon until SIGTERM or SIGINT."""
+    app = App(settings)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, app.stop)
+    await app.run()
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    """Runs ``main`` on uvloop where it is installed."""
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(main)
+    else:
+        uvloop.run(main)

@@ -1,0 +1,44 @@
+"""``cascade-bridge serve``: the daemon."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bridge.cli import Exit, Stop
+
+
+@click.command("serve")
+@click.option(
+    "--config",
+    "config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The configuration file [default: $CASCADE_BRIDGE_CONFIG, "
+    "/etc/cascade-bridge/bridge.toml].",
+)
+def command(config: Path | None) -> None:
+    """Run the bridge until SIGTERM or SIGINT; what is in flight is finished first."""
+    from bridge import app, log
+    from bridge.config_file import load
+    from bridge.store import StoreError
+
+    settings = load(config)
+    log.configure(settings.log)
+    trouble: list[str] = []
+    try:
+        app.run(app.serve(settings))
+    except* (StoreError, OSError) as errors:
+        trouble = _sentences(errors)
+    if trouble:
+        raise Stop("; ".join(trouble), Exit.UNAVAILABLE)
+
+
+def _sentences(group: BaseExceptionGroup[BaseException]) -> list[str]:
+    sentences: list[str] = []
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            sentences += _sentences(error)
+        else:
+            sentences.append(str(error))
+    return sentences
