@@ -1,0 +1,135 @@
+"""Paths of MAIL and RCPT, their parameters, and what a recipient's local part stands for.
+
+RFC 5321 §4.1.2 as clients write it: quoted local parts, source routes and missing brackets are
+read. Whether a number is a number, and whether the account may send there, is for the relay to say.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import NamedTuple
+
+from bridge.failure import Failure, Reason
+from bridge.message import MessageType, Recipient, Route
+from bridge.smtp.overrides import MESSAGE_TYPES, ROUTES
+from bridge.smtp.reply import Refused
+
+#: RFC 5321 §4.5.3.1.3 allows 256 octets; longer local parts occur where systems generate them.
+MAX_PATH = 1000
+
+# Blanks inside the brackets are not RFC 5321's, but people's way of writing numbers.
+_PATH = re.compile(
+    r"""\s*<(?:@[^<>:"\s]+:)?                               # a source route is ignored, App. C
+         (?:("(?:[^"\\\x00-\x1f]|\\.)*+"|[^<>"@\x00-\x1f]++)
+            (?:@([^<>@"\s]+))?)?
+       >(?:\s+(.*))?
+      |\s*([^<>"@\s]+)@([^<>@"\s]+)(?:\s+(.*))?""",
+    re.VERBOSE,
+)
+_ESCAPED = re.compile(r"\\(.)")
+
+
+class Path(NamedTuple):
+    """A mailbox of MAIL or RCPT; both empty for the null path. ``domain`` is in lower case."""
+
+    local: str
+    domain: str
+
+    def __str__(self) -> str:
+        return f"{self.local}@{self.domain}" if self.domain else self.local
+
+
+@lru_cache(maxsize=1024)
+def parse_path(argument: str) -> tuple[Path, str] | None:
+    """The path after ``FROM:`` or ``TO:`` and the parameters behind it; ``None`` if it is none."""
+    found = _PATH.fullmatch(argument)
+    if found is None or len(argument) > MAX_PATH:
+        return None
+    local, domain, rest = found.group(1, 2, 3)
+    if found[4] is not None:
+        local, domain, rest = found.group(4, 5, 6)
+    local = (local or "").strip()
+    if local.startswith('"'):
+        local = _ESCAPED.sub(r"\1", local[1:-1]).strip()
+    return Path(local, (domain or "").lower().rstrip(".")), rest or ""
+
+
+def _size(value: str) -> bool:
+    return value.isascii() and value.isdigit() and len(value) <= 20
+
+
+def _any(value: str) -> bool:
+    return True
+
+
+#: What may stand behind a path, and what its value must be; ``None``: it takes none. The values of
+#: RFC 3461 and RFC 4954 §5 are never an error, whatever they are.
+Known = dict[str, Callable[[str], bool] | None]
+MAIL_PARAMETERS: Known = {
+    "SIZE": _size,
+    "BODY": lambda value: value.upper() in ("7BIT", "8BITMIME"),
+    "SMTPUTF8": None,
+    "AUTH": _any,
+    "RET": _any,
+    "ENVID": _any,
+}
+RCPT_PARAMETERS: Known = {"NOTIFY": _any, "ORCPT": _any}
+
+_SYNTAX = Refused("501 5.5.4 Syntax error in parameters")
+_UNKNOWN = Refused("555 5.5.4 Parameter not recognized or not implemented")
+
+
+def parse_parameters(text: str, known: Known) -> dict[str, str]:
+    """``KEY=value`` pairs by upper-case keyword; raises :class:`Refused` (501, 555)."""
+    parameters: dict[str, str] = {}
+    for word in text.split():
+        keyword, equals, value = word.partition("=")
+        keyword = keyword.upper()
+        if keyword not in known:
+            raise _UNKNOWN
+        check = known[keyword]
+        if keyword in parameters or (check is None) == bool(equals):
+            raise _SYNTAX
+        if check is not None and not check(value):
+            raise _SYNTAX
+        parameters[keyword] = value
+    return parameters
+
+
+_SEPARATORS = str.maketrans("", "", " \t.-()/")
+_NUMBER = re.compile(r"(\+?[0-9 \t.\-()/]+)(?:\+(.*))?")
+_LETTER = re.compile(r"[^\W\d_]")
+
+
+@lru_cache(maxsize=4096)
+def parse_recipient(local: str) -> Recipient:
+    """The recipient that a local part names: a number and tags (``380501234567+promo``).
+
+    Raises a Failure: NOT_FOUND for a group's name, BAD_PARAMETER for an unknown tag.
+    """
+    found = _NUMBER.fullmatch(local)
+    if found is None:
+        if _LETTER.search(local):
+            raise Failure(Reason.NOT_FOUND, "no such group")
+        raise Failure(Reason.WRONG_PHONE)
+    message_type: MessageType | None = None
+    route: Route | None = None
+    for tag in found[2].lower().split("+") if found[2] is not None else ():
+        if tag in MESSAGE_TYPES and message_type is None:
+            message_type = MESSAGE_TYPES[tag]
+        elif tag in ROUTES and route is None:
+            route = ROUTES[tag]
+        else:
+            raise Failure(Reason.BAD_PARAMETER, f"unknown or second tag +{tag[:30]}")
+    return Recipient(found[1].translate(_SEPARATORS), message_type, route)
+
+
+def comparable_domains(domains: Iterable[str]) -> frozenset[str]:
+    """The domains in lower case, and those with other letters in their ASCII form too (IDNA)."""
+    names = {domain.lower().rstrip(".") for domain in domains}
+    for name in tuple(names):
+        if not name.isascii():
+            names.add(name.encode("idna").decode("ascii"))
+    return frozenset(names)

@@ -1,0 +1,455 @@
+"""The SMTP dialogue: what each command does and what it is answered (RFC 5321).
+
+Decides about syntax, sequence and SMTP's own limits. Who may send, and whether a message is
+possible, is asked of the accounts and the relay. Knows nothing of sockets and TLS records.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from enum import Enum
+from functools import partial
+from typing import NamedTuple
+
+import structlog
+
+from bridge.accounts import Account
+from bridge.failure import Failure, Reason
+from bridge.log import mask
+from bridge.message import Outcome, Protocol, Recipient
+from bridge.smtp import reply
+from bridge.smtp.address import (
+    MAIL_PARAMETERS,
+    RCPT_PARAMETERS,
+    Known,
+    Path,
+    parse_parameters,
+    parse_path,
+    parse_recipient,
+)
+from bridge.smtp.auth import MAX_LINE, read_credentials
+from bridge.smtp.mail import read_mail
+from bridge.smtp.reply import Refused
+from bridge.smtp.service import Service
+from bridge.smtp.wire import Wire
+
+log = structlog.get_logger()
+
+#: Commands that bring no mail nearer, and mistakes, since the last mail (RFC 5321 §4.3.2 leaves
+#: the number to the server).
+MAX_IDLE_COMMANDS = 100
+MAX_FAILED_LOGINS = 3
+#: Mails above this are read in a thread.
+LARGE_MAIL = 64 * 1024
+#: A mail has to arrive within this many times the timeout, however steadily it drips.
+MAX_TIMEOUTS_OF_A_MAIL = 3
+
+
+class State(Enum):
+    """What a connection is at, as far as ending it is concerned."""
+
+    WAITING = "for a command"
+    RECEIVING = "a mail"
+    BUSY = "answering"
+
+
+class Transaction:
+    """A mail's envelope (RFC 5321 §3.3); the values of RFC 3461 are kept as they came."""
+
+    __slots__ = ("attempts", "parameters", "recipients", "sender", "smtputf8")
+
+    def __init__(self, sender: Path, parameters: dict[str, str]) -> None:
+        self.sender = sender
+        self.parameters = parameters
+        self.smtputf8 = "SMTPUTF8" in parameters
+        #: In their order; the same recipient twice is one.
+        self.recipients: dict[Recipient, dict[str, str]] = {}
+        self.attempts = 0
+
+
+class Dialog:
+    """One client's session from the greeting to its end.
+
+    ``secure`` says whether TLS is on; ``upgrade`` turns it on and returns when it is.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        wire: Wire,
+        address: str,
+        *,
+        secure: bool,
+        upgrade: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._service = service
+        self._wire = wire
+        self._address = address
+        self._upgrade = upgrade
+        self.secure = secure
+        self.state = State.BUSY
+        self.deadline = 0.0
+        #: What to say before leaving as soon as the command in hand is answered.
+        self.farewell: bytes | None = None
+        self._account = service.accounts.trusted(address)
+        self._logged_in = False
+        self._helo = ""
+        self._transaction: Transaction | None = None
+        self._idle_commands = 0
+        self._failed_logins = 0
+        self._receive_until = 0.0
+        self._reserved = 0
+        self.touch()
+
+    def touch(self) -> None:
+        """The client gets its full time again."""
+        self.deadline = self._service.clock() + self._service.settings.timeout
+
+    async def run(self) -> None:
+        """Talks until the client or :attr:`farewell` ends it; raises EOFError, ConnectionError."""
+        wire = self._wire
+        wire.reply(f"220 {self._service.hostname} ESMTP cascade-bridge\r\n".encode())
+        while self.farewell is None:
+            try:
+                self.state = State.WAITING
+                line = await wire.line(MAX_LINE)
+                self.state = State.BUSY
+                self.deadline = self._service.clock() + self._service.settings.timeout
+                await self._obey(line)
+            except Refused as refused:
+                self.state = State.BUSY
+                self._count_idle()
+                wire.reply(reply.encode(refused.reply))
+            except Failure as failure:
+                wire.reply(reply.encode(reply.of_failure(failure, self._fmt)))
+            except (EOFError, ConnectionError):
+                raise
+            except Exception:
+                # The client must hear something that lets it try again, and nothing of ours.
+                log.exception("command_failed", address=self._address, account=self._name)
+                wire.reply(reply.encode(reply.of_failure(Failure(Reason.OPERATION_FAILED))))
+        wire.reply(self.farewell)
+        await wire.flush()
+
+    async def say(self, line: bytes) -> None:
+        """Answers out of the order of commands: TLS begins right behind this."""
+        self._wire.reply(line + b"\r\n")
+        await self._wire.flush()
+
+    async def _obey(self, line: bytes) -> None:
+        verb, _, rest = line.partition(b" ")
+        command = COMMANDS.get(verb) or COMMANDS.get(verb.upper())
+        if command is None:
+            raise reply.NOT_RECOGNIZED
+        if len(line) > command.limit:
+            raise reply.LINE_TOO_LONG
+        if self._service.requires_tls and not self.secure and not command.before_tls:
+            raise reply.STARTTLS_FIRST
+        if command.idle:
+            self._count_idle()
+        try:
+            argument = rest.decode()
+        except UnicodeDecodeError:
+            raise reply.NOT_UTF8 from None
+        done = command.run(self, argument.strip())
+        if done is not None:
+            await done
+
+    def _count_idle(self) -> None:
+        self._idle_commands += 1
+        if self._idle_commands >= MAX_IDLE_COMMANDS and self.farewell is None:
+            log.warning("session_ended", address=self._address, cause="too many commands")
+            self.farewell = reply.encode(reply.TOO_MANY_COMMANDS)
+
+    @property
+    def _fmt(self) -> int:
+        return self._account.settings.reply_fmt if self._account else 0
+
+    @property
+    def _name(self) -> str:
+        return self._account.name if self._account else ""
+
+    # Commands, in the order of a session.
+
+    def ehlo(self, argument: str) -> None:
+        self._greet(argument, self._service.extensions(self._address, self.secure))
+
+    def helo(self, argument: str) -> None:
+        self._greet(argument, f"250 {self._service.hostname}\r\n".encode())
+
+    def _greet(self, argument: str, answer: bytes) -> None:
+        if not argument:
+            raise reply.SYNTAX_HELO
+        self._helo = argument
+        self._transaction = None
+        self._wire.reply(answer)
+
+    async def starttls(self, argument: str) -> None:
+        if argument:
+            raise reply.NO_ARGUMENT
+        if self.secure:
+            raise reply.TLS_ALREADY
+        if not self._service.offers_starttls:
+            raise reply.TLS_NOT_AVAILABLE
+        await self._upgrade()
+        # RFC 3207 §4.2: what was learnt before is forgotten, what was sent ahead is not obeyed.
+        self._wire.forget_input()
+        self.secure = True
+        self._helo = ""
+        self._transaction = None
+        self._logged_in = False
+        self._account = self._service.accounts.trusted(self._address)
+
+    async def auth(self, argument: str) -> None:
+        mechanism, *initial = argument.split() or [""]
+        mechanism = mechanism.upper()
+        if not self._helo:
+            raise reply.HELO_FIRST
+        if self._logged_in:
+            raise reply.ALREADY_LOGGED_IN
+        if self._transaction is not None:
+            raise reply.AUTH_IN_MAIL
+        if not mechanism or len(initial) > 1:
+            raise reply.SYNTAX_AUTH
+        if mechanism not in self._service.mechanisms:
+            raise reply.AUTH_MECHANISM
+        if not self._service.may_authenticate(self._address, self.secure):
+            raise reply.AUTH_NEEDS_TLS
+        self.state = State.WAITING
+        name, password = await read_credentials(
+            self._wire, mechanism, initial[0] if initial else None
+        )
+        self.state = State.BUSY
+        self._wire.send()
+        try:
+            account = await self._service.accounts.authenticate(
+                name, password, protocol=Protocol.SMTP, address=self._address
+            )
+        except Failure as failure:
+            self._login_failed(failure)
+            return
+        self._account = account
+        self._logged_in = True
+        self._wire.reply(reply.LOGGED_IN)
+
+    def _login_failed(self, failure: Failure) -> None:
+        answer = reply.encode(reply.of_failure(failure, self._fmt))
+        self._failed_logins += 1
+        if failure.reason is Reason.ADDRESS_BLOCKED:
+            self.farewell = answer
+            return
+        self._wire.reply(answer)
+        if self._failed_logins >= MAX_FAILED_LOGINS:
+            self.farewell = reply.encode(reply.TOO_MANY_LOGINS)
+
+    def mail(self, argument: str) -> None:
+        if not self._helo:
+            raise reply.HELO_FIRST
+        if self._transaction is not None:
+            raise reply.NESTED_MAIL
+        sender, parameters = _path(
+            argument, "FROM:", reply.SYNTAX_MAIL, reply.BAD_SENDER, MAIL_PARAMETERS
+        )
+        if int(parameters.get("SIZE", 0)) > self._service.settings.max_size:
+            raise reply.MAIL_TOO_BIG
+        if "SMTPUTF8" not in parameters and not argument.isascii():
+            raise reply.SMTPUTF8_NEEDED
+        self._transaction = Transaction(sender, parameters)
+        self._wire.reply(reply.SENDER_OK)
+
+    def rcpt(self, argument: str) -> None:
+        transaction = self._transaction
+        if transaction is None:
+            raise reply.MAIL_FIRST
+        path, parameters = _path(
+            argument, "TO:", reply.SYNTAX_RCPT, reply.BAD_RECIPIENT, RCPT_PARAMETERS
+        )
+        if not transaction.smtputf8 and not argument.isascii():
+            raise reply.SMTPUTF8_NEEDED
+        limit = self._service.settings.max_recipients
+        transaction.attempts += 1
+        if len(transaction.recipients) >= limit or transaction.attempts > 2 * limit:
+            self._wire.reply(reply.encode(reply.TOO_MANY_RECIPIENTS.reply))
+            return
+        try:
+            recipient = self._recipient(path)
+        except (Refused, Failure) as error:
+            self._refuse_recipient(path, error, transaction.smtputf8)
+            return
+        transaction.recipients.setdefault(recipient, parameters)
+        self._wire.reply(reply.RECIPIENT_OK)
+
+    def _recipient(self, path: Path) -> Recipient:
+        """Who is meant; raises Refused or Failure (design section 7, in this order)."""
+        service = self._service
+        if not path.domain:
+            raise reply.NO_DOMAIN
+        ours = path.domain in service.domains
+        if ours and service.smsc_address and path.local.lower() == service.smsc_address:
+            # The one address that needs no login: the line brings its own.
+            raise reply.SMSC_LINE_LATER
+        if self._account is None:
+            raise Failure(Reason.LOGIN_REQUIRED)
+        if not ours:
+            raise reply.UNKNOWN_DOMAIN
+        recipient = parse_recipient(path.local)
+        service.relay.check_recipient(self._account, recipient)
+        return recipient
+
+    def _refuse_recipient(self, path: Path, error: Refused | Failure, smtputf8: bool) -> None:
+        if isinstance(error, Failure):
+            text = reply.of_failure(error, self._fmt)
+        else:
+            text = error.reply
+        log.info(
+            "recipient_refused",
+            account=self._name,
+            address=self._address,
+            recipient=mask(path.local),
+            reply=text,
+        )
+        self._wire.reply(reply.encode(text, smtputf8=smtputf8))
+
+    async def data(self, argument: str) -> None:
+        transaction = self._transaction
+        if argument:
+            raise reply.NO_ARGUMENT
+        if transaction is None:
+            raise reply.MAIL_FIRST
+        if not transaction.recipients:
+            raise reply.RCPT_FIRST
+        account = self._account
+        assert account is not None  # Nobody else's recipients are taken.
+        self._transaction = None
+        self._wire.reply(reply.START_MAIL)
+        settings = self._service.settings
+        self._receive_until = self._service.clock() + MAX_TIMEOUTS_OF_A_MAIL * settings.timeout
+        self.state = State.RECEIVING
+        try:
+            mail = await self._wire.mail(settings.max_size, self._received)
+            self.state = State.BUSY
+            self._idle_commands = 0
+            outcome = await self._submit(account, transaction, mail)
+        except Failure as failure:
+            outcome = failure
+        finally:
+            self.state = State.BUSY
+            self._service.buffered -= self._reserved
+            self._reserved = 0
+        self.touch()
+        if isinstance(outcome, Failure):
+            log.info(
+                "mail_refused",
+                account=account.name,
+                address=self._address,
+                recipients=len(transaction.recipients),
+                reason=outcome.reason.name.lower(),
+                description=outcome.description,
+                cause=outcome.cause,
+            )
+        elif self._wire.closed:
+            log.warning("answer_lost", account=account.name, address=self._address, id=outcome.id)
+        text = reply.of_outcome(outcome, account.settings.reply_fmt)
+        self._wire.reply(reply.encode(text, smtputf8=transaction.smtputf8))
+
+    def _received(self, size: int) -> None:
+        """A piece of a mail arrived: time goes on, and memory is taken for it."""
+        now = self._service.clock()
+        self.deadline = min(now + self._service.settings.timeout, self._receive_until)
+        self._service.reserve(size)
+        self._reserved += size
+
+    async def _submit(self, account: Account, transaction: Transaction, mail: bytes) -> Outcome:
+        """What becomes of the mail; a failure of ours is a Failure too."""
+        read = partial(
+            read_mail,
+            mail,
+            tuple(transaction.recipients),
+            smtp=self._service.settings,
+            account=account.settings,
+            peer=self._address,
+        )
+        try:
+            if len(mail) > LARGE_MAIL:
+                loop = asyncio.get_running_loop()
+                submission = await loop.run_in_executor(self._service.threads, read)
+            else:
+                submission = read()
+            answer = self._service.relay.submit(account, submission)
+            if answer.done():
+                return answer.result()
+            self._wire.send()
+            # Once taken, a mail is finished whatever becomes of this connection.
+            return await asyncio.shield(answer)
+        except Failure as failure:
+            return failure
+        except Exception as error:
+            log.exception("mail_failed", account=account.name, address=self._address)
+            return Failure(Reason.OPERATION_FAILED, cause=repr(error))
+
+    def rset(self, argument: str) -> None:
+        if argument:
+            raise reply.NO_ARGUMENT
+        self._transaction = None
+        self._wire.reply(reply.OK)
+
+    def noop(self, argument: str) -> None:
+        self._wire.reply(reply.OK)
+
+    def vrfy(self, argument: str) -> None:
+        self._wire.reply(reply.CANNOT_VRFY)
+
+    def help(self, argument: str) -> None:
+        self._wire.reply(_HELP)
+
+    def not_implemented(self, argument: str) -> None:
+        raise reply.NOT_IMPLEMENTED
+
+    def quit(self, argument: str) -> None:
+        if argument:
+            raise reply.NO_ARGUMENT
+        self.farewell = reply.BYE
+
+
+def _path(
+    argument: str, keyword: str, syntax: Refused, malformed: Refused, known: Known
+) -> tuple[Path, dict[str, str]]:
+    """The mailbox and the parameters of MAIL or RCPT."""
+    start = len(keyword)
+    if argument[:start].upper() != keyword:
+        raise syntax
+    parsed = parse_path(argument[start:])
+    if parsed is None:
+        raise malformed
+    path, rest = parsed
+    return path, parse_parameters(rest, known) if rest else {}
+
+
+class Command(NamedTuple):
+    """One row: what runs, how long the line may be, whether TLS may be missing where it is
+    required (RFC 3207 §4), and whether it brings no mail nearer."""
+
+    run: Callable[[Dialog, str], Awaitable[None] | None]
+    limit: int = 2048
+    before_tls: bool = False
+    idle: bool = False
+
+
+COMMANDS: dict[bytes, Command] = {
+    b"EHLO": Command(Dialog.ehlo, before_tls=True, idle=True),
+    b"HELO": Command(Dialog.helo, before_tls=True, idle=True),
+    b"STARTTLS": Command(Dialog.starttls, before_tls=True, idle=True),
+    b"AUTH": Command(Dialog.auth, limit=MAX_LINE, idle=True),
+    b"MAIL": Command(Dialog.mail),
+    b"RCPT": Command(Dialog.rcpt),
+    b"DATA": Command(Dialog.data),
+    b"RSET": Command(Dialog.rset, idle=True),
+    b"NOOP": Command(Dialog.noop, before_tls=True, idle=True),
+    b"VRFY": Command(Dialog.vrfy, idle=True),
+    b"EXPN": Command(Dialog.not_implemented, idle=True),
+    b"HELP": Command(Dialog.help, idle=True),
+    b"QUIT": Command(Dialog.quit, before_tls=True),
+}
+
+_HELP = b"214 2.0.0 " + b" ".join(COMMANDS) + b"\r\n"

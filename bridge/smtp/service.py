@@ -1,0 +1,116 @@
+"""What all SMTP connections share: settings and doors, and the limits over all of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from ssl import SSLContext
+from typing import Protocol
+
+from bridge import message
+from bridge.accounts import Account
+from bridge.config import Smtp
+from bridge.failure import Failure, Reason
+from bridge.relay import Relay
+from bridge.smtp.address import comparable_domains
+from bridge.smtp.auth import MECHANISMS
+
+#: All mails that are being received may take this much memory together, beyond small ones.
+MAX_BUFFERED = 256 * 1024 * 1024
+
+_LOOPBACK = ("127.", "::1", "::ffff:127.")
+
+
+class Accounts(Protocol):
+    """What is asked of :class:`bridge.accounts.Accounts`."""
+
+    async def authenticate(
+        self, name: str, password: str, *, protocol: message.Protocol, address: str
+    ) -> Account: ...
+
+    def trusted(self, address: str) -> Account | None: ...
+
+    def check_address(self, address: str) -> None: ...
+
+
+class Service:
+    """Shared by the connections of one listener.
+
+    ``clock`` gives seconds that only grow; the time limits are measured with it.
+    """
+
+    def __init__(
+        self,
+        settings: Smtp,
+        accounts: Accounts,
+        relay: Relay,
+        *,
+        hostname: str,
+        tls_context: SSLContext | None,
+        clock: Callable[[], float],
+    ) -> None:
+        self.settings = settings
+        self.accounts = accounts
+        self.relay = relay
+        self.hostname = hostname
+        self.tls_context = tls_context
+        self.clock = clock
+        self.domains = comparable_domains(settings.domains)
+        self.smsc_address = settings.smsc_address.lower()
+        self.mechanisms = [m for m in settings.auth_mechanisms if m in MECHANISMS]
+        self.offers_starttls = tls_context is not None and settings.starttls != "off"
+        self.requires_tls = settings.starttls == "required"
+        #: For mails that take long to read; two, so that the loop keeps its turns.
+        self.threads = ThreadPoolExecutor(2, "mail-reader")
+        self.buffered = 0
+        self._connections = 0
+        self._by_address: Counter[str] = Counter()
+
+    def admit(self, address: str) -> None:
+        """Counts a connection; raises Failure where it is one too many or its address blocked."""
+        self.accounts.check_address(address)
+        if self._connections >= self.settings.max_connections:
+            raise Failure(Reason.TOO_MANY_SESSIONS)
+        if self._by_address[address] >= self.settings.max_connections_per_address:
+            raise Failure(Reason.TOO_MANY_SESSIONS, "from this address")
+        self._connections += 1
+        self._by_address[address] += 1
+
+    def release(self, address: str) -> None:
+        """Ends what :meth:`admit` counted."""
+        self._connections -= 1
+        self._by_address[address] -= 1
+        if not self._by_address[address]:
+            del self._by_address[address]
+
+    def reserve(self, size: int) -> None:
+        """Counts memory for a mail that is being received; raises Failure where it is too much."""
+        if self.buffered + size > MAX_BUFFERED:
+            raise Failure(Reason.BRIDGE_FULL, "too many large mails at once")
+        self.buffered += size
+
+    def may_authenticate(self, address: str, secure: bool) -> bool:
+        """Whether a password may cross this connection (RFC 4954 §4)."""
+        if secure:
+            return True
+        if self.requires_tls:
+            return False
+        return self.settings.clear_text_auth or address.startswith(_LOOPBACK)
+
+    def extensions(self, address: str, secure: bool) -> bytes:
+        """The reply to EHLO."""
+        lines = [
+            self.hostname,
+            "PIPELINING",
+            f"SIZE {self.settings.max_size}",
+            "8BITMIME",
+            "SMTPUTF8",
+            "ENHANCEDSTATUSCODES",
+        ]
+        if self.offers_starttls and not secure:
+            lines.append("STARTTLS")
+        if self.mechanisms and self.may_authenticate(address, secure):
+            lines.append("AUTH " + " ".join(self.mechanisms))
+        replies = [f"250-{line}\r\n" for line in lines[:-1]]
+        return "".join([*replies, f"250 {lines[-1]}\r\n"]).encode("ascii")

@@ -1,0 +1,142 @@
+"""Octets of one connection to command lines and mails, and replies gathered on the way back.
+
+Decides where a command and a mail end (RFC 5321 §2.3.8, §4.1.1.4): only ``CR LF . CR LF`` ends a
+mail. Replies wait until the client waits for them (RFC 2920 §3.2), so that a group of commands is
+answered in one segment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from bridge.failure import Failure
+from bridge.smtp.reply import BARE_LF, LINE_TOO_LONG, MAIL_TOO_BIG, Refused
+
+CHUNK = 64 * 1024
+#: Replies to a long group of commands are sent in pieces of about this size.
+_MANY_REPLIES = 16 * 1024
+
+END_OF_MAIL = b"\r\n.\r\n"
+
+
+class Wire:
+    """Reads commands and mails from, and writes replies to, one client."""
+
+    __slots__ = ("_out", "_out_size", "_pending", "_reader", "_writer")
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._pending = bytearray()
+        self._out: list[bytes] = []
+        self._out_size = 0
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing that is said now will reach the client."""
+        return self._writer.transport.is_closing()
+
+    def reply(self, line: bytes) -> None:
+        """Queues a reply, CR LF included."""
+        self._out.append(line)
+        self._out_size += len(line)
+
+    def send(self) -> None:
+        """Hands the queued replies to the transport."""
+        if self._out:
+            self._writer.write(b"".join(self._out))
+            self._out.clear()
+            self._out_size = 0
+
+    async def flush(self) -> None:
+        """Sends the queued replies and waits while the client does not read them."""
+        self.send()
+        if self._writer.transport.get_write_buffer_size():
+            await self._writer.drain()
+
+    def forget_input(self) -> None:
+        """Drops what the client sent ahead; what came before TLS counts for nothing after it."""
+        self._pending.clear()
+
+    async def line(self, limit: int) -> bytes:
+        """The next command line without its end; raises EOFError when the client is gone.
+
+        Raises :class:`Refused` for a line of more than ``limit`` octets or one that a bare LF
+        ends; that line is gone then.
+        """
+        pending = self._pending
+        scanned = 0
+        too_long = False
+        if self._out_size > _MANY_REPLIES:
+            await self.flush()
+            await asyncio.sleep(0)
+        while (end := pending.find(b"\n", scanned)) < 0:
+            if len(pending) > limit:
+                too_long = True
+                pending.clear()
+            scanned = len(pending)
+            await self._more()
+        line = bytes(pending[:end])
+        del pending[: end + 1]
+        if too_long or end > limit:
+            raise LINE_TOO_LONG
+        if not line.endswith(b"\r"):
+            raise BARE_LF
+        return line[:-1]
+
+    async def mail(self, limit: int, progress: Callable[[int], None]) -> bytes:
+        """A mail up to its end, dots unstuffed (RFC 5321 §4.5.2).
+
+        ``progress`` hears of every chunk's size before it is kept. Where it raises a Failure, and
+        where the mail has more than ``limit`` octets, the rest is read and thrown away before the
+        refusal is raised. EOFError is raised for a client that leaves or never ends.
+        """
+        pending = self._pending
+        while len(pending) < 3:
+            await self._more()
+        if pending.startswith(b".\r\n"):  # The line end before it was that of DATA.
+            del pending[:3]
+            return b""
+        kept = bytearray()
+        size = 0
+        refusal: Refused | Failure | None = None
+        while (end := pending.find(END_OF_MAIL)) < 0:
+            # All but what may be the first half of the end.
+            ready = max(len(pending) - len(END_OF_MAIL) + 1, 0)
+            size += ready
+            try:
+                progress(ready)
+                if size > limit:
+                    refusal = MAIL_TOO_BIG
+            except Failure as failure:
+                refusal = failure
+            if refusal is None:
+                kept += pending[:ready]
+            else:
+                kept.clear()
+            del pending[:ready]
+            if size > 2 * limit + CHUNK:
+                raise EOFError
+            await self._more()
+        if size + end + 2 > limit:
+            refusal = refusal or MAIL_TOO_BIG
+        if refusal is None:
+            kept += pending[: end + 2]
+        del pending[: end + len(END_OF_MAIL)]
+        if refusal is not None:
+            raise refusal
+        return _unstuffed(bytes(kept))
+
+    async def _more(self) -> None:
+        await self.flush()
+        chunk = await self._reader.read(CHUNK)
+        if not chunk:
+            raise EOFError
+        self._pending += chunk
+
+
+def _unstuffed(mail: bytes) -> bytes:
+    if mail.startswith(b"."):
+        mail = mail[1:]
+    return mail.replace(b"\r\n.", b"\r\n") if b"\r\n." in mail else mail
