@@ -96,7 +96,7 @@ def submission_from(pdu: Pdu, origin: Origin, now: float) -> Submission:
         recipients=(Recipient(address_from(submit.dest_addr_ton, submit.destination_addr)),),
         text=text,
         peer=origin.peer,
-        sender="" if submit.source_addr == b"." else _word(submit.source_addr),
+        sender="" if submit.source_addr == b"." else word(submit.source_addr),
         message_type=vendor.message_type or SERVICE_TYPES.get(submit.service_type.upper()),
         options=vendor.options,
         fallback=vendor.fallback,
@@ -117,14 +117,14 @@ def address_from(ton: int, address: bytes) -> str:
     """
     if not address:
         raise Failure(Reason.WRONG_PHONE, "destination_addr is empty")
-    text = _word(address)
+    text = word(address)
     if ton == TON_INTERNATIONAL and address.isdigit() and address[0] != 0x30:
         return "+" + text
     return text
 
 
-def _word(octets: bytes) -> str:
-    """An address or another short field: UTF-8 as most write it, else Latin-1."""
+def word(octets: bytes) -> str:
+    """A name, an address or another short field: UTF-8 as most write it, else Latin-1."""
     try:
         return octets.decode()
     except UnicodeDecodeError:

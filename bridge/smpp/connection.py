@@ -1,0 +1,439 @@
+"""One client's connection: octets to the session and back, requests to accounts and the relay.
+
+Adds to the rules of :mod:`bridge.smpp.session` what needs I/O: writing once a loop iteration, not
+reading from who does not read, waiting for a password check, and what each request is about
+(:data:`HANDLERS`). Which connections there are is the listener's matter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final, Protocol
+
+import structlog
+
+from bridge import config
+from bridge import message as vocabulary
+from bridge.accounts import Account
+from bridge.failure import Failure, Reason, render_failure, smpp_status
+from bridge.log import mask
+from bridge.message import Accepted, Outcome, Submission
+from bridge.smpp import session as rules
+from bridge.smpp.codec import Framer, encode
+from bridge.smpp.layouts import (
+    ADDITIONAL_STATUS_INFO_TEXT,
+    RESPONSES,
+    SC_INTERFACE_VERSION,
+    TLV_RULES,
+)
+from bridge.smpp.occupancy import Occupancy
+from bridge.smpp.pdu import Bind, BindResp, MessageIdResp, Pdu, PduError, SubmitSm, Tlv
+from bridge.smpp.session import Close, Reply, Request, Session, Timers
+from bridge.smpp.status import Status
+from bridge.smpp.submit import Origin, submission_from, word
+
+log = structlog.get_logger()
+
+#: Seconds that a closing connection has to take its last octets.
+LINGER: Final = 5.0
+
+_BIND_RESPONSES: Final = frozenset(RESPONSES[command] for command in rules.BINDS)
+
+_VERSION_34: Final = 0x34
+_VERSION_50: Final = 0x50
+
+
+class Authenticator(Protocol):
+    """What a connection asks of :class:`bridge.accounts.Accounts`."""
+
+    async def authenticate(
+        self, name: str, password: str, *, protocol: vocabulary.Protocol, address: str
+    ) -> Account: ...
+
+
+class Submitter(Protocol):
+    """What a connection asks of :class:`bridge.relay.Relay`."""
+
+    def submit(self, account: Account, submission: Submission) -> asyncio.Future[Outcome]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What all connections of a listener share. ``connections`` holds those that are open."""
+
+    settings: config.Smpp
+    accounts: Authenticator
+    relay: Submitter
+    clock: Callable[[], float]  # Unix time
+    monotonic: Callable[[], float]
+    occupancy: Occupancy
+    create_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+    left: Callable[[Connection], None]
+    connections: set[Connection] = field(default_factory=set)
+
+
+class Connection(asyncio.Protocol):
+    """The transport's side of a session."""
+
+    def __init__(self, services: Services) -> None:
+        settings = services.settings
+        self._services = services
+        self._loop = asyncio.get_running_loop()
+        self._framer = Framer()
+        self.session = Session(
+            Timers(settings.bind_timeout, settings.enquire_link, settings.inactivity),
+            services.monotonic(),
+            HANDLERS,
+        )
+        self.account: Account | None = None
+        self.peer = ""
+        self._address = ""
+        self._unwelcome: Failure | None = None
+        self._origin = Origin("")
+        self._interface_version = _VERSION_34
+        self._authentication: asyncio.Task[None] | None = None
+        self._unwritten: list[bytes] = []
+        self._congested = False
+        self._closing_since: float | None = None
+        self._lost = False
+        self._reason = ""
+        self._submits = 0
+        self._throttled = 0
+
+    # --- the transport ---------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        host, port = transport.get_extra_info("peername")[:2]
+        self._address = host
+        self.peer = str(config.Endpoint(host, port))
+        occupancy = self._services.occupancy
+        if occupancy.overcrowded:
+            self._lost = True
+            transport.abort()
+            return
+        self._unwelcome = occupancy.enter(host)
+        self._services.connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._closing_since is None:
+            self._framer.feed(data)
+            self._process()
+
+    def eof_received(self) -> bool:
+        """A client that only stopped sending still gets its answers (not over TLS)."""
+        close = self.session.end("closed by the client")
+        if close is not None:
+            self._reason = self._reason or close.reason
+            return False
+        return self._transport.get_extra_info("ssl_object") is None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._lost:
+            return
+        self._lost = True
+        self._unwritten.clear()
+        if self._authentication is not None:
+            self._authentication.cancel()
+        services = self._services
+        services.connections.discard(self)
+        services.occupancy.leave(self._address)
+        if self.account is not None:
+            services.occupancy.unbind(self.account)
+            self._log_throttled()
+            log.info(
+                "unbound",
+                account=self.account.name,
+                peer=self.peer,
+                reason=self._reason or (str(exc) if exc else "closed by the client"),
+                submits=self._submits,
+                unanswered=self.session.in_flight,
+            )
+        elif self._reason:
+            log.info("connection_closed", peer=self.peer, reason=self._reason)
+        services.left(self)
+
+    def pause_writing(self) -> None:
+        self._congested = True
+        self._choose_reading()
+
+    def resume_writing(self) -> None:
+        self._congested = False
+        self._choose_reading()
+
+    def _choose_reading(self) -> None:
+        """Nothing is read from who does not read, nor while a bind is being decided."""
+        if self._lost:
+            return
+        if self._congested or self.session.authenticating:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
+    # --- between transport and session -----------------------------------------------------
+
+    def _process(self) -> None:
+        """Acts upon all complete PDUs that there are, until one has to be waited for."""
+        now = self._services.monotonic()
+        session, framer = self.session, self._framer
+        while self._closing_since is None and not session.authenticating:
+            try:
+                frame = framer.next()
+            except PduError as error:
+                self.act(session.framing_lost(error))
+                return
+            if frame is None:
+                return
+            action = session.receive(frame, now)
+            if action is not None:
+                self.act(action)
+
+    def act(self, action: rules.Action | None) -> None:
+        """Carries out what the session decided."""
+        if isinstance(action, Request):
+            HANDLERS[action.pdu.command](self, action.pdu)
+        elif isinstance(action, Reply):
+            self._write(action.pdu)
+            if action.why:
+                self._log_refused_pdu(action.pdu, action.why)
+        elif isinstance(action, Close):
+            self._close(action)
+
+    def _write(self, pdu: Pdu) -> None:
+        if self._lost:
+            return
+        if not self._unwritten:
+            self._loop.call_soon(self._flush)
+        self._unwritten.append(encode(pdu))
+
+    def _flush(self) -> None:
+        if self._unwritten:
+            octets = b"".join(self._unwritten)
+            self._unwritten.clear()
+            self._transport.write(octets)
+
+    def _close(self, close: Close) -> None:
+        if self._closing_since is not None:
+            return
+        self._reason = self._reason or close.reason
+        if close.last is not None:
+            self._write(close.last)
+        self._flush()
+        self._closing_since = self._services.monotonic()
+        self._transport.close()
+
+    def abort(self, reason: str) -> None:
+        """Closes at once, whatever is still unwritten."""
+        self._reason = self._reason or reason
+        self._transport.abort()
+
+    def tick(self, now: float) -> None:
+        """What the time brings about."""
+        if self._closing_since is None:
+            self.act(self.session.tick(now))
+            self._log_throttled()
+        elif now - self._closing_since > LINGER:
+            self._transport.abort()
+
+    # --- bind ------------------------------------------------------------------------------
+
+    def bind(self, pdu: Pdu) -> None:
+        """Has the password checked; nothing is read meanwhile."""
+        body = pdu.body
+        assert isinstance(body, Bind)
+        self._interface_version = body.interface_version
+        self._choose_reading()
+        self._authentication = self._services.create_task(self._authenticate(pdu, body))
+
+    async def _authenticate(self, pdu: Pdu, body: Bind) -> None:
+        failure = self._unwelcome
+        if failure is None:
+            try:
+                account = await self._services.accounts.authenticate(
+                    word(body.system_id),
+                    word(body.password),
+                    protocol=vocabulary.Protocol.SMPP,
+                    address=self._address,
+                )
+                self._services.occupancy.bind(account)
+            except Failure as refused:
+                failure = refused
+            except Exception:  # the client is to be answered whatever happens
+                log.exception("bind_failed", peer=self.peer)
+                failure = Failure(Reason.OPERATION_FAILED)
+        self._authentication = None
+        if failure is None:
+            self._bound(pdu, body, account)
+        else:
+            self._refuse_bind(pdu, body, failure)
+        if self._closing_since is None:
+            self._process()
+            self._choose_reading()
+
+    def _bound(self, pdu: Pdu, body: Bind, account: Account) -> None:
+        settings = account.settings
+        latin = body.system_type.upper() == b"ISO"
+        self.account = account
+        self._origin = Origin(self.peer, "latin1" if latin else settings.default_alphabet)
+        self.session.bound(pdu, settings.window)
+        tlvs: tuple[Tlv, ...] = ()
+        if body.interface_version >= _VERSION_34:
+            spoken = _VERSION_50 if body.interface_version >= _VERSION_50 else _VERSION_34
+            tlvs = (Tlv(SC_INTERFACE_VERSION, bytes((spoken,))),)
+        resp = BindResp(self._services.settings.system_id.encode())
+        self._write(Pdu(RESPONSES[pdu.command], pdu.sequence_number, resp, tlvs))
+        log.info(
+            "bound",
+            account=account.name,
+            peer=self.peer,
+            bind=pdu.command.removeprefix("bind_"),
+            interface_version=f"{body.interface_version >> 4}.{body.interface_version & 15}",
+            system_type=word(body.system_type),
+        )
+
+    def _refuse_bind(self, pdu: Pdu, body: Bind, failure: Failure) -> None:
+        close = self.session.bind_refused(self._services.monotonic())
+        refusal = self._refusal(pdu.command, pdu.sequence_number, failure)
+        self._write(refusal)
+        log.warning(
+            "bind_refused",
+            account=word(body.system_id),
+            peer=self.peer,
+            reason=str(failure),
+            status=_named(refusal.command_status),
+        )
+        if self._unwelcome is not None:
+            close = Close(failure.description)
+        if close is not None:
+            self._close(close)
+
+    # --- submit ----------------------------------------------------------------------------
+
+    def submit(self, pdu: Pdu) -> None:
+        """Hands a submit_sm to the relay; the answer is given when the relay has it."""
+        assert self.account is not None
+        assert isinstance(pdu.body, SubmitSm)
+        self._submits += 1
+        to = pdu.body.destination_addr
+        try:
+            submission = submission_from(pdu, self._origin, self._services.clock())
+            outcome = self._services.relay.submit(self.account, submission)
+        except (Failure, PduError) as refused:
+            self._answer(pdu.command, pdu.sequence_number, to, refused)
+            return
+        except Exception:  # the client is to be answered whatever happens
+            log.exception("submission_failed", account=self.account.name, peer=self.peer)
+            failure = Failure(Reason.OPERATION_FAILED)
+            self._answer(pdu.command, pdu.sequence_number, to, failure)
+            return
+        settle = partial(self._settle, pdu.command, pdu.sequence_number, to)
+        if outcome.done():
+            settle(outcome)
+        else:
+            outcome.add_done_callback(settle)
+
+    def _settle(
+        self, command: str, sequence_number: int, to: bytes, outcome: asyncio.Future[Outcome]
+    ) -> None:
+        if outcome.cancelled():
+            failure = Failure(Reason.OPERATION_FAILED, cause="cancelled")
+            self._answer(command, sequence_number, to, failure)
+            return
+        error = outcome.exception()
+        if error is None:
+            self._answer(command, sequence_number, to, outcome.result())
+        else:
+            log.error("submission_failed", peer=self.peer, exc_info=error)
+            failure = Failure(Reason.OPERATION_FAILED, cause=type(error).__name__)
+            self._answer(command, sequence_number, to, failure)
+
+    def _answer(
+        self, command: str, sequence_number: int, to: bytes, outcome: Outcome | PduError
+    ) -> None:
+        if isinstance(outcome, Accepted):
+            message_id = MessageIdResp(b"%d" % outcome.id)
+            self._write(Pdu(RESPONSES[command], sequence_number, message_id))
+        else:
+            refusal = self._refusal(command, sequence_number, outcome)
+            self._write(refusal)
+            self._log_refused(to, refusal.command_status, outcome)
+        close = self.session.answered()
+        if close is not None:
+            self._close(close)
+
+    # --- what a refusal looks like, on the wire and in the log -----------------------------
+
+    def _refusal(self, command: str, sequence_number: int, refused: Failure | PduError) -> Pdu:
+        """The response with its status, and with the failure's text for who asked for it."""
+        response = RESPONSES[command]
+        if isinstance(refused, PduError):
+            return Pdu(response, sequence_number, command_status=refused.status)
+        status = smpp_status(refused.reason, command, self._interface_version)
+        settings = self.account.settings if self.account is not None else None
+        if self._interface_version < _VERSION_50 and not (settings and settings.failure_text):
+            return Pdu(response, sequence_number, command_status=status)
+        text = render_failure(refused, settings.reply_fmt if settings else 0)
+        longest = TLV_RULES[ADDITIONAL_STATUS_INFO_TEXT].longest - 1
+        value = text.encode("ascii", "replace")[:longest] + b"\0"
+        tlv = Tlv(ADDITIONAL_STATUS_INFO_TEXT, value)
+        return Pdu(response, sequence_number, None, (tlv,), status)
+
+    def _log_refused(self, to: bytes, status: int, refused: Failure | PduError) -> None:
+        if self.account is None:
+            return
+        if status == Status.ESME_RTHROTTLED:
+            self._throttled += 1  # told once in a while, not once a message
+            return
+        log.warning(
+            "submission_refused",
+            account=self.account.name,
+            peer=self.peer,
+            to=mask(word(to)),
+            reason=str(refused) if isinstance(refused, Failure) else refused.detail,
+            status=_named(status),
+        )
+
+    def _log_refused_pdu(self, reply: Pdu, why: str) -> None:
+        """A PDU that the session itself refused: malformed, out of state, over the window."""
+        status = _named(reply.command_status)
+        if reply.command in _BIND_RESPONSES and self.account is None:
+            log.warning("bind_refused", peer=self.peer, reason=why, status=status)
+        elif reply.command_status == Status.ESME_RTHROTTLED:
+            self._throttled += 1
+        elif self.account is not None:
+            event = "submission_refused" if reply.command == "submit_sm_resp" else "pdu_refused"
+            log.warning(
+                event,
+                account=self.account.name,
+                peer=self.peer,
+                reason=why,
+                status=status,
+            )
+
+    def _log_throttled(self) -> None:
+        if self._throttled and self.account is not None:
+            log.warning(
+                "submissions_throttled",
+                account=self.account.name,
+                peer=self.peer,
+                submits=self._throttled,
+            )
+            self._throttled = 0
+
+
+def _named(status: int) -> str:
+    return Status(status).name
+
+
+#: What the bridge offers: request → what acts upon it. Any other request of the layouts is
+#: answered with ESME_RINVCMDID; to offer one more takes a row here and its function.
+HANDLERS: Final[dict[str, Callable[[Connection, Pdu], None]]] = {
+    "bind_transmitter": Connection.bind,
+    "bind_receiver": Connection.bind,
+    "bind_transceiver": Connection.bind,
+    "submit_sm": Connection.submit,
+}

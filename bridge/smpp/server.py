@@ -1,0 +1,164 @@
+"""The SMPP listener: its sockets, plain and TLS, and the connections on them.
+
+Decides when it starts, drains and closes; one connection is :mod:`bridge.smpp.connection`'s matter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any, Final
+
+import structlog
+
+from bridge import config
+from bridge.config import Endpoint
+from bridge.smpp.connection import Authenticator, Connection, Services, Submitter
+from bridge.smpp.occupancy import Occupancy
+
+log = structlog.get_logger()
+
+_BACKLOG: Final = 1024
+
+#: One sweep over all connections is cheaper than timers of their own: this often in the shortest
+#: of the session timers, but not more often than each second unless a timer is shorter than that.
+_SWEEPS_A_TIMER: Final = 4
+
+
+class SmppListener:
+    """Serves SMPP 3.3 to 5.0. Belongs to the event loop that :meth:`start` runs in.
+
+    ``clock`` gives Unix time, ``monotonic`` seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        settings: config.Smpp,
+        accounts: Authenticator,
+        relay: Submitter,
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._monotonic = monotonic
+        self._services = Services(
+            settings=settings,
+            accounts=accounts,
+            relay=relay,
+            clock=clock,
+            monotonic=monotonic,
+            occupancy=Occupancy(settings.max_connections, settings.max_connections_per_address),
+            create_task=self._create_task,
+            left=self._left,
+        )
+        self._servers: list[asyncio.Server] = []
+        self._group: asyncio.TaskGroup | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._empty = asyncio.Event()
+
+    async def start(self) -> list[Endpoint]:
+        """Listens; gives the addresses, the plain ones first. Raises OSError and ssl.SSLError."""
+        loop = asyncio.get_running_loop()
+        opened: asyncio.Future[None] = loop.create_future()
+        self._running = loop.create_task(self._run(opened))
+        await opened
+        settings = self._settings
+        try:
+            context = self._tls() if settings.tls_listen else None
+            for endpoint in settings.listen:
+                await self._listen(endpoint, None)
+            for endpoint in settings.tls_listen:
+                await self._listen(endpoint, context)
+        except BaseException:
+            await self.close()
+            raise
+        return [
+            Endpoint(*socket.getsockname()[:2])
+            for server in self._servers
+            for socket in server.sockets
+        ]
+
+    async def _listen(self, endpoint: Endpoint, context: ssl.SSLContext | None) -> None:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(
+            lambda: Connection(self._services),
+            endpoint.host,
+            endpoint.port,
+            ssl=context,
+            backlog=_BACKLOG,
+        )
+        self._servers.append(server)
+
+    def _tls(self) -> ssl.SSLContext:
+        certificate = self._settings.certificate
+        if certificate is None:
+            raise ValueError("smpp.tls_listen needs smpp.certificate")
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate, self._settings.private_key)
+        return context
+
+    async def drain(self, within: float) -> None:
+        """Takes no connection and no submit any more, answers what is in flight, unbinds, closes.
+
+        Returns when every session has ended, or after ``within`` seconds.
+        """
+        for server in self._servers:
+            server.close()
+        connections = self._services.connections
+        for connection in list(connections):
+            connection.act(connection.session.drain())
+        if connections:
+            self._empty.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._empty.wait(), within)
+
+    async def close(self) -> None:
+        """Closes whatever is open, at once."""
+        for server in self._servers:
+            server.close()
+        connections = self._services.connections
+        self._empty.clear()
+        for connection in list(connections):
+            connection.abort("the bridge stops")
+        if connections:
+            await self._empty.wait()
+        for server in self._servers:
+            await server.wait_closed()
+        self._servers.clear()
+        if self._running is not None:
+            self._running.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._running
+            self._running = None
+
+    async def _run(self, opened: asyncio.Future[None]) -> None:
+        """Owns every task of the listener, and looks after the time."""
+        settings = self._settings
+        shortest = min(settings.bind_timeout, settings.enquire_link, settings.inactivity)
+        interval = min(1.0, shortest / _SWEEPS_A_TIMER)
+        async with asyncio.TaskGroup() as self._group:
+            opened.set_result(None)
+            while True:
+                await asyncio.sleep(interval)
+                self._sweep()
+
+    def _sweep(self) -> None:
+        now = self._monotonic()
+        for connection in list(self._services.connections):
+            try:
+                connection.tick(now)
+            except Exception:  # one connection's trouble must not stop the timers of all
+                log.exception("session_failed", peer=connection.peer)
+                connection.abort("operation failed")
+
+    def _create_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        assert self._group is not None
+        return self._group.create_task(work)
+
+    def _left(self, _: Connection) -> None:
+        if not self._services.connections:
+            self._empty.set()
