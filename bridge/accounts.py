@@ -185,6 +185,9 @@ class Accounts:
         account = self._accounts.get(name)
         if account is None or self._cached.get(digest, -1.0) <= self._clock():
             right = await self._is_right(account, secret, digest, (origin, name))
+            if self._lockout.blocked(origin, name):
+                # Guesses made at once are no more guesses than those made one by one.
+                raise Failure(Reason.ADDRESS_BLOCKED)
             if account is None or not right:
                 raise self._wrong(origin, name, protocol, address)
             self._remember(digest)
@@ -255,7 +258,10 @@ class Accounts:
             raise Failure(Reason.OPERATION_FAILED, "too many logins at once, try again")
         waiting = [waiter]
         loop = asyncio.get_running_loop()
-        done = loop.run_in_executor(self._threads, self._hash, encoded, secret, waiting)
+        try:
+            done = loop.run_in_executor(self._threads, self._hash, encoded, secret, waiting)
+        except RuntimeError:
+            raise Failure(Reason.OPERATION_FAILED, "the bridge is stopping") from None
         check = self._checks[digest] = _Check(done, waiting)
         done.add_done_callback(lambda _: self._checks.pop(digest, None))
         return check
