@@ -237,8 +237,8 @@ class SqliteStore:
 
     async def submission(self, submission_id: int) -> list[Stored]:
         rows = await self._rows(
-            f"SELECT {_STORED} FROM message WHERE id = ?1 OR (submission_id = ?1 "  # noqa: S608
-            "AND submission_id <> id) ORDER BY id",
+            f"SELECT {_STORED} FROM message WHERE (id = ?1 AND submission_id = id) "  # noqa: S608
+            "OR (submission_id = ?1 AND submission_id <> id) ORDER BY id",
             (submission_id,),
         )
         return [to_stored(row) for row in rows]
