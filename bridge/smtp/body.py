@@ -186,10 +186,15 @@ class _Reader:
         children = [p for p in payload if isinstance(p, Message)]
         if kind == "multipart/alternative":
             # RFC 2046 §5.1.4 prefers the last; a phone shows text, so the plain one wins here.
-            texts = [t for c in children for t in self._texts(c, depth + 1, related=False)]
-            readable = [t for t in texts if t[1].strip()]
-            plain = [t for t in readable if t[0] == "text/plain"]
-            yield from (plain or readable)[:1]
+            best = ("", "")
+            for child in children:
+                for kind_and_text in self._texts(child, depth + 1, related=False):
+                    if kind_and_text[1].strip() and best[0] != "text/plain":
+                        if not best[0] or kind_and_text[0] == "text/plain":
+                            best = kind_and_text
+                if best[0] == "text/plain" and self._attachments == "ignore":
+                    break  # Nothing is left that matters: the HTML need not be read.
+            yield best
         elif kind in ("multipart/related", "multipart/signed"):
             # The root stands first (RFC 2387 §3.2); pictures or a signature follow.
             for child in children[:1]:

@@ -1,0 +1,131 @@
+"""Small real stand-ins for what the SMTP side asks for: accounts and a relay that answer at once."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from bridge.accounts import Account
+from bridge.config import AccountSettings, Endpoint, Smtp
+from bridge.failure import Failure, Reason
+from bridge.message import Accepted, Outcome, Protocol, Recipient, Submission
+from bridge.smtp.listener import SmtpListener
+
+NAME, PASSWORD = "crm", "open-sesame"
+DOMAIN = "sms.example.com"
+ID = 4503599627370497
+
+Answer = Callable[[Submission], Outcome | asyncio.Future[Outcome]]
+
+
+def accepted(submission: Submission) -> Outcome:
+    """Everything goes, one part each."""
+    return Accepted(ID, len(submission.recipients))
+
+
+class StandInRelay:
+    """Keeps what is submitted; ``answer`` says what becomes of it."""
+
+    def __init__(self, answer: Answer = accepted) -> None:
+        self.answer = answer
+        self.submitted: list[Submission] = []
+        self.arrived = asyncio.Event()
+
+    def submit(self, account: Account, submission: Submission) -> asyncio.Future[Outcome]:
+        self.submitted.append(submission)
+        self.arrived.set()
+        outcome = self.answer(submission)
+        if isinstance(outcome, asyncio.Future):
+            return outcome
+        future = asyncio.get_running_loop().create_future()
+        future.set_result(outcome)
+        return future
+
+    def check_recipient(self, account: Account, recipient: Recipient) -> None:
+        if len(recipient.address.strip("+")) < 9:
+            raise Failure(Reason.WRONG_PHONE)
+
+    @property
+    def texts(self) -> list[str]:
+        return [submission.text for submission in self.submitted]
+
+
+class StandInAccounts:
+    """One account with a password, trusted from ``trusted_network``."""
+
+    def __init__(self, trusted_network: str = "", **settings: Any) -> None:
+        self.account = Account(NAME, AccountSettings(**settings))
+        self.trusted_network = trusted_network
+        self.blocked = False
+        self.checks = itertools.count()
+        self.broken = False
+
+    async def authenticate(
+        self, name: str, password: str, *, protocol: Protocol, address: str
+    ) -> Account:
+        next(self.checks)
+        await asyncio.sleep(0)
+        if self.broken:
+            raise OSError("secret database path")
+        if self.blocked:
+            raise Failure(Reason.ADDRESS_BLOCKED)
+        if (name, password) != (NAME, PASSWORD):
+            raise Failure(Reason.WRONG_LOGIN)
+        return self.account
+
+    def trusted(self, address: str) -> Account | None:
+        if self.trusted_network and ip_address(address) in ip_network(self.trusted_network):
+            return self.account
+        return None
+
+    def check_address(self, address: str) -> None:
+        if self.blocked:
+            raise Failure(Reason.ADDRESS_BLOCKED)
+
+
+class Running:
+    """A listener on free ports with its stand-ins."""
+
+    def __init__(
+        self, listener: SmtpListener, relay: StandInRelay, accounts: StandInAccounts
+    ) -> None:
+        self.listener = listener
+        self.relay = relay
+        self.accounts = accounts
+        self.endpoints: list[Endpoint] = []
+
+    @property
+    def port(self) -> int:
+        return self.endpoints[0].port
+
+    @property
+    def tls_port(self) -> int:
+        return self.endpoints[-1].port
+
+
+@asynccontextmanager
+async def running(
+    *,
+    relay: StandInRelay | None = None,
+    accounts: StandInAccounts | None = None,
+    **settings: Any,
+) -> AsyncIterator[Running]:
+    """A started listener on 127.0.0.1, closed at the end; ``settings`` are those of ``[smtp]``."""
+    relay = relay or StandInRelay()
+    accounts = accounts or StandInAccounts(trusted_network="127.0.0.0/8")
+    given: dict[str, Any] = {
+        "listen": ["127.0.0.1:0"],
+        "domains": [DOMAIN],
+        "hostname": "bridge.test",
+    }
+    smtp = Smtp.model_validate({**given, **settings})
+    part = Running(SmtpListener(smtp, accounts, relay), relay, accounts)
+    part.endpoints = await part.listener.start()
+    try:
+        yield part
+    finally:
+        await part.listener.close()
