@@ -169,7 +169,7 @@ _OPTION_TYPES: dict[str, Callable[[Any], bool]] = {
 }
 
 
-def make_fault(name: str, **options: Any) -> Fault:
+def make_fault(name: str, /, **options: Any) -> Fault:
     """A fault out of its name and options; raises :class:`FaultError` where it has no such."""
     behaviour = FAULTS.get(name)
     if behaviour is None:
@@ -271,6 +271,10 @@ class Faults:
             options = asdict(fault)
             name = options.pop("name")
             used = {"count", "phones", "on", *fault.behaviour.options}
-            shown = {key: value for key, value in options.items() if key in used and value}
+            shown = {
+                key: value
+                for key, value in options.items()
+                if key in used and value not in (None, ())
+            }
             rows.append({"fault": name, "says": fault.behaviour.says, **shown})
         return rows

@@ -30,9 +30,13 @@ TIMEOUT = 5.0
 
 
 class Notice(NamedTuple):
-    """One status of one message; ordered by when it is due (a Unix time)."""
+    """One status of one message, ordered by when it is due (a Unix time).
+
+    Where several are due at once, the first step of every message goes before the second of any.
+    """
 
     due: float
+    step: int
     order: int
     message_id: str
     status: str
@@ -80,13 +84,14 @@ class Hooks:
     def accepted(self, batch: Batch) -> None:
         """Plans the notices of every message in ``batch``."""
         for number, item in enumerate(batch.items, batch.first):
-            for due, status in statuses.timeline(item, batch.at, self._pace)[1:]:
+            steps = statuses.timeline(item, batch.at, self._pace)[1:]
+            for step, (due, status) in enumerate(steps):
                 if len(self._waiting) >= MAX_WAITING:
                     self.dropped += 1
                     continue
                 self._order += 1
                 message_id = f"{self._id_prefix}{number:012x}"
-                notice = Notice(due, self._order, message_id, status, statuses.cost(item))
+                notice = Notice(due, step, self._order, message_id, status, statuses.cost(item))
                 heapq.heappush(self._waiting, notice)
         self._added.set()
 

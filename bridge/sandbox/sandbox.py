@@ -56,7 +56,8 @@ class Sandbox:
         self._clock = clock
         self._pace = Pace(scheduled_for, processing_for)
         self._hook_url = hook_url
-        self._hooks: Hooks | None = None
+        #: The webhooks, with their counts, where a URL for them was given.
+        self.hooks: Hooks | None = None
         self._server: Server | None = None
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._ledger = Ledger(keep)
@@ -83,20 +84,20 @@ class Sandbox:
         bound = await server.start(host, port)
         self._server = server
         if self._hook_url:
-            self._hooks = Hooks(
+            self.hooks = Hooks(
                 self._hook_url,
                 id_prefix=self._ledger.id_prefix,
                 pace=self._pace,
                 clock=self._clock,
             )
-            await self._hooks.start()
+            await self.hooks.start()
         self.url = f"http://[{host}]:{bound}" if ":" in host else f"http://{host}:{bound}"
         return self.url
 
     async def close(self) -> None:
         """Stops at once; clients that are kept waiting by a fault lose their connection."""
-        if self._hooks is not None:
-            await self._hooks.close()
+        if self.hooks is not None:
+            await self.hooks.close()
         if self._server is not None:
             await self._server.close()
             self._server = None
@@ -144,7 +145,7 @@ class Sandbox:
         """The faults that are on."""
         return list(self._faults)
 
-    def fault(self, name: str, **options: Any) -> None:
+    def fault(self, name: str, /, **options: Any) -> None:
         """Switches a fault on, behind those that are; raises ``FaultError`` (a ValueError).
 
         Names and options: :mod:`bridge.sandbox.faults`.
@@ -169,8 +170,8 @@ class Sandbox:
         return self.messages
 
     def _accepted(self, batch: Batch) -> None:
-        if self._hooks is not None:
-            self._hooks.accepted(batch)
+        if self.hooks is not None:
+            self.hooks.accepted(batch)
         if self._waiters:
             self._waiters = [entry for entry in self._waiters if not self._wake(*entry)]
 

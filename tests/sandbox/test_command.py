@@ -1,0 +1,122 @@
+"""``sandbox`` on the command line: starts, tells where it is, and ends when told to."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from bridge.cli.sandbox import command
+from bridge.sandbox import FAULTS
+from tests.sandbox.samples import HEADERS, SEND, batch, message
+
+
+@contextmanager
+def running(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The command as a process of its own, with the URL that it printed."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bridge.cli.sandbox", "--listen", "127.0.0.1:0", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": ""},
+    )
+    assert process.stdout is not None
+    try:
+        line = process.stdout.readline()
+        ready = re.fullmatch(r"sandbox ready at (http://127\.0\.0\.1:\d+)\n", line)
+        assert ready is not None, line + process.stdout.read()
+        yield process, ready[1]
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def test_it_serves_tells_of_requests_and_ends_on_sigterm() -> None:
+    arguments = ("-v", "--fault", "429:count=1,retry_after=2", "--key", "k", "--keep", "10")
+    with (
+        running(*arguments) as (process, url),
+        httpx.Client(base_url=url, headers=HEADERS, trust_env=False) as client,
+    ):
+        refused = client.post(SEND, json=[message()])
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "2")
+        assert client.post(SEND, json=batch(2)).status_code == 200
+        wrong = client.post(SEND, json=[message()], headers={"X-Authorization-Key": "other"})
+        assert wrong.status_code == 401
+        client.put("/sandbox/faults", json={"fault": "reset"})
+        with pytest.raises(httpx.ReadError):
+            client.post(SEND, json=[message()])
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=5)
+    assert process.returncode == 0
+    assert output.splitlines() == [
+        f"1 POST {SEND} -> 429, fault 429, Rate limit exceeded",
+        f"2 POST {SEND} -> 200, 2 messages",
+        f"3 POST {SEND} -> 401, Invalid API key",
+        f"4 POST {SEND} -> no answer, fault reset",
+    ]
+
+
+def test_it_ends_on_sigint_though_a_client_hangs() -> None:
+    with running("--fault", "hang") as (process, url):
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(url + SEND, json=[message()], headers=HEADERS, timeout=0.2)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=5) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--listen", "8080"], "an address such as"),
+        (["--fault", "418"], "unknown fault '418'"),
+        (["--fault", "429:seconds=1"], "no option 'seconds'"),
+        (["--delay", "fast"], "a duration such as"),
+        (["--keep", "-1"], "--keep"),
+    ],
+)
+def test_wrong_options_are_explained(arguments: list[str], told: str) -> None:
+    result = CliRunner().invoke(command, arguments)
+    assert result.exit_code == 2
+    assert told in result.output
+
+
+def test_the_faults_are_listed() -> None:
+    result = CliRunner().invoke(command, ["--fault", "list"])
+    assert result.exit_code == 0
+    for name in FAULTS:
+        assert f"\n{name} " in f"\n{result.output}"
+
+
+def test_a_taken_port_is_explained() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        found = subprocess.run(
+            [sys.executable, "-m", "bridge.cli.sandbox", "--listen", listen],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+    assert found.returncode == 1
+    assert f"cannot listen on {listen}" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_help_needs_none_of_the_heavy_libraries() -> None:
+    program = "import sys, bridge.cli.sandbox; print(*sys.modules)"
+    found = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    loaded = set(found.stdout.split())
+    assert loaded.isdisjoint({"uvicorn", "httpx", "pydantic", "structlog", "orjson"})
