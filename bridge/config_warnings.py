@@ -106,8 +106,8 @@ def _holds_secret(file: Path) -> bool:
     if file.suffix != ".toml":
         return True
     literal = (
-        r"(?m)^\s*(password|api_key|authorization_key|viber_auth_token|telegram_bot_key|token|secret)"
-        r"""\s*=\s*["'](?!file:|env:|credential:)"""
+        r"(?m)^[^#\n]*\b(password|api_key|authorization_key|viber_auth_token|telegram_bot_key|token"
+        r"""|secret)\s*=\s*["'](?!file:|env:|credential:)"""
     )
     return re.search(literal, file.read_text("utf-8", "replace")) is not None
 
