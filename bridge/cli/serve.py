@@ -20,7 +20,7 @@ from bridge.cli import Exit, Stop
 def command(config: Path | None) -> None:
     """Run the bridge until SIGTERM or SIGINT; what is in flight is finished first."""
     from bridge import app, log
-    from bridge.config_file import load
+    from bridge.config import load
     from bridge.store import StoreError
 
     settings = load(config)

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 import structlog
 
@@ -106,8 +106,8 @@ class Connection(asyncio.Protocol):
     # --- the transport ---------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports have the methods, not the base class.
+        self._transport = transport = cast(asyncio.Transport, transport)
         host, port = transport.get_extra_info("peername")[:2]
         self._address = host
         self.peer = str(config.Endpoint(host, port))
