@@ -234,9 +234,37 @@ def check_batch(body: bytes, now: float) -> list[Item]:
         raise ApiError(400, BAD_FORMAT, "the array is empty")
     if len(batch) > MAX_BATCH:
         raise ApiError(413, message=f"more than {MAX_BATCH} messages in one request")
-    for item in batch:
-        check_message(item, now)
+    if not all_plain(batch):
+        for item in batch:
+            check_message(item, now)
     return batch
+
+
+_PLAIN_TYPES = frozenset({"transaction", "promo"})
+
+
+def all_plain(batch: list[Any]) -> bool:
+    """Whether these are messages of the plainest kind, and good: text, perhaps a ttl, no schedule.
+
+    Nearly every batch is, and looking at it column by column costs less than half of looking at
+    each message. False decides nothing: there may be a mistake, or just a survey.
+    """
+    good = _GOOD
+    try:
+        texts = [item["text"] for item in batch]
+        ttls = [item["ttl"] for item in batch if "ttl" in item]
+        return (
+            sum(map(len, batch)) == 5 * len(batch) + len(ttls)  # there are no other fields
+            and {item["messageType"] for item in batch} <= _PLAIN_TYPES
+            and all(map(good["fromName"], {item["fromName"] for item in batch}))
+            and all(map(good["toPhone"], [item["toPhone"] for item in batch]))
+            and all(map(good["id"], [item["id"] for item in batch]))
+            and all(map(good["ttl"], ttls))
+            and all(map(good["text"], texts))
+            and max(map(len, texts)) <= MAX_TEXT
+        )
+    except (KeyError, TypeError):
+        return False
 
 
 def parse(body: bytes) -> Any:

@@ -17,7 +17,6 @@ from typing import Any
 
 import structlog
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from bridge.sandbox.api import error_answer
@@ -39,16 +38,6 @@ Receive = Callable[[], Any]
 Send = Callable[[dict[str, Any]], Any]
 
 
-class _Connection(H11Protocol):
-    """Tells the application which transport a request came over, through the scope's state."""
-
-    def connection_made(  # type: ignore[override]  # as in uvicorn, which narrows it too
-        self, transport: asyncio.Transport
-    ) -> None:
-        self.app_state = {"transport": transport}
-        super().connection_made(transport)
-
-
 class Server:
     """Listens and lets ``decide`` answer every request."""
 
@@ -58,7 +47,7 @@ class Server:
         self._config = uvicorn.Config(
             self._application,
             interface="asgi3",
-            http="h11",
+            http="auto",  # httptools where it is installed, else h11
             ws="none",
             lifespan="off",
             log_config=None,
@@ -76,7 +65,7 @@ class Server:
         loop = asyncio.get_running_loop()
         self._config.load()
         self._server = await loop.create_server(
-            lambda: _Connection(self._config, self._state, {}, loop), host, port, backlog=1024
+            lambda: self._connection(loop), host, port, backlog=1024
         )
         bound: int = self._server.sockets[0].getsockname()[1]
         return bound
@@ -96,6 +85,22 @@ class Server:
             connection.transport.abort()
         await self._server.wait_closed()
         self._server = None
+
+    def _connection(self, loop: asyncio.AbstractEventLoop) -> asyncio.Protocol:
+        """uvicorn's protocol; puts the transport into the state that comes with each request."""
+        state: dict[str, Any] = {}
+        protocol_class: Callable[..., Any] = self._config.http_protocol_class
+        protocol: asyncio.Protocol = protocol_class(
+            config=self._config, server_state=self._state, app_state=state, _loop=loop
+        )
+        made = protocol.connection_made
+
+        def connection_made(transport: asyncio.BaseTransport) -> None:
+            state["transport"] = transport
+            made(transport)
+
+        protocol.connection_made = connection_made  # type: ignore[method-assign]
+        return protocol
 
     async def _application(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.sandbox.errors import ApiError
-from bridge.sandbox.rules import FIELDS, check_batch, check_variables
+from bridge.sandbox.rules import FIELDS, all_plain, check_batch, check_message, check_variables
 from tests.sandbox.samples import batch, flashcall, message, survey
 
 NOW = datetime(2025, 1, 25, 10, 0, tzinfo=UTC).timestamp()
@@ -188,6 +188,39 @@ def test_whatever_comes_is_taken_or_refused(changes: dict[str, Any], complete: b
         return
     with contextlib.suppress(ApiError):
         check_batch(raw, NOW)
+
+
+plain_changes = st.fixed_dictionaries(
+    {},
+    optional={
+        "id": st.sampled_from(["a", "", "a b", 5, None]),
+        "fromName": st.sampled_from(["Shop", "", "much too long", 5, ["Shop"]]),
+        "toPhone": st.sampled_from(["+380501234568", "380501234567", 380501234567]),
+        "messageType": st.sampled_from(["promo", "flashcall", "sms", ["promo"]]),
+        "text": st.sampled_from(["x", "", " ", "x" * 2000, "x" * 2001, "a\0b", 5, None]),
+        "ttl": st.sampled_from([1, 0, True, 1.0, "1"]),
+        "scheduledSent": st.sampled_from(["2025-01-25T11:00:00Z", "2024-01-25T11:00:00Z"]),
+        "reference": st.just("x"),
+    },
+)
+
+
+@given(st.lists(plain_changes, min_size=1, max_size=3))
+def test_columns_are_never_good_where_a_message_is_not(changes: list[dict[str, Any]]) -> None:
+    items = [message(**change) for change in changes]
+    plain = all_plain(items)
+    try:
+        for item in items:
+            check_message(item, NOW)
+    except ApiError:
+        assert not plain
+    else:
+        assert plain or any("scheduledSent" in i or i["messageType"] == "flashcall" for i in items)
+
+
+def test_elements_that_are_no_objects_are_not_plain() -> None:
+    for element in ([], "text", 5, None, {}):
+        assert not all_plain([message(), element])
 
 
 @given(st.binary(max_size=200))
