@@ -74,7 +74,7 @@ class App:
         accounts = Accounts(settings)
         store = SqliteStore(path_of(settings.store.url))
         await store.open()
-        lines = _lines(settings)
+        lines = upstream_lines(settings)
         try:
             ids = Ids(store.node, store.last_id, time.time)
             relay = Relay(settings, accounts, store, ids)
@@ -130,7 +130,7 @@ class App:
         notify("READY=1")
 
 
-def _lines(settings: Settings) -> dict[str, UpstreamLine]:
+def upstream_lines(settings: Settings) -> dict[str, UpstreamLine]:
     """The upstreams: the common one under the empty name, and those of accounts with own keys."""
 
     def line(name: str, upstream: Upstream) -> UpstreamLine:

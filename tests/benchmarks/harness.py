@@ -1,0 +1,141 @@
+"""What every benchmark needs: the sandbox API and the bridge as processes, and their CPU time."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support import free_port
+
+_TICK = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process with all its threads, and of children it waited for."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(int(field) for field in fields[11:15]) / _TICK
+
+
+def resident_mb(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    match = re.search(r"VmRSS:\s+(\d+) kB", status)
+    return int(match[1]) / 1024 if match else 0.0
+
+
+@dataclass
+class Served:
+    """A bridge under test with the sandbox behind it."""
+
+    process: subprocess.Popen[bytes]
+    smtp: int
+    smpp: int
+    api: str
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def taken(self) -> int:
+        """How many messages the sandbox API has taken."""
+        with urllib.request.urlopen(f"{self.api}/sandbox/stats", timeout=10) as answer:
+            return int(json.load(answer)["messages"])
+
+
+def _command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "bridge.cli", *arguments]
+
+
+def _await_port(port: int, process: subprocess.Popen[bytes]) -> None:
+    import socket
+
+    for _ in range(300):
+        if process.poll() is not None:
+            raise RuntimeError(f"a process ended early with {process.returncode}")
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise RuntimeError("a process does not listen")
+
+
+@contextmanager
+def running(command: list[str], port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is listened to by ``port`` while the block runs."""
+    with log.open("wb") as output, subprocess.Popen(
+        command, stdout=output, stderr=output
+    ) as process:
+        try:
+            _await_port(port, process)
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+@contextmanager
+def bridge(folder: Path, *, delay: float = 0.0, account: str = "") -> Iterator[Served]:
+    """The bridge serving on free ports, its store in ``folder``, a sandbox API behind it."""
+    api, smtp, smpp = free_port(), free_port(), free_port()
+    config = folder / "bridge.toml"
+    config.write_text(f"""
+        [cascade]
+        base_url = "http://127.0.0.1:{api}"
+        authorization_key = "benchmark"
+        [store]
+        url = "sqlite:///{folder}/bridge.db"
+        [smtp]
+        listen = ["127.0.0.1:{smtp}"]
+        [smpp]
+        listen = ["127.0.0.1:{smpp}"]
+        [accounts.bench]
+        password = "bench"
+        sender = "Bench"
+        max_binds = 5000
+        trusted_networks = ["127.0.0.1"]
+        {account}
+    """)
+    sandbox = _command("sandbox", "--listen", f"127.0.0.1:{api}", "--keep", "0")
+    if delay:
+        sandbox += ["--delay", str(delay)]
+    with (
+        running(sandbox, api, folder / "sandbox.log"),
+        running(_command("serve", "--config", str(config)), smtp, folder / "bridge.log") as process,
+    ):
+        yield Served(process, smtp, smpp, f"http://127.0.0.1:{api}")
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One run: messages, wall time, the bridge's CPU time, and the API's count."""
+
+    messages: int
+    seconds: float
+    cpu: float
+    latencies: tuple[float, ...] = ()
+
+    @property
+    def rate(self) -> float:
+        return self.messages / self.seconds
+
+    @property
+    def cpu_us(self) -> float:
+        return self.cpu / self.messages * 1e6
+
+    def quantile(self, q: float) -> float:
+        """Latency in milliseconds."""
+        ordered = sorted(self.latencies)
+        return ordered[min(len(ordered) - 1, int(q * len(ordered)))] * 1000

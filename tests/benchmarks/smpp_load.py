@@ -1,0 +1,127 @@
+"""A bare SMPP client that costs as little as it can: binds, keeps a window full, counts answers."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import time
+
+_HEADER = struct.Struct("!IIII")
+
+
+def _pdu(command_id: int, sequence: int, body: bytes) -> bytes:
+    return _HEADER.pack(16 + len(body), command_id, 0, sequence) + body
+
+
+def submit_body(phone: str, text: bytes, data_coding: int = 0) -> bytes:
+    """A submit_sm body (SMPP 3.4 §4.4.1) from the account's default sender."""
+    return b"".join(
+        (
+            b"\0\0\0\0\1\1",
+            phone.encode(),
+            b"\0\0\0\0\0\0\0\0",
+            bytes((data_coding, 0, len(text))),
+            text,
+        )
+    )
+
+
+class _Session(asyncio.Protocol):
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._buffer = b""
+        self._sent: dict[int, float] = {}
+        self._sequence = 1
+        self.bound = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        credentials = f"{self._load.system_id}\0{self._load.password}\0".encode()
+        transport.write(_pdu(9, 1, credentials + b"\0\x34\0\0\0"))  # type: ignore[attr-defined]
+
+    def start(self) -> None:
+        self._fill(self._load.window)
+
+    def _fill(self, n: int) -> None:
+        pdus = []
+        now = time.perf_counter()
+        for _ in range(n):
+            body = self._load.next_body()
+            if body is None:
+                break
+            self._sequence += 1
+            self._sent[self._sequence] = now
+            pdus.append(_pdu(4, self._sequence, body))
+        if pdus:
+            self._transport.write(b"".join(pdus))  # type: ignore[attr-defined]
+
+    def data_received(self, data: bytes) -> None:
+        data = self._buffer + data
+        at, answered = 0, 0
+        now = time.perf_counter()
+        while len(data) - at >= 16:
+            length, command_id, status, sequence = _HEADER.unpack_from(data, at)
+            if len(data) - at < length:
+                break
+            at += length
+            if command_id == 0x80000009:
+                if status:
+                    self.bound.set_exception(RuntimeError(f"bind status {status:#x}"))
+                else:
+                    self.bound.set_result(None)
+            elif command_id == 0x80000004:
+                answered += 1
+                self._load.answered(status, now - self._sent.pop(sequence))
+            elif command_id == 0x15:
+                self._transport.write(_pdu(0x80000015, sequence, b""))  # type: ignore[attr-defined]
+        self._buffer = data[at:]
+        if answered:
+            self._fill(answered)
+
+
+class Load:
+    """``count`` submits over ``binds`` sessions, each with ``window`` unanswered at most."""
+
+    def __init__(
+        self, port: int, count: int, binds: int, window: int, bodies: list[bytes]
+    ) -> None:
+        self.system_id, self.password = "bench", "bench"
+        self.window = window
+        self.statuses: dict[int, int] = {}
+        self.latencies: list[float] = []
+        self._port, self._count, self._binds = port, count, binds
+        self._bodies = bodies
+        self._given = 0
+
+    def next_body(self) -> bytes | None:
+        if self._given >= self._count:
+            return None
+        self._given += 1
+        return self._bodies[self._given % len(self._bodies)]
+
+    def answered(self, status: int, latency: float) -> None:
+        self.statuses[status] = self.statuses.get(status, 0) + 1
+        self.latencies.append(latency)
+        if len(self.latencies) == self._count:
+            self._done.set_result(None)
+
+    async def run(self) -> float:
+        """Seconds from the first submit to the last answer."""
+        loop = asyncio.get_running_loop()
+        self._done = loop.create_future()
+        sessions = []
+        for _ in range(self._binds):
+            transport, session = await loop.create_connection(
+                lambda: _Session(self), "127.0.0.1", self._port
+            )
+            await session.bound
+            sessions.append((transport, session))
+        began = time.perf_counter()
+        for _, session in sessions:
+            session.start()
+        async with asyncio.timeout(300):
+            await self._done
+        took = time.perf_counter() - began
+        for transport, _ in sessions:
+            transport.abort()
+        return took

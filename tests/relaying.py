@@ -1,0 +1,96 @@
+"""The relay as the daemon builds it, with a sandbox API behind it and no listener before it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bridge.accounts import Account, Accounts
+from bridge.app import upstream_lines
+from bridge.config import Settings, settings_from
+from bridge.dispatch import Dispatcher
+from bridge.ids import Ids
+from bridge.message import Outcome, Submission
+from bridge.relay import Relay
+from bridge.sandbox import Sandbox
+from bridge.store import Store
+from bridge.store.sqlite import SqliteStore
+
+
+@dataclass
+class Relaying:
+    settings: Settings
+    accounts: Accounts
+    store: Store
+    relay: Relay
+    dispatcher: Dispatcher
+    sandbox: Sandbox
+
+    def account(self, name: str = "crm") -> Account:
+        account = self.accounts.get(name)
+        assert account is not None
+        return account
+
+    async def submit(self, submission: Submission, name: str = "crm") -> Outcome:
+        async with asyncio.timeout(15):
+            return await self.relay.submit(self.account(name), submission)
+
+    async def drained(self) -> None:
+        """Until nothing waits to be sent any more."""
+        async with asyncio.timeout(15):
+            while self.dispatcher.backlog:  # noqa: ASYNC110 - a number, not an event
+                await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def relaying(
+    folder: Path,
+    sandbox: Sandbox,
+    *,
+    accounts: dict[str, dict[str, Any]] | None = None,
+    store: dict[str, Any] | None = None,
+    **cascade: Any,
+) -> AsyncIterator[Relaying]:
+    """``cascade`` are keys of that table, ``accounts`` the settings of each besides ``sender``."""
+    base = {"password": "secret", "sender": "Shop"}
+    settings = settings_from(
+        {
+            "cascade": {"base_url": sandbox.url, "authorization_key": "key"} | cascade,
+            "store": store or {},
+            "accounts": {n: base | own for n, own in (accounts or {"crm": {}}).items()},
+        }
+    )
+    engine = SqliteStore(folder / "bridge.db")
+    await engine.open()
+    people = Accounts(settings)
+    ids = Ids(engine.node, engine.last_id, time.time)
+    relay = Relay(settings, people, engine, ids)
+    lines = upstream_lines(settings)
+    dispatcher = Dispatcher(
+        engine,
+        ids,
+        settings.cascade,
+        lambda name: lines.get(name, lines[""]),
+        relay.report,
+    )
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            ready = asyncio.Event()
+            tasks.create_task(dispatcher.run(ready))
+            await ready.wait()
+            await relay.open(dispatcher, tasks)
+            try:
+                yield Relaying(settings, people, engine, relay, dispatcher, sandbox)
+            finally:
+                dispatcher.stop()
+                relay.drain()
+    finally:
+        for line in lines.values():
+            await line.client.close()
+        await engine.close()
+        people.close()
