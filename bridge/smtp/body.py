@@ -30,7 +30,7 @@ MAX_LINES = 250_000
 MAX_LEVELS = 40
 MAX_PARTS = 1000
 #: An HTML text above this is no short message, and its parser is not linear in every case.
-MAX_HTML = 1024 * 1024
+MAX_HTML = 512 * 1024
 
 #: Elements that a reader does not see: preview texts and their like.
 HIDDEN = (
@@ -113,7 +113,7 @@ _META_CHARSET = re.compile(rb"<meta[^>]{1,200}charset\s*=\s*[\"']?([\w.:-]+)", r
 
 def _html(octets: bytes, kind: ContentType, fallback: str, cut_quotes: bool) -> str:
     if len(octets) > MAX_HTML:
-        raise Failure(Reason.TEXT_TOO_LONG, "HTML of more than 1 MB")
+        raise Failure(Reason.TEXT_TOO_LONG, "HTML of more than 512 KB")
     charset = kind.charset
     if not charset:
         meta = _META_CHARSET.search(octets, 0, 2048)
@@ -188,10 +188,10 @@ class _Reader:
             # RFC 2046 §5.1.4 prefers the last; a phone shows text, so the plain one wins here.
             best = ("", "")
             for child in children:
-                for kind_and_text in self._texts(child, depth + 1, related=False):
-                    if kind_and_text[1].strip() and best[0] != "text/plain":
-                        if not best[0] or kind_and_text[0] == "text/plain":
-                            best = kind_and_text
+                for found in self._texts(child, depth + 1, related=False):
+                    better = not best[0] or (found[0] == "text/plain" != best[0])
+                    if better and found[1].strip():
+                        best = found
                 if best[0] == "text/plain" and self._attachments == "ignore":
                     break  # Nothing is left that matters: the HTML need not be read.
             yield best

@@ -13,10 +13,9 @@ from functools import partial
 import structlog
 
 from bridge.config import Endpoint, Smtp
-from bridge.relay import Relay
 from bridge.smtp import reply
 from bridge.smtp.connection import Connection, template
-from bridge.smtp.service import Accounts, Service
+from bridge.smtp.service import Accounts, Relay, Service
 
 log = structlog.get_logger()
 

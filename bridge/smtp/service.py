@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,6 @@ from bridge import message
 from bridge.accounts import Account
 from bridge.config import Smtp
 from bridge.failure import Failure, Reason
-from bridge.relay import Relay
 from bridge.smtp.address import comparable_domains
 from bridge.smtp.auth import MECHANISMS
 
@@ -32,6 +32,16 @@ class Accounts(Protocol):
     def trusted(self, address: str) -> Account | None: ...
 
     def check_address(self, address: str) -> None: ...
+
+
+class Relay(Protocol):
+    """What is asked of :class:`bridge.relay.Relay`."""
+
+    def submit(
+        self, account: Account, submission: message.Submission
+    ) -> asyncio.Future[message.Outcome]: ...
+
+    def check_recipient(self, account: Account, recipient: message.Recipient) -> object: ...
 
 
 class Service:

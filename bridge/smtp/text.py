@@ -47,19 +47,17 @@ def lines_ended_by_lf(text: str) -> str:
 
 def unflow(text: str, delsp: bool) -> str:
     """Paragraphs out of format=flowed (RFC 3676 §4): a line that ends in a blank goes on."""
-    lines = [line.removeprefix(" ") for line in text.split("\n")]
-    joined: list[str] = []
-    open_line = False
-    for line in lines:
-        quoted = line.startswith(">")
-        if open_line and not quoted and line != "-- ":
-            joined[-1] += line
-        else:
-            joined.append(line)
-        open_line = line.endswith(" ") and not quoted and line != "-- "
-        if open_line and delsp:
-            joined[-1] = joined[-1][:-1]
-    return "\n".join(joined)
+    out: list[str] = []
+    for line in text.split("\n"):
+        line = line.removeprefix(" ")
+        fixed = line.startswith(">") or line == "-- "
+        if fixed and out and out[-1] != "\n":
+            out.append("\n")  # A paragraph that was left open ends here.
+        flows = line.endswith(" ") and not fixed
+        out.append(line[:-1] if flows and delsp else line)
+        if not flows:
+            out.append("\n")
+    return "".join(out).removesuffix("\n")
 
 
 def cut_quotes(text: str) -> str:

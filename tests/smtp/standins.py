@@ -1,4 +1,4 @@
-"""Small real stand-ins for what the SMTP side asks for: accounts and a relay that answer at once."""
+"""Small real stand-ins for what the SMTP side asks for: accounts and a relay."""
 
 from __future__ import annotations
 

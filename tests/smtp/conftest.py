@@ -1,0 +1,38 @@
+"""A certificate for TLS tests, made once."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.support import program
+
+
+class Certificate(NamedTuple):
+    certificate: Path
+    private_key: Path
+
+    def settings(self, **more: Any) -> dict[str, Any]:
+        return {"certificate": self.certificate, "private_key": self.private_key, **more}
+
+    def context(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.certificate))
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    folder = tmp_path_factory.mktemp("tls")
+    made = Certificate(folder / "cert.pem", folder / "key.pem")
+    subprocess.run(
+        [program("openssl"), "req", "-x509", "-newkey", "ec"]
+        + ["-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+        + ["-subj", "/CN=bridge.test", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+        + ["-keyout", str(made.private_key), "-out", str(made.certificate)],
+        check=True,
+        capture_output=True,
+    )
+    return made

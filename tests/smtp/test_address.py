@@ -1,0 +1,132 @@
+"""Paths, parameters and recipients as clients write them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.failure import Failure, Reason
+from bridge.message import MessageType, Recipient, Route
+from bridge.smtp.address import (
+    MAIL_PARAMETERS,
+    RCPT_PARAMETERS,
+    comparable_domains,
+    parse_parameters,
+    parse_path,
+    parse_recipient,
+)
+from bridge.smtp.reply import Refused
+
+
+@pytest.mark.parametrize(
+    ("argument", "path", "rest"),
+    [
+        ("<a@b.cd>", ("a", "b.cd"), ""),
+        (" <a@B.CD.> SIZE=1  BODY=7BIT", ("a", "b.cd"), "SIZE=1  BODY=7BIT"),
+        ("<>", ("", ""), ""),
+        ("<> RET=HDRS", ("", ""), "RET=HDRS"),
+        ("a@b.cd SIZE=1", ("a", "b.cd"), "SIZE=1"),
+        ("<@relay.one,@relay.two:a@b.cd>", ("a", "b.cd"), ""),
+        ("<380501234567>", ("380501234567", ""), ""),
+        ('<"+380 (50) 123"@b.cd>', ("+380 (50) 123", "b.cd"), ""),
+        ('<"a\\"b@c"@b.cd>', ('a"b@c', "b.cd"), ""),
+        ("<+380 50 123-45-67@b.cd>", ("+380 50 123-45-67", "b.cd"), ""),
+        ("<a@[127.0.0.1]>", ("a", "[127.0.0.1]"), ""),
+    ],
+)
+def test_paths(argument: str, path: tuple[str, str], rest: str) -> None:
+    assert parse_path(argument) == (path, rest)
+
+
+@pytest.mark.parametrize(
+    "argument", ["", "<", "a", "<a@b", "<a@@b>", "<a@b>SIZE=1", "<a@b c>", "<a\x01@b>", "<a<b@c>"]
+)
+def test_what_is_no_path(argument: str) -> None:
+    assert parse_path(argument) is None
+
+
+@given(st.text(alphabet='<>@:", \\\t.a+1()', max_size=60))
+def test_paths_never_raise(argument: str) -> None:
+    parse_path(argument)
+
+
+def test_parameters_of_other_extensions_are_never_an_error() -> None:
+    assert parse_parameters(
+        "RET=HDRS envid=QQ314159 AUTH=<> size=100 SMTPUTF8", MAIL_PARAMETERS
+    ) == {
+        "RET": "HDRS",
+        "ENVID": "QQ314159",
+        "AUTH": "<>",
+        "SIZE": "100",
+        "SMTPUTF8": "",
+    }
+    line = "NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;a+40b@c.d"
+    assert set(parse_parameters(line, RCPT_PARAMETERS)) == {"NOTIFY", "ORCPT"}
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("SIZE=x", "501"),
+        ("SIZE", "501"),
+        ("SIZE=1 SIZE=2", "501"),
+        ("BODY=BINARYMIME", "501"),
+        ("SMTPUTF8=1", "501"),
+        ("FOO=1", "555"),
+        ("=", "555"),
+        ("SIZE=" + "9" * 5000, "501"),
+    ],
+)
+def test_wrong_parameters(line: str, code: str) -> None:
+    with pytest.raises(Refused) as refused:
+        parse_parameters(line, MAIL_PARAMETERS)
+    assert refused.value.reply.startswith(code)
+
+
+@pytest.mark.parametrize(
+    ("local", "recipient"),
+    [
+        ("380501234567", Recipient("380501234567")),
+        ("+380501234567", Recipient("+380501234567")),
+        ("+38 (050) 123-45.67", Recipient("+380501234567")),
+        ("00380501234567", Recipient("00380501234567")),
+        ("0501234567+promo", Recipient("0501234567", MessageType.PROMO)),
+        ("+380501234567+Survey", Recipient("+380501234567", MessageType.VIBER_SURVEY)),
+        ("380501234567+flash", Recipient("380501234567", MessageType.FLASHCALL)),
+        ("380501234567+tgviber", Recipient("380501234567", None, Route.TG_VIBER)),
+        (
+            "380501234567+transaction+async",
+            Recipient("380501234567", MessageType.TRANSACTION, Route.ASYNC),
+        ),
+    ],
+)
+def test_recipients(local: str, recipient: Recipient) -> None:
+    assert parse_recipient(local) == recipient
+
+
+@pytest.mark.parametrize(
+    ("local", "reason"),
+    [
+        ("clients", Reason.NOT_FOUND),
+        ("g17", Reason.NOT_FOUND),
+        ("клієнти", Reason.NOT_FOUND),
+        ("380501234567+no", Reason.BAD_PARAMETER),
+        ("380501234567+promo+promo", Reason.BAD_PARAMETER),
+        ("380501234567+", Reason.BAD_PARAMETER),
+        ("380501234567;5", Reason.WRONG_PHONE),
+        ("٣٨٠", Reason.WRONG_PHONE),
+    ],
+)
+def test_wrong_recipients(local: str, reason: Reason) -> None:
+    with pytest.raises(Failure) as refused:
+        parse_recipient(local)
+    assert refused.value.reason is reason
+
+
+def test_domains_compare_in_lower_case_and_in_both_forms() -> None:
+    assert comparable_domains(["SMS.Example.com.", "смс.укр"]) == {
+        "sms.example.com",
+        "смс.укр",
+        "xn--l1ajb.xn--j1amh",
+    }
