@@ -94,6 +94,19 @@ class _Files:
                 return str(self._origin[path[:end]])
         return str(self.files[0])
 
+    def in_order(self) -> list[Mistake]:
+        """The mistakes as somebody meets them who reads the files from top to bottom."""
+        files = {str(file): n for n, file in enumerate(self.files)}
+        keys = {dotted(path): n for n, path in enumerate(self._origin)}
+
+        def place(mistake: Mistake) -> tuple[int, int]:
+            key = re.sub(r"\[\d+\]$", "", mistake.key)
+            while key and key not in keys:
+                key = key.rpartition(".")[0]
+            return files[mistake.file], keys.get(key, -1)
+
+        return sorted(self.mistakes, key=place)
+
     def read(self, main: Path) -> None:
         data = self._parse(main)
         patterns = data.pop("include", [])
@@ -337,7 +350,6 @@ def read(path: Path | None) -> Settings:
         if not _related(where, wrong):
             files.mistakes.append(Mistake(files.origin(where), dotted(where), found, allowed))
     if files.mistakes:
-        order = [str(file) for file in files.files]
-        raise ConfigError(sorted(files.mistakes, key=lambda mistake: order.index(mistake.file)))
+        raise ConfigError(files.in_order())
     settings._files = (*files.files, *files.secrets)
     return settings

@@ -6,6 +6,7 @@ are is decided where they happen. Only commands call :func:`configure`, once, at
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections.abc import MutableMapping
@@ -79,7 +80,11 @@ class _Lines:
 
 
 def _to_json(event: Event, **_: Any) -> bytes:
-    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS)
+    try:
+        return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS)
+    except (TypeError, RecursionError):
+        # Half a character, a number of 70 bits: rare, and no reason to lose the event.
+        return json.dumps(event, default=str, skipkeys=True).encode()
 
 
 class _ToBytes:

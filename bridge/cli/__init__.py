@@ -78,8 +78,19 @@ def _module(name: str) -> str:
     return f"bridge.cli.{name.replace('-', '_')}"
 
 
+class _ReaderGone(Exception):  # noqa: N818 - nobody's error
+    """Whoever read our output had enough."""
+
+
 class Commands(click.Group):
     """The group whose commands are modules."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # Before click sees it, which would exit with 1.
+            raise _ReaderGone from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [name for name in COMMANDS if find_spec(_module(name)) is not None]
@@ -162,7 +173,7 @@ def run(args: list[str] | None = None) -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return Exit.INTERRUPTED
-    except BrokenPipeError:
+    except (_ReaderGone, BrokenPipeError):
         # The reader had enough. Python would complain once more while it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return Exit.BROKEN_PIPE
