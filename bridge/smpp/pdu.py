@@ -22,7 +22,7 @@ class Tlv(NamedTuple):
 class Bind(NamedTuple):
     """bind_transmitter, bind_receiver, bind_transceiver (SMPP 3.4 §4.1)."""
 
-    system_id: bytes
+    system_id: bytes = b""
     password: bytes = b""
     system_type: bytes = b""
     interface_version: int = 0x34
@@ -40,7 +40,7 @@ class BindResp(NamedTuple):
 class Outbind(NamedTuple):
     """SMPP 3.4 §4.1.7."""
 
-    system_id: bytes
+    system_id: bytes = b""
     password: bytes = b""
 
 
@@ -98,11 +98,11 @@ class UnsuccessSme(NamedTuple):
 class SubmitMulti(NamedTuple):
     """SMPP 3.4 §4.5.1."""
 
-    service_type: bytes
-    source_addr_ton: int
-    source_addr_npi: int
-    source_addr: bytes
-    dest_address: tuple[SmeAddress | DistributionList, ...]
+    service_type: bytes = b""
+    source_addr_ton: int = 0
+    source_addr_npi: int = 0
+    source_addr: bytes = b""
+    dest_address: tuple[SmeAddress | DistributionList, ...] = ()
     esm_class: int = 0
     protocol_id: int = 0
     priority_flag: int = 0
@@ -140,7 +140,7 @@ class DataSm(NamedTuple):
 class QuerySm(NamedTuple):
     """SMPP 3.4 §4.8.1."""
 
-    message_id: bytes
+    message_id: bytes = b""
     source_addr_ton: int = 0
     source_addr_npi: int = 0
     source_addr: bytes = b""
@@ -171,7 +171,7 @@ class CancelSm(NamedTuple):
 class ReplaceSm(NamedTuple):
     """SMPP 3.4 §4.10.1."""
 
-    message_id: bytes
+    message_id: bytes = b""
     source_addr_ton: int = 0
     source_addr_npi: int = 0
     source_addr: bytes = b""

@@ -55,8 +55,9 @@ RECEIPTS: Final = tuple(
     for flags in range(256)
 )
 
-#: Texts that ask SMSC for a number look-up; Cascade has nothing for them.
-LOOK_UPS: Final = frozenset({"__HLR__", "__PING__"})
+#: Texts that ask SMSC for a number look-up; Cascade has nothing for them. Who writes ASCII where
+#: GSM 03.38 is meant sends paragraph signs for underscores.
+LOOK_UPS: Final = frozenset({"__HLR__", "__PING__", "§§HLR§§", "§§PING§§"})
 
 _LARGEST_PRIORITY: Final = 3
 
@@ -84,7 +85,7 @@ def submission_from(pdu: Pdu, origin: Origin, now: float) -> Submission:
     if submit.sm_default_msg_id and not text:
         raise PduError(Status.ESME_RINVDFTMSGID, "there are no predefined messages")
     if text in LOOK_UPS:
-        raise Failure(Reason.BAD_PARAMETER, f"{text} requests are not supported")
+        raise Failure(Reason.BAD_PARAMETER, "number look-ups (HLR, ping) are not supported")
     vendor = _vendor(pdu.tlvs) if pdu.tlvs else _NOTHING
     ttl, scheduled_at = None, None
     if submit.validity_period:
