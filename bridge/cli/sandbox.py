@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from typing import TYPE_CHECKING
 
 import click
+
+from bridge.cli import Exit, Stop
 
 if TYPE_CHECKING:
     from bridge.config import Endpoint
@@ -135,11 +138,8 @@ def command(
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(sandbox, *listen))
-    except OSError as error:
-        raise click.ClickException(f"cannot listen on {listen}: {error.strerror}") from None
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(sandbox, listen))
 
 
 def _loop_factory() -> type[asyncio.AbstractEventLoop]:
@@ -152,12 +152,15 @@ def _loop_factory() -> type[asyncio.AbstractEventLoop]:
     return loop
 
 
-async def _serve(sandbox: Sandbox, host: str, port: int) -> None:
+async def _serve(sandbox: Sandbox, listen: Endpoint) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    url = await sandbox.start(host, port)
+    try:
+        url = await sandbox.start(*listen)
+    except OSError as error:
+        raise Stop(f"cannot listen on {listen}: {error.strerror}", Exit.UNAVAILABLE) from None
     click.echo(f"sandbox ready at {url}")
     await stop.wait()
     await sandbox.close()
@@ -171,7 +174,8 @@ def _print_request(seen: Seen) -> None:
         told.append(f"fault {seen.fault}")
     if seen.error:
         told.append(seen.error)
-    click.echo(", ".join(told))
+    with contextlib.suppress(BrokenPipeError):  # who read the lines had enough; we go on
+        click.echo(", ".join(told))
 
 
 if __name__ == "__main__":
