@@ -100,6 +100,7 @@ def parse_parameters(text: str, known: Known) -> dict[str, str]:
 
 _SEPARATORS = str.maketrans("", "", " \t.-()/")
 _NUMBER = re.compile(r"(\+?[0-9 \t.\-()/]+)(?:\+(.*))?")
+_DIGIT = re.compile(r"\d")
 _LETTER = re.compile(r"[^\W\d_]")
 
 
@@ -122,7 +123,9 @@ def parse_recipient(local: str) -> Recipient:
         elif tag in ROUTES and route is None:
             route = ROUTES[tag]
         else:
-            raise Failure(Reason.BAD_PARAMETER, f"unknown or second tag +{tag[:30]}")
+            # A digit may be one of a number's: what is said here is logged.
+            named = "" if _DIGIT.search(tag) else f" +{tag[:30]}"
+            raise Failure(Reason.BAD_PARAMETER, f"unknown or second tag{named}")
     return Recipient(found[1].translate(_SEPARATORS), message_type, route)
 
 

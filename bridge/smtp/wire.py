@@ -17,6 +17,9 @@ CHUNK = 64 * 1024
 #: Replies to a long group of commands are sent in pieces of about this size.
 _MANY_REPLIES = 16 * 1024
 
+#: A mail this many times over the limit is not waited for: the connection is cut.
+ENDLESS = 10
+
 END_OF_MAIL = b"\r\n.\r\n"
 
 
@@ -116,7 +119,7 @@ class Wire:
             else:
                 kept.clear()
             del pending[:ready]
-            if size > 2 * limit + CHUNK:
+            if size > ENDLESS * limit:
                 raise EOFError
             await self._more()
         if size + end + 2 > limit:

@@ -29,7 +29,7 @@ class Client:
                 line = (await self.reader.readline()).decode()
                 lines.append(line)
                 if line[3:4] != "-":
-                    return "".join(lines).strip()
+                    return "".join(lines).rstrip("\r\n")
 
     async def replies(self, count: int) -> list[str]:
         return [await self.reply() for _ in range(count)]

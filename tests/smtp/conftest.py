@@ -27,12 +27,8 @@ class Certificate(NamedTuple):
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     folder = tmp_path_factory.mktemp("tls")
     made = Certificate(folder / "cert.pem", folder / "key.pem")
-    subprocess.run(
-        [program("openssl"), "req", "-x509", "-newkey", "ec"]
-        + ["-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-        + ["-subj", "/CN=bridge.test", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-        + ["-keyout", str(made.private_key), "-out", str(made.certificate)],
-        check=True,
-        capture_output=True,
-    )
+    command = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
+    command += " -subj /CN=bridge.test -addext subjectAltName=DNS:localhost,IP:127.0.0.1"
+    files = ["-keyout", str(made.private_key), "-out", str(made.certificate)]
+    subprocess.run([program("openssl"), *command.split(), *files], check=True, capture_output=True)
     return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import ssl
@@ -133,8 +134,10 @@ async def test_a_mail_above_the_limit_is_refused_and_the_session_goes_on() -> No
 
 async def test_a_mail_without_an_end_is_cut_off() -> None:
     async with running(max_size=1024) as part, connected(part.port) as client:
-        client.send(ENVELOPE + b"x" * 200_000)
-        assert (await client.replies(4))[-1] == ""
+        client.send(ENVELOPE + b"x" * 300_000)
+        await client.replies(3)
+        with contextlib.suppress(ConnectionError):  # It closed on octets that it had not read.
+            assert await client.reply() == ""
     assert part.listener._service.buffered == 0
 
 
@@ -180,12 +183,13 @@ async def test_a_mail_that_drips_for_ever_is_cut_off() -> None:
     async with running(timeout="100ms") as part, connected(part.port) as client:
         client.send(ENVELOPE + b"\r\n")
         await client.replies(3)
-        with pytest.raises((ConnectionError, AssertionError)):
-            for _ in range(100):
-                client.send(b"x")
-                await asyncio.sleep(0.02)
-                assert not client.reader.at_eof()
-                assert not client.reader._buffer  # type: ignore[attr-defined]  # the 421
+        answer = asyncio.create_task(client.reply())
+        for _ in range(100):
+            client.send(b"x")
+            done, _pending = await asyncio.wait([answer], timeout=0.02)
+            if done:
+                break
+        assert (await answer).startswith("421 4.4.2")
 
 
 async def test_waiting_for_an_answer_is_not_the_clients_silence() -> None:
@@ -206,7 +210,8 @@ async def test_a_client_that_does_not_read_is_not_read() -> None:
         loop = asyncio.get_running_loop()
         request = ENVELOPE + MAIL
         try:
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(0.4):
+                await loop.sock_sendall(sock, b"EHLO x\r\n")
                 while sent < 200_000_000:
                     await loop.sock_sendall(sock, request * 1000)
                     sent += len(request) * 1000
@@ -221,13 +226,18 @@ async def test_a_client_that_does_not_read_is_not_read() -> None:
 
 
 async def test_too_many_connections_in_all() -> None:
-    async with running(max_connections=2) as part:
-        async with connected(part.port), connected(part.port):
-            async with connected(part.port, greet=False) as third:
-                assert await third.reply() == "421 4.7.0 ERROR = 9 (too many connections)"
-                assert await third.reply() == ""
-        async with connected(part.port, greet=False) as again:
-            await again.reply()  # May still be one too many: the others are just leaving.
+    async with (
+        running(max_connections=2) as part,
+        connected(part.port) as first,
+        connected(part.port),
+        connected(part.port, greet=False) as third,
+    ):
+        assert await third.reply() == "421 4.7.0 ERROR = 9 (too many connections)"
+        assert await third.reply() == ""
+        await first.ask("QUIT")
+        assert await first.reply() == ""
+        async with connected(part.port) as fourth:
+            assert await fourth.ask("NOOP") == "250 2.0.0 OK"
 
 
 async def test_too_many_connections_from_one_address() -> None:
@@ -338,6 +348,7 @@ async def test_a_certificate_is_needed_for_tls() -> None:
             pass
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 async def test_old_tls_is_refused(certificate: Certificate) -> None:
     context = certificate.context()
     context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED

@@ -62,7 +62,7 @@ async def test_a_group_of_commands_is_answered_together() -> None:
     async with running() as part, connected(part.port) as client:
         client.send(ENVELOPE)
         async with asyncio.timeout(5):
-            replies = await client.reader.readuntil(b"<CRLF>\r\n") if False else b""
+            replies = b""
             while replies.count(b"\r\n") < 3:
                 replies += await client.reader.read(1000)
         client.send(MAIL + ENVELOPE + MAIL + b"QUIT\r\n")
@@ -116,7 +116,7 @@ async def test_a_group_of_commands_is_answered_together() -> None:
         (["AUTH"], "501 5.5.4"),
         (["AUTH CRAM-MD5"], "504 5.5.4"),
         (["AUTH PLAIN ***"], "501 5.5.2"),
-        (["AUTH PLAIN AAA="], "501 5.5.2"),
+        (["AUTH PLAIN AA=="], "501 5.5.2"),
         (["AUTH LOGIN", "*"], "501 5.7.0"),
         (["AUTH LOGIN", "é"], "501 5.5.2"),
         (["BDAT 1"], "500 5.5.2"),
