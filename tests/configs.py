@@ -1,0 +1,43 @@
+"""What the tests of the configuration share: a file to write, and the mistakes in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bridge.config import ConfigError, Mistake, load
+
+#: What an account needs so that nothing else is wrong.
+GOOD = """
+[cascade]
+authorization_key = "key"
+[accounts.crm]
+password = "secret12"
+sender = "Shop"
+"""
+
+
+class Folder:
+    """Writes the configuration's files: ``write(text, "accounts.d/crm.toml")``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, text: str, name: str = "bridge.toml") -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+
+def mistakes(path: Path | None) -> list[Mistake]:
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert caught.value.mistakes
+    return caught.value.mistakes
+
+
+def mistake(path: Path) -> Mistake:
+    (only,) = mistakes(path)
+    return only
