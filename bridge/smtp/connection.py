@@ -84,18 +84,25 @@ class Connection(SMTP):
         self._address = str(peer[0]) if isinstance(peer, tuple) and peer else ""
         try:
             self._service.admit(self._address)
-        except Failure as failure:
-            log.warning(
-                "connection_refused",
-                address=self._address,
-                reason=failure.reason.name.lower(),
-            )
-            assert isinstance(transport, asyncio.WriteTransport)
-            transport.write(reply.encode(reply.of_failure(failure)))
-            transport.close()
+        except (Failure, reply.Refused) as error:
+            self._turn_away(cast("asyncio.Transport", transport), error)
             return
         super().connection_made(transport)
+        self._wire = Wire(self._reader, self._writer)
+        self._dialog = Dialog(
+            self._service,
+            self._wire,
+            self._address,
+            secure=self._implicit_tls,
+            upgrade=self._start_tls,
+        )
         self._begun(self)
+
+    def _turn_away(self, transport: asyncio.Transport, error: Failure | reply.Refused) -> None:
+        text = reply.of_failure(error) if isinstance(error, Failure) else error.reply
+        log.warning("connection_refused", address=self._address, reply=text)
+        transport.write(reply.encode(text))
+        transport.close()
 
     def connection_lost(self, error: Exception | None) -> None:
         # aiosmtpd's cancels the handler here and at an EOF, and with it a mail that is being
@@ -120,25 +127,18 @@ class Connection(SMTP):
     async def _handle_client(self) -> None:
         """The connection's task; in place of aiosmtpd's command loop, which logs every line, looks
         for addresses with the e-mail package's parser, and takes a cancellation for an answer."""
-        wire = Wire(self._reader, self._writer)
-        self._dialog = Dialog(
-            self._service,
-            wire,
-            self._address,
-            secure=self._implicit_tls,
-            upgrade=self._start_tls,
-        )
+        assert self._dialog is not None
         try:
             await self._dialog.run()
         except (EOFError, ConnectionError, ssl.SSLError):
             pass  # The client left.
         except asyncio.CancelledError:
-            wire.reply(reply.encode(reply.SHUTTING_DOWN))
+            self._wire.reply(reply.encode(reply.SHUTTING_DOWN))
             raise
         except Exception:
             log.exception("session_failed", address=self._address)
         finally:
-            wire.send()
+            self._wire.send()
             self._writer.close()
             self._service.release(self._address)
             self._ended(self)
@@ -182,11 +182,11 @@ class Connection(SMTP):
 
     def dismiss(self, farewell: bytes) -> None:
         """Ends the session: at once when it waits for a command, else after its answer."""
-        if self._dialog is None or self._dialog.state is not State.WAITING:
-            if self._dialog is not None:
-                self._dialog.farewell = farewell
-            return
-        self._end(farewell)
+        assert self._dialog is not None  # Who was turned away is in nobody's list.
+        if self._dialog.state is State.WAITING:
+            self._end(farewell)
+        else:
+            self._dialog.farewell = farewell
 
     def abort(self) -> None:
         """Ends the connection without a word, and drops what the client did not read."""

@@ -6,30 +6,26 @@ possible, is asked of the accounts and the relay. Knows nothing of sockets and T
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from enum import Enum
-from functools import partial
 from typing import NamedTuple
 
 import structlog
 
-from bridge.accounts import Account
 from bridge.failure import Failure, Reason
 from bridge.log import mask
-from bridge.message import Outcome, Protocol, Recipient
+from bridge.message import Protocol, Recipient
 from bridge.smtp import reply
 from bridge.smtp.address import (
     MAIL_PARAMETERS,
     RCPT_PARAMETERS,
-    Known,
     Path,
     parse_parameters,
     parse_path,
     parse_recipient,
 )
 from bridge.smtp.auth import MAX_LINE, read_credentials
-from bridge.smtp.mail import read_mail
+from bridge.smtp.delivery import deliver
 from bridge.smtp.reply import Refused
 from bridge.smtp.service import Service
 from bridge.smtp.wire import Wire
@@ -40,8 +36,6 @@ log = structlog.get_logger()
 #: the number to the server).
 MAX_IDLE_COMMANDS = 100
 MAX_FAILED_LOGINS = 3
-#: Mails above this are read in a thread.
-LARGE_MAIL = 64 * 1024
 #: A mail has to arrive within this many times the timeout, however steadily it drips.
 MAX_TIMEOUTS_OF_A_MAIL = 3
 
@@ -248,9 +242,13 @@ class Dialog:
             raise reply.HELO_FIRST
         if self._transaction is not None:
             raise reply.NESTED_MAIL
-        sender, parameters = _path(
-            argument, "FROM:", reply.SYNTAX_MAIL, reply.BAD_SENDER, MAIL_PARAMETERS
-        )
+        if argument[:5].upper() != "FROM:":
+            raise reply.SYNTAX_MAIL
+        parsed = parse_path(argument[5:])
+        if parsed is None:
+            raise reply.BAD_SENDER
+        sender, rest = parsed
+        parameters = parse_parameters(rest, MAIL_PARAMETERS) if rest else {}
         if int(parameters.get("SIZE", 0)) > self._service.settings.max_size:
             raise reply.MAIL_TOO_BIG
         if "SMTPUTF8" not in parameters and not argument.isascii():
@@ -262,9 +260,13 @@ class Dialog:
         transaction = self._transaction
         if transaction is None:
             raise reply.MAIL_FIRST
-        path, parameters = _path(
-            argument, "TO:", reply.SYNTAX_RCPT, reply.BAD_RECIPIENT, RCPT_PARAMETERS
-        )
+        if argument[:3].upper() != "TO:":
+            raise reply.SYNTAX_RCPT
+        parsed = parse_path(argument[3:])
+        if parsed is None:
+            raise reply.BAD_RECIPIENT
+        path, rest = parsed
+        parameters = parse_parameters(rest, RCPT_PARAMETERS) if rest else {}
         if not transaction.smtputf8 and not argument.isascii():
             raise reply.SMTPUTF8_NEEDED
         limit = self._service.settings.max_recipients
@@ -298,10 +300,7 @@ class Dialog:
         return recipient
 
     def _refuse_recipient(self, path: Path, error: Refused | Failure, smtputf8: bool) -> None:
-        if isinstance(error, Failure):
-            text = reply.of_failure(error, self._fmt)
-        else:
-            text = error.reply
+        text = reply.of_failure(error, self._fmt) if isinstance(error, Failure) else error.reply
         log.info(
             "recipient_refused",
             account=self._name,
@@ -330,7 +329,14 @@ class Dialog:
             mail = await self._wire.mail(settings.max_size, self._received)
             self.state = State.BUSY
             self._idle_commands = 0
-            outcome = await self._submit(account, transaction, mail)
+            outcome = await deliver(
+                self._service,
+                account,
+                tuple(transaction.recipients),
+                mail,
+                address=self._address,
+                before_waiting=self._wire.send,
+            )
         except Failure as failure:
             outcome = failure
         finally:
@@ -346,7 +352,6 @@ class Dialog:
                 recipients=len(transaction.recipients),
                 reason=outcome.reason.name.lower(),
                 description=outcome.description,
-                cause=outcome.cause,
             )
         elif self._wire.closed:
             log.warning("answer_lost", account=account.name, address=self._address, id=outcome.id)
@@ -359,34 +364,6 @@ class Dialog:
         self.deadline = min(now + self._service.settings.timeout, self._receive_until)
         self._service.reserve(size)
         self._reserved += size
-
-    async def _submit(self, account: Account, transaction: Transaction, mail: bytes) -> Outcome:
-        """What becomes of the mail; a failure of ours is a Failure too."""
-        read = partial(
-            read_mail,
-            mail,
-            tuple(transaction.recipients),
-            smtp=self._service.settings,
-            account=account.settings,
-            peer=self._address,
-        )
-        try:
-            if len(mail) > LARGE_MAIL:
-                loop = asyncio.get_running_loop()
-                submission = await loop.run_in_executor(self._service.threads, read)
-            else:
-                submission = read()
-            answer = self._service.relay.submit(account, submission)
-            if answer.done():
-                return answer.result()
-            self._wire.send()
-            # Once taken, a mail is finished whatever becomes of this connection.
-            return await asyncio.shield(answer)
-        except Failure as failure:
-            return failure
-        except Exception as error:
-            log.exception("mail_failed", account=account.name, address=self._address)
-            return Failure(Reason.OPERATION_FAILED, cause=repr(error))
 
     def rset(self, argument: str) -> None:
         if argument:
@@ -410,20 +387,6 @@ class Dialog:
         if argument:
             raise reply.NO_ARGUMENT
         self.farewell = reply.BYE
-
-
-def _path(
-    argument: str, keyword: str, syntax: Refused, malformed: Refused, known: Known
-) -> tuple[Path, dict[str, str]]:
-    """The mailbox and the parameters of MAIL or RCPT."""
-    start = len(keyword)
-    if argument[:start].upper() != keyword:
-        raise syntax
-    parsed = parse_path(argument[start:])
-    if parsed is None:
-        raise malformed
-    path, rest = parsed
-    return path, parse_parameters(rest, known) if rest else {}
 
 
 class Command(NamedTuple):

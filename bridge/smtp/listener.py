@@ -101,6 +101,7 @@ class SmtpListener:
         Sessions that wait for a command hear 421 at once. What is still there after ``within``
         seconds is cut; a mail that was submitted by then is finished by the relay all the same.
         """
+        self._service.closing = True
         for server in self._servers:
             server.close()
         farewell = reply.encode(reply.SHUTTING_DOWN)
@@ -114,7 +115,8 @@ class SmtpListener:
         await self.close()
 
     async def close(self) -> None:
-        """Ends everything now."""
+        """Ends everything now; may be called again."""
+        self._service.closing = True
         for server in self._servers:
             server.close()
         tasks = self._tasks()

@@ -15,6 +15,7 @@ from bridge.config import Smtp
 from bridge.failure import Failure, Reason
 from bridge.smtp.address import comparable_domains
 from bridge.smtp.auth import MECHANISMS
+from bridge.smtp.reply import SHUTTING_DOWN, Refused
 
 #: All mails that are being received may take this much memory together, beyond small ones.
 MAX_BUFFERED = 256 * 1024 * 1024
@@ -74,11 +75,17 @@ class Service:
         #: For mails that take long to read; two, so that the loop keeps its turns.
         self.threads = ThreadPoolExecutor(2, "mail-reader")
         self.buffered = 0
+        self.closing = False
         self._connections = 0
         self._by_address: Counter[str] = Counter()
 
     def admit(self, address: str) -> None:
-        """Counts a connection; raises Failure where it is one too many or its address blocked."""
+        """Counts a connection; raises Failure where it is one too many or its address blocked.
+
+        Refused is raised for one that comes late, out of a TLS handshake, while all others end.
+        """
+        if self.closing:
+            raise Refused(SHUTTING_DOWN)
         self.accounts.check_address(address)
         if self._connections >= self.settings.max_connections:
             raise Failure(Reason.TOO_MANY_SESSIONS)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import random
+import re
 import socket
 import ssl
 from base64 import b64encode
@@ -357,3 +359,40 @@ async def test_old_tls_is_refused(certificate: Certificate) -> None:
         with pytest.raises((ssl.SSLError, ConnectionError)):
             async with connected(part.tls_port, context=context):
                 pass
+
+
+# --- the other event loop, and chance
+
+
+def test_all_of_it_on_uvloop(certificate: Certificate) -> None:
+    uvloop = pytest.importorskip("uvloop")
+    for scenario in (
+        test_a_client_that_half_closes_still_gets_its_answer(),
+        test_a_reset_does_not_cancel_a_mail_that_was_taken(),
+        test_a_silent_client_hears_421(),
+        test_starttls_then_login(certificate),
+        test_what_was_sent_ahead_of_tls_is_not_obeyed(certificate),
+        test_a_handshake_that_fails_ends_the_session(certificate),
+        test_implicit_tls_offers_login(certificate),
+        test_a_client_that_closes_tls_does_not_cancel_its_mail(certificate),
+    ):
+        uvloop.run(scenario)
+
+
+WORDS = [b"EHLO ", b"MAIL FROM:", b"RCPT TO:", b"<a@b>", b"<380501234567@sms.example.com>"]
+WORDS += [b" SIZE=", b"DATA", b"RSET", b"AUTH PLAIN ", b"=", b"\r\n", b"\n", b"\0", b"\xff", b"."]
+WORDS += [b"VRFY ", b"HELP", b" SMTPUTF8", b"<", b">", b'"', b"\r\n.\r\n", b" "]
+
+
+@pytest.mark.parametrize("seed", range(10))
+async def test_whatever_is_sent_every_reply_is_one(seed: int) -> None:
+    chance = random.Random(seed)
+    async with running() as part, connected(part.port) as client:
+        client.send(b"".join(chance.choices(WORDS, k=600)) + b"\r\n.\r\nQUIT\r\n")
+        client.writer.write_eof()
+        async with asyncio.timeout(5):
+            octets = await client.reader.read(1_000_000)
+        for line in octets.splitlines():
+            assert re.fullmatch(rb"[2345][0-9]{2}[ -].*", line)
+            assert not line.startswith(b"451 4.3.0")
+        assert octets.endswith(b"\r\n")
