@@ -6,17 +6,11 @@ from pathlib import Path
 
 import click
 
-from bridge.cli import Exit, Stop
+from bridge.cli import Exit, Stop, config_option
 
 
 @click.command("serve")
-@click.option(
-    "--config",
-    "config",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="The configuration file [default: $CASCADE_BRIDGE_CONFIG, "
-    "/etc/cascade-bridge/bridge.toml].",
-)
+@config_option
 def command(config: Path | None) -> None:
     """Run the bridge until SIGTERM or SIGINT; what is in flight is finished first."""
     from bridge import app, log

@@ -1,0 +1,199 @@
+"""One submission by either protocol, as a client sends it: smtplib for mail, smpplib for SMPP.
+
+Used by ``send`` and ``demo``. What comes back is what the bridge said, word for word.
+"""
+
+from __future__ import annotations
+
+import logging
+import smtplib
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from enum import Enum
+from typing import Any
+
+from bridge.config import Endpoint
+from bridge.gsm0338 import encode as gsm_encode
+
+#: More than this does not fit into short_message (SMPP 3.4 §5.2.22).
+_SHORT_MESSAGE = 254
+#: smpplib warns of every connection that ends otherwise than by unbind; the reply says it all.
+_SILENT = "smpplib.silent"
+_DATA_CODING_GSM, _DATA_CODING_UCS2 = 0, 8
+
+
+class Verdict(Enum):
+    """What a reply means to the one who sends."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"  # for good
+    LOGIN = "login refused"
+    LATER = "try again later"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the bridge answered: its words, and what they mean."""
+
+    text: str
+    verdict: Verdict
+
+    @property
+    def accepted(self) -> bool:
+        return self.verdict is Verdict.ACCEPTED
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """One submission.
+
+    By SMTP ``headers`` are X-Cascade ones and ``options`` the answers of a survey; by SMPP
+    ``fields`` are those of submit_sm, and ``to`` is one number.
+    """
+
+    to: tuple[str, ...]
+    text: str
+    account: str
+    password: str
+    domain: str = "sms.example.com"
+    mail_from: str = "cascade-bridge@localhost"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    timeout: float = 30.0
+
+
+def by_smtp(server: Endpoint, sending: Sending, *, tls: ssl.SSLContext | None = None) -> Reply:
+    """Sends a mail; with ``tls`` over STARTTLS. Raises OSError where nobody answers properly."""
+    mail = EmailMessage()
+    mail["From"] = sending.mail_from
+    mail["To"] = ", ".join(f"{to}@{sending.domain}" for to in sending.to)
+    mail["Subject"] = "cascade-bridge"
+    for name, value in sending.headers.items():
+        mail[name] = value
+    for option in sending.options:
+        mail["X-Cascade-Option"] = option
+    mail.set_content(sending.text)
+    try:
+        with smtplib.SMTP(server.host, server.port, timeout=sending.timeout) as smtp:
+            if tls is not None:
+                smtp.starttls(context=tls)
+            if sending.password:
+                smtp.login(sending.account, sending.password)
+            return _mail(smtp, sending, mail)
+    except smtplib.SMTPAuthenticationError as error:
+        return _smtp_reply(error.smtp_code, error.smtp_error)
+    except smtplib.SMTPResponseException as error:
+        return _smtp_reply(error.smtp_code, error.smtp_error)
+    except smtplib.SMTPNotSupportedError as error:
+        raise OSError(str(error)) from None
+
+
+def _mail(smtp: smtplib.SMTP, sending: Sending, mail: EmailMessage) -> Reply:
+    """The transaction by hand: smtplib's own keeps the reply to DATA to itself."""
+    smtp.ehlo_or_helo_if_needed()
+    code, text = smtp.mail(sending.mail_from)
+    if code != 250:
+        return _smtp_reply(code, text)
+    refused = ""
+    taken = 0
+    for to in sending.to:
+        code, text = smtp.rcpt(f"{to}@{sending.domain}")
+        if code in (250, 251):
+            taken += 1
+        else:
+            refused = refused or _smtp_reply(code, text).text
+    if not taken:
+        return _smtp_reply(code, text)
+    code, text = smtp.data(mail.as_bytes())
+    reply = _smtp_reply(code, text)
+    return Reply(f"{reply.text} [and at RCPT: {refused}]", reply.verdict) if refused else reply
+
+
+def _smtp_reply(code: int, text: bytes | str) -> Reply:
+    words = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+    if code < 400:
+        verdict = Verdict.ACCEPTED
+    elif code in (530, 535):
+        verdict = Verdict.LOGIN
+    else:
+        verdict = Verdict.REFUSED if code >= 500 else Verdict.LATER
+    return Reply(f"{code} " + words.replace("\r\n", "\n").replace("\n", " / "), verdict)
+
+
+def by_smpp(server: Endpoint, sending: Sending) -> Reply:
+    """Binds as transmitter and submits, to one number; the id is in the reply.
+
+    Raises OSError where nobody answers properly.
+    """
+    import smpplib.client
+    import smpplib.exceptions
+
+    logging.getLogger(_SILENT).disabled = True
+    client = smpplib.client.Client(
+        server.host,
+        server.port,
+        timeout=sending.timeout,
+        logger_name=_SILENT,
+        allow_unknown_opt_params=True,
+    )
+    answers: list[Any] = []
+    client.set_message_sent_handler(lambda pdu, **_: answers.append(pdu))
+    # Without this it raises for every status but zero, and the status is what we want.
+    client.set_error_pdu_handler(answers.append)
+    try:
+        client.connect()
+        client.bind_transmitter(system_id=sending.account, password=sending.password)
+        client.send_message(**_submit_sm(sending))
+        deadline = time.monotonic() + sending.timeout
+        while not answers:
+            if time.monotonic() > deadline:
+                raise OSError("no answer in time")
+            client.read_once(auto_send_enquire_link=False)
+        client.unbind()
+        return _smpp_reply(answers[0].command, answers[0].status, answers[0].message_id)
+    except smpplib.exceptions.PDUError as error:
+        if len(error.args) < 2:
+            raise OSError(str(error)) from None
+        return _smpp_reply("bind_transmitter_resp", error.args[1])
+    except smpplib.exceptions.ConnectionError as error:
+        raise OSError(str(error) or "the connection was closed") from None
+    finally:
+        client.disconnect()
+
+
+def _submit_sm(sending: Sending) -> dict[str, Any]:
+    octets = gsm_encode(sending.text)
+    data_coding = _DATA_CODING_GSM
+    if octets is None:
+        octets, data_coding = sending.text.encode("utf-16-be"), _DATA_CODING_UCS2
+    body = (
+        {"short_message": octets}
+        if len(octets) <= _SHORT_MESSAGE
+        else {"short_message": b"", "message_payload": octets}
+    )
+    return {
+        "dest_addr_ton": 1 if sending.to[0].startswith("+") else 0,
+        "dest_addr_npi": 1,
+        "destination_addr": sending.to[0].lstrip("+"),
+        "data_coding": data_coding,
+        **body,
+        **sending.fields,
+    }
+
+
+def _smpp_reply(command: str, status: int, message_id: bytes | None = None) -> Reply:
+    from bridge.smpp.status import Status
+
+    name = Status(status).name if status in Status.__members__.values() else "reserved"
+    words = f"{command} {name} (0x{status:02X})"
+    if not status:
+        id = (message_id or b"").decode("ascii", "replace")
+        return Reply(f"{words}, message_id {id}", Verdict.ACCEPTED)
+    if command.startswith("bind"):
+        return Reply(words, Verdict.LOGIN)
+    later = status in (0x08, 0x14, 0x58)
+    return Reply(words, Verdict.LATER if later else Verdict.REFUSED)

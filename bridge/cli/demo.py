@@ -1,0 +1,312 @@
+"""``cascade-bridge demo``: the whole way of a message, with nothing to configure.
+
+Starts the sandbox API and the bridge on free loopback ports with a temporary store, sends good and
+bad submissions with clients that are not ours (smtplib, smpplib), and shows for each what was sent,
+what Cascade got and what the client was told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bridge.cli import Exit
+
+if TYPE_CHECKING:
+    from bridge.app import Addresses
+    from bridge.cli.clients import Reply
+    from bridge.sandbox import Received, Sandbox
+
+_ACCOUNT, _PASSWORD = "demo", "demo1234"
+_WRONG_PASSWORD = "guess"  # noqa: S105 - it is wrong on purpose
+_NUMBER, _OTHER = "+380501234567", "+380671234567"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One submission, and the start of the reply that it should get."""
+
+    title: str
+    protocol: str
+    reply: str
+    to: tuple[str, ...] = (_NUMBER,)
+    text: str = "Your code is 493817"
+    password: str = _PASSWORD
+    headers: dict[str, str] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
+    fields: dict[str, str] = field(default_factory=dict)
+    #: How many messages Cascade should get.
+    messages: int = 0
+
+
+_OK = "submit_sm_resp ESME_ROK (0x00), message_id "
+_SURVEY = {"X-Cascade-Type": "viber_survey"}
+
+SCENES = (
+    Scene(
+        "a mail",
+        "smtp",
+        "250 2.0.0 OK - 1 SMS, ID - ",
+        text="Ваш код 493817",
+        messages=1,
+    ),
+    Scene(
+        "a mail to two numbers",
+        "smtp",
+        "250 2.0.0 OK - 2 SMS, ID - ",
+        to=(_NUMBER, _OTHER),
+        text="Order 1207 is ready for collection",
+        messages=2,
+    ),
+    Scene(
+        "a survey by mail",
+        "smtp",
+        "250 2.0.0 OK - 1 SMS, ID - ",
+        text="Are you satisfied with our service?",
+        headers=_SURVEY,
+        options=("Yes", "No"),
+        messages=1,
+    ),
+    Scene("a submit_sm in GSM-7", "smpp", _OK, messages=1),
+    Scene("a submit_sm in UCS-2", "smpp", _OK, text="Ваше замовлення 1207 готове 👍", messages=1),
+    Scene(
+        "a promo by submit_sm",
+        "smpp",
+        _OK,
+        text="Summer sale: up to 50 percent off",
+        fields={"service_type": "PROMO"},
+        messages=1,
+    ),
+    Scene("a mail to a wrong number", "smtp", "550 5.1.3 ERROR = 7 (", to=("12345",)),
+    Scene(
+        "a mail with a wrong password", "smtp", "535 5.7.8 ERROR = 2 (", password=_WRONG_PASSWORD
+    ),
+    Scene(
+        "a survey with one option",
+        "smtp",
+        "554 5.6.0 ERROR = 1 (",
+        text="Are you satisfied?",
+        headers=_SURVEY,
+        options=("Yes",),
+    ),
+    Scene(
+        "a submit_sm to a wrong number",
+        "smpp",
+        "submit_sm_resp ESME_RINVDSTADR (0x0B)",
+        to=("12345",),
+    ),
+    Scene(
+        "a bind with a wrong password",
+        "smpp",
+        "bind_transmitter_resp ESME_RINVPASWD (0x0E)",
+        password=_WRONG_PASSWORD,
+    ),
+    Scene(
+        "a survey without options",
+        "smpp",
+        "submit_sm_resp ESME_RSUBMITFAIL (0x45)",
+        text="Are you satisfied?",
+        fields={"service_type": "SURVY"},
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Played:
+    """What came of a scene."""
+
+    scene: Scene
+    reply: str
+    received: list[Received]
+
+    @property
+    def good(self) -> bool:
+        """The reply begins as it should, and Cascade got just what was sent."""
+        texts = {message.text for message in self.received}
+        phones = [message.phone for message in self.received]
+        wanted = list(self.scene.to) if self.scene.messages else []
+        return (
+            self.reply.startswith(self.scene.reply)
+            and len(self.received) == self.scene.messages
+            and phones == wanted
+            and texts <= {self.scene.text}
+        )
+
+
+@click.command("demo")
+@click.option("--keep", is_flag=True, help="Leave sandbox and bridge running until Ctrl-C.")
+def command(keep: bool) -> int:
+    """Show the whole way of a message, with a stand-in for the API.
+
+    Exits with 0 only if every reply and every message was as it should be.
+    """
+    from bridge import app
+
+    failed: list[Played] = []
+    with tempfile.TemporaryDirectory(prefix="cascade-bridge-") as folder:
+        app.run(_demo(Path(folder), keep, failed))
+    return Exit.FAILED if failed else Exit.OK
+
+
+async def _demo(folder: Path, keep: bool, failed: list[Played]) -> None:
+    from bridge import log
+    from bridge.app import App
+    from bridge.config import settings_from
+    from bridge.sandbox import Sandbox
+
+    async with Sandbox() as sandbox:
+        settings = settings_from(
+            {
+                "cascade": {"base_url": sandbox.url, "authorization_key": "demo-key"},
+                "store": {"url": f"sqlite:///{folder}/bridge.db"},
+                "smtp": {"listen": ["127.0.0.1:0"]},
+                "smpp": {"listen": ["127.0.0.1:0"]},
+                # What is refused here is shown below, and needs no second line.
+                "log": {"level": "error"},
+                "accounts": {_ACCOUNT: {"password": _PASSWORD, "sender": "Demo"}},
+            }
+        )
+        log.configure(settings.log)
+        bridge = App(settings)
+        ready: asyncio.Future[Addresses] = asyncio.get_running_loop().create_future()
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(bridge.run(ready.set_result))
+            running.add_done_callback(lambda _: ready.done() or ready.cancel())
+            addresses = await ready
+            try:
+                _print_start(sandbox, addresses)
+                played = [await _play(scene, addresses, sandbox) for scene in SCENES]
+                for number, one in enumerate(played, 1):
+                    _print_scene(number, one)
+                failed += [one for one in played if not one.good]
+                _print_end(played, failed, sandbox, addresses, keep)
+                if keep:
+                    await _interrupted()
+            finally:
+                bridge.stop()
+
+
+async def _interrupted() -> None:
+    import signal
+
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await stop.wait()
+
+
+async def _play(scene: Scene, addresses: Addresses, sandbox: Sandbox) -> Played:
+    from bridge.cli.clients import Sending, by_smpp, by_smtp
+
+    before = sandbox.message_count
+    sending = Sending(
+        to=scene.to,
+        text=scene.text,
+        account=_ACCOUNT,
+        password=scene.password,
+        headers=scene.headers,
+        options=scene.options,
+        fields=scene.fields,
+    )
+    by: Callable[..., Reply] = by_smtp if scene.protocol == "smtp" else by_smpp
+    server = (addresses.smtp if scene.protocol == "smtp" else addresses.smpp)[0]
+    try:
+        text = (await asyncio.to_thread(by, server, sending)).text
+    except OSError as error:
+        text = f"no answer: {error}"
+    return Played(scene, text, sandbox.messages[before:])
+
+
+# --- what is shown ---------------------------------------------------------------------------
+
+
+def _print_start(sandbox: Sandbox, addresses: Addresses) -> None:
+    click.echo("cascade-bridge demo\n")
+    _rows(
+        [
+            ("sandbox API", sandbox.url),
+            ("bridge, SMTP", str(addresses.smtp[0])),
+            ("bridge, SMPP", str(addresses.smpp[0])),
+            ("account", f"{_ACCOUNT}, password {_PASSWORD}"),
+        ]
+    )
+
+
+def _rows(rows: list[tuple[str, str]], width: int = 13) -> None:
+    for name, value in rows:
+        click.echo(f"  {name:<{width}} {value}")
+    click.echo()
+
+
+def _print_scene(number: int, played: Played) -> None:
+    scene = played.scene
+    mark = click.style("ok", fg="green") if played.good else click.style("WRONG", fg="red")
+    click.echo(f"{number:>2}. {click.style(scene.title, bold=True)}  {mark}")
+    rows = [("sent", line) for line in _sent(scene)]
+    rows += [("Cascade got", line) for line in _got(played)]
+    rows.append(("client heard", played.reply))
+    if not played.good:
+        rows.append(("should be", f"{scene.reply}… and {scene.messages} messages"))
+    _rows(
+        [(name if not i or rows[i - 1][0] != name else "", v) for i, (name, v) in enumerate(rows)]
+    )
+
+
+def _sent(scene: Scene) -> Iterator[str]:
+    said = "".join(f", {name}: {value}" for name, value in (scene.headers | scene.fields).items())
+    said += "".join(f", X-Cascade-Option: {option}" for option in scene.options)
+    if scene.password != _PASSWORD:
+        said += f", password {scene.password}"
+    name = {"smtp": "SMTP", "smpp": "SMPP"}[scene.protocol]
+    yield f"{name} to {', '.join(scene.to)}{said}"
+    yield f'"{scene.text}"'
+
+
+def _got(played: Played) -> Iterator[str]:
+    if not played.received:
+        yield "nothing"
+    for got in played.received:
+        message = got.item
+        options = message.get("surveyOptions")
+        yield (
+            f"{message['messageType']} from {message['fromName']} to {got.phone}: "
+            f'"{got.text}"' + (f" {options}" if options else "")
+        )
+        yield f"  id {got.id} → messageId {got.message_id}"
+
+
+def _print_end(
+    played: list[Played],
+    failed: list[Played],
+    sandbox: Sandbox,
+    addresses: Addresses,
+    keep: bool,
+) -> None:
+    good = len(played) - len(failed)
+    click.echo(
+        f"{good} of {len(played)} were as they should be; Cascade got "
+        f"{sandbox.message_count} messages.\n"
+    )
+    if failed:
+        return
+    smtp, smpp = addresses.smtp[0], addresses.smpp[0]
+    click.echo(
+        "Try it with a client of your own"
+        + (":" if keep else " (with --keep, which leaves all this running):")
+    )
+    click.echo(f"""
+  mail   swaks --server {smtp} --auth PLAIN --auth-user {_ACCOUNT} --auth-password {_PASSWORD} \\
+           --from you@example.com --to 380501234567@sms.example.com --body 'Hello'
+  SMPP   host {smpp.host}, port {smpp.port}, system_id {_ACCOUNT}, password {_PASSWORD}
+  both   cascade-bridge send --by smtp --server {smtp} -a {_ACCOUNT} --password {_PASSWORD} \\
+           +380501234567 -t Hello
+  what Cascade got   curl {sandbox.url}/sandbox/messages
+""")
+    if keep:
+        click.echo("Running until Ctrl-C.")

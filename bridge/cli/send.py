@@ -1,0 +1,177 @@
+"""``cascade-bridge send``: one message through a running bridge, by either protocol."""
+
+from __future__ import annotations
+
+import ssl
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bridge.cli import Exit, Stop, config_option
+
+if TYPE_CHECKING:
+    from bridge.cli.clients import Reply, Sending
+    from bridge.config import Endpoint, Settings
+
+#: What SMPP's service_type is for a type of message (design section 8).
+_SERVICE_TYPES = {
+    "transaction": "TRANS",
+    "promo": "PROMO",
+    "viber_survey": "SURVY",
+    "flashcall": "FLASH",
+}
+
+
+@click.command("send")
+@click.argument("to", nargs=-1, required=True, metavar="NUMBER...")
+@click.option("--text", "-t", default="-", help="The text; - reads it from standard input.")
+@click.option("--by", type=click.Choice(["smtp", "smpp"]), default="smtp", show_default=True)
+@click.option("--server", metavar="HOST:PORT", help="[default: from the configuration]")
+@click.option("--account", "-a", metavar="NAME", help="[default: the only one configured]")
+@click.option(
+    "--password",
+    metavar="SECRET",
+    envvar="CASCADE_BRIDGE_PASSWORD",
+    help="The password, or file:PATH, env:NAME. [default: from the configuration, or asked for]",
+)
+@click.option("--sender", help="The sender's name. [default: the account's]")
+@click.option("--type", "message_type", type=click.Choice(list(_SERVICE_TYPES)))
+@click.option("--option", "options", multiple=True, help="An answer of a survey; repeat it.")
+@click.option("--ttl", metavar="SECONDS", type=click.IntRange(1), help="How long it is valid.")
+@click.option("--reference", help="Your own name for the message.")
+@click.option("--tls", is_flag=True, help="By SMTP: STARTTLS, with the server's name checked.")
+@config_option
+def command(config: Path | None, **options: Any) -> int:
+    """Send one text to each NUMBER and print what the bridge answers, word for word.
+
+    Exits with 0 where it was accepted, 65 where it was refused, 75 where it may be tried again,
+    77 where the login was refused, and 69 where no bridge answered.
+    """
+    from bridge.cli.clients import by_smpp, by_smtp
+
+    settings = _settings(config)
+    server = _server(options, settings)
+    if options["by"] == "smpp" and (options["options"] or options["tls"]):
+        raise click.UsageError("--option and --tls go with --by smtp")
+    try:
+        if options["by"] == "smtp":
+            tls = ssl.create_default_context() if options["tls"] else None
+            replies = [by_smtp(server, _sending(options, settings, options["to"]), tls=tls)]
+        else:
+            replies = [by_smpp(server, _sending(options, settings, (to,))) for to in options["to"]]
+    except OSError as error:
+        raise Stop(f"{server}: {error}", Exit.UNAVAILABLE) from None
+    for reply in replies:
+        click.echo(reply.text)
+    return _exit(replies)
+
+
+def _exit(replies: list[Reply]) -> Exit:
+    from bridge.cli.clients import Verdict
+
+    codes = {
+        Verdict.ACCEPTED: Exit.OK,
+        Verdict.REFUSED: Exit.DATA,
+        Verdict.LOGIN: Exit.NO_PERMISSION,
+        Verdict.LATER: Exit.TEMPORARY,
+    }
+    return next((codes[r.verdict] for r in replies if not r.accepted), Exit.OK)
+
+
+def _settings(config: Path | None) -> Settings | None:
+    """The configuration, where there is one: ``send`` also works from another machine."""
+    from bridge.config import ConfigError, load
+
+    try:
+        return load(config)
+    except ConfigError:
+        if config is not None:
+            raise
+        return None
+
+
+def _server(options: dict[str, Any], settings: Settings | None) -> Endpoint:
+    from bridge.config import Endpoint, parse_endpoint
+
+    if options["server"]:
+        try:
+            return parse_endpoint(options["server"])
+        except ValueError as error:
+            raise click.BadParameter(f"{options['server']!r} is not {error}") from None
+    by: str = options["by"]
+    listen = (settings.smtp if by == "smtp" else settings.smpp).listen if settings else []
+    if not listen:
+        raise click.UsageError("no configuration names an address: give --server")
+    host, port = listen[0]
+    local = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not to listen on
+    return Endpoint(local.get(host, host), port)
+
+
+def _sending(options: dict[str, Any], settings: Settings | None, to: tuple[str, ...]) -> Sending:
+    from bridge.cli.clients import Sending
+
+    name = options["account"]
+    accounts = settings.accounts if settings else {}
+    if not name and len(accounts) == 1:
+        name = next(iter(accounts))
+    if not name:
+        raise click.UsageError("give --account")
+    headers, fields = {}, {}
+    if options["sender"]:
+        headers["X-Cascade-Sender"] = fields["source_addr"] = options["sender"]
+    if options["message_type"]:
+        headers["X-Cascade-Type"] = options["message_type"]
+        fields["service_type"] = _SERVICE_TYPES[options["message_type"]]
+    if options["ttl"]:
+        headers["X-Cascade-TTL"] = str(options["ttl"])
+        fields["validity_period"] = _relative(options["ttl"])
+    if options["reference"]:
+        headers["X-Cascade-Reference"] = options["reference"]
+    return Sending(
+        to=to,
+        text=_text(options),
+        account=name,
+        password=_password(options, settings, name),
+        domain=settings.smtp.domains[0] if settings and settings.smtp.domains else _NO_DOMAIN,
+        headers=headers,
+        options=options["options"],
+        fields=fields,
+    )
+
+
+#: Where no configuration tells the bridge's domain, its default.
+_NO_DOMAIN = "sms.example.com"
+
+
+def _relative(seconds: int) -> str:
+    """A relative validity_period (SMPP 3.4 §7.1.1)."""
+    minutes, second = divmod(seconds, 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    months, day = divmod(days, 30)
+    return f"00{months:02}{day:02}{hour:02}{minute:02}{second:02}000R"
+
+
+def _text(options: dict[str, Any]) -> str:
+    if options["text"] == "-":
+        options["text"] = sys.stdin.read()
+    text: str = options["text"]
+    return text
+
+
+def _password(options: dict[str, Any], settings: Settings | None, name: str) -> str:
+    from bridge.config import read_secret
+
+    if options["password"]:
+        try:
+            return read_secret(options["password"])
+        except ValueError as error:
+            raise click.BadParameter(f"--password needs {error}") from None
+    account = settings.accounts.get(name) if settings else None
+    if account is not None and account.password is not None:
+        return account.password.get_secret_value()
+    options["password"] = click.prompt(f"Password of {name}", hide_input=True, err=True)
+    password: str = options["password"]
+    return password
