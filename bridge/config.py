@@ -76,12 +76,12 @@ def read_secret(value: object) -> str:
     kind, _, name = value.partition(":")
     if kind == "env":
         if not os.environ.get(name):
-            raise ValueError(f"the environment variable {name} to be set and not empty")
+            raise ValueError(f"env:{name} where that variable is set and not empty")
         return os.environ[name]
     if kind == "credential":
         directory = os.environ.get("CREDENTIALS_DIRECTORY")
         if not directory:
-            raise ValueError("to be started by systemd, which sets CREDENTIALS_DIRECTORY")
+            raise ValueError(f"credential:{name} where systemd sets CREDENTIALS_DIRECTORY")
         path = Path(directory, name)
     elif kind == "file":
         path = Path(name)
@@ -93,7 +93,7 @@ def read_secret(value: object) -> str:
         text = path.read_text("utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise ValueError(f"a readable file {path} ({reason})") from None
+        raise ValueError(f"file:{path} where that can be read ({reason})") from None
     if not text:
         raise ValueError(f"a file {path} that is not empty")
     return text
@@ -167,7 +167,7 @@ class Smtp(Table):
     smsc_address: str = ""
     fallback_charset: str = "windows-1252"
     attachments: Literal["ignore", "refuse"] = "ignore"
-    max_size: int = Field(10_485_760, ge=1024)
+    max_size: int = Field(10_485_760, ge=1024, le=1_073_741_824)
     max_recipients: int = Field(1000, ge=1)
     max_connections: int = Field(1000, ge=1)
     max_connections_per_address: int = Field(100, ge=1)

@@ -232,7 +232,12 @@ def _account_logins(settings: Settings) -> Iterator[Finding]:
 
 def _is_hash(encoded: str) -> bool:
     match = ARGON2.fullmatch(encoded)
-    return match is not None and all(int(n) > 0 for n in match.groups()[1:])
+    if match is None:
+        return False
+    memory, rounds, lanes = map(int, match.groups()[1:])
+    salt, digest = encoded.split("$")[-2:]
+    # RFC 9106 §3.1: eight blocks a lane. No base64 has a length of 1 modulo 4.
+    return rounds > 0 and memory >= 8 * lanes > 0 and 1 not in (len(salt) % 4, len(digest) % 4)
 
 
 def _trusted(settings: Settings) -> Iterator[Finding]:

@@ -123,7 +123,7 @@ class TestSecrets:
         ("value", "allowed"),
         [
             ("", "not empty"),
-            ("env:BRIDGE_NO_SUCH", "BRIDGE_NO_SUCH to be set"),
+            ("env:BRIDGE_NO_SUCH", "env:BRIDGE_NO_SUCH where"),
             ("file:/no/such/file", "No such file"),
             ("file:/etc", "Is a directory"),
             ("credential:key", "CREDENTIALS_DIRECTORY"),

@@ -27,6 +27,7 @@ class TestMistakes:
         ("text", "key", "found", "allowed"),
         [
             ("cascade.max_batch = 5000", "cascade.max_batch", "5000", "from 1 to 1000"),
+            ("smtp.max_size = 99999999999999999999", None, "9999", "from 1024 to 1073741824"),
             ('cascade.max_batch = "abc"', "cascade.max_batch", '"abc"', "a whole number from 1"),
             ("cascade.max_batch = true", "cascade.max_batch", "true", "a whole number from 1"),
             ("cascade.max_batch = 5.0", "cascade.max_batch", "5.0", "a whole number from 1"),
@@ -91,6 +92,12 @@ class TestMistakes:
         ("text", "key", "found", "allowed"),
         [
             ('password_hash = "$2b$12$x"', ".password_hash", "no argon2", "hash-password"),
+            (
+                'password_hash = "$argon2id$v=19$m=7,t=2,p=1$c2FsdHNhbHRzYWx0$c2FsdHNhbHRzYWx0"',
+                ".password_hash",
+                "no argon2",
+                "hash-password",
+            ),
             ("protocols = []", ".protocols", "no protocol", "both"),
             ('protocols = ["sms"]', ".protocols[1]", '"sms"', '"smtp" or "smpp"'),
             ('networks = ["x"]', ".networks[1]", '"x"', "a network such as"),
