@@ -96,6 +96,7 @@ class Connection(asyncio.Protocol):
         self._interface_version = _VERSION_34
         self._authentication: asyncio.Task[None] | None = None
         self._unwritten: list[bytes] = []
+        self._holds_bind = False
         self._congested = False
         self._closing_since: float | None = None
         self._lost = False
@@ -127,6 +128,7 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """A client that only stopped sending still gets its answers (not over TLS)."""
         close = self.session.end("closed by the client")
+        self._release_bind()
         if close is not None:
             self._reason = self._reason or close.reason
             return False
@@ -143,7 +145,7 @@ class Connection(asyncio.Protocol):
         services.connections.discard(self)
         services.occupancy.leave(self._address)
         if self.account is not None:
-            services.occupancy.unbind(self.account)
+            self._release_bind()
             self._log_throttled()
             log.info(
                 "unbound",
@@ -156,6 +158,12 @@ class Connection(asyncio.Protocol):
         elif self._reason:
             log.info("connection_closed", peer=self.peer, reason=self._reason)
         services.left(self)
+
+    def _release_bind(self) -> None:
+        """Makes room for another bind of the account; once."""
+        if self._holds_bind and self.account is not None:
+            self._holds_bind = False
+            self._services.occupancy.unbind(self.account)
 
     def pause_writing(self) -> None:
         self._congested = True
@@ -204,7 +212,7 @@ class Connection(asyncio.Protocol):
             self._close(action)
 
     def _write(self, pdu: Pdu) -> None:
-        if self._lost:
+        if self._lost or self._closing_since is not None:
             return
         if not self._unwritten:
             self._loop.call_soon(self._flush)
@@ -266,18 +274,22 @@ class Connection(asyncio.Protocol):
                 log.exception("bind_failed", peer=self.peer)
                 failure = Failure(Reason.OPERATION_FAILED)
         self._authentication = None
+        if self._transport.is_closing():
+            if failure is None:
+                self._services.occupancy.unbind(account)
+            return
         if failure is None:
             self._bound(pdu, body, account)
         else:
             self._refuse_bind(pdu, body, failure)
-        if self._closing_since is None:
-            self._process()
-            self._choose_reading()
+        self._process()
+        self._choose_reading()
 
     def _bound(self, pdu: Pdu, body: Bind, account: Account) -> None:
         settings = account.settings
         latin = body.system_type.upper() == b"ISO"
         self.account = account
+        self._holds_bind = True
         self._origin = Origin(self.peer, "latin1" if latin else settings.default_alphabet)
         self.session.bound(pdu, settings.window)
         tlvs: tuple[Tlv, ...] = ()

@@ -6,6 +6,7 @@ Decides in which alphabet octets are written. What data_coding 0 means is the ac
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -14,12 +15,13 @@ from bridge.failure import Failure, Reason
 
 DEFAULT: Final = "default"  # whatever the account takes for the SMSC default alphabet
 OCTETS: Final = "octets"  # no text
+IA5: Final = "ascii, or gsm7 by mistake"
 LATIN1_OR_OCTETS: Final = "latin1 or octets"  # octets where the header names an application port
 
 #: data_coding → alphabet: one of the words above, or a codec of Python.
 DATA_CODINGS: Final[dict[int, str]] = {
     0x00: DEFAULT,
-    0x01: "ascii",
+    0x01: IA5,
     0x02: OCTETS,
     0x03: "latin-1",
     0x04: LATIN1_OR_OCTETS,  # the specification says octets, but clients write text
@@ -37,6 +39,17 @@ DATA_CODINGS: Final[dict[int, str]] = {
     **dict.fromkeys(range(0xF0, 0xF4), DEFAULT),
     **dict.fromkeys(range(0xF4, 0xF8), OCTETS),
 }
+
+
+#: Controls that no IA5 text has, but where GSM 03.38 has @, $, _, é and the escape.
+_NO_IA5: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+def _ia5(octets: bytes) -> str:
+    """Widespread clients (node-smpp) write GSM 03.38 and call it IA5: controls tell them apart."""
+    if _NO_IA5.search(octets):
+        return gsm0338.decode(octets)
+    return octets.decode("ascii")
 
 
 def _packed(octets: bytes, header_length: int) -> str:
@@ -78,6 +91,8 @@ def decode_text(
     try:
         if alphabet is DEFAULT:
             return DEFAULT_ALPHABETS[default_alphabet](octets, header_length)
+        if alphabet is IA5:
+            return _ia5(octets)
         return octets.decode(alphabet)
     except UnicodeDecodeError as error:
         where = default_alphabet if alphabet is DEFAULT else alphabet

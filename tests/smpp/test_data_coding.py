@@ -22,7 +22,8 @@ def refused(data_coding: int, octets: bytes, **arguments: object) -> Failure:
     ("data_coding", "octets", "text"),
     [
         (0, b"Hi \x00 \x1b\x65", "Hi @ €"),
-        (1, b"Hi @", "Hi @"),
+        (1, b"Hi @\t\r\n[$_]", "Hi @\t\r\n[$_]"),
+        (1, b"a\x11b\x00c \x1b\x65", "a_b@c €"),  # GSM 03.38 under a wrong name
         (3, b"\xe9t\xe9", "été"),
         (4, b"\xe9t\xe9", "été"),
         (5, "日本".encode("shift_jis"), "日本"),
