@@ -72,9 +72,10 @@ def _await_port(port: int, process: subprocess.Popen[bytes]) -> None:
 @contextmanager
 def running(command: list[str], port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A process that is listened to by ``port`` while the block runs."""
-    with log.open("wb") as output, subprocess.Popen(
-        command, stdout=output, stderr=output
-    ) as process:
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(command, stdout=output, stderr=output) as process,
+    ):
         try:
             _await_port(port, process)
             yield process

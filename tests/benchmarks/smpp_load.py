@@ -71,6 +71,8 @@ class _Session(asyncio.Protocol):
                     self.bound.set_result(None)
             elif command_id == 0x80000004:
                 answered += 1
+                if length > 17:
+                    self._load.ids.add(int(data[at - length + 16 : at - 1]))
                 self._load.answered(status, now - self._sent.pop(sequence))
             elif command_id == 0x15:
                 self._transport.write(_pdu(0x80000015, sequence, b""))  # type: ignore[attr-defined]
@@ -82,13 +84,12 @@ class _Session(asyncio.Protocol):
 class Load:
     """``count`` submits over ``binds`` sessions, each with ``window`` unanswered at most."""
 
-    def __init__(
-        self, port: int, count: int, binds: int, window: int, bodies: list[bytes]
-    ) -> None:
+    def __init__(self, port: int, count: int, binds: int, window: int, bodies: list[bytes]) -> None:
         self.system_id, self.password = "bench", "bench"
         self.window = window
         self.statuses: dict[int, int] = {}
         self.latencies: list[float] = []
+        self.ids: set[int] = set()
         self._port, self._count, self._binds = port, count, binds
         self._bodies = bodies
         self._given = 0
