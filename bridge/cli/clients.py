@@ -186,10 +186,14 @@ def _submit_sm(sending: Sending) -> dict[str, Any]:
 
 
 def _smpp_reply(command: str, status: int, message_id: bytes | None = None) -> Reply:
-    from bridge.smpp.status import Status
+    from smpplib import consts
 
-    name = Status(status).name if status in Status.__members__.values() else "reserved"
-    words = f"{command} {name} (0x{status:02X})"
+    names = {
+        value: name.removeprefix("SMPP_")
+        for name, value in vars(consts).items()
+        if name.startswith("SMPP_ESME_R")
+    }
+    words = f"{command} {names.get(status, 'reserved')} (0x{status:02X})"
     if not status:
         id = (message_id or b"").decode("ascii", "replace")
         return Reply(f"{words}, message_id {id}", Verdict.ACCEPTED)

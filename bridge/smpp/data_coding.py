@@ -15,7 +15,7 @@ from bridge.failure import Failure, Reason
 
 DEFAULT: Final = "default"  # whatever the account takes for the SMSC default alphabet
 OCTETS: Final = "octets"  # no text
-IA5: Final = "ascii, or gsm7 by mistake"
+IA5: Final = "ia5"
 LATIN1_OR_OCTETS: Final = "latin1 or octets"  # octets where the header names an application port
 
 #: data_coding → alphabet: one of the words above, or a codec of Python.
