@@ -13,7 +13,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import structlog
 
@@ -39,8 +40,7 @@ MAX_UNKNOWN = 2
 STORE_PAUSE = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """What became of a message, durably: its new state, and why where it was not taken."""
 
     message: Message
@@ -389,7 +389,7 @@ class Dispatcher:
         if meaning is Meaning.UNKNOWN:
             return [self._unknown(m, cause) for m in batch]
         if meaning is Meaning.BROKEN:
-            return [self._again(replace(m, attempts=m.attempts + 1), cause) for m in batch]
+            return [self._again(m._replace(attempts=m.attempts + 1), cause) for m in batch]
         if meaning in (Meaning.BAD, Meaning.FORBIDDEN, Meaning.TOO_LARGE) and len(batch) == 1:
             return [self._refused(batch[0], verdict)]
         if meaning in (Meaning.BAD, Meaning.FORBIDDEN):
@@ -413,10 +413,10 @@ class Dispatcher:
 
     def _unknown(self, message: Message, cause: str) -> Change:
         """The API may have the message or not: again with the same id, or held for a person."""
-        message = replace(message, attempts=message.attempts + 1, unknown=message.unknown + 1)
+        message = message._replace(attempts=message.attempts + 1, unknown=message.unknown + 1)
         if self._settings.unknown_outcome == "hold" or message.unknown > MAX_UNKNOWN:
             log.error("message_held", id=message.id, account=message.account, cause=cause)
-            return replace(self._again(message, cause), state=State.HELD)
+            return self._again(message, cause)._replace(state=State.HELD)
         return self._again(message, cause)
 
     def _again(self, message: Message, cause: str) -> Change:

@@ -8,29 +8,27 @@ reading from who does not read, waiting for a password check, and what each requ
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, Protocol, cast
+from typing import Final, cast
 
 import structlog
 
 from bridge import config
 from bridge import message as vocabulary
 from bridge.accounts import Account
-from bridge.failure import Failure, Reason, render_failure, smpp_status
+from bridge.failure import Failure, Reason
 from bridge.log import mask
-from bridge.message import Accepted, Outcome, Submission
+from bridge.message import Accepted, Outcome
 from bridge.smpp import session as rules
 from bridge.smpp.codec import Framer, encode
 from bridge.smpp.layouts import (
-    ADDITIONAL_STATUS_INFO_TEXT,
     RESPONSES,
     SC_INTERFACE_VERSION,
-    TLV_RULES,
 )
-from bridge.smpp.occupancy import Occupancy
 from bridge.smpp.pdu import Bind, BindResp, MessageIdResp, Pdu, PduError, SubmitSm, Tlv
+from bridge.smpp.refusal import VERSION_50, refusal
+from bridge.smpp.services import Services
 from bridge.smpp.session import Close, Reply, Request, Session, Timers
 from bridge.smpp.status import Status
 from bridge.smpp.submit import Origin, submission_from, word
@@ -43,36 +41,6 @@ LINGER: Final = 5.0
 _BIND_RESPONSES: Final = frozenset(RESPONSES[command] for command in rules.BINDS)
 
 _VERSION_34: Final = 0x34
-_VERSION_50: Final = 0x50
-
-
-class Authenticator(Protocol):
-    """What a connection asks of :class:`bridge.accounts.Accounts`."""
-
-    async def authenticate(
-        self, name: str, password: str, *, protocol: vocabulary.Protocol, address: str
-    ) -> Account: ...
-
-
-class Submitter(Protocol):
-    """What a connection asks of :class:`bridge.relay.Relay`."""
-
-    def submit(self, account: Account, submission: Submission) -> asyncio.Future[Outcome]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What all connections of a listener share. ``connections`` holds those that are open."""
-
-    settings: config.Smpp
-    accounts: Authenticator
-    relay: Submitter
-    clock: Callable[[], float]  # Unix time
-    monotonic: Callable[[], float]
-    occupancy: Occupancy
-    create_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
-    left: Callable[[Connection], None]
-    connections: set[Connection] = field(default_factory=set)
 
 
 class Connection(asyncio.Protocol):
@@ -109,11 +77,12 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports have the methods, not the base class.
         self._transport = transport = cast(asyncio.Transport, transport)
-        host, port = transport.get_extra_info("peername")[:2]
+        # A client that is gone already has no address any more.
+        host, port = (transport.get_extra_info("peername") or ("", 0))[:2]
         self._address = host
         self.peer = str(config.Endpoint(host, port))
         occupancy = self._services.occupancy
-        if occupancy.overcrowded:
+        if not host or occupancy.overcrowded:
             self._lost = True
             transport.abort()
             return
@@ -294,7 +263,7 @@ class Connection(asyncio.Protocol):
         self.session.bound(pdu, settings.window)
         tlvs: tuple[Tlv, ...] = ()
         if body.interface_version >= _VERSION_34:
-            spoken = _VERSION_50 if body.interface_version >= _VERSION_50 else _VERSION_34
+            spoken = VERSION_50 if body.interface_version >= VERSION_50 else _VERSION_34
             tlvs = (Tlv(SC_INTERFACE_VERSION, bytes((spoken,))),)
         resp = BindResp(self._services.settings.system_id.encode())
         self._write(Pdu(RESPONSES[pdu.command], pdu.sequence_number, resp, tlvs))
@@ -309,14 +278,14 @@ class Connection(asyncio.Protocol):
 
     def _refuse_bind(self, pdu: Pdu, body: Bind, failure: Failure) -> None:
         close = self.session.bind_refused(self._services.monotonic())
-        refusal = self._refusal(pdu.command, pdu.sequence_number, failure)
-        self._write(refusal)
+        refused = self._refusal(pdu.command, pdu.sequence_number, failure)
+        self._write(refused)
         log.warning(
             "bind_refused",
             account=word(body.system_id),
             peer=self.peer,
             reason=str(failure),
-            status=_named(refusal.command_status),
+            status=_named(refused.command_status),
         )
         if self._unwelcome is not None:
             close = Close(failure.description)
@@ -370,9 +339,9 @@ class Connection(asyncio.Protocol):
             message_id = MessageIdResp(b"%d" % outcome.id)
             self._write(Pdu(RESPONSES[command], sequence_number, message_id))
         else:
-            refusal = self._refusal(command, sequence_number, outcome)
-            self._write(refusal)
-            self._log_refused(to, refusal.command_status, outcome)
+            refused = self._refusal(command, sequence_number, outcome)
+            self._write(refused)
+            self._log_refused(to, refused.command_status, outcome)
         close = self.session.answered()
         if close is not None:
             self._close(close)
@@ -380,19 +349,8 @@ class Connection(asyncio.Protocol):
     # --- what a refusal looks like, on the wire and in the log -----------------------------
 
     def _refusal(self, command: str, sequence_number: int, refused: Failure | PduError) -> Pdu:
-        """The response with its status, and with the failure's text for who asked for it."""
-        response = RESPONSES[command]
-        if isinstance(refused, PduError):
-            return Pdu(response, sequence_number, command_status=refused.status)
-        status = smpp_status(refused.reason, command, self._interface_version)
-        settings = self.account.settings if self.account is not None else None
-        if self._interface_version < _VERSION_50 and not (settings and settings.failure_text):
-            return Pdu(response, sequence_number, command_status=status)
-        text = render_failure(refused, settings.reply_fmt if settings else 0)
-        longest = TLV_RULES[ADDITIONAL_STATUS_INFO_TEXT].longest - 1
-        value = text.encode("ascii", "replace")[:longest] + b"\0"
-        tlv = Tlv(ADDITIONAL_STATUS_INFO_TEXT, value)
-        return Pdu(response, sequence_number, None, (tlv,), status)
+        settings = None if self.account is None else self.account.settings
+        return refusal(command, sequence_number, refused, self._interface_version, settings)
 
     def _log_refused(self, to: bytes, status: int, refused: Failure | PduError) -> None:
         if self.account is None:

@@ -16,8 +16,9 @@ import structlog
 
 from bridge import config
 from bridge.config import Endpoint
-from bridge.smpp.connection import Authenticator, Connection, Services, Submitter
+from bridge.smpp.connection import Connection
 from bridge.smpp.occupancy import Occupancy
+from bridge.smpp.services import Authenticator, Services, Submitter
 
 log = structlog.get_logger()
 
@@ -89,6 +90,7 @@ class SmppListener:
             endpoint.host,
             endpoint.port,
             ssl=context,
+            ssl_handshake_timeout=None if context is None else self._settings.bind_timeout,
             backlog=_BACKLOG,
         )
         self._servers.append(server)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from bridge.message import Message, State
@@ -42,8 +41,7 @@ class Lane(NamedTuple):
     route: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
+class Fingerprint(NamedTuple):
     """What marks a message as one that may come again.
 
     While ``until`` (Unix time) lies ahead, another message with the same ``key`` is not stored.
@@ -54,16 +52,14 @@ class Fingerprint:
     until: int
 
 
-@dataclass(frozen=True, slots=True)
-class Acceptance:
+class Acceptance(NamedTuple):
     """The messages of one submission, to be stored together or not at all."""
 
     messages: tuple[Message, ...]
     fingerprints: tuple[Fingerprint, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What became of a message that was accepted: its new state and what belongs to it.
 
     ``due_at`` counts for the state ``accepted`` (again, later). ``failure`` is the reason's name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -107,7 +106,7 @@ async def test_a_message_to_be_sent_again_waits_until_it_is_due(store: Store) ->
     await store.finish(0, [change])
     assert await store.waiting(LANE, NOW + 29, 10) == []
     [again] = await store.waiting(LANE, NOW + 30, 10)
-    assert again == replace(message(1), due_at=NOW + 30, attempts=1, unknown=1)
+    assert again == message(1)._replace(due_at=NOW + 30, attempts=1, unknown=1)
     assert await store.next_due(NOW) == NOW + 30
     assert await store.next_due(NOW + 30) is None
 
