@@ -22,10 +22,7 @@ from bridge.log import mask
 from bridge.message import Accepted, Outcome
 from bridge.smpp import session as rules
 from bridge.smpp.codec import Framer, encode
-from bridge.smpp.layouts import (
-    RESPONSES,
-    SC_INTERFACE_VERSION,
-)
+from bridge.smpp.layouts import RESPONSES, SC_INTERFACE_VERSION
 from bridge.smpp.pdu import Bind, BindResp, MessageIdResp, Pdu, PduError, SubmitSm, Tlv
 from bridge.smpp.refusal import VERSION_50, refusal
 from bridge.smpp.services import Services
@@ -99,7 +96,6 @@ class Connection(asyncio.Protocol):
         close = self.session.end("closed by the client")
         self._release_bind()
         if close is not None:
-            self._reason = self._reason or close.reason
             return False
         return self._transport.get_extra_info("ssl_object") is None
 
@@ -265,7 +261,7 @@ class Connection(asyncio.Protocol):
         if body.interface_version >= _VERSION_34:
             spoken = VERSION_50 if body.interface_version >= VERSION_50 else _VERSION_34
             tlvs = (Tlv(SC_INTERFACE_VERSION, bytes((spoken,))),)
-        resp = BindResp(self._services.settings.system_id.encode())
+        resp = BindResp(self._services.settings.system_id.encode("ascii", "replace"))
         self._write(Pdu(RESPONSES[pdu.command], pdu.sequence_number, resp, tlvs))
         log.info(
             "bound",
