@@ -69,9 +69,11 @@ def sar_part(pdu: Pdu) -> Part | None:
     """The part that the SAR TLVs name; without all three of them they are to be ignored
     (SMPP 3.4 §5.3.2.22 to §5.3.2.24)."""
     reference = pdu.tlv(SAR_MSG_REF_NUM)
+    if reference is None:
+        return None
     total = pdu.tlv(SAR_TOTAL_SEGMENTS)
     number = pdu.tlv(SAR_SEGMENT_SEQNUM)
-    if reference is None or total is None or number is None:
+    if total is None or number is None:
         return None
     return _part(int.from_bytes(reference, "big"), total[0], number[0])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 _ABSOLUTE: Final = re.compile(rb"(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)\d(\d\d)([+-])")
@@ -29,14 +30,8 @@ def parse_time(value: bytes, now: float) -> int:
 
     Raises ValueError for what is not exactly in one of the two formats.
     """
-    relative = _RELATIVE.fullmatch(value)
-    if relative is not None:
-        seconds = 0
-        for digits, (largest, unit) in zip(relative.groups(), _UNITS, strict=True):
-            if int(digits) > largest:
-                raise ValueError(f"{digits.decode()} in a relative time")
-            seconds += int(digits) * unit
-        return int(now) + seconds
+    if value.endswith(b"R"):
+        return int(now) + _relative_seconds(value)
     absolute = _ABSOLUTE.fullmatch(value)
     if absolute is None:
         raise ValueError("not YYMMDDhhmmsstnnp")
@@ -46,3 +41,16 @@ def parse_time(value: bytes, now: float) -> int:
     local = datetime(2000 + year, month, day, hour, minute, second, tzinfo=UTC)
     ahead = timedelta(minutes=15 * quarters)
     return int((local - ahead if absolute[8] == b"+" else local + ahead).timestamp())
+
+
+@lru_cache(maxsize=1024)  # a client writes the same few again and again
+def _relative_seconds(value: bytes) -> int:
+    relative = _RELATIVE.fullmatch(value)
+    if relative is None:
+        raise ValueError("not YYMMDDhhmmss000R")
+    seconds = 0
+    for digits, (largest, unit) in zip(relative.groups(), _UNITS, strict=True):
+        if int(digits) > largest:
+            raise ValueError(f"{digits.decode()} in a relative time")
+        seconds += int(digits) * unit
+    return seconds
