@@ -92,9 +92,9 @@ class Submission(NamedTuple):
 
     ``None`` and empty strings mean "the account's default". ``ttl`` is in seconds;
     ``scheduled_at`` is a Unix time in seconds. ``priority`` is 0 to 3 as in SMPP's
-    ``priority_flag``. ``fingerprint`` names this submission's content where the protocol can
-    repeat one whose answer got lost (a mail's Message-ID, recipients and text); the same
-    fingerprint from the same account within an hour gets the first answer again.
+    ``priority_flag``. ``repeat_key`` is what the protocol repeats with a submission whose
+    answer got lost: a mail's Message-ID. The same key, phone and text from the same account within
+    an hour gets the first answer again.
     """
 
     protocol: Protocol
@@ -111,7 +111,7 @@ class Submission(NamedTuple):
     priority: int = 0
     receipts: Receipts = Receipts.NONE
     reference: str = ""
-    fingerprint: bytes = b""
+    repeat_key: bytes = b""
 
 
 class Message(NamedTuple):

@@ -187,9 +187,9 @@ class Relay:
         self, account: Account, submission: Submission, messages: Iterable[Message], now: int
     ) -> tuple[Fingerprint, ...]:
         window = account.settings.duplicate_window
-        if not (submission.fingerprint or window):
+        if not (submission.repeat_key or window):
             return ()
-        until = now + int(rules.REPEAT_WITHIN if submission.fingerprint else window)
+        until = now + int(rules.REPEAT_WITHIN if submission.repeat_key else window)
         return tuple(
             Fingerprint(rules.fingerprint(account, submission, message), message.id, until)
             for message in messages
@@ -310,7 +310,7 @@ class Relay:
     async def _repeat(self, waiting: _Waiting, repeated: dict[int, int], some_new: bool) -> None:
         """Answers for messages that were known already: as their first submission was, or no."""
         refuse = (
-            not waiting.submission.fingerprint and waiting.account.settings.duplicates == "refuse"
+            not waiting.submission.repeat_key and waiting.account.settings.duplicates == "refuse"
         )
         for message_id, first in repeated.items():
             stored = await self._store.message(first)

@@ -216,8 +216,8 @@ def fingerprint(account: Account, submission: Submission, message: Message) -> b
     A mail is recognised by what its protocol repeats (its Message-ID), the phone and the text;
     where the account has a ``duplicate_window``, any message by sender, phone and text.
     """
-    if submission.fingerprint:
-        head = b"mail\0" + submission.fingerprint
+    if submission.repeat_key:
+        head = b"mail\0" + submission.repeat_key
     elif account.settings.duplicate_window:
         head = b"text\0" + message.sender.encode()
     else:

@@ -266,7 +266,7 @@ async def test_a_full_bridge_says_so_and_recovers(tmp_path: Path, sandbox: Sandb
 async def test_a_mail_that_comes_again_gets_the_first_answer(
     tmp_path: Path, sandbox: Sandbox
 ) -> None:
-    mail = submission("0501234567", "0671234567", fingerprint=b"message-id")
+    mail = submission("0501234567", "0671234567", repeat_key=b"message-id")
     async with relaying(tmp_path, sandbox) as bridge:
         first = await bridge.submit(mail)
         again = await bridge.submit(mail)
@@ -274,7 +274,7 @@ async def test_a_mail_that_comes_again_gets_the_first_answer(
     async with relaying(tmp_path, sandbox) as bridge:
         assert await bridge.submit(mail) == first
         assert sandbox.message_count == 2
-        more = submission("0501234567", "0631234567", fingerprint=b"message-id")
+        more = submission("0501234567", "0631234567", repeat_key=b"message-id")
         outcome = await bridge.submit(more)
         assert isinstance(outcome, Accepted)
         assert (outcome.parts, sandbox.message_count) == (2, 3)
@@ -284,7 +284,7 @@ async def test_a_refusal_is_remembered_for_a_mail_that_comes_again(
     tmp_path: Path, sandbox: Sandbox
 ) -> None:
     sandbox.fault("400", count=1)
-    mail = submission(fingerprint=b"message-id")
+    mail = submission(repeat_key=b"message-id")
     async with relaying(tmp_path, sandbox) as bridge:
         assert reason(await bridge.submit(mail)) is Reason.WRONG_PHONE
         assert reason(await bridge.submit(mail)) is Reason.WRONG_PHONE

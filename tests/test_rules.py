@@ -178,12 +178,12 @@ def test_a_schedule_lies_ahead_but_not_over_30_days() -> None:
 
 
 def test_a_fingerprint_tells_what_came_again() -> None:
-    mail = submission(fingerprint=b"id-1")
+    mail = submission(repeat_key=b"id-1")
     one = only(account(), mail)
     assert fingerprint(account(), mail, one) == fingerprint(account(), mail, one)
     others = [
         fingerprint(account("other"), mail, one),
-        fingerprint(account(), submission(fingerprint=b"id-2"), one),
+        fingerprint(account(), submission(repeat_key=b"id-2"), one),
         fingerprint(account(), mail, only(account(), submission("+380671234567"))),
         fingerprint(account(), mail, only(account(), submission(text="other"))),
     ]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
-
 from bridge import config
 from bridge.failure import Failure, Reason
 from bridge.message import Protocol, Recipient, Submission
@@ -68,15 +66,6 @@ def read_mail(
         recipients=recipients,
         text=written,
         peer=peer,
-        fingerprint=_fingerprint(header.first(fields, b"message-id"), recipients, written),
+        repeat_key=header.first(fields, b"message-id"),
         **overrides,
     )
-
-
-def _fingerprint(message_id: bytes, recipients: tuple[Recipient, ...], written: str) -> bytes:
-    """Names the content of a mail; empty without a Message-ID, which nothing else replaces."""
-    if not message_id:
-        return b""
-    names = sorted(f"{r.address} {r.message_type} {r.route}" for r in recipients)
-    content = "\0".join((*names, "", written)).encode()
-    return blake2b(message_id + b"\0" + content, digest_size=16).digest()

@@ -41,8 +41,8 @@ def test_a_mail_becomes_what_stands_beside_it(path: Path) -> None:
         return
     submission = read(path, expected)
     assert submission.text == expected["text"]
-    assert bool(submission.fingerprint) == expected.get(
-        "fingerprint", b"Message-ID" in path.read_bytes()
+    assert bool(submission.repeat_key) == expected.get(
+        "repeat_key", b"Message-ID" in path.read_bytes()
     )
     for field in ("message_type", "sender", "ttl", "scheduled_at", "route", "reference"):
         if field in expected:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bridge.config import AccountSettings, Smtp
 from bridge.failure import Failure, Reason
-from bridge.message import MessageType, Recipient, Submission
+from bridge.message import Recipient, Submission
 from bridge.smtp.mail import read_mail
 
 SMTP, ACCOUNT = Smtp(), AccountSettings()
@@ -115,15 +115,6 @@ def test_hostile_but_readable_mails_take_little_time(mail: bytes) -> None:
     assert time.process_time() - start < 1.5
 
 
-def test_the_fingerprint_names_message_id_recipients_and_text() -> None:
-    mail = b"Message-ID: <1@x>\r\n\r\ntext\r\n"
-    two = (Recipient("380501234567"), Recipient("380671234567"))
-    first = read(mail, two).fingerprint
-    assert len(first) == 16
-    assert read(mail, two[::-1]).fingerprint == first
-    assert read(mail).fingerprint != first
-    assert read(mail.replace(b"text", b"other"), two).fingerprint != first
-    assert read(mail.replace(b"<1", b"<2"), two).fingerprint != first
-    promo = (Recipient("380501234567", MessageType.PROMO), two[1])
-    assert read(mail, promo).fingerprint != first
-    assert read(b"\r\ntext\r\n", two).fingerprint == b""
+def test_a_mail_that_comes_again_is_known_by_its_message_id() -> None:
+    assert read(b"Message-ID: <1@x>\r\n\r\ntext\r\n").repeat_key == b"<1@x>"
+    assert read(b"\r\ntext\r\n").repeat_key == b""
