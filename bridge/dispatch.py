@@ -319,11 +319,17 @@ class Dispatcher:
         try:
             attempt = self._ids.next()
             try:
-                await self._store.begin(attempt, batch)
+                gone = await self._store.begin(attempt, batch)
             except StoreError:
                 queue.push_back(batch)
                 await asyncio.sleep(STORE_PAUSE)
                 return
+            if gone:
+                self._unload(message for message in batch if message.id in gone)
+                batch = [message for message in batch if message.id not in gone]
+                if not batch:
+                    await self._store.finish(attempt, [])
+                    return
             began = self._monotonic()
             body = encode(batch, self._clock(), self._settings.schedule_field)
             answer = await line.client.post(queue.route, line.headers, body)

@@ -7,7 +7,7 @@ due, is for the relay's layer to decide. The contract tests in ``tests/store`` r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import NamedTuple, Protocol
 
 from bridge.message import Message, State
@@ -41,6 +41,52 @@ class Lane(NamedTuple):
     route: str
 
 
+class Alias(NamedTuple):
+    """Another id of a message, of a part for instance, with its own wish for receipts."""
+
+    id: int
+    message_id: int
+    receipts: int = 0
+
+
+class PartGroup(NamedTuple):
+    """What the parts of one concatenated message have in common (SMPP 3.4 §5.3.2.22 ff.)."""
+
+    account: str
+    source: str
+    destination: str
+    reference: int
+    total: int
+
+
+class Part(NamedTuple):
+    """One part of a concatenated message, as it was received.
+
+    ``number`` counts from 1. ``content`` is whatever the listener needs to join the parts; the
+    same part has the same content. ``at`` is a Unix time in seconds.
+    """
+
+    id: int
+    group: PartGroup
+    number: int
+    content: bytes
+    receipts: int
+    at: int
+
+
+class Gathered(NamedTuple):
+    """What the store has of a group of parts after one was added.
+
+    ``id`` is the id of the part: an earlier one's, where the same part came again. ``parts`` are
+    all of the group in the order of their numbers where it is complete, else empty. ``message_id``
+    is the message that the group was joined to already, else 0.
+    """
+
+    id: int
+    parts: tuple[Part, ...] = ()
+    message_id: int = 0
+
+
 class Fingerprint(NamedTuple):
     """What marks a message as one that may come again.
 
@@ -53,10 +99,19 @@ class Fingerprint(NamedTuple):
 
 
 class Acceptance(NamedTuple):
-    """The messages of one submission, to be stored together or not at all."""
+    """The messages of one submission, to be stored together or not at all.
+
+    ``claimed`` says that this node's dispatcher keeps them in memory and will send them; the
+    others belong to whichever node asks for them (:meth:`Store.waiting`). ``aliases`` are further
+    ids that lead to a message. ``parts`` names the group of parts that the message was joined
+    from; it counts as finished from then on.
+    """
 
     messages: tuple[Message, ...]
     fingerprints: tuple[Fingerprint, ...] = ()
+    claimed: bool = True
+    aliases: tuple[Alias, ...] = ()
+    parts: PartGroup | None = None
 
 
 class Change(NamedTuple):
@@ -116,14 +171,22 @@ class Store(Protocol):
     def last_id(self) -> int:
         """The greatest id that the store held when it was opened."""
 
+    @property
+    def last_short_id(self) -> int:
+        """The greatest alias below 2**32 that the store held when it was opened."""
+
     def accept(self, acceptance: Acceptance) -> asyncio.Future[Repeats]:
         """Stores the messages, but for those whose fingerprint is known; tells which these are.
 
         Raises :class:`StoreFull` or :class:`StoreError`; then none of them is stored.
         """
 
-    def begin(self, attempt_id: int, messages: Sequence[Message]) -> asyncio.Future[None]:
-        """Notes that these messages are about to be posted, so that a crash is not forgotten."""
+    def begin(self, attempt_id: int, messages: Sequence[Message]) -> asyncio.Future[Set[int]]:
+        """Notes that these messages are about to be posted, so that a crash is not forgotten.
+
+        Tells the ids of those that are this node's to send no longer (another node cancelled,
+        held or replaced them meanwhile); they are not part of the attempt.
+        """
 
     def finish(self, attempt_id: int, changes: Sequence[Change]) -> asyncio.Future[None]:
         """Ends an attempt with what became of its messages (the others wait as before).
@@ -132,16 +195,22 @@ class Store(Protocol):
         """
 
     async def interrupted(self) -> dict[int, list[Message]]:
-        """The attempts that were begun and never finished before this start, with their messages.
+        """The attempts that were begun and never finished by a daemon that is gone.
 
-        Their outcome is unknown; :meth:`finish` ends each with what is decided about it.
+        Each with its messages; their outcome is unknown, and :meth:`finish` ends the attempt with
+        what is decided. On one machine they are found at the start; where several nodes share a
+        store, this takes over what belongs to nodes whose lease ran out, whenever it is called.
         """
 
     async def lanes(self) -> list[Lane]:
         """The lanes in which messages wait, due or not."""
 
     async def waiting(self, lane: Lane, now: int, limit: int) -> list[Message]:
-        """The ``limit`` messages of a lane that are due first, of those due at ``now``."""
+        """The ``limit`` messages of a lane that are due first, of those due at ``now``.
+
+        Where several nodes share a store they are claimed for this node, and only those come that
+        no living node has claimed.
+        """
 
     async def next_due(self, now: int) -> int | None:
         """When the next message after ``now`` will be due; ``None`` if none waits for a time."""
@@ -157,6 +226,43 @@ class Store(Protocol):
 
     async def submission(self, submission_id: int) -> list[Stored]:
         """The messages of a submission, in the order of their ids."""
+
+    async def move(self, message_ids: Sequence[int], to: State) -> list[int]:
+        """Cancels, holds or releases messages that wait or are held; tells which it could.
+
+        A message in an attempt is not touched, nor one whose state does not lead to ``to``
+        (:data:`bridge.message.TRANSITIONS`). Race-free against every node's :meth:`begin`.
+        """
+
+    async def replace(self, message: Message) -> bool:
+        """Puts ``message`` in the place of the one with its id, if :meth:`move` could cancel that.
+
+        From then on it is claimed by this node.
+        """
+
+    def add_part(self, part: Part, since: int) -> asyncio.Future[Gathered]:
+        """Stores a part of a concatenated message and tells what there is of its group now.
+
+        Parts and finished groups from before ``since`` (Unix time) do not count. The same number
+        with other content, or with a finished group, begins a new group.
+        """
+
+    async def expired_parts(self, before: int, limit: int) -> list[Part]:
+        """Takes the parts of unfinished groups whose first part came before then, and forgets
+        finished groups of that age."""
+
+    async def holds(self) -> set[tuple[str, str]]:
+        """What is held as a whole: ("account", name) and ("upstream", name)."""
+
+    async def set_hold(self, scope: str, name: str, held: bool) -> None:
+        """Holds or releases an account or an upstream as a whole, over restarts and nodes."""
+
+    async def sweep(self, before: int, text_before: int, limit: int) -> int:
+        """Deletes final messages whose last change lies before ``before``, and blanks the texts of
+        those before ``text_before`` (Unix times), at most ``limit``; tells how many it touched."""
+
+    async def nodes(self) -> int:
+        """How many nodes share the store now, this one included."""
 
     async def forget_fingerprints(self, now: int) -> None:
         """Drops those whose time has passed, a few at a time."""

@@ -71,6 +71,37 @@ MIGRATIONS: tuple[str, ...] = (
         message_ids TEXT NOT NULL        -- a JSON array
     ) STRICT;
 
+    -- Concatenated messages whose parts come one by one. A joined group keeps its parts for a
+    -- while, so that a part that comes again is known.
+    CREATE TABLE part_group (
+        id INTEGER PRIMARY KEY,
+        account TEXT NOT NULL,
+        source TEXT NOT NULL,
+        destination TEXT NOT NULL,
+        reference INTEGER NOT NULL,
+        total INTEGER NOT NULL,
+        begun_at INTEGER NOT NULL,
+        message_id INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE INDEX part_group_key ON part_group (account, source, destination, reference, total);
+    CREATE INDEX part_group_begun ON part_group (begun_at);
+    CREATE TABLE part (
+        id INTEGER PRIMARY KEY,
+        group_id INTEGER NOT NULL REFERENCES part_group (id) ON DELETE CASCADE,
+        number INTEGER NOT NULL,
+        content BLOB NOT NULL,
+        receipts INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        UNIQUE (group_id, number)
+    ) STRICT;
+
+    -- Accounts and upstreams that are held as a whole.
+    CREATE TABLE hold (
+        scope TEXT NOT NULL,
+        name TEXT NOT NULL,
+        PRIMARY KEY (scope, name)
+    ) STRICT, WITHOUT ROWID;
+
     CREATE TABLE fingerprint (
         key BLOB PRIMARY KEY,
         message_id INTEGER NOT NULL,

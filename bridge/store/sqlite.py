@@ -12,23 +12,27 @@ import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bridge.message import Message
+from bridge.ids import first_id
+from bridge.message import TRANSITIONS, Message, State
 from bridge.store import (
     Acceptance,
     Change,
+    Gathered,
     Lane,
+    Part,
     Repeats,
     SchemaTooNew,
     Stored,
     StoreError,
     StoreInUse,
+    parts,
 )
-from bridge.store.rows import MESSAGE_COLUMNS, STATE_COLUMNS, to_message, to_stored
+from bridge.store.rows import MESSAGE_COLUMNS, STATE_COLUMNS, to_message, to_row, to_stored
 from bridge.store.schema import MIGRATED, MIGRATIONS
 from bridge.store.writer import Writer
 
@@ -56,6 +60,8 @@ class SqliteStore:
         self._path = path
         self._clock = clock
         self.last_id = 0
+        self.last_short_id = 0
+        self._blanked = 0
         self._lock: int | None = None
         self._writer: Writer | None = None
         self._reading: sqlite3.Connection | None = None
@@ -107,9 +113,11 @@ class SqliteStore:
                 )
             greatest = "SELECT max(coalesce(max(id), 0), {}) FROM {}"
             last = 0
-            for table in ("message", "submission", "alias", "attempt"):
+            for table in ("message", "submission", "alias", "attempt", "part"):
                 last = connection.execute(greatest.format(last, table)).fetchone()[0]
             self.last_id = last
+            short = "SELECT coalesce(max(id), 0) FROM alias WHERE id < 4294967296"
+            self.last_short_id = connection.execute(short).fetchone()[0]
         finally:
             connection.close()
         self._reading = sqlite3.connect(
@@ -137,11 +145,15 @@ class SqliteStore:
     def accept(self, acceptance: Acceptance) -> asyncio.Future[Repeats]:
         return self._ask("accept", acceptance)
 
-    def begin(self, attempt_id: int, messages: Sequence[Message]) -> asyncio.Future[None]:
+    def begin(self, attempt_id: int, messages: Sequence[Message]) -> asyncio.Future[Set[int]]:
         return self._ask("begin", (attempt_id, [message.id for message in messages]))
 
     def finish(self, attempt_id: int, changes: Sequence[Change]) -> asyncio.Future[None]:
         return self._ask("finish", (attempt_id, changes))
+
+    def _call(self, function: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
+        """Runs rare work with the writing connection, in turn with everything else."""
+        return self._ask("call", function)
 
     def _ask(self, verb: str, payload: Any) -> asyncio.Future[Any]:
         if self._writer is None:
@@ -219,8 +231,6 @@ class SqliteStore:
         return int(rows[0][0])
 
     async def sent_since(self, account: str, unix_time: int) -> int:
-        from bridge.ids import first_id
-
         rows = await self._rows(
             "SELECT count(*) FROM message WHERE id >= ? AND account = ?",
             (first_id(unix_time), account),
@@ -243,6 +253,65 @@ class SqliteStore:
         )
         return [to_stored(row) for row in rows]
 
+    async def move(self, message_ids: Sequence[int], to: State) -> list[int]:
+        now = int(self._clock())
+        return await self._call(lambda connection: _move(connection, message_ids, to, now))
+
+    async def replace(self, message: Message) -> bool:
+        def replace(connection: sqlite3.Connection) -> bool:
+            columns = ", ".join(f"{column} = ?" for column in MESSAGE_COLUMNS)
+            return bool(
+                connection.execute(
+                    f"UPDATE message SET {columns} WHERE id = ? "  # noqa: S608
+                    f"AND state IN ('accepted', 'held') AND {_IN_NO_ATTEMPT}",
+                    (*to_row(message), message.id),
+                ).rowcount
+            )
+
+        return await self._call(replace)
+
+    def add_part(self, part: Part, since: int) -> asyncio.Future[Gathered]:
+        return self._call(lambda connection: parts.add(connection, part, since))
+
+    async def expired_parts(self, before: int, limit: int) -> list[Part]:
+        return await self._call(lambda connection: parts.expire(connection, before, limit))
+
+    async def holds(self) -> set[tuple[str, str]]:
+        return {(scope, name) for scope, name in await self._rows("SELECT scope, name FROM hold")}
+
+    async def set_hold(self, scope: str, name: str, held: bool) -> None:
+        sql = (
+            "INSERT OR IGNORE INTO hold (scope, name) VALUES (?, ?)"
+            if held
+            else "DELETE FROM hold WHERE scope = ? AND name = ?"
+        )
+        await self._call(lambda connection: connection.execute(sql, (scope, name)))
+
+    async def sweep(self, before: int, text_before: int, limit: int) -> int:
+        def sweep(connection: sqlite3.Connection) -> int:
+            deleted = connection.execute(
+                "DELETE FROM message WHERE id IN (SELECT id FROM message WHERE id < ? "
+                "AND state NOT IN ('accepted', 'held') AND changed_at < ? ORDER BY id LIMIT ?)",
+                (first_id(before), before, limit),
+            ).rowcount
+            rows = connection.execute(
+                "SELECT id FROM message WHERE id > ? AND id < ? "
+                "AND state NOT IN ('accepted', 'held') AND changed_at < ? ORDER BY id LIMIT ?",
+                (self._blanked, first_id(text_before), text_before, limit),
+            ).fetchall()
+            connection.executemany(
+                "UPDATE message SET text = '', options = '', fallback = '' WHERE id = ?", rows
+            )
+            if rows:
+                self._blanked = rows[-1][0]
+            connection.execute("PRAGMA incremental_vacuum(200)")
+            return deleted + len(rows)
+
+        return await self._call(sweep)
+
+    async def nodes(self) -> int:
+        return 1
+
     async def forget_fingerprints(self, now: int) -> None:
         def some(connection: sqlite3.Connection) -> int:
             return connection.execute(
@@ -251,7 +320,7 @@ class SqliteStore:
                 (now,),
             ).rowcount
 
-        while await self._ask("call", some):
+        while await self._call(some):
             pass
 
     # --- reading ---------------------------------------------------------------------------
@@ -265,6 +334,27 @@ class SqliteStore:
 
     async def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         return await self._read(lambda: self._query(sql, parameters))
+
+
+#: Whoever is in an attempt may be at the API already.
+_IN_NO_ATTEMPT = "id NOT IN (SELECT value FROM attempt, json_each(message_ids))"
+
+
+def _move(
+    connection: sqlite3.Connection, message_ids: Sequence[int], to: State, now: int
+) -> list[int]:
+    sources = [state.value for state, leads in TRANSITIONS.items() if to in leads]
+    marks = ", ".join("?" * len(sources))
+    moved: list[int] = []
+    for id in message_ids:
+        done = connection.execute(
+            "UPDATE message SET state = ?, changed_at = ? "  # noqa: S608
+            f"WHERE id = ? AND state IN ({marks}) AND {_IN_NO_ATTEMPT}",
+            (to.value, now, id, *sources),
+        )
+        if done.rowcount:
+            moved.append(id)
+    return moved
 
 
 def _lock(path: Path) -> int:

@@ -21,7 +21,7 @@ import orjson
 import structlog
 
 from bridge.message import State
-from bridge.store import Acceptance, Change, StoreError, StoreFull
+from bridge.store import Acceptance, Change, StoreError, StoreFull, parts
 from bridge.store.rows import MESSAGE_COLUMNS, to_row
 
 log = structlog.get_logger()
@@ -212,6 +212,7 @@ class Writer:
         messages: list[tuple[Any, ...]] = []
         submissions: list[tuple[Any, ...]] = []
         fingerprints: list[tuple[Any, ...]] = []
+        aliases: list[tuple[Any, ...]] = []
         for request in requests:
             acceptance: Acceptance = request.payload
             repeats = {f.key: known[f.key] for f in acceptance.fingerprints if f.key in known}
@@ -223,6 +224,9 @@ class Writer:
             request.answer = repeats
             new = [to_row(m) for m in acceptance.messages if m.id not in repeated]
             messages += new
+            aliases += [alias for alias in acceptance.aliases if alias.message_id not in repeated]
+            if acceptance.parts is not None:
+                parts.finish(connection, acceptance.parts, acceptance.messages[0].id)
             if len(acceptance.messages) > 1 and new:
                 first_message = acceptance.messages[0]
                 submissions.append((first_message.submission_id, first_message.account, len(new)))
@@ -230,6 +234,7 @@ class Writer:
         _write_rows(
             connection, "INSERT INTO submission (id, account, messages) VALUES ", submissions
         )
+        _write_rows(connection, "INSERT INTO alias (id, message_id, receipts) VALUES ", aliases)
         _write_rows(
             connection,
             "INSERT OR REPLACE INTO fingerprint (key, message_id, until) VALUES ",
@@ -238,6 +243,9 @@ class Writer:
 
     def _begin(self, connection: sqlite3.Connection, requests: list[Request]) -> None:
         now = int(self._clock())
+        for request in requests:
+            # There is no other node that could have taken one of them away.
+            request.answer = frozenset()
         rows = [(attempt, now, orjson.dumps(ids).decode()) for attempt, ids in _payloads(requests)]
         _write_rows(connection, "INSERT INTO attempt (id, begun_at, message_ids) VALUES ", rows)
 

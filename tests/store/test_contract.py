@@ -9,7 +9,17 @@ from pathlib import Path
 import pytest
 
 from bridge.message import MessageType, Protocol, Receipts, Route, State
-from bridge.store import Acceptance, Change, Fingerprint, Lane, Store
+from bridge.store import (
+    Acceptance,
+    Alias,
+    Change,
+    Fingerprint,
+    Gathered,
+    Lane,
+    Part,
+    PartGroup,
+    Store,
+)
 from bridge.store.sqlite import SqliteStore
 from tests.samples import NOW, message
 
@@ -194,3 +204,137 @@ async def test_messages_of_an_account_are_counted_by_day(store: Store) -> None:
         await store.accept(Acceptance((message(id),)))
     await store.accept(Acceptance((message(first_id(NOW) + 9, account="other"),)))
     assert await store.sent_since("crm", NOW) == 2
+
+
+async def test_aliases_lead_to_the_message(store: Store) -> None:
+    aliases = (Alias(70, 1, 3), Alias(71, 1))
+    await store.accept(Acceptance((message(1),), aliases=aliases))
+    for id in (1, 70, 71):
+        stored = await store.message(id)
+        assert stored is not None
+        assert stored.message.id == 1
+
+
+async def test_only_what_is_in_no_attempt_can_be_cancelled(store: Store) -> None:
+    for id in (1, 2, 3, 4):
+        await store.accept(Acceptance((message(id),)))
+    assert await store.begin(9, [message(2)]) == set()
+    await store.finish(0, [Change(3, State.SENT, "x"), Change(4, State.HELD)])
+    assert await store.move([1, 2, 3, 4, 99], State.CANCELLED) == [1, 4]
+    assert [one.id for one in await store.waiting(LANE, NOW, 10)] == [2]
+    assert await store.move([1], State.ACCEPTED) == []
+
+
+async def test_a_held_message_waits_again_when_it_is_released(store: Store) -> None:
+    await store.accept(Acceptance((message(1),)))
+    assert await store.move([1], State.HELD) == [1]
+    assert await store.waiting(LANE, NOW, 10) == []
+    assert await store.backlog() == 0
+    assert await store.move([1], State.ACCEPTED) == [1]
+    assert [one.id for one in await store.waiting(LANE, NOW, 10)] == [1]
+
+
+async def test_a_message_is_replaced_until_it_is_in_an_attempt(store: Store) -> None:
+    await store.accept(Acceptance((message(1),)))
+    new = message(1, text="new", sender="Shop UA", due_at=NOW + 5)
+    assert await store.replace(new)
+    stored = await store.message(1)
+    assert stored is not None
+    assert stored.message == new
+    await store.begin(9, [new])
+    assert not await store.replace(message(1, text="newer"))
+    assert not await store.replace(message(2))
+
+
+GROUP = PartGroup("crm", "Shop", "+380501234567", 77, 3)
+
+
+def part(id: int, number: int, content: bytes = b"", group: PartGroup = GROUP) -> Part:
+    return Part(id, group, number, content or b"part %d" % number, 1, NOW)
+
+
+async def test_parts_gather_in_any_order(store: Store) -> None:
+    since = NOW - 300
+    assert await store.add_part(part(1, 3), since) == Gathered(1)
+    assert await store.add_part(part(2, 1), since) == Gathered(2)
+    gathered = await store.add_part(part(3, 2), since)
+    assert gathered == Gathered(3, (part(2, 1), part(3, 2), part(1, 3)))
+
+
+async def test_groups_of_other_references_do_not_mix(store: Store) -> None:
+    other = GROUP._replace(reference=78)
+    for id, number in enumerate((1, 2), 1):
+        assert await store.add_part(part(id, number), 0) == Gathered(id)
+        assert await store.add_part(part(id + 10, number, group=other), 0) == Gathered(id + 10)
+    assert len((await store.add_part(part(5, 3), 0)).parts) == 3
+
+
+async def test_the_same_part_again_is_the_same_part(store: Store) -> None:
+    await store.add_part(part(1, 1), 0)
+    assert await store.add_part(part(2, 1), 0) == Gathered(1)
+    await store.add_part(part(3, 2), 0)
+    await store.add_part(part(4, 3), 0)
+    await store.accept(Acceptance((message(100),), parts=GROUP))
+    again = await store.add_part(part(5, 2), 0)
+    assert (again.id, again.message_id) == (3, 100)
+
+
+async def test_the_same_number_with_other_content_begins_a_new_message(store: Store) -> None:
+    for number in (1, 2, 3):
+        await store.add_part(part(number, number), 0)
+    await store.accept(Acceptance((message(100),), parts=GROUP))
+    for number in (1, 2):
+        assert await store.add_part(part(number + 10, number, b"new %d" % number), 0) == Gathered(
+            number + 10
+        )
+    gathered = await store.add_part(part(13, 3, b"new 3"), 0)
+    assert [p.id for p in gathered.parts] == [11, 12, 13]
+    assert gathered.message_id == 0
+
+
+async def test_old_parts_do_not_count_and_expire(store: Store) -> None:
+    await store.add_part(part(1, 1), 0)
+    assert await store.add_part(part(2, 1), NOW + 1) == Gathered(2)
+    assert await store.expired_parts(NOW, 10) == []
+    expired = await store.expired_parts(NOW + 1, 10)
+    assert sorted(p.id for p in expired) == [1, 2]
+    assert await store.expired_parts(NOW + 1, 10) == []
+
+
+async def test_finished_groups_are_forgotten_without_a_word(store: Store) -> None:
+    one = GROUP._replace(total=1)
+    await store.add_part(part(1, 1, group=one), 0)
+    await store.accept(Acceptance((message(100),), parts=one))
+    assert await store.expired_parts(NOW + 1, 10) == []
+    assert await store.add_part(part(2, 1, group=one), 0) == Gathered(2, (part(2, 1, group=one),))
+
+
+async def test_holds_stay(store: Store) -> None:
+    await store.set_hold("account", "crm", True)
+    await store.set_hold("upstream", "cascade", True)
+    await store.set_hold("account", "crm", True)
+    assert await store.holds() == {("account", "crm"), ("upstream", "cascade")}
+    await store.set_hold("account", "crm", False)
+    assert await store.holds() == {("upstream", "cascade")}
+
+
+async def test_old_final_messages_go_and_their_texts_earlier(store: Store, clock: Clock) -> None:
+    from bridge.ids import first_id
+
+    old, younger, waiting = (first_id(NOW - age) for age in (300, 200, 100))
+    for id in (old, younger, waiting):
+        await store.accept(Acceptance((message(id, fallback="f", options=("a", "b")),)))
+    clock.now = NOW - 290
+    await store.finish(0, [Change(old, State.REJECTED)])
+    clock.now = NOW - 190
+    await store.finish(0, [Change(younger, State.SENT, "x")])
+    clock.now = NOW
+    assert await store.sweep(NOW - 250, NOW - 150, 1) == 2
+    assert await store.sweep(NOW - 250, NOW - 150, 1) == 0
+    assert await store.message(old) is None
+    stored = await store.message(younger)
+    assert stored is not None
+    assert (stored.message.text, stored.message.fallback, stored.message.options) == ("", "", ())
+    stored = await store.message(waiting)
+    assert stored is not None
+    assert stored.message.text
