@@ -1,0 +1,149 @@
+"""``demo`` as a newcomer runs it: what it shows, what it leaves running, how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import sys
+import time
+
+import pytest
+
+from bridge.cli.clients import Sending, by_smpp, by_smtp
+from bridge.cli.demo import SCENES, Scene
+from bridge.config import parse_endpoint
+from tests.serving import run
+
+DEMO = (sys.executable, "-m", "bridge.cli", "demo")
+#: A heading: number, title, verdict; then the rows of the scene.
+_HEADING = re.compile(r"^ ?\d+\. (.+)  (ok|WRONG)$", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, str, float, list[str]]:
+    """One demo: exit code, output, seconds, and what it left in the folder for temporary files."""
+    folder = tmp_path_factory.mktemp("demo")
+    began = time.monotonic()
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("TMPDIR", str(folder))
+        code, output = asyncio.run(run(*DEMO))
+    return code, output, time.monotonic() - began, [file.name for file in folder.iterdir()]
+
+
+def scenes(output: str) -> dict[str, tuple[str, str]]:
+    """Title → verdict and rows."""
+    _, *parts = _HEADING.split(output)
+    return {
+        title: (verdict, rows)
+        for title, verdict, rows in zip(parts[::3], parts[1::3], parts[2::3], strict=True)
+    }
+
+
+def test_all_is_as_it_should_be_and_soon(shown: tuple[int, str, float, list[str]]) -> None:
+    code, output, seconds, _ = shown
+    assert code == 0, output
+    assert seconds < 30
+    assert f"{len(SCENES)} of {len(SCENES)} were as they should be" in output
+    assert "WRONG" not in output
+    assert "\x1b" not in output, "colours are for terminals"
+
+
+def test_nothing_is_left_behind(shown: tuple[int, str, float, list[str]]) -> None:
+    assert shown[3] == []
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.title)
+def test_each_submission_is_shown_from_end_to_end(
+    scene: Scene, shown: tuple[int, str, float, list[str]]
+) -> None:
+    verdict, rows = scenes(shown[1])[scene.title]
+    assert verdict == "ok"
+    assert f"{scene.protocol.upper()} to {', '.join(scene.to)}" in rows
+    assert rows.count(f'"{scene.text}"') == 1 + scene.messages
+    for name, value in (scene.headers | scene.fields).items():
+        assert f"{name}: {value}" in rows
+    # What Cascade got, with both ids ...
+    ids = re.findall(r"id (\d+) → messageId ([0-9a-f-]{36})\n", rows)
+    assert len(ids) == len(set(ids)) == scene.messages
+    assert ("Cascade got   nothing" in rows) == (scene.messages == 0)
+    # ... and the reply, word for word.
+    [reply] = re.findall(r"client heard  (.+)", rows)
+    assert reply.startswith(scene.reply)
+    if scene.messages == 1:
+        assert reply.endswith(ids[0][0])
+
+
+def test_good_and_bad_ones_by_both_protocols_are_played() -> None:
+    played = {(scene.protocol, bool(scene.messages)) for scene in SCENES}
+    assert played == {(protocol, good) for protocol in ("smtp", "smpp") for good in (True, False)}
+
+
+def test_it_tells_how_to_try_it_oneself(shown: tuple[int, str, float, list[str]]) -> None:
+    _, output, _, _ = shown
+    assert "with --keep, which leaves all this running" in output
+    for word in ("swaks --server 127.0.0.1:", "system_id demo", "cascade-bridge send", "curl http"):
+        assert word in output
+
+
+async def test_keep_serves_until_it_is_interrupted() -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(*DEMO, "--keep"), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(30):
+            output = (await process.stdout.readuntil(b"Running until Ctrl-C.\n")).decode()
+            servers = {
+                name: parse_endpoint(re.findall(rf"bridge, {name}  (\S+)", output)[0])
+                for name in ("SMTP", "SMPP")
+            }
+            [account, password] = re.findall(r"account       (\w+), password (\w+)", output)[0]
+            sending = Sending(("+380501234567",), "Hello", account, password)
+            for by, name in ((by_smtp, "SMTP"), (by_smpp, "SMPP")):
+                reply = await asyncio.to_thread(by, servers[name], sending)
+                assert reply.accepted, reply.text
+            process.send_signal(signal.SIGINT)
+            rest, _ = await process.communicate()
+        assert (process.returncode, rest) == (0, b"")
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+#: Runs the demo with one scene in place of all.
+_ONE_SCENE = """
+import sys
+from bridge.cli import demo, run
+demo.SCENES = (demo.Scene(**{scene!r}),)
+sys.exit(run(["demo"]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("scene", "heard"),
+    [
+        # Another reply than it should be.
+        ({"protocol": "smtp", "reply": "550 ", "messages": 1}, "250 2.0.0 OK - 1 SMS"),
+        (
+            {"protocol": "smpp", "reply": "submit_sm_resp ESME_RSYSERR"},
+            "submit_sm_resp ESME_ROK (0x00)",
+        ),
+        # The reply is right, and yet Cascade got another number of messages.
+        ({"protocol": "smtp", "reply": "250 ", "messages": 0}, "250 2.0.0 OK - 1 SMS"),
+        ({"protocol": "smtp", "reply": "550 ", "to": ("12",), "messages": 1}, "550 5.1.3"),
+    ],
+)
+async def test_what_is_not_as_it_should_be_is_shown_and_told_by_the_exit_code(
+    scene: dict[str, object], heard: str
+) -> None:
+    code, output = await run(
+        sys.executable, "-c", _ONE_SCENE.format(scene={"title": "a try", **scene})
+    )
+    assert code == 1
+    verdict, rows = scenes(output)["a try"]
+    assert verdict == "WRONG"
+    assert f"client heard  {heard}" in rows
+    assert f"should be     {scene['reply']}" in rows
+    assert "0 of 1 were as they should be" in output
