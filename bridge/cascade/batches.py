@@ -7,7 +7,7 @@ ones, but the lowest gets its tenth of every batch (design section 9).
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 
 from bridge.message import Message, MessageType, Route
@@ -25,11 +25,54 @@ def level_of(message_type: MessageType, priority: int) -> int:
     return base + min(max(priority, 0), 3)
 
 
+#: So many refused messages, without APART_UNTIL good ones between them, set an account apart.
+APART_AFTER = 3
+#: So many messages taken in a row bring it back.
+APART_UNTIL = 100
+
+
+class Conduct:
+    """Whose messages are often refused: such accounts are batched on their own (section 9)."""
+
+    def __init__(self) -> None:
+        self._refused: dict[str, int] = {}
+        self._good: dict[str, int] = {}
+        self.apart: set[str] = set()
+
+    def refused(self, account: str) -> bool:
+        """Notes a refused message; whether this sets the account apart now."""
+        self._good[account] = 0
+        self._refused[account] = self._refused.get(account, 0) + 1
+        if self._refused[account] < APART_AFTER or account in self.apart:
+            return False
+        self.apart.add(account)
+        return True
+
+    def taken(self, messages: Iterable[Message]) -> list[str]:
+        """Notes messages that were taken; the accounts that are apart no longer."""
+        if not self._refused:
+            return []
+        back: list[str] = []
+        for account, count in Counter(m.account for m in messages).items():
+            if account not in self._refused:
+                continue
+            self._good[account] += count
+            if self._good[account] >= APART_UNTIL:
+                del self._refused[account], self._good[account]
+                if account in self.apart:
+                    self.apart.discard(account)
+                    back.append(account)
+        return back
+
+
 class Queue:
     """Messages in memory that may be posted now, of one upstream and one route."""
 
     def __init__(self, route: Route) -> None:
         self.route = route
+        self.conduct = Conduct()
+        #: Accounts that nothing is taken from.
+        self.held: set[str] = set()
         self._levels: dict[int, dict[str, deque[Message]]] = {}
         self._pieces: deque[list[Message]] = deque()
         self._count = 0
@@ -60,37 +103,78 @@ class Queue:
             lanes.setdefault(message.account, deque()).appendleft(message)
             self._count += 1
 
+    def remove(self, id: int, level: int, account: str) -> bool:
+        """Takes one message out, wherever it waits; whether it was there."""
+        lane = self._levels.get(level, {}).get(account, deque())
+        for waiting in (lane, *self._pieces):
+            for message in waiting:
+                if message.id == id:
+                    waiting.remove(message)
+                    self._count -= waiting is lane
+                    return True
+        return False
+
     def size(self, level: int, account: str) -> int:
         return len(self._levels.get(level, {}).get(account, ()))
 
-    def oldest(self) -> int | None:
-        """When the longest waiting message became due (Unix time)."""
-        heads = (lane[0].due_at for lanes in self._levels.values() for lane in lanes.values())
+    def oldest(self, account: str = "") -> int | None:
+        """When the longest waiting message (of an account) became due, a Unix time."""
+        heads = (
+            lane[0].due_at
+            for lanes in self._levels.values()
+            for name, lane in lanes.items()
+            if lane and account in ("", name)
+        )
         return min(heads, default=None)
 
-    def fill(self, limit: int) -> list[Message]:
-        """Takes up to ``limit`` messages for one request."""
+    def fill(self, limit: int, *, apart: bool = False) -> list[Message]:
+        """Takes up to ``limit`` messages for one request.
+
+        ``apart``: of one of the accounts that are set apart, in turns; else of all the others.
+        """
         if not self._count:
             return []
-        promos = sum(
-            len(lane)
-            for level, lanes in self._levels.items()
-            if level < TRANSACTION_LEVEL
-            for lane in lanes.values()
-        )
         batch: list[Message] = []
-        reserved = min(promos, int(limit * PROMO_SHARE) or 1) if limit > 1 else 0
-        self._take(batch, limit - reserved, range(TRANSACTION_LEVEL, _LEVELS))
-        self._take(batch, limit, range(TRANSACTION_LEVEL))
+        accounts = self._apart() if apart else None
+        if apart and accounts is None:
+            return batch
+        if limit > 1 and not apart:
+            promos = sum(
+                len(lane)
+                for level in range(TRANSACTION_LEVEL)
+                for account, lane in self._levels.get(level, {}).items()
+                if self._takes(account, None)
+            )
+            reserved = min(promos, int(limit * PROMO_SHARE) or 1)
+            self._take(batch, limit - reserved, range(TRANSACTION_LEVEL, _LEVELS), None)
+            self._take(batch, limit, range(TRANSACTION_LEVEL), None)
+        self._take(batch, limit, range(_LEVELS), accounts)
         return batch
 
-    def _take(self, batch: list[Message], limit: int, levels: range) -> None:
+    def _apart(self) -> str | None:
+        """The account that is set apart and whose turn it is: whose message has waited longest."""
+        due = {
+            account: at
+            for account in self.conduct.apart - self.held
+            if (at := self.oldest(account)) is not None
+        }
+        return min(due, key=due.__getitem__, default=None)
+
+    def _takes(self, account: str, only: str | None) -> bool:
+        if only is not None:
+            return account == only
+        return account not in self.held and account not in self.conduct.apart
+
+    def _take(self, batch: list[Message], limit: int, levels: range, only: str | None) -> None:
         """Fills ``batch`` up to ``limit``, highest level first, accounts of a level in turns."""
         for level in reversed(levels):
             lanes = self._levels.get(level)
-            while lanes and len(batch) < limit:
-                share = max(1, (limit - len(batch)) // len(lanes))
-                for account in list(lanes):
+            if not lanes:
+                continue
+            turns = [account for account in lanes if self._takes(account, only)]
+            while turns and len(batch) < limit:
+                share = max(1, (limit - len(batch)) // len(turns))
+                for account in turns:
                     lane = lanes.pop(account)
                     some = min(share, len(lane), limit - len(batch))
                     batch.extend(lane.popleft() for _ in range(some))
@@ -99,6 +183,7 @@ class Queue:
                         lanes[account] = lane  # behind the others: it has had its turn
                     if len(batch) >= limit:
                         break
+                turns = [account for account in turns if account in lanes]
 
     def split(self, batch: Sequence[Message]) -> None:
         """Queues the parts of a refused batch: by account first, then halves."""
@@ -113,5 +198,5 @@ class Queue:
             self._pieces.append(list(batch[half:]))
 
     def piece(self) -> list[Message]:
-        """Takes the next part of a refused batch."""
+        """Takes the next part of a refused batch; it may be empty by now."""
         return self._pieces.popleft()

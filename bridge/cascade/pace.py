@@ -40,6 +40,7 @@ class Pace:
     """When the next request to an upstream may go. Times are the caller's clock, in seconds."""
 
     def __init__(self, rate: float, burst: float, max_batch: int, now: float) -> None:
+        self._rate = rate
         self._requests = TokenBucket(rate, burst, now)
         self._splits = TokenBucket(rate * SPLIT_SHARE, max(1.0, burst * SPLIT_SHARE), now)
         self.max_batch = max_batch
@@ -48,6 +49,11 @@ class Pace:
         self._slowed = 0
         self._probes = 0
         self._not_before = now
+
+    def share(self, nodes: int) -> None:
+        """Divides the rate between so many nodes."""
+        self._requests.rate = self._rate / nodes
+        self._splits.rate = self._rate * SPLIT_SHARE / nodes
 
     @property
     def probing(self) -> bool:

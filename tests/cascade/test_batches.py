@@ -93,3 +93,50 @@ def test_every_message_goes_once(lanes: list[tuple[str, int]], limit: int) -> No
         seen += [m.id for m in batch]
     assert sorted(seen) == list(range(len(lanes)))
     assert len(queue) == 0
+
+
+def test_a_held_account_waits_and_the_others_go() -> None:
+    queue = queue_of(message(1, account="a"), message(2, account="b"))
+    queue.held.add("a")
+    assert [m.id for m in queue.fill(10)] == [2]
+    assert queue.fill(10) == []
+    queue.held.clear()
+    assert [m.id for m in queue.fill(10)] == [1]
+
+
+def test_a_message_can_be_taken_out_wherever_it_waits() -> None:
+    queue = queue_of(*(message(id) for id in range(4)))
+    assert queue.remove(2, 4, "crm")
+    assert not queue.remove(2, 4, "crm")
+    queue.split(queue.fill(10))
+    assert queue.remove(3, 4, "crm")
+    assert [[m.id for m in queue.piece()] for _ in range(queue.pieces)] == [[0, 1], []]
+
+
+def test_an_account_whose_messages_are_refused_is_batched_on_its_own() -> None:
+    queue = queue_of(*(message(id, account=name) for id in range(5) for name in ("bad", "good")))
+    assert [queue.conduct.refused("bad") for _ in range(4)] == [False, False, True, False]
+    assert {m.account for m in queue.fill(100)} == {"good"}
+    assert {m.account for m in queue.fill(100, apart=True)} == {"bad"}
+    assert queue.fill(100, apart=True) == []
+
+
+def test_it_comes_back_when_it_behaves() -> None:
+    queue = queue_of()
+    for _ in range(3):
+        queue.conduct.refused("bad")
+    assert queue.conduct.taken([message(id, account="bad") for id in range(99)]) == []
+    assert queue.conduct.taken([message(id, account="good") for id in range(99)]) == []
+    assert queue.conduct.taken([message(1, account="bad")]) == ["bad"]
+    assert queue.conduct.apart == set()
+
+
+def test_accounts_that_are_apart_take_turns() -> None:
+    queue = queue_of(
+        *(message(id, account="x", due_at=10) for id in range(3)),
+        *(message(id, account="y", due_at=11) for id in range(3, 6)),
+    )
+    for name in ("x", "y"):
+        for _ in range(3):
+            queue.conduct.refused(name)
+    assert {m.account for m in queue.fill(2, apart=True)} == {"x"}
