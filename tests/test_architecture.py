@@ -24,7 +24,10 @@ PART_OF = {
 }
 
 #: What every part may know: words, rules without I/O, settings, the log.
-LEAVES = {"message", "failure", "config", "rate", "ids", "gsm0338", "phone", "network", "log"}
+LEAVES = {"message", "failure", "config", "rate", "ids", "gsm0338", "phone", "network", "log"} | {
+    "proxy",
+    "proxied",
+}
 COMMON = LEAVES | {"accounts"}
 
 #: Which part may import which; itself it always may.
@@ -35,6 +38,8 @@ ARROWS: dict[str, set[str]] = {
     "gsm0338": set(),
     "network": set(),
     "notify": set(),
+    "proxy": set(),
+    "proxied": {"proxy", "network", "config"},
     "message": {"failure"},
     "phone": {"failure"},
     "config": {"message"},
@@ -51,7 +56,8 @@ ARROWS: dict[str, set[str]] = {
     "sandbox": {"rate", "ids", "gsm0338", "network", "log", "notify"},
     "app": COMMON | {"notify", "store", "cascade", "directory", "relay", "smtp", "smpp", "admin"},
     # It reads the store itself where no daemon runs (design section 10).
-    "cli": COMMON | {"notify", "relay", "store", "app", "sandbox"},
+    # It explains mails with the listener's own reading of them.
+    "cli": COMMON | {"notify", "relay", "store", "app", "sandbox", "smtp"},
 }
 
 #: Libraries that only some parts may know.
