@@ -78,9 +78,7 @@ class App:
         try:
             ids = Ids(store.node, store.last_id, time.time)
             relay = Relay(settings, accounts, store, ids)
-            dispatcher = Dispatcher(
-                store, ids, settings.cascade, lambda name: lines.get(name, lines[""]), relay.report
-            )
+            dispatcher = Dispatcher(store, ids, settings.cascade, lines, relay.report)
             smtp = SmtpListener(settings.smtp, accounts, relay)
             smpp = SmppListener(settings.smpp, accounts, relay)
             async with asyncio.TaskGroup() as tasks:

@@ -60,6 +60,8 @@ class UpstreamLine:
         default_factory=lambda: {route: Queue(route) for route in Route}
     )
     in_flight: int = 0
+    splitting: int = 0  # of these: pieces of refused batches, and accounts set apart
+    held: bool = False
     timer: asyncio.TimerHandle | None = None
     kicked: bool = False
 
@@ -67,7 +69,8 @@ class UpstreamLine:
 class Dispatcher:
     """Owns every message that waits to be sent, from its acceptance to its last attempt.
 
-    ``line_of`` tells an account's upstream. ``report`` is called in the loop with what is
+    ``lines`` are the upstreams of the accounts that have their own, and under the empty name that
+    of all the others. ``report`` is called in the loop with what is
     durable. Times of messages are Unix times (``clock``), of requests monotonic seconds.
     """
 
@@ -76,7 +79,7 @@ class Dispatcher:
         store: Store,
         ids: Ids,
         settings: Cascade,
-        line_of: Callable[[str], UpstreamLine],
+        lines: Mapping[str, UpstreamLine],
         report: Callable[[Progress], None],
         *,
         clock: Callable[[], float] = time.time,
@@ -85,12 +88,14 @@ class Dispatcher:
         self._store = store
         self._ids = ids
         self._settings = settings
-        self._line_of = line_of
+        self._line_by_account = lines
         self._report = report
         self._clock = clock
         self._monotonic = monotonic
         self.backlog = 0
         self._loaded: set[int] = set()
+        self._withdrawn: set[int] = set()
+        self._held: set[str] = set()
         #: Lanes of which the store has more than memory does.
         self._spilled: set[Lane] = set()
         #: While the store is read: what left memory meanwhile, and lanes that got more.
@@ -102,9 +107,15 @@ class Dispatcher:
         self._idle = asyncio.Event()
         self._idle.set()
         self._posts = 0
-        self._lines: set[int] = set()
         self._tasks: asyncio.TaskGroup | None = None
         self._loop = asyncio.get_running_loop()
+
+    def _line_of(self, account: str) -> UpstreamLine:
+        lines = self._line_by_account
+        return lines.get(account) or lines[""]
+
+    def _lines(self) -> Iterable[UpstreamLine]:
+        return self._line_by_account.values()
 
     # --- what others ask -------------------------------------------------------------------
 
@@ -120,18 +131,79 @@ class Dispatcher:
         line = self._line_of(account)
         if not line.pace.clear(self._monotonic()):
             return False
+        if line.held or account in self._held:
+            return False
         oldest = min(
-            (at for queue in line.queues.values() if (at := queue.oldest()) is not None),
+            (at for queue in line.queues.values() if (at := queue.oldest(account)) is not None),
             default=None,
         )
         return oldest is None or self._clock() - oldest <= within
+
+    def withdraw(self, message: Message) -> bool:
+        """Takes a message out of the queue, to be changed in the store; whether it could.
+
+        It could not if it is being posted right now. Until :meth:`restore` it is not loaded
+        again either.
+        """
+        queue = self._line_of(message.account).queues[message.route]
+        if message.id in self._loaded:
+            if not queue.remove(message.id, message.level, message.account):
+                return False
+            self._loaded.discard(message.id)
+        self._withdrawn.add(message.id)
+        return True
+
+    def restore(self, id: int, message: Message | None = None) -> None:
+        """Ends :meth:`withdraw`; ``message`` is what waits now under this id, if anything."""
+        self._withdrawn.discard(id)
+        if self._left is not None:
+            self._left.add(id)
+        if message is not None:
+            self._load_or_leave(message, self._clock())
+
+    def hold(self, scope: str, name: str, held: bool) -> None:
+        """Holds or releases what waits of an account or of an upstream (its account's name, or
+        ``cascade``)."""
+        if scope == "account":
+            (self._held.add if held else self._held.discard)(name)
+        for line in self._lines():
+            if scope == "upstream" and line.name == name:
+                line.held = held
+            for queue in line.queues.values():
+                queue.held = self._held
+            self._kick(line)
+
+    def share(self, nodes: int) -> None:
+        """Divides the request rate between so many nodes."""
+        for line in self._lines():
+            line.pace.share(nodes)
+
+    async def expire(self) -> None:
+        """Ends the messages that wait or are held though their validity has ended."""
+        now = int(self._clock())
+        while overdue := await self._store.overdue(now, 1000):
+            expiring = [message for message in overdue if self.withdraw(message)]
+            moved = set(await self._store.move([m.id for m in expiring], State.EXPIRED))
+            for message in expiring:
+                self.restore(message.id)
+                if message.id in moved:
+                    self.ended(message, State.EXPIRED)
+            if not moved:
+                return
+
+    def ended(self, message: Message, state: State, *, waited: bool = True) -> None:
+        """Reports what the store did with a message; ``waited``: it was not held before."""
+        self.backlog -= waited
+        self._report(Progress(message, state))
 
     # --- its life --------------------------------------------------------------------------
 
     async def run(self, ready: asyncio.Event) -> None:
         """Takes up what an earlier run left, then works until :meth:`stop`."""
         self.backlog = await self._store.backlog()
-        await self._take_up_interrupted()
+        for scope, name in await self._store.holds():
+            self.hold(scope, name, True)
+        await self.take_up_interrupted()
         await self._wake()
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
@@ -145,8 +217,8 @@ class Dispatcher:
         """Begins no further request; :meth:`run` returns when those in flight are done."""
         self._stopping.set()
 
-    async def _take_up_interrupted(self) -> None:
-        """Decides about what was in flight when the daemon died: its outcome is unknown."""
+    async def take_up_interrupted(self) -> None:
+        """Decides about what was in flight when a daemon died: its outcome is unknown."""
         for attempt, messages in (await self._store.interrupted()).items():
             log.warning("attempt_interrupted", attempt=attempt, messages=len(messages))
             changes = [self._unknown(message, "the bridge was stopped") for message in messages]
@@ -160,7 +232,7 @@ class Dispatcher:
         if message.due_at > now:
             self._note_due(message.due_at)
             return
-        if message.id in self._loaded:
+        if message.id in self._loaded or message.id in self._withdrawn:
             return
         if self._spilled or len(self._loaded) >= LANE_IN_MEMORY:
             lane = Lane(message.account, message.level, message.route.value)
@@ -243,7 +315,7 @@ class Dispatcher:
         finally:
             self._left = None
         for message in messages:
-            if message.id not in self._loaded and message.id not in left:
+            if not (message.id in self._loaded or message.id in left | self._withdrawn):
                 self._push(message)
         if len(messages) < limit and lane not in self._grown:
             self._spilled.discard(lane)
@@ -260,45 +332,58 @@ class Dispatcher:
     def _pump(self, line: UpstreamLine) -> None:
         """Starts as many requests as may be in flight, as far as pace and messages go."""
         line.kicked = False
-        if self._tasks is None or self._stopping.is_set():
+        if self._tasks is None or self._stopping.is_set() or line.held:
             return
         while line.in_flight < (1 if line.pace.probing else self._settings.max_in_flight):
             chosen = self._choose(line)
             if chosen is None:
                 return
-            queue, batch = chosen
+            queue, batch, split = chosen
             line.in_flight += 1
+            line.splitting += split
             self._posts += 1
             self._idle.clear()
-            self._tasks.create_task(self._attempt(line, queue, batch))
+            self._tasks.create_task(self._attempt(line, queue, batch, split))
 
-    def _choose(self, line: UpstreamLine) -> tuple[Queue, list[Message]] | None:
-        """The next batch that may go now; sets the timer where the pace says "later"."""
+    def _choose(self, line: UpstreamLine) -> tuple[Queue, list[Message], bool] | None:
+        """The next batch that may go now; sets the timer where the pace says "later".
+
+        What others were refused for goes first, but in at most half of the places and at most
+        half of the rate.
+        """
         now = self._monotonic()
         soonest: float | None = None
+        limit = 1 if line.pace.probing else line.pace.max_batch
         # The route whose message has waited longest comes first.
         queues = sorted(line.queues.values(), key=lambda q: q.oldest() or 0)
-        for split in (True, False):
+        places = line.splitting < max(1, self._settings.max_in_flight // 2)
+        for split in (True, False) if places else (False,):
             for queue in queues:
-                if not (queue.pieces if split else len(queue)):
-                    continue
-                wait = line.pace.wait(now, split=split)
-                if wait > 0:
-                    soonest = wait if soonest is None else min(soonest, wait)
-                    continue
-                limit = 1 if line.pace.probing else line.pace.max_batch
-                batch = queue.piece() if split else queue.fill(limit)
-                if split and len(batch) > limit:
-                    queue.push_back(batch)
-                    batch = queue.fill(limit)
-                batch = self._drop_expired(batch)
-                if not batch:
-                    return self._choose(line)
-                line.pace.take(now, split=split)
-                return queue, batch
+                while (queue.pieces or queue.conduct.apart) if split else len(queue):
+                    wait = line.pace.wait(now, split=split)
+                    batch = [] if wait else self._take(queue, limit, split)
+                    if wait:
+                        soonest = wait if soonest is None else min(soonest, wait)
+                    elif batch is None:
+                        pass
+                    elif batch := self._drop_expired(batch):
+                        line.pace.take(now, split=split)
+                        return queue, batch, split
+                    else:
+                        continue
+                    break
         if soonest is not None and line.timer is None:
             line.timer = self._loop.call_later(soonest, self._timer, line)
         return None
+
+    def _take(self, queue: Queue, limit: int, split: bool) -> list[Message] | None:
+        """Messages for one request; ``None`` where there are none of that kind."""
+        if split and queue.pieces:
+            batch = queue.piece()
+            # The limit may have shrunk since the batch was cut.
+            queue.push_back(batch[limit:])
+            return batch[:limit]
+        return queue.fill(limit, apart=split) or None
 
     def _timer(self, line: UpstreamLine) -> None:
         line.timer = None
@@ -314,7 +399,9 @@ class Dispatcher:
         self._tasks.create_task(self._settle(0, expired, changes))
         return [message for message in batch if message.expires_at > now]
 
-    async def _attempt(self, line: UpstreamLine, queue: Queue, batch: list[Message]) -> None:
+    async def _attempt(
+        self, line: UpstreamLine, queue: Queue, batch: list[Message], split: bool
+    ) -> None:
         """One request: noted, posted, and what came of it settled."""
         try:
             attempt = self._ids.next()
@@ -343,6 +430,7 @@ class Dispatcher:
             )
         finally:
             line.in_flight -= 1
+            line.splitting -= split
             self._posts -= 1
             if not self._posts:
                 self._idle.set()
@@ -386,6 +474,8 @@ class Dispatcher:
         meaning, cause = verdict.meaning, verdict.cause
         if meaning is Meaning.TAKEN:
             ids = verdict.ids
+            for account in queue.conduct.taken(batch):
+                log.info("account_no_longer_apart", account=account)
             return [
                 Change(m.id, State.SENT, ids[key])
                 if (key := str(m.id)) in ids
@@ -397,15 +487,17 @@ class Dispatcher:
         if meaning is Meaning.BROKEN:
             return [self._again(m._replace(attempts=m.attempts + 1), cause) for m in batch]
         if meaning in (Meaning.BAD, Meaning.FORBIDDEN, Meaning.TOO_LARGE) and len(batch) == 1:
-            return [self._refused(batch[0], verdict)]
+            return [self._refused(queue, batch[0], verdict)]
         if meaning in (Meaning.BAD, Meaning.FORBIDDEN):
             queue.split(batch)
         else:
             queue.push_back(batch)
         return []
 
-    def _refused(self, message: Message, verdict: Verdict) -> Change:
+    def _refused(self, queue: Queue, message: Message, verdict: Verdict) -> Change:
         """The API's final no to one message; held where an earlier yes may have got lost."""
+        if queue.conduct.refused(message.account):
+            log.warning("account_set_apart", account=message.account)
         final = verdict.meaning is not Meaning.FORBIDDEN and not message.unknown
         return Change(
             message.id,

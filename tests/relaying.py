@@ -75,7 +75,7 @@ async def relaying(
         engine,
         ids,
         settings.cascade,
-        lambda name: lines.get(name, lines[""]),
+        lines,
         relay.report,
     )
     try:

@@ -215,6 +215,9 @@ class Store(Protocol):
     async def next_due(self, now: int) -> int | None:
         """When the next message after ``now`` will be due; ``None`` if none waits for a time."""
 
+    async def overdue(self, now: int, limit: int) -> list[Message]:
+        """Messages that wait or are held though their validity has ended."""
+
     async def backlog(self) -> int:
         """How many messages wait to be sent."""
 

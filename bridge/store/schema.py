@@ -45,8 +45,9 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT;
 
     -- What waits, by lane and due time: stays as small as the queue is.
-    CREATE INDEX message_waiting ON message (account, level, route, due_at, id)
+    CREATE INDEX message_waiting ON message (account, level, route, due_at, expires_at)
         WHERE state = 'accepted';
+    CREATE INDEX message_held ON message (account) WHERE state = 'held';
     CREATE INDEX message_submission ON message (submission_id)
         WHERE submission_id <> id;
 

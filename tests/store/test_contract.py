@@ -338,3 +338,14 @@ async def test_old_final_messages_go_and_their_texts_earlier(store: Store, clock
     stored = await store.message(waiting)
     assert stored is not None
     assert stored.message.text
+
+
+async def test_what_waits_beyond_its_validity_is_found(store: Store) -> None:
+    for id, expires_at in ((1, NOW), (2, NOW + 1), (3, NOW - 1), (4, NOW)):
+        await store.accept(Acceptance((message(id, expires_at=expires_at, due_at=NOW + 99),)))
+    await store.move([3], State.HELD)
+    await store.finish(0, [Change(4, State.SENT, "x")])
+    assert sorted(one.id for one in await store.overdue(NOW, 10)) == [1, 3]
+    assert len(await store.overdue(NOW, 1)) == 1
+    assert await store.move([1, 3], State.EXPIRED) == [1, 3]
+    assert await store.overdue(NOW, 10) == []
