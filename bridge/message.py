@@ -78,13 +78,32 @@ class Recipient(NamedTuple):
     """One destination of a submission, as the client wrote it.
 
     ``address`` is a phone number in any form the account's region allows, or a group's name.
-    The other fields, where set, stand above those of the submission.
+    The other fields, where set, stand above those of the submission. ``notify`` and ``orcpt`` are
+    RFC 3461's: which reports are wanted (none for NEVER), and the address as it was first written.
     """
 
     address: str
     message_type: MessageType | None = None
     route: Route | None = None
     text: str | None = None
+    notify: Receipts | None = None
+    orcpt: str = ""
+
+
+class Envelope(NamedTuple):
+    """What a mail's envelope says about the reports of what became of it.
+
+    ``return_path`` is empty for the null path, to which nothing is reported. ``ret`` is ``FULL``,
+    ``HDRS`` or empty, ``envid`` the sender's own name for the mail (RFC 3461 §4.3, §4.4).
+    ``delay_after`` is when a delay is to be reported, in seconds after the submission, and may lie
+    in the past; ``trace`` asks for a report of every step (RFC 2852 §4).
+    """
+
+    return_path: str = ""
+    ret: str = ""
+    envid: str = ""
+    delay_after: int | None = None
+    trace: bool = False
 
 
 class Submission(NamedTuple):
@@ -94,7 +113,8 @@ class Submission(NamedTuple):
     ``scheduled_at`` is a Unix time in seconds. ``priority`` is 0 to 3 as in SMPP's
     ``priority_flag``. ``repeat_key`` is what the protocol repeats with a submission whose
     answer got lost: a mail's Message-ID. The same key, phone and text from the same account within
-    an hour gets the first answer again.
+    an hour gets the first answer again. A ``dry_run`` is checked and answered like any other, and
+    neither stored nor sent. ``envelope`` is that of a mail.
     """
 
     protocol: Protocol
@@ -112,6 +132,8 @@ class Submission(NamedTuple):
     receipts: Receipts = Receipts.NONE
     reference: str = ""
     repeat_key: bytes = b""
+    dry_run: bool = False
+    envelope: Envelope | None = None
 
 
 class Message(NamedTuple):

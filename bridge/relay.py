@@ -170,6 +170,11 @@ class Relay:
         messages = [message for _, message in prepared]
         if not account.take(self._monotonic(), len(messages)):
             raise Failure(Reason.TOO_FAST, f"over {account.settings.rate:g} messages a second")
+        if submission.dry_run:
+            parts = sum(message.parts for message in messages)
+            log.info("submission_tested", account=account.name, messages=len(messages), parts=parts)
+            answer.set_result(Accepted(messages[0].submission_id, parts, refused=tuple(refused)))
+            return
         if account.settings.daily_limit:
             self._count_today(account, len(messages))
         waiting = _Waiting(

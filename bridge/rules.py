@@ -118,7 +118,7 @@ def _message(
         due_at,
         scheduled_at,
         expires_at,
-        submission.receipts,
+        submission.receipts if recipient.notify is None else recipient.notify,
         submission.reference,
     )
 

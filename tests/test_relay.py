@@ -360,8 +360,8 @@ async def test_what_waits_is_sent_after_a_restart(tmp_path: Path, sandbox: Sandb
 async def test_more_than_memory_holds_is_loaded_from_the_store(
     tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge.dispatch.LANE_IN_MEMORY", 100)
-    monkeypatch.setattr("bridge.dispatch.ALL_IN_MEMORY", 150)
+    monkeypatch.setattr("bridge.window.LANE_IN_MEMORY", 100)
+    monkeypatch.setattr("bridge.window.ALL_IN_MEMORY", 150)
     accounts = {"crm": {"answer": "queued"}, "bank": {"answer": "queued"}}
     async with relaying(tmp_path, sandbox, accounts=accounts, max_batch=20) as bridge:
         for n in range(0, 2000, 100):
@@ -370,3 +370,17 @@ async def test_more_than_memory_holds_is_loaded_from_the_store(
         await bridge.drained()
         assert len({m.phone for m in sandbox.messages}) == sandbox.message_count == 2000
         assert not sandbox.duplicates
+
+
+async def test_a_dry_run_is_answered_like_the_real_thing_and_does_nothing(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    async with relaying(tmp_path, sandbox) as bridge:
+        good = await bridge.submit(numbered(1, dry_run=True))
+        assert isinstance(good, Accepted)
+        assert (good.parts, good.queued, good.refused) == (1, False, ())
+        assert reason(await bridge.submit(numbered(1, text="", dry_run=True))) is Reason.NO_TEXT
+        with pytest.raises(Failure):
+            await bridge.relay.query(bridge.account(), good.id)
+        await bridge.drained()
+    assert sandbox.message_count == 0
