@@ -153,11 +153,11 @@ def test_the_guide_installs_what_the_unit_starts() -> None:
     for what in (str(command), str(DEFAULT), one("LoadCredential").partition(":")[2], UNIT.name):
         assert what in guide, what
     for file in (SYSUSERS, TMPFILES):
-        assert f"{file.relative_to(REPOSITORY)} /usr/lib/{file.suffix[1:]}.d/{file.stem}.conf" in (
+        assert f"{file.relative_to(REPOSITORY)} /etc/{file.suffix[1:]}.d/{file.stem}.conf" in (
             " ".join(guide.split())
         )
         # The file says itself where it goes.
-        assert f"/usr/lib/{file.suffix[1:]}.d/{file.stem}.conf" in file.read_text()
+        assert f"/etc/{file.suffix[1:]}.d/{file.stem}.conf" in file.read_text()
 
 
 def test_what_cannot_be_mended_by_a_restart_is_not_restarted() -> None:

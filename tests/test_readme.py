@@ -1,0 +1,344 @@
+"""The README says what the program does: commands, options, keys, events, tables and links."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import shlex
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import click
+import httpx
+import pytest
+
+from bridge import config
+from bridge.accounts import HASHER
+from bridge.cli import Exit, cli
+from bridge.failure import NOT_FOUND_STATUS, Failure, Reason, render_accepted, render_failure
+from bridge.message import State
+from bridge.sandbox import Sandbox, fault_from_text
+from bridge.sandbox.faults import fault_from_json
+from bridge.smpp import layouts, submit
+from bridge.smpp.connection import HANDLERS
+from bridge.smpp.data_coding import DATA_CODINGS, OCTETS
+from bridge.smpp.status import Status
+from bridge.smtp.address import parse_recipient
+from bridge.smtp.overrides import FIELDS, MESSAGE_TYPES, ROUTES
+from tests.support import program
+
+REPOSITORY = Path(__file__).parents[1]
+README = (REPOSITORY / "README.md").read_text("utf-8")
+DEMO = "python3 -m venv .venv && .venv/bin/pip install -e . && .venv/bin/cascade-bridge demo"
+TESTS = "python3 -m venv .venv && .venv/bin/pip install -e '.[test]' && .venv/bin/pytest"
+
+
+def section(title: str) -> str:
+    """The text under a heading, up to the next one of its level or above."""
+    found = re.search(rf"^(#+) {re.escape(title)}\n(.*?)(?=^#{{1,2}} |\Z)", README, re.M | re.S)
+    assert found, title
+    return found[2]
+
+
+_FENCED = re.compile(r"^```(\w*)\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
+
+
+def blocks(language: str | None = "") -> list[str]:
+    """The fenced blocks of a language (None: of any), lines continued by a backslash joined."""
+    return [
+        text.replace("\\\n", " ")
+        for name, text in _FENCED.findall(README)
+        if language in (None, name)
+    ]
+
+
+def table(after: str) -> list[list[str]]:
+    """The cells of the first table behind ``after``, without its head."""
+    rows = README[README.index(after) :].partition("\n|")[2].partition("\n\n")[0].splitlines()
+    return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows[2:]]
+
+
+def in_code(text: str) -> list[str]:
+    """What stands between single backquotes, outside of fenced blocks."""
+    text = _FENCED.sub("", text)
+    return [" ".join(code.split()) for code in re.findall(r"`([^`]+)`", text)]
+
+
+def words_of_the_program() -> set[str]:
+    """Every name and every word in the source: fields, keys, events, options."""
+    words: set[str] = set()
+    for file in (REPOSITORY / "bridge").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            match node:
+                case ast.Constant(value=str(text)):
+                    words.update(re.findall(r"[\w-]+", text))
+                case ast.Name(id=name) | ast.Attribute(attr=name) | ast.arg(arg=name):
+                    words.add(name)
+                case ast.keyword(arg=str(name)):
+                    words.add(name)
+    return words | {f"message_{state.value}" for state in State}
+
+
+# --- commands ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", [DEMO, TESTS])
+def test_the_two_commands_of_a_new_machine_are_there_word_for_word(command: str) -> None:
+    assert f"\n\n    {command}\n\n" in README
+    assert f'\nrun "{command}"\n' in (REPOSITORY / ".ci/run").read_text()
+
+
+_OUR_COMMANDS = "|".join(cli.list_commands(click.Context(cli)))
+
+
+def command_lines() -> Iterator[str]:
+    """What calls the program: lines of blocks by its name, code in a sentence by a subcommand."""
+    for line in [line for block in blocks(None) for line in block.splitlines()]:
+        if found := re.search(r"(?:^|/)cascade-bridge ([^/].*)$", line):
+            yield found[1]
+    for code in in_code(README):
+        if re.fullmatch(rf"({_OUR_COMMANDS})( .+)?", code):
+            yield code
+
+
+def test_there_are_command_lines_to_look_at() -> None:
+    assert len(set(command_lines())) > 12
+
+
+@pytest.mark.parametrize("line", sorted(set(command_lines())))
+def test_every_command_and_every_option_exists(line: str) -> None:
+    words = shlex.split(line)
+    command: click.Command = cli
+    context = click.Context(cli)
+    while words and isinstance(command, click.Group):
+        found = command.get_command(context, words.pop(0))
+        assert found is not None, line
+        command = found
+    options = {name for parameter in command.params for name in parameter.opts}
+    assert {word.partition("=")[0] for word in words if word.startswith("-")} <= options, line
+    for word, value in pairwise(words):
+        if word == "--fault" and value != "list":
+            fault_from_text(value)
+
+
+def test_the_faults_that_curl_sets_exist() -> None:
+    found = re.findall(r"-d '(.+?)'", section("Trying it out: the sandbox"))
+    assert found
+    for document in found:
+        fault_from_json(json.loads(document))
+
+
+async def test_the_sandbox_answers_where_it_is_said() -> None:
+    paths = set(re.findall(r"/sandbox/\w+", README))
+    assert paths
+    async with Sandbox() as sandbox, httpx.AsyncClient(base_url=sandbox.url) as client:
+        for path in paths:
+            assert (await client.get(path)).status_code == 200, path
+
+
+def test_what_is_not_there_yet_is_not_there() -> None:
+    missing = section("Not there yet")
+    for name in re.findall(r"`(\w+_(?:sm|multi))`", missing):
+        assert name not in HANDLERS
+    commands = cli.list_commands(click.Context(cli))
+    for name in ("status", "trace", "queue"):
+        assert f"`{name}`" in missing
+        assert name not in commands
+
+
+def test_exit_codes_are_those_of_the_commands() -> None:
+    codes = [int(code) for row in table("**Exit codes**") for code in row[0].split(", ")]
+    assert len(set(codes)) == len(codes)
+    assert set(codes) <= set(Exit)
+
+
+# --- the configuration ---------------------------------------------------------------------------
+
+
+def test_the_guides_configuration_is_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    [text] = blocks("toml")
+    (tmp_path / "cascade-key").write_text("the key\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    file = tmp_path / "bridge.toml"
+    file.write_text(re.sub(r'"\$argon2id[^"]+"', f'"{HASHER.hash("password")}"', text))
+    settings = config.load(file)
+    minimal = tomllib.loads((REPOSITORY / "config/minimal.toml").read_text("utf-8"))
+    # The guide starts from the minimal example: other secrets, and nothing else.
+    guide = tomllib.loads(text)
+    assert guide.keys() == minimal.keys()
+    assert guide["smtp"] == minimal["smtp"]
+    assert list(guide["accounts"]) == list(minimal["accounts"])
+    assert settings.accounts["crm"].countries == ["UA"]
+
+
+def test_keys_with_their_table_exist() -> None:
+    tables = {name: field.annotation for name, field in config.Settings.model_fields.items()}
+    named = [
+        found.groups()
+        for code in in_code(README)
+        if (found := re.fullmatch(r"(\w+)\.(\w+)(?: = .+)?", code)) and found[1] in tables
+    ]
+    assert len(named) > 8
+    for name, key in named:
+        model: Any = tables[name]
+        assert key in model.model_fields, f"{name}.{key}"
+
+
+def test_values_of_keys_are_allowed() -> None:
+    for code in in_code(README):
+        found = re.fullmatch(r'(?:(\w+)\.)?(\w+) = (".+")', code)
+        if found is None:
+            continue
+        table, key, value = found.groups()
+        models: list[Any] = [config.AccountSettings, config.Cascade]
+        if table:
+            models = [config.Settings.model_fields[table].annotation]
+        models = [model for model in models if key in model.model_fields]
+        assert models, code
+        models[0].model_validate(tomllib.loads(f"{key} = {value}"))
+
+
+def test_every_name_in_code_is_one_of_the_programs() -> None:
+    # Postfix, Kannel and the other systems have their own.
+    own = re.sub(r"\*\*Postfix\*\*.*?\*\*An SMPP platform\*\*", "", README, flags=re.S)
+    names = {code for code in in_code(own) if re.fullmatch(r"[a-z]+(_[a-z0-9]+)+", code)}
+    assert len(names) > 50
+    assert names <= words_of_the_program()
+
+
+# --- tables --------------------------------------------------------------------------------------
+
+
+def failure_rows() -> list[str]:
+    rows = []
+    for reason in Reason:
+        codes = reason.codes
+        smpp = f"0x{codes.smpp:02X} {Status(codes.smpp).name}"
+        if codes.smpp_v5 != codes.smpp:
+            smpp += f" (5.0: 0x{codes.smpp_v5:02X} {Status(codes.smpp_v5).name})"
+        rows.append(f"| {codes.text} | {codes.fmt} | {codes.smtp} {codes.enhanced} | {smpp} |")
+    return rows
+
+
+def test_the_table_of_errors_is_that_of_the_program() -> None:
+    shown = README.partition("<!-- failures:")[2].partition("<!-- /failures -->")[0]
+    rows = [line for line in shown.splitlines() if line.startswith("| ")][1:]
+    assert rows == failure_rows(), "\n".join(["the table should be:", *failure_rows()])
+    # Only for commands that are not offered yet does "nothing found" differ by command.
+    assert not NOT_FOUND_STATUS.keys() & HANDLERS.keys()
+
+
+def test_the_four_forms_of_an_answer() -> None:
+    failure = Failure(Reason.WRONG_PHONE)
+    for fmt, (number, accepted, refused) in enumerate(table("`reply_fmt` of an account")):
+        assert number == str(fmt)
+        assert accepted == f"`{render_accepted(250031118483456, 2, False, fmt)}`"
+        assert refused == f"`{render_failure(failure, fmt)}`"
+    codes = failure.reason.codes
+    assert f"`{codes.smtp} {codes.enhanced} {render_failure(failure, 0)}`" in README
+    assert render_accepted(1, 1, True, 0).endswith(" (queued)")
+
+
+def test_the_header_fields_are_all_that_there_are() -> None:
+    names = {row[0] for row in table("Header fields\nsay more")}
+    assert names == {row.name for row in FIELDS.values()} | {"X-Cascade-Option"}
+    rows = {row[0]: set(re.findall("`([a-z_-]+)`", row[1])) for row in table("Header fields\nsay")}
+    assert rows["X-Cascade-Type"] == set(MESSAGE_TYPES)
+    assert rows["X-Cascade-Route"] <= set(ROUTES)
+
+
+def test_every_number_form_and_tag_is_read() -> None:
+    text = section("Sending by mail")
+    forms = re.findall(r'(?:"([^"]+)"|(\S+))@sms\.example\.com', section("Sending by mail"))
+    assert len(forms) == 5
+    for quoted, plain in forms:
+        assert parse_recipient(quoted or plain)
+    tags = re.findall(r"`(?:\d+)?(\+[a-z]+)(?:@…)?`", text)
+    assert len(tags) == 6
+    for tag in tags:
+        recipient = parse_recipient("380501234567" + tag)
+        assert recipient.message_type or recipient.route
+
+
+def test_every_data_coding_is_in_the_table() -> None:
+    shown: dict[int, str] = {}
+    for codings, text in table("## Sending by SMPP"):
+        for coding in codings.split(", "):
+            first, _, last = coding.partition("–")
+            for value in range(int(first, 0), int(last or first, 0) + 1):
+                shown[value] = text
+    assert shown.keys() == DATA_CODINGS.keys()
+    octets = {value for value, alphabet in DATA_CODINGS.items() if alphabet is OCTETS}
+    assert octets == {value for value, text in shown.items() if text == "octets: refused"}
+
+
+def test_the_vendor_tlvs_are_those_of_the_program() -> None:
+    tags = {
+        "type": layouts.CASCADE_TYPE,
+        "survey option": layouts.CASCADE_SURVEY_OPTION,
+        "route": layouts.CASCADE_ROUTE,
+        "reference": layouts.CASCADE_REFERENCE,
+        "fallback text": layouts.CASCADE_FALLBACK,
+    }
+    assert {row[1]: int(row[0], 0) for row in table("vendor TLVs, in UTF-8")} == tags
+    for service_type in submit.SERVICE_TYPES:
+        assert f"`{service_type.decode()}`" in section("Sending by SMPP")
+
+
+# --- other people's programs ---------------------------------------------------------------------
+
+
+def test_postfix_knows_every_parameter(tmp_path: Path) -> None:
+    [main] = blocks("ini")
+    (tmp_path / "main.cf").write_text(main)
+    (tmp_path / "master.cf").write_text("")
+    result = subprocess.run(
+        [program("postconf"), "-c", str(tmp_path), "-n"], capture_output=True, text=True, check=True
+    )
+    assert "unused parameter" not in result.stderr
+    assert set(main.split("\n")) - {""} <= set(result.stdout.split("\n"))
+
+
+def test_msmtp_takes_its_configuration(tmp_path: Path) -> None:
+    [block] = [block for block in blocks("") if block.startswith("account sms")]
+    file = tmp_path / "msmtprc"
+    (tmp_path / "password").write_text("secret12")
+    file.write_text(block.replace("/etc/msmtp-sms.password", str(tmp_path / "password")))
+    file.chmod(0o600)
+    result = subprocess.run(
+        [program("msmtp"), "-C", str(file), "--pretend", "somebody@sms.example.com"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "using account default" in result.stdout
+
+
+# --- links ---------------------------------------------------------------------------------------
+
+
+def anchor(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def test_internal_links_lead_somewhere() -> None:
+    without_code = _FENCED.sub("", README)
+    anchors = {anchor(heading) for heading in re.findall(r"^#+ (.+)$", without_code, re.M)}
+    links = re.findall(r"\]\(([^)]+)\)", without_code)
+    assert len(links) > 10
+    for link in links:
+        if link.startswith("#"):
+            assert link[1:] in anchors, link
+        elif "://" not in link:
+            assert (REPOSITORY / link).exists(), link
+
+
+def test_files_that_are_named_exist() -> None:
+    for path in re.findall(r"(?<![\w/-])((?:systemd|config|bridge|tests)/[\w./-]+\.\w+)", README):
+        assert (REPOSITORY / path).exists(), path
