@@ -20,17 +20,16 @@ from typing import Any
 import structlog
 
 from bridge.accounts import Accounts
-from bridge.cascade.client import CascadeClient, credentials
-from bridge.cascade.pace import Pace
-from bridge.config import Endpoint, Settings, Upstream
-from bridge.dispatch import Dispatcher, UpstreamLine
+from bridge.cascade.line import upstream_lines
+from bridge.config import Endpoint, Settings
+from bridge.dispatch import Dispatcher
 from bridge.ids import Ids
 from bridge.notify import notify
 from bridge.relay import Relay
 from bridge.smpp.server import SmppListener
 from bridge.smtp.listener import SmtpListener
-from bridge.store import Store
 from bridge.store.sqlite import SqliteStore, path_of
+from bridge.upkeep import Upkeep
 
 log = structlog.get_logger()
 
@@ -38,8 +37,6 @@ log = structlog.get_logger()
 ANSWER_ON_STOP = 5.0
 #: How long sessions have to end by themselves when the daemon stops (seconds).
 DRAIN_WITHIN = 10.0
-#: How often fingerprints whose time has passed are dropped (seconds).
-FORGET_EVERY = 300.0
 #: A thread that waits for the interpreter gets it after this time (seconds). The default, 5 ms,
 #: is most of a message's time when the store's thread waits for a busy loop.
 SWITCH_INTERVAL = 0.001
@@ -84,9 +81,9 @@ class App:
             async with asyncio.TaskGroup() as tasks:
                 loaded = asyncio.Event()
                 dispatching = tasks.create_task(dispatcher.run(loaded))
-                forgetting = tasks.create_task(_forget(store))
                 await loaded.wait()
                 await relay.open(dispatcher, tasks)
+                upkeep = tasks.create_task(Upkeep(store, dispatcher, settings.store).run())
                 async with contextlib.AsyncExitStack() as stack:
                     stack.push_async_callback(smtp.close)
                     stack.push_async_callback(smpp.close)
@@ -98,7 +95,7 @@ class App:
                     finally:
                         log.info("stopping")
                         notify("STOPPING=1")
-                        forgetting.cancel()
+                        upkeep.cancel()
                         dispatcher.stop()
                     draining = asyncio.gather(smtp.drain(DRAIN_WITHIN), smpp.drain(DRAIN_WITHIN))
                     await asyncio.wait({dispatching}, timeout=ANSWER_ON_STOP)
@@ -126,27 +123,6 @@ class App:
             backlog=backlog,
         )
         notify("READY=1")
-
-
-def upstream_lines(settings: Settings) -> dict[str, UpstreamLine]:
-    """The upstreams: the common one under the empty name, and those of accounts with own keys."""
-
-    def line(name: str, upstream: Upstream) -> UpstreamLine:
-        cascade = settings.cascade
-        pace = Pace(cascade.requests_per_second, cascade.burst, cascade.max_batch, time.monotonic())
-        return UpstreamLine(name, CascadeClient(cascade), credentials(upstream), pace)
-
-    lines = {"": line("cascade", settings.cascade)}
-    for name, account in settings.accounts.items():
-        if account.cascade is not None and account.cascade.has_credentials:
-            lines[name] = line(name, account.cascade)
-    return lines
-
-
-async def _forget(store: Store) -> None:
-    while True:
-        await asyncio.sleep(FORGET_EVERY)
-        await store.forget_fingerprints(int(time.time()))
 
 
 async def serve(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""The one door: submit, query (design section 3).
+"""The one door: submit, query, cancel, replace (design section 3).
 
 A listener hands in a submission of an account and gets a future of its outcome. Between the two
 lie the rules, the store and the dispatcher; this module decides what the client is told, and when:
@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import structlog
@@ -18,57 +17,40 @@ import structlog
 from bridge import rules
 from bridge.accounts import Account, Accounts
 from bridge.config import Settings
-from bridge.dispatch import Dispatcher, Progress
+from bridge.dispatch import Dispatcher
 from bridge.failure import Failure, Reason
 from bridge.ids import Ids
-from bridge.log import mask
-from bridge.message import Accepted, Message, Outcome, Protocol, Recipient, State, Submission
-from bridge.store import Acceptance, Fingerprint, Repeats, Store, Stored, StoreFull
+from bridge.message import (
+    Accepted,
+    Message,
+    MessageType,
+    Outcome,
+    Protocol,
+    Receipts,
+    Recipient,
+    State,
+    Submission,
+)
+from bridge.store import (
+    Acceptance,
+    Alias,
+    Fingerprint,
+    PartGroup,
+    Repeats,
+    Store,
+    Stored,
+    StoreFull,
+)
+from bridge.waiting import Waiting, WaitingClients
 
 log = structlog.get_logger()
 
 #: How long a client waits for the API's own answer, where its account does not say (seconds).
 ANSWER_WITHIN = {Protocol.SMTP: 20.0, Protocol.SMPP: 5.0}
-
-
-class _Waiting:
-    """A submission that is durable and whose client waits to hear what the API says."""
-
-    __slots__ = (
-        "account",
-        "future",
-        "id",
-        "parts",
-        "pending",
-        "queued",
-        "recipients",
-        "refused",
-        "submission",
-    )
-
-    def __init__(
-        self,
-        id: int,
-        account: Account,
-        submission: Submission,
-        prepared: list[tuple[Recipient, Message]],
-        refused: list[tuple[Recipient, Failure]],
-        future: asyncio.Future[Outcome],
-    ) -> None:
-        self.id = id
-        self.account = account
-        self.submission = submission
-        self.recipients = {message.id: recipient for recipient, message in prepared}
-        self.parts = sum(message.parts for _, message in prepared)
-        self.pending = len(prepared)
-        self.queued = False
-        self.refused = refused
-        self.future = future
-
-    def outcome(self) -> Outcome:
-        if self.refused and not self.parts:
-            return self.refused[0][1]
-        return Accepted(self.id, self.parts, self.queued, tuple(self.refused))
+#: The states in which a message can be cancelled or replaced.
+_STILL_OURS = frozenset({State.ACCEPTED, State.HELD})
+#: The bits of a short id that tell the node.
+_NODE_BITS = 6
 
 
 class Relay:
@@ -91,8 +73,9 @@ class Relay:
         self._clock = clock
         self._monotonic = monotonic
         self._loop = asyncio.get_running_loop()
-        self._waiting: dict[int, _Waiting] = {}
-        self._deadlines: dict[float, deque[tuple[float, _Waiting]]] = {}
+        self._clients = WaitingClients()
+        self.report = self._clients.report
+        self._short_id = store.last_short_id >> _NODE_BITS
         self._today: dict[str, tuple[int, int]] = {}
         self._routes = {
             account.name: (account.settings.cascade and account.settings.cascade.route)
@@ -115,8 +98,7 @@ class Relay:
 
     def drain(self) -> None:
         """Answers "queued" to all who still wait: it is durable, and will be sent later."""
-        for waiting in list(self._waiting.values()):
-            self._give_up(waiting)
+        self._clients.give_up_all()
 
     # --- the verbs -------------------------------------------------------------------------
 
@@ -124,14 +106,27 @@ class Relay:
         """Raises the :class:`Failure` that this recipient would meet in a submission."""
         rules.phone_of(account, recipient.address)
 
-    def submit(self, account: Account, submission: Submission) -> asyncio.Future[Outcome]:
+    def check(self, account: Account, submission: Submission) -> None:
+        """Raises the first :class:`Failure` that the submission would meet before it is stored."""
+        self._prepare(account, submission)
+
+    def submit(
+        self,
+        account: Account,
+        submission: Submission,
+        *,
+        aliases: Sequence[Alias] = (),
+        parts: PartGroup | None = None,
+    ) -> asyncio.Future[Outcome]:
         """Takes a submission; the future gets its outcome, and never an exception.
 
-        Cancelling the future changes nothing about what becomes of the messages.
+        Cancelling the future changes nothing about what becomes of the messages. ``aliases`` are
+        further ids of the one message (their ``message_id`` is filled in here), ``parts`` names
+        the group of parts that it was joined from.
         """
         answer: asyncio.Future[Outcome] = self._loop.create_future()
         try:
-            self._submit(account, submission, answer)
+            self._submit(account, submission, answer, aliases, parts)
         except Failure as failure:
             answer.set_result(failure)
         return answer
@@ -150,38 +145,146 @@ class Relay:
             raise Failure(Reason.NOT_FOUND)
         return stored
 
+    async def cancel(self, account: Account, id: int) -> None:
+        """Cancels what is not at the API yet of a message or a submission.
+
+        Raises Failure(NOT_FOUND) where there is nothing of the kind.
+        """
+        await self._cancel(await self.query(account, id))
+
+    async def cancel_matching(
+        self,
+        account: Account,
+        sender: str,
+        address: str,
+        message_type: MessageType | None = None,
+    ) -> int:
+        """Cancels what waits from ``sender`` (empty: the default) to a number; tells how many.
+
+        Raises Failure: WRONG_PHONE, or NOT_FOUND where nothing waits.
+        """
+        phone = rules.phone_of(account, address)
+        return await self._cancel(
+            [
+                one
+                for one in await self._store.waiting_for(account.name, phone)
+                if one.message.sender == (sender or account.settings.sender)
+                and message_type in (None, one.message.message_type)
+            ]
+        )
+
+    async def _cancel(self, stored: list[Stored]) -> int:
+        waiting = [one for one in stored if one.state in _STILL_OURS]
+        moved = await self._dispatcher.move(waiting, State.CANCELLED) if waiting else []
+        if not moved:
+            raise Failure(Reason.NOT_FOUND, "nothing that can be cancelled")
+        for id in moved:
+            log.info("message_cancelled", id=id, account=stored[0].message.account)
+        return len(moved)
+
+    async def replace(
+        self,
+        account: Account,
+        id: int,
+        *,
+        text: str,
+        sender: str = "",
+        scheduled_at: int | None = None,
+        ttl: int | None = None,
+        receipts: Receipts | None = None,
+    ) -> None:
+        """Puts another text in the place of a message's that is not at the API yet.
+
+        ``None`` keeps what the message had; a ``sender`` must be the message's own. Raises
+        Failure: NOT_FOUND, or what the new text meets in the rules.
+        """
+        [old, *more] = await self.query(account, id)
+        message = old.message
+        if more or old.state not in _STILL_OURS or sender not in ("", message.sender):
+            raise Failure(Reason.NOT_FOUND, "nothing that can be replaced")
+        [(_, new)], _ = self._prepare(
+            account,
+            Submission(
+                message.protocol,
+                (Recipient(message.phone, message.message_type, message.route),),
+                text,
+                message.peer,
+                message.sender,
+                options=message.options,
+                ttl=ttl,
+                scheduled_at=scheduled_at,
+                reference=message.reference,
+            ),
+        )
+        new = message._replace(
+            text=new.text,
+            fallback=new.fallback,
+            parts=new.parts,
+            receipts=message.receipts if receipts is None else receipts,
+            expires_at=message.expires_at if ttl is None else new.expires_at,
+        )
+        if scheduled_at is not None:
+            new = new._replace(due_at=scheduled_at, scheduled_at=None)
+        if not await self._dispatcher.replace(message, new):
+            raise Failure(Reason.NOT_FOUND, "nothing that can be replaced")
+        log.info("message_replaced", id=message.id, account=account.name)
+
+    def next_id(self) -> int:
+        """An id of the one sequence, for what is none of a submission's messages."""
+        return self._ids.next()
+
+    def next_short_id(self) -> int:
+        """A number below 2**32 for clients that know no longer ids (SMPP 3.3)."""
+        self._short_id = (self._short_id + 1) % (1 << 32 - _NODE_BITS) or 1
+        return self._short_id << _NODE_BITS | self._store.node
+
+    def congestion(self) -> int:
+        """How full the bridge is, in percent."""
+        return min(100, 100 * self._dispatcher.backlog // self._settings.store.backlog_limit)
+
     # --- submit, step by step --------------------------------------------------------------
 
-    def _submit(
-        self, account: Account, submission: Submission, answer: asyncio.Future[Outcome]
-    ) -> None:
-        if self._dispatcher.backlog >= self._settings.store.backlog_limit:
-            raise Failure(Reason.BRIDGE_FULL, "too many messages wait")
-        now = self._clock()
+    def _prepare(
+        self, account: Account, submission: Submission
+    ) -> tuple[list[tuple[Recipient, Message]], list[tuple[Recipient, Failure]]]:
         prepared, refused = rules.prepare(
             account,
             submission,
             route=self._routes[account.name],
-            now=now,
+            now=self._clock(),
             next_id=self._ids.next,
         )
         if not prepared:
             raise refused[0][1]
+        return prepared, refused
+
+    def _submit(
+        self,
+        account: Account,
+        submission: Submission,
+        answer: asyncio.Future[Outcome],
+        aliases: Sequence[Alias],
+        parts: PartGroup | None,
+    ) -> None:
+        if self._dispatcher.backlog >= self._settings.store.backlog_limit:
+            raise Failure(Reason.BRIDGE_FULL, "too many messages wait")
+        prepared, refused = self._prepare(account, submission)
         messages = [message for _, message in prepared]
         if not account.take(self._monotonic(), len(messages)):
             raise Failure(Reason.TOO_FAST, f"over {account.settings.rate:g} messages a second")
         if submission.dry_run:
-            parts = sum(message.parts for message in messages)
-            log.info("submission_tested", account=account.name, messages=len(messages), parts=parts)
-            answer.set_result(Accepted(messages[0].submission_id, parts, refused=tuple(refused)))
+            count = sum(message.parts for message in messages)
+            log.info("submission_tested", account=account.name, messages=len(messages), parts=count)
+            answer.set_result(Accepted(messages[0].submission_id, count, refused=tuple(refused)))
             return
         if account.settings.daily_limit:
             self._count_today(account, len(messages))
-        waiting = _Waiting(
-            messages[0].submission_id, account, submission, prepared, refused, answer
-        )
-        fingerprints = self._fingerprints(account, submission, messages, int(now))
-        stored = self._store.accept(Acceptance(tuple(messages), fingerprints))
+        first = messages[0]
+        waiting = Waiting(first.submission_id, account, submission, prepared, refused, answer)
+        fingerprints = self._fingerprints(account, submission, messages)
+        also = tuple(alias._replace(message_id=first.id) for alias in aliases) if aliases else ()
+        claimed = self._dispatcher.has_room(first)
+        stored = self._store.accept(Acceptance(tuple(messages), fingerprints, claimed, also, parts))
 
         def durable(stored: asyncio.Future[Repeats]) -> None:
             self._durable(waiting, messages, fingerprints, stored)
@@ -189,12 +292,14 @@ class Relay:
         stored.add_done_callback(durable)
 
     def _fingerprints(
-        self, account: Account, submission: Submission, messages: Iterable[Message], now: int
+        self, account: Account, submission: Submission, messages: Sequence[Message]
     ) -> tuple[Fingerprint, ...]:
         window = account.settings.duplicate_window
         if not (submission.repeat_key or window):
             return ()
-        until = now + int(rules.REPEAT_WITHIN if submission.repeat_key else window)
+        until = messages[0].accepted_at + int(
+            rules.REPEAT_WITHIN if submission.repeat_key else window
+        )
         return tuple(
             Fingerprint(rules.fingerprint(account, submission, message), message.id, until)
             for message in messages
@@ -202,7 +307,7 @@ class Relay:
 
     def _durable(
         self,
-        waiting: _Waiting,
+        waiting: Waiting,
         messages: list[Message],
         fingerprints: tuple[Fingerprint, ...],
         stored: asyncio.Future[Repeats],
@@ -211,7 +316,7 @@ class Relay:
         error = stored.exception()
         if error is not None:
             reason = Reason.BRIDGE_FULL if isinstance(error, StoreFull) else Reason.OPERATION_FAILED
-            self._answer(waiting, Failure(reason, cause=str(error)))
+            self._clients.answer(waiting, Failure(reason, cause=str(error)))
             return
         repeats = stored.result()
         if repeats:
@@ -222,97 +327,17 @@ class Relay:
         settings = waiting.account.settings
         within = settings.answer_within or ANSWER_WITHIN[waiting.submission.protocol]
         if messages:
-            self._waiting[waiting.id] = waiting
             # A message that is not due yet has no result to wait for.
             soon = settings.answer == "result" and messages[0].due_at <= self._clock()
             if repeats or (soon and self._dispatcher.clear(waiting.account.name, within)):
-                self._wait(waiting, within)
+                self._clients.add(waiting, within)
             else:
-                self._give_up(waiting)
+                self._clients.give_up(waiting)
             self._dispatcher.offer(messages)
-
-    def report(self, progress: Progress) -> None:
-        """From the dispatcher: what became of a message, durably."""
-        message, state, failure = progress.message, progress.state, progress.failure
-        waiting = self._waiting.get(message.submission_id)
-        if state is State.REJECTED or state is State.EXPIRED:
-            if failure is None or state is State.EXPIRED:
-                failure = Failure(Reason.REFUSED, "its validity ended before it could be sent")
-            if waiting is None:
-                log.warning(
-                    "message_" + state.value,
-                    id=message.id,
-                    account=message.account,
-                    phone=mask(message.phone),
-                    reason=str(failure),
-                )
-                return
-            waiting.parts -= message.parts
-            waiting.refused.append((waiting.recipients[message.id], failure))
-        elif state is State.HELD:
-            if waiting is not None:
-                waiting.queued = True
-        elif state is State.ACCEPTED:
-            return
-        if waiting is not None:
-            self._settle(waiting)
-
-    def _settle(self, waiting: _Waiting, messages: int = 1) -> None:
-        waiting.pending -= messages
-        if not waiting.pending:
-            self._answer(waiting, waiting.outcome())
-
-    def _answer(self, waiting: _Waiting, outcome: Outcome) -> None:
-        self._waiting.pop(waiting.id, None)
-        if waiting.future.done():
-            return
-        waiting.future.set_result(outcome)
-        if isinstance(outcome, Accepted):
-            submission = waiting.submission
-            log.info(
-                "submission_accepted",
-                id=outcome.id,
-                account=waiting.account.name,
-                protocol=submission.protocol.value,
-                peer=submission.peer,
-                to=mask(submission.recipients[0].address),
-                recipients=len(submission.recipients),
-                refused=len(outcome.refused),
-                parts=outcome.parts,
-                queued=outcome.queued,
-            )
-
-    # --- no answer in time -----------------------------------------------------------------
-
-    def _wait(self, waiting: _Waiting, within: float) -> None:
-        """Gives up on a result after ``within`` seconds; one timer a duration, not a message."""
-        line = self._deadlines.get(within)
-        if line is None:
-            line = self._deadlines[within] = deque()
-        deadline = self._loop.time() + within
-        if not line:
-            self._loop.call_at(deadline, self._tick, within)
-        else:
-            while len(line) > 1 and line[0][1].future.done():
-                line.popleft()
-        line.append((deadline, waiting))
-
-    def _tick(self, within: float) -> None:
-        line = self._deadlines[within]
-        now = self._loop.time()
-        while line and (line[0][0] <= now or line[0][1].future.done()):
-            self._give_up(line.popleft()[1])
-        if line:
-            self._loop.call_at(line[0][0], self._tick, within)
-
-    def _give_up(self, waiting: _Waiting) -> None:
-        if not waiting.future.done():
-            waiting.queued = True
-            self._answer(waiting, waiting.outcome())
 
     # --- what came again -------------------------------------------------------------------
 
-    async def _repeat(self, waiting: _Waiting, repeated: dict[int, int], some_new: bool) -> None:
+    async def _repeat(self, waiting: Waiting, repeated: dict[int, int], some_new: bool) -> None:
         """Answers for messages that were known already: as their first submission was, or no."""
         refuse = (
             not waiting.submission.repeat_key and waiting.account.settings.duplicates == "refuse"
@@ -323,20 +348,17 @@ class Relay:
                 # Erased meanwhile: all that is known is that it was taken.
                 waiting.queued = True
             elif refuse:
-                self._refuse(waiting, message_id, stored, Failure(Reason.DUPLICATE))
+                waiting.refuse(message_id, stored.message.parts, Failure(Reason.DUPLICATE))
             elif stored.state is State.REJECTED:
                 reason = Reason.__members__.get(stored.failure, Reason.REFUSED)
-                self._refuse(waiting, message_id, stored, Failure(reason, cause=stored.cause))
+                failure = Failure(reason, cause=stored.cause)
+                waiting.refuse(message_id, stored.message.parts, failure)
             else:
                 waiting.queued |= not stored.upstream_id
             if stored is not None and not some_new:
                 waiting.id = stored.message.submission_id
             log.info("submission_repeated", id=message_id, first=first)
-            self._settle(waiting)
-
-    def _refuse(self, waiting: _Waiting, message_id: int, stored: Stored, failure: Failure) -> None:
-        waiting.parts -= stored.message.parts
-        waiting.refused.append((waiting.recipients[message_id], failure))
+            self._clients.settle(waiting)
 
     # --- limits ----------------------------------------------------------------------------
 

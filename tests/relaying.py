@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.accounts import Account, Accounts
-from bridge.app import upstream_lines
+from bridge.cascade.line import upstream_lines
 from bridge.config import Settings, settings_from
 from bridge.dispatch import Dispatcher
 from bridge.ids import Ids

@@ -20,7 +20,12 @@ PART_OF = {
     "config_warnings": "config",
     "lockout": "accounts",
     "dispatch": "relay",
+    "decisions": "relay",
+    "window": "relay",
+    "waiting": "relay",
     "rules": "relay",
+    "gather": "relay",
+    "upkeep": "relay",
 }
 
 #: What every part may know: words, rules without I/O, settings, the log.

@@ -379,8 +379,150 @@ async def test_a_dry_run_is_answered_like_the_real_thing_and_does_nothing(
         good = await bridge.submit(numbered(1, dry_run=True))
         assert isinstance(good, Accepted)
         assert (good.parts, good.queued, good.refused) == (1, False, ())
-        assert reason(await bridge.submit(numbered(1, text="", dry_run=True))) is Reason.NO_TEXT
+        assert reason(await bridge.submit(submission(text="", dry_run=True))) is Reason.NO_TEXT
         with pytest.raises(Failure):
             await bridge.relay.query(bridge.account(), good.id)
         await bridge.drained()
     assert sandbox.message_count == 0
+
+
+async def test_a_waiting_message_can_be_cancelled_and_is_never_sent(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    async with relaying(tmp_path, sandbox, accounts={"crm": {"answer": "queued"}}) as bridge:
+        await bridge.dispatcher.set_hold("account", "crm", True)
+        outcomes = [await bridge.submit(numbered(n)) for n in range(3)]
+        ids = [outcome.id for outcome in outcomes if isinstance(outcome, Accepted)]
+        await bridge.relay.cancel(bridge.account(), ids[1])
+        with pytest.raises(Failure):
+            await bridge.relay.cancel(bridge.account(), ids[1])
+        await bridge.dispatcher.set_hold("account", "crm", False)
+        await bridge.drained()
+        assert [m.id for m in sandbox.messages] == [str(ids[0]), str(ids[2])]
+        assert await states(bridge, outcomes[1]) == [State.CANCELLED]
+
+
+async def test_a_sent_message_cannot_be_cancelled(tmp_path: Path, sandbox: Sandbox) -> None:
+    async with relaying(tmp_path, sandbox) as bridge:
+        outcome = await bridge.submit(submission())
+        assert isinstance(outcome, Accepted)
+        with pytest.raises(Failure) as caught:
+            await bridge.relay.cancel(bridge.account(), outcome.id)
+        assert caught.value.reason is Reason.NOT_FOUND
+        assert await states(bridge, outcome) == [State.SENT]
+
+
+async def test_a_message_in_flight_is_not_cancelled(tmp_path: Path, sandbox: Sandbox) -> None:
+    sandbox.fault("slow", seconds=0.5)
+    async with relaying(tmp_path, sandbox, accounts={"crm": {"answer": "queued"}}) as bridge:
+        outcome = await bridge.submit(submission())
+        assert isinstance(outcome, Accepted)
+        await sandbox.wait_for(1)
+        with pytest.raises(Failure):
+            await bridge.relay.cancel(bridge.account(), outcome.id)
+        await bridge.drained()
+        assert await states(bridge, outcome) == [State.SENT]
+
+
+async def test_cancelling_against_a_busy_dispatcher_is_all_or_nothing(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    """What is reported as cancelled was not sent; what was sent was not reported as cancelled."""
+    accounts = {"crm": {"answer": "queued"}}
+    async with relaying(tmp_path, sandbox, accounts=accounts, max_batch=10) as bridge:
+        outcomes = await asyncio.gather(*(bridge.submit(numbered(n)) for n in range(300)))
+        ids = [outcome.id for outcome in outcomes if isinstance(outcome, Accepted)]
+
+        async def cancel(id: int) -> bool:
+            try:
+                await bridge.relay.cancel(bridge.account(), id)
+            except Failure:
+                return False
+            return True
+
+        done = await asyncio.gather(*map(cancel, reversed(ids)))
+        cancelled = {str(id) for id, yes in zip(reversed(ids), done, strict=True) if yes}
+        await bridge.drained()
+        sent = {m.id for m in sandbox.messages}
+        assert cancelled.isdisjoint(sent)
+        assert cancelled | sent == set(map(str, ids))
+
+
+async def test_messages_are_cancelled_by_sender_number_and_type(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    accounts = {"crm": {"answer": "queued", "senders": ["Shop", "Other"]}}
+    async with relaying(tmp_path, sandbox, accounts=accounts) as bridge:
+        await bridge.dispatcher.set_hold("account", "crm", True)
+        for n, sender in enumerate(("", "Other", "Shop", "Shop")):
+            await bridge.submit(submission(f"+38050000000{n // 3}", sender=sender))
+        assert await bridge.relay.cancel_matching(bridge.account(), "", "0500000000") == 2
+        with pytest.raises(Failure):
+            await bridge.relay.cancel_matching(bridge.account(), "", "0500000000")
+        await bridge.dispatcher.set_hold("account", "crm", False)
+        await bridge.drained()
+        assert sorted(m.item["fromName"] for m in sandbox.messages) == ["Other", "Shop"]
+
+
+async def test_a_waiting_message_can_be_replaced(tmp_path: Path, sandbox: Sandbox) -> None:
+    async with relaying(tmp_path, sandbox, accounts={"crm": {"answer": "queued"}}) as bridge:
+        await bridge.dispatcher.set_hold("account", "crm", True)
+        outcome = await bridge.submit(submission())
+        assert isinstance(outcome, Accepted)
+        await bridge.relay.replace(bridge.account(), outcome.id, text="new text")
+        with pytest.raises(Failure) as caught:
+            await bridge.relay.replace(bridge.account(), outcome.id, text="x" * 9999)
+        assert caught.value.reason is Reason.TEXT_TOO_LONG
+        await bridge.dispatcher.set_hold("account", "crm", False)
+        await bridge.drained()
+        assert [(m.id, m.text) for m in sandbox.messages] == [(str(outcome.id), "new text")]
+        with pytest.raises(Failure):
+            await bridge.relay.replace(bridge.account(), outcome.id, text="too late")
+
+
+async def test_a_hold_stays_over_a_restart(tmp_path: Path, sandbox: Sandbox) -> None:
+    accounts = {"crm": {"answer": "queued"}, "bank": {"answer": "queued"}}
+    async with relaying(tmp_path, sandbox, accounts=accounts) as bridge:
+        await bridge.dispatcher.set_hold("account", "crm", True)
+        await bridge.submit(submission())
+    async with relaying(tmp_path, sandbox, accounts=accounts) as bridge:
+        await bridge.submit(submission(text="bank"), "bank")
+        assert [m.text for m in await sandbox.wait_for(1)] == ["bank"]
+        await bridge.dispatcher.set_hold("account", "crm", False)
+        await bridge.drained()
+        assert sandbox.message_count == 2
+
+
+async def test_one_message_can_be_held_and_released(tmp_path: Path, sandbox: Sandbox) -> None:
+    async with relaying(tmp_path, sandbox, accounts={"crm": {"answer": "queued"}}) as bridge:
+        await bridge.dispatcher.set_hold("upstream", "cascade", True)
+        outcome = await bridge.submit(submission())
+        assert isinstance(outcome, Accepted)
+        stored = await bridge.relay.query(bridge.account(), outcome.id)
+        assert await bridge.dispatcher.move(stored, State.HELD) == [outcome.id]
+        await bridge.dispatcher.set_hold("upstream", "cascade", False)
+        await bridge.submit(numbered(1))
+        await bridge.drained()
+        assert sandbox.message_count == 1
+        stored = await bridge.relay.query(bridge.account(), outcome.id)
+        assert await bridge.dispatcher.move(stored, State.ACCEPTED) == [outcome.id]
+        await bridge.drained()
+        assert sandbox.message_count == 2
+
+
+async def test_a_thousand_bad_messages_cost_other_accounts_none(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    bad = [f"+38050{n:07}" for n in range(200)]
+    sandbox.fault("400", phones=bad)
+    accounts = {"crm": {"answer": "queued"}, "bank": {}}
+    limits = {"requests_per_second": 200, "burst": 20}
+    async with relaying(tmp_path, sandbox, accounts=accounts, **limits) as bridge:
+        await bridge.submit(submission(*bad))
+        for n in range(20):
+            outcome = await bridge.submit(submission(f"+38067{n:07}"), "bank")
+            assert isinstance(outcome, Accepted)
+            assert not outcome.queued
+        await bridge.drained()
+        assert sandbox.message_count == 20
+        assert not sandbox.duplicates

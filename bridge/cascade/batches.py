@@ -81,11 +81,6 @@ class Queue:
         """Messages that wait, without those in pieces."""
         return self._count
 
-    @property
-    def pieces(self) -> int:
-        """Parts of refused batches that wait for their own request."""
-        return len(self._pieces)
-
     def push(self, message: Message) -> None:
         lanes = self._levels.get(message.level)
         if lanes is None:
@@ -127,18 +122,35 @@ class Queue:
         )
         return min(heads, default=None)
 
-    def fill(self, limit: int, *, apart: bool = False) -> list[Message]:
-        """Takes up to ``limit`` messages for one request.
+    @property
+    def has_split(self) -> bool:
+        """Whether there may be something for :meth:`fill_split`."""
+        return bool(self._pieces or (self._count and self.conduct.apart))
 
-        ``apart``: of one of the accounts that are set apart, in turns; else of all the others.
-        """
+    def fill_split(self, limit: int) -> list[Message]:
+        """Takes up to ``limit`` messages that go on their own: the next part of a refused batch,
+        else messages of one account that is set apart, in turns."""
+        if self._pieces:
+            piece = self._pieces.popleft()
+            # The limit may have shrunk since the batch was cut.
+            self.push_back(piece[limit:])
+            return piece[:limit]
+        batch: list[Message] = []
+        due = {
+            account: at
+            for account in self.conduct.apart - self.held
+            if (at := self.oldest(account)) is not None
+        }
+        if due:
+            self._take(batch, limit, range(_LEVELS), min(due, key=due.__getitem__))
+        return batch
+
+    def fill(self, limit: int) -> list[Message]:
+        """Takes up to ``limit`` messages of all accounts but those that are set apart."""
         if not self._count:
             return []
         batch: list[Message] = []
-        accounts = self._apart() if apart else None
-        if apart and accounts is None:
-            return batch
-        if limit > 1 and not apart:
+        if limit > 1:
             promos = sum(
                 len(lane)
                 for level in range(TRANSACTION_LEVEL)
@@ -148,17 +160,8 @@ class Queue:
             reserved = min(promos, int(limit * PROMO_SHARE) or 1)
             self._take(batch, limit - reserved, range(TRANSACTION_LEVEL, _LEVELS), None)
             self._take(batch, limit, range(TRANSACTION_LEVEL), None)
-        self._take(batch, limit, range(_LEVELS), accounts)
+        self._take(batch, limit, range(_LEVELS), None)
         return batch
-
-    def _apart(self) -> str | None:
-        """The account that is set apart and whose turn it is: whose message has waited longest."""
-        due = {
-            account: at
-            for account in self.conduct.apart - self.held
-            if (at := self.oldest(account)) is not None
-        }
-        return min(due, key=due.__getitem__, default=None)
 
     def _takes(self, account: str, only: str | None) -> bool:
         if only is not None:
@@ -196,7 +199,3 @@ class Queue:
             half = (len(batch) + 1) // 2
             self._pieces.append(list(batch[:half]))
             self._pieces.append(list(batch[half:]))
-
-    def piece(self) -> list[Message]:
-        """Takes the next part of a refused batch; it may be empty by now."""
-        return self._pieces.popleft()

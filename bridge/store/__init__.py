@@ -209,13 +209,16 @@ class Store(Protocol):
         """The ``limit`` messages of a lane that are due first, of those due at ``now``.
 
         Where several nodes share a store they are claimed for this node, and only those come that
-        no living node has claimed.
+        no other living node has claimed; what this node has claimed before comes again.
         """
 
     async def next_due(self, now: int) -> int | None:
         """When the next message after ``now`` will be due; ``None`` if none waits for a time."""
 
-    async def overdue(self, now: int, limit: int) -> list[Message]:
+    async def waiting_for(self, account: str, phone: str) -> list[Stored]:
+        """What waits or is held of an account for one phone."""
+
+    async def overdue(self, now: int, limit: int) -> list[Stored]:
         """Messages that wait or are held though their validity has ended."""
 
     async def backlog(self) -> int:

@@ -226,17 +226,26 @@ class SqliteStore:
         lanes = await self.lanes()
         return await self._read(lambda: read(lanes))
 
-    async def overdue(self, now: int, limit: int) -> list[Message]:
+    async def waiting_for(self, account: str, phone: str) -> list[Stored]:
+        rows = await self._rows(
+            f"SELECT {_STORED} FROM message WHERE state = 'accepted' AND account = ?1 "  # noqa: S608
+            f"AND phone = ?2 UNION ALL SELECT {_STORED} FROM message WHERE state = 'held' "
+            "AND account = ?1 AND phone = ?2",
+            (account, phone),
+        )
+        return [to_stored(row) for row in rows]
+
+    async def overdue(self, now: int, limit: int) -> list[Stored]:
         # The first walks its index alone; held messages are few.
         rows = await self._rows(
-            f"SELECT {_MESSAGE} FROM message WHERE id IN ("  # noqa: S608
+            f"SELECT {_STORED} FROM message WHERE id IN ("  # noqa: S608
             "SELECT id FROM message INDEXED BY message_waiting "
             "WHERE state = 'accepted' AND expires_at <= ?1 LIMIT ?2"
             ") UNION ALL "
-            f"SELECT {_MESSAGE} FROM message WHERE state = 'held' AND expires_at <= ?1 LIMIT ?2",
+            f"SELECT {_STORED} FROM message WHERE state = 'held' AND expires_at <= ?1 LIMIT ?2",
             (now, limit),
         )
-        return [to_message(row) for row in rows]
+        return [to_stored(row) for row in rows]
 
     async def backlog(self) -> int:
         rows = await self._rows("SELECT count(*) FROM message WHERE state = 'accepted'")

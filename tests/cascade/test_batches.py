@@ -70,9 +70,9 @@ def test_what_is_put_back_comes_first_again() -> None:
 def test_a_refused_batch_is_split_by_account_then_in_halves() -> None:
     queue = Queue(Route.ASYNC)
     queue.split([message(1, account="a"), message(2, account="b"), message(3, account="a")])
-    assert [[m.id for m in queue.piece()] for _ in range(queue.pieces)] == [[1, 3], [2]]
+    assert [[m.id for m in queue.fill_split(100)] for _ in range(2)] == [[1, 3], [2]]
     queue.split([message(id) for id in range(5)])
-    assert [[m.id for m in queue.piece()] for _ in range(queue.pieces)] == [[0, 1, 2], [3, 4]]
+    assert [[m.id for m in queue.fill_split(100)] for _ in range(2)] == [[0, 1, 2], [3, 4]]
 
 
 def test_the_longest_waiting_message_is_known() -> None:
@@ -110,15 +110,15 @@ def test_a_message_can_be_taken_out_wherever_it_waits() -> None:
     assert not queue.remove(2, 4, "crm")
     queue.split(queue.fill(10))
     assert queue.remove(3, 4, "crm")
-    assert [[m.id for m in queue.piece()] for _ in range(queue.pieces)] == [[0, 1], []]
+    assert [[m.id for m in queue.fill_split(100)] for _ in range(2)] == [[0, 1], []]
 
 
 def test_an_account_whose_messages_are_refused_is_batched_on_its_own() -> None:
     queue = queue_of(*(message(id, account=name) for id in range(5) for name in ("bad", "good")))
     assert [queue.conduct.refused("bad") for _ in range(4)] == [False, False, True, False]
     assert {m.account for m in queue.fill(100)} == {"good"}
-    assert {m.account for m in queue.fill(100, apart=True)} == {"bad"}
-    assert queue.fill(100, apart=True) == []
+    assert {m.account for m in queue.fill_split(100)} == {"bad"}
+    assert queue.fill_split(100) == []
 
 
 def test_it_comes_back_when_it_behaves() -> None:
@@ -139,4 +139,4 @@ def test_accounts_that_are_apart_take_turns() -> None:
     for name in ("x", "y"):
         for _ in range(3):
             queue.conduct.refused(name)
-    assert {m.account for m in queue.fill(2, apart=True)} == {"x"}
+    assert {m.account for m in queue.fill_split(2)} == {"x"}

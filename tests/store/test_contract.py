@@ -345,7 +345,7 @@ async def test_what_waits_beyond_its_validity_is_found(store: Store) -> None:
         await store.accept(Acceptance((message(id, expires_at=expires_at, due_at=NOW + 99),)))
     await store.move([3], State.HELD)
     await store.finish(0, [Change(4, State.SENT, "x")])
-    assert sorted(one.id for one in await store.overdue(NOW, 10)) == [1, 3]
+    assert sorted(one.message.id for one in await store.overdue(NOW, 10)) == [1, 3]
     assert len(await store.overdue(NOW, 1)) == 1
     assert await store.move([1, 3], State.EXPIRED) == [1, 3]
     assert await store.overdue(NOW, 10) == []

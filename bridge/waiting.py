@@ -1,0 +1,157 @@
+"""Clients that wait to hear what the API says of their submission.
+
+Decides when each is answered: when the outcome of all of its messages is known, when it has taken
+too long, or at once when no answer can come in time. Their messages are durable by then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+import structlog
+
+from bridge.accounts import Account
+from bridge.dispatch import Progress
+from bridge.failure import Failure, Reason
+from bridge.log import mask
+from bridge.message import Accepted, Message, Outcome, Recipient, State, Submission
+
+log = structlog.get_logger()
+
+
+class Waiting:
+    """A submission whose client has no answer yet, and what is known of its outcome so far."""
+
+    __slots__ = (
+        "account",
+        "future",
+        "id",
+        "parts",
+        "pending",
+        "queued",
+        "recipients",
+        "refused",
+        "submission",
+    )
+
+    def __init__(
+        self,
+        id: int,
+        account: Account,
+        submission: Submission,
+        prepared: list[tuple[Recipient, Message]],
+        refused: list[tuple[Recipient, Failure]],
+        future: asyncio.Future[Outcome],
+    ) -> None:
+        self.id = id
+        self.account = account
+        self.submission = submission
+        self.recipients = {message.id: recipient for recipient, message in prepared}
+        self.parts = sum(message.parts for _, message in prepared)
+        self.pending = len(prepared)
+        self.queued = False
+        self.refused = refused
+        self.future = future
+
+    def refuse(self, message_id: int, parts: int, failure: Failure) -> None:
+        """One of its messages did not go."""
+        self.parts -= parts
+        self.refused.append((self.recipients[message_id], failure))
+
+    def outcome(self) -> Outcome:
+        if self.refused and not self.parts:
+            return self.refused[0][1]
+        return Accepted(self.id, self.parts, self.queued, tuple(self.refused))
+
+
+class WaitingClients:
+    """All that wait, by the id of their submission."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._waiting: dict[int, Waiting] = {}
+        #: By how long they wait: each of these is in the order of its deadlines.
+        self._deadlines: dict[float, deque[tuple[float, Waiting]]] = {}
+
+    def add(self, waiting: Waiting, within: float) -> None:
+        """Waits for the outcome up to ``within`` seconds; one timer a duration, not a message."""
+        self._waiting[waiting.id] = waiting
+        line = self._deadlines.get(within)
+        if line is None:
+            line = self._deadlines[within] = deque()
+        deadline = self._loop.time() + within
+        if line:
+            while len(line) > 1 and line[0][1].future.done():
+                line.popleft()
+        else:
+            self._loop.call_at(deadline, self._tick, within)
+        line.append((deadline, waiting))
+
+    def _tick(self, within: float) -> None:
+        line = self._deadlines[within]
+        now = self._loop.time()
+        while line and (line[0][0] <= now or line[0][1].future.done()):
+            self.give_up(line.popleft()[1])
+        if line:
+            self._loop.call_at(line[0][0], self._tick, within)
+
+    def give_up(self, waiting: Waiting) -> None:
+        """Answers "queued" with what is known: the rest is durable and goes its way."""
+        if not waiting.future.done():
+            waiting.queued = True
+            self.answer(waiting, waiting.outcome())
+
+    def give_up_all(self) -> None:
+        for waiting in list(self._waiting.values()):
+            self.give_up(waiting)
+
+    def report(self, progress: Progress) -> None:
+        """What became of a message, durably."""
+        message, state, failure = progress
+        waiting = self._waiting.get(message.submission_id)
+        if state is State.ACCEPTED:
+            return
+        if state is State.REJECTED or state is State.EXPIRED:
+            if failure is None or state is State.EXPIRED:
+                failure = Failure(Reason.REFUSED, "its validity ended before it could be sent")
+            if waiting is None:
+                log.warning(
+                    f"message_{state.value}",
+                    id=message.id,
+                    account=message.account,
+                    phone=message.phone,
+                    reason=str(failure),
+                )
+            else:
+                waiting.refuse(message.id, message.parts, failure)
+        elif state is not State.SENT and waiting is not None:
+            waiting.queued = True
+        if waiting is not None:
+            self.settle(waiting)
+
+    def settle(self, waiting: Waiting) -> None:
+        """The outcome of one more of its messages is known."""
+        waiting.pending -= 1
+        if not waiting.pending:
+            self.answer(waiting, waiting.outcome())
+
+    def answer(self, waiting: Waiting, outcome: Outcome) -> None:
+        self._waiting.pop(waiting.id, None)
+        if waiting.future.done():
+            return
+        waiting.future.set_result(outcome)
+        if isinstance(outcome, Accepted):
+            submission = waiting.submission
+            log.info(
+                "submission_accepted",
+                id=outcome.id,
+                account=waiting.account.name,
+                protocol=submission.protocol.value,
+                peer=submission.peer,
+                to=mask(submission.recipients[0].address),
+                recipients=len(submission.recipients),
+                refused=len(outcome.refused),
+                parts=outcome.parts,
+                queued=outcome.queued,
+            )
