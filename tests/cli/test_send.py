@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import io
 import re
 import sqlite3
 import sys
@@ -13,6 +15,7 @@ from typing import NamedTuple
 import pytest
 import pytest_asyncio
 
+from bridge import cli
 from bridge.config import Endpoint
 from bridge.sandbox import Sandbox
 from tests.serving import run, serving, write_config
@@ -44,7 +47,16 @@ class Running(NamedTuple):
 
 
 async def send(*arguments: str, input: str = "") -> tuple[int, str]:
-    return await run(sys.executable, "-m", "bridge.cli", "send", *arguments, input=input)
+    """The exit code and all that the command printed; without a process of its own, to be quick."""
+    output = io.StringIO()
+    with (
+        contextlib.redirect_stdout(output),
+        contextlib.redirect_stderr(output),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr("sys.stdin", io.StringIO(input))
+        code = await asyncio.to_thread(cli.run, ["send", *arguments])
+    return code, output.getvalue()
 
 
 CRM = ("-a", "crm", "--password", "secret12")
@@ -83,6 +95,17 @@ async def test_an_accepted_message_ends_with_0_and_its_id(bridge: Running, by: s
     assert accepted["id"] == message.id
     assert (message.phone, message.text) == (NUMBER, "Ваш код 493817")
     assert message.item["fromName"] == "Shop"
+
+
+@BOTH
+async def test_it_is_a_command_of_the_shell(bridge: Running, by: str) -> None:
+    server = str(bridge.smtp if by == "smtp" else bridge.smpp)
+    command = (sys.executable, "-m", "bridge.cli", "send", "--by", by, "--server", server)
+    assert (await run(*command, *CRM, NUMBER, input="Hello\n"))[0] == 0
+    code, output = await run(*command, *CRM, "12345", input="Hello\n")
+    assert code == 65
+    assert len(output.splitlines()) == 1
+    assert [message.text.rstrip() for message in bridge.sandbox.messages] == ["Hello"]
 
 
 @BOTH

@@ -1,0 +1,154 @@
+"""``python -m tests.benchmarks``: both protocols from end to end, beside peers in the same run.
+
+Servers are started once and loaded in turn, so that whatever else the machine does meets all of
+them; what is shown is the median. TMPDIR says on which disk the store is.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import click
+
+from tests.benchmarks import paths, peers
+from tests.benchmarks.harness import Figures, Served, bridge, cpu_seconds
+
+TO = "380501234567@sms.example.com"
+#: One measurement of so many messages.
+Run = Callable[[int], Figures]
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way through the bridge, and how many messages go it in one run unless told otherwise."""
+
+    says: str
+    count: int
+    smpp: tuple[int, int] | None = None
+    sessions: int = 0
+    kept: bool = False
+
+
+PATHS = {
+    "smpp": Way("submit_sm, 10 binds × window 100", 30_000, smpp=(10, 100)),
+    "smpp-latency": Way("submit_sm, one at a time", 1_000, smpp=(1, 1)),
+    "smtp": Way("mails, 50 sessions kept", 10_000, sessions=50, kept=True),
+    "smtp-new": Way("mails, a connection each", 5_000, sessions=50),
+}
+PEERS = {"aiosmtpd, empty handler": peers.aiosmtpd, "smtp-sink": peers.smtp_sink}
+#: What both sides do for the first time is not measured.
+WARM_UP = 500
+
+
+@dataclass(frozen=True)
+class Row:
+    """A server on a path: its runs' medians."""
+
+    path: str
+    server: str
+    rate: float
+    cpu_us: float
+    p50: float | None
+    p99: float | None
+
+    @classmethod
+    def of(cls, path: str, server: str, runs: list[Figures]) -> Row:
+        known = all(run.latencies for run in runs)
+        return cls(
+            path,
+            server,
+            median(run.rate for run in runs),
+            median(run.cpu_us for run in runs),
+            median(run.quantile(0.5) for run in runs) if known else None,
+            median(run.quantile(0.99) for run in runs) if known else None,
+        )
+
+
+@click.command()
+@click.argument("names", nargs=-1, type=click.Choice(list(PATHS)), metavar="[NAME]...")
+@click.option("--count", type=click.IntRange(1, 1_000_000), help="Messages in one run.")
+@click.option("--runs", type=click.IntRange(1, 100), default=3, show_default=True)
+def main(names: tuple[str, ...], count: int | None, runs: int) -> None:
+    """Measure the paths NAME (default: all): smpp, smpp-latency, smtp, smtp-new."""
+    chosen = {name: PATHS[name] for name in names or PATHS}
+    if any(path.sessions for path in chosen.values()) and peers.which("smtp-source") is None:
+        message = "smtp-source is missing: it comes with Postfix. Without it: smpp smpp-latency"
+        raise click.ClickException(message)
+    click.echo(
+        f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, CPython "
+        f"{platform.python_version()}, load {os.getloadavg()[0]:.1f} before, median of {runs}"
+    )
+    with tempfile.TemporaryDirectory(prefix="cascade-bridge-") as folder, ExitStack() as stack:
+        served = stack.enter_context(bridge(Path(folder)))
+        others = {
+            name: stack.enter_context(peer(Path(folder)))
+            for name, peer in PEERS.items()
+            if any(path.sessions for path in chosen.values())
+            and (name != "smtp-sink" or peers.which(name))
+        }
+        _print(("path", "server", "per s", "CPU µs", "p50 ms", "p99 ms", "bridge ×"))
+        for path in chosen.values():
+            servers = {"bridge": _bridge(served, path, Path(folder))}
+            if path.sessions:
+                for name, (port, pid) in others.items():
+                    servers[name] = partial(_peer, port, pid, path, Path(folder))
+            for row in _measure(path, servers, count or path.count, runs):
+                _print(row)
+
+
+def _bridge(served: Served, path: Way, folder: Path) -> Run:
+    if path.smpp:
+        binds, window = path.smpp
+        return lambda count: paths.smpp(served, count, min(binds, count), window)
+    return lambda count: paths.smtp(served, count, path.sessions, kept=path.kept, folder=folder)
+
+
+def _peer(port: int, pid: int, path: Way, folder: Path, count: int) -> Figures:
+    before = cpu_seconds(pid)
+    seconds = paths.smtp_source(port, count, path.sessions, kept=path.kept, to=TO, folder=folder)
+    return Figures(count, seconds, cpu_seconds(pid) - before)
+
+
+def _measure(
+    path: Way, servers: dict[str, Run], count: int, runs: int
+) -> Iterator[tuple[str, ...]]:
+    """The rows of a path: each server in turn, and that again and again."""
+    figures: dict[str, list[Figures]] = {name: [] for name in servers}
+    for run in servers.values():
+        run(min(count, WARM_UP))
+    for _ in range(runs):
+        for name, run in servers.items():
+            figures[name].append(run(count))
+    rows = [Row.of(path.says, name, found) for name, found in figures.items()]
+    for row in rows:
+        yield (
+            row.path,
+            row.server,
+            f"{row.rate:,.0f}",
+            f"{row.cpu_us:,.0f}",
+            "" if row.p50 is None else f"{row.p50:.1f}",
+            "" if row.p99 is None else f"{row.p99:.1f}",
+            "" if row is rows[0] else f"{rows[0].rate / row.rate:.2f}",
+        )
+
+
+def _print(cells: tuple[str, ...]) -> None:
+    widths = (34, 24, -8, -8, -8, -8, -9)
+    row = "".join(
+        f"{c:<{w}}" if w > 0 else f"{c:>{-w}}" for c, w in zip(cells, widths, strict=True)
+    )
+    click.echo(row.rstrip())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
