@@ -23,6 +23,7 @@ from bridge.accounts import Accounts
 from bridge.cascade.line import upstream_lines
 from bridge.config import Endpoint, Settings
 from bridge.dispatch import Dispatcher
+from bridge.gather import Gathering
 from bridge.ids import Ids
 from bridge.notify import notify
 from bridge.relay import Relay
@@ -77,12 +78,14 @@ class App:
             relay = Relay(settings, accounts, store, ids)
             dispatcher = Dispatcher(store, ids, settings.cascade, lines, relay.report)
             smtp = SmtpListener(settings.smtp, accounts, relay)
-            smpp = SmppListener(settings.smpp, accounts, relay)
+            gathering = Gathering(store, relay, ids.next, settings.smpp.parts_timeout)
+            smpp = SmppListener(settings.smpp, accounts, relay, gathering)
             async with asyncio.TaskGroup() as tasks:
                 loaded = asyncio.Event()
                 dispatching = tasks.create_task(dispatcher.run(loaded))
                 await loaded.wait()
                 await relay.open(dispatcher, tasks)
+                gatherer = tasks.create_task(gathering.run())
                 upkeep = tasks.create_task(Upkeep(store, dispatcher, settings.store).run())
                 async with contextlib.AsyncExitStack() as stack:
                     stack.push_async_callback(smtp.close)
@@ -101,6 +104,7 @@ class App:
                     await asyncio.wait({dispatching}, timeout=ANSWER_ON_STOP)
                     relay.drain()
                     await draining
+                    gatherer.cancel()
         finally:
             for line in {id(line): line for line in lines.values()}.values():
                 await line.client.close()

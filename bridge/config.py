@@ -171,6 +171,7 @@ class Smtp(Table):
     max_recipients: int = Field(1000, ge=1)
     max_connections: int = Field(1000, ge=1)
     max_connections_per_address: int = Field(100, ge=1)
+    max_connections_per_account: int = Field(500, ge=1)
     timeout: Limit = 300.0
     proxies: NetworkList = []
 
@@ -245,6 +246,11 @@ class AccountSettings(Table):
     max_ttl: Limit = 7 * 86400.0
     rate: float = Field(0, ge=0)
     burst: int = Field(0, ge=0)
+    binds: list[Literal["transmitter", "receiver", "transceiver"]] = [
+        "transmitter",
+        "receiver",
+        "transceiver",
+    ]
     max_binds: int = Field(8, ge=1)
     window: int = Field(1000, ge=1)
     max_parts: int = Field(10, ge=1, le=255)

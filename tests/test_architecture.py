@@ -20,6 +20,7 @@ PART_OF = {
     "config_warnings": "config",
     "lockout": "accounts",
     "dispatch": "relay",
+    "gather": "relay",
     "decisions": "relay",
     "window": "relay",
     "waiting": "relay",

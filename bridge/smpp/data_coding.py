@@ -7,8 +7,9 @@ Decides in which alphabet octets are written. What data_coding 0 means is the ac
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterable
+from itertools import groupby
+from typing import Final, NamedTuple
 
 from bridge import gsm0338
 from bridge.failure import Failure, Reason
@@ -52,48 +53,103 @@ def _ia5(octets: bytes) -> str:
     return octets.decode("ascii")
 
 
-def _packed(octets: bytes, header_length: int) -> str:
+def _septets(octets: bytes, header_length: int) -> bytes:
     fill_bits = -8 * header_length % 7  # text starts on a septet border after the header
-    return gsm0338.decode(gsm0338.unpack(octets, fill_bits))
+    return gsm0338.unpack(octets, fill_bits)
 
 
-#: ``default_alphabet`` → the text of octets that follow a user data header of so many octets.
-DEFAULT_ALPHABETS: Final[dict[str, Callable[[bytes, int], str]]] = {
+def _packed(octets: bytes, header_length: int) -> str:
+    return gsm0338.decode(_septets(octets, header_length))
+
+
+#: Alphabets that Python has no codec for, or whose names are the configuration's: the text of
+#: octets that follow a user data header of so many octets.
+_DECODERS: Final[dict[str, Callable[[bytes, int], str]]] = {
     "gsm7": lambda octets, _: gsm0338.decode(octets),
     "gsm7-packed": _packed,
     "latin1": lambda octets, _: octets.decode("latin-1"),
     "ascii": lambda octets, _: octets.decode("ascii"),
     "utf8": lambda octets, _: octets.decode("utf-8"),
+    IA5: lambda octets, _: _ia5(octets),
 }
 
+#: Alphabets in which a character may be cut at the border of a part: octets of it here and there.
+#: (What GSM 03.38 leaves of an escape sequence is always a text.)
+_MULTI_OCTET: Final = frozenset(
+    {"utf8", "utf-16-be", "shift_jis", "iso2022_jp", "euc_jp", "euc_kr"}
+)
 
-def decode_text(
-    data_coding: int,
-    octets: bytes,
-    *,
-    default_alphabet: str = "gsm7",
-    header_length: int = 0,
-    has_ports: bool = False,
-) -> str:
-    """The text of a short message, nothing trimmed.
 
-    ``header_length`` counts the octets of the user data header before it. Raises
-    Failure(UNDECODABLE_TEXT) for binary content, an unknown data_coding, and octets that are no
-    text in it.
+class Encoded(NamedTuple):
+    """Octets of a text with all that says how they are written.
+
+    ``header_length`` counts the octets of the user data header before them, ``has_ports`` says that
+    it names an application port.
     """
-    alphabet = DATA_CODINGS.get(data_coding)
+
+    data_coding: int
+    octets: bytes
+    default_alphabet: str = "gsm7"
+    header_length: int = 0
+    has_ports: bool = False
+
+
+def alphabet_of(encoded: Encoded) -> str:
+    """The alphabet; raises Failure(UNDECODABLE_TEXT) for binary and for an unknown data_coding."""
+    alphabet = DATA_CODINGS.get(encoded.data_coding)
+    if alphabet is DEFAULT:
+        return encoded.default_alphabet
     if alphabet is LATIN1_OR_OCTETS:
-        alphabet = OCTETS if has_ports else "latin-1"
+        alphabet = OCTETS if encoded.has_ports else "latin-1"
     if alphabet is None:
-        raise Failure(Reason.UNDECODABLE_TEXT, f"data_coding {data_coding} is not supported")
+        raise Failure(
+            Reason.UNDECODABLE_TEXT, f"data_coding {encoded.data_coding} is not supported"
+        )
     if alphabet is OCTETS:
         raise Failure(Reason.UNDECODABLE_TEXT, "binary content is not supported")
+    return alphabet
+
+
+def decode_text(encoded: Encoded) -> str:
+    """The text of a short message, nothing trimmed.
+
+    Raises Failure(UNDECODABLE_TEXT), also for octets that are no text in their alphabet.
+    """
+    return _decode(alphabet_of(encoded), encoded.octets, encoded.header_length)
+
+
+def decode_part(encoded: Encoded) -> str:
+    """The text of a part on its own, characters that are cut at its borders being replaced."""
+    alphabet = alphabet_of(encoded)
+    if alphabet in _MULTI_OCTET:
+        return encoded.octets.decode(alphabet, "replace")
+    return _decode(alphabet, encoded.octets, encoded.header_length)
+
+
+def decode_parts(parts: Iterable[Encoded]) -> str:
+    """The text that parts make together.
+
+    Neighbours in one alphabet are joined before they are decoded, so that surrogate pairs, escape
+    sequences and other characters that were cut at the border survive.
+    """
+    pieces = []
+    for alphabet, some in groupby(map(_unpacked, parts), key=lambda piece: piece[0]):
+        pieces.append(_decode(alphabet, b"".join([octets for _, octets in some]), 0))
+    return "".join(pieces)
+
+
+def _unpacked(encoded: Encoded) -> tuple[str, bytes]:
+    alphabet = alphabet_of(encoded)
+    if alphabet == "gsm7-packed":
+        return "gsm7", _septets(encoded.octets, encoded.header_length)
+    return alphabet, encoded.octets
+
+
+def _decode(alphabet: str, octets: bytes, header_length: int) -> str:
+    decoder = _DECODERS.get(alphabet)
     try:
-        if alphabet is DEFAULT:
-            return DEFAULT_ALPHABETS[default_alphabet](octets, header_length)
-        if alphabet is IA5:
-            return _ia5(octets)
-        return octets.decode(alphabet)
+        return octets.decode(alphabet) if decoder is None else decoder(octets, header_length)
     except UnicodeDecodeError as error:
-        where = default_alphabet if alphabet is DEFAULT else alphabet
-        raise Failure(Reason.UNDECODABLE_TEXT, f"octet {error.start + 1} is not {where}") from None
+        raise Failure(
+            Reason.UNDECODABLE_TEXT, f"octet {error.start + 1} is not {alphabet}"
+        ) from None

@@ -104,8 +104,15 @@ _MISSING: Final[dict[str, tuple[Field, ...]]] = {
     "replace_sm_resp": (),
 }
 
-#: Sizes that smpplib has wrong: addresses of 65 octets in SMPP 3.4 §4.7.1 and §4.12.1.
+#: Binds say passwords of up to 8 octets (SMPP 3.4 §4.1.1); ours may be longer, and clients send
+#: what they are told to.
+LONGEST_PASSWORD: Final = 64
+
+#: Sizes that smpplib has wrong: addresses of 65 octets in SMPP 3.4 §4.7.1 and §4.12.1. And ours.
 _SIZES: Final = {
+    ("bind_transmitter", "password"): LONGEST_PASSWORD + 1,
+    ("bind_receiver", "password"): LONGEST_PASSWORD + 1,
+    ("bind_transceiver", "password"): LONGEST_PASSWORD + 1,
     ("data_sm", "source_addr"): 65,
     ("data_sm", "destination_addr"): 65,
     ("alert_notification", "source_addr"): 65,
@@ -257,10 +264,12 @@ TLV_RULES: Final[dict[int, TlvRule]] = {tag: _tlv_rule(name) for name, tag in TA
 
 USER_MESSAGE_REFERENCE: Final = TAGS["user_message_reference"]
 MESSAGE_PAYLOAD: Final = TAGS["message_payload"]
+QOS_TIME_TO_LIVE: Final = TAGS["qos_time_to_live"]
 SAR_MSG_REF_NUM: Final = TAGS["sar_msg_ref_num"]
 SAR_TOTAL_SEGMENTS: Final = TAGS["sar_total_segments"]
 SAR_SEGMENT_SEQNUM: Final = TAGS["sar_segment_seqnum"]
 SC_INTERFACE_VERSION: Final = TAGS["sc_interface_version"]
+CONGESTION_STATE: Final = TAGS["congestion_state"]
 ADDITIONAL_STATUS_INFO_TEXT: Final = TAGS["additional_status_info_text"]
 
 #: Vendor TLVs of this bridge; what they may hold is decided where a Submission is made of them.

@@ -26,6 +26,11 @@ class Occupancy:
         self._addresses: Counter[str] = Counter()
         self._binds: Counter[str] = Counter()
 
+    def limit(self, max_connections: int, max_connections_per_address: int) -> None:
+        """Other limits from now on; who is in already stays."""
+        self._max_connections = max_connections
+        self._max_per_address = max_connections_per_address
+
     @property
     def overcrowded(self) -> bool:
         """Whether one more connection is not even worth telling so."""

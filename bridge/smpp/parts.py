@@ -1,7 +1,7 @@
 """Parts of a concatenated message: which one a PDU carries, by UDH or by SAR TLVs.
 
-Decides where a user data header ends and what it says (3GPP TS 23.040 §9.2.3.24). Here is also
-where parts will be gathered; until then a part of several is told apart so that it can be refused.
+Decides where a user data header ends and what it says (3GPP TS 23.040 §9.2.3.24). Gathering them is
+:mod:`bridge.gather`'s matter.
 """
 
 from __future__ import annotations
@@ -34,9 +34,6 @@ class UserDataHeader(NamedTuple):
     length: int = 0
     part: Part | None = None
     has_ports: bool = False
-
-
-NO_HEADER: Final = UserDataHeader()
 
 
 def read_header(user_data: bytes) -> UserDataHeader:

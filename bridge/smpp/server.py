@@ -10,15 +10,18 @@ import ssl
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
 import structlog
 
 from bridge import config
 from bridge.config import Endpoint
+from bridge.network import NetworkMap
+from bridge.proxied import ProxiedServer
 from bridge.smpp.connection import Connection
 from bridge.smpp.occupancy import Occupancy
-from bridge.smpp.services import Authenticator, Services, Submitter
+from bridge.smpp.services import Authenticator, Door, Gatherer, Services
 
 log = structlog.get_logger()
 
@@ -39,24 +42,27 @@ class SmppListener:
         self,
         settings: config.Smpp,
         accounts: Authenticator,
-        relay: Submitter,
+        relay: Door,
+        gathering: Gatherer,
         *,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._settings = settings
         self._monotonic = monotonic
         self._services = Services(
             settings=settings,
             accounts=accounts,
             relay=relay,
+            gathering=gathering,
             clock=clock,
             monotonic=monotonic,
             occupancy=Occupancy(settings.max_connections, settings.max_connections_per_address),
             create_task=self._create_task,
             left=self._left,
         )
-        self._servers: list[asyncio.Server] = []
+        self._proxies = _proxies(settings)
+        self._context: ssl.SSLContext | None = None
+        self._servers: list[ProxiedServer] = []
         self._group: asyncio.TaskGroup | None = None
         self._running: asyncio.Task[None] | None = None
         self._empty = asyncio.Event()
@@ -67,13 +73,14 @@ class SmppListener:
         opened: asyncio.Future[None] = loop.create_future()
         self._running = loop.create_task(self._run(opened))
         await opened
-        settings = self._settings
+        settings = self._services.settings
         try:
-            context = self._tls() if settings.tls_listen else None
             for endpoint in settings.listen:
                 await self._listen(endpoint, None)
+            if settings.tls_listen:
+                self._context = _tls(settings)
             for endpoint in settings.tls_listen:
-                await self._listen(endpoint, context)
+                await self._listen(endpoint, self._context)
         except BaseException:
             await self.close()
             raise
@@ -84,24 +91,29 @@ class SmppListener:
         ]
 
     async def _listen(self, endpoint: Endpoint, context: ssl.SSLContext | None) -> None:
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(
-            lambda: Connection(self._services),
-            endpoint.host,
-            endpoint.port,
-            ssl=context,
-            ssl_handshake_timeout=None if context is None else self._settings.bind_timeout,
+        server = ProxiedServer(
+            lambda client: Connection(self._services, client),
+            lambda: self._proxies,
+            context=context,
+            handshake_timeout=self._services.settings.bind_timeout,
             backlog=_BACKLOG,
         )
+        await server.start(endpoint)
         self._servers.append(server)
 
-    def _tls(self) -> ssl.SSLContext:
-        certificate = self._settings.certificate
-        if certificate is None:
-            raise ValueError("smpp.tls_listen needs smpp.certificate")
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(certificate, self._settings.private_key)
-        return context
+    def reload(self, settings: config.Smpp) -> None:
+        """Takes certificates, limits, timers and proxies anew, for connections to come.
+
+        The addresses to listen on stay as they are. Raises OSError and ssl.SSLError for a
+        certificate that cannot be used; then everything stays as it was.
+        """
+        if self._context is not None:
+            _tls(settings)  # tried on one that nobody uses
+            self._context.load_cert_chain(*_certificate(settings))
+        self._proxies = _proxies(settings)
+        services = self._services
+        services.settings = settings
+        services.occupancy.limit(settings.max_connections, settings.max_connections_per_address)
 
     async def drain(self, within: float) -> None:
         """Takes no connection and no submit any more, answers what is in flight, unbinds, closes.
@@ -139,13 +151,12 @@ class SmppListener:
 
     async def _run(self, opened: asyncio.Future[None]) -> None:
         """Owns every task of the listener, and looks after the time."""
-        settings = self._settings
-        shortest = min(settings.bind_timeout, settings.enquire_link, settings.inactivity)
-        interval = min(1.0, shortest / _SWEEPS_A_TIMER)
         async with asyncio.TaskGroup() as self._group:
             opened.set_result(None)
             while True:
-                await asyncio.sleep(interval)
+                settings = self._services.settings
+                shortest = min(settings.bind_timeout, settings.enquire_link, settings.inactivity)
+                await asyncio.sleep(min(1.0, shortest / _SWEEPS_A_TIMER))
                 self._sweep()
 
     def _sweep(self) -> None:
@@ -164,3 +175,19 @@ class SmppListener:
     def _left(self, _: Connection) -> None:
         if not self._services.connections:
             self._empty.set()
+
+
+def _proxies(settings: config.Smpp) -> NetworkMap[bool]:
+    return NetworkMap((network, True) for network in settings.proxies)
+
+
+def _tls(settings: config.Smpp) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*_certificate(settings))
+    return context
+
+
+def _certificate(settings: config.Smpp) -> tuple[Path, Path | None]:
+    if settings.certificate is None:
+        raise ValueError("smpp.tls_listen needs smpp.certificate")
+    return settings.certificate, settings.private_key

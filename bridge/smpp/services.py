@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bridge import config
 from bridge import message as vocabulary
 from bridge.accounts import Account
-from bridge.message import Outcome, Submission
+from bridge.gather import Join, Segment
+from bridge.message import Message, MessageType, Outcome, Receipts, State, Submission
 from bridge.smpp.occupancy import Occupancy
 
 if TYPE_CHECKING:
@@ -25,19 +26,70 @@ class Authenticator(Protocol):
     ) -> Account: ...
 
 
-class Submitter(Protocol):
-    """What a connection asks of :class:`bridge.relay.Relay`."""
+class Known(Protocol):
+    """What query_sm tells of a message (:class:`bridge.store.Stored`)."""
 
-    def submit(self, account: Account, submission: Submission) -> asyncio.Future[Outcome]: ...
+    @property
+    def message(self) -> Message: ...
+    @property
+    def state(self) -> State: ...
+    @property
+    def changed_at(self) -> int: ...
+    @property
+    def failure(self) -> str: ...
 
 
-@dataclass(frozen=True, slots=True)
+class Door(Protocol):
+    """What a session asks of :class:`bridge.relay.Relay`."""
+
+    def submit(
+        self, account: Account, submission: Submission, *, short_id: bool = False
+    ) -> asyncio.Future[Outcome]: ...
+
+    def check(self, account: Account, submission: Submission) -> None: ...
+
+    async def query(self, account: Account, id: int) -> Sequence[Known]: ...
+
+    async def cancel(self, account: Account, id: int) -> None: ...
+
+    async def cancel_matching(
+        self, account: Account, source: str, destination: str, message_type: MessageType | None
+    ) -> int: ...
+
+    async def replace(
+        self,
+        account: Account,
+        id: int,
+        *,
+        sender: str,
+        text: str,
+        scheduled_at: int | None,
+        ttl: int | None,
+        receipts: Receipts,
+    ) -> None: ...
+
+    def congestion(self) -> int: ...
+
+
+class Gatherer(Protocol):
+    """What a session asks of :class:`bridge.gather.Gathering`."""
+
+    def add(
+        self, account: Account, segment: Segment, join: Join, *, short_id: bool = False
+    ) -> asyncio.Future[Outcome]: ...
+
+
+@dataclass(slots=True)
 class Services:
-    """``connections`` holds those that are open; ``left`` hears when one is no more."""
+    """``connections`` holds those that are open; ``left`` hears when one is no more.
+
+    ``settings`` may be replaced while the listener runs; who wants to keep them keeps its own.
+    """
 
     settings: config.Smpp
     accounts: Authenticator
-    relay: Submitter
+    relay: Door
+    gathering: Gatherer
     clock: Callable[[], float]  # Unix time
     monotonic: Callable[[], float]
     occupancy: Occupancy

@@ -61,6 +61,9 @@ SUBMITS: Final = frozenset({"submit_sm", "submit_multi", "data_sm"})
 
 assert ALLOWED.keys() == RESPONSES.keys()
 
+#: Other requests that may be in flight beside a window full of submits.
+BESIDE_THE_WINDOW: Final = 10
+
 #: So many refused binds, and the connection is closed.
 MAX_REFUSED_BINDS: Final = 5
 
@@ -166,8 +169,10 @@ class Session:
         if command in BINDS:
             self.authenticating = True
             self._authenticating_since = now
-        else:
-            self.in_flight += 1
+            return Request(pdu)
+        if self.in_flight >= self.window + BESIDE_THE_WINDOW:
+            return Reply(response(pdu, Status.ESME_RTHROTTLED), "over the window")
+        self.in_flight += 1
         return Request(pdu)
 
     def _malformed(self, frame: bytes, error: PduError) -> Action | None:

@@ -1,15 +1,19 @@
-"""submit_sm → Submission: the one place that knows what each of its fields means to the bridge.
+"""submit_sm, submit_multi, data_sm → Submission: what each of their fields means to the bridge.
 
+Says too what is kept of a part of a concatenated message, and makes the Submission of them all.
 Whether the account may send it, to whom and when, is decided by the relay.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple, TypeVar
 
 from bridge.failure import Failure, Reason
+from bridge.gather import Segment
 from bridge.message import MessageType, Protocol, Receipts, Recipient, Route, Submission
-from bridge.smpp.data_coding import decode_text
+from bridge.smpp.codec import decode, encode
+from bridge.smpp.data_coding import Encoded, decode_part, decode_parts, decode_text
 from bridge.smpp.layouts import (
     CASCADE_FALLBACK,
     CASCADE_REFERENCE,
@@ -17,10 +21,20 @@ from bridge.smpp.layouts import (
     CASCADE_SURVEY_OPTION,
     CASCADE_TYPE,
     MESSAGE_PAYLOAD,
+    QOS_TIME_TO_LIVE,
     USER_MESSAGE_REFERENCE,
 )
-from bridge.smpp.parts import NO_HEADER, Part, read_header, sar_part
-from bridge.smpp.pdu import Pdu, PduError, SubmitSm, Tlv
+from bridge.smpp.parts import Part, read_header, sar_part
+from bridge.smpp.pdu import (
+    DataSm,
+    DistributionList,
+    Pdu,
+    PduError,
+    SmeAddress,
+    SubmitMulti,
+    SubmitSm,
+    Tlv,
+)
 from bridge.smpp.status import Status
 from bridge.smpp.times import parse_time
 
@@ -71,33 +85,69 @@ class Origin(NamedTuple):
     default_alphabet: str = "gsm7"
 
 
-def submission_from(pdu: Pdu, origin: Origin, now: float) -> Submission:
-    """The Submission that a submit_sm asks for; ``now`` is the Unix time.
+def submission_from(pdu: Pdu, origin: Origin, now: float) -> Submission | Segment:
+    """What a submit_sm, submit_multi or data_sm asks for: a Submission, or one part of one.
 
-    Raises Failure for what the table of failures names, PduError for what only SMPP knows.
+    ``now`` is the Unix time. Raises Failure for what the table of failures names, PduError for what
+    only SMPP knows.
     """
-    submit = pdu.body
-    assert isinstance(submit, SubmitSm)
-    text, part = _user_data(pdu, submit, origin.default_alphabet)
-    if part is not None and part.total > 1:
-        # Parts will be gathered here: one that leaves its message incomplete has no Submission.
-        raise Failure(Reason.BAD_PARAMETER, "concatenated parts are not supported yet")
+    submit = _as_submit(pdu)
+    encoded, part = _user_data(pdu, submit, origin.default_alphabet)
+    if part is None or part.total == 1:
+        return _submission(pdu, submit, decode_text(encoded), origin.peer, now)
+    submission = _submission(pdu, submit, decode_part(encoded), origin.peer, now)
+    # The sequence number is another one when the part comes again.
+    content = origin.default_alphabet.encode() + b"\0" + encode(pdu._replace(sequence_number=0))
+    return Segment(part.reference, part.total, part.number, submission, content)
+
+
+def joined(peer: str, now: float, contents: Sequence[bytes]) -> Submission:
+    """The Submission that all parts of a message make, by the contents of their Segments in order.
+
+    All but the text is as the first part says. Raises Failure.
+    """
+    texts = []
+    for content in contents:
+        alphabet, _, frame = content.partition(b"\0")
+        pdu = decode(frame)
+        texts.append(_user_data(pdu, _as_submit(pdu), alphabet.decode())[0])
+    first = decode(contents[0].partition(b"\0")[2])
+    return _submission(first, _as_submit(first), decode_parts(texts), peer, now)
+
+
+def _as_submit(pdu: Pdu) -> SubmitSm:
+    """The fields of any command that hands a message over, under their names in submit_sm."""
+    body = pdu.body
+    if isinstance(body, SubmitSm):
+        return body
+    if isinstance(body, DataSm):
+        receipts, data_coding = body.registered_delivery, body.data_coding
+        return SubmitSm(*body[:8], registered_delivery=receipts, data_coding=data_coding)
+    assert isinstance(body, SubmitMulti)
+    return SubmitSm._make((*body[:4], 0, 0, b"", *body[5:]))
+
+
+def _submission(pdu: Pdu, submit: SubmitSm, text: str, peer: str, now: float) -> Submission:
     if submit.sm_default_msg_id and not text:
         raise PduError(Status.ESME_RINVDFTMSGID, "there are no predefined messages")
     if text in LOOK_UPS:
         raise Failure(Reason.BAD_PARAMETER, "number look-ups (HLR, ping) are not supported")
     vendor = _vendor(pdu.tlvs) if pdu.tlvs else _NOTHING
-    ttl, scheduled_at = None, None
+    ttl, scheduled_at = vendor.ttl, None
     if submit.validity_period:
-        ttl = _ttl(submit.validity_period, now)
+        ttl = ttl_from(submit.validity_period, now)
     if submit.schedule_delivery_time:
-        scheduled_at = _schedule(submit.schedule_delivery_time, now)
+        scheduled_at = schedule_from(submit.schedule_delivery_time, now)
+    if isinstance(pdu.body, SubmitMulti):
+        recipients = tuple(map(recipient_from, pdu.body.dest_address))
+    else:
+        recipients = (Recipient(address_from(submit.dest_addr_ton, submit.destination_addr)),)
     return Submission(
         protocol=Protocol.SMPP,
-        recipients=(Recipient(address_from(submit.dest_addr_ton, submit.destination_addr)),),
+        recipients=recipients,
         text=text,
-        peer=origin.peer,
-        sender="" if submit.source_addr == b"." else word(submit.source_addr),
+        peer=peer,
+        sender=sender_from(submit.source_addr),
         message_type=vendor.message_type or SERVICE_TYPES.get(submit.service_type.upper()),
         options=vendor.options,
         fallback=vendor.fallback,
@@ -108,6 +158,21 @@ def submission_from(pdu: Pdu, origin: Origin, now: float) -> Submission:
         receipts=RECEIPTS[submit.registered_delivery],
         reference=vendor.reference,
     )
+
+
+def recipient_from(destination: SmeAddress | DistributionList) -> Recipient:
+    """A dest_address of submit_multi; a distribution list is a group, by its name or its number."""
+    if isinstance(destination, DistributionList):
+        name = word(destination.dl_name)
+        return Recipient("g" + name if name.isdecimal() else name)
+    if not destination.destination_addr:
+        return Recipient("")  # a wrong number as others are; the rest may be right
+    return Recipient(address_from(destination.dest_addr_ton, destination.destination_addr))
+
+
+def sender_from(source_addr: bytes) -> str:
+    """``.`` and nothing mean the account's default sender."""
+    return "" if source_addr == b"." else word(source_addr)
 
 
 def address_from(ton: int, address: bytes) -> str:
@@ -132,8 +197,8 @@ def word(octets: bytes) -> str:
         return octets.decode("latin-1")
 
 
-def _user_data(pdu: Pdu, submit: SubmitSm, default_alphabet: str) -> tuple[str, Part | None]:
-    """The text of this PDU, and which part it is if it is one of several."""
+def _user_data(pdu: Pdu, submit: SubmitSm, default_alphabet: str) -> tuple[Encoded, Part | None]:
+    """What this PDU has of a text, and which part that is if it is one of several."""
     if submit.esm_class & ESM_CLASS_MESSAGE_TYPE:
         raise PduError(
             Status.ESME_RINVESMCLASS, f"esm_class 0x{submit.esm_class:02X} is no message to a phone"
@@ -146,25 +211,21 @@ def _user_data(pdu: Pdu, submit: SubmitSm, default_alphabet: str) -> tuple[str, 
                 raise Failure(Reason.BAD_PARAMETER, "short_message and message_payload together")
             octets = payload
         part = sar_part(pdu)
-    header = NO_HEADER
-    if submit.esm_class & ESM_CLASS_UDHI:
-        try:
-            header = read_header(octets)
-        except ValueError as error:
-            raise Failure(Reason.BAD_PARAMETER, str(error)) from None
-        octets = octets[header.length :]
-        part = header.part or part
-    text = decode_text(
-        submit.data_coding,
-        octets,
-        default_alphabet=default_alphabet,
-        header_length=header.length,
-        has_ports=header.has_ports,
+    if not submit.esm_class & ESM_CLASS_UDHI:
+        return Encoded(submit.data_coding, octets, default_alphabet), part
+    try:
+        header = read_header(octets)
+    except ValueError as error:
+        raise Failure(Reason.BAD_PARAMETER, str(error)) from None
+    text = octets[header.length :]
+    return (
+        Encoded(submit.data_coding, text, default_alphabet, header.length, header.has_ports),
+        header.part or part,
     )
-    return text, part
 
 
-def _ttl(validity_period: bytes, now: float) -> int:
+def ttl_from(validity_period: bytes, now: float) -> int:
+    """Seconds from ``now``; raises Failure(BAD_VALIDITY)."""
     try:
         ttl = parse_time(validity_period, now) - int(now)
     except ValueError as error:
@@ -174,7 +235,8 @@ def _ttl(validity_period: bytes, now: float) -> int:
     return ttl
 
 
-def _schedule(schedule_delivery_time: bytes, now: float) -> int | None:
+def schedule_from(schedule_delivery_time: bytes, now: float) -> int | None:
+    """A Unix time, None for now; raises Failure(BAD_SCHEDULE)."""
     try:
         due = parse_time(schedule_delivery_time, now)
     except ValueError as error:
@@ -190,13 +252,14 @@ class _Vendor(NamedTuple):
     fallback: str = ""
     route: Route | None = None
     reference: str = ""
+    ttl: int | None = None
 
 
 _NOTHING: Final = _Vendor()
 
 
 def _vendor(tlvs: tuple[Tlv, ...]) -> _Vendor:
-    message_type, route, fallback, reference = None, None, "", None
+    message_type, route, fallback, reference, ttl = None, None, "", None, None
     options: list[str] = []
     number = ""
     for tag, value in tlvs:
@@ -212,12 +275,15 @@ def _vendor(tlvs: tuple[Tlv, ...]) -> _Vendor:
             reference = _text(tag, value)
         elif tag == USER_MESSAGE_REFERENCE:
             number = str(int.from_bytes(value, "big"))
+        elif tag == QOS_TIME_TO_LIVE:
+            ttl = int.from_bytes(value, "big")
     return _Vendor(
         message_type,
         tuple(options),
         fallback,
         route,
         number if reference is None else reference,
+        ttl,
     )
 
 

@@ -1,50 +1,137 @@
-"""A client with its bare hands, and a relay that answers as it is told."""
+"""A client with its bare hands, and a relay and a store of parts that do as they are told."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from itertools import count
 from typing import Any
 
+from bridge import rules
 from bridge.accounts import Account, Accounts
 from bridge.config import settings_from
-from bridge.message import Accepted, Outcome, Submission
+from bridge.failure import Failure, Reason
+from bridge.gather import Gathering
+from bridge.message import Accepted, MessageType, Outcome, Route, Submission
 from bridge.smpp.codec import Framer, encode
 from bridge.smpp.codec import decode as decode_pdu
 from bridge.smpp.pdu import Bind, Body, Empty, Pdu, SubmitSm, Tlv
 from bridge.smpp.server import SmppListener
+from bridge.store import Alias, Gathered, Part, PartGroup, Stored
 
 FIRST_ID = 4_503_599_627_370_497
+FIRST_SHORT_ID = 0x0BAD_CAFE
+#: The first id of a part.
+FIRST_PART_ID = 7_000_000_000_000_000
 
 
 class StandInRelay:
-    """Keeps what was submitted; ``answer`` gives the outcome, None leaves the future open."""
+    """Keeps what it was asked; ``answer`` gives the outcome, None leaves the future open.
+
+    ``known`` are the messages that it can be asked about, by the ids that lead to them.
+    """
 
     def __init__(self) -> None:
         self.submissions: list[Submission] = []
         self.futures: list[asyncio.Future[Outcome]] = []
         self.arrived = asyncio.Event()
         self.answer: Callable[[Submission], Outcome | None] = self.accept
+        self.aliases: list[Sequence[Alias]] = []
+        self.known: dict[int, list[Stored]] = {}
+        self.asked: list[tuple[Any, ...]] = []
+        self.refuses: Failure | None = None
+        self.matching = 0
+        self.congested = 0
+        self._short_id = FIRST_SHORT_ID
 
     def accept(self, _: Submission) -> Outcome:
         return Accepted(FIRST_ID + len(self.submissions) - 1, 1)
 
-    def submit(self, account: Account, submission: Submission) -> asyncio.Future[Outcome]:
+    def submit(
+        self,
+        account: Account,
+        submission: Submission,
+        *,
+        aliases: Sequence[Alias] = (),
+        parts: PartGroup | None = None,
+        short_id: bool = False,
+    ) -> asyncio.Future[Outcome]:
         self.submissions.append(submission)
+        self.aliases.append(aliases)
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self.futures.append(future)
         outcome = self.answer(submission)
+        if isinstance(outcome, Accepted) and short_id:
+            outcome = outcome._replace(id=self.next_short_id())
         if outcome is not None:
             future.set_result(outcome)
         self.arrived.set()
         return future
+
+    def check(self, account: Account, submission: Submission) -> None:
+        rules.prepare(account, submission, route=Route.ASYNC, now=time.time(), next_id=lambda: 1)
+        if self.refuses is not None:
+            raise self.refuses
+
+    def next_short_id(self) -> int:
+        self._short_id += 1
+        return self._short_id - 1
+
+    def congestion(self) -> int:
+        return self.congested
+
+    async def query(self, account: Account, id: int) -> list[Stored]:
+        self.asked.append(("query", account.name, id))
+        if id not in self.known:
+            raise Failure(Reason.NOT_FOUND)
+        return self.known[id]
+
+    async def cancel(self, account: Account, id: int) -> None:
+        self.asked.append(("cancel", account.name, id))
+        if id not in self.known:
+            raise Failure(Reason.NOT_FOUND)
+
+    async def cancel_matching(
+        self, account: Account, source: str, destination: str, message_type: MessageType | None
+    ) -> int:
+        self.asked.append(("cancel_matching", account.name, source, destination, message_type))
+        return self.matching
+
+    async def replace(self, account: Account, id: int, **fields: Any) -> None:
+        self.asked.append(("replace", account.name, id, fields))
+        if self.refuses is not None:
+            raise self.refuses
 
     async def until(self, submissions: int) -> None:
         """Waits until so many submissions have come."""
         while len(self.submissions) < submissions:
             self.arrived.clear()
             await asyncio.wait_for(self.arrived.wait(), 5)
+
+
+class StandInParts:
+    """Parts in memory, as the store gathers them; nothing expires and no group is remembered."""
+
+    def __init__(self) -> None:
+        self._groups: dict[PartGroup, dict[int, Part]] = {}
+
+    def add_part(self, part: Part, since: int) -> asyncio.Future[Gathered]:
+        group = self._groups.setdefault(part.group, {})
+        same = group.setdefault(part.number, part)
+        parts: tuple[Part, ...] = ()
+        if len(group) == part.group.total:
+            parts = tuple(group[number] for number in sorted(group))
+        future: asyncio.Future[Gathered] = asyncio.get_running_loop().create_future()
+        future.set_result(Gathered(same.id, parts))
+        return future
+
+    async def expired_parts(self, before: int, limit: int) -> list[Part]:
+        return []
+
+    async def message(self, message_id: int) -> Stored | None:
+        return None
 
 
 class Peer:
@@ -116,7 +203,9 @@ class Bridge:
         )
         self.accounts = Accounts(settings)
         self.relay = StandInRelay()
-        self.listener = SmppListener(settings.smpp, self.accounts, self.relay)
+        ids = count(FIRST_PART_ID)
+        self.gathering = Gathering(StandInParts(), self.relay, lambda: next(ids), 300)
+        self.listener = SmppListener(settings.smpp, self.accounts, self.relay, self.gathering)
         self.peers: list[Peer] = []
         self.port = 0
 

@@ -167,6 +167,7 @@ async def test_node_smpp_submits_every_alphabet_and_reads_ids() -> None:
 
 
 async def test_node_smpp_matches_answers_that_come_out_of_order() -> None:
+    node_package("smpp")  # skips here, not in the task
     async with bridge() as running:
         running.relay.answer = lambda _: None
         submits = [{**TO, "short_message": f"text {number}"} for number in range(3)]

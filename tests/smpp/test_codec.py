@@ -248,9 +248,9 @@ def submit(tail: bytes) -> bytes:
             id="address of 100 digits",
         ),
         pytest.param(
-            raw("bind_transmitter", b"crm\0" + b"p" * 50 + b"\0\0\x34\0\0\0"),
+            raw("bind_transmitter", b"crm\0" + b"p" * 65 + b"\0\0\x34\0\0\0"),
             Status.ESME_RINVPASWD,
-            id="password of 50 characters",
+            id="password of 65 characters",
         ),
         pytest.param(
             raw("bind_transmitter", b"c" * 16 + b"\0p\0\0\x34\0\0\0"),

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge import gsm0338
 from bridge.failure import Failure, Reason
-from bridge.smpp.data_coding import decode_text
+from bridge.smpp.data_coding import Encoded, decode_part, decode_parts, decode_text
 
 
-def refused(data_coding: int, octets: bytes, **arguments: object) -> Failure:
+def refused(data_coding: int, octets: bytes, **arguments: Any) -> Failure:
     with pytest.raises(Failure) as caught:
-        decode_text(data_coding, octets, **arguments)  # type: ignore[arg-type]  # any of them
+        decode_text(Encoded(data_coding, octets, **arguments))
     assert caught.value.reason is Reason.UNDECODABLE_TEXT
     return caught.value
 
@@ -40,7 +42,7 @@ def refused(data_coding: int, octets: bytes, **arguments: object) -> Failure:
     ],
 )
 def test_each_alphabet_is_read(data_coding: int, octets: bytes, text: str) -> None:
-    assert decode_text(data_coding, octets) == text
+    assert decode_text(Encoded(data_coding, octets)) == text
 
 
 @pytest.mark.parametrize("data_coding", [2, 0x14, 0x17, 0xF4, 0xF7])
@@ -82,8 +84,8 @@ def test_octets_that_are_no_text_are_refused(data_coding: int, octets: bytes) ->
     ],
 )
 def test_the_account_says_what_data_coding_0_is(alphabet: str, octets: bytes, text: str) -> None:
-    assert decode_text(0, octets, default_alphabet=alphabet) == text
-    assert decode_text(0x10, octets, default_alphabet=alphabet) == text
+    assert decode_text(Encoded(0, octets, default_alphabet=alphabet)) == text
+    assert decode_text(Encoded(0x10, octets, default_alphabet=alphabet)) == text
 
 
 def test_what_the_account_says_is_strict_too() -> None:
@@ -98,18 +100,18 @@ def test_packed_text_begins_on_a_septet_border_after_the_header(header_length: i
     assert septets is not None
     fill_bits = (7 - 8 * header_length % 7) % 7
     octets = gsm0338.pack(septets, fill_bits)
-    text = decode_text(0, octets, default_alphabet="gsm7-packed", header_length=header_length)
+    text = decode_text(Encoded(0, octets, "gsm7-packed", header_length))
     assert text == "hello there"
 
 
 def test_data_coding_4_is_octets_where_the_header_names_a_port() -> None:
-    assert decode_text(4, b"text", has_ports=False) == "text"
+    assert decode_text(Encoded(4, b"text", has_ports=False)) == "text"
     refused(4, b"text", has_ports=True)
 
 
 def test_texts_are_not_trimmed() -> None:
-    assert decode_text(0, b" \n hi \r\n") == " \n hi \r\n"
-    assert decode_text(8, "\u00a0 \n".encode("utf-16-be")) == "\u00a0 \n"
+    assert decode_text(Encoded(0, b" \n hi \r\n")) == " \n hi \r\n"
+    assert decode_text(Encoded(8, "\u00a0 \n".encode("utf-16-be"))) == "\u00a0 \n"
 
 
 @given(
@@ -122,12 +124,65 @@ def test_any_octets_are_a_text_or_a_failure(
     data_coding: int, octets: bytes, alphabet: str, header_length: int
 ) -> None:
     try:
-        text = decode_text(
-            data_coding, octets, default_alphabet=alphabet, header_length=header_length
-        )
+        text = decode_text(Encoded(data_coding, octets, alphabet, header_length))
     except Failure as failure:
         refusal = failure.reason
     else:
         text.encode()  # no lone surrogates
         return
     assert refusal is Reason.UNDECODABLE_TEXT
+
+
+# --- parts -----------------------------------------------------------------------------------
+
+
+@given(st.text(max_size=60), st.integers(0, 120))
+def test_a_character_that_was_cut_at_the_border_survives(text: str, cut: int) -> None:
+    text = text.encode("utf-8", "replace").decode()
+    for data_coding, alphabet, octets in (
+        (8, "gsm7", text.encode("utf-16-be")),
+        (0, "utf8", text.encode()),
+        (0, "gsm7", gsm0338.encode(text)),
+    ):
+        if octets is not None:
+            pieces = (octets[:cut], octets[cut:])
+            parts = [Encoded(data_coding, piece, alphabet) for piece in pieces]
+            assert decode_parts(parts) == text
+            for part in parts:
+                decode_part(part)
+
+
+def test_parts_in_other_alphabets_are_read_each_in_its_own() -> None:
+    parts = [
+        Encoded(0, b"a \x1b"),
+        Encoded(0, b"\x65 "),
+        Encoded(8, "я \U0001f600".encode("utf-16-be")[:-2]),
+        Encoded(8, "\U0001f600".encode("utf-16-be")[2:]),
+        Encoded(3, b" \xe9"),
+    ]
+    assert decode_parts(parts) == "a € я \U0001f600 é"
+
+
+def test_packed_parts_are_unpacked_each_behind_its_header() -> None:
+    septets = gsm0338.encode("hello there, €")
+    assert septets is not None
+    cut = septets.index(0x1B) + 1
+    parts = [
+        Encoded(0, gsm0338.pack(piece, (7 - 8 * 6 % 7) % 7), "gsm7-packed", 6)
+        for piece in (septets[:cut], septets[cut:])
+    ]
+    assert decode_parts(parts) == "hello there, €"
+
+
+def test_parts_that_are_no_text_are_refused_alone_and_together() -> None:
+    for parts in (
+        [Encoded(0, b"\x80")],
+        [Encoded(8, b"\xd8\x3d")],
+        [Encoded(4, b"", has_ports=True)],
+    ):
+        with pytest.raises(Failure) as caught:
+            decode_parts(parts)
+        assert caught.value.reason is Reason.UNDECODABLE_TEXT
+    with pytest.raises(Failure):
+        decode_part(Encoded(0, b"\x80"))
+    assert decode_part(Encoded(8, b"\xd8\x3d")) == "\ufffd"

@@ -1,0 +1,138 @@
+"""query_sm, cancel_sm, replace_sm: what they ask of the relay, and its words as SMPP says them.
+
+Whether a message may still be cancelled or replaced is decided by the relay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+from bridge import gsm0338
+from bridge.accounts import Account
+from bridge.failure import Failure, Reason
+from bridge.message import FINAL, State
+from bridge.smpp.data_coding import Encoded, decode_text
+from bridge.smpp.layouts import MESSAGE_PAYLOAD
+from bridge.smpp.pdu import Body, CancelSm, Empty, Pdu, QuerySm, QuerySmResp, ReplaceSm
+from bridge.smpp.services import Door, Known
+from bridge.smpp.submit import (
+    RECEIPTS,
+    SERVICE_TYPES,
+    address_from,
+    schedule_from,
+    sender_from,
+    ttl_from,
+)
+from bridge.smpp.versions import message_id_from, message_state
+
+_UCS2: Final = 8
+
+#: What a submission of several messages has come to, when all of them have: the first of these.
+_WORST_FIRST: Final = (
+    State.UNDELIVERABLE,
+    State.REJECTED,
+    State.EXPIRED,
+    State.CANCELLED,
+    State.DELIVERED,
+)
+
+
+class Asker(NamedTuple):
+    """Who asks, and what of its session the answer depends on."""
+
+    relay: Door
+    account: Account
+    interface_version: int
+    default_alphabet: str
+
+
+async def query(asker: Asker, pdu: Pdu, now: float) -> Body:
+    """The state of a message, or of a submission's messages taken together."""
+    assert isinstance(pdu.body, QuerySm)
+    message_id = pdu.body.message_id
+    id = message_id_from(message_id, asker.interface_version)
+    known = _telling(await asker.relay.query(asker.account, id))
+    message = known.message
+    # Later attempts have a due time too.
+    at = message.scheduled_at or (0 if message.attempts else message.due_at)
+    return QuerySmResp(
+        message_id,
+        _final_date(known.changed_at) if known.state in FINAL else b"",
+        message_state(known.state, at > now, asker.interface_version),
+        Reason[known.failure].codes.fmt if known.failure in Reason.__members__ else 0,
+    )
+
+
+def _telling(found: Sequence[Known]) -> Known:
+    """The one of several whose state stands for all: one on its way, else how it went worst."""
+    for known in found:
+        if known.state not in FINAL:
+            return known
+    return min(found, key=lambda known: _WORST_FIRST.index(known.state))
+
+
+def _final_date(unix_time: int) -> bytes:
+    """An absolute time in UTC (SMPP 3.4 §7.1.1.1)."""
+    return datetime.fromtimestamp(unix_time, UTC).strftime("%y%m%d%H%M%S000+").encode()
+
+
+async def cancel(asker: Asker, pdu: Pdu, _: float) -> Body:
+    """One message by its id, or all with a source, a destination and a service type."""
+    body = pdu.body
+    assert isinstance(body, CancelSm)
+    relay, account = asker.relay, asker.account
+    if body.message_id:
+        await relay.cancel(account, message_id_from(body.message_id, asker.interface_version))
+        return Empty()
+    if not body.destination_addr:
+        # SMPP 3.4 §4.9.1: both addresses then; without this all of an account's would go.
+        raise Failure(Reason.NOT_FOUND, "neither message_id nor destination_addr")
+    cancelled = await relay.cancel_matching(
+        account,
+        sender_from(body.source_addr),
+        address_from(body.dest_addr_ton, body.destination_addr),
+        SERVICE_TYPES.get(body.service_type.upper()),
+    )
+    if not cancelled:
+        raise Failure(Reason.NOT_FOUND)
+    return Empty()
+
+
+async def replace(asker: Asker, pdu: Pdu, now: float) -> Body:
+    """Another text for a message that still waits; times that are empty stay as they were."""
+    body = pdu.body
+    assert isinstance(body, ReplaceSm)
+    id = message_id_from(body.message_id, asker.interface_version)
+    known = await asker.relay.query(asker.account, id)
+    octets = pdu.tlv(MESSAGE_PAYLOAD) or body.short_message  # the TLV is SMPP 5.0's
+    schedule, validity = body.schedule_delivery_time, body.validity_period
+    await asker.relay.replace(
+        asker.account,
+        id,
+        sender=sender_from(body.source_addr),
+        text=_replacing(octets, known[0].message.text, asker.default_alphabet),
+        scheduled_at=schedule_from(schedule, now) if schedule else None,
+        ttl=ttl_from(validity, now) if validity else None,
+        receipts=RECEIPTS[body.registered_delivery],
+    )
+    return Empty()
+
+
+def _replacing(octets: bytes, text: str, default_alphabet: str) -> str:
+    """The new text, in the alphabet of the old one: replace_sm has no data_coding.
+
+    A text that needs UCS-2 was written in it; one that does not may have been, which the zeros
+    before its characters then tell.
+    """
+    wide = not len(octets) % 2 and (not gsm0338.is_gsm(text) or not any(octets[::2]))
+    return decode_text(Encoded(_UCS2 if octets and wide else 0, octets, default_alphabet))
+
+
+#: Command → what answers it.
+OPERATIONS: Final[dict[str, Callable[[Asker, Pdu, float], Awaitable[Body]]]] = {
+    "query_sm": query,
+    "cancel_sm": cancel,
+    "replace_sm": replace,
+}
