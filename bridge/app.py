@@ -77,7 +77,9 @@ class App:
             ids = Ids(store.node, store.last_id, time.time)
             relay = Relay(settings, accounts, store, ids)
             dispatcher = Dispatcher(store, ids, settings.cascade, lines, relay.report)
-            smtp = SmtpListener(settings.smtp, accounts, relay)
+            smtp = SmtpListener(
+                settings.smtp, accounts, relay, dsn=bool(settings.reports.smarthost)
+            )
             gathering = Gathering(store, relay, ids.next, settings.smpp.parts_timeout)
             smpp = SmppListener(settings.smpp, accounts, relay, gathering)
             async with asyncio.TaskGroup() as tasks:

@@ -1,4 +1,4 @@
-"""Paths of MAIL and RCPT, their parameters, and what a recipient's local part stands for.
+"""Paths of MAIL and RCPT, and what a recipient's local part stands for.
 
 RFC 5321 §4.1.2 as clients write it: quoted local parts, source routes and missing brackets are
 read. Whether a number is a number, and whether the account may send there, is for the relay to say.
@@ -7,14 +7,13 @@ read. Whether a number is a number, and whether the account may send there, is f
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
 from bridge.failure import Failure, Reason
 from bridge.message import MessageType, Recipient, Route
 from bridge.smtp.overrides import MESSAGE_TYPES, ROUTES
-from bridge.smtp.reply import Refused
 
 #: RFC 5321 §4.5.3.1.3 allows 256 octets; longer local parts occur where systems generate them.
 MAX_PATH = 1000
@@ -54,48 +53,6 @@ def parse_path(argument: str) -> tuple[Path, str] | None:
     if local.startswith('"'):
         local = _ESCAPED.sub(r"\1", local[1:-1]).strip()
     return Path(local, (domain or "").lower().rstrip(".")), rest or ""
-
-
-def _size(value: str) -> bool:
-    return value.isascii() and value.isdigit() and len(value) <= 20
-
-
-def _any(value: str) -> bool:
-    return True
-
-
-#: What may stand behind a path, and what its value must be; ``None``: it takes none. The values of
-#: RFC 3461 and RFC 4954 §5 are never an error, whatever they are.
-Known = dict[str, Callable[[str], bool] | None]
-MAIL_PARAMETERS: Known = {
-    "SIZE": _size,
-    "BODY": lambda value: value.upper() in ("7BIT", "8BITMIME"),
-    "SMTPUTF8": None,
-    "AUTH": _any,
-    "RET": _any,
-    "ENVID": _any,
-}
-RCPT_PARAMETERS: Known = {"NOTIFY": _any, "ORCPT": _any}
-
-_SYNTAX = Refused("501 5.5.4 Syntax error in parameters")
-_UNKNOWN = Refused("555 5.5.4 Parameter not recognized or not implemented")
-
-
-def parse_parameters(text: str, known: Known) -> dict[str, str]:
-    """``KEY=value`` pairs by upper-case keyword; raises :class:`Refused` (501, 555)."""
-    parameters: dict[str, str] = {}
-    for word in text.split():
-        keyword, equals, value = word.partition("=")
-        keyword = keyword.upper()
-        if keyword not in known:
-            raise _UNKNOWN
-        check = known[keyword]
-        if keyword in parameters or (check is None) == bool(equals):
-            raise _SYNTAX
-        if check is not None and not check(value):
-            raise _SYNTAX
-        parameters[keyword] = value
-    return parameters
 
 
 _SEPARATORS = str.maketrans("", "", " \t.-()/")

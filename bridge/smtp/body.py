@@ -146,8 +146,11 @@ def _of_multipart(mail: bytes, fallback: str, attachments: Attachments, cut_quot
     # in one mail are refused without finding out how they are arranged.
     if len(_LEVELS.findall(mail)) > MAX_LEVELS:
         raise Failure(Reason.BAD_PARAMETER, "too many parts, or nested too deeply")
-    root = BytesParser(policy=compat32).parsebytes(mail)
-    return _Reader(fallback, attachments, cut_quotes).read(root)
+    try:
+        root = BytesParser(policy=compat32).parsebytes(mail)
+        return _Reader(fallback, attachments, cut_quotes).read(root)
+    except RecursionError as error:
+        raise Failure(Reason.BAD_PARAMETER, "parts nested too deeply") from error
 
 
 class _Reader:

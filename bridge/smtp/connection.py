@@ -1,8 +1,8 @@
 """One accepted connection: aiosmtpd's protocol, with what must not be inherited replaced.
 
-aiosmtpd carries the transport, the stream pair, the task and STARTTLS. Its constructor, its command
-loop and its ways of ending a connection are replaced: each replacement says why. What is said on
-the connection is :mod:`bridge.smtp.dialog`'s.
+aiosmtpd carries STARTTLS. Its constructor, its streams, its command loop and its ways of ending a
+connection are replaced: each replacement says why. What is said on the connection is
+:mod:`bridge.smtp.dialog`'s.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import structlog
 from aiosmtpd.smtp import SMTP, TLSSetupException
@@ -19,9 +19,16 @@ from bridge.failure import Failure
 from bridge.smtp import reply
 from bridge.smtp.dialog import Dialog, State
 from bridge.smtp.service import Service
-from bridge.smtp.wire import CHUNK, Wire
+from bridge.smtp.wire import Wire
 
 log = structlog.get_logger()
+
+
+class Kind(NamedTuple):
+    """What a listening address speaks: TLS from the first octet, LMTP in place of SMTP."""
+
+    implicit_tls: bool = False
+    lmtp: bool = False
 
 
 def template(service: Service) -> dict[str, Any]:
@@ -34,7 +41,6 @@ def template(service: Service) -> dict[str, Any]:
     constructed = SMTP(
         None,
         hostname=service.hostname,
-        tls_context=service.tls_context if service.offers_starttls else None,
         data_size_limit=service.settings.max_size,
         enable_SMTPUTF8=True,
         loop=asyncio.get_running_loop(),
@@ -43,32 +49,32 @@ def template(service: Service) -> dict[str, Any]:
 
 
 class Connection(SMTP):
-    """An SMTP connection. ``implicit_tls`` says that it was TLS from its first octet."""
+    """An SMTP or LMTP connection.
+
+    ``client`` is the address that a proxy named; ``None`` where the socket's own counts.
+    """
+
+    _wire: Wire
 
     def __init__(
         self,
         service: Service,
         attributes: dict[str, Any],
+        kind: Kind,
         *,
-        implicit_tls: bool,
+        client: str | None = None,
         begun: Callable[[Connection], None],
         ended: Callable[[Connection], None],
     ) -> None:
+        # In place of the constructors of aiosmtpd and of asyncio's stream protocol.
         self.__dict__.update(attributes)
-        loop = attributes["loop"]
-        asyncio.StreamReaderProtocol.__init__(
-            self,
-            asyncio.StreamReader(limit=CHUNK, loop=loop),
-            client_connected_cb=self._cb_client_connected,
-            loop=loop,
-        )
         # The class's own is one dictionary for all connections, which every EHLO grows.
         self.command_size_limits: dict[str, int] = {}
         self._service = service
-        self._implicit_tls = implicit_tls
+        self._kind = kind
         self._begun = begun
         self._ended = ended
-        self._address = ""
+        self._address = client or ""
         self._dialog: Dialog | None = None
 
     @property
@@ -76,26 +82,39 @@ class Connection(SMTP):
         """The task that talks; ``None`` for a connection that was turned away."""
         return self._handler_coroutine
 
+    # The transport's calls. aiosmtpd's go through a pair of streams, which cost more than the
+    # dialogue.
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if self._original_transport is not None:
-            super().connection_made(transport)  # The same one again, now through TLS.
+        made = cast("asyncio.Transport", transport)
+        self.transport = made
+        if self._dialog is not None:
+            self._wire.attach(made)  # The same client again, now through TLS.
             return
-        peer = transport.get_extra_info("peername")
-        self._address = str(peer[0]) if isinstance(peer, tuple) and peer else ""
+        if not self._address:
+            peer = transport.get_extra_info("peername")
+            self._address = str(peer[0]) if isinstance(peer, tuple) and peer else ""
         try:
             self._service.admit(self._address)
         except (Failure, reply.Refused) as error:
-            self._turn_away(cast("asyncio.Transport", transport), error)
+            self._turn_away(made, error)
             return
-        super().connection_made(transport)
-        self._wire = Wire(self._reader, self._writer)
-        self._dialog = Dialog(
-            self._service,
-            self._wire,
-            self._address,
-            secure=self._implicit_tls,
-            upgrade=self._start_tls,
-        )
+        self._wire = Wire(self.loop, made)
+        try:
+            self._dialog = Dialog(
+                self._service,
+                self._wire,
+                self._address,
+                secure=self._kind.implicit_tls,
+                lmtp=self._kind.lmtp,
+                upgrade=self._start_tls,
+            )
+        except Failure as failure:
+            self._service.release(self._address)
+            self._turn_away(made, failure)
+            return
+        self._reset_timeout()
+        self._handler_coroutine = self.loop.create_task(self._handle_client())
         self._begun(self)
 
     def _turn_away(self, transport: asyncio.Transport, error: Failure | reply.Refused) -> None:
@@ -104,6 +123,18 @@ class Connection(SMTP):
         transport.write(reply.encode(text))
         transport.close()
 
+    def data_received(self, data: bytes) -> None:
+        if self._dialog is not None:
+            self._wire.feed(data)
+
+    def pause_writing(self) -> None:
+        if self._dialog is not None:
+            self._wire.pause_writing()
+
+    def resume_writing(self) -> None:
+        if self._dialog is not None:
+            self._wire.resume_writing()
+
     def connection_lost(self, error: Exception | None) -> None:
         # aiosmtpd's cancels the handler here and at an EOF, and with it a mail that is being
         # submitted; ours finishes what it has and finds the end of the stream by itself.
@@ -111,18 +142,21 @@ class Connection(SMTP):
             self._timeout_handle.cancel()
         if self._original_transport is not None:
             self._original_transport.close()
-        asyncio.StreamReaderProtocol.connection_lost(self, error)
+        if self._dialog is not None:
+            self._wire.end(error)
         self.transport = None
 
     def eof_received(self) -> bool:
-        asyncio.StreamReaderProtocol.eof_received(self)
+        if self._dialog is None:
+            return False
+        self._wire.end()
         # Half-closed is fine without TLS: the answer to what was sent still goes out. TLS cannot
         # stay open after close_notify.
         return not self._secure
 
     @property
     def _secure(self) -> bool:
-        return self._implicit_tls or self._tls_protocol is not None
+        return self._kind.implicit_tls or self._tls_protocol is not None
 
     async def _handle_client(self) -> None:
         """The connection's task; in place of aiosmtpd's command loop, which logs every line, looks
@@ -138,12 +172,13 @@ class Connection(SMTP):
         except Exception:
             log.exception("session_failed", address=self._address)
         finally:
-            self._wire.send()
-            self._writer.close()
+            self._wire.close()
+            self._dialog.ended()
             self._service.release(self._address)
             self._ended(self)
 
     async def _start_tls(self) -> None:
+        self.tls_context = self._service.tls_context
         try:
             await self.smtp_STARTTLS(None)
         except TLSSetupException as error:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
 import structlog
 
 from bridge.accounts import Account
 from bridge.failure import Failure, Reason
-from bridge.message import Outcome, Recipient
-from bridge.smtp.mail import read_mail
+from bridge.message import Outcome, Protocol, Submission
+from bridge.smtp.envelope import Transaction
+from bridge.smtp.mail import read_line, read_mail
 from bridge.smtp.service import Service
 
 log = structlog.get_logger()
@@ -23,43 +25,108 @@ log = structlog.get_logger()
 #: Mails above this are read in a thread.
 LARGE_MAIL = 64 * 1024
 
+T = TypeVar("T")
 
-async def deliver(
-    service: Service,
-    account: Account,
-    recipients: tuple[Recipient, ...],
-    mail: bytes,
-    *,
-    address: str,
-    before_waiting: Callable[[], None],
-) -> Outcome:
-    """What becomes of ``mail``, which ``account`` sent from ``address``; raises nothing.
 
-    ``before_waiting`` is called if the outcome is not there at once. A mail that the relay took is
+class Delivery:
+    """One mail on its way, from ``address``.
+
+    ``before_waiting`` is called if an outcome is not there at once. A mail that the relay took is
     finished by it, whatever happens here.
     """
-    read = partial(
-        read_mail,
-        mail,
-        recipients,
-        smtp=service.settings,
-        account=account.settings,
-        peer=address,
-    )
-    try:
-        if len(mail) > LARGE_MAIL:
-            before_waiting()
-            loop = asyncio.get_running_loop()
-            submission = await loop.run_in_executor(service.threads, read)
+
+    __slots__ = ("_address", "_before_waiting", "_mail", "_service", "_transaction", "account")
+
+    def __init__(
+        self,
+        service: Service,
+        transaction: Transaction,
+        mail: bytes,
+        *,
+        account: Account | None,
+        address: str,
+        before_waiting: Callable[[], None],
+    ) -> None:
+        self._service = service
+        self._transaction = transaction
+        self._mail = mail
+        self._address = address
+        self._before_waiting = before_waiting
+        #: Who sends it; for the SMSC line, known once its credentials were right.
+        self.account = account
+
+    async def outcomes(self, *, each: bool) -> list[Outcome]:
+        """The outcome of the mail or, with ``each``, of every recipient in order; raises nothing.
+
+        With ``each`` the recipients are submissions of their own: a client that hears of each may
+        send again to those alone that were refused for now.
+        """
+        try:
+            submission = await (self._read_line() if self._transaction.smsc else self._read_mail())
+            assert self.account is not None
+            submissions = (
+                [submission._replace(recipients=(one,)) for one in submission.recipients]
+                if each and not self._transaction.smsc
+                else [submission]
+            )
+            answers = [self._service.relay.submit(self.account, one) for one in submissions]
+            if not all(answer.done() for answer in answers):
+                self._before_waiting()
+            return [
+                answer.result() if answer.done() else await asyncio.shield(answer)
+                for answer in answers
+            ]
+        except Failure as failure:
+            return self._all(failure, each)
+        except Exception as error:
+            name = self.account.name if self.account else ""
+            log.exception("mail_failed", account=name, address=self._address)
+            return self._all(Failure(Reason.OPERATION_FAILED, cause=repr(error)), each)
+
+    def _all(self, failure: Failure, each: bool) -> list[Outcome]:
+        return [failure] * (len(self._transaction.recipients) if each else 1)
+
+    async def _read(self, read: Callable[[], T]) -> T:
+        if len(self._mail) <= LARGE_MAIL:
+            return read()
+        self._before_waiting()
+        return await asyncio.get_running_loop().run_in_executor(self._service.threads, read)
+
+    async def _read_mail(self) -> Submission:
+        assert self.account is not None  # Nobody else's recipients are taken.
+        return await self._read(
+            partial(
+                read_mail,
+                self._mail,
+                tuple(self._transaction.recipients.values()),
+                smtp=self._service.settings,
+                account=self.account.settings,
+                peer=self._address,
+                envelope=self._transaction.envelope,
+                wishes=self._transaction.wishes,
+            )
+        )
+
+    async def _read_line(self) -> Submission:
+        line, submission = await self._read(
+            partial(
+                read_line,
+                self._mail,
+                now=self._service.wall_clock(),
+                max_recipients=self._service.settings.max_recipients,
+                peer=self._address,
+                envelope=self._transaction.envelope,
+                wishes=self._transaction.wishes,
+            )
+        )
+        accounts = self._service.accounts
+        self._before_waiting()
+        if line.login:
+            self.account = await accounts.authenticate(
+                line.login, line.password, protocol=Protocol.SMTP, address=self._address
+            )
         else:
-            submission = read()
-        answer = service.relay.submit(account, submission)
-        if answer.done():
-            return answer.result()
-        before_waiting()
-        return await asyncio.shield(answer)
-    except Failure as failure:
-        return failure
-    except Exception as error:
-        log.exception("mail_failed", account=account.name, address=address)
-        return Failure(Reason.OPERATION_FAILED, cause=repr(error))
+            self.account = await accounts.authenticate_key(
+                line.password, protocol=Protocol.SMTP, address=self._address
+            )
+        return submission

@@ -12,22 +12,19 @@ from typing import NamedTuple
 
 import structlog
 
+from bridge.accounts import Account
 from bridge.failure import Failure, Reason
 from bridge.log import mask
-from bridge.message import Protocol, Recipient
+from bridge.message import Accepted, Protocol
 from bridge.smtp import reply
-from bridge.smtp.address import (
-    MAIL_PARAMETERS,
-    RCPT_PARAMETERS,
-    Path,
-    parse_parameters,
-    parse_path,
-    parse_recipient,
-)
-from bridge.smtp.auth import MAX_LINE, read_credentials
-from bridge.smtp.delivery import deliver
+from bridge.smtp.address import Path, parse_path
+from bridge.smtp.auth import MAX_LINE, Exchange, read_credentials
+from bridge.smtp.delivery import Delivery
+from bridge.smtp.envelope import MAIL_PARAMETERS, RCPT_PARAMETERS, Transaction, parse_parameters
+from bridge.smtp.recipient import SMSC_LINE, recipient_of
 from bridge.smtp.reply import Refused
 from bridge.smtp.service import Service
+from bridge.smtp.smsc import MAX_SIZE as MAX_SMSC_SIZE
 from bridge.smtp.wire import Wire
 
 log = structlog.get_logger()
@@ -48,24 +45,12 @@ class State(Enum):
     BUSY = "answering"
 
 
-class Transaction:
-    """A mail's envelope (RFC 5321 §3.3); the values of RFC 3461 are kept as they came."""
-
-    __slots__ = ("attempts", "parameters", "recipients", "sender", "smtputf8")
-
-    def __init__(self, sender: Path, parameters: dict[str, str]) -> None:
-        self.sender = sender
-        self.parameters = parameters
-        self.smtputf8 = "SMTPUTF8" in parameters
-        #: In their order; the same recipient twice is one.
-        self.recipients: dict[Recipient, dict[str, str]] = {}
-        self.attempts = 0
-
-
 class Dialog:
     """One client's session from the greeting to its end.
 
-    ``secure`` says whether TLS is on; ``upgrade`` turns it on and returns when it is.
+    ``secure`` says whether TLS is on; ``upgrade`` turns it on and returns when it is. With ``lmtp``
+    it is RFC 2033's dialogue. Raises :class:`Failure` for a trusted client whose account has too
+    many sessions; :meth:`ended` must be called in the end.
     """
 
     def __init__(
@@ -75,6 +60,7 @@ class Dialog:
         address: str,
         *,
         secure: bool,
+        lmtp: bool = False,
         upgrade: Callable[[], Awaitable[None]],
     ) -> None:
         self._service = service
@@ -82,11 +68,13 @@ class Dialog:
         self._address = address
         self._upgrade = upgrade
         self.secure = secure
+        self._lmtp = lmtp
+        self._commands = LMTP_COMMANDS if lmtp else COMMANDS
         self.state = State.BUSY
         self.deadline = 0.0
         #: What to say before leaving as soon as the command in hand is answered.
         self.farewell: bytes | None = None
-        self._account = service.accounts.trusted(address)
+        self._account: Account | None = None
         self._logged_in = False
         self._helo = ""
         self._transaction: Transaction | None = None
@@ -95,6 +83,20 @@ class Dialog:
         self._receive_until = 0.0
         self._reserved = 0
         self.touch()
+        self._become(service.accounts.trusted(address))
+
+    def _become(self, account: Account | None) -> None:
+        """From now on this account sends; raises Failure where it has too many sessions."""
+        self.ended()
+        if account is not None:
+            self._service.enter(account)
+            self._account = account
+
+    def ended(self) -> None:
+        """The session counts for nobody any more; may be called again."""
+        if self._account is not None:
+            self._service.leave(self._account)
+            self._account = None
 
     def touch(self) -> None:
         """The client gets its full time again."""
@@ -103,7 +105,8 @@ class Dialog:
     async def run(self) -> None:
         """Talks until the client or :attr:`farewell` ends it; raises EOFError, ConnectionError."""
         wire = self._wire
-        wire.reply(f"220 {self._service.hostname} ESMTP cascade-bridge\r\n".encode())
+        protocol = "LMTP" if self._lmtp else "ESMTP"
+        wire.reply(f"220 {self._service.hostname} {protocol} cascade-bridge\r\n".encode())
         while self.farewell is None:
             try:
                 self.state = State.WAITING
@@ -133,7 +136,7 @@ class Dialog:
 
     async def _obey(self, line: bytes) -> None:
         verb, _, rest = line.partition(b" ")
-        command = COMMANDS.get(verb) or COMMANDS.get(verb.upper())
+        command = self._commands.get(verb) or self._commands.get(verb.upper())
         if command is None:
             raise reply.NOT_RECOGNIZED
         if len(line) > command.limit:
@@ -186,14 +189,14 @@ class Dialog:
             raise reply.TLS_ALREADY
         if not self._service.offers_starttls:
             raise reply.TLS_NOT_AVAILABLE
-        await self._upgrade()
         # RFC 3207 §4.2: what was learnt before is forgotten, what was sent ahead is not obeyed.
         self._wire.forget_input()
+        await self._upgrade()
         self.secure = True
         self._helo = ""
         self._transaction = None
         self._logged_in = False
-        self._account = self._service.accounts.trusted(self._address)
+        self._become(self._service.accounts.trusted(self._address))
 
     async def auth(self, argument: str) -> None:
         mechanism, *initial = argument.split() or [""]
@@ -211,8 +214,9 @@ class Dialog:
         if not self._service.may_authenticate(self._address, self.secure):
             raise reply.AUTH_NEEDS_TLS
         self.state = State.WAITING
+        exchange = Exchange(self._wire, self._service.hostname, self._service.accounts.get)
         name, password = await read_credentials(
-            self._wire, mechanism, initial[0] if initial else None
+            exchange, mechanism, initial[0] if initial else None
         )
         self.state = State.BUSY
         self._wire.send()
@@ -220,21 +224,26 @@ class Dialog:
             account = await self._service.accounts.authenticate(
                 name, password, protocol=Protocol.SMTP, address=self._address
             )
+            self._become(account)
         except Failure as failure:
             self._login_failed(failure)
             return
-        self._account = account
         self._logged_in = True
         self._wire.reply(reply.LOGGED_IN)
 
     def _login_failed(self, failure: Failure) -> None:
         answer = reply.encode(reply.of_failure(failure, self._fmt))
-        self._failed_logins += 1
-        if failure.reason is Reason.ADDRESS_BLOCKED:
+        if failure.reason in (Reason.ADDRESS_BLOCKED, Reason.TOO_MANY_SESSIONS):
+            log.warning("session_ended", address=self._address, cause=failure.description)
             self.farewell = answer
             return
         self._wire.reply(answer)
+        self._count_failed_login()
+
+    def _count_failed_login(self) -> None:
+        self._failed_logins += 1
         if self._failed_logins >= MAX_FAILED_LOGINS:
+            log.warning("session_ended", address=self._address, cause="too many failed logins")
             self.farewell = reply.encode(reply.TOO_MANY_LOGINS)
 
     def mail(self, argument: str) -> None:
@@ -249,11 +258,11 @@ class Dialog:
             raise reply.BAD_SENDER
         sender, rest = parsed
         parameters = parse_parameters(rest, MAIL_PARAMETERS) if rest else {}
-        if int(parameters.get("SIZE", 0)) > self._service.settings.max_size:
+        if parameters.get("SIZE", 0) > self._service.settings.max_size:
             raise reply.MAIL_TOO_BIG
         if "SMTPUTF8" not in parameters and not argument.isascii():
             raise reply.SMTPUTF8_NEEDED
-        self._transaction = Transaction(sender, parameters)
+        self._transaction = Transaction(sender, parameters, self._service.wall_clock())
         self._wire.reply(reply.SENDER_OK)
 
     def rcpt(self, argument: str) -> None:
@@ -272,32 +281,27 @@ class Dialog:
         limit = self._service.settings.max_recipients
         transaction.attempts += 1
         if len(transaction.recipients) >= limit or transaction.attempts > 2 * limit:
-            self._wire.reply(reply.encode(reply.TOO_MANY_RECIPIENTS.reply))
+            self._refuse_recipient(path, reply.TOO_MANY_RECIPIENTS, transaction.smtputf8)
             return
+        service = self._service
         try:
-            recipient = self._recipient(path)
+            recipient = recipient_of(
+                path,
+                self._account,
+                domains=service.domains,
+                smsc_address=service.smsc_address,
+                check=service.relay.check_recipient,
+            )
+            if transaction.recipients and transaction.smsc != (recipient is SMSC_LINE):
+                raise reply.SMSC_LINE_ALONE
+            if recipient is SMSC_LINE and transaction.size > MAX_SMSC_SIZE:
+                raise reply.MAIL_TOO_BIG
         except (Refused, Failure) as error:
             self._refuse_recipient(path, error, transaction.smtputf8)
             return
-        transaction.recipients.setdefault(recipient, parameters)
+        transaction.smsc = recipient is SMSC_LINE
+        transaction.add(recipient, parameters)
         self._wire.reply(reply.RECIPIENT_OK)
-
-    def _recipient(self, path: Path) -> Recipient:
-        """Who is meant; raises Refused or Failure (design section 7, in this order)."""
-        service = self._service
-        if not path.domain:
-            raise reply.NO_DOMAIN
-        ours = path.domain in service.domains
-        if ours and service.smsc_address and path.local.lower() == service.smsc_address:
-            # The one address that needs no login: the line brings its own.
-            raise reply.SMSC_LINE_LATER
-        if self._account is None:
-            raise Failure(Reason.LOGIN_REQUIRED)
-        if not ours:
-            raise reply.UNKNOWN_DOMAIN
-        recipient = parse_recipient(path.local)
-        service.relay.check_recipient(self._account, recipient)
-        return recipient
 
     def _refuse_recipient(self, path: Path, error: Refused | Failure, smtputf8: bool) -> None:
         text = reply.of_failure(error, self._fmt) if isinstance(error, Failure) else error.reply
@@ -318,45 +322,71 @@ class Dialog:
             raise reply.MAIL_FIRST
         if not transaction.recipients:
             raise reply.RCPT_FIRST
-        account = self._account
-        assert account is not None  # Nobody else's recipients are taken.
         self._transaction = None
         self._wire.reply(reply.START_MAIL)
-        settings = self._service.settings
-        self._receive_until = self._service.clock() + MAX_TIMEOUTS_OF_A_MAIL * settings.timeout
+        for text in await self._receive(transaction):
+            self._wire.reply(reply.encode(text, smtputf8=transaction.smtputf8))
+
+    async def _receive(self, transaction: Transaction) -> list[str]:
+        """Takes the mail; what to answer: one reply, or in LMTP one for every recipient."""
+        service = self._service
+        limit = service.settings.max_size
+        if transaction.smsc:
+            limit = min(limit, MAX_SMSC_SIZE)
+        self._receive_until = service.clock() + MAX_TIMEOUTS_OF_A_MAIL * service.settings.timeout
         self.state = State.RECEIVING
         try:
-            mail = await self._wire.mail(settings.max_size, self._received)
+            mail = await self._wire.mail(limit, self._received)
             self.state = State.BUSY
             self._idle_commands = 0
-            outcome = await deliver(
-                self._service,
-                account,
-                tuple(transaction.recipients),
-                mail,
-                address=self._address,
-                before_waiting=self._wire.send,
-            )
-        except Failure as failure:
-            outcome = failure
+            return await self._deliver(transaction, mail)
+        except (Failure, Refused) as error:
+            text = reply.of_failure(error, self._fmt) if isinstance(error, Failure) else error.reply
+            self._log_refused(transaction, self._name, text)
+            return [text] * (len(transaction.accepted) if self._lmtp else 1)
         finally:
             self.state = State.BUSY
-            self._service.buffered -= self._reserved
+            service.buffered -= self._reserved
             self._reserved = 0
-        self.touch()
-        if isinstance(outcome, Failure):
-            log.info(
-                "mail_refused",
-                account=account.name,
-                address=self._address,
-                recipients=len(transaction.recipients),
-                reason=outcome.reason.name.lower(),
-                description=outcome.description,
-            )
-        elif self._wire.closed:
-            log.warning("answer_lost", account=account.name, address=self._address, id=outcome.id)
-        text = reply.of_outcome(outcome, account.settings.reply_fmt)
-        self._wire.reply(reply.encode(text, smtputf8=transaction.smtputf8))
+            self.touch()
+
+    async def _deliver(self, transaction: Transaction, mail: bytes) -> list[str]:
+        delivery = Delivery(
+            self._service,
+            transaction,
+            mail,
+            account=None if transaction.smsc else self._account,
+            address=self._address,
+            before_waiting=self._wire.send,
+        )
+        outcomes = await delivery.outcomes(each=self._lmtp)
+        account = delivery.account
+        name, fmt = (account.name, account.settings.reply_fmt) if account else ("", 0)
+        texts = [reply.of_outcome(outcome, fmt) for outcome in outcomes]
+        for outcome, text in zip(outcomes, texts, strict=True):
+            if isinstance(outcome, Accepted):
+                if self._wire.closed:
+                    log.warning("answer_lost", account=name, address=self._address, id=outcome.id)
+                continue
+            self._log_refused(transaction, name, text)
+            if outcome.reason is Reason.WRONG_LOGIN:
+                self._count_failed_login()
+            elif outcome.reason is Reason.ADDRESS_BLOCKED:
+                self.farewell = reply.encode(text)
+                return []
+        if self._lmtp:
+            each = dict(zip(transaction.recipients, texts, strict=True))
+            texts = [each[recipient] for recipient in transaction.accepted]
+        return texts
+
+    def _log_refused(self, transaction: Transaction, account: str, text: str) -> None:
+        log.info(
+            "mail_refused",
+            account=account,
+            address=self._address,
+            recipients=len(transaction.recipients),
+            reply=text,
+        )
 
     def _received(self, size: int) -> None:
         """A piece of a mail arrived: time goes on, and memory is taken for it."""
@@ -378,7 +408,8 @@ class Dialog:
         self._wire.reply(reply.CANNOT_VRFY)
 
     def help(self, argument: str) -> None:
-        self._wire.reply(_HELP)
+        verbs = b" ".join(self._commands)
+        self._wire.reply(b"214 2.0.0 " + verbs + b"\r\n")
 
     def not_implemented(self, argument: str) -> None:
         raise reply.NOT_IMPLEMENTED
@@ -414,5 +445,8 @@ COMMANDS: dict[bytes, Command] = {
     b"HELP": Command(Dialog.help, idle=True),
     b"QUIT": Command(Dialog.quit, before_tls=True),
 }
-
-_HELP = b"214 2.0.0 " + b" ".join(COMMANDS) + b"\r\n"
+#: RFC 2033 §4.1: LHLO stands in the place of both others.
+LMTP_COMMANDS: dict[bytes, Command] = {
+    b"LHLO": COMMANDS[b"EHLO"],
+    **{verb: command for verb, command in COMMANDS.items() if verb not in (b"EHLO", b"HELO")},
+}

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from bridge import config
-from bridge.failure import Failure, Reason
-from bridge.message import Protocol, Recipient, Submission
-from bridge.smtp import header, text
+from bridge.message import Envelope, Protocol, Recipient, Submission
+from bridge.smtp import header, smsc, text
 from bridge.smtp.body import text_of_body
-from bridge.smtp.overrides import Overrides, read_overrides
+from bridge.smtp.overrides import Overrides, Wishes, read_overrides
 
 _PLAIN_FIELDS = frozenset(
     {
@@ -19,6 +18,8 @@ _PLAIN_FIELDS = frozenset(
     }
 )
 
+_NO_WISHES: Wishes = {}
+
 
 def read_mail(
     mail: bytes,
@@ -27,10 +28,13 @@ def read_mail(
     smtp: config.Smtp,
     account: config.AccountSettings,
     peer: str = "",
+    envelope: Envelope | None = None,
+    wishes: Wishes | None = None,
 ) -> Submission:
     """The submission that a mail's octets stand for.
 
-    ``mail`` is what DATA brought, dots already unstuffed, with any kind of line ends. Raises
+    ``mail`` is what DATA brought, dots already unstuffed, with any kind of line ends; ``wishes``
+    are what its envelope asked for, above which its header stands. Raises
     :class:`~bridge.failure.Failure` for a mail that says something wrong or holds nothing
     readable; what the text then may be is for the relay to say.
     """
@@ -38,17 +42,14 @@ def read_mail(
         mail = mail.replace(b"\r\n", b"\n")
     fallback = smtp.fallback_charset
     fields, octets = header.split(mail)
-    try:
-        body = text_of_body(
-            mail,
-            fields,
-            octets,
-            fallback=fallback,
-            attachments=smtp.attachments,
-            cut_quotes=account.cut_quotes,
-        )
-    except RecursionError as error:
-        raise Failure(Reason.BAD_PARAMETER, "parts nested too deeply") from error
+    body = text_of_body(
+        mail,
+        fields,
+        octets,
+        fallback=fallback,
+        attachments=smtp.attachments,
+        cut_quotes=account.cut_quotes,
+    )
     if account.cut_quotes:
         body = text.cut_quotes(body)
     if account.stop_line:
@@ -58,14 +59,55 @@ def read_mail(
     if not body or account.text != "{body}":
         subject = text.clean(header.text_of(header.first(fields, b"subject"), fallback))
     written = text.compose(account.text, subject, body)
-    overrides: Overrides = {}
+    overrides: Overrides = {**(wishes or _NO_WISHES)}
     if not fields.keys() <= _PLAIN_FIELDS:
-        overrides = read_overrides(fields, fallback)
+        overrides = {**overrides, **read_overrides(fields, fallback)}
     return Submission(
         protocol=Protocol.SMTP,
         recipients=recipients,
         text=written,
         peer=peer,
         repeat_key=header.first(fields, b"message-id"),
+        envelope=envelope,
         **overrides,
     )
+
+
+def read_line(
+    mail: bytes,
+    *,
+    now: float,
+    max_recipients: int,
+    peer: str = "",
+    envelope: Envelope | None = None,
+    wishes: Wishes | None = None,
+) -> tuple[smsc.Line, Submission]:
+    """The SMSC line in a mail, and the submission that it stands for.
+
+    ``now`` is Unix time in seconds. What the line says stands above what the envelope asked for.
+    Raises :class:`~bridge.failure.Failure` as :func:`bridge.smtp.smsc.parse_line` does.
+    """
+    if b"\r" in mail:
+        mail = mail.replace(b"\r\n", b"\n")
+    fields, octets = header.split(mail)
+    body = text_of_body(
+        mail, fields, octets, fallback=smsc.CHARSET, attachments="ignore", cut_quotes=False
+    )
+    line = smsc.parse_line(smsc.find_line(body), now=now, max_recipients=max_recipients)
+    overrides: Wishes = {**(wishes or _NO_WISHES)}
+    if line.scheduled_at is not None:
+        overrides["scheduled_at"] = line.scheduled_at
+    submission = Submission(
+        protocol=Protocol.SMTP,
+        recipients=line.recipients,
+        text=line.text,
+        peer=peer,
+        sender=line.sender,
+        route=line.route,
+        reference=line.reference,
+        repeat_key=header.first(fields, b"message-id"),
+        dry_run=line.test,
+        envelope=envelope,
+        **overrides,
+    )
+    return line, submission

@@ -32,13 +32,18 @@ ROUTES = {"async": Route.ASYNC, "tgviber": Route.TG_VIBER, "tg-viber": Route.TG_
 MAX_VALUE = 255
 
 
-class Overrides(TypedDict, total=False):
+class Wishes(TypedDict, total=False):
+    """Fields of :class:`bridge.message.Submission` that a mail's envelope sets too."""
+
+    ttl: int
+    scheduled_at: int
+
+
+class Overrides(Wishes, total=False):
     """Fields of :class:`bridge.message.Submission` that a mail's header sets."""
 
     message_type: MessageType
     sender: str
-    ttl: int
-    scheduled_at: int
     options: tuple[str, ...]
     route: Route
     reference: str

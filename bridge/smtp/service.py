@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from ssl import SSLContext
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from bridge.config import Smtp
 from bridge.failure import Failure, Reason
 from bridge.smtp.address import comparable_domains
 from bridge.smtp.auth import MECHANISMS
+from bridge.smtp.envelope import MAX_HOLD
 from bridge.smtp.reply import SHUTTING_DOWN, Refused
 
 #: All mails that are being received may take this much memory together, beyond small ones.
@@ -29,6 +31,12 @@ class Accounts(Protocol):
     async def authenticate(
         self, name: str, password: str, *, protocol: message.Protocol, address: str
     ) -> Account: ...
+
+    async def authenticate_key(
+        self, key: str, *, protocol: message.Protocol, address: str
+    ) -> Account: ...
+
+    def get(self, name: str) -> Account | None: ...
 
     def trusted(self, address: str) -> Account | None: ...
 
@@ -48,7 +56,8 @@ class Relay(Protocol):
 class Service:
     """Shared by the connections of one listener.
 
-    ``clock`` gives seconds that only grow; the time limits are measured with it.
+    ``clock`` gives seconds that only grow, with which time limits are measured; ``wall_clock`` is
+    Unix time. ``dsn`` says whether reports are sent.
     """
 
     def __init__(
@@ -59,25 +68,34 @@ class Service:
         *,
         hostname: str,
         tls_context: SSLContext | None,
+        dsn: bool,
         clock: Callable[[], float],
+        wall_clock: Callable[[], float],
     ) -> None:
-        self.settings = settings
         self.accounts = accounts
         self.relay = relay
         self.hostname = hostname
-        self.tls_context = tls_context
         self.clock = clock
-        self.domains = comparable_domains(settings.domains)
-        self.smsc_address = settings.smsc_address.lower()
-        self.mechanisms = [m for m in settings.auth_mechanisms if m in MECHANISMS]
-        self.offers_starttls = tls_context is not None and settings.starttls != "off"
-        self.requires_tls = settings.starttls == "required"
+        self.wall_clock = wall_clock
+        self.apply(settings, tls_context, dsn)
         #: For mails that take long to read; two, so that the loop keeps its turns.
         self.threads = ThreadPoolExecutor(2, "mail-reader")
         self.buffered = 0
         self.closing = False
         self._connections = 0
         self._by_address: Counter[str] = Counter()
+        self._by_account: Counter[str] = Counter()
+
+    def apply(self, settings: Smtp, tls_context: SSLContext | None, dsn: bool) -> None:
+        """Takes over these settings, also for the sessions in progress."""
+        self.settings = settings
+        self.tls_context = tls_context
+        self.dsn = dsn
+        self.domains = comparable_domains(settings.domains)
+        self.smsc_address = settings.smsc_address.lower()
+        self.mechanisms = [m for m in settings.auth_mechanisms if m in MECHANISMS]
+        self.offers_starttls = tls_context is not None and settings.starttls != "off"
+        self.requires_tls = settings.starttls == "required"
 
     def admit(self, address: str) -> None:
         """Counts a connection; raises Failure where it is one too many or its address blocked.
@@ -97,9 +115,17 @@ class Service:
     def release(self, address: str) -> None:
         """Ends what :meth:`admit` counted."""
         self._connections -= 1
-        self._by_address[address] -= 1
-        if not self._by_address[address]:
-            del self._by_address[address]
+        _drop(self._by_address, address)
+
+    def enter(self, account: Account) -> None:
+        """Counts a session of ``account``; raises Failure where it is one too many."""
+        if self._by_account[account.name] >= self.settings.max_connections_per_account:
+            raise Failure(Reason.TOO_MANY_SESSIONS, "of this account")
+        self._by_account[account.name] += 1
+
+    def leave(self, account: Account) -> None:
+        """Ends what :meth:`enter` counted."""
+        _drop(self._by_account, account.name)
 
     def reserve(self, size: int) -> None:
         """Counts memory for a mail that is being received; raises Failure where it is too much."""
@@ -116,7 +142,8 @@ class Service:
         return self.settings.clear_text_auth or address.startswith(_LOOPBACK)
 
     def extensions(self, address: str, secure: bool) -> bytes:
-        """The reply to EHLO."""
+        """The reply to EHLO and LHLO."""
+        latest = datetime.fromtimestamp(self.wall_clock() + MAX_HOLD, UTC)
         lines = [
             self.hostname,
             "PIPELINING",
@@ -124,10 +151,21 @@ class Service:
             "8BITMIME",
             "SMTPUTF8",
             "ENHANCEDSTATUSCODES",
+            "DELIVERBY",
+            # RFC 4865 §3: both maxima, the interval and the moment.
+            f"FUTURERELEASE {MAX_HOLD} {latest:%Y-%m-%dT%H:%M:%SZ}",
         ]
+        if self.dsn:
+            lines.append("DSN")
         if self.offers_starttls and not secure:
             lines.append("STARTTLS")
         if self.mechanisms and self.may_authenticate(address, secure):
             lines.append("AUTH " + " ".join(self.mechanisms))
         replies = [f"250-{line}\r\n" for line in lines[:-1]]
         return "".join([*replies, f"250 {lines[-1]}\r\n"]).encode("ascii")
+
+
+def _drop(counter: Counter[str], key: str) -> None:
+    counter[key] -= 1
+    if counter[key] <= 0:
+        del counter[key]

@@ -2,7 +2,8 @@
 
 Decides where a command and a mail end (RFC 5321 §2.3.8, §4.1.1.4): only ``CR LF . CR LF`` ends a
 mail. Replies wait until the client waits for them (RFC 2920 §3.2), so that a group of commands is
-answered in one segment.
+answered in one segment. The connection feeds it; a stream reader between the two would cost more
+than the whole of this.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from collections.abc import Callable
 from bridge.failure import Failure
 from bridge.smtp.reply import BARE_LF, LINE_TOO_LONG, MAIL_TOO_BIG, Refused
 
-CHUNK = 64 * 1024
+#: What is taken from a client that sends faster than it is obeyed; then it is not read.
+MAX_AHEAD = 128 * 1024
 #: Replies to a long group of commands are sent in pieces of about this size.
 _MANY_REPLIES = 16 * 1024
 
@@ -26,19 +28,69 @@ END_OF_MAIL = b"\r\n.\r\n"
 class Wire:
     """Reads commands and mails from, and writes replies to, one client."""
 
-    __slots__ = ("_out", "_out_size", "_pending", "_reader", "_writer")
+    __slots__ = (
+        "_drained",
+        "_ended",
+        "_error",
+        "_loop",
+        "_more_came",
+        "_out",
+        "_out_size",
+        "_pending",
+        "_reading",
+        "_transport",
+        "_writable",
+    )
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
+    def __init__(self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport) -> None:
+        self._loop = loop
+        self._transport = transport
         self._pending = bytearray()
         self._out: list[bytes] = []
         self._out_size = 0
+        self._more_came: asyncio.Future[None] | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self._ended = False
+        self._error: Exception | None = None
+        self._reading = True
+        self._writable = True
+
+    # What the connection reports.
+
+    def attach(self, transport: asyncio.Transport) -> None:
+        """Goes on over another transport: TLS is on now. What came before it counts for nothing."""
+        self._transport = transport
+        self._pending.clear()
+        self._reading = True
+        self._writable = True
+
+    def feed(self, octets: bytes) -> None:
+        self._pending += octets
+        if len(self._pending) > MAX_AHEAD and self._reading:
+            self._reading = False
+            self._transport.pause_reading()
+        _wake(self._more_came)
+
+    def end(self, error: Exception | None = None) -> None:
+        """Nothing more comes; with ``error``, nothing more goes either."""
+        self._ended = True
+        self._error = error
+        _wake(self._more_came)
+        _wake(self._drained)
+
+    def pause_writing(self) -> None:
+        self._writable = False
+
+    def resume_writing(self) -> None:
+        self._writable = True
+        _wake(self._drained)
+
+    # What the dialogue asks for.
 
     @property
     def closed(self) -> bool:
         """Whether nothing that is said now will reach the client."""
-        return self._writer.transport.is_closing()
+        return self._transport.is_closing()
 
     def reply(self, line: bytes) -> None:
         """Queues a reply, CR LF included."""
@@ -48,19 +100,26 @@ class Wire:
     def send(self) -> None:
         """Hands the queued replies to the transport."""
         if self._out:
-            self._writer.write(b"".join(self._out))
+            self._transport.write(b"".join(self._out))
             self._out.clear()
             self._out_size = 0
 
     async def flush(self) -> None:
         """Sends the queued replies and waits while the client does not read them."""
         self.send()
-        if self._writer.transport.get_write_buffer_size():
-            await self._writer.drain()
+        while not self._writable and not self._transport.is_closing():
+            self._drained = self._loop.create_future()
+            await self._drained
+
+    def close(self) -> None:
+        """Sends what is queued and closes."""
+        self.send()
+        self._transport.close()
 
     def forget_input(self) -> None:
-        """Drops what the client sent ahead; what came before TLS counts for nothing after it."""
+        """Drops what the client sent ahead (RFC 3207 §4.2), so that TLS can begin."""
         self._pending.clear()
+        self._read_on()
 
     async def line(self, limit: int) -> bytes:
         """The next command line without its end; raises EOFError when the client is gone.
@@ -132,11 +191,28 @@ class Wire:
         return _unstuffed(bytes(kept))
 
     async def _more(self) -> None:
-        await self.flush()
-        chunk = await self._reader.read(CHUNK)
-        if not chunk:
-            raise EOFError
-        self._pending += chunk
+        """Until more has come in than there was; what was to be said is said first."""
+        had = len(self._pending)
+        self.send()
+        if not self._writable:
+            await self.flush()
+        while len(self._pending) == had:
+            if self._ended:
+                raise self._error or EOFError
+            if not self._reading:
+                self._read_on()
+            self._more_came = self._loop.create_future()
+            await self._more_came
+
+    def _read_on(self) -> None:
+        if not self._reading:
+            self._reading = True
+            self._transport.resume_reading()
+
+
+def _wake(waiter: asyncio.Future[None] | None) -> None:
+    if waiter is not None and not waiter.done():
+        waiter.set_result(None)
 
 
 def _unstuffed(mail: bytes) -> bytes:

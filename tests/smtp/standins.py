@@ -15,7 +15,7 @@ from bridge.failure import Failure, Reason
 from bridge.message import Accepted, Outcome, Protocol, Recipient, Submission
 from bridge.smtp.listener import SmtpListener
 
-NAME, PASSWORD = "crm", "open-sesame"
+NAME, PASSWORD, API_KEY = "crm", "open-sesame", "key-of-crm"
 DOMAIN = "sms.example.com"
 ID = 4503599627370497
 
@@ -58,7 +58,9 @@ class StandInAccounts:
     """One account with a password, trusted from ``trusted_network``."""
 
     def __init__(self, trusted_network: str = "", **settings: Any) -> None:
-        self.account = Account(NAME, AccountSettings(**settings))
+        self.account = Account(
+            NAME, AccountSettings.model_validate({"password": PASSWORD} | settings)
+        )
         self.trusted_network = trusted_network
         self.blocked = False
         self.checks = itertools.count()
@@ -76,6 +78,18 @@ class StandInAccounts:
         if (name, password) != (NAME, PASSWORD):
             raise Failure(Reason.WRONG_LOGIN)
         return self.account
+
+    async def authenticate_key(self, key: str, *, protocol: Protocol, address: str) -> Account:
+        next(self.checks)
+        await asyncio.sleep(0)
+        if self.blocked:
+            raise Failure(Reason.ADDRESS_BLOCKED)
+        if key != API_KEY:
+            raise Failure(Reason.WRONG_LOGIN)
+        return self.account
+
+    def get(self, name: str) -> Account | None:
+        return self.account if name == NAME else None
 
     def trusted(self, address: str) -> Account | None:
         if self.trusted_network and ip_address(address) in ip_network(self.trusted_network):
@@ -103,8 +117,11 @@ class Running:
         return self.endpoints[0].port
 
     @property
-    def tls_port(self) -> int:
+    def last_port(self) -> int:
+        """That of the TLS listener, or of the LMTP listener where there is one."""
         return self.endpoints[-1].port
+
+    tls_port = lmtp_port = last_port
 
 
 @asynccontextmanager
@@ -112,6 +129,7 @@ async def running(
     *,
     relay: StandInRelay | None = None,
     accounts: StandInAccounts | None = None,
+    dsn: bool = False,
     **settings: Any,
 ) -> AsyncIterator[Running]:
     """A started listener on 127.0.0.1, closed at the end; ``settings`` are those of ``[smtp]``."""
@@ -123,7 +141,7 @@ async def running(
         "hostname": "bridge.test",
     }
     smtp = Smtp.model_validate({**given, **settings})
-    part = Running(SmtpListener(smtp, accounts, relay), relay, accounts)
+    part = Running(SmtpListener(smtp, accounts, relay, dsn=dsn), relay, accounts)
     part.endpoints = await part.listener.start()
     try:
         yield part

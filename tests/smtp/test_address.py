@@ -1,4 +1,4 @@
-"""Paths, parameters and recipients as clients write them."""
+"""Paths and recipients as clients write them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,7 @@ from hypothesis import strategies as st
 
 from bridge.failure import Failure, Reason
 from bridge.message import MessageType, Recipient, Route
-from bridge.smtp.address import (
-    MAIL_PARAMETERS,
-    RCPT_PARAMETERS,
-    comparable_domains,
-    parse_parameters,
-    parse_path,
-    parse_recipient,
-)
-from bridge.smtp.reply import Refused
+from bridge.smtp.address import comparable_domains, parse_path, parse_recipient
 
 
 @pytest.mark.parametrize(
@@ -49,39 +41,6 @@ def test_what_is_no_path(argument: str) -> None:
 @given(st.text(alphabet='<>@:", \\\t.a+1()', max_size=60))
 def test_paths_never_raise(argument: str) -> None:
     parse_path(argument)
-
-
-def test_parameters_of_other_extensions_are_never_an_error() -> None:
-    assert parse_parameters(
-        "RET=HDRS envid=QQ314159 AUTH=<> size=100 SMTPUTF8", MAIL_PARAMETERS
-    ) == {
-        "RET": "HDRS",
-        "ENVID": "QQ314159",
-        "AUTH": "<>",
-        "SIZE": "100",
-        "SMTPUTF8": "",
-    }
-    line = "NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;a+40b@c.d"
-    assert set(parse_parameters(line, RCPT_PARAMETERS)) == {"NOTIFY", "ORCPT"}
-
-
-@pytest.mark.parametrize(
-    ("line", "code"),
-    [
-        ("SIZE=x", "501"),
-        ("SIZE", "501"),
-        ("SIZE=1 SIZE=2", "501"),
-        ("BODY=BINARYMIME", "501"),
-        ("SMTPUTF8=1", "501"),
-        ("FOO=1", "555"),
-        ("=", "555"),
-        ("SIZE=" + "9" * 5000, "501"),
-    ],
-)
-def test_wrong_parameters(line: str, code: str) -> None:
-    with pytest.raises(Refused) as refused:
-        parse_parameters(line, MAIL_PARAMETERS)
-    assert refused.value.reply.startswith(code)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,8 @@ async def test_the_extensions() -> None:
             "8BITMIME",
             "SMTPUTF8",
             "ENHANCEDSTATUSCODES",
+            "DELIVERBY",
+            next(line[4:] for line in extensions if "FUTURERELEASE" in line),
             "AUTH PLAIN LOGIN",
         ]
 
@@ -107,7 +109,10 @@ async def test_a_group_of_commands_is_answered_together() -> None:
         (["MAIL FROM:<a@b>", "RCPT TO:<12@sms.example.com>"], "550 5.1.3 ERROR = 7 (wrong"),
         (["MAIL FROM:<a@b>", "RCPT TO:<team@sms.example.com>"], "550 5.1.1 ERROR = 3 (nothing"),
         (["MAIL FROM:<a@b>", "RCPT TO:<380501234567+x@sms.example.com>"], "554 5.6.0 ERROR = 1"),
-        (["MAIL FROM:<a@b>", "RCPT TO:<SEND@sms.example.com>"], "550 5.3.3"),
+        (["MAIL FROM:<a@b>", "RCPT TO:<SEND@sms.example.com>"], "250 2.1.5"),
+        (["MAIL FROM:<a@b> SIZE=200000", "RCPT TO:<send@sms.example.com>"], "552 5.3.4"),
+        (["MAIL FROM:<a@b>", RCPT, "RCPT TO:<send@sms.example.com>"], "452 4.5.3"),
+        (["MAIL FROM:<a@b>", "RCPT TO:<send@sms.example.com>", RCPT], "452 4.5.3"),
         (["VRFY <a@b>"], "252 2.5.2"),
         (["EXPN list"], "502 5.5.1"),
         (["HELP"], "214 2.0.0"),
@@ -115,6 +120,7 @@ async def test_a_group_of_commands_is_answered_together() -> None:
         (["STARTTLS"], "502 5.5.1"),
         (["AUTH"], "501 5.5.4"),
         (["AUTH CRAM-MD5"], "504 5.5.4"),
+        (["LHLO x"], "500 5.5.2"),
         (["AUTH PLAIN ***"], "501 5.5.2"),
         (["AUTH PLAIN AA=="], "501 5.5.2"),
         (["AUTH LOGIN", "*"], "501 5.7.0"),
@@ -160,7 +166,8 @@ async def test_without_a_login_rcpt_asks_for_one() -> None:
         await client.ask("MAIL FROM:<a@b>")
         assert await client.ask(RCPT) == "530 5.7.0 ERROR = 2 (login required)"
         assert (await client.ask("RCPT TO:<a@other.org>")).startswith("530 5.7.0")
-        assert (await client.ask("RCPT TO:<send@sms.example.com>")).startswith("550 5.3.3")
+        assert (await client.ask("RCPT TO:<send@sms.example.com>")).startswith("250 2.1.5")
+        await client.ask("RSET")
         assert (await client.ask("DATA")).startswith("503")
 
 

@@ -1,0 +1,43 @@
+"""Who a path of RCPT means (design section 7), in the order in which a client may learn it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bridge.accounts import Account
+from bridge.failure import Failure, Reason
+from bridge.message import Recipient
+from bridge.smtp import reply
+from bridge.smtp.address import Path, parse_recipient
+
+#: Stands for the address that takes the SMSC line: who is meant is said in the mail.
+SMSC_LINE = Recipient("")
+
+Check = Callable[[Account, Recipient], object]
+
+
+def recipient_of(
+    path: Path,
+    account: Account | None,
+    *,
+    domains: frozenset[str],
+    smsc_address: str,
+    check: Check,
+) -> Recipient:
+    """Who is meant, or :data:`SMSC_LINE`.
+
+    ``account`` is who sends, as far as that is known; ``check`` raises the failure that a recipient
+    would meet with the relay. Raises :class:`Failure` or :class:`~bridge.smtp.reply.Refused`.
+    """
+    if not path.domain:
+        raise reply.NO_DOMAIN
+    ours = path.domain in domains
+    if ours and smsc_address and path.local.lower() == smsc_address:
+        return SMSC_LINE  # The one address that needs no login: the line brings its own.
+    if account is None:
+        raise Failure(Reason.LOGIN_REQUIRED)
+    if not ours:
+        raise reply.UNKNOWN_DOMAIN
+    recipient = parse_recipient(path.local)
+    check(account, recipient)
+    return recipient
