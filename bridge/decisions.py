@@ -45,10 +45,12 @@ def decide(
     jitter: Callable[[], float] = random.random,
 ) -> Decision:
     """Decides about a posted batch. ``now`` is Unix time; ``hold_unknown``: unknown outcomes are
-    held at once instead of sent again."""
+    held at once instead of sent again. ``jitter`` is drawn once: what was one request is one
+    again."""
+    drawn = jitter()
 
     def unknown(message: Message, cause: str) -> Change:
-        return after_unknown(message, cause, now, hold=hold_unknown, jitter=jitter)
+        return after_unknown(message, cause, now, hold=hold_unknown, drawn=drawn)
 
     meaning, cause = verdict.meaning, verdict.cause
     if meaning is Meaning.TAKEN:
@@ -64,7 +66,7 @@ def decide(
     if meaning is Meaning.UNKNOWN:
         return Decision([unknown(m, cause) for m in batch])
     if meaning is Meaning.BROKEN:
-        return Decision([_again(m, m.unknown, cause, now, jitter) for m in batch])
+        return Decision([_again(m, m.unknown, cause, now, drawn) for m in batch])
     if meaning in (Meaning.BAD, Meaning.FORBIDDEN, Meaning.TOO_LARGE):
         if len(batch) == 1:
             return Decision([_refused(batch[0], verdict)])
@@ -79,22 +81,23 @@ def after_unknown(
     now: float,
     *,
     hold: bool,
-    jitter: Callable[[], float] = random.random,
+    drawn: float = 0.5,
 ) -> Change:
-    """The API may have the message or not: again with the same id, or held for a person."""
+    """The API may have the message or not: again with the same id, or held for a person.
+
+    ``drawn`` is the batch's jitter, 0 to 1.
+    """
     unknown = message.unknown + 1
-    again = _again(message, unknown, cause, now, jitter)
+    again = _again(message, unknown, cause, now, drawn)
     return again._replace(state=State.HELD) if hold or unknown > MAX_UNKNOWN else again
 
 
-def _again(
-    message: Message, unknown: int, cause: str, now: float, jitter: Callable[[], float]
-) -> Change:
+def _again(message: Message, unknown: int, cause: str, now: float, drawn: float) -> Change:
     attempts = message.attempts + 1
     return Change(
         message.id,
         State.ACCEPTED,
-        due_at=math.ceil(now + retry_delay(attempts, jitter)),
+        due_at=math.ceil(now + retry_delay(attempts, drawn)),
         attempts=attempts,
         unknown=unknown,
         cause=cause,

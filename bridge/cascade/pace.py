@@ -6,9 +6,6 @@ request has to wait. The limits are design section 9's.
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable
-
 from bridge.cascade.answers import Meaning, Verdict
 from bridge.rate import TokenBucket
 
@@ -29,11 +26,10 @@ def doubling(first: float, most: float, times: int) -> float:
     return min(most, first * 2.0 ** min(times - 1, 30))
 
 
-def retry_delay(attempts: int, jitter: Callable[[], float] = random.random) -> float:
+def retry_delay(attempts: int, drawn: float) -> float:
     """Seconds until a message is posted again after ``attempts`` broken answers, half of it
-    by chance, so that what failed together does not come back together."""
-    delay = doubling(RETRY_FIRST, RETRY_MOST, attempts)
-    return delay * (0.5 + 0.5 * jitter())
+    by chance (``drawn``, 0 to 1), so that batches that failed together do not come back so."""
+    return doubling(RETRY_FIRST, RETRY_MOST, attempts) * (0.5 + 0.5 * drawn)
 
 
 class Pace:

@@ -81,6 +81,6 @@ def test_the_size_that_was_too_large_becomes_the_limit(pace: Pace) -> None:
 
 def test_waits_double_up_to_their_limit() -> None:
     assert [doubling(1, 60, n) for n in (1, 2, 3, 7, 1000)] == [1, 2, 4, 60, 60]
-    assert retry_delay(3, jitter=lambda: 1.0) == 4
-    assert retry_delay(3, jitter=lambda: 0.0) == 2
-    assert retry_delay(50, jitter=lambda: 1.0) == 300
+    assert retry_delay(3, 1.0) == 4
+    assert retry_delay(3, 0.0) == 2
+    assert retry_delay(50, 1.0) == 300
