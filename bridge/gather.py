@@ -18,6 +18,7 @@ import structlog
 
 from bridge import rules
 from bridge.accounts import Account
+from bridge.alias import Door, pass_on
 from bridge.failure import Failure, Reason
 from bridge.log import mask
 from bridge.message import Accepted, Outcome, Receipts, State, Submission
@@ -57,23 +58,6 @@ class PartStore(Protocol):
     async def expired_parts(self, before: int, limit: int) -> list[Part]: ...
 
     async def message(self, message_id: int) -> Stored | None: ...
-
-
-class Door(Protocol):
-    """What is asked of :class:`bridge.relay.Relay`."""
-
-    def check(self, account: Account, submission: Submission) -> None: ...
-
-    def submit(
-        self,
-        account: Account,
-        submission: Submission,
-        *,
-        aliases: Sequence[Alias] = (),
-        parts: PartGroup | None = None,
-    ) -> asyncio.Future[Outcome]: ...
-
-    def next_short_id(self) -> int: ...
 
 
 class Gathering:
@@ -206,7 +190,7 @@ class Gathering:
             joining = self._relay.submit(account, submission, aliases=aliases, parts=group)
             self._joining[key] = joining
             joining.add_done_callback(lambda _: self._joining.pop(key, None))
-        joining.add_done_callback(partial(_pass_on, gathered.id, answer))
+        joining.add_done_callback(partial(pass_on, gathered.id, answer))
 
     async def _repeated(self, gathered: Gathered, answer: asyncio.Future[Outcome]) -> None:
         """A part of a message that has gone: what is known of that is the answer."""
@@ -238,17 +222,6 @@ class Gathering:
 def _taken(id: int) -> Accepted:
     """A part alone has been sent nowhere yet."""
     return Accepted(id, 1, queued=True)
-
-
-def _pass_on(id: int, answer: asyncio.Future[Outcome], joined: asyncio.Future[Outcome]) -> None:
-    """The outcome of the whole, under the id of the part that completed it."""
-    if answer.done():
-        return
-    if joined.cancelled():
-        answer.set_result(Failure(Reason.OPERATION_FAILED, cause="cancelled"))
-        return
-    outcome = joined.result()
-    answer.set_result(outcome._replace(id=id) if isinstance(outcome, Accepted) else outcome)
 
 
 def _phone(account: Account, address: str) -> str:

@@ -21,11 +21,13 @@ PART_OF = {
     "lockout": "accounts",
     "dispatch": "relay",
     "gather": "relay",
+    "alias": "relay",
     "decisions": "relay",
     "window": "relay",
     "waiting": "relay",
     "rules": "relay",
     "gather": "relay",
+    "alias": "relay",
     "upkeep": "relay",
 }
 

@@ -89,14 +89,12 @@ async def cancel(asker: Asker, pdu: Pdu, _: float) -> Body:
     if not body.destination_addr:
         # SMPP 3.4 §4.9.1: both addresses then; without this all of an account's would go.
         raise Failure(Reason.NOT_FOUND, "neither message_id nor destination_addr")
-    cancelled = await relay.cancel_matching(
+    await relay.cancel_matching(
         account,
         sender_from(body.source_addr),
         address_from(body.dest_addr_ton, body.destination_addr),
         SERVICE_TYPES.get(body.service_type.upper()),
     )
-    if not cancelled:
-        raise Failure(Reason.NOT_FOUND)
     return Empty()
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
 import structlog
 
 from bridge.accounts import Account
+from bridge.alias import submit_short
 from bridge.failure import Failure, Reason, smpp_status
 from bridge.gather import Segment
 from bridge.log import mask
@@ -118,7 +120,7 @@ class Requests:
     def _submit(self, submission: Submission) -> asyncio.Future[Outcome]:
         relay = self._services.relay
         if self._short_id:
-            return relay.submit(self._account, submission, short_id=True)
+            return submit_short(relay, self._account, submission)
         return relay.submit(self._account, submission)
 
     async def _replace_if_present(self, pdu: Pdu, submission: Submission) -> None:
@@ -126,10 +128,9 @@ class Requests:
         relay, account = self._services.relay, self._account
         try:
             relay.check(account, submission)  # or the old one would be lost with the new one
-            destination = submission.recipients[0].address
-            await relay.cancel_matching(
-                account, submission.sender, destination, submission.message_type
-            )
+            to = submission.recipients[0].address
+            with suppress(Failure):  # there is none
+                await relay.cancel_matching(account, submission.sender, to, submission.message_type)
             outcome = self._submit(submission)
         except (Failure, PduError) as refused:
             self._refuse(pdu, refused)

@@ -7,11 +7,11 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bridge import config
+from bridge import alias, config
 from bridge import message as vocabulary
 from bridge.accounts import Account
 from bridge.gather import Join, Segment
-from bridge.message import Message, MessageType, Outcome, Receipts, State, Submission
+from bridge.message import Message, MessageType, Outcome, Receipts, State
 from bridge.smpp.occupancy import Occupancy
 
 if TYPE_CHECKING:
@@ -39,21 +39,15 @@ class Known(Protocol):
     def failure(self) -> str: ...
 
 
-class Door(Protocol):
+class Door(alias.Door, Protocol):
     """What a session asks of :class:`bridge.relay.Relay`."""
-
-    def submit(
-        self, account: Account, submission: Submission, *, short_id: bool = False
-    ) -> asyncio.Future[Outcome]: ...
-
-    def check(self, account: Account, submission: Submission) -> None: ...
 
     async def query(self, account: Account, id: int) -> Sequence[Known]: ...
 
     async def cancel(self, account: Account, id: int) -> None: ...
 
     async def cancel_matching(
-        self, account: Account, source: str, destination: str, message_type: MessageType | None
+        self, account: Account, sender: str, address: str, message_type: MessageType | None
     ) -> int: ...
 
     async def replace(
@@ -61,8 +55,8 @@ class Door(Protocol):
         account: Account,
         id: int,
         *,
-        sender: str,
         text: str,
+        sender: str,
         scheduled_at: int | None,
         ttl: int | None,
         receipts: Receipts,

@@ -56,15 +56,12 @@ class StandInRelay:
         *,
         aliases: Sequence[Alias] = (),
         parts: PartGroup | None = None,
-        short_id: bool = False,
     ) -> asyncio.Future[Outcome]:
         self.submissions.append(submission)
         self.aliases.append(aliases)
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self.futures.append(future)
         outcome = self.answer(submission)
-        if isinstance(outcome, Accepted) and short_id:
-            outcome = outcome._replace(id=self.next_short_id())
         if outcome is not None:
             future.set_result(outcome)
         self.arrived.set()
@@ -94,9 +91,11 @@ class StandInRelay:
             raise Failure(Reason.NOT_FOUND)
 
     async def cancel_matching(
-        self, account: Account, source: str, destination: str, message_type: MessageType | None
+        self, account: Account, sender: str, address: str, message_type: MessageType | None
     ) -> int:
-        self.asked.append(("cancel_matching", account.name, source, destination, message_type))
+        self.asked.append(("cancel_matching", account.name, sender, address, message_type))
+        if not self.matching:
+            raise Failure(Reason.NOT_FOUND)
         return self.matching
 
     async def replace(self, account: Account, id: int, **fields: Any) -> None:
