@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from itertools import pairwise
@@ -155,6 +156,22 @@ def test_exit_codes_are_those_of_the_commands() -> None:
     codes = [int(code) for row in table("**Exit codes**") for code in row[0].split(", ")]
     assert len(set(codes)) == len(codes)
     assert set(codes) <= set(Exit)
+
+
+def test_the_documented_benchmark_runs() -> None:
+    command = "python -m tests.benchmarks"
+    assert f"\n.venv/bin/{command}\n" in README
+    result = subprocess.run(
+        [sys.executable, *command.split()[1:], "--runs", "1", "--count", "20", "smpp"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=REPOSITORY,
+    )
+    assert result.returncode == 0, result.stderr
+    [_, head, row] = result.stdout.splitlines()
+    assert head.split()[:2] == ["path", "server"]
+    assert row.startswith("submit_sm, 10 binds × window 100  bridge ")
 
 
 # --- the configuration ---------------------------------------------------------------------------
