@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from base64 import b64encode
+import hmac
+from base64 import b64decode, b64encode
 
 import pytest
 
@@ -199,6 +200,56 @@ async def test_login_asks_the_two_usual_questions() -> None:
     async with running() as part, connected(part.port) as client:
         assert await client.ask("AUTH LOGIN") == "334 VXNlcm5hbWU6"
         assert await client.ask(LOGIN[0]) == "334 UGFzc3dvcmQ6"
+
+
+def digest(challenge: str, password: str) -> str:
+    """The client's side of RFC 2195, for a 334."""
+    octets = b64decode(challenge.removeprefix("334 "))
+    answer = hmac.new(password.encode(), octets, "md5").hexdigest()
+    return b64encode(f"{NAME} {answer}".encode()).decode()
+
+
+async def test_cram_md5() -> None:
+    mechanisms = {"auth_mechanisms": ["PLAIN", "CRAM-MD5"]}
+    async with (
+        running(accounts=StandInAccounts(), **mechanisms) as part,
+        connected(part.port) as client,
+    ):
+        assert "AUTH PLAIN CRAM-MD5" in await client.ask("EHLO x")
+        challenge = await client.ask("AUTH CRAM-MD5")
+        assert b64decode(challenge[4:]).endswith(b"@bridge.test>")
+        assert (await client.ask(digest(challenge, "wrong"))).startswith("535 5.7.8")
+        again = await client.ask("AUTH CRAM-MD5")
+        assert again != challenge
+        assert (await client.ask(digest(challenge, PASSWORD))).startswith("535")  # a replay
+        challenge = await client.ask("AUTH CRAM-MD5")
+        assert (await client.ask(digest(challenge, PASSWORD))).startswith("235")
+        client.send(ENVELOPE + MAIL)
+        assert (await client.replies(4))[-1].startswith("250 2.0.0")
+
+
+@pytest.mark.parametrize("answer", ["", "eA==", "*", b64encode(b"nobody 00").decode()])
+async def test_cram_md5_with_an_answer_that_is_none(answer: str) -> None:
+    mechanisms = {"auth_mechanisms": ["CRAM-MD5"]}
+    async with (
+        running(accounts=StandInAccounts(), **mechanisms) as part,
+        connected(part.port) as client,
+    ):
+        assert (await client.ask("AUTH CRAM-MD5 AAAA")).startswith("501")
+        await client.ask("AUTH CRAM-MD5")
+        assert (await client.ask(answer))[:3] in ("501", "535")
+
+
+async def test_a_login_too_many_for_its_account_ends_the_session() -> None:
+    limits = {"max_connections_per_account": 1}
+    async with (
+        running(accounts=StandInAccounts(), **limits) as part,
+        connected(part.port) as first,
+        connected(part.port) as second,
+    ):
+        assert (await first.ask("AUTH PLAIN " + PLAIN)).startswith("235")
+        assert (await second.ask("AUTH PLAIN " + PLAIN)).startswith("421 4.7.0 ERROR = 9")
+        assert await second.reply() == ""
 
 
 async def test_wrong_logins_end_the_session() -> None:

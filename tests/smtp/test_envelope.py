@@ -1,4 +1,4 @@
-"""Parameters of MAIL and RCPT: what each asks for, and the code that its RFC has for a wrong one."""
+"""Parameters of MAIL and RCPT: what each asks for, and the code its RFC has for a wrong one."""
 
 from __future__ import annotations
 
