@@ -51,12 +51,12 @@ _ZONE = re.compile(r"[+-]?\d{1,2}", re.ASCII)
 #: The one form of a time that has a colon of its own.
 _DATE_AND_TIME = re.compile(r"(\d\d)\.(\d\d)\.(\d\d) +(\d\d?):(\d\d)", re.ASCII)
 _DIGITS = re.compile(r"(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)", re.ASCII)
-_UNIX = re.compile(r"0(\d{9,10})", re.ASCII)
+_UNIX = re.compile(r"0(\d{10})", re.ASCII)
 _IN_MINUTES = re.compile(r"\+(\d{1,6})", re.ASCII)
 _WINDOW = re.compile(r"(\d{1,2})-(\d{1,2})", re.ASCII)
 _BETWEEN_PHONES = re.compile(r"[,;]")
 # Numbers as people write them, and groups; a list of them ends before the row's text.
-_PHONES = r" *(?:\+?[0-9][0-9 ().-]*|[Gg][0-9]+) *"
+_PHONES = r" *(?:\+?[0-9][0-9 ().-]{4,}|[Gg][0-9]+) *"
 _ROW = (
     re.compile(rf"({_PHONES}(?:[,;]{_PHONES})*):(.*)", re.ASCII),
     re.compile(rf"({_PHONES}(?:,{_PHONES})*);(.*)", re.ASCII),
