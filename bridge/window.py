@@ -47,6 +47,8 @@ class Window:
         self._withdrawn: set[int] = set()
         #: Lanes of which the store has more than memory does.
         self._spilled: set[Lane] = set()
+        #: Behind what they were read up to: ``due_at`` and id.
+        self._read_to: dict[Lane, tuple[int, int]] = {}
         #: While the store is read: what left memory meanwhile, and lanes that got more.
         self._left: set[int] | None = None
         self._grown: set[Lane] = set()
@@ -121,6 +123,7 @@ class Window:
         """Looks into every lane of the store, and notes when the next message will be due."""
         now = int(self._clock())
         self._wake_at = None
+        self._read_to.clear()
         self._spilled.update(await self._store.lanes())
         due_at = await self._store.next_due(now)
         if due_at is not None:
@@ -159,15 +162,21 @@ class Window:
         left: set[int] = set()
         self._left = left
         self._grown.discard(lane)
-        # Those in memory come first in the store's order too, and are passed over.
-        limit = room + min(len(self._loaded), 2 * LANE_IN_MEMORY)
+        after = self._read_to.get(lane, (0, 0))
+        # At first those in memory come again, and are passed over.
+        limit = room if lane in self._read_to else room + min(len(self._loaded), 2 * LANE_IN_MEMORY)
         try:
-            messages = await self._store.waiting(lane, int(self._clock()), limit)
+            messages = await self._store.waiting(lane, int(self._clock()), limit, after)
         finally:
             self._left = None
         for message in messages:
             if message.id not in self._loaded and message.id not in left | self._withdrawn:
                 self._loaded.add(message.id)
                 self._push(message)
-        if len(messages) < limit and lane not in self._grown:
+        if len(messages) == limit:
+            self._read_to[lane] = (messages[-1].due_at, messages[-1].id)
+        elif self._read_to.pop(lane, None):
+            # Once more from the beginning: a clock that was set back may have put some there.
+            self._wanted.set()
+        elif lane not in self._grown:
             self._spilled.discard(lane)

@@ -104,7 +104,7 @@ class Acceptance(NamedTuple):
     ``claimed`` says that this node's dispatcher keeps them in memory and will send them; the
     others belong to whichever node asks for them (:meth:`Store.waiting`). ``aliases`` are further
     ids that lead to a message. ``parts`` names the group of parts that the message was joined
-    from; it counts as finished from then on.
+    from, the one that has the first of the aliases; it counts as finished from then on.
     """
 
     messages: tuple[Message, ...]
@@ -205,8 +205,12 @@ class Store(Protocol):
     async def lanes(self) -> list[Lane]:
         """The lanes in which messages wait, due or not."""
 
-    async def waiting(self, lane: Lane, now: int, limit: int) -> list[Message]:
+    async def waiting(
+        self, lane: Lane, now: int, limit: int, after: tuple[int, int] = (0, 0)
+    ) -> list[Message]:
         """The ``limit`` messages of a lane that are due first, of those due at ``now``.
+
+        ``after`` is the ``due_at`` and id behind which to look.
 
         Where several nodes share a store they are claimed for this node, and only those come that
         no other living node has claimed; what this node has claimed before comes again.

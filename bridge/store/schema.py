@@ -45,7 +45,7 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT;
 
     -- What waits, by lane and due time: stays as small as the queue is.
-    CREATE INDEX message_waiting ON message (account, level, route, due_at, expires_at)
+    CREATE INDEX message_waiting ON message (account, level, route, due_at, id, expires_at)
         WHERE state = 'accepted';
     CREATE INDEX message_held ON message (account) WHERE state = 'held';
     CREATE INDEX message_submission ON message (submission_id)

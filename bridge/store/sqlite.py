@@ -194,13 +194,15 @@ class SqliteStore:
 
         return await self._read(read)
 
-    async def waiting(self, lane: Lane, now: int, limit: int) -> list[Message]:
+    async def waiting(
+        self, lane: Lane, now: int, limit: int, after: tuple[int, int] = (0, 0)
+    ) -> list[Message]:
         def read() -> list[Message]:
             rows = self._query(
                 f"SELECT {_MESSAGE} FROM message INDEXED BY message_waiting "  # noqa: S608
                 "WHERE state = 'accepted' AND account = ? AND level = ? AND route = ? "
-                "AND due_at <= ? ORDER BY due_at, id LIMIT ?",
-                (*lane, now, limit),
+                "AND due_at <= ? AND (due_at, id) > (?, ?) ORDER BY due_at, id LIMIT ?",
+                (*lane, now, *after, limit),
             )
             return [to_message(row) for row in rows]
 

@@ -139,6 +139,8 @@ async def test_what_is_due_first_goes_first(store: Store) -> None:
         await store.accept(Acceptance((message(id, due_at=at),)))
     assert [one.id for one in await store.waiting(LANE, NOW, 10)] == [2, 3, 1]
     assert [one.id for one in await store.waiting(LANE, NOW, 2)] == [2, 3]
+    assert [one.id for one in await store.waiting(LANE, NOW, 2, (NOW - 2, 3))] == [1]
+    assert [one.id for one in await store.waiting(LANE, NOW, 2, (NOW - 2, 2))] == [3, 1]
 
 
 async def test_lanes_are_those_in_which_something_waits(store: Store) -> None:
