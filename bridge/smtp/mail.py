@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from bridge import config
 from bridge.message import Envelope, Protocol, Recipient, Submission
 from bridge.smtp import header, smsc, text
@@ -59,7 +61,8 @@ def read_mail(
     if not body or account.text != "{body}":
         subject = text.clean(header.text_of(header.first(fields, b"subject"), fallback))
     written = text.compose(account.text, subject, body)
-    overrides: Overrides = {**(wishes or _NO_WISHES)}
+    # Its keys are among theirs.
+    overrides = cast("Overrides", wishes or _NO_WISHES)
     if not fields.keys() <= _PLAIN_FIELDS:
         overrides = {**overrides, **read_overrides(fields, fallback)}
     return Submission(
