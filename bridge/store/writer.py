@@ -226,7 +226,8 @@ class Writer:
             messages += new
             aliases += [alias for alias in acceptance.aliases if alias.message_id not in repeated]
             if acceptance.parts is not None:
-                parts.finish(connection, acceptance.parts, acceptance.messages[0].id)
+                part_id = acceptance.aliases[0].id if acceptance.aliases else 0
+                parts.finish(connection, acceptance.parts, acceptance.messages[0].id, part_id)
             if len(acceptance.messages) > 1 and new:
                 first_message = acceptance.messages[0]
                 submissions.append((first_message.submission_id, first_message.account, len(new)))
