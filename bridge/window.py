@@ -175,8 +175,9 @@ class Window:
                 self._push(message)
         if len(messages) == limit:
             self._read_to[lane] = (messages[-1].due_at, messages[-1].id)
-        elif self._read_to.pop(lane, None):
-            # Once more from the beginning: a clock that was set back may have put some there.
+        elif self._read_to.pop(lane, None) or lane in self._grown:
+            # Once more from the beginning: some may have come meanwhile, and a clock that was set
+            # back puts them before what was read.
             self._wanted.set()
-        elif lane not in self._grown:
+        else:
             self._spilled.discard(lane)
