@@ -70,19 +70,10 @@ def _exposed(settings: Settings) -> Iterator[str]:
 
 
 def _unfinished(settings: Settings) -> Iterator[str]:
-    if not settings.reports.smarthost:
-        yield "reports.smarthost: empty, so that no failure or status mails are sent"
-    elif settings.reports.from_.endswith("example.com"):
+    if settings.reports.smarthost and settings.reports.from_.endswith("example.com"):
         yield f"reports.from: still the example {settings.reports.from_}"
     if "sms.example.com" in settings.smtp.domains:
         yield "smtp.domains: still the example sms.example.com"
-    if not settings.admin.token and settings.admin.listen:
-        yield "admin.token: not set, so that over TCP only the health checks answer"
-    if not settings.hooks.secret:
-        how = (
-            "by polling alone" if settings.cascade.poll else "not at all, since cascade.poll is off"
-        )
-        yield f"hooks.secret: not set, so that statuses come {how}, and incoming messages never"
     scheme, _, rest = settings.store.url.partition("://")
     if scheme == "sqlite" and not Path(rest[1:]).parent.is_dir():
         yield f"store.url: the directory {Path(rest[1:]).parent} does not exist yet"
@@ -112,7 +103,28 @@ def _holds_secret(file: Path) -> bool:
     return re.search(literal, file.read_text("utf-8", "replace")) is not None
 
 
-_WARNINGS = (_accounts, _exposed, _unfinished, _readable)
+#: Keys that are read and checked, and that nothing serves yet: a setting must not seem to work.
+_NOT_YET = (
+    ("cascade", ("poll", "poll_after", "status_requests_per_second")),
+    ("smpp", ("receipts_keep",)),
+    ("admin", None),
+    ("hooks", None),
+    ("reports", None),
+)
+_NOT_YET_OF_ACCOUNTS = ("receipts_to", "incoming_to")
+
+
+def _without_effect(settings: Settings) -> Iterator[str]:
+    for name, keys in _NOT_YET:
+        given = getattr(settings, name).model_fields_set
+        for key in sorted(given if keys is None else given & set(keys)):
+            yield f"{name}.{key.rstrip('_')}: has no effect in this version"
+    for name, own in settings.accounts.items():
+        for key in sorted(own.model_fields_set & set(_NOT_YET_OF_ACCOUNTS)):
+            yield f"accounts.{name}.{key}: has no effect in this version"
+
+
+_WARNINGS = (_accounts, _exposed, _unfinished, _without_effect, _readable)
 
 
 def find_warnings(settings: Settings) -> Iterator[str]:

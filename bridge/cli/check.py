@@ -57,8 +57,6 @@ def _summary(settings: Settings) -> list[tuple[str, str]]:
         ("lmtp", smtp.lmtp_listen, ""),
         ("smpp", smpp.listen, ""),
         ("smpp", smpp.tls_listen, "TLS"),
-        ("admin", settings.admin.listen, ""),
-        ("hooks", settings.hooks.listen, "TLS" if settings.hooks.certificate else ""),
     ]
     rows = [
         (name, f"{endpoint} {note}".strip())
