@@ -246,11 +246,9 @@ class AccountSettings(Table):
     max_ttl: Limit = 7 * 86400.0
     rate: float = Field(0, ge=0)
     burst: int = Field(0, ge=0)
-    binds: list[Literal["transmitter", "receiver", "transceiver"]] = [
-        "transmitter",
-        "receiver",
-        "transceiver",
-    ]
+    binds: list[Literal["transmitter", "receiver", "transceiver"]] = Field(
+        ["transmitter", "receiver", "transceiver"], min_length=1
+    )
     max_binds: int = Field(8, ge=1)
     window: int = Field(1000, ge=1)
     max_parts: int = Field(10, ge=1, le=255)

@@ -111,6 +111,8 @@ class ProxiedServer:
     async def _take(self, connection: socket.socket, peer: str) -> None:
         loop = asyncio.get_running_loop()
         connection.setblocking(False)
+        # asyncio does so by itself only where the listening socket names its protocol.
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         address: str | None = None
         try:
             if self._proxies().find(peer):
