@@ -23,7 +23,7 @@ from bridge.cascade.line import UpstreamLine
 from bridge.cascade.wire import encode
 from bridge.config import Cascade
 from bridge.decisions import Rest, after_unknown, decide
-from bridge.failure import Failure
+from bridge.failure import Failure, Reason
 from bridge.ids import Ids
 from bridge.message import Message, State
 from bridge.store import Change, Store, Stored, StoreError
@@ -310,10 +310,16 @@ class Dispatcher:
             await self._store.finish(attempt, [])
             return
         began = self._monotonic()
-        body = encode(batch, self._clock(), self._settings.schedule_field)
-        answer = await line.client.post(queue.route, line.headers, body)
-        verdict = judge(answer)
-        self._note(line, batch, answer, verdict, self._monotonic() - began)
+        try:
+            body = encode(batch, self._clock(), self._settings.schedule_field)
+        except TypeError as error:
+            # One of them is nothing that JSON can say; it is found as if the API had refused it.
+            verdict = Verdict(Meaning.BAD, Failure(Reason.OPERATION_FAILED, cause=str(error)))
+            log.error("batch_not_encoded", messages=len(batch), error=str(error))
+        else:
+            answer = await line.client.post(queue.route, line.headers, body)
+            verdict = judge(answer)
+            self._note(line, batch, answer, verdict, self._monotonic() - began)
         decision = decide(
             batch,
             verdict,

@@ -176,7 +176,8 @@ def _text(
     if "%" in content and not settings.allow_variables and _VARIABLE.search(content):
         raise Failure(Reason.PROHIBITED, "template variables not allowed")
     try:
-        content.encode()
+        for string in (content, submission.reference, *submission.options):
+            string.encode()
     except UnicodeEncodeError:
         raise Failure(Reason.UNDECODABLE_TEXT, "half a surrogate pair") from None
     parts = count_parts(content)

@@ -59,7 +59,11 @@ class Upkeep:
 
     async def nodes(self) -> None:
         """Shares the rate with the other nodes, and takes over from those that are gone."""
-        self._dispatcher.share(await self._store.nodes())
+        nodes = await self._store.nodes()
+        self._dispatcher.share(nodes)
+        if nodes > 1:
+            # The others send and cancel too.
+            self._dispatcher.backlog = await self._store.backlog()
         await self._dispatcher.take_up_interrupted()
 
     async def sweep(self) -> None:

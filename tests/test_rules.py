@@ -107,6 +107,9 @@ def test_a_percent_sign_is_no_variable() -> None:
 
 def test_half_a_surrogate_pair_is_no_text() -> None:
     assert why_not({}, text="a\ud83d").reason is Reason.UNDECODABLE_TEXT
+    assert why_not({}, reference="\ud83d").reason is Reason.UNDECODABLE_TEXT
+    survey = {"message_type": MessageType.VIBER_SURVEY, "options": ("a", "\ud83d")}
+    assert why_not({}, **survey).reason is Reason.UNDECODABLE_TEXT
 
 
 def test_a_text_of_too_many_parts_is_refused_or_cut() -> None:

@@ -159,15 +159,16 @@ class Writer:
         """Writes the group in one transaction; returns the requests to be tried again."""
         try:
             self._transaction(connection, group)
-        except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        except Exception as error:  # noqa: BLE001 - whoever asked hears of it, and the thread goes on
+            code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
             full = code in _FULL_CODES
             if not full and len(group) > 1:
                 # One of them is at fault: alone, it takes none of the others with it.
                 log.error("store_group_failed", error=str(error), requests=len(group))
                 return [request for one in group for request in self._write(connection, [one])]
             if not self._failing or not full:
-                log.error("store_write_failed", error=str(error), full=full)
+                known = isinstance(error, sqlite3.Error)
+                log.error("store_write_failed", error=str(error), full=full, exc_info=not known)
             self._failing = full
             refused = [r for r in group if r.verb != "finish" or not full]
             failure = StoreFull if full else StoreError

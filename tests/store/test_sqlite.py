@@ -158,3 +158,18 @@ async def test_a_full_disk_refuses_messages_and_keeps_results(tmp_path: Path) ->
     assert stored.state is State.SENT
     assert await store.message(2) is None
     await store.close()
+
+
+async def test_a_value_that_no_store_can_hold_stops_nothing(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "bridge.db", clock=lambda: NOW)
+    await store.open()
+    results = await asyncio.gather(
+        store.accept(Acceptance((message(1),))),
+        store.accept(Acceptance((message(2, reference="half a pair: \ud83d"),))),
+        store.accept(Acceptance((message(3, expires_at=10**30),))),
+        store.accept(Acceptance((message(4),))),
+        return_exceptions=True,
+    )
+    assert [isinstance(result, StoreError) for result in results] == [False, True, True, False]
+    assert await store.backlog() == 2
+    await store.close()
