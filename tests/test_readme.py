@@ -18,7 +18,7 @@ import click
 import httpx
 import pytest
 
-from bridge import config
+from bridge import config, config_warnings
 from bridge.accounts import HASHER
 from bridge.cli import Exit, cli
 from bridge.failure import NOT_FOUND_STATUS, Failure, Reason, render_accepted, render_failure
@@ -144,12 +144,26 @@ async def test_the_sandbox_answers_where_it_is_said() -> None:
 
 def test_what_is_not_there_yet_is_not_there() -> None:
     missing = section("Not there yet")
-    for name in re.findall(r"`(\w+_(?:sm|multi))`", missing):
-        assert name not in HANDLERS
     commands = cli.list_commands(click.Context(cli))
     for name in ("status", "trace", "queue"):
         assert f"`{name}`" in missing
         assert name not in commands
+
+
+def test_keys_without_effect_are_those_that_check_warns_of() -> None:
+    named = set(in_code(section("Not there yet").partition(" the keys ")[2].partition(";")[0]))
+    without_effect = set(config_warnings._NOT_YET_OF_ACCOUNTS)
+    for table_name, keys in config_warnings._NOT_YET:
+        without_effect |= {f"[{table_name}]"} if keys is None else set(keys)
+    assert named - {"check"} == without_effect
+
+
+_SMPP_COMMANDS = "| 0x1504 | fallback text |"
+
+
+def test_the_commands_of_smpp_are_those_that_are_offered() -> None:
+    shown = {name for row in table(_SMPP_COMMANDS) for name in in_code(row[0])}
+    assert shown - {"enquire_link", "unbind"} == set(HANDLERS)
 
 
 def test_exit_codes_are_those_of_the_commands() -> None:
@@ -246,8 +260,8 @@ def test_the_table_of_errors_is_that_of_the_program() -> None:
     shown = README.partition("<!-- failures:")[2].partition("<!-- /failures -->")[0]
     rows = [line for line in shown.splitlines() if line.startswith("| ")][1:]
     assert rows == failure_rows(), "\n".join(["the table should be:", *failure_rows()])
-    # Only for commands that are not offered yet does "nothing found" differ by command.
-    assert not NOT_FOUND_STATUS.keys() & HANDLERS.keys()
+    for command, status in NOT_FOUND_STATUS.items():
+        assert f"0x{status:02X} to `{command}`" in section("Answers and errors")
 
 
 def test_the_four_forms_of_an_answer() -> None:

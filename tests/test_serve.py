@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -196,3 +197,33 @@ async def _mails(port: int) -> set[int]:
     except ConnectionError:
         pass
     return ids
+
+
+async def test_a_full_disk_is_said_and_got_over(bridge: Bridge, sandbox: Sandbox) -> None:
+    smtp, smpp = await bridge.ready()
+
+    async def submit(status: int) -> None:
+        submits = load(smpp.port, 1, 1, 1)
+        await submits.run()
+        assert submits.statuses == {status: 1}
+
+    async def mail() -> str:
+        _, said = await run(
+            program("swaks"),
+            *("--server", str(smtp), "--auth", "PLAIN", "-au", "crm", "-ap", "secret12"),
+            *("--from", "a@b.c", "--to", "380501234567@sms.example.com"),
+        )
+        return said
+
+    await submit(0)
+    unlimited = resource.prlimit(bridge.process.pid, resource.RLIMIT_FSIZE)
+    # Its files may grow no more, as on a full disk.
+    resource.prlimit(bridge.process.pid, resource.RLIMIT_FSIZE, (4096, unlimited[1]))
+    await submit(0x14)
+    assert "452 4.3.1 ERROR = 9 (bridge full)" in await mail()
+    assert sandbox.message_count == 1
+    resource.prlimit(bridge.process.pid, resource.RLIMIT_FSIZE, unlimited)
+    await submit(0)
+    assert "250 2.0.0 OK - 1 SMS" in await mail()
+    assert sandbox.message_count == 3
+    assert [e for e in bridge.events if e["event"] == "store_recovered"]

@@ -159,7 +159,7 @@ class Writer:
         """Writes the group in one transaction; returns the requests to be tried again."""
         try:
             self._transaction(connection, group)
-        except Exception as error:  # noqa: BLE001 - whoever asked hears of it, and the thread goes on
+        except Exception as error:
             code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
             full = code in _FULL_CODES
             if not full and len(group) > 1:
