@@ -26,8 +26,8 @@ from bridge.message import State
 from bridge.sandbox import Sandbox, fault_from_text
 from bridge.sandbox.faults import fault_from_json
 from bridge.smpp import layouts, submit
-from bridge.smpp.connection import HANDLERS
 from bridge.smpp.data_coding import DATA_CODINGS, OCTETS
+from bridge.smpp.requests import HANDLERS
 from bridge.smpp.status import Status
 from bridge.smtp.address import parse_recipient
 from bridge.smtp.overrides import FIELDS, MESSAGE_TYPES, ROUTES
@@ -285,7 +285,7 @@ def test_the_header_fields_are_all_that_there_are() -> None:
 
 def test_every_number_form_and_tag_is_read() -> None:
     text = section("Sending by mail")
-    forms = re.findall(r'(?:"([^"]+)"|(\S+))@sms\.example\.com', section("Sending by mail"))
+    forms = re.findall(r'(?:"([^"]+)"|(\S+))@sms\.example\.com', _FENCED.findall(text)[0][1])
     assert len(forms) == 5
     for quoted, plain in forms:
         assert parse_recipient(quoted or plain)
