@@ -21,7 +21,13 @@ from resiliparse.extract.html2text import extract_plain_text
 from bridge.failure import Failure, Reason
 from bridge.smtp.charset import decode
 from bridge.smtp.header import ContentType, Fields, content_type, first
-from bridge.smtp.text import lines_ended_by_lf, unflow
+from bridge.smtp.text import (
+    is_encrypted,
+    lines_ended_by_lf,
+    unflow,
+    unsigned,
+    without_pictures,
+)
 
 Attachments = Literal["ignore", "refuse"]
 
@@ -40,9 +46,19 @@ HIDDEN = (
     '[style*="mso-hide:all" i]',
     '[style*="mso-hide: all" i]',
 )
-#: How web mailers mark what a reply quotes, and signatures.
-QUOTES = (".gmail_quote", ".gmail_signature", ".moz-signature", 'blockquote[type="cite"]')
+#: How mail programs mark what a reply quotes …
+QUOTES = (
+    ".gmail_quote",
+    ".moz-cite-prefix",
+    'blockquote[type="cite"]',
+    ".yahoo_quoted",
+    ".protonmail_quote",
+    ".zmail_extra",
+)
+#: … and signatures, which are cut with it.
+SIGNATURES = (".gmail_signature", ".moz-signature", ".protonmail_signature_block")
 
+#: Encrypted, or wrapped in a signature that nothing but its own software opens (RFC 8551 §3.5.2).
 _ENCRYPTED = frozenset(
     {"multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"}
 )
@@ -105,6 +121,11 @@ def _unknown_encoding(encoding: bytes) -> Failure:
 
 def _plain(octets: bytes, kind: ContentType, fallback: str, cut_quotes: bool) -> str:
     text = lines_ended_by_lf(decode(octets, kind.charset, fallback))
+    if "-----BEGIN PGP" in text:
+        if is_encrypted(text):
+            raise Failure(Reason.UNDECODABLE_TEXT, "encrypted")
+        text = unsigned(text)
+    text = without_pictures(text)
     return unflow(text, kind.delsp) if kind.flowed else text
 
 
@@ -125,7 +146,7 @@ def _html(octets: bytes, kind: ContentType, fallback: str, cut_quotes: bool) -> 
         preserve_formatting=True,
         alt_texts=False,
         list_bullets=False,
-        skip_elements=[*HIDDEN, *QUOTES] if cut_quotes else [*HIDDEN],
+        skip_elements=[*HIDDEN, *QUOTES, *SIGNATURES] if cut_quotes else [*HIDDEN],
     )
     return _BLANKS.sub(" ", lines_ended_by_lf(text))
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import cast
 
 from bridge import config
+from bridge.failure import Failure, Reason
 from bridge.message import Envelope, Protocol, Recipient, Submission
 from bridge.smtp import header, smsc, text
 from bridge.smtp.body import text_of_body
@@ -21,6 +23,13 @@ _PLAIN_FIELDS = frozenset(
 )
 
 _NO_WISHES: Wishes = {}
+
+#: More than the most parts that an account can allow (255 of 153 characters): no longer text is
+#: worth being counted.
+MAX_TEXT = 40_000
+
+#: Short words before a colon, or an encoded word that may hold them.
+_MAY_BE_FORWARDED = re.compile(rb"[\x80-\xff]|=\?|\s*[a-z]{2,3}\s*:", re.IGNORECASE)
 
 
 def read_mail(
@@ -44,23 +53,33 @@ def read_mail(
         mail = mail.replace(b"\r\n", b"\n")
     fallback = smtp.fallback_charset
     fields, octets = header.split(mail)
+    raw_subject = header.first(fields, b"subject")
+    # What a mail passes on is what it is sent for.
+    cut_quotes = account.cut_quotes and not (
+        _MAY_BE_FORWARDED.match(raw_subject)
+        and text.is_forwarded(header.text_of(raw_subject, fallback))
+    )
     body = text_of_body(
         mail,
         fields,
         octets,
         fallback=fallback,
         attachments=smtp.attachments,
-        cut_quotes=account.cut_quotes,
+        cut_quotes=cut_quotes,
     )
     if account.cut_quotes:
-        body = text.cut_quotes(body)
+        body = text.cut_quotes(body) if cut_quotes else text.cut_signature(body)
     if account.stop_line:
         body = text.cut_at(body, account.stop_line)
     body = text.clean(body)
     subject = ""
     if not body or account.text != "{body}":
-        subject = text.clean(header.text_of(header.first(fields, b"subject"), fallback))
+        subject = text.clean(header.text_of(raw_subject, fallback))
     written = text.compose(account.text, subject, body)
+    if len(written) > MAX_TEXT:
+        if account.long_text == "refuse":
+            raise Failure(Reason.TEXT_TOO_LONG, f"more than {MAX_TEXT} characters")
+        written = written[:MAX_TEXT]
     # Its keys are among theirs.
     overrides = cast("Overrides", wishes or _NO_WISHES)
     if not fields.keys() <= _PLAIN_FIELDS:

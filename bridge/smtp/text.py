@@ -29,12 +29,28 @@ _ATTRIBUTION = re.compile(rf"\b{_WROTE}\b[^:]{{0,80}}:$", re.IGNORECASE)
 #: … and the second half of one that the mailer wrapped.
 _WRAPPED = re.compile(rf"(?:<[^>]*>,? *)?{_WROTE}\b[^:]{{0,80}}:$", re.IGNORECASE)
 _DIGIT = re.compile(r"\d")
-#: Outlook's line over all that it quotes.
+#: Outlook's line over all that it quotes …
 _ORIGINAL = re.compile(
-    r"^-{3,} ?(?:Original Message|Forwarded message|Исходное сообщение|Пересылаемое сообщение|"
-    r"Оригінальне повідомлення|Вихідне повідомлення|Ursprüngliche Nachricht) ?-{3,}[ \t]*$",
+    r"^-{3,} ?(?:Original Message|Original Appointment|Исходное сообщение|Оригінальне повідомлення|"
+    r"Вихідне повідомлення|Ursprüngliche Nachricht|Původní zpráva|Wiadomość oryginalna) ?-{3,}"
+    r"[ \t]*$",
     re.IGNORECASE | re.MULTILINE,
 )
+#: … and the header lines that newer versions of it put there, over a rule or not.
+_QUOTED_HEADER = re.compile(
+    r"^(?:_{10,}[ \t]*\n)?\*?(?:From|От|Від|Von|De|Od|Da)\*?: ?.+\n"
+    r"\*?(?:Sent|Date|Отправлено|Дата|Надіслано|Gesendet|Datum|Odesláno|Wysłano)\*?: ?.*\d.*\n",
+    re.IGNORECASE | re.MULTILINE,
+)
+#: What mail programs put before the subject of a mail that they pass on: there the quotation is
+#: the message.
+_FORWARDED = re.compile(r"\s*(?:fwd?|wg|tr|rv|пересл|фвд)\s*:", re.IGNORECASE)
+
+_ARMOUR = "-----BEGIN PGP SIGNED MESSAGE-----", "\n-----BEGIN PGP SIGNATURE-----"
+_ARMOUR_END = "-----END PGP SIGNATURE-----"
+_ARMOUR_HEADER = re.compile(r"[ \t]*\n(?:[A-Za-z]+: .*\n)*+[ \t]*\n")
+_DASH_ESCAPED = re.compile(r"^- ", re.MULTILINE)
+_PICTURE = re.compile(r"\[cid:[^\]\s]{1,200}\]")
 _PLACE = re.compile(r"\{(body|subject)\}")
 
 
@@ -60,19 +76,55 @@ def unflow(text: str, delsp: bool) -> str:
     return "".join(out).removesuffix("\n")
 
 
+def is_forwarded(subject: str) -> bool:
+    """Whether a mail with this subject passes another one on."""
+    return _FORWARDED.match(subject) is not None
+
+
+def is_encrypted(text: str) -> bool:
+    """Whether the text is nothing but an OpenPGP message (RFC 4880 §6.2)."""
+    return text.lstrip().startswith("-----BEGIN PGP MESSAGE-----")
+
+
+def unsigned(text: str) -> str:
+    """Without the armour of the first text that OpenPGP clear-signed (RFC 4880 §7)."""
+    start = text.find(_ARMOUR[0])
+    end = text.find(_ARMOUR[1], start)
+    header = _ARMOUR_HEADER.match(text, start + len(_ARMOUR[0])) if 0 <= start < end else None
+    if header is None:
+        return text
+    after = text.find(_ARMOUR_END, end)
+    rest = text[after + len(_ARMOUR_END) :] if after >= 0 else ""
+    return text[:start] + _DASH_ESCAPED.sub("", text[header.end() : end]) + rest
+
+
+def without_pictures(text: str) -> str:
+    """Without the marks that Outlook leaves in plain text where a picture was."""
+    return _PICTURE.sub("", text) if "[cid:" in text else text
+
+
+def cut_signature(text: str) -> str:
+    """What stands before the first signature's mark."""
+    signature = _SIGNATURE.search(text) if "-- " in text else None
+    return text[: signature.start()] if signature else text
+
+
 def cut_quotes(text: str) -> str:
     """Without signature and the quoted tail of a reply; a text that is all quotation stays.
 
     Only what reaches to the end is cut, never a quoted line with an answer under it.
     """
-    if "-- " in text:
-        signature = _SIGNATURE.search(text)
-        text = text[: signature.start()] if signature else text
+    text = cut_signature(text)
     if "---" in text:
-        original = _ORIGINAL.search(text)
-        if original and text[: original.start()].strip():
-            text = text[: original.start()]
+        text = _cut_before(_ORIGINAL, text)
+    if ":" in text:
+        text = _cut_before(_QUOTED_HEADER, text)
     return _without_quoted_tail(text) if ">" in text else text
+
+
+def _cut_before(mark: re.Pattern[str], text: str) -> str:
+    found = mark.search(text)
+    return text[: found.start()] if found and text[: found.start()].strip() else text
 
 
 def _without_quoted_tail(text: str) -> str:

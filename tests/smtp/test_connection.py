@@ -119,9 +119,9 @@ async def test_an_empty_mail() -> None:
 
 async def test_a_line_may_be_as_long_as_the_mail() -> None:
     async with running() as part, connected(part.port) as client:
-        client.send(ENVELOPE + b"\r\n" + b"x" * 200_000 + b"\r\n.\r\n")
+        client.send(ENVELOPE + b"\r\n" + b"x\0\0\0\0\0\0\0" * 30_000 + b"\r\n.\r\n")
         assert (await client.replies(4))[-1].startswith("250 2.0.0")
-    assert part.relay.texts == ["x" * 200_000]
+    assert part.relay.texts == ["x" * 30_000]
 
 
 async def test_a_mail_above_the_limit_is_refused_and_the_session_goes_on() -> None:

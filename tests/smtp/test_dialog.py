@@ -336,9 +336,10 @@ async def test_a_fault_of_ours_is_temporary_and_tells_nothing() -> None:
 
 async def test_a_large_mail_is_read_in_a_thread() -> None:
     async with running() as part, connected(part.port) as client:
-        client.send(ENVELOPE + b"Subject: x\r\n\r\n" + b"line\r\n" * 100_000 + b".\r\n")
+        client.send(ENVELOPE + b"Subject: x\r\n\r\n" + b"li\0ne\r\n" * 5_000 + b"\0" * 99_999)
+        client.send(b"\r\n.\r\n")
         assert (await client.replies(4))[-1].startswith("250 2.0.0")
-    assert part.relay.texts[0].count("line") == 100_000
+    assert part.relay.texts[0].count("line") == 5_000
 
 
 # --- limits

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from bridge.config import AccountSettings, Smtp
 from bridge.failure import Failure, Reason
 from bridge.message import Recipient, Submission
-from bridge.smtp.mail import read_mail
+from bridge.smtp.mail import MAX_TEXT, read_mail
 
-SMTP, ACCOUNT = Smtp(), AccountSettings()
+SMTP, ACCOUNT = Smtp(), AccountSettings(long_text="truncate")
 ONE = (Recipient("380501234567"),)
 
 
@@ -105,6 +105,10 @@ def test_a_bomb_is_refused_quickly(mail: bytes) -> None:
         b"Content-Type: text/plain; format=flowed\n\n" + b"word \n" * 100_000,
         b"\n" + b" \n" * 300_000 + b"x",
         b"\n" + b"-- " * 300_000,
+        b"\n" + b"-----BEGIN PGP SIGNED MESSAGE-----\n" * 30_000,
+        b"\nx\n" + b"From: x\n" * 100_000,
+        b"\nx\n" + b"_" * 500_000 + b"\n",
+        b"\n" + b"[cid:" * 100_000,
         b"Content-Type: text/plain; charset=idna\n\n" + b"xn--a." * 50_000,
         multipart(15),
     ],
@@ -113,6 +117,14 @@ def test_hostile_but_readable_mails_take_little_time(mail: bytes) -> None:
     start = time.process_time()
     read(mail)
     assert time.process_time() - start < 1.5
+
+
+def test_a_text_that_no_account_may_send_is_not_counted() -> None:
+    mail = b"\r\n" + b"x" * 50_000
+    assert len(read(mail).text) == MAX_TEXT
+    with pytest.raises(Failure) as refused:
+        read_mail(mail, ONE, smtp=SMTP, account=AccountSettings())
+    assert refused.value.reason is Reason.TEXT_TOO_LONG
 
 
 def test_a_mail_that_comes_again_is_known_by_its_message_id() -> None:
