@@ -165,7 +165,9 @@ class SqliteStore:
     async def interrupted(self) -> dict[int, list[Message]]:
         def read() -> dict[int, list[Message]]:
             attempts: dict[int, list[Message]] = {}
-            for (attempt,) in self._query("SELECT id FROM attempt ORDER BY id"):
+            # Those of this run have later ids.
+            before = "SELECT id FROM attempt WHERE id <= ? ORDER BY id"
+            for (attempt,) in self._query(before, (self.last_id,)):
                 rows = self._query(
                     f"SELECT {_MESSAGE} FROM message WHERE state = 'accepted' AND id IN "  # noqa: S608
                     "(SELECT value FROM attempt, json_each(message_ids) WHERE attempt.id = ?)",

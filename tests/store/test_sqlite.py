@@ -81,6 +81,22 @@ async def test_ids_go_on_where_the_file_ends(tmp_path: Path) -> None:
     await store.close()
 
 
+async def test_an_attempt_that_never_ended_is_found_by_the_next_run(tmp_path: Path) -> None:
+    messages = [message(id) for id in (1, 2, 3)]
+    store = SqliteStore(tmp_path / "bridge.db")
+    await store.open()
+    await store.accept(Acceptance(tuple(messages)))
+    await store.begin(8, messages[:2])
+    await store.begin(9, messages[2:])
+    await store.close()
+    store = SqliteStore(tmp_path / "bridge.db")
+    await store.open()
+    assert await store.interrupted() == {8: messages[:2], 9: messages[2:]}
+    await store.finish(8, [Change(1, State.SENT, "x")])
+    assert await store.interrupted() == {9: messages[2:]}
+    await store.close()
+
+
 async def test_one_message_at_fault_takes_no_other_with_it(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "bridge.db", clock=lambda: NOW)
     await store.open()
