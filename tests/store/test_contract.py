@@ -78,6 +78,17 @@ async def test_what_was_sent_no_longer_waits(store: Store) -> None:
     assert await store.interrupted() == {}
 
 
+async def test_an_attempt_that_never_ended_is_found_later(engine: Engine) -> None:
+    messages = [message(id) for id in (1, 2, 3)]
+    store = await engine.open()
+    await store.accept(Acceptance(tuple(messages)))
+    await store.begin(8, messages[:2])
+    await store.begin(9, messages[2:])
+    await store.close()
+    store = await engine.open()
+    assert await store.interrupted() == {8: messages[:2], 9: messages[2:]}
+
+
 async def test_an_attempt_under_way_is_not_interrupted(store: Store) -> None:
     messages = [message(id) for id in (1, 2, 3)]
     await store.accept(Acceptance(tuple(messages)))
@@ -161,8 +172,10 @@ async def test_only_the_repeated_messages_of_a_submission_are_left_out(store: St
 async def test_fingerprints_are_forgotten_when_their_time_has_passed(
     store: Store, clock: Clock
 ) -> None:
-    for id in range(1, 2501):
-        store.accept(Acceptance((message(id),), (Fingerprint(b"%d" % id, id, NOW + (id > 2000)),)))
+    prints = (Fingerprint(b"%d" % id, id, NOW + (id > 2000)) for id in range(1, 2501))
+    await asyncio.gather(
+        *(store.accept(Acceptance((message(one.message_id),), (one,))) for one in prints)
+    )
     await store.forget_fingerprints(NOW)
     clock.now = NOW - 1
     assert (

@@ -1,0 +1,149 @@
+"""Connections to PostgreSQL: how they are set up, what their errors mean, what they cannot carry.
+
+What is done on a connection, and what follows from an error, is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Any
+
+import asyncpg
+
+from bridge.store import StoreError, StoreFull
+from bridge.store.rows import MESSAGE_COLUMNS, STATE_COLUMNS
+
+#: How long a statement may take before its connection counts as lost (seconds).
+PATIENCE = 15.0
+
+_SETTINGS = {
+    "application_name": "cascade-bridge",
+    # Every statement of ours goes by an index. The planner must not think otherwise of a table
+    # that was empty when it looked: the plan is kept, and the table grows by thousands a second.
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "plan_cache_mode": "force_generic_plan",
+    "jit": "off",
+    "timezone": "UTC",
+    # A node that went silent in the middle of a transaction must not keep its locks.
+    "idle_in_transaction_session_timeout": "15s",
+    "lock_timeout": "10s",
+}
+
+
+async def connect(url: str) -> Any:
+    """A connection of its own; raises what asyncpg and the system do."""
+    return await asyncpg.connect(
+        url, timeout=PATIENCE, command_timeout=PATIENCE, server_settings=_SETTINGS
+    )
+
+
+def pool(url: str) -> Any:
+    """A pool, still to be awaited, for whatever is not on the path of a message."""
+    return asyncpg.create_pool(
+        url,
+        min_size=0,
+        max_size=4,
+        max_inactive_connection_lifetime=60.0,
+        timeout=PATIENCE,
+        command_timeout=PATIENCE,
+        server_settings=_SETTINGS,
+    )
+
+
+# --- errors ------------------------------------------------------------------------------------
+
+
+class Trouble(Enum):
+    """What an error of the database means for what was asked of it."""
+
+    LOST = "the connection is gone; what was being written may be stored or not"
+    FULL = "nothing of it was stored, and nothing can be for now"
+    BUSY = "nothing of it was stored, because of others; at once again"
+    FAULT = "nothing of it was stored, and it would not be another time"
+
+
+#: PostgreSQL, appendix A: codes, and classes of two characters.
+_MEANINGS = {
+    "08": Trouble.LOST,  # connection exceptions
+    "53": Trouble.FULL,  # insufficient resources: disk_full, out_of_memory, too_many_connections
+    "57": Trouble.LOST,  # operator intervention: shutdowns
+    "57014": Trouble.FULL,  # query_canceled: by a time limit of the database's own
+    "58": Trouble.FULL,  # system_error, io_error
+    "25006": Trouble.FULL,  # read_only_sql_transaction: a standby
+    "25P03": Trouble.LOST,  # idle_in_transaction_session_timeout
+    "40": Trouble.BUSY,  # deadlock_detected, serialization_failure
+    "55P03": Trouble.BUSY,  # lock_not_available
+}
+
+
+def trouble(error: BaseException) -> Trouble:
+    if isinstance(error, asyncpg.PostgresError):
+        code = error.sqlstate or ""
+        return _MEANINGS.get(code) or _MEANINGS.get(code[:2]) or Trouble.FAULT
+    if isinstance(error, asyncpg.DataError):
+        return Trouble.FAULT  # a value that PostgreSQL does not have, found before it was sent
+    return Trouble.LOST
+
+
+#: What a connection may raise.
+ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, asyncio.TimeoutError)
+
+
+def store_error(error: BaseException) -> StoreError:
+    """The store's own error for one of :data:`ERRORS`."""
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return StoreError(text) if trouble(error) is Trouble.FAULT else StoreFull(text)
+
+
+# --- text --------------------------------------------------------------------------------------
+
+# PostgreSQL's text cannot hold U+0000, which an SMPP text may. A character that no text should
+# hold marks where one was; where it stands itself, it is doubled.
+_MARK = "\ue000"
+_ESCAPED = {0: _MARK + "0", ord(_MARK): _MARK * 2}
+
+
+def storable(text: str) -> str:
+    """The text as it is stored; :func:`original` turns it back."""
+    return text.translate(_ESCAPED) if "\0" in text or _MARK in text else text
+
+
+def original(text: str) -> str:
+    if _MARK not in text:
+        return text
+    return _MARK.join(piece.replace(_MARK + "0", "\0") for piece in text.split(_MARK * 2))
+
+
+#: The columns whose texts are strangers' own.
+_FREE = tuple(
+    at
+    for at, name in enumerate(MESSAGE_COLUMNS + STATE_COLUMNS)
+    if name
+    in {"peer", "sender", "text", "options", "fallback", "reference", "upstream_id", "cause"}
+)
+_WRITTEN = tuple(at for at in _FREE if at < len(MESSAGE_COLUMNS))
+
+
+def free_text(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Rows of messages with their texts as they are stored; looked through column by column."""
+    for at in _WRITTEN:
+        together = "".join([row[at] for row in rows])
+        if "\0" in together or _MARK in together:
+            return [_each(row, storable) for row in rows]
+    return rows
+
+
+def as_written(row: Sequence[Any]) -> tuple[Any, ...]:
+    """A row as it was before :func:`free_text`."""
+    for at in _FREE:
+        if at < len(row) and _MARK in row[at]:
+            return _each(row, original)
+    return tuple(row)
+
+
+def _each(row: Sequence[Any], change: Callable[[str], str]) -> tuple[Any, ...]:
+    return tuple(change(value) if at in _FREE else value for at, value in enumerate(row))

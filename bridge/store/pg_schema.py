@@ -1,0 +1,172 @@
+"""The PostgreSQL schema, one step a version (design section 10).
+
+``MIGRATIONS[n]`` brings a database from version n to n + 1; the table ``migration`` tells which
+steps were taken, and when. A step that was released never changes. A program that is running
+goes on working while a later one adds its step: steps only add what has a default.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from bridge.store import SchemaTooNew
+
+#: Whoever changes the schema or takes a node number holds this advisory lock.
+LOCK = 0x63617363616465
+
+MIGRATIONS: tuple[str, ...] = (
+    # 1: messages, the ids that lead to them, attempts, parts, holds, fingerprints, nodes.
+    """
+    CREATE TABLE migration (
+        version integer PRIMARY KEY,
+        at bigint NOT NULL
+    );
+
+    -- The nodes that are alive, by their leases. Whoever writes holds its own row.
+    CREATE TABLE node (
+        number smallint PRIMARY KEY,
+        holder uuid NOT NULL,            -- who it is
+        epoch integer NOT NULL,          -- which of its connections writes
+        lease_until timestamptz NOT NULL -- by the clock of the database
+    );
+
+    CREATE TABLE message (
+        id bigint PRIMARY KEY,
+        submission_id bigint NOT NULL,
+        account text COLLATE "C" NOT NULL,
+        protocol text COLLATE "C" NOT NULL,
+        peer text COLLATE "C" NOT NULL,
+        phone text COLLATE "C" NOT NULL,
+        sender text COLLATE "C" NOT NULL,
+        message_type text COLLATE "C" NOT NULL,
+        text text COLLATE "C" NOT NULL,
+        options text COLLATE "C" NOT NULL,       -- a JSON array, or empty
+        fallback text COLLATE "C" NOT NULL,
+        route text COLLATE "C" NOT NULL,
+        level smallint NOT NULL,
+        parts integer NOT NULL,
+        accepted_at bigint NOT NULL,
+        due_at bigint NOT NULL,
+        scheduled_at bigint,
+        expires_at bigint NOT NULL,
+        receipts smallint NOT NULL,
+        reference text COLLATE "C" NOT NULL,
+        attempts integer NOT NULL,
+        unknown integer NOT NULL,
+        state text COLLATE "C" NOT NULL DEFAULT 'accepted',
+        owner smallint,                          -- the node that has it in memory
+        upstream_id text COLLATE "C" NOT NULL DEFAULT '',
+        changed_at bigint NOT NULL DEFAULT 0,
+        failure text COLLATE "C" NOT NULL DEFAULT '',
+        cause text COLLATE "C" NOT NULL DEFAULT ''
+    ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
+
+    -- What waits, by node, lane and due time. A message on its way is in this index only: those
+    -- of what is idle are for what has to wait, and stay as small as that is.
+    CREATE INDEX message_waiting ON message (owner, account, level, route, due_at, id)
+        WHERE state = 'accepted';
+    CREATE INDEX message_idle_expiry ON message (expires_at)
+        WHERE state IN ('accepted', 'held') AND owner IS NULL;
+    CREATE INDEX message_idle_phone ON message (phone)
+        WHERE state IN ('accepted', 'held') AND owner IS NULL;
+    CREATE INDEX message_submission ON message (submission_id)
+        WHERE submission_id <> id;
+
+    -- A submission of several messages has an id of its own.
+    CREATE TABLE submission (
+        id bigint PRIMARY KEY,
+        account text COLLATE "C" NOT NULL,
+        messages integer NOT NULL
+    );
+
+    -- Other ids of a message: of its parts, and the short ones of SMPP 3.3.
+    CREATE TABLE alias (
+        id bigint PRIMARY KEY,
+        message_id bigint NOT NULL,
+        receipts smallint NOT NULL
+    );
+    CREATE INDEX alias_message ON alias (message_id);
+
+    -- One row a request that was begun: what was in flight when its node died.
+    CREATE TABLE attempt (
+        id bigint PRIMARY KEY,
+        node smallint NOT NULL,
+        begun_at bigint NOT NULL,
+        message_ids bigint[] NOT NULL
+    );
+
+    -- Concatenated messages whose parts come one by one. A joined group keeps its parts for a
+    -- while, so that a part that comes again is known.
+    CREATE TABLE part_group (
+        id bigint PRIMARY KEY,           -- the id of its first part
+        turn bigint GENERATED ALWAYS AS IDENTITY,
+        account text COLLATE "C" NOT NULL,
+        source text COLLATE "C" NOT NULL,
+        destination text COLLATE "C" NOT NULL,
+        reference integer NOT NULL,
+        total integer NOT NULL,
+        begun_at bigint NOT NULL,
+        message_id bigint NOT NULL DEFAULT 0
+    );
+    CREATE INDEX part_group_key ON part_group
+        (account, source, destination, reference, total, turn);
+    CREATE INDEX part_group_begun ON part_group (begun_at);
+    CREATE TABLE part (
+        id bigint PRIMARY KEY,
+        group_id bigint NOT NULL REFERENCES part_group (id) ON DELETE CASCADE,
+        number integer NOT NULL,
+        content bytea NOT NULL,
+        receipts smallint NOT NULL,
+        at bigint NOT NULL,
+        UNIQUE (group_id, number)
+    );
+
+    -- Accounts and upstreams that are held as a whole.
+    CREATE TABLE hold (
+        scope text COLLATE "C" NOT NULL,
+        name text COLLATE "C" NOT NULL,
+        PRIMARY KEY (scope, name)
+    );
+
+    CREATE TABLE fingerprint (
+        key bytea PRIMARY KEY,
+        message_id bigint NOT NULL,
+        until bigint NOT NULL
+    );
+    CREATE INDEX fingerprint_until ON fingerprint (until);
+
+    -- The greatest id of what was deleted: ids go on behind it.
+    CREATE TABLE swept (
+        last_id bigint NOT NULL
+    );
+    INSERT INTO swept VALUES (0);
+    """,
+)
+
+#: Every table whose ids are of the one sequence.
+_IDS = ("message", "submission", "alias", "attempt", "part")
+_GREATEST = ", ".join(f"(SELECT max(id) FROM {table})" for table in _IDS)  # noqa: S608
+
+LAST_ID = f"SELECT greatest({_GREATEST}, (SELECT last_id FROM swept))"  # noqa: S608
+LAST_SHORT_ID = "SELECT coalesce(max(id), 0) FROM alias WHERE id < 4294967296"
+
+
+async def migrate(connection: Any) -> None:
+    """Takes the steps that are missing, within the caller's transaction, which holds the lock.
+
+    Raises :class:`bridge.store.SchemaTooNew`.
+    """
+    version = 0
+    if await connection.fetchval("SELECT to_regclass('migration') IS NOT NULL"):
+        version = await connection.fetchval("SELECT coalesce(max(version), 0) FROM migration")
+    if version > len(MIGRATIONS):
+        raise SchemaTooNew(
+            f"the database has schema version {version}; "
+            f"this program knows versions up to {len(MIGRATIONS)}"
+        )
+    for step in range(version, len(MIGRATIONS)):
+        await connection.execute(MIGRATIONS[step])
+        await connection.execute(
+            "INSERT INTO migration (version, at) VALUES ($1, $2)", step + 1, int(time.time())
+        )

