@@ -148,7 +148,8 @@ def _html(octets: bytes, kind: ContentType, fallback: str, cut_quotes: bool) -> 
         list_bullets=False,
         skip_elements=[*HIDDEN, *QUOTES, *SIGNATURES] if cut_quotes else [*HIDDEN],
     )
-    return _BLANKS.sub(" ", lines_ended_by_lf(text))
+    # Blanks are layout in HTML, also those that stand for the indent of a list.
+    return _BLANKS.sub(" ", lines_ended_by_lf(text)).replace("\n ", "\n")
 
 
 _TEXTS = {"text/plain": _plain, "text/html": _html}

@@ -15,6 +15,8 @@ _LINE_ENDS = re.compile(r"\r\n?|[\v\f\x85\u2028\u2029]")
 _OUT = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u034f\u200b\u2060\ufeff\ud800-\udfff\ufffe\uffff]"
 )
+#: What alone is no text: joiners and marks that only change what stands beside them.
+_ONLY_MARKS = re.compile("[\\s\u200c-\u200f\u202a-\u202e\u2066-\u2069\ufe00-\ufe0f]*")
 _BLANKS_AT_LINE_ENDS = re.compile(r"[ \t]+$", re.MULTILINE)
 _BLANK_LINES = re.compile(r"\n{3,}")
 
@@ -166,6 +168,8 @@ def clean(text: str) -> str:
     """Without what cannot be seen, without needless blanks and blank lines."""
     if not text.replace("\n", "").isprintable():
         text = _OUT.sub("", text.replace("\t", " ").replace("\xa0", " "))
+        if _ONLY_MARKS.fullmatch(text):
+            return ""
     if " \n" in text:
         text = _BLANKS_AT_LINE_ENDS.sub("", text)
     if "\n\n\n" in text:
