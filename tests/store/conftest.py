@@ -71,27 +71,30 @@ def mortal_postgres() -> Iterator[Server]:
 
 
 @pytest.fixture
-async def database(postgres: Server) -> str:
+async def database(postgres: Server) -> AsyncIterator[str]:
     """The address of an empty database."""
-    return await postgres.database()
+    async with postgres.database() as url:
+        yield url
+
+
+@pytest.fixture
+async def sqlite(tmp_path: Path, clock: Clock) -> AsyncIterator[Engine]:
+    engine = Engine(lambda: SqliteStore(tmp_path / "bridge.db", clock=clock))
+    yield engine
+    await engine.close()
+
+
+@pytest.fixture
+async def postgresql(database: str, clock: Clock) -> AsyncIterator[Engine]:
+    engine = Engine(lambda: PostgresStore(database, clock=clock))
+    yield engine
+    await engine.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-async def engine(
-    request: pytest.FixtureRequest, tmp_path: Path, clock: Clock
-) -> AsyncIterator[Engine]:
-    def sqlite() -> Store:
-        return SqliteStore(tmp_path / "bridge.db", clock=clock)
-
-    def postgresql() -> Store:
-        return PostgresStore(url, clock=clock)
-
-    if request.param == "postgresql":
-        server: Server = request.getfixturevalue("postgres")
-        url = await server.database()
-    engine = Engine(sqlite if request.param == "sqlite" else postgresql)
-    yield engine
-    await engine.close()
+def engine(request: pytest.FixtureRequest) -> Engine:
+    engine: Engine = request.getfixturevalue(request.param)
+    return engine
 
 
 @pytest.fixture

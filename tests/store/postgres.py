@@ -14,6 +14,8 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,7 @@ class Server:
         self._bin = bin
         self._process: subprocess.Popen[bytes] | None = None
         self._databases = 0
+        self._free: list[str] = []
         if self._user:
             os.chown(self.folder, self._user.pw_uid, self._user.pw_gid)
             self._bin = self._reachable(bin)
@@ -140,14 +143,30 @@ class Server:
     async def execute(self, sql: str, database: str = "postgres") -> list[Any]:
         connection = await asyncpg.connect(self.url(database))
         try:
+            if ";" in sql:
+                await connection.execute(sql)
+                return []
             rows: list[Any] = await connection.fetch(sql)
             return rows
         finally:
             await connection.close()
 
-    async def database(self) -> str:
-        """The address of an empty database."""
-        self._databases += 1
-        name = f"bridge_{self._databases}"
-        await self.execute(f"CREATE DATABASE {name} STRATEGY wal_log")
-        return self.url(name)
+    @asynccontextmanager
+    async def database(self) -> AsyncIterator[str]:
+        """The address of an empty database, which is another test's afterwards.
+
+        Emptying one takes a tenth of the time that making one does.
+        """
+        if self._free:
+            name = self._free.pop()
+        else:
+            self._databases += 1
+            name = f"bridge_{self._databases}"
+            await self.execute(f"CREATE DATABASE {name} STRATEGY wal_log")
+        yield self.url(name)
+        await self.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            f"WHERE datname = '{name}' AND pid <> pg_backend_pid()"
+        )
+        await self.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public", name)
+        self._free.append(name)
