@@ -71,7 +71,6 @@ def by_smtp(server: Endpoint, sending: Sending, *, tls: ssl.SSLContext | None = 
     mail = EmailMessage()
     mail["From"] = sending.mail_from
     mail["To"] = ", ".join(f"{to}@{sending.domain}" for to in sending.to)
-    mail["Subject"] = "cascade-bridge"
     for name, value in sending.headers.items():
         mail[name] = value
     for option in sending.options:

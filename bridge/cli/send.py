@@ -29,6 +29,7 @@ _SERVICE_TYPES = {
 @click.option("--text", "-t", default="-", help="The text; - reads it from standard input.")
 @click.option("--by", type=click.Choice(["smtp", "smpp"]), default="smtp", show_default=True)
 @click.option("--server", metavar="HOST:PORT", help="[default: from the configuration]")
+@click.option("--domain", help="By SMTP: the bridge's. [default: from the configuration]")
 @click.option("--account", "-a", metavar="NAME", help="[default: the only one configured]")
 @click.option(
     "--password",
@@ -118,6 +119,7 @@ def _sending(options: dict[str, Any], settings: Settings | None, to: tuple[str, 
         name = next(iter(accounts))
     if not name:
         raise click.UsageError("give --account")
+    domains = settings.smtp.domains if settings else []
     headers, fields = {}, {}
     if options["sender"]:
         headers["X-Cascade-Sender"] = fields["source_addr"] = options["sender"]
@@ -134,7 +136,7 @@ def _sending(options: dict[str, Any], settings: Settings | None, to: tuple[str, 
         text=_text(options),
         account=name,
         password=_password(options, settings, name),
-        domain=settings.smtp.domains[0] if settings and settings.smtp.domains else _NO_DOMAIN,
+        domain=options["domain"] or (domains[0] if domains else _NO_DOMAIN),
         headers=headers,
         options=options["options"],
         fields=fields,
@@ -156,7 +158,8 @@ def _relative(seconds: int) -> str:
 
 def _text(options: dict[str, Any]) -> str:
     if options["text"] == "-":
-        options["text"] = sys.stdin.read()
+        # The line that a shell ends is no line of the text.
+        options["text"] = sys.stdin.read().removesuffix("\n")
     text: str = options["text"]
     return text
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -16,13 +15,11 @@ from pathlib import Path
 
 from tests.support import free_port
 
-_TICK = os.sysconf("SC_CLK_TCK")
-
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process with all its threads, and of children it waited for."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(int(field) for field in fields[11:15]) / _TICK
+    """What a process and all its threads have run so far, to the nanosecond."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
 
 
 def resident_mb(pid: int) -> float:
@@ -111,7 +108,7 @@ def bridge(folder: Path, *, delay: float = 0.0, account: str = "") -> Iterator[S
     """)
     sandbox = _command("sandbox", "--listen", f"127.0.0.1:{api}", "--keep", "0")
     if delay:
-        sandbox += ["--delay", str(delay)]
+        sandbox += ["--delay", f"{round(delay * 1000)}ms"]
     with (
         running(sandbox, api, folder / "sandbox.log"),
         running(_command("serve", "--config", str(config)), smtp, folder / "bridge.log") as process,

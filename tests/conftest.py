@@ -1,0 +1,21 @@
+"""What holds for every test."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+
+@pytest.fixture(autouse=True)
+def _log_as_if_new() -> Iterator[None]:
+    """Undoes what a test configured: a logger that was used once keeps its configuration."""
+    yield
+    structlog.reset_defaults()
+    for name, module in list(sys.modules.items()):
+        log = getattr(module, "log", None)
+        if name.startswith("bridge") and hasattr(log, "_logger_factory_args"):
+            # What structlog caches on first use.
+            vars(log).pop("bind", None)
