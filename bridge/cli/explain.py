@@ -1,0 +1,278 @@
+"""``explain``: what would become of a recipient or of a whole mail, and why.
+
+Everything is decided by the listener's and the relay's own rules; here is only how a person reads
+it. Nothing is sent, and no running bridge is asked: what only the store knows (who was sent what
+today, contacts and groups) has no say.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import time
+from datetime import UTC, datetime
+from email.header import Header
+from email.parser import BytesHeaderParser
+from email.utils import getaddresses
+from pathlib import Path
+
+import click
+
+from bridge import rules
+from bridge.accounts import Account
+from bridge.cli import Exit, Stop, config_option
+from bridge.config import Settings, load
+from bridge.failure import Failure
+from bridge.message import Message, Recipient, Route, Submission
+from bridge.phone import country
+from bridge.smtp import reply
+from bridge.smtp.address import comparable_domains, parse_path
+from bridge.smtp.mail import read_line, read_mail
+from bridge.smtp.recipient import SMSC_LINE, recipient_of
+from bridge.smtp.reply import Refused
+
+Row = tuple[str, str]
+
+
+@click.command("explain")
+@click.argument("addresses", nargs=-1, metavar="[ADDRESS]...")
+@click.option(
+    "--mail",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A whole mail; - reads it from standard input. Without ADDRESS its To and Cc count.",
+)
+@click.option("--account", "-a", metavar="NAME", help="[default: the only one configured]")
+@config_option
+def command(
+    config: Path | None, addresses: tuple[str, ...], mail: Path | None, account: str | None
+) -> int:
+    """Show what would become of a recipient or of a whole mail, and why.
+
+    Exits with 0 where all of it would be taken, and with 65 where some of it would be refused.
+    """
+    settings = load(config)
+    if not addresses and mail is None:
+        raise click.UsageError("an ADDRESS or --mail is needed")
+    explained = _Explained(settings, _account(settings, account))
+    if mail is None:
+        for number, address in enumerate(addresses):
+            if number:
+                click.echo()
+            explained.address(address)
+    else:
+        octets = _octets(mail)
+        explained.mail(octets, addresses or _recipients_of(octets))
+    return Exit.OK if explained.good else Exit.DATA
+
+
+def _account(settings: Settings, name: str | None) -> Account:
+    if name is None:
+        if len(settings.accounts) != 1:
+            raise click.UsageError("--account is needed: there is not exactly one")
+        [name] = settings.accounts
+    if name not in settings.accounts:
+        raise Stop(f"There is no account {name}.", Exit.NO_USER)
+    return Account(name, settings.accounts[name])
+
+
+def _octets(mail: Path) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if str(mail) == "-" else mail.read_bytes()
+    except OSError as error:
+        raise Stop(f"{mail}: {error.strerror}", Exit.NO_INPUT) from None
+
+
+def _recipients_of(mail: bytes) -> tuple[str, ...]:
+    fields = BytesHeaderParser().parsebytes(mail)
+    values = [*fields.get_all("to", []), *fields.get_all("cc", [])]
+    texts = [value if isinstance(value, str) else str(Header(value)) for value in values]
+    found = tuple(address for _, address in getaddresses(texts) if address)
+    if not found:
+        raise click.UsageError("the mail has neither To nor Cc: name an ADDRESS")
+    return found
+
+
+def _moment(at: int) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _span(seconds: int) -> str:
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def _print(rows: list[Row]) -> None:
+    width = max(len(name) for name, _ in rows)
+    for name, meaning in rows:
+        first, *more = meaning.split("\n")
+        click.echo(f"{name:<{width}}  {first}".rstrip())
+        for line in more:
+            click.echo(f"{'':<{width}}  {line}".rstrip())
+
+
+class _Explained:
+    """Prints one explanation after the other; ``good`` while nothing would be refused."""
+
+    def __init__(self, settings: Settings, account: Account) -> None:
+        self._settings = settings
+        self._account = account
+        own = account.settings.cascade
+        self._route: Route = (own.route if own else None) or settings.cascade.route
+        self.good = True
+
+    # --- one recipient -----------------------------------------------------------------------
+
+    def address(self, address: str) -> None:
+        rows: list[Row] = [("address", address), ("account", self._account.name)]
+        recipient = self._recipient(address, rows)
+        if recipient is not None:
+            rows.append(("answer", "250 2.1.5 OK"))
+        _print(rows)
+
+    def _recipient(self, address: str, rows: list[Row]) -> Recipient | None:
+        """Who is meant, with the reasons added to ``rows``; ``None`` for one that is refused."""
+        parsed = parse_path(f"<{address.strip().strip('<>')}>")
+        smtp = self._settings.smtp
+        try:
+            if parsed is None:
+                raise reply.BAD_RECIPIENT
+            path = parsed[0]
+            domains = comparable_domains(smtp.domains)
+            ours = path.domain in domains
+            why = "one of smtp.domains" if ours else "not in smtp.domains"
+            rows.append(("domain", f"{path.domain or '(none)'}: {why}"))
+            recipient = recipient_of(
+                path,
+                self._account,
+                domains=domains,
+                smsc_address=smtp.smsc_address.lower(),
+                check=lambda account, one: rules.phone_of(account, one.address),
+            )
+        except (Refused, Failure) as error:
+            self._refused(error, rows)
+            return None
+        if recipient is SMSC_LINE:
+            rows.append(("means", "the SMSC line: login, numbers and text stand in the mail"))
+            return recipient
+        rows += self._phone(recipient)
+        return recipient
+
+    def _phone(self, recipient: Recipient) -> list[Row]:
+        settings = self._account.settings
+        phone = rules.phone_of(self._account, recipient.address)
+        allowed = (
+            f"allowed: {', '.join(settings.countries)}" if settings.countries else "any may be"
+        )
+        written = recipient.address
+        national = not written.startswith(("+", "00")) and phone != f"+{written}"
+        form = f"national form of {settings.region}" if national else "international form"
+        kind = recipient.message_type or settings.message_type
+        by = "by its tag" if recipient.message_type else "the account's default"
+        route = recipient.route or self._route
+        route_by = "by its tag" if recipient.route else "as configured"
+        return [
+            ("means", f"the number {phone} ({form})"),
+            ("country", f"{country(phone) or 'unknown'} ({allowed})"),
+            ("type", f"{kind.value} ({by})"),
+            ("route", f"{route.value} ({route_by})"),
+        ]
+
+    def _refused(self, error: Refused | Failure, rows: list[Row]) -> None:
+        self.good = False
+        fmt = self._account.settings.reply_fmt
+        text = reply.of_failure(error, fmt) if isinstance(error, Failure) else error.reply
+        rows.append(("refused", text))
+
+    # --- a whole mail ------------------------------------------------------------------------
+
+    def mail(self, octets: bytes, addresses: tuple[str, ...]) -> None:
+        rows: list[Row] = [("mail", f"{len(octets)} octets"), ("account", self._account.name)]
+        recipients: list[Recipient] = []
+        for address in addresses:
+            details: list[Row] = []
+            recipient = self._recipient(address, details)
+            if recipient is None:
+                rows.append(("to", f"{address}: refused, {details[-1][1]}"))
+            else:
+                rows.append(("to", f"{address}: {dict(details)['means']}"))
+                recipients.append(recipient)
+        try:
+            if len(octets) > self._settings.smtp.max_size:
+                raise reply.MAIL_TOO_BIG
+            if not recipients:
+                raise reply.RCPT_FIRST
+            if SMSC_LINE in recipients:
+                submission = self._line(octets, rows)
+            else:
+                submission = self._mail(octets, tuple(recipients), rows)
+            rows += self._messages(submission)
+        except (Refused, Failure) as error:
+            self._refused(error, rows)
+        _print(rows)
+
+    def _line(self, octets: bytes, rows: list[Row]) -> Submission:
+        line, submission = read_line(
+            octets, now=time.time(), max_recipients=self._settings.smtp.max_recipients
+        )
+        rows.append(("login", line.login or "(an API key)"))
+        if line.login and line.login != self._account.name:
+            rows.append(("", f"not the account explained here, which is {self._account.name}"))
+        if line.test:
+            rows.append(("test", "answered like the real thing, and nothing is sent"))
+        return submission
+
+    def _mail(
+        self, octets: bytes, recipients: tuple[Recipient, ...], rows: list[Row]
+    ) -> Submission:
+        own = self._account.settings
+        whole = own.model_copy(update={"cut_quotes": False, "stop_line": ""})
+        smtp = self._settings.smtp
+        submission = read_mail(octets, recipients, smtp=smtp, account=own)
+        before = len(read_mail(octets, recipients, smtp=smtp, account=whole).text)
+        if before > len(submission.text):
+            why = "signature and quotes" if own.cut_quotes else "what follows the stop line"
+            cut = before - len(submission.text)
+            rows.append(("cut", f"{cut} of {before} characters: {why}"))
+        return submission
+
+    def _messages(self, submission: Submission) -> list[Row]:
+        """What would be posted, by the rules that the relay goes by."""
+        prepared, refused = rules.prepare(
+            self._account,
+            submission,
+            route=self._route,
+            now=time.time(),
+            next_id=itertools.count(1).__next__,
+        )
+        rows: list[Row] = []
+        for recipient, failure in refused:
+            details: list[Row] = []
+            self._refused(failure, details)
+            rows.append(("refused", f"{recipient.address}: {details[0][1]}"))
+        shown = ""
+        for _, message in prepared:
+            if message.text != shown:
+                shown = message.text
+                rows.append(("text", shown or f"(none; fallback: {message.fallback})"))
+            rows.append(("message", self._message(message)))
+        return rows
+
+    def _message(self, message: Message) -> str:
+        words = [
+            f"to {message.phone}",
+            f"from {message.sender}",
+            message.message_type.value,
+            message.route.value,
+            f"{message.parts} SMS",
+            f"valid for {_span(message.expires_at - (message.scheduled_at or message.due_at))}",
+        ]
+        if message.scheduled_at is not None:
+            words.append(f"scheduled for {_moment(message.scheduled_at)}")
+        elif message.due_at > message.accepted_at:
+            words.append(f"kept until {_moment(message.due_at)}")
+        if message.options:
+            words.append("options " + ", ".join(message.options))
+        return ", ".join(words)

@@ -1,0 +1,143 @@
+"""``explain``: a recipient or a mail, what would become of it, and why."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from bridge.cli import Exit, run
+
+CONFIG = """
+cascade.authorization_key = "key"
+smtp.smsc_address = "send"
+[accounts.crm]
+password = "secret12"
+sender = "Shop"
+countries = ["UA"]
+"""
+
+MAIL = """\
+From: erp@example.com
+To: =?utf-8?B?0JzQsNGA0ZbRjw==?= <0501234567@sms.example.com>, 12@sms.example.com
+Cc: +380671234567+promo@sms.example.com
+Subject: Order
+Content-Type: text/plain; charset=utf-8
+X-Cascade-TTL: 2h
+
+Your order is ready.
+--\x20
+ERP
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> str:
+    path = tmp_path / "bridge.toml"
+    path.write_text(CONFIG)
+    return str(path)
+
+
+@pytest.fixture
+def mail(tmp_path: Path) -> Path:
+    path = tmp_path / "mail.eml"
+    path.write_text(MAIL)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("address", "code", "said"),
+    [
+        ("380501234567@sms.example.com", Exit.OK, "the number +380501234567 (international form)"),
+        ("0501234567@sms.example.com", Exit.OK, "+380501234567 (national form of UA)"),
+        ("<+380501234567+promo@sms.example.com>", Exit.OK, "promo (by its tag)"),
+        ("380501234567+tgviber@sms.example.com", Exit.OK, "tg-viber (by its tag)"),
+        ("send@sms.example.com", Exit.OK, "the SMSC line"),
+        ("12@sms.example.com", Exit.DATA, "550 5.1.3 ERROR = 7 (wrong phone number)"),
+        ("team@sms.example.com", Exit.DATA, "550 5.1.1 ERROR = 3"),
+        ("48501234567@sms.example.com", Exit.DATA, "country not allowed"),
+        ("380501234567+x@sms.example.com", Exit.DATA, "unknown or second tag"),
+        ("380501234567@example.org", Exit.DATA, "example.org: not in smtp.domains"),
+        ("380501234567", Exit.DATA, "553 5.1.3 The address needs a domain"),
+        ("a@b@c", Exit.DATA, "553 5.1.3 Malformed address"),
+    ],
+)
+def test_an_address(
+    config: str, capsys: pytest.CaptureFixture[str], address: str, code: Exit, said: str
+) -> None:
+    assert run(["explain", "--config", config, address]) == code
+    assert said in capsys.readouterr().out
+
+
+def test_a_mail(config: str, mail: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["explain", "--config", config, "--mail", str(mail)]) == Exit.DATA
+    out = capsys.readouterr().out
+    assert "12@sms.example.com: refused, 550 5.1.3" in out
+    assert "Your order is ready.\n" in out
+    assert "signature and quotes" in out
+    assert "to +380501234567, from Shop, transaction, async, 1 SMS, valid for 2 h" in out
+    assert "to +380671234567, from Shop, promo, async, 1 SMS, valid for 2 h" in out
+
+
+def test_a_mail_to_somebody_else(
+    config: str, mail: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = "380991234567@sms.example.com"
+    assert run(["explain", "--config", config, "--mail", str(mail), address]) == Exit.OK
+    out = capsys.readouterr().out
+    assert "to +380991234567" in out
+    assert "0501234567" not in out
+
+
+def test_a_mail_on_standard_input_with_the_smsc_line(
+    config: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = b"\n:key:7:0:0,0,,1:+380501234567,G5:\xf0\xd2\xc9\xd7\xc5\xd4"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(line)))
+    address = "send@sms.example.com"
+    assert run(["explain", "--config", config, "--mail", "-", address]) == Exit.DATA
+    out = capsys.readouterr().out
+    assert "(an API key)" in out
+    assert "nothing is sent" in out
+    assert "Привет" in out
+    assert "G5: 550 5.1.1" in out
+
+
+@pytest.mark.parametrize(
+    ("octets", "said"),
+    [
+        (b"X-Cascade-TTL: soon\n\ntext", "bad validity: X-Cascade-TTL"),
+        (b"\n", "no text"),
+        (b"Content-Type: multipart/encrypted\n\n", "encrypted"),
+        (b"\n" + b"x" * 11_000_000, "552 5.3.4"),
+    ],
+)
+def test_a_mail_that_would_be_refused(
+    config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], octets: bytes, said: str
+) -> None:
+    (tmp_path / "bad.eml").write_bytes(octets)
+    arguments = ["explain", "--config", config, "--mail", str(tmp_path / "bad.eml")]
+    assert run([*arguments, "380501234567@sms.example.com"]) == Exit.DATA
+    assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ([], Exit.USAGE),
+        (["--account", "nobody", "380501234567@sms.example.com"], Exit.NO_USER),
+        (["--mail", "/nowhere/mail"], Exit.NO_INPUT),
+        (["--mail", "/dev/null"], Exit.USAGE),
+    ],
+)
+def test_what_cannot_be_explained(config: str, arguments: list[str], code: Exit) -> None:
+    assert run(["explain", "--config", config, *arguments]) == code
+
+
+def test_an_account_must_be_named_where_there_are_two(config: str) -> None:
+    path = Path(config)
+    path.write_text(path.read_text() + '[accounts.erp]\npassword = "x"\nsender = "ERP"\n')
+    address = "380501234567@sms.example.com"
+    assert run(["explain", "--config", config, address]) == Exit.USAGE
+    assert run(["explain", "--config", config, "-a", "erp", address]) == Exit.OK
