@@ -72,6 +72,13 @@ def _plan(command: str) -> tuple[_Step, ...]:
 
 _PLANS: Final = {command: _plan(command) for command in COMMAND_IDS}
 
+#: Clients that end a short_message with a NUL and do not count it are many. No TLV is that short.
+_MAY_END_IN_NULS: Final = frozenset(
+    command
+    for command, fields in LAYOUTS.items()
+    if any(field.kind is Kind.SHORT_MESSAGE for field in fields)
+)
+
 _EMPTY: Final = Empty()
 
 #: Responses whose body real clients leave out although all is well (the field in it is unused).
@@ -156,7 +163,7 @@ def decode(frame: bytes) -> Pdu:
             if command_id & RESPONSE and (status or command in _BODY_MAY_MISS):
                 return Pdu(command, sequence, None, (), status)
         body, position = _decode_body(command, frame)
-        tlvs = _decode_tlvs(frame, position) if position < length else ()
+        tlvs = _decode_tlvs(command, frame, position) if position < length else ()
     except PduError as error:
         error.command, error.sequence_number = command, sequence
         raise
@@ -260,10 +267,12 @@ def _decode_unsuccess(frame: bytes, position: int) -> tuple[tuple[UnsuccessSme, 
     return tuple(found), position
 
 
-def _decode_tlvs(frame: bytes, position: int) -> tuple[Tlv, ...]:
+def _decode_tlvs(command: str, frame: bytes, position: int) -> tuple[Tlv, ...]:
     """All TLVs in their order, the unknown and the repeated ones too (SMPP 3.4 §5.3)."""
     found: list[Tlv] = []
     end = len(frame)
+    if position + 4 > end and command in _MAY_END_IN_NULS and not any(frame[position:]):
+        return ()
     while position < end:
         if position + 4 > end:
             raise PduError(Status.ESME_RINVOPTPARSTREAM, "the PDU ends within a TLV's header")
