@@ -29,7 +29,8 @@ from bridge.notify import notify
 from bridge.relay import Relay
 from bridge.smpp.server import SmppListener
 from bridge.smtp.listener import SmtpListener
-from bridge.store.sqlite import SqliteStore, path_of
+from bridge.store import StoreError
+from bridge.store.engine import engine_of
 from bridge.upkeep import Upkeep
 
 log = structlog.get_logger()
@@ -57,9 +58,15 @@ class App:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._stop = asyncio.Event()
+        self._lost = False
 
     def stop(self) -> None:
         """Lets what is in flight finish; :meth:`run` then returns."""
+        self._stop.set()
+
+    def _lose(self) -> None:
+        """Other nodes count this one as gone and have taken over what it had."""
+        self._lost = True
         self._stop.set()
 
     async def run(self, ready: Callable[[Addresses], None] = lambda addresses: None) -> None:
@@ -70,7 +77,8 @@ class App:
         """
         settings = self._settings
         accounts = Accounts(settings)
-        store = SqliteStore(path_of(settings.store.url))
+        store = engine_of(settings.store.url)
+        store.on_lost = self._lose
         await store.open()
         lines = upstream_lines(settings)
         try:
@@ -88,7 +96,9 @@ class App:
                 await loaded.wait()
                 await relay.open(dispatcher, tasks)
                 gatherer = tasks.create_task(gathering.run())
-                upkeep = tasks.create_task(Upkeep(store, dispatcher, settings.store).run())
+                keeper = Upkeep(store, dispatcher, settings.store)
+                store.on_work = keeper.wake
+                upkeep = tasks.create_task(keeper.run())
                 async with contextlib.AsyncExitStack() as stack:
                     stack.push_async_callback(smtp.close)
                     stack.push_async_callback(smpp.close)
@@ -113,6 +123,8 @@ class App:
             await store.close()
             accounts.close()
         log.info("stopped")
+        if self._lost:
+            raise StoreError("other nodes took over from this one; start it again")
 
     def _announce(self, addresses: Addresses, backlog: int) -> None:
         # What was built to stay is no longer looked through for garbage, and what a message

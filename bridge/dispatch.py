@@ -150,6 +150,18 @@ class Dispatcher:
             if not await self.move(overdue, State.EXPIRED):
                 return
 
+    async def refresh(self) -> None:
+        """Looks for what other nodes have changed: holds, and messages that are free now."""
+        holds = await self._store.holds()
+        for account in self._held - {name for scope, name in holds if scope == "account"}:
+            self._hold("account", account, False)
+        for line in self._lines.values():
+            if line.held and ("upstream", line.name) not in holds:
+                self._hold("upstream", line.name, False)
+        for scope, name in holds:
+            self._hold(scope, name, True)
+        await self._window.wake()
+
     async def set_hold(self, scope: str, name: str, held: bool) -> None:
         """Holds or releases, durably, all that waits of an ``account`` or an ``upstream``."""
         await self._store.set_hold(scope, name, held)

@@ -41,12 +41,18 @@ class Upkeep:
         self._dispatcher = dispatcher
         self._settings = settings
         self._clock = clock
+        self._work = asyncio.Event()
+
+    def wake(self) -> None:
+        """Other nodes have changed something: looks at once instead of after a while."""
+        self._work.set()
 
     async def run(self) -> None:
         """Works until it is cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._every(EXPIRE_EVERY, self._dispatcher.expire))
             tasks.create_task(self._every(NODES_EVERY, self.nodes))
+            tasks.create_task(self._on_work())
             tasks.create_task(self._every(SWEEP_EVERY, self.sweep))
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
@@ -56,6 +62,18 @@ class Upkeep:
                 await work()
             except StoreError as error:
                 log.warning("upkeep_failed", work=work.__name__, error=str(error))
+
+    async def _on_work(self) -> None:
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            try:
+                await self.nodes()
+                await self._dispatcher.refresh()
+            except StoreError as error:
+                log.warning("upkeep_failed", work="refresh", error=str(error))
+            # What comes in quick succession is one look.
+            await asyncio.sleep(STEP_PAUSE)
 
     async def nodes(self) -> None:
         """Shares the rate with the other nodes, and takes over from those that are gone."""

@@ -7,7 +7,7 @@ due, is for the relay's layer to decide. The contract tests in ``tests/store`` r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import NamedTuple, Protocol
 
 from bridge.message import Message, State
@@ -153,6 +153,13 @@ class Store(Protocol):
     while an earlier group is being written, and writes it as one. A future is resolved when
     everything it stands for is durable, in the order in which the verbs were called.
     """
+
+    #: Called in the loop when other nodes made something available, or are gone: it is time to look
+    #: into :meth:`interrupted`, :meth:`holds` and :meth:`lanes`.
+    on_work: Callable[[], None] | None
+    #: Called in the loop when other nodes took over from this one, which must stop: every verb
+    #: fails from then on.
+    on_lost: Callable[[], None] | None
 
     async def open(self) -> None:
         """Opens the store and brings its schema up to date.

@@ -59,6 +59,9 @@ class SqliteStore:
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
         self._path = path
         self._clock = clock
+        # There are no other nodes, and so nobody calls these.
+        self.on_work: Callable[[], None] | None = None
+        self.on_lost: Callable[[], None] | None = None
         self.last_id = 0
         self.last_short_id = 0
         self._blanked = 0
