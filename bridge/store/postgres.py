@@ -74,6 +74,8 @@ _DUE = """, (
     SELECT due_at FROM message WHERE state = 'accepted' AND owner {owner}
     AND message.account = lane.account AND message.level = lane.level
     AND message.route = lane.route AND due_at > $2 ORDER BY due_at LIMIT 1)"""
+#: As the indexes of what is idle have it.
+_IDLE = "state IN ('accepted', 'held') AND coalesce(owner, -1) < 0"
 _FREE, _OWN = "IS NULL AND $1::smallint IS NOT NULL", "= $1::smallint"
 
 
@@ -246,7 +248,7 @@ class PostgresStore:
     async def waiting_for(self, account: str, phone: str) -> list[Stored]:
         rows = await self._rows(
             f"SELECT {STORED} FROM message WHERE phone = $1 AND account = $2 "  # noqa: S608
-            "AND state IN ('accepted', 'held') AND owner IS NULL UNION ALL "
+            f"AND {_IDLE} UNION ALL "
             f"SELECT {STORED} FROM message WHERE phone = $1 AND account = $2 "
             "AND state = 'accepted' AND owner = ANY($3::smallint[])",
             phone,
@@ -258,8 +260,8 @@ class PostgresStore:
     async def overdue(self, now: int, limit: int) -> list[Stored]:
         # Those in the memory of other nodes are theirs to find.
         rows = await self._rows(
-            f"(SELECT {STORED} FROM message WHERE expires_at <= $1 "  # noqa: S608
-            "AND state IN ('accepted', 'held') AND owner IS NULL LIMIT $2) UNION ALL "
+            f"(SELECT {STORED} FROM message WHERE expires_at <= $1 AND {_IDLE} "  # noqa: S608
+            "ORDER BY expires_at LIMIT $2) UNION ALL "
             f"(SELECT {STORED} FROM message WHERE expires_at <= $1 "
             "AND state = 'accepted' AND owner = $3 LIMIT $2) LIMIT $2",
             now,
