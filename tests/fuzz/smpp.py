@@ -1,0 +1,84 @@
+"""All that SMPP octets go through before anything is stored, as one function of them.
+
+Any exception that is not ours, and any answer that is not one, is a fault.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+from bridge.failure import Failure
+from bridge.gather import Segment
+from bridge.smpp.codec import Framer, decode, encode
+from bridge.smpp.connection import OFFERED
+from bridge.smpp.layouts import BODIES, RESPONSE, RESPONSES
+from bridge.smpp.pdu import Bind, Pdu, PduError
+from bridge.smpp.requests import SUBMITS
+from bridge.smpp.session import Reply, Request, Session, Timers
+from bridge.smpp.submit import Origin, joined, submission_from
+from tests.smpp.reported import REPORTED
+
+NOW = 1_795_262_400.0
+_NOTHING = Pdu("unbind", 1)
+_TIMERS = Timers(10, 30, 120)
+_ORIGINS = [
+    Origin("192.0.2.1:4242", alphabet)
+    for alphabet in ("gsm7", "gsm7-packed", "latin1", "ascii", "utf8")
+]
+
+
+def seeds() -> list[bytes]:
+    """A PDU of every command, and those that other software stumbled over."""
+    every = [Pdu(command, 1, body()) for command, body in BODIES.items() if "multi" not in command]
+    return [*map(encode, every), *(reported.octets for reported in REPORTED)]
+
+
+def one_input(data: bytes) -> None:
+    """Has ``data`` read as a stream, its first octet saying in which pieces and which alphabet."""
+    if not data:
+        return
+    origin = _ORIGINS[data[0] % len(_ORIGINS)]
+    cut = 1 + data[0] * (len(data) - 1) // 255
+    framer, session = Framer(), _bound()
+    for piece in (data[1:cut], data[cut:]):
+        framer.feed(piece)
+        try:
+            while (frame := framer.next()) is not None:
+                _one_pdu(frame, session, origin)
+        except PduError as error:
+            encode(session.framing_lost(error).last or _NOTHING)
+            return
+
+
+def _bound() -> Session:
+    session = Session(_TIMERS, 0.0, OFFERED)
+    bind = Pdu("bind_transceiver", 1, Bind(b"crm"))
+    session.receive(encode(bind), 0.0)
+    session.bound(bind, 1000)
+    return session
+
+
+def _one_pdu(frame: bytes, session: Session, origin: Origin) -> None:
+    with contextlib.suppress(PduError):
+        pdu = decode(frame)
+        # A body that was left out is written as one of empty fields.
+        assert decode(encode(pdu)) == pdu or pdu.body is None
+    action = session.receive(frame, 1.0)
+    command_id, sequence_number = frame[4:8], int.from_bytes(frame[12:16], "big")
+    if isinstance(action, Reply):
+        assert not command_id[0] & RESPONSE >> 24
+        assert action.pdu.sequence_number == sequence_number
+        encode(action.pdu)
+    elif isinstance(action, Request):
+        assert action.pdu.command in RESPONSES
+        if action.pdu.command in SUBMITS:
+            _one_submit(action.pdu, origin)
+
+
+def _one_submit(pdu: Pdu, origin: Origin) -> None:
+    with contextlib.suppress(PduError, Failure):
+        asked = submission_from(pdu, origin, NOW)
+        if isinstance(asked, Segment):
+            assert 1 <= asked.number <= asked.total
+            asked = joined(origin.peer, NOW, [asked.content] * min(asked.total, 3))
+        asked.text.encode()
