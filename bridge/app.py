@@ -77,7 +77,7 @@ class App:
         """
         settings = self._settings
         accounts = Accounts(settings)
-        store = engine_of(settings.store.url)
+        store = engine_of(settings.store.url, settings.store.lease)
         store.on_lost = self._lose
         await store.open()
         lines = upstream_lines(settings)

@@ -151,6 +151,7 @@ class Store(Table):
     backlog_limit: int = Field(1_000_000, ge=1)
     retain: Limit = 30 * 86400.0
     retain_text: Duration | None = None
+    lease: Limit = 15.0
 
 
 class Smtp(Table):

@@ -6,11 +6,12 @@ import os
 import shutil
 import socket
 import subprocess
+from typing import NoReturn
 
 import pytest
 
 
-def _missing(what: str) -> None:
+def missing(what: str) -> NoReturn:
     """Skips with a reason; in CI, which installs everything, a missing program is a failure."""
     if os.environ.get("CI"):
         pytest.fail(f"{what} is missing, and in CI it must not be")
@@ -21,8 +22,7 @@ def program(name: str) -> str:
     """The path of an installed program."""
     path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
     if path is None:
-        _missing(name)
-    assert path is not None
+        missing(name)
     return path
 
 
@@ -31,7 +31,7 @@ def node_package(name: str) -> str:
     node = program("node")
     found = subprocess.run([node, "-e", f"require({name!r})"], capture_output=True, check=False)
     if found.returncode:
-        _missing(f"the npm package {name}")
+        missing(f"the npm package {name}")
     return node
 
 

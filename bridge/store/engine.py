@@ -5,10 +5,11 @@ from __future__ import annotations
 from bridge.store import Store, StoreError
 
 
-def engine_of(url: str) -> Store:
+def engine_of(url: str, lease: float = 15.0) -> Store:
     """The engine for ``sqlite:///PATH`` or ``postgresql://…``, not opened yet.
 
-    Raises :class:`StoreError` where the address is none, or its library is not installed.
+    ``lease`` is how long, in seconds, one of several nodes may be silent. Raises
+    :class:`StoreError` where the address is none, or its library is not installed.
     """
     scheme = url.partition("://")[0]
     if scheme == "sqlite":
@@ -20,5 +21,5 @@ def engine_of(url: str) -> Store:
             from bridge.store.postgres import PostgresStore
         except ImportError:
             raise StoreError("PostgreSQL needs asyncpg: install cascade-bridge[postgres]") from None
-        return PostgresStore(url)
+        return PostgresStore(url, lease=lease)
     raise StoreError(f"no engine for a store at {scheme}://")

