@@ -33,6 +33,8 @@ class Watch:
         self._work = work
         self._lost = lost
         self._closing = asyncio.Event()
+        #: Set from the first time on that other nodes can be heard.
+        self.listening = asyncio.Event()
 
     def close(self) -> None:
         self._closing.set()
@@ -46,12 +48,10 @@ class Watch:
                 async with asyncio.timeout(every):
                     connection = await connect(self._url)
                 try:
-                    if away:
-                        log.info("store_watched_again")
                     await self._watch(connection, every)
                 finally:
                     connection.terminate()
-                away = True
+                away = False
             except Fenced:
                 log.error("store_lease_lost", node=self._lease.number)
                 self._lost()
@@ -67,8 +67,11 @@ class Watch:
         ended = asyncio.Event()
         connection.add_termination_listener(lambda _: ended.set())
         await connection.add_listener(CHANNEL, self._heard)
-        # Whatever was said while nobody listened.
-        self._work()
+        if self.listening.is_set():
+            log.info("store_watched_again")
+            # Whatever was said while nobody listened.
+            self._work()
+        self.listening.set()
         while not (ended.is_set() or self._closing.is_set()):
             async with asyncio.timeout(every):
                 await self._lease.renew(connection)

@@ -129,6 +129,12 @@ class PostgresStore:
             asyncio.create_task(self._writer.run(), name="store-writer"),
             asyncio.create_task(self._watch.run(), name="store-watch"),
         ]
+        try:
+            async with asyncio.timeout(pg.PATIENCE):
+                await self._watch.listening.wait()
+        except TimeoutError:
+            await self.close()
+            raise StoreError(f"{_shown(self._url)}: no second connection could be made") from None
         log.info("store_opened", store=_shown(self._url), node=self.node)
 
     async def _prepare(self, connection: Any) -> None:
