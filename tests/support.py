@@ -26,6 +26,12 @@ def program(name: str) -> str:
     return path
 
 
+def usable(*command: str) -> None:
+    """Fails as for a missing program where the command does not end with 0."""
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        _missing(f"a usable {command[0]}")
+
+
 def node_package(name: str) -> str:
     """The node interpreter, where ``require(name)`` works (NODE_PATH says where packages are)."""
     node = program("node")

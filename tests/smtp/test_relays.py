@@ -1,0 +1,94 @@
+"""Mail servers that relay to the bridge: what goes, what is queued, what bounces."""
+
+from __future__ import annotations
+
+import asyncio
+import smtplib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+import pytest
+
+from bridge.failure import Failure, Reason
+from bridge.message import Outcome, Receipts, Submission
+from tests.smtp.relays import MailServer, exim, postfix
+from tests.smtp.standins import DOMAIN, ID, StandInRelay, accepted, running
+
+MAIL = "Subject: x\nMessage-ID: <1@erp.example.com>\nContent-Type: text/plain; charset=utf-8\n\nЗамовлення готове\n".encode()
+
+
+@pytest.fixture(scope="module", params=[postfix, exim], ids=["postfix", "exim"])
+def server(request: pytest.FixtureRequest) -> Iterator[MailServer]:
+    start: Callable[[], AbstractContextManager[MailServer]] = request.param
+    with start() as server:
+        yield server
+
+
+def settings(server: MailServer) -> dict[str, Any]:
+    return {"listen": [f"127.0.0.1:{server.bridge_port}"], "dsn": True}
+
+
+async def send(
+    server: MailServer,
+    *phones: str,
+    options: tuple[str, ...] = (),
+    rcpt_options: tuple[str, ...] = (),
+) -> None:
+    def by_smtplib() -> None:
+        with smtplib.SMTP("127.0.0.1", server.port, timeout=10) as client:
+            to = [f"{phone}@{DOMAIN}" for phone in phones]
+            client.sendmail("erp@example.com", to, MAIL, options, rcpt_options)
+
+    await asyncio.to_thread(by_smtplib)
+
+
+async def test_a_mail_is_relayed(server: MailServer) -> None:
+    async with running(**settings(server)) as part:
+        await send(server, "380501000001", "380501000002")
+        await server.said("380501000001", "250 2.0.0 OK - 2 SMS, ID -", str(ID))
+    assert part.relay.texts == ["Замовлення готове"]
+    assert len(part.relay.submitted[0].recipients) == 2
+
+
+async def test_what_is_refused_for_good_bounces_with_our_words(server: MailServer) -> None:
+    async with running(**settings(server)) as part:
+        await send(server, "12", "380501000003")
+        words = "550 5.1.3 ERROR = 7 (wrong phone number)"
+        await server.said(f"12@{DOMAIN}", server.bounced, words)
+        await server.said("380501000003", "250 2.0.0 OK - 1 SMS")
+    assert len(part.relay.submitted) == 1
+
+
+async def test_what_is_refused_for_now_is_queued_and_comes_again(server: MailServer) -> None:
+    outcomes: list[Outcome] = [Failure(Reason.TOO_FAST)]
+
+    def answer(submission: Submission) -> Outcome:
+        return outcomes.pop() if outcomes else accepted(submission)
+
+    async with running(relay=StandInRelay(answer), **settings(server)) as part:
+        await send(server, "380501000004")
+        await server.said("380501000004", server.deferred, "451 4.7.1 ERROR = 9 (too fast)")
+        await asyncio.to_thread(server.retry)
+        await server.said("380501000004", "250 2.0.0 OK - 1 SMS")
+    first, second = part.relay.submitted
+    # The same Message-ID: had the answer been lost, the second would get the first one's.
+    assert first.repeat_key == second.repeat_key != b""
+
+
+async def test_what_its_client_wants_to_hear_of_comes_through(server: MailServer) -> None:
+    async with running(**settings(server)) as part:
+        await send(
+            server,
+            "380501000005",
+            options=("RET=HDRS", "ENVID=order-17"),
+            rcpt_options=("NOTIFY=SUCCESS,DELAY", f"ORCPT=rfc822;boss@{DOMAIN}"),
+        )
+        await server.said("380501000005", "250 2.0.0 OK")
+    [submission] = part.relay.submitted
+    assert submission.envelope is not None
+    assert submission.envelope.return_path == "erp@example.com"
+    assert (submission.envelope.ret, submission.envelope.envid) == ("HDRS", "order-17")
+    [recipient] = submission.recipients
+    assert recipient.notify == Receipts.SUCCESS | Receipts.INTERMEDIATE
+    assert recipient.orcpt == f"rfc822;boss@{DOMAIN}"
