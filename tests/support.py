@@ -29,7 +29,7 @@ def program(name: str) -> str:
 def usable(*command: str) -> None:
     """Fails as for a missing program where the command does not end with 0."""
     if subprocess.run(command, capture_output=True, check=False).returncode:
-        _missing(f"a usable {command[0]}")
+        missing(f"a usable {command[0]}")
 
 
 def node_package(name: str) -> str:

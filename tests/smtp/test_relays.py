@@ -15,7 +15,13 @@ from bridge.message import Outcome, Receipts, Submission
 from tests.smtp.relays import MailServer, exim, postfix
 from tests.smtp.standins import DOMAIN, ID, StandInRelay, accepted, running
 
-MAIL = "Subject: x\nMessage-ID: <1@erp.example.com>\nContent-Type: text/plain; charset=utf-8\n\nЗамовлення готове\n".encode()
+MAIL = """\
+Subject: x
+Message-ID: <1@erp.example.com>
+Content-Type: text/plain; charset=utf-8
+
+Замовлення готове
+""".encode()
 
 
 @pytest.fixture(scope="module", params=[postfix, exim], ids=["postfix", "exim"])
