@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.accounts import Account, Accounts
-from bridge.cascade.line import upstream_lines
+from bridge.cascade.line import UpstreamLine, upstream_lines
 from bridge.config import Settings, settings_from
 from bridge.dispatch import Dispatcher
 from bridge.ids import Ids
@@ -19,7 +19,8 @@ from bridge.message import Outcome, Submission
 from bridge.relay import Relay
 from bridge.sandbox import Sandbox
 from bridge.store import Store
-from bridge.store.sqlite import SqliteStore
+from bridge.store.engine import engine_of
+from bridge.upkeep import Upkeep
 
 
 @dataclass
@@ -30,6 +31,7 @@ class Relaying:
     relay: Relay
     dispatcher: Dispatcher
     sandbox: Sandbox
+    lines: dict[str, UpstreamLine]
 
     def account(self, name: str = "crm") -> Account:
         account = self.accounts.get(name)
@@ -54,18 +56,20 @@ async def relaying(
     *,
     accounts: dict[str, dict[str, Any]] | None = None,
     store: dict[str, Any] | None = None,
+    keys: dict[str, str] | None = None,
     **cascade: Any,
 ) -> AsyncIterator[Relaying]:
-    """``cascade`` are keys of that table, ``accounts`` the settings of each besides ``sender``."""
+    """``cascade`` are keys of that table, ``accounts`` the settings of each besides ``sender``,
+    ``keys`` the credentials. The store is SQLite in ``folder`` unless ``store`` says otherwise."""
     base = {"password": "secret", "sender": "Shop"}
     settings = settings_from(
         {
-            "cascade": {"base_url": sandbox.url, "authorization_key": "key"} | cascade,
-            "store": store or {},
+            "cascade": {"base_url": sandbox.url} | (keys or {"authorization_key": "key"}) | cascade,
+            "store": {"url": f"sqlite:///{folder}/bridge.db"} | (store or {}),
             "accounts": {n: base | own for n, own in (accounts or {"crm": {}}).items()},
         }
     )
-    engine = SqliteStore(folder / "bridge.db")
+    engine = engine_of(settings.store.url, settings.store.lease)
     await engine.open()
     people = Accounts(settings)
     ids = Ids(engine.node, engine.last_id, time.time)
@@ -84,9 +88,13 @@ async def relaying(
             tasks.create_task(dispatcher.run(ready))
             await ready.wait()
             await relay.open(dispatcher, tasks)
+            upkeep = Upkeep(engine, dispatcher, settings.store)
+            engine.on_work = upkeep.wake
+            upkeeping = tasks.create_task(upkeep.run())
             try:
-                yield Relaying(settings, people, engine, relay, dispatcher, sandbox)
+                yield Relaying(settings, people, engine, relay, dispatcher, sandbox, lines)
             finally:
+                upkeeping.cancel()
                 dispatcher.stop()
                 relay.drain()
     finally:

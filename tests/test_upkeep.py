@@ -68,4 +68,4 @@ async def test_texts_go_before_their_messages(tmp_path: Path) -> None:
 async def test_alone_a_node_has_the_whole_rate(tmp_path: Path) -> None:
     async with Sandbox() as sandbox, relaying(tmp_path, sandbox) as bridge:
         await upkeep(bridge).nodes()
-        assert bridge.dispatcher._lines[""].pace._requests.rate == 100
+        assert bridge.lines[""].pace.rate == 100

@@ -52,6 +52,11 @@ class Pace:
         self._splits.rate = self._rate * SPLIT_SHARE / nodes
 
     @property
+    def rate(self) -> float:
+        """Requests a second that may go; this node's share."""
+        return self._requests.rate
+
+    @property
     def probing(self) -> bool:
         """Whether only one message at a time may go, to see if the API is back."""
         return bool(self.held) or self._broken >= BREAKER_AFTER
