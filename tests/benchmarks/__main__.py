@@ -20,7 +20,7 @@ from statistics import median
 
 import click
 
-from tests.benchmarks import paths, peers
+from tests.benchmarks import paths, peers, relay_cases
 from tests.benchmarks.harness import Figures, Served, bridge, cpu_seconds
 
 TO = "380501234567@sms.example.com"
@@ -75,12 +75,15 @@ class Row:
 
 
 @click.command()
-@click.argument("names", nargs=-1, type=click.Choice(list(PATHS)), metavar="[NAME]...")
+@click.argument(
+    "names", nargs=-1, type=click.Choice([*PATHS, *relay_cases.CASES]), metavar="[NAME]..."
+)
 @click.option("--count", type=click.IntRange(1, 1_000_000), help="Messages in one run.")
 @click.option("--runs", type=click.IntRange(1, 100), default=3, show_default=True)
 def main(names: tuple[str, ...], count: int | None, runs: int) -> None:
-    """Measure the paths NAME (default: all): smpp, smpp-latency, smtp, smtp-new."""
-    chosen = {name: PATHS[name] for name in names or PATHS}
+    """Measure NAME (default: the four paths): smpp, smpp-latency, smtp, smtp-new, end to end; and
+    store, relay, backlog, the parts behind."""
+    chosen = {name: PATHS[name] for name in names or PATHS if name in PATHS}
     if any(path.sessions for path in chosen.values()) and peers.which("smtp-source") is None:
         message = "smtp-source is missing: it comes with Postfix. Without it: smpp smpp-latency"
         raise click.ClickException(message)
@@ -88,6 +91,13 @@ def main(names: tuple[str, ...], count: int | None, runs: int) -> None:
         f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, CPython "
         f"{platform.python_version()}, load {os.getloadavg()[0]:.1f} before, median of {runs}"
     )
+    for name in names:
+        if name in relay_cases.CASES:
+            usual, case = relay_cases.CASES[name]
+            for cells in (relay_cases.HEAD, *case(count or usual, runs)):
+                click.echo(f"{cells[0]:<38}{cells[1]:>10}{cells[2]:>8}  {cells[3]}".rstrip())
+    if not chosen:
+        return
     with tempfile.TemporaryDirectory(prefix="cascade-bridge-") as folder, ExitStack() as stack:
         served = stack.enter_context(bridge(Path(folder)))
         others = {

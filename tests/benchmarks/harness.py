@@ -85,7 +85,9 @@ def running(command: list[str], port: int, log: Path) -> Iterator[subprocess.Pop
 
 
 @contextmanager
-def bridge(folder: Path, *, delay: float = 0.0, account: str = "") -> Iterator[Served]:
+def bridge(
+    folder: Path, *, delay: float = 0.0, account: str = "", store: str = ""
+) -> Iterator[Served]:
     """The bridge serving on free ports, its store in ``folder``, a sandbox API behind it."""
     api, smtp, smpp = free_port(), free_port(), free_port()
     config = folder / "bridge.toml"
@@ -95,6 +97,7 @@ def bridge(folder: Path, *, delay: float = 0.0, account: str = "") -> Iterator[S
         authorization_key = "benchmark"
         [store]
         url = "sqlite:///{folder}/bridge.db"
+        {store}
         [smtp]
         listen = ["127.0.0.1:{smtp}"]
         [smpp]

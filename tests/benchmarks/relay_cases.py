@@ -1,0 +1,170 @@
+"""What the relay and the store can do: durable accepts on each engine, throughput against a slow
+API, and what a message costs with few and with a million others waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import median
+
+from bridge.ids import Ids
+from bridge.store import Acceptance, Store
+from bridge.store.engine import engine_of
+from bridge.store.rows import MESSAGE_COLUMNS, to_row
+from tests.benchmarks import paths
+from tests.benchmarks.harness import Figures, bridge, cpu_seconds, resident_mb
+from tests.benchmarks.smpp_load import Load
+from tests.samples import message
+from tests.store.postgres import Server, binaries
+
+#: A case's rows: its name, and cells to show.
+Row = tuple[str, ...]
+HEAD = ("case", "per s", "CPU µs", "")
+OUTSTANDING = 1000
+
+
+def store(count: int, runs: int) -> Iterator[Row]:
+    """Messages made durable a second, with a thousand outstanding, on each engine in turn."""
+    with tempfile.TemporaryDirectory(prefix="cascade-bridge-") as folder, ExitStack() as stack:
+        urls = {"SQLite": f"sqlite:///{folder}/bridge.db"}
+        if (bin := binaries()) is not None:
+            server = Server(bin)
+            stack.callback(server.remove)
+            server.start()
+            asyncio.run(_create(server))
+            urls["PostgreSQL"] = server.url("bench")
+        figures: dict[str, list[Figures]] = {name: [] for name in urls}
+        for _ in range(runs):
+            for name, url in urls.items():
+                figures[name].append(asyncio.run(_accepts(engine_of(url), count)))
+        for name, found in figures.items():
+            yield _row(f"durable accepts, {name}", found)
+
+
+async def _create(server: Server) -> None:
+    await server.execute("CREATE DATABASE bench;")
+
+
+async def _accepts(store: Store, count: int) -> Figures:
+    await store.open()
+    try:
+        ids = Ids(store.node, store.last_id, time.time)
+        now = int(time.time())
+        done = asyncio.get_running_loop().create_future()
+        left = waiting = count
+
+        def accept() -> None:
+            nonlocal waiting
+            if waiting:
+                waiting -= 1
+                one = message(ids.next(), due_at=now, accepted_at=now, expires_at=now + 86400)
+                store.accept(Acceptance((one,))).add_done_callback(accepted)
+
+        def accepted(future: asyncio.Future[object]) -> None:
+            nonlocal left
+            future.result()
+            left -= 1
+            accept()
+            if not left:
+                done.set_result(None)
+
+        began, cpu = time.perf_counter(), time.process_time()
+        for _ in range(OUTSTANDING):
+            accept()
+        await done
+        return Figures(count, time.perf_counter() - began, time.process_time() - cpu)
+    finally:
+        await store.close()
+
+
+def relay(count: int, runs: int) -> Iterator[Row]:
+    """Messages a second that reach the API, clients answered "queued", by how slow the API is."""
+    for delay in (0.0, 0.05, 0.5):
+        with (
+            tempfile.TemporaryDirectory(prefix="cascade-bridge-") as folder,
+            bridge(Path(folder), delay=delay, account='answer = "queued"') as served,
+        ):
+            found = []
+            for _ in range(runs):
+                taken, cpu = served.taken(), cpu_seconds(served.pid)
+                began = time.perf_counter()
+                asyncio.run(Load(served.smpp, count, 10, 100, paths.BODIES).run())
+                while served.taken() - taken < count:
+                    time.sleep(0.02)
+                took = time.perf_counter() - began
+                found.append(Figures(count, took, cpu_seconds(served.pid) - cpu))
+            yield _row(f"relay, API answers in {delay * 1000:.0f} ms", found)
+
+
+def backlog(count: int, runs: int) -> Iterator[Row]:
+    """submit_sm to its answer with a thousand and with a million messages of others waiting."""
+    for waiting in (1_000, 1_000_000):
+        with tempfile.TemporaryDirectory(prefix="cascade-bridge-") as name:
+            folder = Path(name)
+            _fill(folder / "bridge.db", waiting)
+            other = '[accounts.other]\npassword = "other"\nsender = "Other"'
+            limit = "backlog_limit = 2_000_000"
+            began = time.perf_counter()
+            with bridge(folder, account=other, store=limit) as served:
+                asyncio.run(Load(served.smpp, 1, 1, 1, paths.BODIES).run())
+                first = time.perf_counter() - began
+                found = [paths.smpp(served, count, 10, 100) for _ in range(runs)]
+                memory = resident_mb(served.pid)
+            yield _row(
+                f"submit_sm, {waiting:,} others waiting",
+                found,
+                f"{memory:.0f} MB, first answer {first:.1f} s after the start",
+            )
+
+
+def _fill(path: Path, count: int) -> None:
+    """A store in which an account that is held has so many messages waiting."""
+
+    async def create() -> None:
+        engine = engine_of(f"sqlite:///{path}")
+        await engine.open()
+        await engine.set_hold("account", "other", True)
+        await engine.close()
+
+    asyncio.run(create())
+    now = int(time.time())
+    ids = Ids(0, 0, lambda: now - 3600)
+    marks = ", ".join("?" * len(MESSAGE_COLUMNS))
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.executemany(
+            f"INSERT INTO message ({', '.join(MESSAGE_COLUMNS)}) VALUES ({marks})",
+            (
+                to_row(
+                    message(
+                        ids.next(),
+                        account="other",
+                        phone=f"+38067{n:07}",
+                        due_at=now - 3600,
+                        accepted_at=now - 3600,
+                        expires_at=now + 86400,
+                    )
+                )
+                for n in range(count)
+            ),
+        )
+
+
+def _row(name: str, found: list[Figures], more: str = "") -> Row:
+    rate = median(figures.rate for figures in found)
+    cpu = median(figures.cpu_us for figures in found)
+    return (name, f"{rate:,.0f}", f"{cpu:,.0f}", more)
+
+
+#: By name: what it measures with so many messages, unless told otherwise.
+CASES: dict[str, tuple[int, Callable[[int, int], Iterator[Row]]]] = {
+    "store": (50_000, store),
+    "relay": (20_000, relay),
+    "backlog": (20_000, backlog),
+}
