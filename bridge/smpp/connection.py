@@ -33,6 +33,9 @@ log = structlog.get_logger()
 #: Seconds that a closing connection has to take its last octets.
 LINGER: Final = 5.0
 
+#: PDUs of one connection that are acted upon before others have their turn.
+TURN: Final = 100
+
 #: What the bridge acts upon.
 OFFERED: Final = frozenset({*rules.BINDS, *HANDLERS})
 
@@ -65,6 +68,7 @@ class Connection(asyncio.Protocol):
         self._unwritten: list[bytes] = []
         self._holds_bind = False
         self._congested = False
+        self._turn_over = False  # there is more to act upon, when others have had their turn
         self._closing_since: float | None = None
         self._lost = False
         self._reason = ""
@@ -89,7 +93,8 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._closing_since is None:
             self._framer.feed(data)
-            self._process()
+            if not self._turn_over:
+                self._process()
 
     def eof_received(self) -> bool:
         """A client that only stopped sending still gets its answers (not over TLS)."""
@@ -139,10 +144,11 @@ class Connection(asyncio.Protocol):
         self._choose_reading()
 
     def _choose_reading(self) -> None:
-        """Nothing is read from who does not read, nor while a bind is being decided."""
-        if self._lost:
+        """Nothing is read from who does not read, who has said more than is being acted upon, nor
+        while a bind is being decided."""
+        if self._lost or self._transport.is_closing():
             return
-        if self._congested or self.session.authenticating:
+        if self._congested or self._turn_over or self.session.authenticating:
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()
@@ -150,10 +156,15 @@ class Connection(asyncio.Protocol):
     # --- between transport and session -----------------------------------------------------
 
     def _process(self) -> None:
-        """Acts upon all complete PDUs that there are, until one has to be waited for."""
+        """Acts upon the complete PDUs that there are, until one has to be waited for.
+
+        A connection that says much at once gives way to the others in between.
+        """
         now = self._services.monotonic()
         session, framer = self.session, self._framer
-        while self._closing_since is None and not session.authenticating:
+        for _ in range(TURN):
+            if self._closing_since is not None or session.authenticating:
+                return
             try:
                 frame = framer.next()
             except PduError as error:
@@ -164,6 +175,15 @@ class Connection(asyncio.Protocol):
             action = session.receive(frame, now)
             if action is not None:
                 self.act(action)
+        self._turn_over = True
+        self._choose_reading()
+        self._loop.call_soon(self._next_turn)
+
+    def _next_turn(self) -> None:
+        self._turn_over = False
+        if not self._lost:
+            self._process()
+            self._choose_reading()
 
     def act(self, action: rules.Action | None) -> None:
         """Carries out what the session decided."""

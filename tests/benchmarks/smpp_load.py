@@ -13,13 +13,14 @@ def _pdu(command_id: int, sequence: int, body: bytes) -> bytes:
     return _HEADER.pack(16 + len(body), command_id, 0, sequence) + body
 
 
-def submit_body(phone: str, text: bytes, data_coding: int = 0) -> bytes:
+def submit_body(phone: str, text: bytes, data_coding: int = 0, esm_class: int = 0) -> bytes:
     """A submit_sm body (SMPP 3.4 §4.4.1) from the account's default sender."""
     return b"".join(
         (
             b"\0\0\0\0\1\1",
             phone.encode(),
-            b"\0\0\0\0\0\0\0\0",
+            bytes((0, esm_class)),
+            b"\0\0\0\0\0\0",
             bytes((data_coding, 0, len(text))),
             text,
         )
@@ -126,3 +127,111 @@ class Load:
         for transport, _ in sessions:
             transport.abort()
         return took
+
+
+class _PacedSession(asyncio.Protocol):
+    """Bound; one submit at a time, and a pause before the next."""
+
+    def __init__(self, paced: Paced) -> None:
+        self._paced = paced
+        self._buffer = b""
+        self._sequence = 1
+        self._at = 0.0
+        self.bound = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        transport.write(_pdu(9, 1, b"bench\0bench\0\0\x34\0\0\0"))  # type: ignore[attr-defined]
+
+    def submit(self) -> None:
+        if self._transport.is_closing():
+            return
+        self._sequence += 1
+        self._at = time.perf_counter()
+        body = self._paced.next_body()
+        self._transport.write(_pdu(4, self._sequence, body))  # type: ignore[attr-defined]
+
+    def data_received(self, data: bytes) -> None:
+        data = self._buffer + data
+        while len(data) >= 16 and len(data) >= (length := int.from_bytes(data[:4], "big")):
+            _, command_id, status, sequence = _HEADER.unpack_from(data)
+            data = data[length:]
+            if command_id == 0x80000009:
+                self.bound.set_result(status)
+            elif command_id == 0x80000004:
+                assert not status, f"status {status:#x}"
+                self._paced.latencies.append(time.perf_counter() - self._at)
+                asyncio.get_running_loop().call_later(self._paced.pause, self.submit)
+            elif command_id == 0x15:
+                self._transport.write(_pdu(0x80000015, sequence, b""))  # type: ignore[attr-defined]
+        self._buffer = data
+
+
+class Paced:
+    """Sessions that submit one message each ``pause`` seconds, or nothing where it is 0.
+
+    They come from several addresses of the loopback net, a thousand at most from each.
+    """
+
+    def __init__(self, port: int, binds: int, pause: float, first: int = 0) -> None:
+        self._port, self._binds, self._next = port, binds, first
+        self.pause = pause
+        self.latencies: list[float] = []
+        self._transports: list[asyncio.Transport] = []
+
+    def next_body(self) -> bytes:
+        self._next += 1
+        return submit_body(f"38050{self._next:07}", f"Your code is {self._next:07}.".encode())
+
+    async def __aenter__(self) -> Paced:
+        loop = asyncio.get_running_loop()
+        offset = 2 if self.pause else 10
+        for n in range(self._binds):
+            transport, session = await loop.create_connection(
+                lambda: _PacedSession(self),
+                "127.0.0.1",
+                self._port,
+                local_addr=(f"127.0.0.{offset + n // 900}", 0),
+            )
+            assert not await session.bound
+            self._transports.append(transport)
+            if self.pause:
+                loop.call_later(self.pause * n / self._binds, session.submit)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for transport in self._transports:
+            transport.abort()
+
+
+class Unbound:
+    """A client that does no good: bound, it submits and submits and never reads an answer
+    (``reads`` False); or it sends the octets of its submits one by one, each a second."""
+
+    def __init__(self, port: int, *, reads: bool) -> None:
+        self._port, self._reads = port, reads
+
+    async def __aenter__(self) -> Unbound:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._port, limit=1024)
+        self._writer = writer
+        writer.write(_pdu(9, 1, b"bench\0bench\0\0\x34\0\0\0"))
+        await reader.readexactly(16)
+        self._task = asyncio.create_task(self._trickle() if self._reads else self._flood())
+        return self
+
+    async def _flood(self) -> None:
+        self._writer.transport.pause_reading()  # type: ignore[attr-defined]
+        body = submit_body("12", b"a wrong number is refused at once")
+        for n in range(2, 1_000_000):
+            self._writer.write(_pdu(4, n, body))
+            await self._writer.drain()
+
+    async def _trickle(self) -> None:
+        octets = _pdu(4, 2, submit_body("12", b"slowly"))
+        for n in range(1_000_000):
+            self._writer.write(octets[n % len(octets) :][:1])
+            await asyncio.sleep(1)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._task.cancel()
+        self._writer.transport.abort()

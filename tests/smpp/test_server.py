@@ -16,7 +16,8 @@ from structlog.testing import capture_logs
 from bridge.config import Endpoint, Smpp, settings_from
 from bridge.failure import Failure, Reason
 from bridge.message import Accepted, Outcome, Submission
-from bridge.smpp.connection import OFFERED
+from bridge.smpp.codec import encode
+from bridge.smpp.connection import OFFERED, TURN
 from bridge.smpp.layouts import (
     ADDITIONAL_STATUS_INFO_TEXT,
     BODIES,
@@ -540,6 +541,43 @@ async def test_who_does_not_read_is_not_read_from() -> None:
         for _ in range(total):
             await peer.read()
         assert len(running.relay.submissions) == total
+
+
+async def test_who_says_much_at_once_gives_way_to_others() -> None:
+    async with bridge() as running:
+        loud, quiet = await running.bound(), await running.bound()
+        many = 5 * TURN
+        loud.write(*(Pdu("submit_sm", number, a_submit(b"loud")) for number in range(many)))
+        quiet.write(Pdu("submit_sm", 1, a_submit(b"quiet")))
+        await running.relay.until(many + 1)
+        texts = [submission.text for submission in running.relay.submissions]
+        assert texts.index("quiet") <= 2 * TURN
+        for _ in range(many):
+            assert (await loud.read()).command_status == Status.ESME_ROK
+
+
+async def test_storms_trickles_and_silence_delay_nobody_else() -> None:
+    async with bridge(account={"max_binds": 100}) as running:
+        for _ in range(40):
+            await running.bound("bind_receiver")
+        storm, trickle, other = [await running.bound() for _ in range(3)]
+
+        async def alone() -> float:
+            began = asyncio.get_running_loop().time()
+            for _ in range(20):
+                await other.ask("submit_sm", a_submit())
+            return asyncio.get_running_loop().time() - began
+
+        quiet = min([await alone() for _ in range(3)])
+        storm.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        octets = encode(Pdu("submit_sm", 1, a_submit()))
+        storm.writer.write(octets * 20_000)
+        taken = len(running.relay.submissions)
+        for octet in octets[:10]:
+            trickle.writer.write(bytes((octet,)))
+            await alone()
+        assert min([await alone() for _ in range(3)]) < 20 * quiet + 0.5
+        assert len(running.relay.submissions) > taken + 100
 
 
 # --- sockets ---------------------------------------------------------------------------------
