@@ -34,7 +34,9 @@ Attachments = Literal["ignore", "refuse"]
 #: Bounds of a multipart mail, checked before it is parsed (lines, levels) and while it is walked.
 MAX_LINES = 250_000
 MAX_LEVELS = 40
-MAX_PARTS = 1000
+MAX_PARTS = 250
+#: Lines that look like a boundary; each may cost a part's parsing before parts are counted.
+MAX_BOUNDARIES = 4 * MAX_PARTS
 #: An HTML text above this is no short message, and its parser is not linear in every case.
 MAX_HTML = 512 * 1024
 
@@ -166,7 +168,7 @@ def _of_multipart(mail: bytes, fallback: str, attachments: Attachments, cut_quot
         raise Failure(Reason.BAD_PARAMETER, f"more than {MAX_LINES} lines")
     # Every level has a Content-Type with a boundary of its own, or is a forwarded mail: so many
     # in one mail are refused without finding out how they are arranged.
-    if len(_LEVELS.findall(mail)) > MAX_LEVELS:
+    if len(_LEVELS.findall(mail)) > MAX_LEVELS or mail.count(b"\n--") > MAX_BOUNDARIES:
         raise Failure(Reason.BAD_PARAMETER, "too many parts, or nested too deeply")
     try:
         root = BytesParser(policy=compat32).parsebytes(mail)

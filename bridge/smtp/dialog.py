@@ -25,7 +25,7 @@ from bridge.smtp.recipient import SMSC_LINE, recipient_of
 from bridge.smtp.reply import Refused
 from bridge.smtp.service import Service
 from bridge.smtp.smsc import MAX_SIZE as MAX_SMSC_SIZE
-from bridge.smtp.wire import Wire
+from bridge.smtp.wire import Endless, Wire
 
 log = structlog.get_logger()
 
@@ -340,6 +340,9 @@ class Dialog:
             self.state = State.BUSY
             self._idle_commands = 0
             return await self._deliver(transaction, mail)
+        except Endless:
+            log.warning("mail_endless", account=self._name, address=self._address)
+            raise
         except (Failure, Refused) as error:
             text = reply.of_failure(error, self._fmt) if isinstance(error, Failure) else error.reply
             self._log_refused(transaction, self._name, text)

@@ -58,7 +58,7 @@ def split(mail: bytes) -> tuple[Fields, bytes]:
     start = mail.find(b"\n") + 1 if mail.startswith((b"From ", b">From ")) else 0
     section = _SECTION.match(mail, start, start + MAX_HEADER + 1)
     end = section.end() if section else start
-    if end - start > MAX_HEADER:
+    if end - start > MAX_HEADER or _goes_on(mail, start, end):
         raise Failure(Reason.BAD_PARAMETER, f"headers of more than {MAX_HEADER} octets")
     fields: Fields = {}
     for found in _FIELD.finditer(mail, start, end):
@@ -66,6 +66,16 @@ def split(mail: bytes) -> tuple[Fields, bytes]:
     if mail.startswith(b"\n", end):
         end += 1
     return fields, mail[end:]
+
+
+def _goes_on(mail: bytes, start: int, end: int) -> bool:
+    """Whether the section was left only because the line in which its limit lies was cut there."""
+    if len(mail) <= start + MAX_HEADER or mail.startswith(b"\n", end):
+        return False
+    if mail.find(b"\n", end, start + MAX_HEADER) >= 0:
+        return False  # A whole line that is no field's: the body, without a blank line before it.
+    further = _SECTION.match(mail, end)
+    return further is not None and further.end() > end
 
 
 def first(fields: Fields, name: bytes) -> bytes:

@@ -25,6 +25,10 @@ ENDLESS = 10
 END_OF_MAIL = b"\r\n.\r\n"
 
 
+class Endless(EOFError):
+    """The client sent so much more than a mail may have that it is not listened to any longer."""
+
+
 class Wire:
     """Reads commands and mails from, and writes replies to, one client."""
 
@@ -152,7 +156,8 @@ class Wire:
 
         ``progress`` hears of every chunk's size before it is kept. Where it raises a Failure, and
         where the mail has more than ``limit`` octets, the rest is read and thrown away before the
-        refusal is raised. EOFError is raised for a client that leaves or never ends.
+        refusal is raised. EOFError is raised for a client that leaves, Endless for one that never
+        ends.
         """
         pending = self._pending
         while len(pending) < 3:
@@ -179,7 +184,7 @@ class Wire:
                 kept.clear()
             del pending[:ready]
             if size > ENDLESS * limit:
-                raise EOFError
+                raise Endless
             await self._more()
         if size + end + 2 > limit:
             refusal = refusal or MAIL_TOO_BIG

@@ -228,7 +228,7 @@ class Exim(MailServer):
 
 @contextmanager
 def exim() -> Iterator[Exim]:
-    usable(program("exim4"), "-bV")
+    usable(program("exim4"), "-C", "/dev/null", "-bV")
     with private_folder() as folder:
         server = Exim(folder)
         server.exim("-bd")

@@ -64,6 +64,58 @@ async def test_swaks_with_a_wrong_password(certificate: Certificate) -> None:
         assert "535 5.7.8 ERROR = 2 (wrong login or password)" in output
 
 
+async def test_swaks_with_cram_md5() -> None:
+    mechanisms = {"auth_mechanisms": ["CRAM-MD5"]}
+    async with running(accounts=StandInAccounts(), **mechanisms) as part:
+        code, output = await run(
+            *(program("swaks"), "--server", f"127.0.0.1:{part.port}", "--to", TO, "--body", "text"),
+            *("--auth", "CRAM-MD5", "--auth-user", NAME, "--auth-password", PASSWORD),
+        )
+        assert code == 0, output
+        assert OK in output
+
+
+async def test_swaks_by_lmtp() -> None:
+    async with running(lmtp_listen=["127.0.0.1:0"]) as part:
+        code, output = await run(
+            *(program("swaks"), "--server", f"127.0.0.1:{part.lmtp_port}", "--protocol", "LMTP"),
+            *("--to", f"{TO},380671234567@sms.example.com", "--body", "text"),
+        )
+        assert code == 0, output
+        assert output.count(OK) == 2
+
+
+@pytest.mark.parametrize(("version", "family"), [("1", "TCP4"), ("2", "AF_INET")])
+async def test_swaks_behind_a_proxy(version: str, family: str) -> None:
+    accounts = StandInAccounts(trusted_network="192.0.2.0/24")
+    async with running(accounts=accounts, proxies=["127.0.0.1"]) as part:
+        code, output = await run(
+            *(program("swaks"), "--server", f"127.0.0.1:{part.port}", "--to", TO, "--body", "text"),
+            *("--proxy-version", version, "--proxy-family", family, "--proxy-source", "192.0.2.7"),
+            *("--proxy-source-port", "40000", "--proxy-dest", "198.51.100.1"),
+            *("--proxy-dest-port", "25"),
+        )
+        assert code == 0, output
+        assert part.relay.submitted[0].peer == "192.0.2.7"
+
+
+@pytest.mark.parametrize("scheme", ["smtp", "smtps"])
+async def test_curl(certificate: Certificate, tmp_path: Path, scheme: str) -> None:
+    mail = tmp_path / "mail"
+    mail.write_text(f"Subject: x\nContent-Type: text/plain; charset=utf-8\n\n{TEXT}\n")
+    async with running(accounts=StandInAccounts(), **secured(certificate)) as part:
+        port = part.port if scheme == "smtp" else part.tls_port
+        code, output = await run(
+            *(program("curl"), "--verbose", "--url", f"{scheme}://localhost:{port}"),
+            *("--ssl-reqd", "--cacert", str(certificate.certificate), "--ipv4"),
+            *("--user", f"{NAME}:{PASSWORD}", "--mail-from", "a@b.cd", "--mail-rcpt", TO),
+            *("--upload-file", str(mail), "--crlf"),
+        )
+        assert code == 0, output
+        assert OK in output
+        assert part.relay.texts == [TEXT]
+
+
 async def test_msmtp(certificate: Certificate) -> None:
     async with running(accounts=StandInAccounts(), **secured(certificate)) as part:
         code, output = await run(

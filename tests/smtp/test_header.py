@@ -84,3 +84,23 @@ def test_what_is_no_character_set_is_not_believed(label: str) -> None:
 def test_octets_that_fit_nothing_are_replaced_in_the_fallback() -> None:
     assert decode(b"a\x98\xff", "utf-8", "windows-1251") == "a\ufffdя"
     assert decode(b"\xff", "us-ascii", "no-such-fallback") == "ÿ"
+
+
+@pytest.mark.parametrize("line", [b"X-A: b\n", b"X-Long-Name: " + b"v" * 1000 + b"\n", b"A:\n b\n"])
+@pytest.mark.parametrize("over", range(0, 20, 3))
+def test_a_header_that_goes_on_beyond_the_limit_is_refused(line: bytes, over: int) -> None:
+    section = b"Subject: x\n" + line * (MAX_HEADER // len(line) + over)
+    too_long = len(section) > MAX_HEADER
+    try:
+        body = split(section + b"\nbody\n")[1]
+    except Failure:
+        assert too_long
+    else:
+        assert not too_long
+        assert body == b"body\n"
+
+
+def test_a_body_may_begin_at_the_limit_of_the_header() -> None:
+    section = b"Subject: x\n" + b"X-A: b\n" * 9000
+    body = b"no field here\n" * 1000
+    assert split(section + body)[1] == body
