@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from bridge.failure import Failure, Reason
@@ -14,9 +15,9 @@ VERSION_33: Final = 0x33
 VERSION_34: Final = 0x34
 VERSION_50: Final = 0x50
 
-#: Digits of the longest id that the bridge gives: 53 bits.
-_LONGEST_ID: Final = 16
-_SHORT_ID: Final = 8
+#: Ids of up to 53 bits, and the short ones.
+_DECIMAL: Final = re.compile(rb"[0-9]{1,16}")
+_HEXADECIMAL: Final = re.compile(rb"[0-9A-Fa-f]{1,8}")
 
 #: message_state of SMPP 3.4 §5.2.28; sent is on its way to the phone.
 MESSAGE_STATES: Final[dict[State, int]] = {
@@ -53,13 +54,11 @@ def message_id_to(id: int, interface_version: int) -> bytes:
 
 def message_id_from(message_id: bytes, interface_version: int) -> int:
     """The id that the client means; raises Failure(NOT_FOUND) for what was never one."""
-    short = has_short_ids(interface_version) and len(message_id) <= _SHORT_ID
-    try:
-        if not message_id.isalnum() or len(message_id) > _LONGEST_ID:
-            raise ValueError
-        return int(message_id, 16 if short else 10)
-    except ValueError:
-        raise Failure(Reason.NOT_FOUND) from None
+    if has_short_ids(interface_version) and _HEXADECIMAL.fullmatch(message_id):
+        return int(message_id, 16)
+    if _DECIMAL.fullmatch(message_id):
+        return int(message_id)
+    raise Failure(Reason.NOT_FOUND)
 
 
 def message_state(state: State, scheduled: bool, interface_version: int) -> int:

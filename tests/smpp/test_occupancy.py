@@ -45,3 +45,13 @@ def test_binds_are_counted_by_account() -> None:
     assert refused.value.reason is Reason.TOO_MANY_SESSIONS
     occupancy.unbind(crm)
     occupancy.bind(crm)
+
+
+def test_other_limits_count_from_now_on() -> None:
+    occupancy = Occupancy(1, 1)
+    assert occupancy.enter("192.0.2.1") is None
+    occupancy.limit(2, 2)
+    assert occupancy.enter("192.0.2.1") is None
+    occupancy.limit(1, 1)
+    occupancy.leave("192.0.2.1")
+    assert occupancy.enter("192.0.2.1") is not None

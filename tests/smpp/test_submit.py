@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.failure import Failure, Reason
+from bridge.gather import Segment
 from bridge.message import MessageType, Protocol, Receipts, Recipient, Route, Submission
 from bridge.smpp.layouts import TAGS
 from bridge.smpp.pdu import Pdu, PduError, SubmitSm, Tlv
 from bridge.smpp.status import Status
-from bridge.smpp.submit import Origin, submission_from
+from bridge.smpp.submit import Origin, joined, submission_from
 
 NOW = 1_795_262_400.0  # 2026-11-21T12:00:00Z
 ORIGIN = Origin("192.0.2.1:4242")
@@ -203,6 +204,32 @@ def test_data_coding_0_is_what_the_session_says() -> None:
 
 
 UDHI = 0x40
+
+
+def test_a_part_of_several_is_a_segment_with_what_is_needed_to_join_it() -> None:
+    def segment(number: int, text: bytes, sequence_number: int = 1) -> Segment:
+        octets = bytes((5, 0, 3, 7, 2, number)) + text
+        body = SubmitSm(esm_class=UDHI, destination_addr=b"380501234567", short_message=octets)
+        asked = submission_from(Pdu("submit_sm", sequence_number, body), ORIGIN, NOW)
+        assert isinstance(asked, Segment)
+        return asked
+
+    one, two = segment(1, b"one \x1b"), segment(2, b"\x65")
+    assert (one.reference, one.total, one.number) == (7, 2, 1)
+    assert segment(1, b"one \x1b", 99).content == one.content
+    whole = joined("192.0.2.9:1", NOW, [one.content, two.content])
+    assert whole == one.submission._replace(text="one €", peer="192.0.2.9:1")
+
+
+def test_the_alphabet_of_a_part_is_that_of_the_session_that_it_came_by() -> None:
+    contents = []
+    for number, origin in enumerate((Origin("", "latin1"), Origin("", "utf8")), 1):
+        octets = bytes((5, 0, 3, 7, 2, number)) + "é".encode(origin.default_alphabet)
+        body = SubmitSm(esm_class=UDHI, destination_addr=b"1", short_message=octets)
+        asked = submission_from(Pdu("submit_sm", 1, body), origin, NOW)
+        assert isinstance(asked, Segment)
+        contents.append(asked.content)
+    assert joined("", NOW, contents).text == "éé"
 
 
 def test_a_user_data_header_is_not_text() -> None:
