@@ -33,7 +33,8 @@ log = structlog.get_logger()
 #: Seconds that a closing connection has to take its last octets.
 LINGER: Final = 5.0
 
-#: PDUs of one connection that are acted upon before others have their turn.
+#: PDUs of one connection that are acted upon at once. Who has said more waits for as long as that
+#: took, so that a storm takes no more than half of the time from the others.
 TURN: Final = 100
 
 #: What the bridge acts upon.
@@ -116,7 +117,7 @@ class Connection(asyncio.Protocol):
         services.occupancy.leave(self._address)
         if self.account is not None and self._requests is not None:
             self._release_bind()
-            self._requests.log_throttled()
+            self._requests.log_counts()
             log.info(
                 "unbound",
                 account=self.account.name,
@@ -177,7 +178,7 @@ class Connection(asyncio.Protocol):
                 self.act(action)
         self._turn_over = True
         self._choose_reading()
-        self._loop.call_soon(self._next_turn)
+        self._loop.call_later(self._services.monotonic() - now, self._next_turn)
 
     def _next_turn(self) -> None:
         self._turn_over = False
@@ -232,7 +233,7 @@ class Connection(asyncio.Protocol):
         if self._closing_since is None:
             self.act(self.session.tick(now))
             if self._requests is not None:
-                self._requests.log_throttled()
+                self._requests.log_counts()
         elif now - self._closing_since > LINGER:
             self._transport.abort()
 
@@ -340,17 +341,8 @@ class Connection(asyncio.Protocol):
 
     def _log_refused_pdu(self, reply: Pdu, why: str) -> None:
         """A PDU that the session itself refused: malformed, out of state, over the window."""
-        status = Status(reply.command_status).name
-        if self.account is None or self._requests is None:
-            if reply.command in _BIND_RESPONSES:
-                log.warning("bind_refused", peer=self.peer, reason=why, status=status)
-        elif reply.command_status == Status.ESME_RTHROTTLED:
-            self._requests.throttled += 1
-        else:
-            log.warning(
-                "submission_refused" if reply.command in _SUBMIT_RESPONSES else "pdu_refused",
-                account=self.account.name,
-                peer=self.peer,
-                reason=why,
-                status=status,
-            )
+        status = reply.command_status
+        if self._requests is not None:
+            self._requests.log_refused(reply.command in _SUBMIT_RESPONSES, status, why)
+        elif reply.command in _BIND_RESPONSES:
+            log.warning("bind_refused", peer=self.peer, reason=why, status=Status(status).name)

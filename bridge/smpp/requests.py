@@ -46,6 +46,9 @@ log = structlog.get_logger()
 #: congestion_state is a percentage (SMPP 5.0 §4.8.4.18).
 _MOST_CONGESTED: Final = 99
 
+#: Refusals of a session that have a line of their own in the log, between two looks at the time.
+_MOST_TOLD: Final = 20
+
 
 class Requests:
     """The requests of ``account``'s session with ``peer``; ``answer`` writes a response."""
@@ -57,10 +60,11 @@ class Requests:
         "_interface_version",
         "_origin",
         "_peer",
+        "_refused",
         "_services",
         "_short_id",
+        "_throttled",
         "submits",
-        "throttled",
     )
 
     def __init__(
@@ -80,7 +84,8 @@ class Requests:
         self._answer = answer
         self._asker = Asker(services.relay, account, interface_version, origin.default_alphabet)
         self.submits = 0
-        self.throttled = 0
+        self._throttled = 0
+        self._refused = 0
 
     def take(self, pdu: Pdu) -> None:
         """Acts upon a request; it is answered at any time, whatever happens."""
@@ -206,7 +211,9 @@ class Requests:
             self._tlvs(),
         )
         self._answer(answer)
-        self._log_refused(pdu, answer.command_status, refused)
+        reason = str(refused) if isinstance(refused, Failure) else refused.detail
+        submit = pdu.command in SUBMITS
+        self.log_refused(submit, answer.command_status, reason, _destination(pdu))
 
     def _tlvs(self) -> tuple[Tlv, ...]:
         if self._interface_version < VERSION_50:
@@ -214,30 +221,35 @@ class Requests:
         congestion = min(self._services.relay.congestion(), _MOST_CONGESTED)
         return (Tlv(CONGESTION_STATE, bytes((congestion,))),)
 
-    def _log_refused(self, pdu: Pdu, status: int, refused: Failure | PduError) -> None:
+    # --- the log ---------------------------------------------------------------------------
+
+    def log_refused(self, submit: bool, status: int, reason: str, to: str = "") -> None:
+        """One line; of many in a short time, and of submits that were too fast, only the number."""
         if status == Status.ESME_RTHROTTLED:
-            self.throttled += 1  # told once in a while, not once a message
+            self._throttled += 1
+            return
+        self._refused += 1
+        if self._refused > _MOST_TOLD:
             return
         log.warning(
-            "submission_refused" if pdu.command in SUBMITS else "pdu_refused",
+            "submission_refused" if submit else "pdu_refused",
             account=self._account.name,
             peer=self._peer,
-            command=pdu.command,
-            to=mask(_destination(pdu)),
-            reason=str(refused) if isinstance(refused, Failure) else refused.detail,
+            to=mask(to),
+            reason=reason,
             status=Status(status).name,
         )
 
-    def log_throttled(self) -> None:
-        """One line for all submits that were too fast since the last one."""
-        if self.throttled:
-            log.warning(
-                "submissions_throttled",
-                account=self._account.name,
-                peer=self._peer,
-                submits=self.throttled,
-            )
-            self.throttled = 0
+    def log_counts(self) -> None:
+        """What was not told since the last time; to be called once in a while."""
+        untold = self._refused - _MOST_TOLD
+        for event, count in (
+            ("submissions_throttled", self._throttled),
+            ("submissions_refused", untold),
+        ):
+            if count > 0:
+                log.warning(event, account=self._account.name, peer=self._peer, submits=count)
+        self._throttled = self._refused = 0
 
 
 def _destination(pdu: Pdu) -> str:

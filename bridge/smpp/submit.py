@@ -130,6 +130,8 @@ def _as_submit(pdu: Pdu) -> SubmitSm:
 def _submission(pdu: Pdu, submit: SubmitSm, text: str, peer: str, now: float) -> Submission:
     if submit.sm_default_msg_id and not text:
         raise PduError(Status.ESME_RINVDFTMSGID, "there are no predefined messages")
+    if "\0" in text:
+        text = text.replace("\0", "")  # no phone shows it; some clients end their texts with it
     if text in LOOK_UPS:
         raise Failure(Reason.BAD_PARAMETER, "number look-ups (HLR, ping) are not supported")
     vendor = _vendor(pdu.tlvs) if pdu.tlvs else _NOTHING
@@ -290,7 +292,7 @@ def _vendor(tlvs: tuple[Tlv, ...]) -> _Vendor:
 def _text(tag: int, value: bytes) -> str:
     """The text of a vendor TLV: UTF-8, with or without a NUL at its end."""
     try:
-        return value.removesuffix(b"\0").decode()
+        return value.decode().replace("\0", "")
     except UnicodeDecodeError:
         raise Failure(Reason.BAD_PARAMETER, f"TLV 0x{tag:04X} is not UTF-8") from None
 

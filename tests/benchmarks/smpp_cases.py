@@ -106,23 +106,20 @@ WATCHED, PAUSE = 10.0, 0.2
 
 async def sessions(served: Served) -> None:
     """200 active sessions alone, beside 2,000 idle ones, and beside those that do no good."""
-    first = 1
-    async with AsyncExitStack() as stack:
-        print(f"{'sessions':<44}{'CPU %':>9}{'MB':>9}{'p50 ms':>9}{'p99 ms':>9}")
-        await _row(served, "none", None)
-        paced = Paced(served.smpp, ACTIVE, PAUSE, first)
-        await stack.enter_async_context(paced)
+    print(f"{'sessions':<48}{'CPU %':>9}{'MB':>9}{'p50 ms':>9}{'p99 ms':>9}")
+    await _row(served, "none", None)
+    async with Paced(served.smpp, IDLE, 0):
+        await _row(served, f"{IDLE} idle", None)
+    async with Paced(served.smpp, ACTIVE, PAUSE, 1) as paced:
         await _row(served, f"{ACTIVE} active", paced)
     async with AsyncExitStack() as stack:
-        await _row(served, "none again", None)
         await stack.enter_async_context(Paced(served.smpp, IDLE, 0))
-        await _row(served, f"{IDLE} idle", None)
-        paced = Paced(served.smpp, ACTIVE, PAUSE, first + 1_000_000)
-        await stack.enter_async_context(paced)
+        paced = await stack.enter_async_context(Paced(served.smpp, ACTIVE, PAUSE, 1_000_000))
         await _row(served, f"{IDLE} idle, {ACTIVE} active", paced)
-        await stack.enter_async_context(Unbound(served.smpp, reads=False))
         await stack.enter_async_context(Unbound(served.smpp, reads=True))
-        await _row(served, "the same, one not reading, one a byte a second", paced)
+        await _row(served, "and one that sends an octet a second", paced)
+        await stack.enter_async_context(Unbound(served.smpp, reads=False))
+        await _row(served, "and one that sends all the time and never reads", paced)
 
 
 async def _row(served: Served, says: str, paced: Paced | None) -> None:
@@ -131,7 +128,7 @@ async def _row(served: Served, says: str, paced: Paced | None) -> None:
     cpu, began = cpu_seconds(served.pid), time.perf_counter()
     await asyncio.sleep(WATCHED)
     cpu = 100 * (cpu_seconds(served.pid) - cpu) / (time.perf_counter() - began)
-    row = f"{says:<44}{cpu:>9.1f}{resident_mb(served.pid):>9.1f}"
+    row = f"{says:<48}{cpu:>9.1f}{resident_mb(served.pid):>9.1f}"
     if paced is not None:
         found = Figures(len(paced.latencies), WATCHED, 0.0, tuple(paced.latencies))
         row += f"{found.quantile(0.5):>9.1f}{found.quantile(0.99):>9.1f}"

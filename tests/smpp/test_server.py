@@ -794,3 +794,19 @@ async def test_throttled_submits_are_told_of_together() -> None:
         lines = [line for line in logs if line["event"] == "submissions_throttled"]
         assert sum(line["submits"] for line in lines) == 99
         assert len(lines) <= 3
+
+
+async def test_of_a_storm_of_refusals_the_number_is_told() -> None:
+    async with bridge() as running:
+        running.relay.answer = lambda _: Failure(Reason.WRONG_PHONE)
+        with capture_logs() as logs:
+            peer = await running.bound()
+            peer.write(*(Pdu("submit_sm", number, a_submit()) for number in range(1000)))
+            for _ in range(1000):
+                assert (await peer.read()).command_status == Status.ESME_RINVDSTADR
+            await peer.ask("unbind")
+            assert await peer.ends()
+        told = [line for line in logs if line["event"] == "submission_refused"]
+        counted = [line["submits"] for line in logs if line["event"] == "submissions_refused"]
+        assert len(told) + sum(counted) == 1000
+        assert len(told) <= 100

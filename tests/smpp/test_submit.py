@@ -196,6 +196,21 @@ def test_no_text_is_left_for_the_relay_to_judge() -> None:
     assert submission(short_message=b"", service_type=b"FLASH").text == ""
 
 
+@pytest.mark.parametrize(
+    ("data_coding", "octets", "text"),
+    [
+        (8, "a\0б\0".encode("utf-16-be"), "aб"),
+        (3, b"hi\0", "hi"),
+        (0, b"hi\0", "hi@"),  # in GSM 03.38 it is a character
+        (8, "\0".encode("utf-16-be"), ""),
+        (8, " \n".encode("utf-16-be"), " \n"),
+        (8, "𝔘😀".encode("utf-16-be"), "𝔘😀"),
+    ],
+)
+def test_all_characters_but_nul_are_kept(data_coding: int, octets: bytes, text: str) -> None:
+    assert submission(data_coding=data_coding, short_message=octets).text == text
+
+
 def test_data_coding_0_is_what_the_session_says() -> None:
     latin = Origin("", "latin1")
     assert submission(short_message=b"\xe9", origin=latin).text == "é"
