@@ -84,7 +84,7 @@ def trouble(error: BaseException) -> Trouble:
     if isinstance(error, asyncpg.PostgresError):
         code = error.sqlstate or ""
         return _MEANINGS.get(code) or _MEANINGS.get(code[:2]) or Trouble.FAULT
-    if isinstance(error, asyncpg.DataError):
+    if isinstance(error, ValueError):
         return Trouble.FAULT  # a value that PostgreSQL does not have, found before it was sent
     return Trouble.LOST
 

