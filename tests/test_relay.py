@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bridge.failure import Failure, Reason
-from bridge.message import Accepted, Outcome, Recipient, State, Submission
+from bridge.message import Accepted, MessageType, Outcome, Recipient, State, Submission
 from bridge.sandbox import Sandbox
 from tests.relaying import Relaying, relaying
 from tests.samples import submission
@@ -526,3 +526,58 @@ async def test_a_thousand_bad_messages_cost_other_accounts_none(
         await bridge.drained()
         assert sandbox.message_count == 20
         assert not sandbox.duplicates
+
+
+async def test_a_neighbour_of_a_bad_message_is_delayed_by_less_than_a_second(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    bad = "+380500000777"
+    sandbox.fault("400", phones=[bad])
+    async with relaying(tmp_path, sandbox) as bridge:
+        await bridge.submit(submission(*(f"+38050{n:07}" for n in range(1000))))
+        first = sandbox.requests[0].at
+        assert max(message.at for message in sandbox.messages) - first < 1
+
+
+async def test_an_outcome_that_stays_unknown_is_sent_twice_more_and_then_held(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    sandbox.fault("hang-up-after")
+    async with relaying(tmp_path, sandbox, accounts={"crm": {"answer": "queued"}}) as bridge:
+        outcome = await bridge.submit(submission())
+        await bridge.drained()
+        assert await states(bridge, outcome) == [State.HELD]
+        assert sandbox.message_count == 3
+
+
+async def test_a_campaign_delays_another_accounts_message_by_one_batch(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    sandbox.fault("slow", seconds=0.05)
+    accounts = {"shop": {"answer": "queued", "message_type": "promo"}, "bank": {}}
+    async with relaying(tmp_path, sandbox, accounts=accounts, max_batch=50) as bridge:
+        await bridge.submit(submission(*(f"+38050{n:07}" for n in range(3000))), "shop")
+        await sandbox.wait_for(200)
+        begun = len(sandbox.requests)
+        outcome = await bridge.submit(submission(text="password"), "bank")
+        assert isinstance(outcome, Accepted)
+        [mine] = [m for m in sandbox.messages if m.text == "password"]
+        # Those in flight have begun before it, and each may have been followed by one.
+        assert mine.request <= begun + 2 * 4 + 1
+        assert sandbox.message_count < 3000
+        bridge.dispatcher.stop()
+
+
+async def test_promos_get_their_tenth_of_every_batch(tmp_path: Path, sandbox: Sandbox) -> None:
+    accounts = {"shop": {"answer": "queued"}, "bank": {"answer": "queued"}}
+    one_at_a_time = {"max_batch": 100, "max_in_flight": 1}
+    async with relaying(tmp_path, sandbox, accounts=accounts, **one_at_a_time) as bridge:
+        await bridge.dispatcher.set_hold("upstream", "cascade", True)
+        phones = [f"+38050{n:07}" for n in range(400)]
+        await bridge.submit(submission(*phones, message_type=MessageType.PROMO), "shop")
+        await bridge.submit(submission(*phones), "bank")
+        await bridge.dispatcher.set_hold("upstream", "cascade", False)
+        await bridge.drained()
+        types = [m.item["messageType"] for m in sandbox.messages]
+        for batch in (types[:100], types[100:200], types[200:300], types[300:400]):
+            assert batch.count("promo") == 10
