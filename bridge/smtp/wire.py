@@ -25,7 +25,7 @@ ENDLESS = 10
 END_OF_MAIL = b"\r\n.\r\n"
 
 
-class Endless(EOFError):
+class Endless(EOFError):  # noqa: N818 - an end, as EOFError is
     """The client sent so much more than a mail may have that it is not listened to any longer."""
 
 
