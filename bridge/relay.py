@@ -39,6 +39,7 @@ from bridge.store import (
     Repeats,
     Store,
     Stored,
+    StoreError,
     StoreFull,
 )
 from bridge.waiting import Waiting, WaitingClients
@@ -294,16 +295,19 @@ class Relay:
     def _fingerprints(
         self, account: Account, submission: Submission, messages: Sequence[Message]
     ) -> tuple[Fingerprint, ...]:
-        window = account.settings.duplicate_window
+        window = int(account.settings.duplicate_window)
         if not (submission.repeat_key or window):
             return ()
-        until = messages[0].accepted_at + int(
-            rules.REPEAT_WITHIN if submission.repeat_key else window
-        )
-        return tuple(
-            Fingerprint(rules.fingerprint(account, submission, message), message.id, until)
-            for message in messages
-        )
+        found: list[Fingerprint] = []
+        for message in messages:
+            # The stronger first: a mail that comes again is no duplicate.
+            for key, seconds in (
+                (rules.repeat_key(account, submission, message), rules.REPEAT_WITHIN),
+                (rules.duplicate_key(account, message), window),
+            ):
+                if key:
+                    found.append(Fingerprint(key, message.id, message.accepted_at + seconds))
+        return tuple(found)
 
     def _durable(
         self,
@@ -320,10 +324,14 @@ class Relay:
             return
         repeats = stored.result()
         if repeats:
-            repeated = {f.message_id: repeats[f.key] for f in fingerprints if f.key in repeats}
+            repeated: dict[int, int] = {}
+            for fingerprint in fingerprints:
+                if fingerprint.key in repeats:
+                    repeated.setdefault(fingerprint.message_id, repeats[fingerprint.key])
             messages = [message for message in messages if message.id not in repeated]
             # Not on the path of a message: somebody lost an answer.
-            self._tasks.create_task(self._repeat(waiting, repeated, bool(messages)))
+            again = self._repeat(waiting, repeated, frozenset(repeats), bool(messages))
+            self._tasks.create_task(again)
         settings = waiting.account.settings
         within = settings.answer_within or ANSWER_WITHIN[waiting.submission.protocol]
         if messages:
@@ -337,17 +345,23 @@ class Relay:
 
     # --- what came again -------------------------------------------------------------------
 
-    async def _repeat(self, waiting: Waiting, repeated: dict[int, int], some_new: bool) -> None:
+    async def _repeat(
+        self, waiting: Waiting, repeated: dict[int, int], known: frozenset[bytes], some_new: bool
+    ) -> None:
         """Answers for messages that were known already: as their first submission was, or no."""
-        refuse = (
-            not waiting.submission.repeat_key and waiting.account.settings.duplicates == "refuse"
-        )
+        account, submission = waiting.account, waiting.submission
         for message_id, first in repeated.items():
-            stored = await self._store.message(first)
+            try:
+                stored = await self._store.message(first)
+            except StoreError:
+                stored = None
             if stored is None:
-                # Erased meanwhile: all that is known is that it was taken.
+                # All that is known is that it was taken.
                 waiting.queued = True
-            elif refuse:
+            elif (
+                account.settings.duplicates == "refuse"
+                and rules.repeat_key(account, submission, stored.message) not in known
+            ):
                 waiting.refuse(message_id, stored.message.parts, Failure(Reason.DUPLICATE))
             elif stored.state is State.REJECTED:
                 reason = Reason.__members__.get(stored.failure, Reason.REFUSED)

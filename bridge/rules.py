@@ -211,17 +211,22 @@ def _truncate(text: str, max_parts: int) -> str:
     return text[:low]
 
 
-def fingerprint(account: Account, submission: Submission, message: Message) -> bytes:
-    """What marks ``message`` as one that may come again; empty where nothing does.
-
-    A mail is recognised by what its protocol repeats (its Message-ID), the phone and the text;
-    where the account has a ``duplicate_window``, any message by sender, phone and text.
-    """
-    if submission.repeat_key:
-        head = b"mail\0" + submission.repeat_key
-    elif account.settings.duplicate_window:
-        head = b"text\0" + message.sender.encode()
-    else:
+def repeat_key(account: Account, submission: Submission, message: Message) -> bytes:
+    """What marks ``message`` as one that the protocol may bring again, after its answer was lost:
+    a mail's Message-ID, the phone and the text. Empty where it has nothing of the kind."""
+    if not submission.repeat_key:
         return b""
+    return _digest(account, b"mail\0" + submission.repeat_key, message)
+
+
+def duplicate_key(account: Account, message: Message) -> bytes:
+    """What another message has in common that is the same again: sender, phone and text. Empty
+    where the account has no ``duplicate_window``."""
+    if not account.settings.duplicate_window:
+        return b""
+    return _digest(account, b"text\0" + message.sender.encode(), message)
+
+
+def _digest(account: Account, head: bytes, message: Message) -> bytes:
     what = "\0".join((account.name, message.phone, message.text or message.fallback))
     return hashlib.blake2b(head + b"\0" + what.encode(), digest_size=16).digest()

@@ -306,6 +306,20 @@ async def test_duplicates_within_the_window_get_the_same_answer_or_no(
         assert sandbox.message_count == 3
 
 
+async def test_a_mail_may_come_again_but_not_another_with_its_text(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    accounts = {"crm": {"duplicate_window": "1m", "duplicates": "refuse"}}
+    mail = submission(repeat_key=b"first")
+    async with relaying(tmp_path, sandbox, accounts=accounts) as bridge:
+        first = await bridge.submit(mail)
+        assert isinstance(first, Accepted)
+        assert await bridge.submit(mail) == first
+        other = await bridge.submit(submission(repeat_key=b"second"))
+        assert reason(other) is Reason.DUPLICATE
+        assert sandbox.message_count == 1
+
+
 async def test_a_scheduled_message_can_wait_in_the_bridge(tmp_path: Path, sandbox: Sandbox) -> None:
     import time
 

@@ -7,7 +7,7 @@ import pytest
 from bridge.accounts import Account
 from bridge.failure import Failure, Reason
 from bridge.message import Message, MessageType, Recipient, Route, Submission
-from bridge.rules import fingerprint, prepare
+from bridge.rules import duplicate_key, prepare, repeat_key
 from tests.samples import NOW, account, submission
 
 DAY = 86400
@@ -180,17 +180,24 @@ def test_a_schedule_lies_ahead_but_not_over_30_days() -> None:
     assert why_not({}, scheduled_at=NOW + 30 * DAY + 60).reason is Reason.BAD_SCHEDULE
 
 
-def test_a_fingerprint_tells_what_came_again() -> None:
+def test_a_mail_that_comes_again_is_known_by_id_phone_and_text() -> None:
     mail = submission(repeat_key=b"id-1")
     one = only(account(), mail)
-    assert fingerprint(account(), mail, one) == fingerprint(account(), mail, one)
-    others = [
-        fingerprint(account("other"), mail, one),
-        fingerprint(account(), submission(repeat_key=b"id-2"), one),
-        fingerprint(account(), mail, only(account(), submission("+380671234567"))),
-        fingerprint(account(), mail, only(account(), submission(text="other"))),
-    ]
-    assert fingerprint(account(), mail, one) not in others
-    assert fingerprint(account(), submission(), one) == b""
+    key = repeat_key(account(), mail, one)
+    assert key == repeat_key(account(), mail, one._replace(id=9, sender="Shop UA")) != b""
+    assert key not in (
+        repeat_key(account("other"), mail, one),
+        repeat_key(account(), submission(repeat_key=b"id-2"), one),
+        repeat_key(account(), mail, one._replace(phone="+380671234567")),
+        repeat_key(account(), mail, one._replace(text="other")),
+    )
+    assert repeat_key(account(), submission(), one) == b""
+
+
+def test_a_duplicate_is_known_by_sender_phone_and_text() -> None:
+    one = only(account(), submission())
     window = account(duplicate_window="1m")
-    assert fingerprint(window, submission(), one) == fingerprint(window, submission(), one) != b""
+    assert duplicate_key(window, one) == duplicate_key(window, one._replace(id=9)) != b""
+    assert duplicate_key(window, one) != duplicate_key(window, one._replace(sender="Shop UA"))
+    assert duplicate_key(window, one) != duplicate_key(window, one._replace(text="other"))
+    assert duplicate_key(account(), one) == b""
