@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from bridge.sandbox import Sandbox
@@ -42,9 +43,9 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-async def database(server: Server) -> str:
-    await server.execute("CREATE DATABASE bridge;")
-    return server.url("bridge")
+async def database(server: Server) -> AsyncIterator[str]:
+    async with server.database() as url:
+        yield url
 
 
 def configs(folder: Path, api: str, database: str) -> list[Path]:
@@ -145,7 +146,7 @@ async def test_two_nodes_lose_nothing_whoever_is_killed(
             await until_ready(nodes)
         async with serving(paths[0]) as bridge:
             await bridge.ready()
-            rows = await until_all_sent(server)
+            rows = await until_all_sent(database)
             assert await bridge.terminate() == 0
         received = {int(message.id) for message in sandbox.messages}
         twice = sum(sandbox.duplicates.values())
@@ -161,10 +162,14 @@ async def test_two_nodes_lose_nothing_whoever_is_killed(
     assert twice <= (ROUNDS + NODES) * NODES * IN_FLIGHT * BATCH
 
 
-async def until_all_sent(server: Server) -> set[int]:
+async def until_all_sent(database: str) -> set[int]:
     """Waits until nothing waits any more, beyond the leases of those that died; all ids."""
-    async with asyncio.timeout(90):
-        waiting = "SELECT count(*) FROM message WHERE state <> 'sent'"
-        while (await server.execute(waiting, "bridge"))[0][0]:  # noqa: ASYNC110
-            await asyncio.sleep(0.2)
-    return {row[0] for row in await server.execute("SELECT id FROM message", "bridge")}
+    connection = await asyncpg.connect(database)
+    try:
+        async with asyncio.timeout(90):
+            waiting = "SELECT count(*) FROM message WHERE state <> 'sent'"
+            while await connection.fetchval(waiting):  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
+        return {row[0] for row in await connection.fetch("SELECT id FROM message")}
+    finally:
+        await connection.close()

@@ -21,7 +21,7 @@ from tests.benchmarks import paths
 from tests.benchmarks.harness import Figures, bridge, cpu_seconds, resident_mb
 from tests.benchmarks.smpp_load import Load
 from tests.samples import message
-from tests.store.postgres import Server, binaries
+from tests.store.postgres import Server, binaries, execute
 
 #: A case's rows: its name, and cells to show.
 Row = tuple[str, ...]
@@ -37,7 +37,7 @@ def store(count: int, runs: int) -> Iterator[Row]:
             server = Server(bin)
             stack.callback(server.remove)
             server.start()
-            asyncio.run(_create(server))
+            asyncio.run(execute(server.url("postgres"), "CREATE DATABASE bench"))
             urls["PostgreSQL"] = server.url("bench")
         figures: dict[str, list[Figures]] = {name: [] for name in urls}
         for _ in range(runs):
@@ -45,10 +45,6 @@ def store(count: int, runs: int) -> Iterator[Row]:
                 figures[name].append(asyncio.run(_accepts(engine_of(url), count)))
         for name, found in figures.items():
             yield _row(f"durable accepts, {name}", found)
-
-
-async def _create(server: Server) -> None:
-    await server.execute("CREATE DATABASE bench;")
 
 
 async def _accepts(store: Store, count: int) -> Figures:
