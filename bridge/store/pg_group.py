@@ -17,7 +17,7 @@ import orjson
 from bridge.message import TRANSITIONS, State
 from bridge.store import Acceptance, Alias, Change, Fingerprint, PartGroup
 from bridge.store.pg_connection import free_text, storable
-from bridge.store.pg_lease import CHANNEL, FENCED, Fence, Fenced
+from bridge.store.pg_lease import CHANNEL, FENCED, NOBODY, Fence, Fenced
 from bridge.store.pg_parts import add_parts, finish_parts
 from bridge.store.rows import MESSAGE_COLUMNS, to_row
 
@@ -84,7 +84,7 @@ _BEGIN = (
 _SENT = (
     f"{FENCED}, ended AS (DELETE FROM attempt "  # noqa: S608
     "WHERE id = ANY($4::bigint[]) AND node = $1 AND EXISTS (SELECT FROM fence)), "
-    "sent AS (UPDATE message SET state = 'sent', owner = NULL, changed_at = $7, "
+    "sent AS (UPDATE message SET state = 'sent', owner = -1, changed_at = $7, "
     "upstream_id = $6::jsonb ->> id::text "
     "WHERE id = ANY($5::bigint[]) AND state = $8 AND owner IS NOT DISTINCT FROM $1 "
     "AND EXISTS (SELECT FROM fence)) "
@@ -101,7 +101,7 @@ _CHANGED = (
     "SET (state, upstream_id, due_at, attempts, unknown, failure, cause) = "
     "(SELECT c ->> 0, c ->> 1, (c ->> 2)::bigint, (c ->> 3)::integer, (c ->> 4)::integer, "
     "c ->> 5, c ->> 6 FROM (VALUES ($5::jsonb -> id::text)) AS given (c)), "
-    "owner = NULL, changed_at = $6 "
+    "owner = -1, changed_at = $6 "
     "WHERE id = ANY($4::bigint[]) AND EXISTS (SELECT FROM fence) "
     "AND (state = $7 AND owner IS NOT DISTINCT FROM $1 "
     "OR state || ' ' || ($5::jsonb -> id::text ->> 0) = ANY($8::text[]))) "
@@ -214,7 +214,7 @@ class Group:
                         request.answer[f.key] = first[f.key]
                         repeated.add(f.message_id)
                 messages = tuple(m for m in messages if m.id not in repeated)
-            owner = (fence.number if acceptance.claimed else None,)
+            owner = (fence.number if acceptance.claimed else NOBODY,)
             rows += [to_row(message) + owner for message in messages]
             request.stored = messages[0].id if messages else 0
             if len(acceptance.messages) > 1 and messages:

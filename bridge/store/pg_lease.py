@@ -16,6 +16,10 @@ from bridge.ids import MAX_NODE
 from bridge.message import State
 from bridge.store import StoreError, StoreInUse
 
+#: The owner of a message that no node has in memory. Not NULL: the planner does not see that an
+#: index whose first column IS NULL is in the order of the others.
+NOBODY = -1
+
 #: The channel of NOTIFY. Payload: the node that already knows, or nothing.
 CHANNEL = "cascade_bridge"
 
@@ -78,7 +82,7 @@ class Lease:
             # Its attempts are this node's from now on, with the messages in them.
             await connection.execute("DELETE FROM node WHERE number = $1", number)
             await connection.execute(
-                "UPDATE message SET owner = NULL WHERE owner = $1 AND state = 'accepted' "
+                "UPDATE message SET owner = -1 WHERE owner = $1 AND state = 'accepted' "
                 "AND id NOT IN (SELECT unnest(message_ids) FROM attempt WHERE node = $1)",
                 number,
             )
@@ -165,7 +169,7 @@ class Lease:
                 gone,
             )
             await connection.execute(
-                "UPDATE message SET owner = NULL "
+                "UPDATE message SET owner = -1 "
                 "WHERE owner = ANY($1::smallint[]) AND state = 'accepted'",
                 gone,
             )
@@ -178,7 +182,7 @@ class Lease:
         async with connection.transaction():
             await self.hold(connection)
             await connection.execute(
-                "UPDATE message SET owner = NULL WHERE owner = $1 AND state = 'accepted' "
+                "UPDATE message SET owner = -1 WHERE owner = $1 AND state = 'accepted' "
                 "AND id NOT IN (SELECT unnest(message_ids) FROM attempt WHERE node = $1)",
                 self.number,
             )

@@ -14,7 +14,7 @@ from bridge.ids import first_id
 from bridge.message import TRANSITIONS, Message, State
 from bridge.store import Lane
 from bridge.store.pg_connection import as_written, free_text
-from bridge.store.pg_lease import CHANNEL, Lease
+from bridge.store.pg_lease import CHANNEL, NOBODY, Lease
 from bridge.store.rows import MESSAGE_COLUMNS, STATE_COLUMNS, to_message, to_row
 
 MESSAGE = ", ".join(MESSAGE_COLUMNS)
@@ -25,12 +25,11 @@ _ACCEPTED = State.ACCEPTED.value
 _IDLE = (State.ACCEPTED, State.HELD)
 
 _LANE = (
-    f"SELECT {MESSAGE} FROM message WHERE state = 'accepted' AND owner {{owner}} "  # noqa: S608
+    f"SELECT {MESSAGE} FROM message WHERE state = 'accepted' AND owner = $8 "  # noqa: S608
     "AND account = $1 AND level = $2 AND route = $3 AND due_at <= $4 "
     "AND (due_at, id) > ($6, $7) ORDER BY due_at, id LIMIT $5"
 )
-_FREE = _LANE.format(owner="IS NULL") + " FOR NO KEY UPDATE SKIP LOCKED"
-_OWN = _LANE.format(owner="= $8")
+_FREE = _LANE + " FOR NO KEY UPDATE SKIP LOCKED"
 _CLAIM = "UPDATE message SET owner = $1 WHERE id = ANY($2::bigint[])"
 _LOCK = (
     "SELECT id, state FROM message WHERE id = ANY($1::bigint[]) AND state = ANY($2::text[]) "
@@ -40,12 +39,12 @@ _IN_ATTEMPT = (
     "SELECT id FROM (SELECT unnest(message_ids) AS id FROM attempt) AS sending "
     "WHERE id = ANY($1::bigint[])"
 )
-_MOVE = "UPDATE message SET state = $2, owner = NULL, changed_at = $3 WHERE id = ANY($1::bigint[])"
+_MOVE = "UPDATE message SET state = $2, owner = -1, changed_at = $3 WHERE id = ANY($1::bigint[])"
 _REPLACE = (
     "UPDATE message SET "  # noqa: S608
     + ", ".join(f"{name} = ${n}" for n, name in enumerate(MESSAGE_COLUMNS, 1))
-    + f", owner = CASE state WHEN 'accepted' THEN ${len(MESSAGE_COLUMNS) + 1}::smallint END "
-    "WHERE id = $1"
+    + ", owner = CASE state WHEN 'accepted' "
+    + f"THEN ${len(MESSAGE_COLUMNS) + 1}::smallint ELSE -1 END WHERE id = $1"
 )
 _NOTIFY = "SELECT pg_notify($1, $2)"
 
@@ -57,8 +56,10 @@ _SWEEP = (
 _BLANK = (
     "UPDATE message SET text = '', options = '', fallback = '' "  # noqa: S608
     f"WHERE id = ANY(ARRAY(SELECT id FROM message WHERE {_OLD} AND id > $5 "
-    "ORDER BY id LIMIT $4 FOR UPDATE SKIP LOCKED)) RETURNING id"
+    "AND NOT (text = '' AND options = '' AND fallback = '') ORDER BY id LIMIT $4 FOR UPDATE SKIP LOCKED)) RETURNING id"
 )
+#: How often texts are blanked from the oldest message on (seconds).
+_BLANK_AGAIN = 3600
 _FORGET_SUBMISSIONS = (
     "DELETE FROM submission WHERE id = ANY($1::bigint[]) AND NOT EXISTS "
     "(SELECT FROM message WHERE submission_id <> message.id AND submission_id = submission.id)"
@@ -73,9 +74,9 @@ async def claim(
     wanted = (*lane, now, limit, *after)
     async with connection.transaction():
         await lease.hold(connection)
-        rows = await connection.fetch(_FREE, *wanted)
+        rows = await connection.fetch(_FREE, *wanted, NOBODY)
         free = {row[0] for row in rows}
-        rows += await connection.fetch(_OWN, *wanted, lease.number)
+        rows += await connection.fetch(_LANE, *wanted, lease.number)
         messages = sorted(to_messages(rows), key=lambda message: (message.due_at, message.id))
         del messages[limit:]
         claimed = [message.id for message in messages if message.id in free]
@@ -122,16 +123,23 @@ async def replace(connection: Any, lease: Lease, message: Message) -> bool:
 
 
 class Sweeper:
-    """Deletes and blanks what is old, from the oldest on."""
+    """Deletes and blanks what is old, from the oldest on.
+
+    What was blanked stays where it is, and is walked over again only now and then: for what was
+    not final yet, or not old enough, when it was passed.
+    """
 
     def __init__(self) -> None:
         self._blanked = 0
+        self._again_at = 0
 
     async def sweep(
         self, connection: Any, lease: Lease, before: int, text_before: int, limit: int
     ) -> int:
         """See :meth:`bridge.store.Store.sweep`."""
         waiting = [state.value for state in _IDLE]
+        if text_before >= self._again_at:
+            self._blanked, self._again_at = 0, text_before + _BLANK_AGAIN
         async with connection.transaction():
             await lease.hold(connection)
             gone = await connection.fetch(_SWEEP, first_id(before), before, waiting, limit)

@@ -55,7 +55,7 @@ MIGRATIONS: tuple[str, ...] = (
         attempts integer NOT NULL,
         unknown integer NOT NULL,
         state text COLLATE "C" NOT NULL DEFAULT 'accepted',
-        owner smallint,                          -- the node that has it in memory
+        owner smallint NOT NULL DEFAULT -1,      -- the node that has it in memory
         upstream_id text COLLATE "C" NOT NULL DEFAULT '',
         changed_at bigint NOT NULL DEFAULT 0,
         failure text COLLATE "C" NOT NULL DEFAULT '',
@@ -69,9 +69,9 @@ MIGRATIONS: tuple[str, ...] = (
     -- No owner is said in a way that the first index does not know: a query can use one of them
     -- only, whatever the planner thinks of the sizes.
     CREATE INDEX message_idle_expiry ON message (expires_at)
-        WHERE state IN ('accepted', 'held') AND coalesce(owner, -1) < 0;
+        WHERE state IN ('accepted', 'held') AND owner + 0 < 0;
     CREATE INDEX message_idle_phone ON message (phone)
-        WHERE state IN ('accepted', 'held') AND coalesce(owner, -1) < 0;
+        WHERE state IN ('accepted', 'held') AND owner + 0 < 0;
     CREATE INDEX message_submission ON message (submission_id)
         WHERE submission_id <> id;
 

@@ -258,7 +258,7 @@ async def _take_out(connection: Any, refused: Sequence[Request], node: int) -> N
         # Where another node has taken it up already it stays, and is sent.
         gone = await connection.fetch(
             "DELETE FROM message WHERE id = ANY($1::bigint[]) AND state = $2 "
-            "AND (owner IS NOT DISTINCT FROM $3 OR owner IS NULL) RETURNING id, submission_id",
+            "AND owner IN ($3, -1) RETURNING id, submission_id",
             ids,
             "accepted",
             node,

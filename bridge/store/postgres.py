@@ -29,7 +29,7 @@ from bridge.store import (
     StoreError,
 )
 from bridge.store import pg_connection as pg
-from bridge.store.pg_lease import CHANNEL, Lease
+from bridge.store.pg_lease import CHANNEL, NOBODY, Lease
 from bridge.store.pg_parts import expire_parts
 from bridge.store.pg_queue import (
     MESSAGE,
@@ -57,12 +57,12 @@ _CLOSE_WITHIN = 5.0
 # The index is walked from lane to lane, not row by row: a million waiting cost nothing.
 _LANES = """
     WITH RECURSIVE lane AS (
-        (SELECT account, level, route FROM message WHERE state = 'accepted' AND owner {owner}
+        (SELECT account, level, route FROM message WHERE state = 'accepted' AND owner = $1::smallint
          ORDER BY account, level, route LIMIT 1)
         UNION ALL
         SELECT next.* FROM lane, LATERAL (
             SELECT message.account, message.level, message.route FROM message
-            WHERE state = 'accepted' AND owner {owner}
+            WHERE state = 'accepted' AND owner = $1::smallint
             AND (message.account, message.level, message.route)
                 > (lane.account, lane.level, lane.route)
             ORDER BY message.account, message.level, message.route LIMIT 1
@@ -71,12 +71,11 @@ _LANES = """
     SELECT account, level, route{due} FROM lane
 """
 _DUE = """, (
-    SELECT due_at FROM message WHERE state = 'accepted' AND owner {owner}
+    SELECT due_at FROM message WHERE state = 'accepted' AND owner = $1::smallint
     AND message.account = lane.account AND message.level = lane.level
     AND message.route = lane.route AND due_at > $2 ORDER BY due_at LIMIT 1)"""
 #: As the indexes of what is idle have it.
-_IDLE = "state IN ('accepted', 'held') AND coalesce(owner, -1) < 0"
-_FREE, _OWN = "IS NULL AND $1::smallint IS NOT NULL", "= $1::smallint"
+_IDLE = "state IN ('accepted', 'held') AND owner + 0 < 0"
 
 
 class PostgresStore:
@@ -233,8 +232,8 @@ class PostgresStore:
 
     async def lanes(self) -> list[Lane]:
         lanes: set[Lane] = set()
-        for owner in (_FREE, _OWN):
-            rows = await self._rows(_LANES.format(owner=owner, due=""), self.node)
+        for owner in (NOBODY, self.node):
+            rows = await self._rows(_LANES.format(due=""), owner)
             lanes.update(Lane(*row) for row in rows)
         return sorted(lanes)
 
@@ -246,9 +245,9 @@ class PostgresStore:
 
     async def next_due(self, now: int) -> int | None:
         due: list[int] = []
-        for owner in (_FREE, _OWN):
-            sql = _LANES.format(owner=owner, due=_DUE.format(owner=owner))
-            due += [row[3] for row in await self._rows(sql, self.node, now) if row[3] is not None]
+        for owner in (NOBODY, self.node):
+            rows = await self._rows(_LANES.format(due=_DUE), owner, now)
+            due += [row[3] for row in rows if row[3] is not None]
         return min(due, default=None)
 
     async def waiting_for(self, account: str, phone: str) -> list[Stored]:
