@@ -56,7 +56,8 @@ _SWEEP = (
 _BLANK = (
     "UPDATE message SET text = '', options = '', fallback = '' "  # noqa: S608
     f"WHERE id = ANY(ARRAY(SELECT id FROM message WHERE {_OLD} AND id > $5 "
-    "AND NOT (text = '' AND options = '' AND fallback = '') ORDER BY id LIMIT $4 FOR UPDATE SKIP LOCKED)) RETURNING id"
+    "AND NOT (text = '' AND options = '' AND fallback = '') "
+    "ORDER BY id LIMIT $4 FOR UPDATE SKIP LOCKED)) RETURNING id"
 )
 #: How often texts are blanked from the oldest message on (seconds).
 _BLANK_AGAIN = 3600
