@@ -21,7 +21,7 @@ import structlog
 
 from bridge.accounts import Accounts
 from bridge.cascade.line import upstream_lines
-from bridge.config import Endpoint, Settings
+from bridge.config import ConfigError, Endpoint, Settings
 from bridge.dispatch import Dispatcher
 from bridge.gather import Gathering
 from bridge.ids import Ids
@@ -59,6 +59,7 @@ class App:
         self._settings = settings
         self._stop = asyncio.Event()
         self._lost = False
+        self._listeners: list[Callable[[Settings], None]] = []
 
     def stop(self) -> None:
         """Lets what is in flight finish; :meth:`run` then returns."""
@@ -68,6 +69,15 @@ class App:
         """Other nodes count this one as gone and have taken over what it had."""
         self._lost = True
         self._stop.set()
+
+    def reload(self, settings: Settings) -> None:
+        """Takes over certificates and what else the listeners' tables say, without ending a
+        session; the rest of ``settings`` counts from the next start on.
+
+        Raises OSError or ValueError where a certificate cannot be used.
+        """
+        for listener in self._listeners:
+            listener(settings)
 
     async def run(self, ready: Callable[[Addresses], None] = lambda addresses: None) -> None:
         """Serves until :meth:`stop`. ``ready`` is called once, when clients can be served.
@@ -104,6 +114,10 @@ class App:
                     stack.push_async_callback(smpp.close)
                     try:
                         addresses = Addresses(tuple(await smtp.start()), tuple(await smpp.start()))
+                        self._listeners = [
+                            lambda new: smtp.reload(new.smtp, dsn=bool(new.reports.smarthost)),
+                            lambda new: smpp.reload(new.smpp),
+                        ]
                         self._announce(addresses, dispatcher.backlog)
                         ready(addresses)
                         await self._stop.wait()
@@ -143,13 +157,28 @@ class App:
         notify("READY=1")
 
 
-async def serve(settings: Settings) -> None:
-    """Runs the daemon until SIGTERM or SIGINT."""
+async def serve(settings: Settings, load: Callable[[], Settings]) -> None:
+    """Runs the daemon until SIGTERM or SIGINT; SIGHUP loads the settings anew."""
     app = App(settings)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, app.stop)
+    loop.add_signal_handler(signal.SIGHUP, _reload, app, load)
     await app.run()
+
+
+def _reload(app: App, load: Callable[[], Settings]) -> None:
+    """What cannot be used changes nothing, and is said."""
+    notify("RELOADING=1")
+    try:
+        app.reload(load())
+    except ConfigError as error:
+        log.error("reload_failed", mistakes=[str(mistake) for mistake in error.mistakes])
+    except (OSError, ValueError) as error:
+        log.error("reload_failed", error=str(error))
+    else:
+        log.info("reloaded")
+    notify("READY=1")
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import signal
 import smtplib
 import ssl
 from collections.abc import AsyncIterator
@@ -178,3 +179,36 @@ async def test_a_login_without_tls_is_not_even_tried(
             client.login("crm", "secret12")
 
     await asyncio.to_thread(login)
+
+
+async def test_a_new_certificate_is_taken_over_without_ending_a_session(
+    bridge: Bridge, sandbox: Sandbox, certificate: Certificate, tmp_path: Path
+) -> None:
+    smtp, _ = await bridge.ready()
+    folder = tmp_path / "new"
+    folder.mkdir()
+    new = make_certificate(folder)
+
+    def certificate_seen() -> bytes:
+        with smtplib.SMTP(smtp.host, smtp.port, timeout=10) as client:
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            client.starttls(context=context)
+            assert isinstance(client.sock, ssl.SSLSocket)
+            return client.sock.getpeercert(binary_form=True) or b""
+
+    before = await asyncio.to_thread(certificate_seen)
+    session = await asyncio.to_thread(smtplib.SMTP, smtp.host, smtp.port, timeout=10)
+    text = bridge.config.read_text()
+    text = text.replace(str(certificate.certificate), str(new.certificate))
+    bridge.config.write_text(text.replace(str(certificate.private_key), str(new.private_key)))
+    bridge.process.send_signal(signal.SIGHUP)
+    await bridge.event("reloaded")
+    assert await asyncio.to_thread(certificate_seen) != before
+    assert (await asyncio.to_thread(session.noop))[0] == 250
+    session.close()
+    bridge.config.write_text(text.replace("starttls", "startls"))
+    bridge.process.send_signal(signal.SIGHUP)
+    event = await bridge.event("reload_failed")
+    assert "smtp.startls" in event["mistakes"][0]
+    assert await asyncio.to_thread(certificate_seen) != before

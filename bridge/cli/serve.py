@@ -12,7 +12,11 @@ from bridge.cli import Exit, Stop, config_option
 @click.command("serve")
 @config_option
 def command(config: Path | None) -> None:
-    """Run the bridge until SIGTERM or SIGINT; what is in flight is finished first."""
+    """Run the bridge until SIGTERM or SIGINT; what is in flight is finished first.
+
+    SIGHUP reads the configuration again, for certificates and what else the tables smtp and smpp
+    say; the rest counts from the next start on.
+    """
     from bridge import app, log
     from bridge.config import load
     from bridge.store import StoreError
@@ -21,7 +25,7 @@ def command(config: Path | None) -> None:
     log.configure(settings.log)
     trouble: list[str] = []
     try:
-        app.run(app.serve(settings))
+        app.run(app.serve(settings, lambda: load(config)))
     except* (StoreError, OSError) as errors:
         trouble = _sentences(errors)
     if trouble:
