@@ -33,9 +33,10 @@ log = structlog.get_logger()
 #: Seconds that a closing connection has to take its last octets.
 LINGER: Final = 5.0
 
-#: PDUs of one connection that are acted upon at once. Who has said more waits for as long as that
-#: took, so that a storm takes no more than half of the time from the others.
+#: PDUs of one connection that are acted upon at once. Who has said more waits for so many times
+#: what that took, so that a storm leaves most of the time to the others.
 TURN: Final = 100
+PAUSE: Final = 3
 
 #: What the bridge acts upon.
 OFFERED: Final = frozenset({*rules.BINDS, *HANDLERS})
@@ -178,7 +179,8 @@ class Connection(asyncio.Protocol):
                 self.act(action)
         self._turn_over = True
         self._choose_reading()
-        self._loop.call_later(self._services.monotonic() - now, self._next_turn)
+        took = self._services.monotonic() - now
+        self._loop.call_later(PAUSE * took, self._next_turn)
 
     def _next_turn(self) -> None:
         self._turn_over = False
