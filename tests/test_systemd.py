@@ -49,9 +49,10 @@ def rows(file: Path) -> list[list[str]]:
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A file system with what the guide installs, as far as systemd looks at it."""
-    command = tmp_path / one("ExecStart").split()[0].removeprefix("/")
-    command.parent.mkdir(parents=True)
-    command.touch(0o755)
+    for name in ("ExecStart", "ExecReload"):
+        command = tmp_path / one(name).split()[0].removeprefix("/")
+        command.parent.mkdir(parents=True, exist_ok=True)
+        command.touch(0o755)
     units = tmp_path / "usr/lib/systemd/system"
     units.mkdir(parents=True)
     for target in Path("/usr/lib/systemd/system").glob("*.target"):
