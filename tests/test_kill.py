@@ -26,7 +26,7 @@ BINDS, WINDOW, BATCH, IN_FLIGHT = 4, 50, 40, 4
 async def test_rounds_of_kill_9_lose_nothing(tmp_path: Path) -> None:
     chance = random.Random(ROUNDS)
     accepted: set[int] = set()
-    async with Sandbox(delay=0.02) as sandbox:
+    async with Sandbox(delay=0.02, keep=1_000_000) as sandbox:
         config = write_config(tmp_path, sandbox.url)
         limits = f"[cascade]\nmax_batch = {BATCH}\nmax_in_flight = {IN_FLIGHT}"
         config.write_text(config.read_text().replace("[cascade]", limits))

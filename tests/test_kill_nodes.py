@@ -127,7 +127,7 @@ async def test_two_nodes_lose_nothing_whoever_is_killed(
     tmp_path: Path, server: Server, database: str
 ) -> None:
     chance = random.Random(ROUNDS)
-    async with Sandbox(delay=0.02) as sandbox:
+    async with Sandbox(delay=0.02, keep=1_000_000) as sandbox:
         paths = configs(tmp_path, sandbox.url, database)
         nodes = [Node(path, number) for number, path in enumerate(paths)]
         began = time.monotonic()
