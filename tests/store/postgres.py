@@ -91,8 +91,14 @@ class Server:
         try:
             subprocess.run([bin / "postgres", "-V"], check=True, capture_output=True, **self._as())
         except OSError:
-            shutil.copytree(bin.parent, self.folder / "install", symlinks=True)
-            return self.folder / "install" / "bin"
+            # As they lie in a wheel: beside the package are the libraries that it brings.
+            install, package = bin.parent, bin.parent.parent
+            copy = self.folder / package.name / install.name
+            shutil.copytree(install, copy, symlinks=True)
+            libraries = package.with_name(f"{package.name}.libs")
+            if libraries.is_dir():
+                shutil.copytree(libraries, self.folder / libraries.name)
+            return copy / "bin"
         return bin
 
     def _as(self) -> dict[str, Any]:
