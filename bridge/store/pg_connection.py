@@ -89,8 +89,14 @@ def trouble(error: BaseException) -> Trouble:
     return Trouble.LOST
 
 
-#: What a connection may raise.
-ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, asyncio.TimeoutError)
+#: What a connection may raise; asyncpg's own states may fall out of step where one is cut.
+ERRORS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    asyncio.TimeoutError,
+)
 
 
 def store_error(error: BaseException) -> StoreError:

@@ -61,6 +61,10 @@ class Watch:
                     log.warning("store_not_watched", error=str(error) or type(error).__name__)
                 away = True
                 await self._rest(min(0.25, every))
+            except Exception:
+                # Without a watch the lease would run out.
+                log.exception("store_watch_broke")
+                await self._rest(every)
 
     async def _watch(self, connection: Any, every: float) -> None:
         """Until the connection ends."""

@@ -197,8 +197,8 @@ class Writer:
                 self._refuse(again, failed)
                 self._closing = True
                 return []
-            except ERRORS as failed:
-                log.debug("store_still_away", error=str(failed))
+            except Exception as failed:  # whoever asked must hear, sooner or later
+                log.debug("store_still_away", error=str(failed), exc_info=_unknown(failed))
                 await asyncio.sleep(wait)
                 wait = min(2 * wait, RETRY_AFTER)
                 continue
@@ -278,6 +278,11 @@ async def _take_out(connection: Any, refused: Sequence[Request], node: int) -> N
         ):
             if ids:
                 await connection.execute(sql, *parameters)
+
+
+def _unknown(error: Exception) -> bool:
+    """Whether it is an error that no connection should raise, and its traceback of interest."""
+    return not isinstance(error, ERRORS)
 
 
 async def _close(connection: Any) -> None:
