@@ -276,7 +276,8 @@ class Store(Protocol):
 
     async def sweep(self, before: int, text_before: int, limit: int) -> int:
         """Deletes final messages whose last change lies before ``before``, and blanks the texts of
-        those before ``text_before`` (Unix times), at most ``limit``; tells how many it touched."""
+        those before ``text_before`` (Unix times), at most ``limit`` of each; tells how many it
+        looked at or touched. With few of them it has come to the end for now."""
 
     async def nodes(self) -> int:
         """How many nodes share the store now, this one included."""

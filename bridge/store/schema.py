@@ -64,6 +64,7 @@ MIGRATIONS: tuple[str, ...] = (
         message_id INTEGER NOT NULL,
         receipts INTEGER NOT NULL
     ) STRICT;
+    CREATE INDEX alias_message ON alias (message_id);
 
     -- One row a request that was begun: what was in flight when the daemon died.
     CREATE TABLE attempt (

@@ -64,7 +64,9 @@ class SqliteStore:
         self.on_lost: Callable[[], None] | None = None
         self.last_id = 0
         self.last_short_id = 0
+        # Up to where texts have been blanked, and the first message that was too young for it.
         self._blanked = 0
+        self._passed_over = 0
         self._lock: int | None = None
         self._writer: Writer | None = None
         self._reading: sqlite3.Connection | None = None
@@ -319,23 +321,45 @@ class SqliteStore:
         def sweep(connection: sqlite3.Connection) -> int:
             deleted = connection.execute(
                 "DELETE FROM message WHERE id IN (SELECT id FROM message WHERE id < ? "
-                "AND state NOT IN ('accepted', 'held') AND changed_at < ? ORDER BY id LIMIT ?)",
+                "AND state NOT IN ('accepted', 'held') AND changed_at < ? ORDER BY id LIMIT ?) "
+                "RETURNING id, submission_id",
                 (first_id(before), before, limit),
-            ).rowcount
-            rows = connection.execute(
-                "SELECT id FROM message WHERE id > ? AND id < ? "
-                "AND state NOT IN ('accepted', 'held') AND changed_at < ? ORDER BY id LIMIT ?",
-                (self._blanked, first_id(text_before), text_before, limit),
             ).fetchall()
             connection.executemany(
-                "UPDATE message SET text = '', options = '', fallback = '' WHERE id = ?", rows
+                "DELETE FROM alias WHERE message_id = ?", [(id,) for id, _ in deleted]
             )
-            if rows:
-                self._blanked = rows[-1][0]
+            connection.executemany(
+                "DELETE FROM submission WHERE id = ?1 AND NOT EXISTS "
+                "(SELECT 1 FROM message WHERE submission_id = ?1 AND submission_id <> id)",
+                {(submission_id,) for id, submission_id in deleted if submission_id != id},
+            )
             connection.execute("PRAGMA incremental_vacuum(200)")
-            return deleted + len(rows)
+            return len(deleted) + self._blank(connection, text_before, limit)
 
         return await self._call(sweep)
+
+    def _blank(self, connection: sqlite3.Connection, before: int, limit: int) -> int:
+        """Blanks texts from where it was the last time; tells how many messages it looked at.
+
+        At the end it goes back to the oldest that could not be blanked yet.
+        """
+        rows = connection.execute(
+            "SELECT id, state NOT IN ('accepted', 'held') AND changed_at < ?1, text <> '' "
+            "OR fallback <> '' FROM message WHERE id > ?2 AND id < ?3 ORDER BY id LIMIT ?4",
+            (before, self._blanked, first_id(before), limit),
+        ).fetchall()
+        connection.executemany(
+            "UPDATE message SET text = '', options = '', fallback = '' WHERE id = ?",
+            [(id,) for id, final, written in rows if final and written],
+        )
+        passed_over = [id for id, final, _ in rows if not final]
+        if passed_over and not self._passed_over:
+            self._passed_over = passed_over[0]
+        if rows:
+            self._blanked = rows[-1][0]
+        elif self._passed_over:
+            self._blanked, self._passed_over = self._passed_over - 1, 0
+        return len(rows)
 
     async def nodes(self) -> int:
         return 1

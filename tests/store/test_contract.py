@@ -339,3 +339,37 @@ async def test_what_waits_beyond_its_validity_is_found(store: Store) -> None:
     assert len(await store.overdue(NOW, 1)) == 1
     assert await store.move([1, 3], State.EXPIRED) == [1, 3]
     assert await store.overdue(NOW, 10) == []
+
+
+async def test_with_a_message_go_the_ids_that_led_to_it(store: Store, clock: Clock) -> None:
+    from bridge.ids import first_id
+
+    first = first_id(NOW - 300)
+    both = tuple(message(first + n, submission_id=first) for n in (1, 2))
+    await store.accept(Acceptance(both, aliases=(Alias(first + 9, first + 1),)))
+    clock.now = NOW - 290
+    await store.finish(0, [Change(one.id, State.SENT, "x") for one in both])
+    clock.now = NOW
+    for _ in range(4):
+        await store.sweep(NOW - 250, NOW - 250, 1)
+    assert await store.message(first + 9) is None
+    assert await store.submission(first) == []
+
+
+async def test_the_text_of_a_message_that_ends_late_goes_too(store: Store, clock: Clock) -> None:
+    from bridge.ids import first_id
+
+    early, late = first_id(NOW - 300), first_id(NOW - 299)
+    for id in (early, late):
+        await store.accept(Acceptance((message(id),)))
+    clock.now = NOW - 290
+    await store.finish(0, [Change(late, State.SENT, "x")])
+    for _ in range(3):
+        await store.sweep(0, NOW - 200, 10)
+    await store.finish(0, [Change(early, State.SENT, "x")])
+    for _ in range(3):
+        await store.sweep(0, NOW + 7200, 10)
+    for id in (early, late):
+        stored = await store.message(id)
+        assert stored is not None
+        assert stored.message.text == ""
