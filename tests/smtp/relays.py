@@ -204,12 +204,14 @@ class Exim(MailServer):
         self.log = folder / "mainlog"
         self._config = folder / "exim.conf"
         (folder / "spool").mkdir()
-        values = {"user": "mail", "group": "mail", "folder": folder, "domain": DOMAIN}
+        # Debian's Exim lets root and this user alone name a configuration file.
+        user = "Debian-exim"
+        values = {"user": user, "group": user, "folder": folder, "domain": DOMAIN}
         ports = {"port": self.port, "bridge": self.bridge_port}
         text = _EXIM.format(exim=program("exim4"), **values, **ports)
         self._config.write_text(text)
-        shutil.chown(folder, "mail", "mail")
-        shutil.chown(folder / "spool", "mail", "mail")
+        shutil.chown(folder, user, user)
+        shutil.chown(folder / "spool", user, user)
 
     def exim(self, *command: str) -> None:
         arguments = [program("exim4"), "-C", str(self._config), *command]
