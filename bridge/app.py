@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import gc
 import signal
-import sys
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -39,9 +38,6 @@ log = structlog.get_logger()
 ANSWER_ON_STOP = 5.0
 #: How long sessions have to end by themselves when the daemon stops (seconds).
 DRAIN_WITHIN = 10.0
-#: A thread that waits for the interpreter gets it after this time (seconds). The default, 5 ms,
-#: is most of a message's time when the store's thread waits for a busy loop.
-SWITCH_INTERVAL = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +179,6 @@ def _reload(app: App, load: Callable[[], Settings]) -> None:
 
 def run(main: Coroutine[Any, Any, None]) -> None:
     """Runs ``main`` on uvloop where it is installed."""
-    sys.setswitchinterval(SWITCH_INTERVAL)
     try:
         import uvloop
     except ImportError:
