@@ -26,8 +26,6 @@ PART_OF = {
     "window": "relay",
     "waiting": "relay",
     "rules": "relay",
-    "gather": "relay",
-    "alias": "relay",
     "upkeep": "relay",
 }
 
