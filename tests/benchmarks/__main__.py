@@ -36,12 +36,18 @@ class Way:
     count: int
     smpp: tuple[int, int] | None = None
     sessions: int = 0
+    limit: str = ""
     kept: bool = False
 
 
 PATHS = {
     "smpp": Way("submit_sm, 10 binds × window 100", 30_000, smpp=(10, 100)),
-    "smpp-latency": Way("submit_sm, one at a time", 1_000, smpp=(1, 1)),
+    "smpp-latency": Way(
+        "submit_sm, one at a time",
+        1_000,
+        smpp=(1, 1),
+        limit="requests_per_second = 10000\nburst = 10000",
+    ),
     "smtp": Way("mails, 50 sessions kept", 10_000, sessions=50, kept=True),
     "smtp-new": Way("mails, a connection each", 5_000, sessions=50),
 }
@@ -108,6 +114,15 @@ def main(names: tuple[str, ...], count: int | None, runs: int) -> None:
         }
         _print(("path", "server", "per s", "CPU µs", "p50 ms", "p99 ms", "bridge ×"))
         for path in chosen.values():
+            if path.limit:
+                # One at a time is a request each: the usual 100 a second would be measured.
+                own = Path(folder, str(len(path.says)))
+                own.mkdir()
+                with bridge(own, cascade=path.limit) as alone:
+                    run = _bridge(alone, path, own)
+                    for row in _measure(path, {"bridge": run}, count or path.count, runs):
+                        _print(row)
+                continue
             servers = {"bridge": _bridge(served, path, Path(folder))}
             if path.sessions:
                 for name, (port, pid) in others.items():

@@ -86,7 +86,7 @@ def running(command: list[str], port: int, log: Path) -> Iterator[subprocess.Pop
 
 @contextmanager
 def bridge(
-    folder: Path, *, delay: float = 0.0, account: str = "", store: str = ""
+    folder: Path, *, delay: float = 0.0, account: str = "", store: str = "", cascade: str = ""
 ) -> Iterator[Served]:
     """The bridge serving on free ports, its store in ``folder``, a sandbox API behind it."""
     api, smtp, smpp = free_port(), free_port(), free_port()
@@ -95,6 +95,7 @@ def bridge(
         [cascade]
         base_url = "http://127.0.0.1:{api}"
         authorization_key = "benchmark"
+        {cascade}
         [store]
         url = "sqlite:///{folder}/bridge.db"
         {store}
