@@ -21,11 +21,6 @@ def first_id(unix_time: float) -> int:
     return max(0, int(unix_time) - EPOCH) << _SECOND_SHIFT
 
 
-def seconds_of(id: int) -> int:
-    """The Unix time, in seconds, that the id carries."""
-    return (id >> _SECOND_SHIFT) + EPOCH
-
-
 class Ids:
     """Gives ids that were never given before.
 

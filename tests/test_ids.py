@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.ids import EPOCH, Ids, first_id, seconds_of
+from bridge.ids import EPOCH, Ids, first_id
 
 
 class Clock:
@@ -17,7 +17,7 @@ def test_ids_grow_and_carry_their_second() -> None:
     ids = Ids(0, 0, clock)
     first, second = ids.next(), ids.next()
     assert second == first + 1
-    assert seconds_of(first) == EPOCH + 1000
+    assert first == first_id(EPOCH + 1000)
     clock.now += 1
     assert ids.next() == first_id(EPOCH + 1001)
 

@@ -87,7 +87,10 @@ class SqliteStore:
         self._writer = Writer(self._connect, asyncio.get_running_loop(), self._clock)
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, isolation_level=None, cached_statements=64)
+        # Nobody else should write; whoever does all the same holds nobody up for long.
+        connection = sqlite3.connect(
+            self._path, timeout=1.0, isolation_level=None, cached_statements=64
+        )
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA foreign_keys = ON")

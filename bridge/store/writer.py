@@ -32,9 +32,17 @@ MAX_GROUP = 2000
 _SIZES = (256, 64, 16, 4, 1)
 #: How long a group that must not be refused waits before it is tried again (seconds).
 _RETRY_AFTER = 0.5
-#: What "no room" and "cannot be written" look like; anything else is a fault of ours.
-_FULL_CODES = frozenset(
-    {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
+#: What "no room", "cannot be written to" and "somebody else is writing" look like: all pass, and
+#: what must not be refused waits for it. Anything else is a fault of ours.
+_PASSING_CODES = frozenset(
+    {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+    }
 )
 
 _INSERT_MESSAGE = f"INSERT INTO message ({', '.join(MESSAGE_COLUMNS)}) VALUES "  # noqa: S608
@@ -161,7 +169,7 @@ class Writer:
             self._transaction(connection, group)
         except Exception as error:
             code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
-            full = code in _FULL_CODES
+            full = code in _PASSING_CODES
             if not full and len(group) > 1:
                 # One of them is at fault: alone, it takes none of the others with it.
                 log.error("store_group_failed", error=str(error), requests=len(group))

@@ -189,3 +189,26 @@ async def test_a_value_that_no_store_can_hold_stops_nothing(tmp_path: Path) -> N
     assert [isinstance(result, StoreError) for result in results] == [False, True, True, False]
     assert await store.backlog() == 2
     await store.close()
+
+
+async def test_somebody_elses_lock_delays_results_and_loses_none(tmp_path: Path) -> None:
+    path = tmp_path / "bridge.db"
+    store = SqliteStore(path, clock=lambda: NOW)
+    await store.open()
+    await store.accept(Acceptance((message(1),)))
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreFull):
+        await store.accept(Acceptance((message(2),)))
+    result = store.finish(0, [Change(1, State.SENT, "upstream")])
+    with pytest.raises(StoreFull):
+        await store.accept(Acceptance((message(3),)))
+    assert not result.done()
+    other.execute("ROLLBACK")
+    other.close()
+    async with asyncio.timeout(10):
+        await result
+    stored = await store.message(1)
+    assert stored is not None
+    assert stored.state is State.SENT
+    await store.close()
