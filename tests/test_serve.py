@@ -227,3 +227,27 @@ async def test_a_full_disk_is_said_and_got_over(bridge: Bridge, sandbox: Sandbox
     assert "250 2.0.0 OK - 1 SMS" in await mail()
     assert sandbox.message_count == 3
     assert [e for e in bridge.events if e["event"] == "store_recovered"]
+
+
+async def test_a_mail_that_comes_again_after_a_restart_gets_its_first_answer(
+    bridge: Bridge, sandbox: Sandbox
+) -> None:
+    async def mail(port: int) -> str:
+        code, said = await run(
+            program("swaks"),
+            *("--server", f"127.0.0.1:{port}", "--auth", "PLAIN", "-au", "crm", "-ap", "secret12"),
+            *("--from", "a@b.c", "--to", "380501234567@sms.example.com", "--body", "once"),
+            *("--header", "Message-Id: <order-1@erp.example.com>"),
+        )
+        assert code == 0, said
+        [line] = [line for line in said.splitlines() if "OK - 1 SMS, ID - " in line]
+        return line
+
+    smtp, _ = await bridge.ready()
+    first = await mail(smtp.port)
+    await bridge.kill()
+    async with serving(bridge.config) as again:
+        smtp, _ = await again.ready()
+        assert await mail(smtp.port) == first
+        await again.event("submission_repeated")
+    assert [m.text for m in sandbox.messages] == ["once"]

@@ -27,6 +27,9 @@ log = structlog.get_logger()
 
 _BACKLOG: Final = 1024
 
+#: How long closing waits for connections that were aborted (seconds).
+_CLOSE_WITHIN: Final = 5.0
+
 #: One sweep over all connections is cheaper than timers of their own: this often in the shortest
 #: of the session timers, but not more often than each second unless a timer is shorter than that.
 _SWEEPS_A_TIMER: Final = 4
@@ -138,10 +141,16 @@ class SmppListener:
         self._empty.clear()
         for connection in list(connections):
             connection.abort("the bridge stops")
-        if connections:
-            await self._empty.wait()
-        for server in self._servers:
-            await server.wait_closed()
+        # A connection that was just being made, or an event loop that has lost count of one, must
+        # not keep the daemon from ending.
+        try:
+            async with asyncio.timeout(_CLOSE_WITHIN):
+                if connections:
+                    await self._empty.wait()
+                for server in self._servers:
+                    await server.wait_closed()
+        except TimeoutError:
+            log.warning("drain_incomplete", sessions=len(connections))
         self._servers.clear()
         if self._running is not None:
             self._running.cancel()
