@@ -85,7 +85,7 @@ class Connection(asyncio.Protocol):
         self._address = self._client or host
         self.peer = self._client or str(config.Endpoint(host, port))
         occupancy = self._services.occupancy
-        if not host or occupancy.overcrowded:
+        if not host or occupancy.overcrowded or self._services.closing:
             self._lost = True
             transport.abort()
             return

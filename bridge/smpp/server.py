@@ -123,6 +123,7 @@ class SmppListener:
 
         Returns when every session has ended, or after ``within`` seconds.
         """
+        self._services.closing = True
         for server in self._servers:
             server.close()
         connections = self._services.connections
@@ -135,6 +136,7 @@ class SmppListener:
 
     async def close(self) -> None:
         """Closes whatever is open, at once."""
+        self._services.closing = True
         for server in self._servers:
             server.close()
         connections = self._services.connections

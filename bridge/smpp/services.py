@@ -90,3 +90,5 @@ class Services:
     create_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
     left: Callable[[Connection], None]
     connections: set[Connection] = field(default_factory=set)
+    #: The listener stops: what is accepted only now would outlive it.
+    closing: bool = False
