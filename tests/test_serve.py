@@ -251,3 +251,11 @@ async def test_a_mail_that_comes_again_after_a_restart_gets_its_first_answer(
         assert await mail(smtp.port) == first
         await again.event("submission_repeated")
     assert [m.text for m in sandbox.messages] == ["once"]
+
+
+async def test_connections_that_come_while_it_stops_do_not_keep_it(bridge: Bridge) -> None:
+    for endpoint in (await bridge.ready()) * 6:
+        _, writer = await asyncio.open_connection(*endpoint)
+        writer.transport.abort()
+    assert await bridge.terminate() == 0
+    assert "drain_incomplete" not in [event["event"] for event in bridge.events]
