@@ -26,10 +26,12 @@ def program(name: str) -> str:
     return path
 
 
-def usable(*command: str) -> None:
-    """Fails as for a missing program where the command does not end with 0."""
-    if subprocess.run(command, capture_output=True, check=False).returncode:
-        missing(f"a usable {command[0]}")
+def usable(*command: str, user: str | None = None) -> None:
+    """Fails as for a missing program where the command does not end with 0 (run as ``user``)."""
+    try:
+        subprocess.run(command, capture_output=True, check=True, user=user)
+    except (OSError, LookupError, subprocess.CalledProcessError) as e:
+        missing(f"a {command[0]} that {user or 'this user'} can run ({e})")
 
 
 def node_package(name: str) -> str:

@@ -39,13 +39,14 @@ class MailServer:
 
     async def said(self, *words: str) -> str:
         """The first line of the log with all of ``words``."""
-        async with asyncio.timeout(WITHIN):
-            while True:
-                log = self.log.read_text("utf-8", "replace") if self.log.exists() else ""
-                for line in log.splitlines():
-                    if all(word in line for word in words):
-                        return line
-                await asyncio.sleep(0.05)
+        log, end = "", time.monotonic() + WITHIN
+        while time.monotonic() < end:
+            log = self.log.read_text("utf-8", "replace") if self.log.exists() else ""
+            for line in log.splitlines():
+                if all(word in line for word in words):
+                    return line
+            await asyncio.sleep(0.05)
+        pytest.fail(f"not within {WITHIN:.0f} s: {words} in\n{log}")
 
     def retry(self) -> None:
         """Tries what is queued again now."""
@@ -147,6 +148,9 @@ def postfix() -> Iterator[Postfix]:
 
 # --- Exim
 
+#: Debian's Exim lets root and this user alone name a configuration file.
+_EXIM_USER = "Debian-exim"
+
 _EXIM = """\
 primary_hostname = relay.test
 exim_path = {exim}
@@ -204,14 +208,12 @@ class Exim(MailServer):
         self.log = folder / "mainlog"
         self._config = folder / "exim.conf"
         (folder / "spool").mkdir()
-        # Debian's Exim lets root and this user alone name a configuration file.
-        user = "Debian-exim"
-        values = {"user": user, "group": user, "folder": folder, "domain": DOMAIN}
+        values = {"user": _EXIM_USER, "group": _EXIM_USER, "folder": folder, "domain": DOMAIN}
         ports = {"port": self.port, "bridge": self.bridge_port}
         text = _EXIM.format(exim=program("exim4"), **values, **ports)
         self._config.write_text(text)
-        shutil.chown(folder, user, user)
-        shutil.chown(folder / "spool", user, user)
+        for place in (folder, folder / "spool"):
+            shutil.chown(place, _EXIM_USER, _EXIM_USER)
 
     def exim(self, *command: str) -> None:
         arguments = [program("exim4"), "-C", str(self._config), *command]
@@ -230,7 +232,8 @@ class Exim(MailServer):
 
 @contextmanager
 def exim() -> Iterator[Exim]:
-    usable(program("exim4"), "-C", "/dev/null", "-bV")
+    # It takes a mail as root, and delivers it as this user.
+    usable(program("exim4"), "-C", "/dev/null", "-bV", user=_EXIM_USER)
     with private_folder() as folder:
         server = Exim(folder)
         server.exim("-bd")
