@@ -1,7 +1,7 @@
 """Submissions whose client knows them by another id than the bridge does (design section 3).
 
 The id of a part, and the eight hexadecimal digits of SMPP 3.3, are aliases of a message. Receipts
-that were asked for under such an id are the alias's: the message itself then asks for none.
+that were asked for under such an id are the alias's: the message itself then only says so.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def submit_short(relay: Door, account: Account, submission: Submission) -> async
     """Submits; the future gets the outcome under an id below 2**32 that leads to the message."""
     answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
     alias = Alias(relay.next_short_id(), 0, int(submission.receipts))
-    submission = submission._replace(receipts=Receipts.NONE)
+    wishes = Receipts.ALIASES if submission.receipts else Receipts.NONE
+    submission = submission._replace(receipts=wishes)
     outcome = relay.submit(account, submission, aliases=(alias,))
     outcome.add_done_callback(partial(pass_on, alias.id, answer))
     return answer

@@ -25,8 +25,8 @@ from bridge.config import Cascade
 from bridge.decisions import Rest, after_unknown, decide
 from bridge.failure import Failure, Reason
 from bridge.ids import Ids
-from bridge.message import Message, State
-from bridge.store import Change, Store, Stored, StoreError
+from bridge.message import Message, State, Stored
+from bridge.store import Change, Store, StoreError
 from bridge.window import Window
 
 log = structlog.get_logger()

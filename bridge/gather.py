@@ -21,8 +21,8 @@ from bridge.accounts import Account
 from bridge.alias import Door, pass_on
 from bridge.failure import Failure, Reason
 from bridge.log import mask
-from bridge.message import Accepted, Outcome, Receipts, State, Submission
-from bridge.store import Alias, Gathered, Part, PartGroup, Stored, StoreError, StoreFull
+from bridge.message import Accepted, Outcome, Receipts, State, Stored, Submission
+from bridge.store import Alias, Gathered, Part, PartGroup, StoreError, StoreFull
 
 log = structlog.get_logger()
 
@@ -185,8 +185,10 @@ class Gathering:
                 answer.set_result(Failure(Reason.OPERATION_FAILED))
                 return
             # Whoever asked for receipts asked for them under the ids of the parts.
-            submission = submission._replace(receipts=Receipts.NONE)
             aliases = [Alias(part.id, 0, part.receipts) for part in gathered.parts]
+            wanted = any(part.receipts for part in gathered.parts)
+            wishes = Receipts.ALIASES if wanted else Receipts.NONE
+            submission = submission._replace(receipts=wishes)
             joining = self._relay.submit(account, submission, aliases=aliases, parts=group)
             self._joining[key] = joining
             joining.add_done_callback(lambda _: self._joining.pop(key, None))

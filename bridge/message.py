@@ -66,12 +66,18 @@ TRANSITIONS: dict[State, frozenset[State]] = {
 
 
 class Receipts(IntFlag):
-    """Of which final states (and whether of intermediate ones) the account wants a receipt."""
+    """Of which final states (and whether of intermediate ones) the account wants a receipt.
+
+    ``ALIASES`` says that other ids of the message have wishes of their own, ``REPORT`` that every
+    final state is told to the account's ``receipts_to`` besides.
+    """
 
     NONE = 0
     SUCCESS = 1
     FAILURE = 2
     INTERMEDIATE = 4
+    ALIASES = 8
+    REPORT = 16
 
 
 class Recipient(NamedTuple):
@@ -142,7 +148,7 @@ class Message(NamedTuple):
     ``phone`` is E.164 with ``+``. Times are Unix times in seconds: ``due_at`` is when the
     dispatcher may post it, ``scheduled_at`` is what Cascade is told, ``expires_at`` ends its
     validity. ``level`` orders the queue (higher goes first). ``unknown`` counts posts whose
-    outcome was never learnt.
+    outcome was never learnt. ``envelope`` is what reports to the sender of a mail need, as JSON.
     """
 
     id: int
@@ -167,6 +173,30 @@ class Message(NamedTuple):
     reference: str
     attempts: int = 0
     unknown: int = 0
+    envelope: str = ""
+
+
+class Stored(NamedTuple):
+    """A message as the store has it.
+
+    ``failure`` is the reason's name and ``cause`` the API's own words. ``sent_at`` is when the API
+    took it; ``status`` is the API's last word on its way, from ``status_at``, with what the API
+    counted: ``cost`` (its own number, as written) and ``counted_parts``. ``err`` is the code that
+    receipts carry. Times are Unix times in seconds, 0 for never.
+    """
+
+    message: Message
+    state: State
+    upstream_id: str
+    changed_at: int
+    failure: str
+    cause: str
+    sent_at: int = 0
+    status: str = ""
+    status_at: int = 0
+    cost: str = ""
+    counted_parts: int = 0
+    err: int = 0
 
 
 class Accepted(NamedTuple):

@@ -29,6 +29,7 @@ from bridge.message import (
     Receipts,
     Recipient,
     State,
+    Stored,
     Submission,
 )
 from bridge.store import (
@@ -38,7 +39,6 @@ from bridge.store import (
     PartGroup,
     Repeats,
     Store,
-    Stored,
     StoreError,
     StoreFull,
 )

@@ -27,10 +27,14 @@ PART_OF = {
     "waiting": "relay",
     "rules": "relay",
     "upkeep": "relay",
+    "outbox": "relay",
+    "statuses": "relay",
 }
 
 #: What every part may know: words, rules without I/O, settings, the log.
-LEAVES = {"message", "failure", "config", "rate", "ids", "gsm0338", "phone", "network", "log"} | {
+LEAVES = {"message", "notice", "failure", "config", "rate", "ids", "gsm0338", "phone"} | {
+    "network",
+    "log",
     "proxy",
     "proxied",
 }
@@ -47,6 +51,9 @@ ARROWS: dict[str, set[str]] = {
     "proxy": set(),
     "proxied": {"proxy", "network", "config"},
     "message": {"failure"},
+    "notice": {"message"},
+    #: An HTTP server in our loop, for whoever has something to say.
+    "web": {"log"},
     "phone": {"failure"},
     "config": {"message"},
     "log": {"config"},
@@ -57,9 +64,9 @@ ARROWS: dict[str, set[str]] = {
     "relay": COMMON | {"store", "cascade", "directory"},
     "smtp": COMMON | {"relay"},
     "smpp": COMMON | {"relay"},
-    "admin": COMMON | {"relay"},
+    "admin": COMMON | {"relay", "web"},
     # A stand-in for the other side shares no idea with this one of what a message is.
-    "sandbox": {"rate", "ids", "gsm0338", "network", "log", "notify"},
+    "sandbox": {"rate", "ids", "gsm0338", "network", "log", "notify", "web"},
     "app": COMMON | {"notify", "store", "cascade", "directory", "relay", "smtp", "smpp", "admin"},
     # It reads the store itself where no daemon runs (design section 10).
     # It explains mails with the listener's own reading of them.
@@ -76,7 +83,7 @@ LIBRARIES: dict[str, set[str]] = {
     "resiliparse": {"smtp"},
     "email": {"smtp", "cli"},
     "starlette": {"sandbox", "admin"},
-    "uvicorn": {"sandbox", "admin", "app", "cli"},
+    "uvicorn": {"web"},
     "click": {"cli"},
 }
 

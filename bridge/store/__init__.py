@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence, Set
+from enum import Enum
 from typing import NamedTuple, Protocol
 
-from bridge.message import Message, State
+from bridge.message import Message, State, Stored
+from bridge.notice import Incoming, Notice, Owed, Told
 
 
 class StoreError(Exception):
@@ -117,8 +119,10 @@ class Acceptance(NamedTuple):
 class Change(NamedTuple):
     """What became of a message that was accepted: its new state and what belongs to it.
 
-    ``due_at`` counts for the state ``accepted`` (again, later). ``failure`` is the reason's name
-    and ``cause`` the API's own words, for the trace.
+    ``due_at`` counts for the state ``accepted`` (again, later), ``poll_at`` for ``sent``: when the
+    API is to be asked for its status. ``failure`` is the reason's name and ``cause`` the API's own
+    words, for the trace. ``notify`` says that nobody hears of it otherwise: the notices that the
+    message asks for are stored with it.
     """
 
     message_id: int
@@ -131,15 +135,60 @@ class Change(NamedTuple):
     cause: str = ""
 
 
-class Stored(NamedTuple):
-    """A message as the store has it."""
+class Status(NamedTuple):
+    """One word of the API on the way of a message, by a webhook or because it was asked.
 
-    message: Message
-    state: State
+    ``state`` is what the word means, ``None`` where it ends nothing. ``at`` is when it came (Unix
+    time); ``cost``, ``counted_parts`` and ``err`` as in :class:`bridge.message.Stored`.
+    """
+
     upstream_id: str
-    changed_at: int
-    failure: str
-    cause: str
+    word: str
+    state: State | None
+    at: int
+    cost: str = ""
+    counted_parts: int = 0
+    err: int = 0
+
+
+class Noted(Enum):
+    """What a status was to the store."""
+
+    CHANGED = "the message came to a final state"
+    KEPT = "the message stays as it is; the word is kept"
+    REPEATED = "said before"
+    LATE = "the message had come to another end before"
+    EARLY = "no message has this upstream id yet; kept for a while"
+
+
+class Event(NamedTuple):
+    """One line of a message's story that its own row does not tell.
+
+    ``what`` is the state that it led to, or ``status`` for a late word of the API; ``detail`` are
+    the words that came with it. ``at`` is a Unix time.
+    """
+
+    at: int
+    what: str
+    detail: str
+
+
+class Story(NamedTuple):
+    """All that is known of a message. ``attempt_at`` is since when it is being posted, 0 if not."""
+
+    stored: Stored
+    aliases: tuple[Alias, ...]
+    events: tuple[Event, ...]
+    notices: tuple[Notice, ...]
+    attempt_at: int = 0
+
+
+class Receivers(NamedTuple):
+    """Whether receivers of an account are bound to a node, and since when (Unix time)."""
+
+    node: int
+    bound: bool
+    since: int
 
 
 #: Fingerprints that were known already, with the id of the message that had them first.
@@ -157,6 +206,9 @@ class Store(Protocol):
     #: Called in the loop when other nodes made something available, or are gone: it is time to look
     #: into :meth:`interrupted`, :meth:`holds` and :meth:`lanes`.
     on_work: Callable[[], None] | None
+    #: Called in the loop with the queues in which notices were put, ``None`` where only other nodes
+    #: know in which.
+    on_owed: Callable[[Set[str] | None], None] | None
     #: Called in the loop when other nodes took over from this one, which must stop: every verb
     #: fails from then on.
     on_lost: Callable[[], None] | None
@@ -165,6 +217,12 @@ class Store(Protocol):
         """Opens the store and brings its schema up to date.
 
         Raises :class:`StoreInUse`, :class:`SchemaTooNew` or :class:`StoreError`.
+        """
+
+    async def open_reading(self) -> None:
+        """Opens it beside a daemon that has it open, to read alone; nothing can be written.
+
+        Raises :class:`StoreError`, also for a store that a daemon has still to bring up to date.
         """
 
     async def close(self) -> None:
@@ -248,7 +306,8 @@ class Store(Protocol):
         """Cancels, holds or releases messages that wait or are held; tells which it could.
 
         A message in an attempt is not touched, nor one whose state does not lead to ``to``
-        (:data:`bridge.message.TRANSITIONS`). Race-free against every node's :meth:`begin`.
+        (:data:`bridge.message.TRANSITIONS`). Race-free against every node's :meth:`begin`. The
+        notices that the messages ask for are stored with a final state.
         """
 
     async def replace(self, message: Message) -> bool:
@@ -284,3 +343,59 @@ class Store(Protocol):
 
     async def forget_fingerprints(self, now: int) -> None:
         """Drops those whose time has passed, a few at a time."""
+
+    # --- what comes back ---------------------------------------------------------------------
+
+    def note_statuses(self, statuses: Sequence[Status]) -> asyncio.Future[Sequence[Noted]]:
+        """Keeps what the API said of messages, with the notices that follow; tells of each, in
+        order, what it was. Only messages in the state ``sent`` change."""
+
+    async def match_early(self, now: int, before: int) -> int:
+        """Notes the statuses that came before the message had its upstream id, where it has one
+        now; forgets those that came before ``before`` and tells how many. To be called often."""
+
+    async def to_poll(self, now: int, limit: int) -> list[Stored]:
+        """Messages whose ``poll_at`` has come, those first whose sender waits for a notice.
+
+        Their next turn is set: after as long as it is since they were sent, at most ten minutes.
+        """
+
+    def take_incoming(
+        self, incoming: Sequence[tuple[Incoming, Sequence[str]]]
+    ) -> asyncio.Future[Sequence[bool]]:
+        """Stores messages from phones, each with a notice in these queues; tells of each whether it
+        was new."""
+
+    # --- what is owed ------------------------------------------------------------------------
+
+    def owe(self, notices: Sequence[Notice]) -> asyncio.Future[None]:
+        """Stores notices that follow from nothing that the store knows."""
+
+    def claim_notices(self, queue: str, now: int, limit: int) -> asyncio.Future[Sequence[Owed]]:
+        """The notices of a queue that are due first; they are this node's until it says
+        (:meth:`told`) what became of them, or is gone.
+
+        None comes while an earlier one of the same ``about`` and ``known_as`` has not ended.
+        What came in at another node is left to that for a second.
+        """
+
+    def told(self, told: Sequence[Told]) -> asyncio.Future[None]:
+        """Keeps what became of claimed notices. Never refused for want of room."""
+
+    async def expire_notices(self, before: int, limit: int) -> int:
+        """Ends the notices of what happened before then and nobody took; tells how many."""
+
+    async def note_receivers(self, account: str, bound: bool) -> None:
+        """Keeps, for the trace, whether receivers of the account are bound to this node now."""
+
+    # --- the story of a message --------------------------------------------------------------
+
+    async def story(self, message_id: int) -> Story | None:
+        """All that is known of one message, by its id or an alias of it."""
+
+    async def find(self, text: str, limit: int) -> list[Stored]:
+        """The latest messages with this phone (E.164), client's reference or upstream id, the
+        newest first."""
+
+    async def receivers(self, account: str) -> list[Receivers]:
+        """Where receivers of the account are bound, or were."""

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from bridge.ids import MAX_NODE, first_id
-from bridge.message import Message, State
+from bridge.message import Message, State, Stored
 from bridge.store import (
     Acceptance,
     Change,
@@ -25,7 +25,6 @@ from bridge.store import (
     Lane,
     Part,
     Repeats,
-    Stored,
     StoreError,
 )
 from bridge.store import pg_connection as pg

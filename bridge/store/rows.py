@@ -7,8 +7,7 @@ from typing import Any
 
 import orjson
 
-from bridge.message import Message, MessageType, Protocol, Receipts, Route, State
-from bridge.store import Stored
+from bridge.message import Message, MessageType, Protocol, Receipts, Route, State, Stored
 
 #: The columns that :func:`to_row` fills and :func:`to_message` reads, in this order.
 MESSAGE_COLUMNS = (
@@ -34,9 +33,22 @@ MESSAGE_COLUMNS = (
     "reference",
     "attempts",
     "unknown",
+    "envelope",
 )
 #: What a stored message has besides.
-STATE_COLUMNS = ("state", "upstream_id", "changed_at", "failure", "cause")
+STATE_COLUMNS = (
+    "state",
+    "upstream_id",
+    "changed_at",
+    "failure",
+    "cause",
+    "sent_at",
+    "status",
+    "status_at",
+    "cost",
+    "counted_parts",
+    "err",
+)
 
 # Looking a member up by its value is several times slower than a dictionary.
 _PROTOCOLS = {member.value: member for member in Protocol}
@@ -70,6 +82,7 @@ def to_row(message: Message) -> tuple[Any, ...]:
         m.reference,
         m.attempts,
         m.unknown,
+        m.envelope,
     )
 
 
@@ -77,7 +90,7 @@ def to_message(row: Sequence[Any]) -> Message:
     """The message out of the first columns of a row."""
     (id, submission_id, account, protocol, peer, phone, sender, message_type, text) = row[:9]
     (options, fallback, route, level, parts, accepted_at, due_at, scheduled_at) = row[9:17]
-    (expires_at, receipts, reference, attempts, unknown) = row[17:22]
+    (expires_at, receipts, reference, attempts, unknown, envelope) = row[17:23]
     return Message(
         id,
         submission_id,
@@ -101,10 +114,11 @@ def to_message(row: Sequence[Any]) -> Message:
         reference,
         attempts,
         unknown,
+        envelope,
     )
 
 
 def to_stored(row: Sequence[Any]) -> Stored:
     """A message with its state out of a whole row."""
-    state, upstream_id, changed_at, failure, cause = row[22:27]
-    return Stored(to_message(row), _STATES[state], upstream_id, changed_at, failure, cause)
+    state, *rest = row[23:34]
+    return Stored(to_message(row), _STATES[state], *rest)

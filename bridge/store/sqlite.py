@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bridge.ids import first_id
-from bridge.message import TRANSITIONS, Message, State
+from bridge.message import TRANSITIONS, Message, State, Stored
 from bridge.store import (
     Acceptance,
     Change,
@@ -27,7 +27,6 @@ from bridge.store import (
     Part,
     Repeats,
     SchemaTooNew,
-    Stored,
     StoreError,
     StoreInUse,
     parts,

@@ -14,12 +14,12 @@ from bridge.accounts import Account, Accounts
 from bridge.config import settings_from
 from bridge.failure import Failure, Reason
 from bridge.gather import Gathering
-from bridge.message import Accepted, MessageType, Outcome, Route, Submission
+from bridge.message import Accepted, MessageType, Outcome, Route, Stored, Submission
 from bridge.smpp.codec import Framer, encode
 from bridge.smpp.codec import decode as decode_pdu
 from bridge.smpp.pdu import Bind, Body, Empty, Pdu, SubmitSm, Tlv
 from bridge.smpp.server import SmppListener
-from bridge.store import Alias, Gathered, Part, PartGroup, Stored
+from bridge.store import Alias, Gathered, Part, PartGroup
 
 FIRST_ID = 4_503_599_627_370_497
 FIRST_SHORT_ID = 0x0BAD_CAFE

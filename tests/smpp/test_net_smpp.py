@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from bridge.failure import Failure, Reason
-from bridge.message import Accepted, Outcome, State, Submission
+from bridge.message import Accepted, Outcome, State, Stored, Submission
 from bridge.smpp.status import Status
-from bridge.store import Stored
 from tests.samples import NOW, message
 from tests.smpp.peer import FIRST_ID, bridge
 from tests.support import program

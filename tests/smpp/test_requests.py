@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bridge.failure import Failure, Reason
-from bridge.message import Accepted, MessageType, Outcome, Receipts, State, Submission
+from bridge.message import Accepted, MessageType, Outcome, Receipts, State, Stored, Submission
 from bridge.smpp.layouts import ADDITIONAL_STATUS_INFO_TEXT, CONGESTION_STATE, TAGS
 from bridge.smpp.pdu import (
     CancelSm,
@@ -27,7 +27,6 @@ from bridge.smpp.pdu import (
     UnsuccessSme,
 )
 from bridge.smpp.status import Status
-from bridge.store import Stored
 from tests.samples import NOW, message
 from tests.smpp.peer import FIRST_ID, FIRST_PART_ID, FIRST_SHORT_ID, a_submit, bridge
 

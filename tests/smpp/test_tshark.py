@@ -7,7 +7,7 @@ import struct
 from pathlib import Path
 
 from bridge.failure import Failure, Reason
-from bridge.message import Accepted, Outcome, State, Submission
+from bridge.message import Accepted, Outcome, State, Stored, Submission
 from bridge.smpp.codec import encode
 from bridge.smpp.layouts import COMMAND_IDS
 from bridge.smpp.pdu import (
@@ -23,7 +23,6 @@ from bridge.smpp.pdu import (
     SubmitMulti,
     Tlv,
 )
-from bridge.store import Stored
 from tests.samples import NOW, message
 from tests.smpp.peer import Peer, a_submit, bridge
 from tests.support import program

@@ -1,0 +1,151 @@
+"""What accounts are owed: receipts, reports of mails, and what phones answer. Plain data, no I/O.
+
+A notice is stored in the same moment as what it tells of, waits in a queue until somebody takes it,
+and stays with its message for the trace. Which wish leads to which notice is decided here; who
+takes it is for :mod:`bridge.outbox` to find, and what it looks like for the listeners.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final, NamedTuple
+
+from bridge.message import Protocol, Receipts, State, Stored
+
+#: The queue of everything that goes out as a mail.
+MAIL: Final = "mail"
+
+
+def receivers_of(account: str) -> str:
+    """The queue of what goes to the SMPP receivers of an account."""
+    return f"smpp:{account}"
+
+
+class Kind(str, Enum):
+    """What a notice tells."""
+
+    #: The message came to a state.
+    STATE = "state"
+    #: A phone sent something.
+    INCOMING = "incoming"
+    #: The message has not come to an end by the time that the notice is due.
+    DELAY = "delay"
+    #: Some recipients of a mail got nothing, though others did.
+    REFUSED = "refused"
+
+
+class Notice(NamedTuple):
+    """One thing to tell an account, in one queue.
+
+    ``about`` is the id of the message or of the incoming message (0: of neither), ``known_as`` the
+    id under which the client knows it. ``at`` is when what it tells of happened, ``due_at`` when it
+    is to be told (Unix times in seconds). ``content`` is what cannot be looked up, as JSON.
+    ``ended_at`` is 0 until it was taken or given up; ``outcome`` says by whom or why, and before
+    that what the last try met. The store gives the ``id``; of the notices with the same queue,
+    ``about`` and ``known_as`` the one with the lesser id is told first.
+    """
+
+    queue: str
+    account: str
+    kind: Kind
+    about: int
+    known_as: int
+    at: int
+    due_at: int
+    state: State | None = None
+    content: str = ""
+    id: int = 0
+    tries: int = 0
+    ended_at: int = 0
+    outcome: str = ""
+
+
+class Incoming(NamedTuple):
+    """A message from a phone to an account.
+
+    ``uid`` is the provider's ``idUuid``, by which one that comes again is known; ``phone`` is E.164
+    with ``+``, ``to`` the provider's ``alphaName``. ``at`` is when it was sent, ``received_at``
+    when it was taken (Unix times in seconds).
+    """
+
+    id: int
+    uid: str
+    account: str
+    phone: str
+    to: str
+    text: str
+    at: int
+    received_at: int
+
+
+class Owed(NamedTuple):
+    """A notice with what it is about, as far as the store still has it."""
+
+    notice: Notice
+    stored: Stored | None = None
+    incoming: Incoming | None = None
+
+
+class Told(NamedTuple):
+    """What became of a try to tell: ended for good, or to be tried again at ``due_at``."""
+
+    notice_id: int
+    ended: bool
+    outcome: str
+    due_at: int = 0
+
+
+#: Which wish a state answers; the final states that are not here are failures.
+_WISHES: Final = {State.SENT: Receipts.INTERMEDIATE, State.DELIVERED: Receipts.SUCCESS}
+
+
+def wish_for(state: State) -> Receipts:
+    """The wish of which a message's new state is the fulfilment."""
+    return _WISHES.get(state, Receipts.FAILURE)
+
+
+class Subject(NamedTuple):
+    """What of a message decides who hears of it."""
+
+    id: int
+    submission_id: int
+    account: str
+    protocol: Protocol
+    receipts: Receipts
+
+
+def notices_of(
+    subject: Subject,
+    aliases: list[tuple[int, Receipts]],
+    state: State,
+    at: int,
+) -> list[Notice]:
+    """The notices that a message's new state brings about.
+
+    ``aliases`` are its other ids with their wishes; they count if the message says so
+    (:attr:`Receipts.ALIASES`). Of several messages that were submitted at once the client knows the
+    submission's id alone.
+    """
+    wish, receipts, account = wish_for(state), subject.receipts, subject.account
+    if not receipts:
+        return []
+    by_mail = subject.protocol is Protocol.SMTP
+    found: list[Notice] = []
+    # SMPP clients first: they are waiting, and one mail covers both of its reasons.
+    if receipts & Receipts.ALIASES:
+        found += [
+            Notice(receivers_of(account), account, Kind.STATE, subject.id, id, at, at, state)
+            for id, wishes in aliases
+            if wishes & wish
+        ]
+    mail = bool(receipts & Receipts.REPORT) and state is not State.SENT
+    if receipts & wish:
+        if by_mail:
+            mail = True
+        else:
+            queue, known_as = receivers_of(account), subject.submission_id
+            found.append(Notice(queue, account, Kind.STATE, subject.id, known_as, at, at, state))
+    if mail:
+        known_as = subject.submission_id
+        found.append(Notice(MAIL, account, Kind.STATE, subject.id, known_as, at, at, state))
+    return found
