@@ -149,3 +149,9 @@ def notices_of(
         known_as = subject.submission_id
         found.append(Notice(MAIL, account, Kind.STATE, subject.id, known_as, at, at, state))
     return found
+
+
+def incoming_notice(incoming: Incoming, queue: str) -> Notice:
+    """What brings a message from a phone to those who take what is in ``queue``."""
+    id, at = incoming.id, incoming.received_at
+    return Notice(queue, incoming.account, Kind.INCOMING, id, id, at, at)

@@ -133,6 +133,8 @@ class Change(NamedTuple):
     unknown: int = 0
     failure: str = ""
     cause: str = ""
+    poll_at: int = 0
+    notify: bool = False
 
 
 class Status(NamedTuple):

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from bridge.message import Message, MessageType, Protocol, Receipts, Route, State, Stored
+from bridge.notice import Incoming, Kind, Notice, Owed
 
 #: The columns that :func:`to_row` fills and :func:`to_message` reads, in this order.
 MESSAGE_COLUMNS = (
@@ -49,12 +50,31 @@ STATE_COLUMNS = (
     "counted_parts",
     "err",
 )
+STORED = (*MESSAGE_COLUMNS, *STATE_COLUMNS)
+#: The columns of the tables ``notice`` and ``incoming``, as they are read.
+NOTICE = (
+    "queue",
+    "account",
+    "kind",
+    "about",
+    "known_as",
+    "at",
+    "due_at",
+    "state",
+    "content",
+    "id",
+    "tries",
+    "ended_at",
+    "outcome",
+)
+INCOMING = ("id", "uid", "account", "phone", '"to"', "text", "at", "received_at")
 
 # Looking a member up by its value is several times slower than a dictionary.
 _PROTOCOLS = {member.value: member for member in Protocol}
 _TYPES = {member.value: member for member in MessageType}
 _ROUTES = {member.value: member for member in Route}
 _STATES = {member.value: member for member in State}
+_KINDS = {member.value: member for member in Kind}
 
 
 def to_row(message: Message) -> tuple[Any, ...]:
@@ -122,3 +142,20 @@ def to_stored(row: Sequence[Any]) -> Stored:
     """A message with its state out of a whole row."""
     state, *rest = row[23:34]
     return Stored(to_message(row), _STATES[state], *rest)
+
+
+def to_notice(row: Sequence[Any]) -> Notice:
+    """A notice out of the columns :data:`NOTICE`."""
+    queue, account, kind, about, known_as, at, due_at, state, *rest = row
+    told = _STATES[state] if state else None
+    return Notice(queue, account, _KINDS[kind], about, known_as, at, due_at, told, *rest)
+
+
+def to_owed(row: Sequence[Any]) -> Owed:
+    """A notice with what it is about, out of the columns of :data:`NOTICE`, :data:`INCOMING` and
+    :data:`STORED` (NULL where there is none)."""
+    notice = to_notice(row[:13])
+    about_incoming = notice.kind is Kind.INCOMING
+    incoming = Incoming(*row[13:21]) if about_incoming and row[13] is not None else None
+    stored = None if about_incoming or row[21] is None else to_stored(row[21:])
+    return Owed(notice, stored, incoming)

@@ -111,6 +111,83 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX fingerprint_until ON fingerprint (until);
     """,
+    # 2: what comes back: statuses, notices of them, messages from phones, and the story of it.
+    """
+    ALTER TABLE message ADD COLUMN envelope TEXT NOT NULL DEFAULT '';   -- JSON, or empty
+    ALTER TABLE message ADD COLUMN sent_at INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE message ADD COLUMN status TEXT NOT NULL DEFAULT '';
+    ALTER TABLE message ADD COLUMN status_at INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE message ADD COLUMN cost TEXT NOT NULL DEFAULT '';
+    ALTER TABLE message ADD COLUMN counted_parts INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE message ADD COLUMN err INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE message ADD COLUMN poll_at INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX message_upstream ON message (upstream_id) WHERE upstream_id <> '';
+    -- Those whose sender waits to hear come first.
+    CREATE INDEX message_poll ON message (receipts = 0, poll_at) WHERE state = 'sent';
+    CREATE INDEX message_phone ON message (phone);
+    CREATE INDEX message_reference ON message (reference) WHERE reference <> '';
+
+    -- What accounts are owed. A notice that has ended stays with its message, for the trace.
+    CREATE TABLE notice (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        queue TEXT NOT NULL,
+        account TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        about INTEGER NOT NULL,          -- a message's id, or an incoming message's
+        known_as INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        due_at INTEGER NOT NULL,
+        state TEXT NOT NULL DEFAULT '',
+        content TEXT NOT NULL DEFAULT '',
+        tries INTEGER NOT NULL DEFAULT 0,
+        ended_at INTEGER NOT NULL DEFAULT 0,
+        outcome TEXT NOT NULL DEFAULT '',
+        owner INTEGER NOT NULL DEFAULT -1  -- the node that is telling it
+    ) STRICT;
+    CREATE INDEX notice_owed ON notice (owner, queue, due_at, id, at) WHERE ended_at = 0;
+    CREATE INDEX notice_about ON notice (about, known_as);
+
+    CREATE TABLE event (
+        id INTEGER PRIMARY KEY,
+        message_id INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        what TEXT NOT NULL,
+        detail TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX event_message ON event (message_id);
+
+    -- Statuses that overtook the answer with the message's upstream id.
+    CREATE TABLE early_status (
+        id INTEGER PRIMARY KEY,
+        upstream_id TEXT NOT NULL,
+        word TEXT NOT NULL,
+        state TEXT NOT NULL,             -- empty: it ends nothing
+        at INTEGER NOT NULL,
+        cost TEXT NOT NULL,
+        counted_parts INTEGER NOT NULL,
+        err INTEGER NOT NULL
+    ) STRICT;
+
+    CREATE TABLE incoming (
+        id INTEGER PRIMARY KEY,
+        uid TEXT NOT NULL UNIQUE,
+        account TEXT NOT NULL,
+        phone TEXT NOT NULL,
+        "to" TEXT NOT NULL,
+        text TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        received_at INTEGER NOT NULL
+    ) STRICT;
+
+    -- Whether receivers of an account are bound, and since when.
+    CREATE TABLE receiver (
+        account TEXT NOT NULL,
+        node INTEGER NOT NULL,
+        bound INTEGER NOT NULL,
+        since INTEGER NOT NULL,
+        PRIMARY KEY (account, node)
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 
 #: Ends the transaction of a step.

@@ -18,27 +18,54 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bridge.ids import first_id
-from bridge.message import TRANSITIONS, Message, State, Stored
+from bridge.message import Message, State, Stored
+from bridge.notice import Incoming, Notice, Owed, Told
 from bridge.store import (
     Acceptance,
+    Alias,
     Change,
+    Event,
     Gathered,
     Lane,
+    Noted,
     Part,
+    Receivers,
     Repeats,
     SchemaTooNew,
+    Status,
     StoreError,
     StoreInUse,
+    Story,
+    moves,
+    notices,
     parts,
+    statuses,
 )
-from bridge.store.rows import MESSAGE_COLUMNS, STATE_COLUMNS, to_message, to_row, to_stored
+from bridge.store.retention import Sweeper
+from bridge.store.rows import (
+    MESSAGE_COLUMNS,
+    NOTICE,
+    STORED,
+    to_message,
+    to_notice,
+    to_stored,
+)
 from bridge.store.schema import MIGRATED, MIGRATIONS
 from bridge.store.writer import Writer
 
 T = TypeVar("T")
 
 _MESSAGE = ", ".join(MESSAGE_COLUMNS)
-_STORED = ", ".join(MESSAGE_COLUMNS + STATE_COLUMNS)
+_STORED = ", ".join(STORED)
+#: Each of the three has its index.
+_FOUND = " UNION ".join(
+    f"SELECT * FROM (SELECT id FROM message WHERE {where} ORDER BY id DESC LIMIT ?2)"  # noqa: S608
+    for where in (
+        "phone = ?1",
+        "reference = ?1 AND reference <> ''",
+        "upstream_id = ?1 AND upstream_id <> ''",
+    )
+)
 #: STRICT tables came with 3.37, the newest thing used.
 _OLDEST_SQLITE = (3, 37, 0)
 
@@ -58,14 +85,13 @@ class SqliteStore:
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
         self._path = path
         self._clock = clock
-        # There are no other nodes, and so nobody calls these.
+        # There are no other nodes, and so nobody calls the first two.
         self.on_work: Callable[[], None] | None = None
         self.on_lost: Callable[[], None] | None = None
+        self.on_owed: Callable[[Set[str] | None], None] | None = None
         self.last_id = 0
         self.last_short_id = 0
-        # Up to where texts have been blanked, and the first message that was too young for it.
-        self._blanked = 0
-        self._passed_over = 0
+        self._sweeper = Sweeper()
         self._lock: int | None = None
         self._writer: Writer | None = None
         self._reading: sqlite3.Connection | None = None
@@ -83,7 +109,27 @@ class SqliteStore:
             raise StoreError(f"{error.filename or self._path}: {error.strerror}") from None
         except sqlite3.Error as error:
             raise StoreError(f"{self._path}: {error}") from None
-        self._writer = Writer(self._connect, asyncio.get_running_loop(), self._clock)
+        loop = asyncio.get_running_loop()
+        self._writer = Writer(self._connect, loop, self._owed, self._clock)
+
+    async def open_reading(self) -> None:
+        try:
+            await self._read(self._open_reading)
+        except sqlite3.Error as error:
+            raise StoreError(f"{self._path}: {error}") from None
+
+    def _open_reading(self) -> None:
+        if not self._path.exists():
+            raise StoreError(f"{self._path} does not exist")
+        self._reading = self._read_only()
+        [(version,)] = self._query("PRAGMA user_version")
+        self._check_version(version)
+        if version < len(MIGRATIONS):
+            raise StoreError(f"{self._path} was written by an earlier version: start the daemon")
+
+    def _owed(self, queues: set[str]) -> None:
+        if self.on_owed is not None:
+            self.on_owed(queues)
 
     def _connect(self) -> sqlite3.Connection:
         # Nobody else should write; whoever does all the same holds nobody up for long.
@@ -104,11 +150,7 @@ class SqliteStore:
         connection = self._connect()
         try:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version > len(MIGRATIONS):
-                raise SchemaTooNew(
-                    f"{self._path} has schema version {version}; "
-                    f"this program knows versions up to {len(MIGRATIONS)}"
-                )
+            self._check_version(version)
             if version == 0:
                 # Both can't be changed later without rewriting the file.
                 connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -120,20 +162,35 @@ class SqliteStore:
                 )
             greatest = "SELECT max(coalesce(max(id), 0), {}) FROM {}"
             last = 0
-            for table in ("message", "submission", "alias", "attempt", "part"):
+            for table in ("message", "submission", "alias", "attempt", "part", "incoming"):
                 last = connection.execute(greatest.format(last, table)).fetchone()[0]
             self.last_id = last
             short = "SELECT coalesce(max(id), 0) FROM alias WHERE id < 4294967296"
             self.last_short_id = connection.execute(short).fetchone()[0]
+            # Whoever was telling them is gone, and so are all who were bound.
+            connection.execute("UPDATE notice SET owner = -1 WHERE owner = 0 AND ended_at = 0")
+            connection.execute(
+                "UPDATE receiver SET bound = 0, since = ? WHERE bound", (int(self._clock()),)
+            )
         finally:
             connection.close()
-        self._reading = sqlite3.connect(
+        self._reading = self._read_only()
+        self._reading.execute("SELECT count(*) FROM migration").fetchone()
+
+    def _read_only(self) -> sqlite3.Connection:
+        return sqlite3.connect(
             f"{self._path.resolve().as_uri()}?mode=ro",
             uri=True,
             isolation_level=None,
             check_same_thread=False,
         )
-        self._reading.execute("SELECT count(*) FROM migration").fetchone()
+
+    def _check_version(self, version: int) -> None:
+        if version > len(MIGRATIONS):
+            raise SchemaTooNew(
+                f"{self._path} has schema version {version}; "
+                f"this program knows versions up to {len(MIGRATIONS)}"
+            )
 
     async def close(self) -> None:
         if self._writer is not None:
@@ -161,6 +218,12 @@ class SqliteStore:
     def _call(self, function: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
         """Runs rare work with the writing connection, in turn with everything else."""
         return self._ask("call", function)
+
+    def _owing(
+        self, function: Callable[[sqlite3.Connection], tuple[T, set[str]]]
+    ) -> asyncio.Future[T]:
+        """The same, where it tells besides in which queues it put notices."""
+        return self._ask("owing", function)
 
     def _ask(self, verb: str, payload: Any) -> asyncio.Future[Any]:
         if self._writer is None:
@@ -287,20 +350,11 @@ class SqliteStore:
 
     async def move(self, message_ids: Sequence[int], to: State) -> list[int]:
         now = int(self._clock())
-        return await self._call(lambda connection: _move(connection, message_ids, to, now))
+        return await self._owing(lambda connection: moves.move(connection, message_ids, to, now))
 
     async def replace(self, message: Message) -> bool:
-        def replace(connection: sqlite3.Connection) -> bool:
-            columns = ", ".join(f"{column} = ?" for column in MESSAGE_COLUMNS)
-            return bool(
-                connection.execute(
-                    f"UPDATE message SET {columns} WHERE id = ? "  # noqa: S608
-                    f"AND state IN ('accepted', 'held') AND {_IN_NO_ATTEMPT}",
-                    (*to_row(message), message.id),
-                ).rowcount
-            )
-
-        return await self._call(replace)
+        now = int(self._clock())
+        return await self._call(lambda connection: moves.replace(connection, message, now))
 
     def add_part(self, part: Part, since: int) -> asyncio.Future[Gathered]:
         return self._call(lambda connection: parts.add(connection, part, since))
@@ -320,48 +374,9 @@ class SqliteStore:
         await self._call(lambda connection: connection.execute(sql, (scope, name)))
 
     async def sweep(self, before: int, text_before: int, limit: int) -> int:
-        def sweep(connection: sqlite3.Connection) -> int:
-            deleted = connection.execute(
-                "DELETE FROM message WHERE id IN (SELECT id FROM message WHERE id < ? "
-                "AND state NOT IN ('accepted', 'held') AND changed_at < ? ORDER BY id LIMIT ?) "
-                "RETURNING id, submission_id",
-                (first_id(before), before, limit),
-            ).fetchall()
-            connection.executemany(
-                "DELETE FROM alias WHERE message_id = ?", [(id,) for id, _ in deleted]
-            )
-            connection.executemany(
-                "DELETE FROM submission WHERE id = ?1 AND NOT EXISTS "
-                "(SELECT 1 FROM message WHERE submission_id = ?1 AND submission_id <> id)",
-                {(submission_id,) for id, submission_id in deleted if submission_id != id},
-            )
-            connection.execute("PRAGMA incremental_vacuum(200)")
-            return len(deleted) + self._blank(connection, text_before, limit)
-
-        return await self._call(sweep)
-
-    def _blank(self, connection: sqlite3.Connection, before: int, limit: int) -> int:
-        """Blanks texts from where it was the last time; tells how many messages it looked at.
-
-        At the end it goes back to the oldest that could not be blanked yet.
-        """
-        rows = connection.execute(
-            "SELECT id, state NOT IN ('accepted', 'held') AND changed_at < ?1, text <> '' "
-            "OR fallback <> '' FROM message WHERE id > ?2 AND id < ?3 ORDER BY id LIMIT ?4",
-            (before, self._blanked, first_id(before), limit),
-        ).fetchall()
-        connection.executemany(
-            "UPDATE message SET text = '', options = '', fallback = '' WHERE id = ?",
-            [(id,) for id, final, written in rows if final and written],
+        return await self._call(
+            lambda connection: self._sweeper.sweep(connection, before, text_before, limit)
         )
-        passed_over = [id for id, final, _ in rows if not final]
-        if passed_over and not self._passed_over:
-            self._passed_over = passed_over[0]
-        if rows:
-            self._blanked = rows[-1][0]
-        elif self._passed_over:
-            self._blanked, self._passed_over = self._passed_over - 1, 0
-        return len(rows)
 
     async def nodes(self) -> int:
         return 1
@@ -377,6 +392,78 @@ class SqliteStore:
         while await self._call(some):
             pass
 
+    # --- what comes back ---------------------------------------------------------------------
+
+    def note_statuses(self, statuses: Sequence[Status]) -> asyncio.Future[Sequence[Noted]]:
+        return self._ask("statuses", statuses)
+
+    async def match_early(self, now: int, before: int) -> int:
+        if not await self._rows("SELECT 1 FROM early_status LIMIT 1"):
+            return 0
+        return await self._owing(lambda connection: statuses.match_early(connection, before))
+
+    async def to_poll(self, now: int, limit: int) -> list[Stored]:
+        return await self._call(lambda connection: statuses.to_poll(connection, now, limit))
+
+    def take_incoming(
+        self, incoming: Sequence[tuple[Incoming, Sequence[str]]]
+    ) -> asyncio.Future[Sequence[bool]]:
+        return self._ask("incoming", incoming)
+
+    # --- what is owed ------------------------------------------------------------------------
+
+    def owe(self, notices: Sequence[Notice]) -> asyncio.Future[None]:
+        return self._ask("owe", notices)
+
+    def claim_notices(self, queue: str, now: int, limit: int) -> asyncio.Future[Sequence[Owed]]:
+        return self._ask("claim", (queue, now, limit))
+
+    def told(self, told: Sequence[Told]) -> asyncio.Future[None]:
+        return self._ask("told", told)
+
+    async def expire_notices(self, before: int, limit: int) -> int:
+        now = int(self._clock())
+        return await self._call(lambda connection: notices.expire(connection, before, limit, now))
+
+    async def note_receivers(self, account: str, bound: bool) -> None:
+        sql = "INSERT OR REPLACE INTO receiver (account, node, bound, since) VALUES (?, 0, ?, ?)"
+        row = (account, int(bound), int(self._clock()))
+        await self._call(lambda connection: connection.execute(sql, row))
+
+    # --- the story of a message --------------------------------------------------------------
+
+    async def story(self, message_id: int) -> Story | None:
+        stored = await self.message(message_id)
+        if stored is None:
+            return None
+        id = stored.message.id
+        aliases = "SELECT id, message_id, receipts FROM alias WHERE message_id = ? ORDER BY id"
+        events = "SELECT at, what, detail FROM event WHERE message_id = ? ORDER BY id"
+        told = f"SELECT {', '.join(NOTICE)} FROM notice WHERE about = ? ORDER BY id"  # noqa: S608
+        begun = (
+            "SELECT max(begun_at) FROM attempt, json_each(message_ids) AS one WHERE one.value = ?"
+        )
+        return Story(
+            stored,
+            tuple(Alias(*row) for row in await self._rows(aliases, (id,))),
+            tuple(Event(*row) for row in await self._rows(events, (id,))),
+            tuple(to_notice(row) for row in await self._rows(told, (id,))),
+            (await self._rows(begun, (id,)))[0][0] or 0,
+        )
+
+    async def find(self, text: str, limit: int) -> list[Stored]:
+        rows = await self._rows(
+            f"SELECT {_STORED} FROM message WHERE id IN ({_FOUND}) ORDER BY id DESC LIMIT ?2",  # noqa: S608
+            (text, limit),
+        )
+        return [to_stored(row) for row in rows]
+
+    async def receivers(self, account: str) -> list[Receivers]:
+        rows = await self._rows(
+            "SELECT node, bound, since FROM receiver WHERE account = ?", (account,)
+        )
+        return [Receivers(node, bool(bound), since) for node, bound, since in rows]
+
     # --- reading ---------------------------------------------------------------------------
 
     async def _read(self, read: Callable[[], T]) -> T:
@@ -388,27 +475,6 @@ class SqliteStore:
 
     async def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         return await self._read(lambda: self._query(sql, parameters))
-
-
-#: Whoever is in an attempt may be at the API already.
-_IN_NO_ATTEMPT = "id NOT IN (SELECT value FROM attempt, json_each(message_ids))"
-
-
-def _move(
-    connection: sqlite3.Connection, message_ids: Sequence[int], to: State, now: int
-) -> list[int]:
-    sources = [state.value for state, leads in TRANSITIONS.items() if to in leads]
-    marks = ", ".join("?" * len(sources))
-    moved: list[int] = []
-    for id in message_ids:
-        done = connection.execute(
-            "UPDATE message SET state = ?, changed_at = ? "  # noqa: S608
-            f"WHERE id = ? AND state IN ({marks}) AND {_IN_NO_ATTEMPT}",
-            (to.value, now, id, *sources),
-        )
-        if done.rowcount:
-            moved.append(id)
-    return moved
 
 
 def _lock(path: Path) -> int:

@@ -2,8 +2,7 @@
 
 What is asked for while a transaction is being written gathers and goes into the next one, so that
 a busy store syncs the disk once for hundreds of messages and an idle one at once. Each group is
-written with few statements of many rows: SQLite lets go of the interpreter while a statement runs,
-and taking it back from a busy event loop is what would cost the time.
+written with few statements of many rows (:mod:`bridge.store.writing`).
 """
 
 from __future__ import annotations
@@ -14,22 +13,20 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Any
 
 import orjson
 import structlog
 
 from bridge.message import State
-from bridge.store import Acceptance, Change, StoreError, StoreFull, parts
+from bridge.store import Acceptance, Change, StoreError, StoreFull, notices, parts, statuses
 from bridge.store.rows import MESSAGE_COLUMNS, to_row
+from bridge.store.writing import INSERT_EVENT, read_rows, write_rows
 
 log = structlog.get_logger()
 
 #: How many requests one transaction takes; bounds its time, not the throughput.
 MAX_GROUP = 2000
-#: Rows a statement is prepared for; a group is cut into these.
-_SIZES = (256, 64, 16, 4, 1)
 #: How long a group that must not be refused waits before it is tried again (seconds).
 _RETRY_AFTER = 0.5
 #: What "no room", "cannot be written to" and "somebody else is writing" look like: all pass, and
@@ -47,14 +44,16 @@ _PASSING_CODES = frozenset(
 
 _INSERT_MESSAGE = f"INSERT INTO message ({', '.join(MESSAGE_COLUMNS)}) VALUES "  # noqa: S608
 _UPDATE_SENT = (
-    "WITH change (id, upstream_id, changed_at) AS (VALUES {rows}) "
-    "UPDATE message SET state = 'sent', upstream_id = change.upstream_id, "
-    "changed_at = change.changed_at FROM change WHERE message.id = change.id"
+    "WITH change (id, upstream_id, at, poll_at) AS (VALUES {rows}) "
+    "UPDATE message SET state = 'sent', upstream_id = change.upstream_id, sent_at = change.at, "
+    "changed_at = change.at, poll_at = change.poll_at FROM change WHERE message.id = change.id"
 )
 _UPDATE_OTHER = (
     "UPDATE message SET state = ?, upstream_id = ?, due_at = ?, attempts = ?, unknown = ?, "
     "failure = ?, cause = ?, changed_at = ? WHERE id = ?"
 )
+#: What is kept and written again when there was no room for it.
+_KEPT = frozenset({"finish", "told"})
 
 
 class Request:
@@ -69,55 +68,31 @@ class Request:
         self.answer: Any = None
 
 
-@lru_cache(maxsize=64)
-def _statement(template: str, columns: int, rows: int) -> str:
-    values = ",".join(["(" + ",".join("?" * columns) + ")"] * rows)
-    return template.format(rows=values) if "{rows}" in template else template + values
-
-
-def _write_rows(connection: sqlite3.Connection, template: str, rows: list[tuple[Any, ...]]) -> None:
-    """Runs ``template`` for all rows, in as few statements as the prepared sizes allow."""
-    if not rows:
-        return
-    columns, start = len(rows[0]), 0
-    for size in _SIZES:
-        while len(rows) - start >= size:
-            parameters: list[Any] = []
-            for row in rows[start : start + size]:
-                parameters += row
-            connection.execute(_statement(template, columns, size), parameters)
-            start += size
-
-
 def _known(connection: sqlite3.Connection, keys: Sequence[bytes], now: int) -> dict[bytes, int]:
     """Which of the fingerprints are stored and still count, with their message's id."""
-    known: dict[bytes, int] = {}
-    for start in range(0, len(keys), 256):
-        some = keys[start : start + 256]
-        marks = ",".join("?" * len(some))
-        known.update(
-            connection.execute(
-                f"SELECT key, message_id FROM fingerprint WHERE key IN ({marks}) AND until > ?",  # noqa: S608
-                (*some, now),
-            )
-        )
-    return known
+    find = "SELECT key, message_id FROM fingerprint WHERE until > ? AND key IN ({keys})"
+    return dict(read_rows(connection, find, keys, now))
 
 
 class Writer:
     """Owns the writing connection; every method but the constructor's caller runs in its thread.
 
-    ``connect`` makes the connection, in the thread that will use it.
+    ``connect`` makes the connection, in the thread that will use it. ``owed`` is called in the loop
+    with the queues in which notices were put.
     """
 
     def __init__(
         self,
         connect: Callable[[], sqlite3.Connection],
         loop: asyncio.AbstractEventLoop,
+        owed: Callable[[set[str]], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._connect = connect
         self._loop = loop
+        self._owed = owed
+        #: Of the transaction that is being written: where notices were put.
+        self._queues: set[str] = set()
         self._clock = clock
         self._requests: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
         self._failing = False
@@ -178,10 +153,10 @@ class Writer:
                 known = isinstance(error, sqlite3.Error)
                 log.error("store_write_failed", error=str(error), full=full, exc_info=not known)
             self._failing = full
-            refused = [r for r in group if r.verb != "finish" or not full]
+            refused = [r for r in group if r.verb not in _KEPT or not full]
             failure = StoreFull if full else StoreError
             self._resolve(refused, failure(str(error)))
-            return [r for r in group if r.verb == "finish" and full]
+            return [r for r in group if r.verb in _KEPT and full]
         if self._failing:
             self._failing = False
             log.info("store_recovered")
@@ -189,7 +164,11 @@ class Writer:
         return []
 
     def _resolve(self, group: list[Request], error: StoreError | None) -> None:
+        queues = self._queues if error is None else set()
+
         def resolve() -> None:
+            if queues:
+                self._owed(queues)
             for request in group:
                 if not request.future.done():
                     if error is None:
@@ -201,6 +180,7 @@ class Writer:
 
     def _transaction(self, connection: sqlite3.Connection, group: list[Request]) -> None:
         connection.execute("BEGIN IMMEDIATE")
+        self._queues = set()
         try:
             verbs: dict[str, list[Request]] = {}
             for request in group:
@@ -240,12 +220,12 @@ class Writer:
             if len(acceptance.messages) > 1 and new:
                 first_message = acceptance.messages[0]
                 submissions.append((first_message.submission_id, first_message.account, len(new)))
-        _write_rows(connection, _INSERT_MESSAGE, messages)
-        _write_rows(
+        write_rows(connection, _INSERT_MESSAGE, messages)
+        write_rows(
             connection, "INSERT INTO submission (id, account, messages) VALUES ", submissions
         )
-        _write_rows(connection, "INSERT INTO alias (id, message_id, receipts) VALUES ", aliases)
-        _write_rows(
+        write_rows(connection, "INSERT INTO alias (id, message_id, receipts) VALUES ", aliases)
+        write_rows(
             connection,
             "INSERT OR REPLACE INTO fingerprint (key, message_id, until) VALUES ",
             fingerprints,
@@ -257,21 +237,27 @@ class Writer:
             # There is no other node that could have taken one of them away.
             request.answer = frozenset()
         rows = [(attempt, now, orjson.dumps(ids).decode()) for attempt, ids in _payloads(requests)]
-        _write_rows(connection, "INSERT INTO attempt (id, begun_at, message_ids) VALUES ", rows)
+        write_rows(connection, "INSERT INTO attempt (id, begun_at, message_ids) VALUES ", rows)
 
     def _finish(self, connection: sqlite3.Connection, requests: list[Request]) -> None:
         now = int(self._clock())
         sent: list[tuple[Any, ...]] = []
         other: list[tuple[Any, ...]] = []
+        events: list[tuple[Any, ...]] = []
+        notify: list[tuple[int, State]] = []
         attempts: list[tuple[int]] = []
         for attempt, changes in _payloads(requests):
             if attempt:
                 attempts.append((attempt,))
             change: Change
             for change in changes:
+                if change.notify:
+                    notify.append((change.message_id, change.state))
                 if change.state is State.SENT:
-                    sent.append((change.message_id, change.upstream_id, now))
+                    sent.append((change.message_id, change.upstream_id, now, change.poll_at))
                 else:
+                    words = change.cause or change.failure
+                    events.append((change.message_id, now, change.state._value_, words))
                     other.append(
                         (
                             change.state._value_,
@@ -285,11 +271,51 @@ class Writer:
                             change.message_id,
                         )
                     )
-        _write_rows(connection, _UPDATE_SENT, sent)
+        write_rows(connection, _UPDATE_SENT, sent)
         if other:
             connection.executemany(_UPDATE_OTHER, other)
+            write_rows(connection, INSERT_EVENT, events)
+        if notify:
+            self._queues |= notices.owe_states(connection, notify, now)
         if attempts:
             connection.executemany("DELETE FROM attempt WHERE id = ?", attempts)
+
+    # --- what comes back ---------------------------------------------------------------------
+
+    def _statuses(self, connection: sqlite3.Connection, requests: list[Request]) -> None:
+        """The words of all requests at once."""
+        noted, queues = statuses.note(
+            connection, [status for request in requests for status in request.payload]
+        )
+        self._queues |= queues
+        start = 0
+        for request in requests:
+            end = start + len(request.payload)
+            request.answer = noted[start:end]
+            start = end
+
+    def _incoming(self, connection: sqlite3.Connection, requests: list[Request]) -> None:
+        for request in requests:
+            request.answer, owed = notices.take(connection, request.payload)
+            self._queues |= notices.owe(connection, owed)
+
+    def _owe(self, connection: sqlite3.Connection, requests: list[Request]) -> None:
+        owed = [notice for request in requests for notice in request.payload]
+        self._queues |= notices.owe(connection, owed)
+
+    def _claim(self, connection: sqlite3.Connection, requests: list[Request]) -> None:
+        for request in requests:
+            request.answer = notices.claim(connection, *request.payload)
+
+    def _told(self, connection: sqlite3.Connection, requests: list[Request]) -> None:
+        told = [one for request in requests for one in request.payload]
+        notices.tell(connection, told, int(self._clock()))
+
+    def _owing(self, connection: sqlite3.Connection, requests: list[Request]) -> None:
+        """Rare work that may owe something: a function that tells its answer and the queues."""
+        for request in requests:
+            request.answer, queues = request.payload(connection)
+            self._queues |= queues
 
     def _call(self, connection: sqlite3.Connection, requests: list[Request]) -> None:
         """Rare work: a function of the connection, in the same order as everything else."""

@@ -1,0 +1,145 @@
+"""Notices in SQLite: owed, claimed, told. Functions of the writing connection.
+
+Which notices follow from what is :mod:`bridge.notice`'s to decide.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+from bridge.message import Protocol, Receipts, State
+from bridge.notice import Incoming, Notice, Owed, Subject, Told, incoming_notice, notices_of
+from bridge.store.rows import INCOMING, NOTICE, STORED, to_owed
+from bridge.store.writing import read_rows, write_rows
+
+_OWE = (
+    "INSERT INTO notice (queue, account, kind, about, known_as, at, due_at, state, content) VALUES "
+)
+_SUBJECTS = (
+    "SELECT id, submission_id, account, protocol, receipts FROM message WHERE id IN ({keys})"
+)
+_ALIASES = "SELECT message_id, id, receipts FROM alias WHERE message_id IN ({keys}) ORDER BY id"
+#: The head of each line alone: what is told of one message is told in order.
+_DUE = (
+    "SELECT id FROM notice INDEXED BY notice_owed "
+    "WHERE ended_at = 0 AND owner = -1 AND queue = ? AND due_at <= ? AND NOT EXISTS ("
+    "SELECT 1 FROM notice AS earlier WHERE earlier.about = notice.about "
+    "AND earlier.known_as = notice.known_as AND earlier.queue = notice.queue "
+    "AND earlier.ended_at = 0 AND earlier.id < notice.id) "
+    "ORDER BY due_at, id LIMIT ?"
+)
+_CLAIM = "UPDATE notice SET owner = 0 WHERE id IN ({keys})"
+_OWED = (
+    f"SELECT {', '.join('n.' + name for name in NOTICE)}, "  # noqa: S608
+    f"{', '.join('i.' + name for name in INCOMING)}, {', '.join('m.' + name for name in STORED)} "
+    "FROM notice AS n LEFT JOIN message AS m ON m.id = n.about "
+    "LEFT JOIN incoming AS i ON i.id = n.about WHERE n.id IN ({keys})"
+)
+_TOLD = (
+    "WITH told (id, ended_at, outcome, due_at) AS (VALUES {rows}) "
+    "UPDATE notice SET tries = tries + 1, owner = -1, ended_at = told.ended_at, "
+    "outcome = told.outcome, due_at = told.due_at FROM told WHERE notice.id = told.id"
+)
+_INCOMING = (
+    'INSERT INTO incoming (id, uid, account, phone, "to", text, at, received_at) '
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (uid) DO NOTHING"
+)
+
+
+def owe(connection: sqlite3.Connection, notices: Sequence[Notice]) -> set[str]:
+    """Stores them; tells their queues."""
+    write_rows(
+        connection,
+        _OWE,
+        [
+            (
+                n.queue,
+                n.account,
+                n.kind._value_,
+                n.about,
+                n.known_as,
+                n.at,
+                n.due_at,
+                "" if n.state is None else n.state._value_,
+                n.content,
+            )
+            for n in notices
+        ],
+    )
+    return {notice.queue for notice in notices}
+
+
+def owe_states(
+    connection: sqlite3.Connection, changes: Iterable[tuple[int, State]], now: int
+) -> set[str]:
+    """Stores the notices that follow from messages having come to these states."""
+    states = dict(changes)
+    rows = read_rows(connection, _SUBJECTS, list(states)) if states else ()
+    return owe_subjects(
+        connection,
+        [
+            (Subject(id, submission, account, Protocol(protocol), Receipts(wishes)), states[id])
+            for id, submission, account, protocol, wishes in rows
+        ],
+        now,
+    )
+
+
+def owe_subjects(
+    connection: sqlite3.Connection, changes: Sequence[tuple[Subject, State]], now: int
+) -> set[str]:
+    """The same, where it is known already what matters of the messages."""
+    aliases: dict[int, list[tuple[int, Receipts]]] = {}
+    asking = [subject.id for subject, _ in changes if subject.receipts & Receipts.ALIASES]
+    for message_id, id, receipts in read_rows(connection, _ALIASES, asking):
+        aliases.setdefault(message_id, []).append((id, Receipts(receipts)))
+    return owe(
+        connection,
+        [
+            notice
+            for subject, state in changes
+            for notice in notices_of(subject, aliases.get(subject.id, []), state, now)
+        ],
+    )
+
+
+def claim(connection: sqlite3.Connection, queue: str, now: int, limit: int) -> list[Owed]:
+    """See :meth:`bridge.store.Store.claim_notices`."""
+    ids = [id for (id,) in connection.execute(_DUE, (queue, now, limit))]
+    if not ids:
+        return []
+    for _ in read_rows(connection, _CLAIM, ids):
+        pass
+    owed = [to_owed(row) for row in read_rows(connection, _OWED, ids)]
+    owed.sort(key=lambda one: (one.notice.due_at, one.notice.id))
+    return owed
+
+
+def tell(connection: sqlite3.Connection, told: Sequence[Told], now: int) -> None:
+    """See :meth:`bridge.store.Store.told`."""
+    rows = [(t.notice_id, now if t.ended else 0, t.outcome, t.due_at) for t in told]
+    write_rows(connection, _TOLD, rows)
+
+
+def expire(connection: sqlite3.Connection, before: int, limit: int, now: int) -> int:
+    """See :meth:`bridge.store.Store.expire_notices`."""
+    return connection.execute(
+        "UPDATE notice SET ended_at = ?, outcome = CASE outcome WHEN '' THEN 'nobody took it' "
+        "ELSE 'given up: ' || outcome END WHERE id IN (SELECT id FROM notice "
+        "WHERE ended_at = 0 AND owner = -1 AND at < ? AND due_at <= ? LIMIT ?)",
+        (now, before, now, limit),
+    ).rowcount
+
+
+def take(
+    connection: sqlite3.Connection, incoming: Sequence[tuple[Incoming, Sequence[str]]]
+) -> tuple[list[bool], list[Notice]]:
+    """Stores messages from phones; tells which were new, and the notices that follow."""
+    new: list[bool] = []
+    notices: list[Notice] = []
+    for one, queues in incoming:
+        new.append(connection.execute(_INCOMING, one).rowcount > 0)
+        if new[-1]:
+            notices += [incoming_notice(one, queue) for queue in queues]
+    return new, notices

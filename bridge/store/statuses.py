@@ -1,0 +1,141 @@
+"""The API's words on messages in SQLite: noted, kept for later, asked for.
+
+Functions of the writing connection. What a word means was decided before.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from bridge.message import Protocol, Receipts, State, Stored
+from bridge.notice import Subject
+from bridge.store import Noted, Status
+from bridge.store.notices import owe_subjects
+from bridge.store.rows import STORED, to_stored
+from bridge.store.writing import INSERT_EVENT, read_rows, write_rows
+
+#: The longest time between two questions about one message (seconds).
+MAX_POLL = 600
+
+# The condition is for the partial index, which the keys alone do not imply.
+_FIND = (
+    "SELECT upstream_id, id, submission_id, account, protocol, receipts, state, status, cost "
+    "FROM message WHERE upstream_id IN ({keys}) AND upstream_id <> ''"
+)
+_CHANGE = (
+    "WITH change (id, state, word, at, cost, parts, err) AS (VALUES {rows}) "
+    "UPDATE message SET state = coalesce(change.state, message.state), status = change.word, "
+    "status_at = change.at, changed_at = iif(change.state IS NULL, changed_at, change.at), "
+    "cost = iif(change.cost = '', message.cost, change.cost), "
+    "counted_parts = iif(change.parts = 0, counted_parts, change.parts), "
+    "err = iif(change.state IS NULL, message.err, change.err), "
+    "cause = iif(change.state IS NULL OR change.word <> '', cause, 'no status was received') "
+    "FROM change WHERE message.id = change.id"
+)
+_EARLY = "INSERT INTO early_status (upstream_id, word, state, at, cost, counted_parts, err) VALUES "
+_SENT = State.SENT.value
+
+
+def note(
+    connection: sqlite3.Connection, statuses: Sequence[Status]
+) -> tuple[list[Noted], set[str]]:
+    """What each of them was, and the queues in which notices were put."""
+    noted = [Noted.EARLY] * len(statuses)
+    queues: set[str] = set()
+    turn = list(range(len(statuses)))
+    while turn:
+        # Several words on one message take turns, in their order.
+        first: dict[str, int] = {}
+        later = [n for n in turn if first.setdefault(statuses[n].upstream_id, n) != n]
+        queues |= _note(connection, statuses, first, noted)
+        turn = later
+    return noted, queues
+
+
+def _note(
+    connection: sqlite3.Connection,
+    statuses: Sequence[Status],
+    turn: dict[str, int],
+    noted: list[Noted],
+) -> set[str]:
+    """Notes the statuses of one turn, at most one for each upstream id."""
+    changes: list[tuple[Any, ...]] = []
+    late: list[tuple[Any, ...]] = []
+    ended: dict[int, list[tuple[Subject, State]]] = {}
+    for upstream_id, *subject, state, word, cost in read_rows(connection, _FIND, list(turn)):
+        status = statuses[turn[upstream_id]]
+        id, submission_id, account, protocol, receipts = subject
+        to = status.state
+        news = status.word != word or (status.cost and not cost)
+        if state == _SENT and to is not None:
+            what = Noted.CHANGED
+            who = Subject(id, submission_id, account, Protocol(protocol), Receipts(receipts))
+            ended.setdefault(status.at, []).append((who, to))
+        elif state == _SENT:
+            what = Noted.KEPT if news else Noted.REPEATED
+        elif to is None or to.value == state:
+            # Beside the end only what the API counted is of interest.
+            what = Noted.KEPT if status.cost and not cost else Noted.REPEATED
+            status = status._replace(word=word, state=None)
+        else:
+            what = Noted.LATE
+            late.append((id, status.at, "status", status.word))
+        noted[turn[upstream_id]] = what
+        if what in (Noted.CHANGED, Noted.KEPT):
+            state_to = None if status.state is None else status.state.value
+            counted = (status.cost, status.counted_parts, status.err)
+            changes.append((id, state_to, status.word, status.at, *counted))
+    write_rows(connection, _CHANGE, changes)
+    write_rows(connection, INSERT_EVENT, late)
+    early = [statuses[n] for n in turn.values() if noted[n] is Noted.EARLY]
+    write_rows(
+        connection,
+        _EARLY,
+        [(s.upstream_id, s.word, "" if s.state is None else s.state.value, *s[3:]) for s in early],
+    )
+    queues: set[str] = set()
+    for at, subjects in ended.items():
+        queues |= owe_subjects(connection, subjects, at)
+    return queues
+
+
+def match_early(connection: sqlite3.Connection, before: int) -> tuple[int, set[str]]:
+    """Notes what came too early and has its message now, forgets what is older than ``before``;
+    how many that were, and the queues in which notices were put."""
+    rows = connection.execute(
+        "SELECT id, upstream_id, word, state, at, cost, counted_parts, err FROM early_status "
+        "WHERE EXISTS (SELECT 1 FROM message WHERE message.upstream_id = early_status.upstream_id "
+        "AND message.upstream_id <> '') ORDER BY id LIMIT 10000"
+    ).fetchall()
+    statuses = [
+        Status(upstream_id, word, State(state) if state else None, *rest)
+        for _, upstream_id, word, state, *rest in rows
+    ]
+    queues: set[str] = set()
+    if statuses:
+        _, queues = note(connection, statuses)
+        connection.executemany("DELETE FROM early_status WHERE id = ?", [(row[0],) for row in rows])
+    forgotten = connection.execute("DELETE FROM early_status WHERE at < ?", (before,)).rowcount
+    return forgotten, queues
+
+
+def to_poll(connection: sqlite3.Connection, now: int, limit: int) -> list[Stored]:
+    """See :meth:`bridge.store.Store.to_poll`."""
+    ids: list[int] = []
+    for nobody_waits in (0, 1):
+        ids += [
+            id
+            for (id,) in connection.execute(
+                "SELECT id FROM message INDEXED BY message_poll WHERE state = 'sent' "
+                "AND (receipts = 0) = ? AND poll_at <= ? ORDER BY poll_at LIMIT ?",
+                (nobody_waits, now, limit - len(ids)),
+            )
+        ]
+    turn = "UPDATE message SET poll_at = ? + max(1, min(?, ? - sent_at)) WHERE id IN ({keys})"
+    for _ in read_rows(connection, turn, ids, now, MAX_POLL, now):
+        pass
+    found = f"SELECT {', '.join(STORED)} FROM message WHERE id IN ({{keys}})"  # noqa: S608
+    stored = {row[0]: to_stored(row) for row in read_rows(connection, found, ids)}
+    return [stored[id] for id in ids]
