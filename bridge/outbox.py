@@ -1,0 +1,473 @@
+"""What accounts are owed finds those who take it: receivers bound here, the smarthost.
+
+Decides who is told what and when. What is due first goes first: to the session that submitted the
+message if that still takes it, else to the others in turn. What was not taken is tried again with
+back-off, and nobody hears of a message before the answer to its submission. What a notice looks
+like is its taker's matter; that notices of one message come one after the other, the store's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence, Set
+from contextlib import suppress
+from functools import partial
+from typing import Final, NamedTuple, Protocol
+
+import structlog
+
+from bridge.message import FINAL
+from bridge.notice import Owed, Told
+from bridge.store import StoreError
+
+log = structlog.get_logger()
+
+#: What was not taken is tried again after so many seconds, and after twice as many each time.
+FIRST_BACK_OFF: Final = 5.0
+LONGEST_BACK_OFF: Final = 300.0
+#: A taker that does not take is told one thing at a time, with pauses that grow (seconds).
+FIRST_REST: Final = 0.05
+LONGEST_REST: Final = 5.0
+#: Seconds between two looks for what became due by time alone, and queues looked into each time.
+LOOK_EVERY: Final = 1.0
+_LOOKS: Final = 50
+#: Seconds between two looks that other nodes bring about.
+_BREATH: Final = 0.1
+#: Notices claimed at once, and those of a queue that may wait here for their message's answer.
+_CLAIM: Final = 500
+_MOST_EARLY: Final = 10_000
+#: Seconds between two looks for what nobody took in time, and how many end at once.
+_EXPIRE_EVERY: Final = 60.0
+_EXPIRE: Final = 1000
+#: How long a queue rests when the store could not be asked (seconds).
+_STORE_PAUSE: Final = 1.0
+
+
+class Answer(NamedTuple):
+    """What a taker says of a notice: ended for good, or to be tried again.
+
+    ``outcome`` is who took it or why not, for the trace. ``lost`` says that the taker went away
+    without an answer, which is not the notice's fault: it may be tried at once, once.
+    """
+
+    ended: bool
+    outcome: str
+    lost: bool = False
+
+
+class Taker(Protocol):
+    """Somebody who takes what is in a queue."""
+
+    @property
+    def name(self) -> str:
+        """Its peer, for the trace and the log; also how a submitting session is known again."""
+
+    def room(self) -> int:
+        """How many more it takes now."""
+
+    def tell(self, owed: Owed) -> asyncio.Future[Answer]:
+        """Tells it; the future gets the answer, and never an exception."""
+
+
+class Notices(Protocol):
+    """What is asked of :class:`bridge.store.Store`."""
+
+    def claim_notices(self, queue: str, now: int, limit: int) -> asyncio.Future[Sequence[Owed]]: ...
+
+    def told(self, told: Sequence[Told]) -> asyncio.Future[None]: ...
+
+    async def expire_notices(self, before: int, limit: int) -> int: ...
+
+    async def note_receivers(self, account: str, bound: bool) -> None: ...
+
+
+class _Place:
+    """A taker in a queue, and how it behaves."""
+
+    __slots__ = ("failures", "gone", "rests_until", "taker", "told")
+
+    def __init__(self, taker: Taker) -> None:
+        self.taker = taker
+        self.told = 0
+        self.failures = 0
+        self.rests_until = 0.0
+        self.gone = False
+
+    def room(self, now: float) -> int:
+        if not self.failures:
+            return self.taker.room()
+        # Who did not take the last one shows with one that it takes again.
+        return 0 if self.told or now < self.rests_until else min(1, self.taker.room())
+
+    def note(self, answer: Answer, now: float) -> None:
+        """Keeps how it answered."""
+        if answer.ended:
+            self.failures = 0
+            return
+        self.rests_until = now + min(LONGEST_REST, FIRST_REST * 2 ** min(self.failures, 10))
+        self.failures += 1
+
+
+class _Queue:
+    """One queue with takers, and what of it this node has claimed and not told yet."""
+
+    __slots__ = (
+        "claiming",
+        "early",
+        "kicked",
+        "look",
+        "name",
+        "places",
+        "retry_at",
+        "timer",
+        "waiting",
+    )
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.places: dict[str, list[_Place]] = {}  # by the takers' names, in turn
+        self.waiting: deque[Owed] = deque()
+        self.early: list[tuple[float, int, Owed]] = []  # a heap: from when on it may be told
+        self.look = True  # the store may have something due
+        self.retry_at = 0  # when something that was not taken is due again, 0: nothing is
+        self.claiming = False
+        self.kicked = False
+        self.timer: asyncio.TimerHandle | None = None
+
+    def all_places(self) -> Iterable[_Place]:
+        for places in self.places.values():
+            yield from places
+
+    def room(self, now: float) -> int:
+        return sum(place.room(now) for place in self.all_places()) - len(self.waiting)
+
+    def choose(self, owed: Owed, now: float) -> _Place | None:
+        """Who is to be told: the session that submitted it, else the next that has room."""
+        peer = owed.stored.message.peer if owed.stored is not None else ""
+        # What was not taken goes elsewhere, if somebody else has room.
+        if not owed.notice.tries:
+            for place in self.places.get(peer, ()):
+                if place.room(now) > 0:
+                    return place
+        for name, places in self.places.items():
+            for place in places:
+                if place.room(now) > 0:
+                    # To the end of the line: the others have their turn first.
+                    self.places[name] = self.places.pop(name)
+                    places.remove(place)
+                    places.append(place)
+                    return place
+        return None
+
+
+class Outbox:
+    """Owns what is told by this node. Belongs to one event loop; :meth:`run` it there.
+
+    ``not_before`` gives the Unix time before which an account must not hear of a notice, because
+    the answer to the submission comes first; asked again then. What nobody took for ``keep``
+    seconds is given up. ``clock`` gives Unix time.
+    """
+
+    def __init__(
+        self,
+        store: Notices,
+        keep: float,
+        not_before: Callable[[Owed], float] = lambda owed: 0.0,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._keep = keep
+        self._not_before = not_before
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._queues: dict[str, _Queue] = {}
+        self._answers: list[Told] = []
+        self._writing: asyncio.Future[None] | None = None
+        self._written = asyncio.Event()
+        self._accounts: dict[str, str] = {}  # queue → whose receivers its takers are
+        self._noted: set[str] = set()  # accounts with receivers here, as the store knows
+        self._wanted = asyncio.Event()
+        self._stopping = False
+        self._turn = 0
+
+    # --- takers ----------------------------------------------------------------------------
+
+    def join(self, queue: str, taker: Taker, *, account: str = "") -> None:
+        """From now on ``taker`` takes what is in ``queue``.
+
+        With an ``account`` the store is told since when that has receivers here, for the trace.
+        """
+        place = _Place(taker)
+        found = self._queues.get(queue)
+        if found is None:
+            found = self._queues[queue] = _Queue(queue)
+        found.places.setdefault(taker.name, []).append(place)
+        if account:
+            self._accounts[queue] = account
+            self._wanted.set()
+        found.look = True
+        self._kick(found)
+
+    def leave(self, queue: str, taker: Taker) -> None:
+        """It takes nothing any more; its answers to what it was told still count."""
+        found = self._queues.get(queue)
+        if found is None:
+            return
+        places = found.places.get(taker.name, [])
+        for place in places:
+            if place.taker is taker:
+                place.gone = True
+                places.remove(place)
+                break
+        if not places:
+            found.places.pop(taker.name, None)
+        if not found.places:
+            del self._queues[queue]
+            self._give_back(found)
+            self._wanted.set()
+
+    def wake(self, queues: Set[str] | None) -> None:
+        """There is something in these queues, or a taker has room again; None: in any of them."""
+        if queues is None:
+            self._wanted.set()  # other nodes may say so often: looks have their own pace
+            return
+        for name in queues:
+            queue = self._queues.get(name)
+            if queue is not None:
+                queue.look = True
+                self._kick(queue)
+
+    # --- its life --------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Looks after the time, until it is cancelled."""
+        expire_at = 0.0
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wanted.wait(), LOOK_EVERY)
+            self._wanted.clear()
+            self._look()
+            try:
+                await self._note_receivers()
+                if self._loop.time() >= expire_at:
+                    expire_at = self._loop.time() + _EXPIRE_EVERY
+                    await self._expire()
+            except StoreError as error:
+                log.warning("outbox_failed", error=str(error))
+            await asyncio.sleep(_BREATH)
+
+    def stop(self) -> None:
+        """Tells nobody anything any more. Answers are still kept; what has none comes again after
+        the next start."""
+        self._stopping = True
+
+    async def close(self) -> None:
+        """Waits until the answers are durable; nothing comes after that."""
+        self._stopping = True
+        while self._writing is not None:
+            self._written.clear()
+            await self._written.wait()
+        with suppress(StoreError):
+            for account in self._noted:
+                await self._store.note_receivers(account, False)
+        self._noted.clear()
+
+    def _look(self) -> None:
+        """Looks into some queues for what became due by time alone, into all of them in turn."""
+        now = int(self._clock())
+        names = list(self._queues)
+        if self._turn >= len(names):
+            self._turn = 0
+        chosen = names[self._turn : self._turn + _LOOKS]
+        self._turn += _LOOKS
+        again = [name for name in names if 0 < self._queues[name].retry_at <= now]
+        for name in again:
+            self._queues[name].retry_at = 0
+        self.wake({*again, *chosen})
+
+    async def _note_receivers(self) -> None:
+        """Tells the store which accounts have receivers here now, where that has changed."""
+        bound = {account for queue, account in self._accounts.items() if queue in self._queues}
+        for account in bound ^ self._noted:
+            await self._store.note_receivers(account, account in bound)
+            self._noted ^= {account}
+
+    async def _expire(self) -> None:
+        before = int(self._clock() - self._keep)
+        given_up = 0
+        while ended := await self._store.expire_notices(before, _EXPIRE):
+            given_up += ended
+            await asyncio.sleep(_BREATH)
+        if given_up:
+            log.warning("notices_given_up", notices=given_up)
+
+    # --- telling ---------------------------------------------------------------------------
+
+    def _kick(self, queue: _Queue) -> None:
+        """Looks after the queue when this turn of the loop is over: what comes together, once."""
+        if not queue.kicked:
+            queue.kicked = True
+            self._loop.call_soon(self._pump, queue)
+
+    def _pump(self, queue: _Queue) -> None:
+        queue.kicked = False
+        if self._stopping or self._queues.get(queue.name) is not queue:
+            return
+        now = self._clock()
+        while queue.early and queue.early[0][0] <= now:
+            self._line_up(queue, heapq.heappop(queue.early)[2], now)
+        while queue.waiting:
+            place = queue.choose(queue.waiting[0], self._loop.time())
+            if place is None:
+                break
+            self._tell(queue, place, queue.waiting.popleft())
+        if queue.look and not queue.claiming and len(queue.early) < _MOST_EARLY:
+            room = min(_CLAIM, queue.room(self._loop.time()))
+            if room > 0:
+                self._claim(queue, room)
+        self._set_timer(queue, now)
+
+    def _set_timer(self, queue: _Queue, now: float) -> None:
+        """Comes back when something may be told, or when a taker has rested."""
+        waits = [queue.early[0][0] - now] if queue.early else []
+        mono = self._loop.time()
+        waits += [p.rests_until - mono for p in queue.all_places() if p.failures and not p.told]
+        waits = [wait for wait in waits if wait > 0]
+        if queue.timer is not None:
+            queue.timer.cancel()
+            queue.timer = None
+        if waits:
+            queue.timer = self._loop.call_later(min(waits), self._kick, queue)
+
+    def _line_up(self, queue: _Queue, owed: Owed, now: float) -> None:
+        """To be told now, or when the answer to its submission is out."""
+        at = self._not_before(owed)
+        if at <= now:
+            queue.waiting.append(owed)
+        else:
+            heapq.heappush(queue.early, (at, owed.notice.id, owed))
+
+    def _claim(self, queue: _Queue, room: int) -> None:
+        queue.claiming = True
+        queue.look = False
+        try:
+            claimed = self._store.claim_notices(queue.name, int(self._clock()), room)
+        except StoreError as error:  # it is closed
+            log.warning("outbox_failed", queue=queue.name, error=str(error))
+            return
+        claimed.add_done_callback(partial(self._claimed, queue, room))
+
+    def _claimed(self, queue: _Queue, room: int, claimed: asyncio.Future[Sequence[Owed]]) -> None:
+        queue.claiming = False
+        if claimed.cancelled():
+            return
+        error = claimed.exception()
+        if error is not None:
+            if isinstance(error, StoreError):
+                log.warning("outbox_failed", queue=queue.name, error=str(error))
+            else:
+                log.error("outbox_failed", queue=queue.name, exc_info=error)
+            self._loop.call_later(_STORE_PAUSE, self.wake, {queue.name})
+            return
+        found = claimed.result()
+        if len(found) >= room:
+            queue.look = True
+        now = self._clock()
+        for owed in found:
+            self._line_up(queue, owed, now)
+        if self._stopping:
+            return  # they are this node's until it is gone
+        if self._queues.get(queue.name) is not queue:
+            self._give_back(queue)
+            return
+        if found or queue.look:
+            self._kick(queue)
+
+    def _give_back(self, queue: _Queue) -> None:
+        """Nobody takes them here any more; perhaps somebody does elsewhere, or later."""
+        if queue.timer is not None:
+            queue.timer.cancel()
+            queue.timer = None
+        now = int(self._clock())
+        kept = [*queue.waiting, *(owed for _, _, owed in queue.early)]
+        queue.waiting.clear()
+        queue.early.clear()
+        for owed in kept:
+            self._note(Told(owed.notice.id, False, owed.notice.outcome, now))
+        self.wake({queue.name})
+
+    def _tell(self, queue: _Queue, place: _Place, owed: Owed) -> None:
+        place.told += 1
+        try:
+            answer = place.taker.tell(owed)
+        except Exception:  # one notice's trouble must not hold up the others
+            log.exception("notice_failed", queue=queue.name, notice=owed.notice.id)
+            answer = self._loop.create_future()
+            answer.set_result(Answer(False, "operation failed"))
+        answer.add_done_callback(partial(self._answered, queue, place, owed))
+
+    def _answered(
+        self, queue: _Queue, place: _Place, owed: Owed, answered: asyncio.Future[Answer]
+    ) -> None:
+        place.told -= 1
+        if answered.cancelled():
+            return
+        answer, notice = answered.result(), owed.notice
+        present = self._queues.get(queue.name, queue)  # all may have left, and others come
+        if answer.ended:
+            self._note(Told(notice.id, True, answer.outcome))
+        elif self._stopping:
+            return  # as if it had not been told: it comes again after the next start
+        else:
+            due = int(self._clock())
+            if not answer.lost or notice.tries:
+                wait = min(LONGEST_BACK_OFF, FIRST_BACK_OFF * 2 ** min(notice.tries, 16))
+                due += int(wait)
+            log.info(
+                "notice_not_taken",
+                queue=queue.name,
+                taker=place.taker.name,
+                about=notice.about,
+                tries=notice.tries + 1,
+                outcome=answer.outcome,
+            )
+            self._note(Told(notice.id, False, answer.outcome, due))
+            present.retry_at = min(present.retry_at or due, due)
+        if not place.gone:
+            place.note(answer, self._loop.time())
+        if notice.state not in FINAL:
+            present.look = True  # what follows it may have waited for this
+        self._kick(present)
+
+    # --- what became of it -----------------------------------------------------------------
+
+    def _note(self, told: Told) -> None:
+        """Keeps what became of a notice; what comes while the store writes is written together."""
+        self._answers.append(told)
+        if self._writing is None:
+            self._write()
+
+    def _write(self) -> None:
+        answers, self._answers = self._answers, []
+        try:
+            self._writing = self._store.told(answers)
+        except StoreError as error:  # it is closed: they come again after the next start
+            log.error("notices_not_kept", notices=len(answers), error=str(error))
+            self._writing = None
+            self._written.set()
+            return
+        self._writing.add_done_callback(partial(self._wrote, answers))
+
+    def _wrote(self, answers: list[Told], writing: asyncio.Future[None]) -> None:
+        error = None if writing.cancelled() else writing.exception()
+        if error is not None:
+            log.error("notices_not_kept", notices=len(answers), error=str(error))
+        self._writing = None
+        if self._answers:
+            self._write()
+        else:
+            self._written.set()
