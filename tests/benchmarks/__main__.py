@@ -21,7 +21,7 @@ from statistics import median
 import click
 
 from tests.benchmarks import paths, peers, relay_cases
-from tests.benchmarks.harness import Figures, Served, bridge, cpu_seconds
+from tests.benchmarks.harness import Figures, Served, bridge
 
 TO = "380501234567@sms.example.com"
 #: One measurement of so many messages.
@@ -40,18 +40,31 @@ class Way:
     kept: bool = False
 
 
+#: Few at a time are a request for each few: the usual 100 a second would be measured.
+NO_LIMIT = "requests_per_second = 10000\nburst = 10000"
+
 PATHS = {
     "smpp": Way("submit_sm, 10 binds × window 100", 30_000, smpp=(10, 100)),
     "smpp-latency": Way(
         "submit_sm, one at a time",
         1_000,
         smpp=(1, 1),
-        limit="requests_per_second = 10000\nburst = 10000",
+        limit=NO_LIMIT,
     ),
     "smtp": Way("mails, 50 sessions kept", 10_000, sessions=50, kept=True),
+    "smtp-10": Way("mails, 10 sessions kept", 5_000, sessions=10, kept=True, limit=NO_LIMIT),
+    "smtp-1": Way("mails, 1 session kept", 1_000, sessions=1, kept=True, limit=NO_LIMIT),
     "smtp-new": Way("mails, a connection each", 5_000, sessions=50),
+    "smtp-new-10": Way("mails, a connection each, 10", 5_000, sessions=10, limit=NO_LIMIT),
+    "smtp-new-1": Way("mails, a connection each, 1", 1_000, sessions=1, limit=NO_LIMIT),
 }
-PEERS = {"aiosmtpd, empty handler": peers.aiosmtpd, "smtp-sink": peers.smtp_sink}
+#: Without names these are measured.
+USUAL = ("smpp", "smpp-latency", "smtp", "smtp-new")
+PEERS = {
+    "aiosmtpd, empty handler": peers.aiosmtpd,
+    "Postfix, into its queue": peers.postfix,
+    "smtp-sink": peers.smtp_sink,
+}
 #: What both sides do for the first time is not measured.
 WARM_UP = 500
 
@@ -87,9 +100,10 @@ class Row:
 @click.option("--count", type=click.IntRange(1, 1_000_000), help="Messages in one run.")
 @click.option("--runs", type=click.IntRange(1, 100), default=3, show_default=True)
 def main(names: tuple[str, ...], count: int | None, runs: int) -> None:
-    """Measure NAME (default: the four paths): smpp, smpp-latency, smtp, smtp-new, end to end; and
-    store, relay, backlog, the parts behind."""
-    chosen = {name: PATHS[name] for name in names or PATHS if name in PATHS}
+    """Measure NAME (default: the first four): smpp, smpp-latency, smtp, smtp-new, end to end;
+    smtp-1, smtp-10, smtp-new-1, smtp-new-10, mails by fewer sessions at once; and store, relay,
+    backlog, the parts behind."""
+    chosen = {name: PATHS[name] for name in names or USUAL if name in PATHS}
     if any(path.sessions for path in chosen.values()) and peers.which("smtp-source") is None:
         message = "smtp-source is missing: it comes with Postfix. Without it: smpp smpp-latency"
         raise click.ClickException(message)
@@ -109,26 +123,22 @@ def main(names: tuple[str, ...], count: int | None, runs: int) -> None:
         others = {
             name: stack.enter_context(peer(Path(folder)))
             for name, peer in PEERS.items()
-            if any(path.sessions for path in chosen.values())
-            and (name != "smtp-sink" or peers.which(name))
+            if any(path.sessions for path in chosen.values()) and peers.can_run(peer)
         }
         _print(("path", "server", "per s", "CPU µs", "p50 ms", "p99 ms", "bridge ×"))
-        for path in chosen.values():
-            if path.limit:
-                # One at a time is a request each: the usual 100 a second would be measured.
-                own = Path(folder, str(len(path.says)))
-                own.mkdir()
-                with bridge(own, cascade=path.limit) as alone:
-                    run = _bridge(alone, path, own)
-                    for row in _measure(path, {"bridge": run}, count or path.count, runs):
-                        _print(row)
-                continue
-            servers = {"bridge": _bridge(served, path, Path(folder))}
-            if path.sessions:
-                for name, (port, pid) in others.items():
-                    servers[name] = partial(_peer, port, pid, path, Path(folder))
-            for row in _measure(path, servers, count or path.count, runs):
-                _print(row)
+        for name, path in chosen.items():
+            with ExitStack() as own:
+                under_test = served
+                if path.limit:
+                    own_folder = Path(folder, name)
+                    own_folder.mkdir()
+                    under_test = own.enter_context(bridge(own_folder, cascade=path.limit))
+                servers = {"bridge": _bridge(under_test, path, Path(folder))}
+                if path.sessions:
+                    for says, peer in others.items():
+                        servers[says] = partial(_peer, peer, path, Path(folder))
+                for row in _measure(path, servers, count or path.count, runs):
+                    _print(row)
 
 
 def _bridge(served: Served, path: Way, folder: Path) -> Run:
@@ -138,10 +148,11 @@ def _bridge(served: Served, path: Way, folder: Path) -> Run:
     return lambda count: paths.smtp(served, count, path.sessions, kept=path.kept, folder=folder)
 
 
-def _peer(port: int, pid: int, path: Way, folder: Path, count: int) -> Figures:
-    before = cpu_seconds(pid)
-    seconds = paths.smtp_source(port, count, path.sessions, kept=path.kept, to=TO, folder=folder)
-    return Figures(count, seconds, cpu_seconds(pid) - before)
+def _peer(peer: peers.Peer, path: Way, folder: Path, count: int) -> Figures:
+    before = peer.cpu()
+    sessions, kept = path.sessions, path.kept
+    seconds = paths.smtp_source(peer.port, count, sessions, kept=kept, to=TO, folder=folder)
+    return Figures(count, seconds, peer.cpu() - before)
 
 
 def _measure(

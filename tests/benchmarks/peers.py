@@ -1,4 +1,4 @@
-"""Servers to measure beside the bridge: they take a mail and throw it away.
+"""Servers to measure beside the bridge: they take a mail and throw it away, or queue it.
 
     python -m tests.benchmarks.peers PORT
 
@@ -12,39 +12,89 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from tests.benchmarks.harness import running
+from tests.benchmarks.harness import cpu_seconds, running
+from tests.smtp import relays
 from tests.support import free_port
 
 
+class Peer(NamedTuple):
+    """A server that listens; ``cpu`` tells what all of it has run so far, in seconds."""
+
+    port: int
+    cpu: Callable[[], float]
+
+
 @contextmanager
-def aiosmtpd(folder: Path) -> Iterator[tuple[int, int]]:
-    """Port and process id."""
+def aiosmtpd(folder: Path) -> Iterator[Peer]:
     port = free_port()
     command = [sys.executable, "-m", "tests.benchmarks.peers", str(port)]
     with running(command, port, folder / "aiosmtpd.log") as process:
-        yield port, process.pid
+        yield Peer(port, partial(cpu_seconds, process.pid))
 
 
 @contextmanager
-def smtp_sink(folder: Path) -> Iterator[tuple[int, int]]:
-    """Postfix' test server in C, the upper bound; port and process id."""
+def smtp_sink(folder: Path) -> Iterator[Peer]:
+    """Postfix' test server in C, the upper bound."""
     port = free_port()
     # It refuses to serve as root.
     user = ["-u", "nobody"] if os.geteuid() == 0 else []
     command = [which("smtp-sink") or "smtp-sink", *user, f"127.0.0.1:{port}", "1000"]
     with running(command, port, folder / "smtp-sink.log") as process:
-        yield port, process.pid
+        yield Peer(port, partial(cpu_seconds, process.pid))
+
+
+#: Every mail ends in the queue and stays there, and nothing slows the client down.
+_QUEUED = """\
+smtpd_client_restrictions = check_client_access static:HOLD
+in_flow_delay = 0
+"""
+
+
+@contextmanager
+def postfix(_: Path) -> Iterator[Peer]:
+    """Postfix putting each mail into its queue, durably, as it does by default."""
+    with relays.postfix(_QUEUED) as server:
+        yield Peer(server.port, partial(_cpu_of_family, server.master))
+
+
+def _cpu_of_family(pid: int) -> float:
+    """What a process, its children and those that ended have run so far (proc(5), "stat")."""
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            # The name may hold anything; behind it come the state and the parent.
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if stat.parent.name == str(pid):
+            ticks += sum(map(int, fields[11:15]))
+        elif fields[1] == str(pid):
+            ticks += sum(map(int, fields[11:13]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def which(name: str) -> str | None:
     """A program of Postfix, which may stand in a folder that is not on the path."""
     return shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
+
+
+#: Who needs a program that may not be there.
+_PROGRAMS = {smtp_sink: "smtp-sink", postfix: "postfix"}
+
+
+def can_run(peer: Callable[[Path], AbstractContextManager[Peer]]) -> bool:
+    """Whether the server is installed; Postfix also wants to be started by root."""
+    if peer is postfix and os.geteuid():
+        return False
+    return peer not in _PROGRAMS or which(_PROGRAMS[peer]) is not None
 
 
 class _Nothing:

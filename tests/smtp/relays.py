@@ -111,7 +111,7 @@ postlog   unix-dgram n - n - 1 postlogd
 class Postfix(MailServer):
     bounced, deferred = "status=bounced", "status=deferred"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, more: str = "") -> None:
         super().__init__(folder)
         self._config = folder / "config"
         self._config.mkdir()
@@ -119,8 +119,13 @@ class Postfix(MailServer):
         (folder / "data").mkdir()
         shutil.chown(folder / "data", "postfix")
         values = {"folder": folder, "domain": DOMAIN, "bridge": self.bridge_port}
-        (self._config / "main.cf").write_text(_MAIN.format(**values))
+        (self._config / "main.cf").write_text(_MAIN.format(**values) + more)
         (self._config / "master.cf").write_text(_MASTER.format(port=self.port))
+
+    @property
+    def master(self) -> int:
+        """The process id of the one that starts all the others."""
+        return int((self.folder / "queue/pid/master.pid").read_text())
 
     def postfix(self, *command: str) -> None:
         subprocess.run(
@@ -135,10 +140,11 @@ class Postfix(MailServer):
 
 
 @contextmanager
-def postfix() -> Iterator[Postfix]:
+def postfix(more: str = "") -> Iterator[Postfix]:
+    """``more`` are further lines of its main.cf."""
     program("postfix")
     with private_folder() as folder:
-        server = Postfix(folder)
+        server = Postfix(folder, more)
         server.postfix("start")
         try:
             yield server
