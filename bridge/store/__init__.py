@@ -107,6 +107,7 @@ class Acceptance(NamedTuple):
     others belong to whichever node asks for them (:meth:`Store.waiting`). ``aliases`` are further
     ids that lead to a message. ``parts`` names the group of parts that the message was joined
     from, the one that has the first of the aliases; it counts as finished from then on.
+    ``notices`` are about these messages, and owed for those that are stored.
     """
 
     messages: tuple[Message, ...]
@@ -114,6 +115,7 @@ class Acceptance(NamedTuple):
     claimed: bool = True
     aliases: tuple[Alias, ...] = ()
     parts: PartGroup | None = None
+    notices: tuple[Notice, ...] = ()
 
 
 class Change(NamedTuple):

@@ -72,7 +72,9 @@ class Sweeper:
             (before, self._blanked, first_id(before), limit),
         ).fetchall()
         connection.executemany(
-            "UPDATE message SET text = '', options = '', fallback = '' WHERE id = ?",
+            "UPDATE message SET text = '', options = '', fallback = '', envelope = "
+            "CASE envelope WHEN '' THEN '' ELSE json_remove(envelope, '$.subject') END "
+            "WHERE id = ?",
             [(id,) for id, final, written in rows if final and written],
         )
         passed_over = [id for id, final, _ in rows if not final]

@@ -19,6 +19,7 @@ import orjson
 import structlog
 
 from bridge.message import State
+from bridge.notice import Notice
 from bridge.store import Acceptance, Change, StoreError, StoreFull, notices, parts, statuses
 from bridge.store.rows import MESSAGE_COLUMNS, to_row
 from bridge.store.writing import INSERT_EVENT, read_rows, write_rows
@@ -202,6 +203,7 @@ class Writer:
         submissions: list[tuple[Any, ...]] = []
         fingerprints: list[tuple[Any, ...]] = []
         aliases: list[tuple[Any, ...]] = []
+        owed: list[Notice] = []
         for request in requests:
             acceptance: Acceptance = request.payload
             repeats = {f.key: known[f.key] for f in acceptance.fingerprints if f.key in known}
@@ -214,6 +216,8 @@ class Writer:
             new = [to_row(m) for m in acceptance.messages if m.id not in repeated]
             messages += new
             aliases += [alias for alias in acceptance.aliases if alias.message_id not in repeated]
+            if acceptance.notices:
+                owed += [notice for notice in acceptance.notices if notice.about not in repeated]
             if acceptance.parts is not None:
                 part_id = acceptance.aliases[0].id if acceptance.aliases else 0
                 parts.finish(connection, acceptance.parts, acceptance.messages[0].id, part_id)
@@ -230,6 +234,7 @@ class Writer:
             "INSERT OR REPLACE INTO fingerprint (key, message_id, until) VALUES ",
             fingerprints,
         )
+        self._queues |= notices.owe(connection, owed)
 
     def _begin(self, connection: sqlite3.Connection, requests: list[Request]) -> None:
         now = int(self._clock())
