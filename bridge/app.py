@@ -90,7 +90,7 @@ class App:
         try:
             ids = Ids(store.node, store.last_id, time.time)
             relay = Relay(settings, accounts, store, ids)
-            dispatcher = Dispatcher(store, ids, settings.cascade, lines, relay.report)
+            dispatcher = Dispatcher(store, ids, settings.cascade, lines, relay.clients)
             smtp = SmtpListener(
                 settings.smtp, accounts, relay, dsn=bool(settings.reports.smarthost)
             )

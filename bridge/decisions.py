@@ -14,11 +14,15 @@ from typing import NamedTuple
 
 from bridge.cascade.answers import Meaning, Verdict
 from bridge.cascade.pace import retry_delay
-from bridge.message import Message, State
+from bridge.message import Message, Receipts, State
 from bridge.store import Change
 
 #: "Sent again with the same tracking id, twice at most, then held."
 MAX_UNKNOWN = 2
+#: How long after its validity a message may still come to an end (seconds).
+END_AFTER = 3600
+#: Who asks for these may want to hear that the API took the message.
+_INTERMEDIATE = Receipts.INTERMEDIATE | Receipts.ALIASES
 
 
 class Rest(Enum):
@@ -42,10 +46,12 @@ def decide(
     now: float,
     *,
     hold_unknown: bool = False,
+    poll_after: float | None = None,
     jitter: Callable[[], float] = random.random,
 ) -> Decision:
     """Decides about a posted batch. ``now`` is Unix time; ``hold_unknown``: unknown outcomes are
-    held at once instead of sent again. ``jitter`` is drawn once: what was one request is one
+    held at once instead of sent again; ``poll_after`` is in how many seconds the API is to be asked
+    for statuses (``None``: only at the end). ``jitter`` is drawn once: what was one request is one
     again."""
     drawn = jitter()
 
@@ -55,9 +61,16 @@ def decide(
     meaning, cause = verdict.meaning, verdict.cause
     if meaning is Meaning.TAKEN:
         ids = verdict.ids
+        poll_at = None if poll_after is None else math.ceil(now + poll_after)
         return Decision(
             [
-                Change(m.id, State.SENT, ids[key])
+                Change(
+                    m.id,
+                    State.SENT,
+                    ids[key],
+                    poll_at=m.expires_at + END_AFTER if poll_at is None else poll_at,
+                    notify=bool(m.receipts & _INTERMEDIATE),
+                )
                 if (key := str(m.id)) in ids
                 else unknown(m, "the answer does not name the message")
                 for m in batch

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import structlog
 
@@ -43,6 +43,22 @@ class Progress(NamedTuple):
     failure: Failure | None = None
 
 
+class Clients(Protocol):
+    """Those who wait for an outcome (:class:`bridge.waiting.WaitingClients`)."""
+
+    def report(self, progress: Progress) -> None:
+        """What became of a message, durably."""
+
+    def will_hear(self, message: Message) -> bool:
+        """Whether a client is answered with the end that is being stored now; it waits for it."""
+
+    def wait_on(self, message: Message) -> None:
+        """That end could not be stored."""
+
+    def awaits(self, message: Message) -> bool:
+        """Whether a client waits for the outcome."""
+
+
 class Dispatcher:
     """Owns every message that waits to be sent, from its acceptance to its last attempt.
 
@@ -57,7 +73,7 @@ class Dispatcher:
         ids: Ids,
         settings: Cascade,
         lines: Mapping[str, UpstreamLine],
-        report: Callable[[Progress], None],
+        clients: Clients,
         *,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
@@ -66,7 +82,7 @@ class Dispatcher:
         self._ids = ids
         self._settings = settings
         self._lines = lines
-        self._report = report
+        self._clients = clients
         self._clock = clock
         self._monotonic = monotonic
         #: How many messages wait to be sent.
@@ -128,7 +144,7 @@ class Dispatcher:
         for message, state, *_ in mine:
             if message.id in moved:
                 self.backlog += (to is State.ACCEPTED) - (state is State.ACCEPTED)
-                self._report(Progress(message, to))
+                self._clients.report(Progress(message, to))
         return moved
 
     async def replace(self, old: Message, new: Message) -> bool:
@@ -147,7 +163,9 @@ class Dispatcher:
         """Ends the messages that wait or are held though their validity has ended."""
         now = int(self._clock())
         while overdue := await self._store.overdue(now, 1000):
-            if not await self.move(overdue, State.EXPIRED):
+            # Who still waits for an answer hears it as one.
+            alone = [one for one in overdue if not self._clients.awaits(one.message)]
+            if not alone or not await self.move(alone, State.EXPIRED):
                 return
 
     async def refresh(self) -> None:
@@ -337,6 +355,7 @@ class Dispatcher:
             verdict,
             self._clock(),
             hold_unknown=self._settings.unknown_outcome == "hold",
+            poll_after=self._settings.poll_after if self._settings.poll else None,
         )
         self._note_conduct(queue, batch, decision.changes)
         if decision.rest is Rest.SPLIT:
@@ -398,12 +417,23 @@ class Dispatcher:
         changes: Sequence[Change],
         failure: Failure | None = None,
     ) -> None:
-        """Makes the changes durable, then lets go of the messages and reports each."""
+        """Makes the changes durable, then lets go of the messages and reports each.
+
+        An end that no client waits for any more brings about a notice, stored with it.
+        """
+        changes = [
+            change._replace(notify=not self._clients.will_hear(message))
+            if change.state is State.REJECTED or change.state is State.EXPIRED
+            else change
+            for message, change in zip(messages, changes, strict=True)
+        ]
         try:
             await self._store.finish(attempt, changes)
         except StoreError as error:
             # Only while closing, or for a fault of ours: the next start takes them up again.
             log.error("finish_failed", attempt=attempt, error=str(error))
+            for message in messages:
+                self._clients.wait_on(message)
             return
         self._window.leave(message.id for message in messages)
         for message, change in zip(messages, changes, strict=True):
@@ -416,4 +446,4 @@ class Dispatcher:
                 log.error(
                     "message_held", id=message.id, account=message.account, cause=change.cause
                 )
-            self._report(Progress(message, state, None if state is State.SENT else failure))
+            self._clients.report(Progress(message, state, None if state is State.SENT else failure))

@@ -74,8 +74,7 @@ class Relay:
         self._clock = clock
         self._monotonic = monotonic
         self._loop = asyncio.get_running_loop()
-        self._clients = WaitingClients()
-        self.report = self._clients.report
+        self.clients = WaitingClients()
         self._short_id = store.last_short_id >> _NODE_BITS
         self._today: dict[str, tuple[int, int]] = {}
         self._routes = {
@@ -99,7 +98,7 @@ class Relay:
 
     def drain(self) -> None:
         """Answers "queued" to all who still wait: it is durable, and will be sent later."""
-        self._clients.give_up_all()
+        self.clients.give_up_all()
 
     # --- the verbs -------------------------------------------------------------------------
 
@@ -320,7 +319,7 @@ class Relay:
         error = stored.exception()
         if error is not None:
             reason = Reason.BRIDGE_FULL if isinstance(error, StoreFull) else Reason.OPERATION_FAILED
-            self._clients.answer(waiting, Failure(reason, cause=str(error)))
+            self.clients.answer(waiting, Failure(reason, cause=str(error)))
             return
         repeats = stored.result()
         if repeats:
@@ -338,9 +337,9 @@ class Relay:
             # A message that is not due yet has no result to wait for.
             soon = settings.answer == "result" and messages[0].due_at <= self._clock()
             if repeats or (soon and self._dispatcher.clear(waiting.account.name, within)):
-                self._clients.add(waiting, within)
+                self.clients.add(waiting, within)
             else:
-                self._clients.give_up(waiting)
+                self.clients.give_up(waiting)
             self._dispatcher.offer(messages)
 
     # --- what came again -------------------------------------------------------------------
@@ -372,7 +371,7 @@ class Relay:
             if stored is not None and not some_new:
                 waiting.id = stored.message.submission_id
             log.info("submission_repeated", id=message_id, first=first)
-            self._clients.settle(waiting)
+            self.clients.settle(waiting)
 
     # --- limits ----------------------------------------------------------------------------
 

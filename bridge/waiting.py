@@ -19,6 +19,9 @@ from bridge.message import Accepted, Message, Outcome, Recipient, State, Submiss
 
 log = structlog.get_logger()
 
+#: How long until it is looked again whether an end was stored (seconds).
+_SETTLING = 0.5
+
 
 class Waiting:
     """A submission whose client has no answer yet, and what is known of its outcome so far."""
@@ -32,6 +35,7 @@ class Waiting:
         "queued",
         "recipients",
         "refused",
+        "settling",
         "submission",
     )
 
@@ -53,6 +57,8 @@ class Waiting:
         self.queued = False
         self.refused = refused
         self.future = future
+        #: Its messages whose end is being stored: the client hears of these or of nothing.
+        self.settling: frozenset[int] = frozenset()
 
     def refuse(self, message_id: int, parts: int, failure: Failure) -> None:
         """One of its messages did not go."""
@@ -97,14 +103,37 @@ class WaitingClients:
             self._loop.call_at(line[0][0], self._tick, within)
 
     def give_up(self, waiting: Waiting) -> None:
-        """Answers "queued" with what is known: the rest is durable and goes its way."""
-        if not waiting.future.done():
+        """Answers "queued" with what is known: the rest is durable and goes its way.
+
+        Not while an end is being stored without a notice, because the client was to be told it.
+        """
+        if waiting.settling:
+            self._loop.call_later(_SETTLING, self.give_up, waiting)
+        elif not waiting.future.done():
             waiting.queued = True
             self.answer(waiting, waiting.outcome())
 
     def give_up_all(self) -> None:
         for waiting in list(self._waiting.values()):
             self.give_up(waiting)
+
+    def awaits(self, message: Message) -> bool:
+        """Whether a client waits for the outcome of this message."""
+        return message.submission_id in self._waiting
+
+    def will_hear(self, message: Message) -> bool:
+        """Whether a client waits, and will be answered with the end that is being stored now."""
+        waiting = self._waiting.get(message.submission_id)
+        if waiting is None:
+            return False
+        waiting.settling |= {message.id}
+        return True
+
+    def wait_on(self, message: Message) -> None:
+        """That end could not be stored: the message waits as before."""
+        waiting = self._waiting.get(message.submission_id)
+        if waiting is not None:
+            waiting.settling -= {message.id}
 
     def report(self, progress: Progress) -> None:
         """What became of a message, durably."""
@@ -128,6 +157,8 @@ class WaitingClients:
         elif state is not State.SENT and waiting is not None:
             waiting.queued = True
         if waiting is not None:
+            if waiting.settling:
+                waiting.settling -= {message.id}
             self.settle(waiting)
 
     def settle(self, waiting: Waiting) -> None:

@@ -80,7 +80,7 @@ async def relaying(
         ids,
         settings.cascade,
         lines,
-        relay.report,
+        relay.clients,
     )
     try:
         async with asyncio.TaskGroup() as tasks:

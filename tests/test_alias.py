@@ -26,7 +26,7 @@ async def test_a_short_id_is_durable_and_leads_to_the_message(tmp_path: Path) ->
                 assert isinstance(outcome, Accepted)
                 assert 0 < outcome.id < 2**32
                 [stored] = await bridge.relay.query(bridge.account(), outcome.id)
-                assert stored.message.receipts == Receipts.NONE
+                assert stored.message.receipts == Receipts.ALIASES
                 ids.append(outcome.id)
         assert len(set(ids)) == 2
 

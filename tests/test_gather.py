@@ -122,7 +122,7 @@ async def test_who_asked_for_receipts_asked_under_the_ids_of_parts(
         await parts.taken(2, receipts=wish)
         last = await parts.taken(3)
         [stored] = await parts.bridge.relay.query(parts.bridge.account(), last.id)
-        assert stored.message.receipts == Receipts.NONE
+        assert stored.message.receipts == Receipts.ALIASES
 
 
 async def test_a_part_is_checked_before_it_is_stored(tmp_path: Path, sandbox: Sandbox) -> None:
