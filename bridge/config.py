@@ -187,6 +187,7 @@ class Smpp(Table):
     bind_timeout: Limit = 10.0
     enquire_link: Limit = 30.0
     inactivity: Limit = 120.0
+    response_timeout: Limit = 30.0
     max_connections: int = Field(5000, ge=1)
     max_connections_per_address: int = Field(1000, ge=1)
     parts_timeout: Limit = 300.0
@@ -252,6 +253,7 @@ class AccountSettings(Table):
     )
     max_binds: int = Field(8, ge=1)
     window: int = Field(1000, ge=1)
+    receive_window: int = Field(100, ge=1, le=10_000)
     max_parts: int = Field(10, ge=1, le=255)
     long_text: Literal["refuse", "truncate"] = "refuse"
     text: str = "{body}"
@@ -268,6 +270,12 @@ class AccountSettings(Table):
     cut_quotes: bool = True
     stop_line: str = ""
     failure_text: bool = False
+    receipt_pdu: Literal["deliver_sm", "data_sm"] = "deliver_sm"
+    receipt_id: Literal["decimal", "hex"] = "decimal"
+    receipt_dates: Literal["minutes", "seconds"] = "minutes"
+    receipt_zone: str = "UTC"
+    receipt_text: bool = True
+    incoming_long: Literal["parts", "payload"] = "parts"
     receipts_to: str = ""
     incoming_to: str = ""
     cascade: Upstream | None = None

@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bridge.config import Endpoint, Settings, Smpp, Smtp
 
@@ -276,6 +277,9 @@ def _account_values(settings: Settings) -> Iterator[Finding]:
             yield (*at, "receipts_to"), f'"{own.receipts_to}"', 'a mail address or "sender"'
         if own.incoming_to and not _MAIL_ADDRESS.fullmatch(own.incoming_to):
             yield (*at, "incoming_to"), f'"{own.incoming_to}"', "a mail address"
+        if not _is_zone(own.receipt_zone):
+            allowed = 'a time zone such as "UTC" or "Europe/Kyiv"'
+            yield (*at, "receipt_zone"), f'"{own.receipt_zone}"', allowed
         if not _is_template(own.text):
             allowed = 'a text with {body}, {subject} or both, such as "{subject}: {body}"'
             yield (*at, "text"), f'"{own.text}"', allowed
@@ -285,6 +289,14 @@ def _is_region(region: str) -> bool:
     import phonenumbers
 
     return region in phonenumbers.SUPPORTED_REGIONS
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
 
 
 def _is_template(text: str) -> bool:

@@ -106,7 +106,6 @@ def _holds_secret(file: Path) -> bool:
 #: Keys that are read and checked, and that nothing serves yet: a setting must not seem to work.
 _NOT_YET = (
     ("cascade", ("poll", "poll_after", "status_requests_per_second")),
-    ("smpp", ("receipts_keep",)),
     ("admin", None),
     ("hooks", None),
     ("reports", None),

@@ -117,6 +117,8 @@ class TestMistakes:
             ('text = "{body} {name}"', ".text", "{name}", "{body}, {subject}"),
             ('text = "{body"', ".text", "{body", "{body}, {subject}"),
             ('receipts_to = "me"', ".receipts_to", '"me"', '"sender"'),
+            ('receipt_zone = "Kyiv"', ".receipt_zone", '"Kyiv"', '"Europe/Kyiv"'),
+            ('receipt_zone = "../etc"', ".receipt_zone", '"../etc"', '"Europe/Kyiv"'),
             ('incoming_to = "sender"', ".incoming_to", '"sender"', "a mail address"),
             ('cascade.route = "x"', ".cascade.route", '"x"', '"async" or'),
             ('cascade.viber_auth_token = "ключ"', None, "other characters", "ASCII"),
