@@ -64,9 +64,12 @@ def _note(
     changes: list[tuple[Any, ...]] = []
     late: list[tuple[Any, ...]] = []
     ended: dict[int, list[tuple[Subject, State]]] = {}
-    for upstream_id, *subject, state, word, cost in read_rows(connection, _FIND, list(turn)):
-        status = statuses[turn[upstream_id]]
-        id, submission_id, account, protocol, receipts = subject
+    found = {row[0]: row[1:] for row in read_rows(connection, _FIND, list(turn))}
+    for upstream_id, n in turn.items():
+        if upstream_id not in found:
+            continue
+        status = statuses[n]
+        id, submission_id, account, protocol, receipts, state, word, cost = found[upstream_id]
         to = status.state
         news = status.word != word or (status.cost and not cost)
         if state == _SENT and to is not None:
@@ -82,7 +85,7 @@ def _note(
         else:
             what = Noted.LATE
             late.append((id, status.at, "status", status.word))
-        noted[turn[upstream_id]] = what
+        noted[n] = what
         if what in (Noted.CHANGED, Noted.KEPT):
             state_to = None if status.state is None else status.state.value
             counted = (status.cost, status.counted_parts, status.err)

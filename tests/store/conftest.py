@@ -35,6 +35,12 @@ class Engine:
         await store.open()
         return store
 
+    async def open_reading(self) -> Store:
+        store = self._make()
+        self._opened.append(store)
+        await store.open_reading()
+        return store
+
     async def close(self) -> None:
         for store in self._opened:
             await store.close()
