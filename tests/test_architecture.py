@@ -29,10 +29,22 @@ PART_OF = {
     "upkeep": "relay",
     "outbox": "relay",
     "statuses": "relay",
+    "incoming": "relay",
+    "polling": "relay",
 }
 
 #: What every part may know: words, rules without I/O, settings, the log.
-LEAVES = {"message", "notice", "failure", "config", "rate", "ids", "gsm0338", "phone"} | {
+LEAVES = {
+    "message",
+    "notice",
+    "original",
+    "failure",
+    "config",
+    "rate",
+    "ids",
+    "gsm0338",
+    "phone",
+} | {
     "network",
     "log",
     "proxy",
@@ -52,6 +64,8 @@ ARROWS: dict[str, set[str]] = {
     "proxied": {"proxy", "network", "config"},
     "message": {"failure"},
     "notice": {"message"},
+    "states": {"message", "failure"},
+    "original": {"message"},
     #: An HTTP server in our loop, for whoever has something to say.
     "web": {"log"},
     "phone": {"failure"},

@@ -20,6 +20,8 @@ PATHS = {
     Route.ASYNC: "/api/CascadeMessage/send_message/async",
     Route.TG_VIBER: "/api/CascadeMessage/send_message/tg-viber/async",
 }
+#: Behind it stands the API's ``messageId``.
+STATUS_PATH = "/bat/message/"
 
 
 class ApiError(NamedTuple):

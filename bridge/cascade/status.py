@@ -1,0 +1,164 @@
+"""What the API says of messages by itself or when it is asked: its JSON → words of ours.
+
+Three documents are read: the status webhook's, the answer to ``GET /bat/message/{id}``, and the
+incoming-message webhook's. All are read tolerantly: names of fields without regard to case and
+underscores, numbers as strings and the other way round, one object or an array. What a word means
+is decided by :mod:`bridge.statuses`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple, TypeVar
+
+import orjson
+
+T = TypeVar("T")
+
+#: The longest ids and words that are taken; the documented ones have 36 characters and 14.
+MAX_ID: Final = 128
+MAX_WORD: Final = 64
+_PHONE: Final = re.compile(r"(?:\+|00)?([1-9]\d{4,14})", re.ASCII)
+#: No number of seconds since 1970 in our time, so that it counts milliseconds.
+_MILLISECONDS: Final = 100_000_000_000
+
+
+class NotDocumented(ValueError):  # noqa: N818 - says what is the matter
+    """A document that has not the documented shape; the text says why."""
+
+
+class Said(NamedTuple):
+    """The API's word on one message. ``cost`` is its own number as written, empty where there is
+    none; ``counted_parts`` is 0 where it does not say."""
+
+    upstream_id: str
+    word: str
+    cost: str = ""
+    counted_parts: int = 0
+
+
+class Phoned(NamedTuple):
+    """A message from a phone: ``uid`` is the provider's id (may be empty), ``to`` the sender name
+    that was answered, ``phone`` E.164 with ``+``, ``at`` a Unix time, ``None`` if it is not told.
+    """
+
+    uid: str
+    to: str
+    phone: str
+    text: str
+    at: int | None = None
+
+
+def decode_statuses(body: bytes) -> tuple[list[Said], list[str]]:
+    """What a status webhook says, and why elements of its array are none.
+
+    Raises :class:`NotDocumented` where nothing in it is a status.
+    """
+    return _decode(body, _said)
+
+
+def decode_incoming(body: bytes) -> tuple[list[Phoned], list[str]]:
+    """What an incoming-message webhook brings; otherwise as :func:`decode_statuses`."""
+    return _decode(body, _phoned)
+
+
+def decode_status(body: bytes, upstream_id: str) -> Said | None:
+    """What the answer to a question says of that message; ``None`` if it is no such answer."""
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    if isinstance(document, list) and len(document) == 1:
+        document = document[0]
+    try:
+        return _said({"messageId": upstream_id} | document)
+    except (NotDocumented, TypeError):
+        return None
+
+
+def _decode(body: bytes, read: Callable[[object], T]) -> tuple[list[T], list[str]]:
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise NotDocumented("not JSON") from error
+    if not isinstance(document, list):
+        return [read(document)], []
+    good: list[T] = []
+    bad: list[str] = []
+    for element in document:
+        try:
+            good.append(read(element))
+        except NotDocumented as error:
+            bad.append(str(error))
+    if bad and not good:
+        raise NotDocumented(bad[0])
+    return good, bad
+
+
+def _fields(element: object) -> dict[str, Any]:
+    """The fields by names that are alike however they are spelt."""
+    if not isinstance(element, dict):
+        raise NotDocumented("no object")
+    return {name.lower().replace("_", ""): value for name, value in element.items()}
+
+
+def _said(element: object) -> Said:
+    fields = _fields(element)
+    upstream_id, word = fields.get("messageid"), fields.get("deliverystatus")
+    if not (isinstance(upstream_id, str) and 0 < len(upstream_id) <= MAX_ID):
+        raise NotDocumented("no messageId")
+    if not (isinstance(word, str) and 0 < len(word) <= MAX_WORD):
+        raise NotDocumented("no deliverystatus")
+    if not (upstream_id.isprintable() and word.isprintable()):
+        raise NotDocumented("control characters")
+    return Said(upstream_id, word, _cost(fields.get("cost")), _count(fields.get("partscount")))
+
+
+def _cost(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return ""
+    text = str(value).strip()
+    return text if len(text) <= 32 and text.isprintable() else ""
+
+
+def _count(value: object) -> int:
+    text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    return int(text) if re.fullmatch(r"\d{1,4}", text, re.ASCII) else 0
+
+
+def _phoned(element: object) -> Phoned:
+    fields = _fields(element)
+    uid, to, phone, text = (
+        _text(fields.get(name)) for name in ("iduuid", "alphaname", "phonenumber", "text")
+    )
+    number = _PHONE.fullmatch(phone.replace(" ", ""))
+    if number is None:
+        raise NotDocumented("no phoneNumber")
+    if "text" not in fields:
+        raise NotDocumented("no text")
+    return Phoned(
+        uid[:MAX_ID], to.strip()[:MAX_WORD], f"+{number[1]}", text, _time(fields.get("dt"))
+    )
+
+
+def _text(value: object) -> str:
+    """A string, also out of a number; no database takes a NUL in a text."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return ""
+    return str(value).replace("\0", "")
+
+
+def _time(value: object) -> int | None:
+    """A Unix time out of one, in seconds or milliseconds, or out of ISO 8601 (UTC if it has no
+    zone: the documentation does not say)."""
+    text = _text(value).strip()
+    if re.fullmatch(r"\d{9,14}", text, re.ASCII):
+        number = int(text)
+        return number // 1000 if number >= _MILLISECONDS else number
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp())
