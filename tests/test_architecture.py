@@ -38,6 +38,7 @@ LEAVES = {
     "message",
     "notice",
     "original",
+    "states",
     "failure",
     "config",
     "rate",
@@ -65,7 +66,7 @@ ARROWS: dict[str, set[str]] = {
     "message": {"failure"},
     "notice": {"message"},
     "states": {"message", "failure"},
-    "original": {"message"},
+    "original": {"message", "failure"},
     #: An HTTP server in our loop, for whoever has something to say.
     "web": {"log"},
     "phone": {"failure"},

@@ -5,18 +5,18 @@ Whether a message may still be cancelled or replaced is decided by the relay.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from bridge import gsm0338
 from bridge.accounts import Account
 from bridge.failure import Failure, Reason
-from bridge.message import FINAL, State
+from bridge.message import FINAL
 from bridge.smpp.data_coding import Encoded, decode_text
 from bridge.smpp.layouts import MESSAGE_PAYLOAD
 from bridge.smpp.pdu import Body, CancelSm, Empty, Pdu, QuerySm, QuerySmResp, ReplaceSm
-from bridge.smpp.services import Door, Known
+from bridge.smpp.services import Door
 from bridge.smpp.submit import (
     RECEIPTS,
     SERVICE_TYPES,
@@ -26,17 +26,9 @@ from bridge.smpp.submit import (
     ttl_from,
 )
 from bridge.smpp.versions import message_id_from, message_state
+from bridge.states import telling
 
 _UCS2: Final = 8
-
-#: What a submission of several messages has come to, when all of them have: the first of these.
-_WORST_FIRST: Final = (
-    State.UNDELIVERABLE,
-    State.REJECTED,
-    State.EXPIRED,
-    State.CANCELLED,
-    State.DELIVERED,
-)
 
 
 class Asker(NamedTuple):
@@ -53,7 +45,7 @@ async def query(asker: Asker, pdu: Pdu, now: float) -> Body:
     assert isinstance(pdu.body, QuerySm)
     message_id = pdu.body.message_id
     id = message_id_from(message_id, asker.interface_version)
-    known = _telling(await asker.relay.query(asker.account, id))
+    known = telling(await asker.relay.query(asker.account, id))
     message = known.message
     # Later attempts have a due time too.
     at = message.scheduled_at or (0 if message.attempts else message.due_at)
@@ -63,14 +55,6 @@ async def query(asker: Asker, pdu: Pdu, now: float) -> Body:
         message_state(known.state, at > now, asker.interface_version),
         Reason[known.failure].codes.fmt if known.failure in Reason.__members__ else 0,
     )
-
-
-def _telling(found: Sequence[Known]) -> Known:
-    """The one of several whose state stands for all: one on its way, else how it went worst."""
-    for known in found:
-        if known.state not in FINAL:
-            return known
-    return min(found, key=lambda known: _WORST_FIRST.index(known.state))
 
 
 def _final_date(unix_time: int) -> bytes:
