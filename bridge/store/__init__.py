@@ -178,13 +178,15 @@ class Event(NamedTuple):
 
 
 class Story(NamedTuple):
-    """All that is known of a message. ``attempt_at`` is since when it is being posted, 0 if not."""
+    """All that is known of a message. ``attempt_at`` is since when it is being posted, 0 if not;
+    ``poll_at`` is when the API is asked for its status next, or it ends without one."""
 
     stored: Stored
     aliases: tuple[Alias, ...]
     events: tuple[Event, ...]
     notices: tuple[Notice, ...]
     attempt_at: int = 0
+    poll_at: int = 0
 
 
 class Receivers(NamedTuple):

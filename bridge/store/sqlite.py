@@ -449,6 +449,7 @@ class SqliteStore:
             tuple(Event(*row) for row in await self._rows(events, (id,))),
             tuple(to_notice(row) for row in await self._rows(told, (id,))),
             (await self._rows(begun, (id,)))[0][0] or 0,
+            (await self._rows("SELECT poll_at FROM message WHERE id = ?", (id,)))[0][0],
         )
 
     async def find(self, text: str, limit: int) -> list[Stored]:
