@@ -207,11 +207,17 @@ class Hooks(Table):
     networks: NetworkList = []
     secret: Secret | None = None
     incoming: str = ""
+    reply_within: Limit = 30 * 86400.0
 
 
 class Reports(Table):
     smarthost: str = ""
+    smarthost_tls: Literal["off", "offered", "required"] = "offered"
+    smarthost_user: str = ""
+    smarthost_password: Secret | None = None
     from_: str = Field("bridge@sms.example.com", alias="from")
+    delay_after: Limit = 3600.0
+    keep: Limit = 5 * 86400.0
 
 
 class Login(Table):

@@ -189,6 +189,9 @@ def _others(settings: Settings) -> Iterator[Finding]:
     smarthost = settings.reports.smarthost
     if smarthost and not re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+):\d{1,5}", smarthost):
         yield ("reports", "smarthost"), f'"{smarthost}"', '"host:port", such as "127.0.0.1:25"'
+    if bool(settings.reports.smarthost_user) != bool(settings.reports.smarthost_password):
+        found = "one of smarthost_user and smarthost_password"
+        yield ("reports", "smarthost_user"), found, "both or neither"
     if not _MAIL_ADDRESS.fullmatch(settings.reports.from_):
         yield ("reports", "from"), f'"{settings.reports.from_}"', "a mail address"
 

@@ -69,7 +69,8 @@ class Receipts(IntFlag):
     """Of which final states (and whether of intermediate ones) the account wants a receipt.
 
     ``ALIASES`` says that other ids of the message have wishes of their own, ``REPORT`` that every
-    final state is told to the account's ``receipts_to`` besides.
+    final state is told to the account's ``receipts_to`` besides, ``DELAY`` that the sender of a
+    mail hears if it takes long.
     """
 
     NONE = 0
@@ -78,6 +79,7 @@ class Receipts(IntFlag):
     INTERMEDIATE = 4
     ALIASES = 8
     REPORT = 16
+    DELAY = 32
 
 
 class Recipient(NamedTuple):
@@ -86,6 +88,7 @@ class Recipient(NamedTuple):
     ``address`` is a phone number in any form the account's region allows, or a group's name.
     The other fields, where set, stand above those of the submission. ``notify`` and ``orcpt`` are
     RFC 3461's: which reports are wanted (none for NEVER), and the address as it was first written.
+    ``written`` is the whole address that the client gave.
     """
 
     address: str
@@ -94,15 +97,17 @@ class Recipient(NamedTuple):
     text: str | None = None
     notify: Receipts | None = None
     orcpt: str = ""
+    written: str = ""
 
 
 class Envelope(NamedTuple):
-    """What a mail's envelope says about the reports of what became of it.
+    """What a mail says about the reports of what became of it.
 
     ``return_path`` is empty for the null path, to which nothing is reported. ``ret`` is ``FULL``,
     ``HDRS`` or empty, ``envid`` the sender's own name for the mail (RFC 3461 §4.3, §4.4).
     ``delay_after`` is when a delay is to be reported, in seconds after the submission, and may lie
-    in the past; ``trace`` asks for a report of every step (RFC 2852 §4).
+    in the past; ``trace`` asks for a report of every step (RFC 2852 §4). ``message_id`` and
+    ``subject`` are the header's, by which the sender knows the mail again.
     """
 
     return_path: str = ""
@@ -110,6 +115,8 @@ class Envelope(NamedTuple):
     envid: str = ""
     delay_after: int | None = None
     trace: bool = False
+    message_id: str = ""
+    subject: str = ""
 
 
 class Submission(NamedTuple):
@@ -148,7 +155,8 @@ class Message(NamedTuple):
     ``phone`` is E.164 with ``+``. Times are Unix times in seconds: ``due_at`` is when the
     dispatcher may post it, ``scheduled_at`` is what Cascade is told, ``expires_at`` ends its
     validity. ``level`` orders the queue (higher goes first). ``unknown`` counts posts whose
-    outcome was never learnt. ``envelope`` is what reports to the sender of a mail need, as JSON.
+    outcome was never learnt. ``envelope`` is what reports to the sender of a mail need, as JSON
+    (:mod:`bridge.original`).
     """
 
     id: int

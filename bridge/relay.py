@@ -50,6 +50,8 @@ log = structlog.get_logger()
 ANSWER_WITHIN = {Protocol.SMTP: 20.0, Protocol.SMPP: 5.0}
 #: The states in which a message can be cancelled or replaced.
 _STILL_OURS = frozenset({State.ACCEPTED, State.HELD})
+#: Wishes that are not the client's to change.
+_OURS = Receipts.ALIASES | Receipts.REPORT
 #: The bits of a short id that tell the node.
 _NODE_BITS = 6
 
@@ -74,7 +76,7 @@ class Relay:
         self._clock = clock
         self._monotonic = monotonic
         self._loop = asyncio.get_running_loop()
-        self.clients = WaitingClients()
+        self.clients = WaitingClients(store.owe, clock)
         self._short_id = store.last_short_id >> _NODE_BITS
         self._today: dict[str, tuple[int, int]] = {}
         self._routes = {
@@ -220,7 +222,7 @@ class Relay:
             text=new.text,
             fallback=new.fallback,
             parts=new.parts,
-            receipts=message.receipts if receipts is None else receipts,
+            receipts=message.receipts if receipts is None else receipts | message.receipts & _OURS,
             expires_at=message.expires_at if ttl is None else new.expires_at,
         )
         if scheduled_at is not None:
@@ -284,7 +286,10 @@ class Relay:
         fingerprints = self._fingerprints(account, submission, messages)
         also = tuple(alias._replace(message_id=first.id) for alias in aliases) if aliases else ()
         claimed = self._dispatcher.has_room(first)
-        stored = self._store.accept(Acceptance(tuple(messages), fingerprints, claimed, also, parts))
+        notices = rules.delays(submission, messages, self._settings.reports.delay_after)
+        stored = self._store.accept(
+            Acceptance(tuple(messages), fingerprints, claimed, also, parts, notices)
+        )
 
         def durable(stored: asyncio.Future[Repeats]) -> None:
             self._durable(waiting, messages, fingerprints, stored)

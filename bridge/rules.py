@@ -15,7 +15,9 @@ from bridge.accounts import Account
 from bridge.cascade.batches import level_of
 from bridge.failure import Failure, Reason
 from bridge.gsm0338 import count_parts
-from bridge.message import Message, MessageType, Recipient, Route, Submission
+from bridge.message import Message, MessageType, Receipts, Recipient, Route, Submission
+from bridge.notice import MAIL, Kind, Notice
+from bridge.original import dump, original_of
 from bridge.phone import country, normalise
 
 #: The source document: "Don't schedule more than 30 days in advance".
@@ -99,6 +101,8 @@ def _message(
         raise Failure(Reason.BAD_PARAMETER, f"type {message_type.value} not allowed")
     text = submission.text if recipient.text is None else recipient.text
     text, fallback, parts = _text(account, message_type, text, submission)
+    receipts = _receipts(account, submission, recipient)
+    envelope = submission.envelope
     return Message(
         id,
         submission_id,
@@ -118,9 +122,60 @@ def _message(
         due_at,
         scheduled_at,
         expires_at,
-        submission.receipts if recipient.notify is None else recipient.notify,
+        receipts,
         submission.reference,
+        envelope=dump(original_of(envelope, recipient)) if envelope and receipts else "",
     )
+
+
+#: What RFC 3461 §4.1 has for a recipient without NOTIFY, and what "sender" adds.
+_WITHOUT_NOTIFY = Receipts.FAILURE
+_FINAL_STATES = Receipts.SUCCESS | Receipts.FAILURE
+
+
+def wishes_of(account: Account, submission: Submission, recipient: Recipient) -> Receipts:
+    """Of what the sender of a submission wants to hear about the message to this recipient.
+
+    Nobody hears of a mail with the null return path (RFC 3461 §5.2.1, RFC 5321 §4.5.5), nor of a
+    recipient with NOTIFY=NEVER.
+    """
+    envelope = submission.envelope
+    if envelope is None:
+        return submission.receipts
+    wishes = _WITHOUT_NOTIFY if recipient.notify is None else recipient.notify
+    if not envelope.return_path or not wishes:
+        return Receipts.NONE
+    if account.settings.receipts_to == "sender":
+        wishes |= _FINAL_STATES
+    if envelope.delay_after is not None:
+        wishes |= Receipts.DELAY
+    if envelope.trace:
+        wishes |= Receipts.INTERMEDIATE
+    return wishes
+
+
+def _receipts(account: Account, submission: Submission, recipient: Recipient) -> Receipts:
+    wishes = wishes_of(account, submission, recipient)
+    return wishes if account.settings.receipts_to in ("", "sender") else wishes | Receipts.REPORT
+
+
+def delays(submission: Submission, messages: list[Message], after: float) -> tuple[Notice, ...]:
+    """The notices that tell the sender of a mail if its messages take long.
+
+    ``after`` is how many seconds are long, where DELIVERBY says nothing else.
+    """
+    envelope = submission.envelope
+    if envelope is None:
+        return ()
+    by = envelope.delay_after
+    found: list[Notice] = []
+    for m in messages:
+        if m.receipts & Receipts.DELAY:
+            start = m.scheduled_at or m.due_at
+            due_at = start + int(after) if by is None else max(m.accepted_at, m.accepted_at + by)
+            # Known under no id of the client's: nothing else waits until this has been told.
+            found.append(Notice(MAIL, m.account, Kind.DELAY, m.id, 0, due_at, due_at))
+    return tuple(found)
 
 
 def _sender(account: Account, sender: str) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import structlog
 
@@ -15,7 +17,18 @@ from bridge.accounts import Account
 from bridge.dispatch import Progress
 from bridge.failure import Failure, Reason
 from bridge.log import mask
-from bridge.message import Accepted, Message, Outcome, Recipient, State, Submission
+from bridge.message import (
+    Accepted,
+    Message,
+    Outcome,
+    Receipts,
+    Recipient,
+    State,
+    Submission,
+)
+from bridge.notice import MAIL, Kind, Notice
+from bridge.original import dump_refused, original_of
+from bridge.rules import wishes_of
 
 log = structlog.get_logger()
 
@@ -28,6 +41,7 @@ class Waiting:
 
     __slots__ = (
         "account",
+        "answering",
         "future",
         "id",
         "parts",
@@ -59,6 +73,8 @@ class Waiting:
         self.future = future
         #: Its messages whose end is being stored: the client hears of these or of nothing.
         self.settling: frozenset[int] = frozenset()
+        #: The answer is known, and waits for a notice to be stored.
+        self.answering = False
 
     def refuse(self, message_id: int, parts: int, failure: Failure) -> None:
         """One of its messages did not go."""
@@ -72,9 +88,18 @@ class Waiting:
 
 
 class WaitingClients:
-    """All that wait, by the id of their submission."""
+    """All that wait, by the id of their submission.
 
-    def __init__(self) -> None:
+    ``owe`` stores notices, ``clock`` gives Unix time.
+    """
+
+    def __init__(
+        self,
+        owe: Callable[[Sequence[Notice]], asyncio.Future[None]],
+        clock: Callable[[], float],
+    ) -> None:
+        self._owe = owe
+        self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._waiting: dict[int, Waiting] = {}
         #: By how long they wait: each of these is in the order of its deadlines.
@@ -168,7 +193,28 @@ class WaitingClients:
             self.answer(waiting, waiting.outcome())
 
     def answer(self, waiting: Waiting, outcome: Outcome) -> None:
+        """Answers; a yes to a mail takes over to tell its sender who got nothing."""
         self._waiting.pop(waiting.id, None)
+        if waiting.future.done() or waiting.answering:
+            return
+        notice = None
+        if isinstance(outcome, Accepted) and outcome.refused:
+            notice = _refused_notice(waiting, outcome, int(self._clock()))
+        if notice is None:
+            self._say(waiting, outcome)
+            return
+        waiting.answering = True
+        owed = self._owe([notice])
+        owed.add_done_callback(partial(self._owed, waiting, outcome))
+
+    def _owed(self, waiting: Waiting, outcome: Outcome, owed: asyncio.Future[None]) -> None:
+        error = None if owed.cancelled() else owed.exception()
+        if error is not None:
+            # The reply still names them, and the others must not go again.
+            log.error("notice_not_stored", id=waiting.id, error=str(error))
+        self._say(waiting, outcome)
+
+    def _say(self, waiting: Waiting, outcome: Outcome) -> None:
         if waiting.future.done():
             return
         waiting.future.set_result(outcome)
@@ -186,3 +232,20 @@ class WaitingClients:
                 parts=outcome.parts,
                 queued=outcome.queued,
             )
+
+
+def _refused_notice(waiting: Waiting, outcome: Accepted, now: int) -> Notice | None:
+    """What tells the sender of a mail which of its recipients got nothing, though others did."""
+    submission, account = waiting.submission, waiting.account
+    envelope = submission.envelope
+    if envelope is None:
+        return None
+    refused = [
+        (original_of(envelope, recipient), failure)
+        for recipient, failure in outcome.refused
+        if wishes_of(account, submission, recipient) & Receipts.FAILURE
+    ]
+    if not refused:
+        return None
+    about, content = next(iter(waiting.recipients)), dump_refused(refused)
+    return Notice(MAIL, account.name, Kind.REFUSED, about, outcome.id, now, now, content=content)

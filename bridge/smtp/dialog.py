@@ -300,7 +300,7 @@ class Dialog:
             self._refuse_recipient(path, error, transaction.smtputf8)
             return
         transaction.smsc = recipient is SMSC_LINE
-        transaction.add(recipient, parameters)
+        transaction.add(recipient, str(path), parameters)
         self._wire.reply(reply.RECIPIENT_OK)
 
     def _refuse_recipient(self, path: Path, error: Refused | Failure, smtputf8: bool) -> None:

@@ -48,7 +48,7 @@ _ADDRESS_TYPE = re.compile(r"[!-'*+,./0-9;<=>?A-Z^_`a-z{|}~-]+", re.ASCII)
 _NOTIFY = {
     "SUCCESS": Receipts.SUCCESS,
     "FAILURE": Receipts.FAILURE,
-    "DELAY": Receipts.INTERMEDIATE,
+    "DELAY": Receipts.DELAY,
 }
 
 
@@ -228,14 +228,12 @@ class Transaction:
         if ttl is not None:
             self.wishes["ttl"] = ttl
 
-    def add(self, recipient: Recipient, parameters: dict[str, Any]) -> None:
+    def add(self, recipient: Recipient, written: str, parameters: dict[str, Any]) -> None:
         """Takes a recipient; the same one again is one, with what was said of it first."""
         if recipient not in self.recipients:
-            self.recipients[recipient] = (
-                recipient._replace(
-                    notify=parameters.get("NOTIFY"), orcpt=parameters.get("ORCPT", "")
-                )
-                if parameters
-                else recipient
+            self.recipients[recipient] = recipient._replace(
+                written=written,
+                notify=parameters.get("NOTIFY"),
+                orcpt=parameters.get("ORCPT", ""),
             )
         self.accepted.append(recipient)

@@ -28,6 +28,9 @@ _NO_WISHES: Wishes = {}
 #: worth being counted.
 MAX_TEXT = 40_000
 
+#: Of a header field that is kept for reports.
+MAX_NAME = 250
+
 #: Short words before a colon, or an encoded word that may hold them.
 _MAY_BE_FORWARDED = re.compile(rb"[\x80-\xff]|=\?|\s*[a-z]{2,3}\s*:", re.IGNORECASE)
 
@@ -80,6 +83,8 @@ def read_mail(
         if account.long_text == "refuse":
             raise Failure(Reason.TEXT_TOO_LONG, f"more than {MAX_TEXT} characters")
         written = written[:MAX_TEXT]
+    if envelope is not None:
+        envelope = _named(envelope, fields, subject or header.text_of(raw_subject, fallback))
     # Its keys are among theirs.
     overrides = cast("Overrides", wishes or _NO_WISHES)
     if not fields.keys() <= _PLAIN_FIELDS:
@@ -92,6 +97,14 @@ def read_mail(
         repeat_key=header.first(fields, b"message-id"),
         envelope=envelope,
         **overrides,
+    )
+
+
+def _named(envelope: Envelope, fields: header.Fields, subject: str) -> Envelope:
+    """With what the header calls the mail."""
+    message_id = header.first(fields, b"message-id")[:MAX_NAME]
+    return envelope._replace(
+        message_id=message_id.decode("ascii", "replace"), subject=subject[:MAX_NAME]
     )
 
 
@@ -119,6 +132,9 @@ def read_line(
     overrides: Wishes = {**(wishes or _NO_WISHES)}
     if line.scheduled_at is not None:
         overrides["scheduled_at"] = line.scheduled_at
+    if envelope is not None:
+        # Next to a password nothing is safe to be sent back.
+        envelope = _named(envelope, fields, "")._replace(ret="HDRS")
     submission = Submission(
         protocol=Protocol.SMTP,
         recipients=line.recipients,

@@ -49,8 +49,10 @@ async def test_a_mail_goes_through() -> None:
     assert submission.text == "text"
     assert submission.peer == "127.0.0.1"
     assert submission.recipients == (
-        Recipient("380501234567"),
-        Recipient("+380671234567", MessageType.PROMO),
+        Recipient("380501234567", written="380501234567@sms.example.com"),
+        Recipient(
+            "+380671234567", MessageType.PROMO, written="+380671234567+promo@sms.example.com"
+        ),
     )
 
 

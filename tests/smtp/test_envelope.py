@@ -65,7 +65,7 @@ def test_parameters_of_mail(line: str, values: dict[str, Any]) -> None:
     [
         ("NOTIFY=NEVER", {"NOTIFY": Receipts.NONE}),
         ("notify=success", {"NOTIFY": Receipts.SUCCESS}),
-        ("NOTIFY=FAILURE,delay", {"NOTIFY": Receipts.FAILURE | Receipts.INTERMEDIATE}),
+        ("NOTIFY=FAILURE,delay", {"NOTIFY": Receipts.FAILURE | Receipts.DELAY}),
         ("ORCPT=rfc822;a+2Bb@c.d", {"ORCPT": "rfc822;a+b@c.d"}),
         ("ORCPT=utf-8;ж@c.d", {"ORCPT": "utf-8;ж@c.d"}),
         ("ORCPT=x-phone;+2B380501234567", {"ORCPT": "x-phone;+380501234567"}),
@@ -171,12 +171,13 @@ def test_what_a_report_will_need() -> None:
 
 def test_a_recipient_keeps_what_was_said_of_it_first() -> None:
     mail = transaction("")
-    mail.add(ONE, {})
-    mail.add(OTHER, parse_parameters("NOTIFY=NEVER ORCPT=rfc822;a@b", RCPT_PARAMETERS))
-    mail.add(OTHER, {})
+    mail.add(ONE, "380501234567@x", {})
+    never = parse_parameters("NOTIFY=NEVER ORCPT=rfc822;a@b", RCPT_PARAMETERS)
+    mail.add(OTHER, "+380 67 123-45-67@x", never)
+    mail.add(OTHER, "+380671234567@x", {})
     assert list(mail.recipients.values()) == [
-        ONE,
-        OTHER._replace(notify=Receipts.NONE, orcpt="rfc822;a@b"),
+        ONE._replace(written="380501234567@x"),
+        OTHER._replace(notify=Receipts.NONE, orcpt="rfc822;a@b", written="+380 67 123-45-67@x"),
     ]
     assert mail.accepted == [ONE, OTHER, OTHER]
 
@@ -209,9 +210,9 @@ async def test_dsn_is_offered_only_where_reports_are_sent_and_taken_always() -> 
         client.send(MAIL)
         assert (await client.reply()).startswith("250")
     [submission] = part.relay.submitted
-    assert submission.envelope == Envelope("a@b.cd", "HDRS", "9")
+    assert submission.envelope == Envelope("a@b.cd", "HDRS", "9", subject="x")
     [recipient] = submission.recipients
-    assert recipient.notify == Receipts.SUCCESS | Receipts.INTERMEDIATE
+    assert recipient.notify == Receipts.SUCCESS | Receipts.DELAY
     assert recipient.orcpt == "rfc822;x@y"
 
 

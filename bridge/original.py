@@ -1,0 +1,83 @@
+"""What a message keeps of the mail that it came in, so that a report can name it.
+
+One JSON object a message, written on its path and read when there is something to report. Kept is
+what a report needs (RFC 3464 §2.2, RFC 6522 §3), and nothing of the mail's body.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import orjson
+
+from bridge.failure import Failure, Reason
+from bridge.message import Envelope, Recipient
+
+
+class Original(NamedTuple):
+    """The envelope and the two header fields by which a sender knows the mail again.
+
+    ``return_path``, ``ret`` and ``envid`` are those of :class:`bridge.message.Envelope`; ``to`` is
+    the recipient's address as the client wrote it and ``orcpt`` RFC 3461's. Where something is not
+    known it is empty.
+    """
+
+    return_path: str = ""
+    ret: str = ""
+    envid: str = ""
+    message_id: str = ""
+    subject: str = ""
+    to: str = ""
+    orcpt: str = ""
+
+
+def original_of(envelope: Envelope, recipient: Recipient) -> Original:
+    """What is kept for the message to one recipient of a mail."""
+    return Original(
+        envelope.return_path,
+        envelope.ret,
+        envelope.envid,
+        envelope.message_id,
+        envelope.subject,
+        recipient.written or recipient.address,
+        recipient.orcpt,
+    )
+
+
+def dump(original: Original) -> str:
+    """As JSON, without what is empty."""
+    known = {name: value for name, value in zip(_NAMES, original, strict=True) if value}
+    return orjson.dumps(known).decode()
+
+
+def load(text: str) -> Original:
+    """Out of what :func:`dump` made, here or in a later version; all empty for an empty text."""
+    if not text:
+        return Original()
+    known = orjson.loads(text)
+    return Original(*(known.get(name, "") for name in _NAMES))
+
+
+_NAMES = Original._fields
+
+
+def dump_refused(refused: Iterable[tuple[Original, Failure]]) -> str:
+    """Recipients that got nothing, each with the reason, as JSON."""
+    return orjson.dumps(
+        [
+            {**original._asdict(), "reason": failure.reason.name, "detail": failure.detail}
+            for original, failure in refused
+        ]
+    ).decode()
+
+
+def load_refused(text: str) -> list[tuple[Original, Failure]]:
+    """Out of what :func:`dump_refused` made."""
+    return [
+        (
+            Original(*(known.get(name, "") for name in _NAMES)),
+            Failure(Reason.__members__.get(known["reason"], Reason.REFUSED), known["detail"]),
+        )
+        for known in orjson.loads(text)
+    ]
