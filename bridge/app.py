@@ -19,15 +19,19 @@ from typing import Any
 import structlog
 
 from bridge.accounts import Accounts
+from bridge.admin.hooks import HooksListener
 from bridge.cascade.line import upstream_lines
 from bridge.config import ConfigError, Endpoint, Settings
 from bridge.dispatch import Dispatcher
 from bridge.gather import Gathering
 from bridge.ids import Ids
+from bridge.incoming import IncomingMessages
 from bridge.notify import notify
+from bridge.polling import Poller
 from bridge.relay import Relay
 from bridge.smpp.server import SmppListener
 from bridge.smtp.listener import SmtpListener
+from bridge.statuses import Statuses
 from bridge.store import StoreError
 from bridge.store.engine import engine_of
 from bridge.upkeep import Upkeep
@@ -46,6 +50,7 @@ class Addresses:
 
     smtp: tuple[Endpoint, ...]
     smpp: tuple[Endpoint, ...]
+    hooks: tuple[Endpoint, ...] = ()
 
 
 class App:
@@ -96,6 +101,10 @@ class App:
             )
             gathering = Gathering(store, relay, ids.next, settings.smpp.parts_timeout)
             smpp = SmppListener(settings.smpp, accounts, relay, gathering)
+            statuses = Statuses(store)
+            incoming = IncomingMessages(settings, store, ids.next)
+            poller = Poller(store, statuses, settings.cascade, lines)
+            hooks = HooksListener(settings.hooks, statuses.take, incoming.take)
             async with asyncio.TaskGroup() as tasks:
                 loaded = asyncio.Event()
                 dispatching = tasks.create_task(dispatcher.run(loaded))
@@ -105,14 +114,21 @@ class App:
                 keeper = Upkeep(store, dispatcher, settings.store)
                 store.on_work = keeper.wake
                 upkeep = tasks.create_task(keeper.run())
+                coming_back = [tasks.create_task(part.run()) for part in (statuses, poller)]
                 async with contextlib.AsyncExitStack() as stack:
                     stack.push_async_callback(smtp.close)
                     stack.push_async_callback(smpp.close)
+                    stack.push_async_callback(hooks.close)
                     try:
-                        addresses = Addresses(tuple(await smtp.start()), tuple(await smpp.start()))
+                        addresses = Addresses(
+                            tuple(await smtp.start()),
+                            tuple(await smpp.start()),
+                            tuple(await hooks.start()),
+                        )
                         self._listeners = [
                             lambda new: smtp.reload(new.smtp, dsn=bool(new.reports.smarthost)),
                             lambda new: smpp.reload(new.smpp),
+                            lambda new: hooks.reload(new.hooks),
                         ]
                         self._announce(addresses, dispatcher.backlog)
                         ready(addresses)
@@ -120,7 +136,9 @@ class App:
                     finally:
                         log.info("stopping")
                         notify("STOPPING=1")
-                        upkeep.cancel()
+                        await hooks.close()
+                        for task in (upkeep, *coming_back):
+                            task.cancel()
                         dispatcher.stop()
                     draining = asyncio.gather(smtp.drain(DRAIN_WITHIN), smpp.drain(DRAIN_WITHIN))
                     await asyncio.wait({dispatching}, timeout=ANSWER_ON_STOP)
@@ -146,6 +164,7 @@ class App:
             "ready",
             smtp=[str(endpoint) for endpoint in addresses.smtp],
             smpp=[str(endpoint) for endpoint in addresses.smpp],
+            hooks=[str(endpoint) for endpoint in addresses.hooks],
             upstream=self._settings.cascade.base_url,
             store=self._settings.store.url,
             backlog=backlog,
