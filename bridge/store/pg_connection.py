@@ -41,8 +41,9 @@ async def connect(url: str) -> Any:
     )
 
 
-def pool(url: str) -> Any:
+def pool(url: str, *, read_only: bool = False) -> Any:
     """A pool, still to be awaited, for whatever is not on the path of a message."""
+    access = {"default_transaction_read_only": "on"} if read_only else {}
     return asyncpg.create_pool(
         url,
         min_size=0,
@@ -50,7 +51,7 @@ def pool(url: str) -> Any:
         max_inactive_connection_lifetime=60.0,
         timeout=PATIENCE,
         command_timeout=PATIENCE,
-        server_settings=_SETTINGS,
+        server_settings=_SETTINGS | access,
     )
 
 
@@ -129,7 +130,10 @@ _FREE = tuple(
     at
     for at, name in enumerate(MESSAGE_COLUMNS + STATE_COLUMNS)
     if name
-    in {"peer", "sender", "text", "options", "fallback", "reference", "upstream_id", "cause"}
+    in {
+        *("peer", "sender", "text", "options", "fallback", "reference", "envelope"),
+        *("upstream_id", "cause", "status", "cost"),
+    }
 )
 _WRITTEN = tuple(at for at in _FREE if at < len(MESSAGE_COLUMNS))
 

@@ -15,9 +15,13 @@ from typing import Any
 import orjson
 
 from bridge.message import TRANSITIONS, State
+from bridge.notice import Notice
 from bridge.store import Acceptance, Alias, Change, Fingerprint, PartGroup
+from bridge.store import pg_delivery as delivery
 from bridge.store.pg_connection import free_text, storable
-from bridge.store.pg_lease import CHANNEL, FENCED, NOBODY, Fence, Fenced
+from bridge.store.pg_delivery import VERBS
+from bridge.store.pg_lease import CHANNEL, FENCED, NOBODY, OWED, Fence, Fenced
+from bridge.store.pg_notices import SUBJECT, owe, owe_states, to_subject
 from bridge.store.pg_parts import add_parts, finish_parts
 from bridge.store.rows import MESSAGE_COLUMNS, to_row
 
@@ -84,11 +88,13 @@ _BEGIN = (
 _SENT = (
     f"{FENCED}, ended AS (DELETE FROM attempt "  # noqa: S608
     "WHERE id = ANY($4::bigint[]) AND node = $1 AND EXISTS (SELECT FROM fence)), "
-    "sent AS (UPDATE message SET state = 'sent', owner = -1, changed_at = $7, "
-    "upstream_id = $6::jsonb ->> id::text "
+    "sent AS (UPDATE message SET state = 'sent', owner = -1, changed_at = $7, sent_at = $7, "
+    "upstream_id = $6::jsonb -> id::text ->> 0, "
+    "poll_at = ($6::jsonb -> id::text ->> 1)::bigint "
     "WHERE id = ANY($5::bigint[]) AND state = $8 AND owner IS NOT DISTINCT FROM $1 "
-    "AND EXISTS (SELECT FROM fence)) "
-    "SELECT EXISTS (SELECT FROM fence)"
+    f"AND EXISTS (SELECT FROM fence) RETURNING {SUBJECT}) "
+    "SELECT held, unheard.* FROM (SELECT EXISTS (SELECT FROM fence)) AS f (held) LEFT JOIN "
+    "(SELECT * FROM sent WHERE receipts > 0 AND id = ANY($9::bigint[])) AS unheard ON true"
 )
 #: What becomes of messages that are in no node's memory; the dispatcher's own may become anything.
 _LATER = [
@@ -104,8 +110,16 @@ _CHANGED = (
     "owner = -1, changed_at = $6 "
     "WHERE id = ANY($4::bigint[]) AND EXISTS (SELECT FROM fence) "
     "AND (state = $7 AND owner IS NOT DISTINCT FROM $1 "
-    "OR state || ' ' || ($5::jsonb -> id::text ->> 0) = ANY($8::text[]))) "
-    "SELECT EXISTS (SELECT FROM fence)"
+    "OR state || ' ' || ($5::jsonb -> id::text ->> 0) = ANY($8::text[])) "
+    f"RETURNING {SUBJECT}) "
+    "SELECT held, changed.* FROM (SELECT EXISTS (SELECT FROM fence)) AS f (held) "
+    "LEFT JOIN changed ON true"
+)
+#: What became of a message, and the words that came with it: its row keeps the last alone.
+_EVENTS = (
+    "INSERT INTO event (message_id, at, what, detail) SELECT id, $1, what, detail "
+    "FROM unnest($2::bigint[], $3::text[], $4::text[]) "
+    "WITH ORDINALITY AS new (id, what, detail, n) ORDER BY n"
 )
 _NOTIFY = "SELECT pg_notify($1, $2)"
 _ACCEPTED = State.ACCEPTED.value
@@ -138,6 +152,11 @@ class Group:
         self._begins = [request for request in requests if request.verb == "begin"]
         self._finishes = [request for request in requests if request.verb == "finish"]
         self._parts = [request for request in requests if request.verb == "add_part"]
+        self._others = [request for request in requests if request.verb in VERBS]
+        #: The queues in which notices were put.
+        self.queues: set[str] = set()
+        #: Whether one of them is due, for other nodes to hear.
+        self._owed = False
         self._messages = sum(len(request.payload.messages) for request in self._accepts)
         self._changes = [
             change
@@ -145,6 +164,13 @@ class Group:
             for change in request.payload[1]
             if change.state is not State.SENT
         ]
+        #: Messages that were sent, or ended, without anybody hearing of it otherwise.
+        self._unheard = {
+            change.message_id: change.state
+            for request in self._finishes
+            for change in request.payload[1]
+            if change.notify
+        }
         #: Whether something became available that another node may send.
         self._notify = any(self._is_work(request.payload) for request in self._accepts) or any(
             change.state is State.ACCEPTED and change.due_at <= now for change in self._changes
@@ -160,9 +186,10 @@ class Group:
         return (
             statements == 1
             and not (self._parts or self._changes or self._notify)
+            and not (self._others or self._unheard)
             and self._messages < COPY_FROM
             and all(
-                not (a.fingerprints or a.aliases or a.parts) and len(a.messages) == 1
+                not (a.fingerprints or a.aliases or a.parts or a.notices) and len(a.messages) == 1
                 for a in (request.payload for request in self._accepts)
             )
         )
@@ -191,8 +218,17 @@ class Group:
         if self._parts:
             _check(await connection.fetchval(_HELD, *fence))
             await add_parts(connection, self._parts)
+        if self._others:
+            _check(await connection.fetchval(_HELD, *fence))
+            self._put(await delivery.write(connection, fence.number, self._others, self._now))
         if self._notify:
             await connection.execute(_NOTIFY, CHANNEL, str(fence.number))
+        if self._owed:
+            await connection.execute(_NOTIFY, OWED, str(fence.number))
+
+    def _put(self, notices: Sequence[Notice]) -> None:
+        self.queues.update(notice.queue for notice in notices)
+        self._owed = self._owed or any(notice.due_at <= self._now for notice in notices)
 
     # --- accepted --------------------------------------------------------------------------
 
@@ -203,6 +239,7 @@ class Group:
         submissions: list[tuple[int, str, int]] = []
         aliases: list[Alias] = []
         joined: list[tuple[PartGroup, int, int]] = []
+        notices: list[Notice] = []
         for request in self._accepts:
             acceptance: Acceptance = request.payload
             messages = acceptance.messages
@@ -222,6 +259,9 @@ class Group:
             if acceptance.aliases:
                 ids = {message.id for message in messages}
                 aliases += [alias for alias in acceptance.aliases if alias.message_id in ids]
+            if acceptance.notices:
+                ids = {message.id for message in messages}
+                notices += [notice for notice in acceptance.notices if notice.about in ids]
             if acceptance.parts is not None:
                 part = acceptance.aliases[0].id if acceptance.aliases else 0
                 joined.append((acceptance.parts, acceptance.messages[0].id, part))
@@ -234,9 +274,14 @@ class Group:
         if submissions:
             await connection.execute(_SUBMISSIONS, *zip(*submissions, strict=True))
         if aliases:
-            await connection.execute(_ALIASES, *zip(*aliases, strict=True))
+            # asyncpg takes a flag for a list of flags.
+            rows = [(alias.id, alias.message_id, int(alias.receipts)) for alias in aliases]
+            await connection.execute(_ALIASES, *zip(*rows, strict=True))
         if joined:
             await finish_parts(connection, joined)
+        if notices:
+            await owe(connection, notices)
+            self._put(notices)
 
     async def _first(
         self, connection: Any, fence: Fence, prints: Sequence[Fingerprint]
@@ -262,35 +307,49 @@ class Group:
     async def _finish(self, connection: Any, fence: Fence) -> None:
         attempts = [request.payload[0] for request in self._finishes if request.payload[0]]
         sent = {
-            str(change.message_id): storable(change.upstream_id)
+            str(change.message_id): (storable(change.upstream_id), change.poll_at)
             for request in self._finishes
             for change in request.payload[1]
             if change.state is State.SENT
         }
-        _check(
-            await connection.fetchval(
-                _SENT,
+        rows = await connection.fetch(
+            _SENT,
+            *fence,
+            attempts,
+            sorted(map(int, sent)),
+            orjson.dumps(sent).decode(),
+            self._now,
+            _ACCEPTED,
+            list(self._unheard),
+        )
+        _check(rows[0][0])
+        if self._changes:
+            changes = {str(change.message_id): change for change in self._changes}
+            values = {id: _values(change) for id, change in changes.items()}
+            changed = await connection.fetch(
+                _CHANGED,
                 *fence,
-                attempts,
-                sorted(map(int, sent)),
-                orjson.dumps(sent).decode(),
+                sorted(map(int, changes)),
+                orjson.dumps(values).decode(),
                 self._now,
                 _ACCEPTED,
+                _LATER,
             )
-        )
-        if self._changes:
-            changes = {str(change.message_id): _values(change) for change in self._changes}
-            _check(
-                await connection.fetchval(
-                    _CHANGED,
-                    *fence,
-                    sorted(map(int, changes)),
-                    orjson.dumps(changes).decode(),
-                    self._now,
-                    _ACCEPTED,
-                    _LATER,
-                )
-            )
+            _check(changed[0][0])
+            rows += changed
+            if events := [
+                (row[1], change.state._value_, storable(change.cause or change.failure))
+                for row in changed
+                if row[1] is not None and (change := changes[str(row[1])])
+            ]:
+                await connection.execute(_EVENTS, self._now, *zip(*events, strict=True))
+        if self._unheard:
+            told = [
+                (to_subject(row[1:]), self._unheard[row[1]], self._now)
+                for row in rows
+                if row[1] in self._unheard
+            ]
+            self._put(await owe_states(connection, told))
 
 
 def _values(change: Change) -> list[Any]:

@@ -9,6 +9,8 @@ database was down meanwhile goes on.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
@@ -22,6 +24,8 @@ NOBODY = -1
 
 #: The channel of NOTIFY. Payload: the node that already knows, or nothing.
 CHANNEL = "cascade_bridge"
+#: The one on which nodes say that they put notices in a queue, with the same payload.
+OWED = "cascade_bridge_owed"
 
 #: Out for a while, and given up. When the database itself was away nobody could renew: then
 #: everybody gets a whole lease from its start on.
@@ -55,10 +59,11 @@ FENCED = (
 
 
 class Lease:
-    """One node's lease of ``length`` seconds."""
+    """One node's lease of ``length`` seconds; ``clock`` is for what others read of it."""
 
-    def __init__(self, length: float) -> None:
+    def __init__(self, length: float, clock: Callable[[], float] = time.time) -> None:
         self.length = length
+        self._clock = clock
         self.fence = Fence(-1, uuid4(), 0)
 
     @property
@@ -86,6 +91,7 @@ class Lease:
                 "AND id NOT IN (SELECT unnest(message_ids) FROM attempt WHERE node = $1)",
                 number,
             )
+        await self._clear(connection, [number])
         await connection.execute(
             "INSERT INTO node (number, holder, epoch, lease_until) "
             "VALUES ($1, $2, 0, clock_timestamp() + make_interval(secs => $3))",
@@ -173,8 +179,9 @@ class Lease:
                 "WHERE owner = ANY($1::smallint[]) AND state = 'accepted'",
                 gone,
             )
+            await self._clear(connection, gone)
             await connection.execute("DELETE FROM node WHERE number = ANY($1::smallint[])", gone)
-            await connection.execute("SELECT pg_notify($1, '')", CHANNEL)
+            await _announce(connection)
         return True
 
     async def release(self, connection: Any) -> None:
@@ -186,6 +193,7 @@ class Lease:
                 "AND id NOT IN (SELECT unnest(message_ids) FROM attempt WHERE node = $1)",
                 self.number,
             )
+            await self._clear(connection, [self.number])
             await connection.execute(
                 "UPDATE node SET lease_until = '-infinity' WHERE number = $1", self.number
             )
@@ -194,4 +202,25 @@ class Lease:
                 "AND NOT EXISTS (SELECT FROM attempt WHERE node = $1)",
                 self.number,
             )
-            await connection.execute("SELECT pg_notify($1, '')", CHANNEL)
+            await _announce(connection)
+
+    async def _clear(self, connection: Any, numbers: Sequence[int]) -> None:
+        """Gives back the notices that these nodes were telling; nobody is bound to them now."""
+        await connection.execute(
+            "UPDATE notice SET owner = -1 WHERE ended_at = 0 AND owner = ANY($1::smallint[])",
+            numbers,
+        )
+        await connection.execute(
+            "UPDATE receiver SET bound = false, since = $2 "
+            "WHERE bound AND node = ANY($1::smallint[])",
+            numbers,
+            int(self._clock()),
+        )
+
+
+async def _announce(connection: Any) -> None:
+    """Tells every node that something was given back."""
+    await connection.execute(
+        "SELECT pg_notify(channel, '') FROM unnest($1::text[]) AS channels (channel)",
+        [CHANNEL, OWED],
+    )

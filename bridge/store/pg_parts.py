@@ -92,7 +92,8 @@ async def add_parts(connection: Any, requests: Sequence[Adding]) -> None:
             group = latest[part.group] = _Group(part.id, part.at, 0)
             groups.append((part.id, *part.group, part.at))
         group.parts[part.number] = part
-        parts.append((part.id, group.id, part.number, part.content, part.receipts, part.at))
+        receipts = int(part.receipts)
+        parts.append((part.id, group.id, part.number, part.content, receipts, part.at))
         request.answer = _gathered(group, part)
     if groups:
         await connection.execute(_ADD_GROUPS, *zip(*groups, strict=True))

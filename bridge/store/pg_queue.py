@@ -10,15 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import orjson
+
 from bridge.ids import first_id
-from bridge.message import TRANSITIONS, Message, State
+from bridge.message import FINAL, TRANSITIONS, Message, State
+from bridge.notice import Notice
 from bridge.store import Lane
-from bridge.store.pg_connection import as_written, free_text
-from bridge.store.pg_lease import CHANNEL, NOBODY, Lease
-from bridge.store.rows import MESSAGE_COLUMNS, STATE_COLUMNS, to_message, to_row
+from bridge.store.pg_connection import as_written, free_text, original, storable
+from bridge.store.pg_lease import CHANNEL, NOBODY, OWED, Lease
+from bridge.store.pg_notices import SUBJECT, owe_states, to_subject
+from bridge.store.rows import MESSAGE_COLUMNS, to_message, to_row
 
 MESSAGE = ", ".join(MESSAGE_COLUMNS)
-STORED = ", ".join(MESSAGE_COLUMNS + STATE_COLUMNS)
 
 _ACCEPTED = State.ACCEPTED.value
 #: What can be moved: the messages that no node is sending.
@@ -39,7 +42,14 @@ _IN_ATTEMPT = (
     "SELECT id FROM (SELECT unnest(message_ids) AS id FROM attempt) AS sending "
     "WHERE id = ANY($1::bigint[])"
 )
-_MOVE = "UPDATE message SET state = $2, owner = -1, changed_at = $3 WHERE id = ANY($1::bigint[])"
+_MOVE = (
+    "UPDATE message SET state = $2, owner = -1, changed_at = $3 "  # noqa: S608
+    f"WHERE id = ANY($1::bigint[]) RETURNING {SUBJECT}"
+)
+_EVENTS = (
+    "INSERT INTO event (message_id, at, what, detail) "
+    "SELECT id, $2, $3, '' FROM unnest($1::bigint[]) AS messages (id)"
+)
 _REPLACE = (
     "UPDATE message SET "  # noqa: S608
     + ", ".join(f"{name} = ${n}" for n, name in enumerate(MESSAGE_COLUMNS, 1))
@@ -57,7 +67,30 @@ _BLANK = (
     "UPDATE message SET text = '', options = '', fallback = '' "  # noqa: S608
     f"WHERE id = ANY(ARRAY(SELECT id FROM message WHERE {_OLD} AND id > $5 "
     "AND NOT (text = '' AND options = '' AND fallback = '') "
-    "ORDER BY id LIMIT $4 FOR UPDATE SKIP LOCKED)) RETURNING id"
+    "ORDER BY id LIMIT $4 FOR UPDATE SKIP LOCKED)) RETURNING id, envelope"
+)
+_ENVELOPES = (
+    "UPDATE message SET envelope = new.envelope "
+    "FROM unnest($1::bigint[], $2::text[]) AS new (id, envelope) WHERE message.id = new.id"
+)
+_SWEEP_PHONES = (
+    "DELETE FROM incoming WHERE id = ANY(ARRAY(SELECT id FROM incoming WHERE id < $1 "
+    "ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING id"
+)
+_BLANK_PHONES = (
+    "UPDATE incoming SET text = '' WHERE id = ANY(ARRAY(SELECT id FROM incoming WHERE id < $1 "
+    "AND text <> '' ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED))"
+)
+#: What belongs to messages that are deleted.
+_BELONGINGS = (
+    "DELETE FROM alias WHERE message_id = ANY($1::bigint[])",
+    "DELETE FROM event WHERE message_id = ANY($1::bigint[])",
+    "DELETE FROM notice WHERE about = ANY($1::bigint[])",
+)
+#: What is about no message of ours: refused recipients, parts that never became one.
+_SWEEP_LONELY = (
+    "DELETE FROM notice WHERE id = ANY(ARRAY(SELECT id FROM notice WHERE about = 0 "
+    "AND ended_at > 0 AND ended_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED))"
 )
 #: How often texts are blanked from the oldest message on (seconds).
 _BLANK_AGAIN = 3600
@@ -99,20 +132,28 @@ async def _idle(connection: Any, ids: Sequence[int], states: Iterable[State]) ->
     return {id: state for id, state in locked if id not in sent}
 
 
-async def move(connection: Any, lease: Lease, ids: Sequence[int], to: State, now: int) -> list[int]:
-    """See :meth:`bridge.store.Store.move`."""
+async def move(
+    connection: Any, lease: Lease, ids: Sequence[int], to: State, now: int
+) -> tuple[list[int], set[str]]:
+    """See :meth:`bridge.store.Store.move`; and the queues in which notices were put."""
     sources = [state for state in _IDLE if to in TRANSITIONS[state]]
     async with connection.transaction():
         await lease.hold(connection)
         idle = await _idle(connection, ids, sources)
+        notices: list[Notice] = []
         if idle:
-            await connection.execute(_MOVE, list(idle), to.value, now)
+            rows = await connection.fetch(_MOVE, list(idle), to.value, now)
+            await connection.execute(_EVENTS, list(idle), now, to.value)
+            if to in FINAL:
+                notices = await owe_states(connection, [(to_subject(row), to, now) for row in rows])
             if to is State.ACCEPTED:
                 await connection.execute(_NOTIFY, CHANNEL, str(lease.number))
-    return [id for id in ids if id in idle]
+            if notices:
+                await connection.execute(_NOTIFY, OWED, str(lease.number))
+    return [id for id in ids if id in idle], {notice.queue for notice in notices}
 
 
-async def replace(connection: Any, lease: Lease, message: Message) -> bool:
+async def replace(connection: Any, lease: Lease, message: Message, now: int) -> bool:
     """See :meth:`bridge.store.Store.replace`."""
     [row] = free_text([to_row(message)])
     async with connection.transaction():
@@ -120,6 +161,7 @@ async def replace(connection: Any, lease: Lease, message: Message) -> bool:
         if not await _idle(connection, [message.id], _IDLE):
             return False
         await connection.execute(_REPLACE, *row, lease.number)
+        await connection.execute(_EVENTS, [message.id], now, "replaced")
     return True
 
 
@@ -144,19 +186,38 @@ class Sweeper:
         async with connection.transaction():
             await lease.hold(connection)
             gone = await connection.fetch(_SWEEP, first_id(before), before, waiting, limit)
-            if gone:
-                ids = [id for id, _ in gone]
+            phones = await connection.fetch(_SWEEP_PHONES, first_id(before), limit)
+            if ids := [row[0] for row in (*gone, *phones)]:
                 # Ids go on behind the greatest there ever was.
                 await connection.execute(
                     "UPDATE swept SET last_id = greatest(last_id, $1)", max(ids)
                 )
-                await connection.execute(
-                    "DELETE FROM alias WHERE message_id = ANY($1::bigint[])", ids
-                )
+                for sql in _BELONGINGS:
+                    await connection.execute(sql, ids)
                 several = {submission for id, submission in gone if submission != id}
                 await connection.execute(_FORGET_SUBMISSIONS, list(several))
-            blanked = await connection.fetch(
-                _BLANK, first_id(text_before), text_before, waiting, limit, self._blanked
-            )
-        self._blanked = max((row[0] for row in blanked), default=self._blanked)
-        return len(gone) + len(blanked)
+            lonely = await connection.execute(_SWEEP_LONELY, before, limit)
+            blanked = await self._blank(connection, text_before, waiting, limit)
+        self._blanked = max(blanked, default=self._blanked)
+        return len(gone) + len(phones) + int(lonely.rpartition(" ")[2]) + len(blanked)
+
+    async def _blank(
+        self, connection: Any, before: int, waiting: Sequence[str], limit: int
+    ) -> list[int]:
+        """Blanks texts from where it was the last time; tells of which messages."""
+        await connection.execute(_BLANK_PHONES, first_id(before), limit)
+        rows = await connection.fetch(
+            _BLANK, first_id(before), before, waiting, limit, self._blanked
+        )
+        envelopes = [(id, storable(_blank(original(old)))) for id, old in rows if old]
+        if envelopes:
+            await connection.execute(_ENVELOPES, *zip(*envelopes, strict=True))
+        return [id for id, _ in rows]
+
+
+def _blank(envelope: str) -> str:
+    """The envelope without the subject, which may be the text. Not by PostgreSQL: its JSON has no
+    U+0000."""
+    fields = orjson.loads(envelope)
+    fields.pop("subject", None)
+    return orjson.dumps(fields).decode()

@@ -144,18 +144,99 @@ MIGRATIONS: tuple[str, ...] = (
     );
     INSERT INTO swept VALUES (0);
     """,
+    # 2: what comes back: statuses, notices of them, messages from phones, and the story of it.
+    """
+    ALTER TABLE message
+        ADD COLUMN envelope text COLLATE "C" NOT NULL DEFAULT '',   -- JSON, or empty
+        ADD COLUMN sent_at bigint NOT NULL DEFAULT 0,
+        ADD COLUMN status text COLLATE "C" NOT NULL DEFAULT '',
+        ADD COLUMN status_at bigint NOT NULL DEFAULT 0,
+        ADD COLUMN cost text COLLATE "C" NOT NULL DEFAULT '',
+        ADD COLUMN counted_parts integer NOT NULL DEFAULT 0,
+        ADD COLUMN err integer NOT NULL DEFAULT 0,
+        ADD COLUMN poll_at bigint NOT NULL DEFAULT 0;
+    CREATE INDEX message_upstream ON message (upstream_id) WHERE upstream_id <> '';
+    -- Those whose sender waits to hear come first.
+    CREATE INDEX message_poll ON message ((receipts = 0), poll_at, id) WHERE state = 'sent';
+    CREATE INDEX message_phone ON message (phone);
+    CREATE INDEX message_reference ON message (reference) WHERE reference <> '';
+
+    -- What accounts are owed. A notice that has ended stays with its message, for the trace.
+    CREATE TABLE notice (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        queue text COLLATE "C" NOT NULL,
+        account text COLLATE "C" NOT NULL,
+        kind text COLLATE "C" NOT NULL,
+        about bigint NOT NULL,           -- a message's id, or an incoming message's
+        known_as bigint NOT NULL,
+        at bigint NOT NULL,
+        due_at bigint NOT NULL,
+        state text COLLATE "C" NOT NULL DEFAULT '',
+        content text COLLATE "C" NOT NULL DEFAULT '',
+        tries integer NOT NULL DEFAULT 0,
+        ended_at bigint NOT NULL DEFAULT 0,
+        outcome text COLLATE "C" NOT NULL DEFAULT '',
+        owner smallint NOT NULL DEFAULT -1       -- the node that is telling it
+    ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
+    CREATE INDEX notice_owed ON notice (owner, queue, due_at, id, at) WHERE ended_at = 0;
+    CREATE INDEX notice_about ON notice (about, known_as);
+
+    CREATE TABLE event (
+        message_id bigint NOT NULL,
+        id bigint GENERATED ALWAYS AS IDENTITY,  -- for the order
+        at bigint NOT NULL,
+        what text COLLATE "C" NOT NULL,
+        detail text COLLATE "C" NOT NULL,
+        PRIMARY KEY (message_id, id)
+    );
+
+    -- Statuses that overtook the answer with the message's upstream id.
+    CREATE TABLE early_status (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        upstream_id text COLLATE "C" NOT NULL,
+        word text COLLATE "C" NOT NULL,
+        state text COLLATE "C" NOT NULL,         -- empty: it ends nothing
+        at bigint NOT NULL,
+        cost text COLLATE "C" NOT NULL,
+        counted_parts integer NOT NULL,
+        err integer NOT NULL
+    );
+
+    CREATE TABLE incoming (
+        id bigint PRIMARY KEY,
+        uid text COLLATE "C" NOT NULL UNIQUE,
+        account text COLLATE "C" NOT NULL,
+        phone text COLLATE "C" NOT NULL,
+        "to" text COLLATE "C" NOT NULL,
+        text text COLLATE "C" NOT NULL,
+        at bigint NOT NULL,
+        received_at bigint NOT NULL
+    );
+
+    -- Whether receivers of an account are bound to a node, and since when.
+    CREATE TABLE receiver (
+        account text COLLATE "C" NOT NULL,
+        node smallint NOT NULL,
+        bound boolean NOT NULL,
+        since bigint NOT NULL,
+        PRIMARY KEY (account, node)
+    );
+    """,
 )
 
+#: How long a step may take (seconds): those of a large database make indexes.
+_STEP_WITHIN = 3600.0
+
 #: Every table whose ids are of the one sequence.
-_IDS = ("message", "submission", "alias", "attempt", "part")
+_IDS = ("message", "submission", "alias", "attempt", "part", "incoming")
 _GREATEST = ", ".join(f"(SELECT max(id) FROM {table})" for table in _IDS)  # noqa: S608
 
 LAST_ID = f"SELECT greatest({_GREATEST}, (SELECT last_id FROM swept))"  # noqa: S608
 LAST_SHORT_ID = "SELECT coalesce(max(id), 0) FROM alias WHERE id < 4294967296"
 
 
-async def migrate(connection: Any) -> None:
-    """Takes the steps that are missing, within the caller's transaction, which holds the lock.
+async def version_of(connection: Any) -> int:
+    """The schema's version, 0 where there is none.
 
     Raises :class:`bridge.store.SchemaTooNew`.
     """
@@ -167,8 +248,16 @@ async def migrate(connection: Any) -> None:
             f"the database has schema version {version}; "
             f"this program knows versions up to {len(MIGRATIONS)}"
         )
-    for step in range(version, len(MIGRATIONS)):
-        await connection.execute(MIGRATIONS[step])
+    return version
+
+
+async def migrate(connection: Any) -> None:
+    """Takes the steps that are missing, within the caller's transaction, which holds the lock.
+
+    Raises :class:`bridge.store.SchemaTooNew`.
+    """
+    for step in range(await version_of(connection), len(MIGRATIONS)):
+        await connection.execute(MIGRATIONS[step], timeout=_STEP_WITHIN)
         await connection.execute(
             "INSERT INTO migration (version, at) VALUES ($1, $2)", step + 1, int(time.time())
         )

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from bridge.store.pg_connection import ERRORS, connect
-from bridge.store.pg_lease import CHANNEL, Fenced, Lease
+from bridge.store.pg_lease import CHANNEL, OWED, Fenced, Lease
 
 log = structlog.get_logger()
 
@@ -22,15 +22,20 @@ _PER_LEASE = 3
 
 
 class Watch:
-    """``work`` is called when messages may have become available to this node, ``lost`` once,
-    when its lease turns out to be others'."""
+    """``work`` is called when messages may have become available to this node, ``owed`` when
+    notices have, ``lost`` once, when its lease turns out to be others'."""
 
     def __init__(
-        self, url: str, lease: Lease, work: Callable[[], None], lost: Callable[[], None]
+        self,
+        url: str,
+        lease: Lease,
+        work: Callable[[], None],
+        owed: Callable[[], None],
+        lost: Callable[[], None],
     ) -> None:
         self._url = url
         self._lease = lease
-        self._work = work
+        self._on = {CHANNEL: work, OWED: owed}
         self._lost = lost
         self._closing = asyncio.Event()
         #: Set from the first time on that other nodes can be heard.
@@ -70,18 +75,19 @@ class Watch:
         """Until the connection ends."""
         ended = asyncio.Event()
         connection.add_termination_listener(lambda _: ended.set())
-        await connection.add_listener(CHANNEL, self._heard)
+        for channel in self._on:
+            await connection.add_listener(channel, self._heard)
         if self.listening.is_set():
             log.info("store_watched_again")
             # Whatever was said while nobody listened.
-            self._work()
+            self._all()
         self.listening.set()
         while not (ended.is_set() or self._closing.is_set()):
             async with asyncio.timeout(every):
                 await self._lease.renew(connection)
             if await self._lease.take_over(connection):
                 log.warning("store_node_gone")
-                self._work()
+                self._all()
             await self._rest(every, ended)
 
     async def _rest(self, seconds: float, ended: asyncio.Event | None = None) -> None:
@@ -95,4 +101,8 @@ class Watch:
 
     def _heard(self, connection: Any, pid: int, channel: str, payload: str) -> None:
         if payload != str(self._lease.number):
-            self._work()
+            self._on[channel]()
+
+    def _all(self) -> None:
+        for heard in self._on.values():
+            heard()

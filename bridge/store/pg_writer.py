@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from typing import Any
 
 import structlog
@@ -20,6 +20,7 @@ from bridge.store import StoreError, StoreFull
 from bridge.store.pg_connection import ERRORS, Trouble, connect, store_error, trouble
 from bridge.store.pg_group import Group, Request
 from bridge.store.pg_lease import Fenced, Lease
+from bridge.store.pg_notices import are_owed, give_back
 
 log = structlog.get_logger()
 
@@ -30,19 +31,30 @@ RETRY_AFTER = 0.5
 #: How long a client waits to hear whether its message was stored before the connection was lost,
 #: and how long the end of the daemon waits for a database that is away (seconds).
 UNSURE_WITHIN = 5.0
+#: What is kept and written again when there was no room for it.
+_KEPT = frozenset({"finish", "told", "give_back"})
 #: How often a group that was in the way of others is written again at once.
 _BUSY_TRIES = 5
 
 
 class Writer:
-    """Belongs to the event loop that :meth:`run` runs in."""
+    """Belongs to the event loop that :meth:`run` runs in.
+
+    ``owed`` is called with the queues in which notices were put.
+    """
 
     def __init__(
-        self, url: str, connection: Any, lease: Lease, clock: Callable[[], float] = time.time
+        self,
+        url: str,
+        connection: Any,
+        lease: Lease,
+        owed: Callable[[Set[str]], None],
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._url = url
         self._connection: Any = connection
         self._lease = lease
+        self._owed = owed
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._requests: deque[Request] = deque()
@@ -53,12 +65,14 @@ class Writer:
         self._refusal: StoreError | None = None
         #: Refused while nobody knew whether they were stored: to be taken out again.
         self._disowned: list[Request] = []
+        #: The notices that somebody here is telling.
+        self._telling: set[int] = set()
 
     def ask(self, verb: str, payload: Any) -> asyncio.Future[Any]:
         """The future is resolved when the request is durable."""
         future: asyncio.Future[Any] = self._loop.create_future()
         refusal = self._refusal
-        if refusal is not None and (verb != "finish" or isinstance(refusal, Fenced)):
+        if refusal is not None and (verb not in _KEPT or isinstance(refusal, Fenced)):
             future.set_exception(refusal)
         else:
             self._requests.append(Request(verb, payload, future))
@@ -91,8 +105,10 @@ class Writer:
                     break
                 await self._wait(RETRY_AFTER if again else None)
             group = again
-            while self._requests and len(group) < MAX_GROUP:
+            size = sum(map(_size, group))
+            while self._requests and size < MAX_GROUP:
                 group.append(self._requests.popleft())
+                size += _size(group[-1])
             again = await self._write(group) if group else []
             refused = bool(again)
         self._refusal = self._refusal or StoreError("the store is not open")
@@ -114,8 +130,9 @@ class Writer:
         """Writes the group in one transaction; returns the requests to be tried again."""
         error: Exception
         for _ in range(_BUSY_TRIES):
+            written = Group(group, int(self._clock()))
             try:
-                await Group(group, int(self._clock())).write(self._connection, self._lease.fence)
+                await written.write(self._connection, self._lease.fence)
             except ERRORS as failed:
                 error, kind = failed, trouble(failed)
             except Fenced as failed:
@@ -129,6 +146,8 @@ class Writer:
                 if self._failing:
                     self._failing = False
                     log.info("store_recovered")
+                if written.queues:
+                    self._owed(written.queues)
                 self._resolve(group)
                 return []
             if kind is not Trouble.BUSY:
@@ -157,17 +176,30 @@ class Writer:
         if not self._failing or fault:
             log.error("store_write_failed", error=str(error), full=not fault)
         self._failing = self._failing or not fault
-        kept = [request for request in group if request.verb == "finish" and not fault]
+        kept = [request for request in group if request.verb in _KEPT and not fault]
         self._refuse(
-            [request for request in group if fault or request.verb != "finish"],
+            [request for request in group if fault or request.verb not in _KEPT],
             store_error(error) if isinstance(error, ERRORS) else StoreError(repr(error)),
         )
         return kept
 
     def _resolve(self, group: Iterable[Request]) -> None:
         for request in group:
+            if request.verb == "claim":
+                self._claimed(request)
+            elif request.verb == "told":
+                self._telling.difference_update(told.notice_id for told in request.payload)
             if not request.future.done():
                 request.future.set_result(request.answer)
+
+    def _claimed(self, request: Request) -> None:
+        ids = [owed.notice.id for owed in request.answer]
+        if not request.future.done():
+            self._telling.update(ids)
+        elif ids:
+            # Whoever asked has gone meanwhile.
+            given = self.ask("give_back", ids)
+            given.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     def _refuse(self, group: Iterable[Request], error: StoreError) -> None:
         for request in group:
@@ -219,8 +251,8 @@ class Writer:
 
     def _give_up(self, group: list[Request]) -> list[Request]:
         """Refuses, after some time, all that may be refused; returns the rest."""
-        kept = [request for request in group if request.verb == "finish"]
-        refused = [request for request in group if request.verb != "finish"]
+        kept = [request for request in group if request.verb in _KEPT]
+        refused = [request for request in group if request.verb not in _KEPT]
         self._disowned += [request for request in refused if request.unsure]
         self._refuse(refused, StoreFull("the database cannot be reached"))
         return kept
@@ -236,15 +268,28 @@ class Writer:
         begins = [request.payload[0] for request in unsure if request.verb == "begin"]
         # Nothing was posted for these: nobody had an answer.
         await connection.execute("DELETE FROM attempt WHERE id = ANY($1::bigint[])", begins)
+        # Nobody is telling what these may have claimed.
+        await give_back(connection, self._lease.number, but=self._telling)
         marks = [request.stored for request in unsure if request.stored]
         found = await connection.fetch("SELECT id FROM message WHERE id = ANY($1::bigint[])", marks)
         ids = {row[0] for row in found}
         stored = [request for request in unsure if request.stored in ids]
+        stored += [
+            request
+            for request in unsure
+            if request.verb == "owe" and await are_owed(connection, request.payload)
+        ]
         self._resolve(stored)
-        again = [request for request in group if request.stored not in ids]
+        settled = set(stored)
+        again = [request for request in group if request not in settled]
         for request in again:
             request.unsure, request.stored = False, 0
         return again
+
+
+def _size(request: Request) -> int:
+    """How much there is to write for it, about."""
+    return len(request.payload) if request.verb in ("statuses", "incoming", "owe", "told") else 1
 
 
 async def _take_out(connection: Any, refused: Sequence[Request], node: int) -> None:
@@ -268,6 +313,7 @@ async def _take_out(connection: Any, refused: Sequence[Request], node: int) -> N
         for sql, *parameters in (
             ("DELETE FROM submission WHERE id = ANY($1::bigint[])", submissions),
             ("DELETE FROM alias WHERE message_id = ANY($1::bigint[])", ids),
+            ("DELETE FROM notice WHERE about = ANY($1::bigint[])", ids),
             ("UPDATE part_group SET message_id = 0 WHERE message_id = ANY($1::bigint[])", ids),
             (
                 "DELETE FROM fingerprint WHERE key = ANY($1::bytea[]) "

@@ -12,37 +12,32 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence, Set
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 import structlog
 
-from bridge.ids import MAX_NODE, first_id
 from bridge.message import Message, State, Stored
+from bridge.notice import Incoming, Notice, Owed, Told
 from bridge.store import (
     Acceptance,
     Change,
     Gathered,
     Lane,
+    Noted,
     Part,
     Repeats,
+    Status,
     StoreError,
 )
 from bridge.store import pg_connection as pg
-from bridge.store.pg_lease import CHANNEL, NOBODY, Lease
+from bridge.store.pg_lease import CHANNEL, NOBODY, OWED, Lease
+from bridge.store.pg_notices import expire
 from bridge.store.pg_parts import expire_parts
-from bridge.store.pg_queue import (
-    MESSAGE,
-    STORED,
-    Sweeper,
-    claim,
-    move,
-    replace,
-    to_messages,
-)
+from bridge.store.pg_queue import MESSAGE, Sweeper, claim, move, replace, to_messages
+from bridge.store.pg_reading import IDLE, STORED, Reading, shown, stored
 from bridge.store.pg_schema import LAST_ID, LAST_SHORT_ID, LOCK, migrate
+from bridge.store.pg_statuses import Early, to_poll
 from bridge.store.pg_watch import Watch
 from bridge.store.pg_writer import Writer
-from bridge.store.rows import to_stored
 
 log = structlog.get_logger()
 
@@ -73,11 +68,9 @@ _DUE = """, (
     SELECT due_at FROM message WHERE state = 'accepted' AND owner = $1::smallint
     AND message.account = lane.account AND message.level = lane.level
     AND message.route = lane.route AND due_at > $2 ORDER BY due_at LIMIT 1)"""
-#: As the indexes of what is idle have it.
-_IDLE = "state IN ('accepted', 'held') AND owner + 0 < 0"
 
 
-class PostgresStore:
+class PostgresStore(Reading):
     """The engine behind :class:`bridge.store.Store` for many nodes; its verbs are told there.
 
     ``on_work`` is called in the loop when other nodes made messages available, or are gone: it is
@@ -89,18 +82,19 @@ class PostgresStore:
     def __init__(
         self, url: str, *, clock: Callable[[], float] = time.time, lease: float = LEASE
     ) -> None:
-        self._url = url
+        super().__init__(url)
         self._clock = clock
-        self._lease = Lease(lease)
+        self._lease = Lease(lease, clock)
         self.on_work: Callable[[], None] | None = None
+        self.on_owed: Callable[[Set[str] | None], None] | None = None
         self.on_lost: Callable[[], None] | None = None
         self.last_id = 0
         self.last_short_id = 0
         self._writer: Writer | None = None
         self._watch: Watch | None = None
-        self._pool: Any = None
         self._tasks: list[asyncio.Task[None]] = []
         self._sweeper = Sweeper()
+        self._early = Early()
         #: Attempts that this process knows about: begun here, or told by :meth:`interrupted`.
         self._attempts: set[int] = set()
 
@@ -120,9 +114,9 @@ class PostgresStore:
                 raise
             self._pool = await pg.pool(self._url)
         except pg.ERRORS as error:
-            raise StoreError(f"{_shown(self._url)}: {error}") from None
-        self._writer = Writer(self._url, connection, self._lease, self._clock)
-        self._watch = Watch(self._url, self._lease, self._work, self._lost)
+            raise StoreError(f"{shown(self._url)}: {error}") from None
+        self._writer = Writer(self._url, connection, self._lease, self._owed, self._clock)
+        self._watch = Watch(self._url, self._lease, self._work, self._owed, self._lost)
         self._tasks = [
             asyncio.create_task(self._writer.run(), name="store-writer"),
             asyncio.create_task(self._watch.run(), name="store-watch"),
@@ -132,8 +126,8 @@ class PostgresStore:
                 await self._watch.listening.wait()
         except TimeoutError:
             await self.close()
-            raise StoreError(f"{_shown(self._url)}: no second connection could be made") from None
-        log.info("store_opened", store=_shown(self._url), node=self.node)
+            raise StoreError(f"{shown(self._url)}: no second connection could be made") from None
+        log.info("store_opened", store=shown(self._url), node=self.node)
 
     async def _prepare(self, connection: Any) -> None:
         """Brings the schema up to date and takes a node number, one node at a time."""
@@ -156,15 +150,28 @@ class PostgresStore:
                 async with asyncio.timeout(_CLOSE_WITHIN):
                     async with self._pool.acquire() as connection:
                         await self._lease.release(connection)
-                    await self._pool.close()
             except (*pg.ERRORS, StoreError) as error:
                 # The lease will run out by itself.
                 log.warning("store_not_released", error=str(error) or type(error).__name__)
+                self._terminate()
+        await self._close_pool()
+
+    async def _close_pool(self) -> None:
+        if self._pool is not None:
+            try:
+                async with asyncio.timeout(_CLOSE_WITHIN):
+                    await self._pool.close()
+            except pg.ERRORS:
                 self._pool.terminate()
+            self._pool = None
 
     def _work(self) -> None:
         if self.on_work is not None:
             self.on_work()
+
+    def _owed(self, queues: Set[str] | None = None) -> None:
+        if self.on_owed is not None:
+            self.on_owed(queues)
 
     def _lost(self) -> None:
         if self._writer is not None:
@@ -210,7 +217,7 @@ class PostgresStore:
     # --- beside it: what waits ---------------------------------------------------------------
 
     async def interrupted(self) -> dict[int, list[Message]]:
-        async with self._connection() as connection:
+        async with self._writing() as connection:
             await self._lease.take_over(connection)
             attempts: dict[int, list[Message]] = {}
             for attempt, ids in await connection.fetch(
@@ -239,7 +246,7 @@ class PostgresStore:
     async def waiting(
         self, lane: Lane, now: int, limit: int, after: tuple[int, int] = (0, 0)
     ) -> list[Message]:
-        async with self._connection() as connection:
+        async with self._writing() as connection:
             return await claim(connection, self._lease, lane, now, limit, after)
 
     async def next_due(self, now: int) -> int | None:
@@ -249,22 +256,10 @@ class PostgresStore:
             due += [row[3] for row in rows if row[3] is not None]
         return min(due, default=None)
 
-    async def waiting_for(self, account: str, phone: str) -> list[Stored]:
-        rows = await self._rows(
-            f"SELECT {STORED} FROM message WHERE phone = $1 AND account = $2 "  # noqa: S608
-            f"AND {_IDLE} UNION ALL "
-            f"SELECT {STORED} FROM message WHERE phone = $1 AND account = $2 "
-            "AND state = 'accepted' AND owner = ANY($3::smallint[])",
-            phone,
-            account,
-            list(range(MAX_NODE + 1)),
-        )
-        return _stored(rows)
-
     async def overdue(self, now: int, limit: int) -> list[Stored]:
         # Those in the memory of other nodes are theirs to find.
         rows = await self._rows(
-            f"(SELECT {STORED} FROM message WHERE expires_at <= $1 AND {_IDLE} "  # noqa: S608
+            f"(SELECT {STORED} FROM message WHERE expires_at <= $1 AND {IDLE} "  # noqa: S608
             "ORDER BY expires_at LIMIT $2) UNION ALL "
             f"(SELECT {STORED} FROM message WHERE expires_at <= $1 "
             "AND state = 'accepted' AND owner = $3 LIMIT $2) LIMIT $2",
@@ -272,22 +267,17 @@ class PostgresStore:
             limit,
             self.node,
         )
-        return _stored(rows)
-
-    async def backlog(self) -> int:
-        rows = await self._rows("SELECT count(*) FROM message WHERE state = 'accepted'")
-        return int(rows[0][0])
+        return stored(rows)
 
     async def move(self, message_ids: Sequence[int], to: State) -> list[int]:
-        async with self._connection() as connection:
-            return await move(connection, self._lease, message_ids, to, int(self._clock()))
+        async with self._writing() as connection:
+            moved, queues = await move(connection, self._lease, message_ids, to, int(self._clock()))
+        self._told_of(queues)
+        return moved
 
     async def replace(self, message: Message) -> bool:
-        async with self._connection() as connection:
-            return await replace(connection, self._lease, message)
-
-    async def holds(self) -> set[tuple[str, str]]:
-        return {(scope, name) for scope, name in await self._rows("SELECT scope, name FROM hold")}
+        async with self._writing() as connection:
+            return await replace(connection, self._lease, message, int(self._clock()))
 
     async def set_hold(self, scope: str, name: str, held: bool) -> None:
         sql = (
@@ -295,50 +285,21 @@ class PostgresStore:
             if held
             else "DELETE FROM hold WHERE scope = $1 AND name = $2"
         )
-        async with self._connection() as connection, connection.transaction():
-            await self._lease.hold(connection)
+        async with self._transaction() as connection:
             await connection.execute(sql, scope, name)
             await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, str(self.node))
 
-    # --- beside it: what was -----------------------------------------------------------------
-
-    async def sent_since(self, account: str, unix_time: int) -> int:
-        rows = await self._rows(
-            "SELECT count(*) FROM message WHERE id >= $1 AND account = $2",
-            first_id(unix_time),
-            account,
-        )
-        return int(rows[0][0])
-
-    async def message(self, message_id: int) -> Stored | None:
-        rows = await self._rows(
-            f"SELECT {STORED} FROM message WHERE id = ANY(ARRAY["  # noqa: S608
-            "$1, (SELECT message_id FROM alias WHERE alias.id = $1)])",
-            message_id,
-        )
-        return _stored(rows)[0] if rows else None
-
-    async def submission(self, submission_id: int) -> list[Stored]:
-        rows = await self._rows(
-            f"SELECT {STORED} FROM message WHERE id = $1 AND submission_id = id "  # noqa: S608
-            f"UNION ALL SELECT {STORED} FROM message "
-            "WHERE submission_id = $1 AND submission_id <> id ORDER BY id",
-            submission_id,
-        )
-        return _stored(rows)
-
     async def expired_parts(self, before: int, limit: int) -> list[Part]:
-        async with self._connection() as connection, connection.transaction():
-            await self._lease.hold(connection)
+        async with self._transaction() as connection:
             return await expire_parts(connection, before, limit)
 
     async def sweep(self, before: int, text_before: int, limit: int) -> int:
-        async with self._connection() as connection:
+        async with self._writing() as connection:
             return await self._sweeper.sweep(connection, self._lease, before, text_before, limit)
 
     async def forget_fingerprints(self, now: int) -> None:
         done = ""
-        async with self._connection() as connection:
+        async with self._writing() as connection:
             while done != "DELETE 0":
                 done = await connection.execute(
                     "DELETE FROM fingerprint WHERE key = ANY(ARRAY(SELECT key FROM fingerprint "
@@ -346,35 +307,72 @@ class PostgresStore:
                     now,
                 )
 
-    async def nodes(self) -> int:
-        rows = await self._rows("SELECT count(*) FROM node WHERE lease_until > clock_timestamp()")
-        return max(1, int(rows[0][0]))
+    # --- what comes back ---------------------------------------------------------------------
+
+    def note_statuses(self, statuses: Sequence[Status]) -> asyncio.Future[Sequence[Noted]]:
+        return self._ask("statuses", statuses)
+
+    async def match_early(self, now: int, before: int) -> int:
+        async with self._transaction() as connection:
+            forgotten, notices = await self._early.match(connection, before)
+            if notices:
+                await connection.execute("SELECT pg_notify($1, $2)", OWED, str(self.node))
+        self._told_of({notice.queue for notice in notices})
+        return forgotten
+
+    async def to_poll(self, now: int, limit: int) -> list[Stored]:
+        async with self._transaction() as connection:
+            return await to_poll(connection, now, limit)
+
+    def take_incoming(
+        self, incoming: Sequence[tuple[Incoming, Sequence[str]]]
+    ) -> asyncio.Future[Sequence[bool]]:
+        return self._ask("incoming", incoming)
+
+    # --- what is owed ------------------------------------------------------------------------
+
+    def owe(self, notices: Sequence[Notice]) -> asyncio.Future[None]:
+        return self._ask("owe", notices)
+
+    def claim_notices(self, queue: str, now: int, limit: int) -> asyncio.Future[Sequence[Owed]]:
+        return self._ask("claim", (queue, now, limit))
+
+    def told(self, told: Sequence[Told]) -> asyncio.Future[None]:
+        return self._ask("told", told)
+
+    async def expire_notices(self, before: int, limit: int) -> int:
+        async with self._transaction() as connection:
+            return await expire(connection, before, int(self._clock()), limit)
+
+    async def note_receivers(self, account: str, bound: bool) -> None:
+        async with self._transaction() as connection:
+            await connection.execute(
+                "INSERT INTO receiver (account, node, bound, since) VALUES ($1, $2, $3, $4) "
+                "ON CONFLICT (account, node) DO UPDATE "
+                "SET bound = excluded.bound, since = excluded.since",
+                account,
+                self.node,
+                bound,
+                int(self._clock()),
+            )
 
     # --- connections -------------------------------------------------------------------------
 
+    def _told_of(self, queues: Set[str]) -> None:
+        if queues:
+            self._owed(queues)
+
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Any]:
+    async def _writing(self) -> AsyncIterator[Any]:
+        """A connection of the pool for a node, whose transactions must hold the lease."""
         if self._writer is None:
             raise StoreError("the store is not open")
-        try:
-            async with self._pool.acquire(timeout=pg.PATIENCE) as connection:
-                yield connection
-        except pg.ERRORS as error:
-            raise pg.store_error(error) from error
-
-    async def _rows(self, sql: str, *parameters: Any) -> list[Any]:
         async with self._connection() as connection:
-            rows: list[Any] = await connection.fetch(sql, *parameters)
-            return rows
+            yield connection
 
-
-def _stored(rows: Sequence[Any]) -> list[Stored]:
-    return [to_stored(pg.as_written(row)) for row in rows]
-
-
-def _shown(url: str) -> str:
-    """The address without the password in it."""
-    parts = urlsplit(url)
-    user = f"{parts.username}@" if parts.username else ""
-    where = user + parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=where, query="").geturl()
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Any]:
+        """One transaction that holds the lease."""
+        async with self._writing() as connection, connection.transaction():
+            await self._lease.hold(connection)
+            yield connection

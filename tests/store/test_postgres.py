@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.message import State
+from bridge.notice import Kind, Notice
 from bridge.store import (
     Acceptance,
     Change,
@@ -16,6 +17,8 @@ from bridge.store import (
     SchemaTooNew,
     StoreError,
     StoreFull,
+    pg_notices,
+    pg_statuses,
 )
 from bridge.store import pg_connection as pg
 from bridge.store.pg_group import _BEGIN, _CHANGED, _SENT
@@ -109,32 +112,47 @@ async def test_a_value_that_no_store_can_hold_stops_nothing(
     assert await store.backlog() == 1 + others
 
 
+_FENCE = "0, gen_random_uuid(), 0"
+
+
 @pytest.mark.parametrize("rows", [0, 3])
 @pytest.mark.parametrize(
-    ("statement", "parameters"),
+    ("statement", "parameters", "indexes"),
     [
-        (_BEGIN, "'{1}', 'accepted', 5, 7"),
-        (_SENT, "'{1}', '{1}', '{}', 7, 'accepted'"),
-        (_CHANGED, "'{1}', '{}', 7, 'accepted', '{}'"),
+        (_BEGIN, f"{_FENCE}, '{{1}}', 'accepted', 5, 7", {"message_pkey"}),
+        (_SENT, f"{_FENCE}, '{{1}}', '{{1}}', '{{}}', 7, 'accepted', '{{}}'", {"message_pkey"}),
+        (_CHANGED, f"{_FENCE}, '{{1}}', '{{}}', 7, 'accepted', '{{}}'", {"message_pkey"}),
+        (pg_statuses._FIND, "'{up-1}'", {"message_upstream"}),
+        (pg_statuses._CHANGE, ", ".join(["'{1}'"] * 9), {"message_pkey"}),
+        (pg_statuses._PAGE, "0, 10", {"message_upstream"}),
+        (pg_statuses._POLL, "false, 7, 10", {"message_poll"}),
+        (pg_notices._CLAIM, "0, 'q', 7, 10, '{0}'", {"notice_owed", "notice_about", "notice_pkey"}),
+        (pg_notices._TOLD, "0, '{1}', '{1}', '{1}', '{1}'", {"notice_pkey"}),
+        (pg_notices._EXPIRE, "7, 7, 10", {"notice_owed", "notice_pkey"}),
     ],
-    ids=["begin", "sent", "changed"],
+    ids=["begin", "sent", "changed", "find", "status", "early", "poll", "claim", "told", "expire"],
 )
 async def test_a_plan_made_while_the_table_was_small_is_good_for_a_large_one(
-    postgresql: Engine, database: str, statement: str, parameters: str, rows: int
+    postgresql: Engine,
+    database: str,
+    statement: str,
+    parameters: str,
+    indexes: set[str],
+    rows: int,
 ) -> None:
     store = await postgresql.open()
     await store.accept(Acceptance(tuple(message(id) for id in range(rows))))
+    owed = [Notice("q", "crm", Kind.DELAY, id, id, NOW, NOW) for id in range(rows)]
+    await store.owe(owed)
     connection = await pg.connect(database)
     try:
         await connection.execute("VACUUM ANALYZE")
         await connection.execute(f"PREPARE statement AS {statement}")
-        plan = await connection.fetch(
-            f"EXPLAIN EXECUTE statement(0, gen_random_uuid(), 0, {parameters})"
-        )
+        plan = await connection.fetch(f"EXPLAIN EXECUTE statement({parameters})")
     finally:
         await connection.close()
     text = "\n".join(row[0] for row in plan)
-    assert set(re.findall(r"using (message\w+)", text)) == {"message_pkey"}
+    assert set(re.findall(r"using ((?:message|notice)_\w+)", text)) == indexes
     assert "Seq Scan" not in text
 
 

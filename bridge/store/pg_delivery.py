@@ -1,0 +1,92 @@
+"""What a group's requests about what comes back, and what is owed, become: a few statements.
+
+Each verb within the transaction of its caller, which has made sure that this node may write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+from bridge.notice import Notice
+from bridge.store import pg_notices, pg_statuses
+
+
+class Request(Protocol):
+    """Whoever asked: ``payload`` is what the verb was called with."""
+
+    verb: str
+    payload: Any
+    answer: Any
+
+
+async def write(connection: Any, node: int, requests: Sequence[Request], now: int) -> list[Notice]:
+    """Writes the requests of :data:`VERBS`, each verb at once; tells which notices were stored."""
+    notices: list[Notice] = []
+    for verb, written in VERBS.items():
+        if some := [request for request in requests if request.verb == verb]:
+            notices += await written(connection, node, some, now)
+    return notices
+
+
+async def _statuses(
+    connection: Any, node: int, requests: Sequence[Request], now: int
+) -> list[Notice]:
+    noted, notices = await pg_statuses.note(connection, _together(requests))
+    start = 0
+    for request in requests:
+        end = start + len(request.payload)
+        request.answer = noted[start:end]
+        start = end
+    return notices
+
+
+async def _incoming(
+    connection: Any, node: int, requests: Sequence[Request], now: int
+) -> list[Notice]:
+    new, notices = await pg_notices.take(connection, _together(requests))
+    for request in requests:
+        request.answer = [one.id in new for one, _ in request.payload]
+    return notices
+
+
+async def _owe(connection: Any, node: int, requests: Sequence[Request], now: int) -> list[Notice]:
+    notices = _together(requests)
+    await pg_notices.owe(connection, notices)
+    return notices
+
+
+async def _told(connection: Any, node: int, requests: Sequence[Request], now: int) -> list[Notice]:
+    await pg_notices.tell(connection, node, _together(requests), now)
+    return []
+
+
+async def _give_back(
+    connection: Any, node: int, requests: Sequence[Request], now: int
+) -> list[Notice]:
+    await pg_notices.give_back(connection, node, _together(requests))
+    return []
+
+
+async def _claim(connection: Any, node: int, requests: Sequence[Request], now: int) -> list[Notice]:
+    alive = await pg_notices.living(connection)
+    for request in requests:
+        request.answer = await pg_notices.claim(connection, node, alive, *request.payload)
+    return []
+
+
+def _together(requests: Sequence[Request]) -> list[Any]:
+    return [one for request in requests for one in request.payload]
+
+
+#: In the order in which they are written: what is told or given back can be claimed again.
+VERBS: Final[
+    Mapping[str, Callable[[Any, int, Sequence[Request], int], Awaitable[list[Notice]]]]
+] = {
+    "statuses": _statuses,
+    "incoming": _incoming,
+    "owe": _owe,
+    "told": _told,
+    "give_back": _give_back,
+    "claim": _claim,
+}

@@ -1,0 +1,192 @@
+"""What the PostgreSQL engine can be asked beside what it writes; also without being a node.
+
+Each question is a statement or two on a connection of the pool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+from bridge.ids import MAX_NODE, first_id
+from bridge.message import Stored
+from bridge.store import Alias, Event, Receivers, StoreError, Story
+from bridge.store import pg_connection as pg
+from bridge.store.pg_notices import read_notice
+from bridge.store.pg_schema import MIGRATIONS, version_of
+from bridge.store.rows import MESSAGE_COLUMNS, NOTICE, STATE_COLUMNS, to_stored
+
+STORED = ", ".join(MESSAGE_COLUMNS + STATE_COLUMNS)
+
+#: As the indexes of what is idle have it.
+IDLE = "state IN ('accepted', 'held') AND owner + 0 < 0"
+
+_FIND = "(SELECT id FROM message WHERE {} ORDER BY id DESC LIMIT $2)"
+_FOUND = " UNION ".join(
+    _FIND.format(where)
+    for where in (
+        "phone = $1",
+        "reference = $1 AND reference <> ''",
+        "upstream_id = $1 AND upstream_id <> ''",
+    )
+)
+
+
+class Reading:
+    """The questions of :class:`bridge.store.Store` that change nothing; they are told there."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._pool: Any = None
+
+    async def open_reading(self) -> None:
+        try:
+            self._pool = await pg.pool(self._url, read_only=True)
+            async with self._pool.acquire(timeout=pg.PATIENCE) as connection:
+                version = await version_of(connection)
+            if version < len(MIGRATIONS):
+                raise StoreError(
+                    f"{shown(self._url)} was written by an earlier version: start the daemon"
+                    if version
+                    else f"{shown(self._url)} holds no store yet: start the daemon"
+                )
+        except pg.ERRORS as error:
+            self._terminate()
+            raise StoreError(f"{shown(self._url)}: {error}") from None
+        except StoreError:
+            self._terminate()
+            raise
+
+    def _terminate(self) -> None:
+        """Lets go of the connections without a farewell."""
+        if self._pool is not None:
+            self._pool.terminate()
+            self._pool = None
+
+    # --- what is there -----------------------------------------------------------------------
+
+    async def message(self, message_id: int) -> Stored | None:
+        rows = await self._rows(
+            f"SELECT {STORED} FROM message WHERE id = ANY(ARRAY["  # noqa: S608
+            "$1, (SELECT message_id FROM alias WHERE alias.id = $1)])",
+            message_id,
+        )
+        return stored(rows)[0] if rows else None
+
+    async def submission(self, submission_id: int) -> list[Stored]:
+        rows = await self._rows(
+            f"SELECT {STORED} FROM message WHERE id = $1 AND submission_id = id "  # noqa: S608
+            f"UNION ALL SELECT {STORED} FROM message "
+            "WHERE submission_id = $1 AND submission_id <> id ORDER BY id",
+            submission_id,
+        )
+        return stored(rows)
+
+    async def waiting_for(self, account: str, phone: str) -> list[Stored]:
+        rows = await self._rows(
+            f"SELECT {STORED} FROM message WHERE phone = $1 AND account = $2 "  # noqa: S608
+            f"AND {IDLE} UNION ALL "
+            f"SELECT {STORED} FROM message WHERE phone = $1 AND account = $2 "
+            "AND state = 'accepted' AND owner = ANY($3::smallint[])",
+            phone,
+            account,
+            list(range(MAX_NODE + 1)),
+        )
+        return stored(rows)
+
+    async def backlog(self) -> int:
+        rows = await self._rows("SELECT count(*) FROM message WHERE state = 'accepted'")
+        return int(rows[0][0])
+
+    async def sent_since(self, account: str, unix_time: int) -> int:
+        rows = await self._rows(
+            "SELECT count(*) FROM message WHERE id >= $1 AND account = $2",
+            first_id(unix_time),
+            account,
+        )
+        return int(rows[0][0])
+
+    async def holds(self) -> set[tuple[str, str]]:
+        return {(scope, name) for scope, name in await self._rows("SELECT scope, name FROM hold")}
+
+    async def nodes(self) -> int:
+        rows = await self._rows("SELECT count(*) FROM node WHERE lease_until > clock_timestamp()")
+        return max(1, int(rows[0][0]))
+
+    # --- the story of a message --------------------------------------------------------------
+
+    async def story(self, message_id: int) -> Story | None:
+        found = await self.message(message_id)
+        if found is None:
+            return None
+        id = found.message.id
+        aliases = await self._rows(
+            "SELECT id, message_id, receipts FROM alias WHERE message_id = $1 ORDER BY id", id
+        )
+        events = await self._rows(
+            "SELECT at, what, detail FROM event WHERE message_id = $1 ORDER BY id", id
+        )
+        notices = await self._rows(
+            f"SELECT {', '.join(NOTICE)} FROM notice WHERE about = $1 ORDER BY id",  # noqa: S608
+            id,
+        )
+        [(begun, poll_at)] = await self._rows(
+            "SELECT (SELECT coalesce(max(begun_at), 0) FROM attempt WHERE $1 = ANY(message_ids)), "
+            "coalesce((SELECT poll_at FROM message WHERE id = $1), 0)",
+            id,
+        )
+        return Story(
+            found,
+            tuple(Alias(*row) for row in aliases),
+            tuple(Event(at, what, pg.original(detail)) for at, what, detail in events),
+            tuple(map(read_notice, notices)),
+            begun,
+            poll_at,
+        )
+
+    async def find(self, text: str, limit: int) -> list[Stored]:
+        rows = await self._rows(
+            f"SELECT {STORED} FROM message WHERE id = ANY(ARRAY({_FOUND})) "  # noqa: S608
+            "ORDER BY id DESC LIMIT $2",
+            pg.storable(text),
+            limit,
+        )
+        return stored(rows)
+
+    async def receivers(self, account: str) -> list[Receivers]:
+        rows = await self._rows(
+            "SELECT node, bound, since FROM receiver WHERE account = $1 ORDER BY node", account
+        )
+        return [Receivers(*row) for row in rows]
+
+    # --- connections -------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Any]:
+        if self._pool is None:
+            raise StoreError("the store is not open")
+        try:
+            async with self._pool.acquire(timeout=pg.PATIENCE) as connection:
+                yield connection
+        except pg.ERRORS as error:
+            raise pg.store_error(error) from error
+
+    async def _rows(self, sql: str, *parameters: Any) -> list[Any]:
+        async with self._connection() as connection:
+            rows: list[Any] = await connection.fetch(sql, *parameters)
+            return rows
+
+
+def stored(rows: Sequence[Any]) -> list[Stored]:
+    """Messages out of rows of :data:`STORED`."""
+    return [to_stored(pg.as_written(row)) for row in rows]
+
+
+def shown(url: str) -> str:
+    """The address without the password in it."""
+    parts = urlsplit(url)
+    user = f"{parts.username}@" if parts.username else ""
+    where = user + parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=where, query="").geturl()

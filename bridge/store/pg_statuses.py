@@ -1,0 +1,216 @@
+"""The API's words on messages in PostgreSQL: noted, kept for later, asked for.
+
+Each function within the transaction of its caller. What a word means was decided before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
+
+from bridge.message import State, Stored
+from bridge.notice import Notice, Subject
+from bridge.store import Noted, Status
+from bridge.store.pg_connection import as_written, original, storable
+from bridge.store.pg_notices import SUBJECT, owe_states, to_subject
+from bridge.store.rows import STORED, to_stored
+
+#: The longest time between two questions about one message (seconds).
+MAX_POLL = 600
+#: How many early statuses :meth:`Early.match` looks at in one step.
+_STEP = 5000
+
+# The condition is for the partial index, which the parameter alone does not imply; the order, in
+# which the rows are locked, is one that no other index has.
+_FIND = (
+    f"SELECT {SUBJECT}, upstream_id, state, status, status_at, changed_at, cost, "  # noqa: S608
+    "counted_parts, err, cause FROM message "
+    "WHERE upstream_id = ANY($1::text[]) AND upstream_id <> '' ORDER BY id + 0 FOR NO KEY UPDATE"
+)
+_CHANGE = (
+    "UPDATE message SET state = now.state, status = now.status, status_at = now.status_at, "
+    "changed_at = now.changed_at, cost = now.cost, counted_parts = now.counted_parts, "
+    "err = now.err, cause = now.cause FROM unnest($1::bigint[], $2::text[], $3::text[], "
+    "$4::bigint[], $5::bigint[], $6::text[], $7::integer[], $8::integer[], $9::text[]) AS now "
+    "(id, state, status, status_at, changed_at, cost, counted_parts, err, cause) "
+    "WHERE message.id = now.id"
+)
+_LATE = (
+    "INSERT INTO event (message_id, at, what, detail) SELECT id, at, 'status', word "
+    "FROM unnest($1::bigint[], $2::bigint[], $3::text[]) "
+    "WITH ORDINALITY AS late (id, at, word, n) ORDER BY n"
+)
+_EARLY = (
+    "INSERT INTO early_status (upstream_id, word, state, at, cost, counted_parts, err) "
+    "SELECT upstream_id, word, state, at, cost, parts, err FROM unnest($1::text[], $2::text[], "
+    "$3::text[], $4::bigint[], $5::text[], $6::integer[], $7::integer[]) "
+    "WITH ORDINALITY AS early (upstream_id, word, state, at, cost, parts, err, n) ORDER BY n"
+)
+_PAGE = (
+    "SELECT id, EXISTS (SELECT FROM message WHERE message.upstream_id = early.upstream_id "
+    "AND message.upstream_id <> '') FROM early_status AS early "
+    "WHERE id > $1 ORDER BY id LIMIT $2"
+)
+_MATCHED = (
+    "DELETE FROM early_status WHERE id = ANY(ARRAY(SELECT id FROM early_status "
+    "WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE SKIP LOCKED)) "
+    "RETURNING id, upstream_id, word, state, at, cost, counted_parts, err"
+)
+#: Their ids grow with time, nearly.
+_FORGET = (
+    "DELETE FROM early_status WHERE id = ANY(ARRAY(SELECT id FROM early_status "
+    "ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)) AND at < $1"
+)
+# Both as the index has it; written out, true and false would be simplified away.
+_POLL = (
+    "SELECT id FROM message WHERE state = 'sent' AND (receipts = 0) = $1::boolean "
+    "AND poll_at <= $2 ORDER BY poll_at, id LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED"
+)
+_TURN = (
+    "UPDATE message SET poll_at = $2 + greatest(1, least($3, $2 - sent_at)) "  # noqa: S608
+    f"WHERE id = ANY($1::bigint[]) RETURNING {', '.join(STORED)}"
+)
+_SENT = State.SENT.value
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known of a message, with what is to be written of it."""
+
+    subject: Subject
+    state: str
+    status: str
+    status_at: int
+    changed_at: int
+    cost: str
+    counted_parts: int
+    err: int
+    cause: str
+    changed: bool = False
+
+
+def _note(known: _Known, status: Status) -> Noted:
+    """What the status is to a message, which it may change."""
+    to, word, cost = status.state, storable(status.word), storable(status.cost)
+    is_sent = known.state == _SENT
+    counted = bool(cost) and not known.cost
+    if is_sent and to is not None:
+        noted = Noted.CHANGED
+        known.state, known.changed_at, known.err = to._value_, status.at, status.err
+        if not word:
+            known.cause = "no status was received"
+    elif not is_sent and to is not None and to._value_ != known.state:
+        return Noted.LATE
+    elif counted or (is_sent and word != known.status):
+        noted = Noted.KEPT
+    else:
+        return Noted.REPEATED
+    if is_sent:
+        known.status = word
+    known.status_at = status.at
+    known.cost = cost or known.cost
+    known.counted_parts = status.counted_parts or known.counted_parts
+    known.changed = True
+    return noted
+
+
+async def note(connection: Any, statuses: Sequence[Status]) -> tuple[list[Noted], list[Notice]]:
+    """What each of them was, and the notices that follow, stored as well."""
+    by_upstream: dict[str, list[_Known]] = {}
+    upstream_ids = {status.upstream_id for status in statuses if status.upstream_id}
+    for row in await connection.fetch(_FIND, sorted(map(storable, upstream_ids))):
+        known = _Known(to_subject(row[:5]), *row[6:])
+        by_upstream.setdefault(original(row[5]), []).append(known)
+    noted: list[Noted] = []
+    early: list[Status] = []
+    late: list[tuple[int, int, str]] = []
+    ended: list[tuple[Subject, State, int]] = []
+    for status in statuses:
+        what = Noted.EARLY
+        for known in by_upstream.get(status.upstream_id, ()):
+            what = _note(known, status)
+            if what is Noted.LATE:
+                late.append((known.subject.id, status.at, storable(status.word)))
+            elif what is Noted.CHANGED and status.state is not None:
+                ended.append((known.subject, status.state, status.at))
+        if what is Noted.EARLY:
+            early.append(status)
+        noted.append(what)
+    await _write(connection, [one for some in by_upstream.values() for one in some if one.changed])
+    if late:
+        await connection.execute(_LATE, *zip(*late, strict=True))
+    if early:
+        await connection.execute(_EARLY, *zip(*map(_early_row, early), strict=True))
+    return noted, await owe_states(connection, ended)
+
+
+async def _write(connection: Any, changed: Sequence[_Known]) -> None:
+    if changed:
+        rows = [
+            (
+                k.subject.id,
+                k.state,
+                k.status,
+                k.status_at,
+                k.changed_at,
+                k.cost,
+                k.counted_parts,
+                k.err,
+                k.cause,
+            )
+            for k in changed
+        ]
+        await connection.execute(_CHANGE, *zip(*rows, strict=True))
+
+
+def _early_row(status: Status) -> tuple[Any, ...]:
+    upstream_id, word, state, at, cost, counted_parts, err = status
+    state_name = "" if state is None else state._value_
+    return (
+        storable(upstream_id),
+        storable(word),
+        state_name,
+        at,
+        storable(cost),
+        counted_parts,
+        err,
+    )
+
+
+class Early:
+    """Goes through the statuses that came too early, some at a time, from the oldest on."""
+
+    def __init__(self) -> None:
+        self._seen = 0
+
+    async def match(self, connection: Any, before: int) -> tuple[int, list[Notice]]:
+        """See :meth:`bridge.store.Store.match_early`; and the notices that follow."""
+        page = await connection.fetch(_PAGE, self._seen, _STEP)
+        self._seen = page[-1][0] if len(page) == _STEP else 0
+        notices: list[Notice] = []
+        if ids := [id for id, known in page if known]:
+            rows = sorted(await connection.fetch(_MATCHED, ids), key=itemgetter(0))
+            _, notices = await note(connection, [_early(row[1:]) for row in rows])
+        done: str = await connection.execute(_FORGET, before, _STEP)
+        return int(done.rpartition(" ")[2]), notices
+
+
+def _early(row: Sequence[Any]) -> Status:
+    upstream_id, word, state, at, cost, counted_parts, err = row
+    ended = State(state) if state else None
+    return Status(
+        original(upstream_id), original(word), ended, at, original(cost), counted_parts, err
+    )
+
+
+async def to_poll(connection: Any, now: int, limit: int) -> list[Stored]:
+    """See :meth:`bridge.store.Store.to_poll`."""
+    ids: list[int] = []
+    for nobody_waits in (False, True):
+        rows = await connection.fetch(_POLL, nobody_waits, now, limit - len(ids))
+        ids += [row[0] for row in rows]
+    rows = await connection.fetch(_TURN, ids, now, MAX_POLL) if ids else []
+    stored = {row[0]: to_stored(as_written(row)) for row in rows}
+    return [stored[id] for id in ids]
