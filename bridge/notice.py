@@ -7,6 +7,7 @@ takes it is for :mod:`bridge.outbox` to find, and what it looks like for the lis
 
 from __future__ import annotations
 
+import json
 from enum import Enum
 from typing import Final, NamedTuple
 
@@ -86,6 +87,25 @@ class Owed(NamedTuple):
     incoming: Incoming | None = None
 
 
+class Unjoined(NamedTuple):
+    """The content of a notice about a part whose message was never complete.
+
+    ``phone`` and ``sender`` are as the client wrote them, where the bridge could not read them.
+    """
+
+    phone: str
+    sender: str
+    accepted_at: int
+
+    def to_content(self) -> str:
+        return json.dumps(self._asdict(), ensure_ascii=False)
+
+    @classmethod
+    def from_content(cls, content: str) -> Unjoined:
+        """Raises ValueError or TypeError for another kind of content."""
+        return cls(**json.loads(content))
+
+
 class Told(NamedTuple):
     """What became of a try to tell: ended for good, or to be tried again at ``due_at``."""
 
@@ -155,3 +175,11 @@ def incoming_notice(incoming: Incoming, queue: str) -> Notice:
     """What brings a message from a phone to those who take what is in ``queue``."""
     id, at = incoming.id, incoming.received_at
     return Notice(queue, incoming.account, Kind.INCOMING, id, id, at, at)
+
+
+def part_notice(account: str, id: int, receipts: int, about: Unjoined, at: int) -> Notice | None:
+    """What tells that the message of a part expired, if the part asked for failures."""
+    if not receipts & Receipts.FAILURE:
+        return None
+    queue, content = receivers_of(account), about.to_content()
+    return Notice(queue, account, Kind.STATE, id, id, at, at, State.EXPIRED, content)

@@ -270,6 +270,9 @@ SAR_TOTAL_SEGMENTS: Final = TAGS["sar_total_segments"]
 SAR_SEGMENT_SEQNUM: Final = TAGS["sar_segment_seqnum"]
 SC_INTERFACE_VERSION: Final = TAGS["sc_interface_version"]
 CONGESTION_STATE: Final = TAGS["congestion_state"]
+RECEIPTED_MESSAGE_ID: Final = TAGS["receipted_message_id"]
+MESSAGE_STATE: Final = TAGS["message_state"]
+NETWORK_ERROR_CODE: Final = TAGS["network_error_code"]
 ADDITIONAL_STATUS_INFO_TEXT: Final = TAGS["additional_status_info_text"]
 
 #: Vendor TLVs of this bridge; what they may hold is decided where a Submission is made of them.

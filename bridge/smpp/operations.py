@@ -16,6 +16,7 @@ from bridge.message import FINAL
 from bridge.smpp.data_coding import Encoded, decode_text
 from bridge.smpp.layouts import MESSAGE_PAYLOAD
 from bridge.smpp.pdu import Body, CancelSm, Empty, Pdu, QuerySm, QuerySmResp, ReplaceSm
+from bridge.smpp.receipts import err_of
 from bridge.smpp.services import Door
 from bridge.smpp.submit import (
     RECEIPTS,
@@ -52,8 +53,8 @@ async def query(asker: Asker, pdu: Pdu, now: float) -> Body:
     return QuerySmResp(
         message_id,
         _final_date(known.changed_at) if known.state in FINAL else b"",
-        message_state(known.state, at > now, asker.interface_version),
-        Reason[known.failure].codes.fmt if known.failure in Reason.__members__ else 0,
+        message_state(known.state, at > now and not known.sent_at, asker.interface_version),
+        err_of(known),
     )
 
 

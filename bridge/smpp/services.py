@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,6 +12,7 @@ from bridge import message as vocabulary
 from bridge.accounts import Account
 from bridge.gather import Join, Segment
 from bridge.message import Message, MessageType, Outcome, Receipts, State
+from bridge.outbox import Taker
 from bridge.smpp.occupancy import Occupancy
 
 if TYPE_CHECKING:
@@ -36,7 +37,11 @@ class Known(Protocol):
     @property
     def changed_at(self) -> int: ...
     @property
+    def sent_at(self) -> int: ...
+    @property
     def failure(self) -> str: ...
+    @property
+    def err(self) -> int: ...
 
 
 class Door(alias.Door, Protocol):
@@ -73,6 +78,16 @@ class Gatherer(Protocol):
     ) -> asyncio.Future[Outcome]: ...
 
 
+class Owing(Protocol):
+    """What a session asks of :class:`bridge.outbox.Outbox`."""
+
+    def join(self, queue: str, taker: Taker, *, account: str = "") -> None: ...
+
+    def leave(self, queue: str, taker: Taker) -> None: ...
+
+    def wake(self, queues: Set[str] | None) -> None: ...
+
+
 @dataclass(slots=True)
 class Services:
     """``connections`` holds those that are open; ``left`` hears when one is no more.
@@ -84,6 +99,7 @@ class Services:
     accounts: Authenticator
     relay: Door
     gathering: Gatherer
+    outbox: Owing
     clock: Callable[[], float]  # Unix time
     monotonic: Callable[[], float]
     occupancy: Occupancy

@@ -15,6 +15,9 @@ VERSION_33: Final = 0x33
 VERSION_34: Final = 0x34
 VERSION_50: Final = 0x50
 
+#: Ids that eight hexadecimal digits have room for. No id of the one sequence is that small.
+LAST_SHORT_ID: Final = 0xFFFF_FFFF
+
 #: Ids of up to 53 bits, and the short ones.
 _DECIMAL: Final = re.compile(rb"[0-9]{1,16}")
 _HEXADECIMAL: Final = re.compile(rb"[0-9A-Fa-f]{1,8}")
@@ -50,6 +53,14 @@ def has_short_ids(interface_version: int) -> bool:
 def message_id_to(id: int, interface_version: int) -> bytes:
     """An id as the client reads it: decimal, or the short id of SMPP 3.3."""
     return b"%08X" % id if has_short_ids(interface_version) else b"%d" % id
+
+
+def receipted_id(id: int, *, hexadecimal: bool = False) -> bytes:
+    """An id as the client was told it, by a session of whichever version: a short one is SMPP
+    3.3's. ``hexadecimal`` is for clients that want all of them so in receipts."""
+    if id <= LAST_SHORT_ID:
+        return b"%08X" % id
+    return b"%X" % id if hexadecimal else b"%d" % id
 
 
 def message_id_from(message_id: bytes, interface_version: int) -> int:

@@ -64,7 +64,7 @@ async def test_parts_are_answered_each_with_its_id_and_are_one_message() -> None
         assert last.body == MessageIdResp(b"%d" % (FIRST_PART_ID + 1))
         [submission] = running.relay.submissions
         assert submission.text == "Hello € more"
-        assert submission.receipts == Receipts.NONE
+        assert submission.receipts == Receipts.ALIASES
         assert [(a.id, a.receipts) for a in running.relay.aliases[0]] == [
             (FIRST_PART_ID, 0),
             (FIRST_PART_ID + 1, 3),
@@ -234,35 +234,37 @@ async def test_data_sm_is_a_submit_whose_text_and_validity_are_tlvs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "message_state", "final_date"),
+    ("state", "message_state", "final_date", "error_code"),
     [
-        (State.ACCEPTED, 1, b""),
-        (State.SENDING, 1, b""),
-        (State.SENT, 1, b""),
-        (State.HELD, 1, b""),
-        (State.DELIVERED, 2, b"260101000000000+"),
-        (State.EXPIRED, 3, b"260101000000000+"),
-        (State.CANCELLED, 4, b"260101000000000+"),
-        (State.UNDELIVERABLE, 5, b"260101000000000+"),
-        (State.REJECTED, 8, b"260101000000000+"),
+        (State.ACCEPTED, 1, b"", 0),
+        (State.SENDING, 1, b"", 0),
+        (State.SENT, 1, b"", 0),
+        (State.HELD, 1, b"", 0),
+        (State.DELIVERED, 2, b"260101000000000+", 0),
+        (State.EXPIRED, 3, b"260101000000000+", 248),
+        (State.CANCELLED, 4, b"260101000000000+", 0),
+        (State.UNDELIVERABLE, 5, b"260101000000000+", 6),
+        (State.REJECTED, 8, b"260101000000000+", 255),
     ],
 )
-async def test_query_tells_the_state(state: State, message_state: int, final_date: bytes) -> None:
+async def test_query_tells_the_state(
+    state: State, message_state: int, final_date: bytes, error_code: int
+) -> None:
     async with bridge() as running:
         running.relay.known[FIRST_ID] = [stored(state)]
         peer = await running.bound()
         id = b"%d" % FIRST_ID
         resp = await peer.ask("query_sm", QuerySm(id, 0, 0, b"Shop"))
-        assert resp.body == QuerySmResp(id, final_date, message_state, 0)
+        assert resp.body == QuerySmResp(id, final_date, message_state, error_code)
         assert running.relay.asked == [("query", "crm", FIRST_ID)]
 
 
-async def test_query_tells_the_code_of_the_failure() -> None:
+async def test_query_tells_the_error_that_a_receipt_would() -> None:
     async with bridge() as running:
         running.relay.known[1] = [stored(State.REJECTED, "WRONG_PHONE")]
         peer = await running.bound()
         resp = await peer.ask("query_sm", QuerySm(b"1"))
-        assert resp.body == QuerySmResp(b"1", b"260101000000000+", 8, 7)
+        assert resp.body == QuerySmResp(b"1", b"260101000000000+", 8, 249)
 
 
 @pytest.mark.parametrize(
@@ -282,6 +284,16 @@ async def test_query_of_several_messages_tells_of_one_on_its_way_or_how_it_went_
         resp = await peer.ask("query_sm", QuerySm(b"1"))
         assert isinstance(resp.body, QuerySmResp)
         assert resp.body.message_state == told
+
+
+async def test_what_the_provider_keeps_until_its_time_is_on_its_way() -> None:
+    async with bridge() as running:
+        scheduled = stored(State.SENT, scheduled_at=int(time.time()) + 3600)
+        running.relay.known[1] = [scheduled._replace(sent_at=NOW)]
+        peer = await running.bound(interface_version=0x50)
+        resp = await peer.ask("query_sm", QuerySm(b"1"))
+        assert isinstance(resp.body, QuerySmResp)
+        assert resp.body.message_state == 1
 
 
 @pytest.mark.parametrize(
@@ -422,14 +434,14 @@ async def test_3_3_has_short_ids_and_no_tlvs() -> None:
         peer = await running.bound("bind_transmitter", interface_version=0x33)
         resp = await peer.ask("submit_sm", a_submit(registered_delivery=1))
         assert resp == Pdu("submit_sm_resp", 1, MessageIdResp(b"0BADCAFE"))
-        assert running.relay.submissions[0].receipts == Receipts.NONE
+        assert running.relay.submissions[0].receipts == Receipts.ALIASES
         [[alias]] = running.relay.aliases
         assert (alias.id, alias.receipts) == (FIRST_SHORT_ID, 3)
         resp = await peer.ask("submit_sm", part(1, b"x"))
         assert resp.body == MessageIdResp(b"0BADCAFF")
         running.relay.known[FIRST_SHORT_ID] = [stored(State.REJECTED, "REFUSED")]
         resp = await peer.ask("query_sm", QuerySm(b"0badcafe"))
-        assert resp.body == QuerySmResp(b"0badcafe", b"260101000000000+", 5, 8)
+        assert resp.body == QuerySmResp(b"0badcafe", b"260101000000000+", 5, 255)
         running.relay.answer = lambda _: Failure(Reason.WRONG_PHONE)
         resp = await peer.ask("submit_sm", a_submit())
         assert resp == Pdu("submit_sm_resp", 1, None, (), Status.ESME_RINVDSTADR)
