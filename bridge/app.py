@@ -20,6 +20,7 @@ import structlog
 
 from bridge.accounts import Accounts
 from bridge.admin.hooks import HooksListener
+from bridge.answered import Answered
 from bridge.cascade.line import upstream_lines
 from bridge.config import ConfigError, Endpoint, Settings
 from bridge.dispatch import Dispatcher
@@ -27,6 +28,7 @@ from bridge.gather import Gathering
 from bridge.ids import Ids
 from bridge.incoming import IncomingMessages
 from bridge.notify import notify
+from bridge.outbox import Outbox
 from bridge.polling import Poller
 from bridge.relay import Relay
 from bridge.smpp.server import SmppListener
@@ -100,7 +102,10 @@ class App:
                 settings.smtp, accounts, relay, dsn=bool(settings.reports.smarthost)
             )
             gathering = Gathering(store, relay, ids.next, settings.smpp.parts_timeout)
-            smpp = SmppListener(settings.smpp, accounts, relay, gathering)
+            answered = Answered(store.node, accounts, relay.clients, time.time)
+            outbox = Outbox(store, settings.smpp.receipts_keep, answered.not_before)
+            store.on_owed = outbox.wake
+            smpp = SmppListener(settings.smpp, accounts, relay, gathering, outbox)
             statuses = Statuses(store)
             incoming = IncomingMessages(settings, store, ids.next)
             poller = Poller(store, statuses, settings.cascade, lines)
@@ -115,6 +120,7 @@ class App:
                 store.on_work = keeper.wake
                 upkeep = tasks.create_task(keeper.run())
                 coming_back = [tasks.create_task(part.run()) for part in (statuses, poller)]
+                telling = tasks.create_task(outbox.run())
                 async with contextlib.AsyncExitStack() as stack:
                     stack.push_async_callback(smtp.close)
                     stack.push_async_callback(smpp.close)
@@ -140,11 +146,14 @@ class App:
                         for task in (upkeep, *coming_back):
                             task.cancel()
                         dispatcher.stop()
+                        outbox.stop()
                     draining = asyncio.gather(smtp.drain(DRAIN_WITHIN), smpp.drain(DRAIN_WITHIN))
                     await asyncio.wait({dispatching}, timeout=ANSWER_ON_STOP)
                     relay.drain()
                     await draining
                     gatherer.cancel()
+                    telling.cancel()
+                    await outbox.close()
         finally:
             for line in {id(line): line for line in lines.values()}.values():
                 await line.client.close()

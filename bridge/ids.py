@@ -21,6 +21,11 @@ def first_id(unix_time: float) -> int:
     return max(0, int(unix_time) - EPOCH) << _SECOND_SHIFT
 
 
+def node_of(id: int) -> int:
+    """The node that gave the id."""
+    return id >> _NODE_SHIFT & MAX_NODE
+
+
 class Ids:
     """Gives ids that were never given before.
 

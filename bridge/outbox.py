@@ -396,6 +396,8 @@ class Outbox:
         kept = [*queue.waiting, *(owed for _, _, owed in queue.early)]
         queue.waiting.clear()
         queue.early.clear()
+        if self._stopping:
+            return  # as if they had not been claimed
         for owed in kept:
             self._note(Told(owed.notice.id, False, owed.notice.outcome, now))
         self.wake({queue.name})

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from bridge.accounts import Account, Accounts
+from bridge.answered import Answered
 from bridge.cascade.line import UpstreamLine, upstream_lines
 from bridge.config import Settings, settings_from
 from bridge.dispatch import Dispatcher
 from bridge.ids import Ids
 from bridge.message import Outcome, Submission
+from bridge.outbox import Outbox
 from bridge.relay import Relay
 from bridge.sandbox import Sandbox
 from bridge.store import Store
@@ -30,6 +32,7 @@ class Relaying:
     store: Store
     relay: Relay
     dispatcher: Dispatcher
+    outbox: Outbox
     sandbox: Sandbox
     lines: dict[str, UpstreamLine]
 
@@ -90,13 +93,18 @@ async def relaying(
             await relay.open(dispatcher, tasks)
             upkeep = Upkeep(engine, dispatcher, settings.store)
             engine.on_work = upkeep.wake
-            upkeeping = tasks.create_task(upkeep.run())
+            answered = Answered(engine.node, people, relay.clients, time.time)
+            outbox = Outbox(engine, settings.smpp.receipts_keep, answered.not_before)
+            engine.on_owed = outbox.wake
+            working = [tasks.create_task(part.run()) for part in (upkeep, outbox)]
             try:
-                yield Relaying(settings, people, engine, relay, dispatcher, sandbox, lines)
+                yield Relaying(settings, people, engine, relay, dispatcher, outbox, sandbox, lines)
             finally:
-                upkeeping.cancel()
+                for task in working:
+                    task.cancel()
                 dispatcher.stop()
                 relay.drain()
+                await outbox.close()
     finally:
         for line in lines.values():
             await line.client.close()

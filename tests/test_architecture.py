@@ -28,7 +28,9 @@ PART_OF = {
     "rules": "relay",
     "upkeep": "relay",
     "outbox": "relay",
+    "answered": "relay",
     "statuses": "relay",
+    "story": "relay",
     "incoming": "relay",
     "polling": "relay",
 }

@@ -16,14 +16,17 @@ from bridge import config
 from bridge import message as vocabulary
 from bridge.accounts import Account
 from bridge.failure import Failure, Reason
+from bridge.notice import receivers_of
 from bridge.smpp import session as rules
 from bridge.smpp.codec import Framer, encode
+from bridge.smpp.deliver import Receiver
 from bridge.smpp.layouts import RESPONSES, SC_INTERFACE_VERSION
+from bridge.smpp.outgoing import Style
 from bridge.smpp.pdu import Bind, BindResp, Pdu, PduError, Tlv
 from bridge.smpp.refusal import refusal
 from bridge.smpp.requests import HANDLERS, SUBMITS, Requests
 from bridge.smpp.services import Services
-from bridge.smpp.session import Close, Reply, Request, Session, Timers
+from bridge.smpp.session import Close, Reply, Request, Response, Session, Timers
 from bridge.smpp.status import Status
 from bridge.smpp.submit import Origin, word
 from bridge.smpp.versions import VERSION_33, VERSION_34, VERSION_50, has_tlvs
@@ -37,6 +40,9 @@ LINGER: Final = 5.0
 #: what that took, so that a storm leaves most of the time to the others.
 TURN: Final = 100
 PAUSE: Final = 3
+
+#: Seconds that a session which is asked to end has to answer what it was told.
+ANSWERS_ON_STOP: Final = 2.0
 
 #: What the bridge acts upon.
 OFFERED: Final = frozenset({*rules.BINDS, *HANDLERS})
@@ -65,6 +71,7 @@ class Connection(asyncio.Protocol):
         self._address = ""
         self._unwelcome: Failure | None = None
         self._requests: Requests | None = None
+        self._receiver: Receiver | None = None
         self._interface_version = VERSION_34
         self._authentication: asyncio.Task[None] | None = None
         self._unwritten: list[bytes] = []
@@ -74,6 +81,8 @@ class Connection(asyncio.Protocol):
         self._closing_since: float | None = None
         self._lost = False
         self._reason = ""
+        self._told = 0  # receipts and messages from phones that were answered
+        self._unbind_at: asyncio.TimerHandle | None = None  # when answers to these are late
 
     # --- the transport ---------------------------------------------------------------------
 
@@ -101,6 +110,7 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """A client that only stopped sending still gets its answers (not over TLS)."""
         close = self.session.end("closed by the client")
+        self._stop_telling()
         self._release_bind()
         if close is not None:
             return False
@@ -111,6 +121,7 @@ class Connection(asyncio.Protocol):
             return
         self._lost = True
         self._unwritten.clear()
+        self._stop_telling()
         if self._authentication is not None:
             self._authentication.cancel()
         services = self._services
@@ -125,6 +136,7 @@ class Connection(asyncio.Protocol):
                 peer=self.peer,
                 reason=self._reason or (str(exc) if exc else "closed by the client"),
                 submits=self._requests.submits,
+                told=self._told,
                 unanswered=self.session.in_flight,
             )
         elif self._reason:
@@ -144,6 +156,8 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._congested = False
         self._choose_reading()
+        if self._receiver is not None and self.account is not None:
+            self._services.outbox.wake({receivers_of(self.account.name)})
 
     def _choose_reading(self) -> None:
         """Nothing is read from who does not read, who has said more than is being acted upon, nor
@@ -199,15 +213,22 @@ class Connection(asyncio.Protocol):
             self._write(action.pdu)
             if action.why:
                 self._log_refused_pdu(action.pdu, action.why)
+        elif isinstance(action, Response):
+            if self._receiver is not None:
+                self._receiver.take(action.pdu)
+                self._unbind_when_answered()
         elif isinstance(action, Close):
             self._close(action)
 
     def _write(self, pdu: Pdu) -> None:
+        self._send(encode(pdu))
+
+    def _send(self, octets: bytes) -> None:
         if self._lost or self._closing_since is not None:
             return
         if not self._unwritten:
             self._loop.call_soon(self._flush)
-        self._unwritten.append(encode(pdu))
+        self._unwritten.append(octets)
 
     def _flush(self) -> None:
         if self._unwritten:
@@ -222,6 +243,7 @@ class Connection(asyncio.Protocol):
         if close.last is not None:
             self._write(close.last)
         self._flush()
+        self._stop_telling()
         self._closing_since = self._services.monotonic()
         self._transport.close()
 
@@ -236,6 +258,8 @@ class Connection(asyncio.Protocol):
             self.act(self.session.tick(now))
             if self._requests is not None:
                 self._requests.log_counts()
+            if self._receiver is not None:
+                self._receiver.tick(now)
         elif now - self._closing_since > LINGER:
             self._transport.abort()
 
@@ -245,6 +269,50 @@ class Connection(asyncio.Protocol):
         close = self.session.answered()
         if close is not None:
             self._close(close)
+
+    # --- requests of ours ------------------------------------------------------------------
+
+    def _start_telling(self, account: Account, alphabet: str) -> None:
+        """From now on the account hears here what it is owed."""
+        settings, session = account.settings, self.session
+        self._receiver = Receiver(
+            self.peer,
+            Style.of(settings, self._interface_version, alphabet),
+            settings.receive_window,
+            self._services.settings.response_timeout,
+            send=self._send,
+            ready=lambda: session.receiving and not self._congested,
+            next_sequence_number=session.next_sequence_number,
+            monotonic=self._services.monotonic,
+        )
+        queue = receivers_of(account.name)
+        self._services.outbox.join(queue, self._receiver, account=account.name)
+
+    def _stop_telling(self) -> None:
+        """No answer can come any more."""
+        if self._receiver is not None and self.account is not None:
+            receiver, self._receiver = self._receiver, None
+            self._told = receiver.answered
+            self._services.outbox.leave(receivers_of(self.account.name), receiver)
+            receiver.lose()
+
+    def drain(self) -> None:
+        """The bridge stops: nothing new, and a short time for the answers to what was told."""
+        self.session.draining = True
+        if self._receiver is None or not self._receiver.in_flight:
+            self.act(self.session.drain())
+        else:
+            self._unbind_at = self._loop.call_later(ANSWERS_ON_STOP, self._unbind)
+
+    def _unbind_when_answered(self) -> None:
+        if self._unbind_at is not None and self._receiver and not self._receiver.in_flight:
+            self._unbind_at.cancel()
+            self._unbind()
+
+    def _unbind(self) -> None:
+        self._unbind_at = None
+        if not self._lost:
+            self.act(self.session.drain())
 
     # --- bind ------------------------------------------------------------------------------
 
@@ -314,6 +382,8 @@ class Connection(asyncio.Protocol):
             tlvs = (Tlv(SC_INTERFACE_VERSION, bytes((spoken,))),)
         resp = BindResp(self._services.settings.system_id.encode("ascii", "replace"))
         self._write(Pdu(RESPONSES[pdu.command], pdu.sequence_number, resp, tlvs))
+        if self.session.receiving:
+            self._start_telling(account, origin.default_alphabet)
         log.info(
             "bound",
             account=account.name,

@@ -21,7 +21,7 @@ from bridge.network import NetworkMap
 from bridge.proxied import ProxiedServer
 from bridge.smpp.connection import Connection
 from bridge.smpp.occupancy import Occupancy
-from bridge.smpp.services import Authenticator, Door, Gatherer, Services
+from bridge.smpp.services import Authenticator, Door, Gatherer, Owing, Services
 
 log = structlog.get_logger()
 
@@ -47,6 +47,7 @@ class SmppListener:
         accounts: Authenticator,
         relay: Door,
         gathering: Gatherer,
+        outbox: Owing,
         *,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
@@ -57,6 +58,7 @@ class SmppListener:
             accounts=accounts,
             relay=relay,
             gathering=gathering,
+            outbox=outbox,
             clock=clock,
             monotonic=monotonic,
             occupancy=Occupancy(settings.max_connections, settings.max_connections_per_address),
@@ -128,7 +130,7 @@ class SmppListener:
             server.close()
         connections = self._services.connections
         for connection in list(connections):
-            connection.act(connection.session.drain())
+            connection.drain()
         if connections:
             self._empty.clear()
             with suppress(TimeoutError):

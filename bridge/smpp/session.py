@@ -29,6 +29,7 @@ class State(Enum):
 
 _BOUND: Final = frozenset({State.BOUND_TX, State.BOUND_RX, State.BOUND_TRX})
 _SENDING: Final = frozenset({State.BOUND_TX, State.BOUND_TRX})
+_RECEIVING: Final = frozenset({State.BOUND_RX, State.BOUND_TRX})
 
 #: Which request may come in which state (SMPP 3.4 §2.3; enquire_link as in SMPP 5.0 §2.4).
 ALLOWED: Final[dict[str, frozenset[State]]] = {
@@ -178,7 +179,10 @@ class Session:
     def _malformed(self, frame: bytes, error: PduError) -> Action | None:
         command_id = int.from_bytes(frame[4:8], "big")
         if command_id & RESPONSE:
-            return None  # responses and nacks are never answered
+            # Responses and nacks are never answered, and the header says what matters of them.
+            status = int.from_bytes(frame[8:12], "big")
+            answered = Pdu(error.command, error.sequence_number, None, (), status)
+            return self._response(answered) if error.command else None
         command = RESPONSES.get(error.command, "generic_nack")
         answer = Pdu(command, error.sequence_number, command_status=error.status)
         if error.command in BINDS:
@@ -213,6 +217,11 @@ class Session:
         if self._refused_binds >= MAX_REFUSED_BINDS:
             return Close(f"{self._refused_binds} refused binds")
         return None
+
+    @property
+    def receiving(self) -> bool:
+        """Whether the client takes requests of ours now."""
+        return self.state in _RECEIVING and not (self.draining or self._ending)
 
     def answered(self) -> Close | None:
         """A request other than a bind has its answer; perhaps the session waited for that."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence, Set
 from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any
@@ -15,6 +15,7 @@ from bridge.config import settings_from
 from bridge.failure import Failure, Reason
 from bridge.gather import Gathering
 from bridge.message import Accepted, MessageType, Outcome, Route, Stored, Submission
+from bridge.outbox import Taker
 from bridge.smpp.codec import Framer, encode
 from bridge.smpp.codec import decode as decode_pdu
 from bridge.smpp.pdu import Bind, Body, Empty, Pdu, SubmitSm, Tlv
@@ -133,6 +134,23 @@ class StandInParts:
         return None
 
 
+class StandInOutbox:
+    """Keeps who takes what; tests tell the takers."""
+
+    def __init__(self) -> None:
+        self.takers: dict[str, list[Taker]] = {}
+        self.woken = 0
+
+    def join(self, queue: str, taker: Taker, *, account: str = "") -> None:
+        self.takers.setdefault(queue, []).append(taker)
+
+    def leave(self, queue: str, taker: Taker) -> None:
+        self.takers[queue].remove(taker)
+
+    def wake(self, queues: Set[str] | None) -> None:
+        self.woken += 1
+
+
 class Peer:
     """A raw connection that speaks PDUs."""
 
@@ -204,7 +222,10 @@ class Bridge:
         self.relay = StandInRelay()
         ids = count(FIRST_PART_ID)
         self.gathering = Gathering(StandInParts(), self.relay, lambda: next(ids), 300)
-        self.listener = SmppListener(settings.smpp, self.accounts, self.relay, self.gathering)
+        self.outbox = StandInOutbox()
+        self.listener = SmppListener(
+            settings.smpp, self.accounts, self.relay, self.gathering, self.outbox
+        )
         self.peers: list[Peer] = []
         self.port = 0
 

@@ -38,7 +38,7 @@ async def served(folder: Path, **account: Any) -> AsyncIterator[tuple[Relaying, 
         relay = running.relay
         gathering = Gathering(running.store, relay, relay.next_id, 300)
         smpp = running.settings.smpp.model_copy(update={"listen": [("127.0.0.1", 0)]})
-        listener = SmppListener(smpp, running.accounts, relay, gathering)
+        listener = SmppListener(smpp, running.accounts, relay, gathering, running.outbox)
         sweeping = asyncio.create_task(gathering.run())
         [endpoint] = await listener.start()
         try:

@@ -737,7 +737,9 @@ async def test_an_address_in_use_is_an_error_and_leaves_nothing_open() -> None:
         )
         assert isinstance(settings, Smpp)
         before = asyncio.all_tasks()
-        second = SmppListener(settings, running.accounts, running.relay, running.gathering)
+        second = SmppListener(
+            settings, running.accounts, running.relay, running.gathering, running.outbox
+        )
         with pytest.raises(OSError):
             await second.start()
         assert asyncio.all_tasks() == before

@@ -124,7 +124,9 @@ def test_responses_and_nacks_are_never_answered(command: str, state: State, stat
 
 def test_a_malformed_or_unknown_response_is_not_answered_either() -> None:
     bound = session(State.BOUND_TRX)
-    assert bound.receive(struct.pack(">IIII", 18, 0x80000004, 0, 1) + b"ab", 1.0) is None
+    malformed = struct.pack(">IIII", 18, 0x80000005, 8, 7) + b"ab"
+    told = Pdu("deliver_sm_resp", 7, command_status=Status.ESME_RSYSERR)
+    assert bound.receive(malformed, 1.0) == Response(told)
     assert bound.receive(struct.pack(">IIII", 16, 0x80000BAD, 0, 1), 1.0) is None
 
 
