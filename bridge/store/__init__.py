@@ -381,7 +381,8 @@ class Store(Protocol):
         """The notices of a queue that are due first; they are this node's until it says
         (:meth:`told`) what became of them, or is gone.
 
-        None comes while an earlier one of the same ``about`` and ``known_as`` has not ended.
+        None comes while an earlier one of the same ``about`` and ``known_as`` has not ended, but
+        for a delay, which may never come.
         What came in at another node is left to that for a second.
         """
 

@@ -20,13 +20,14 @@ _SUBJECTS = (
     "SELECT id, submission_id, account, protocol, receipts FROM message WHERE id IN ({keys})"
 )
 _ALIASES = "SELECT message_id, id, receipts FROM alias WHERE message_id IN ({keys}) ORDER BY id"
-#: The head of each line alone: what is told of one message is told in order.
+#: The head of each line alone: what is told of one message is told in order. A delay that has not
+#: come yet keeps no end waiting.
 _DUE = (
     "SELECT id FROM notice INDEXED BY notice_owed "
     "WHERE ended_at = 0 AND owner = -1 AND queue = ? AND due_at <= ? AND NOT EXISTS ("
     "SELECT 1 FROM notice AS earlier WHERE earlier.about = notice.about "
     "AND earlier.known_as = notice.known_as AND earlier.queue = notice.queue "
-    "AND earlier.ended_at = 0 AND earlier.id < notice.id) "
+    "AND earlier.ended_at = 0 AND earlier.id < notice.id AND earlier.kind <> 'delay') "
     "ORDER BY due_at, id LIMIT ?"
 )
 _CLAIM = "UPDATE notice SET owner = 0 WHERE id IN ({keys})"

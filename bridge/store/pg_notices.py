@@ -39,14 +39,15 @@ _ALIASES = (
 )
 #: The node at which it came in: the number in the id of what it is about, or of the submission.
 _FROM = "((coalesce(nullif(notice.about, 0), notice.known_as) >> 16) & 63)"
-#: The head of each line alone: what is told of one message is told in order.
+#: The head of each line alone: what is told of one message is told in order. A delay that has not
+#: come yet keeps no end waiting.
 _CLAIM = (
     "UPDATE notice SET owner = $1 WHERE id = ANY(ARRAY("  # noqa: S608
     "SELECT id FROM notice WHERE ended_at = 0 AND owner = -1 AND queue = $2 AND due_at <= $3 "
     f"AND (due_at < $3 OR {_FROM} = $1 OR {_FROM} <> ALL($5::smallint[])) AND NOT EXISTS ("
     "SELECT FROM notice AS earlier WHERE earlier.about = notice.about "
     "AND earlier.known_as = notice.known_as AND earlier.queue = notice.queue "
-    "AND earlier.ended_at = 0 AND earlier.id < notice.id) "
+    "AND earlier.ended_at = 0 AND earlier.id < notice.id AND earlier.kind <> 'delay') "
     "ORDER BY due_at, id LIMIT $4 FOR NO KEY UPDATE SKIP LOCKED)) "
     f"RETURNING {_NOTICE}"
 )

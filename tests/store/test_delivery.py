@@ -302,6 +302,16 @@ async def test_of_one_message_the_second_waits_for_the_first(store: Store) -> No
     assert second.notice.state is State.DELIVERED
 
 
+async def test_an_end_waits_for_no_delay_that_has_not_come(store: Store) -> None:
+    mail = asking(1, protocol=Protocol.SMTP)
+    delay = Notice(MAIL, "crm", Kind.DELAY, 1, 1, NOW, NOW + 3600)
+    await store.accept(Acceptance((mail,), notices=(delay,)))
+    await store.finish(0, [Change(1, State.SENT, "up-1")])
+    await store.note_statuses([delivered(1)])
+    assert [one.notice.kind for one in await owed(store, MAIL)] == [Kind.STATE]
+    assert [one.notice.kind for one in await owed(store, MAIL, NOW + 3600)] == [Kind.DELAY]
+
+
 async def test_notices_outlive_the_daemon(engine: Engine) -> None:
     store = await engine.open()
     await sent(store, asking(1), asking(2))
