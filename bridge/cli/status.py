@@ -1,0 +1,83 @@
+"""``status``: how a message stands, in words or as SMSC's clients read it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from bridge.cli import Exit, Stop, config_option
+from bridge.cli.stored import by_id, echo_rows, local, reading
+from bridge.config import Settings, load
+from bridge.failure import Failure, Reason, render_failure
+from bridge.message import Stored
+from bridge.states import render_status, smsc_status, telling
+from bridge.story import cause_of
+
+
+@click.command("status")
+@click.argument("id")
+@click.option(
+    "--fmt",
+    type=click.IntRange(0, 3),
+    help="Answer as SMSC does: 0 words, 1 numbers, 2 XML, 3 JSON.",
+)
+@config_option
+def command(config: Path | None, id: str, fmt: int | None) -> int:
+    """Show the state of a message by its ID, that of a part or of a submission.
+
+    Several messages that were submitted at once are told as one: as one that is on its way, else as
+    the one that went worst. Exits with 0, with 66 where there is no such message, and with 69 where
+    the store cannot be read.
+    """
+    settings = load(config)
+    if fmt is None:
+        found = asyncio.run(_find(settings, id))
+        if not found:
+            raise Stop(Reason.NOT_FOUND.codes.text, Exit.NO_INPUT)
+        _print(found)
+        return Exit.OK
+    try:
+        found = asyncio.run(_find(settings, id))
+    except Stop:
+        _answer(render_failure(Failure(Reason.OPERATION_FAILED), fmt), fmt)
+        raise
+    if not found:
+        _answer(render_failure(Failure(Reason.NOT_FOUND), fmt), fmt)
+        return Exit.NO_INPUT
+    _answer(render_status(smsc_status(telling(found)), fmt), fmt)
+    return Exit.OK
+
+
+async def _find(settings: Settings, id: str) -> list[Stored]:
+    async with reading(settings) as store:
+        return await by_id(store, id)
+
+
+def _answer(text: str, fmt: int) -> None:
+    # One element a line, as SMSC's own answers have them.
+    click.echo(text.replace("><", ">\n<") if fmt == 2 else text)
+
+
+def _print(found: Sequence[Stored]) -> None:
+    stored = telling(found)
+    message = stored.message
+    rows = [
+        ("message", str(message.id)),
+        ("state", stored.state.value),
+        ("since", local(stored.changed_at or message.accepted_at)),
+    ]
+    if cause := cause_of(stored):
+        rows.append(("cause", cause))
+    if stored.upstream_id:
+        rows.append(("upstream id", stored.upstream_id))
+    if stored.status:
+        rows.append(("the API says", f"{stored.status}, {local(stored.status_at)}"))
+    if len(found) > 1:
+        counts = Counter(one.state.value for one in found)
+        several = ", ".join(f"{count} {state}" for state, count in counts.most_common())
+        rows = [("submission", f"{message.submission_id}, {len(found)} messages: {several}"), *rows]
+    echo_rows(rows)

@@ -1,0 +1,39 @@
+"""A store with messages in it, as a daemon left it, and the configuration that names it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from bridge.store.sqlite import SqliteStore
+from tests.samples import NOW
+
+
+def write_store(folder: Path, fill: Callable[[SqliteStore], Awaitable[None]]) -> Path:
+    """Fills a new store at :data:`tests.samples.NOW`; the configuration that names it."""
+
+    async def write() -> None:
+        store = SqliteStore(folder / "bridge.db", clock=lambda: float(NOW + 5))
+        await store.open()
+        try:
+            await fill(store)
+        finally:
+            await store.close()
+
+    asyncio.run(write())
+    return write_config(folder)
+
+
+def write_config(folder: Path) -> Path:
+    config = folder / "bridge.toml"
+    config.write_text(f"""
+        [cascade]
+        authorization_key = "key"
+        [store]
+        url = "sqlite:///{folder}/bridge.db"
+        [accounts.crm]
+        password = "secret12"
+        sender = "Shop"
+    """)
+    return config

@@ -1,0 +1,194 @@
+"""``trace``: the story of a message, of one that is waiting and beside a running bridge."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import smtplib
+import sqlite3
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from bridge.cli import run
+from bridge.message import Receipts, State
+from bridge.notice import receivers_of
+from bridge.sandbox import Sandbox
+from bridge.store import Acceptance, Alias, Change, Status, Told
+from bridge.store.sqlite import SqliteStore
+from tests import serving
+from tests.cli.stores import write_config as write_config_of_store
+from tests.cli.stores import write_store
+from tests.samples import NOW, message
+
+ID, PART, SUBMISSION = 300_000_000_001, 300_000_000_002, 300_000_000_010
+BOTH = Receipts.SUCCESS | Receipts.FAILURE
+
+
+async def fill(store: SqliteStore) -> None:
+    joined = message(ID, parts=3, receipts=Receipts.ALIASES, reference="order-17", peer="10.0.0.1")
+    await store.accept(Acceptance((joined,), aliases=(Alias(PART, ID, BOTH),)))
+    again = Change(ID, State.ACCEPTED, due_at=NOW, attempts=1, cause="HTTP 503")
+    await store.finish(0, [again])
+    await store.finish(0, [Change(ID, State.SENT, "up-1")])
+    await store.note_statuses([Status("up-1", "delivered", State.DELIVERED, NOW + 5, "0.35", 3)])
+    [owed] = await store.claim_notices(receivers_of("crm"), NOW + 5, 10)
+    await store.told([Told(owed.notice.id, True, "ESME_ROK from 10.0.0.1")])
+    several = [message(SUBMISSION + n, submission_id=SUBMISSION) for n in (1, 2)]
+    await store.accept(Acceptance((*several,)))
+
+
+@pytest.fixture(autouse=True)
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    config = write_store(tmp_path, fill)
+    monkeypatch.setenv("CASCADE_BRIDGE_CONFIG", str(config))
+    return config
+
+
+@pytest.mark.parametrize("what", [str(ID), str(PART), "order-17", "up-1"])
+def test_a_message_is_found_by_whatever_is_known_of_it(
+    what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["trace", what]) == 0
+    details, story, rest = capsys.readouterr().out.split("\n\n")
+    rows = dict(line.split("  ", 1) for line in details.splitlines())
+    assert {name: value.strip() for name, value in rows.items() if name != "valid until"} == {
+        "message": f"{ID}, delivered",
+        "account": "crm",
+        "from": "smpp, 10.0.0.1",
+        "to": "+380501234567",
+        "sender": "Shop",
+        "type": "transaction, async",
+        "reference": "order-17",
+        "upstream id": "up-1",
+        "also known as": f"{PART}; receipts: success, failure",
+    }
+    assert [line[27:] for line in story.splitlines()] == [
+        "accepted   from crm by smpp at 10.0.0.1, 3 parts",
+        "attempt    HTTP 503; it waits again",
+        "sent       the API took it as up-1",
+        'delivered  the API says "delivered", cost 0.35, 3 parts',
+        "receipt    of delivered, id 300000000002: ESME_ROK from 10.0.0.1",
+    ]
+    assert rest == ""
+
+
+def test_people_see_the_time_where_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["trace", str(ID)]) == 0
+    story = capsys.readouterr().out.split("\n\n")[1]
+    shown = datetime.strptime(story[:25], "%Y-%m-%d %H:%M:%S %z")
+    assert shown.timestamp() == NOW
+
+
+@pytest.mark.parametrize("phone", ["+380501234567", "380501234567", "0501234567", "050 123-45-67"])
+def test_several_messages_to_a_phone_are_listed_the_newest_first(
+    phone: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["trace", phone]) == 0
+    head, *rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert head == ["id", "accepted", "account", "phone", "state", "reference"]
+    assert [row[0] for row in rows] == [str(SUBMISSION + 2), str(SUBMISSION + 1), str(ID)]
+    assert rows[2][4:] == ["crm", "+380501234567", "delivered", "order-17"]
+
+
+def test_a_submission_of_several_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["trace", str(SUBMISSION)]) == 0
+    _, *rows = capsys.readouterr().out.splitlines()
+    assert [row.split()[0] for row in rows] == [str(SUBMISSION + 2), str(SUBMISSION + 1)]
+    assert run(["trace", str(SUBMISSION), "--limit", "1"]) == 0
+    assert "and more: --limit 1 was reached" in capsys.readouterr().out
+
+
+def test_programs_get_json_in_utc(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["trace", "order-17", "--json"]) == 0
+    [found] = json.loads(capsys.readouterr().out)
+    at = datetime.fromtimestamp(NOW, UTC)
+    assert found["accepted_at"] == at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert found["story"][-1]["at"] == (at + timedelta(seconds=5)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert (found["state"], found["cost"], found["upstream_id"]) == ("delivered", "0.35", "up-1")
+    assert found["ids"] == [{"id": PART, "receipts": ["success", "failure"]}]
+    assert run(["trace", "+380501234567", "--json"]) == 0
+    everything = json.loads(capsys.readouterr().out)
+    assert [one["id"] for one in everything] == [SUBMISSION + 2, SUBMISSION + 1, ID]
+
+
+def test_a_text_is_shown_only_to_whom_asks_for_it(capsys: pytest.CaptureFixture[str]) -> None:
+    for form in ([], ["--json"]):
+        run(["trace", str(ID), *form])
+        assert f"text {ID}" not in capsys.readouterr().out
+        run(["trace", str(ID), "--text", *form])
+        assert f"text {ID}" in capsys.readouterr().out
+
+
+def test_nothing_that_anybody_wrote_reaches_the_terminal_as_a_control(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with sqlite3.connect(tmp_path / "bridge.db") as connection:
+        connection.execute("UPDATE event SET detail = char(27) || '[2J' || char(13)")
+        connection.execute("UPDATE message SET text = char(27) || '[2J' WHERE id = ?", (ID,))
+    connection.close()
+    assert run(["trace", str(ID), "--text"]) == 0
+    assert not {"\x1b", "\r"} & set(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("what", ["77", "order-18", "+380671234567", "' OR 1=1 --"])
+def test_nothing_found_has_its_exit_code(what: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["trace", what]) == 66
+    assert capsys.readouterr().err == "Error: nothing found\n"
+    assert run(["trace", what, "--json"]) == 66
+    assert json.loads(capsys.readouterr().out) == []
+
+
+def test_a_store_of_a_later_version_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with sqlite3.connect(tmp_path / "bridge.db") as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    assert run(["trace", str(ID)]) == 69
+    assert "has schema version 99" in capsys.readouterr().err
+
+
+def test_a_store_of_an_earlier_version_is_left_to_the_daemon(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "other"
+    folder.mkdir()
+    with sqlite3.connect(folder / "bridge.db") as connection:
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    assert run(["trace", "1", "--config", str(write_config_of_store(folder))]) == 69
+    assert "was written by an earlier version: start the daemon" in capsys.readouterr().err
+
+
+async def test_beside_a_running_bridge(tmp_path: Path) -> None:
+    folder = tmp_path / "served"
+    folder.mkdir()
+    async with Sandbox() as sandbox:
+        config = serving.write_config(
+            folder, sandbox.url, account='trusted_networks = ["127.0.0.1"]'
+        )
+        async with serving.serving(config) as bridge:
+            (_, port), _ = await bridge.ready()
+            await asyncio.to_thread(_send, port)
+            command = (sys.executable, "-m", "bridge.cli", "trace")
+            traced = await serving.run(*command, "+380501234567", "--config", str(config))
+            code, output = traced
+            assert code == 0, output
+            assert " sent " in output
+            assert "the API took it as " in output
+            assert "the API is asked again at " in output
+            assert await bridge.terminate() == 0
+        # And when it does not run any more.
+        code, after = await serving.run(*command, "+380501234567", "--config", str(config))
+        assert code == 0, after
+        assert "the API took it as " in after
+
+
+def _send(port: int) -> None:
+    with smtplib.SMTP("127.0.0.1", port, timeout=20) as client:
+        client.sendmail(
+            "erp@example.com", ["380501234567@sms.example.com"], "Subject: x\r\n\r\nHello\r\n"
+        )
