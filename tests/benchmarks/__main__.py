@@ -20,7 +20,7 @@ from statistics import median
 
 import click
 
-from tests.benchmarks import paths, peers, relay_cases
+from tests.benchmarks import hooks_cases, paths, peers, relay_cases
 from tests.benchmarks.harness import Figures, Served, bridge
 
 TO = "380501234567@sms.example.com"
@@ -65,6 +65,7 @@ PEERS = {
     "Postfix, into its queue": peers.postfix,
     "smtp-sink": peers.smtp_sink,
 }
+CASES = relay_cases.CASES | hooks_cases.CASES
 #: What both sides do for the first time is not measured.
 WARM_UP = 500
 
@@ -95,7 +96,7 @@ class Row:
 
 @click.command()
 @click.argument(
-    "names", nargs=-1, type=click.Choice([*PATHS, *relay_cases.CASES]), metavar="[NAME]..."
+    "names", nargs=-1, type=click.Choice([*PATHS, *CASES]), metavar="[NAME]..."
 )
 @click.option("--count", type=click.IntRange(1, 1_000_000), help="Messages in one run.")
 @click.option("--runs", type=click.IntRange(1, 100), default=3, show_default=True)
@@ -112,10 +113,10 @@ def main(names: tuple[str, ...], count: int | None, runs: int) -> None:
         f"{platform.python_version()}, load {os.getloadavg()[0]:.1f} before, median of {runs}"
     )
     for name in names:
-        if name in relay_cases.CASES:
-            usual, case = relay_cases.CASES[name]
+        if name in CASES:
+            usual, case = CASES[name]
             for cells in (relay_cases.HEAD, *case(count or usual, runs)):
-                click.echo(f"{cells[0]:<38}{cells[1]:>10}{cells[2]:>8}  {cells[3]}".rstrip())
+                click.echo(f"{cells[0]:<40}{cells[1]:>10}{cells[2]:>8}  {cells[3]}".rstrip())
     if not chosen:
         return
     with tempfile.TemporaryDirectory(prefix="cascade-bridge-") as folder, ExitStack() as stack:

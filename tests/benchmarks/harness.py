@@ -51,7 +51,7 @@ def _command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "bridge.cli", *arguments]
 
 
-def _await_port(port: int, process: subprocess.Popen[bytes]) -> None:
+def await_port(port: int, process: subprocess.Popen[bytes]) -> None:
     import socket
 
     for _ in range(300):
@@ -74,7 +74,7 @@ def running(command: list[str], port: int, log: Path) -> Iterator[subprocess.Pop
         subprocess.Popen(command, stdout=output, stderr=output) as process,
     ):
         try:
-            _await_port(port, process)
+            await_port(port, process)
             yield process
         finally:
             process.terminate()

@@ -44,7 +44,7 @@ def store(count: int, runs: int) -> Iterator[Row]:
             for name, url in urls.items():
                 figures[name].append(asyncio.run(_accepts(engine_of(url), count)))
         for name, found in figures.items():
-            yield _row(f"durable accepts, {name}", found)
+            yield row(f"durable accepts, {name}", found)
 
 
 async def _accepts(store: Store, count: int) -> Figures:
@@ -95,7 +95,7 @@ def relay(count: int, runs: int) -> Iterator[Row]:
                     time.sleep(0.02)
                 took = time.perf_counter() - began
                 found.append(Figures(count, took, cpu_seconds(served.pid) - cpu))
-            yield _row(f"relay, API answers in {delay * 1000:.0f} ms", found)
+            yield row(f"relay, API answers in {delay * 1000:.0f} ms", found)
 
 
 def backlog(count: int, runs: int) -> Iterator[Row]:
@@ -112,7 +112,7 @@ def backlog(count: int, runs: int) -> Iterator[Row]:
                 first = time.perf_counter() - began
                 found = [paths.smpp(served, count, 10, 100) for _ in range(runs)]
                 memory = resident_mb(served.pid)
-            yield _row(
+            yield row(
                 f"submit_sm, {waiting:,} others waiting",
                 found,
                 f"{memory:.0f} MB, first answer {first:.1f} s after the start",
@@ -152,7 +152,7 @@ def _fill(path: Path, count: int) -> None:
         )
 
 
-def _row(name: str, found: list[Figures], more: str = "") -> Row:
+def row(name: str, found: list[Figures], more: str = "") -> Row:
     rate = median(figures.rate for figures in found)
     cpu = median(figures.cpu_us for figures in found)
     return (name, f"{rate:,.0f}", f"{cpu:,.0f}", more)
