@@ -1,5 +1,7 @@
-"""What states are called elsewhere: one for several messages, and the SMSC's codes (design
-section 5) in the ``fmt`` forms that its clients read.
+"""What states are called elsewhere: one for several messages, the three digits of ``err``, and
+SMSC's codes (design section 5) in the ``fmt`` forms that its clients read.
+
+Receipts, query_sm and the commands all look here, so that they say the same of a message.
 """
 
 from __future__ import annotations
@@ -9,7 +11,6 @@ from collections.abc import Sequence
 from datetime import datetime, tzinfo
 from typing import Final, NamedTuple, Protocol, TypeVar
 
-from bridge.failure import Reason
 from bridge.message import FINAL, State, Stored
 
 #: What a submission of several messages has come to, when all of them have: the first of these.
@@ -33,14 +34,30 @@ _CODES: Final = {
     State.REJECTED: 20,
     State.CANCELLED: -2,  # stopped
 }
-#: What the API refused for one of these reasons says more: wrong number, prohibited.
-_BY_REASON: Final = {
-    Reason.WRONG_PHONE.name: 22,
-    Reason.PROHIBITED.name: 23,
-    Reason.SENDER_NOT_ALLOWED.name: 23,
+#: What is known besides of what was not delivered, by ``err``: 22 wrong number, 23 prohibited,
+#: 25 unavailable.
+_BY_ERR: Final = {
+    **dict.fromkeys((1, 249), 22),
+    **dict.fromkeys((250, 251, 252, 253, 254), 23),
+    **dict.fromkeys((11, 13, 21), 25),
 }
-#: And so do some of the ``err`` codes of what could not be delivered; 25 is an unavailable number.
-_BY_ERR: Final = {1: 22, 249: 22, 250: 23, 252: 23, 253: 23, 254: 23, 11: 25, 13: 25, 21: 25}
+
+#: ``err`` where the API's words did not say it, as SMSC's clients know the codes (reference:
+#: providers, section 4): by the reason of the failure, by the state of what was sent, and of what
+#: never was.
+REASON_ERRORS: Final[dict[str, int]] = {
+    "TOO_FAST": 247,
+    "WRONG_PHONE": 249,
+    "PROHIBITED": 250,
+    "DUPLICATE": 251,
+    "SENDER_NOT_ALLOWED": 254,
+}
+STATE_ERRORS: Final[dict[State, int]] = {
+    State.EXPIRED: 6,
+    State.UNDELIVERABLE: 6,
+    State.REJECTED: 255,
+}
+NEVER_SENT: Final = 248
 
 
 class HasState(Protocol):
@@ -59,6 +76,29 @@ def telling(found: Sequence[T]) -> T:
     return min(found, key=lambda one: _WORST_FIRST.index(one.state))
 
 
+class Ended(Protocol):
+    """What ``err`` depends on (:class:`bridge.message.Stored`)."""
+
+    @property
+    def state(self) -> State: ...
+    @property
+    def sent_at(self) -> int: ...
+    @property
+    def failure(self) -> str: ...
+    @property
+    def err(self) -> int: ...
+
+
+def err_of(known: Ended) -> int:
+    """Three digits at most; 0 where nothing went wrong, or not yet."""
+    if known.err:
+        return known.err
+    if known.state is State.EXPIRED and not known.sent_at:
+        return NEVER_SENT
+    general = STATE_ERRORS.get(known.state, 0)
+    return REASON_ERRORS.get(known.failure, general) if general else 0
+
+
 class SmscStatus(NamedTuple):
     """A code, and since when it holds (Unix time)."""
 
@@ -69,10 +109,8 @@ class SmscStatus(NamedTuple):
 def smsc_status(stored: Stored) -> SmscStatus:
     """What SMSC's clients are told of a message."""
     code = _CODES[stored.state]
-    if stored.state is State.REJECTED:
-        code = _BY_REASON.get(stored.failure, code)
-    elif stored.state is State.UNDELIVERABLE:
-        code = _BY_ERR.get(stored.err, code)
+    if stored.state in (State.REJECTED, State.UNDELIVERABLE):
+        code = _BY_ERR.get(err_of(stored), code)
     return SmscStatus(code, stored.changed_at or stored.message.accepted_at)
 
 

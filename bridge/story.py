@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from bridge.decisions import END_AFTER
 from bridge.message import FINAL, Protocol, Receipts, State, Stored
 from bridge.notice import MAIL, Kind, Notice, wish_for
+from bridge.states import err_of
 from bridge.store import Event, Receivers, Story
 
 
@@ -290,7 +291,7 @@ def document(story: Story, around: Around, *, text: bool) -> dict[str, Any]:
         "status_at": at(stored.status_at),
         "cost": stored.cost,
         "counted_parts": stored.counted_parts,
-        "err": stored.err,
+        "err": err_of(stored),
         "failure": stored.failure,
         "cause": cause_of(stored),
         "story": [

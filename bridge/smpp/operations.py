@@ -16,7 +16,6 @@ from bridge.message import FINAL
 from bridge.smpp.data_coding import Encoded, decode_text
 from bridge.smpp.layouts import MESSAGE_PAYLOAD
 from bridge.smpp.pdu import Body, CancelSm, Empty, Pdu, QuerySm, QuerySmResp, ReplaceSm
-from bridge.smpp.receipts import err_of
 from bridge.smpp.services import Door
 from bridge.smpp.submit import (
     RECEIPTS,
@@ -27,7 +26,7 @@ from bridge.smpp.submit import (
     ttl_from,
 )
 from bridge.smpp.versions import message_id_from, message_state
-from bridge.states import telling
+from bridge.states import err_of, telling
 
 _UCS2: Final = 8
 

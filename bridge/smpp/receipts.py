@@ -1,13 +1,10 @@
-"""What a receipt says: Appendix B's text, its TLVs, and the three digits of ``err``.
-
-query_sm says the same of a message; both look here (SMPP 3.4 §5.2.12, §5.2.28, §5.3.2.35, B).
-"""
+"""What a receipt says: Appendix B's text and its TLVs (SMPP 3.4 §5.2.12, §5.2.28, §5.3.2.35, B)."""
 
 from __future__ import annotations
 
 from datetime import datetime, tzinfo
 from functools import lru_cache
-from typing import Final, Protocol
+from typing import Final
 
 from bridge import gsm0338
 from bridge.message import State
@@ -15,6 +12,7 @@ from bridge.notice import Owed, Unjoined
 from bridge.smpp.layouts import MESSAGE_STATE, NETWORK_ERROR_CODE, RECEIPTED_MESSAGE_ID
 from bridge.smpp.outgoing import Outgoing, Style, addresses, data_sm, deliver_sm, tlv
 from bridge.smpp.versions import VERSION_33, VERSION_50, has_tlvs, message_state, receipted_id
+from bridge.states import NEVER_SENT, err_of
 
 #: esm_class (SMPP 3.4 §5.2.12): a receipt of a final state, and what comes before that one. SMPP
 #: 3.3 knows the first alone.
@@ -33,52 +31,12 @@ STATS: Final[dict[int, bytes]] = {
     8: b"REJECTD",
 }
 
-#: ``err`` where the API's words did not say it, as SMSC's clients know the codes (reference:
-#: providers, section 4): by the reason of the failure, by the state of what was sent, and of what
-#: never was.
-REASON_ERRORS: Final[dict[str, int]] = {
-    "TOO_FAST": 247,
-    "WRONG_PHONE": 249,
-    "PROHIBITED": 250,
-    "DUPLICATE": 251,
-    "SENDER_NOT_ALLOWED": 254,
-}
-STATE_ERRORS: Final[dict[State, int]] = {
-    State.EXPIRED: 6,
-    State.UNDELIVERABLE: 6,
-    State.REJECTED: 255,
-}
-NEVER_SENT: Final = 248
-
 #: The type of network in network_error_code: GSM, and from SMPP 5.0 on the message centre's own.
 _GSM: Final = b"\3"
 _MESSAGE_CENTRE: Final = b"\x08"
 
 #: How much of the message's text a receipt says (Appendix B).
 _TEXT: Final = 20
-
-
-class Ended(Protocol):
-    """What ``err`` depends on (:class:`bridge.message.Stored`)."""
-
-    @property
-    def state(self) -> State: ...
-    @property
-    def sent_at(self) -> int: ...
-    @property
-    def failure(self) -> str: ...
-    @property
-    def err(self) -> int: ...
-
-
-def err_of(known: Ended) -> int:
-    """Three digits at most; 0 where nothing went wrong, or not yet."""
-    if known.err:
-        return known.err
-    if known.state is State.EXPIRED and not known.sent_at:
-        return NEVER_SENT
-    general = STATE_ERRORS.get(known.state, 0)
-    return REASON_ERRORS.get(known.failure, general) if general else 0
 
 
 def receipt(owed: Owed, style: Style) -> Outgoing:

@@ -20,7 +20,8 @@ from bridge.smpp.layouts import (
 )
 from bridge.smpp.outgoing import Style
 from bridge.smpp.pdu import DataSm, Pdu, SubmitSm
-from bridge.smpp.receipts import REASON_ERRORS, err_of, receipt
+from bridge.smpp.receipts import receipt
+from bridge.states import REASON_ERRORS, err_of
 from tests.samples import NOW
 from tests.smpp.owed import ID, owed
 
