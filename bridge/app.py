@@ -27,12 +27,15 @@ from bridge.dispatch import Dispatcher
 from bridge.gather import Gathering
 from bridge.ids import Ids
 from bridge.incoming import IncomingMessages
+from bridge.notice import MAIL
 from bridge.notify import notify
 from bridge.outbox import Outbox
 from bridge.polling import Poller
 from bridge.relay import Relay
 from bridge.smpp.server import SmppListener
 from bridge.smtp.listener import SmtpListener
+from bridge.smtp.outgoing import mailing_of
+from bridge.smtp.replies import replies_of
 from bridge.statuses import Statuses
 from bridge.store import StoreError
 from bridge.store.engine import engine_of
@@ -98,13 +101,20 @@ class App:
             ids = Ids(store.node, store.last_id, time.time)
             relay = Relay(settings, accounts, store, ids)
             dispatcher = Dispatcher(store, ids, settings.cascade, lines, relay.clients)
+            replies = replies_of(settings)
             smtp = SmtpListener(
-                settings.smtp, accounts, relay, dsn=bool(settings.reports.smarthost)
+                settings.smtp,
+                accounts,
+                relay,
+                dsn=bool(settings.reports.smarthost),
+                replies=replies,
             )
             gathering = Gathering(store, relay, ids.next, settings.smpp.parts_timeout)
             answered = Answered(store.node, accounts, relay.clients, time.time)
             outbox = Outbox(store, settings.smpp.receipts_keep, answered.not_before)
             store.on_owed = outbox.wake
+            mailing = mailing_of(settings, replies)
+            outbox.join(MAIL, mailing)
             smpp = SmppListener(settings.smpp, accounts, relay, gathering, outbox)
             statuses = Statuses(store)
             incoming = IncomingMessages(settings, store, ids.next)
@@ -153,6 +163,7 @@ class App:
                     await draining
                     gatherer.cancel()
                     telling.cancel()
+                    await mailing.close()
                     await outbox.close()
         finally:
             for line in {id(line): line for line in lines.values()}.values():

@@ -29,6 +29,7 @@ from bridge.smtp import reply
 from bridge.smtp.address import comparable_domains, parse_path
 from bridge.smtp.mail import read_line, read_mail
 from bridge.smtp.recipient import SMSC_LINE, recipient_of
+from bridge.smtp.replies import Reply, replies_of
 from bridge.smtp.reply import Refused
 
 Row = tuple[str, str]
@@ -144,13 +145,17 @@ class _Explained:
             ours = path.domain in domains
             why = "one of smtp.domains" if ours else "not in smtp.domains"
             rows.append(("domain", f"{path.domain or '(none)'}: {why}"))
-            recipient = recipient_of(
+            meant = recipient_of(
                 path,
                 self._account,
                 domains=domains,
                 smsc_address=smtp.smsc_address.lower(),
                 check=lambda account, one: rules.phone_of(account, one.address),
+                reply_of=self._reply_of,
             )
+            if isinstance(meant, Reply):
+                return self._reply(meant, rows)
+            recipient = meant
         except (Refused, Failure) as error:
             self._refused(error, rows)
             return None
@@ -159,6 +164,16 @@ class _Explained:
             return recipient
         rows += self._phone(recipient)
         return recipient
+
+    def _reply_of(self, local: str) -> Reply | None:
+        replies = replies_of(self._settings)
+        return None if replies is None else replies.read(local, time.time())
+
+    def _reply(self, meant: Reply, rows: list[Row]) -> Recipient:
+        sender = meant.sender or "the default sender"
+        means = f"an answer to {meant.phone} from {sender} of {meant.account}, without a login"
+        rows += [("means", means), ("until", _moment(meant.expires_at))]
+        return Recipient(meant.phone)
 
     def _phone(self, recipient: Recipient) -> list[Row]:
         settings = self._account.settings

@@ -17,7 +17,7 @@ from bridge.accounts import Account
 from bridge.failure import Failure, Reason
 from bridge.message import Outcome, Protocol, Submission
 from bridge.smtp.envelope import Transaction
-from bridge.smtp.mail import read_line, read_mail
+from bridge.smtp.mail import read_line, read_mail, read_reply
 from bridge.smtp.service import Service
 
 log = structlog.get_logger()
@@ -62,7 +62,7 @@ class Delivery:
         send again to those alone that were refused for now.
         """
         try:
-            submission = await (self._read_line() if self._transaction.smsc else self._read_mail())
+            submission = await self._submission()
             assert self.account is not None
             submissions = (
                 [submission._replace(recipients=(one,)) for one in submission.recipients]
@@ -91,6 +91,30 @@ class Delivery:
             return read()
         self._before_waiting()
         return await asyncio.get_running_loop().run_in_executor(self._service.threads, read)
+
+    async def _submission(self) -> Submission:
+        if self._transaction.smsc:
+            return await self._read_line()
+        return await (self._read_reply() if self._transaction.reply else self._read_mail())
+
+    async def _read_reply(self) -> Submission:
+        transaction, account = self._transaction, self.account
+        assert transaction.reply is not None
+        assert account is not None  # Only of such a one is a reply address taken.
+        [recipient] = transaction.recipients.values()
+        return await self._read(
+            partial(
+                read_reply,
+                self._mail,
+                recipient,
+                smtp=self._service.settings,
+                account=account.settings,
+                sender=transaction.reply.sender,
+                peer=self._address,
+                envelope=transaction.envelope,
+                wishes=transaction.wishes,
+            )
+        )
 
     async def _read_mail(self) -> Submission:
         assert self.account is not None  # Nobody else's recipients are taken.

@@ -15,13 +15,14 @@ import structlog
 from bridge.accounts import Account
 from bridge.failure import Failure, Reason
 from bridge.log import mask
-from bridge.message import Accepted, Protocol
+from bridge.message import Accepted, Protocol, Recipient
 from bridge.smtp import reply
 from bridge.smtp.address import Path, parse_path
 from bridge.smtp.auth import MAX_LINE, Exchange, read_credentials
 from bridge.smtp.delivery import Delivery
 from bridge.smtp.envelope import MAIL_PARAMETERS, RCPT_PARAMETERS, Transaction, parse_parameters
 from bridge.smtp.recipient import SMSC_LINE, recipient_of
+from bridge.smtp.replies import Reply
 from bridge.smtp.reply import Refused
 from bridge.smtp.service import Service
 from bridge.smtp.smsc import MAX_SIZE as MAX_SMSC_SIZE
@@ -285,13 +286,17 @@ class Dialog:
             return
         service = self._service
         try:
-            recipient = recipient_of(
+            meant = recipient_of(
                 path,
                 self._account,
                 domains=service.domains,
                 smsc_address=service.smsc_address,
                 check=service.relay.check_recipient,
+                reply_of=service.reply_of,
             )
+            recipient, reply_to = self._answered(meant, transaction)
+            if transaction.recipients and transaction.reply != reply_to:
+                raise reply.REPLY_ALONE
             if transaction.recipients and transaction.smsc != (recipient is SMSC_LINE):
                 raise reply.SMSC_LINE_ALONE
             if recipient is SMSC_LINE and transaction.size > MAX_SMSC_SIZE:
@@ -300,8 +305,25 @@ class Dialog:
             self._refuse_recipient(path, error, transaction.smtputf8)
             return
         transaction.smsc = recipient is SMSC_LINE
+        transaction.reply = reply_to
         transaction.add(recipient, str(path), parameters)
         self._wire.reply(reply.RECIPIENT_OK)
+
+    def _answered(
+        self, meant: Recipient | Reply, transaction: Transaction
+    ) -> tuple[Recipient, Reply | None]:
+        """The recipient, and the reply address that it stands for, if it is one."""
+        if not isinstance(meant, Reply):
+            return meant, None
+        account = self._service.accounts.get(meant.account)
+        if account is None:
+            raise Failure(Reason.NOT_FOUND, "no such reply address")
+        if not transaction.envelope.return_path:
+            # RFC 3834 §2: what answers by itself must not answer a phone.
+            raise reply.NOT_BY_ITSELF
+        recipient = Recipient(meant.phone)
+        self._service.relay.check_recipient(account, recipient)
+        return recipient, meant
 
     def _refuse_recipient(self, path: Path, error: Refused | Failure, smtputf8: bool) -> None:
         text = reply.of_failure(error, self._fmt) if isinstance(error, Failure) else error.reply
@@ -358,7 +380,7 @@ class Dialog:
             self._service,
             transaction,
             mail,
-            account=None if transaction.smsc else self._account,
+            account=self._sender_of(transaction),
             address=self._address,
             before_waiting=self._wire.send,
         )
@@ -381,6 +403,12 @@ class Dialog:
             each = dict(zip(transaction.recipients, texts, strict=True))
             texts = [each[recipient] for recipient in transaction.accepted]
         return texts
+
+    def _sender_of(self, transaction: Transaction) -> Account | None:
+        """Whose messages they will be; that of the SMSC line is named in the mail."""
+        if transaction.reply is not None:
+            return self._service.accounts.get(transaction.reply.account)
+        return None if transaction.smsc else self._account
 
     def _log_refused(self, transaction: Transaction, account: str, text: str) -> None:
         log.info(

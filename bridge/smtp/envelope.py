@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from bridge.message import Envelope, Receipts, Recipient
 from bridge.smtp.address import Path
 from bridge.smtp.overrides import Wishes
+from bridge.smtp.replies import Reply
 from bridge.smtp.reply import Refused
 
 #: RFC 4865 §4: how far ahead a mail may be held; as far as a message may be scheduled.
@@ -179,6 +180,7 @@ class Transaction:
         "attempts",
         "envelope",
         "recipients",
+        "reply",
         "size",
         "smsc",
         "smtputf8",
@@ -194,6 +196,8 @@ class Transaction:
         self.attempts = 0
         #: Whether it is the address that takes the SMSC line.
         self.smsc = False
+        #: The phone that is answered, where it is a reply address.
+        self.reply: Reply | None = None
         self.wishes: Wishes = {}
         by: DeliverBy | None = None
         if parameters:

@@ -33,6 +33,17 @@ _PARAMETER = re.compile(
     re.IGNORECASE,
 )
 
+#: Fields of mails that no person wrote to this recipient: answers sent by themselves (RFC 3834 §5
+#: and what is older), reports (RFC 6522), lists (RFC 2369).
+_AUTOMATIC = re.compile(
+    rb"^(?:auto-submitted[ \t]*+:(?!\s*+no\s*+(?:$|[;(]))"
+    rb"|precedence[ \t]*+:\s*+(?:bulk|junk|list|auto_reply)\b"
+    rb"|x-auto(?:reply|respond)[ \t]*+:"
+    rb"|list-[a-z]++[ \t]*+:"
+    rb"|content-type[ \t]*+:\s*+multipart/report\b)",
+    re.IGNORECASE | re.MULTILINE,
+)
+
 Fields = dict[bytes, list[bytes]]
 
 
@@ -130,6 +141,11 @@ def _word_octets(encoding: bytes, text: bytes) -> bytes:
 
 def _one_line(text: str) -> str:
     return text if text.isprintable() else " ".join(text.split())
+
+
+def is_automatic(section: bytes) -> bool:
+    """Whether the header section is that of a mail which was sent by itself."""
+    return _AUTOMATIC.search(section) is not None
 
 
 def content_type(fields: Fields) -> ContentType:

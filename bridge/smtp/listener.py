@@ -17,6 +17,7 @@ from bridge.network import NetworkMap
 from bridge.proxied import ProxiedServer
 from bridge.smtp import reply
 from bridge.smtp.connection import Connection, Kind, template
+from bridge.smtp.replies import Replies
 from bridge.smtp.service import Accounts, Relay, Service
 
 log = structlog.get_logger()
@@ -32,8 +33,9 @@ _FIXED = ("listen", "tls_listen", "lmtp_listen", "hostname")
 class SmtpListener:
     """Listens where the settings say, hands submissions to the relay.
 
-    ``dsn`` says whether reports are sent, so that DSN is offered. ``clock`` gives seconds that only
-    grow, with which time limits are measured; ``wall_clock`` is Unix time.
+    ``dsn`` says whether reports are sent, so that DSN is offered; ``replies`` reads reply
+    addresses. ``clock`` gives seconds that only grow, with which time limits are measured;
+    ``wall_clock`` is Unix time.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class SmtpListener:
         relay: Relay,
         *,
         dsn: bool = False,
+        replies: Replies | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -56,6 +59,7 @@ class SmtpListener:
             dsn=dsn,
             clock=clock,
             wall_clock=wall_clock,
+            replies=replies,
         )
         self._proxies = _proxies(settings)
         self._servers: list[asyncio.Server | ProxiedServer] = []

@@ -100,6 +100,59 @@ def read_mail(
     )
 
 
+def read_reply(
+    mail: bytes,
+    recipient: Recipient,
+    *,
+    smtp: config.Smtp,
+    account: config.AccountSettings,
+    sender: str = "",
+    peer: str = "",
+    envelope: Envelope | None = None,
+    wishes: Wishes | None = None,
+) -> Submission:
+    """The answer to a phone in a mail to its reply address.
+
+    Only what was written counts, and no field of the header: who knows the address is not the
+    account. Raises :class:`~bridge.failure.Failure` as :func:`read_mail` does, and for what a
+    program answered by itself.
+    """
+    if b"\r" in mail:
+        mail = mail.replace(b"\r\n", b"\n")
+    fields, octets = header.split(mail)
+    if header.is_automatic(mail[: len(mail) - len(octets)]):
+        raise Failure(Reason.PROHIBITED, "no automatic mails to a phone")
+    body = text_of_body(
+        mail,
+        fields,
+        octets,
+        fallback=smtp.fallback_charset,
+        attachments=smtp.attachments,
+        cut_quotes=True,
+    )
+    body = text.cut_quotes(body)
+    if account.stop_line:
+        body = text.cut_at(body, account.stop_line)
+    body = text.clean(body)
+    if not body:
+        raise Failure(Reason.NO_TEXT)
+    if len(body) > MAX_TEXT:
+        raise Failure(Reason.TEXT_TOO_LONG, f"more than {MAX_TEXT} characters")
+    if envelope is not None:
+        subject = header.text_of(header.first(fields, b"subject"), smtp.fallback_charset)
+        envelope = _named(envelope, fields, subject)
+    return Submission(
+        protocol=Protocol.SMTP,
+        recipients=(recipient,),
+        text=body,
+        peer=peer,
+        sender=sender,
+        repeat_key=header.first(fields, b"message-id"),
+        envelope=envelope,
+        **(wishes or _NO_WISHES),
+    )
+
+
 def _named(envelope: Envelope, fields: header.Fields, subject: str) -> Envelope:
     """With what the header calls the mail."""
     message_id = header.first(fields, b"message-id")[:MAX_NAME]

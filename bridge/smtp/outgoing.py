@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import smtplib
+import socket
 import ssl
 import threading
 import time
@@ -19,11 +20,12 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from bridge.config import AccountSettings, Endpoint, Reports
+from bridge.config import AccountSettings, Endpoint, Reports, Settings
 from bridge.config_check import is_loopback
 from bridge.notice import Kind, Owed
 from bridge.outbox import Answer
 from bridge.smtp import incoming, report
+from bridge.smtp.address import comparable_domains
 from bridge.smtp.letter import Letter
 from bridge.smtp.replies import Replies
 from bridge.smtp.report import House, Nothing
@@ -43,6 +45,18 @@ CLOSE_WITHIN: Final = 5.0
 #: (RFC 4954 §6).
 _OURS_TO_MEND: Final = frozenset({530, 534, 535, 538})
 NO_SMARTHOST: Final = Answer(True, "no smarthost is configured")
+
+
+def mailing_of(settings: Settings, replies: Replies | None) -> Mailing:
+    """The one of a configuration; belongs to the running loop."""
+    smtp = settings.smtp
+    house = House(
+        smtp.hostname or socket.gethostname(),
+        settings.reports.from_,
+        smtp.domains[0],
+        comparable_domains(smtp.domains),
+    )
+    return Mailing(settings.reports, house, settings.accounts.get, replies)
 
 
 class Said(NamedTuple):

@@ -9,11 +9,13 @@ from bridge.failure import Failure, Reason
 from bridge.message import Recipient
 from bridge.smtp import reply
 from bridge.smtp.address import Path, parse_recipient
+from bridge.smtp.replies import Reply
 
 #: Stands for the address that takes the SMSC line: who is meant is said in the mail.
 SMSC_LINE = Recipient("")
 
 Check = Callable[[Account, Recipient], object]
+ReplyOf = Callable[[str], Reply | None]
 
 
 def recipient_of(
@@ -23,17 +25,22 @@ def recipient_of(
     domains: frozenset[str],
     smsc_address: str,
     check: Check,
-) -> Recipient:
-    """Who is meant, or :data:`SMSC_LINE`.
+    reply_of: ReplyOf = lambda local: None,
+) -> Recipient | Reply:
+    """Who is meant, :data:`SMSC_LINE`, or the phone behind a reply address.
 
     ``account`` is who sends, as far as that is known; ``check`` raises the failure that a recipient
-    would meet with the relay. Raises :class:`Failure` or :class:`~bridge.smtp.reply.Refused`.
+    would meet with the relay; ``reply_of`` reads a reply address
+    (:meth:`bridge.smtp.replies.Replies.read`). Raises :class:`Failure` or
+    :class:`~bridge.smtp.reply.Refused`.
     """
     if not path.domain:
         raise reply.NO_DOMAIN
     ours = path.domain in domains
     if ours and smsc_address and path.local.lower() == smsc_address:
         return SMSC_LINE  # The one address that needs no login: the line brings its own.
+    if ours and (reply_to := reply_of(path.local)) is not None:
+        return reply_to  # Its signature is the login.
     if account is None:
         raise Failure(Reason.LOGIN_REQUIRED)
     if not ours:

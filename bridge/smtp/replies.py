@@ -14,7 +14,7 @@ from base64 import b32decode, b32encode
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from bridge.config import AccountSettings
+from bridge.config import AccountSettings, Settings
 from bridge.failure import Failure, Reason
 
 _PREFIX: Final = "reply-"
@@ -35,6 +35,15 @@ class Reply(NamedTuple):
     phone: str
     sender: str
     expires_at: int
+
+
+def replies_of(settings: Settings) -> Replies | None:
+    """Those of a configuration; none without a secret, since no phone's message can come then."""
+    secret = settings.hooks.secret
+    if secret is None:
+        return None
+    domain, within = settings.smtp.domains[0], settings.hooks.reply_within
+    return Replies(secret.get_secret_value(), domain, within, settings.accounts)
 
 
 class Replies:

@@ -60,6 +60,8 @@ AUTH_ABORTED = Refused("501 5.7.0 Authentication aborted")
 AUTH_MALFORMED = Refused("501 5.5.2 Malformed authentication response")
 UNKNOWN_DOMAIN = Refused("550 5.7.1 No relaying to this domain")
 SMSC_LINE_ALONE = Refused("452 4.5.3 The SMSC line goes in a mail of its own")
+NOT_BY_ITSELF = Refused("550 5.7.1 No automatic mails to a phone")
+REPLY_ALONE = Refused("452 4.5.3 A reply to a phone goes in a mail of its own")
 TOO_MANY_RECIPIENTS = Refused("452 4.5.3 Too many recipients")
 MAIL_TOO_BIG = Refused("552 5.3.4 Mail exceeds the maximum size")
 

@@ -17,6 +17,7 @@ from bridge.failure import Failure, Reason
 from bridge.smtp.address import comparable_domains
 from bridge.smtp.auth import MECHANISMS
 from bridge.smtp.envelope import MAX_HOLD
+from bridge.smtp.replies import Replies, Reply
 from bridge.smtp.reply import SHUTTING_DOWN, Refused
 
 #: All mails that are being received may take this much memory together, beyond small ones.
@@ -57,7 +58,8 @@ class Service:
     """Shared by the connections of one listener.
 
     ``clock`` gives seconds that only grow, with which time limits are measured; ``wall_clock`` is
-    Unix time. ``dsn`` says whether reports are sent.
+    Unix time. ``dsn`` says whether reports are sent; ``replies`` reads reply addresses, where there
+    are any.
     """
 
     def __init__(
@@ -71,7 +73,9 @@ class Service:
         dsn: bool,
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
+        replies: Replies | None = None,
     ) -> None:
+        self._replies = replies
         self.accounts = accounts
         self.relay = relay
         self.hostname = hostname
@@ -96,6 +100,10 @@ class Service:
         self.mechanisms = [m for m in settings.auth_mechanisms if m in MECHANISMS]
         self.offers_starttls = tls_context is not None and settings.starttls != "off"
         self.requires_tls = settings.starttls == "required"
+
+    def reply_of(self, local: str) -> Reply | None:
+        """The phone behind a reply address, ``None`` for another local part; raises Failure."""
+        return None if self._replies is None else self._replies.read(local, self.wall_clock())
 
     def admit(self, address: str) -> None:
         """Counts a connection; raises Failure where it is one too many or its address blocked.
