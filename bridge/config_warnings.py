@@ -79,6 +79,22 @@ def _unfinished(settings: Settings) -> Iterator[str]:
         yield f"store.url: the directory {Path(rest[1:]).parent} does not exist yet"
 
 
+def _hooks(settings: Settings) -> Iterator[str]:
+    hooks = settings.hooks
+    if hooks.secret is None:
+        if hooks.model_fields_set:
+            yield "hooks.secret: not set, so that nothing listens there"
+        if not settings.cascade.poll:
+            yield "cascade.poll: false without hooks.secret, so that no message is seen to arrive"
+        return
+    for endpoint in hooks.listen:
+        if not hooks.certificate and not is_loopback(endpoint):
+            yield f"hooks.listen: the secret and texts of phones travel in the clear to {endpoint}"
+    own = settings.accounts.get(hooks.incoming)
+    if own is not None and "smpp" not in own.protocols and not own.incoming_to:
+        yield f"hooks.incoming: {hooks.incoming} has neither SMPP nor incoming_to to hear by"
+
+
 def _readable(settings: Settings) -> Iterator[str]:
     secrets = [("secret", file) for file in settings.files]
     for table in (settings.smtp, settings.smpp, settings.hooks):
@@ -97,33 +113,42 @@ def _holds_secret(file: Path) -> bool:
     if file.suffix != ".toml":
         return True
     literal = (
-        r"(?m)^[^#\n]*\b(password|api_key|authorization_key|viber_auth_token|telegram_bot_key|token"
+        r"(?m)^[^#\n]*\b((?:smarthost_)?password|api_key|authorization_key|viber_auth_token|telegram_bot_key|token"
         r"""|secret)\s*=\s*["'](?!file:|env:|credential:)"""
     )
     return re.search(literal, file.read_text("utf-8", "replace")) is not None
 
 
 #: Keys that are read and checked, and that nothing serves yet: a setting must not seem to work.
-_NOT_YET = (
-    ("cascade", ("poll", "poll_after", "status_requests_per_second")),
-    ("admin", None),
-    ("hooks", None),
-    ("reports", None),
-)
-_NOT_YET_OF_ACCOUNTS = ("receipts_to", "incoming_to")
+_NOT_YET = ("admin",)
 
 
 def _without_effect(settings: Settings) -> Iterator[str]:
-    for name, keys in _NOT_YET:
-        given = getattr(settings, name).model_fields_set
-        for key in sorted(given if keys is None else given & set(keys)):
+    for name in _NOT_YET:
+        for key in sorted(getattr(settings, name).model_fields_set):
             yield f"{name}.{key.rstrip('_')}: has no effect in this version"
-    for name, own in settings.accounts.items():
-        for key in sorted(own.model_fields_set & set(_NOT_YET_OF_ACCOUNTS)):
-            yield f"accounts.{name}.{key}: has no effect in this version"
 
 
-_WARNINGS = (_accounts, _exposed, _unfinished, _without_effect, _readable)
+def _reports(settings: Settings) -> Iterator[str]:
+    """Mails of ours that nobody would get."""
+    accounts = settings.accounts
+    if not settings.reports.smarthost:
+        if any("smtp" in own.protocols for own in accounts.values()):
+            yield (
+                "reports.smarthost: empty, so that no mail tells a sender what became of a message "
+                "after the answer"
+            )
+        for name, own in accounts.items():
+            for key in ("receipts_to", "incoming_to"):
+                if getattr(own, key):
+                    yield f"accounts.{name}.{key}: without effect, because reports.smarthost is empty"
+    if settings.hooks.secret is None:
+        for name, own in accounts.items():
+            if own.incoming_to:
+                yield f"accounts.{name}.incoming_to: nothing comes in without hooks.secret"
+
+
+_WARNINGS = (_accounts, _exposed, _unfinished, _hooks, _reports, _without_effect, _readable)
 
 
 def find_warnings(settings: Settings) -> Iterator[str]:

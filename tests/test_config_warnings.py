@@ -13,6 +13,9 @@ from bridge.config import (
 from tests.configs import GOOD, Folder
 
 
+SECRET = "long-enough-for-a-path"
+
+
 @pytest.fixture
 def write(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
@@ -32,9 +35,19 @@ class TestWarnings:
             ('accounts.a = {password = "x", burst = 5}', "accounts.a.burst"),
             ('accounts.a.trusted_networks = ["0.0.0.0/0"]', "accounts.a.trusted_networks"),
             ("", "accounts: there is none"),
-            ("cascade.poll = false", "cascade.poll: has no effect in this version"),
-            ('reports.from = "a@b.c"', "reports.from: has no effect in this version"),
+            ("cascade.poll = false", "cascade.poll: false without hooks.secret"),
+            ('hooks.networks = ["10.0.0.0/8"]', "hooks.secret: not set"),
+            (f'hooks = {{listen = [":8026"], secret = "{SECRET}"}}', "hooks.listen"),
+            (
+                f'accounts.a = {{password = "x", protocols = ["smtp"]}}\n'
+                f'hooks = {{incoming = "a", secret = "{SECRET}"}}',
+                "hooks.incoming",
+            ),
             ('reports.smarthost = "mx:25"', "reports.from"),
+            ('accounts.a.password = "x"', "reports.smarthost: empty"),
+            ('accounts.a.receipts_to = "sender"', "accounts.a.receipts_to: without effect"),
+            ('accounts.a.incoming_to = "a@b.c"', "accounts.a.incoming_to: without effect"),
+            ('accounts.a.incoming_to = "a@b.c"', "accounts.a.incoming_to: nothing comes in"),
             ("", "smtp.domains"),
             ('smtp = {listen = [":25"], clear_text_auth = true}', "smtp.clear_text_auth"),
             ('smtp.listen = [":25"]', "smtp.listen"),
@@ -61,6 +74,9 @@ class TestWarnings:
             countries = ["UA"]
             [smtp]
             domains = ["sms.shop.ua"]
+            [reports]
+            smarthost = "127.0.0.1:25"
+            from = "bridge@shop.ua"
             [store]
             url = "sqlite:///{tmp_path}/bridge.db"
             """
