@@ -95,9 +95,7 @@ class Row:
 
 
 @click.command()
-@click.argument(
-    "names", nargs=-1, type=click.Choice([*PATHS, *CASES]), metavar="[NAME]..."
-)
+@click.argument("names", nargs=-1, type=click.Choice([*PATHS, *CASES]), metavar="[NAME]...")
 @click.option("--count", type=click.IntRange(1, 1_000_000), help="Messages in one run.")
 @click.option("--runs", type=click.IntRange(1, 100), default=3, show_default=True)
 def main(names: tuple[str, ...], count: int | None, runs: int) -> None:

@@ -47,7 +47,7 @@ def hooks(count: int, runs: int) -> Iterator[Row]:
                 words = "1 status" if size == 1 else f"{size} statuses"
                 yield row(f"webhooks of {words}, {connections} connections", found)
         with contextlib.closing(sqlite3.connect(folder / "bridge.db")) as connection:
-            sql = "SELECT count(*) FROM message JOIN notice ON about = message.id WHERE message.state = ?"
+            sql = "SELECT count(*) FROM message m JOIN notice ON about = m.id WHERE m.state = ?"
             [(kept,)] = connection.execute(sql, ("delivered",))
         assert kept == (count * runs + 100) * len(LOADS), kept
 
