@@ -155,8 +155,13 @@ class Group:
         self._others = [request for request in requests if request.verb in VERBS]
         #: The queues in which notices were put.
         self.queues: set[str] = set()
-        #: Whether one of them is due, for other nodes to hear.
-        self._owed = False
+        #: Whether something is due that another node may tell.
+        self._owed = any(
+            not told.ended and told.due_at <= now
+            for request in self._others
+            if request.verb == "told"
+            for told in request.payload
+        )
         self._messages = sum(len(request.payload.messages) for request in self._accepts)
         self._changes = [
             change

@@ -3,18 +3,18 @@ from __future__ import annotations
 import asyncio
 import re
 
-import asyncpg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.message import State
-from bridge.notice import Kind, Notice
+from bridge.message import Receipts, State
+from bridge.notice import Kind, Notice, Told, receivers_of
 from bridge.store import (
     Acceptance,
     Change,
+    Event,
     Lane,
-    SchemaTooNew,
+    Status,
     StoreError,
     StoreFull,
     pg_notices,
@@ -22,13 +22,14 @@ from bridge.store import (
 )
 from bridge.store import pg_connection as pg
 from bridge.store.pg_group import _BEGIN, _CHANGED, _SENT
-from bridge.store.pg_schema import MIGRATIONS
 from bridge.store.postgres import PostgresStore
 from tests.samples import NOW, message
-from tests.store.conftest import Engine
+from tests.store.conftest import Clock, Engine
 from tests.store.postgres import execute
 
 LANE = Lane("crm", 4, "async")
+CRM = receivers_of("crm")
+BOTH = Receipts.SUCCESS | Receipts.FAILURE
 
 
 # --- opening -----------------------------------------------------------------------------------
@@ -40,24 +41,6 @@ async def test_a_database_that_is_not_there_is_named_without_the_password() -> N
         await store.open()
     assert "hunter2" not in str(caught.value)
     await store.close()
-
-
-async def test_steps_of_the_schema_are_recorded(postgresql: Engine, database: str) -> None:
-    for _ in range(2):
-        await (await postgresql.open()).close()
-    connection = await asyncpg.connect(database)
-    versions = await connection.fetch("SELECT version FROM migration ORDER BY version")
-    await connection.close()
-    assert [row["version"] for row in versions] == [n + 1 for n in range(len(MIGRATIONS))]
-
-
-async def test_a_newer_schema_is_refused_in_words(postgresql: Engine, database: str) -> None:
-    await (await postgresql.open()).close()
-    await execute(database, "INSERT INTO migration VALUES (999, 0)")
-    with pytest.raises(SchemaTooNew, match="schema version 999"):
-        await postgresql.open()
-    # It has left nothing behind.
-    assert await execute(database, "SELECT FROM node") == "SELECT 0"
 
 
 async def test_a_store_that_is_not_open_says_so(database: str) -> None:
@@ -91,6 +74,44 @@ async def test_what_postgresql_cannot_hold_comes_back_all_the_same(postgresql: E
     assert first is not None
     assert second is not None
     assert (first.upstream_id, second.cause) == (strange, strange)
+
+
+async def test_what_postgresql_cannot_hold_comes_back_from_every_table(
+    postgresql: Engine,
+) -> None:
+    store = await postgresql.open()
+    strange = "\0 and \ue000"
+    await store.accept(Acceptance((message(1, receipts=BOTH),)))
+    await store.finish(0, [Change(1, State.SENT, strange)])
+    await store.note_statuses([Status(strange, strange, None, NOW, strange)])
+    await store.note_statuses([Status(strange, "delivered", State.DELIVERED, NOW)])
+    await store.note_statuses([Status(strange, strange, State.EXPIRED, NOW)])
+    [one] = await store.claim_notices(CRM, NOW, 10)
+    assert one.stored is not None
+    assert (one.stored.upstream_id, one.stored.cost) == (strange, strange)
+    await store.told([Told(one.notice.id, True, strange)])
+    await store.owe([Notice(CRM, "crm", Kind.REFUSED, 0, 1, NOW, NOW, content=strange)])
+    [refused] = await store.claim_notices(CRM, NOW, 10)
+    assert refused.notice.content == strange
+    story = await store.story(1)
+    assert story is not None
+    assert story.events == (Event(NOW, "status", strange),)
+    assert story.notices[0].outcome == strange
+    assert [one.message.id for one in await store.find(strange, 10)] == [1]
+
+
+async def test_a_blanked_envelope_may_hold_what_postgresql_cannot(
+    postgresql: Engine, clock: Clock
+) -> None:
+    store = await postgresql.open()
+    envelope = '{"return_path":"a@b.example","subject":"\\u0000"}'
+    await store.accept(Acceptance((message(1, envelope=envelope),)))
+    await store.finish(0, [Change(1, State.REJECTED)])
+    clock.now = NOW + 86400
+    await store.sweep(NOW, NOW + 3600, 10)
+    stored = await store.message(1)
+    assert stored is not None
+    assert (stored.message.text, stored.message.envelope) == ("", '{"return_path":"a@b.example"}')
 
 
 @pytest.mark.parametrize("others", [0, 50])

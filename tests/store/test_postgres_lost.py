@@ -9,11 +9,13 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bridge.message import State
+from bridge.notice import Kind, Notice, Told, receivers_of
 from bridge.store import (
     Acceptance,
     Change,
     Fingerprint,
     Lane,
+    Status,
     StoreFull,
 )
 from bridge.store.postgres import PostgresStore
@@ -22,6 +24,7 @@ from tests.store.conftest import Engine
 from tests.store.postgres import Server, Wire, execute
 
 LANE = Lane("crm", 4, "async")
+CRM = receivers_of("crm")
 
 
 async def test_a_connection_that_was_cut_costs_nobody_an_answer(
@@ -69,9 +72,9 @@ async def remote(wire: Wire, database: str) -> AsyncIterator[PostgresStore]:
     await store.close()
 
 
-async def written(database: str, table: str, id: int) -> None:
+async def written(database: str, table: str, id: int, how: str = "true") -> None:
     async with asyncio.timeout(10):
-        found = f"SELECT FROM {table} WHERE id = {id}"
+        found = f"SELECT FROM {table} WHERE id = {id} AND {how}"
         while await execute(database, found) == "SELECT 0":  # noqa: ASYNC110 - a row, no event
             await asyncio.sleep(0.01)
 
@@ -144,6 +147,63 @@ async def test_a_result_that_was_written_is_not_written_again(
         await result
     assert [one.attempts for one in waiting] == [1]
     assert await other.begin(10, waiting) == set()
+
+
+def crm_notice(id: int) -> Notice:
+    return Notice(CRM, "crm", Kind.REFUSED, 0, id, NOW, NOW)
+
+
+async def test_what_was_claimed_though_the_answer_got_lost_can_be_claimed_again(
+    remote: PostgresStore, wire: Wire, database: str
+) -> None:
+    await remote.owe([crm_notice(1)])
+    [telling] = await remote.claim_notices(CRM, NOW, 10)
+    await remote.owe([crm_notice(2)])
+    wire.lose(b"COMMIT")
+    claimed = remote.claim_notices(CRM, NOW, 10)
+    await written(database, "notice", telling.notice.id + 1, "owner = 0")
+    wire.mend()
+    async with asyncio.timeout(10):
+        assert [one.notice.known_as for one in await claimed] == [2]
+    # The other is being told all the while.
+    assert await remote.claim_notices(CRM, NOW, 10) == []
+
+
+async def test_what_is_owed_though_the_answer_got_lost_is_owed_once(
+    remote: PostgresStore, wire: Wire, database: str
+) -> None:
+    wire.lose(b"COMMIT")
+    owed = remote.owe([crm_notice(1), crm_notice(2)])
+    await written(database, "notice", 2)
+    wire.mend()
+    async with asyncio.timeout(10):
+        await owed
+        await remote.owe([crm_notice(3)])
+    claimed = await remote.claim_notices(CRM, NOW, 10)
+    assert [one.notice.known_as for one in claimed] == [1, 2, 3]
+
+
+async def test_what_was_told_is_kept_while_the_database_is_away(
+    remote: PostgresStore, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.store.pg_writer.UNSURE_WITHIN", 0.2)
+    await remote.owe([crm_notice(1)])
+    [one] = await remote.claim_notices(CRM, NOW, 10)
+    wire.closed = True
+    wire.cut()
+    async with asyncio.timeout(10):
+        while not isinstance(await noted(remote), StoreFull):
+            pass
+        told = remote.told([Told(one.notice.id, True, "taken")])
+        wire.mend()
+        await told
+        assert await remote.claim_notices(CRM, NOW, 10) == []
+
+
+async def noted(store: PostgresStore) -> object:
+    """What comes of noting a status that nobody knows."""
+    status = Status("unknown", "delivered", State.DELIVERED, NOW)
+    return (await asyncio.gather(store.note_statuses([status]), return_exceptions=True))[0]
 
 
 # --- the database is killed --------------------------------------------------------------------
