@@ -354,7 +354,8 @@ class Store(Protocol):
 
     def note_statuses(self, statuses: Sequence[Status]) -> asyncio.Future[Sequence[Noted]]:
         """Keeps what the API said of messages, with the notices that follow; tells of each, in
-        order, what it was. Only messages in the state ``sent`` change."""
+        order, what it was. Only messages in the state ``sent`` change; of those that ended long ago
+        nothing is known (:attr:`Noted.EARLY`)."""
 
     async def match_early(self, now: int, before: int) -> int:
         """Notes the statuses that came before the message had its upstream id, where it has one
@@ -400,9 +401,10 @@ class Store(Protocol):
     async def story(self, message_id: int) -> Story | None:
         """All that is known of one message, by its id or an alias of it."""
 
-    async def find(self, text: str, limit: int) -> list[Stored]:
+    async def find(self, text: str, limit: int, since: int = 0) -> list[Stored]:
         """The latest messages with this phone (E.164), client's reference or upstream id, the
-        newest first."""
+        newest first, of those accepted since then (Unix time). Looks through all of these: an index
+        would cost every message more than a rare question is worth."""
 
     async def receivers(self, account: str) -> list[Receivers]:
         """Where receivers of the account are bound, or were."""

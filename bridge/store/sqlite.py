@@ -57,15 +57,6 @@ T = TypeVar("T")
 
 _MESSAGE = ", ".join(MESSAGE_COLUMNS)
 _STORED = ", ".join(STORED)
-#: Each of the three has its index.
-_FOUND = " UNION ".join(
-    f"SELECT * FROM (SELECT id FROM message WHERE {where} ORDER BY id DESC LIMIT ?2)"  # noqa: S608
-    for where in (
-        "phone = ?1",
-        "reference = ?1 AND reference <> ''",
-        "upstream_id = ?1 AND upstream_id <> ''",
-    )
-)
 #: STRICT tables came with 3.37, the newest thing used.
 _OLDEST_SQLITE = (3, 37, 0)
 
@@ -400,7 +391,9 @@ class SqliteStore:
     async def match_early(self, now: int, before: int) -> int:
         if not await self._rows("SELECT 1 FROM early_status LIMIT 1"):
             return 0
-        return await self._owing(lambda connection: statuses.match_early(connection, before))
+        assert self._writer is not None
+        ended = self._writer.ended
+        return await self._owing(lambda connection: statuses.match_early(connection, before, ended))
 
     async def to_poll(self, now: int, limit: int) -> list[Stored]:
         return await self._call(lambda connection: statuses.to_poll(connection, now, limit))
@@ -452,10 +445,11 @@ class SqliteStore:
             (await self._rows("SELECT poll_at FROM message WHERE id = ?", (id,)))[0][0],
         )
 
-    async def find(self, text: str, limit: int) -> list[Stored]:
+    async def find(self, text: str, limit: int, since: int = 0) -> list[Stored]:
         rows = await self._rows(
-            f"SELECT {_STORED} FROM message WHERE id IN ({_FOUND}) ORDER BY id DESC LIMIT ?2",  # noqa: S608
-            (text, limit),
+            f"SELECT {_STORED} FROM message WHERE id >= ?2 AND ?1 <> '' "  # noqa: S608
+            "AND (phone = ?1 OR reference = ?1 OR upstream_id = ?1) ORDER BY id DESC LIMIT ?3",
+            (text, first_id(since), limit),
         )
         return [to_stored(row) for row in rows]
 

@@ -12,6 +12,7 @@ from typing import Any
 from bridge.message import Protocol, Receipts, State, Stored
 from bridge.notice import Subject
 from bridge.store import Noted, Status
+from bridge.store.ended import Ended
 from bridge.store.notices import owe_subjects
 from bridge.store.rows import STORED, to_stored
 from bridge.store.writing import INSERT_EVENT, read_rows, write_rows
@@ -19,11 +20,12 @@ from bridge.store.writing import INSERT_EVENT, read_rows, write_rows
 #: The longest time between two questions about one message (seconds).
 MAX_POLL = 600
 
-# The condition is for the partial index, which the keys alone do not imply.
 _FIND = (
     "SELECT upstream_id, id, submission_id, account, protocol, receipts, state, status, cost "
-    "FROM message WHERE upstream_id IN ({keys}) AND upstream_id <> ''"
+    "FROM message WHERE "
 )
+_FIND_SENT = _FIND + "state = 'sent' AND upstream_id IN ({keys})"
+_FIND_ENDED = _FIND + "state <> 'sent' AND id IN ({keys})"
 _CHANGE = (
     "WITH change (id, state, word, at, cost, parts, err) AS (VALUES {rows}) "
     "UPDATE message SET state = coalesce(change.state, message.state), status = change.word, "
@@ -39,9 +41,12 @@ _SENT = State.SENT.value
 
 
 def note(
-    connection: sqlite3.Connection, statuses: Sequence[Status]
+    connection: sqlite3.Connection, statuses: Sequence[Status], ended: Ended
 ) -> tuple[list[Noted], set[str]]:
-    """What each of them was, and the queues in which notices were put."""
+    """What each of them was, and the queues in which notices were put.
+
+    Messages that come to an end are added to ``ended``.
+    """
     noted = [Noted.EARLY] * len(statuses)
     queues: set[str] = set()
     turn = list(range(len(statuses)))
@@ -49,7 +54,7 @@ def note(
         # Several words on one message take turns, in their order.
         first: dict[str, int] = {}
         later = [n for n in turn if first.setdefault(statuses[n].upstream_id, n) != n]
-        queues |= _note(connection, statuses, first, noted)
+        queues |= _note(connection, statuses, first, noted, ended)
         turn = later
     return noted, queues
 
@@ -59,12 +64,16 @@ def _note(
     statuses: Sequence[Status],
     turn: dict[str, int],
     noted: list[Noted],
+    ended: Ended,
 ) -> set[str]:
     """Notes the statuses of one turn, at most one for each upstream id."""
     changes: list[tuple[Any, ...]] = []
     late: list[tuple[Any, ...]] = []
-    ended: dict[int, list[tuple[Subject, State]]] = {}
-    found = {row[0]: row[1:] for row in read_rows(connection, _FIND, list(turn))}
+    ends: dict[int, list[tuple[Subject, State]]] = {}
+    found = {row[0]: row[1:] for row in read_rows(connection, _FIND_SENT, list(turn))}
+    if len(found) < len(turn):
+        old = ended.find(turn.keys() - found.keys())
+        found.update((row[0], row[1:]) for row in read_rows(connection, _FIND_ENDED, old))
     for upstream_id, n in turn.items():
         if upstream_id not in found:
             continue
@@ -75,7 +84,7 @@ def _note(
         if state == _SENT and to is not None:
             what = Noted.CHANGED
             who = Subject(id, submission_id, account, Protocol(protocol), Receipts(receipts))
-            ended.setdefault(status.at, []).append((who, to))
+            ends.setdefault(status.at, []).append((who, to))
         elif state == _SENT:
             what = Noted.KEPT if news else Noted.REPEATED
         elif to is None or to.value == state:
@@ -99,18 +108,19 @@ def _note(
         [(s.upstream_id, s.word, "" if s.state is None else s.state.value, *s[3:]) for s in early],
     )
     queues: set[str] = set()
-    for at, subjects in ended.items():
+    for at, subjects in ends.items():
         queues |= owe_subjects(connection, subjects, at)
+    ended.add((id, found[id][0]) for id, n in turn.items() if noted[n] is Noted.CHANGED)
     return queues
 
 
-def match_early(connection: sqlite3.Connection, before: int) -> tuple[int, set[str]]:
+def match_early(connection: sqlite3.Connection, before: int, ended: Ended) -> tuple[int, set[str]]:
     """Notes what came too early and has its message now, forgets what is older than ``before``;
     how many that were, and the queues in which notices were put."""
     rows = connection.execute(
         "SELECT id, upstream_id, word, state, at, cost, counted_parts, err FROM early_status "
         "WHERE EXISTS (SELECT 1 FROM message WHERE message.upstream_id = early_status.upstream_id "
-        "AND message.upstream_id <> '') ORDER BY id LIMIT 10000"
+        "AND message.state = 'sent') ORDER BY id LIMIT 10000"
     ).fetchall()
     statuses = [
         Status(upstream_id, word, State(state) if state else None, *rest)
@@ -118,7 +128,7 @@ def match_early(connection: sqlite3.Connection, before: int) -> tuple[int, set[s
     ]
     queues: set[str] = set()
     if statuses:
-        _, queues = note(connection, statuses)
+        _, queues = note(connection, statuses, ended)
         connection.executemany("DELETE FROM early_status WHERE id = ?", [(row[0],) for row in rows])
     forgotten = connection.execute("DELETE FROM early_status WHERE at < ?", (before,)).rowcount
     return forgotten, queues

@@ -21,6 +21,7 @@ import structlog
 from bridge.message import State
 from bridge.notice import Notice
 from bridge.store import Acceptance, Change, StoreError, StoreFull, notices, parts, statuses
+from bridge.store.ended import Ended
 from bridge.store.rows import MESSAGE_COLUMNS, to_row
 from bridge.store.writing import INSERT_EVENT, read_rows, write_rows
 
@@ -92,6 +93,8 @@ class Writer:
         self._connect = connect
         self._loop = loop
         self._owed = owed
+        #: Belongs to the thread, as whatever is asked to run there.
+        self.ended = Ended()
         #: Of the transaction that is being written: where notices were put.
         self._queues: set[str] = set()
         self._clock = clock
@@ -290,7 +293,9 @@ class Writer:
     def _statuses(self, connection: sqlite3.Connection, requests: list[Request]) -> None:
         """The words of all requests at once."""
         noted, queues = statuses.note(
-            connection, [status for request in requests for status in request.payload]
+            connection,
+            [status for request in requests for status in request.payload],
+            self.ended,
         )
         self._queues |= queues
         start = 0
