@@ -22,7 +22,8 @@ from bridge import config, config_warnings
 from bridge.accounts import HASHER
 from bridge.cli import Exit, cli
 from bridge.failure import NOT_FOUND_STATUS, Failure, Reason, render_accepted, render_failure
-from bridge.message import State
+from bridge.message import State, Stored
+from bridge.notice import Kind, Notice
 from bridge.sandbox import Sandbox, fault_from_text
 from bridge.sandbox.faults import fault_from_json
 from bridge.smpp import layouts, submit
@@ -31,6 +32,10 @@ from bridge.smpp.requests import HANDLERS
 from bridge.smpp.status import Status
 from bridge.smtp.address import parse_recipient
 from bridge.smtp.overrides import FIELDS, MESSAGE_TYPES, ROUTES
+from bridge.store import Alias, Story
+from bridge.story import WISHES, Around
+from bridge.story import document as document_of
+from tests import samples
 from tests.support import program
 
 REPOSITORY = Path(__file__).parents[1]
@@ -145,9 +150,8 @@ async def test_the_sandbox_answers_where_it_is_said() -> None:
 def test_what_is_not_there_yet_is_not_there() -> None:
     missing = section("Not there yet")
     commands = cli.list_commands(click.Context(cli))
-    for name in ("status", "trace", "queue"):
-        assert f"`{name}`" in missing
-        assert name not in commands
+    assert "`queue`" in missing
+    assert "queue" not in commands
 
 
 def test_keys_without_effect_are_those_that_check_warns_of() -> None:
@@ -170,6 +174,21 @@ def test_exit_codes_are_those_of_the_commands() -> None:
     codes = [int(code) for row in table("**Exit codes**") for code in row[0].split(", ")]
     assert len(set(codes)) == len(codes)
     assert set(codes) <= set(Exit)
+
+
+def test_the_keys_of_a_trace_are_those_of_the_program() -> None:
+    shown = README.partition("<!-- trace:")[2].partition("<!-- /trace -->")[0]
+    message = samples.message(1)
+    told = Notice("smpp:crm", "crm", Kind.STATE, 1, 1, 0, 0)
+    stored = Stored(message, State.SENT, "", 0, "", "")
+    story = Story(stored, (Alias(2, 1),), (), (told,))
+    around = Around(0, str)
+    found = document_of(story, around, text=False)
+    rows = {name for row in table("<!-- trace:") for name in in_code(row[0])}
+    assert rows == found.keys()
+    inner = {*found["notices"][0], *found["ids"][0], *found["story"][0], *WISHES.values()}
+    with_text = document_of(story, around, text=True).keys() - rows
+    assert inner | with_text <= set(in_code(shown))
 
 
 def test_the_documented_benchmark_runs() -> None:

@@ -149,7 +149,8 @@ def _print(story: Story, around: Around, *, text: bool) -> None:
     if none := why_none(story):
         kind = "report" if story.stored.message.protocol.value == "smtp" else "receipt"
         waiting.append(f"no {kind} so far: {none}")
-    click.echo()
+    if waiting:
+        click.echo()
     for line in waiting:
         click.echo(printable(f"- {line}"))
 
