@@ -51,14 +51,16 @@ async def by_id(store: Store, text: str) -> list[Stored]:
     return []
 
 
-async def by_name(store: Store, text: str, regions: Iterable[str], limit: int) -> list[Stored]:
+async def by_name(
+    store: Store, text: str, regions: Iterable[str], limit: int, since: int
+) -> list[Stored]:
     """Messages to this phone, in any form that a region allows, or with this reference or upstream
-    id; the newest first."""
+    id, of those accepted since then (Unix time); the newest first."""
     names = {text}
     for region in regions:
         with suppress(Failure):
             names.add(normalise(text, region))
-    found = {one.message.id: one for name in names for one in await store.find(name, limit)}
+    found = {one.message.id: one for name in names for one in await store.find(name, limit, since)}
     return [found[id] for id in sorted(found, reverse=True)][:limit]
 
 

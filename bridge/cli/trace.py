@@ -17,7 +17,7 @@ import click
 from bridge import original
 from bridge.cli import Exit, Stop, config_option
 from bridge.cli.stored import by_id, by_name, echo_rows, local, printable, reading, utc
-from bridge.config import Settings, load
+from bridge.config import Settings, load, parse_duration
 from bridge.failure import Reason
 from bridge.message import Stored
 from bridge.store import Store, Story
@@ -46,6 +46,13 @@ _COLUMNS: dict[str, Callable[[Stored], str]] = {
 }
 
 
+def _since(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int:
+    try:
+        return int(time.time() - parse_duration(value)) if value else 0
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is not {error}") from None
+
+
 @click.command("trace")
 @click.argument("what", metavar="ID|PHONE|REFERENCE")
 @click.option("--json", "as_json", is_flag=True, help="All that is known, for programs.")
@@ -57,33 +64,41 @@ _COLUMNS: dict[str, Callable[[Stored], str]] = {
     show_default=True,
     help="Messages at most, the newest first.",
 )
+@click.option(
+    "--since",
+    metavar="DURATION",
+    callback=_since,
+    help='Look through the messages of the last "24h", "7d" … [default: all that are kept]',
+)
 @config_option
-def command(config: Path | None, what: str, as_json: bool, text: bool, limit: int) -> int:
+def command(
+    config: Path | None, what: str, as_json: bool, text: bool, limit: int, since: int
+) -> int:
     """Show what happened to a message: every attempt, status and receipt, and what comes next.
 
     It is found by its own id, a part's, a submission's or the API's; by its phone number; or by its
     sender's reference. Several are listed, and traced each by its id. Exits with 0, with 66 where
     nothing is found, and with 69 where the store cannot be read.
     """
-    stories, more, told = asyncio.run(_read(load(config), what, as_json, limit))
+    found, more, told = asyncio.run(_read(load(config), what, as_json, limit, since))
     if as_json:
         documents = [document(story, around, text=text) for story, around in told]
         click.echo(json.dumps(documents, indent=2, ensure_ascii=False))
         return Exit.OK if told else Exit.NO_INPUT
-    if not stories:
+    if not found:
         raise Stop(Reason.NOT_FOUND.codes.text, Exit.NO_INPUT)
     if told:
         [(story, around)] = told
         _print(story, around, text=text)
     else:
-        _list(stories)
+        _list(found)
         if more:
             click.echo(f"\nand more: --limit {limit} was reached")
     return Exit.OK
 
 
 async def _read(
-    settings: Settings, what: str, as_json: bool, limit: int
+    settings: Settings, what: str, as_json: bool, limit: int, since: int
 ) -> tuple[list[Stored], bool, list[tuple[Story, Around]]]:
     """The newest messages that are meant, whether there are more, and the stories of those that
     are to be told."""
@@ -91,7 +106,7 @@ async def _read(
         found = list(reversed(await by_id(store, what)))
         if not found:
             regions = {own.region for own in settings.accounts.values()}
-            found = await by_name(store, what, regions, limit + 1)
+            found = await by_name(store, what, regions, limit + 1, since)
         shown = found[:limit]
         told = []
         for one in shown if as_json or len(found) == 1 else ():

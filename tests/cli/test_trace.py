@@ -92,6 +92,14 @@ def test_several_messages_to_a_phone_are_listed_the_newest_first(
     assert rows[2][4:] == ["crm", "+380501234567", "delivered", "order-17"]
 
 
+def test_old_messages_may_be_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    # They are from the first day of 2026.
+    assert run(["trace", "order-17", "--since", "1h"]) == 66
+    assert run(["trace", "order-17", "--since", "36500d"]) == 0
+    assert run(["trace", "order-17", "--since", "yesterday"]) == 64
+    assert "'yesterday' is not" in capsys.readouterr().err
+
+
 def test_a_submission_of_several_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["trace", str(SUBMISSION)]) == 0
     _, *rows = capsys.readouterr().out.splitlines()
