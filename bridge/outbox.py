@@ -42,6 +42,8 @@ _MOST_EARLY: Final = 10_000
 #: Seconds between two looks for what nobody took in time, and how many end at once.
 _EXPIRE_EVERY: Final = 60.0
 _EXPIRE: Final = 1000
+#: How long closing waits for the store (seconds).
+_CLOSE_WITHIN: Final = 5.0
 #: How long a queue rests when the store could not be asked (seconds).
 _STORE_PAUSE: Final = 1.0
 
@@ -107,6 +109,8 @@ class _Place:
         if answer.ended:
             self.failures = 0
             return
+        if self.failures and now < self.rests_until:
+            return  # it was told before it was known to refuse
         self.rests_until = now + min(LONGEST_REST, FIRST_REST * 2 ** min(self.failures, 10))
         self.failures += 1
 
@@ -266,14 +270,21 @@ class Outbox:
         self._stopping = True
 
     async def close(self) -> None:
-        """Waits until the answers are durable; nothing comes after that."""
+        """Waits until the answers are durable; nothing comes after that.
+
+        Not for long: a store that cannot keep them now has them told again after the next start.
+        """
         self._stopping = True
-        while self._writing is not None:
-            self._written.clear()
-            await self._written.wait()
-        with suppress(StoreError):
-            for account in self._noted:
-                await self._store.note_receivers(account, False)
+        try:
+            async with asyncio.timeout(_CLOSE_WITHIN):
+                await asyncio.sleep(0)  # answers that have just come
+                while self._writing is not None:
+                    self._written.clear()
+                    await self._written.wait()
+                for account in self._noted:
+                    await self._store.note_receivers(account, False)
+        except (TimeoutError, StoreError) as error:
+            log.warning("outbox_failed", error=str(error) or "the store is too slow")
         self._noted.clear()
 
     def _look(self) -> None:
