@@ -141,7 +141,7 @@ def _reports(settings: Settings) -> Iterator[str]:
         for name, own in accounts.items():
             for key in ("receipts_to", "incoming_to"):
                 if getattr(own, key):
-                    yield f"accounts.{name}.{key}: without effect, because reports.smarthost is empty"
+                    yield f"accounts.{name}.{key}: without effect without reports.smarthost"
     if settings.hooks.secret is None:
         for name, own in accounts.items():
             if own.incoming_to:

@@ -12,7 +12,6 @@ from bridge.config import (
 )
 from tests.configs import GOOD, Folder
 
-
 SECRET = "long-enough-for-a-path"
 
 
@@ -45,9 +44,18 @@ class TestWarnings:
             ),
             ('reports.smarthost = "mx:25"', "reports.from"),
             ('accounts.a.password = "x"', "reports.smarthost: empty"),
-            ('accounts.a.receipts_to = "sender"', "accounts.a.receipts_to: without effect"),
-            ('accounts.a.incoming_to = "a@b.c"', "accounts.a.incoming_to: without effect"),
-            ('accounts.a.incoming_to = "a@b.c"', "accounts.a.incoming_to: nothing comes in"),
+            (
+                'accounts.a = {password = "x", receipts_to = "sender"}',
+                "accounts.a.receipts_to: without effect",
+            ),
+            (
+                'accounts.a = {password = "x", incoming_to = "a@b.c"}',
+                "accounts.a.incoming_to: without effect",
+            ),
+            (
+                'accounts.a = {password = "x", incoming_to = "a@b.c"}',
+                "accounts.a.incoming_to: nothing comes in",
+            ),
             ("", "smtp.domains"),
             ('smtp = {listen = [":25"], clear_text_auth = true}', "smtp.clear_text_auth"),
             ('smtp.listen = [":25"]', "smtp.listen"),
