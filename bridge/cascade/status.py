@@ -72,10 +72,14 @@ def decode_status(body: bytes, upstream_id: str) -> Said | None:
         return None
     if isinstance(document, list) and len(document) == 1:
         document = document[0]
-    try:
-        return _said({"messageId": upstream_id} | document)
-    except (NotDocumented, TypeError):
+    if not isinstance(document, dict):
         return None
+    try:
+        said = _said({"messageId": upstream_id} | document)
+    except NotDocumented:
+        return None
+    same = said.upstream_id.lower() == upstream_id.lower()
+    return said._replace(upstream_id=upstream_id) if same else None
 
 
 def _decode(body: bytes, read: Callable[[object], T]) -> tuple[list[T], list[str]]:
