@@ -23,6 +23,7 @@ _LONGEST = 900
 
 _DOT_ATOM = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*")
 _SPECIAL = re.compile(r'(["\\])')
+_LINE_END = re.compile(r"\r\n?|\n")
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]+@[!-;=?-~]+>")
 
 
@@ -108,8 +109,8 @@ def date(unix_time: int) -> str:
 
 def text_part(text: str) -> Part:
     """A text for people; quoted-printable, so that no line of it is long or begins anything."""
-    octets = (text.rstrip("\n") + "\n").encode("utf-8", "replace").replace(b"\n", b"\r\n")
-    return Part('text/plain; charset="utf-8"', b2a_qp(octets), "quoted-printable")
+    lines = _LINE_END.sub("\r\n", text.rstrip("\r\n") + "\n").encode("utf-8", "replace")
+    return Part('text/plain; charset="utf-8"', b2a_qp(lines), "quoted-printable")
 
 
 def entity(part: Part) -> bytes:
