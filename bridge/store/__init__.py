@@ -331,7 +331,7 @@ class Store(Protocol):
 
     async def expired_parts(self, before: int, limit: int) -> list[Part]:
         """Takes the parts of unfinished groups whose first part came before then, and forgets
-        finished groups of that age."""
+        finished groups of that age. Those that asked are owed a notice, stored with it."""
 
     async def holds(self) -> set[tuple[str, str]]:
         """What is held as a whole: ("account", name) and ("upstream", name)."""

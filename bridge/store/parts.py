@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sqlite3
 
-from bridge.store import Gathered, Part, PartGroup
+from bridge.store import Gathered, Part, PartGroup, notices
+from bridge.store.unjoined import notices_of_parts
 
 _KEY = "account = ? AND source = ? AND destination = ? AND reference = ? AND total = ?"
 
@@ -76,16 +77,22 @@ def finish(
     )
 
 
-def expire(connection: sqlite3.Connection, before: int, limit: int) -> list[Part]:
-    """Takes out the parts of old unfinished groups, and forgets old finished ones."""
+def expire(
+    connection: sqlite3.Connection, before: int, limit: int, now: int
+) -> tuple[list[Part], set[str]]:
+    """Takes out the parts of old unfinished groups, and forgets old finished ones.
+
+    Tells besides in which queues it put notices.
+    """
     rows = connection.execute(
         "SELECT id, message_id, account, source, destination, reference, total FROM part_group "
         "WHERE begun_at < ? ORDER BY begun_at LIMIT ?",
         (before, limit),
     ).fetchall()
-    expired: list[Part] = []
+    groups: list[tuple[Part, ...]] = []
     for id, message_id, *key in rows:
         if not message_id:
-            expired += _parts(connection, id, PartGroup(*key))
+            groups.append(_parts(connection, id, PartGroup(*key)))
         connection.execute("DELETE FROM part_group WHERE id = ?", (id,))
-    return expired
+    queues = notices.owe(connection, notices_of_parts(groups, now))
+    return [part for parts in groups for part in parts], queues

@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Protocol
 
+from bridge.notice import Notice
 from bridge.store import Gathered, Part, PartGroup
+from bridge.store.pg_notices import owe
+from bridge.store.unjoined import groups_of, notices_of_parts
 
 _LOCK = "SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS keys (key)"
 _KEY = "account = $1 AND source = $2 AND destination = $3 AND reference = $4 AND total = $5"
@@ -130,17 +133,24 @@ async def finish_parts(connection: Any, joined: Sequence[tuple[PartGroup, int, i
     )
 
 
-async def expire_parts(connection: Any, before: int, limit: int) -> list[Part]:
-    """Takes out the parts of old unfinished groups, and forgets old finished ones."""
+async def expire_parts(
+    connection: Any, before: int, limit: int, now: int
+) -> tuple[list[Part], list[Notice]]:
+    """Takes out the parts of old unfinished groups, and forgets old finished ones.
+
+    Tells besides which notices it stored.
+    """
     groups = {
         id: (message_id, PartGroup(*key))
         for id, message_id, *key in await connection.fetch(_EXPIRED, before, limit)
     }
     expired = [
-        Part(id, groups[group_id][1], number, content, receipts, at)
+        (group_id, Part(id, groups[group_id][1], number, content, receipts, at))
         for id, number, content, receipts, at, group_id in await connection.fetch(
             _PARTS, [id for id, (message_id, _) in groups.items() if not message_id]
         )
     ]
     await connection.execute("DELETE FROM part_group WHERE id = ANY($1::bigint[])", list(groups))
-    return expired
+    notices = notices_of_parts(groups_of(expired), now)
+    await owe(connection, notices)
+    return [part for _, part in expired], notices

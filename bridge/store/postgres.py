@@ -291,7 +291,11 @@ class PostgresStore(Reading):
 
     async def expired_parts(self, before: int, limit: int) -> list[Part]:
         async with self._transaction() as connection:
-            return await expire_parts(connection, before, limit)
+            parts, notices = await expire_parts(connection, before, limit, int(self._clock()))
+            if notices:
+                await connection.execute("SELECT pg_notify($1, $2)", OWED, str(self.node))
+        self._told_of({notice.queue for notice in notices})
+        return parts
 
     async def sweep(self, before: int, text_before: int, limit: int) -> int:
         async with self._writing() as connection:

@@ -351,7 +351,8 @@ class SqliteStore:
         return self._call(lambda connection: parts.add(connection, part, since))
 
     async def expired_parts(self, before: int, limit: int) -> list[Part]:
-        return await self._call(lambda connection: parts.expire(connection, before, limit))
+        now = int(self._clock())
+        return await self._owing(lambda connection: parts.expire(connection, before, limit, now))
 
     async def holds(self) -> set[tuple[str, str]]:
         return {(scope, name) for scope, name in await self._rows("SELECT scope, name FROM hold")}
