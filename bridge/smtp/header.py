@@ -36,7 +36,7 @@ _PARAMETER = re.compile(
 #: Fields of mails that no person wrote to this recipient: answers sent by themselves (RFC 3834 §5
 #: and what is older), reports (RFC 6522), lists (RFC 2369).
 _AUTOMATIC = re.compile(
-    rb"^(?:auto-submitted[ \t]*+:(?!\s*+no\s*+(?:$|[;(]))"
+    rb"^(?:auto-submitted[ \t]*+:(?!\s*+no[ \t]*+(?:$|[;(]))"
     rb"|precedence[ \t]*+:\s*+(?:bulk|junk|list|auto_reply)\b"
     rb"|x-auto(?:reply|respond)[ \t]*+:"
     rb"|list-[a-z]++[ \t]*+:"

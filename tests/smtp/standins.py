@@ -14,6 +14,7 @@ from bridge.config import AccountSettings, Endpoint, Smtp
 from bridge.failure import Failure, Reason
 from bridge.message import Accepted, Outcome, Protocol, Recipient, Submission
 from bridge.smtp.listener import SmtpListener
+from bridge.smtp.replies import Replies
 
 NAME, PASSWORD, API_KEY = "crm", "open-sesame", "key-of-crm"
 DOMAIN = "sms.example.com"
@@ -130,6 +131,7 @@ async def running(
     relay: StandInRelay | None = None,
     accounts: StandInAccounts | None = None,
     dsn: bool = False,
+    replies: Replies | None = None,
     **settings: Any,
 ) -> AsyncIterator[Running]:
     """A started listener on 127.0.0.1, closed at the end; ``settings`` are those of ``[smtp]``."""
@@ -141,7 +143,7 @@ async def running(
         "hostname": "bridge.test",
     }
     smtp = Smtp.model_validate({**given, **settings})
-    part = Running(SmtpListener(smtp, accounts, relay, dsn=dsn), relay, accounts)
+    part = Running(SmtpListener(smtp, accounts, relay, dsn=dsn, replies=replies), relay, accounts)
     part.endpoints = await part.listener.start()
     try:
         yield part
