@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from bridge.failure import Failure, Reason
 from bridge.gather import Gathering, Segment
 from bridge.message import Accepted, Outcome, Receipts, State, Submission
+from bridge.notice import Notice, receivers_of
 from bridge.sandbox import Sandbox
 from tests.relaying import Relaying, relaying
 from tests.samples import submission
@@ -163,6 +164,45 @@ async def test_the_last_part_carries_what_the_api_says(tmp_path: Path, sandbox: 
         assert again.reason is refused.reason
         assert (await parts.refused(1)).reason is refused.reason
         assert parts.joins == 1
+
+
+async def owed(parts: Gatherer, count: int) -> list[Notice]:
+    """What receivers of the account are to be told, when it is so much."""
+    found: list[Notice] = []
+    async with asyncio.timeout(10):
+        while len(found) < count:
+            claimed = await parts.bridge.store.claim_notices(receivers_of("crm"), 2**40, 10)
+            found += [one.notice for one in claimed]
+            await asyncio.sleep(0.01)
+    return found
+
+
+async def test_the_other_parts_that_asked_are_owed_what_the_last_one_hears(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    async with gatherer(tmp_path, sandbox) as parts:
+        sandbox.fault("400")
+        first = await parts.taken(1, receipts=Receipts.FAILURE)
+        await parts.taken(2, receipts=Receipts.SUCCESS)
+        await parts.refused(3, receipts=Receipts.FAILURE)
+        [notice] = await owed(parts, 1)
+        assert (notice.known_as, notice.state) == (first.id, State.REJECTED)
+        [stored] = await parts.bridge.relay.query(parts.bridge.account(), first.id)
+        assert notice.about == stored.message.id
+
+
+async def test_parts_of_a_duplicate_are_owed_that_it_was_refused(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    refusing = {"duplicate_window": "1h", "duplicates": "refuse"}
+    async with gatherer(tmp_path, sandbox, **refusing) as parts:
+        for number in (1, 2, 3):
+            await parts.taken(number)
+        again = await parts.taken(1, reference=8, receipts=Receipts.FAILURE)
+        await parts.taken(2, reference=8)
+        assert (await parts.refused(3, reference=8)).reason is Reason.DUPLICATE
+        [notice] = await owed(parts, 1)
+        assert (notice.known_as, notice.state) == (again.id, State.REJECTED)
 
 
 async def test_a_part_that_comes_again_is_answered_again_and_sent_once(

@@ -15,6 +15,7 @@ from bridge.config import settings_from
 from bridge.failure import Failure, Reason
 from bridge.gather import Gathering
 from bridge.message import Accepted, MessageType, Outcome, Route, Stored, Submission
+from bridge.notice import Notice
 from bridge.outbox import Taker
 from bridge.smpp.codec import Framer, encode
 from bridge.smpp.codec import decode as decode_pdu
@@ -132,6 +133,9 @@ class StandInParts:
 
     async def message(self, message_id: int) -> Stored | None:
         return None
+
+    def owe(self, notices: Sequence[Notice]) -> asyncio.Future[None]:
+        raise AssertionError("nothing is refused here")
 
 
 class StandInOutbox:
