@@ -1,0 +1,134 @@
+"""A mail server that takes our own mails, and says what a test wants it to say."""
+
+from __future__ import annotations
+
+import asyncio
+import email
+import email.policy
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from email.message import EmailMessage
+from typing import Any, NamedTuple
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
+
+
+class Taken(NamedTuple):
+    """One mail: its envelope and its octets."""
+
+    return_path: str
+    recipients: list[str]
+    octets: bytes
+
+    @property
+    def mail(self) -> EmailMessage:
+        found = email.message_from_bytes(self.octets, policy=email.policy.default)
+        assert isinstance(found, EmailMessage)
+        return found
+
+    @property
+    def status(self) -> dict[str, str]:
+        """The fields of the only recipient in its delivery status."""
+        for part in self.mail.walk():
+            if part.get_content_type() == "message/delivery-status":
+                _, group = part.get_payload()  # type: ignore[misc]
+                return {name: str(value) for name, value in group.items()}  # type: ignore[union-attr]
+        raise AssertionError("no delivery status")
+
+
+class Smarthost:
+    """What it was given. ``says`` are its replies by the command, or by a recipient's address;
+    those that are missing are its usual ones."""
+
+    def __init__(self) -> None:
+        self.taken: list[Taken] = []
+        self.says: dict[str, str] = {}
+        self.logins: list[str] = []
+        self.connections = 0
+        self.port = 0
+        self._loop = asyncio.get_running_loop()
+        self._came = asyncio.Event()
+
+    @property
+    def name(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    async def mails(self, count: int = 1) -> list[Taken]:
+        """Waits until it has so many."""
+        async with asyncio.timeout(20):
+            while len(self.taken) < count:
+                await self._came.wait()
+                self._came.clear()
+        return self.taken
+
+    def _note(self, taken: Taken) -> None:
+        self.taken.append(taken)
+        self._came.set()
+
+    # What aiosmtpd calls, in its own thread.
+
+    async def handle_EHLO(
+        self, server: SMTP, session: Any, envelope: Any, name: str, responses: list[str]
+    ) -> list[str]:
+        self.connections += 1
+        session.host_name = name
+        if "EHLO" in self.says:
+            return [self.says["EHLO"]]
+        return responses
+
+    async def handle_MAIL(
+        self, server: SMTP, session: Any, envelope: Any, address: str, options: list[str]
+    ) -> str:
+        if "MAIL" in self.says:
+            return self.says["MAIL"]
+        envelope.mail_from = address
+        return "250 OK"
+
+    async def handle_RCPT(
+        self, server: SMTP, session: Any, envelope: Any, address: str, options: list[str]
+    ) -> str:
+        said = self.says.get(address) or self.says.get("RCPT")
+        if said:
+            return said
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: SMTP, session: Any, envelope: Any) -> str:
+        if "DATA" in self.says:
+            return self.says["DATA"]
+        # aiosmtpd gives the null path as it was written.
+        return_path = (envelope.mail_from or "").replace("<>", "")
+        taken = Taken(return_path, list(envelope.rcpt_tos), envelope.content)
+        self._loop.call_soon_threadsafe(self._note, taken)
+        return self.says.get("TAKEN", "250 2.0.0 queued as 77")
+
+    def authenticate(
+        self, server: SMTP, session: Any, envelope: Any, mechanism: str, data: LoginPassword
+    ) -> AuthResult:
+        self.logins.append(f"{data.login.decode()}:{data.password.decode()}")
+        return AuthResult(success=data.password == b"right", handled=False)
+
+
+class _OnAFreePort(Controller):
+    def _trigger_server(self) -> None:
+        # The port is known once it listens.
+        self.port = self.server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
+        super()._trigger_server()
+
+
+@asynccontextmanager
+async def smarthost(
+    host: Smarthost | None = None, port: int = 0, **options: Any
+) -> AsyncIterator[Smarthost]:
+    """One that runs in a thread; ``options`` are aiosmtpd's. ``host`` is one that goes on."""
+    taking = host or Smarthost()
+    options.setdefault("decode_data", False)
+    controller = _OnAFreePort(taking, "127.0.0.1", port, enable_SMTPUTF8=True, **options)
+    loop = asyncio.get_running_loop()
+    await loop.run_in_executor(None, controller.start)
+    taking.port = controller.port
+    try:
+        yield taking
+    finally:
+        await loop.run_in_executor(None, controller.stop)
