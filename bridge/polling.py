@@ -40,6 +40,8 @@ _PAUSE: Final = 0.05
 #: Seconds between two looks how many nodes share the rate.
 _NODES_EVERY: Final = 5.0
 
+#: The API said something about the message, if only that it does not know it.
+_ANSWERED: Final = frozenset({Meaning.TAKEN, Meaning.BAD})
 #: Answers about one message that say nothing about the others; it may be known later.
 _NO_WORD: Final = frozenset({204, 400, 404, 410, 422})
 
@@ -68,6 +70,8 @@ class Poller:
         rate = settings.status_requests_per_second
         self._paces = {name: Pace(rate, max(1.0, rate * BURST), 1, monotonic()) for name in lines}
         self._asking = dict.fromkeys(lines, 0)
+        #: When each was slowed down last; questions that were out by then tell nothing new.
+        self._slowed_at = dict.fromkeys(lines, float("-inf"))
         self._clock = clock
         self._monotonic = monotonic
         self._places = asyncio.Semaphore(MAX_QUESTIONS)
@@ -138,17 +142,18 @@ class Poller:
         """One question, and what its answer leads to."""
         name = self._line_of(stored.message)
         line, upstream_id = self._lines[name], stored.upstream_id
+        asked_at = self._monotonic()
         try:
             answer = await line.client.ask(line.headers, upstream_id)
         finally:
             self._asking[name] -= 1
             self._places.release()
         said, verdict = read(answer, upstream_id)
-        self._note(line.name, self._paces[name], verdict)
+        self._note(name, verdict, asked_at)
         try:
             if said is not None:
                 await self._statuses.note([said])
-            known = verdict.meaning in (Meaning.TAKEN, Meaning.BAD)
+            known = verdict.meaning in _ANSWERED
             if last and known and (said is None or meaning_of(said.word) is None):
                 await self._end([stored])
         except Failure as failure:  # its turn comes again
@@ -160,16 +165,21 @@ class Poller:
         except Failure as failure:  # their turn comes again
             log.warning("status_not_kept", id=over[0].message.id, cause=failure.cause)
 
-    def _note(self, upstream: str, pace: Pace, verdict: Verdict) -> None:
+    def _note(self, name: str, verdict: Verdict, asked_at: float) -> None:
         """Tells the pace what the question met, and the log when that changes the pace."""
-        now = self._monotonic()
+        now, pace, upstream = self._monotonic(), self._paces[name], self._lines[name].name
+        good = verdict.meaning in _ANSWERED
+        if not good and asked_at < self._slowed_at[name]:
+            return
         before = pace.clear(now)
         pace.note(verdict, 1, now)
-        after = pace.clear(now)
-        if before and not after:
-            cause = verdict.cause or verdict.meaning.value
-            log.warning("polling_slowed", upstream=upstream, cause=cause)
-        elif after and not before:
+        if not pace.clear(now):
+            self._slowed_at[name] = now
+            if before:
+                cause = verdict.cause or verdict.meaning.value
+                log.warning("polling_slowed", upstream=upstream, cause=cause)
+        elif good and self._slowed_at[name] > 0:
+            self._slowed_at[name] = float("-inf")
             log.info("polling_resumed", upstream=upstream)
 
 
