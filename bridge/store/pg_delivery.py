@@ -6,10 +6,11 @@ Each verb within the transaction of its caller, which has made sure that this no
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from bridge.notice import Notice
 from bridge.store import pg_notices, pg_statuses
+from bridge.store.ended import Ended
 
 
 class Request(Protocol):
@@ -20,19 +21,26 @@ class Request(Protocol):
     answer: Any
 
 
-async def write(connection: Any, node: int, requests: Sequence[Request], now: int) -> list[Notice]:
+class Turn(NamedTuple):
+    """The transaction of ``node`` at the time ``now``; what ended at this node is in ``ended``."""
+
+    connection: Any
+    node: int
+    now: int
+    ended: Ended
+
+
+async def write(turn: Turn, requests: Sequence[Request]) -> list[Notice]:
     """Writes the requests of :data:`VERBS`, each verb at once; tells which notices were stored."""
     notices: list[Notice] = []
     for verb, written in VERBS.items():
         if some := [request for request in requests if request.verb == verb]:
-            notices += await written(connection, node, some, now)
+            notices += await written(turn, some)
     return notices
 
 
-async def _statuses(
-    connection: Any, node: int, requests: Sequence[Request], now: int
-) -> list[Notice]:
-    noted, notices = await pg_statuses.note(connection, _together(requests))
+async def _statuses(turn: Turn, requests: Sequence[Request]) -> list[Notice]:
+    noted, notices = await pg_statuses.note(turn.connection, _together(requests), turn.ended)
     start = 0
     for request in requests:
         end = start + len(request.payload)
@@ -41,37 +49,33 @@ async def _statuses(
     return notices
 
 
-async def _incoming(
-    connection: Any, node: int, requests: Sequence[Request], now: int
-) -> list[Notice]:
-    new, notices = await pg_notices.take(connection, _together(requests))
+async def _incoming(turn: Turn, requests: Sequence[Request]) -> list[Notice]:
+    new, notices = await pg_notices.take(turn.connection, _together(requests))
     for request in requests:
         request.answer = [one.id in new for one, _ in request.payload]
     return notices
 
 
-async def _owe(connection: Any, node: int, requests: Sequence[Request], now: int) -> list[Notice]:
+async def _owe(turn: Turn, requests: Sequence[Request]) -> list[Notice]:
     notices = _together(requests)
-    await pg_notices.owe(connection, notices)
+    await pg_notices.owe(turn.connection, notices)
     return notices
 
 
-async def _told(connection: Any, node: int, requests: Sequence[Request], now: int) -> list[Notice]:
-    await pg_notices.tell(connection, node, _together(requests), now)
+async def _told(turn: Turn, requests: Sequence[Request]) -> list[Notice]:
+    await pg_notices.tell(turn.connection, turn.node, _together(requests), turn.now)
     return []
 
 
-async def _give_back(
-    connection: Any, node: int, requests: Sequence[Request], now: int
-) -> list[Notice]:
-    await pg_notices.give_back(connection, node, _together(requests))
+async def _give_back(turn: Turn, requests: Sequence[Request]) -> list[Notice]:
+    await pg_notices.give_back(turn.connection, turn.node, _together(requests))
     return []
 
 
-async def _claim(connection: Any, node: int, requests: Sequence[Request], now: int) -> list[Notice]:
-    alive = await pg_notices.living(connection)
+async def _claim(turn: Turn, requests: Sequence[Request]) -> list[Notice]:
+    alive = await pg_notices.living(turn.connection)
     for request in requests:
-        request.answer = await pg_notices.claim(connection, node, alive, *request.payload)
+        request.answer = await pg_notices.claim(turn.connection, turn.node, alive, *request.payload)
     return []
 
 
@@ -80,9 +84,7 @@ def _together(requests: Sequence[Request]) -> list[Any]:
 
 
 #: In the order in which they are written: what is told or given back can be claimed again.
-VERBS: Final[
-    Mapping[str, Callable[[Any, int, Sequence[Request], int], Awaitable[list[Notice]]]]
-] = {
+VERBS: Final[Mapping[str, Callable[[Turn, Sequence[Request]], Awaitable[list[Notice]]]]] = {
     "statuses": _statuses,
     "incoming": _incoming,
     "owe": _owe,

@@ -18,8 +18,9 @@ from bridge.message import TRANSITIONS, State
 from bridge.notice import Notice
 from bridge.store import Acceptance, Alias, Change, Fingerprint, PartGroup
 from bridge.store import pg_delivery as delivery
+from bridge.store.ended import Ended
 from bridge.store.pg_connection import free_text, storable
-from bridge.store.pg_delivery import VERBS
+from bridge.store.pg_delivery import VERBS, Turn
 from bridge.store.pg_lease import CHANNEL, FENCED, NOBODY, OWED, Fence, Fenced
 from bridge.store.pg_notices import SUBJECT, owe, owe_states, to_subject
 from bridge.store.pg_parts import add_parts, finish_parts
@@ -146,8 +147,9 @@ class Request:
 class Group:
     """Requests to be written together at the time ``now``; :meth:`write` leaves their answers."""
 
-    def __init__(self, requests: Sequence[Request], now: int) -> None:
+    def __init__(self, requests: Sequence[Request], now: int, ended: Ended) -> None:
         self._now = now
+        self._ended = ended
         self._accepts = [request for request in requests if request.verb == "accept"]
         self._begins = [request for request in requests if request.verb == "begin"]
         self._finishes = [request for request in requests if request.verb == "finish"]
@@ -225,7 +227,8 @@ class Group:
             await add_parts(connection, self._parts)
         if self._others:
             _check(await connection.fetchval(_HELD, *fence))
-            self._put(await delivery.write(connection, fence.number, self._others, self._now))
+            turn = Turn(connection, fence.number, self._now, self._ended)
+            self._put(await delivery.write(turn, self._others))
         if self._notify:
             await connection.execute(_NOTIFY, CHANNEL, str(fence.number))
         if self._owed:

@@ -23,15 +23,8 @@ STORED = ", ".join(MESSAGE_COLUMNS + STATE_COLUMNS)
 #: As the indexes of what is idle have it.
 IDLE = "state IN ('accepted', 'held') AND owner + 0 < 0"
 
-_FIND = "(SELECT id FROM message WHERE {} ORDER BY id DESC LIMIT $2)"
-_FOUND = " UNION ".join(
-    _FIND.format(where)
-    for where in (
-        "phone = $1",
-        "reference = $1 AND reference <> ''",
-        "upstream_id = $1 AND upstream_id <> ''",
-    )
-)
+#: How long a search through all messages may take (seconds).
+_FIND_WITHIN = 120.0
 
 
 class Reading:
@@ -146,13 +139,16 @@ class Reading:
             poll_at,
         )
 
-    async def find(self, text: str, limit: int) -> list[Stored]:
-        rows = await self._rows(
-            f"SELECT {STORED} FROM message WHERE id = ANY(ARRAY({_FOUND})) "  # noqa: S608
-            "ORDER BY id DESC LIMIT $2",
-            pg.storable(text),
-            limit,
-        )
+    async def find(self, text: str, limit: int, since: int = 0) -> list[Stored]:
+        async with self._connection() as connection:
+            rows = await connection.fetch(
+                f"SELECT {STORED} FROM message WHERE id >= $2 AND $1 <> '' "  # noqa: S608
+                "AND (phone = $1 OR reference = $1 OR upstream_id = $1) ORDER BY id DESC LIMIT $3",
+                pg.storable(text),
+                first_id(since),
+                limit,
+                timeout=_FIND_WITHIN,
+            )
         return stored(rows)
 
     async def receivers(self, account: str) -> list[Receivers]:

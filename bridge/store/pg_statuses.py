@@ -5,7 +5,7 @@ Each function within the transaction of its caller. What a word means was decide
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from bridge.message import State, Stored
 from bridge.notice import Notice, Subject
 from bridge.store import Noted, Status
+from bridge.store.ended import Ended
 from bridge.store.pg_connection import as_written, original, storable
 from bridge.store.pg_notices import SUBJECT, owe_states, to_subject
 from bridge.store.rows import STORED, to_stored
@@ -22,13 +23,16 @@ MAX_POLL = 600
 #: How many early statuses :meth:`Early.match` looks at in one step.
 _STEP = 5000
 
-# The condition is for the partial index, which the parameter alone does not imply; the order, in
-# which the rows are locked, is one that no other index has.
-_FIND = (
+_FOUND = (
     f"SELECT {SUBJECT}, upstream_id, state, status, status_at, changed_at, cost, "  # noqa: S608
-    "counted_parts, err, cause FROM message "
-    "WHERE upstream_id = ANY($1::text[]) AND upstream_id <> '' ORDER BY id + 0 FOR NO KEY UPDATE"
+    "counted_parts, err, cause FROM message WHERE "
 )
+# All that the index says, and an order that no other index has.
+_IS_SENT = "message.state = 'sent' AND message.upstream_id <> ''"
+_FIND_SENT = (
+    f"{_FOUND}{_IS_SENT} AND upstream_id = ANY($1::text[]) ORDER BY id + 0 FOR NO KEY UPDATE"
+)
+_FIND_ENDED = f"{_FOUND}id = ANY($1::bigint[]) AND state <> $2 ORDER BY id FOR NO KEY UPDATE"
 _CHANGE = (
     "UPDATE message SET state = now.state, status = now.status, status_at = now.status_at, "
     "changed_at = now.changed_at, cost = now.cost, counted_parts = now.counted_parts, "
@@ -49,8 +53,8 @@ _EARLY = (
     "WITH ORDINALITY AS early (upstream_id, word, state, at, cost, parts, err, n) ORDER BY n"
 )
 _PAGE = (
-    "SELECT id, EXISTS (SELECT FROM message WHERE message.upstream_id = early.upstream_id "
-    "AND message.upstream_id <> '') FROM early_status AS early "
+    "SELECT id, EXISTS (SELECT FROM message "  # noqa: S608
+    f"WHERE message.upstream_id = early.upstream_id AND {_IS_SENT}) FROM early_status AS early "
     "WHERE id > $1 ORDER BY id LIMIT $2"
 )
 _MATCHED = (
@@ -66,7 +70,7 @@ _FORGET = (
 # Both as the index has it; written out, true and false would be simplified away.
 _POLL = (
     "SELECT id FROM message WHERE state = 'sent' AND (receipts = 0) = $1::boolean "
-    "AND poll_at <= $2 ORDER BY poll_at, id LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED"
+    "AND poll_at >= 0 AND poll_at <= $2 ORDER BY poll_at, id LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED"
 )
 _TURN = (
     "UPDATE message SET poll_at = $2 + greatest(1, least($3, $2 - sent_at)) "  # noqa: S608
@@ -116,17 +120,18 @@ def _note(known: _Known, status: Status) -> Noted:
     return noted
 
 
-async def note(connection: Any, statuses: Sequence[Status]) -> tuple[list[Noted], list[Notice]]:
-    """What each of them was, and the notices that follow, stored as well."""
-    by_upstream: dict[str, list[_Known]] = {}
-    upstream_ids = {status.upstream_id for status in statuses if status.upstream_id}
-    for row in await connection.fetch(_FIND, sorted(map(storable, upstream_ids))):
-        known = _Known(to_subject(row[:5]), *row[6:])
-        by_upstream.setdefault(original(row[5]), []).append(known)
+async def note(
+    connection: Any, statuses: Sequence[Status], ended: Ended
+) -> tuple[list[Noted], list[Notice]]:
+    """What each of them was, and the notices that follow, stored as well.
+
+    Messages that come to an end are added to ``ended``.
+    """
+    by_upstream = await _find(connection, {status.upstream_id for status in statuses}, ended)
     noted: list[Noted] = []
     early: list[Status] = []
     late: list[tuple[int, int, str]] = []
-    ended: list[tuple[Subject, State, int]] = []
+    ends: list[tuple[Subject, State, int]] = []
     for status in statuses:
         what = Noted.EARLY
         for known in by_upstream.get(status.upstream_id, ()):
@@ -134,7 +139,8 @@ async def note(connection: Any, statuses: Sequence[Status]) -> tuple[list[Noted]
             if what is Noted.LATE:
                 late.append((known.subject.id, status.at, storable(status.word)))
             elif what is Noted.CHANGED and status.state is not None:
-                ended.append((known.subject, status.state, status.at))
+                ends.append((known.subject, status.state, status.at))
+                ended.add([(status.upstream_id, known.subject.id)])
         if what is Noted.EARLY:
             early.append(status)
         noted.append(what)
@@ -143,7 +149,19 @@ async def note(connection: Any, statuses: Sequence[Status]) -> tuple[list[Noted]
         await connection.execute(_LATE, *zip(*late, strict=True))
     if early:
         await connection.execute(_EARLY, *zip(*map(_early_row, early), strict=True))
-    return noted, await owe_states(connection, ended)
+    return noted, await owe_states(connection, ends)
+
+
+async def _find(connection: Any, upstream_ids: Set[str], ended: Ended) -> dict[str, list[_Known]]:
+    """What is known of the messages with these upstream ids, locked."""
+    found: dict[str, list[_Known]] = {}
+    rows = await connection.fetch(_FIND_SENT, sorted(map(storable, upstream_ids)))
+    if len(rows) < len(upstream_ids):
+        old = ended.find(upstream_ids - {original(row[5]) for row in rows})
+        rows += await connection.fetch(_FIND_ENDED, old, _SENT) if old else []
+    for row in rows:
+        found.setdefault(original(row[5]), []).append(_Known(to_subject(row[:5]), *row[6:]))
+    return found
 
 
 async def _write(connection: Any, changed: Sequence[_Known]) -> None:
@@ -182,7 +200,8 @@ def _early_row(status: Status) -> tuple[Any, ...]:
 class Early:
     """Goes through the statuses that came too early, some at a time, from the oldest on."""
 
-    def __init__(self) -> None:
+    def __init__(self, ended: Ended) -> None:
+        self._ended = ended
         self._seen = 0
 
     async def match(self, connection: Any, before: int) -> tuple[int, list[Notice]]:
@@ -192,17 +211,15 @@ class Early:
         notices: list[Notice] = []
         if ids := [id for id, known in page if known]:
             rows = sorted(await connection.fetch(_MATCHED, ids), key=itemgetter(0))
-            _, notices = await note(connection, [_early(row[1:]) for row in rows])
+            _, notices = await note(connection, [_early(row[1:]) for row in rows], self._ended)
         done: str = await connection.execute(_FORGET, before, _STEP)
         return int(done.rpartition(" ")[2]), notices
 
 
 def _early(row: Sequence[Any]) -> Status:
     upstream_id, word, state, at, cost, counted_parts, err = row
-    ended = State(state) if state else None
-    return Status(
-        original(upstream_id), original(word), ended, at, original(cost), counted_parts, err
-    )
+    to = State(state) if state else None
+    return Status(original(upstream_id), original(word), to, at, original(cost), counted_parts, err)
 
 
 async def to_poll(connection: Any, now: int, limit: int) -> list[Stored]:

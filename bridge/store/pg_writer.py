@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 
 from bridge.store import StoreError, StoreFull
+from bridge.store.ended import Ended
 from bridge.store.pg_connection import ERRORS, Trouble, connect, store_error, trouble
 from bridge.store.pg_group import Group, Request
 from bridge.store.pg_lease import Fenced, Lease
@@ -65,6 +66,7 @@ class Writer:
         self._refusal: StoreError | None = None
         #: Refused while nobody knew whether they were stored: to be taken out again.
         self._disowned: list[Request] = []
+        self.ended = Ended()
         #: The notices that somebody here is telling.
         self._telling: set[int] = set()
 
@@ -130,7 +132,7 @@ class Writer:
         """Writes the group in one transaction; returns the requests to be tried again."""
         error: Exception
         for _ in range(_BUSY_TRIES):
-            written = Group(group, int(self._clock()))
+            written = Group(group, int(self._clock()), self.ended)
             try:
                 await written.write(self._connection, self._lease.fence)
             except ERRORS as failed:

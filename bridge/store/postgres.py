@@ -94,7 +94,7 @@ class PostgresStore(Reading):
         self._watch: Watch | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._sweeper = Sweeper()
-        self._early = Early()
+        self._early: Early | None = None
         #: Attempts that this process knows about: begun here, or told by :meth:`interrupted`.
         self._attempts: set[int] = set()
 
@@ -116,6 +116,7 @@ class PostgresStore(Reading):
         except pg.ERRORS as error:
             raise StoreError(f"{shown(self._url)}: {error}") from None
         self._writer = Writer(self._url, connection, self._lease, self._owed, self._clock)
+        self._early = Early(self._writer.ended)
         self._watch = Watch(self._url, self._lease, self._work, self._owed, self._lost)
         self._tasks = [
             asyncio.create_task(self._writer.run(), name="store-writer"),
@@ -318,6 +319,7 @@ class PostgresStore(Reading):
 
     async def match_early(self, now: int, before: int) -> int:
         async with self._transaction() as connection:
+            assert self._early is not None
             forgotten, notices = await self._early.match(connection, before)
             if notices:
                 await connection.execute("SELECT pg_notify($1, $2)", OWED, str(self.node))

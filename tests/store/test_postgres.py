@@ -134,33 +134,33 @@ async def test_a_value_that_no_store_can_hold_stops_nothing(
 
 
 _FENCE = "0, gen_random_uuid(), 0"
+_OWED = {"notice_owed", "notice_pkey"}
+#: Statements with some parameters, and the indexes that they go by.
+_PLANS = {
+    "begin": (_BEGIN, f"{_FENCE}, '{{1}}', 'accepted', 5, 7", {"message_pkey"}),
+    "sent": (
+        _SENT,
+        f"{_FENCE}, '{{1}}', '{{1}}', '{{}}', 7, 'accepted', '{{}}'",
+        {"message_pkey"},
+    ),
+    "changed": (_CHANGED, f"{_FENCE}, '{{1}}', '{{}}', 7, 'accepted', '{{}}'", {"message_pkey"}),
+    "find": (pg_statuses._FIND_SENT, "'{up-1}'", {"message_upstream"}),
+    "ended": (pg_statuses._FIND_ENDED, "'{1}', 'sent'", {"message_pkey"}),
+    "status": (pg_statuses._CHANGE, ", ".join(["'{1}'"] * 9), {"message_pkey"}),
+    "early": (pg_statuses._PAGE, "0, 10", {"message_upstream"}),
+    "poll": (pg_statuses._POLL, "false, 7, 10", {"message_poll"}),
+    "claim": (pg_notices._CLAIM, "0, 'q', 7, 10, '{0}'", _OWED | {"notice_about"}),
+    "told": (pg_notices._TOLD, "0, '{1}', '{1}', '{1}', '{1}'", {"notice_pkey"}),
+    "expire": (pg_notices._EXPIRE, "7, 7, 10", _OWED),
+}
 
 
 @pytest.mark.parametrize("rows", [0, 3])
-@pytest.mark.parametrize(
-    ("statement", "parameters", "indexes"),
-    [
-        (_BEGIN, f"{_FENCE}, '{{1}}', 'accepted', 5, 7", {"message_pkey"}),
-        (_SENT, f"{_FENCE}, '{{1}}', '{{1}}', '{{}}', 7, 'accepted', '{{}}'", {"message_pkey"}),
-        (_CHANGED, f"{_FENCE}, '{{1}}', '{{}}', 7, 'accepted', '{{}}'", {"message_pkey"}),
-        (pg_statuses._FIND, "'{up-1}'", {"message_upstream"}),
-        (pg_statuses._CHANGE, ", ".join(["'{1}'"] * 9), {"message_pkey"}),
-        (pg_statuses._PAGE, "0, 10", {"message_upstream"}),
-        (pg_statuses._POLL, "false, 7, 10", {"message_poll"}),
-        (pg_notices._CLAIM, "0, 'q', 7, 10, '{0}'", {"notice_owed", "notice_about", "notice_pkey"}),
-        (pg_notices._TOLD, "0, '{1}', '{1}', '{1}', '{1}'", {"notice_pkey"}),
-        (pg_notices._EXPIRE, "7, 7, 10", {"notice_owed", "notice_pkey"}),
-    ],
-    ids=["begin", "sent", "changed", "find", "status", "early", "poll", "claim", "told", "expire"],
-)
+@pytest.mark.parametrize("statement", _PLANS)
 async def test_a_plan_made_while_the_table_was_small_is_good_for_a_large_one(
-    postgresql: Engine,
-    database: str,
-    statement: str,
-    parameters: str,
-    indexes: set[str],
-    rows: int,
+    postgresql: Engine, database: str, statement: str, rows: int
 ) -> None:
+    sql, parameters, indexes = _PLANS[statement]
     store = await postgresql.open()
     await store.accept(Acceptance(tuple(message(id) for id in range(rows))))
     owed = [Notice("q", "crm", Kind.DELAY, id, id, NOW, NOW) for id in range(rows)]
@@ -168,7 +168,7 @@ async def test_a_plan_made_while_the_table_was_small_is_good_for_a_large_one(
     connection = await pg.connect(database)
     try:
         await connection.execute("VACUUM ANALYZE")
-        await connection.execute(f"PREPARE statement AS {statement}")
+        await connection.execute(f"PREPARE statement AS {sql}")
         plan = await connection.fetch(f"EXPLAIN EXECUTE statement({parameters})")
     finally:
         await connection.close()
