@@ -281,7 +281,7 @@ class Outbox:
                 while self._writing is not None:
                     self._written.clear()
                     await self._written.wait()
-                for account in self._noted:
+                for account in tuple(self._noted):
                     await self._store.note_receivers(account, False)
         except (TimeoutError, StoreError) as error:
             log.warning("outbox_failed", error=str(error) or "the store is too slow")

@@ -166,10 +166,10 @@ class Peer:
     def write(self, *pdus: Pdu) -> None:
         self.writer.write(b"".join(map(encode, pdus)))
 
-    async def read(self) -> Pdu:
+    async def read(self, within: float = 5) -> Pdu:
         """The next PDU; raises EOFError when there is none any more."""
         while (frame := self._framer.next()) is None:
-            data = await asyncio.wait_for(self.reader.read(65_536), 5)
+            data = await asyncio.wait_for(self.reader.read(65_536), within)
             if not data:
                 raise EOFError
             self._framer.feed(data)
