@@ -6,8 +6,19 @@ import pytest
 
 from bridge.accounts import Account
 from bridge.failure import Failure, Reason
-from bridge.message import Message, MessageType, Recipient, Route, Submission
-from bridge.rules import duplicate_key, prepare, repeat_key
+from bridge.message import (
+    Envelope,
+    Message,
+    MessageType,
+    Protocol,
+    Receipts,
+    Recipient,
+    Route,
+    Submission,
+)
+from bridge.notice import Kind
+from bridge.original import Original, load
+from bridge.rules import delays, duplicate_key, prepare, repeat_key
 from tests.samples import NOW, account, submission
 
 DAY = 86400
@@ -201,3 +212,88 @@ def test_a_duplicate_is_known_by_sender_phone_and_text() -> None:
     assert duplicate_key(window, one) != duplicate_key(window, one._replace(sender="Shop UA"))
     assert duplicate_key(window, one) != duplicate_key(window, one._replace(text="other"))
     assert duplicate_key(account(), one) == b""
+
+
+# --- who wants to hear of a mail -----------------------------------------------------------------
+
+MAIL_FROM = Envelope("erp@shop.example", "HDRS", "17", message_id="<1@shop>", subject="x")
+ALL = Receipts.SUCCESS | Receipts.FAILURE
+
+
+def mail(notify: Receipts | None = None, **envelope: Any) -> Submission:
+    to = Recipient("0501234567", notify=notify, orcpt="rfc822;a@b", written="0501234567@sms")
+    return submission(
+        protocol=Protocol.SMTP, recipients=(to,), envelope=MAIL_FROM._replace(**envelope)
+    )
+
+
+@pytest.mark.parametrize(
+    ("notify", "receipts_to", "wishes"),
+    [
+        (None, "", Receipts.FAILURE),
+        (Receipts.NONE, "", Receipts.NONE),
+        (Receipts.SUCCESS, "", Receipts.SUCCESS),
+        (Receipts.DELAY, "", Receipts.DELAY),
+        (None, "sender", ALL),
+        (Receipts.DELAY, "sender", ALL | Receipts.DELAY),
+        (Receipts.NONE, "sender", Receipts.NONE),
+        (None, "ops@shop.example", Receipts.FAILURE | Receipts.REPORT),
+        (Receipts.NONE, "ops@shop.example", Receipts.REPORT),
+    ],
+)
+def test_of_what_the_sender_of_a_mail_hears(
+    notify: Receipts | None, receipts_to: str, wishes: Receipts
+) -> None:
+    assert only(account(receipts_to=receipts_to), mail(notify)).receipts == wishes
+
+
+def test_deliverby_asks_for_more_but_not_where_nothing_is_wanted() -> None:
+    asked = {"delay_after": 60, "trace": True}
+    wishes = Receipts.FAILURE | Receipts.DELAY | Receipts.INTERMEDIATE
+    assert only(account(), mail(**asked)).receipts == wishes
+    assert only(account(), mail(Receipts.NONE, **asked)).receipts == Receipts.NONE
+
+
+def test_to_the_null_return_path_nothing_is_reported() -> None:
+    for notify in (None, ALL):
+        null = mail(notify, return_path="", delay_after=60, trace=True)
+        assert only(account(receipts_to="sender"), null).receipts == Receipts.NONE
+        message = only(account(receipts_to="ops@shop.example"), null)
+        assert message.receipts == Receipts.REPORT
+        assert load(message.envelope).subject == "x"
+
+
+def test_smpp_hears_what_it_asked_for_and_receipts_to_of_all() -> None:
+    asked = submission(receipts=Receipts.SUCCESS)
+    assert only(account(receipts_to="sender"), asked).receipts == Receipts.SUCCESS
+    message = only(account(receipts_to="ops@shop.example"), asked)
+    assert message.receipts == Receipts.SUCCESS | Receipts.REPORT
+    assert message.envelope == ""
+
+
+def test_a_message_keeps_what_a_report_needs_and_nothing_where_none_will_come() -> None:
+    assert load(only(account(), mail()).envelope) == Original(
+        "erp@shop.example", "HDRS", "17", "<1@shop>", "x", "0501234567@sms", "rfc822;a@b"
+    )
+    assert only(account(), mail(Receipts.NONE)).envelope == ""
+
+
+def test_a_delay_is_told_after_a_while_or_when_deliverby_says() -> None:
+    def due(asked: Submission, settings: dict[str, Any] | None = None) -> list[int]:
+        message = only(account(**(settings or {})), asked)
+        notices = delays(asked, [message], 3600)
+        assert all(notice.kind is Kind.DELAY and notice.about == message.id for notice in notices)
+        # Not in the line of what follows, which may be told long before.
+        assert all(notice.known_as == 0 for notice in notices)
+        assert all(notice.at == notice.due_at for notice in notices)
+        return [notice.due_at - NOW for notice in notices]
+
+    assert due(mail()) == []
+    assert due(submission(receipts=Receipts.SUCCESS)) == []
+    assert due(mail(Receipts.DELAY)) == [3600]
+    assert due(mail(delay_after=60)) == [60]
+    assert due(mail(delay_after=-60)) == [0]
+    assert due(mail(Receipts.NONE, delay_after=60)) == []
+    later = mail(Receipts.DELAY)._replace(scheduled_at=NOW + 7200)
+    assert due(later) == [3600 + 7200]
+    assert due(later, {"schedule": "bridge"}) == [3600 + 7200]

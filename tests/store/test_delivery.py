@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence, Set
 
+import orjson
 import pytest
 
+from bridge.ids import first_id
 from bridge.message import Message, Protocol, Receipts, State
 from bridge.notice import MAIL, Incoming, Kind, Notice, Owed, Told, receivers_of
-from bridge.store import Acceptance, Alias, Change, Event, Lane, Noted, Status, Store
+from bridge.store import Acceptance, Alias, Change, Event, Fingerprint, Lane, Noted, Status, Store
 from tests.samples import NOW, message
 from tests.store.conftest import Clock, Engine
 
@@ -464,3 +466,49 @@ async def test_what_belongs_to_a_message_goes_with_it(store: Store, clock: Clock
         pass
     assert await store.story(1) is None
     assert await store.claim_notices(CRM, int(clock.now), 100) == []
+
+
+# --- mails ---------------------------------------------------------------------------------------
+
+
+async def test_notices_come_with_the_messages_that_they_are_about(store: Store) -> None:
+    later = Notice(MAIL, "crm", Kind.DELAY, 1, 0, NOW + 100, NOW + 100)
+    again = later._replace(about=2)
+    mark = Fingerprint(b"mail", 1, NOW + 3600)
+    await store.accept(Acceptance((asking(1),), (mark,), notices=(later,)))
+    # The same mail again, and no second notice.
+    repeated = mark._replace(message_id=2)
+    assert await store.accept(Acceptance((asking(2),), (repeated,), notices=(again,))) == {
+        b"mail": 1
+    }
+    assert await owed(store, MAIL, NOW + 99) == []
+    [one] = await owed(store, MAIL, NOW + 100)
+    assert one.notice._replace(id=0) == later
+    assert one.stored is not None
+    assert one.stored.message.id == 1
+
+
+async def test_a_delay_does_not_keep_the_end_from_being_told(store: Store) -> None:
+    mail = asking(1, protocol=Protocol.SMTP)
+    later = Notice(MAIL, "crm", Kind.DELAY, 1, 0, NOW + 3600, NOW + 3600)
+    await store.accept(Acceptance((mail,), notices=(later,)))
+    await store.begin(900, [mail])
+    await store.finish(900, [Change(1, State.REJECTED, notify=True)])
+    [one] = await owed(store, MAIL)
+    assert one.notice.kind is Kind.STATE
+
+
+async def test_with_its_text_a_message_loses_the_subject_of_its_mail(
+    store: Store, clock: Clock
+) -> None:
+    old = first_id(NOW - 300)
+    kept = '{"return_path":"a@b.cd","subject":"Your code is 1234","to":"c@d"}'
+    await store.accept(Acceptance((asking(old, envelope=kept),)))
+    clock.now = NOW - 290
+    await store.finish(0, [Change(old, State.REJECTED)])
+    clock.now = NOW
+    await store.sweep(NOW - 9999, NOW - 150, 10)
+    stored = await store.message(old)
+    assert stored is not None
+    assert stored.message.text == ""
+    assert orjson.loads(stored.message.envelope) == {"return_path": "a@b.cd", "to": "c@d"}
