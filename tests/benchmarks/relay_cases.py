@@ -84,7 +84,9 @@ def relay(count: int, runs: int) -> Iterator[Row]:
     for delay in (0.0, 0.05, 0.5):
         with (
             tempfile.TemporaryDirectory(prefix="cascade-bridge-") as folder,
-            bridge(Path(folder), delay=delay, account='answer = "queued"') as served,
+            bridge(
+                Path(folder), delay=delay, account='answer = "queued"', cascade="poll = false"
+            ) as served,
         ):
             found = []
             for _ in range(runs):
@@ -107,7 +109,7 @@ def backlog(count: int, runs: int) -> Iterator[Row]:
             other = '[accounts.other]\npassword = "other"\nsender = "Other"'
             limit = "backlog_limit = 2_000_000"
             began = time.perf_counter()
-            with bridge(folder, account=other, store=limit) as served:
+            with bridge(folder, account=other, store=limit, cascade="poll = false") as served:
                 asyncio.run(Load(served.smpp, 1, 1, 1, paths.BODIES).run())
                 first = time.perf_counter() - began
                 found = [paths.smpp(served, count, 10, 100) for _ in range(runs)]
