@@ -88,8 +88,9 @@ class Statuses:
         except NotDocumented as error:
             raise Failure(Reason.BAD_PARAMETER, str(error)) from None
         if bad:
+            if not self._counts["unreadable"]:
+                log.warning("statuses_unreadable", count=len(bad), cause=bad[0])
             self._counts["unreadable"] += len(bad)
-            log.warning("statuses_unreadable", count=len(bad), cause=bad[0])
         if said:
             await self.note(said)
         return len(bad)

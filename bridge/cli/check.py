@@ -49,7 +49,7 @@ def _print_mistakes(mistakes: list[Mistake]) -> None:
 
 def _summary(settings: Settings) -> list[tuple[str, str]]:
     """What would be served, as rows of a word and its meaning."""
-    smtp, smpp = settings.smtp, settings.smpp
+    smtp, smpp, hooks = settings.smtp, settings.smpp, settings.hooks
     tls = "STARTTLS" if smtp.certificate and smtp.starttls != "off" else ""
     listeners = [
         ("smtp", smtp.listen, tls),
@@ -57,6 +57,7 @@ def _summary(settings: Settings) -> list[tuple[str, str]]:
         ("lmtp", smtp.lmtp_listen, ""),
         ("smpp", smpp.listen, ""),
         ("smpp", smpp.tls_listen, "TLS"),
+        ("hooks", hooks.listen if hooks.secret else [], "TLS" if hooks.certificate else ""),
     ]
     rows = [
         (name, f"{endpoint} {note}".strip())

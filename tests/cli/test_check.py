@@ -40,6 +40,16 @@ def test_a_good_configuration(config: Path, capsys: pytest.CaptureFixture[str]) 
     assert "hunter2" not in output
 
 
+def test_webhooks_are_shown_where_they_are_listened_for(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for secret, shown in (('secret = "long-enough-for-a-path"', True), ("", False)):
+        config.write_text(f"{GOOD}[hooks]\nlisten = ['127.0.0.1:8026']\n{secret}\n")
+        assert run(["check", "--config", str(config)]) == 0
+        lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+        assert (["hooks", "127.0.0.1:8026"] in lines) == shown
+
+
 def test_mistakes(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config.write_text('smtp.starttls = "always"\ncascade.max_bacth = 5\n')
     assert run(["check", "--config", str(config)]) == 78
