@@ -131,6 +131,7 @@ def _message(
 #: What RFC 3461 §4.1 has for a recipient without NOTIFY, and what "sender" adds.
 _WITHOUT_NOTIFY = Receipts.FAILURE
 _FINAL_STATES = Receipts.SUCCESS | Receipts.FAILURE
+_DELAY = int(Receipts.DELAY)  # A flag's own "&" takes a microsecond.
 
 
 def wishes_of(account: Account, submission: Submission, recipient: Recipient) -> Receipts:
@@ -170,7 +171,7 @@ def delays(submission: Submission, messages: list[Message], after: float) -> tup
     by = envelope.delay_after
     found: list[Notice] = []
     for m in messages:
-        if m.receipts & Receipts.DELAY:
+        if int(m.receipts) & _DELAY:
             start = m.scheduled_at or m.due_at
             due_at = start + int(after) if by is None else max(m.accepted_at, m.accepted_at + by)
             # Known under no id of the client's: nothing else waits until this has been told.

@@ -235,9 +235,13 @@ class Transaction:
     def add(self, recipient: Recipient, written: str, parameters: dict[str, Any]) -> None:
         """Takes a recipient; the same one again is one, with what was said of it first."""
         if recipient not in self.recipients:
-            self.recipients[recipient] = recipient._replace(
-                written=written,
-                notify=parameters.get("NOTIFY"),
-                orcpt=parameters.get("ORCPT", ""),
+            self.recipients[recipient] = Recipient(
+                recipient.address,
+                recipient.message_type,
+                recipient.route,
+                None,
+                parameters.get("NOTIFY"),
+                parameters.get("ORCPT", ""),
+                written,
             )
         self.accepted.append(recipient)

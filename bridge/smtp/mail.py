@@ -155,10 +155,9 @@ def read_reply(
 
 def _named(envelope: Envelope, fields: header.Fields, subject: str) -> Envelope:
     """With what the header calls the mail."""
-    message_id = header.first(fields, b"message-id")[:MAX_NAME]
-    return envelope._replace(
-        message_id=message_id.decode("ascii", "replace"), subject=subject[:MAX_NAME]
-    )
+    message_id = header.first(fields, b"message-id")[:MAX_NAME].decode("ascii", "replace")
+    # On the path of every mail: half the time of _replace.
+    return Envelope(*envelope[:-2], message_id, subject[:MAX_NAME])
 
 
 def read_line(
