@@ -1,30 +1,40 @@
 """Coverage-guided fuzzing, for as long as one likes.
 
     pip install -e '.[test,fuzz]'
-    python -m tests.fuzz -runs=1000000 [-max_len=4096] [FOLDER]
+    python -m tests.fuzz smpp -runs=1000000 [-max_len=4096] [FOLDER]
+    python -m tests.fuzz mail -max_total_time=3600 -timeout=5 [FOLDER]
 
 FOLDER keeps the inputs that were found to matter, for the next time; the arguments are libFuzzer's.
-An exception that is not ours ends the run with the input that caused it.
+An exception that is not ours ends the run with the input that caused it, and so does an input that
+takes longer than -timeout seconds.
 """
 
 from __future__ import annotations
 
+import importlib
 import sys
 import tempfile
 from pathlib import Path
 
 import atheris
 
-# Only what is loaded here tells which way an input took through it.
-with atheris.instrument_imports(include=["bridge.smpp", "bridge.gsm0338"]):
-    from tests.fuzz.smpp import one_input, seeds
+#: What loads into a target is what tells which way an input took through it.
+TARGETS = {
+    "smpp": ["bridge.smpp", "bridge.gsm0338"],
+    "mail": ["bridge.smtp", "bridge.rules", "bridge.original", "bridge.gsm0338"],
+}
 
 
 def main() -> None:
+    name = sys.argv.pop(1) if sys.argv[1:2] and sys.argv[1] in TARGETS else ""
+    if not name:
+        sys.exit(f"python -m tests.fuzz {{{','.join(TARGETS)}}} [ARGUMENT]...")
+    with atheris.instrument_imports(include=TARGETS[name]):
+        target = importlib.import_module(f"tests.fuzz.{name}")
     with tempfile.TemporaryDirectory() as folder:
-        for number, seed in enumerate(seeds()):
+        for number, seed in enumerate(target.seeds()):
             Path(folder, f"seed-{number}").write_bytes(b"\0" + seed)
-        atheris.Setup([*sys.argv, folder], one_input)
+        atheris.Setup([*sys.argv, folder], target.one_input)
         atheris.Fuzz()
 
 

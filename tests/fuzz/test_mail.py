@@ -1,0 +1,60 @@
+"""The fuzz target of mails on inputs that are the same each time: the corpus, damaged."""
+
+from __future__ import annotations
+
+import random
+import time
+
+from tests.fuzz.mail import one_input, seeds
+
+#: What means something to somebody who reads mails.
+_WORDS = (
+    b"\r",
+    b"\n",
+    b"\r\n\r\n",
+    b"=?utf-8?B?0L8=?=",
+    b"=?koi8-r?Q?=C1?=",
+    b"Content-Type: multipart/mixed; boundary=x\n",
+    b"Content-Type: text/html; charset=utf-16\n",
+    b"Content-Transfer-Encoding: base64\n",
+    b"\n--x\n",
+    b"<div><!--<style>",
+    b"&#x1F600;",
+    b"\n-- \n",
+    b"\n> > ",
+    b"X-Cascade-TTL: 99999999999999999999\n",
+    b"BY=-1;N ",
+    b"\0",
+    b"\xff\xfe",
+)
+
+
+def damaged(source: random.Random, octets: bytes) -> bytes:
+    """The octets with some of them changed, left out, doubled, or with words between them."""
+    data = bytearray(octets)
+    for _ in range(source.randrange(1, 9)):
+        at = source.randrange(len(data)) if data else 0
+        match source.randrange(5):
+            case 0:
+                data[at : at + 1] = source.randbytes(1)
+            case 1:
+                del data[at : at + source.randrange(1, 200)]
+            case 2:
+                data[at:at] = source.choice(_WORDS)
+            case 3:
+                data[at:at] = data[at : at + source.randrange(1, 200)] * source.randrange(1, 20)
+            case _:
+                data[at:at] = source.randbytes(source.randrange(1, 9))
+    return bytes(data)
+
+
+def test_damaged_mails_raise_nothing_that_is_not_ours_and_take_no_long_time() -> None:
+    source = random.Random(20_261_122)
+    mails = seeds()
+    slowest = 0.0
+    for _ in range(2000):
+        data = source.randbytes(1) + damaged(source, source.choice(mails))
+        began = time.process_time()
+        one_input(data)
+        slowest = max(slowest, time.process_time() - began)
+    assert slowest < 2.0
