@@ -187,9 +187,10 @@ class Wire:
         self._folder = tempfile.TemporaryDirectory(prefix="bridge-wire-")
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
-        #: The server's answers get lost: all, or from the one to this on.
+        #: The server's answers get lost: all, or those of a connection from the one to this on.
         self.mute = False
         self.mute_from = b""
+        self._muted: set[asyncio.StreamWriter] = set()
         #: Nobody gets through.
         self.closed = False
 
@@ -219,7 +220,7 @@ class Wire:
         server, to_server = await asyncio.open_unix_connection(self._real)
         ends = {writer, to_server}
         self._writers |= ends
-        ways = [self._ask(reader, to_server), self._answer(server, writer)]
+        ways = [self._ask(reader, writer, to_server), self._answer(server, writer)]
         await asyncio.wait(
             [asyncio.ensure_future(way) for way in ways],
             return_when=asyncio.FIRST_COMPLETED,
@@ -227,18 +228,24 @@ class Wire:
         for end in ends:
             end.transport.abort()
         self._writers -= ends
+        self._muted -= ends
 
-    async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _ask(
+        self,
+        reader: asyncio.StreamReader,
+        client: asyncio.StreamWriter,
+        writer: asyncio.StreamWriter,
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
                 if self.mute_from and self.mute_from in data:
-                    self.mute = True
+                    self._muted.add(client)
                 writer.write(data)
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
-                if not self.mute:
+                if not (self.mute or writer in self._muted):
                     writer.write(data)
 
     def lose(self, answer_to: bytes) -> None:
