@@ -27,7 +27,7 @@ from bridge.message import Message, Recipient, Route, Submission
 from bridge.phone import country
 from bridge.smtp import reply
 from bridge.smtp.address import comparable_domains, parse_path
-from bridge.smtp.mail import read_line, read_mail
+from bridge.smtp.mail import read_line, read_mail, read_reply
 from bridge.smtp.recipient import SMSC_LINE, recipient_of
 from bridge.smtp.replies import Reply, replies_of
 from bridge.smtp.reply import Refused
@@ -120,6 +120,7 @@ class _Explained:
     def __init__(self, settings: Settings, account: Account) -> None:
         self._settings = settings
         self._account = account
+        self._answers: Reply | None = None
         own = account.settings.cascade
         self._route: Route = (own.route if own else None) or settings.cascade.route
         self.good = True
@@ -173,6 +174,7 @@ class _Explained:
         sender = meant.sender or "the default sender"
         means = f"an answer to {meant.phone} from {sender} of {meant.account}, without a login"
         rows += [("means", means), ("until", _moment(meant.expires_at))]
+        self._answers = meant
         return Recipient(meant.phone)
 
     def _phone(self, recipient: Recipient) -> list[Row]:
@@ -242,9 +244,11 @@ class _Explained:
     def _mail(
         self, octets: bytes, recipients: tuple[Recipient, ...], rows: list[Row]
     ) -> Submission:
-        own = self._account.settings
+        own, smtp = self._account.settings, self._settings.smtp
+        if self._answers is not None:
+            sender = self._answers.sender
+            return read_reply(octets, recipients[0], smtp=smtp, account=own, sender=sender)
         whole = own.model_copy(update={"cut_quotes": False, "stop_line": ""})
-        smtp = self._settings.smtp
         submission = read_mail(octets, recipients, smtp=smtp, account=own)
         before = len(read_mail(octets, recipients, smtp=smtp, account=whole).text)
         if before > len(submission.text):

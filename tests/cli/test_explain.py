@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
+import time
 from pathlib import Path
 
 import pytest
 
 from bridge.cli import Exit, run
+from bridge.config import load
+from bridge.smtp.replies import replies_of
 
 CONFIG = """
 cascade.authorization_key = "key"
 smtp.smsc_address = "send"
+hooks.secret = "long-enough-for-a-path"
 [accounts.crm]
 password = "secret12"
 sender = "Shop"
@@ -37,6 +41,14 @@ def config(tmp_path: Path) -> str:
     path = tmp_path / "bridge.toml"
     path.write_text(CONFIG)
     return str(path)
+
+
+@pytest.fixture
+def reply_address(config: str) -> str:
+    """One that the bridge of ``config`` gave a mail about a phone's message."""
+    replies = replies_of(load(Path(config)))
+    assert replies is not None
+    return replies.address("crm", "+380501234567", "Shop", time.time())
 
 
 @pytest.fixture
@@ -141,3 +153,19 @@ def test_an_account_must_be_named_where_there_are_two(config: str) -> None:
     address = "380501234567@sms.example.com"
     assert run(["explain", "--config", config, address]) == Exit.USAGE
     assert run(["explain", "--config", config, "-a", "erp", address]) == Exit.OK
+
+
+def test_a_reply_address_says_who_is_answered_and_until_when(
+    config: str, reply_address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["explain", reply_address, "--config", config]) == Exit.OK
+    said = capsys.readouterr().out
+    assert "an answer to +380501234567 from Shop of crm, without a login" in said
+    assert "until" in said
+    answer = tmp_path / "answer.eml"
+    answer.write_text("Subject: Re: x\nX-Cascade-Sender: Other\n\nAt ten.\n\n> When?\n")
+    code = run(["explain", reply_address, "--mail", str(answer), "--config", config])
+    said = capsys.readouterr().out
+    assert code == Exit.OK, said
+    assert "At ten." in said
+    assert "When" not in said
