@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
+from structlog.testing import capture_logs
 
 from bridge.sandbox import Sandbox, hooks
 from bridge.sandbox.exchange import Answer, Request
@@ -111,3 +112,21 @@ async def test_closing_gives_up_what_is_waiting(receiver: Receiver, url: str) ->
     async with Sandbox(hook_url=url, scheduled_for=60) as sandbox:
         sandbox.answer(request([message()]))
     assert receiver.notices == []
+
+
+async def test_no_log_has_the_path_with_its_secret(receiver: Receiver, url: str) -> None:
+    receiver.status = 404
+    sandbox = Sandbox(hook_url=url, scheduled_for=0, processing_for=0)
+    with capture_logs() as logs:
+        async with sandbox:
+            sandbox.answer(request([message()]))
+            await receiver.wait_for(2)
+            assert sandbox.hooks is not None
+            async with asyncio.timeout(5):
+                while sandbox.hooks.failed < 2:  # noqa: ASYNC110 - a number
+                    await asyncio.sleep(0.01)
+    assert [log["error"] for log in logs if log["event"] == "sandbox_hook_failed"] == [
+        "HTTP 404",
+        "HTTP 404",
+    ]
+    assert "/hooks/status" not in repr(logs)
