@@ -42,6 +42,8 @@ _MOST_EARLY: Final = 10_000
 #: Seconds between two looks for what nobody took in time, and how many end at once.
 _EXPIRE_EVERY: Final = 60.0
 _EXPIRE: Final = 1000
+#: Told in one turn of the loop, so that others have theirs in between.
+_TURN: Final = 16
 #: How long closing waits for the store (seconds).
 _CLOSE_WITHIN: Final = 5.0
 #: How long a queue rests when the store could not be asked (seconds).
@@ -331,11 +333,15 @@ class Outbox:
         now = self._clock()
         while queue.early and queue.early[0][0] <= now:
             self._line_up(queue, heapq.heappop(queue.early)[2], now)
-        while queue.waiting:
+        for _ in range(_TURN):
+            if not queue.waiting:
+                break
             place = queue.choose(queue.waiting[0], self._loop.time())
             if place is None:
                 break
             self._tell(queue, place, queue.waiting.popleft())
+        else:
+            self._kick(queue)
         if queue.look and not queue.claiming and len(queue.early) < _MOST_EARLY:
             room = min(_CLAIM, queue.room(self._loop.time()))
             if room > 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, tzinfo
 from functools import lru_cache
 from typing import Final
@@ -35,6 +36,8 @@ STATS: Final[dict[int, bytes]] = {
 _GSM: Final = b"\3"
 _MESSAGE_CENTRE: Final = b"\x08"
 
+#: What is the same octet in every alphabet of data_coding 0.
+_PLAIN: Final = re.compile("[ !\"#%&'()*+,./0-9:;<=>?A-Za-z-]*")
 #: How much of the message's text a receipt says (Appendix B).
 _TEXT: Final = 20
 
@@ -95,6 +98,8 @@ def _date(unix_time: int, zone: tzinfo, date_format: str) -> bytes:
 
 def _excerpt(text: str, alphabet: str) -> bytes:
     """The beginning of a text that is ASCII, in what data_coding 0 means; of any other, nothing."""
+    if _PLAIN.fullmatch(text):
+        return text.encode()
     if not text.isascii():
         return b""
     if not text.isprintable():

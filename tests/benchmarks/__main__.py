@@ -20,7 +20,7 @@ from statistics import median
 
 import click
 
-from tests.benchmarks import hooks_cases, paths, peers, relay_cases
+from tests.benchmarks import hooks_cases, paths, peers, receipts_cases, relay_cases
 from tests.benchmarks.harness import Figures, Served, bridge
 
 TO = "380501234567@sms.example.com"
@@ -40,8 +40,10 @@ class Way:
     kept: bool = False
 
 
+#: Statuses that nobody sends would be asked for all the time: a twentieth of a core and more.
+NO_POLLS = "poll = false"
 #: Few at a time are a request for each few: the usual 100 a second would be measured.
-NO_LIMIT = "requests_per_second = 10000\nburst = 10000"
+NO_LIMIT = f"requests_per_second = 10000\nburst = 10000\n{NO_POLLS}"
 
 PATHS = {
     "smpp": Way("submit_sm, 10 binds × window 100", 30_000, smpp=(10, 100)),
@@ -65,7 +67,7 @@ PEERS = {
     "Postfix, into its queue": peers.postfix,
     "smtp-sink": peers.smtp_sink,
 }
-CASES = relay_cases.CASES | hooks_cases.CASES
+CASES = relay_cases.CASES | hooks_cases.CASES | receipts_cases.CASES
 #: What both sides do for the first time is not measured.
 WARM_UP = 500
 
@@ -118,7 +120,7 @@ def main(names: tuple[str, ...], count: int | None, runs: int) -> None:
     if not chosen:
         return
     with tempfile.TemporaryDirectory(prefix="cascade-bridge-") as folder, ExitStack() as stack:
-        served = stack.enter_context(bridge(Path(folder)))
+        served = stack.enter_context(bridge(Path(folder), cascade=NO_POLLS))
         others = {
             name: stack.enter_context(peer(Path(folder)))
             for name, peer in PEERS.items()

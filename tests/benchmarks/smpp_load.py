@@ -141,7 +141,9 @@ class _PacedSession(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
-        transport.write(_pdu(9, 1, b"bench\0bench\0\0\x34\0\0\0"))  # type: ignore[attr-defined]
+        account = self._paced.account.encode()
+        body = b"%b\0%b\0\0\x34\0\0\0" % (account, account)
+        transport.write(_pdu(9, 1, body))  # type: ignore[attr-defined]
 
     def submit(self) -> None:
         if self._transport.is_closing():
@@ -173,8 +175,11 @@ class Paced:
     They come from several addresses of the loopback net, a thousand at most from each.
     """
 
-    def __init__(self, port: int, binds: int, pause: float, first: int = 0) -> None:
+    def __init__(
+        self, port: int, binds: int, pause: float, first: int = 0, account: str = "bench"
+    ) -> None:
         self._port, self._binds, self._next = port, binds, first
+        self.account = account
         self.pause = pause
         self.latencies: list[float] = []
         self._transports: list[asyncio.Transport] = []
