@@ -25,13 +25,14 @@ def write_store(folder: Path, fill: Callable[[SqliteStore], Awaitable[None]]) ->
     return write_config(folder)
 
 
-def write_config(folder: Path) -> Path:
+def write_config(folder: Path, url: str = "") -> Path:
+    """The store is ``folder``'s, or the one at ``url``."""
     config = folder / "bridge.toml"
     config.write_text(f"""
         [cascade]
         authorization_key = "key"
         [store]
-        url = "sqlite:///{folder}/bridge.db"
+        url = "{url or f"sqlite:///{folder}/bridge.db"}"
         [accounts.crm]
         password = "secret12"
         sender = "Shop"

@@ -16,25 +16,26 @@ from bridge.cli import run
 from bridge.message import Receipts, State
 from bridge.notice import receivers_of
 from bridge.sandbox import Sandbox
-from bridge.store import Acceptance, Alias, Change, Status, Told
-from bridge.store.sqlite import SqliteStore
+from bridge.store import Acceptance, Alias, Change, Lane, Status, Store, Told
+from bridge.store.postgres import PostgresStore
 from tests import serving
-from tests.cli.stores import write_config as write_config_of_store
-from tests.cli.stores import write_store
+from tests.cli.stores import write_config, write_store
 from tests.samples import NOW, message
+from tests.store.conftest import database, postgres  # noqa: F401 - fixtures
 
 ID, PART, SUBMISSION = 300_000_000_001, 300_000_000_002, 300_000_000_010
 BOTH = Receipts.SUCCESS | Receipts.FAILURE
 
 
-async def fill(store: SqliteStore) -> None:
+async def fill(store: Store) -> None:
     joined = message(ID, parts=3, receipts=Receipts.ALIASES, reference="order-17", peer="10.0.0.1")
     await store.accept(Acceptance((joined,), aliases=(Alias(PART, ID, BOTH),)))
     again = Change(ID, State.ACCEPTED, due_at=NOW, attempts=1, cause="HTTP 503")
     await store.finish(0, [again])
+    await store.waiting(Lane("crm", 4, "async"), NOW, 10)
     await store.finish(0, [Change(ID, State.SENT, "up-1")])
     await store.note_statuses([Status("up-1", "delivered", State.DELIVERED, NOW + 5, "0.35", 3)])
-    [owed] = await store.claim_notices(receivers_of("crm"), NOW + 5, 10)
+    [owed] = await store.claim_notices(receivers_of("crm"), NOW + 9, 10)
     await store.told([Told(owed.notice.id, True, "ESME_ROK from 10.0.0.1")])
     several = [message(SUBMISSION + n, submission_id=SUBMISSION) for n in (1, 2)]
     await store.accept(Acceptance((*several,)))
@@ -166,8 +167,30 @@ def test_a_store_of_an_earlier_version_is_left_to_the_daemon(
     with sqlite3.connect(folder / "bridge.db") as connection:
         connection.execute("PRAGMA user_version = 1")
     connection.close()
-    assert run(["trace", "1", "--config", str(write_config_of_store(folder))]) == 69
+    assert run(["trace", "1", "--config", str(write_config(folder))]) == 69
     assert "was written by an earlier version: start the daemon" in capsys.readouterr().err
+
+
+async def test_a_store_of_several_nodes_is_read_like_any_other(
+    tmp_path: Path,
+    database: str,  # noqa: F811
+) -> None:
+    folder = tmp_path / "nodes"
+    folder.mkdir()
+    store = PostgresStore(database, clock=lambda: float(NOW + 5))
+    await store.open()
+    try:
+        await fill(store)
+        config = str(write_config(folder, database))
+        command = (sys.executable, "-m", "bridge.cli")
+        code, output = await serving.run(*command, "trace", "order-17", "--config", config)
+        assert code == 0, output
+        assert "accepted   from crm by smpp at 10.0.0.1, 3 parts" in output
+        assert "of delivered, id 300000000002: ESME_ROK from 10.0.0.1" in output
+        code, output = await serving.run(*command, "status", str(PART), "--config", config)
+        assert (code, "delivered" in output) == (0, True), output
+    finally:
+        await store.close()
 
 
 async def test_beside_a_running_bridge(tmp_path: Path) -> None:
