@@ -132,6 +132,7 @@ async def note(
     early: list[Status] = []
     late: list[tuple[int, int, str]] = []
     ends: list[tuple[Subject, State, int]] = []
+    over: list[tuple[str, int]] = []
     for status in statuses:
         what = Noted.EARLY
         for known in by_upstream.get(status.upstream_id, ()):
@@ -140,10 +141,11 @@ async def note(
                 late.append((known.subject.id, status.at, storable(status.word)))
             elif what is Noted.CHANGED and status.state is not None:
                 ends.append((known.subject, status.state, status.at))
-                ended.add([(status.upstream_id, known.subject.id)])
+                over.append((status.upstream_id, known.subject.id))
         if what is Noted.EARLY:
             early.append(status)
         noted.append(what)
+    ended.add(over)
     await _write(connection, [one for some in by_upstream.values() for one in some if one.changed])
     if late:
         await connection.execute(_LATE, *zip(*late, strict=True))
