@@ -106,8 +106,10 @@ class Envelope(NamedTuple):
     ``return_path`` is empty for the null path, to which nothing is reported. ``ret`` is ``FULL``,
     ``HDRS`` or empty, ``envid`` the sender's own name for the mail (RFC 3461 §4.3, §4.4).
     ``delay_after`` is when a delay is to be reported, in seconds after the submission, and may lie
-    in the past; ``trace`` asks for a report of every step (RFC 2852 §4). ``message_id`` and
-    ``subject`` are the header's, by which the sender knows the mail again.
+    in the past; ``trace`` asks for a report of every step (RFC 2852 §4). ``deliver_by`` is
+    the Unix time that DELIVERBY names, 0 for none, ``hold`` what FUTURERELEASE asked for, as it was
+    written (``for;60``). ``message_id`` and ``subject`` are the header's, by which the sender knows
+    the mail again.
     """
 
     return_path: str = ""
@@ -115,6 +117,8 @@ class Envelope(NamedTuple):
     envid: str = ""
     delay_after: int | None = None
     trace: bool = False
+    deliver_by: int = 0
+    hold: str = ""
     message_id: str = ""
     subject: str = ""
 

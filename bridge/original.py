@@ -7,7 +7,7 @@ what a report needs (RFC 3464 §2.2, RFC 6522 §3), and nothing of the mail's bo
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -18,9 +18,9 @@ from bridge.message import Envelope, Recipient
 class Original(NamedTuple):
     """The envelope and the two header fields by which a sender knows the mail again.
 
-    ``return_path``, ``ret`` and ``envid`` are those of :class:`bridge.message.Envelope`; ``to`` is
-    the recipient's address as the client wrote it and ``orcpt`` RFC 3461's. Where something is not
-    known it is empty.
+    ``return_path``, ``ret``, ``envid``, ``deliver_by`` and ``hold`` are those of
+    :class:`bridge.message.Envelope`; ``to`` is the recipient's address as the client wrote it and
+    ``orcpt`` RFC 3461's. What is not known is empty.
     """
 
     return_path: str = ""
@@ -30,6 +30,8 @@ class Original(NamedTuple):
     subject: str = ""
     to: str = ""
     orcpt: str = ""
+    deliver_by: int = 0
+    hold: str = ""
 
 
 def original_of(envelope: Envelope, recipient: Recipient) -> Original:
@@ -42,6 +44,8 @@ def original_of(envelope: Envelope, recipient: Recipient) -> Original:
         envelope.subject,
         recipient.written or recipient.address,
         recipient.orcpt,
+        envelope.deliver_by,
+        envelope.hold,
     )
 
 
@@ -56,11 +60,14 @@ def load(text: str) -> Original:
     """Out of what :func:`dump` made, here or in a later version; all empty for an empty text."""
     if not text:
         return Original()
-    known = orjson.loads(text)
-    return Original(*(known.get(name, "") for name in _NAMES))
+    return _original(orjson.loads(text))
 
 
 _NAMES = Original._fields
+
+
+def _original(known: dict[str, Any]) -> Original:
+    return Original(**{name: known[name] for name in _NAMES if name in known})
 
 
 def dump_refused(refused: Iterable[tuple[Original, Failure]]) -> str:
@@ -77,7 +84,7 @@ def load_refused(text: str) -> list[tuple[Original, Failure]]:
     """Out of what :func:`dump_refused` made."""
     return [
         (
-            Original(*(known.get(name, "") for name in _NAMES)),
+            _original(known),
             Failure(Reason.__members__.get(known["reason"], Reason.REFUSED), known["detail"]),
         )
         for known in orjson.loads(text)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from bridge.message import Envelope, Receipts, Recipient
@@ -199,23 +199,29 @@ class Transaction:
         #: The phone that is answered, where it is a reply address.
         self.reply: Reply | None = None
         self.wishes: Wishes = {}
-        by: DeliverBy | None = None
+        self.envelope = Envelope(str(sender))
         if parameters:
             by = parameters.get("BY")
-            self._hold(parameters, by, now)
-        self.envelope = Envelope(
-            str(sender),
-            parameters.get("RET", ""),
-            parameters.get("ENVID", ""),
-            by.seconds if by and not by.returns else None,
-            by.trace if by else False,
-        )
+            self.envelope = Envelope(
+                str(sender),
+                parameters.get("RET", ""),
+                parameters.get("ENVID", ""),
+                by.seconds if by and not by.returns else None,
+                by.trace if by else False,
+                int(now) + by.seconds if by else 0,
+                self._hold(parameters, by, now),
+            )
 
-    def _hold(self, parameters: dict[str, Any], by: DeliverBy | None, now: float) -> None:
+    def _hold(self, parameters: dict[str, Any], by: DeliverBy | None, now: float) -> str:
+        """Sets the wishes; what was asked for, as a report names it (RFC 4865)."""
         release: int | None = parameters.get("HOLDUNTIL")
+        asked = ""
+        if release is not None:
+            asked = f"until;{datetime.fromtimestamp(release, UTC):%Y-%m-%dT%H:%M:%SZ}"
         if "HOLDFOR" in parameters:
             if release is not None:
                 raise _HOLD_TWICE  # RFC 4865 §4.2
+            asked = f"for;{parameters['HOLDFOR']}"
             release = int(now) + parameters["HOLDFOR"]
         ttl = by.seconds if by and by.returns else None
         if release is not None:
@@ -231,6 +237,7 @@ class Transaction:
                     raise _BY_BEFORE_RELEASE
         if ttl is not None:
             self.wishes["ttl"] = ttl
+        return asked
 
     def add(self, recipient: Recipient, written: str, parameters: dict[str, Any]) -> None:
         """Takes a recipient; the same one again is one, with what was said of it first."""

@@ -304,6 +304,10 @@ def _delivery_status(
         lines.append(plain_field("Original-Envelope-Id", original.envid))
     lines.append(plain_field("Reporting-MTA", f"dns; {house.hostname}"))
     lines.append(plain_field("Arrival-Date", letter.date(arrival)))
+    if original.deliver_by:  # RFC 2852 adds this one, RFC 4865 the next.
+        lines.append(plain_field("Deliver-By-Date", letter.date(original.deliver_by)))
+    if original.hold:
+        lines.append(plain_field("Future-Release-Request", original.hold))
     for fate in fates:
         lines.append(b"\r\n")
         if fate.original.orcpt:

@@ -30,6 +30,8 @@ class MailServer:
     #: What its log says of a recipient that was given up, and of one that is tried again later.
     bounced: str
     deferred: str
+    #: And of one that it took for somebody else.
+    taken: tuple[str, ...]
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -110,6 +112,7 @@ postlog   unix-dgram n - n - 1 postlogd
 
 class Postfix(MailServer):
     bounced, deferred = "status=bounced", "status=deferred"
+    taken = ("relay=none", "status=sent")
 
     def __init__(self, folder: Path, more: str = "") -> None:
         super().__init__(folder)
@@ -208,6 +211,7 @@ begin retry
 
 class Exim(MailServer):
     bounced, deferred = "** ", "== "
+    taken = ("=>", "T=nowhere")
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)

@@ -6,14 +6,17 @@ import asyncio
 import smtplib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bridge.failure import Failure, Reason
 from bridge.message import Outcome, Receipts, Submission
+from bridge.sandbox import Sandbox
 from tests.smtp.relays import MailServer, exim, postfix
 from tests.smtp.standins import DOMAIN, ID, StandInRelay, accepted, running
+from tests.smtp.test_reporting import whole
 
 MAIL = """\
 Subject: x
@@ -40,11 +43,12 @@ async def send(
     *phones: str,
     options: tuple[str, ...] = (),
     rcpt_options: tuple[str, ...] = (),
+    sender: str = "erp@example.com",
 ) -> None:
     def by_smtplib() -> None:
         with smtplib.SMTP("127.0.0.1", server.port, timeout=10) as client:
             to = [f"{phone}@{DOMAIN}" for phone in phones]
-            client.sendmail("erp@example.com", to, MAIL, options, rcpt_options)
+            client.sendmail(sender, to, MAIL, options, rcpt_options)
 
     await asyncio.to_thread(by_smtplib)
 
@@ -96,5 +100,16 @@ async def test_what_its_client_wants_to_hear_of_comes_through(server: MailServer
     assert submission.envelope.return_path == "erp@example.com"
     assert (submission.envelope.ret, submission.envelope.envid) == ("HDRS", "order-17")
     [recipient] = submission.recipients
-    assert recipient.notify == Receipts.SUCCESS | Receipts.INTERMEDIATE
+    assert recipient.notify == Receipts.SUCCESS | Receipts.DELAY
     assert recipient.orcpt == f"rfc822;boss@{DOMAIN}"
+
+
+async def test_it_takes_our_reports_of_what_it_relayed(server: MailServer, tmp_path: Path) -> None:
+    smtp = {"listen": [f"127.0.0.1:{server.bridge_port}"]}
+    reports = {"smarthost": f"127.0.0.1:{server.port}"}
+    async with Sandbox() as sandbox, whole(tmp_path, sandbox, smtp=smtp, reports=reports) as all:
+        sender = "told@example.com"
+        await send(server, "380501000006", rcpt_options=("NOTIFY=SUCCESS",), sender=sender)
+        await server.said("380501000006", "250 2.0.0 OK")
+        await all.status("delivered")
+        await server.said(*server.taken, sender)

@@ -273,6 +273,16 @@ def test_a_delay_is_not_told_of_what_has_ended(state: State) -> None:
     assert why_not(owed(stored(state), kind=Kind.DELAY)) == cause
 
 
+def test_what_was_asked_of_the_time_is_named() -> None:
+    asked = ORIGINAL._replace(deliver_by=NOW + 60, hold="until;2026-01-01T00:00:30Z")
+    report = Parsed(letter(owed(stored(original=asked))))
+    assert report.whole["deliver-by-date"] == "Thu, 01 Jan 2026 00:01:00 +0000"
+    assert report.whole["future-release-request"] == "until;2026-01-01T00:00:30Z"
+    plain = Parsed(letter(owed(stored())))
+    assert "deliver-by-date" not in plain.whole
+    assert "future-release-request" not in plain.whole
+
+
 # --- some of many --------------------------------------------------------------------------------
 
 
@@ -371,4 +381,6 @@ def test_what_is_kept_is_small_and_read_back() -> None:
     assert load(dump(original)) == original
     assert load("") == Original()
     assert load('{"return_path":"a@b","later":1}') == Original("a@b")
+    asked = Original("a@b", deliver_by=NOW, hold="for;60")
+    assert load(dump(asked)) == asked
     assert dump(Original("a@b")) == '{"return_path":"a@b"}'
