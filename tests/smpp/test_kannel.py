@@ -10,8 +10,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx
+
 from bridge.failure import Failure, Reason
 from bridge.message import Outcome, Receipts, Submission
+from bridge.sandbox import Sandbox
+from tests.serving import serving, write_config
 from tests.smpp.peer import Bridge, bridge
 from tests.support import free_port, program
 
@@ -31,7 +35,7 @@ host = 127.0.0.1
 port = {smpp}
 transceiver-mode = {transceiver}
 smsc-username = crm
-smsc-password = secret
+smsc-password = {password}
 system-type = ""
 max-pending-submits = 10
 reconnect-delay = 1
@@ -53,10 +57,20 @@ omit-empty = false
 
 
 class Kannel:
-    """What smsbox is asked over HTTP."""
+    """What smsbox and bearerbox are asked over HTTP."""
 
-    def __init__(self, send: int) -> None:
+    def __init__(self, send: int, admin: int) -> None:
         self._url = f"http://127.0.0.1:{send}/cgi-bin/sendsms?"
+        self._admin = f"http://127.0.0.1:{admin}/"
+
+    async def command(self, name: str) -> None:
+        """``stop-smsc`` unbinds from the bridge, ``start-smsc`` binds again."""
+        query = urllib.parse.urlencode({"password": "secret", "smsc": "bridge"})
+
+        def get() -> None:
+            urllib.request.urlopen(f"{self._admin}{name}?{query}", timeout=5).close()
+
+        await asyncio.to_thread(get)
 
     async def send(self, text: str, **parameters: str) -> None:
         """Has a text sent; returns as soon as Kannel has taken it."""
@@ -97,15 +111,26 @@ async def listening(port: int) -> None:
 @asynccontextmanager
 async def kannel(running: Bridge, folder: Path, transceiver: bool = True) -> AsyncIterator[Kannel]:
     """Both boxes, bound to the bridge."""
+    async with boxes(running.port, folder, transceiver) as client:
+        await until(lambda: any(c.account for c in running.listener._services.connections))
+        yield client
+
+
+@asynccontextmanager
+async def boxes(
+    smpp: int, folder: Path, transceiver: bool = True, password: str = "secret"
+) -> AsyncIterator[Kannel]:
+    """Both boxes, which bind to the port as soon as it listens."""
     bearerbox, smsbox = program("bearerbox"), program("smsbox")
-    box, send = free_port(), free_port()
+    box, send, admin = free_port(), free_port(), free_port()
     configuration = folder / "kannel.conf"
     configuration.write_text(
         CONFIGURATION.format(
-            admin=free_port(),
+            admin=admin,
             box=box,
             send=send,
-            smpp=running.port,
+            smpp=smpp,
+            password=password,
             transceiver=int(transceiver),
         )
     )
@@ -119,8 +144,7 @@ async def kannel(running: Bridge, folder: Path, transceiver: bool = True) -> Asy
                     )
                 )
                 await listening(port)
-            await until(lambda: any(c.account for c in running.listener._services.connections))
-            yield Kannel(send)
+            yield Kannel(send, admin)
         finally:
             for process in reversed(processes):
                 if process.returncode is None:
@@ -178,3 +202,92 @@ async def test_kannel_comes_back_after_the_connection_broke(tmp_path: Path) -> N
         await client.send("after that")
         await running.relay.until(1)
         assert running.relay.submissions[0].text == "after that"
+
+
+# --- receipts ----------------------------------------------------------------------------------
+
+HOOKS_SECRET = "9f86d081884c7d659a2feaa0c55ad015"
+
+
+class Reports:
+    """What Kannel calls ``dlr-url`` for: the text that was sent, and Kannel's kinds of receipts
+    (1 delivered, 2 not delivered, 4 queued on the SMSC, 8 accepted by it)."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, int]] = []
+        self.url = ""
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = (await reader.readuntil(b"\r\n\r\n")).decode()
+        query = urllib.parse.parse_qs(urllib.parse.urlsplit(request.split()[1]).query)
+        self.calls.append((query["of"][0], int(query["kind"][0])))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    def url_of(self, text: str) -> str:
+        return f"{self.url}?of={text}&kind=%d"
+
+    def has(self, *expected: tuple[str, int]) -> bool:
+        return set(expected) <= set(self.calls)
+
+
+@asynccontextmanager
+async def reports() -> AsyncIterator[Reports]:
+    told = Reports()
+    server = await asyncio.start_server(told.answer, "127.0.0.1", 0)
+    told.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/dlr"
+    try:
+        yield told
+    finally:
+        server.close()
+
+
+async def test_kannel_hears_what_became_of_its_messages_over_restarts_and_rebinds(
+    tmp_path: Path,
+) -> None:
+    smpp, hooks = free_port(), free_port()
+    table = f'[hooks]\nlisten = ["127.0.0.1:{hooks}"]\nsecret = "{HOOKS_SECRET}"'
+
+    async def says(sandbox: Sandbox, **words: str) -> None:
+        """The API says by webhook what became of the messages with these texts."""
+        ids = {message.text: message.message_id for message in sandbox.messages}
+        url = f"http://127.0.0.1:{hooks}/hooks/cascade/{HOOKS_SECRET}/status"
+        async with httpx.AsyncClient(trust_env=False) as client:
+            for text, word in words.items():
+                status = {"messageId": ids[text], "deliverystatus": word}
+                assert (await client.post(url, json=status)).status_code == 200
+
+    async with Sandbox() as sandbox, reports() as told:
+        config = write_config(tmp_path, sandbox.url, account=table)
+        port = f'[smpp]\n        listen = ["127.0.0.1:{smpp}"]'
+        fixed = config.read_text().replace('[smpp]\n        listen = ["127.0.0.1:0"]', port)
+        config.write_text(fixed)
+
+        async def send(client: Kannel, *texts: str) -> None:
+            for text in texts:
+                dlr = {"dlr-mask": "19", "dlr-url": told.url_of(text)}
+                await client.send(text, **dlr)
+            await until(lambda: set(texts) <= {message.text for message in sandbox.messages})
+
+        async with boxes(smpp, tmp_path, password="secret12") as client:
+            async with serving(config) as bridge:
+                await bridge.event("bound", account="crm")
+                await send(client, "one", "two", "three", "four")
+                await says(sandbox, one="delivered", two="undeliverable")
+                await until(lambda: told.has(("one", 1), ("two", 2)))
+                # Kannel goes and comes back; what became known meanwhile waits for it.
+                await client.command("stop-smsc")
+                await bridge.event("unbound", account="crm")
+                await says(sandbox, three="delivered")
+                await client.command("start-smsc")
+                await until(lambda: told.has(("three", 1)))
+                assert await bridge.terminate() == 0
+            # And so over a restart of the bridge.
+            async with serving(config) as bridge:
+                await bridge.ready()
+                await says(sandbox, four="delivered")
+                await until(lambda: told.has(("four", 1)))
+                assert await bridge.terminate() == 0
+        final = [call for call in told.calls if call[1] in (1, 2)]
+        assert sorted(final) == [("four", 1), ("one", 1), ("three", 1), ("two", 2)]
