@@ -42,7 +42,7 @@ class Way:
 
 #: Statuses that nobody sends would be asked for all the time: a twentieth of a core and more.
 NO_POLLS = "poll = false"
-#: Few at a time are a request for each few: the usual 100 a second would be measured.
+#: One at a time is a request each: the usual 100 a second would be measured.
 NO_LIMIT = f"requests_per_second = 10000\nburst = 10000\n{NO_POLLS}"
 
 PATHS = {
@@ -54,10 +54,10 @@ PATHS = {
         limit=NO_LIMIT,
     ),
     "smtp": Way("mails, 50 sessions kept", 10_000, sessions=50, kept=True),
-    "smtp-10": Way("mails, 10 sessions kept", 5_000, sessions=10, kept=True, limit=NO_LIMIT),
+    "smtp-10": Way("mails, 10 sessions kept", 5_000, sessions=10, kept=True),
     "smtp-1": Way("mails, 1 session kept", 1_000, sessions=1, kept=True, limit=NO_LIMIT),
     "smtp-new": Way("mails, a connection each", 5_000, sessions=50),
-    "smtp-new-10": Way("mails, a connection each, 10", 5_000, sessions=10, limit=NO_LIMIT),
+    "smtp-new-10": Way("mails, a connection each, 10", 5_000, sessions=10),
     "smtp-new-1": Way("mails, a connection each, 1", 1_000, sessions=1, limit=NO_LIMIT),
 }
 #: Without names these are measured.
