@@ -189,6 +189,13 @@ class Story(NamedTuple):
     poll_at: int = 0
 
 
+class Answered(NamedTuple):
+    """A message from a phone, and the notices of it."""
+
+    incoming: Incoming
+    notices: tuple[Notice, ...]
+
+
 class Receivers(NamedTuple):
     """Whether receivers of an account are bound to a node, and since when (Unix time)."""
 
@@ -408,3 +415,7 @@ class Store(Protocol):
 
     async def receivers(self, account: str) -> list[Receivers]:
         """Where receivers of the account are bound, or were."""
+
+    async def from_phones(self, text: str, limit: int, since: int = 0) -> list[Answered]:
+        """The latest messages from phones with this id, number (E.164) or ``uid``, the newest
+        first, of those taken since then (Unix time)."""

@@ -212,10 +212,10 @@ async def _incoming(connection: Any, notices: Sequence[Notice]) -> Mapping[int, 
     if not ids:
         return {}
     rows = await connection.fetch(_PHONES, sorted(ids))
-    return {row[0]: _read_incoming(row) for row in rows}
+    return {row[0]: read_incoming(row) for row in rows}
 
 
-def _read_incoming(row: Sequence[Any]) -> Incoming:
+def read_incoming(row: Sequence[Any]) -> Incoming:
     id, uid, account, phone, to, text, at, received_at = row
     return Incoming(
         id, original(uid), account, original(phone), original(to), original(text), at, received_at

@@ -12,11 +12,12 @@ from urllib.parse import urlsplit
 
 from bridge.ids import MAX_NODE, first_id
 from bridge.message import Stored
-from bridge.store import Alias, Event, Receivers, StoreError, Story
+from bridge.notice import Notice
+from bridge.store import Alias, Answered, Event, Receivers, StoreError, Story
 from bridge.store import pg_connection as pg
-from bridge.store.pg_notices import read_notice
+from bridge.store.pg_notices import read_incoming, read_notice
 from bridge.store.pg_schema import MIGRATIONS, version_of
-from bridge.store.rows import MESSAGE_COLUMNS, NOTICE, STATE_COLUMNS, to_stored
+from bridge.store.rows import INCOMING, MESSAGE_COLUMNS, NOTICE, STATE_COLUMNS, to_stored
 
 STORED = ", ".join(MESSAGE_COLUMNS + STATE_COLUMNS)
 
@@ -121,10 +122,6 @@ class Reading:
         events = await self._rows(
             "SELECT at, what, detail FROM event WHERE message_id = $1 ORDER BY id", id
         )
-        notices = await self._rows(
-            f"SELECT {', '.join(NOTICE)} FROM notice WHERE about = $1 ORDER BY id",  # noqa: S608
-            id,
-        )
         [(begun, poll_at)] = await self._rows(
             "SELECT (SELECT coalesce(max(begun_at), 0) FROM attempt WHERE $1 = ANY(message_ids)), "
             "coalesce((SELECT poll_at FROM message WHERE id = $1), 0)",
@@ -134,7 +131,7 @@ class Reading:
             found,
             tuple(Alias(*row) for row in aliases),
             tuple(Event(at, what, pg.original(detail)) for at, what, detail in events),
-            tuple(map(read_notice, notices)),
+            await self._notices(id),
             begun,
             poll_at,
         )
@@ -150,6 +147,25 @@ class Reading:
                 timeout=_FIND_WITHIN,
             )
         return stored(rows)
+
+    async def from_phones(self, text: str, limit: int, since: int = 0) -> list[Answered]:
+        async with self._connection() as connection:
+            rows = await connection.fetch(
+                f"SELECT {', '.join(INCOMING)} FROM incoming WHERE id >= $2 "  # noqa: S608
+                "AND (phone = $1 OR uid = $1 OR id::text = $1) ORDER BY id DESC LIMIT $3",
+                pg.storable(text),
+                first_id(since),
+                limit,
+                timeout=_FIND_WITHIN,
+            )
+        return [Answered(read_incoming(row), await self._notices(row[0])) for row in rows]
+
+    async def _notices(self, about: int) -> tuple[Notice, ...]:
+        rows = await self._rows(
+            f"SELECT {', '.join(NOTICE)} FROM notice WHERE about = $1 ORDER BY id",  # noqa: S608
+            about,
+        )
+        return tuple(map(read_notice, rows))
 
     async def receivers(self, account: str) -> list[Receivers]:
         rows = await self._rows(

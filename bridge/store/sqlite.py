@@ -23,6 +23,7 @@ from bridge.notice import Incoming, Notice, Owed, Told
 from bridge.store import (
     Acceptance,
     Alias,
+    Answered,
     Change,
     Event,
     Gathered,
@@ -43,6 +44,7 @@ from bridge.store import (
 )
 from bridge.store.retention import Sweeper
 from bridge.store.rows import (
+    INCOMING,
     MESSAGE_COLUMNS,
     NOTICE,
     STORED,
@@ -433,7 +435,6 @@ class SqliteStore:
         id = stored.message.id
         aliases = "SELECT id, message_id, receipts FROM alias WHERE message_id = ? ORDER BY id"
         events = "SELECT at, what, detail FROM event WHERE message_id = ? ORDER BY id"
-        told = f"SELECT {', '.join(NOTICE)} FROM notice WHERE about = ? ORDER BY id"  # noqa: S608
         begun = (
             "SELECT max(begun_at) FROM attempt, json_each(message_ids) AS one WHERE one.value = ?"
         )
@@ -441,7 +442,7 @@ class SqliteStore:
             stored,
             tuple(Alias(*row) for row in await self._rows(aliases, (id,))),
             tuple(Event(*row) for row in await self._rows(events, (id,))),
-            tuple(to_notice(row) for row in await self._rows(told, (id,))),
+            await self._notices(id),
             (await self._rows(begun, (id,)))[0][0] or 0,
             (await self._rows("SELECT poll_at FROM message WHERE id = ?", (id,)))[0][0],
         )
@@ -453,6 +454,18 @@ class SqliteStore:
             (text, first_id(since), limit),
         )
         return [to_stored(row) for row in rows]
+
+    async def from_phones(self, text: str, limit: int, since: int = 0) -> list[Answered]:
+        found = await self._rows(
+            f"SELECT {', '.join(INCOMING)} FROM incoming WHERE id >= ?2 "  # noqa: S608
+            "AND (phone = ?1 OR uid = ?1 OR CAST(id AS TEXT) = ?1) ORDER BY id DESC LIMIT ?3",
+            (text, first_id(since), limit),
+        )
+        return [Answered(Incoming(*row), await self._notices(row[0])) for row in found]
+
+    async def _notices(self, about: int) -> tuple[Notice, ...]:
+        sql = f"SELECT {', '.join(NOTICE)} FROM notice WHERE about = ? ORDER BY id"  # noqa: S608
+        return tuple(map(to_notice, await self._rows(sql, (about,))))
 
     async def receivers(self, account: str) -> list[Receivers]:
         rows = await self._rows(

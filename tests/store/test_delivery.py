@@ -385,6 +385,19 @@ async def test_a_message_from_a_phone_is_taken_once(store: Store) -> None:
     assert [one.notice.about for one in await owed(store)] == [50, 52]
 
 
+async def test_a_message_from_a_phone_is_found_with_who_took_it(store: Store) -> None:
+    await store.take_incoming([(incoming(50), [CRM]), (incoming(51, "uid-2", "\0"), [CRM, MAIL])])
+    [one, _] = await owed(store)
+    await store.told([Told(one.notice.id, True, "taken by 10.0.0.1:2345")])
+    found = await store.from_phones("+380501234567", 10)
+    assert [answer.incoming for answer in found] == [incoming(51, "uid-2", "\0"), incoming(50)]
+    assert [len(answer.notices) for answer in found] == [2, 1]
+    assert found[1].notices[0].outcome == "taken by 10.0.0.1:2345"
+    assert [answer.incoming.id for answer in await store.from_phones("50", 10)] == [50]
+    assert [answer.incoming.id for answer in await store.from_phones("uid-2", 10)] == [51]
+    assert await store.from_phones("+380501234567", 10, NOW + 400 * 86400) == []
+
+
 async def test_ids_go_on_behind_those_of_messages_from_phones(engine: Engine) -> None:
     store = await engine.open()
     await store.take_incoming([(incoming(5_000_000), [CRM])])
