@@ -11,26 +11,23 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from contextlib import suppress
 from functools import partial
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 import structlog
 
 from bridge.message import FINAL
 from bridge.notice import Owed, Told
 from bridge.store import StoreError
+from bridge.takers import Answer, Place, Queue, Taker
 
 log = structlog.get_logger()
 
 #: What was not taken is tried again after so many seconds, and after twice as many each time.
 FIRST_BACK_OFF: Final = 5.0
 LONGEST_BACK_OFF: Final = 300.0
-#: A taker that does not take is told one thing at a time, with pauses that grow (seconds).
-FIRST_REST: Final = 0.05
-LONGEST_REST: Final = 5.0
 #: Seconds between two looks for what became due by time alone, and queues looked into each time.
 LOOK_EVERY: Final = 1.0
 _LOOKS: Final = 50
@@ -50,32 +47,6 @@ _CLOSE_WITHIN: Final = 5.0
 _STORE_PAUSE: Final = 1.0
 
 
-class Answer(NamedTuple):
-    """What a taker says of a notice: ended for good, or to be tried again.
-
-    ``outcome`` is who took it or why not, for the trace. ``lost`` says that the taker went away
-    without an answer, which is not the notice's fault: it may be tried at once, once.
-    """
-
-    ended: bool
-    outcome: str
-    lost: bool = False
-
-
-class Taker(Protocol):
-    """Somebody who takes what is in a queue."""
-
-    @property
-    def name(self) -> str:
-        """Its peer, for the trace and the log; also how a submitting session is known again."""
-
-    def room(self) -> int:
-        """How many more it takes now."""
-
-    def tell(self, owed: Owed) -> asyncio.Future[Answer]:
-        """Tells it; the future gets the answer, and never an exception."""
-
-
 class Notices(Protocol):
     """What is asked of :class:`bridge.store.Store`."""
 
@@ -86,87 +57,6 @@ class Notices(Protocol):
     async def expire_notices(self, before: int, limit: int) -> int: ...
 
     async def note_receivers(self, account: str, bound: bool) -> None: ...
-
-
-class _Place:
-    """A taker in a queue, and how it behaves."""
-
-    __slots__ = ("failures", "gone", "rests_until", "taker", "told")
-
-    def __init__(self, taker: Taker) -> None:
-        self.taker = taker
-        self.told = 0
-        self.failures = 0
-        self.rests_until = 0.0
-        self.gone = False
-
-    def room(self, now: float) -> int:
-        if not self.failures:
-            return self.taker.room()
-        # Who did not take the last one shows with one that it takes again.
-        return 0 if self.told or now < self.rests_until else min(1, self.taker.room())
-
-    def note(self, answer: Answer, now: float) -> None:
-        """Keeps how it answered."""
-        if answer.ended:
-            self.failures = 0
-            return
-        if self.failures and now < self.rests_until:
-            return  # it was told before it was known to refuse
-        self.rests_until = now + min(LONGEST_REST, FIRST_REST * 2 ** min(self.failures, 10))
-        self.failures += 1
-
-
-class _Queue:
-    """One queue with takers, and what of it this node has claimed and not told yet."""
-
-    __slots__ = (
-        "claiming",
-        "early",
-        "kicked",
-        "look",
-        "name",
-        "places",
-        "retry_at",
-        "timer",
-        "waiting",
-    )
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.places: dict[str, list[_Place]] = {}  # by the takers' names, in turn
-        self.waiting: deque[Owed] = deque()
-        self.early: list[tuple[float, int, Owed]] = []  # a heap: from when on it may be told
-        self.look = True  # the store may have something due
-        self.retry_at = 0  # when something that was not taken is due again, 0: nothing is
-        self.claiming = False
-        self.kicked = False
-        self.timer: asyncio.TimerHandle | None = None
-
-    def all_places(self) -> Iterable[_Place]:
-        for places in self.places.values():
-            yield from places
-
-    def room(self, now: float) -> int:
-        return sum(place.room(now) for place in self.all_places()) - len(self.waiting)
-
-    def choose(self, owed: Owed, now: float) -> _Place | None:
-        """Who is to be told: the session that submitted it, else the next that has room."""
-        peer = owed.stored.message.peer if owed.stored is not None else ""
-        # What was not taken goes elsewhere, if somebody else has room.
-        if not owed.notice.tries:
-            for place in self.places.get(peer, ()):
-                if place.room(now) > 0:
-                    return place
-        for name, places in self.places.items():
-            for place in places:
-                if place.room(now) > 0:
-                    # To the end of the line: the others have their turn first.
-                    self.places[name] = self.places.pop(name)
-                    places.remove(place)
-                    places.append(place)
-                    return place
-        return None
 
 
 class Outbox:
@@ -190,7 +80,7 @@ class Outbox:
         self._not_before = not_before
         self._clock = clock
         self._loop = asyncio.get_running_loop()
-        self._queues: dict[str, _Queue] = {}
+        self._queues: dict[str, Queue] = {}
         self._answers: list[Told] = []
         self._writing: asyncio.Future[None] | None = None
         self._written = asyncio.Event()
@@ -207,10 +97,10 @@ class Outbox:
 
         With an ``account`` the store is told since when that has receivers here, for the trace.
         """
-        place = _Place(taker)
+        place = Place(taker)
         found = self._queues.get(queue)
         if found is None:
-            found = self._queues[queue] = _Queue(queue)
+            found = self._queues[queue] = Queue(queue)
         found.places.setdefault(taker.name, []).append(place)
         if account:
             self._accounts[queue] = account
@@ -320,13 +210,13 @@ class Outbox:
 
     # --- telling ---------------------------------------------------------------------------
 
-    def _kick(self, queue: _Queue) -> None:
+    def _kick(self, queue: Queue) -> None:
         """Looks after the queue when this turn of the loop is over: what comes together, once."""
         if not queue.kicked:
             queue.kicked = True
             self._loop.call_soon(self._pump, queue)
 
-    def _pump(self, queue: _Queue) -> None:
+    def _pump(self, queue: Queue) -> None:
         queue.kicked = False
         if self._stopping or self._queues.get(queue.name) is not queue:
             return
@@ -348,7 +238,7 @@ class Outbox:
                 self._claim(queue, room)
         self._set_timer(queue, now)
 
-    def _set_timer(self, queue: _Queue, now: float) -> None:
+    def _set_timer(self, queue: Queue, now: float) -> None:
         """Comes back when something may be told, or when a taker has rested."""
         waits = [queue.early[0][0] - now] if queue.early else []
         mono = self._loop.time()
@@ -360,7 +250,7 @@ class Outbox:
         if waits:
             queue.timer = self._loop.call_later(min(waits), self._kick, queue)
 
-    def _line_up(self, queue: _Queue, owed: Owed, now: float) -> None:
+    def _line_up(self, queue: Queue, owed: Owed, now: float) -> None:
         """To be told now, or when the answer to its submission is out."""
         at = self._not_before(owed)
         if at <= now:
@@ -368,7 +258,7 @@ class Outbox:
         else:
             heapq.heappush(queue.early, (at, owed.notice.id, owed))
 
-    def _claim(self, queue: _Queue, room: int) -> None:
+    def _claim(self, queue: Queue, room: int) -> None:
         queue.claiming = True
         queue.look = False
         try:
@@ -378,7 +268,7 @@ class Outbox:
             return
         claimed.add_done_callback(partial(self._claimed, queue, room))
 
-    def _claimed(self, queue: _Queue, room: int, claimed: asyncio.Future[Sequence[Owed]]) -> None:
+    def _claimed(self, queue: Queue, room: int, claimed: asyncio.Future[Sequence[Owed]]) -> None:
         queue.claiming = False
         if claimed.cancelled():
             return
@@ -404,7 +294,7 @@ class Outbox:
         if found or queue.look:
             self._kick(queue)
 
-    def _give_back(self, queue: _Queue) -> None:
+    def _give_back(self, queue: Queue) -> None:
         """Nobody takes them here any more; perhaps somebody does elsewhere, or later."""
         if queue.timer is not None:
             queue.timer.cancel()
@@ -419,7 +309,7 @@ class Outbox:
             self._note(Told(owed.notice.id, False, owed.notice.outcome, now))
         self.wake({queue.name})
 
-    def _tell(self, queue: _Queue, place: _Place, owed: Owed) -> None:
+    def _tell(self, queue: Queue, place: Place, owed: Owed) -> None:
         place.told += 1
         try:
             answer = place.taker.tell(owed)
@@ -430,7 +320,7 @@ class Outbox:
         answer.add_done_callback(partial(self._answered, queue, place, owed))
 
     def _answered(
-        self, queue: _Queue, place: _Place, owed: Owed, answered: asyncio.Future[Answer]
+        self, queue: Queue, place: Place, owed: Owed, answered: asyncio.Future[Answer]
     ) -> None:
         place.told -= 1
         if answered.cancelled():

@@ -28,6 +28,7 @@ PART_OF = {
     "rules": "relay",
     "upkeep": "relay",
     "outbox": "relay",
+    "takers": "relay",
     "answered": "relay",
     "statuses": "relay",
     "story": "relay",

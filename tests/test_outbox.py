@@ -11,9 +11,10 @@ from structlog.testing import capture_logs
 
 from bridge.message import Protocol, Receipts, State
 from bridge.notice import Kind, Notice, Owed, receivers_of
-from bridge.outbox import FIRST_BACK_OFF, LONGEST_BACK_OFF, Answer, Outbox
+from bridge.outbox import FIRST_BACK_OFF, LONGEST_BACK_OFF, Outbox
 from bridge.store import Acceptance, Change, Status
 from bridge.store.sqlite import SqliteStore
+from bridge.takers import Answer
 from tests.samples import NOW, message
 from tests.store.conftest import Clock
 

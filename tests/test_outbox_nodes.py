@@ -12,9 +12,9 @@ import pytest
 
 from bridge.message import Accepted, Receipts, State
 from bridge.notice import receivers_of
-from bridge.outbox import Answer
 from bridge.sandbox import Sandbox
 from bridge.store import Status
+from bridge.takers import Answer
 from tests.relaying import Relaying, relaying
 from tests.samples import submission
 from tests.store.conftest import database, postgres  # noqa: F401 - fixtures

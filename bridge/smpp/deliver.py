@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from bridge.notice import Kind, Owed
-from bridge.outbox import Answer
 from bridge.smpp.incoming import incoming_pdus
 from bridge.smpp.outgoing import Outgoing, Style
 from bridge.smpp.pdu import Pdu
 from bridge.smpp.receipts import receipt
 from bridge.smpp.status import Status
+from bridge.takers import Answer
 
 #: What ends a request of ours.
 ANSWERS: Final = frozenset({"deliver_sm_resp", "data_sm_resp", "generic_nack"})
@@ -38,7 +38,7 @@ class _Asked(NamedTuple):
 
 
 class Receiver:
-    """One session's side of what its account is owed (:class:`bridge.outbox.Taker`).
+    """One session's side of what its account is owed (:class:`bridge.takers.Taker`).
 
     ``name`` is the session's peer, ``window`` how many requests of ours it may leave unanswered and
     ``response_timeout`` for how many seconds. ``send`` writes octets, ``ready`` says whether the

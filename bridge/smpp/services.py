@@ -12,8 +12,8 @@ from bridge import message as vocabulary
 from bridge.accounts import Account
 from bridge.gather import Join, Segment
 from bridge.message import Message, MessageType, Outcome, Receipts, State
-from bridge.outbox import Taker
 from bridge.smpp.occupancy import Occupancy
+from bridge.takers import Taker
 
 if TYPE_CHECKING:
     from bridge.smpp.connection import Connection

@@ -23,12 +23,12 @@ import structlog
 from bridge.config import AccountSettings, Endpoint, Reports, Settings
 from bridge.config_check import is_loopback
 from bridge.notice import Kind, Owed
-from bridge.outbox import Answer
 from bridge.smtp import incoming, report
 from bridge.smtp.address import comparable_domains
 from bridge.smtp.letter import Letter
 from bridge.smtp.replies import Replies
 from bridge.smtp.report import House, Nothing
+from bridge.takers import Answer
 
 log = structlog.get_logger()
 
@@ -70,7 +70,7 @@ class Said(NamedTuple):
 
 
 class Mailing:
-    """Takes the notices of the queue of mails (:class:`bridge.outbox.Taker`).
+    """Takes the notices of the queue of mails (:class:`bridge.takers.Taker`).
 
     ``account`` gives an account's settings, ``clock`` Unix time. Belongs to one event loop;
     :meth:`close` it.

@@ -16,12 +16,12 @@ from bridge.failure import Failure, Reason
 from bridge.gather import Gathering
 from bridge.message import Accepted, MessageType, Outcome, Route, Stored, Submission
 from bridge.notice import Notice
-from bridge.outbox import Taker
 from bridge.smpp.codec import Framer, encode
 from bridge.smpp.codec import decode as decode_pdu
 from bridge.smpp.pdu import Bind, Body, Empty, Pdu, SubmitSm, Tlv
 from bridge.smpp.server import SmppListener
 from bridge.store import Alias, Gathered, Part, PartGroup
+from bridge.takers import Taker
 
 FIRST_ID = 4_503_599_627_370_497
 FIRST_SHORT_ID = 0x0BAD_CAFE

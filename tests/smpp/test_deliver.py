@@ -6,12 +6,12 @@ from itertools import count
 
 import pytest
 
-from bridge.outbox import Answer
 from bridge.smpp.codec import decode
 from bridge.smpp.deliver import ENDING, Receiver
 from bridge.smpp.outgoing import Style
 from bridge.smpp.pdu import Pdu, SubmitSm
 from bridge.smpp.status import Status
+from bridge.takers import Answer
 from tests.smpp.owed import ID, incoming, owed
 
 PEER = "10.0.0.1:4000"

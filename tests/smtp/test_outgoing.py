@@ -13,9 +13,9 @@ import pytest
 from bridge.config import AccountSettings, Reports
 from bridge.message import Receipts, State
 from bridge.notice import MAIL, Incoming, Kind, Notice, Owed
-from bridge.outbox import Answer
 from bridge.smtp.outgoing import NO_SMARTHOST, Mailing
 from bridge.smtp.replies import Replies
+from bridge.takers import Answer
 from tests.samples import NOW
 from tests.smtp.conftest import Certificate
 from tests.smtp.smarthost import Smarthost, smarthost

@@ -1,0 +1,125 @@
+"""Takers of what accounts are owed, and whose turn it is among those of one queue.
+
+Decides who is told the next thing, and how a taker is treated that does not take: when there is
+something to tell is :mod:`bridge.outbox`'s matter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from typing import Final, NamedTuple, Protocol
+
+from bridge.notice import Owed
+
+#: A taker that does not take is told one thing at a time, with pauses that grow (seconds).
+FIRST_REST: Final = 0.05
+LONGEST_REST: Final = 5.0
+
+
+class Answer(NamedTuple):
+    """What a taker says of a notice: ended for good, or to be tried again.
+
+    ``outcome`` is who took it or why not, for the trace. ``lost`` says that the taker went away
+    without an answer, which is not the notice's fault: it may be tried at once, once.
+    """
+
+    ended: bool
+    outcome: str
+    lost: bool = False
+
+
+class Taker(Protocol):
+    """Somebody who takes what is in a queue."""
+
+    @property
+    def name(self) -> str:
+        """Its peer, for the trace and the log; also how a submitting session is known again."""
+
+    def room(self) -> int:
+        """How many more it takes now."""
+
+    def tell(self, owed: Owed) -> asyncio.Future[Answer]:
+        """Tells it; the future gets the answer, and never an exception."""
+
+
+class Place:
+    """A taker in a queue, and how it behaves."""
+
+    __slots__ = ("failures", "gone", "rests_until", "taker", "told")
+
+    def __init__(self, taker: Taker) -> None:
+        self.taker = taker
+        self.told = 0
+        self.failures = 0
+        self.rests_until = 0.0
+        self.gone = False
+
+    def room(self, now: float) -> int:
+        if not self.failures:
+            return self.taker.room()
+        # Who did not take the last one shows with one that it takes again.
+        return 0 if self.told or now < self.rests_until else min(1, self.taker.room())
+
+    def note(self, answer: Answer, now: float) -> None:
+        """Keeps how it answered."""
+        if answer.ended:
+            self.failures = 0
+            return
+        if self.failures and now < self.rests_until:
+            return  # it was told before it was known to refuse
+        self.rests_until = now + min(LONGEST_REST, FIRST_REST * 2 ** min(self.failures, 10))
+        self.failures += 1
+
+
+class Queue:
+    """One queue with takers, and what of it this node has claimed and not told yet."""
+
+    __slots__ = (
+        "claiming",
+        "early",
+        "kicked",
+        "look",
+        "name",
+        "places",
+        "retry_at",
+        "timer",
+        "waiting",
+    )
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.places: dict[str, list[Place]] = {}  # by the takers' names, in turn
+        self.waiting: deque[Owed] = deque()
+        self.early: list[tuple[float, int, Owed]] = []  # a heap: from when on it may be told
+        self.look = True  # the store may have something due
+        self.retry_at = 0  # when something that was not taken is due again, 0: nothing is
+        self.claiming = False
+        self.kicked = False
+        self.timer: asyncio.TimerHandle | None = None
+
+    def all_places(self) -> Iterable[Place]:
+        for places in self.places.values():
+            yield from places
+
+    def room(self, now: float) -> int:
+        return sum(place.room(now) for place in self.all_places()) - len(self.waiting)
+
+    def choose(self, owed: Owed, now: float) -> Place | None:
+        """Who is to be told: the session that submitted it, else the next that has room."""
+        peer = owed.stored.message.peer if owed.stored is not None else ""
+        # What was not taken goes elsewhere, if somebody else has room.
+        if not owed.notice.tries:
+            for place in self.places.get(peer, ()):
+                if place.room(now) > 0:
+                    return place
+        for name, places in self.places.items():
+            for place in places:
+                if place.room(now) > 0:
+                    # To the end of the line: the others have their turn first.
+                    self.places[name] = self.places.pop(name)
+                    places.remove(place)
+                    places.append(place)
+                    return place
+        return None
