@@ -15,13 +15,13 @@ import structlog
 from bridge.accounts import Account
 from bridge.failure import Failure, Reason
 from bridge.log import mask
-from bridge.message import Accepted, Protocol, Recipient
+from bridge.message import Accepted, Protocol
 from bridge.smtp import reply
 from bridge.smtp.address import Path, parse_path
 from bridge.smtp.auth import MAX_LINE, Exchange, read_credentials
 from bridge.smtp.delivery import Delivery
 from bridge.smtp.envelope import MAIL_PARAMETERS, RCPT_PARAMETERS, Transaction, parse_parameters
-from bridge.smtp.recipient import SMSC_LINE, recipient_of
+from bridge.smtp.recipient import SMSC_LINE, phone_behind, recipient_of
 from bridge.smtp.replies import Reply
 from bridge.smtp.reply import Refused
 from bridge.smtp.service import Service
@@ -294,7 +294,10 @@ class Dialog:
                 check=service.relay.check_recipient,
                 reply_of=service.reply_of,
             )
-            recipient, reply_to = self._answered(meant, transaction)
+            reply_to = meant if isinstance(meant, Reply) else None
+            recipient = (
+                phone_behind(meant, transaction, service) if isinstance(meant, Reply) else meant
+            )
             if transaction.recipients and transaction.reply != reply_to:
                 raise reply.REPLY_ALONE
             if transaction.recipients and transaction.smsc != (recipient is SMSC_LINE):
@@ -308,22 +311,6 @@ class Dialog:
         transaction.reply = reply_to
         transaction.add(recipient, str(path), parameters)
         self._wire.reply(reply.RECIPIENT_OK)
-
-    def _answered(
-        self, meant: Recipient | Reply, transaction: Transaction
-    ) -> tuple[Recipient, Reply | None]:
-        """The recipient, and the reply address that it stands for, if it is one."""
-        if not isinstance(meant, Reply):
-            return meant, None
-        account = self._service.accounts.get(meant.account)
-        if account is None:
-            raise Failure(Reason.NOT_FOUND, "no such reply address")
-        if not transaction.envelope.return_path:
-            # RFC 3834 §2: what answers by itself must not answer a phone.
-            raise reply.NOT_BY_ITSELF
-        recipient = Recipient(meant.phone)
-        self._service.relay.check_recipient(account, recipient)
-        return recipient, meant
 
     def _refuse_recipient(self, path: Path, error: Refused | Failure, smtputf8: bool) -> None:
         text = reply.of_failure(error, self._fmt) if isinstance(error, Failure) else error.reply

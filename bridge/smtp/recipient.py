@@ -9,7 +9,9 @@ from bridge.failure import Failure, Reason
 from bridge.message import Recipient
 from bridge.smtp import reply
 from bridge.smtp.address import Path, parse_recipient
+from bridge.smtp.envelope import Transaction
 from bridge.smtp.replies import Reply
+from bridge.smtp.service import Service
 
 #: Stands for the address that takes the SMSC line: who is meant is said in the mail.
 SMSC_LINE = Recipient("")
@@ -47,4 +49,17 @@ def recipient_of(
         raise reply.UNKNOWN_DOMAIN
     recipient = parse_recipient(path.local)
     check(account, recipient)
+    return recipient
+
+
+def phone_behind(meant: Reply, transaction: Transaction, service: Service) -> Recipient:
+    """The phone that a reply address stands for; raises as :func:`recipient_of` does."""
+    account = service.accounts.get(meant.account)
+    if account is None:
+        raise Failure(Reason.NOT_FOUND, "no such reply address")
+    if not transaction.envelope.return_path:
+        # RFC 3834 §2: what answers by itself must not answer a phone.
+        raise reply.NOT_BY_ITSELF
+    recipient = Recipient(meant.phone)
+    service.relay.check_recipient(account, recipient)
     return recipient
