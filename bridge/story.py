@@ -13,7 +13,7 @@ from bridge.decisions import END_AFTER
 from bridge.message import FINAL, Protocol, Receipts, State, Stored
 from bridge.notice import MAIL, Kind, Notice, wish_for
 from bridge.states import err_of
-from bridge.store import Event, Receivers, Story
+from bridge.store import Answered, Event, Receivers, Story
 
 
 class Step(NamedTuple):
@@ -134,10 +134,14 @@ def _told(notice: Notice) -> Step:
 
 
 def _kind(notice: Notice) -> str:
+    if notice.kind is Kind.INCOMING:
+        return "mail" if notice.queue == MAIL else "receiver"
     return "report" if notice.queue == MAIL else "receipt"
 
 
 def _subject(notice: Notice) -> str:
+    if notice.kind is Kind.INCOMING:
+        return "of the account"
     what = notice.state.value if notice.state is not None else notice.kind.value
     return f"of {what}, id {known_as(notice.known_as)}"
 
@@ -156,9 +160,13 @@ def _count(number: int, what: str) -> str:
 
 def owed(story: Story, around: Around) -> list[str]:
     """What the account has still to hear, each with what it waits for."""
+    return _owed(story.notices, around)
+
+
+def _owed(notices: tuple[Notice, ...], around: Around) -> list[str]:
     return [
         f"{_kind(notice)} {_subject(notice)}: {_waits(notice, around)}"
-        for notice in story.notices
+        for notice in notices
         if not notice.ended_at
     ]
 
@@ -297,19 +305,7 @@ def document(story: Story, around: Around, *, text: bool) -> dict[str, Any]:
         "story": [
             {"at": at(step.at), "what": step.what, "says": step.says} for step in steps(story)
         ],
-        "notices": [
-            {
-                "kind": _kind(notice),
-                "id": notice.known_as,
-                "state": notice.state.value if notice.state is not None else None,
-                "at": at(notice.at),
-                "due_at": at(notice.due_at),
-                "tries": notice.tries,
-                "ended_at": at(notice.ended_at),
-                "outcome": notice.outcome,
-            }
-            for notice in story.notices
-        ],
+        "notices": [_notice(notice, at) for notice in story.notices],
         "owed": owed(story, around),
         "why_none": why_none(story),
         "next": outlook(story, around),
@@ -318,3 +314,56 @@ def document(story: Story, around: Around, *, text: bool) -> dict[str, Any]:
         found |= {"text": message.text, "fallback": message.fallback}
         found["options"] = list(message.options)
     return found
+
+
+def _notice(notice: Notice, at: Callable[[int | None], str | None]) -> dict[str, Any]:
+    return {
+        "kind": _kind(notice),
+        "id": notice.known_as,
+        "state": notice.state.value if notice.state is not None else None,
+        "at": at(notice.at),
+        "due_at": at(notice.due_at),
+        "tries": notice.tries,
+        "ended_at": at(notice.ended_at),
+        "outcome": notice.outcome,
+    }
+
+
+# --- what phones say ----------------------------------------------------------------------------
+
+
+def incoming_steps(answered: Answered) -> list[Step]:
+    """What happened to a message from a phone, the earliest first."""
+    incoming = answered.incoming
+    found = [
+        Step(incoming.at, "written", f"by {incoming.phone} to {incoming.to}"),
+        Step(incoming.received_at, "taken", f"for {incoming.account}, as {incoming.uid}"),
+    ]
+    found += [_told(notice) for notice in answered.notices if notice.ended_at]
+    return sorted(found, key=lambda step: step.at)
+
+
+def incoming_owed(answered: Answered, around: Around) -> list[str]:
+    """Who has still to get it, and what that waits for."""
+    return _owed(answered.notices, around)
+
+
+def incoming_document(answered: Answered, around: Around, *, text: bool) -> dict[str, Any]:
+    """All of a message from a phone as what JSON can say; as :func:`document`."""
+    incoming = answered.incoming
+
+    def at(unix_time: int | None) -> str | None:
+        return around.say(unix_time) if unix_time else None
+
+    found: dict[str, Any] = {
+        "incoming_id": incoming.id,
+        "uid": incoming.uid,
+        "account": incoming.account,
+        "phone": incoming.phone,
+        "to": incoming.to,
+        "at": at(incoming.at),
+        "received_at": at(incoming.received_at),
+        "notices": [_notice(notice, at) for notice in answered.notices],
+        "owed": incoming_owed(answered, around),
+    }
+    return found | ({"text": incoming.text} if text else {})

@@ -16,7 +16,7 @@ from bridge.config import Settings
 from bridge.failure import Failure
 from bridge.message import Stored
 from bridge.phone import normalise
-from bridge.store import Store, StoreError
+from bridge.store import Answered, Store, StoreError
 from bridge.store.engine import engine_of
 
 #: The short ids of SMPP 3.3, and those of up to 53 bits.
@@ -56,12 +56,31 @@ async def by_name(
 ) -> list[Stored]:
     """Messages to this phone, in any form that a region allows, or with this reference or upstream
     id, of those accepted since then (Unix time); the newest first."""
+    names = _names(text, regions)
+    found = {one.message.id: one for name in names for one in await store.find(name, limit, since)}
+    return [found[id] for id in sorted(found, reverse=True)][:limit]
+
+
+async def from_phones(
+    store: Store, text: str, regions: Iterable[str], limit: int, since: int
+) -> list[Answered]:
+    """Messages from this phone, or with this id of ours or the provider's; the newest first."""
+    names = _names(text, regions)
+    found = {
+        one.incoming.id: one
+        for name in names
+        for one in await store.from_phones(name, limit, since)
+    }
+    return [found[id] for id in sorted(found, reverse=True)][:limit]
+
+
+def _names(text: str, regions: Iterable[str]) -> set[str]:
+    """What somebody wrote, and the phones that it may mean."""
     names = {text}
     for region in regions:
         with suppress(Failure):
             names.add(normalise(text, region))
-    found = {one.message.id: one for name in names for one in await store.find(name, limit, since)}
-    return [found[id] for id in sorted(found, reverse=True)][:limit]
+    return names
 
 
 def local(unix_time: int) -> str:

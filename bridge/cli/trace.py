@@ -9,21 +9,35 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 import click
 
 from bridge import original
 from bridge.cli import Exit, Stop, config_option
-from bridge.cli.stored import by_id, by_name, echo_rows, local, printable, reading, utc
+from bridge.cli.stored import (
+    by_id,
+    by_name,
+    echo_rows,
+    from_phones,
+    local,
+    printable,
+    reading,
+    utc,
+)
 from bridge.config import Settings, load, parse_duration
 from bridge.failure import Reason
 from bridge.message import Stored
-from bridge.store import Store, Story
+from bridge.store import Answered, Store, Story
 from bridge.story import (
     Around,
+    Step,
     document,
+    incoming_document,
+    incoming_owed,
+    incoming_steps,
     known_as,
     outlook,
     owed,
@@ -33,9 +47,10 @@ from bridge.story import (
     wishes,
 )
 
+T = TypeVar("T")
 Row = tuple[str, str]
 
-#: The columns of several messages, and what stands in them.
+#: The columns of several messages, and what stands in them; of those to phones and from them.
 _COLUMNS: dict[str, Callable[[Stored], str]] = {
     "id": lambda one: str(one.message.id),
     "accepted": lambda one: local(one.message.accepted_at),
@@ -44,6 +59,28 @@ _COLUMNS: dict[str, Callable[[Stored], str]] = {
     "state": lambda one: one.state.value,
     "reference": lambda one: one.message.reference,
 }
+_FROM_PHONES: dict[str, Callable[[Answered], str]] = {
+    "id": lambda one: str(one.incoming.id),
+    "taken": lambda one: local(one.incoming.received_at),
+    "account": lambda one: one.incoming.account,
+    "from phone": lambda one: one.incoming.phone,
+    "state": lambda one: "owed" if any(not n.ended_at for n in one.notices) else "told",
+    "to": lambda one: one.incoming.to,
+}
+
+
+class Found(NamedTuple):
+    """What is known by the name that was asked for.
+
+    ``messages`` and ``answers`` (from phones) are the newest of each, ``more`` says that there are
+    others. ``told`` are the messages whose story is to be told, ``around`` what that of the answers
+    depends on.
+    """
+
+    messages: list[Stored]
+    answers: list[tuple[Answered, Around]]
+    more: bool
+    told: list[tuple[Story, Around]]
 
 
 def _since(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int:
@@ -77,50 +114,63 @@ def command(
     """Show what happened to a message: every attempt, status and receipt, and what comes next.
 
     It is found by its own id, a part's, a submission's or the API's; by its phone number; or by its
-    sender's reference. Several are listed, and traced each by its id. Exits with 0, with 66 where
-    nothing is found, and with 69 where the store cannot be read.
+    sender's reference. Several are listed, and traced each by its id. What phones wrote is found
+    likewise. Exits with 0, with 66 where nothing is found, and with 69 where the store cannot be
+    read.
     """
-    found, more, told = asyncio.run(_read(load(config), what, as_json, limit, since))
+    found = asyncio.run(_read(load(config), what, as_json, limit, since))
+    anything = found.messages or found.answers
     if as_json:
-        documents = [document(story, around, text=text) for story, around in told]
+        documents = [document(story, around, text=text) for story, around in found.told]
+        documents += [incoming_document(*answer, text=text) for answer in found.answers]
         click.echo(json.dumps(documents, indent=2, ensure_ascii=False))
-        return Exit.OK if told else Exit.NO_INPUT
-    if not found:
+        return Exit.OK if anything else Exit.NO_INPUT
+    if not anything:
         raise Stop(Reason.NOT_FOUND.codes.text, Exit.NO_INPUT)
-    if told:
-        [(story, around)] = told
+    if found.told:
+        [(story, around)] = found.told
         _print(story, around, text=text)
-    else:
-        _list(found)
-        if more:
-            click.echo(f"\nand more: --limit {limit} was reached")
+    elif found.messages:
+        _list(_COLUMNS, found.messages)
+    if found.messages and found.answers:
+        click.echo()
+    if len(found.answers) == 1 and not found.messages:
+        _print_answer(*found.answers[0], text=text)
+    elif found.answers:
+        _list(_FROM_PHONES, [answer for answer, _ in found.answers])
+    if found.more:
+        click.echo(f"\nand more: --limit {limit} was reached")
     return Exit.OK
 
 
-async def _read(
-    settings: Settings, what: str, as_json: bool, limit: int, since: int
-) -> tuple[list[Stored], bool, list[tuple[Story, Around]]]:
-    """The newest messages that are meant, whether there are more, and the stories of those that
-    are to be told."""
+async def _read(settings: Settings, what: str, as_json: bool, limit: int, since: int) -> Found:
     async with reading(settings) as store:
-        found = list(reversed(await by_id(store, what)))
-        if not found:
-            regions = {own.region for own in settings.accounts.values()}
-            found = await by_name(store, what, regions, limit + 1, since)
-        shown = found[:limit]
+        regions = {own.region for own in settings.accounts.values()}
+        messages = list(reversed(await by_id(store, what)))
+        answers: list[Answered] = []
+        if not messages:
+            messages = await by_name(store, what, regions, limit + 1, since)
+            answers = await from_phones(store, what, regions, limit + 1, since)
+        more = max(len(messages), len(answers)) > limit
+        del messages[limit:], answers[limit:]
+        say = utc if as_json else _saying(time.time())
         told = []
-        for one in shown if as_json or len(found) == 1 else ():
+        alone = len(messages) == 1 and not answers
+        for one in messages if as_json or alone else ():
             story = await store.story(one.message.id)
             if story is not None:
-                say = utc if as_json else _saying(time.time())
-                told.append((story, await _around(settings, store, one, say)))
-        return shown, len(found) > limit, told
+                told.append((story, await _around(settings, store, one.message.account, say)))
+        return Found(
+            messages,
+            [(one, await _around(settings, store, one.incoming.account, say)) for one in answers],
+            more,
+            told,
+        )
 
 
 async def _around(
-    settings: Settings, store: Store, stored: Stored, say: Callable[[int], str]
+    settings: Settings, store: Store, account: str, say: Callable[[int], str]
 ) -> Around:
-    account = stored.message.account
     own = settings.accounts.get(account)
     apart = own is not None and own.cascade is not None and own.cascade.has_credentials
     return Around(
@@ -145,8 +195,8 @@ def _saying(now: float) -> Callable[[int], str]:
     return say
 
 
-def _list(found: Sequence[Stored]) -> None:
-    rows = [list(_COLUMNS), *([column(one) for column in _COLUMNS.values()] for one in found)]
+def _list(columns: Mapping[str, Callable[[T], str]], found: Sequence[T]) -> None:
+    rows = [list(columns), *([column(one) for column in columns.values()] for one in found)]
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     for row in rows:
         cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
@@ -155,15 +205,32 @@ def _list(found: Sequence[Stored]) -> None:
 
 def _print(story: Story, around: Around, *, text: bool) -> None:
     echo_rows(_details(story, text=text))
-    happened = steps(story)
-    width = max(len(step.what) for step in happened)
-    click.echo()
-    for step in happened:
-        click.echo(printable(f"{local(step.at)}  {step.what:<{width}}  {step.says}".rstrip()))
     waiting = [*outlook(story, around), *owed(story, around)]
     if none := why_none(story):
         kind = "report" if story.stored.message.protocol.value == "smtp" else "receipt"
         waiting.append(f"no {kind} so far: {none}")
+    _tell(steps(story), waiting)
+
+
+def _print_answer(answered: Answered, around: Around, *, text: bool) -> None:
+    """What a phone wrote, and who got it."""
+    incoming = answered.incoming
+    rows = [
+        ("from phone", incoming.phone),
+        ("message", str(incoming.id)),
+        ("account", incoming.account),
+        ("to", incoming.to),
+        ("provider's id", incoming.uid),
+    ]
+    echo_rows([*rows, ("text", incoming.text)] if text else rows)
+    _tell(incoming_steps(answered), incoming_owed(answered, around))
+
+
+def _tell(happened: Sequence[Step], waiting: Sequence[str]) -> None:
+    width = max(len(step.what) for step in happened)
+    click.echo()
+    for step in happened:
+        click.echo(printable(f"{local(step.at)}  {step.what:<{width}}  {step.says}".rstrip()))
     if waiting:
         click.echo()
     for line in waiting:

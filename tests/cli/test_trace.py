@@ -14,7 +14,7 @@ import pytest
 
 from bridge.cli import run
 from bridge.message import Receipts, State
-from bridge.notice import receivers_of
+from bridge.notice import MAIL, Incoming, receivers_of
 from bridge.sandbox import Sandbox
 from bridge.store import Acceptance, Alias, Change, Lane, Status, Store, Told
 from bridge.store.postgres import PostgresStore
@@ -24,6 +24,7 @@ from tests.samples import NOW, message
 from tests.store.conftest import database, postgres  # noqa: F401 - fixtures
 
 ID, PART, SUBMISSION = 300_000_000_001, 300_000_000_002, 300_000_000_010
+ANSWER = 300_000_000_020
 BOTH = Receipts.SUCCESS | Receipts.FAILURE
 
 
@@ -46,6 +47,31 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     config = write_store(tmp_path, fill)
     monkeypatch.setenv("CASCADE_BRIDGE_CONFIG", str(config))
     return config
+
+
+def test_what_a_phone_wrote_is_found_with_who_got_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def answer(store: Store) -> None:
+        crm = receivers_of("crm")
+        wrote = Incoming(ANSWER, "uid-1", "crm", "+380671234567", "Shop", "Так", NOW, NOW + 1)
+        await store.take_incoming([(wrote, [crm, MAIL])])
+        [owed] = await store.claim_notices(crm, NOW + 9, 10)
+        await store.told([Told(owed.notice.id, True, "taken by 10.0.0.1:2345")])
+
+    (tmp_path / "phones").mkdir()
+    config = write_store(tmp_path / "phones", answer)
+    monkeypatch.setenv("CASCADE_BRIDGE_CONFIG", str(config))
+    for what in (str(ANSWER), "0671234567", "uid-1"):
+        assert run(["trace", what]) == 0
+        said = capsys.readouterr().out
+        assert "receiver  of the account: taken by 10.0.0.1:2345" in said
+        assert "- mail of the account: no smarthost is configured" in said
+        assert "Так" not in said
+    assert run(["trace", "--json", "--text", str(ANSWER)]) == 0
+    [told] = json.loads(capsys.readouterr().out)
+    assert (told["incoming_id"], told["phone"], told["text"]) == (ANSWER, "+380671234567", "Так")
+    assert [notice["kind"] for notice in told["notices"]] == ["receiver", "mail"]
 
 
 @pytest.mark.parametrize("what", [str(ID), str(PART), "order-17", "up-1"])
