@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 
 from bridge.failure import Failure, Reason
-from bridge.message import Accepted, MessageType, Outcome, Recipient, State, Submission
+from bridge.message import (
+    Accepted,
+    MessageType,
+    Outcome,
+    Receipts,
+    Recipient,
+    State,
+    Submission,
+)
 from bridge.sandbox import Sandbox
 from tests.relaying import Relaying, relaying
 from tests.samples import submission
@@ -492,6 +500,20 @@ async def test_a_waiting_message_can_be_replaced(tmp_path: Path, sandbox: Sandbo
         assert [(m.id, m.text) for m in sandbox.messages] == [(str(outcome.id), "new text")]
         with pytest.raises(Failure):
             await bridge.relay.replace(bridge.account(), outcome.id, text="too late")
+
+
+async def test_replacing_a_message_takes_no_report_from_its_account(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    accounts = {"crm": {"answer": "queued", "receipts_to": "ops@shop.example"}}
+    async with relaying(tmp_path, sandbox, accounts=accounts) as bridge:
+        await bridge.dispatcher.set_hold("account", "crm", True)
+        outcome = await bridge.submit(submission(receipts=Receipts.SUCCESS))
+        assert isinstance(outcome, Accepted)
+        relay, crm = bridge.relay, bridge.account()
+        await relay.replace(crm, outcome.id, text="new text", receipts=Receipts.FAILURE)
+        [stored] = await relay.query(crm, outcome.id)
+        assert stored.message.receipts == Receipts.FAILURE | Receipts.REPORT
 
 
 async def test_a_hold_stays_over_a_restart(tmp_path: Path, sandbox: Sandbox) -> None:
