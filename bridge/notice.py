@@ -8,6 +8,7 @@ takes it is for :mod:`bridge.outbox` to find, and what it looks like for the lis
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from enum import Enum
 from typing import Final, NamedTuple
 
@@ -115,59 +116,66 @@ class Told(NamedTuple):
     due_at: int = 0
 
 
-#: Which wish a state answers; the final states that are not here are failures.
-_WISHES: Final = {State.SENT: Receipts.INTERMEDIATE, State.DELIVERED: Receipts.SUCCESS}
+#: Which wish a state answers; the final states that are not here are failures. Plain numbers, as
+#: all wishes are here: the arithmetic of an enumeration takes ten times as long.
+_WISHES: Final = {State.SENT: int(Receipts.INTERMEDIATE), State.DELIVERED: int(Receipts.SUCCESS)}
+_FAILURE: Final = int(Receipts.FAILURE)
+_REPORT: Final = int(Receipts.REPORT)
+#: Of a message whose other ids have wishes of their own.
+ALIASES: Final = int(Receipts.ALIASES)
 
 
-def wish_for(state: State) -> Receipts:
-    """The wish of which a message's new state is the fulfilment."""
-    return _WISHES.get(state, Receipts.FAILURE)
+def wish_for(state: State) -> int:
+    """The wish (:class:`bridge.message.Receipts`) that a message's new state fulfils."""
+    return _WISHES.get(state, _FAILURE)
 
 
 class Subject(NamedTuple):
-    """What of a message decides who hears of it."""
+    """What of a message decides who hears of it; ``receipts`` are its wishes as a number."""
 
     id: int
     submission_id: int
     account: str
-    protocol: Protocol
-    receipts: Receipts
+    by_mail: bool
+    receipts: int
+
+
+def subject_of(id: int, submission_id: int, account: str, protocol: str, receipts: int) -> Subject:
+    """Out of the columns of the same names."""
+    return Subject(id, submission_id, account, protocol == Protocol.SMTP._value_, receipts)
 
 
 def notices_of(
-    subject: Subject,
-    aliases: list[tuple[int, Receipts]],
-    state: State,
-    at: int,
+    subject: Subject, aliases: Sequence[tuple[int, int]], state: State, at: int
 ) -> list[Notice]:
     """The notices that a message's new state brings about.
 
     ``aliases`` are its other ids with their wishes; they count if the message says so
-    (:attr:`Receipts.ALIASES`). Of several messages that were submitted at once the client knows the
+    (:data:`ALIASES`). Of several messages that were submitted at once the client knows the
     submission's id alone.
     """
-    wish, receipts, account = wish_for(state), subject.receipts, subject.account
+    id, submission_id, account, by_mail, receipts = subject
     if not receipts:
         return []
-    by_mail = subject.protocol is Protocol.SMTP
+    wish = wish_for(state)
     found: list[Notice] = []
     # SMPP clients first: they are waiting, and one mail covers both of its reasons.
-    if receipts & Receipts.ALIASES:
+    if receipts & ALIASES:
+        queue = receivers_of(account)
         found += [
-            Notice(receivers_of(account), account, Kind.STATE, subject.id, id, at, at, state)
-            for id, wishes in aliases
+            Notice(queue, account, Kind.STATE, id, alias, at, at, state)
+            for alias, wishes in aliases
             if wishes & wish
         ]
-    mail = bool(receipts & Receipts.REPORT) and state is not State.SENT
+    mail = receipts & _REPORT and state is not State.SENT
     if receipts & wish:
         if by_mail:
             mail = True
         else:
-            queue, known_as = receivers_of(account), subject.submission_id
-            found.append(Notice(queue, account, Kind.STATE, subject.id, known_as, at, at, state))
+            queue = receivers_of(account)
+            found.append(Notice(queue, account, Kind.STATE, id, submission_id, at, at, state))
     if mail:
-        known_as = subject.submission_id
-        found.append(Notice(MAIL, account, Kind.STATE, subject.id, known_as, at, at, state))
+        found.append(Notice(MAIL, account, Kind.STATE, id, submission_id, at, at, state))
     return found
 
 
@@ -179,7 +187,7 @@ def incoming_notice(incoming: Incoming, queue: str) -> Notice:
 
 def part_notice(account: str, id: int, receipts: int, about: Unjoined, at: int) -> Notice | None:
     """What tells that the message of a part expired, if the part asked for failures."""
-    if not receipts & Receipts.FAILURE:
+    if not receipts & _FAILURE:
         return None
     queue, content = receivers_of(account), about.to_content()
     return Notice(queue, account, Kind.STATE, id, id, at, at, State.EXPIRED, content)

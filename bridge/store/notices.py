@@ -8,8 +8,18 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 
-from bridge.message import Protocol, Receipts, State
-from bridge.notice import Incoming, Notice, Owed, Subject, Told, incoming_notice, notices_of
+from bridge.message import State
+from bridge.notice import (
+    ALIASES,
+    Incoming,
+    Notice,
+    Owed,
+    Subject,
+    Told,
+    incoming_notice,
+    notices_of,
+    subject_of,
+)
 from bridge.store.rows import INCOMING, NOTICE, STORED, to_owed
 from bridge.store.writing import read_rows, write_rows
 
@@ -79,10 +89,7 @@ def owe_states(
     rows = read_rows(connection, _SUBJECTS, list(states)) if states else ()
     return owe_subjects(
         connection,
-        [
-            (Subject(id, submission, account, Protocol(protocol), Receipts(wishes)), states[id])
-            for id, submission, account, protocol, wishes in rows
-        ],
+        [(subject_of(*row), states[row[0]]) for row in rows],
         now,
     )
 
@@ -91,10 +98,10 @@ def owe_subjects(
     connection: sqlite3.Connection, changes: Sequence[tuple[Subject, State]], now: int
 ) -> set[str]:
     """The same, where it is known already what matters of the messages."""
-    aliases: dict[int, list[tuple[int, Receipts]]] = {}
-    asking = [subject.id for subject, _ in changes if subject.receipts & Receipts.ALIASES]
+    aliases: dict[int, list[tuple[int, int]]] = {}
+    asking = [subject.id for subject, _ in changes if subject.receipts & ALIASES]
     for message_id, id, receipts in read_rows(connection, _ALIASES, asking):
-        aliases.setdefault(message_id, []).append((id, Receipts(receipts)))
+        aliases.setdefault(message_id, []).append((id, receipts))
     return owe(
         connection,
         [

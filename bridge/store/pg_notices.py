@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bridge.message import Protocol, Receipts, State, Stored
+from bridge.message import State, Stored
 from bridge.notice import (
+    ALIASES,
     Incoming,
     Kind,
     Notice,
@@ -19,6 +20,7 @@ from bridge.notice import (
     Told,
     incoming_notice,
     notices_of,
+    subject_of,
 )
 from bridge.store.pg_connection import as_written, original, storable
 from bridge.store.rows import INCOMING, NOTICE, STORED, to_notice, to_stored
@@ -81,8 +83,7 @@ _SAME = (
 
 def to_subject(row: Sequence[Any]) -> Subject:
     """Out of the columns :data:`SUBJECT`."""
-    id, submission_id, account, protocol, receipts = row
-    return Subject(id, submission_id, account, Protocol(protocol), Receipts(receipts))
+    return subject_of(*row)
 
 
 # --- owed --------------------------------------------------------------------------------------
@@ -113,11 +114,11 @@ async def owe_states(
 ) -> list[Notice]:
     """Stores the notices that follow from messages having come to these states then."""
     told = [change for change in changes if change[0].receipts]
-    asking = [subject.id for subject, _, _ in told if subject.receipts & Receipts.ALIASES]
-    aliases: dict[int, list[tuple[int, Receipts]]] = {}
+    asking = [subject.id for subject, _, _ in told if subject.receipts & ALIASES]
+    aliases: dict[int, list[tuple[int, int]]] = {}
     if asking:
         for message_id, id, receipts in await connection.fetch(_ALIASES, asking):
-            aliases.setdefault(message_id, []).append((id, Receipts(receipts)))
+            aliases.setdefault(message_id, []).append((id, receipts))
     notices = [
         notice
         for subject, state, at in told

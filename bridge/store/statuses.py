@@ -9,8 +9,8 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from bridge.message import Protocol, Receipts, State, Stored
-from bridge.notice import Subject
+from bridge.message import State, Stored
+from bridge.notice import Subject, subject_of
 from bridge.store import Noted, Status
 from bridge.store.ended import Ended
 from bridge.store.notices import owe_subjects
@@ -83,7 +83,7 @@ def _note(
         news = status.word != word or (status.cost and not cost)
         if state == _SENT and to is not None:
             what = Noted.CHANGED
-            who = Subject(id, submission_id, account, Protocol(protocol), Receipts(receipts))
+            who = subject_of(id, submission_id, account, protocol, receipts)
             ends.setdefault(status.at, []).append((who, to))
         elif state == _SENT:
             what = Noted.KEPT if news else Noted.REPEATED
