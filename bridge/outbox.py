@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence, Set
 from contextlib import suppress
 from functools import partial
@@ -33,6 +34,8 @@ LOOK_EVERY: Final = 1.0
 _LOOKS: Final = 50
 #: Seconds between two looks that other nodes bring about.
 _BREATH: Final = 0.1
+#: How often the log hears of what was not taken (seconds).
+_TELL_EVERY: Final = 10.0
 #: Notices claimed at once, and those of a queue that may wait here for their message's answer.
 _CLAIM: Final = 500
 _MOST_EARLY: Final = 10_000
@@ -82,6 +85,7 @@ class Outbox:
         self._loop = asyncio.get_running_loop()
         self._queues: dict[str, Queue] = {}
         self._answers: list[Told] = []
+        self._refused: Counter[tuple[str, str, str]] = Counter()
         self._writing: asyncio.Future[None] | None = None
         self._written = asyncio.Event()
         self._accounts: dict[str, str] = {}  # queue → whose receivers its takers are
@@ -141,12 +145,15 @@ class Outbox:
 
     async def run(self) -> None:
         """Looks after the time, until it is cancelled."""
-        expire_at = 0.0
+        expire_at = tell_at = 0.0
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wanted.wait(), LOOK_EVERY)
             self._wanted.clear()
             self._look()
+            if self._refused and self._loop.time() >= tell_at:
+                tell_at = self._loop.time() + _TELL_EVERY
+                self._tell_refused()
             try:
                 await self._note_receivers()
                 if self._loop.time() >= expire_at:
@@ -155,6 +162,14 @@ class Outbox:
             except StoreError as error:
                 log.warning("outbox_failed", error=str(error))
             await asyncio.sleep(_BREATH)
+
+    def _tell_refused(self) -> None:
+        """One line for each taker and what it said, however often."""
+        for (queue, taker, outcome), notices in self._refused.items():
+            log.warning(
+                "notices_not_taken", queue=queue, taker=taker, outcome=outcome, notices=notices
+            )
+        self._refused.clear()
 
     def stop(self) -> None:
         """Tells nobody anything any more. Answers are still kept; what has none comes again after
@@ -336,14 +351,7 @@ class Outbox:
             if not answer.lost or notice.tries:
                 wait = min(LONGEST_BACK_OFF, FIRST_BACK_OFF * 2 ** min(notice.tries, 16))
                 due += int(wait)
-            log.info(
-                "notice_not_taken",
-                queue=queue.name,
-                taker=place.taker.name,
-                about=notice.about,
-                tries=notice.tries + 1,
-                outcome=answer.outcome,
-            )
+            self._refused[queue.name, place.taker.name, answer.outcome] += 1
             self._note(Told(notice.id, False, answer.outcome, due))
             present.retry_at = min(present.retry_at or due, due)
         if not place.gone:
