@@ -108,18 +108,22 @@ class Queue:
 
     def choose(self, owed: Owed, now: float) -> Place | None:
         """Who is to be told: the session that submitted it, else the next that has room."""
-        peer = owed.stored.message.peer if owed.stored is not None else ""
-        # What was not taken goes elsewhere, if somebody else has room.
-        if not owed.notice.tries:
-            for place in self.places.get(peer, ()):
+        again = owed.notice.tries > 0
+        if not again and owed.stored is not None:
+            for place in self.places.get(owed.stored.message.peer, ()):
                 if place.room(now) > 0:
                     return place
-        for name, places in self.places.items():
-            for place in places:
-                if place.room(now) > 0:
-                    # To the end of the line: the others have their turn first.
-                    self.places[name] = self.places.pop(name)
-                    places.remove(place)
-                    places.append(place)
-                    return place
-        return None
+        chosen: Place | None = None
+        for place in self.all_places():
+            if place.room(now) > 0:
+                chosen = place
+                # What was not taken goes to somebody who takes, if there is one.
+                if not (again and place.failures):
+                    break
+        if chosen is not None:
+            # To the end of the line: the others have their turn first.
+            places = self.places.pop(chosen.taker.name)
+            places.remove(chosen)
+            places.append(chosen)
+            self.places[chosen.taker.name] = places
+        return chosen
