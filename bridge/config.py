@@ -13,9 +13,9 @@ import os
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo
 
 from bridge.message import MessageType, Route
 
@@ -99,12 +99,29 @@ def read_secret(value: object) -> str:
     return text
 
 
+#: Stands for a secret that is somewhere else, where nobody is going to use it.
+_UNREAD = "not-read-in-this-command"
+
+
+def _secret(value: object, info: ValidationInfo) -> str:
+    try:
+        return read_secret(value)
+    except ValueError:
+        kind = value.partition(":")[0] if isinstance(value, str) else ""
+        if info.context is WITHOUT_SECRETS and kind in ("file", "env", "credential"):
+            return _UNREAD
+        raise
+
+
+#: The context of a validation that does without secrets that cannot be read.
+WITHOUT_SECRETS: Final = {"secrets": "not needed"}
+
 Duration = Annotated[float, BeforeValidator(parse_duration)]
 #: A time limit, which 0 would make impossible to keep.
 Limit = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
 Address = Annotated[Endpoint, BeforeValidator(parse_endpoint)]
 NetworkList = list[Annotated[Network, BeforeValidator(parse_network)]]
-Secret = Annotated[SecretStr, BeforeValidator(read_secret)]
+Secret = Annotated[SecretStr, BeforeValidator(_secret)]
 PhoneRegion = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 # Strict tables want the enum and the Path itself; TOML has only strings.
 Type = Annotated[MessageType, Field(strict=False)]
@@ -334,14 +351,16 @@ class ConfigError(Exception):
         return "\n".join(map(str, self.mistakes))
 
 
-def load(path: Path | None = None) -> Settings:
+def load(path: Path | None = None, *, secrets: bool = True) -> Settings:
     """The settings in ``path``, or in $CASCADE_BRIDGE_CONFIG, or in /etc/cascade-bridge.
 
-    Raises ConfigError with every mistake that there is.
+    Without ``secrets`` it is no mistake that some cannot be read: systemd gives its credentials to
+    the daemon alone, and whoever only looks needs none. Raises ConfigError with every mistake that
+    there is.
     """
     from bridge.config_file import read
 
-    return read(path)
+    return read(path, secrets=secrets)
 
 
 def warnings(settings: Settings) -> list[str]:

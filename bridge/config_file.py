@@ -21,6 +21,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from bridge.config import (
+    WITHOUT_SECRETS,
     AccountSettings,
     ConfigError,
     Mistake,
@@ -307,10 +308,10 @@ def _remove(data: dict[str, Any], path: KeyPath) -> None:
     table.pop(path[-1], None)
 
 
-def _validate(files: _Files) -> tuple[Settings, set[KeyPath]]:
+def _validate(files: _Files, context: Any) -> tuple[Settings, set[KeyPath]]:
     """The settings without what is wrong in them, and where that was."""
     try:
-        return Settings.model_validate(files.data), set()
+        return Settings.model_validate(files.data, context=context), set()
     except ValidationError as error:
         errors = error.errors(include_url=False)
     wrong: set[KeyPath] = set()
@@ -319,7 +320,7 @@ def _validate(files: _Files) -> tuple[Settings, set[KeyPath]]:
         files.mistakes.append(Mistake(files.origin(path), dotted(path), *_says(one)))
         wrong.add(path)
         _remove(files.data, path)
-    return Settings.model_validate(files.data), wrong
+    return Settings.model_validate(files.data, context=context), wrong
 
 
 def _related(path: KeyPath, wrong: set[KeyPath]) -> bool:
@@ -335,7 +336,7 @@ def _where(path: Path | None) -> Path:
     return Path(named) if named else DEFAULT
 
 
-def read(path: Path | None) -> Settings:
+def read(path: Path | None, *, secrets: bool = True) -> Settings:
     """Reads, joins and checks; see :func:`bridge.config.load`."""
     main = _where(path)
     files = _Files()
@@ -345,7 +346,7 @@ def read(path: Path | None) -> Settings:
             named = "a configuration file there, or --config FILE, or $CASCADE_BRIDGE_CONFIG"
             raise ConfigError([files.mistakes[0]._replace(allowed=named)])
         raise ConfigError(files.mistakes)
-    settings, wrong = _validate(files)
+    settings, wrong = _validate(files, None if secrets else WITHOUT_SECRETS)
     for where, found, allowed in () if files.incomplete else find_mistakes(settings):
         if not _related(where, wrong):
             files.mistakes.append(Mistake(files.origin(where), dotted(where), found, allowed))

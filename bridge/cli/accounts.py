@@ -32,7 +32,7 @@ def command() -> None:
 def list_accounts(config: Path | None) -> None:
     """List the configured accounts."""
     header = ("account", "protocols", "sender", "types", "rate", "networks", "countries")
-    rows = [_row(Account(name, own)) for name, own in load(config).accounts.items()]
+    rows = [_row(Account(name, own)) for name, own in load(config, secrets=False).accounts.items()]
     if not rows:
         click.echo("There are no accounts.")
         return

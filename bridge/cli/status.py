@@ -33,7 +33,7 @@ def command(config: Path | None, id: str, fmt: int | None) -> int:
     the one that went worst. Exits with 0, with 66 where there is no such message, and with 69 where
     the store cannot be read.
     """
-    settings = load(config)
+    settings = load(config, secrets=False)
     if fmt is None:
         found = asyncio.run(_find(settings, id))
         if not found:

@@ -118,7 +118,7 @@ def command(
     likewise. Exits with 0, with 66 where nothing is found, and with 69 where the store cannot be
     read.
     """
-    found = asyncio.run(_read(load(config), what, as_json, limit, since))
+    found = asyncio.run(_read(load(config, secrets=False), what, as_json, limit, since))
     anything = found.messages or found.answers
     if as_json:
         documents = [document(story, around, text=text) for story, around in found.told]

@@ -119,6 +119,19 @@ def test_several_messages_to_a_phone_are_listed_the_newest_first(
     assert rows[2][4:] == ["crm", "+380501234567", "delivered", "order-17"]
 
 
+def test_secrets_that_only_the_daemon_can_read_are_not_needed(
+    config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    written = config.read_text()
+    config.write_text(written + '\n[hooks]\nsecret = "credential:hook-secret"\n')
+    assert run(["trace", str(ID)]) == 0
+    assert run(["status", str(ID)]) == 0
+    assert run(["accounts", "list"]) == 0
+    assert run(["check"]) == 78
+    assert "credential:hook-secret" in capsys.readouterr().out
+
+
 def test_old_messages_may_be_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     # They are from the first day of 2026.
     assert run(["trace", "order-17", "--since", "1h"]) == 66
