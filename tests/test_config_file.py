@@ -215,7 +215,7 @@ class TestWords:
             files = config_file._Files()
             files.files.append(Path("bridge.toml"))
             files._join(files.data, data, Path("bridge.toml"), ())
-            config_file._validate(files)
+            config_file._validate(files, None)
             assert all(one.allowed and one.found for one in files.mistakes)
 
 
