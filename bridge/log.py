@@ -23,8 +23,12 @@ Event = MutableMapping[str, Any]
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
-#: Loggers of libraries, which tell of every command and request at INFO.
-_LIBRARIES = ("mail.log", "mail.debug", "httpx", "httpcore", "uvicorn", "uvicorn.access", "asyncio")
+#: Loggers of libraries, which tell of every command and request at INFO; whoever scans the Internet
+#: would fill the log with the broken requests that one of them warns of.
+_LIBRARIES = dict.fromkeys(
+    ("mail.log", "mail.debug", "httpx", "httpcore", "uvicorn", "uvicorn.access", "asyncio"),
+    logging.WARNING,
+) | {"uvicorn.error": logging.ERROR}
 
 #: Fields that are left out of every event, whoever puts them in.
 SECRET_FIELDS = frozenset(
@@ -156,7 +160,7 @@ def configure(settings: Log, *, stream: IO[bytes] | None = None) -> None:
             root.removeHandler(handler)
     root.addHandler(_Stdlib())
     root.setLevel(max(logging.WARNING, _LEVELS[settings.level]))
-    for name in _LIBRARIES:
+    for name, level in _LIBRARIES.items():
         library = logging.getLogger(name)
-        library.setLevel(logging.WARNING)
+        library.setLevel(level)
         library.propagate = True

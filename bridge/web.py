@@ -8,7 +8,6 @@ server, with its signal handlers and its polling, is left out: starting and clos
 from __future__ import annotations
 
 import asyncio
-import logging
 import ssl
 import sys
 import time
@@ -159,8 +158,6 @@ class WebServer:
         loop = asyncio.get_running_loop()
         if not self._config.loaded:
             self._config.load()
-            # Whoever scans the Internet would fill the log with its broken requests.
-            logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
         server = await loop.create_server(
             lambda: Connection(self),
             host,
