@@ -34,13 +34,12 @@ _ALIASES = "SELECT message_id, id, receipts FROM alias WHERE message_id IN ({key
 #: come yet keeps no end waiting.
 _DUE = (
     "SELECT id FROM notice INDEXED BY notice_owed "
-    "WHERE ended_at = 0 AND owner = -1 AND queue = ? AND due_at <= ? AND NOT EXISTS ("
+    "WHERE ended_at = 0 AND queue = ? AND due_at <= ? AND NOT EXISTS ("
     "SELECT 1 FROM notice AS earlier WHERE earlier.about = notice.about "
     "AND earlier.known_as = notice.known_as AND earlier.queue = notice.queue "
     "AND earlier.ended_at = 0 AND earlier.id < notice.id AND earlier.kind <> 'delay') "
     "ORDER BY due_at, id LIMIT ?"
 )
-_CLAIM = "UPDATE notice SET owner = 0 WHERE id IN ({keys})"
 _OWED = (
     f"SELECT {', '.join('n.' + name for name in NOTICE)}, "  # noqa: S608
     f"{', '.join('i.' + name for name in INCOMING)}, {', '.join('m.' + name for name in STORED)} "
@@ -49,7 +48,7 @@ _OWED = (
 )
 _TOLD = (
     "WITH told (id, ended_at, outcome, due_at) AS (VALUES {rows}) "
-    "UPDATE notice SET tries = tries + 1, owner = -1, ended_at = told.ended_at, "
+    "UPDATE notice SET tries = tries + 1, ended_at = told.ended_at, "
     "outcome = told.outcome, due_at = told.due_at FROM told WHERE notice.id = told.id"
 )
 _INCOMING = (
@@ -112,13 +111,43 @@ def owe_subjects(
     )
 
 
-def claim(connection: sqlite3.Connection, queue: str, now: int, limit: int) -> list[Owed]:
-    """See :meth:`bridge.store.Store.claim_notices`."""
-    ids = [id for (id,) in connection.execute(_DUE, (queue, now, limit))]
-    if not ids:
-        return []
-    for _ in read_rows(connection, _CLAIM, ids):
-        pass
+class Claims:
+    """What this daemon is telling, in memory: it is alone, and one that starts tells nothing yet.
+
+    So a claim writes nothing, and keeps no message waiting that is to be stored.
+    """
+
+    def __init__(self) -> None:
+        self._ids: dict[str, set[int]] = {}
+        self._queues: dict[int, str] = {}
+
+    def of(self, queue: str) -> frozenset[int]:
+        """The ids of the notices of a queue that are claimed."""
+        return frozenset(self._ids.get(queue, ()))
+
+    def take(self, queue: str, owed: Sequence[Owed]) -> list[Owed]:
+        """Claims those of them that are not claimed."""
+        ids = self._ids.setdefault(queue, set())
+        taken = [one for one in owed if one.notice.id not in ids]
+        for one in taken:
+            ids.add(one.notice.id)
+            self._queues[one.notice.id] = queue
+        return taken
+
+    def end(self, told: Sequence[Told]) -> None:
+        """Lets go of them: what became of them is durable."""
+        for one in told:
+            queue = self._queues.pop(one.notice_id, None)
+            if queue is not None:
+                self._ids[queue].discard(one.notice_id)
+
+
+def due(
+    connection: sqlite3.Connection, queue: str, now: int, limit: int, claimed: frozenset[int]
+) -> list[Owed]:
+    """What of a queue is due and not claimed, the first ``limit`` of it. Only reads."""
+    found = connection.execute(_DUE, (queue, now, limit + len(claimed)))
+    ids = [id for (id,) in found if id not in claimed][:limit]
     owed = [to_owed(row) for row in read_rows(connection, _OWED, ids)]
     owed.sort(key=lambda one: (one.notice.due_at, one.notice.id))
     return owed
@@ -135,7 +164,7 @@ def expire(connection: sqlite3.Connection, before: int, limit: int, now: int) ->
     return connection.execute(
         "UPDATE notice SET ended_at = ?, outcome = CASE outcome WHEN '' THEN 'nobody took it' "
         "ELSE 'given up: ' || outcome END WHERE id IN (SELECT id FROM notice "
-        "WHERE ended_at = 0 AND owner = -1 AND at < ? AND due_at <= ? LIMIT ?)",
+        "WHERE ended_at = 0 AND at < ? AND due_at <= ? LIMIT ?)",
         (now, before, now, limit),
     ).rowcount
 

@@ -140,10 +140,9 @@ MIGRATIONS: tuple[str, ...] = (
         content TEXT NOT NULL DEFAULT '',
         tries INTEGER NOT NULL DEFAULT 0,
         ended_at INTEGER NOT NULL DEFAULT 0,
-        outcome TEXT NOT NULL DEFAULT '',
-        owner INTEGER NOT NULL DEFAULT -1  -- the node that is telling it
+        outcome TEXT NOT NULL DEFAULT ''
     ) STRICT;
-    CREATE INDEX notice_owed ON notice (owner, queue, due_at, id, at) WHERE ended_at = 0;
+    CREATE INDEX notice_owed ON notice (queue, due_at, id, at) WHERE ended_at = 0;
     CREATE INDEX notice_about ON notice (about, known_as);
 
     CREATE TABLE event (

@@ -85,6 +85,7 @@ class SqliteStore:
         self.last_id = 0
         self.last_short_id = 0
         self._sweeper = Sweeper()
+        self._claims = notices.Claims()
         self._lock: int | None = None
         self._writer: Writer | None = None
         self._reading: sqlite3.Connection | None = None
@@ -160,8 +161,7 @@ class SqliteStore:
             self.last_id = last
             short = "SELECT coalesce(max(id), 0) FROM alias WHERE id < 4294967296"
             self.last_short_id = connection.execute(short).fetchone()[0]
-            # Whoever was telling them is gone, and so are all who were bound.
-            connection.execute("UPDATE notice SET owner = -1 WHERE owner = 0 AND ended_at = 0")
+            # All who were bound are gone.
             connection.execute(
                 "UPDATE receiver SET bound = 0, since = ? WHERE bound", (int(self._clock()),)
             )
@@ -412,10 +412,36 @@ class SqliteStore:
         return self._ask("owe", notices)
 
     def claim_notices(self, queue: str, now: int, limit: int) -> asyncio.Future[Sequence[Owed]]:
-        return self._ask("claim", (queue, now, limit))
+        if self._reading is None:
+            raise StoreError("the store is not open")
+        loop = asyncio.get_running_loop()
+        claimed: asyncio.Future[Sequence[Owed]] = loop.create_future()
+        reading, others = self._reading, self._claims.of(queue)
+
+        def read() -> list[Owed]:
+            return notices.due(reading, queue, now, limit, others)
+
+        def done(found: asyncio.Future[list[Owed]]) -> None:
+            error = found.exception()
+            if claimed.done():
+                return
+            if error is None:
+                claimed.set_result(self._claims.take(queue, found.result()))
+            else:
+                claimed.set_exception(StoreError(str(error)))
+
+        loop.run_in_executor(self._reader, read).add_done_callback(done)
+        return claimed
 
     def told(self, told: Sequence[Told]) -> asyncio.Future[None]:
-        return self._ask("told", told)
+        writing: asyncio.Future[None] = self._ask("told", told)
+
+        def done(_: asyncio.Future[None]) -> None:
+            if not writing.cancelled() and writing.exception() is None:
+                self._claims.end(told)
+
+        writing.add_done_callback(done)
+        return writing
 
     async def expire_notices(self, before: int, limit: int) -> int:
         now = int(self._clock())

@@ -313,10 +313,6 @@ class Writer:
         owed = [notice for request in requests for notice in request.payload]
         self._queues |= notices.owe(connection, owed)
 
-    def _claim(self, connection: sqlite3.Connection, requests: list[Request]) -> None:
-        for request in requests:
-            request.answer = notices.claim(connection, *request.payload)
-
     def _told(self, connection: sqlite3.Connection, requests: list[Request]) -> None:
         told = [one for request in requests for one in request.payload]
         notices.tell(connection, told, int(self._clock()))
