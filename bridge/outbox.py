@@ -38,12 +38,18 @@ _BREATH: Final = 0.1
 _TELL_EVERY: Final = 10.0
 #: Notices claimed at once, and those of a queue that may wait here for their message's answer.
 _CLAIM: Final = 500
+#: Seconds between two claims of less than a turn.
+_CLAIM_EVERY: Final = 0.003
 _MOST_EARLY: Final = 10_000
 #: Seconds between two looks for what nobody took in time, and how many end at once.
 _EXPIRE_EVERY: Final = 60.0
 _EXPIRE: Final = 1000
-#: Told in one turn of the loop, so that others have theirs in between.
+#: Seconds between two writes of what became of notices.
+_WRITE_EVERY: Final = 0.02
+#: Told in one turn of the loop; nothing more is for so many times as long as that took. Others, and
+#: the store's threads, have most of the time.
 _TURN: Final = 16
+_PAUSE: Final = 6
 #: How long closing waits for the store (seconds).
 _CLOSE_WITHIN: Final = 5.0
 #: How long a queue rests when the store could not be asked (seconds).
@@ -86,7 +92,10 @@ class Outbox:
         self._queues: dict[str, Queue] = {}
         self._answers: list[Told] = []
         self._refused: Counter[tuple[str, str, str]] = Counter()
+        self._then: set[str] = set()  # where to look when these are durable
         self._writing: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._wrote_at = 0.0
         self._written = asyncio.Event()
         self._accounts: dict[str, str] = {}  # queue → whose receivers its takers are
         self._noted: set[str] = set()  # accounts with receivers here, as the store knows
@@ -185,6 +194,9 @@ class Outbox:
         try:
             async with asyncio.timeout(_CLOSE_WITHIN):
                 await asyncio.sleep(0)  # answers that have just come
+                if self._timer is not None:
+                    self._timer.cancel()
+                    self._write()
                 while self._writing is not None:
                     self._written.clear()
                     await self._written.wait()
@@ -235,27 +247,38 @@ class Outbox:
         queue.kicked = False
         if self._stopping or self._queues.get(queue.name) is not queue:
             return
+        began = time.perf_counter()
+        waits: list[float] = []
         now = self._clock()
         while queue.early and queue.early[0][0] <= now:
             self._line_up(queue, heapq.heappop(queue.early)[2], now)
+        mono = self._loop.time()
         for _ in range(_TURN):
             if not queue.waiting:
                 break
-            place = queue.choose(queue.waiting[0], self._loop.time())
+            place = queue.choose(queue.waiting[0], mono)
             if place is None:
                 break
             self._tell(queue, place, queue.waiting.popleft())
         else:
-            self._kick(queue)
+            queue.kicked = True  # nothing brings the next turn forward
+            took = time.perf_counter() - began
+            self._loop.call_later(_PAUSE * took, self._pump, queue)
         if queue.look and not queue.claiming and len(queue.early) < _MOST_EARLY:
-            room = min(_CLAIM, queue.room(self._loop.time()))
-            if room > 0:
+            room = min(_CLAIM, queue.room(mono))
+            # A few at a time cost as much as many.
+            later = 0.0 if room >= _TURN else queue.claimed_at + _CLAIM_EVERY - mono
+            if room > 0 and later <= 0:
+                queue.claimed_at = mono
                 self._claim(queue, room)
-        self._set_timer(queue, now)
+            elif room > 0:
+                waits.append(later)
+        self._set_timer(queue, now, waits)
 
-    def _set_timer(self, queue: Queue, now: float) -> None:
+    def _set_timer(self, queue: Queue, now: float, waits: list[float]) -> None:
         """Comes back when something may be told, or when a taker has rested."""
-        waits = [queue.early[0][0] - now] if queue.early else []
+        if queue.early:
+            waits.append(queue.early[0][0] - now)
         mono = self._loop.time()
         waits += [p.rests_until - mono for p in queue.all_places() if p.failures and not p.told]
         waits = [wait for wait in waits if wait > 0]
@@ -321,8 +344,7 @@ class Outbox:
         if self._stopping:
             return  # as if they had not been claimed
         for owed in kept:
-            self._note(Told(owed.notice.id, False, owed.notice.outcome, now))
-        self.wake({queue.name})
+            self._note(Told(owed.notice.id, False, owed.notice.outcome, now), queue.name)
 
     def _tell(self, queue: Queue, place: Place, owed: Owed) -> None:
         place.told += 1
@@ -343,48 +365,65 @@ class Outbox:
         answer, notice = answered.result(), owed.notice
         present = self._queues.get(queue.name, queue)  # all may have left, and others come
         if answer.ended:
-            self._note(Told(notice.id, True, answer.outcome))
+            # What follows it may have waited for this.
+            more = "" if notice.state in FINAL else queue.name
+            self._note(Told(notice.id, True, answer.outcome), more)
         elif self._stopping:
             return  # as if it had not been told: it comes again after the next start
         else:
             due = int(self._clock())
-            if not answer.lost or notice.tries:
+            at_once = answer.lost and not notice.tries
+            if not at_once:
                 wait = min(LONGEST_BACK_OFF, FIRST_BACK_OFF * 2 ** min(notice.tries, 16))
                 due += int(wait)
             self._refused[queue.name, place.taker.name, answer.outcome] += 1
-            self._note(Told(notice.id, False, answer.outcome, due))
+            self._note(Told(notice.id, False, answer.outcome, due), queue.name if at_once else "")
             present.retry_at = min(present.retry_at or due, due)
         if not place.gone:
             place.note(answer, self._loop.time())
-        if notice.state not in FINAL:
-            present.look = True  # what follows it may have waited for this
         self._kick(present)
 
     # --- what became of it -----------------------------------------------------------------
 
-    def _note(self, told: Told) -> None:
-        """Keeps what became of a notice; what comes while the store writes is written together."""
+    def _note(self, told: Told, queue: str = "") -> None:
+        """Keeps what became of a notice; with a ``queue`` there may be more to tell in it then.
+
+        Answers that come in quick succession are written together, so that what waits for the
+        store beside them waits little.
+        """
         self._answers.append(told)
-        if self._writing is None:
+        if queue:
+            self._then.add(queue)
+        if self._writing is None and self._timer is None:
+            self._write_soon()
+
+    def _write_soon(self) -> None:
+        wait = self._wrote_at + _WRITE_EVERY - self._loop.time()
+        if wait <= 0 or self._stopping:
             self._write()
+        else:
+            self._timer = self._loop.call_later(wait, self._write)
 
     def _write(self) -> None:
+        self._timer = None
+        self._wrote_at = self._loop.time()
         answers, self._answers = self._answers, []
+        then, self._then = self._then, set()
         try:
             self._writing = self._store.told(answers)
         except StoreError as error:  # it is closed: they come again after the next start
             log.error("notices_not_kept", notices=len(answers), error=str(error))
-            self._writing = None
             self._written.set()
             return
-        self._writing.add_done_callback(partial(self._wrote, answers))
+        self._writing.add_done_callback(partial(self._wrote, len(answers), then))
 
-    def _wrote(self, answers: list[Told], writing: asyncio.Future[None]) -> None:
+    def _wrote(self, answers: int, then: set[str], writing: asyncio.Future[None]) -> None:
         error = None if writing.cancelled() else writing.exception()
         if error is not None:
-            log.error("notices_not_kept", notices=len(answers), error=str(error))
+            log.error("notices_not_kept", notices=answers, error=str(error))
         self._writing = None
+        self.wake(then)
         if self._answers:
-            self._write()
+            self._write_soon()
         else:
             self._written.set()

@@ -77,6 +77,7 @@ class Queue:
     """One queue with takers, and what of it this node has claimed and not told yet."""
 
     __slots__ = (
+        "claimed_at",
         "claiming",
         "early",
         "kicked",
@@ -96,6 +97,7 @@ class Queue:
         self.look = True  # the store may have something due
         self.retry_at = 0  # when something that was not taken is due again, 0: nothing is
         self.claiming = False
+        self.claimed_at = 0.0
         self.kicked = False
         self.timer: asyncio.TimerHandle | None = None
 
@@ -108,6 +110,10 @@ class Queue:
 
     def choose(self, owed: Owed, now: float) -> Place | None:
         """Who is to be told: the session that submitted it, else the next that has room."""
+        if len(self.places) == 1:
+            [places] = self.places.values()
+            if len(places) == 1:
+                return places[0] if places[0].room(now) > 0 else None
         again = owed.notice.tries > 0
         if not again and owed.stored is not None:
             for place in self.places.get(owed.stored.message.peer, ()):
