@@ -15,14 +15,19 @@ T = TypeVar("T")
 
 #: What became of a message, and the words that came with it: its row keeps the last alone.
 INSERT_EVENT = "INSERT INTO event (message_id, at, what, detail) VALUES "
-#: Rows a statement is prepared for; a group is cut into these.
-_SIZES = (256, 64, 16, 4, 1)
+#: Most rows of one statement, a power of two.
+_MOST = 256
 
 
-@lru_cache(maxsize=128)
-def _statement(template: str, columns: int, rows: int) -> str:
+@lru_cache(maxsize=256)
+def _statement(template: str, columns: int, rows: int, padded: bool) -> str:
     values = ",".join(["(" + ",".join("?" * columns) + ")"] * rows)
-    return template.format(rows=values) if "{rows}" in template else template + values
+    if "{rows}" in template:
+        return template.format(rows=values)
+    if padded:
+        into = template.removesuffix("VALUES ")
+        return f"{into}SELECT * FROM (VALUES {values}) WHERE column1 IS NOT NULL"  # noqa: S608
+    return template + values
 
 
 def write_rows(
@@ -30,16 +35,19 @@ def write_rows(
 ) -> None:
     """Runs ``template`` for all rows, in as few statements as the prepared sizes allow.
 
-    The rows stand at ``{rows}``, or at its end.
+    The rows stand at ``{rows}``, where one of NULL must do nothing, or at its end. The first column
+    is never NULL.
     """
     if not rows:
         return
     columns = len(rows[0])
-    for some in _cut(rows):
+    for some, size in _cut(rows):
         parameters: list[Any] = []
         for row in some:
             parameters += row
-        connection.execute(_statement(template, columns, len(some)), parameters)
+        missing = size - len(some)
+        parameters += [None] * (missing * columns)
+        connection.execute(_statement(template, columns, size, missing > 0), parameters)
 
 
 def read_rows(
@@ -49,14 +57,19 @@ def read_rows(
 
     ``parameters`` are those of the places before the keys.
     """
-    for some in _cut(keys):
-        marks = ",".join("?" * len(some))
-        yield from connection.execute(template.format(keys=marks), (*parameters, *some))
+    for some, size in _cut(keys):
+        marks = ",".join("?" * size)
+        missing = [None] * (size - len(some))
+        yield from connection.execute(template.format(keys=marks), (*parameters, *some, *missing))
 
 
-def _cut(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+def _cut(rows: Sequence[T]) -> Iterator[tuple[Sequence[T], int]]:
+    """The rows in pieces, each with the size of its statement, a power of two: so that few are
+    prepared, and a group takes one or two. A piece may be up to a quarter smaller than that."""
     start = 0
-    for size in _SIZES:
-        while len(rows) - start >= size:
-            yield rows[start : start + size]
-            start += size
+    while (left := len(rows) - start) > 0:
+        size = min(_MOST, 1 << (left - 1).bit_length())
+        if left < size - size // 4:
+            size //= 2
+        yield rows[start : start + size], size
+        start += size
