@@ -135,6 +135,8 @@ class SqliteStore:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA cache_size = -32768")
         connection.execute("PRAGMA journal_size_limit = 67108864")
+        # Pages that are written again and again go back into the file once in 32 MB of log.
+        connection.execute("PRAGMA wal_autocheckpoint = 8000")
         return connection
 
     def _prepare(self) -> None:

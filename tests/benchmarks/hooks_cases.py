@@ -24,7 +24,7 @@ from tests.support import free_port
 
 SECRET = "benchmark-secret-0123456789"
 #: (kept connections, statuses in one request)
-LOADS = ((10, 1), (50, 1), (10, 100))
+LOADS = ((10, 1), (50, 1), (200, 1), (10, 100))
 
 
 def hooks(count: int, runs: int) -> Iterator[Row]:
