@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime, tzinfo
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import Final, NamedTuple
 
 from bridge.message import FINAL, State, Stored
 
@@ -60,15 +60,7 @@ STATE_ERRORS: Final[dict[State, int]] = {
 NEVER_SENT: Final = 248
 
 
-class HasState(Protocol):
-    @property
-    def state(self) -> State: ...
-
-
-T = TypeVar("T", bound=HasState)
-
-
-def telling(found: Sequence[T]) -> T:
+def telling(found: Sequence[Stored]) -> Stored:
     """The one of several whose state stands for all: one on its way, else how it went worst."""
     for one in found:
         if one.state not in FINAL:
@@ -76,20 +68,7 @@ def telling(found: Sequence[T]) -> T:
     return min(found, key=lambda one: _WORST_FIRST.index(one.state))
 
 
-class Ended(Protocol):
-    """What ``err`` depends on (:class:`bridge.message.Stored`)."""
-
-    @property
-    def state(self) -> State: ...
-    @property
-    def sent_at(self) -> int: ...
-    @property
-    def failure(self) -> str: ...
-    @property
-    def err(self) -> int: ...
-
-
-def err_of(known: Ended) -> int:
+def err_of(known: Stored) -> int:
     """Three digits at most; 0 where nothing went wrong, or not yet."""
     if known.err:
         return known.err

@@ -11,7 +11,7 @@ from bridge import alias, config
 from bridge import message as vocabulary
 from bridge.accounts import Account
 from bridge.gather import Join, Segment
-from bridge.message import Message, MessageType, Outcome, Receipts, State
+from bridge.message import MessageType, Outcome, Receipts, Stored
 from bridge.smpp.occupancy import Occupancy
 from bridge.takers import Taker
 
@@ -27,27 +27,10 @@ class Authenticator(Protocol):
     ) -> Account: ...
 
 
-class Known(Protocol):
-    """What query_sm tells of a message (:class:`bridge.store.Stored`)."""
-
-    @property
-    def message(self) -> Message: ...
-    @property
-    def state(self) -> State: ...
-    @property
-    def changed_at(self) -> int: ...
-    @property
-    def sent_at(self) -> int: ...
-    @property
-    def failure(self) -> str: ...
-    @property
-    def err(self) -> int: ...
-
-
 class Door(alias.Door, Protocol):
     """What a session asks of :class:`bridge.relay.Relay`."""
 
-    async def query(self, account: Account, id: int) -> Sequence[Known]: ...
+    async def query(self, account: Account, id: int) -> Sequence[Stored]: ...
 
     async def cancel(self, account: Account, id: int) -> None: ...
 

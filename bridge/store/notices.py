@@ -20,7 +20,7 @@ from bridge.notice import (
     notices_of,
     subject_of,
 )
-from bridge.store.rows import INCOMING, NOTICE, STORED, to_owed
+from bridge.store.rows import INCOMING, NOTICE, STORED, from_notice, to_owed
 from bridge.store.writing import read_rows, write_rows
 
 _OWE = (
@@ -59,24 +59,7 @@ _INCOMING = (
 
 def owe(connection: sqlite3.Connection, notices: Sequence[Notice]) -> set[str]:
     """Stores them; tells their queues."""
-    write_rows(
-        connection,
-        _OWE,
-        [
-            (
-                n.queue,
-                n.account,
-                n.kind._value_,
-                n.about,
-                n.known_as,
-                n.at,
-                n.due_at,
-                "" if n.state is None else n.state._value_,
-                n.content,
-            )
-            for n in notices
-        ],
-    )
+    write_rows(connection, _OWE, list(map(from_notice, notices)))
     return {notice.queue for notice in notices}
 
 

@@ -23,7 +23,7 @@ from bridge.notice import (
     subject_of,
 )
 from bridge.store.pg_connection import as_written, original, storable
-from bridge.store.rows import INCOMING, NOTICE, STORED, to_notice, to_stored
+from bridge.store.rows import INCOMING, NOTICE, STORED, from_notice, to_notice, to_stored
 
 #: What of a message decides who hears of it, as :func:`to_subject` reads it.
 SUBJECT = "id, submission_id, account, protocol, receipts"
@@ -92,20 +92,7 @@ def to_subject(row: Sequence[Any]) -> Subject:
 async def owe(connection: Any, notices: Sequence[Notice]) -> None:
     """Stores them."""
     if notices:
-        rows = [
-            (
-                n.queue,
-                n.account,
-                n.kind._value_,
-                n.about,
-                n.known_as,
-                n.at,
-                n.due_at,
-                "" if n.state is None else n.state._value_,
-                storable(n.content),
-            )
-            for n in notices
-        ]
+        rows = [(*row[:-1], storable(row[-1])) for row in map(from_notice, notices)]
         await connection.execute(_OWE, *zip(*rows, strict=True))
 
 

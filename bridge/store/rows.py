@@ -144,6 +144,23 @@ def to_stored(row: Sequence[Any]) -> Stored:
     return Stored(to_message(row), _STATES[state], *rest)
 
 
+def from_notice(notice: Notice) -> tuple[Any, ...]:
+    """The first columns of :data:`NOTICE`: those of a notice that is new."""
+    n = notice
+    state = "" if n.state is None else n.state._value_
+    return (
+        n.queue,
+        n.account,
+        n.kind._value_,
+        n.about,
+        n.known_as,
+        n.at,
+        n.due_at,
+        state,
+        n.content,
+    )
+
+
 def to_notice(row: Sequence[Any]) -> Notice:
     """A notice out of the columns :data:`NOTICE`."""
     queue, account, kind, about, known_as, at, due_at, state, *rest = row
