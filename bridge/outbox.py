@@ -49,7 +49,7 @@ _WRITE_EVERY: Final = 0.02
 #: Told in one turn of the loop; nothing more is for so many times as long as that took. Others, and
 #: the store's threads, have most of the time.
 _TURN: Final = 16
-_PAUSE: Final = 6
+_PAUSE: Final = 7
 #: How long closing waits for the store (seconds).
 _CLOSE_WITHIN: Final = 5.0
 #: How long a queue rests when the store could not be asked (seconds).
