@@ -29,6 +29,7 @@ class Door(Protocol):
         *,
         aliases: Sequence[Alias] = (),
         parts: PartGroup | None = None,
+        known_as: int = 0,
     ) -> asyncio.Future[Outcome]: ...
 
     def next_short_id(self) -> int: ...
@@ -40,7 +41,7 @@ def submit_short(relay: Door, account: Account, submission: Submission) -> async
     alias = Alias(relay.next_short_id(), 0, int(submission.receipts))
     wishes = Receipts.ALIASES if submission.receipts else Receipts.NONE
     submission = submission._replace(receipts=wishes)
-    outcome = relay.submit(account, submission, aliases=(alias,))
+    outcome = relay.submit(account, submission, aliases=(alias,), known_as=alias.id)
     outcome.add_done_callback(partial(pass_on, alias.id, answer))
     return answer
 

@@ -25,7 +25,7 @@ from bridge.config import Cascade
 from bridge.decisions import Rest, after_unknown, decide
 from bridge.failure import Failure, Reason
 from bridge.ids import Ids
-from bridge.message import Message, State, Stored
+from bridge.message import Message, Receipts, State, Stored
 from bridge.store import Change, Store, StoreError
 from bridge.window import Window
 
@@ -49,8 +49,9 @@ class Clients(Protocol):
     def report(self, progress: Progress) -> None:
         """What became of a message, durably."""
 
-    def will_hear(self, message: Message) -> bool:
-        """Whether a client is answered with the end that is being stored now; it waits for it."""
+    def will_hear(self, message: Message) -> int:
+        """The id under which a client is answered with the end that is being stored now, for which
+        it waits; 0 if there is none."""
 
     def wait_on(self, message: Message) -> None:
         """That end could not be stored."""
@@ -422,7 +423,7 @@ class Dispatcher:
         An end that no client waits for any more brings about a notice, stored with it.
         """
         changes = [
-            change._replace(notify=not self._clients.will_hear(message))
+            self._ended(message, change)
             if change.state is State.REJECTED or change.state is State.EXPIRED
             else change
             for message, change in zip(messages, changes, strict=True)
@@ -447,3 +448,10 @@ class Dispatcher:
                     "message_held", id=message.id, account=message.account, cause=change.cause
                 )
             self._clients.report(Progress(message, state, None if state is State.SENT else failure))
+
+    def _ended(self, message: Message, change: Change) -> Change:
+        """Who is to hear of an end: those that no answer tells it, under each id of its own."""
+        heard = self._clients.will_hear(message)
+        return change._replace(
+            notify=not heard or Receipts.ALIASES in message.receipts, heard=heard
+        )

@@ -192,43 +192,39 @@ class Gathering:
             wanted = any(part.receipts for part in gathered.parts)
             wishes = Receipts.ALIASES if wanted else Receipts.NONE
             submission = submission._replace(receipts=wishes)
-            joining = self._relay.submit(account, submission, aliases=aliases, parts=group)
+            joining = self._relay.submit(
+                account, submission, aliases=aliases, parts=group, known_as=gathered.id
+            )
             self._joining[key] = joining
             joining.add_done_callback(lambda _: self._joining.pop(key, None))
             joining.add_done_callback(partial(self._joined, gathered))
         joining.add_done_callback(partial(pass_on, gathered.id, answer))
 
     def _joined(self, gathered: Gathered, joining: asyncio.Future[Outcome]) -> None:
-        """Who sent the other parts heard a yes; if it is a no after all, they are told so."""
+        """Who sent the other parts of a duplicate heard a yes, and is told that it was none after
+        all. What the API refuses is told with its end; what was not stored expires in its parts.
+        """
         if joining.cancelled() or joining.exception() is not None or self._tasks is None:
             return
         outcome = joining.result()
-        others = [part for part in gathered.parts if part.id != gathered.id]
-        if isinstance(outcome, Failure) and any(p.receipts & Receipts.FAILURE for p in others):
-            # Not on the path of a message: somebody sends what the API does not take.
-            self._tasks.create_task(self._owe_refusals(others, outcome))
+        if isinstance(outcome, Failure) and outcome.reason is Reason.DUPLICATE:
+            others = [part for part in gathered.parts if part.id != gathered.id]
+            # Not on the path of a message: somebody sends the same again.
+            self._tasks.create_task(self._owe_refusals(others))
 
-    async def _owe_refusals(self, parts: Sequence[Part], failure: Failure) -> None:
-        """What was refused before it was stored is still in parts, and expires as these."""
+    async def _owe_refusals(self, parts: Sequence[Part]) -> None:
         now = int(self._clock())
+        notices = []
+        for part in parts:
+            group = part.group
+            content = Unjoined(group.destination, group.source, part.at)
+            told = part_notice(group.account, part.id, part.receipts, content, now)
+            if told is not None:
+                notices.append(told._replace(about=part.id, state=State.REJECTED))
         try:
-            stored = await self._store.message(parts[0].id)
-            if stored is not None:
-                about, state = stored.message.id, stored.state
-            elif failure.reason is Reason.DUPLICATE:
-                about, state = 0, State.REJECTED
-            else:
-                return
-            notices = []
-            for part in parts:
-                group = part.group
-                content = Unjoined(group.destination, group.source, part.at)
-                told = part_notice(group.account, part.id, part.receipts, content, now)
-                if told is not None:
-                    notices.append(told._replace(about=about or part.id, state=state))
             await self._store.owe(notices)
         except StoreError as error:
-            log.error("parts_receipts_failed", id=parts[0].id, cause=str(error))
+            log.error("parts_receipts_failed", parts=len(parts), cause=str(error))
 
     async def _repeated(self, gathered: Gathered, answer: asyncio.Future[Outcome]) -> None:
         """A part of a message that has gone: what is known of that is the answer."""

@@ -131,13 +131,17 @@ def wish_for(state: State) -> int:
 
 
 class Subject(NamedTuple):
-    """What of a message decides who hears of it; ``receipts`` are its wishes as a number."""
+    """What of a message decides who hears of it; ``receipts`` are its wishes as a number.
+
+    ``heard`` is the other id under which a client hears of it without a notice, 0 if there is none.
+    """
 
     id: int
     submission_id: int
     account: str
     by_mail: bool
     receipts: int
+    heard: int = 0
 
 
 def subject_of(id: int, submission_id: int, account: str, protocol: str, receipts: int) -> Subject:
@@ -154,7 +158,7 @@ def notices_of(
     (:data:`ALIASES`). Of several messages that were submitted at once the client knows the
     submission's id alone.
     """
-    id, submission_id, account, by_mail, receipts = subject
+    id, submission_id, account, by_mail, receipts, heard = subject
     if not receipts:
         return []
     wish = wish_for(state)
@@ -165,7 +169,7 @@ def notices_of(
         found += [
             Notice(queue, account, Kind.STATE, id, alias, at, at, state)
             for alias, wishes in aliases
-            if wishes & wish
+            if wishes & wish and alias != heard
         ]
     mail = receipts & _REPORT and state is not State.SENT
     if receipts & wish:

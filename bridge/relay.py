@@ -119,16 +119,18 @@ class Relay:
         *,
         aliases: Sequence[Alias] = (),
         parts: PartGroup | None = None,
+        known_as: int = 0,
     ) -> asyncio.Future[Outcome]:
         """Takes a submission; the future gets its outcome, and never an exception.
 
         Cancelling the future changes nothing about what becomes of the messages. ``aliases`` are
         further ids of the one message (their ``message_id`` is filled in here), ``parts`` names
-        the group of parts that it was joined from.
+        the group of parts that it was joined from, ``known_as`` is the id that the client is
+        told, where it is one of these.
         """
         answer: asyncio.Future[Outcome] = self._loop.create_future()
         try:
-            self._submit(account, submission, answer, aliases, parts)
+            self._submit(account, submission, answer, aliases, parts, known_as)
         except Failure as failure:
             answer.set_result(failure)
         return answer
@@ -267,6 +269,7 @@ class Relay:
         answer: asyncio.Future[Outcome],
         aliases: Sequence[Alias],
         parts: PartGroup | None,
+        known_as: int,
     ) -> None:
         if self._dispatcher.backlog >= self._settings.store.backlog_limit:
             raise Failure(Reason.BRIDGE_FULL, "too many messages wait")
@@ -282,7 +285,9 @@ class Relay:
         if account.settings.daily_limit:
             self._count_today(account, len(messages))
         first = messages[0]
-        waiting = Waiting(first.submission_id, account, submission, prepared, refused, answer)
+        waiting = Waiting(
+            first.submission_id, account, submission, prepared, refused, answer, known_as
+        )
         fingerprints = self._fingerprints(account, submission, messages)
         also = tuple(alias._replace(message_id=first.id) for alias in aliases) if aliases else ()
         claimed = self._dispatcher.has_room(first)

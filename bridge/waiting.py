@@ -44,6 +44,7 @@ class Waiting:
         "answering",
         "future",
         "id",
+        "known_as",
         "parts",
         "pending",
         "queued",
@@ -61,8 +62,11 @@ class Waiting:
         prepared: list[tuple[Recipient, Message]],
         refused: list[tuple[Recipient, Failure]],
         future: asyncio.Future[Outcome],
+        known_as: int = 0,
     ) -> None:
         self.id = id
+        #: The id that the client is told, where it is another.
+        self.known_as = known_as or id
         self.account = account
         self.submission = submission
         self.recipients = {message.id: recipient for recipient, message in prepared}
@@ -146,13 +150,14 @@ class WaitingClients:
         """Whether a client waits for the outcome of this message."""
         return message.submission_id in self._waiting
 
-    def will_hear(self, message: Message) -> bool:
-        """Whether a client waits, and will be answered with the end that is being stored now."""
+    def will_hear(self, message: Message) -> int:
+        """The id that a client knows who waits, and will be answered with the end that is being
+        stored now; 0 if none does."""
         waiting = self._waiting.get(message.submission_id)
         if waiting is None:
-            return False
+            return 0
         waiting.settling |= {message.id}
-        return True
+        return waiting.known_as
 
     def wait_on(self, message: Message) -> None:
         """That end could not be stored: the message waits as before."""

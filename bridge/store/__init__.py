@@ -124,7 +124,7 @@ class Change(NamedTuple):
     ``due_at`` counts for the state ``accepted`` (again, later), ``poll_at`` for ``sent``: when the
     API is to be asked for its status. ``failure`` is the reason's name and ``cause`` the API's own
     words, for the trace. ``notify`` says that nobody hears of it otherwise: the notices that the
-    message asks for are stored with it.
+    message asks for are stored with it, but for that of the id ``heard``.
     """
 
     message_id: int
@@ -137,6 +137,7 @@ class Change(NamedTuple):
     cause: str = ""
     poll_at: int = 0
     notify: bool = False
+    heard: int = 0
 
 
 class Status(NamedTuple):

@@ -35,7 +35,7 @@ def move(
     write_rows(connection, INSERT_EVENT, [(id, now, to.value, "") for id in moved])
     queues: set[str] = set()
     if to in FINAL:
-        queues = notices.owe_states(connection, [(id, to) for id in moved], now)
+        queues = notices.owe_states(connection, [(id, to, 0) for id in moved], now)
     return moved, queues
 
 

@@ -64,16 +64,16 @@ def owe(connection: sqlite3.Connection, notices: Sequence[Notice]) -> set[str]:
 
 
 def owe_states(
-    connection: sqlite3.Connection, changes: Iterable[tuple[int, State]], now: int
+    connection: sqlite3.Connection, changes: Iterable[tuple[int, State, int]], now: int
 ) -> set[str]:
-    """Stores the notices that follow from messages having come to these states."""
-    states = dict(changes)
-    rows = read_rows(connection, _SUBJECTS, list(states)) if states else ()
-    return owe_subjects(
-        connection,
-        [(subject_of(*row), states[row[0]]) for row in rows],
-        now,
-    )
+    """Stores the notices that follow from messages having come to these states, each with the id
+    under which a client hears of it otherwise."""
+    states = {id: (state, heard) for id, state, heard in changes}
+    told: list[tuple[Subject, State]] = []
+    for row in read_rows(connection, _SUBJECTS, list(states)):
+        state, heard = states[row[0]]
+        told.append((subject_of(*row)._replace(heard=heard), state))
+    return owe_subjects(connection, told, now)
 
 
 def owe_subjects(

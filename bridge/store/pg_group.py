@@ -171,9 +171,10 @@ class Group:
             for change in request.payload[1]
             if change.state is not State.SENT
         ]
-        #: Messages that were sent, or ended, without anybody hearing of it otherwise.
+        #: Messages that were sent, or ended, without anybody hearing of it otherwise, but under
+        #: the second of these.
         self._unheard = {
-            change.message_id: change.state
+            change.message_id: (change.state, change.heard)
             for request in self._finishes
             for change in request.payload[1]
             if change.notify
@@ -352,11 +353,11 @@ class Group:
             ]:
                 await connection.execute(_EVENTS, self._now, *zip(*events, strict=True))
         if self._unheard:
-            told = [
-                (to_subject(row[1:]), self._unheard[row[1]], self._now)
-                for row in rows
-                if row[1] in self._unheard
-            ]
+            told = []
+            for row in rows:
+                if row[1] in self._unheard:
+                    state, heard = self._unheard[row[1]]
+                    told.append((to_subject(row[1:])._replace(heard=heard), state, self._now))
             self._put(await owe_states(connection, told))
 
 

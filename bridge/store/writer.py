@@ -252,7 +252,7 @@ class Writer:
         sent: list[tuple[Any, ...]] = []
         other: list[tuple[Any, ...]] = []
         events: list[tuple[Any, ...]] = []
-        notify: list[tuple[int, State]] = []
+        notify: list[tuple[int, State, int]] = []
         attempts: list[tuple[int]] = []
         for attempt, changes in _payloads(requests):
             if attempt:
@@ -260,7 +260,7 @@ class Writer:
             change: Change
             for change in changes:
                 if change.notify:
-                    notify.append((change.message_id, change.state))
+                    notify.append((change.message_id, change.state, change.heard))
                 if change.state is State.SENT:
                     sent.append((change.message_id, change.upstream_id, now, change.poll_at))
                 else:

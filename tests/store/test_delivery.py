@@ -237,6 +237,14 @@ async def test_the_end_of_what_was_queued_is_told(store: Store) -> None:
     assert one.stored.failure == "WRONG_PHONE"
 
 
+async def test_who_hears_of_an_end_in_an_answer_gets_no_notice_of_it(store: Store) -> None:
+    aliases = (Alias(11, 1, BOTH), Alias(12, 1, BOTH))
+    await store.accept(Acceptance((asking(1, Receipts.ALIASES),), aliases=aliases))
+    rejected = Change(1, State.REJECTED, failure="WRONG_PHONE", notify=True, heard=12)
+    await store.finish(0, [rejected])
+    assert [one.notice.known_as for one in await owed(store)] == [11]
+
+
 async def test_that_the_api_took_it_is_told_who_asked_for_it(store: Store) -> None:
     wish = BOTH | Receipts.INTERMEDIATE
     await store.accept(Acceptance((asking(1, wish),)))
