@@ -21,7 +21,7 @@ MAX_PATH = 1000
 # Blanks inside the brackets are not RFC 5321's, but people's way of writing numbers.
 _PATH = re.compile(
     r"""\s*<(?:@[^<>:"\s]+:)?                               # a source route is ignored, App. C
-         (?:("(?:[^"\\\x00-\x1f]|\\.)*+"|[^<>"@\x00-\x1f]++)
+         (?:("(?:[^"\\\x00-\x1f]|\\.)*"|[^<>"@\x00-\x1f]++)
             (?:@([^<>@"\s]+))?)?
        >(?:\s+(.*))?
       |\s*([^<>"@\s]+)@([^<>@"\s]+)(?:\s+(.*))?""",

@@ -18,11 +18,12 @@ from bridge.smtp.charset import decode
 #: More than this is no header section of a person's or a program's mail.
 MAX_HEADER = 64 * 1024
 
-# Possessive throughout: whatever the octets are, they are looked at once.
-_SECTION = re.compile(rb"(?:[!-9;-~]++[ \t]*+:.*+(?:\n|\Z)(?:[ \t].*+(?:\n|\Z))*+)*+")
+# Possessive, so that octets are looked at once, whatever they are: but not the groups, which Python
+# before 3.11.5 gets wrong then (gh-106052), and which leave nothing to try again here.
+_SECTION = re.compile(rb"(?:[!-9;-~]++[ \t]*+:.*+(?:\n|\Z)(?:[ \t].*+(?:\n|\Z))*)*")
 _FIELD = re.compile(
     rb"^(subject|content-(?:type|transfer-encoding|disposition)|message-id|x-cascade-[^\s:]*+)"
-    rb"[ \t]*+:(.*+(?:\n[ \t].*+)*+)",
+    rb"[ \t]*+:(.*+(?:\n[ \t].*+)*)",
     re.IGNORECASE | re.MULTILINE,
 )
 _FOLD = re.compile(rb"\r?\n[ \t]")

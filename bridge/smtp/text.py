@@ -50,7 +50,7 @@ _FORWARDED = re.compile(r"\s*(?:fwd?|wg|tr|rv|пересл|фвд)\s*:", re.IGNO
 
 _ARMOUR = "-----BEGIN PGP SIGNED MESSAGE-----", "\n-----BEGIN PGP SIGNATURE-----"
 _ARMOUR_END = "-----END PGP SIGNATURE-----"
-_ARMOUR_HEADER = re.compile(r"[ \t]*\n(?:[A-Za-z]+: .*\n)*+[ \t]*\n")
+_ARMOUR_HEADER = re.compile(r"[ \t]*\n(?:[A-Za-z]+: .*\n)*[ \t]*\n")
 _DASH_ESCAPED = re.compile(r"^- ", re.MULTILINE)
 _PICTURE = re.compile(r"\[cid:[^\]\s]{1,200}\]")
 _PLACE = re.compile(r"\{(body|subject)\}")
