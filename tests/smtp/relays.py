@@ -9,6 +9,7 @@ import asyncio
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -49,6 +50,19 @@ class MailServer:
                     return line
             await asyncio.sleep(0.05)
         pytest.fail(f"not within {WITHIN:.0f} s: {words} in\n{log}")
+
+    def await_port(self) -> None:
+        """Until it takes connections, which it may do later than its start command ends."""
+        end = time.monotonic() + WITHIN
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+            except OSError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.02)
+            else:
+                return
 
     def retry(self) -> None:
         """Tries what is queued again now."""
@@ -150,6 +164,7 @@ def postfix(more: str = "") -> Iterator[Postfix]:
         server = Postfix(folder, more)
         server.postfix("start")
         try:
+            server.await_port()
             yield server
         finally:
             server.postfix("stop")
@@ -248,6 +263,7 @@ def exim() -> Iterator[Exim]:
         server = Exim(folder)
         server.exim("-bd")
         try:
+            server.await_port()
             yield server
         finally:
             server.stop()
