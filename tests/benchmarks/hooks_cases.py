@@ -17,7 +17,7 @@ from bridge.ids import Ids
 from bridge.message import Receipts
 from bridge.store.engine import engine_of
 from bridge.store.rows import MESSAGE_COLUMNS, to_row
-from tests.benchmarks.harness import Figures, await_port, bridge, cpu_seconds
+from tests.benchmarks.harness import Figures, await_port, bridge, cpu_seconds, run
 from tests.benchmarks.relay_cases import Row, row
 from tests.samples import message
 from tests.support import free_port
@@ -38,10 +38,10 @@ def hooks(count: int, runs: int) -> Iterator[Row]:
             await_port(port, served.process)
             for connections, size in LOADS:
                 found = []
-                asyncio.run(_post(port, 100, connections, size, ids))
+                run(_post(port, 100, connections, size, ids))
                 for _ in range(runs):
                     cpu, began = cpu_seconds(served.pid), time.perf_counter()
-                    asyncio.run(_post(port, count, connections, size, ids))
+                    run(_post(port, count, connections, size, ids))
                     took = time.perf_counter() - began
                     found.append(Figures(count, took, cpu_seconds(served.pid) - cpu))
                 words = "1 status" if size == 1 else f"{size} statuses"

@@ -9,7 +9,7 @@ import sqlite3
 import struct
 import tempfile
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from bridge.message import Receipts
 from bridge.notice import Kind, receivers_of
 from bridge.store.engine import engine_of
 from bridge.store.rows import MESSAGE_COLUMNS, to_row
-from tests.benchmarks.harness import Figures, bridge, cpu_seconds
+from tests.benchmarks.harness import Figures, bridge, cpu_seconds, run
 from tests.benchmarks.relay_cases import Row, row
 from tests.benchmarks.smpp_load import Paced
 from tests.samples import message
@@ -47,7 +47,7 @@ def receipts(count: int, runs: int) -> Iterator[Row]:
             folder = Path(name)
             fill(folder / "bridge.db", count)
             with bridge(folder, account=f"receive_window = {WINDOW}\n{OTHER}", cascade=LIMIT) as on:
-                before, during, took, cpu = _run(_measure(on.smpp, count, on.pid))
+                before, during, took, cpu = run(_measure(on.smpp, count, on.pid))
                 rates.append(Figures(count, took, cpu))
                 quiet += before
                 busy += during
@@ -59,14 +59,6 @@ def receipts(count: int, runs: int) -> Iterator[Row]:
         p50, p99 = (1000 * sorted(found)[int(q * len(found))] for q in (0.5, 0.99))
         cells = f"p50 {p50:.1f} ms, p99 {p99:.1f} ms of {len(found)}"
         yield f"another client's submit {words}", "", "", cells
-
-
-def _run(main: Coroutine[Any, Any, Any]) -> Any:
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.run(main)
-    return uvloop.run(main)
 
 
 def fill(path: Path, count: int) -> None:
