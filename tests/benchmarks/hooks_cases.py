@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import cast
 from uuid import UUID
 
 import orjson
@@ -133,8 +134,8 @@ class _Client(asyncio.Protocol):
         self._write: Callable[[bytes], None] = lambda data: None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._write = transport.write
+        # uvloop's transports have the methods, not the base class.
+        self._write = cast(asyncio.Transport, transport).write
         self._next()
 
     def data_received(self, data: bytes) -> None:
