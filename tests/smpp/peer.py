@@ -58,6 +58,7 @@ class StandInRelay:
         *,
         aliases: Sequence[Alias] = (),
         parts: PartGroup | None = None,
+        known_as: int = 0,
     ) -> asyncio.Future[Outcome]:
         self.submissions.append(submission)
         self.aliases.append(aliases)
