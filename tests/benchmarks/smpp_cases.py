@@ -6,11 +6,12 @@ python -m tests.benchmarks.smpp_cases [throughput] [sessions]
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -118,8 +119,25 @@ async def sessions(served: Served) -> None:
         await _row(served, f"{IDLE} idle, {ACTIVE} active", paced)
         await stack.enter_async_context(Unbound(served.smpp, reads=True))
         await _row(served, "and one that sends an octet a second", paced)
-        await stack.enter_async_context(Unbound(served.smpp, reads=False))
+        stack.enter_context(_flood(served.smpp))
         await _row(served, "and one that sends all the time and never reads", paced)
+
+
+@contextmanager
+def _flood(port: int) -> Iterator[None]:
+    """One that never reads, in a process of its own, so that others do not wait for its work."""
+    command = [sys.executable, "-m", "tests.benchmarks.smpp_cases", "flood", str(port)]
+    process = subprocess.Popen(command)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def _never_read(port: int) -> None:
+    async with Unbound(port, reads=False):
+        await asyncio.sleep(2 * WATCHED)
 
 
 async def _row(served: Served, says: str, paced: Paced | None) -> None:
@@ -136,6 +154,9 @@ async def _row(served: Served, says: str, paced: Paced | None) -> None:
 
 
 def main(names: list[str]) -> None:
+    if names[:1] == ["flood"]:
+        asyncio.run(_never_read(int(names[1])))
+        return
     with tempfile.TemporaryDirectory(prefix="cascade-bridge-") as folder:
         if not names or "throughput" in names:
             with bridge(Path(folder)) as served:
