@@ -13,30 +13,21 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Sequence, Set
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bridge.ids import first_id
 from bridge.message import Message, State, Stored
 from bridge.notice import Incoming, Notice, Owed, Told
 from bridge.store import (
     Acceptance,
-    Alias,
-    Answered,
     Change,
-    Event,
     Gathered,
-    Lane,
     Noted,
     Part,
-    Receivers,
     Repeats,
-    SchemaTooNew,
     Status,
     StoreError,
     StoreInUse,
-    Story,
     moves,
     notices,
     parts,
@@ -44,21 +35,14 @@ from bridge.store import (
 )
 from bridge.store.retention import Sweeper
 from bridge.store.rows import (
-    INCOMING,
-    MESSAGE_COLUMNS,
-    NOTICE,
-    STORED,
     to_message,
-    to_notice,
-    to_stored,
 )
 from bridge.store.schema import MIGRATED, MIGRATIONS
+from bridge.store.sqlite_reading import MESSAGE, Reading
 from bridge.store.writer import Writer
 
 T = TypeVar("T")
 
-_MESSAGE = ", ".join(MESSAGE_COLUMNS)
-_STORED = ", ".join(STORED)
 #: STRICT tables came with 3.37, the newest thing used.
 _OLDEST_SQLITE = (3, 37, 0)
 
@@ -70,13 +54,13 @@ def path_of(url: str) -> Path:
     return Path(url.removeprefix("sqlite:///"))
 
 
-class SqliteStore:
+class SqliteStore(Reading):
     """The engine behind :class:`bridge.store.Store` for one node; its verbs are told there."""
 
     node = 0
 
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
-        self._path = path
+        super().__init__(path)
         self._clock = clock
         # There are no other nodes, and so nobody calls the first two.
         self.on_work: Callable[[], None] | None = None
@@ -88,8 +72,6 @@ class SqliteStore:
         self._claims = notices.Claims()
         self._lock: int | None = None
         self._writer: Writer | None = None
-        self._reading: sqlite3.Connection | None = None
-        self._reader = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
 
     # --- opening and closing ---------------------------------------------------------------
 
@@ -106,29 +88,15 @@ class SqliteStore:
         loop = asyncio.get_running_loop()
         self._writer = Writer(self._connect, loop, self._owed, self._clock)
 
-    async def open_reading(self) -> None:
-        try:
-            await self._read(self._open_reading)
-        except sqlite3.Error as error:
-            raise StoreError(f"{self._path}: {error}") from None
-
-    def _open_reading(self) -> None:
-        if not self._path.exists():
-            raise StoreError(f"{self._path} does not exist")
-        self._reading = self._read_only()
-        [(version,)] = self._query("PRAGMA user_version")
-        self._check_version(version)
-        if version < len(MIGRATIONS):
-            raise StoreError(f"{self._path} was written by an earlier version: start the daemon")
-
     def _owed(self, queues: set[str]) -> None:
         if self.on_owed is not None:
             self.on_owed(queues)
 
     def _connect(self) -> sqlite3.Connection:
         # Nobody else should write; whoever does all the same holds nobody up for long.
+        # Every kind of statement is prepared for several numbers of rows.
         connection = sqlite3.connect(
-            self._path, timeout=1.0, isolation_level=None, cached_statements=64
+            self._path, timeout=1.0, isolation_level=None, cached_statements=256
         )
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA secure_delete = ON")
@@ -171,21 +139,6 @@ class SqliteStore:
             connection.close()
         self._reading = self._read_only()
         self._reading.execute("SELECT count(*) FROM migration").fetchone()
-
-    def _read_only(self) -> sqlite3.Connection:
-        return sqlite3.connect(
-            f"{self._path.resolve().as_uri()}?mode=ro",
-            uri=True,
-            isolation_level=None,
-            check_same_thread=False,
-        )
-
-    def _check_version(self, version: int) -> None:
-        if version > len(MIGRATIONS):
-            raise SchemaTooNew(
-                f"{self._path} has schema version {version}; "
-                f"this program knows versions up to {len(MIGRATIONS)}"
-            )
 
     async def close(self) -> None:
         if self._writer is not None:
@@ -234,7 +187,7 @@ class SqliteStore:
             before = "SELECT id FROM attempt WHERE id <= ? ORDER BY id"
             for (attempt,) in self._query(before, (self.last_id,)):
                 rows = self._query(
-                    f"SELECT {_MESSAGE} FROM message WHERE state = 'accepted' AND id IN "  # noqa: S608
+                    f"SELECT {MESSAGE} FROM message WHERE state = 'accepted' AND id IN "  # noqa: S608
                     "(SELECT value FROM attempt, json_each(message_ids) WHERE attempt.id = ?)",
                     (attempt,),
                 )
@@ -242,106 +195,6 @@ class SqliteStore:
             return attempts
 
         return await self._read(read)
-
-    async def lanes(self) -> list[Lane]:
-        # The index is walked from lane to lane, not row by row: a million waiting cost nothing.
-        found: list[Lane] = []
-        step = (
-            "SELECT account, level, route FROM message INDEXED BY message_waiting "
-            "WHERE state = 'accepted' AND (account, level, route) > (?, ?, ?) "
-            "ORDER BY account, level, route LIMIT 1"
-        )
-
-        def read() -> list[Lane]:
-            last: tuple[str, int, str] = ("", -1, "")
-            while rows := self._query(step, last):
-                last = rows[0]
-                found.append(Lane(*last))
-            return found
-
-        return await self._read(read)
-
-    async def waiting(
-        self, lane: Lane, now: int, limit: int, after: tuple[int, int] = (0, 0)
-    ) -> list[Message]:
-        def read() -> list[Message]:
-            rows = self._query(
-                f"SELECT {_MESSAGE} FROM message INDEXED BY message_waiting "  # noqa: S608
-                "WHERE state = 'accepted' AND account = ? AND level = ? AND route = ? "
-                "AND due_at <= ? AND (due_at, id) > (?, ?) ORDER BY due_at, id LIMIT ?",
-                (*lane, now, *after, limit),
-            )
-            return [to_message(row) for row in rows]
-
-        return await self._read(read)
-
-    async def next_due(self, now: int) -> int | None:
-        def read(lanes: Sequence[Lane]) -> int | None:
-            due = [
-                rows[0][0]
-                for lane in lanes
-                if (
-                    rows := self._query(
-                        "SELECT min(due_at) FROM message INDEXED BY message_waiting "
-                        "WHERE state = 'accepted' AND account = ? AND level = ? AND route = ? "
-                        "AND due_at > ?",
-                        (*lane, now),
-                    )
-                )
-                and rows[0][0] is not None
-            ]
-            return min(due, default=None)
-
-        lanes = await self.lanes()
-        return await self._read(lambda: read(lanes))
-
-    async def waiting_for(self, account: str, phone: str) -> list[Stored]:
-        rows = await self._rows(
-            f"SELECT {_STORED} FROM message WHERE state = 'accepted' AND account = ?1 "  # noqa: S608
-            f"AND phone = ?2 UNION ALL SELECT {_STORED} FROM message WHERE state = 'held' "
-            "AND account = ?1 AND phone = ?2",
-            (account, phone),
-        )
-        return [to_stored(row) for row in rows]
-
-    async def overdue(self, now: int, limit: int) -> list[Stored]:
-        # The first walks its index alone; held messages are few.
-        rows = await self._rows(
-            f"SELECT {_STORED} FROM message WHERE id IN ("  # noqa: S608
-            "SELECT id FROM message INDEXED BY message_waiting "
-            "WHERE state = 'accepted' AND expires_at <= ?1 LIMIT ?2"
-            ") UNION ALL "
-            f"SELECT {_STORED} FROM message WHERE state = 'held' AND expires_at <= ?1 LIMIT ?2",
-            (now, limit),
-        )
-        return [to_stored(row) for row in rows]
-
-    async def backlog(self) -> int:
-        rows = await self._rows("SELECT count(*) FROM message WHERE state = 'accepted'")
-        return int(rows[0][0])
-
-    async def sent_since(self, account: str, unix_time: int) -> int:
-        rows = await self._rows(
-            "SELECT count(*) FROM message WHERE id >= ? AND account = ?",
-            (first_id(unix_time), account),
-        )
-        return int(rows[0][0])
-
-    async def message(self, message_id: int) -> Stored | None:
-        rows = await self._rows(
-            f"SELECT {_STORED} FROM message WHERE id IN "  # noqa: S608
-            "(?1, (SELECT message_id FROM alias WHERE alias.id = ?1))",
-            (message_id,),
-        )
-        return to_stored(rows[0]) if rows else None
-
-    async def submission(self, submission_id: int) -> list[Stored]:
-        rows = await self._rows(
-            f"SELECT {_STORED} FROM message WHERE (id = ?1 AND submission_id = id) "  # noqa: S608
-            "OR (submission_id = ?1 AND submission_id <> id) ORDER BY id",
-            (submission_id,),
-        )
-        return [to_stored(row) for row in rows]
 
     async def move(self, message_ids: Sequence[int], to: State) -> list[int]:
         now = int(self._clock())
@@ -357,9 +210,6 @@ class SqliteStore:
     async def expired_parts(self, before: int, limit: int) -> list[Part]:
         now = int(self._clock())
         return await self._owing(lambda connection: parts.expire(connection, before, limit, now))
-
-    async def holds(self) -> set[tuple[str, str]]:
-        return {(scope, name) for scope, name in await self._rows("SELECT scope, name FROM hold")}
 
     async def set_hold(self, scope: str, name: str, held: bool) -> None:
         sql = (
@@ -453,65 +303,6 @@ class SqliteStore:
         sql = "INSERT OR REPLACE INTO receiver (account, node, bound, since) VALUES (?, 0, ?, ?)"
         row = (account, int(bound), int(self._clock()))
         await self._call(lambda connection: connection.execute(sql, row))
-
-    # --- the story of a message --------------------------------------------------------------
-
-    async def story(self, message_id: int) -> Story | None:
-        stored = await self.message(message_id)
-        if stored is None:
-            return None
-        id = stored.message.id
-        aliases = "SELECT id, message_id, receipts FROM alias WHERE message_id = ? ORDER BY id"
-        events = "SELECT at, what, detail FROM event WHERE message_id = ? ORDER BY id"
-        begun = (
-            "SELECT max(begun_at) FROM attempt, json_each(message_ids) AS one WHERE one.value = ?"
-        )
-        return Story(
-            stored,
-            tuple(Alias(*row) for row in await self._rows(aliases, (id,))),
-            tuple(Event(*row) for row in await self._rows(events, (id,))),
-            await self._notices(id),
-            (await self._rows(begun, (id,)))[0][0] or 0,
-            (await self._rows("SELECT poll_at FROM message WHERE id = ?", (id,)))[0][0],
-        )
-
-    async def find(self, text: str, limit: int, since: int = 0) -> list[Stored]:
-        rows = await self._rows(
-            f"SELECT {_STORED} FROM message WHERE id >= ?2 AND ?1 <> '' "  # noqa: S608
-            "AND (phone = ?1 OR reference = ?1 OR upstream_id = ?1) ORDER BY id DESC LIMIT ?3",
-            (text, first_id(since), limit),
-        )
-        return [to_stored(row) for row in rows]
-
-    async def from_phones(self, text: str, limit: int, since: int = 0) -> list[Answered]:
-        found = await self._rows(
-            f"SELECT {', '.join(INCOMING)} FROM incoming WHERE id >= ?2 "  # noqa: S608
-            "AND (phone = ?1 OR uid = ?1 OR CAST(id AS TEXT) = ?1) ORDER BY id DESC LIMIT ?3",
-            (text, first_id(since), limit),
-        )
-        return [Answered(Incoming(*row), await self._notices(row[0])) for row in found]
-
-    async def _notices(self, about: int) -> tuple[Notice, ...]:
-        sql = f"SELECT {', '.join(NOTICE)} FROM notice WHERE about = ? ORDER BY id"  # noqa: S608
-        return tuple(map(to_notice, await self._rows(sql, (about,))))
-
-    async def receivers(self, account: str) -> list[Receivers]:
-        rows = await self._rows(
-            "SELECT node, bound, since FROM receiver WHERE account = ?", (account,)
-        )
-        return [Receivers(node, bool(bound), since) for node, bound, since in rows]
-
-    # --- reading ---------------------------------------------------------------------------
-
-    async def _read(self, read: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._reader, read)
-
-    def _query(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
-        assert self._reading is not None, "the store is not open"
-        return self._reading.execute(sql, parameters).fetchall()
-
-    async def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
-        return await self._read(lambda: self._query(sql, parameters))
 
 
 def _lock(path: Path) -> int:
