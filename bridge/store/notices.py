@@ -8,6 +8,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 
+import orjson
+
 from bridge.message import State
 from bridge.notice import (
     ALIASES,
@@ -26,23 +28,24 @@ from bridge.store.writing import read_rows, write_rows
 _OWE = (
     "INSERT INTO notice (queue, account, kind, about, known_as, at, due_at, state, content) VALUES "
 )
-_SUBJECTS = (
-    "SELECT id, submission_id, account, protocol, receipts FROM message WHERE id IN ({keys})"
-)
-_ALIASES = "SELECT message_id, id, receipts FROM alias WHERE message_id IN ({keys}) ORDER BY id"
+_SUBJECT = ("id", "submission_id", "account", "protocol", "receipts")
+_ALIAS = ("message_id", "id", "receipts")
 #: The head of each line alone: what is told of one message is told in order. A delay that has not
 #: come yet keeps no end waiting.
 _DUE = (
-    "SELECT id FROM notice INDEXED BY notice_owed "
+    "SELECT json_group_array(id) FROM (SELECT id FROM notice INDEXED BY notice_owed "
     "WHERE ended_at = 0 AND queue = ? AND due_at <= ? AND NOT EXISTS ("
     "SELECT 1 FROM notice AS earlier WHERE earlier.about = notice.about "
     "AND earlier.known_as = notice.known_as AND earlier.queue = notice.queue "
     "AND earlier.ended_at = 0 AND earlier.id < notice.id AND earlier.kind <> 'delay') "
-    "ORDER BY due_at, id LIMIT ?"
+    "ORDER BY due_at, id LIMIT ?)"
 )
 _OWED = (
-    f"SELECT {', '.join('n.' + name for name in NOTICE)}, "  # noqa: S608
-    f"{', '.join('i.' + name for name in INCOMING)}, {', '.join('m.' + name for name in STORED)} "
+    *("n." + name for name in NOTICE),
+    *("i." + name for name in INCOMING),
+    *("m." + name for name in STORED),
+)
+_WITH_SUBJECT = (
     "FROM notice AS n LEFT JOIN message AS m ON m.id = n.about "
     "LEFT JOIN incoming AS i ON i.id = n.about WHERE n.id IN ({keys})"
 )
@@ -70,7 +73,8 @@ def owe_states(
     under which a client hears of it otherwise."""
     states = {id: (state, heard) for id, state, heard in changes}
     told: list[tuple[Subject, State]] = []
-    for row in read_rows(connection, _SUBJECTS, list(states)):
+    found = "FROM message WHERE id IN ({keys})"
+    for row in read_rows(connection, _SUBJECT, found, list(states)):
         state, heard = states[row[0]]
         told.append((subject_of(*row)._replace(heard=heard), state))
     return owe_subjects(connection, told, now)
@@ -82,7 +86,8 @@ def owe_subjects(
     """The same, where it is known already what matters of the messages."""
     aliases: dict[int, list[tuple[int, int]]] = {}
     asking = [subject.id for subject, _ in changes if subject.receipts & ALIASES]
-    for message_id, id, receipts in read_rows(connection, _ALIASES, asking):
+    found = "FROM alias WHERE message_id IN ({keys})"
+    for message_id, id, receipts in sorted(read_rows(connection, _ALIAS, found, asking)):
         aliases.setdefault(message_id, []).append((id, receipts))
     return owe(
         connection,
@@ -129,9 +134,9 @@ def due(
     connection: sqlite3.Connection, queue: str, now: int, limit: int, claimed: frozenset[int]
 ) -> list[Owed]:
     """What of a queue is due and not claimed, the first ``limit`` of it. Only reads."""
-    found = connection.execute(_DUE, (queue, now, limit + len(claimed)))
-    ids = [id for (id,) in found if id not in claimed][:limit]
-    owed = [to_owed(row) for row in read_rows(connection, _OWED, ids)]
+    [(found,)] = connection.execute(_DUE, (queue, now, limit + len(claimed)))
+    ids = [id for id in orjson.loads(found) if id not in claimed][:limit]
+    owed = [to_owed(row) for row in read_rows(connection, _OWED, _WITH_SUBJECT, ids)]
     owed.sort(key=lambda one: (one.notice.due_at, one.notice.id))
     return owed
 

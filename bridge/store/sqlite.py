@@ -101,6 +101,8 @@ class SqliteStore(Reading):
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA foreign_keys = ON")
+        # What a statement would take back of itself, if it failed, needs no file.
+        connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("PRAGMA cache_size = -32768")
         connection.execute("PRAGMA journal_size_limit = 67108864")
         # Pages that are written again and again go back into the file once in 32 MB of log.

@@ -20,12 +20,19 @@ from bridge.store.writing import INSERT_EVENT, read_rows, write_rows
 #: The longest time between two questions about one message (seconds).
 MAX_POLL = 600
 
-_FIND = (
-    "SELECT upstream_id, id, submission_id, account, protocol, receipts, state, status, cost "
-    "FROM message WHERE "
+_FOUND = (
+    "upstream_id",
+    "id",
+    "submission_id",
+    "account",
+    "protocol",
+    "receipts",
+    "state",
+    "status",
+    "cost",
 )
-_FIND_SENT = _FIND + "state = 'sent' AND upstream_id IN ({keys})"
-_FIND_ENDED = _FIND + "state <> 'sent' AND id IN ({keys})"
+_SENT_ALREADY = "FROM message WHERE state = 'sent' AND upstream_id IN ({keys})"
+_ENDED_ALREADY = "FROM message WHERE state <> 'sent' AND id IN ({keys})"
 _CHANGE = (
     "WITH change (id, state, word, at, cost, parts, err) AS (VALUES {rows}) "
     "UPDATE message SET state = coalesce(change.state, message.state), status = change.word, "
@@ -70,10 +77,11 @@ def _note(
     changes: list[tuple[Any, ...]] = []
     late: list[tuple[Any, ...]] = []
     ends: dict[int, list[tuple[Subject, State]]] = {}
-    found = {row[0]: row[1:] for row in read_rows(connection, _FIND_SENT, list(turn))}
+    found = {row[0]: row[1:] for row in read_rows(connection, _FOUND, _SENT_ALREADY, list(turn))}
     if len(found) < len(turn):
         old = ended.find(turn.keys() - found.keys())
-        found.update((row[0], row[1:]) for row in read_rows(connection, _FIND_ENDED, old))
+        ended_rows = read_rows(connection, _FOUND, _ENDED_ALREADY, old)
+        found.update((row[0], row[1:]) for row in ended_rows)
     for upstream_id, n in turn.items():
         if upstream_id not in found:
             continue
@@ -146,9 +154,10 @@ def to_poll(connection: sqlite3.Connection, now: int, limit: int) -> list[Stored
                 (nobody_waits, now, limit - len(ids)),
             )
         ]
-    turn = "UPDATE message SET poll_at = ? + max(1, min(?, ? - sent_at)) WHERE id IN ({keys})"
-    for _ in read_rows(connection, turn, ids, now, MAX_POLL, now):
-        pass
-    found = f"SELECT {', '.join(STORED)} FROM message WHERE id IN ({{keys}})"  # noqa: S608
-    stored = {row[0]: to_stored(row) for row in read_rows(connection, found, ids)}
+    connection.executemany(
+        "UPDATE message SET poll_at = ? + max(1, min(?, ? - sent_at)) WHERE id = ?",
+        [(now, MAX_POLL, now, id) for id in ids],
+    )
+    rows = read_rows(connection, STORED, "FROM message WHERE id IN ({keys})", ids)
+    stored = {row[0]: to_stored(row) for row in rows}
     return [stored[id] for id in ids]

@@ -23,7 +23,7 @@ from bridge.notice import Notice
 from bridge.store import Acceptance, Change, StoreError, StoreFull, notices, parts, statuses
 from bridge.store.ended import Ended
 from bridge.store.rows import MESSAGE_COLUMNS, to_row
-from bridge.store.writing import INSERT_EVENT, read_rows, write_rows
+from bridge.store.writing import INSERT_EVENT, cut, write_rows
 
 log = structlog.get_logger()
 
@@ -72,8 +72,13 @@ class Request:
 
 def _known(connection: sqlite3.Connection, keys: Sequence[bytes], now: int) -> dict[bytes, int]:
     """Which of the fingerprints are stored and still count, with their message's id."""
-    find = "SELECT key, message_id FROM fingerprint WHERE until > ? AND key IN ({keys})"
-    return dict(read_rows(connection, find, keys, now))
+    known: dict[bytes, int] = {}
+    for some, size in cut(keys):
+        marks = ",".join("?" * size)
+        find = f"SELECT key, message_id FROM fingerprint WHERE until > ? AND key IN ({marks})"  # noqa: S608
+        missing = [None] * (size - len(some))
+        known.update(connection.execute(find, (now, *some, *missing)))
+    return known
 
 
 class Writer:

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
 
+import orjson
+
 T = TypeVar("T")
 
 #: What became of a message, and the words that came with it: its row keeps the last alone.
@@ -41,7 +43,7 @@ def write_rows(
     if not rows:
         return
     columns = len(rows[0])
-    for some, size in _cut(rows):
+    for some, size in cut(rows):
         parameters: list[Any] = []
         for row in some:
             parameters += row
@@ -51,19 +53,31 @@ def write_rows(
 
 
 def read_rows(
-    connection: sqlite3.Connection, template: str, keys: Sequence[Any], *parameters: Any
-) -> Iterator[Any]:
-    """The rows that ``template`` finds, with some of the keys at a time at ``{keys}``.
+    connection: sqlite3.Connection,
+    columns: Sequence[str],
+    found: str,
+    keys: Sequence[int] | Sequence[str],
+) -> list[list[Any]]:
+    """These columns of what is ``found``, in any order: the rest of a SELECT from the FROM on, the
+    keys in its place ``{keys}``, texts without a NUL. Columns are numbers and texts.
 
-    ``parameters`` are those of the places before the keys.
+    The rows come as one text: as many rows would be as many times that the interpreter is let go.
     """
-    for some, size in _cut(keys):
-        marks = ",".join("?" * size)
-        missing = [None] * (size - len(some))
-        yield from connection.execute(template.format(keys=marks), (*parameters, *some, *missing))
+    if not keys:
+        return []
+    rows = _packed(", ".join(columns), found)
+    [(text,)] = connection.execute(rows, (orjson.dumps(list(keys)).decode(),))
+    read: list[list[Any]] = orjson.loads(text)
+    return read
 
 
-def _cut(rows: Sequence[T]) -> Iterator[tuple[Sequence[T], int]]:
+@lru_cache(maxsize=32)
+def _packed(columns: str, found: str) -> str:
+    found = found.format(keys="SELECT value FROM json_each(?)")
+    return f"SELECT json_group_array(json_array({columns})) {found}"
+
+
+def cut(rows: Sequence[T]) -> Iterator[tuple[Sequence[T], int]]:
     """The rows in pieces, each with the size of its statement, a power of two: so that few are
     prepared, and a group takes one or two. A piece may be up to a quarter smaller than that."""
     start = 0
