@@ -163,7 +163,7 @@ class Noted(Enum):
     KEPT = "the message stays as it is; the word is kept"
     REPEATED = "said before"
     LATE = "the message had come to another end before"
-    EARLY = "no message has this upstream id yet; kept for a while"
+    EARLY = "no message is known by this upstream id yet; kept for a while"
 
 
 class Event(NamedTuple):
@@ -362,12 +362,14 @@ class Store(Protocol):
 
     def note_statuses(self, statuses: Sequence[Status]) -> asyncio.Future[Sequence[Noted]]:
         """Keeps what the API said of messages, with the notices that follow; tells of each, in
-        order, what it was. Only messages in the state ``sent`` change; of those that ended long ago
-        nothing is known (:attr:`Noted.EARLY`)."""
+        order, what it was. Only messages in the state ``sent`` change. Of those that ended long
+        ago, at another node or before the store was opened nothing is known at first
+        (:attr:`Noted.EARLY`)."""
 
     async def match_early(self, now: int, before: int) -> int:
         """Notes the statuses that came before the message had its upstream id, where it has one
-        now; forgets those that came before ``before`` and tells how many. To be called often."""
+        now, and those of messages that were not known to have ended; forgets those that came before
+        ``before`` and tells how many. To be called often, at every node."""
 
     async def to_poll(self, now: int, limit: int) -> list[Stored]:
         """Messages whose ``poll_at`` has come, those first whose sender waits for a notice.

@@ -13,7 +13,7 @@ from typing import Any
 from bridge.message import State, Stored
 from bridge.notice import Notice, Subject
 from bridge.store import Noted, Status
-from bridge.store.ended import Ended
+from bridge.store.ended import LOOK_THROUGH, Ended
 from bridge.store.pg_connection import as_written, original, storable
 from bridge.store.pg_notices import SUBJECT, owe_states, to_subject
 from bridge.store.rows import STORED, to_stored
@@ -52,8 +52,14 @@ _EARLY = (
     "$3::text[], $4::bigint[], $5::text[], $6::integer[], $7::integer[]) "
     "WITH ORDINALITY AS early (upstream_id, word, state, at, cost, parts, err, n) ORDER BY n"
 )
+#: Those of the latest messages that ended and of which an early status may tell.
+_ENDED_LATELY = (
+    "SELECT upstream_id, id FROM (SELECT id, upstream_id, state FROM message "  # noqa: S608
+    f"ORDER BY id DESC LIMIT {LOOK_THROUGH}) AS latest WHERE state <> 'sent' "
+    "AND upstream_id <> '' AND upstream_id IN (SELECT upstream_id FROM early_status) ORDER BY id"
+)
 _PAGE = (
-    "SELECT id, EXISTS (SELECT FROM message "  # noqa: S608
+    "SELECT id, upstream_id, EXISTS (SELECT FROM message "  # noqa: S608
     f"WHERE message.upstream_id = early.upstream_id AND {_IS_SENT}) FROM early_status AS early "
     "WHERE id > $1 ORDER BY id LIMIT $2"
 )
@@ -206,12 +212,18 @@ class Early:
         self._ended = ended
         self._seen = 0
 
-    async def match(self, connection: Any, before: int) -> tuple[int, list[Notice]]:
-        """See :meth:`bridge.store.Store.match_early`; and the notices that follow."""
+    async def match(self, connection: Any, now: int, before: int) -> tuple[int, list[Notice]]:
+        """See :meth:`bridge.store.Store.match_early`; and the notices that follow.
+
+        What ended at another node is matched there.
+        """
         page = await connection.fetch(_PAGE, self._seen, _STEP)
+        if page and self._ended.look(now):
+            over = await connection.fetch(_ENDED_LATELY)
+            self._ended.add((original(upstream_id), id) for upstream_id, id in over)
         self._seen = page[-1][0] if len(page) == _STEP else 0
         notices: list[Notice] = []
-        if ids := [id for id, known in page if known]:
+        if ids := [id for id, name, sent in page if sent or original(name) in self._ended]:
             rows = sorted(await connection.fetch(_MATCHED, ids), key=itemgetter(0))
             _, notices = await note(connection, [_early(row[1:]) for row in rows], self._ended)
         done: str = await connection.execute(_FORGET, before, _STEP)

@@ -82,7 +82,7 @@ class PostgresStore(Reading):
     def __init__(
         self, url: str, *, clock: Callable[[], float] = time.time, lease: float = LEASE
     ) -> None:
-        super().__init__(url)
+        super().__init__(url, lease)
         self._clock = clock
         self._lease = Lease(lease, clock)
         self.on_work: Callable[[], None] | None = None
@@ -320,7 +320,7 @@ class PostgresStore(Reading):
     async def match_early(self, now: int, before: int) -> int:
         async with self._transaction() as connection:
             assert self._early is not None
-            forgotten, notices = await self._early.match(connection, before)
+            forgotten, notices = await self._early.match(connection, now, before)
             if notices:
                 await connection.execute("SELECT pg_notify($1, $2)", OWED, str(self.node))
         self._told_of({notice.queue for notice in notices})

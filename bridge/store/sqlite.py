@@ -72,6 +72,7 @@ class SqliteStore(Reading):
         self._claims = notices.Claims()
         self._lock: int | None = None
         self._writer: Writer | None = None
+        self._early: statuses.Early | None = None
 
     # --- opening and closing ---------------------------------------------------------------
 
@@ -87,6 +88,7 @@ class SqliteStore(Reading):
             raise StoreError(f"{self._path}: {error}") from None
         loop = asyncio.get_running_loop()
         self._writer = Writer(self._connect, loop, self._owed, self._clock)
+        self._early = statuses.Early(self._writer.ended)
 
     def _owed(self, queues: set[str]) -> None:
         if self.on_owed is not None:
@@ -249,8 +251,10 @@ class SqliteStore(Reading):
         if not await self._rows("SELECT 1 FROM early_status LIMIT 1"):
             return 0
         assert self._writer is not None
-        ended = self._writer.ended
-        return await self._owing(lambda connection: statuses.match_early(connection, before, ended))
+        assert self._early is not None
+        look, match = self._writer.ended.look(now), self._early.match
+        over = await self._rows(statuses.ENDED_LATELY) if look else ()
+        return await self._owing(lambda connection: match(connection, before, over))
 
     async def to_poll(self, now: int, limit: int) -> list[Stored]:
         return await self._call(lambda connection: statuses.to_poll(connection, now, limit))

@@ -12,14 +12,27 @@ from typing import Any
 from bridge.message import State, Stored
 from bridge.notice import Subject, subject_of
 from bridge.store import Noted, Status
-from bridge.store.ended import Ended
+from bridge.store.ended import LOOK_THROUGH, Ended
 from bridge.store.notices import owe_subjects
 from bridge.store.rows import STORED, to_stored
 from bridge.store.writing import INSERT_EVENT, read_rows, write_rows
 
 #: The longest time between two questions about one message (seconds).
 MAX_POLL = 600
+#: How many early statuses :meth:`Early.match` looks at in one step.
+_STEP = 5000
 
+#: Those of the latest messages that ended and of which an early status may tell.
+ENDED_LATELY = (
+    "SELECT upstream_id, id FROM (SELECT id, upstream_id, state FROM message "  # noqa: S608
+    f"ORDER BY id DESC LIMIT {LOOK_THROUGH}) WHERE state <> 'sent' AND upstream_id <> '' "
+    "AND upstream_id IN (SELECT upstream_id FROM early_status) ORDER BY id"
+)
+_PAGE = (
+    "SELECT id, upstream_id, word, state, at, cost, counted_parts, err, EXISTS (SELECT 1 "
+    "FROM message WHERE message.upstream_id = early_status.upstream_id AND message.state = 'sent') "
+    "FROM early_status WHERE id > ? ORDER BY id LIMIT ?"
+)
 _FOUND = (
     "upstream_id",
     "id",
@@ -122,24 +135,37 @@ def _note(
     return queues
 
 
-def match_early(connection: sqlite3.Connection, before: int, ended: Ended) -> tuple[int, set[str]]:
-    """Notes what came too early and has its message now, forgets what is older than ``before``;
-    how many that were, and the queues in which notices were put."""
-    rows = connection.execute(
-        "SELECT id, upstream_id, word, state, at, cost, counted_parts, err FROM early_status "
-        "WHERE EXISTS (SELECT 1 FROM message WHERE message.upstream_id = early_status.upstream_id "
-        "AND message.state = 'sent') ORDER BY id LIMIT 10000"
-    ).fetchall()
-    statuses = [
-        Status(upstream_id, word, State(state) if state else None, *rest)
-        for _, upstream_id, word, state, *rest in rows
-    ]
-    queues: set[str] = set()
-    if statuses:
-        _, queues = note(connection, statuses, ended)
-        connection.executemany("DELETE FROM early_status WHERE id = ?", [(row[0],) for row in rows])
-    forgotten = connection.execute("DELETE FROM early_status WHERE at < ?", (before,)).rowcount
-    return forgotten, queues
+class Early:
+    """Goes through the statuses that came too early, some at a time, from the oldest on."""
+
+    def __init__(self, ended: Ended) -> None:
+        self._ended = ended
+        self._seen = 0
+
+    def match(
+        self, connection: sqlite3.Connection, before: int, over: Sequence[tuple[str, int]]
+    ) -> tuple[int, set[str]]:
+        """Notes those whose message is known now, forgets what is older than ``before``; how many
+        that were, and the queues in which notices were put.
+
+        ``over`` are messages that turned out to have ended (:data:`ENDED_LATELY`).
+        """
+        self._ended.add(over)
+        page = connection.execute(_PAGE, (self._seen, _STEP)).fetchall()
+        self._seen = page[-1][0] if len(page) == _STEP else 0
+        known = [row for row in page if row[-1] or row[1] in self._ended]
+        queues: set[str] = set()
+        if known:
+            _, queues = note(connection, [_early(row[1:-1]) for row in known], self._ended)
+            delete = "DELETE FROM early_status WHERE id = ?"
+            connection.executemany(delete, [(row[0],) for row in known])
+        forgotten = connection.execute("DELETE FROM early_status WHERE at < ?", (before,)).rowcount
+        return forgotten, queues
+
+
+def _early(row: Sequence[Any]) -> Status:
+    upstream_id, word, state, *rest = row
+    return Status(upstream_id, word, State(state) if state else None, *rest)
 
 
 def to_poll(connection: sqlite3.Connection, now: int, limit: int) -> list[Stored]:

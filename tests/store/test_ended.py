@@ -1,6 +1,27 @@
+"""What the API says of messages that ended lately: here, before the store was opened, elsewhere."""
+
 from __future__ import annotations
 
-from bridge.store.ended import Ended
+from bridge.message import State
+from bridge.notice import receivers_of
+from bridge.store import Event, Noted, Status, Store
+from bridge.store.ended import LOOK_EVERY, Ended
+from tests.samples import NOW
+from tests.store.conftest import Engine
+from tests.store.test_delivery import asking, delivered, sent
+
+UNDELIVERABLE = Status("up-1", "undeliverable", State.UNDELIVERABLE, NOW + 9, err=6)
+LATE = Event(NOW + 9, "status", "undeliverable")
+
+
+async def over(store: Store, now: int = NOW + 10) -> tuple[State, tuple[Event, ...], int]:
+    """The state and the events of the message 1 once early statuses were matched, and how many
+    receipts of it are owed."""
+    assert await store.match_early(now, now - 300) == 0
+    story = await store.story(1)
+    assert story is not None
+    owed = await store.claim_notices(receivers_of("crm"), now, 10)
+    return story.stored.state, story.events, len(owed)
 
 
 def test_what_ended_not_long_ago_is_known_and_the_oldest_is_forgotten() -> None:
@@ -12,3 +33,88 @@ def test_what_ended_not_long_ago_is_known_and_the_oldest_is_forgotten() -> None:
         known = ended.find(f"up-{n}" for n in range(1000))
         assert known[-75:] == list(range(id - 74, id + 1))
         assert len(known) <= 100
+
+
+def test_the_latest_messages_are_looked_through_at_once_and_then_now_and_then() -> None:
+    ended = Ended()
+    assert [ended.look(NOW + second) for second in range(LOOK_EVERY)].index(True) == 0
+    assert not ended.look(NOW + LOOK_EVERY - 1)
+    assert ended.look(NOW + LOOK_EVERY)
+    # A clock that was set back keeps nobody waiting.
+    assert ended.look(NOW - 3600)
+
+
+async def test_a_contradiction_of_what_ended_before_a_restart_is_kept_for_the_story(
+    engine: Engine,
+) -> None:
+    store = await engine.open()
+    await sent(store, asking(1))
+    await store.note_statuses([delivered(1)])
+    await store.close()
+    store = await engine.open()
+    assert list(await store.note_statuses([UNDELIVERABLE])) == [Noted.EARLY]
+    assert await over(store) == (State.DELIVERED, (LATE,), 1)
+    # From now on it is known as before.
+    assert list(await store.note_statuses([UNDELIVERABLE])) == [Noted.LATE]
+    assert list(await store.note_statuses([delivered(1)])) == [Noted.REPEATED]
+
+
+async def test_a_repeated_word_on_what_ended_before_a_restart_changes_nothing(
+    engine: Engine,
+) -> None:
+    store = await engine.open()
+    await sent(store, asking(1))
+    await store.note_statuses([delivered(1)])
+    await store.close()
+    store = await engine.open()
+    assert list(await store.note_statuses([delivered(1)])) == [Noted.EARLY]
+    assert await over(store) == (State.DELIVERED, (), 1)
+    assert await store.match_early(NOW + 400, NOW + 100) == 0, "it was noted, not forgotten"
+
+
+async def test_a_word_on_no_message_waits_until_it_is_forgotten(engine: Engine) -> None:
+    store = await engine.open()
+    await sent(store, asking(1))
+    await store.note_statuses([delivered(1)])
+    await store.close()
+    store = await engine.open()
+    await store.note_statuses([delivered(2), UNDELIVERABLE])
+    assert await over(store) == (State.DELIVERED, (LATE,), 1)
+    await sent(store, asking(2))
+    await store.match_early(NOW + 11, NOW - 289)
+    stored = await store.message(2)
+    assert stored is not None
+    assert stored.state is State.DELIVERED
+
+
+async def test_what_is_sent_and_ended_before_the_next_look_takes_its_early_word_too(
+    store: Store,
+) -> None:
+    assert list(await store.note_statuses([UNDELIVERABLE])) == [Noted.EARLY]
+    await sent(store, asking(1))
+    await store.note_statuses([delivered(1)])
+    assert await over(store) == (State.DELIVERED, (LATE,), 1)
+
+
+async def test_what_ended_at_another_node_is_noted_there(postgresql: Engine) -> None:
+    first, second = await postgresql.open(), await postgresql.open()
+    await sent(first, asking(1))
+    await first.note_statuses([delivered(1)])
+    # It looks through the messages that there are, once in a while.
+    await second.note_statuses([delivered(7)])
+    await second.match_early(NOW + 10, 0)
+    assert list(await second.note_statuses([UNDELIVERABLE])) == [Noted.EARLY]
+    await second.match_early(NOW + 10, 0)
+    story = await second.story(1)
+    assert story is not None
+    assert story.events == ()
+    assert await over(first) == (State.DELIVERED, (LATE,), 1)
+
+
+async def test_what_ended_at_a_node_that_is_gone_is_noted_by_another(postgresql: Engine) -> None:
+    first, second = await postgresql.open(), await postgresql.open()
+    await sent(first, asking(1))
+    await first.note_statuses([delivered(1)])
+    await first.close()
+    assert list(await second.note_statuses([UNDELIVERABLE])) == [Noted.EARLY]
+    assert await over(second) == (State.DELIVERED, (LATE,), 1)
