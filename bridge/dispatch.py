@@ -1,11 +1,8 @@
-"""The dispatcher: takes what waits to the API and brings back what became of it.
+"""The dispatcher: has what waits taken to the API, and brings back what became of it.
 
-Batches have no timer: while fewer requests than allowed are in flight, what waits goes at once;
-while they are all in flight, it gathers. What an answer means is read by
-:mod:`bridge.cascade.answers`, what follows for each message decided by :mod:`bridge.decisions`,
-how fast to go by :mod:`bridge.cascade.pace`, what goes next by :mod:`bridge.cascade.batches`, what
-is in memory by :mod:`bridge.window`. Here all of it happens, and each change is durable before
-anybody is told.
+What is in memory is decided by :mod:`bridge.window`, what is posted when by
+:mod:`bridge.attempts`. Here messages come and go, are held and moved, and each change is durable
+before anybody is told.
 """
 
 from __future__ import annotations
@@ -17,22 +14,17 @@ from typing import NamedTuple, Protocol
 
 import structlog
 
-from bridge.cascade.answers import Answer, Meaning, Verdict, judge
-from bridge.cascade.batches import Queue
+from bridge.attempts import Attempts
 from bridge.cascade.line import UpstreamLine
-from bridge.cascade.wire import encode
 from bridge.config import Cascade
-from bridge.decisions import Rest, after_unknown, decide
-from bridge.failure import Failure, Reason
+from bridge.decisions import after_unknown
+from bridge.failure import Failure
 from bridge.ids import Ids
 from bridge.message import Message, Receipts, State, Stored
 from bridge.store import Change, Store, StoreError
 from bridge.window import Window
 
 log = structlog.get_logger()
-
-#: How long a place for requests rests when the store cannot note an attempt (seconds).
-STORE_PAUSE = 1.0
 
 
 class Progress(NamedTuple):
@@ -80,7 +72,6 @@ class Dispatcher:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
-        self._ids = ids
         self._settings = settings
         self._lines = lines
         self._clients = clients
@@ -95,12 +86,15 @@ class Dispatcher:
             clock,
         )
         self._held: set[str] = set()
-        self._stopping = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self._posts = 0
-        self._tasks: asyncio.TaskGroup | None = None
-        self._loop = asyncio.get_running_loop()
+        self._attempts = Attempts(
+            store,
+            ids,
+            settings,
+            self._settle,
+            self._window.leave,
+            clock=clock,
+            monotonic=monotonic,
+        )
 
     def _line_of(self, account: str) -> UpstreamLine:
         return self._lines.get(account) or self._lines[""]
@@ -194,7 +188,7 @@ class Dispatcher:
                 line.held = held
             for queue in line.queues.values():
                 queue.held = self._held
-            self._kick(line)
+            self._attempts.kick(line)
 
     def share(self, nodes: int) -> None:
         """Divides the request rate between so many nodes."""
@@ -211,16 +205,14 @@ class Dispatcher:
         self.backlog = await self._store.backlog()
         await self._window.wake()
         async with asyncio.TaskGroup() as tasks:
-            self._tasks = tasks
             loading = tasks.create_task(self._window.run())
             ready.set()
-            await self._stopping.wait()
+            await self._attempts.run(self._lines.values())
             loading.cancel()
-            await self._idle.wait()
 
     def stop(self) -> None:
         """Begins no further request; :meth:`run` returns when those in flight are done."""
-        self._stopping.set()
+        self._attempts.stop()
 
     async def take_up_interrupted(self) -> None:
         """Decides about what was in flight when a daemon died: its outcome is unknown."""
@@ -237,186 +229,19 @@ class Dispatcher:
                 if change.state is State.ACCEPTED:
                     self._window.note_due(change.due_at)
 
-    # --- requests --------------------------------------------------------------------------
+    # --- what became of them ---------------------------------------------------------------
 
     def _push(self, message: Message) -> None:
         line = self._line_of(message.account)
         line.queues[message.route].push(message)
-        self._kick(line)
-
-    def _kick(self, line: UpstreamLine) -> None:
-        """Looks for a request to start, after what else this turn of the loop brings:
-        what one commit made durable goes in one batch."""
-        if not line.kicked:
-            line.kicked = True
-            self._loop.call_soon(self._pump, line)
-
-    def _pump(self, line: UpstreamLine) -> None:
-        """Starts as many requests as may be in flight, as far as pace and messages go."""
-        line.kicked = False
-        if self._tasks is None or self._stopping.is_set() or line.held:
-            return
-        while line.in_flight < (1 if line.pace.probing else self._settings.max_in_flight):
-            chosen = self._choose(line)
-            if chosen is None:
-                return
-            queue, batch, split = chosen
-            line.in_flight += 1
-            line.splitting += split
-            self._posts += 1
-            self._idle.clear()
-            self._tasks.create_task(self._attempt(line, queue, batch, split))
-
-    def _choose(self, line: UpstreamLine) -> tuple[Queue, list[Message], bool] | None:
-        """The next batch that may go now; sets the timer where the pace says "later".
-
-        Pieces of refused batches and accounts set apart go first, but take at most half of the
-        places and half of the rate. Of two routes, that whose message has waited longest is first.
-        """
-        now = self._monotonic()
-        soonest: float | None = None
-        queues = sorted(line.queues.values(), key=lambda queue: queue.oldest() or 0)
-        places = line.splitting < max(1, self._settings.max_in_flight // 2)
-        for split in (True, False) if places else (False,):
-            for queue in queues:
-                if not (queue.has_split if split else len(queue)):
-                    continue
-                wait = line.pace.wait(now, split=split)
-                if wait:
-                    soonest = wait if soonest is None else min(soonest, wait)
-                    continue
-                limit = 1 if line.pace.probing else line.pace.max_batch
-                taken = queue.fill_split(limit) if split else queue.fill(limit)
-                if batch := self._drop_expired(taken):
-                    line.pace.take(now, split=split)
-                    return queue, batch, split
-                if taken:
-                    self._kick(line)
-        if soonest is not None and line.timer is None:
-            line.timer = self._loop.call_later(soonest, self._timer, line)
-        return None
-
-    def _timer(self, line: UpstreamLine) -> None:
-        line.timer = None
-        self._kick(line)
-
-    def _drop_expired(self, batch: list[Message]) -> list[Message]:
-        now = self._clock()
-        expired = [message for message in batch if message.expires_at <= now]
-        if not expired:
-            return batch
-        changes = [Change(message.id, State.EXPIRED) for message in expired]
-        assert self._tasks is not None
-        self._tasks.create_task(self._settle(0, expired, changes))
-        return [message for message in batch if message.expires_at > now]
-
-    async def _attempt(
-        self, line: UpstreamLine, queue: Queue, batch: list[Message], split: bool
-    ) -> None:
-        """One request: noted, posted, and what came of it settled."""
-        try:
-            attempt = self._ids.next()
-            try:
-                gone = await self._store.begin(attempt, batch)
-            except StoreError:
-                queue.push_back(batch)
-                await asyncio.sleep(STORE_PAUSE)
-                return
-            if gone:
-                self._window.leave(gone)
-                batch = [message for message in batch if message.id not in gone]
-            await self._post(line, queue, attempt, batch)
-        finally:
-            line.in_flight -= 1
-            line.splitting -= split
-            self._posts -= 1
-            if not self._posts:
-                self._idle.set()
-            self._kick(line)
-
-    async def _post(
-        self, line: UpstreamLine, queue: Queue, attempt: int, batch: list[Message]
-    ) -> None:
-        if not batch:
-            await self._store.finish(attempt, [])
-            return
-        began = self._monotonic()
-        try:
-            body = encode(batch, self._clock(), self._settings.schedule_field)
-        except TypeError as error:
-            # One of them is nothing that JSON can say; it is found as if the API had refused it.
-            verdict = Verdict(Meaning.BAD, Failure(Reason.OPERATION_FAILED, cause=str(error)))
-            log.error("batch_not_encoded", messages=len(batch), error=str(error))
-        else:
-            answer = await line.client.post(queue.route, line.headers, body)
-            verdict = judge(answer)
-            self._note(line, batch, answer, verdict, self._monotonic() - began)
-        decision = decide(
-            batch,
-            verdict,
-            self._clock(),
-            hold_unknown=self._settings.unknown_outcome == "hold",
-            poll_after=self._settings.poll_after if self._settings.poll else None,
-        )
-        self._note_conduct(queue, batch, decision.changes)
-        if decision.rest is Rest.SPLIT:
-            queue.split(batch)
-        elif decision.rest is Rest.BACK:
-            queue.push_back(batch)
-        # Changes are those of the whole batch, in its order, or there are none.
-        changed = batch if decision.changes else []
-        await self._settle(attempt, changed, decision.changes, verdict.failure)
-
-    def _note(
-        self,
-        line: UpstreamLine,
-        batch: Sequence[Message],
-        answer: Answer,
-        verdict: Verdict,
-        took: float,
-    ) -> None:
-        """Tells the pace what the request met, and the log what an admin should know."""
-        held = line.pace.held
-        line.pace.note(verdict, len(batch), self._monotonic())
-        fields = {
-            "upstream": line.name,
-            "messages": len(batch),
-            "status": answer.status,
-            "took_ms": round(took * 1000, 1),
-        }
-        if verdict.meaning is Meaning.TAKEN:
-            log.debug("batch_sent", **fields)
-            foreign = verdict.ids.keys() - {str(message.id) for message in batch}
-            if foreign:
-                log.warning("unknown_tracking_ids", ids=sorted(foreign)[:10], **fields)
-        else:
-            log.warning(
-                "batch_not_taken", meaning=verdict.meaning.value, cause=verdict.cause, **fields
-            )
-        if line.pace.held and not held:
-            log.error("upstream_held", upstream=line.name, cause=line.pace.held)
-        elif held and not line.pace.held:
-            log.warning("upstream_released", upstream=line.name)
-
-    def _note_conduct(
-        self, queue: Queue, batch: Sequence[Message], changes: Sequence[Change]
-    ) -> None:
-        """Keeps count of whose messages are refused and whose are taken."""
-        if not changes:
-            return
-        if changes[0].state is State.REJECTED:
-            if queue.conduct.refused(batch[0].account):
-                log.warning("account_set_apart", account=batch[0].account)
-        elif changes[0].state is State.SENT:
-            for account in queue.conduct.taken(batch):
-                log.info("account_no_longer_apart", account=account)
+        self._attempts.kick(line)
 
     async def _settle(
         self,
         attempt: int,
         messages: Sequence[Message],
         changes: Sequence[Change],
-        failure: Failure | None = None,
+        failure: Failure | None,
     ) -> None:
         """Makes the changes durable, then lets go of the messages and reports each.
 

@@ -20,6 +20,7 @@ PART_OF = {
     "config_warnings": "config",
     "lockout": "accounts",
     "dispatch": "relay",
+    "attempts": "relay",
     "gather": "relay",
     "alias": "relay",
     "decisions": "relay",

@@ -1,7 +1,7 @@
 """What an answer of the API means for the batch that was posted (design section 9).
 
 One table by status, and one pure function that reads it. What then happens to each message and to
-the upstream is decided by :mod:`bridge.cascade.pace` and :mod:`bridge.dispatch`.
+the upstream is decided by :mod:`bridge.cascade.pace` and :mod:`bridge.attempts`.
 """
 
 from __future__ import annotations
