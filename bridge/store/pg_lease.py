@@ -33,6 +33,12 @@ _DEAD = (
     "(lease_until = '-infinity' OR (lease_until < clock_timestamp() "
     "AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => $1)))"
 )
+#: When such a node was last heard of, a lease before its own ran out (Unix time, by the clock of
+#: the database); NULL of one that is alive, or gave its number back.
+LAST_HEARD = (
+    f"CASE WHEN lease_until > '-infinity' AND {_DEAD} "
+    "THEN floor(extract(epoch FROM lease_until - make_interval(secs => $1)))::bigint END"
+)
 
 
 class Fenced(StoreError):  # noqa: N818 - what has happened to the node
@@ -83,6 +89,7 @@ class Lease:
             raise StoreInUse(f"all {MAX_NODE + 1} node numbers of the database are in use")
         number = free[0]
         self.fence = Fence(number, self.fence.holder, 0)
+        await self._clear(connection, [number])
         if number in gone:
             # Its attempts are this node's from now on, with the messages in them.
             await connection.execute("DELETE FROM node WHERE number = $1", number)
@@ -91,7 +98,6 @@ class Lease:
                 "AND id NOT IN (SELECT unnest(message_ids) FROM attempt WHERE node = $1)",
                 number,
             )
-        await self._clear(connection, [number])
         await connection.execute(
             "INSERT INTO node (number, holder, epoch, lease_until) "
             "VALUES ($1, $2, 0, clock_timestamp() + make_interval(secs => $3))",
@@ -205,14 +211,17 @@ class Lease:
             await _announce(connection)
 
     async def _clear(self, connection: Any, numbers: Sequence[int]) -> None:
-        """Gives back the notices that these nodes were telling; nobody is bound to them now."""
+        """Gives back the notices that these nodes were telling; nobody is bound to them now, nor
+        was to one that fell silent since it was last heard of."""
         await connection.execute(
             "UPDATE notice SET owner = -1 WHERE ended_at = 0 AND owner = ANY($1::smallint[])",
             numbers,
         )
         await connection.execute(
-            "UPDATE receiver SET bound = false, since = $2 "
-            "WHERE bound AND node = ANY($1::smallint[])",
+            "UPDATE receiver SET bound = false, since = greatest(since, "  # noqa: S608
+            f"coalesce((SELECT {LAST_HEARD} FROM node WHERE number = receiver.node), $3)) "
+            "WHERE bound AND node = ANY($2::smallint[])",
+            self.length,
             numbers,
             int(self._clock()),
         )

@@ -15,6 +15,7 @@ from bridge.message import Stored
 from bridge.notice import Notice
 from bridge.store import Alias, Answered, Event, Receivers, StoreError, Story
 from bridge.store import pg_connection as pg
+from bridge.store.pg_lease import LAST_HEARD
 from bridge.store.pg_notices import read_incoming, read_notice
 from bridge.store.pg_schema import MIGRATIONS, version_of
 from bridge.store.rows import INCOMING, MESSAGE_COLUMNS, NOTICE, STATE_COLUMNS, to_stored
@@ -31,8 +32,9 @@ _FIND_WITHIN = 120.0
 class Reading:
     """The questions of :class:`bridge.store.Store` that change nothing; they are told there."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, lease: float) -> None:
         self._url = url
+        self._lease_length = lease
         self._pool: Any = None
 
     async def open_reading(self) -> None:
@@ -168,10 +170,17 @@ class Reading:
         return tuple(map(read_notice, rows))
 
     async def receivers(self, account: str) -> list[Receivers]:
+        # Those of a node that died, and that nobody has taken over from, are bound no longer.
         rows = await self._rows(
-            "SELECT node, bound, since FROM receiver WHERE account = $1 ORDER BY node", account
+            f"SELECT receiver.node, bound, since, {LAST_HEARD} FROM receiver "  # noqa: S608
+            "LEFT JOIN node ON number = receiver.node WHERE account = $2 ORDER BY receiver.node",
+            self._lease_length,
+            account,
         )
-        return [Receivers(*row) for row in rows]
+        return [
+            Receivers(node, bound and heard is None, max(since, heard or 0) if bound else since)
+            for node, bound, since, heard in rows
+        ]
 
     # --- connections -------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Set
 
 import asyncpg
@@ -11,7 +12,7 @@ import pytest
 
 from bridge.message import Receipts, State
 from bridge.notice import Incoming, Kind, Notice, Owed, Told, receivers_of
-from bridge.store import Acceptance, Change, Noted, Status, StoreError
+from bridge.store import Acceptance, Change, Noted, Receivers, Status, StoreError
 from bridge.store.postgres import PostgresStore
 from tests.samples import NOW, message
 from tests.store.test_postgres_nodes import Nodes, heard, told
@@ -221,6 +222,32 @@ async def test_what_a_node_was_telling_when_it_fell_silent_is_told_by_others(nod
     story = await other.story(1)
     assert story is not None
     assert [notice.ended_at for notice in story.notices] == [0]
+
+
+@pytest.mark.parametrize("number", [0, 7], ids=["its number is used again", "others take over"])
+async def test_receivers_of_a_node_that_died_are_gone_since_it_was_last_heard_of(
+    number: int, nodes: Nodes
+) -> None:
+    await (await nodes.open()).close()
+    died_at = int(time.time()) - 3600
+    await nodes.execute(
+        f"INSERT INTO node VALUES ({number}, gen_random_uuid(), 0, to_timestamp({died_at + 1}))"
+    )
+    await nodes.execute(
+        f"INSERT INTO receiver VALUES ('crm', {number}, true, {NOW}), "
+        f"('erp', {number}, true, {died_at + 2}), ('web', {number}, false, {NOW})"
+    )
+    # A database that has only just started gives every node a whole lease.
+    await nodes.execute("SELECT pg_sleep_until(pg_postmaster_start_time() + interval '1 s')")
+    reading = await nodes.open_reading(lease=1.0)
+    known = [await reading.receivers(name) for name in ("crm", "erp", "web")]
+    since = (died_at, died_at + 2, NOW)
+    assert known == [[Receivers(number, False, at)] for at in since]
+    # It stays the same when somebody comes.
+    other = await nodes.open(lease=1.0)
+    await other.interrupted()
+    assert await nodes.execute("SELECT FROM receiver WHERE bound") == []
+    assert [await reading.receivers(name) for name in ("crm", "erp", "web")] == known
 
 
 async def test_what_another_node_took_over_is_its_own_to_end(nodes: Nodes) -> None:

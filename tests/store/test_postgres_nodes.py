@@ -40,6 +40,12 @@ class Nodes:
         await store.open()
         return store
 
+    async def open_reading(self, lease: float = 15.0) -> PostgresStore:
+        store = PostgresStore(self.url, lease=lease)
+        self._opened.append(store)
+        await store.open_reading()
+        return store
+
     async def execute(self, sql: str) -> list[asyncpg.Record]:
         connection = await asyncpg.connect(self.url)
         try:
