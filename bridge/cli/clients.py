@@ -10,7 +10,7 @@ import smtplib
 import ssl
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.message import EmailMessage
 from enum import Enum
 from typing import Any
@@ -40,6 +40,8 @@ class Reply:
 
     text: str
     verdict: Verdict
+    #: What else it told while the client waited, each in words.
+    heard: tuple[str, ...] = ()
 
     @property
     def accepted(self) -> bool:
@@ -51,7 +53,8 @@ class Sending:
     """One submission.
 
     By SMTP ``headers`` are X-Cascade ones and ``options`` the answers of a survey; by SMPP
-    ``fields`` are those of submit_sm, and ``to`` is one number.
+    ``fields`` are those of submit_sm, ``to`` is one number, and so many deliver_sm are waited for
+    as ``hear`` says.
     """
 
     to: tuple[str, ...]
@@ -63,6 +66,7 @@ class Sending:
     headers: Mapping[str, str] = field(default_factory=dict)
     options: tuple[str, ...] = ()
     fields: Mapping[str, Any] = field(default_factory=dict)
+    hear: int = 0
     timeout: float = 30.0
 
 
@@ -124,7 +128,7 @@ def _smtp_reply(code: int, text: bytes | str) -> Reply:
 
 
 def by_smpp(server: Endpoint, sending: Sending) -> Reply:
-    """Binds as transmitter and submits, to one number; the id is in the reply.
+    """Binds and submits, to one number; the id is in the reply. A transmitter hears nothing more.
 
     Raises OSError where nobody answers properly.
     """
@@ -140,24 +144,28 @@ def by_smpp(server: Endpoint, sending: Sending) -> Reply:
         allow_unknown_opt_params=True,
     )
     answers: list[Any] = []
+    heard: list[str] = []
     client.set_message_sent_handler(lambda pdu, **_: answers.append(pdu))
     # Without this it raises for every status but zero, and the status is what we want.
     client.set_error_pdu_handler(answers.append)
+    client.set_message_received_handler(lambda pdu, **_: heard.append(_deliver_sm(pdu)))
+    bind = client.bind_transceiver if sending.hear else client.bind_transmitter
     try:
         client.connect()
-        client.bind_transmitter(system_id=sending.account, password=sending.password)
+        bind(system_id=sending.account, password=sending.password)
         client.send_message(**_submit_sm(sending))
         deadline = time.monotonic() + sending.timeout
-        while not answers:
+        while not answers or (len(heard) < sending.hear and not answers[0].status):
             if time.monotonic() > deadline:
                 raise OSError("no answer in time")
             client.read_once(auto_send_enquire_link=False)
         client.unbind()
-        return _smpp_reply(answers[0].command, answers[0].status, answers[0].message_id)
+        reply = _smpp_reply(answers[0].command, answers[0].status, answers[0].message_id)
+        return replace(reply, heard=tuple(heard))
     except smpplib.exceptions.PDUError as error:
         if len(error.args) < 2:
             raise OSError(str(error)) from None
-        return _smpp_reply("bind_transmitter_resp", error.args[1])
+        return _smpp_reply(f"{bind.__name__}_resp", error.args[1])
     except smpplib.exceptions.ConnectionError as error:
         raise OSError(str(error) or "the connection was closed") from None
     finally:
@@ -182,6 +190,13 @@ def _submit_sm(sending: Sending) -> dict[str, Any]:
         **body,
         **sending.fields,
     }
+
+
+def _deliver_sm(pdu: Any) -> str:
+    octets: bytes = pdu.short_message
+    ucs2 = pdu.data_coding == _DATA_CODING_UCS2
+    text = octets.decode("utf-16-be" if ucs2 else "ascii", "replace")
+    return f"deliver_sm from {pdu.source_addr.decode()} to {pdu.destination_addr.decode()}: {text}"
 
 
 def _smpp_reply(command: str, status: int, message_id: bytes | None = None) -> Reply:

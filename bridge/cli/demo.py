@@ -2,7 +2,7 @@
 
 Starts the sandbox API and the bridge on free loopback ports with a temporary store, sends good and
 bad submissions with clients that are not ours (smtplib, smpplib), and shows for each what was sent,
-what Cascade got and what the client was told.
+what Cascade got, what the client was told and what came back to it: receipts and a phone's answer.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ import asyncio
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import click
 
@@ -25,7 +27,12 @@ if TYPE_CHECKING:
 
 _ACCOUNT, _PASSWORD = "demo", "demo1234"
 _WRONG_PASSWORD = "guess"  # noqa: S105 - it is wrong on purpose
+_SECRET = "demo-secret-0123456789"  # noqa: S105 - for as long as the demo runs
 _NUMBER, _OTHER = "+380501234567", "+380671234567"
+#: The sandbox has such numbers come out undeliverable.
+_UNREACHABLE = "+380501230002"
+#: How long the sandbox has a message in each status (seconds).
+_PACE = 0.1
 
 
 @dataclass(frozen=True)
@@ -40,9 +47,12 @@ class Scene:
     password: str = _PASSWORD
     headers: dict[str, str] = field(default_factory=dict)
     options: tuple[str, ...] = ()
-    fields: dict[str, str] = field(default_factory=dict)
+    fields: dict[str, str | int] = field(default_factory=dict)
     #: How many messages Cascade should get.
     messages: int = 0
+    #: What the phone writes then, and the client hears something with these words.
+    answer: str = ""
+    heard: str = ""
 
 
 _OK = "submit_sm_resp ESME_ROK (0x00), message_id "
@@ -82,6 +92,32 @@ SCENES = (
         text="Summer sale: up to 50 percent off",
         fields={"service_type": "PROMO"},
         messages=1,
+    ),
+    Scene(
+        "a receipt",
+        "smpp",
+        _OK,
+        fields={"registered_delivery": 1},
+        messages=1,
+        heard=" stat:DELIVRD err:000 ",
+    ),
+    Scene(
+        "a receipt of a phone that nothing reaches",
+        "smpp",
+        _OK,
+        to=(_UNREACHABLE,),
+        fields={"registered_delivery": 1},
+        messages=1,
+        heard=" stat:UNDELIV err:006 ",
+    ),
+    Scene(
+        "an answer from a phone",
+        "smpp",
+        _OK,
+        text="Shall we deliver tomorrow?",
+        messages=1,
+        answer="Yes, after six",
+        heard=" to Demo: Yes, after six",
     ),
     Scene("a mail to a wrong number", "smtp", "550 5.1.3 ERROR = 7 (", to=("12345",)),
     Scene(
@@ -124,10 +160,11 @@ class Played:
     scene: Scene
     reply: str
     received: list[Received]
+    heard: tuple[str, ...] = ()
 
     @property
     def good(self) -> bool:
-        """The reply begins as it should, and Cascade got just what was sent."""
+        """The reply begins as it should, Cascade got just what was sent, and the client heard."""
         texts = {message.text for message in self.received}
         phones = [message.phone for message in self.received]
         wanted = list(self.scene.to) if self.scene.messages else []
@@ -136,6 +173,7 @@ class Played:
             and len(self.received) == self.scene.messages
             and phones == wanted
             and texts <= {self.scene.text}
+            and self.scene.heard in " ".join(self.heard)
         )
 
 
@@ -160,13 +198,14 @@ async def _demo(folder: Path, keep: bool, failed: list[Played]) -> None:
     from bridge.config import settings_from
     from bridge.sandbox import Sandbox
 
-    async with Sandbox() as sandbox:
+    async with Sandbox(scheduled_for=_PACE, processing_for=_PACE) as sandbox:
         settings = settings_from(
             {
                 "cascade": {"base_url": sandbox.url, "authorization_key": "demo-key"},
                 "store": {"url": f"sqlite:///{folder}/bridge.db"},
                 "smtp": {"listen": ["127.0.0.1:0"]},
                 "smpp": {"listen": ["127.0.0.1:0"]},
+                "hooks": {"listen": ["127.0.0.1:0"], "secret": _SECRET},
                 # What is refused here is shown below, and needs no second line.
                 "log": {"level": "error"},
                 "accounts": {_ACCOUNT: {"password": _PASSWORD, "sender": "Demo"}},
@@ -180,6 +219,7 @@ async def _demo(folder: Path, keep: bool, failed: list[Played]) -> None:
             running.add_done_callback(lambda _: ready.done() or ready.cancel())
             addresses = await ready
             try:
+                await sandbox.post_statuses(_hook(addresses, "status"))
                 _print_start(sandbox, addresses)
                 played = [await _play(scene, addresses, sandbox) for scene in SCENES]
                 for number, one in enumerate(played, 1):
@@ -213,14 +253,38 @@ async def _play(scene: Scene, addresses: Addresses, sandbox: Sandbox) -> Played:
         headers=scene.headers,
         options=scene.options,
         fields=scene.fields,
+        hear=1 if scene.heard else 0,
     )
     by: Callable[..., Reply] = by_smtp if scene.protocol == "smtp" else by_smpp
     server = (addresses.smtp if scene.protocol == "smtp" else addresses.smpp)[0]
+    submitting = asyncio.create_task(asyncio.to_thread(by, server, sending))
+    if scene.answer:
+        await sandbox.wait_for(before + scene.messages)
+        await _write(scene, _hook(addresses, "incoming"))
     try:
-        text = (await asyncio.to_thread(by, server, sending)).text
+        reply = await submitting
     except OSError as error:
-        text = f"no answer: {error}"
-    return Played(scene, text, sandbox.messages[before:])
+        return Played(scene, f"no answer: {error}", sandbox.messages[before:])
+    return Played(scene, reply.text, sandbox.messages[before:], reply.heard)
+
+
+def _hook(addresses: Addresses, name: str) -> str:
+    return f"http://{addresses.hooks[0]}/hooks/cascade/{_SECRET}/{name}"
+
+
+async def _write(scene: Scene, url: str) -> None:
+    """A phone writes, and SMSBAT posts it as it documents."""
+    import httpx
+
+    document = {
+        "dt": datetime.now(UTC).isoformat(timespec="seconds"),
+        "phoneNumber": scene.to[0].lstrip("+"),
+        "alphaName": "Demo",
+        "text": scene.answer,
+        "idUuid": str(uuid4()),
+    }
+    async with httpx.AsyncClient(trust_env=False) as client:
+        (await client.post(url, json=document)).raise_for_status()
 
 
 # --- what is shown ---------------------------------------------------------------------------
@@ -251,8 +315,10 @@ def _print_scene(number: int, played: Played) -> None:
     rows = [("sent", line) for line in _sent(scene)]
     rows += [("Cascade got", line) for line in _got(played)]
     rows.append(("client heard", played.reply))
+    rows += [("came back", line) for line in played.heard]
     if not played.good:
-        rows.append(("should be", f"{scene.reply}… and {scene.messages} messages"))
+        heard = f", then{scene.heard}" if scene.heard else ""
+        rows.append(("should be", f"{scene.reply}… and {scene.messages} messages{heard}"))
     _rows(
         [(name if not i or rows[i - 1][0] != name else "", v) for i, (name, v) in enumerate(rows)]
     )
@@ -266,6 +332,8 @@ def _sent(scene: Scene) -> Iterator[str]:
     name = {"smtp": "SMTP", "smpp": "SMPP"}[scene.protocol]
     yield f"{name} to {', '.join(scene.to)}{said}"
     yield f'"{scene.text}"'
+    if scene.answer:
+        yield f'and {scene.to[0]} writes "{scene.answer}"'
 
 
 def _got(played: Played) -> Iterator[str]:

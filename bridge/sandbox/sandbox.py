@@ -77,22 +77,24 @@ class Sandbox:
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
         """Listens and returns the base URL; port 0 takes a free one. Raises :class:`OSError`."""
-        from bridge.sandbox.hooks import Hooks
         from bridge.sandbox.server import Server
 
         server = Server(self.answer)
         bound = await server.start(host, port)
         self._server = server
         if self._hook_url:
-            self.hooks = Hooks(
-                self._hook_url,
-                id_prefix=self._ledger.id_prefix,
-                pace=self._pace,
-                clock=self._clock,
-            )
-            await self.hooks.start()
+            await self.post_statuses(self._hook_url)
         self.url = f"http://[{host}]:{bound}" if ":" in host else f"http://{host}:{bound}"
         return self.url
+
+    async def post_statuses(self, url: str) -> None:
+        """From now on status webhooks go there; once at most."""
+        from bridge.sandbox.hooks import Hooks
+
+        self.hooks = Hooks(
+            url, id_prefix=self._ledger.id_prefix, pace=self._pace, clock=self._clock
+        )
+        await self.hooks.start()
 
     async def close(self) -> None:
         """Stops at once; clients that are kept waiting by a fault lose their connection."""

@@ -72,6 +72,12 @@ def test_each_submission_is_shown_from_end_to_end(
     assert reply.startswith(scene.reply)
     if scene.messages == 1:
         assert reply.endswith(ids[0][0])
+    # ... and what came back.
+    back = re.findall(r"came back     (deliver_sm from .+)", rows)
+    assert len(back) == bool(scene.heard)
+    assert scene.heard in "".join(back)
+    if "registered_delivery" in scene.fields:
+        assert f"id:{ids[0][0]} " in back[0]
 
 
 def test_good_and_bad_ones_by_both_protocols_are_played() -> None:
@@ -133,6 +139,17 @@ sys.exit(run(["demo"]))
         # The reply is right, and yet Cascade got another number of messages.
         ({"protocol": "smtp", "reply": "250 ", "messages": 0}, "250 2.0.0 OK - 1 SMS"),
         ({"protocol": "smtp", "reply": "550 ", "to": ("12",), "messages": 1}, "550 5.1.3"),
+        # Something came back, but not that.
+        (
+            {
+                "protocol": "smpp",
+                "reply": "submit_sm_resp ",
+                "messages": 1,
+                "fields": {"registered_delivery": 1},
+                "heard": "stat:EXPIRED",
+            },
+            "submit_sm_resp ESME_ROK (0x00)",
+        ),
     ],
 )
 async def test_what_is_not_as_it_should_be_is_shown_and_told_by_the_exit_code(
