@@ -26,6 +26,8 @@ log = structlog.get_logger()
 _RECEIVING: Final = frozenset({"receiver", "transceiver"})
 #: One without an id and a time of its own is the same as another if it comes within this (seconds).
 _SAME_WITHIN: Final = 600
+#: So many of one request that cannot be read are told by their ids.
+_TOLD_EACH: Final = 20
 
 
 def owners_of(settings: Settings) -> dict[str, str]:
@@ -80,7 +82,9 @@ class IncomingMessages:
         except NotDocumented as error:
             raise Failure(Reason.BAD_PARAMETER, str(error)) from None
         if bad:
-            log.warning("incoming_unreadable", count=len(bad), cause=bad[0])
+            # Each by its id: these are lost unless they come again in another form.
+            uids = [error.id for error in bad if error.id][:_TOLD_EACH]
+            log.warning("incoming_unreadable", count=len(bad), cause=str(bad[0]), uids=uids)
         now = int(self._clock())
         taken: list[tuple[Incoming, list[str]]] = []
         for one in phoned:
@@ -95,6 +99,8 @@ class IncomingMessages:
             raise Failure(
                 Reason.NOT_FOUND, "no account has this alphaName, nor is one named for it"
             )
+        elif bad:
+            raise Failure(Reason.BAD_PARAMETER, str(bad[0]))
         return len(bad) + len(phoned) - len(taken)
 
     def _incoming(self, phoned: Phoned, account: str, now: int) -> Incoming:

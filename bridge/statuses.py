@@ -89,10 +89,15 @@ class Statuses:
             raise Failure(Reason.BAD_PARAMETER, str(error)) from None
         if bad:
             if not self._counts["unreadable"]:
-                log.warning("statuses_unreadable", count=len(bad), cause=bad[0])
+                ids = [error.id for error in bad if error.id][:_TOLD_EACH]
+                log.warning(
+                    "statuses_unreadable", count=len(bad), cause=str(bad[0]), upstream_ids=ids
+                )
             self._counts["unreadable"] += len(bad)
         if said:
             await self.note(said)
+        elif bad:
+            raise Failure(Reason.BAD_PARAMETER, str(bad[0]))
         return len(bad)
 
     async def note(self, said: Sequence[Said]) -> None:

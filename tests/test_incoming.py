@@ -114,6 +114,23 @@ async def test_the_others_of_an_array_are_taken(store: SqliteStore, make: Make) 
     assert [one.uid for one in await owed(store, receivers_of("crm"))] == ["u2"]
 
 
+async def test_each_that_cannot_be_read_is_told_by_its_id(make: Make) -> None:
+    incoming = make(crm={"sender": "Shop"})
+    for document in (
+        body({"phoneNumber": "KYIVSTAR"}),
+        body({"phoneNumber": "KYIVSTAR"}, {"phoneNumber": "1", "idUuid": None}),
+    ):
+        with capture_logs() as logs, pytest.raises(Failure) as caught:
+            await incoming.take(document)
+        assert (caught.value.reason, caught.value.detail) == (
+            Reason.BAD_PARAMETER,
+            "no phoneNumber",
+        )
+        [log] = logs
+        assert (log["event"], log["cause"]) == ("incoming_unreadable", "no phoneNumber")
+        assert log["uids"] == ["u1"]
+
+
 async def test_it_is_stored_once_however_often_it_comes(store: SqliteStore, make: Make) -> None:
     incoming = make(crm={"sender": "Shop"})
     with capture_logs() as logs:

@@ -166,6 +166,15 @@ async def test_a_message_of_which_nothing_was_heard_ends(
     assert (one.cost, one.counted_parts) == ("0.35", 2)
 
 
+async def test_the_first_that_cannot_be_read_are_told_by_their_ids(statuses: Statuses) -> None:
+    with capture_logs() as logs:
+        for _ in range(2):
+            assert await statuses.take(body(document(1, ""), document(2, "sent"), 7)) == 2
+    [log] = logs
+    assert (log["event"], log["count"]) == ("statuses_unreadable", 2)
+    assert (log["cause"], log["upstream_ids"]) == ("no deliverystatus", [upstream_id(1)])
+
+
 async def test_what_is_no_status_is_refused_with_the_reason(statuses: Statuses) -> None:
     for broken in (b"{", b"{}", b"[1, 2]"):
         with pytest.raises(Failure) as caught:

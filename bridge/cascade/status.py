@@ -2,8 +2,9 @@
 
 Three documents are read: the status webhook's, the answer to ``GET /bat/message/{id}``, and the
 incoming-message webhook's. All are read tolerantly: names of fields without regard to case and
-underscores, numbers as strings and the other way round, one object or an array. What a word means
-is decided by :mod:`bridge.statuses`.
+underscores, numbers as strings and the other way round, one object or an array; a byte order mark,
+octets that are no UTF-8 and halves of surrogate pairs cost no more than themselves. What a word
+means is decided by :mod:`bridge.statuses`.
 """
 
 from __future__ import annotations
@@ -23,10 +24,25 @@ MAX_WORD: Final = 64
 _PHONE: Final = re.compile(r"(?:\+|00)?([1-9]\d{4,14})", re.ASCII)
 #: No number of seconds since 1970 in our time, so that it counts milliseconds.
 _MILLISECONDS: Final = 100_000_000_000
+#: 2000-01-01. What lies before is no time that a message was sent: .NET says year 1 for none.
+_EARLIEST: Final = 946_684_800
+#: The escapes of a JSON string; the second group is half a surrogate pair alone (RFC 8259 §8.2).
+_ESCAPE: Final = re.compile(
+    r"(\\u[dD][89aAbB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    r"|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+    r"|\\."
+)
 
 
 class NotDocumented(ValueError):  # noqa: N818 - says what is the matter
-    """A document that has not the documented shape; the text says why."""
+    """A document that has not the documented shape; the text says why.
+
+    ``id`` is what it calls itself (``messageId``, ``idUuid``), empty where it does not.
+    """
+
+    def __init__(self, why: str, id: str = "") -> None:
+        super().__init__(why)
+        self.id = id
 
 
 class Said(NamedTuple):
@@ -51,15 +67,15 @@ class Phoned(NamedTuple):
     at: int | None = None
 
 
-def decode_statuses(body: bytes) -> tuple[list[Said], list[str]]:
-    """What a status webhook says, and why elements of its array are none.
+def decode_statuses(body: bytes) -> tuple[list[Said], list[NotDocumented]]:
+    """What a status webhook says, and why elements of its array are none (it may be all of them).
 
-    Raises :class:`NotDocumented` where nothing in it is a status.
+    Raises :class:`NotDocumented` where it is no JSON.
     """
     return _decode(body, _said)
 
 
-def decode_incoming(body: bytes) -> tuple[list[Phoned], list[str]]:
+def decode_incoming(body: bytes) -> tuple[list[Phoned], list[NotDocumented]]:
     """What an incoming-message webhook brings; otherwise as :func:`decode_statuses`."""
     return _decode(body, _phoned)
 
@@ -67,14 +83,11 @@ def decode_incoming(body: bytes) -> tuple[list[Phoned], list[str]]:
 def decode_status(body: bytes, upstream_id: str) -> Said | None:
     """What the answer to a question says of that message; ``None`` if it is no such answer."""
     try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
-    if isinstance(document, list) and len(document) == 1:
-        document = document[0]
-    if not isinstance(document, dict):
-        return None
-    try:
+        document = _loads(body)
+        if isinstance(document, list) and len(document) == 1:
+            document = document[0]
+        if not isinstance(document, dict):
+            return None
         said = _said({"messageId": upstream_id} | document)
     except NotDocumented:
         return None
@@ -82,23 +95,33 @@ def decode_status(body: bytes, upstream_id: str) -> Said | None:
     return said._replace(upstream_id=upstream_id) if same else None
 
 
-def _decode(body: bytes, read: Callable[[object], T]) -> tuple[list[T], list[str]]:
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise NotDocumented("not JSON") from error
-    if not isinstance(document, list):
-        return [read(document)], []
+def _decode(body: bytes, read: Callable[[object], T]) -> tuple[list[T], list[NotDocumented]]:
+    document = _loads(body)
     good: list[T] = []
-    bad: list[str] = []
-    for element in document:
+    bad: list[NotDocumented] = []
+    for element in document if isinstance(document, list) else [document]:
         try:
             good.append(read(element))
         except NotDocumented as error:
-            bad.append(str(error))
-    if bad and not good:
-        raise NotDocumented(bad[0])
+            bad.append(error)
     return good, bad
+
+
+def _loads(body: bytes) -> object:
+    """Raises :class:`NotDocumented` where it is no JSON, nor any with its characters mended."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        pass
+    text = body.decode("utf-8-sig", errors="replace")
+    try:
+        return orjson.loads(_ESCAPE.sub(_whole, text))
+    except orjson.JSONDecodeError as error:
+        raise NotDocumented("not JSON") from error
+
+
+def _whole(escape: re.Match[str]) -> str:
+    return "\N{REPLACEMENT CHARACTER}" if escape[2] else escape[0]
 
 
 def _fields(element: object) -> dict[str, Any]:
@@ -113,10 +136,12 @@ def _said(element: object) -> Said:
     upstream_id, word = fields.get("messageid"), fields.get("deliverystatus")
     if not (isinstance(upstream_id, str) and 0 < len(upstream_id) <= MAX_ID):
         raise NotDocumented("no messageId")
-    if not (isinstance(word, str) and 0 < len(word) <= MAX_WORD):
-        raise NotDocumented("no deliverystatus")
-    if not (upstream_id.isprintable() and word.isprintable()):
+    if not upstream_id.isprintable():
         raise NotDocumented("control characters")
+    if not (isinstance(word, str) and 0 < len(word) <= MAX_WORD):
+        raise NotDocumented("no deliverystatus", upstream_id)
+    if not word.isprintable():
+        raise NotDocumented("control characters", upstream_id)
     return Said(upstream_id, word, _cost(fields.get("cost")), _count(fields.get("partscount")))
 
 
@@ -137,14 +162,18 @@ def _phoned(element: object) -> Phoned:
     uid, to, phone, text = (
         _text(fields.get(name)) for name in ("iduuid", "alphaname", "phonenumber", "text")
     )
+    uid, to = _name(uid)[:MAX_ID], _name(to).strip()[:MAX_WORD]
     number = _PHONE.fullmatch(phone.replace(" ", ""))
     if number is None:
-        raise NotDocumented("no phoneNumber")
+        raise NotDocumented("no phoneNumber", uid)
     if "text" not in fields:
-        raise NotDocumented("no text")
-    return Phoned(
-        uid[:MAX_ID], to.strip()[:MAX_WORD], f"+{number[1]}", text, _time(fields.get("dt"))
-    )
+        raise NotDocumented("no text", uid)
+    return Phoned(uid, to, f"+{number[1]}", text, _time(fields.get("dt")))
+
+
+def _name(text: str) -> str:
+    """What of a name can stand in a line of a log and on a terminal."""
+    return text if text.isprintable() else "".join(filter(str.isprintable, text))
 
 
 def _text(value: object) -> str:
@@ -156,13 +185,15 @@ def _text(value: object) -> str:
 
 def _time(value: object) -> int | None:
     """A Unix time out of one, in seconds or milliseconds, or out of ISO 8601 (UTC if it has no
-    zone: the documentation does not say)."""
+    zone: the documentation does not say); ``None`` where it is none of our time."""
     text = _text(value).strip()
     if re.fullmatch(r"\d{9,14}", text, re.ASCII):
         number = int(text)
-        return number // 1000 if number >= _MILLISECONDS else number
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp())
+        at = number // 1000 if number >= _MILLISECONDS else number
+    else:
+        try:
+            written = datetime.fromisoformat(text)
+        except ValueError:
+            return None
+        at = int((written if written.tzinfo else written.replace(tzinfo=UTC)).timestamp())
+    return at if at >= _EARLIEST else None
