@@ -1,0 +1,33 @@
+"""A bridge whose clients and whose API find it again after a restart."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.serving import write_config
+
+HOOKS_SECRET = "9f86d081884c7d659a2feaa0c55ad015"
+
+
+def hook_url(hooks: int) -> str:
+    """Where the API says what became of messages."""
+    return f"http://127.0.0.1:{hooks}/hooks/cascade/{HOOKS_SECRET}/status"
+
+
+def reachable(folder: Path, api: str, smpp: int, hooks: int, account: str = "") -> Path:
+    """A configuration with these ports; ``account`` are further lines of ``crm``."""
+    table = f'[hooks]\nlisten = ["127.0.0.1:{hooks}"]\nsecret = "{HOOKS_SECRET}"'
+    config = write_config(folder, api, account=f"{account}\n{table}")
+    before, found, after = config.read_text().rpartition('listen = ["127.0.0.1:0"]')
+    assert found
+    config.write_text(f'{before}listen = ["127.0.0.1:{smpp}"]{after}')
+    return config
+
+
+async def until(met: Callable[[], object]) -> None:
+    """Waits for what another process does, and so nothing in this one tells of."""
+    async with asyncio.timeout(20):
+        while not met():  # noqa: ASYNC110 - another process has no event
+            await asyncio.sleep(0.02)
