@@ -22,8 +22,9 @@ from bridge.alias import Door, pass_on
 from bridge.failure import Failure, Reason
 from bridge.log import mask
 from bridge.message import Accepted, Outcome, Receipts, State, Stored, Submission
-from bridge.notice import Notice, Unjoined, part_notice
+from bridge.notice import Notice, part_notice
 from bridge.store import Alias, Gathered, Part, PartGroup, StoreError, StoreFull
+from bridge.store.unjoined import about_part
 
 log = structlog.get_logger()
 
@@ -214,13 +215,10 @@ class Gathering:
 
     async def _owe_refusals(self, parts: Sequence[Part]) -> None:
         now = int(self._clock())
-        notices = []
-        for part in parts:
-            group = part.group
-            content = Unjoined(group.destination, group.source, part.at)
-            told = part_notice(group.account, part.id, part.receipts, content, now)
-            if told is not None:
-                notices.append(told._replace(about=part.id, state=State.REJECTED))
+        notices = [
+            part_notice(part.group.account, part.id, about_part(part), now, State.REJECTED)
+            for part in parts
+        ]
         try:
             await self._store.owe(notices)
         except StoreError as error:

@@ -89,14 +89,20 @@ class Owed(NamedTuple):
 
 
 class Unjoined(NamedTuple):
-    """The content of a notice about a part whose message was never complete.
+    """A part of a concatenated message that leads to no message: the content of its notice.
 
     ``phone`` and ``sender`` are as the client wrote them, where the bridge could not read them.
+    ``number`` counts from 1 to ``total``; ``missing`` are the numbers of which no part came.
+    ``receipts`` is what the part asked for (:class:`bridge.message.Receipts`).
     """
 
     phone: str
     sender: str
     accepted_at: int
+    number: int
+    total: int
+    missing: tuple[int, ...]
+    receipts: int
 
     def to_content(self) -> str:
         return json.dumps(self._asdict(), ensure_ascii=False)
@@ -104,7 +110,32 @@ class Unjoined(NamedTuple):
     @classmethod
     def from_content(cls, content: str) -> Unjoined:
         """Raises ValueError or TypeError for another kind of content."""
-        return cls(**json.loads(content))
+        about = cls(**json.loads(content))
+        return about._replace(missing=tuple(about.missing))
+
+
+class UnjoinedPart(NamedTuple):
+    """A part with its id as the store has it, while it waits for the others and after its end.
+
+    ``begun_at`` is when the first part of its group came (Unix time; 0 after the end). ``notice``
+    is that of its end, also where nobody is told.
+    """
+
+    id: int
+    account: str
+    about: Unjoined
+    begun_at: int
+    notice: Notice | None
+
+    @property
+    def state(self) -> State:
+        """``accepted`` while it waits."""
+        return State.ACCEPTED if self.notice is None else self.notice.state or State.EXPIRED
+
+    @property
+    def changed_at(self) -> int:
+        """Since when it is in its state (Unix time)."""
+        return self.about.accepted_at if self.notice is None else self.notice.at
 
 
 class Told(NamedTuple):
@@ -189,9 +220,15 @@ def incoming_notice(incoming: Incoming, queue: str) -> Notice:
     return Notice(queue, incoming.account, Kind.INCOMING, id, id, at, at)
 
 
-def part_notice(account: str, id: int, receipts: int, about: Unjoined, at: int) -> Notice | None:
-    """What tells that the message of a part expired, if the part asked for failures."""
-    if not receipts & _FAILURE:
-        return None
+def part_notice(
+    account: str, id: int, about: Unjoined, at: int, state: State = State.EXPIRED
+) -> Notice:
+    """What tells of the end of a part without a message.
+
+    Where the part asked for no failures it has ended already: it is kept for whoever asks.
+    """
     queue, content = receivers_of(account), about.to_content()
-    return Notice(queue, account, Kind.STATE, id, id, at, at, State.EXPIRED, content)
+    told = Notice(queue, account, Kind.STATE, 0, id, at, at, state, content)
+    if about.receipts & _FAILURE:
+        return told
+    return told._replace(ended_at=at, outcome="the part did not ask for one")

@@ -78,6 +78,11 @@ def err_of(known: Stored) -> int:
     return REASON_ERRORS.get(known.failure, general) if general else 0
 
 
+def err_unsent(state: State) -> int:
+    """The same of a part that became no message: of its state alone."""
+    return NEVER_SENT if state is State.EXPIRED else STATE_ERRORS.get(state, 0)
+
+
 class SmscStatus(NamedTuple):
     """A code, and since when it holds (Unix time)."""
 

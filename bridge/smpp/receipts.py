@@ -13,7 +13,7 @@ from bridge.notice import Owed, Unjoined
 from bridge.smpp.layouts import MESSAGE_STATE, NETWORK_ERROR_CODE, RECEIPTED_MESSAGE_ID
 from bridge.smpp.outgoing import Outgoing, Style, addresses, data_sm, deliver_sm, tlv
 from bridge.smpp.versions import VERSION_33, VERSION_50, has_tlvs, message_state, receipted_id
-from bridge.states import NEVER_SENT, STATE_ERRORS, err_of
+from bridge.states import err_of, err_unsent
 
 #: esm_class (SMPP 3.4 §5.2.12): a receipt of a final state, and what comes before that one. SMPP
 #: 3.3 knows the first alone.
@@ -60,8 +60,9 @@ def receipt(owed: Owed, style: Style) -> Outgoing:
         if style.with_text:
             text = message.text[:_TEXT]
     elif notice.content:
-        phone, sender, accepted_at = Unjoined.from_content(notice.content)
-        err = NEVER_SENT if state is State.EXPIRED else STATE_ERRORS.get(state, 0)
+        about = Unjoined.from_content(notice.content)
+        phone, sender, accepted_at = about.phone, about.sender, about.accepted_at
+        err = err_unsent(state)
     else:
         raise ValueError("the message is forgotten")
     version = style.interface_version

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import NamedTuple, Protocol
 
 from bridge.message import Message, State, Stored
-from bridge.notice import Incoming, Notice, Owed, Told
+from bridge.notice import Incoming, Notice, Owed, Told, UnjoinedPart
 
 
 class StoreError(Exception):
@@ -339,7 +339,12 @@ class Store(Protocol):
 
     async def expired_parts(self, before: int, limit: int) -> list[Part]:
         """Takes the parts of unfinished groups whose first part came before then, and forgets
-        finished groups of that age. Those that asked are owed a notice, stored with it."""
+        finished groups of that age. What remains of each part is a notice, stored with it: owed to
+        those that asked."""
+
+    async def unjoined(self, part_id: int) -> UnjoinedPart | None:
+        """A part that waits for the others of its message, or that never came into one. To be asked
+        where no message is known by this id (:meth:`message`)."""
 
     async def holds(self) -> set[tuple[str, str]]:
         """What is held as a whole: ("account", name) and ("upstream", name)."""

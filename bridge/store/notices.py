@@ -22,12 +22,10 @@ from bridge.notice import (
     notices_of,
     subject_of,
 )
-from bridge.store.rows import INCOMING, NOTICE, STORED, from_notice, to_owed
+from bridge.store.rows import INCOMING, NEW_NOTICE, NOTICE, STORED, from_notice, to_owed
 from bridge.store.writing import read_rows, write_rows
 
-_OWE = (
-    "INSERT INTO notice (queue, account, kind, about, known_as, at, due_at, state, content) VALUES "
-)
+_OWE = f"INSERT INTO notice ({', '.join(NEW_NOTICE)}) VALUES "  # noqa: S608
 _SUBJECT = ("id", "submission_id", "account", "protocol", "receipts")
 _ALIAS = ("message_id", "id", "receipts")
 #: The head of each line alone: what is told of one message is told in order. A delay that has not
@@ -61,9 +59,9 @@ _INCOMING = (
 
 
 def owe(connection: sqlite3.Connection, notices: Sequence[Notice]) -> set[str]:
-    """Stores them; tells their queues."""
+    """Stores them; tells the queues in which there is something to tell."""
     write_rows(connection, _OWE, list(map(from_notice, notices)))
-    return {notice.queue for notice in notices}
+    return {notice.queue for notice in notices if not notice.ended_at}
 
 
 def owe_states(

@@ -23,18 +23,26 @@ from bridge.notice import (
     subject_of,
 )
 from bridge.store.pg_connection import as_written, original, storable
-from bridge.store.rows import INCOMING, NOTICE, STORED, from_notice, to_notice, to_stored
+from bridge.store.rows import (
+    INCOMING,
+    NEW_NOTICE,
+    NOTICE,
+    STORED,
+    from_notice,
+    to_notice,
+    to_stored,
+)
 
 #: What of a message decides who hears of it, as :func:`to_subject` reads it.
 SUBJECT = "id, submission_id, account, protocol, receipts"
 
 _NOTICE = ", ".join(NOTICE)
+_NEW = ", ".join(NEW_NOTICE)
 _OWE = (
-    "INSERT INTO notice (queue, account, kind, about, known_as, at, due_at, state, content) "
-    "SELECT queue, account, kind, about, known_as, at, due_at, state, content "
+    f"INSERT INTO notice ({_NEW}) SELECT {_NEW} "  # noqa: S608
     "FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], "
-    "$7::bigint[], $8::text[], $9::text[]) WITH ORDINALITY "
-    "AS new (queue, account, kind, about, known_as, at, due_at, state, content, n) ORDER BY n"
+    "$7::bigint[], $8::text[], $9::bigint[], $10::text[], $11::text[]) WITH ORDINALITY "
+    f"AS new ({_NEW}, n) ORDER BY n"
 )
 _ALIASES = (
     "SELECT message_id, id, receipts FROM alias WHERE message_id = ANY($1::bigint[]) ORDER BY id"

@@ -138,7 +138,7 @@ async def expire_parts(
 ) -> tuple[list[Part], list[Notice]]:
     """Takes out the parts of old unfinished groups, and forgets old finished ones.
 
-    Tells besides which notices it stored.
+    Tells besides which notices are owed.
     """
     groups = {
         id: (message_id, PartGroup(*key))
@@ -153,4 +153,4 @@ async def expire_parts(
     await connection.execute("DELETE FROM part_group WHERE id = ANY($1::bigint[])", list(groups))
     notices = notices_of_parts(groups_of(expired), now)
     await owe(connection, notices)
-    return [part for _, part in expired], notices
+    return [part for _, part in expired], [one for one in notices if not one.ended_at]

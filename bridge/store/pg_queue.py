@@ -90,7 +90,8 @@ _BELONGINGS = (
 #: What is about no message of ours: refused recipients, parts that never became one.
 _SWEEP_LONELY = (
     "DELETE FROM notice WHERE id = ANY(ARRAY(SELECT id FROM notice WHERE about = 0 "
-    "AND ended_at > 0 AND ended_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED))"
+    "AND known_as < $1 AND ended_at > 0 AND ended_at < $2 ORDER BY known_as LIMIT $3 "
+    "FOR UPDATE SKIP LOCKED))"
 )
 #: How often texts are blanked from the oldest message on (seconds).
 _BLANK_AGAIN = 3600
@@ -196,7 +197,7 @@ class Sweeper:
                     await connection.execute(sql, ids)
                 several = {submission for id, submission in gone if submission != id}
                 await connection.execute(_FORGET_SUBMISSIONS, list(several))
-            lonely = await connection.execute(_SWEEP_LONELY, before, limit)
+            lonely = await connection.execute(_SWEEP_LONELY, first_id(before), before, limit)
             blanked = await self._blank(connection, text_before, waiting, limit)
         self._blanked = max(blanked, default=self._blanked)
         return len(gone) + len(phones) + int(lonely.rpartition(" ")[2]) + len(blanked)

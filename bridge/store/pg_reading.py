@@ -12,13 +12,14 @@ from urllib.parse import urlsplit
 
 from bridge.ids import MAX_NODE, first_id
 from bridge.message import Stored
-from bridge.notice import Notice
+from bridge.notice import Notice, UnjoinedPart
 from bridge.store import Alias, Answered, Event, Receivers, StoreError, Story
 from bridge.store import pg_connection as pg
 from bridge.store.pg_lease import LAST_HEARD
 from bridge.store.pg_notices import read_incoming, read_notice
 from bridge.store.pg_schema import MIGRATIONS, version_of
 from bridge.store.rows import INCOMING, MESSAGE_COLUMNS, NOTICE, STATE_COLUMNS, to_stored
+from bridge.store.unjoined import END, GROUP, part_of
 
 STORED = ", ".join(MESSAGE_COLUMNS + STATE_COLUMNS)
 
@@ -79,6 +80,12 @@ class Reading:
             submission_id,
         )
         return stored(rows)
+
+    async def unjoined(self, part_id: int) -> UnjoinedPart | None:
+        group = await self._rows(GROUP.format(id="$1"), part_id)
+        end = f"SELECT {', '.join(NOTICE)} {END.format(id='$1')}"
+        notices = await self._rows(end, part_id)
+        return part_of(part_id, group, read_notice(notices[0]) if notices else None)
 
     async def waiting_for(self, account: str, phone: str) -> list[Stored]:
         rows = await self._rows(

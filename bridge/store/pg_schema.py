@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 from bridge.store import SchemaTooNew
+from bridge.store.unjoined import LAST_PART
 
 #: Whoever changes the schema or takes a node number holds this advisory lock.
 LOCK = 0x63617363616465
@@ -233,8 +234,7 @@ _STEP_WITHIN = 3600.0
 _IDS = ("message", "submission", "alias", "attempt", "part", "incoming")
 _GREATEST = ", ".join(f"(SELECT max(id) FROM {table})" for table in _IDS)  # noqa: S608
 
-LAST_ID = f"SELECT greatest({_GREATEST}, (SELECT last_id FROM swept))"  # noqa: S608
-LAST_SHORT_ID = "SELECT coalesce(max(id), 0) FROM alias WHERE id < 4294967296"
+LAST_ID = f"SELECT greatest({_GREATEST}, (SELECT last_id FROM swept), ({LAST_PART}))"  # noqa: S608
 
 
 async def version_of(connection: Any) -> int:

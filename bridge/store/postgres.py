@@ -34,10 +34,11 @@ from bridge.store.pg_notices import expire
 from bridge.store.pg_parts import expire_parts
 from bridge.store.pg_queue import MESSAGE, Sweeper, claim, move, replace, to_messages
 from bridge.store.pg_reading import IDLE, STORED, Reading, shown, stored
-from bridge.store.pg_schema import LAST_ID, LAST_SHORT_ID, LOCK, migrate
+from bridge.store.pg_schema import LAST_ID, LOCK, migrate
 from bridge.store.pg_statuses import Early, to_poll
 from bridge.store.pg_watch import Watch
 from bridge.store.pg_writer import Writer
+from bridge.store.unjoined import LAST_SHORT_ID
 
 log = structlog.get_logger()
 

@@ -49,8 +49,8 @@ class Sweeper:
         # What is about no message of ours: refused recipients, parts that never became one.
         lonely = connection.execute(
             "DELETE FROM notice WHERE id IN (SELECT id FROM notice WHERE about = 0 "
-            "AND ended_at > 0 AND ended_at < ? LIMIT ?)",
-            (before, limit),
+            "AND known_as < ? AND ended_at > 0 AND ended_at < ? ORDER BY known_as LIMIT ?)",
+            (first_id(before), before, limit),
         ).rowcount
         blanked = self._blank(connection, text_before, limit)
         connection.execute("PRAGMA incremental_vacuum(200)")

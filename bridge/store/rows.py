@@ -67,6 +67,19 @@ NOTICE = (
     "ended_at",
     "outcome",
 )
+NEW_NOTICE = (
+    "queue",
+    "account",
+    "kind",
+    "about",
+    "known_as",
+    "at",
+    "due_at",
+    "state",
+    "ended_at",
+    "outcome",
+    "content",
+)
 INCOMING = ("id", "uid", "account", "phone", '"to"', "text", "at", "received_at")
 
 # Looking a member up by its value is several times slower than a dictionary.
@@ -145,7 +158,10 @@ def to_stored(row: Sequence[Any]) -> Stored:
 
 
 def from_notice(notice: Notice) -> tuple[Any, ...]:
-    """The first columns of :data:`NOTICE`: those of a notice that is new."""
+    """The columns of a notice that is new: of :data:`NOTICE` those that :data:`NEW_NOTICE` names.
+
+    ``content`` is the last of them.
+    """
     n = notice
     state = "" if n.state is None else n.state._value_
     return (
@@ -157,6 +173,8 @@ def from_notice(notice: Notice) -> tuple[Any, ...]:
         n.at,
         n.due_at,
         state,
+        n.ended_at,
+        n.outcome,
         n.content,
     )
 

@@ -39,6 +39,7 @@ from bridge.store.rows import (
 )
 from bridge.store.schema import MIGRATED, MIGRATIONS
 from bridge.store.sqlite_reading import MESSAGE, Reading
+from bridge.store.unjoined import LAST_PART, LAST_SHORT_ID
 from bridge.store.writer import Writer
 
 T = TypeVar("T")
@@ -132,9 +133,10 @@ class SqliteStore(Reading):
             last = 0
             for table in ("message", "submission", "alias", "attempt", "part", "incoming"):
                 last = connection.execute(greatest.format(last, table)).fetchone()[0]
+            # What remains of a part is its notice.
+            last = connection.execute(f"SELECT max({last}, ({LAST_PART}))").fetchone()[0]
             self.last_id = last
-            short = "SELECT coalesce(max(id), 0) FROM alias WHERE id < 4294967296"
-            self.last_short_id = connection.execute(short).fetchone()[0]
+            self.last_short_id = connection.execute(LAST_SHORT_ID).fetchone()[0]
             # All who were bound are gone.
             connection.execute(
                 "UPDATE receiver SET bound = 0, since = ? WHERE bound", (int(self._clock()),)

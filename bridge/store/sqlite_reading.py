@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from bridge.ids import first_id
 from bridge.message import Message, Stored
-from bridge.notice import Incoming, Notice
+from bridge.notice import Incoming, Notice, UnjoinedPart
 from bridge.store import (
     Alias,
     Answered,
@@ -35,6 +35,7 @@ from bridge.store.rows import (
     to_stored,
 )
 from bridge.store.schema import MIGRATIONS
+from bridge.store.unjoined import END, GROUP, part_of
 
 T = TypeVar("T")
 
@@ -179,6 +180,12 @@ class Reading:
             (submission_id,),
         )
         return [to_stored(row) for row in rows]
+
+    async def unjoined(self, part_id: int) -> UnjoinedPart | None:
+        group = await self._rows(GROUP.format(id="?"), (part_id,))
+        end = f"SELECT {', '.join(NOTICE)} {END.format(id='?')}"
+        notices = await self._rows(end, (part_id,))
+        return part_of(part_id, group, to_notice(notices[0]) if notices else None)
 
     async def holds(self) -> set[tuple[str, str]]:
         return {(scope, name) for scope, name in await self._rows("SELECT scope, name FROM hold")}

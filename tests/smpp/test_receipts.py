@@ -227,7 +227,7 @@ def test_the_sender_is_told_as_what_it_is(sender: str, ton: int, npi: int, addre
 
 
 def test_a_part_that_never_became_a_message_expires() -> None:
-    content = Unjoined("+380501234567", "Shop", NOW).to_content()
+    content = Unjoined("+380501234567", "Shop", NOW, 1, 2, (2,), 3).to_content()
     pdu = told(owed(State.EXPIRED, content=content, known_as=ID + 1)._replace(stored=None))
     said = words(pdu)
     assert (said["id"], said["stat"], said["err"]) == (str(ID + 1), "EXPIRED", "248")

@@ -1,13 +1,15 @@
-"""Parts whose message was never complete are owed a receipt, with the end of their group."""
+"""Parts that lead to no message: how they stand, and the receipt that their end is owed."""
 
 from __future__ import annotations
 
 import pytest
 
+from bridge.ids import first_id
 from bridge.message import Receipts, State
-from bridge.notice import Kind, Unjoined, receivers_of
+from bridge.notice import Kind, Told, Unjoined, UnjoinedPart, receivers_of
 from bridge.store import Acceptance, Alias, Part, PartGroup, Store
 from tests.samples import NOW, message
+from tests.store.conftest import Clock, Engine
 
 GROUP = PartGroup("crm", "Shop", "+380501234567", 7, 3)
 QUEUE = receivers_of("crm")
@@ -32,7 +34,7 @@ async def test_parts_that_asked_for_failures_are_owed_one(store: Store) -> None:
     notice = told.notice
     assert (notice.kind, notice.state, notice.known_as) == (Kind.STATE, State.EXPIRED, 1)
     about = Unjoined.from_content(notice.content)
-    assert about == Unjoined("+380501234567", "Shop", NOW + 1)
+    assert about == Unjoined("+380501234567", "Shop", NOW + 1, 1, 3, (2,), 3)
     assert told.stored is None
 
 
@@ -72,3 +74,105 @@ async def test_groups_are_told_apart(store: Store) -> None:
     phones = {one.notice.known_as: one.notice.content for one in told}
     assert Unjoined.from_content(phones[1]).phone == "+380501234567"
     assert Unjoined.from_content(phones[2]).phone == "+380507654321"
+
+
+# --- how a part stands ---------------------------------------------------------------------------
+
+
+async def test_a_part_waits_for_those_that_are_missing(store: Store) -> None:
+    await store.add_part(part(1, 2, Receipts.SUCCESS), 0)
+    about = Unjoined("+380501234567", "Shop", NOW + 1, 2, 3, (1, 3), 1)
+    found = await store.unjoined(1)
+    assert found == UnjoinedPart(1, "crm", about, NOW + 1, None)
+    assert (found.state, found.changed_at) == (State.ACCEPTED, NOW + 1)
+    await store.add_part(part(2, 3, Receipts.NONE), 0)
+    found = await store.unjoined(2)
+    assert found is not None
+    assert (found.about.missing, found.begun_at) == ((1,), NOW + 1)
+    assert await store.unjoined(3) is None
+
+
+async def test_a_part_whose_message_was_refused_waits_for_none(store: Store) -> None:
+    for id, number in ((1, 1), (2, 3), (3, 2)):
+        await store.add_part(part(id, number, Receipts.NONE), 0)
+    found = await store.unjoined(1)
+    assert found is not None
+    assert (found.state, found.about.missing) == (State.ACCEPTED, ())
+
+
+@pytest.mark.parametrize("receipts", Receipts)
+async def test_what_became_of_a_part_is_known_whatever_it_asked_for(
+    receipts: Receipts, store: Store, clock: Clock
+) -> None:
+    await store.add_part(part(1, 2, receipts), 0)
+    clock.now = NOW + 301
+    await store.expired_parts(NOW + 100, 10)
+    found = await store.unjoined(1)
+    assert found is not None
+    assert found.about == Unjoined("+380501234567", "Shop", NOW + 1, 2, 3, (1, 3), int(receipts))
+    assert (found.account, found.state, found.changed_at) == ("crm", State.EXPIRED, NOW + 301)
+    assert found.notice is not None
+    asked = receipts is Receipts.FAILURE
+    assert (found.notice.ended_at, found.notice.outcome) == (
+        (0, "") if asked else (NOW + 301, "the part did not ask for one")
+    )
+
+
+async def test_who_took_the_receipt_of_a_part_is_known(store: Store) -> None:
+    await store.add_part(part(1, 2, Receipts.FAILURE), 0)
+    await store.expired_parts(NOW + 100, 10)
+    [told] = await store.claim_notices(QUEUE, NOW + 1000, 100)
+    await store.told([Told(told.notice.id, True, "ESME_ROK from 10.0.0.1")])
+    found = await store.unjoined(1)
+    assert found is not None
+    assert found.notice is not None
+    assert found.notice.outcome == "ESME_ROK from 10.0.0.1"
+
+
+async def test_a_short_id_that_comes_again_is_the_later_parts(store: Store) -> None:
+    await store.add_part(part(1, 2, Receipts.NONE), 0)
+    await store.expired_parts(NOW + 100, 10)
+    await store.add_part(part(1, 1, Receipts.NONE)._replace(at=NOW + 900), 0)
+    found = await store.unjoined(1)
+    assert found is not None
+    assert (found.state, found.about.number) == (State.ACCEPTED, 1)
+    await store.expired_parts(NOW + 1000, 10)
+    found = await store.unjoined(1)
+    assert found is not None
+    assert (found.state, found.about.number) == (State.EXPIRED, 1)
+
+
+async def test_a_part_is_forgotten_when_messages_are(store: Store, clock: Clock) -> None:
+    early, late = first_id(NOW), first_id(NOW + 600)
+    for id, at, receipts in (
+        (early, NOW, Receipts.NONE),
+        (early + 1, NOW, Receipts.FAILURE),
+        (late, NOW + 600, Receipts.NONE),
+    ):
+        group = GROUP._replace(reference=id % 97)
+        await store.add_part(Part(id, group, 1, b"", int(receipts), at), 0)
+    for clock.now in (NOW + 300, NOW + 900):
+        await store.expired_parts(int(clock.now) - 300 + 1, 10)
+    assert await store.sweep(NOW + 300, 0, 10) == 0
+    assert await store.sweep(NOW + 500, 0, 10) == 1
+    # The receipt of the second is still owed.
+    known = [await store.unjoined(id) is not None for id in (early, early + 1, late)]
+    assert known == [False, True, True]
+    assert await store.expire_notices(NOW + 500, 10) == 1
+    assert await store.sweep(NOW + 2000, 0, 10) == 2
+    assert await store.unjoined(late) is None
+
+
+async def test_no_id_of_a_part_is_given_again(engine: Engine) -> None:
+    store = await engine.open()
+    await store.add_part(part(first_id(NOW), 1, Receipts.NONE), 0)
+    await store.add_part(part(0x0440, 2, Receipts.NONE), 0)
+    for expired in (0, 2):
+        await store.close()
+        store = await engine.open()
+        assert (store.last_id, store.last_short_id) == (first_id(NOW), 0x0440)
+        parts = await store.expired_parts(first_id(NOW) * 2 if expired else 0, 10)
+        assert len(parts) == expired
+    await store.close()
+    store = await engine.open()
+    assert (store.last_id, store.last_short_id) == (first_id(NOW), 0x0440)
