@@ -41,7 +41,7 @@ LINGER: Final = 5.0
 TURN: Final = 100
 PAUSE: Final = 3
 
-#: Seconds that a session which is asked to end has to answer what it was told.
+#: Seconds that a session which is asked to end has to answer what it was told, and then the unbind.
 ANSWERS_ON_STOP: Final = 2.0
 
 #: What the bridge acts upon.
@@ -300,7 +300,7 @@ class Connection(asyncio.Protocol):
         """The bridge stops: nothing new, and a short time for the answers to what was told."""
         self.session.draining = True
         if self._receiver is None or not self._receiver.in_flight:
-            self.act(self.session.drain())
+            self._unbind()
         else:
             self._unbind_at = self._loop.call_later(ANSWERS_ON_STOP, self._unbind)
 
@@ -313,6 +313,12 @@ class Connection(asyncio.Protocol):
         self._unbind_at = None
         if not self._lost:
             self.act(self.session.drain())
+            self._loop.call_later(ANSWERS_ON_STOP, self._end_unanswered)
+
+    def _end_unanswered(self) -> None:
+        """Some clients never answer an unbind (smpplib): the others do not wait for these."""
+        if not self._lost:
+            self.act(self.session.end("no answer to unbind"))
 
     # --- bind ------------------------------------------------------------------------------
 

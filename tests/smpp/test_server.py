@@ -485,6 +485,27 @@ async def test_drain_gives_up_on_who_does_not_answer() -> None:
         assert await peer.ends()
 
 
+async def test_drain_waits_little_for_an_unbind_resp_and_still_for_what_is_in_flight(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bridge.smpp.connection.ANSWERS_ON_STOP", 0.05)
+    async with bridge() as running:
+        running.relay.answer = lambda _: None
+        idle = await running.bound()
+        peer = await running.bound()
+        peer.write(Pdu("submit_sm", 1, a_submit()))
+        await running.relay.until(1)
+        drained = asyncio.create_task(running.listener.drain(60))
+        for client in (idle, peer):
+            assert (await client.read()).command == "unbind"
+        assert await idle.ends()
+        assert not drained.done()
+        running.relay.futures[0].set_result(Accepted(1, 1))
+        assert (await peer.read()).body == MessageIdResp(b"1")
+        assert await peer.ends()
+        await asyncio.wait_for(drained, 5)
+
+
 async def test_drain_of_a_listener_without_sessions_is_immediate() -> None:
     async with bridge() as running:
         await asyncio.wait_for(running.listener.drain(60), 1)
