@@ -12,6 +12,7 @@ import ssl
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
 from typing import Any, Final, NamedTuple, cast
 
 import uvicorn
@@ -34,10 +35,14 @@ _HEAD: Final = 256 * 1024
 #: So many times the limit is read of a body that is too large, so that the client, which may still
 #: be writing, hears why it was refused.
 _PATIENCE: Final = 4
-_FULL: Final = (
-    b"HTTP/1.1 503 Service Unavailable\r\n"
-    b"Retry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-)
+#: What is said below the application: the rest of the status line, and why.
+_REFUSALS: Final = {
+    408: (b"Request Timeout", "did not come whole in time"),
+    431: (b"Request Header Fields Too Large", f"head of more than {_HEAD} bytes"),
+    503: (b"Service Unavailable\r\nRetry-After: 5", "too many connections"),
+}
+#: Hears of requests that no application sees: the peer's address, the HTTP status, why.
+Tell = Callable[[str, int, str], None]
 
 
 class Limits(NamedTuple):
@@ -64,7 +69,8 @@ class Connection(asyncio.Protocol):
         self._server = server
         self._protocol = server.protocol(self)
         self._admitted = False
-        self._head = 0  # bytes of a head that is not complete
+        self._head = 0  # bytes of a head that is not complete; none while nothing comes
+        self._answering = False  # a request came whole and has not been answered
         self.transport: asyncio.Transport | None = None
         #: Since when a request is coming (monotonic); 0 while none is.
         self.coming_since = 0.0
@@ -73,8 +79,7 @@ class Connection(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         self._admitted = self._server.admit(self)
         if not self._admitted:
-            self.transport.write(_FULL)
-            self.transport.close()
+            self._refuse(503)
             return
         self.coming_since = time.monotonic()
         self._protocol.connection_made(transport)
@@ -83,7 +88,7 @@ class Connection(asyncio.Protocol):
         if not self.coming_since:
             self.coming_since = time.monotonic()
         if self._head > _HEAD:
-            self.abort()
+            self._cut(431)
             return
         self._head += len(data)
         if self._admitted:
@@ -114,6 +119,41 @@ class Connection(asyncio.Protocol):
         """All of the request is here that will be read."""
         self.coming_since = 0.0
         self._head = 0
+        self._answering = True
+
+    def answered(self) -> None:
+        """The application is done with the request."""
+        self.came()
+        self._answering = False
+
+    def time_out(self) -> None:
+        """A request has been coming for too long."""
+        self._cut(408)
+
+    def no_http(self, say: Callable[[str], None], message: str) -> None:
+        """What came is no request; ``say`` is how uvicorn answers that."""
+        self._server.tell(self._peer(), 400, "no HTTP")
+        say(message)
+
+    def _cut(self, status: int) -> None:
+        """Says why if something of a request is here and no answer is on its way, and hangs up."""
+        assert self.transport is not None
+        if self.transport.is_closing() or self._answering or not self._head:
+            self.abort()
+        else:
+            self._refuse(status)
+
+    def _refuse(self, status: int) -> None:
+        assert self.transport is not None
+        line, why = _REFUSALS[status]
+        self._server.tell(self._peer(), status, why)
+        head = b"HTTP/1.1 %d %b\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        self.transport.write(head % (status, line))
+        self.transport.close()
+
+    def _peer(self) -> str:
+        name = self.transport.get_extra_info("peername") if self.transport else None
+        return name[0] if name else ""
 
     def abort(self) -> None:
         if self.transport is not None:
@@ -124,6 +164,7 @@ class WebServer:
     """Listens and lets ``application`` answer; belongs to the loop in which it was started.
 
     ``context`` is for TLS on every address; who reloads the certificate loads it into that.
+    ``tell`` hears of what the application does not.
     """
 
     def __init__(
@@ -131,8 +172,10 @@ class WebServer:
         application: Application,
         limits: Limits = Limits(),  # noqa: B008 - a tuple
         context: ssl.SSLContext | None = None,
+        tell: Tell = lambda peer, status, why: None,
     ) -> None:
         self._application = application
+        self.tell = tell
         self._limits = limits
         self._context = context
         self.connections: set[Connection] = set()
@@ -198,6 +241,7 @@ class WebServer:
         protocol = make(config=self._config, server_state=self._state, app_state=state)
         # Whether it keeps one is read from a logger, which others may have changed by now.
         protocol.access_log = False
+        protocol.send_400_response = partial(connection.no_http, protocol.send_400_response)
         return protocol
 
     def admit(self, connection: Connection) -> bool:
@@ -213,14 +257,14 @@ class WebServer:
         before = time.monotonic() - self._limits.request_within
         for connection in list(self.connections):
             if 0 < connection.coming_since < before:
-                connection.abort()
+                connection.time_out()
         self._sweeping = loop.call_later(_SWEEP_EVERY, self._sweep, loop)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection: Connection = scope["state"]["connection"]
         connection.begin()
         await self._application(scope, receive, send)
-        connection.came()  # an answer may need no body
+        connection.answered()  # for which it may need no body
 
 
 async def read_body(scope: Scope, receive: Receive, max_body: int) -> bytes:
@@ -249,6 +293,21 @@ async def read_body(scope: Scope, receive: Receive, max_body: int) -> bytes:
             return b"".join(chunks)
         message = await receive()
     raise ConnectionResetError
+
+
+async def skip_body(scope: Scope, receive: Receive, most: int) -> bool:
+    """Reads what is not needed, so that the client, which may still be writing, hears the answer.
+
+    False where the body did not come to its end within ``most`` bytes: the connection is of no use
+    any more.
+    """
+    size = 0
+    message = await receive()
+    while message["type"] == "http.request" and message["more_body"] and size <= most:
+        size += len(message["body"])
+        message = await receive()
+    scope["state"]["connection"].came()
+    return message["type"] == "http.request" and not message["more_body"]
 
 
 async def respond(send: Send, status: int, headers: Headers = (), body: bytes = b"") -> None:

@@ -20,6 +20,7 @@ from bridge.web import (
     WebServer,
     read_body,
     respond,
+    skip_body,
 )
 from tests.smpp.test_server import make_certificate
 
@@ -38,6 +39,10 @@ class Echo:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == "/unread":
             await respond(send, 403)
+            return
+        if scope["path"] == "/skipped":
+            whole = await skip_body(scope, receive, MAX_BODY)
+            await respond(send, 404, () if whole else ((b"connection", b"close"),))
             return
         try:
             body = await read_body(scope, receive, MAX_BODY)
@@ -80,8 +85,10 @@ def head(length: int, path: str = "/") -> bytes:
 
 
 class Web:
-    def __init__(self, server: WebServer, port: int, echo: Echo) -> None:
-        self.server, self.port, self.echo = server, port, echo
+    def __init__(
+        self, server: WebServer, port: int, echo: Echo, told: list[tuple[str, int, str]]
+    ) -> None:
+        self.server, self.port, self.echo, self.told = server, port, echo, told
         self._writers: list[asyncio.StreamWriter] = []
 
     async def connect(self, **options: Any) -> Client:
@@ -97,8 +104,14 @@ class Web:
 @asynccontextmanager
 async def web(context: ssl.SSLContext | None = None, **limits: Any) -> AsyncIterator[Web]:
     echo = Echo()
-    server = WebServer(echo, Limits(max_body=MAX_BODY, **limits), context)
-    running = Web(server, await server.start("127.0.0.1", 0), echo)
+    told: list[tuple[str, int, str]] = []
+    server = WebServer(
+        echo,
+        Limits(max_body=MAX_BODY, **limits),
+        context,
+        lambda *refused: told.append(refused),
+    )
+    running = Web(server, await server.start("127.0.0.1", 0), echo, told)
     try:
         yield running
     finally:
@@ -155,15 +168,25 @@ async def test_heads_without_end_are_cut() -> None:
         for n in range(40):
             client.writer.write(b"X-%d: %s\r\n" % (n, b"x" * 50_000))
         assert b"200" not in await client.ended()
+        assert [status for _, status, _ in running.told] == [431]
         assert not running.server.connections
 
 
-@pytest.mark.parametrize("begun", [b"", b"POST / HT", head(10), head(10) + b"12345"])
+@pytest.mark.parametrize("begun", [b"POST / HT", head(10), head(10) + b"12345"])
 async def test_a_request_that_does_not_come_whole_is_cut(begun: bytes) -> None:
     async with web(request_within=0.2) as running:
         client = await running.connect()
         client.writer.write(begun)
+        assert (await client.ended()).startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+        assert running.told == [("127.0.0.1", 408, "did not come whole in time")]
+        assert not running.server.connections
+
+
+async def test_whoever_says_nothing_hears_nothing() -> None:
+    async with web(request_within=0.2) as running:
+        client = await running.connect()
         assert await client.ended() == b""
+        assert not running.told
         assert not running.server.connections
 
 
@@ -177,8 +200,32 @@ async def test_a_request_that_trickles_is_cut() -> None:
                 await asyncio.sleep(0.02)
 
         trickling = asyncio.create_task(trickle())
-        assert await client.ended() == b""
+        assert (await client.ended()).startswith(b"HTTP/1.1 408 ")
         trickling.cancel()
+        assert [status for _, status, _ in running.told] == [408]
+
+
+async def test_every_request_is_answered_before_the_one_that_does_not_come_whole() -> None:
+    async with web(request_within=0.2) as running:
+        running.echo.pause.clear()
+        client = await running.connect()
+        client.writer.write(head(1) + b"x" + head(10) + b"12345")
+        await running.echo.asked.wait()
+        await asyncio.sleep(1.0)  # two looks at all connections
+        running.echo.pause.set()
+        assert await client.answer() == (200, b"1")
+        assert (await client.ended()).startswith(b"HTTP/1.1 408 ")
+
+
+@pytest.mark.parametrize(("size", "kept"), [(0, True), (MAX_BODY, True), (300_000, False)])
+async def test_who_is_refused_unread_hears_it_behind_a_body(size: int, kept: bool) -> None:
+    async with web(request_within=5.0) as running:
+        client = await running.connect()
+        assert (await client.ask(b"x" * size, "/skipped"))[0] == 404
+        if kept:
+            assert (await client.ask())[0] == 200
+        else:
+            assert await client.ended() == b""
 
 
 async def test_an_answer_may_take_longer_than_a_request() -> None:
@@ -205,7 +252,9 @@ async def test_a_connection_too_many_hears_that_it_is() -> None:
         first, second = await running.connect(), await running.connect()
         assert (await first.ask())[0] == (await second.ask())[0] == 200
         third = await running.connect()
-        assert (await third.ended()).startswith(b"HTTP/1.1 503 ")
+        assert b"\r\nRetry-After: 5\r\n" in (said := await third.ended())
+        assert said.startswith(b"HTTP/1.1 503 ")
+        assert running.told == [("127.0.0.1", 503, "too many connections")]
         first.writer.close()
         async with asyncio.timeout(10):
             while len(running.server.connections) > 1:  # noqa: ASYNC110 - a number
@@ -266,6 +315,7 @@ async def test_what_is_no_http_gets_400() -> None:
         client = await running.connect()
         client.writer.write(b"\x16\x03\x01\x02\x00\r\n\r\n")
         assert (await client.ended()).startswith(b"HTTP/1.1 400 ")
+        assert running.told == [("127.0.0.1", 400, "no HTTP")]
 
 
 async def test_tls(tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ import hmac
 import ssl
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 import structlog
@@ -32,6 +33,7 @@ from bridge.web import (
     WebServer,
     read_body,
     respond,
+    skip_body,
 )
 
 log = structlog.get_logger()
@@ -54,11 +56,23 @@ _TELL_EVERY: Final = 60.0
 _TELL_MOST: Final = 1000
 
 _JSON: Final = (b"content-type", b"application/json")
+_CLOSE: Final = (b"connection", b"close")
 _HEADERS: Final[dict[int, Headers]] = {
     405: ((b"allow", b"POST"),),
-    413: ((b"connection", b"close"),),
+    413: (_CLOSE,),
     503: ((b"retry-after", b"%d" % RETRY_AFTER),),
 }
+
+#: Whoever hears these has no business here, and hears no more; nobody looked into the body.
+_UNREAD: Final = frozenset({403, 404, 405})
+
+
+class Refused(NamedTuple):
+    """The HTTP status that a caller hears, and why."""
+
+    status: int
+    why: str
+
 
 #: Keeps a body, durably; tells how many of its elements it could not. Raises Failure.
 Take = Callable[[bytes], Awaitable[int]]
@@ -78,18 +92,16 @@ class HooksListener:
         self._settings = settings
         self._takes = {"status": statuses, "incoming": incoming}
         self._monotonic = monotonic
-        self._told: dict[tuple[str, int], float] = {}
+        self._told: dict[tuple[str, str, int, str], float] = {}
         self._context = _tls_context(settings)
-        self._server = WebServer(self._application, LIMITS, self._context)
+        self._server = WebServer(self._application, LIMITS, self._context, partial(self._tell, ""))
         self._apply(settings)
 
     def _apply(self, settings: config.Hooks) -> None:
         self._networks = NetworkMap((network, True) for network in settings.networks)
         secret = settings.secret.get_secret_value() if settings.secret else ""
         self._paths = [
-            (f"/hooks/cascade/{secret}/{name}".encode(), take)
-            for name, take in self._takes.items()
-            if secret
+            (f"/hooks/cascade/{secret}/{hook}".encode(), hook) for hook in self._takes if secret
         ]
 
     async def start(self) -> list[Endpoint]:
@@ -135,56 +147,82 @@ class HooksListener:
     async def _application(self, scope: Scope, receive: Receive, send: Send) -> None:
         client = scope["client"]
         peer: str = client[0] if client else ""
+        hook = self._hook_at(scope["raw_path"])
+        refused: Refused | None
         if self._networks and not self._networks.find(peer):
-            await self._refuse(send, peer, 403, "network not allowed")
-            return
-        take = self._take_at(scope["raw_path"])
-        if take is None:
-            await self._refuse(send, peer, 404, "wrong path or secret")
-            return
-        if scope["method"] != "POST":
-            await self._refuse(send, peer, 405, "wrong method")
-            return
+            hook, refused = "", Refused(403, "network not allowed")
+        elif not hook:
+            refused = Refused(404, "wrong path or secret")
+        elif scope["method"] != "POST":
+            refused = Refused(405, "wrong method")
+        else:
+            refused = await self._take(self._takes[hook], scope, receive, send)
+        if refused is not None:
+            self._tell(hook, peer, *refused)
+            await _refuse(refused, scope, receive, send)
+
+    async def _take(self, take: Take, scope: Scope, receive: Receive, send: Send) -> Refused | None:
+        """Has the body kept and says so, or tells why not."""
         try:
-            bad = await take(await read_body(scope, receive, LIMITS.max_body))
+            body = await read_body(scope, receive, LIMITS.max_body)
         except BodyTooLarge:
-            await self._refuse(send, peer, 413, f"more than {LIMITS.max_body} bytes")
+            return Refused(413, f"more than {LIMITS.max_body} bytes")
         except ConnectionResetError:
-            return
+            return None
+        try:
+            bad = await take(body)
         except Failure as failure:
             status = _STATUSES.get(failure.reason, 500)
-            await self._refuse(send, peer, status, failure.detail or failure.reason.codes.text)
+            if not body and _asks_upgrade(scope):
+                return Refused(status, "asks for another protocol (Upgrade)")
+            return Refused(status, failure.detail or failure.reason.codes.text)
         except Exception:  # the edge: the caller gets an answer whatever happens
-            log.exception("hook_failed", peer=peer)
-            await self._refuse(send, peer, 500, "operation failed")
+            log.exception("hook_failed", peer=scope["client"])
+            return Refused(500, "operation failed")
+        # Nothing to say is said in one write.
+        if bad:
+            await respond(send, 200, (_JSON,), orjson.dumps({"refused": bad}))
         else:
-            # Nothing to say is said in one write.
-            if bad:
-                await respond(send, 200, (_JSON,), orjson.dumps({"refused": bad}))
-            else:
-                await respond(send, 200)
+            await respond(send, 200)
+        return None
 
-    def _take_at(self, path: bytes) -> Take | None:
-        """What belongs to this path; looks as long for a wrong secret as for the right one."""
-        found = None
-        for known, take in self._paths:
+    def _hook_at(self, path: bytes) -> str:
+        """Which hook has this path, empty for none; looks as long for a wrong secret as for the
+        right one."""
+        found = ""
+        for known, hook in self._paths:
             if hmac.compare_digest(known, path):
-                found = take
+                found = hook
         return found
 
-    async def _refuse(self, send: Send, peer: str, status: int, why: str) -> None:
-        self._tell(peer, status, why)
-        body = b"" if status in (403, 404, 405) else orjson.dumps({"error": why})
-        await respond(send, status, (_JSON, *_HEADERS.get(status, ())), body)
-
-    def _tell(self, peer: str, status: int, why: str) -> None:
-        now = self._monotonic()
-        if now - self._told.get((peer, status), -_TELL_EVERY) < _TELL_EVERY:
+    def _tell(self, hook: str, peer: str, status: int, why: str) -> None:
+        now, trouble = self._monotonic(), (hook, peer, status, why)
+        if now - self._told.get(trouble, -_TELL_EVERY) < _TELL_EVERY:
             return
         if len(self._told) >= _TELL_MOST:
             self._told.clear()
-        self._told[peer, status] = now
-        log.warning("hook_refused", peer=peer, status=status, cause=why)
+        self._told[trouble] = now
+        log.warning("hook_refused", peer=peer, hook=hook, status=status, cause=why)
+
+
+async def _refuse(refused: Refused, scope: Scope, receive: Receive, send: Send) -> None:
+    status, why = refused
+    headers = [*_HEADERS.get(status, ())]
+    body = b""
+    if status in _UNREAD:
+        if not await skip_body(scope, receive, LIMITS.max_body):
+            headers.append(_CLOSE)
+    else:
+        headers.append(_JSON)
+        body = orjson.dumps({"error": why})
+    if _asks_upgrade(scope):
+        # uvicorn takes what follows for the other protocol.
+        headers.append(_CLOSE)
+    await respond(send, status, headers, body)
+
+
+def _asks_upgrade(scope: Scope) -> bool:
+    return any(name == b"upgrade" for name, _ in scope["headers"])
 
 
 def _tls_context(settings: config.Hooks) -> ssl.SSLContext | None:

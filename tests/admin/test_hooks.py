@@ -230,6 +230,54 @@ async def test_a_fault_of_ours_is_500_and_in_the_log() -> None:
     await listener.close()
 
 
+async def test_each_reason_is_told_once_a_minute_with_its_hook(running: Running) -> None:
+    bodies = (b"{", b"{", b"{}", b"7")
+    with capture_logs() as logs:
+        for path in (STATUS, INCOMING):
+            for body in bodies:
+                assert (await running.client().post(path, content=body)).status_code == 400
+    told = [(log["hook"], log["cause"]) for log in logs if log["event"] == "hook_refused"]
+    assert told == [
+        ("status", "not JSON"),
+        ("status", "no messageId"),
+        ("status", "no object"),
+        ("incoming", "not JSON"),
+        ("incoming", "no phoneNumber"),
+        ("incoming", "no object"),
+    ]
+
+
+async def test_what_is_no_http_is_told_too(running: Running) -> None:
+    port = int(running.url.rpartition(":")[2])
+    with capture_logs() as logs:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
+        writer.close()
+    [log] = logs
+    assert (log["event"], log["cause"], log["peer"]) == ("hook_refused", "no HTTP", "127.0.0.1")
+
+
+async def test_a_wrong_secret_is_told_to_who_brings_much(running: Running) -> None:
+    for path, status in ((STATUS + "x", 404), (STATUS, 200)):
+        client = running.client()
+        for _ in range(2):
+            response = await client.post(path, content=b"[" + b" " * 900_000 + b"]")
+            assert response.status_code == status
+
+
+async def test_whoever_asks_for_another_protocol_hears_that_its_body_was_not_read(
+    running: Running,
+) -> None:
+    # As Java's HTTP client does with its first request where there is no TLS.
+    upgrade = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": ""}
+    await sent(running.store, message(1))
+    response = await running.client().post(STATUS, json=status(1), headers=upgrade)
+    assert (response.status_code, response.headers["connection"]) == (400, "close")
+    assert "Upgrade" in response.json()["error"]
+    assert (await stored(running.store, 1)).state is State.SENT
+
+
 async def test_no_log_has_the_secret(running: Running) -> None:
     with capture_logs() as logs:
         for path in (STATUS, STATUS + "x", INCOMING):
