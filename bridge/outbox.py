@@ -21,6 +21,7 @@ import structlog
 
 from bridge.message import FINAL
 from bridge.notice import Owed, Told
+from bridge.outcomes import Keeper, Outcomes
 from bridge.store import StoreError
 from bridge.takers import Answer, Place, Queue, Taker
 
@@ -44,8 +45,6 @@ _MOST_EARLY: Final = 10_000
 #: Seconds between two looks for what nobody took in time, and how many end at once.
 _EXPIRE_EVERY: Final = 60.0
 _EXPIRE: Final = 1000
-#: Seconds between two writes of what became of notices.
-_WRITE_EVERY: Final = 0.02
 #: Told in one turn of the loop; nothing more is for so many times as long as that took. Others, and
 #: the store's threads, have most of the time.
 _TURN: Final = 16
@@ -56,12 +55,10 @@ _CLOSE_WITHIN: Final = 5.0
 _STORE_PAUSE: Final = 1.0
 
 
-class Notices(Protocol):
+class Notices(Keeper, Protocol):
     """What is asked of :class:`bridge.store.Store`."""
 
     def claim_notices(self, queue: str, now: int, limit: int) -> asyncio.Future[Sequence[Owed]]: ...
-
-    def told(self, told: Sequence[Told]) -> asyncio.Future[None]: ...
 
     async def expire_notices(self, before: int, limit: int) -> int: ...
 
@@ -90,13 +87,8 @@ class Outbox:
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._queues: dict[str, Queue] = {}
-        self._answers: list[Told] = []
+        self._outcomes = Outcomes(store, self.wake)
         self._refused: Counter[tuple[str, str, str]] = Counter()
-        self._then: set[str] = set()  # where to look when these are durable
-        self._writing: asyncio.Future[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._wrote_at = 0.0
-        self._written = asyncio.Event()
         self._accounts: dict[str, str] = {}  # queue → whose receivers its takers are
         self._noted: set[str] = set()  # accounts with receivers here, as the store knows
         self._wanted = asyncio.Event()
@@ -194,12 +186,7 @@ class Outbox:
         try:
             async with asyncio.timeout(_CLOSE_WITHIN):
                 await asyncio.sleep(0)  # answers that have just come
-                if self._timer is not None:
-                    self._timer.cancel()
-                    self._write()
-                while self._writing is not None:
-                    self._written.clear()
-                    await self._written.wait()
+                await self._outcomes.flush()
                 for account in tuple(self._noted):
                     await self._store.note_receivers(account, False)
         except (TimeoutError, StoreError) as error:
@@ -344,7 +331,7 @@ class Outbox:
         if self._stopping:
             return  # as if they had not been claimed
         for owed in kept:
-            self._note(Told(owed.notice.id, False, owed.notice.outcome, now), queue.name)
+            self._outcomes.note(Told(owed.notice.id, False, owed.notice.outcome, now), queue.name)
 
     def _tell(self, queue: Queue, place: Place, owed: Owed) -> None:
         place.told += 1
@@ -367,7 +354,7 @@ class Outbox:
         if answer.ended:
             # What follows it may have waited for this.
             more = "" if notice.state in FINAL else queue.name
-            self._note(Told(notice.id, True, answer.outcome), more)
+            self._outcomes.note(Told(notice.id, True, answer.outcome), more)
         elif self._stopping:
             return  # as if it had not been told: it comes again after the next start
         else:
@@ -377,53 +364,10 @@ class Outbox:
                 wait = min(LONGEST_BACK_OFF, FIRST_BACK_OFF * 2 ** min(notice.tries, 16))
                 due += int(wait)
             self._refused[queue.name, place.taker.name, answer.outcome] += 1
-            self._note(Told(notice.id, False, answer.outcome, due), queue.name if at_once else "")
+            self._outcomes.note(
+                Told(notice.id, False, answer.outcome, due), queue.name if at_once else ""
+            )
             present.retry_at = min(present.retry_at or due, due)
         if not place.gone:
             place.note(answer, self._loop.time())
         self._kick(present)
-
-    # --- what became of it -----------------------------------------------------------------
-
-    def _note(self, told: Told, queue: str = "") -> None:
-        """Keeps what became of a notice; with a ``queue`` there may be more to tell in it then.
-
-        Answers that come in quick succession are written together, so that what waits for the
-        store beside them waits little.
-        """
-        self._answers.append(told)
-        if queue:
-            self._then.add(queue)
-        if self._writing is None and self._timer is None:
-            self._write_soon()
-
-    def _write_soon(self) -> None:
-        wait = self._wrote_at + _WRITE_EVERY - self._loop.time()
-        if wait <= 0 or self._stopping:
-            self._write()
-        else:
-            self._timer = self._loop.call_later(wait, self._write)
-
-    def _write(self) -> None:
-        self._timer = None
-        self._wrote_at = self._loop.time()
-        answers, self._answers = self._answers, []
-        then, self._then = self._then, set()
-        try:
-            self._writing = self._store.told(answers)
-        except StoreError as error:  # it is closed: they come again after the next start
-            log.error("notices_not_kept", notices=len(answers), error=str(error))
-            self._written.set()
-            return
-        self._writing.add_done_callback(partial(self._wrote, len(answers), then))
-
-    def _wrote(self, answers: int, then: set[str], writing: asyncio.Future[None]) -> None:
-        error = None if writing.cancelled() else writing.exception()
-        if error is not None:
-            log.error("notices_not_kept", notices=answers, error=str(error))
-        self._writing = None
-        self.wake(then)
-        if self._answers:
-            self._write_soon()
-        else:
-            self._written.set()

@@ -29,6 +29,7 @@ PART_OF = {
     "rules": "relay",
     "upkeep": "relay",
     "outbox": "relay",
+    "outcomes": "relay",
     "takers": "relay",
     "answered": "relay",
     "statuses": "relay",
