@@ -32,6 +32,7 @@ from bridge.message import (
     Stored,
     Submission,
 )
+from bridge.notice import UnjoinedPart
 from bridge.store import (
     Acceptance,
     Alias,
@@ -148,6 +149,16 @@ class Relay:
         if not stored:
             raise Failure(Reason.NOT_FOUND)
         return stored
+
+    async def unjoined(self, account: Account, id: int) -> UnjoinedPart:
+        """The part of this account alone with this id, where :meth:`query` finds no message of it.
+
+        Raises Failure(NOT_FOUND).
+        """
+        part = await self._store.unjoined(id)
+        if part is None or part.account != account.name:
+            raise Failure(Reason.NOT_FOUND)
+        return part
 
     async def cancel(self, account: Account, id: int) -> None:
         """Cancels what is not at the API yet of a message or a submission.

@@ -13,6 +13,7 @@ from bridge import gsm0338
 from bridge.accounts import Account
 from bridge.failure import Failure, Reason
 from bridge.message import FINAL
+from bridge.notice import UnjoinedPart
 from bridge.smpp.data_coding import Encoded, decode_text
 from bridge.smpp.layouts import MESSAGE_PAYLOAD
 from bridge.smpp.pdu import Body, CancelSm, Empty, Pdu, QuerySm, QuerySmResp, ReplaceSm
@@ -26,7 +27,7 @@ from bridge.smpp.submit import (
     ttl_from,
 )
 from bridge.smpp.versions import message_id_from, message_state
-from bridge.states import err_of, telling
+from bridge.states import err_of, err_unsent, telling
 
 _UCS2: Final = 8
 
@@ -41,11 +42,16 @@ class Asker(NamedTuple):
 
 
 async def query(asker: Asker, pdu: Pdu, now: float) -> Body:
-    """The state of a message, or of a submission's messages taken together."""
+    """The state of a message, of a submission's messages taken together, or of a part alone."""
     assert isinstance(pdu.body, QuerySm)
     message_id = pdu.body.message_id
     id = message_id_from(message_id, asker.interface_version)
-    known = telling(await asker.relay.query(asker.account, id))
+    try:
+        known = telling(await asker.relay.query(asker.account, id))
+    except Failure as failure:
+        if failure.reason is not Reason.NOT_FOUND:
+            raise
+        return _part(message_id, await asker.relay.unjoined(asker.account, id), asker)
     message = known.message
     # Later attempts have a due time too.
     at = message.scheduled_at or (0 if message.attempts else message.due_at)
@@ -54,6 +60,16 @@ async def query(asker: Asker, pdu: Pdu, now: float) -> Body:
         _final_date(known.changed_at) if known.state in FINAL else b"",
         message_state(known.state, at > now and not known.sent_at, asker.interface_version),
         err_of(known),
+    )
+
+
+def _part(message_id: bytes, part: UnjoinedPart, asker: Asker) -> QuerySmResp:
+    """How a part stands that waits for the others of its message, or whose message never came."""
+    return QuerySmResp(
+        message_id,
+        _final_date(part.changed_at) if part.state in FINAL else b"",
+        message_state(part.state, False, asker.interface_version),
+        err_unsent(part.state),
     )
 
 

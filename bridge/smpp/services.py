@@ -12,6 +12,7 @@ from bridge import message as vocabulary
 from bridge.accounts import Account
 from bridge.gather import Join, Segment
 from bridge.message import MessageType, Outcome, Receipts, Stored
+from bridge.notice import UnjoinedPart
 from bridge.smpp.occupancy import Occupancy
 from bridge.takers import Taker
 
@@ -31,6 +32,8 @@ class Door(alias.Door, Protocol):
     """What a session asks of :class:`bridge.relay.Relay`."""
 
     async def query(self, account: Account, id: int) -> Sequence[Stored]: ...
+
+    async def unjoined(self, account: Account, id: int) -> UnjoinedPart: ...
 
     async def cancel(self, account: Account, id: int) -> None: ...
 

@@ -15,7 +15,7 @@ from bridge.config import settings_from
 from bridge.failure import Failure, Reason
 from bridge.gather import Gathering
 from bridge.message import Accepted, MessageType, Outcome, Route, Stored, Submission
-from bridge.notice import Notice
+from bridge.notice import Notice, UnjoinedPart
 from bridge.smpp.codec import Framer, encode
 from bridge.smpp.codec import decode as decode_pdu
 from bridge.smpp.pdu import Bind, Body, Empty, Pdu, SubmitSm, Tlv
@@ -42,6 +42,7 @@ class StandInRelay:
         self.answer: Callable[[Submission], Outcome | None] = self.accept
         self.aliases: list[Sequence[Alias]] = []
         self.known: dict[int, list[Stored]] = {}
+        self.alone: dict[int, UnjoinedPart] = {}
         self.asked: list[tuple[Any, ...]] = []
         self.refuses: Failure | None = None
         self.matching = 0
@@ -87,6 +88,11 @@ class StandInRelay:
         if id not in self.known:
             raise Failure(Reason.NOT_FOUND)
         return self.known[id]
+
+    async def unjoined(self, account: Account, id: int) -> UnjoinedPart:
+        if id not in self.alone:
+            raise Failure(Reason.NOT_FOUND)
+        return self.alone[id]
 
     async def cancel(self, account: Account, id: int) -> None:
         self.asked.append(("cancel", account.name, id))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from bridge.notice import Incoming, receivers_of
 from bridge.sandbox import Sandbox
 from bridge.smpp.layouts import RECEIPTED_MESSAGE_ID
 from bridge.smpp.pdu import (
+    CancelSm,
     MessageIdResp,
     Pdu,
     QuerySm,
@@ -239,6 +241,39 @@ async def test_a_missing_part_has_the_others_expire(tmp_path: Path) -> None:
         id = await serving.submit(peer, text=text, esm_class=0x40)
         said = words(await told(peer))
         assert (said["id"], said["stat"], said["err"]) == (id.decode(), "EXPIRED", "248")
+
+
+@pytest.mark.parametrize("version", [0x33, 0x34, 0x50])
+@pytest.mark.parametrize("flags", [0, 1])
+async def test_a_part_can_be_asked_for_while_it_waits_and_when_the_others_never_came(
+    flags: int, version: int, tmp_path: Path
+) -> None:
+    async with served(tmp_path, parts_timeout=1) as serving:
+        peer = await serving.bound("bind_transmitter", version=version)
+        text = bytes((5, 0, 3, 7, 2, 1)) + b"half of it"
+        id = await serving.submit(peer, flags, text=text, esm_class=0x40)
+        on_its_way = QuerySmResp(id, b"", 1, 0)
+        assert (await peer.ask("query_sm", QuerySm(id), number=10)).body == on_its_way
+        other = await serving.bound("bind_transmitter", b"other", version)
+        resp = await other.ask("query_sm", QuerySm(id), number=10)
+        assert resp.command_status == Status.ESME_RQUERYFAIL
+        done = await expired(serving, id)
+        answer = (await peer.ask("query_sm", QuerySm(id), number=11)).body
+        assert isinstance(answer, QuerySmResp)
+        assert (answer.message_state, answer.error_code) == (3, 248)
+        assert re.fullmatch(rf"{done}\d\d000\+", answer.final_date.decode())
+        resp = await peer.ask("cancel_sm", CancelSm(message_id=id), number=12)
+        assert resp.command_status == Status.ESME_RCANCELFAIL
+
+
+async def expired(serving: Served, id: bytes) -> str:
+    """When the part with this id expired, as a receipt would say it, once it has."""
+    async with asyncio.timeout(10):
+        while True:
+            part = await serving.running.store.unjoined(int(id, 16 if len(id) == 8 else 10))
+            if part is not None and part.notice is not None:
+                return time.strftime("%y%m%d%H%M", time.gmtime(part.changed_at))
+            await asyncio.sleep(0.02)
 
 
 async def test_one_receipt_for_each_of_many_under_the_one_id(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from bridge.failure import Failure, Reason
 from bridge.message import Accepted, MessageType, Outcome, Receipts, State, Stored, Submission
+from bridge.notice import Unjoined, UnjoinedPart, part_notice
 from bridge.smpp.layouts import ADDITIONAL_STATUS_INFO_TEXT, CONGESTION_STATE, TAGS
 from bridge.smpp.pdu import (
     CancelSm,
@@ -265,6 +266,25 @@ async def test_query_tells_the_error_that_a_receipt_would() -> None:
         peer = await running.bound()
         resp = await peer.ask("query_sm", QuerySm(b"1"))
         assert resp.body == QuerySmResp(b"1", b"260101000000000+", 8, 249)
+
+
+@pytest.mark.parametrize(
+    ("state", "answer"),
+    [
+        (None, QuerySmResp(b"1", b"", 1, 0)),
+        (State.EXPIRED, QuerySmResp(b"1", b"260101000500000+", 3, 248)),
+        (State.REJECTED, QuerySmResp(b"1", b"260101000500000+", 8, 255)),
+    ],
+)
+async def test_query_of_a_part_without_a_message_tells_how_it_stands(
+    state: State | None, answer: QuerySmResp
+) -> None:
+    about = Unjoined("+380501234567", "Shop", NOW, 1, 2, (2,), 0)
+    end = None if state is None else part_notice("crm", 1, about, NOW + 300, state)
+    async with bridge() as running:
+        running.relay.alone[1] = UnjoinedPart(1, "crm", about, NOW, end)
+        peer = await running.bound(interface_version=0x50)
+        assert (await peer.ask("query_sm", QuerySm(b"1"))).body == answer
 
 
 @pytest.mark.parametrize(
