@@ -229,20 +229,24 @@ class Client:
 
     async def _read(self) -> None:
         assert self._process.stdout is not None
-        async for line in self._process.stdout:
-            heard = json.loads(line)
+        try:
+            async for line in self._process.stdout:
+                async with self._grown:
+                    self._note(json.loads(line))
+                    self._grown.notify_all()
+        finally:
             async with self._grown:
-                if "bound" in heard:
-                    self.binds += heard["bound"]
-                elif "status" in heard:
-                    assert heard["status"] == 0, heard
-                    self.ids[heard["message_id"]] = heard["phone"]
-                else:
-                    self.receipts.append(heard)
+                self._ended = True
                 self._grown.notify_all()
-        async with self._grown:
-            self._ended = True
-            self._grown.notify_all()
+
+    def _note(self, heard: dict[str, Any]) -> None:
+        if "bound" in heard:
+            self.binds += heard["bound"]
+        elif "status" in heard:
+            assert heard["status"] == 0, heard
+            self.ids[heard["message_id"]] = heard["phone"]
+        else:
+            self.receipts.append(heard)
 
     async def until(self, met: Callable[[], object]) -> None:
         async with asyncio.timeout(40), self._grown:
@@ -268,15 +272,18 @@ class Client:
         await self.until(lambda: self.binds == 0)
 
     def heard(self) -> Counter[str]:
+        """How often it has heard of each id."""
         return Counter(receipt["id"] for receipt in self.receipts)
 
-    async def hears(self, ids: set[str]) -> None:
-        """Until it has heard of each of these."""
-        await self.until(lambda: ids <= self.heard().keys())
+    def heard_twice(self) -> set[str]:
+        times = self.heard()
+        assert set(times.values()) <= {1, 2}
+        return {id for id in times if times[id] == 2}
 
-    async def hears_some(self, ids: set[str], count: int) -> None:
-        """Until it has heard of so many of these."""
-        await self.until(lambda: len(ids & self.heard().keys()) >= count)
+    async def hears(self, ids: set[str], count: int | None = None) -> None:
+        """Until it has heard of all of these, or of so many."""
+        wanted = len(ids) if count is None else count
+        await self.until(lambda: len(ids & self.heard().keys()) >= wanted)
 
     async def close(self) -> None:
         if self._process.returncode is None:

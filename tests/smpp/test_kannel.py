@@ -6,7 +6,7 @@ import asyncio
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -15,8 +15,9 @@ import httpx
 from bridge.failure import Failure, Reason
 from bridge.message import Outcome, Receipts, Submission
 from bridge.sandbox import Sandbox
-from tests.serving import serving, write_config
+from tests.serving import serving
 from tests.smpp.peer import Bridge, bridge
+from tests.smpp.reachable import hook_url, reachable, until
 from tests.support import free_port, program
 
 CONFIGURATION = """
@@ -88,12 +89,6 @@ class Kannel:
     def _get(self, query: str) -> None:
         with urllib.request.urlopen(self._url + query, timeout=5) as answer:
             assert answer.status == 202, answer.read()
-
-
-async def until(met: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not met():  # noqa: ASYNC110 - another process has no event
-            await asyncio.sleep(0.02)
 
 
 async def listening(port: int) -> None:
@@ -206,8 +201,6 @@ async def test_kannel_comes_back_after_the_connection_broke(tmp_path: Path) -> N
 
 # --- receipts ----------------------------------------------------------------------------------
 
-HOOKS_SECRET = "9f86d081884c7d659a2feaa0c55ad015"
-
 
 class Reports:
     """What Kannel calls ``dlr-url`` for: the text that was sent, and Kannel's kinds of receipts
@@ -247,22 +240,17 @@ async def test_kannel_hears_what_became_of_its_messages_over_restarts_and_rebind
     tmp_path: Path,
 ) -> None:
     smpp, hooks = free_port(), free_port()
-    table = f'[hooks]\nlisten = ["127.0.0.1:{hooks}"]\nsecret = "{HOOKS_SECRET}"'
 
     async def says(sandbox: Sandbox, **words: str) -> None:
         """The API says by webhook what became of the messages with these texts."""
         ids = {message.text: message.message_id for message in sandbox.messages}
-        url = f"http://127.0.0.1:{hooks}/hooks/cascade/{HOOKS_SECRET}/status"
         async with httpx.AsyncClient(trust_env=False) as client:
             for text, word in words.items():
                 status = {"messageId": ids[text], "deliverystatus": word}
-                assert (await client.post(url, json=status)).status_code == 200
+                assert (await client.post(hook_url(hooks), json=status)).status_code == 200
 
     async with Sandbox() as sandbox, reports() as told:
-        config = write_config(tmp_path, sandbox.url, account=table)
-        port = f'[smpp]\n        listen = ["127.0.0.1:{smpp}"]'
-        fixed = config.read_text().replace('[smpp]\n        listen = ["127.0.0.1:0"]', port)
-        config.write_text(fixed)
+        config = reachable(tmp_path, sandbox.url, smpp, hooks)
 
         async def send(client: Kannel, *texts: str) -> None:
             for text in texts:
