@@ -98,6 +98,11 @@ def smsc_status(stored: Stored) -> SmscStatus:
     return SmscStatus(code, stored.changed_at or stored.message.accepted_at)
 
 
+def smsc_status_of_part(state: State, since: int) -> SmscStatus:
+    """The same of a part that leads to no message."""
+    return SmscStatus(_CODES[state], since)
+
+
 def render_status(status: SmscStatus, fmt: int, zone: tzinfo | None = None) -> str:
     """The status as an SMSC-style answer, one line (``fmt`` 0–3); ``zone`` is that of the date,
     the system's own unless it is given."""

@@ -34,7 +34,8 @@ class Around(NamedTuple):
     ``now`` is Unix time, ``say`` puts a Unix time into words. ``receivers`` are those of the
     message's account; ``held`` are the accounts and upstreams that are held as a whole
     (:meth:`bridge.store.Store.holds`), ``upstream`` is the name of the message's own. ``polls``
-    says whether the API is asked for statuses, ``mails`` whether mails can be sent.
+    says whether the API is asked for statuses, ``mails`` whether mails can be sent;
+    ``parts_timeout`` is how long parts wait for each other, in seconds.
     """
 
     now: int
@@ -44,6 +45,7 @@ class Around(NamedTuple):
     upstream: str = "cascade"
     polls: bool = True
     mails: bool = True
+    parts_timeout: int = 300
 
 
 #: Event → what happened, and the sentence where the event has no words and where it has some.
@@ -65,7 +67,8 @@ WISHES: Final = {
     Receipts.DELAY: "delay",
     Receipts.REPORT: "report",
 }
-_OF_STATES: Final = Receipts.SUCCESS | Receipts.FAILURE | Receipts.INTERMEDIATE | Receipts.REPORT
+#: The wishes to hear of states.
+OF_STATES: Final = Receipts.SUCCESS | Receipts.FAILURE | Receipts.INTERMEDIATE | Receipts.REPORT
 
 
 def wishes(receipts: int) -> list[str]:
@@ -105,7 +108,7 @@ def steps(story: Story) -> list[Step]:
             at = stored.changed_at if ended else stored.status_at
             found.append(Step(at, stored.state.value if ended else "status", _word(story)))
     found += [_step(event) for event in late]
-    found += [_told(notice) for notice in story.notices if notice.ended_at]
+    found += [told_step(notice) for notice in story.notices if notice.ended_at]
     return sorted(found, key=lambda step: step.at)
 
 
@@ -127,7 +130,8 @@ def _word(story: Story) -> str:
     return ", ".join(filter(None, said))
 
 
-def _told(notice: Notice) -> Step:
+def told_step(notice: Notice) -> Step:
+    """That a notice was taken or given up."""
     tries = f", at try {notice.tries}" if notice.tries > 1 else ""
     says = f"{_subject(notice)}: {notice.outcome or 'ended'}{tries}"
     return Step(notice.ended_at, _kind(notice), says)
@@ -160,10 +164,11 @@ def _count(number: int, what: str) -> str:
 
 def owed(story: Story, around: Around) -> list[str]:
     """What the account has still to hear, each with what it waits for."""
-    return _owed(story.notices, around)
+    return owed_notices(story.notices, around)
 
 
-def _owed(notices: tuple[Notice, ...], around: Around) -> list[str]:
+def owed_notices(notices: tuple[Notice, ...], around: Around) -> list[str]:
+    """Those that have not ended, each with what it waits for."""
     return [
         f"{_kind(notice)} {_subject(notice)}: {_waits(notice, around)}"
         for notice in notices
@@ -203,9 +208,9 @@ def why_none(story: Story) -> str:
     if any(notice.kind is Kind.STATE for notice in story.notices):
         return ""
     stored, message = story.stored, story.stored.message
-    asked = message.receipts & _OF_STATES
+    asked = message.receipts & OF_STATES
     for alias in story.aliases:
-        asked |= Receipts(alias.receipts) & _OF_STATES
+        asked |= Receipts(alias.receipts) & OF_STATES
     by_mail = message.protocol is Protocol.SMTP
     if not asked:
         return f"the {'sender' if by_mail else 'account'} did not ask for one"
@@ -305,7 +310,7 @@ def document(story: Story, around: Around, *, text: bool) -> dict[str, Any]:
         "story": [
             {"at": at(step.at), "what": step.what, "says": step.says} for step in steps(story)
         ],
-        "notices": [_notice(notice, at) for notice in story.notices],
+        "notices": [notice_document(notice, at) for notice in story.notices],
         "owed": owed(story, around),
         "why_none": why_none(story),
         "next": outlook(story, around),
@@ -316,7 +321,8 @@ def document(story: Story, around: Around, *, text: bool) -> dict[str, Any]:
     return found
 
 
-def _notice(notice: Notice, at: Callable[[int | None], str | None]) -> dict[str, Any]:
+def notice_document(notice: Notice, at: Callable[[int | None], str | None]) -> dict[str, Any]:
+    """A notice as what JSON can say; ``at`` puts a Unix time into words."""
     return {
         "kind": _kind(notice),
         "id": notice.known_as,
@@ -339,13 +345,13 @@ def incoming_steps(answered: Answered) -> list[Step]:
         Step(incoming.at, "written", f"by {incoming.phone} to {incoming.to}"),
         Step(incoming.received_at, "taken", f"for {incoming.account}, as {incoming.uid}"),
     ]
-    found += [_told(notice) for notice in answered.notices if notice.ended_at]
+    found += [told_step(notice) for notice in answered.notices if notice.ended_at]
     return sorted(found, key=lambda step: step.at)
 
 
 def incoming_owed(answered: Answered, around: Around) -> list[str]:
     """Who has still to get it, and what that waits for."""
-    return _owed(answered.notices, around)
+    return owed_notices(answered.notices, around)
 
 
 def incoming_document(answered: Answered, around: Around, *, text: bool) -> dict[str, Any]:
@@ -363,7 +369,7 @@ def incoming_document(answered: Answered, around: Around, *, text: bool) -> dict
         "to": incoming.to,
         "at": at(incoming.at),
         "received_at": at(incoming.received_at),
-        "notices": [_notice(notice, at) for notice in answered.notices],
+        "notices": [notice_document(notice, at) for notice in answered.notices],
         "owed": incoming_owed(answered, around),
     }
     return found | ({"text": incoming.text} if text else {})

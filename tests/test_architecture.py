@@ -34,6 +34,7 @@ PART_OF = {
     "answered": "relay",
     "statuses": "relay",
     "story": "relay",
+    "unjoined": "relay",
     "incoming": "relay",
     "polling": "relay",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,12 +11,14 @@ from pathlib import Path
 import click
 
 from bridge.cli import Exit, Stop, config_option
-from bridge.cli.stored import by_id, echo_rows, local, reading
+from bridge.cli.stored import by_id, echo_rows, local, part_by_id, reading
 from bridge.config import Settings, load
 from bridge.failure import Failure, Reason, render_failure
 from bridge.message import Stored
-from bridge.states import render_status, smsc_status, telling
-from bridge.story import cause_of
+from bridge.notice import UnjoinedPart
+from bridge.states import render_status, smsc_status, smsc_status_of_part, telling
+from bridge.story import Around, cause_of, known_as
+from bridge.unjoined import cause_of_part, part_outlook
 
 
 @click.command("status")
@@ -29,6 +32,8 @@ from bridge.story import cause_of
 def command(config: Path | None, id: str, fmt: int | None) -> int:
     """Show the state of a message by its ID, that of a part or of a submission.
 
+    A part that leads to no message has a state of its own.
+
     Several messages that were submitted at once are told as one: as one that is on its way, else as
     the one that went worst. Exits with 0, with 66 where there is no such message, and with 69 where
     the store cannot be read.
@@ -38,7 +43,10 @@ def command(config: Path | None, id: str, fmt: int | None) -> int:
         found = asyncio.run(_find(settings, id))
         if not found:
             raise Stop(Reason.NOT_FOUND.codes.text, Exit.NO_INPUT)
-        _print(found)
+        if isinstance(found, UnjoinedPart):
+            _print_part(found, settings)
+        else:
+            _print(found)
         return Exit.OK
     try:
         found = asyncio.run(_find(settings, id))
@@ -48,13 +56,17 @@ def command(config: Path | None, id: str, fmt: int | None) -> int:
     if not found:
         _answer(render_failure(Failure(Reason.NOT_FOUND), fmt), fmt)
         return Exit.NO_INPUT
-    _answer(render_status(smsc_status(telling(found)), fmt), fmt)
+    if isinstance(found, UnjoinedPart):
+        status = smsc_status_of_part(found.state, found.changed_at)
+    else:
+        status = smsc_status(telling(found))
+    _answer(render_status(status, fmt), fmt)
     return Exit.OK
 
 
-async def _find(settings: Settings, id: str) -> list[Stored]:
+async def _find(settings: Settings, id: str) -> list[Stored] | UnjoinedPart | None:
     async with reading(settings) as store:
-        return await by_id(store, id)
+        return await by_id(store, id) or await part_by_id(store, id)
 
 
 def _answer(text: str, fmt: int) -> None:
@@ -81,3 +93,16 @@ def _print(found: Sequence[Stored]) -> None:
         several = ", ".join(f"{count} {state}" for state, count in counts.most_common())
         rows = [("submission", f"{message.submission_id}, {len(found)} messages: {several}"), *rows]
     echo_rows(rows)
+
+
+def _print_part(part: UnjoinedPart, settings: Settings) -> None:
+    """A part that leads to no message."""
+    around = Around(int(time.time()), local, parts_timeout=int(settings.smpp.parts_timeout))
+    rows = [
+        ("part", f"{known_as(part.id)}, {part.about.number} of {part.about.total}"),
+        ("state", part.state.value),
+        ("since", local(part.changed_at)),
+    ]
+    if cause := cause_of_part(part):
+        rows.append(("cause", cause))
+    echo_rows([*rows, *(("next", said) for said in part_outlook(part, around))])

@@ -15,6 +15,7 @@ from bridge.cli import Exit, Stop
 from bridge.config import Settings
 from bridge.failure import Failure
 from bridge.message import Stored
+from bridge.notice import UnjoinedPart
 from bridge.phone import normalise
 from bridge.store import Answered, Store, StoreError
 from bridge.store.engine import engine_of
@@ -40,15 +41,26 @@ async def reading(settings: Settings) -> AsyncIterator[Store]:
 
 async def by_id(store: Store, text: str) -> list[Stored]:
     """The message or the submission's messages with this id, in the order of their ids."""
-    ids = [int(text, 16)] if _HEXADECIMAL.fullmatch(text) else []
-    ids += [int(text)] if _DECIMAL.fullmatch(text) else []
-    for id in ids:
+    for id in _ids(text):
         found = await store.submission(id)
         if not found and (message := await store.message(id)) is not None:
             found = [message]
         if found:
             return found
     return []
+
+
+async def part_by_id(store: Store, text: str) -> UnjoinedPart | None:
+    """The part with this id, where it leads to no message (:func:`by_id`)."""
+    for id in _ids(text):
+        if (part := await store.unjoined(id)) is not None:
+            return part
+    return None
+
+
+def _ids(text: str) -> list[int]:
+    ids = [int(text, 16)] if _HEXADECIMAL.fullmatch(text) else []
+    return ids + ([int(text)] if _DECIMAL.fullmatch(text) else [])
 
 
 async def by_name(

@@ -23,6 +23,7 @@ from bridge.cli.stored import (
     echo_rows,
     from_phones,
     local,
+    part_by_id,
     printable,
     reading,
     utc,
@@ -30,6 +31,7 @@ from bridge.cli.stored import (
 from bridge.config import Settings, load, parse_duration
 from bridge.failure import Reason
 from bridge.message import Stored
+from bridge.notice import UnjoinedPart
 from bridge.store import Answered, Store, Story
 from bridge.story import (
     Around,
@@ -45,6 +47,13 @@ from bridge.story import (
     steps,
     why_none,
     wishes,
+)
+from bridge.unjoined import (
+    part_document,
+    part_outlook,
+    part_owed,
+    part_steps,
+    why_none_of_part,
 )
 
 T = TypeVar("T")
@@ -73,14 +82,15 @@ class Found(NamedTuple):
     """What is known by the name that was asked for.
 
     ``messages`` and ``answers`` (from phones) are the newest of each, ``more`` says that there are
-    others. ``told`` are the messages whose story is to be told, ``around`` what that of the answers
-    depends on.
+    others. ``told`` are the messages whose story is to be told, ``part`` is one that leads to no
+    message; with each comes what its story depends on.
     """
 
     messages: list[Stored]
     answers: list[tuple[Answered, Around]]
     more: bool
     told: list[tuple[Story, Around]]
+    part: tuple[UnjoinedPart, Around] | None = None
 
 
 def _since(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int:
@@ -119,15 +129,18 @@ def command(
     read.
     """
     found = asyncio.run(_read(load(config, secrets=False), what, as_json, limit, since))
-    anything = found.messages or found.answers
+    anything = found.messages or found.answers or found.part
     if as_json:
         documents = [document(story, around, text=text) for story, around in found.told]
         documents += [incoming_document(*answer, text=text) for answer in found.answers]
+        documents += [part_document(*found.part)] if found.part else []
         click.echo(json.dumps(documents, indent=2, ensure_ascii=False))
         return Exit.OK if anything else Exit.NO_INPUT
     if not anything:
         raise Stop(Reason.NOT_FOUND.codes.text, Exit.NO_INPUT)
-    if found.told:
+    if found.part:
+        _print_part(*found.part)
+    elif found.told:
         [(story, around)] = found.told
         _print(story, around, text=text)
     elif found.messages:
@@ -148,12 +161,15 @@ async def _read(settings: Settings, what: str, as_json: bool, limit: int, since:
         regions = {own.region for own in settings.accounts.values()}
         messages = list(reversed(await by_id(store, what)))
         answers: list[Answered] = []
+        say = utc if as_json else _saying(time.time())
+        if not messages and (part := await part_by_id(store, what)) is not None:
+            around = await _around(settings, store, part.account, say)
+            return Found([], [], more=False, told=[], part=(part, around))
         if not messages:
             messages = await by_name(store, what, regions, limit + 1, since)
             answers = await from_phones(store, what, regions, limit + 1, since)
         more = max(len(messages), len(answers)) > limit
         del messages[limit:], answers[limit:]
-        say = utc if as_json else _saying(time.time())
         told = []
         alone = len(messages) == 1 and not answers
         for one in messages if as_json or alone else ():
@@ -181,6 +197,7 @@ async def _around(
         account if apart else "cascade",
         polls=settings.cascade.poll,
         mails=bool(settings.reports.smarthost),
+        parts_timeout=int(settings.smpp.parts_timeout),
     )
 
 
@@ -224,6 +241,26 @@ def _print_answer(answered: Answered, around: Around, *, text: bool) -> None:
     ]
     echo_rows([*rows, ("text", incoming.text)] if text else rows)
     _tell(incoming_steps(answered), incoming_owed(answered, around))
+
+
+def _print_part(part: UnjoinedPart, around: Around) -> None:
+    """A part that leads to no message."""
+    about = part.about
+    rows = [
+        ("part", f"{known_as(part.id)}, {about.number} of {about.total}, {part.state.value}"),
+        ("account", part.account),
+        ("from", "smpp"),
+        ("to", about.phone),
+        ("sender", about.sender),
+    ]
+    if asked := ", ".join(wishes(about.receipts)):
+        rows.append(("receipts", asked))
+    echo_rows(rows)
+    waiting = [*part_outlook(part, around), *part_owed(part, around)]
+    if none := why_none_of_part(part):
+        so_far = " so far" if part.notice is None else ""
+        waiting.append(f"no receipt{so_far}: {none}")
+    _tell(part_steps(part), waiting)
 
 
 def _tell(happened: Sequence[Step], waiting: Sequence[str]) -> None:

@@ -9,12 +9,13 @@ import pytest
 
 from bridge.cli import run
 from bridge.message import State
-from bridge.store import Acceptance, Alias, Change, Status
+from bridge.store import Acceptance, Alias, Change, Part, PartGroup, Status
 from bridge.store.sqlite import SqliteStore
 from tests.cli.stores import write_config, write_store
 from tests.samples import NOW, message
 
 DELIVERED, PART, SUBMISSION = 300_000_000_001, 300_000_000_002, 300_000_000_010
+SHORT = 0x0000_0840
 
 
 async def fill(store: SqliteStore) -> None:
@@ -63,6 +64,30 @@ def test_why_a_message_was_refused_is_told(config: str, capsys: pytest.CaptureFi
     assert "HTTP 400 1003" in capsys.readouterr().out
     assert run(["status", str(SUBMISSION + 2), "--fmt", "1"]) == 0
     assert capsys.readouterr().out.startswith("22,")
+
+
+def test_a_part_alone_says_what_it_waits_for_or_why_it_expired(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def parts(store: SqliteStore) -> None:
+        group = PartGroup("crm", "Shop", "+380501234567", 7, 2)
+        await store.add_part(Part(PART, group, 2, b"", 0, NOW), 0)
+        await store.expired_parts(NOW + 1, 10)
+        await store.add_part(Part(SHORT, group, 1, b"", 0, NOW + 2), 0)
+
+    monkeypatch.setenv("CASCADE_BRIDGE_CONFIG", str(write_store(tmp_path, parts)))
+    assert run(["status", str(PART)]) == 0
+    rows = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
+    assert rows["part"].strip() == f"{PART}, 2 of 2"
+    assert (rows["state"].strip(), rows["cause"].strip()) == ("expired", "part 1 of 2 never came")
+    assert run(["status", str(PART), "--fmt", "1"]) == 0
+    assert capsys.readouterr().out == f"3,{NOW + 5}\n"
+    assert run(["status", "00000840"]) == 0
+    rows = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
+    assert rows["state"].strip() == "accepted"
+    assert rows["next"].strip().startswith("it waits for part 2 of 2, until 20")
+    assert run(["status", "00000840", "--fmt", "1"]) == 0
+    assert capsys.readouterr().out == f"-1,{NOW + 2}\n"
 
 
 def test_the_four_forms(config: str, capsys: pytest.CaptureFixture[str]) -> None:

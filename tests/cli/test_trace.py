@@ -16,7 +16,17 @@ from bridge.cli import run
 from bridge.message import Receipts, State
 from bridge.notice import MAIL, Incoming, receivers_of
 from bridge.sandbox import Sandbox
-from bridge.store import Acceptance, Alias, Change, Lane, Status, Store, Told
+from bridge.store import (
+    Acceptance,
+    Alias,
+    Change,
+    Lane,
+    Part,
+    PartGroup,
+    Status,
+    Store,
+    Told,
+)
 from bridge.store.postgres import PostgresStore
 from tests import serving
 from tests.cli.stores import write_config, write_store
@@ -99,6 +109,65 @@ def test_a_message_is_found_by_whatever_is_known_of_it(
         'delivered  the API says "delivered", cost 0.35, 3 parts',
         "receipt    of delivered, id 300000000002: ESME_ROK from 10.0.0.1",
     ]
+
+
+ALONE, UNASKED, SHORT = 300_000_000_031, 300_000_000_032, 0x0000_0840
+GROUP = PartGroup("crm", "Shop", "+380501234567", 7, 3)
+
+
+@pytest.fixture
+def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one message two parts expired, of another one waits."""
+
+    async def expire(store: Store) -> None:
+        await store.add_part(Part(ALONE, GROUP, 1, b"", int(BOTH), NOW), 0)
+        await store.add_part(Part(UNASKED, GROUP, 2, b"", 0, NOW + 1), 0)
+        await store.expired_parts(NOW + 2, 10)
+        await store.add_part(Part(SHORT, GROUP, 1, b"", int(BOTH), NOW + 3), 0)
+
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    monkeypatch.setenv("CASCADE_BRIDGE_CONFIG", str(write_store(folder, expire)))
+
+
+@pytest.mark.usefixtures("parts")
+def test_a_part_whose_others_never_came_has_its_story(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["trace", str(ALONE)]) == 0
+    details, story, waiting = capsys.readouterr().out.split("\n\n")
+    rows = dict(line.split("  ", 1) for line in details.splitlines())
+    assert {name: value.strip() for name, value in rows.items()} == {
+        "part": f"{ALONE}, 1 of 3, expired",
+        "account": "crm",
+        "from": "smpp",
+        "to": "+380501234567",
+        "sender": "Shop",
+        "receipts": "success, failure",
+    }
+    assert [line[27:] for line in story.splitlines()] == [
+        "accepted  from crm by smpp, part 1 of 3",
+        "expired   part 3 of 3 never came",
+    ]
+    assert waiting == f"- receipt of expired, id {ALONE}: no receiver has been bound yet\n"
+    assert run(["trace", str(UNASKED)]) == 0
+    assert "- no receipt: the part did not ask for one\n" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("parts")
+def test_a_part_that_waits_says_for_what(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["trace", "00000840"]) == 0
+    said = capsys.readouterr().out
+    assert "part      00000840, 1 of 3, accepted\n" in said
+    assert "- it waits for parts 2 and 3 of 3, until " in said
+    assert "- no receipt so far: asked for: success and failure\n" in said
+
+
+@pytest.mark.usefixtures("parts")
+def test_a_part_is_data_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["trace", "--json", str(ALONE)]) == 0
+    [found] = json.loads(capsys.readouterr().out)
+    assert (found["part_id"], found["missing"], found["state"]) == (ALONE, [3], "expired")
+    at = datetime.fromtimestamp(NOW + 5, UTC)
+    assert found["since"] == at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def test_people_see_the_time_where_they_are(capsys: pytest.CaptureFixture[str]) -> None:
