@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import random
+import smtplib
 import sys
 import time
 from collections import Counter
@@ -30,6 +31,7 @@ from bridge.smpp.layouts import MESSAGE_STATE, RECEIPTED_MESSAGE_ID
 from bridge.smpp.pdu import MessageIdResp, Pdu, QuerySm, QuerySmResp, SubmitSm
 from tests.serving import Bridge, run, serving, write_config
 from tests.smpp.peer import Peer, a_submit
+from tests.smtp.smarthost import smarthost
 from tests.store.conftest import database, postgres  # noqa: F401 - fixtures
 from tests.support import free_port
 from tests.test_serve_receipts import SECRET, Receiver
@@ -49,9 +51,10 @@ BOTH, EVERYTHING = 0x01, 0x11
 class Node:
     """One of the daemons, and where it is reached. ``number`` is that of its ids."""
 
-    def __init__(self, bridge: Bridge, number: int, smpp: int, hooks: str) -> None:
+    def __init__(self, bridge: Bridge, number: int, smtp: int, smpp: int, hooks: str) -> None:
         self.bridge = bridge
         self.number = number
+        self.smtp = smtp
         self.smpp = smpp
         self._hooks = hooks
 
@@ -76,16 +79,25 @@ class Node:
 
 
 class Nodes:
-    """Daemons that share ``database`` and the API of ``sandbox``.
+    """Daemons that share the database at ``url`` and the API of ``sandbox``.
 
-    ``cascade`` are further lines of that table.
+    ``cascade`` and ``account`` are further lines of these tables.
     """
 
-    def __init__(self, folder: Path, sandbox: Sandbox, database: str, cascade: str) -> None:  # noqa: F811
+    def __init__(
+        self,
+        folder: Path,
+        sandbox: Sandbox,
+        url: str,
+        *,
+        cascade: str = "poll = false",
+        account: str = "",
+    ) -> None:
         self.sandbox = sandbox
         self._folder = folder
-        self._database = database
+        self._url = url
         self._cascade = cascade
+        self._account = f"receive_window = {WINDOW}\n{account}"
 
     @asynccontextmanager
     async def node(self) -> AsyncIterator[Node]:
@@ -94,19 +106,19 @@ class Nodes:
         folder = self._folder / str(hooks)
         folder.mkdir()
         table = f'[hooks]\nlisten = ["127.0.0.1:{hooks}"]\nsecret = "{SECRET}"'
-        path = write_config(folder, self.sandbox.url, account=f"receive_window = {WINDOW}\n{table}")
-        text = path.read_text().replace(f"sqlite:///{folder}/bridge.db", self._database)
+        path = write_config(folder, self.sandbox.url, account=f"{self._account}\n{table}")
+        text = path.read_text().replace(f"sqlite:///{folder}/bridge.db", self._url)
         text = text.replace("[smtp]", f'lease = "{LEASE}s"\n[smtp]')
         path.write_text(text.replace("[cascade]", f"[cascade]\n{self._cascade}"))
         async with serving(path) as bridge:
-            _, smpp = await bridge.ready()
+            smtp, smpp = await bridge.ready()
             number = (await bridge.event("store_opened"))["node"]
             url = f"http://127.0.0.1:{hooks}/hooks/cascade/{SECRET}"
-            yield Node(bridge, number, smpp.port, url)
+            yield Node(bridge, number, smtp.port, smpp.port, url)
 
     async def count(self, what: str) -> int:
         """How many rows the database has of ``what``: a table with a condition."""
-        connection = await asyncpg.connect(self._database)
+        connection = await asyncpg.connect(self._url)
         try:
             return int(await connection.fetchval(f"SELECT count(*) FROM {what}"))
         finally:
@@ -120,14 +132,16 @@ class Nodes:
 
 @asynccontextmanager
 async def two(
-    folder: Path,
-    sandbox: Sandbox,
-    database: str,  # noqa: F811
-    cascade: str = "poll = false",
+    folder: Path, sandbox: Sandbox, url: str, **lines: str
 ) -> AsyncIterator[tuple[Nodes, Node, Node]]:
+    """Node 0 and node 1, with ``lines`` of :class:`Nodes`."""
+    nodes = Nodes(folder, sandbox, url, **lines)
     async with AsyncExitStack() as stack:
-        nodes = Nodes(folder, sandbox, database, cascade)
-        first, second = [await stack.enter_async_context(nodes.node()) for _ in range(2)]
+        async with asyncio.TaskGroup() as tasks:
+            starting = [
+                tasks.create_task(stack.enter_async_context(nodes.node())) for _ in range(2)
+            ]
+        first, second = sorted((one.result() for one in starting), key=lambda one: one.number)
         assert (first.number, second.number) == (0, 1)
         yield nodes, first, second
 
@@ -302,7 +316,7 @@ async def test_a_status_comes_out_at_the_receiver_wherever_that_is(
 async def test_thousands_of_statuses_over_both_nodes_are_each_told_once_and_in_order(
     nodes: tuple[Nodes, Node, Node],
 ) -> None:
-    each = 1500
+    each = 1000
     both, *node = nodes
     heard = Heard()
     async with (
@@ -332,7 +346,7 @@ async def test_two_nodes_ask_for_what_no_webhook_told_each_message_once(
 ) -> None:
     quick = Sandbox(scheduled_for=0, processing_for=0)
     cascade = 'poll_after = "3s"\nstatus_requests_per_second = 100'
-    async with quick as sandbox, two(tmp_path, sandbox, database, cascade) as (both, *node):
+    async with quick as sandbox, two(tmp_path, sandbox, database, cascade=cascade) as (both, *node):
         heard = Heard()
         async with bound(node[1], heard):
             ids = [id for one in node for id in await submitted(one, 200)]
@@ -389,6 +403,58 @@ async def test_what_a_phone_wrote_is_told_once_though_both_nodes_hear_it_at_once
     assert await both.count("notice") == await both.count("incoming") == 50
 
 
+# --- mails -------------------------------------------------------------------------------------
+
+
+async def mailed(node: Node, *phones: str) -> None:
+    """A mail to each of the phones, by a client that has logged in."""
+
+    def send() -> None:
+        with smtplib.SMTP("127.0.0.1", node.smtp, timeout=20) as client:
+            client.login("crm", "secret12")
+            for phone in phones:
+                client.sendmail("shop@example.com", f"{phone}@sms.example.com", "\r\nhello")
+
+    await asyncio.to_thread(send)
+
+
+async def test_every_report_and_every_answer_of_a_phone_goes_out_as_one_mail(
+    tmp_path: Path,
+    database: str,  # noqa: F811
+) -> None:
+    phones = [f"38050123{n:04}" for n in range(1000, 1040)]
+    answers = [wrote(f"u-{n}", f"answer {n}") for n in range(20)]
+    async with smarthost() as host, Sandbox() as sandbox:
+        account = f"""
+            receipts_to = "sender"
+            incoming_to = "desk@example.com"
+            [reports]
+            smarthost = "{host.name}"
+            from = "bridge@sms.example.com"
+        """
+        async with two(tmp_path, sandbox, database, account=account) as (both, *node):
+            await asyncio.gather(mailed(node[0], *phones[::2]), mailed(node[1], *phones[1::2]))
+            said = [_delivered(one) for one in sandbox.messages]
+            assert len(said) == 40
+            random.Random(40).shuffle(said)
+            await asyncio.gather(
+                *(node[n].hear("status", *said[n::2]) for n in range(2)),
+                *(one.hear("incoming", *answers) for one in node),
+            )
+            await host.mails(60)
+            # The receivers' share of what the phones said waits for one that binds.
+            await both.until("notice WHERE ended_at > 0", 60)
+            assert await both.count("notice") == 80
+    to = Counter(tuple(taken.recipients) for taken in host.taken)
+    assert to == {("shop@example.com",): 40, ("desk@example.com",): 20}
+    reported = {
+        taken.status["Final-Recipient"].partition(";")[2].strip()
+        for taken in host.taken
+        if taken.recipients == ["shop@example.com"]
+    }
+    assert reported == {f"{phone}@sms.example.com" for phone in phones}
+
+
 # --- a node that dies --------------------------------------------------------------------------
 
 
@@ -425,7 +491,7 @@ async def test_none_is_lost_when_the_receivers_node_dies_at_a_random_moment(
     chance = random.Random(ROUNDS)
     receiver = Receiver(chance)
     async with Sandbox() as sandbox, AsyncExitStack() as stack:
-        both = Nodes(tmp_path, sandbox, database, "poll = false")
+        both = Nodes(tmp_path, sandbox, database)
         other = await stack.enter_async_context(both.node())
         for _ in range(ROUNDS):
             async with both.node() as dying:
