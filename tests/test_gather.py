@@ -199,10 +199,26 @@ async def test_parts_of_a_duplicate_are_owed_that_it_was_refused(
         for number in (1, 2, 3):
             await parts.taken(number)
         again = await parts.taken(1, reference=8, receipts=Receipts.FAILURE)
-        await parts.taken(2, reference=8)
+        unasked = await parts.taken(2, reference=8)
         assert (await parts.refused(3, reference=8)).reason is Reason.DUPLICATE
         [notice] = await owed(parts, 1)
         assert (notice.known_as, notice.state) == (again.id, State.REJECTED)
+        # Whoever asks hears the same of each.
+        for outcome in (again, unasked):
+            part = await parts.bridge.relay.unjoined(parts.bridge.account(), outcome.id)
+            assert part.state is State.REJECTED
+
+
+async def test_a_part_alone_is_known_to_its_own_account(tmp_path: Path, sandbox: Sandbox) -> None:
+    async with gatherer(tmp_path, sandbox) as parts:
+        taken = await parts.taken(2, receipts=Receipts.SUCCESS)
+        relay = parts.bridge.relay
+        part = await relay.unjoined(parts.bridge.account(), taken.id)
+        assert (part.state, part.about.missing) == (State.ACCEPTED, (1, 3))
+        for account, id in (("other", taken.id), ("crm", taken.id + 1)):
+            with pytest.raises(Failure) as failure:
+                await relay.unjoined(parts.bridge.account(account), id)
+            assert failure.value.reason is Reason.NOT_FOUND
 
 
 async def test_a_part_that_comes_again_is_answered_again_and_sent_once(

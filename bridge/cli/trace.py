@@ -251,10 +251,11 @@ def _print_part(part: UnjoinedPart, around: Around) -> None:
         ("account", part.account),
         ("from", "smpp"),
         ("to", about.phone),
-        ("sender", about.sender),
     ]
-    if asked := ", ".join(wishes(about.receipts)):
-        rows.append(("receipts", asked))
+    asked = ", ".join(wishes(about.receipts))
+    rows += [
+        (name, value) for name, value in (("sender", about.sender), ("receipts", asked)) if value
+    ]
     echo_rows(rows)
     waiting = [*part_outlook(part, around), *part_owed(part, around)]
     if none := why_none_of_part(part):
