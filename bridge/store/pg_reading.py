@@ -85,7 +85,7 @@ class Reading:
         group = await self._rows(GROUP.format(id="$1"), part_id)
         end = f"SELECT {', '.join(NOTICE)} {END.format(id='$1')}"
         notices = await self._rows(end, part_id)
-        return part_of(part_id, group, read_notice(notices[0]) if notices else None)
+        return part_of(part_id, group, read_notice(notices[-1]) if notices else None)
 
     async def waiting_for(self, account: str, phone: str) -> list[Stored]:
         rows = await self._rows(

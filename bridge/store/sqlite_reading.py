@@ -185,7 +185,7 @@ class Reading:
         group = await self._rows(GROUP.format(id="?"), (part_id,))
         end = f"SELECT {', '.join(NOTICE)} {END.format(id='?')}"
         notices = await self._rows(end, (part_id,))
-        return part_of(part_id, group, to_notice(notices[0]) if notices else None)
+        return part_of(part_id, group, to_notice(notices[-1]) if notices else None)
 
     async def holds(self) -> set[tuple[str, str]]:
         return {(scope, name) for scope, name in await self._rows("SELECT scope, name FROM hold")}

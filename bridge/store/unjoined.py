@@ -18,10 +18,8 @@ GROUP: Final = (
     "begun_at FROM part JOIN part_group ON part_group.id = part.group_id "
     "WHERE group_id = (SELECT group_id FROM part WHERE id = {id})"
 )
-#: The notice of the end of one part.
-END: Final = (
-    "FROM notice WHERE about = 0 AND known_as = {id} AND kind = 'state' ORDER BY id DESC LIMIT 1"
-)
+#: The notices of the end of one part, of which the last counts; in an order that no index has.
+END: Final = "FROM notice WHERE about = 0 AND known_as = {id} AND kind = 'state' ORDER BY id + 0"
 
 #: The greatest id of a part of which its notice alone remains, and the greatest short id.
 LAST_PART: Final = "SELECT coalesce(max(known_as), 0) FROM notice WHERE about = 0"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from bridge.message import State
 from bridge.notice import receivers_of
-from bridge.store import Event, Noted, Status, Store
+from bridge.store import Event, Noted, Status, Store, pg_connection, pg_statuses
 from bridge.store.ended import LOOK_EVERY, Ended
 from tests.samples import NOW
 from tests.store.conftest import Engine
@@ -118,3 +120,21 @@ async def test_what_ended_at_a_node_that_is_gone_is_noted_by_another(postgresql:
     await first.close()
     assert list(await second.note_statuses([UNDELIVERABLE])) == [Noted.EARLY]
     assert await over(second) == (State.DELIVERED, (LATE,), 1)
+
+
+async def test_the_latest_messages_are_looked_through_once_for_all_early_statuses(
+    postgresql: Engine, database: str
+) -> None:
+    store = await postgresql.open()
+    await sent(store, *(asking(id) for id in range(1, 200)))
+    await store.note_statuses([delivered(id) for id in range(500, 700)])
+    connection = await pg_connection.connect(database)
+    try:
+        await connection.execute("VACUUM ANALYZE")
+        rows = await connection.fetch(f"EXPLAIN {pg_statuses._ENDED_LATELY}")
+    finally:
+        await connection.close()
+    plan = "\n".join(row[0] for row in rows)
+    assert "Index Scan Backward using message_pkey" in plan
+    assert "hashed SubPlan" in plan
+    assert not re.search("Nested Loop|Seq Scan", plan)

@@ -18,7 +18,9 @@ from bridge.store import (
     StoreError,
     StoreFull,
     pg_notices,
+    pg_queue,
     pg_statuses,
+    unjoined,
 )
 from bridge.store import pg_connection as pg
 from bridge.store.pg_group import _BEGIN, _CHANGED, _SENT
@@ -152,6 +154,8 @@ _PLANS = {
     "claim": (pg_notices._CLAIM, "0, 'q', 7, 10, '{0}'", _OWED | {"notice_about"}),
     "told": (pg_notices._TOLD, "0, '{1}', '{1}', '{1}', '{1}'", {"notice_pkey"}),
     "expire": (pg_notices._EXPIRE, "7, 7, 10", _OWED),
+    "lonely": (pg_queue._SWEEP_LONELY, "7, 7, 10", {"notice_about", "notice_pkey"}),
+    "part": (f"SELECT id {unjoined.END.format(id='$1')}", "7", {"notice_about"}),
 }
 
 
