@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from bridge.message import State, Stored
 from bridge.notice import (
     ALIASES,
@@ -44,20 +46,23 @@ _OWE = (
     "$7::bigint[], $8::text[], $9::bigint[], $10::text[], $11::text[]) WITH ORDINALITY "
     f"AS new ({_NEW}, n) ORDER BY n"
 )
-_ALIASES = (
-    "SELECT message_id, id, receipts FROM alias WHERE message_id = ANY($1::bigint[]) ORDER BY id"
+_ALIASES = (  # in an order that no index has
+    "SELECT message_id, id, receipts FROM alias WHERE message_id = ANY($1::bigint[]) "
+    "ORDER BY id + 0"
 )
 #: The node at which it came in: the number in the id of what it is about, or of the submission.
 _FROM = "((coalesce(nullif(notice.about, 0), notice.known_as) >> 16) & 63)"
 #: The head of each line alone: what is told of one message is told in order. A delay that has not
-#: come yet keeps no end waiting.
+#: come yet keeps no end waiting. "OFFSET" and "+ 0" leave one way to look for earlier ones, by what
+#: they are about: while the table is small the planner takes others, through all that is owed.
 _CLAIM = (
     "UPDATE notice SET owner = $1 WHERE id = ANY(ARRAY("  # noqa: S608
     "SELECT id FROM notice WHERE ended_at = 0 AND owner = -1 AND queue = $2 AND due_at <= $3 "
     f"AND (due_at < $3 OR {_FROM} = $1 OR {_FROM} <> ALL($5::smallint[])) AND NOT EXISTS ("
     "SELECT FROM notice AS earlier WHERE earlier.about = notice.about "
     "AND earlier.known_as = notice.known_as AND earlier.queue = notice.queue "
-    "AND earlier.ended_at = 0 AND earlier.id < notice.id AND earlier.kind <> 'delay') "
+    "AND earlier.ended_at + 0 = 0 AND earlier.id + 0 < notice.id AND earlier.kind <> 'delay' "
+    "OFFSET 0) "
     "ORDER BY due_at, id LIMIT $4 FOR NO KEY UPDATE SKIP LOCKED)) "
     f"RETURNING {_NOTICE}"
 )
@@ -66,10 +71,10 @@ _MESSAGES = f"SELECT {', '.join(STORED)} FROM message WHERE id = ANY($1::bigint[
 _PHONES = f"SELECT {', '.join(INCOMING)} FROM incoming WHERE id = ANY($1::bigint[])"  # noqa: S608
 #: Those that another node has taken over meanwhile stay as they are.
 _TOLD = (
-    "UPDATE notice SET tries = tries + 1, owner = -1, ended_at = told.ended_at, "
-    "outcome = told.outcome, due_at = told.due_at "
-    "FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::bigint[]) "
-    "AS told (id, ended_at, outcome, due_at) WHERE notice.id = told.id AND owner = $1"
+    "UPDATE notice SET tries = tries + 1, owner = -1, (ended_at, outcome, due_at) = "
+    "(SELECT (t ->> 0)::bigint, t ->> 1, (t ->> 2)::bigint "
+    "FROM (VALUES ($3::jsonb -> id::text)) AS told (t)) "
+    "WHERE id = ANY($2::bigint[]) AND owner = $1"
 )
 _GIVE_BACK = "UPDATE notice SET owner = -1 WHERE ended_at = 0 AND owner = $1"
 _EXPIRE = (
@@ -220,9 +225,13 @@ def read_incoming(row: Sequence[Any]) -> Incoming:
 
 async def tell(connection: Any, node: int, told: Sequence[Told], now: int) -> None:
     """See :meth:`bridge.store.Store.told`."""
-    rows = [(t.notice_id, now if t.ended else 0, storable(t.outcome), t.due_at) for t in told]
-    if rows:
-        await connection.execute(_TOLD, node, *zip(*rows, strict=True))
+    if told:
+        values = {
+            str(t.notice_id): (now if t.ended else 0, storable(t.outcome), t.due_at) for t in told
+        }
+        await connection.execute(
+            _TOLD, node, sorted(map(int, values)), orjson.dumps(values).decode()
+        )
 
 
 async def give_back(

@@ -97,7 +97,8 @@ _SWEEP_LONELY = (
 _BLANK_AGAIN = 3600
 _FORGET_SUBMISSIONS = (
     "DELETE FROM submission WHERE id = ANY($1::bigint[]) AND NOT EXISTS "
-    "(SELECT FROM message WHERE submission_id <> message.id AND submission_id = submission.id)"
+    "(SELECT FROM message WHERE submission_id <> message.id AND submission_id = submission.id "
+    "OFFSET 0)"
 )
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
+import orjson
+
 from bridge.message import State, Stored
 from bridge.notice import Notice, Subject
 from bridge.store import Noted, Status
@@ -34,12 +36,10 @@ _FIND_SENT = (
 )
 _FIND_ENDED = f"{_FOUND}id = ANY($1::bigint[]) AND state <> $2 ORDER BY id FOR NO KEY UPDATE"
 _CHANGE = (
-    "UPDATE message SET state = now.state, status = now.status, status_at = now.status_at, "
-    "changed_at = now.changed_at, cost = now.cost, counted_parts = now.counted_parts, "
-    "err = now.err, cause = now.cause FROM unnest($1::bigint[], $2::text[], $3::text[], "
-    "$4::bigint[], $5::bigint[], $6::text[], $7::integer[], $8::integer[], $9::text[]) AS now "
-    "(id, state, status, status_at, changed_at, cost, counted_parts, err, cause) "
-    "WHERE message.id = now.id"
+    "UPDATE message SET (state, status, status_at, changed_at, cost, counted_parts, err, cause) = "
+    "(SELECT n ->> 0, n ->> 1, (n ->> 2)::bigint, (n ->> 3)::bigint, n ->> 4, "
+    "(n ->> 5)::integer, (n ->> 6)::integer, n ->> 7 "
+    "FROM (VALUES ($2::jsonb -> id::text)) AS now (n)) WHERE id = ANY($1::bigint[])"
 )
 _LATE = (
     "INSERT INTO event (message_id, at, what, detail) SELECT id, at, 'status', word "
@@ -60,9 +60,11 @@ _ENDED_LATELY = (
     "AND upstream_id <> '' AND (upstream_id IN (SELECT upstream_id FROM early_status "
     "ORDER BY id DESC LIMIT 20000)) IS TRUE ORDER BY id"
 )
+#: "OFFSET" keeps the planner from looking through all that is under way.
 _PAGE = (
     "SELECT id, upstream_id, EXISTS (SELECT FROM message "  # noqa: S608
-    f"WHERE message.upstream_id = early.upstream_id AND {_IS_SENT}) FROM early_status AS early "
+    f"WHERE message.upstream_id = early.upstream_id AND {_IS_SENT} OFFSET 0) "
+    "FROM early_status AS early "
     "WHERE id > $1 ORDER BY id LIMIT $2"
 )
 _MATCHED = (
@@ -176,9 +178,8 @@ async def _find(connection: Any, upstream_ids: Set[str], ended: Ended) -> dict[s
 
 async def _write(connection: Any, changed: Sequence[_Known]) -> None:
     if changed:
-        rows = [
-            (
-                k.subject.id,
+        values = {
+            str(k.subject.id): (
                 k.state,
                 k.status,
                 k.status_at,
@@ -189,8 +190,9 @@ async def _write(connection: Any, changed: Sequence[_Known]) -> None:
                 k.cause,
             )
             for k in changed
-        ]
-        await connection.execute(_CHANGE, *zip(*rows, strict=True))
+        }
+        ids = sorted(map(int, values))
+        await connection.execute(_CHANGE, ids, orjson.dumps(values).decode())
 
 
 def _early_row(status: Status) -> tuple[Any, ...]:
