@@ -71,6 +71,7 @@ class Connection(asyncio.Protocol):
         self._admitted = False
         self._head = 0  # bytes of a head that is not complete; none while nothing comes
         self._answering = False  # a request came whole and has not been answered
+        self._last = False  # nothing more comes behind it
         self.transport: asyncio.Transport | None = None
         #: Since when a request is coming (monotonic); 0 while none is.
         self.coming_since = 0.0
@@ -95,6 +96,10 @@ class Connection(asyncio.Protocol):
             self._protocol.data_received(data)
 
     def eof_received(self) -> bool | None:
+        # TLS knows no half of a connection.
+        if self._answering and not self._server.tls:
+            self._last = True
+            return True
         keep_open: bool | None = self._protocol.eof_received()
         return keep_open
 
@@ -125,6 +130,8 @@ class Connection(asyncio.Protocol):
         """The application is done with the request."""
         self.came()
         self._answering = False
+        if self._last and self.transport is not None:
+            self.transport.close()
 
     def time_out(self) -> None:
         """A request has been coming for too long."""
@@ -178,6 +185,7 @@ class WebServer:
         self.tell = tell
         self._limits = limits
         self._context = context
+        self.tls = context is not None
         self.connections: set[Connection] = set()
         self._state = ServerState()
         self._config = uvicorn.Config(

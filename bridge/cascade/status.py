@@ -3,12 +3,14 @@
 Three documents are read: the status webhook's, the answer to ``GET /bat/message/{id}``, and the
 incoming-message webhook's. All are read tolerantly: names of fields without regard to case and
 underscores, numbers as strings and the other way round, one object or an array; a byte order mark,
-octets that are no UTF-8 and halves of surrogate pairs cost no more than themselves. What a word
-means is decided by :mod:`bridge.statuses`.
+octets that are no UTF-8, halves of surrogate pairs, bare control characters and NaN cost no more
+than themselves. What a word means is decided by :mod:`bridge.statuses`.
 """
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -108,15 +110,16 @@ def _decode(body: bytes, read: Callable[[object], T]) -> tuple[list[T], list[Not
 
 
 def _loads(body: bytes) -> object:
-    """Raises :class:`NotDocumented` where it is no JSON, nor any with its characters mended."""
+    """Raises :class:`NotDocumented` where it is no JSON, however generously it is read."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
         pass
-    text = body.decode("utf-8-sig", errors="replace")
+    text = _ESCAPE.sub(_whole, body.decode("utf-8-sig", errors="replace"))
     try:
-        return orjson.loads(_ESCAPE.sub(_whole, text))
-    except orjson.JSONDecodeError as error:
+        # Takes line ends in strings, NaN and any number too.
+        return json.loads(text, strict=False)
+    except (ValueError, RecursionError) as error:
         raise NotDocumented("not JSON") from error
 
 
@@ -147,6 +150,8 @@ def _said(element: object) -> Said:
 
 def _cost(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return ""
+    if isinstance(value, float) and not math.isfinite(value):
         return ""
     text = str(value).strip()
     return text if len(text) <= 32 and text.isprintable() else ""

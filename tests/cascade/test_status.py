@@ -113,7 +113,9 @@ def test_what_cannot_be_read_is_named_where_it_names_itself() -> None:
     ]
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000, b'"\\ud800', b'{"a": NaN}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"\xff", b"[" * 100_000, b'"\\ud800', b"[NaN", b"1" * 9000]
+)
 def test_what_is_no_json(body: bytes) -> None:
     for decode in (decode_statuses, decode_incoming):
         with pytest.raises(NotDocumented, match="not JSON"):
@@ -130,6 +132,7 @@ def test_what_is_no_json(body: bytes) -> None:
         (rb"\ud83d \\ud83d \\\ud83d", "\ufffd \\ud83d \\\ufffd"),
         (b"\xd0\xa2\xd0", "\u0422\ufffd"),
         (b"\xed\xa0\xbd", "\ufffd\ufffd\ufffd"),
+        (b"one\r\ntwo\t\x1b", "one\r\ntwo\t\x1b"),
     ],
 )
 def test_a_broken_character_costs_nothing_but_itself(written: bytes, read: str) -> None:
@@ -139,6 +142,15 @@ def test_a_broken_character_costs_nothing_but_itself(written: bytes, read: str) 
     said = orjson.dumps(DOCUMENTED | {"text": "Yes"}).replace(b"Yes", written)
     assert decode_statuses(said) == ([Said(ID, "delivered", "0.35")], [])
     assert decode_status(said, ID) == Said(ID, "delivered", "0.35")
+
+
+@pytest.mark.parametrize("number", [b"NaN", b"-Infinity", b"1e999", b"9" * 400])
+def test_a_number_that_is_none_costs_nothing_but_itself(number: bytes) -> None:
+    broken = orjson.dumps(DOCUMENTED | {"rate": 7}).replace(b"7}", number + b"}")
+    said = Said(ID, "delivered", "0.35")
+    assert decode_statuses(b"[%s,%s]" % (orjson.dumps(DOCUMENTED), broken)) == ([said, said], [])
+    costly = orjson.dumps(DOCUMENTED | {"cost": 7}).replace(b"7}", number + b"}")
+    assert decode_status(costly, ID) == Said(ID, "delivered")
 
 
 def test_a_byte_order_mark_says_nothing() -> None:
