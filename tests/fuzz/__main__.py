@@ -2,6 +2,7 @@
 
     pip install -e '.[test,fuzz]'
     python -m tests.fuzz smpp -runs=1000000 [-max_len=4096] [FOLDER]
+    python -m tests.fuzz hooks -max_total_time=600
     python -m tests.fuzz mail -max_total_time=3600 -timeout=5 [FOLDER]
 
 FOLDER keeps the inputs that were found to matter, for the next time; the arguments are libFuzzer's.
@@ -21,6 +22,13 @@ import atheris
 #: What loads into a target is what tells which way an input took through it.
 TARGETS = {
     "smpp": ["bridge.smpp", "bridge.gsm0338"],
+    "hooks": [
+        "bridge.cascade.status",
+        "bridge.statuses",
+        "bridge.incoming",
+        "bridge.admin",
+        "bridge.web",
+    ],
     "mail": ["bridge.smtp", "bridge.rules", "bridge.original", "bridge.gsm0338"],
 }
 
