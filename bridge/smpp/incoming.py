@@ -2,7 +2,7 @@
 
 What data_coding 0 can carry goes as that, everything else as UCS-2. A text that is too long for one
 short message comes in parts with user data headers, or whole in message_payload where the account
-says so.
+says so and it fits.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ _OCTETS_PART: Final = 134
 #: After the header of a part, where septets are packed, text begins on a septet border.
 _FILL_BITS: Final = 1
 _MOST_PARTS: Final = 255
+#: The length of a TLV's value has 16 bits (SMPP 3.4 §3.2.4.1).
+_LONGEST_PAYLOAD: Final = 0xFFFF
 
 
 class _Alphabet(NamedTuple):
@@ -48,7 +50,9 @@ def incoming_pdus(incoming: Incoming, style: Style) -> list[Outgoing]:
     if len(units) <= written.single:
         return [deliver_sm(to, 0, data_coding, written.write(units, 0))]
     if style.payload:
-        return [deliver_sm(to, 0, data_coding, b"", tlv(MESSAGE_PAYLOAD, written.write(units, 0)))]
+        payload = written.write(units, 0)
+        if len(payload) <= _LONGEST_PAYLOAD:
+            return [deliver_sm(to, 0, data_coding, b"", tlv(MESSAGE_PAYLOAD, payload))]
     pieces = _cut(written)
     total = len(pieces)
     reference = incoming.id & 0xFF

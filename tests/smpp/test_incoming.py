@@ -133,5 +133,10 @@ def test_a_long_text_may_come_whole_in_message_payload() -> None:
     assert (body(short).short_message, short.tlvs) == (b"short", ())
 
 
+@pytest.mark.parametrize(("length", "pdus"), [(0xFFFF // 2, 1), (0xFFFF // 2 + 1, 255)])
+def test_what_fits_no_payload_comes_in_parts(length: int, pdus: int) -> None:
+    assert len(said("я" * length, style(incoming_long="payload"))) == pdus
+
+
 def test_3_3_knows_of_no_payload() -> None:
     assert len(said("long text " * 50, style(0x33, incoming_long="payload"))) == 4
