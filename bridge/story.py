@@ -354,6 +354,13 @@ def incoming_owed(answered: Answered, around: Around) -> list[str]:
     return owed_notices(answered.notices, around)
 
 
+def incoming_why_none(answered: Answered) -> str:
+    """Why nobody gets it; empty where somebody did or will."""
+    if answered.notices:
+        return ""
+    return "the account had neither SMPP receivers nor an incoming_to when it came"
+
+
 def incoming_document(answered: Answered, around: Around, *, text: bool) -> dict[str, Any]:
     """All of a message from a phone as what JSON can say; as :func:`document`."""
     incoming = answered.incoming
@@ -371,5 +378,6 @@ def incoming_document(answered: Answered, around: Around, *, text: bool) -> dict
         "received_at": at(incoming.received_at),
         "notices": [notice_document(notice, at) for notice in answered.notices],
         "owed": incoming_owed(answered, around),
+        "why_none": incoming_why_none(answered),
     }
     return found | ({"text": incoming.text} if text else {})

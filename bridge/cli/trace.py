@@ -40,6 +40,7 @@ from bridge.story import (
     incoming_document,
     incoming_owed,
     incoming_steps,
+    incoming_why_none,
     known_as,
     outlook,
     owed,
@@ -59,6 +60,13 @@ from bridge.unjoined import (
 T = TypeVar("T")
 Row = tuple[str, str]
 
+
+def _how_told(answered: Answered) -> str:
+    if not answered.notices:
+        return "only stored"
+    return "owed" if any(not notice.ended_at for notice in answered.notices) else "told"
+
+
 #: The columns of several messages, and what stands in them; of those to phones and from them.
 _COLUMNS: dict[str, Callable[[Stored], str]] = {
     "id": lambda one: str(one.message.id),
@@ -73,7 +81,7 @@ _FROM_PHONES: dict[str, Callable[[Answered], str]] = {
     "taken": lambda one: local(one.incoming.received_at),
     "account": lambda one: one.incoming.account,
     "from phone": lambda one: one.incoming.phone,
-    "state": lambda one: "owed" if any(not n.ended_at for n in one.notices) else "told",
+    "state": _how_told,
     "to": lambda one: one.incoming.to,
 }
 
@@ -240,7 +248,10 @@ def _print_answer(answered: Answered, around: Around, *, text: bool) -> None:
         ("provider's id", incoming.uid),
     ]
     echo_rows([*rows, ("text", incoming.text)] if text else rows)
-    _tell(incoming_steps(answered), incoming_owed(answered, around))
+    waiting = incoming_owed(answered, around)
+    if none := incoming_why_none(answered):
+        waiting.append(f"nobody is told: {none}")
+    _tell(incoming_steps(answered), waiting)
 
 
 def _print_part(part: UnjoinedPart, around: Around) -> None:

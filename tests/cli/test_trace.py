@@ -84,6 +84,27 @@ def test_what_a_phone_wrote_is_found_with_who_got_it(
     assert [notice["kind"] for notice in told["notices"]] == ["receiver", "mail"]
 
 
+def test_a_message_from_a_phone_that_nobody_gets_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def answers(store: Store) -> None:
+        for n in (1, 2):
+            wrote = Incoming(ANSWER + n, f"uid-{n}", "erp", "+380671234567", "Bank", "?", NOW, NOW)
+            await store.take_incoming([(wrote, [])])
+
+    (tmp_path / "phones").mkdir()
+    config = write_store(tmp_path / "phones", answers)
+    monkeypatch.setenv("CASCADE_BRIDGE_CONFIG", str(config))
+    why = "the account had neither SMPP receivers nor an incoming_to when it came"
+    assert run(["trace", "uid-1"]) == 0
+    assert capsys.readouterr().out.endswith(f"\n\n- nobody is told: {why}\n")
+    assert run(["trace", "--json", "uid-1"]) == 0
+    [told] = json.loads(capsys.readouterr().out)
+    assert (told["owed"], told["why_none"]) == ([], why)
+    assert run(["trace", "0671234567"]) == 0
+    assert capsys.readouterr().out.count("  only stored  ") == 2
+
+
 @pytest.mark.parametrize("what", [str(ID), str(PART), "order-17", "up-1"])
 def test_a_message_is_found_by_whatever_is_known_of_it(
     what: str, capsys: pytest.CaptureFixture[str]
