@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import json
+import logging
 import re
 import socket
 import sqlite3
@@ -383,6 +384,7 @@ def answered(said: bytes) -> None:
 
 def _running() -> Generator[Hooks, None, None]:
     structlog.configure(processors=[_nothing])
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     while True:
         with tempfile.TemporaryDirectory() as folder, Hooks(Path(folder)) as running:
             yield from islice(iter(lambda: running, None), _INPUTS_A_STORE)
