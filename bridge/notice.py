@@ -139,12 +139,14 @@ class UnjoinedPart(NamedTuple):
 
 
 class Told(NamedTuple):
-    """What became of a try to tell: ended for good, or to be tried again at ``due_at``."""
+    """What became of a try to tell: ended for good, or to be tried again at ``due_at``. Without
+    ``tried`` there was none: it was claimed and goes back."""
 
     notice_id: int
     ended: bool
     outcome: str
     due_at: int = 0
+    tried: bool = True
 
 
 #: Which wish a state answers; the final states that are not here are failures. Plain numbers, as

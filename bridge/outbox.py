@@ -37,8 +37,10 @@ _LOOKS: Final = 50
 _BREATH: Final = 0.1
 #: How often the log hears of what was not taken (seconds).
 _TELL_EVERY: Final = 10.0
-#: Notices claimed at once, and those of a queue that may wait here for their message's answer.
+#: Notices claimed at once, where only few wait here, and those of a queue that may wait here for
+#: their message's answer.
 _CLAIM: Final = 500
+_FEW: Final = 32
 #: Seconds between two claims of less than a turn.
 _CLAIM_EVERY: Final = 0.003
 _MOST_EARLY: Final = 10_000
@@ -48,7 +50,7 @@ _EXPIRE: Final = 1000
 #: Told in one turn of the loop; nothing more is for so many times as long as that took. Others, and
 #: the store's threads, have most of the time.
 _TURN: Final = 16
-_PAUSE: Final = 7
+_PAUSE: Final = 6
 #: How long closing waits for the store (seconds).
 _CLOSE_WITHIN: Final = 5.0
 #: How long a queue rests when the store could not be asked (seconds).
@@ -205,6 +207,10 @@ class Outbox:
         for name in again:
             self._queues[name].retry_at = 0
         self.wake({*again, *chosen})
+        for queue in self._queues.values():
+            if queue.stands(self._loop.time()):
+                self._give_back(queue)  # perhaps another node's takers take it
+                self._kick(queue)
 
     async def _note_receivers(self) -> None:
         """Tells the store which accounts have receivers here now, where that has changed."""
@@ -251,7 +257,8 @@ class Outbox:
             queue.kicked = True  # nothing brings the next turn forward
             took = time.perf_counter() - began
             self._loop.call_later(_PAUSE * took, self._pump, queue)
-        if queue.look and not queue.claiming and len(queue.early) < _MOST_EARLY:
+        few = len(queue.waiting) < _FEW and len(queue.early) < _MOST_EARLY
+        if few and queue.look and not queue.claiming:
             room = min(_CLAIM, queue.room(mono))
             # A few at a time cost as much as many.
             later = 0.0 if room >= _TURN else queue.claimed_at + _CLAIM_EVERY - mono
@@ -324,14 +331,14 @@ class Outbox:
         if queue.timer is not None:
             queue.timer.cancel()
             queue.timer = None
-        now = int(self._clock())
         kept = [*queue.waiting, *(owed for _, _, owed in queue.early)]
         queue.waiting.clear()
         queue.early.clear()
         if self._stopping:
             return  # as if they had not been claimed
         for owed in kept:
-            self._outcomes.note(Told(owed.notice.id, False, owed.notice.outcome, now), queue.name)
+            id, outcome, due_at = owed.notice.id, owed.notice.outcome, owed.notice.due_at
+            self._outcomes.note(Told(id, False, outcome, due_at, tried=False), queue.name)
 
     def _tell(self, queue: Queue, place: Place, owed: Owed) -> None:
         place.told += 1
@@ -351,6 +358,7 @@ class Outbox:
             return
         answer, notice = answered.result(), owed.notice
         present = self._queues.get(queue.name, queue)  # all may have left, and others come
+        present.answered_at = self._loop.time()
         if answer.ended:
             # What follows it may have waited for this.
             more = "" if notice.state in FINAL else queue.name

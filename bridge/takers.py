@@ -16,6 +16,8 @@ from bridge.notice import Owed
 #: A taker that does not take is told one thing at a time, with pauses that grow (seconds).
 FIRST_REST: Final = 0.05
 LONGEST_REST: Final = 5.0
+#: Seconds after an answer for which another is expected.
+MOVING: Final = 1.0
 
 
 class Answer(NamedTuple):
@@ -77,6 +79,7 @@ class Queue:
     """One queue with takers, and what of it this node has claimed and not told yet."""
 
     __slots__ = (
+        "answered_at",
         "claimed_at",
         "claiming",
         "early",
@@ -98,6 +101,7 @@ class Queue:
         self.retry_at = 0  # when something that was not taken is due again, 0: nothing is
         self.claiming = False
         self.claimed_at = 0.0
+        self.answered_at = -MOVING
         self.kicked = False
         self.timer: asyncio.TimerHandle | None = None
 
@@ -105,8 +109,21 @@ class Queue:
         for places in self.places.values():
             yield from places
 
+    def stands(self, now: float) -> bool:
+        """Whether what waits here has waited long with no taker answering."""
+        return bool(self.waiting) and now - max(self.answered_at, self.claimed_at) >= MOVING
+
     def room(self, now: float) -> int:
-        return sum(place.room(now) for place in self.all_places()) - len(self.waiting)
+        """How many more may be claimed: as many as takers have room for.
+
+        Of those who answer, as many again as they are being told: so there is something left when
+        they do, and the store is asked for many at once.
+        """
+        room, moving = 0, now - self.answered_at < MOVING
+        for place in self.all_places():
+            free = place.room(now)
+            room += free + place.told if moving and not place.failures else free
+        return room - len(self.waiting)
 
     def choose(self, owed: Owed, now: float) -> Place | None:
         """Who is to be told: the session that submitted it, else the next that has room."""

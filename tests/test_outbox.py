@@ -192,6 +192,25 @@ async def test_no_more_is_claimed_than_takers_have_room_for(telling: Telling) ->
     assert [owed.notice.about for owed in free] == list(range(4, 101))
 
 
+async def test_who_answers_has_as_many_claimed_ahead_until_it_answers_no_more(
+    telling: Telling,
+) -> None:
+    taker = Taker(window=3, answer=lambda owed: None)
+    await telling.owe(*range(1, 11))
+    telling.outbox.join(QUEUE, taker)
+    await until(lambda: len(taker.told) == 3)
+    taker.say(1, TAKEN)
+    await until(lambda: len(taker.told) == 4)
+    # What comes free now had been claimed for it, and is as if it had not.
+    found: list[Notice] = []
+    async with asyncio.timeout(10):
+        while len(found) < 6:
+            claimed = await telling.store.claim_notices(QUEUE, NOW, 10)
+            found += [owed.notice for owed in claimed]
+    assert {one.about for one in found} == set(range(5, 11))
+    assert {(one.tries, one.due_at, one.outcome) for one in found} == {(0, NOW, "")}
+
+
 async def test_many_are_all_told_in_order(telling: Telling) -> None:
     await telling.owe(*range(1, 2001))
     taker = Taker(window=100)

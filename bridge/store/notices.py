@@ -48,8 +48,8 @@ _WITH_SUBJECT = (
     "LEFT JOIN incoming AS i ON i.id = n.about WHERE n.id IN ({keys})"
 )
 _TOLD = (
-    "WITH told (id, ended_at, outcome, due_at) AS (VALUES {rows}) "
-    "UPDATE notice SET tries = tries + 1, ended_at = told.ended_at, "
+    "WITH told (id, ended_at, outcome, due_at, tried) AS (VALUES {rows}) "
+    "UPDATE notice SET tries = tries + told.tried, ended_at = told.ended_at, "
     "outcome = told.outcome, due_at = told.due_at FROM told WHERE notice.id = told.id"
 )
 _INCOMING = (
@@ -141,7 +141,7 @@ def due(
 
 def tell(connection: sqlite3.Connection, told: Sequence[Told], now: int) -> None:
     """See :meth:`bridge.store.Store.told`."""
-    rows = [(t.notice_id, now if t.ended else 0, t.outcome, t.due_at) for t in told]
+    rows = [(t.notice_id, now if t.ended else 0, t.outcome, t.due_at, t.tried) for t in told]
     write_rows(connection, _TOLD, rows)
 
 

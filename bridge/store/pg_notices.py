@@ -71,8 +71,8 @@ _MESSAGES = f"SELECT {', '.join(STORED)} FROM message WHERE id = ANY($1::bigint[
 _PHONES = f"SELECT {', '.join(INCOMING)} FROM incoming WHERE id = ANY($1::bigint[])"  # noqa: S608
 #: Those that another node has taken over meanwhile stay as they are.
 _TOLD = (
-    "UPDATE notice SET tries = tries + 1, owner = -1, (ended_at, outcome, due_at) = "
-    "(SELECT (t ->> 0)::bigint, t ->> 1, (t ->> 2)::bigint "
+    "UPDATE notice SET owner = -1, (ended_at, outcome, due_at, tries) = "
+    "(SELECT (t ->> 0)::bigint, t ->> 1, (t ->> 2)::bigint, tries + (t ->> 3)::integer "
     "FROM (VALUES ($3::jsonb -> id::text)) AS told (t)) "
     "WHERE id = ANY($2::bigint[]) AND owner = $1"
 )
@@ -227,7 +227,8 @@ async def tell(connection: Any, node: int, told: Sequence[Told], now: int) -> No
     """See :meth:`bridge.store.Store.told`."""
     if told:
         values = {
-            str(t.notice_id): (now if t.ended else 0, storable(t.outcome), t.due_at) for t in told
+            str(t.notice_id): (now if t.ended else 0, storable(t.outcome), t.due_at, int(t.tried))
+            for t in told
         }
         await connection.execute(
             _TOLD, node, sorted(map(int, values)), orjson.dumps(values).decode()
