@@ -130,7 +130,12 @@ class Connection(asyncio.Protocol):
         """The application is done with the request."""
         self.came()
         self._answering = False
-        if self._last and self.transport is not None:
+        if self._last:
+            # Another request may have come before the last word; it begins first.
+            asyncio.get_running_loop().call_soon(self._hang_up)
+
+    def _hang_up(self) -> None:
+        if not (self._answering or self.coming_since) and self.transport is not None:
             self.transport.close()
 
     def time_out(self) -> None:

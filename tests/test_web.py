@@ -119,6 +119,23 @@ async def web(context: ssl.SSLContext | None = None, **limits: Any) -> AsyncIter
         await server.close()
 
 
+async def test_all_that_came_before_the_last_word_is_answered() -> None:
+    async with web() as running:
+        running.echo.pause.clear()
+        client = await running.connect()
+        client.writer.write(head(1) + b"x" + head(2) + b"xy")
+        client.writer.write_eof()
+        await running.echo.asked.wait()
+        # The end is here too when another request on another connection has been read.
+        running.echo.asked.clear()
+        other = await running.connect()
+        other.writer.write(head(3) + b"xyz")
+        await running.echo.asked.wait()
+        running.echo.pause.set()
+        assert [await client.answer() for _ in range(2)] == [(200, b"1"), (200, b"2")]
+        assert await client.ended() == b""
+
+
 async def test_a_connection_is_kept_for_many_requests() -> None:
     async with web(request_within=5.0) as running:
         client = await running.connect()
