@@ -87,14 +87,16 @@ class HooksListener:
         statuses: Take,
         incoming: Take,
         *,
+        limits: Limits = LIMITS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._takes = {"status": statuses, "incoming": incoming}
+        self._limits = limits
         self._monotonic = monotonic
         self._told: dict[tuple[str, str, int, str], float] = {}
         self._context = _tls_context(settings)
-        self._server = WebServer(self._application, LIMITS, self._context, partial(self._tell, ""))
+        self._server = WebServer(self._application, limits, self._context, partial(self._tell, ""))
         self._apply(settings)
 
     def _apply(self, settings: config.Hooks) -> None:
@@ -145,8 +147,7 @@ class HooksListener:
     # --- one request -----------------------------------------------------------------------
 
     async def _application(self, scope: Scope, receive: Receive, send: Send) -> None:
-        client = scope["client"]
-        peer: str = client[0] if client else ""
+        peer = _peer(scope)
         hook = self._hook_at(scope["raw_path"])
         refused: Refused | None
         if self._networks and not self._networks.find(peer):
@@ -159,14 +160,14 @@ class HooksListener:
             refused = await self._take(self._takes[hook], scope, receive, send)
         if refused is not None:
             self._tell(hook, peer, *refused)
-            await _refuse(refused, scope, receive, send)
+            await self._refuse(refused, scope, receive, send)
 
     async def _take(self, take: Take, scope: Scope, receive: Receive, send: Send) -> Refused | None:
         """Has the body kept and says so, or tells why not."""
         try:
-            body = await read_body(scope, receive, LIMITS.max_body)
+            body = await read_body(scope, receive, self._limits.max_body)
         except BodyTooLarge:
-            return Refused(413, f"more than {LIMITS.max_body} bytes")
+            return Refused(413, f"more than {self._limits.max_body} bytes")
         except ConnectionResetError:
             return None
         try:
@@ -177,7 +178,7 @@ class HooksListener:
                 return Refused(status, "asks for another protocol (Upgrade)")
             return Refused(status, failure.detail or failure.reason.codes.text)
         except Exception:  # the edge: the caller gets an answer whatever happens
-            log.exception("hook_failed", peer=scope["client"])
+            log.exception("hook_failed", peer=_peer(scope))
             return Refused(500, "operation failed")
         # Nothing to say is said in one write.
         if bad:
@@ -185,6 +186,21 @@ class HooksListener:
         else:
             await respond(send, 200)
         return None
+
+    async def _refuse(self, refused: Refused, scope: Scope, receive: Receive, send: Send) -> None:
+        status, why = refused
+        headers = [*_HEADERS.get(status, ())]
+        body = b""
+        if status in _UNREAD:
+            if not await skip_body(scope, receive, self._limits.max_body):
+                headers.append(_CLOSE)
+        else:
+            headers.append(_JSON)
+            body = orjson.dumps({"error": why})
+        if _asks_upgrade(scope):
+            # uvicorn takes what follows for the other protocol.
+            headers.append(_CLOSE)
+        await respond(send, status, headers, body)
 
     def _hook_at(self, path: bytes) -> str:
         """Which hook has this path, empty for none; looks as long for a wrong secret as for the
@@ -205,20 +221,9 @@ class HooksListener:
         log.warning("hook_refused", peer=peer, hook=hook, status=status, cause=why)
 
 
-async def _refuse(refused: Refused, scope: Scope, receive: Receive, send: Send) -> None:
-    status, why = refused
-    headers = [*_HEADERS.get(status, ())]
-    body = b""
-    if status in _UNREAD:
-        if not await skip_body(scope, receive, LIMITS.max_body):
-            headers.append(_CLOSE)
-    else:
-        headers.append(_JSON)
-        body = orjson.dumps({"error": why})
-    if _asks_upgrade(scope):
-        # uvicorn takes what follows for the other protocol.
-        headers.append(_CLOSE)
-    await respond(send, status, headers, body)
+def _peer(scope: Scope) -> str:
+    client: tuple[str, int] | None = scope["client"]
+    return client[0] if client else ""
 
 
 def _asks_upgrade(scope: Scope) -> bool:

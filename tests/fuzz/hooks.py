@@ -26,7 +26,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 import structlog
 
-from bridge.admin import hooks
+from bridge.admin.hooks import LIMITS, HooksListener
 from bridge.cli.stored import local, printable, utc
 from bridge.config import settings_from
 from bridge.incoming import IncomingMessages
@@ -117,13 +117,9 @@ class Hooks:
         await sent(self.store, *(message(id, receipts=both) for id in ON_THEIR_WAY))
         ids = count(100_000)
         incoming = IncomingMessages(_SETTINGS, self.store, lambda: next(ids))
-        usual = hooks.LIMITS
-        hooks.LIMITS = usual._replace(request_within=_REQUEST_WITHIN)  # type: ignore[misc]
-        try:
-            statuses = Statuses(self.store)
-            self._listener = hooks.HooksListener(_SETTINGS.hooks, statuses.take, incoming.take)
-        finally:
-            hooks.LIMITS = usual  # type: ignore[misc]
+        statuses = Statuses(self.store)
+        limits = LIMITS._replace(request_within=_REQUEST_WITHIN)
+        self._listener = HooksListener(_SETTINGS.hooks, statuses.take, incoming.take, limits=limits)
         [endpoint] = await self._listener.start()
         self._port = endpoint.port
 
@@ -161,7 +157,7 @@ class Hooks:
 
     def judge(self, hook: str, body: bytes, answer: Answer) -> None:
         """Whether the answer is right, what it says is so, and all of it can be told again."""
-        if len(body) > hooks.LIMITS.max_body:
+        if len(body) > LIMITS.max_body:
             assert answer.status == 413, answer
             return
         assert answer.status in (200, 400, 422), answer
