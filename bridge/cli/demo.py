@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -259,8 +260,10 @@ async def _play(scene: Scene, addresses: Addresses, sandbox: Sandbox) -> Played:
     server = (addresses.smtp if scene.protocol == "smtp" else addresses.smpp)[0]
     submitting = asyncio.create_task(asyncio.to_thread(by, server, sending))
     if scene.answer:
-        await sandbox.wait_for(before + scene.messages)
-        await _write(scene, _hook(addresses, "incoming"))
+        # Where this fails, the client waits in vain, and that is shown.
+        with suppress(TimeoutError, OSError):
+            await sandbox.wait_for(before + scene.messages)
+            await _write(scene, _hook(addresses, "incoming"))
     try:
         reply = await submitting
     except OSError as error:
@@ -284,7 +287,10 @@ async def _write(scene: Scene, url: str) -> None:
         "idUuid": str(uuid4()),
     }
     async with httpx.AsyncClient(trust_env=False) as client:
-        (await client.post(url, json=document)).raise_for_status()
+        try:
+            (await client.post(url, json=document)).raise_for_status()
+        except httpx.HTTPError as error:
+            raise OSError(str(error)) from None
 
 
 # --- what is shown ---------------------------------------------------------------------------
