@@ -67,19 +67,8 @@ NOTICE = (
     "ended_at",
     "outcome",
 )
-NEW_NOTICE = (
-    "queue",
-    "account",
-    "kind",
-    "about",
-    "known_as",
-    "at",
-    "due_at",
-    "state",
-    "ended_at",
-    "outcome",
-    "content",
-)
+#: Of these, what a new one comes with.
+NEW_NOTICE = (*NOTICE[:8], "ended_at", "outcome", "content")
 INCOMING = ("id", "uid", "account", "phone", '"to"', "text", "at", "received_at")
 
 # Looking a member up by its value is several times slower than a dictionary.

@@ -34,9 +34,7 @@ from bridge.store import (
     statuses,
 )
 from bridge.store.retention import Sweeper
-from bridge.store.rows import (
-    to_message,
-)
+from bridge.store.rows import to_message
 from bridge.store.schema import MIGRATED, MIGRATIONS
 from bridge.store.sqlite_reading import MESSAGE, Reading
 from bridge.store.unjoined import LAST_PART, LAST_SHORT_ID

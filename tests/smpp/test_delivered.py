@@ -207,6 +207,19 @@ async def test_what_is_refused_after_queued_has_one(tmp_path: Path) -> None:
         assert (said["id"], said["stat"], said["err"]) == (id.decode(), "REJECTD", "249")
 
 
+async def test_what_expires_after_queued_has_one(tmp_path: Path) -> None:
+    async with served(tmp_path, answer="queued") as serving:
+        serving.running.sandbox.fault("503")
+        peer = await serving.bound()
+        id = await serving.submit(peer, validity_period=b"000000000001000R")
+        said = words(await told(peer, within=15))
+        assert (said["id"], said["stat"], said["err"]) == (id.decode(), "EXPIRED", "248")
+        queried = (await peer.ask("query_sm", QuerySm(id))).body
+        assert isinstance(queried, QuerySmResp)
+        assert (queried.message_state, queried.error_code) == (3, 248)
+        assert serving.running.sandbox.messages == []
+
+
 async def test_what_is_cancelled_is_deleted(tmp_path: Path) -> None:
     async with served(tmp_path) as serving:
         peer = await serving.bound()

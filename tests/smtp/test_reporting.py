@@ -135,6 +135,19 @@ async def test_a_message_that_is_refused_after_queued_ends_as_a_report(tmp_path:
     assert str(taken.mail["in-reply-to"]).endswith("@shop.example>")
 
 
+async def test_a_message_that_expires_after_queued_ends_as_a_report(tmp_path: Path) -> None:
+    async with Sandbox() as sandbox, whole(tmp_path, sandbox, account={"answer": "queued"}) as all:
+        sandbox.fault("503")
+        async with connected(all.port) as client:
+            await client.ask("EHLO x")
+            [answer] = await mail(client, GOOD, asks="BY=1;R")
+        assert answer.endswith("(queued)")
+        [taken] = await all.host.mails()
+        assert sandbox.messages == []
+    assert taken.recipients == ["erp@shop.example"]
+    assert words(taken) == ("failed", "5.4.7")
+
+
 async def test_who_hears_no_in_the_reply_gets_no_report_of_it(tmp_path: Path) -> None:
     async with Sandbox() as sandbox, whole(tmp_path, sandbox) as all:
         sandbox.fault("400", phones=[f"+{BAD}"])

@@ -295,6 +295,15 @@ async def test_what_was_not_taken_comes_again_when_it_is_due(store: Store) -> No
     assert (again.notice.tries, again.notice.outcome) == (1, "ESME_RX_T_APPN")
 
 
+async def test_what_was_claimed_and_not_told_goes_back_as_it_was(store: Store) -> None:
+    await sent(store, asking(1))
+    await store.note_statuses([delivered(1)])
+    [one] = await owed(store)
+    notice = one.notice
+    await store.told([Told(notice.id, False, notice.outcome, notice.due_at, tried=False)])
+    assert [again.notice for again in await owed(store)] == [notice]
+
+
 async def test_of_one_message_the_second_waits_for_the_first(store: Store) -> None:
     wish = BOTH | Receipts.INTERMEDIATE
     await store.accept(Acceptance((asking(1, wish),)))

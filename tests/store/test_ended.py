@@ -46,14 +46,19 @@ def test_the_latest_messages_are_looked_through_at_once_and_then_now_and_then() 
     assert ended.look(NOW - 3600)
 
 
-async def test_a_contradiction_of_what_ended_before_a_restart_is_kept_for_the_story(
-    engine: Engine,
-) -> None:
+async def ended_before_a_restart(engine: Engine) -> Store:
+    """A store that was opened after a message of it had been delivered."""
     store = await engine.open()
     await sent(store, asking(1))
     await store.note_statuses([delivered(1)])
     await store.close()
-    store = await engine.open()
+    return await engine.open()
+
+
+async def test_a_contradiction_of_what_ended_before_a_restart_is_kept_for_the_story(
+    engine: Engine,
+) -> None:
+    store = await ended_before_a_restart(engine)
     assert list(await store.note_statuses([UNDELIVERABLE])) == [Noted.EARLY]
     assert await over(store) == (State.DELIVERED, (LATE,), 1)
     # From now on it is known as before.
@@ -64,11 +69,7 @@ async def test_a_contradiction_of_what_ended_before_a_restart_is_kept_for_the_st
 async def test_a_repeated_word_on_what_ended_before_a_restart_changes_nothing(
     engine: Engine,
 ) -> None:
-    store = await engine.open()
-    await sent(store, asking(1))
-    await store.note_statuses([delivered(1)])
-    await store.close()
-    store = await engine.open()
+    store = await ended_before_a_restart(engine)
     assert list(await store.note_statuses([delivered(1)])) == [Noted.EARLY]
     assert await over(store) == (State.DELIVERED, (), 1)
     assert await store.match_early(NOW + 400, NOW + 100) == 0, "it was noted, not forgotten"
