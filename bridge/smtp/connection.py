@@ -17,8 +17,9 @@ from aiosmtpd.smtp import SMTP, TLSSetupException
 
 from bridge.failure import Failure
 from bridge.smtp import reply
-from bridge.smtp.dialog import Dialog, State
+from bridge.smtp.dialog import Dialog
 from bridge.smtp.service import Service
+from bridge.smtp.session import State
 from bridge.smtp.wire import Wire
 
 log = structlog.get_logger()
