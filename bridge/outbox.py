@@ -37,12 +37,12 @@ _LOOKS: Final = 50
 _BREATH: Final = 0.1
 #: How often the log hears of what was not taken (seconds).
 _TELL_EVERY: Final = 10.0
-#: Notices claimed at once, where only few wait here, and those of a queue that may wait here for
-#: their message's answer.
+#: Notices claimed at once, of a queue of which fewer than so many wait here.
 _CLAIM: Final = 500
 _FEW: Final = 32
 #: Seconds between two claims of less than a turn.
 _CLAIM_EVERY: Final = 0.003
+#: Notices of a queue that may wait here for the answers to their messages' submissions.
 _MOST_EARLY: Final = 10_000
 #: Seconds between two looks for what nobody took in time, and how many end at once.
 _EXPIRE_EVERY: Final = 60.0
