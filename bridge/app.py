@@ -18,28 +18,28 @@ from typing import Any
 
 import structlog
 
-from bridge.accounts import Accounts
+from bridge.accounts.accounts import Accounts
 from bridge.admin.hooks import HooksListener
-from bridge.answered import Answered
-from bridge.cascade.line import upstream_lines
-from bridge.config import ConfigError, Endpoint, Settings
-from bridge.dispatch import Dispatcher
-from bridge.gather import Gathering
-from bridge.ids import Ids
-from bridge.incoming import IncomingMessages
-from bridge.notice import MAIL
-from bridge.notify import notify
-from bridge.outbox import Outbox
-from bridge.polling import Poller
-from bridge.relay import Relay
-from bridge.smpp.server import SmppListener
-from bridge.smtp.listener import SmtpListener
-from bridge.smtp.outgoing import mailing_of
-from bridge.smtp.replies import replies_of
-from bridge.statuses import Statuses
+from bridge.config.settings import ConfigError, Endpoint, Settings
+from bridge.feedback.incoming import IncomingMessages
+from bridge.feedback.polling import Poller
+from bridge.feedback.status_updates import Statuses
+from bridge.model.ids import Ids
+from bridge.model.notice import MAIL
+from bridge.net.sd_notify import notify
+from bridge.notices.outbox import Outbox
+from bridge.relay.answered import Answered
+from bridge.relay.concatenation import Gathering
+from bridge.relay.relay import Relay
+from bridge.sending.dispatcher import Dispatcher
+from bridge.sending.upkeep import Upkeep
+from bridge.sending.upstream import upstream_lines
+from bridge.smpp.inbound.listener import SmppListener
+from bridge.smtp.inbound.listener import SmtpListener
+from bridge.smtp.outbound.smarthost import mailing_of
+from bridge.smtp.reply_address import replies_of
 from bridge.store import StoreError
-from bridge.store.engine import engine_of
-from bridge.upkeep import Upkeep
+from bridge.store.engines import engine_of
 
 log = structlog.get_logger()
 

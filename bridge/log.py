@@ -17,7 +17,7 @@ import orjson
 import structlog
 
 if TYPE_CHECKING:
-    from bridge.config import Log
+    from bridge.config.settings import Log
 
 Event = MutableMapping[str, Any]
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.config import ConfigError, Mistake, load
+from bridge.config import load
+from bridge.config.settings import ConfigError, Mistake
 
 #: What an account needs so that nothing else is wrong.
 GOOD = """

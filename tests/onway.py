@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.message import Message, State, Stored
+from bridge.model.message import Message, State, Stored
 from bridge.store import Acceptance, Change, Store
 
 

@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bridge.accounts import Account, Accounts
-from bridge.answered import Answered
-from bridge.cascade.line import UpstreamLine, upstream_lines
-from bridge.config import Settings, settings_from
-from bridge.dispatch import Dispatcher
-from bridge.ids import Ids
-from bridge.message import Outcome, Submission
-from bridge.outbox import Outbox
-from bridge.relay import Relay
+from bridge.accounts.accounts import Account, Accounts
+from bridge.config.settings import Settings, settings_from
+from bridge.model.ids import Ids
+from bridge.model.message import Outcome, Submission
+from bridge.notices.outbox import Outbox
+from bridge.relay.answered import Answered
+from bridge.relay.relay import Relay
 from bridge.sandbox import Sandbox
+from bridge.sending.dispatcher import Dispatcher
+from bridge.sending.upkeep import Upkeep
+from bridge.sending.upstream import UpstreamLine, upstream_lines
 from bridge.store import Store
-from bridge.store.engine import engine_of
-from bridge.upkeep import Upkeep
+from bridge.store.engines import engine_of
 
 
 @dataclass

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from bridge.accounts import Account
-from bridge.config import AccountSettings
-from bridge.message import Message, MessageType, Protocol, Receipts, Recipient, Route, Submission
+from bridge.accounts.accounts import Account
+from bridge.config.settings import AccountSettings
+from bridge.model.message import (
+    Message,
+    MessageType,
+    Protocol,
+    Receipts,
+    Recipient,
+    Route,
+    Submission,
+)
 
 #: 2026-01-01T00:00:00Z, the time in tests that have a clock of their own.
 NOW = 1_767_225_600

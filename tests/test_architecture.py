@@ -1,4 +1,4 @@
-"""The arrows between the parts (design section 2), read out of the imports themselves."""
+"""The arrows between the folders of the package, read from its imports."""
 
 from __future__ import annotations
 
@@ -13,152 +13,104 @@ import bridge
 
 ROOT = Path(bridge.__file__).parent
 
-#: Modules of several files that are one part.
-PART_OF = {
-    "config_file": "config",
-    "config_check": "config",
-    "config_warnings": "config",
-    "lockout": "accounts",
-    "dispatch": "relay",
-    "attempts": "relay",
-    "gather": "relay",
-    "alias": "relay",
-    "decisions": "relay",
-    "window": "relay",
-    "waiting": "relay",
-    "rules": "relay",
-    "upkeep": "relay",
-    "outbox": "relay",
-    "outcomes": "relay",
-    "takers": "relay",
-    "answered": "relay",
-    "statuses": "relay",
-    "story": "relay",
-    "unjoined": "relay",
-    "incoming": "relay",
-    "polling": "relay",
-}
+#: Every folder may import these: vocabulary, settings, log.
+COMMON = {"model", "config", "log"}
 
-#: What every part may know: words, rules without I/O, settings, the log.
-LEAVES = {
-    "message",
-    "notice",
-    "original",
-    "states",
-    "failure",
-    "config",
-    "rate",
-    "ids",
-    "gsm0338",
-    "phone",
-} | {
-    "network",
-    "log",
-    "proxy",
-    "proxied",
-}
-COMMON = LEAVES | {"accounts"}
-
-#: Which part may import which; itself it always may.
+#: Which folder imports which. A folder of a protocol is named with its parent.
 ARROWS: dict[str, set[str]] = {
-    "failure": set(),
-    "rate": set(),
-    "ids": set(),
-    "gsm0338": set(),
-    "network": set(),
-    "notify": set(),
-    "proxy": set(),
-    "proxied": {"proxy", "network", "config"},
-    "message": {"failure"},
-    "notice": {"message"},
-    "states": {"message", "failure"},
-    "original": {"message", "failure"},
-    #: An HTTP server in our loop, for whoever has something to say.
-    "web": {"log"},
-    "phone": {"failure"},
-    "config": {"message"},
+    "model": set(),
+    "config": {"model"},
     "log": {"config"},
-    "accounts": LEAVES,
+    "net": {"log", "config"},
+    "accounts": COMMON | {"net"},
     "store": COMMON,
     "cascade": COMMON,
-    "directory": COMMON | {"store"},
-    "relay": COMMON | {"store", "cascade", "directory"},
-    "smtp": COMMON | {"relay"},
-    "smpp": COMMON | {"relay"},
-    "admin": COMMON | {"relay", "web"},
-    # A stand-in for the other side shares no idea with this one of what a message is.
-    "sandbox": {"rate", "ids", "gsm0338", "network", "log", "notify", "web"},
-    "app": COMMON | {"notify", "store", "cascade", "directory", "relay", "smtp", "smpp", "admin"},
-    # It reads the store itself where no daemon runs (design section 10).
-    # It explains mails with the listener's own reading of them.
-    "cli": COMMON | {"notify", "relay", "store", "app", "sandbox", "smtp"},
+    "sending": COMMON | {"net", "store", "cascade"},
+    "feedback": COMMON | {"store", "cascade", "sending"},
+    "notices": COMMON | {"store"},
+    "trace": COMMON | {"store", "sending"},
+    "relay": COMMON | {"accounts", "store", "sending"},
+    "smtp": COMMON | {"smtp/reading"},
+    "smtp/reading": COMMON,
+    "smtp/inbound": COMMON | {"accounts", "net", "smtp", "smtp/reading"},
+    "smtp/outbound": COMMON | {"notices", "smtp"},
+    "smpp/protocol": COMMON,
+    "smpp/inbound": COMMON
+    | {"accounts", "net", "relay", "notices", "smpp/protocol", "smpp/outbound"},
+    "smpp/outbound": COMMON | {"notices", "smpp/protocol"},
+    "admin": COMMON | {"net"},
+    # The stand-in for the API shares nothing with the bridge's own idea of a message.
+    "sandbox": {"net", "log"},
+    "app": COMMON
+    | {"net", "accounts", "store", "sending", "feedback", "notices", "relay"}
+    | {"smtp", "smtp/inbound", "smtp/outbound", "smpp/inbound", "admin"},
+    # Commands read the store where no daemon runs, and explain mails as the listener reads them.
+    "cli": COMMON
+    | {"accounts", "store", "trace", "relay", "sandbox", "app"}
+    | {"smtp", "smtp/inbound", "smtp/reading"},
 }
 
-#: Libraries that only some parts may know.
+#: Libraries that only some folders import.
 LIBRARIES: dict[str, set[str]] = {
     "httpx": {"cascade", "sandbox", "cli"},
     "sqlite3": {"store"},
     "asyncpg": {"store"},
-    "aiosmtpd": {"smtp"},
-    "smpplib": {"smpp", "cli"},
-    "resiliparse": {"smtp"},
-    "email": {"smtp", "cli"},
+    "aiosmtpd": {"smtp/inbound"},
+    "smpplib": {"smpp/protocol", "cli"},
+    "resiliparse": {"smtp/reading"},
+    "email": {"smtp", "smtp/reading", "smtp/inbound", "smtp/outbound", "cli"},
     "starlette": {"sandbox", "admin"},
-    "uvicorn": {"web"},
+    "uvicorn": {"net"},
     "click": {"cli"},
 }
 
 FILES = sorted(ROOT.rglob("*.py"))
+MODULES = {
+    ".".join(("bridge", *file.relative_to(ROOT).with_suffix("").parts)).removesuffix(
+        ".__init__"
+    ): file
+    for file in FILES
+}
 
 
 def imports(file: Path) -> Iterator[tuple[str, int]]:
-    """Every module that a file imports, wherever in it, with the line."""
-    package = ["bridge", *file.relative_to(ROOT).parts[:-1]]
+    """Every module that a file imports, with the line."""
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name, node.lineno
         elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            module = ".".join([*base, *([node.module] if node.module else [])])
+            assert not node.level, f"{file}: line {node.lineno}: a relative import"
+            module = node.module or ""
             for alias in node.names:
                 # `from bridge import log` names a module, `from bridge.log import mask` does not.
-                yield f"{module}.{alias.name}", node.lineno
+                name = f"{module}.{alias.name}"
+                yield (name if name in MODULES else module), node.lineno
 
 
-def part(file: Path) -> str:
-    first = file.relative_to(ROOT).parts[0].removesuffix(".py")
-    return PART_OF.get(first, first)
-
-
-def part_imported(module: str) -> str | None:
-    """The part that ``bridge.…`` belongs to; None for the package itself and for libraries."""
-    names = module.split(".")
-    if names[0] != "bridge" or len(names) == 1:
-        return None
-    if not ((ROOT / names[1]).is_dir() or (ROOT / f"{names[1]}.py").exists()):
-        return None  # a name of the package itself, such as __version__
-    return PART_OF.get(names[1], names[1])
+def room(file: Path) -> str:
+    """The folder of a file; a file in the root is a room of its own."""
+    *folders, name = file.relative_to(ROOT).parts
+    if not folders:
+        return name.removesuffix(".py")
+    return "/".join(folders[: 2 if folders[0] in ("smtp", "smpp") else 1])
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
 def test_imports_follow_the_arrows(file: Path) -> None:
-    own = part(file)
-    if own == "__init__":
-        assert not [module for module, _ in imports(file) if part_imported(module)]
-        return
-    assert own in ARROWS, f"{own} is a new part: say in ARROWS what it may import"
+    own = room(file)
+    allowed = {own, "__init__", *ARROWS.get(own, set())}
     wrong = [
         f"line {line}: {module}"
         for module, line in imports(file)
-        if (other := part_imported(module)) and other != own and other not in ARROWS[own]
+        if module in MODULES and room(MODULES[module]) not in allowed
     ]
     assert not wrong
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
-def test_libraries_stay_in_their_parts(file: Path) -> None:
-    own = part(file)
+def test_libraries_stay_in_their_folders(file: Path) -> None:
+    own = room(file)
     wrong = [
         f"line {line}: {module}"
         for module, line in imports(file)
@@ -167,18 +119,33 @@ def test_libraries_stay_in_their_parts(file: Path) -> None:
     assert not wrong
 
 
-def test_the_listeners_know_nothing_of_each_other_nor_of_what_is_behind_the_door() -> None:
-    for own, other in (("smtp", "smpp"), ("smpp", "smtp")):
-        assert not ARROWS[own] & {other, "store", "cascade", "directory", "app", "sandbox"}
-    assert not ARROWS["relay"] & {"smtp", "smpp", "admin", "cli", "app"}
+def test_every_arrow_is_used_and_none_leads_back() -> None:
+    seen = {
+        (room(file), room(MODULES[module]))
+        for file in FILES
+        for module, _ in imports(file)
+        if module in MODULES
+    }
+    unused = {
+        (own, other)
+        for own, others in ARROWS.items()
+        for other in others - COMMON
+        if (own, other) not in seen
+    }
+    assert not unused
+    assert {room(file) for file in FILES} - {"__init__", "smpp"} == set(ARROWS)
+    assert list(TopologicalSorter(ARROWS).static_order())
 
 
-def test_no_arrow_leads_back() -> None:
-    order = list(TopologicalSorter(ARROWS).static_order())
-    assert set(order) == set(ARROWS)
+def test_the_protocols_know_neither_each_other_nor_sql_nor_the_api() -> None:
+    for own, others in ARROWS.items():
+        if own.startswith(("smtp", "smpp")):
+            other = "smpp" if own.startswith("smtp") else "smtp"
+            assert not {one for one in others if one.startswith(other)}
+            assert not others & {"store", "cascade", "sending"}
 
 
-def test_there_is_no_module_for_everything() -> None:
+def test_no_folder_is_for_everything() -> None:
     # Their names say nothing about what belongs in them, so that everything ends there.
     names = {name.removesuffix(".py") for file in FILES for name in file.relative_to(ROOT).parts}
     assert not names & {"utils", "util", "helpers", "helper", "manager", "common", "misc"}

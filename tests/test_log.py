@@ -14,7 +14,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.config import Log
+from bridge.config.settings import Log
 from bridge.log import SECRET_FIELDS, TEXT_FIELDS, configure, mask
 
 

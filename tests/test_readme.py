@@ -18,23 +18,26 @@ import click
 import httpx
 import pytest
 
-from bridge import config, config_warnings
-from bridge.accounts import HASHER
+from bridge.accounts.accounts import HASHER
 from bridge.cli import Exit, cli
-from bridge.failure import NOT_FOUND_STATUS, Failure, Reason, render_accepted, render_failure
-from bridge.message import State, Stored
-from bridge.notice import Kind, Notice
+from bridge.config import load
+from bridge.config import settings as config
+from bridge.config.warnings import _NOT_YET
+from bridge.model.failure import NOT_FOUND_STATUS, Failure, Reason, render_accepted, render_failure
+from bridge.model.message import State, Stored
+from bridge.model.notice import Kind, Notice
 from bridge.sandbox import Sandbox, fault_from_text
 from bridge.sandbox.faults import fault_from_json
-from bridge.smpp import layouts, submit
-from bridge.smpp.data_coding import DATA_CODINGS, OCTETS
-from bridge.smpp.requests import HANDLERS
-from bridge.smpp.status import Status
+from bridge.smpp.inbound import submit
+from bridge.smpp.inbound.requests import HANDLERS
+from bridge.smpp.protocol import layouts
+from bridge.smpp.protocol.command_status import Status
+from bridge.smpp.protocol.data_coding import DATA_CODINGS, OCTETS
 from bridge.smtp.address import parse_recipient
-from bridge.smtp.overrides import FIELDS, MESSAGE_TYPES, ROUTES
+from bridge.smtp.reading.overrides import FIELDS, MESSAGE_TYPES, ROUTES
 from bridge.store import Alias, Story
-from bridge.story import WISHES, Around
-from bridge.story import document as document_of
+from bridge.trace.story import WISHES, Around
+from bridge.trace.story import document as document_of
 from tests import samples
 from tests.support import program
 
@@ -156,7 +159,7 @@ def test_what_is_not_there_yet_is_not_there() -> None:
 
 def test_keys_without_effect_are_those_that_check_warns_of() -> None:
     named = set(in_code(section("Not there yet").partition(" the table ")[2].partition(";")[0]))
-    assert named - {"check"} == {f"[{name}]" for name in config_warnings._NOT_YET}
+    assert named - {"check"} == {f"[{name}]" for name in _NOT_YET}
 
 
 _SMPP_COMMANDS = "| 0x1504 | fallback text |"
@@ -213,7 +216,7 @@ def test_the_guides_configuration_is_good(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     file = tmp_path / "bridge.toml"
     file.write_text(re.sub(r'"\$argon2id[^"]+"', f'"{HASHER.hash("password")}"', text))
-    settings = config.load(file)
+    settings = load(file)
     minimal = tomllib.loads((REPOSITORY / "config/minimal.toml").read_text("utf-8"))
     # The guide starts from the minimal example: other secrets, and nothing else.
     guide = tomllib.loads(text)

@@ -17,12 +17,12 @@ import pytest
 from bridge import app
 from bridge.cli import Exit
 from bridge.cli.clients import Sending, by_smpp, by_smtp
-from bridge.config import Admin, Cascade, Settings, Store, parse_duration
-from bridge.config_file import DEFAULT
+from bridge.config.files import DEFAULT
+from bridge.config.settings import Admin, Cascade, Settings, Store, parse_duration
 from bridge.sandbox import Sandbox
-from bridge.store.sqlite import path_of
+from bridge.store.sqlite.engine import path_of
 from tests.limits import settings
-from tests.serving import Bridge, serving, write_config
+from tests.serving.daemon import Bridge, serving, write_config
 from tests.support import program
 
 REPOSITORY = Path(__file__).parents[1]

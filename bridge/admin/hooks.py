@@ -1,9 +1,10 @@
 """The listener that SMSBAT calls: statuses and messages from phones (design sections 6 and 9).
 
-Everything about HTTP is decided here: who may call, where, how much, and what they hear; what is
-in a body, by :mod:`bridge.statuses` and :mod:`bridge.incoming`. 200 means that it is stored; what
-could not be stored gets 503, so that it comes again. The secret in the path is all that proves who
-calls: a wrong one is answered like any wrong path, in the same time, and no path is ever logged.
+Everything about HTTP is decided here: who may call, where, how much, and what they hear; what is in
+a body, by :mod:`bridge.feedback.status_updates` and :mod:`bridge.feedback.incoming`. 200 means that
+it is stored; what could not be stored gets 503, so that it comes again. The secret in the path is
+all that proves who calls: a wrong one is answered like any wrong path, in the same time, and no
+path is ever logged.
 """
 
 from __future__ import annotations
@@ -19,11 +20,10 @@ from typing import Final, NamedTuple
 import orjson
 import structlog
 
-from bridge import config
-from bridge.config import Endpoint
-from bridge.failure import Failure, Reason
-from bridge.network import NetworkMap
-from bridge.web import (
+from bridge.config import settings as config
+from bridge.config.settings import Endpoint
+from bridge.model.failure import Failure, Reason
+from bridge.net.http_server import (
     BodyTooLarge,
     Headers,
     Limits,
@@ -35,6 +35,7 @@ from bridge.web import (
     respond,
     skip_body,
 )
+from bridge.net.networks import NetworkMap
 
 log = structlog.get_logger()
 

@@ -1,7 +1,7 @@
 """What an answer of the API means for the batch that was posted (design section 9).
 
 One table by status, and one pure function that reads it. What then happens to each message and to
-the upstream is decided by :mod:`bridge.cascade.pace` and :mod:`bridge.attempts`.
+the upstream is decided by :mod:`bridge.sending.pace` and :mod:`bridge.sending.poster`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from bridge.cascade.wire import ApiError, decode_error, decode_ids
-from bridge.failure import Failure, Reason, from_api
+from bridge.model.failure import Failure, Reason, from_api
 
 
 class Meaning(Enum):

@@ -12,8 +12,8 @@ import httpx
 from bridge import __version__
 from bridge.cascade.answers import Answer
 from bridge.cascade.wire import PATHS, STATUS_PATH
-from bridge.config import Cascade, Upstream
-from bridge.message import Route
+from bridge.config.settings import Cascade, Upstream
+from bridge.model.message import Route
 
 #: Errors that come before the whole request is on its way: the API cannot have taken anything.
 _BEFORE_SENDING = (

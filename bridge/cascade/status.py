@@ -4,7 +4,7 @@ Three documents are read: the status webhook's, the answer to ``GET /bat/message
 incoming-message webhook's. All are read tolerantly: names of fields without regard to case and
 underscores, numbers as strings and the other way round, one object or an array; a byte order mark,
 octets that are no UTF-8, halves of surrogate pairs, bare control characters and NaN cost no more
-than themselves. What a word means is decided by :mod:`bridge.statuses`.
+than themselves. What a word means is decided by :mod:`bridge.feedback.status_updates`.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from bridge.message import Message, MessageType, Route
+from bridge.model.message import Message, MessageType, Route
 
 PATHS = {
     Route.ASYNC: "/api/CascadeMessage/send_message/async",

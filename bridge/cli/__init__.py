@@ -183,7 +183,7 @@ def run(args: list[str] | None = None) -> int:
 
 
 def _explain(error: Exception) -> int:
-    from bridge.config import ConfigError
+    from bridge.config.settings import ConfigError
 
     if isinstance(error, ConfigError):
         click.echo(str(error), err=True)

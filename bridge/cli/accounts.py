@@ -9,12 +9,13 @@ from pathlib import Path
 
 import click
 
-from bridge.accounts import HASHER, Account, Accounts
+from bridge.accounts.accounts import HASHER, Account, Accounts
 from bridge.cli import Exit, Stop, config_option
-from bridge.config import Log, load
-from bridge.failure import Failure, Reason
+from bridge.config import load
+from bridge.config.settings import Log
 from bridge.log import configure
-from bridge.message import Protocol
+from bridge.model.failure import Failure, Reason
+from bridge.model.message import Protocol
 
 #: Letters and digits that nobody confuses on the phone.
 ALPHABET = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"

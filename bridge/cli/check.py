@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from bridge.cli import Exit, config_option
-from bridge.config import ConfigError, Mistake, Settings, load, warnings
+from bridge.config import load, warnings
+from bridge.config.settings import ConfigError, Mistake, Settings
 
 
 @click.command()

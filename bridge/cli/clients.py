@@ -15,8 +15,8 @@ from email.message import EmailMessage
 from enum import Enum
 from typing import Any
 
-from bridge.config import Endpoint
-from bridge.gsm0338 import encode as gsm_encode
+from bridge.config.settings import Endpoint
+from bridge.model.gsm0338 import encode as gsm_encode
 
 #: More than this does not fit into short_message (SMPP 3.4 §5.2.22).
 _SHORT_MESSAGE = 254

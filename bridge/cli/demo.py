@@ -196,7 +196,7 @@ def command(keep: bool) -> int:
 async def _demo(folder: Path, keep: bool, failed: list[Played]) -> None:
     from bridge import log
     from bridge.app import App
-    from bridge.config import settings_from
+    from bridge.config.settings import settings_from
     from bridge.sandbox import Sandbox
 
     async with Sandbox(scheduled_for=_PACE, processing_for=_PACE) as sandbox:

@@ -18,19 +18,20 @@ from pathlib import Path
 
 import click
 
-from bridge import rules
-from bridge.accounts import Account
+from bridge.accounts.accounts import Account
 from bridge.cli import Exit, Stop, config_option
-from bridge.config import Settings, load
-from bridge.failure import Failure
-from bridge.message import Message, Recipient, Route, Submission
-from bridge.phone import country
+from bridge.config import load
+from bridge.config.settings import Settings
+from bridge.model.failure import Failure
+from bridge.model.message import Message, Recipient, Route, Submission
+from bridge.model.phone import country
+from bridge.relay import rules
 from bridge.smtp import reply
 from bridge.smtp.address import comparable_domains, parse_path
-from bridge.smtp.mail import read_line, read_mail, read_reply
-from bridge.smtp.recipient import SMSC_LINE, recipient_of
-from bridge.smtp.replies import Reply, replies_of
+from bridge.smtp.inbound.recipient import SMSC_LINE, recipient_of
+from bridge.smtp.reading.mail import read_line, read_mail, read_reply
 from bridge.smtp.reply import Refused
+from bridge.smtp.reply_address import Reply, replies_of
 
 Row = tuple[str, str]
 

@@ -12,12 +12,12 @@ import click
 from bridge.cli import Exit, Stop
 
 if TYPE_CHECKING:
-    from bridge.config import Endpoint
+    from bridge.config.settings import Endpoint
     from bridge.sandbox import Sandbox, Seen
 
 
 def _endpoint(_: click.Context, __: click.Parameter, value: str) -> Endpoint:
-    from bridge.config import parse_endpoint
+    from bridge.config.settings import parse_endpoint
 
     try:
         return parse_endpoint(value)
@@ -26,7 +26,7 @@ def _endpoint(_: click.Context, __: click.Parameter, value: str) -> Endpoint:
 
 
 def _duration(_: click.Context, __: click.Parameter, value: str) -> float:
-    from bridge.config import parse_duration
+    from bridge.config.settings import parse_duration
 
     try:
         return parse_duration(value)

@@ -13,7 +13,7 @@ from bridge.cli import Exit, Stop, config_option
 
 if TYPE_CHECKING:
     from bridge.cli.clients import Reply, Sending
-    from bridge.config import Endpoint, Settings
+    from bridge.config.settings import Endpoint, Settings
 
 #: What SMPP's service_type is for a type of message (design section 8).
 _SERVICE_TYPES = {
@@ -83,7 +83,8 @@ def _exit(replies: list[Reply]) -> Exit:
 
 def _settings(config: Path | None) -> Settings | None:
     """The configuration, where there is one: ``send`` also works from another machine."""
-    from bridge.config import ConfigError, load
+    from bridge.config import load
+    from bridge.config.settings import ConfigError
 
     try:
         return load(config)
@@ -94,7 +95,7 @@ def _settings(config: Path | None) -> Settings | None:
 
 
 def _server(options: dict[str, Any], settings: Settings | None) -> Endpoint:
-    from bridge.config import Endpoint, parse_endpoint
+    from bridge.config.settings import Endpoint, parse_endpoint
 
     if options["server"]:
         try:
@@ -165,7 +166,7 @@ def _text(options: dict[str, Any]) -> str:
 
 
 def _password(options: dict[str, Any], settings: Settings | None, name: str) -> str:
-    from bridge.config import read_secret
+    from bridge.config.settings import read_secret
 
     if options["password"]:
         try:

@@ -12,13 +12,14 @@ import click
 
 from bridge.cli import Exit, Stop, config_option
 from bridge.cli.stored import by_id, echo_rows, local, part_by_id, reading
-from bridge.config import Settings, load
-from bridge.failure import Failure, Reason, render_failure
-from bridge.message import Stored
-from bridge.notice import UnjoinedPart
-from bridge.states import render_status, smsc_status, smsc_status_of_part, telling
-from bridge.story import Around, cause_of, known_as
-from bridge.unjoined import cause_of_part, part_outlook
+from bridge.config import load
+from bridge.config.settings import Settings
+from bridge.model.failure import Failure, Reason, render_failure
+from bridge.model.message import Stored
+from bridge.model.notice import UnjoinedPart
+from bridge.model.state_names import render_status, smsc_status, smsc_status_of_part, telling
+from bridge.trace.part_story import cause_of_part, part_outlook
+from bridge.trace.story import Around, cause_of, known_as
 
 
 @click.command("status")

@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 import click
 
 from bridge.cli import Exit, Stop
-from bridge.config import Settings
-from bridge.failure import Failure
-from bridge.message import Stored
-from bridge.notice import UnjoinedPart
-from bridge.phone import normalise
+from bridge.config.settings import Settings
+from bridge.model.failure import Failure
+from bridge.model.message import Stored
+from bridge.model.notice import UnjoinedPart
+from bridge.model.phone import normalise
 from bridge.store import Answered, Store, StoreError
-from bridge.store.engine import engine_of
+from bridge.store.engines import engine_of
 
 #: The short ids of SMPP 3.3, and those of up to 53 bits.
 _HEXADECIMAL = re.compile(r"[0-9A-Fa-f]{8}")

@@ -1,7 +1,7 @@
 """``trace``: the story of a message for people and, as JSON, for programs.
 
-What happened and what comes next is put into words by :mod:`bridge.story`; here is where it is read
-from and how it is laid out.
+What happened and what comes next is put into words by :mod:`bridge.trace.story`; here is where it
+is read from and how it is laid out.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import NamedTuple, TypeVar
 
 import click
 
-from bridge import original
 from bridge.cli import Exit, Stop, config_option
 from bridge.cli.stored import (
     by_id,
@@ -28,12 +27,21 @@ from bridge.cli.stored import (
     reading,
     utc,
 )
-from bridge.config import Settings, load, parse_duration
-from bridge.failure import Reason
-from bridge.message import Stored
-from bridge.notice import UnjoinedPart
+from bridge.config import load
+from bridge.config.settings import Settings, parse_duration
+from bridge.model import mail_record as original
+from bridge.model.failure import Reason
+from bridge.model.message import Stored
+from bridge.model.notice import UnjoinedPart
 from bridge.store import Answered, Store, Story
-from bridge.story import (
+from bridge.trace.part_story import (
+    part_document,
+    part_outlook,
+    part_owed,
+    part_steps,
+    why_none_of_part,
+)
+from bridge.trace.story import (
     Around,
     Step,
     document,
@@ -48,13 +56,6 @@ from bridge.story import (
     steps,
     why_none,
     wishes,
-)
-from bridge.unjoined import (
-    part_document,
-    part_outlook,
-    part_owed,
-    part_steps,
-    why_none_of_part,
 )
 
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from bridge.rate import TokenBucket
+from bridge.net.token_bucket import TokenBucket
 from bridge.sandbox import statuses
 from bridge.sandbox.errors import ApiError
 from bridge.sandbox.exchange import Answer, Request

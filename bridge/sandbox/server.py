@@ -15,11 +15,11 @@ from typing import Any
 
 import structlog
 
+from bridge.net.http_server import BodyTooLarge, Limits, Receive, Scope, Send, WebServer, read_body
 from bridge.sandbox.api import error_answer
 from bridge.sandbox.errors import ApiError
 from bridge.sandbox.exchange import Answer, Request
 from bridge.sandbox.faults import Manner
-from bridge.web import BodyTooLarge, Limits, Receive, Scope, Send, WebServer, read_body
 
 log = structlog.get_logger()
 

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
-from bridge.failure import Failure, Reason
-from bridge.message import MessageType, Recipient, Route
-from bridge.smtp.overrides import MESSAGE_TYPES, ROUTES
+from bridge.model.failure import Failure, Reason
+from bridge.model.message import MessageType, Recipient, Route
+from bridge.smtp.reading.overrides import MESSAGE_TYPES, ROUTES
 
 #: RFC 5321 §4.5.3.1.3 allows 256 octets; longer local parts occur where systems generate them.
 MAX_PATH = 1000

@@ -1,7 +1,7 @@
 """SMTP replies: those that only SMTP knows, and outcomes in the words of the account's ``fmt``.
 
-Failures with a reason are rendered from the one table (:mod:`bridge.failure`). A reply is one line
-of at most 512 octets (RFC 5321 §4.5.3.1.5), ASCII unless the client asked for SMTPUTF8.
+Failures with a reason are rendered from the one table (:mod:`bridge.model.failure`). A reply is one
+line of at most 512 octets (RFC 5321 §4.5.3.1.5), ASCII unless the client asked for SMTPUTF8.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from xml.sax.saxutils import escape
 
-from bridge.failure import Failure, render_accepted, render_failure
-from bridge.message import Accepted, Outcome, Recipient
+from bridge.model.failure import Failure, render_accepted, render_failure
+from bridge.model.message import Accepted, Outcome, Recipient
 
 MAX_REPLY = 512
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from enum import Enum
 from typing import NamedTuple, Protocol
 
-from bridge.message import Message, State, Stored
-from bridge.notice import Incoming, Notice, Owed, Told, UnjoinedPart
+from bridge.model.message import Message, State, Stored
+from bridge.model.notice import Incoming, Notice, Owed, Told, UnjoinedPart
 
 
 class StoreError(Exception):
@@ -144,7 +144,7 @@ class Status(NamedTuple):
     """One word of the API on the way of a message, by a webhook or because it was asked.
 
     ``state`` is what the word means, ``None`` where it ends nothing. ``at`` is when it came (Unix
-    time); ``cost``, ``counted_parts`` and ``err`` as in :class:`bridge.message.Stored`.
+    time); ``cost``, ``counted_parts`` and ``err`` as in :class:`bridge.model.message.Stored`.
     """
 
     upstream_id: str
@@ -320,8 +320,8 @@ class Store(Protocol):
         """Cancels, holds or releases messages that wait or are held; tells which it could.
 
         A message in an attempt is not touched, nor one whose state does not lead to ``to``
-        (:data:`bridge.message.TRANSITIONS`). Race-free against every node's :meth:`begin`. The
-        notices that the messages ask for are stored with a final state.
+        (:data:`bridge.model.message.TRANSITIONS`). Race-free against every node's :meth:`begin`.
+        The notices that the messages ask for are stored with a final state.
         """
 
     async def replace(self, message: Message) -> bool:

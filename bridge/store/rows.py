@@ -7,8 +7,8 @@ from typing import Any
 
 import orjson
 
-from bridge.message import Message, MessageType, Protocol, Receipts, Route, State, Stored
-from bridge.notice import Incoming, Kind, Notice, Owed
+from bridge.model.message import Message, MessageType, Protocol, Receipts, Route, State, Stored
+from bridge.model.notice import Incoming, Kind, Notice, Owed
 
 #: The columns that :func:`to_row` fills and :func:`to_message` reads, in this order.
 MESSAGE_COLUMNS = (

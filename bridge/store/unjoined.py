@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any, Final
 
-from bridge.notice import Notice, Unjoined, UnjoinedPart, part_notice
+from bridge.model.notice import Notice, Unjoined, UnjoinedPart, part_notice
 from bridge.store import Part, PartGroup
 
 #: The parts of the group of one part, as :func:`part_of` reads them; its id stands at ``{id}``.

@@ -17,12 +17,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from bridge.admin.hooks import LIMITS, HooksListener
-from bridge.config import Hooks, settings_from
-from bridge.failure import Failure, Reason
-from bridge.incoming import IncomingMessages
-from bridge.message import State
-from bridge.statuses import Statuses
-from bridge.store.sqlite import SqliteStore
+from bridge.config.settings import Hooks, settings_from
+from bridge.feedback.incoming import IncomingMessages
+from bridge.feedback.status_updates import Statuses
+from bridge.model.failure import Failure, Reason
+from bridge.model.message import State
+from bridge.store.sqlite.engine import SqliteStore
 from tests.onway import sent, stored, upstream_id
 from tests.samples import message
 from tests.smpp.test_server import Pair, make_certificate

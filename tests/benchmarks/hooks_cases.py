@@ -14,9 +14,9 @@ from uuid import UUID
 
 import orjson
 
-from bridge.ids import Ids
-from bridge.message import Receipts
-from bridge.store.engine import engine_of
+from bridge.model.ids import Ids
+from bridge.model.message import Receipts
+from bridge.store.engines import engine_of
 from bridge.store.rows import MESSAGE_COLUMNS, to_row
 from tests.benchmarks.harness import Figures, await_port, bridge, cpu_seconds, run
 from tests.benchmarks.relay_cases import Row, row

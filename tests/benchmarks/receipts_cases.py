@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from bridge.ids import Ids
-from bridge.message import Receipts
-from bridge.notice import Kind, receivers_of
-from bridge.store.engine import engine_of
+from bridge.model.ids import Ids
+from bridge.model.message import Receipts
+from bridge.model.notice import Kind, receivers_of
+from bridge.store.engines import engine_of
 from bridge.store.rows import MESSAGE_COLUMNS, to_row
 from tests.benchmarks.harness import Figures, bridge, cpu_seconds, run
 from tests.benchmarks.relay_cases import Row, row

@@ -13,15 +13,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
-from bridge.ids import Ids
+from bridge.model.ids import Ids
 from bridge.store import Acceptance, Store
-from bridge.store.engine import engine_of
+from bridge.store.engines import engine_of
 from bridge.store.rows import MESSAGE_COLUMNS, to_row
 from tests.benchmarks import paths
 from tests.benchmarks.harness import Figures, bridge, cpu_seconds, resident_mb
 from tests.benchmarks.smpp_load import Load
 from tests.samples import message
-from tests.store.postgres import Server, binaries, execute
+from tests.store.postgres.server import Server, binaries, execute
 
 #: A case's rows: its name, and cells to show.
 Row = tuple[str, ...]

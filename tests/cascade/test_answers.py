@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.cascade.answers import Answer, Meaning, judge
-from bridge.failure import Reason
+from bridge.model.failure import Reason
 
 JSON_ERROR = b'{"error": {"code": "INVALID_SENDER", "message": "who?", "field": "fromName"}}'
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.cascade.wire import ApiError, decode_error, decode_ids, encode
-from bridge.message import MessageType
+from bridge.model.message import MessageType
 from tests.samples import NOW, message
 
 

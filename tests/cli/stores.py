@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from bridge.store.sqlite import SqliteStore
+from bridge.store.sqlite.engine import SqliteStore
 from tests.samples import NOW
 
 

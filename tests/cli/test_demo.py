@@ -12,8 +12,8 @@ import pytest
 
 from bridge.cli.clients import Sending, by_smpp, by_smtp
 from bridge.cli.demo import SCENES, Scene
-from bridge.config import parse_endpoint
-from tests.serving import run
+from bridge.config.settings import parse_endpoint
+from tests.serving.daemon import run
 
 DEMO = (sys.executable, "-m", "bridge.cli", "demo")
 #: A heading: number, title, verdict; then the rows of the scene.

@@ -10,7 +10,7 @@ import pytest
 
 from bridge.cli import Exit, run
 from bridge.config import load
-from bridge.smtp.replies import replies_of
+from bridge.smtp.reply_address import replies_of
 
 CONFIG = """
 cascade.authorization_key = "key"

@@ -14,7 +14,7 @@ import pytest
 
 import bridge
 from bridge.cli import COMMANDS, Commands, Exit, Stop, cli, run
-from bridge.config import ConfigError, Mistake
+from bridge.config.settings import ConfigError, Mistake
 
 
 def shell(*args: str, **environment: str) -> subprocess.CompletedProcess[str]:

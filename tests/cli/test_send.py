@@ -16,9 +16,9 @@ import pytest
 import pytest_asyncio
 
 from bridge import cli
-from bridge.config import Endpoint
+from bridge.config.settings import Endpoint
 from bridge.sandbox import Sandbox
-from tests.serving import run, serving, write_config
+from tests.serving.daemon import run, serving, write_config
 from tests.smtp.conftest import Certificate, certificate  # noqa: F401 - a fixture
 from tests.support import free_port
 
@@ -158,7 +158,9 @@ async def test_sender_type_and_validity_are_told(bridge: Running, by: str) -> No
 async def test_a_reference_is_kept(bridge: Running) -> None:
     code, output = await bridge.send("smtp", *CRM, NUMBER, "-t", "x", "--reference", "order 7")
     assert code == 0, output
-    with contextlib.closing(sqlite3.connect(bridge.config.with_name("bridge.db"))) as store:
+    with contextlib.closing(
+        sqlite3.connect(bridge.config.settings.with_name("bridge.db"))
+    ) as store:
         found = store.execute(
             "SELECT reference FROM message WHERE id = ?", (bridge.sandbox.messages[0].id,)
         )

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from bridge.cli import run
-from bridge.message import State
+from bridge.model.message import State
 from bridge.store import Acceptance, Alias, Change, Part, PartGroup, Status
-from bridge.store.sqlite import SqliteStore
+from bridge.store.sqlite.engine import SqliteStore
 from tests.cli.stores import write_config, write_store
 from tests.samples import NOW, message
 

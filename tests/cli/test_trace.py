@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from bridge.cli import run
-from bridge.message import Receipts, State
-from bridge.notice import MAIL, Incoming, receivers_of
+from bridge.model.message import Receipts, State
+from bridge.model.notice import MAIL, Incoming, receivers_of
 from bridge.sandbox import Sandbox
 from bridge.store import (
     Acceptance,
@@ -27,10 +27,10 @@ from bridge.store import (
     Store,
     Told,
 )
-from bridge.store.postgres import PostgresStore
-from tests import serving
+from bridge.store.postgres.engine import PostgresStore
 from tests.cli.stores import write_config, write_store
 from tests.samples import NOW, message
+from tests.serving import daemon as serving
 from tests.store.conftest import database, postgres  # noqa: F401 - fixtures
 
 ID, PART, SUBMISSION = 300_000_000_001, 300_000_000_002, 300_000_000_010

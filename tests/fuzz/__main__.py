@@ -21,15 +21,20 @@ import atheris
 
 #: What loads into a target is what tells which way an input took through it.
 TARGETS = {
-    "smpp": ["bridge.smpp", "bridge.gsm0338"],
+    "smpp": ["bridge.smpp", "bridge.model.gsm0338"],
     "hooks": [
         "bridge.cascade.status",
-        "bridge.statuses",
-        "bridge.incoming",
+        "bridge.feedback.status_updates",
+        "bridge.feedback.incoming",
         "bridge.admin",
-        "bridge.web",
+        "bridge.net.http_server",
     ],
-    "mail": ["bridge.smtp", "bridge.rules", "bridge.original", "bridge.gsm0338"],
+    "mail": [
+        "bridge.smtp",
+        "bridge.relay.rules",
+        "bridge.model.mail_record",
+        "bridge.model.gsm0338",
+    ],
 }
 
 

@@ -28,23 +28,23 @@ import structlog
 
 from bridge.admin.hooks import LIMITS, HooksListener
 from bridge.cli.stored import local, printable, utc
-from bridge.config import settings_from
-from bridge.incoming import IncomingMessages
-from bridge.message import FINAL, Receipts
-from bridge.notice import MAIL, Incoming, Kind, Owed, Told, receivers_of
-from bridge.smpp.codec import decode
-from bridge.smpp.incoming import incoming_pdus
-from bridge.smpp.receipts import receipt
-from bridge.smtp import incoming as mails
-from bridge.smtp.letter import Letter
-from bridge.smtp.replies import Replies
-from bridge.smtp.report import House
-from bridge.statuses import Statuses, meaning_of
-from bridge.store.sqlite import SqliteStore
-from bridge.story import Around, document, incoming_document, incoming_steps, steps
+from bridge.config.settings import settings_from
+from bridge.feedback.incoming import IncomingMessages
+from bridge.feedback.status_updates import Statuses, meaning_of
+from bridge.model.message import FINAL, Receipts
+from bridge.model.notice import MAIL, Incoming, Kind, Owed, Told, receivers_of
+from bridge.smpp.outbound.mobile_originated import incoming_pdus
+from bridge.smpp.outbound.receipt import receipt
+from bridge.smpp.protocol.codec import decode
+from bridge.smtp.outbound import phone_mail as mails
+from bridge.smtp.outbound.mime import Letter
+from bridge.smtp.outbound.report import House
+from bridge.smtp.reply_address import Replies
+from bridge.store.sqlite.engine import SqliteStore
+from bridge.trace.story import Around, document, incoming_document, incoming_steps, steps
 from tests.onway import sent, stored, upstream_id
 from tests.samples import message
-from tests.smpp.test_incoming import read, style
+from tests.smpp.outbound.test_mobile_originated import read, style
 
 T = TypeVar("T")
 

@@ -9,23 +9,23 @@ import contextlib
 import itertools
 from pathlib import Path
 
-from bridge import rules
-from bridge.accounts import Account
-from bridge.config import AccountSettings, Smtp
-from bridge.failure import Failure
-from bridge.message import Message, Recipient, Route, State, Stored, Submission
-from bridge.notice import MAIL, Kind, Notice, Owed
-from bridge.smtp import report
+from bridge.accounts.accounts import Account
+from bridge.config.settings import AccountSettings, Smtp
+from bridge.model.failure import Failure
+from bridge.model.message import Message, Recipient, Route, State, Stored, Submission
+from bridge.model.notice import MAIL, Kind, Notice, Owed
+from bridge.relay import rules
 from bridge.smtp.address import Path as MailPath
 from bridge.smtp.address import parse_path, parse_recipient
-from bridge.smtp.envelope import (
+from bridge.smtp.inbound.transaction import (
     MAIL_PARAMETERS,
     RCPT_PARAMETERS,
     Transaction,
     parse_parameters,
 )
-from bridge.smtp.letter import Letter
-from bridge.smtp.mail import MAX_TEXT, read_line, read_mail, read_reply
+from bridge.smtp.outbound import report
+from bridge.smtp.outbound.mime import Letter
+from bridge.smtp.reading.mail import MAX_TEXT, read_line, read_mail, read_reply
 from bridge.smtp.reply import Refused
 
 NOW = 1_795_262_400.0

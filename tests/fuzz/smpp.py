@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import contextlib
 
-from bridge.failure import Failure
-from bridge.gather import Segment
-from bridge.smpp.codec import Framer, decode, encode
-from bridge.smpp.connection import OFFERED
-from bridge.smpp.layouts import BODIES, RESPONSE, RESPONSES
-from bridge.smpp.pdu import Bind, Pdu, PduError
-from bridge.smpp.requests import SUBMITS
-from bridge.smpp.session import Reply, Request, Session, Timers
-from bridge.smpp.submit import Origin, joined, submission_from
+from bridge.model.failure import Failure
+from bridge.relay.concatenation import Segment
+from bridge.smpp.inbound.connection import OFFERED
+from bridge.smpp.inbound.requests import SUBMITS
+from bridge.smpp.inbound.submit import Origin, joined, submission_from
+from bridge.smpp.protocol.codec import Framer, decode, encode
+from bridge.smpp.protocol.layouts import BODIES, RESPONSE, RESPONSES
+from bridge.smpp.protocol.pdu import Bind, Pdu, PduError
+from bridge.smpp.protocol.session import Reply, Request, Session, Timers
 from tests.smpp.reported import REPORTED
 
 NOW = 1_795_262_400.0

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.admin.hooks import LIMITS
-from bridge.statuses import WORDS
+from bridge.feedback.status_updates import WORDS
 from tests.fuzz.hooks import ON_THEIR_WAY, Hooks, answered, path_of, request
 from tests.fuzz.test_mail import damaged
 from tests.onway import upstream_id

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bridge.message import State, Stored
-from bridge.notice import Incoming, Kind, Notice, Owed, receivers_of
+from bridge.model.message import State, Stored
+from bridge.model.notice import Incoming, Kind, Notice, Owed, receivers_of
 from tests.samples import NOW, message
 
 #: An id of the one sequence, as long as real ones are.

@@ -9,19 +9,19 @@ from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any
 
-from bridge import rules
-from bridge.accounts import Account, Accounts
-from bridge.config import settings_from
-from bridge.failure import Failure, Reason
-from bridge.gather import Gathering
-from bridge.message import Accepted, MessageType, Outcome, Route, Stored, Submission
-from bridge.notice import Notice, UnjoinedPart
-from bridge.smpp.codec import Framer, encode
-from bridge.smpp.codec import decode as decode_pdu
-from bridge.smpp.pdu import Bind, Body, Empty, Pdu, SubmitSm, Tlv
-from bridge.smpp.server import SmppListener
+from bridge.accounts.accounts import Account, Accounts
+from bridge.config.settings import settings_from
+from bridge.model.failure import Failure, Reason
+from bridge.model.message import Accepted, MessageType, Outcome, Route, Stored, Submission
+from bridge.model.notice import Notice, UnjoinedPart
+from bridge.notices.subscribers import Taker
+from bridge.relay import rules
+from bridge.relay.concatenation import Gathering
+from bridge.smpp.inbound.listener import SmppListener
+from bridge.smpp.protocol.codec import Framer, encode
+from bridge.smpp.protocol.codec import decode as decode_pdu
+from bridge.smpp.protocol.pdu import Bind, Body, Empty, Pdu, SubmitSm, Tlv
 from bridge.store import Alias, Gathered, Part, PartGroup
-from bridge.takers import Taker
 
 FIRST_ID = 4_503_599_627_370_497
 FIRST_SHORT_ID = 0x0BAD_CAFE

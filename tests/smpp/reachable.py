@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.serving import write_config
+from tests.serving.daemon import write_config
 
 HOOKS_SECRET = "9f86d081884c7d659a2feaa0c55ad015"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from bridge.smpp.status import Status
+from bridge.smpp.protocol.command_status import Status
 
 
 class Reported(NamedTuple):

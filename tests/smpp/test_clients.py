@@ -10,9 +10,9 @@ import pytest
 from smpplib.client import Client
 from smpplib.exceptions import PDUError
 
-from bridge.failure import Failure, Reason
-from bridge.message import Accepted, Receipts
-from bridge.smpp.status import Status
+from bridge.model.failure import Failure, Reason
+from bridge.model.message import Accepted, Receipts
+from bridge.smpp.protocol.command_status import Status
 from tests.smpp.peer import FIRST_ID, bridge
 from tests.support import node_package
 

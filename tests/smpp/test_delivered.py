@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 
-from bridge.gather import Gathering
-from bridge.message import State, Stored
-from bridge.notice import Incoming, receivers_of
+from bridge.model.message import State, Stored
+from bridge.model.notice import Incoming, receivers_of
+from bridge.relay.concatenation import Gathering
 from bridge.sandbox import Sandbox
-from bridge.smpp.layouts import RECEIPTED_MESSAGE_ID
-from bridge.smpp.pdu import (
+from bridge.smpp.inbound.listener import SmppListener
+from bridge.smpp.protocol.command_status import Status
+from bridge.smpp.protocol.layouts import RECEIPTED_MESSAGE_ID
+from bridge.smpp.protocol.pdu import (
     CancelSm,
     MessageIdResp,
     Pdu,
@@ -28,12 +30,10 @@ from bridge.smpp.pdu import (
     SubmitMultiResp,
     SubmitSm,
 )
-from bridge.smpp.server import SmppListener
-from bridge.smpp.status import Status
 from bridge.store import Status as Said
 from tests.relaying import Relaying, relaying
+from tests.smpp.outbound.test_receipt import words
 from tests.smpp.peer import Peer, a_submit
-from tests.smpp.test_receipts import words
 
 QUEUE = receivers_of("crm")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bridge.message import Receipts
+from bridge.model.message import Receipts
 from tests.smpp.peer import FIRST_ID, FIRST_PART_ID, bridge
 from tests.support import program
 

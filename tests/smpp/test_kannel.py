@@ -12,10 +12,10 @@ from pathlib import Path
 
 import httpx
 
-from bridge.failure import Failure, Reason
-from bridge.message import Outcome, Receipts, Submission
+from bridge.model.failure import Failure, Reason
+from bridge.model.message import Outcome, Receipts, Submission
 from bridge.sandbox import Sandbox
-from tests.serving import serving
+from tests.serving.daemon import serving
 from tests.smpp.peer import Bridge, bridge
 from tests.smpp.reachable import hook_url, reachable, until
 from tests.support import free_port, program

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from bridge.failure import Failure, Reason
-from bridge.message import Accepted, Outcome, State, Stored, Submission
-from bridge.smpp.status import Status
+from bridge.model.failure import Failure, Reason
+from bridge.model.message import Accepted, Outcome, State, Stored, Submission
+from bridge.smpp.protocol.command_status import Status
 from tests.samples import NOW, message
 from tests.smpp.peer import FIRST_ID, bridge
 from tests.support import program

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from smpplib.client import Client
 
-from bridge.message import State
-from bridge.smpp.incoming import incoming_pdus
-from bridge.smpp.outgoing import Style
-from bridge.smpp.receipts import receipt
+from bridge.model.message import State
+from bridge.smpp.outbound.deliver_pdu import Style
+from bridge.smpp.outbound.mobile_originated import incoming_pdus
+from bridge.smpp.outbound.receipt import receipt
 from tests.smpp.owed import incoming as phone_says
 from tests.smpp.owed import owed
 from tests.smpp.test_delivered import Served, incoming, served

@@ -12,7 +12,7 @@ import pytest
 
 from bridge.sandbox import Sandbox
 from bridge.sandbox.hooks import Hooks
-from tests.serving import serving
+from tests.serving.daemon import serving
 from tests.smpp.reachable import hook_url, reachable, until
 from tests.smpp.receiving import PROGRAMS, Client, client
 from tests.support import free_port

@@ -8,9 +8,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from bridge.gather import Gathering
+from bridge.relay.concatenation import Gathering
 from bridge.sandbox import Sandbox
-from bridge.smpp.pdu import (
+from bridge.smpp.inbound.listener import SmppListener
+from bridge.smpp.protocol.command_status import Status
+from bridge.smpp.protocol.pdu import (
     CancelSm,
     DistributionList,
     MessageIdResp,
@@ -22,8 +24,6 @@ from bridge.smpp.pdu import (
     SubmitMultiResp,
     UnsuccessSme,
 )
-from bridge.smpp.server import SmppListener
-from bridge.smpp.status import Status
 from tests.relaying import Relaying, relaying
 from tests.smpp.peer import Peer, a_submit
 

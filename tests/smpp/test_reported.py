@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.smpp.codec import decode, encode
-from bridge.smpp.layouts import RESPONSE
-from bridge.smpp.pdu import Pdu, PduError
-from bridge.smpp.status import Status
+from bridge.smpp.protocol.codec import decode, encode
+from bridge.smpp.protocol.command_status import Status
+from bridge.smpp.protocol.layouts import RESPONSE
+from bridge.smpp.protocol.pdu import Pdu, PduError
 from tests.smpp.peer import a_submit, bridge
 from tests.smpp.reported import REPORTED, Reported
 

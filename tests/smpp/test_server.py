@@ -13,18 +13,20 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from bridge.config import Endpoint, Smpp, settings_from
-from bridge.failure import Failure, Reason
-from bridge.message import Accepted, Outcome, Submission
-from bridge.smpp.codec import encode
-from bridge.smpp.connection import OFFERED, TURN
-from bridge.smpp.layouts import (
+from bridge.config.settings import Endpoint, Smpp, settings_from
+from bridge.model.failure import Failure, Reason
+from bridge.model.message import Accepted, Outcome, Submission
+from bridge.smpp.inbound.connection import OFFERED, TURN
+from bridge.smpp.inbound.listener import SmppListener
+from bridge.smpp.protocol.codec import encode
+from bridge.smpp.protocol.command_status import Status
+from bridge.smpp.protocol.layouts import (
     ADDITIONAL_STATUS_INFO_TEXT,
     BODIES,
     RESPONSES,
     SC_INTERFACE_VERSION,
 )
-from bridge.smpp.pdu import (
+from bridge.smpp.protocol.pdu import (
     Bind,
     BindResp,
     Empty,
@@ -32,8 +34,6 @@ from bridge.smpp.pdu import (
     Pdu,
     Tlv,
 )
-from bridge.smpp.server import SmppListener
-from bridge.smpp.status import Status
 from tests.smpp.peer import FIRST_ID, Bridge, Peer, a_submit, bridge
 from tests.support import program
 
@@ -488,7 +488,7 @@ async def test_drain_gives_up_on_who_does_not_answer() -> None:
 async def test_drain_waits_little_for_an_unbind_resp_and_still_for_what_is_in_flight(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("bridge.smpp.connection.ANSWERS_ON_STOP", 0.05)
+    monkeypatch.setattr("bridge.smpp.inbound.connection.ANSWERS_ON_STOP", 0.05)
     async with bridge() as running:
         running.relay.answer = lambda _: None
         idle = await running.bound()

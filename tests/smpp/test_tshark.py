@@ -6,11 +6,11 @@ import asyncio
 import struct
 from pathlib import Path
 
-from bridge.failure import Failure, Reason
-from bridge.message import Accepted, Outcome, State, Stored, Submission
-from bridge.smpp.codec import encode
-from bridge.smpp.layouts import COMMAND_IDS
-from bridge.smpp.pdu import (
+from bridge.model.failure import Failure, Reason
+from bridge.model.message import Accepted, Outcome, State, Stored, Submission
+from bridge.smpp.protocol.codec import encode
+from bridge.smpp.protocol.layouts import COMMAND_IDS
+from bridge.smpp.protocol.pdu import (
     Bind,
     CancelSm,
     DataSm,

@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from bridge.accounts import Account
-from bridge.config import AccountSettings, Endpoint, Smtp
-from bridge.failure import Failure, Reason
-from bridge.message import Accepted, Outcome, Protocol, Recipient, Submission
-from bridge.smtp.listener import SmtpListener
-from bridge.smtp.replies import Replies
+from bridge.accounts.accounts import Account
+from bridge.config.settings import AccountSettings, Endpoint, Smtp
+from bridge.model.failure import Failure, Reason
+from bridge.model.message import Accepted, Outcome, Protocol, Recipient, Submission
+from bridge.smtp.inbound.listener import SmtpListener
+from bridge.smtp.reply_address import Replies
 
 NAME, PASSWORD, API_KEY = "crm", "open-sesame", "key-of-crm"
 DOMAIN = "sms.example.com"

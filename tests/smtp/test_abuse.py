@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from bridge.failure import Failure, Reason
+from bridge.model.failure import Failure, Reason
 from tests.smtp.client import ENVELOPE, MAIL, connected
 from tests.smtp.standins import StandInAccounts, StandInRelay, running
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.failure import Failure, Reason
-from bridge.message import MessageType, Recipient, Route
+from bridge.model.failure import Failure, Reason
+from bridge.model.message import MessageType, Recipient, Route
 from bridge.smtp.address import comparable_domains, parse_path, parse_recipient
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from bridge.config import AccountSettings, Smtp
-from bridge.failure import Failure
-from bridge.message import Recipient
-from bridge.smtp.mail import read_mail
+from bridge.config.settings import AccountSettings, Smtp
+from bridge.model.failure import Failure
+from bridge.model.message import Recipient
+from bridge.smtp.reading.mail import read_mail
 
 CORPUS = sorted(Path(__file__).with_name("corpus").glob("*.eml"))
 RECIPIENTS = (Recipient("380501234567"),)

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from bridge.failure import Failure, Reason
-from bridge.message import Accepted, Outcome, Submission
+from bridge.model.failure import Failure, Reason
+from bridge.model.message import Accepted, Outcome, Submission
 from tests.smtp.client import MAIL, Client, connected
 from tests.smtp.standins import DOMAIN, ID, Running, StandInRelay, running
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from bridge.failure import Failure, Reason
-from bridge.message import Outcome, Receipts, Submission
+from bridge.model.failure import Failure, Reason
+from bridge.model.message import Outcome, Receipts, Submission
 from bridge.sandbox import Sandbox
 from tests.smtp.relays import MailServer, exim, postfix
 from tests.smtp.standins import DOMAIN, ID, StandInRelay, accepted, running

@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bridge.failure import Failure, Reason
-from bridge.message import Accepted, Recipient
+from bridge.model.failure import Failure, Reason
+from bridge.model.message import Accepted, Recipient
 from bridge.smtp.reply import encode, of_outcome
 
 ID = 4503599627370497

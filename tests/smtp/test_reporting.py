@@ -15,10 +15,10 @@ import httpx
 import pytest
 
 from bridge.app import Addresses, App
-from bridge.config import parse_endpoint, settings_from
+from bridge.config.settings import parse_endpoint, settings_from
 from bridge.sandbox import Sandbox
-from bridge.smpp.pdu import Bind
-from tests.serving import Bridge, serving, write_config
+from bridge.smpp.protocol.pdu import Bind
+from tests.serving.daemon import Bridge, serving, write_config
 from tests.smpp.peer import Peer, a_submit
 from tests.smtp.client import Client, connected
 from tests.smtp.smarthost import Smarthost, Taken, smarthost

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bridge.config import parse_endpoint
+from bridge.config.settings import parse_endpoint
 from bridge.sandbox import Sandbox
-from tests.serving import serving, write_config
+from tests.serving.daemon import serving, write_config
 from tests.smtp.client import Client, connected
 
 ENVELOPE = b"MAIL FROM:<>\r\nRCPT TO:<send@sms.example.com>\r\nDATA\r\n"

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from bridge.store import Store
-from bridge.store.postgres import PostgresStore
-from bridge.store.sqlite import SqliteStore
+from bridge.store.postgres.engine import PostgresStore
+from bridge.store.sqlite.engine import SqliteStore
 from tests.samples import NOW
-from tests.store.postgres import Server, binaries
+from tests.store.postgres.server import Server, binaries
 from tests.support import missing
 
 

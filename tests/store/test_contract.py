@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from bridge.message import MessageType, Protocol, Receipts, Route, State
+from bridge.model.message import MessageType, Protocol, Receipts, Route, State
 from bridge.store import (
     Acceptance,
     Alias,
@@ -187,7 +187,7 @@ async def test_fingerprints_are_forgotten_when_their_time_has_passed(
 
 
 async def test_messages_of_an_account_are_counted_by_day(store: Store) -> None:
-    from bridge.ids import first_id
+    from bridge.model.ids import first_id
 
     ids = [first_id(NOW - 1), first_id(NOW), first_id(NOW) + 1]
     for id in ids:
@@ -309,7 +309,7 @@ async def test_holds_stay(store: Store) -> None:
 
 
 async def test_old_final_messages_go_and_their_texts_earlier(store: Store, clock: Clock) -> None:
-    from bridge.ids import first_id
+    from bridge.model.ids import first_id
 
     old, younger, waiting = (first_id(NOW - age) for age in (300, 200, 100))
     for id in (old, younger, waiting):
@@ -342,7 +342,7 @@ async def test_what_waits_beyond_its_validity_is_found(store: Store) -> None:
 
 
 async def test_with_a_message_go_the_ids_that_led_to_it(store: Store, clock: Clock) -> None:
-    from bridge.ids import first_id
+    from bridge.model.ids import first_id
 
     first = first_id(NOW - 300)
     both = tuple(message(first + n, submission_id=first) for n in (1, 2))
@@ -357,7 +357,7 @@ async def test_with_a_message_go_the_ids_that_led_to_it(store: Store, clock: Clo
 
 
 async def test_the_text_of_a_message_that_ends_late_goes_too(store: Store, clock: Clock) -> None:
-    from bridge.ids import first_id
+    from bridge.model.ids import first_id
 
     early, late = first_id(NOW - 300), first_id(NOW - 299)
     for id in (early, late):

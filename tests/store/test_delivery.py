@@ -8,9 +8,9 @@ from collections.abc import Sequence, Set
 import orjson
 import pytest
 
-from bridge.ids import first_id
-from bridge.message import Message, Protocol, Receipts, State
-from bridge.notice import MAIL, Incoming, Kind, Notice, Owed, Told, receivers_of
+from bridge.model.ids import first_id
+from bridge.model.message import Message, Protocol, Receipts, State
+from bridge.model.notice import MAIL, Incoming, Kind, Notice, Owed, Told, receivers_of
 from bridge.store import Acceptance, Alias, Change, Event, Fingerprint, Lane, Noted, Status, Store
 from tests.samples import NOW, message
 from tests.store.conftest import Clock, Engine

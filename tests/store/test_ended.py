@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
-from bridge.message import State
-from bridge.notice import receivers_of
-from bridge.store import Event, Noted, Status, Store, pg_connection, pg_statuses
+from bridge.model.message import State
+from bridge.model.notice import receivers_of
+from bridge.store import Event, Noted, Status, Store
 from bridge.store.ended import LOOK_EVERY, Ended
+from bridge.store.postgres import connection as pg_connection
+from bridge.store.postgres import statuses as pg_statuses
 from tests.samples import NOW
 from tests.store.conftest import Engine
 from tests.store.test_delivery import asking, delivered, sent

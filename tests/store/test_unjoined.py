@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.ids import first_id
-from bridge.message import Receipts, State
-from bridge.notice import Kind, Told, Unjoined, UnjoinedPart, receivers_of
+from bridge.model.ids import first_id
+from bridge.model.message import Receipts, State
+from bridge.model.notice import Kind, Told, Unjoined, UnjoinedPart, receivers_of
 from bridge.store import Acceptance, Alias, Part, PartGroup, Store
 from tests.samples import NOW, message
 from tests.store.conftest import Clock, Engine

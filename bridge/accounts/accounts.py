@@ -1,0 +1,315 @@
+"""Who may send, from where, how much; checks credentials (design sections 6 to 8).
+
+Decides whether a login is right, whether its address and protocol are allowed, and which addresses
+are blocked after failed logins. What an account may say in a message is decided by the relay, out
+of the lookups that :class:`Account` prepares.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import secrets
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from enum import Enum
+from typing import NamedTuple
+
+import argon2
+import structlog
+from pydantic import SecretStr
+
+from bridge.accounts.lockout import Lockout
+from bridge.config.settings import AccountSettings, Settings
+from bridge.model.failure import Failure, Reason
+from bridge.model.message import MessageType, Protocol
+from bridge.net.networks import NetworkMap
+from bridge.net.networks import origin as origin_of
+from bridge.net.token_bucket import TokenBucket
+
+log = structlog.get_logger()
+
+#: New hashes: OWASP's second choice for argon2id, about 20 ms. What stands in an account's
+#: ``password_hash`` is verified with the parameters that it names itself.
+HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+
+#: Checks that may wait for a thread; beyond that a login is told to try again.
+MAX_WAITING = 256
+#: Verified logins that are remembered.
+MAX_CACHED = 10_000
+#: Nobody's password is longer; a longer one is wrong without being hashed.
+MAX_PASSWORD = 1024
+
+
+class Account:
+    """One configured account at run time: its name, its settings and what it uses up.
+
+    ``senders`` holds every sender that it may use, ``message_types`` every type (all, where the
+    settings name none), ``countries`` every destination (empty: any).
+    """
+
+    __slots__ = (
+        "_bucket",
+        "countries",
+        "message_types",
+        "name",
+        "protocols",
+        "senders",
+        "settings",
+    )
+
+    def __init__(self, name: str, settings: AccountSettings) -> None:
+        self.name = name
+        self.settings = settings
+        self.senders = frozenset({settings.sender, *settings.senders} - {""})
+        self.message_types = (
+            frozenset({settings.message_type, *settings.message_types})
+            if settings.message_types
+            else frozenset(MessageType)
+        )
+        self.countries = frozenset(settings.countries)
+        self.protocols = frozenset(map(Protocol, settings.protocols))
+        # Without a burst of its own a second's worth may come at once.
+        self._bucket = TokenBucket(settings.rate, settings.burst or settings.rate, 0.0)
+
+    def __repr__(self) -> str:
+        return f"Account({self.name!r})"
+
+    def take(self, now: float, n: int = 1) -> bool:
+        """Whether ``n`` messages keep within ``rate`` at the time ``now`` (seconds)."""
+        return self._bucket.take(now, n)
+
+    def wait(self, now: float, n: int = 1) -> float:
+        """Seconds until :meth:`take` would succeed."""
+        return self._bucket.wait(now, n)
+
+
+class _Verdict(Enum):
+    RIGHT = "right"
+    WRONG = "wrong"
+    #: Nobody was waiting any more, or only from addresses that were blocked meanwhile.
+    SKIPPED = "skipped"
+    #: Could not be decided (no memory, a hash that cannot be read): never the client's fault.
+    FAILED = "failed"
+
+
+class _Check(NamedTuple):
+    """One password check under way, and who waits for it: (origin, name)."""
+
+    done: asyncio.Future[_Verdict]
+    waiting: list[tuple[str, str]]
+
+
+def _dummy_hash(like: str) -> str:
+    """A hash that no password fits and that takes as long to verify as ``like``."""
+    head = like.rsplit("$", 2)[0]
+    salt, digest = (b64encode(secrets.token_bytes(n)).decode().rstrip("=") for n in (16, 32))
+    return f"{head}${salt}${digest}"
+
+
+def _cost(encoded: str) -> int:
+    parameters = argon2.extract_parameters(encoded)
+    return parameters.time_cost * parameters.memory_cost
+
+
+def _secret(value: SecretStr | None) -> bytes | None:
+    return None if value is None else value.get_secret_value().encode("utf-8", "surrogatepass")
+
+
+class Accounts:
+    """The configured accounts: who logs in, who is trusted, who is blocked.
+
+    ``clock`` gives seconds that only grow. Belongs to one event loop; :meth:`close` it.
+    """
+
+    def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
+        login = settings.login
+        self._accounts = {name: Account(name, own) for name, own in settings.accounts.items()}
+        self._networks = {
+            name: NetworkMap((network, True) for network in own.networks)
+            for name, own in settings.accounts.items()
+        }
+        self._trusted = NetworkMap(
+            (network, account)
+            for account in self._accounts.values()
+            if Protocol.SMTP in account.protocols
+            for network in account.settings.trusted_networks
+        )
+        self._clock = clock
+        self._lockout = Lockout(login, clock)
+        self._cache_for = login.cache
+        self._key = secrets.token_bytes(32)
+        self._cached: dict[bytes, float] = {}
+        self._keys = {
+            self._digest("", secret): account
+            for account in self._accounts.values()
+            if (secret := _secret(account.settings.api_key)) is not None
+        }
+        self._checks: dict[bytes, _Check] = {}
+        self._threads = ThreadPoolExecutor(login.concurrent_checks, "password-check")
+        hashes = [own.password_hash for own in settings.accounts.values() if own.password_hash]
+        # Fast where accounts have fast hashes, so that an unknown name is told apart by nobody.
+        self._dummy = _dummy_hash(max(hashes, key=_cost) if hashes else _DEFAULT_HASH)
+
+    def __iter__(self) -> Iterator[Account]:
+        return iter(self._accounts.values())
+
+    def get(self, name: str) -> Account | None:
+        return self._accounts.get(name)
+
+    def trusted(self, address: str) -> Account | None:
+        """The account that may send mails from ``address`` without a login."""
+        return self._trusted.find(address)
+
+    def check_address(self, address: str) -> None:
+        """Raises Failure(ADDRESS_BLOCKED) while ``address`` is blocked after failed logins."""
+        if self._lockout.blocked(origin_of(address)):
+            raise Failure(Reason.ADDRESS_BLOCKED)
+
+    async def authenticate(
+        self, name: str, password: str, *, protocol: Protocol, address: str
+    ) -> Account:
+        """The account whose name and password these are.
+
+        Raises Failure: WRONG_LOGIN (also for an unknown name, after the same time),
+        ADDRESS_BLOCKED, NOT_ALLOWED where only protocol or address are wrong, and
+        OPERATION_FAILED where the check could not be made now.
+        """
+        origin = origin_of(address)
+        if self._lockout.blocked(origin, name):
+            raise Failure(Reason.ADDRESS_BLOCKED)
+        secret = password.encode("utf-8", "surrogatepass")
+        digest = self._digest(name, secret)
+        account = self._accounts.get(name)
+        if account is None or self._cached.get(digest, -1.0) <= self._clock():
+            right = await self._is_right(account, secret, digest, (origin, name))
+            if self._lockout.blocked(origin, name):
+                # Guesses made at once are no more guesses than those made one by one.
+                raise Failure(Reason.ADDRESS_BLOCKED)
+            if account is None or not right:
+                raise self._wrong(origin, name, protocol, address)
+            self._remember(digest)
+        return self._admit(account, origin, protocol, address)
+
+    async def authenticate_key(self, key: str, *, protocol: Protocol, address: str) -> Account:
+        """The account whose ``api_key`` this is; raises as :meth:`authenticate` does."""
+        origin = origin_of(address)
+        if self._lockout.blocked(origin, ""):
+            raise Failure(Reason.ADDRESS_BLOCKED)
+        account = self._keys.get(self._digest("", key.encode("utf-8", "surrogatepass")))
+        if account is None:
+            raise self._wrong(origin, "", protocol, address)
+        return self._admit(account, origin, protocol, address)
+
+    def close(self) -> None:
+        """Ends the threads; checks that still wait are dropped."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _digest(self, name: str, secret: bytes) -> bytes:
+        # A keyed hash: what is kept tells nothing about passwords to who reads the memory later.
+        text = name.encode("utf-8", "surrogatepass") + b"\0" + secret
+        return hmac.digest(self._key, text, "sha256")
+
+    def _remember(self, digest: bytes) -> None:
+        self._cached.pop(digest, None)
+        self._cached[digest] = self._clock() + self._cache_for
+        if len(self._cached) > MAX_CACHED:
+            del self._cached[next(iter(self._cached))]
+
+    async def _is_right(
+        self, account: Account | None, secret: bytes, digest: bytes, waiter: tuple[str, str]
+    ) -> bool:
+        if account is not None:
+            plain = _secret(account.settings.password)
+            if plain is not None and hmac.compare_digest(plain, secret):
+                return True
+            if account.settings.password_hash and len(secret) <= MAX_PASSWORD:
+                return await self._verify(account.settings.password_hash, secret, digest, waiter)
+        # Every wrong login takes one hash, so that nobody learns which names and which kinds of
+        # password there are.
+        await self._verify(self._dummy, b"", digest, waiter)
+        return False
+
+    async def _verify(
+        self, encoded: str, secret: bytes, digest: bytes, waiter: tuple[str, str]
+    ) -> bool:
+        """Whether ``secret`` fits the hash; found out in a thread, once for all who ask now."""
+        while not self._lockout.blocked(*waiter):
+            check = self._checks.get(digest)
+            if check is None:
+                check = self._begin(encoded, secret, digest, waiter)
+            else:
+                check.waiting.append(waiter)
+            try:
+                # Shielded: one client that goes away must not end the check for the others.
+                verdict = await asyncio.shield(check.done)
+            finally:
+                check.waiting.remove(waiter)
+            if verdict is _Verdict.FAILED:
+                raise Failure(Reason.OPERATION_FAILED, "the login could not be checked, try again")
+            if verdict is not _Verdict.SKIPPED:
+                return verdict is _Verdict.RIGHT
+        raise Failure(Reason.ADDRESS_BLOCKED)
+
+    def _begin(self, encoded: str, secret: bytes, digest: bytes, waiter: tuple[str, str]) -> _Check:
+        if len(self._checks) >= MAX_WAITING:
+            raise Failure(Reason.OPERATION_FAILED, "too many logins at once, try again")
+        waiting = [waiter]
+        loop = asyncio.get_running_loop()
+        try:
+            done = loop.run_in_executor(self._threads, self._hash, encoded, secret, waiting)
+        except RuntimeError:
+            raise Failure(Reason.OPERATION_FAILED, "the bridge is stopping") from None
+        check = self._checks[digest] = _Check(done, waiting)
+        done.add_done_callback(lambda _: self._checks.pop(digest, None))
+        return check
+
+    def _hash(self, encoded: str, secret: bytes, waiting: list[tuple[str, str]]) -> _Verdict:
+        """Runs in a thread. Who was blocked while waiting gets no further guess."""
+        if all(self._lockout.blocked(*waiter) for waiter in tuple(waiting)):
+            return _Verdict.SKIPPED
+        try:
+            HASHER.verify(encoded, secret)
+        except argon2.exceptions.VerifyMismatchError:
+            return _Verdict.WRONG
+        except (argon2.exceptions.Argon2Error, argon2.exceptions.InvalidHashError, MemoryError):
+            log.exception("password_check_failed")
+            return _Verdict.FAILED
+        return _Verdict.RIGHT
+
+    def _wrong(self, origin: str, name: str, protocol: Protocol, address: str) -> Failure:
+        self._lockout.failed(origin, name)
+        log.warning(
+            "login_failed",
+            account=name[:64],
+            known=name in self._accounts,
+            protocol=protocol.value,
+            address=address,
+        )
+        return Failure(Reason.WRONG_LOGIN)
+
+    def _admit(self, account: Account, origin: str, protocol: Protocol, address: str) -> Account:
+        """What is asked only once the password is right: nobody else learns about it."""
+        networks = self._networks[account.name]
+        cause = ""
+        if protocol not in account.protocols:
+            cause = f"accounts.{account.name}.protocols does not name {protocol.value}"
+        elif networks and networks.find(address) is None:
+            cause = f"accounts.{account.name}.networks does not hold {address}"
+        if cause:
+            log.warning(
+                "login_refused",
+                account=account.name,
+                protocol=protocol.value,
+                address=address,
+                cause=cause,
+            )
+            raise Failure(Reason.NOT_ALLOWED, cause=cause)
+        self._lockout.succeeded(origin, account.name)
+        return account
+
+
+#: Only its parameters matter.
+_DEFAULT_HASH = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$" + "A" * 43

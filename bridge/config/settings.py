@@ -1,0 +1,356 @@
+"""Typed settings out of TOML (design section 6).
+
+The models below are the whole of what may be configured: one class a table, one attribute a key,
+under the key's own name. Durations are seconds, addresses are :class:`Endpoint` values, secrets
+are resolved to their text while they are read. What single values may be stands here; reading files
+and putting mistakes into words is :mod:`bridge.config.files`, rules between keys are
+:mod:`bridge.config.mistakes` and :mod:`bridge.config.warnings`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, NamedTuple
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo
+
+from bridge.model.message import MessageType, Route
+
+Network = IPv4Network | IPv6Network
+
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+class Endpoint(NamedTuple):
+    """A host and a port to listen on or to connect to; port 0 lets the system choose."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_duration(value: object) -> float:
+    """Seconds out of ``"20s"``, ``"5m"``, ``"1h30m"`` or ``"30d"``."""
+    text = value.strip() if isinstance(value, str) else ""
+    if not re.fullmatch(r"(\d+(?:ms|s|m|h|d|w))+", text):
+        raise ValueError('a duration such as "20s", "5m", "24h" or "30d"')
+    return sum(int(n) * _UNITS[unit] for n, unit in re.findall(r"(\d+)(ms|[smhdw])", text))
+
+
+def parse_endpoint(value: object) -> Endpoint:
+    """``"127.0.0.1:2525"``, ``"[::1]:2525"``, ``":2525"`` (every interface)."""
+    if isinstance(value, Endpoint):
+        return value
+    text = value if isinstance(value, str) else ""
+    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]*)):(\d{1,5})", text)
+    try:
+        if match is None or int(match[3]) > 65535:
+            raise ValueError
+        host = match[1] or match[2] or "0.0.0.0"  # noqa: S104
+        if match[1] or not re.search("[A-Za-z]", host):
+            ip_address(host)
+    except ValueError:
+        raise ValueError('an address such as "127.0.0.1:2525" or "[::1]:2525"') from None
+    return Endpoint(host, int(match[3]))
+
+
+def parse_network(value: object) -> Network:
+    """``"10.0.0.0/8"`` or one address."""
+    try:
+        if not isinstance(value, str):
+            raise ValueError
+        return ip_network(value, strict=False)
+    except ValueError:
+        raise ValueError('a network such as "10.0.0.0/8" or an address') from None
+
+
+def read_secret(value: object) -> str:
+    """The secret that a literal, ``file:PATH``, ``env:NAME`` or ``credential:NAME`` stands for."""
+    if not isinstance(value, str):
+        raise ValueError("a string: the secret itself, file:PATH, env:NAME or credential:NAME")
+    kind, _, name = value.partition(":")
+    if kind == "env":
+        if not os.environ.get(name):
+            raise ValueError(f"env:{name} where that variable is set and not empty")
+        return os.environ[name]
+    if kind == "credential":
+        directory = os.environ.get("CREDENTIALS_DIRECTORY")
+        if not directory:
+            raise ValueError(f"credential:{name} where systemd sets CREDENTIALS_DIRECTORY")
+        path = Path(directory, name)
+    elif kind == "file":
+        path = Path(name)
+    else:
+        if not value:
+            raise ValueError("a secret that is not empty (or the key left out)")
+        return value
+    try:
+        text = path.read_text("utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ValueError(f"file:{path} where that can be read ({reason})") from None
+    if not text:
+        raise ValueError(f"a file {path} that is not empty")
+    return text
+
+
+#: Stands for a secret that is somewhere else, where nobody is going to use it.
+_UNREAD = "not-read-in-this-command"
+
+
+def _secret(value: object, info: ValidationInfo) -> str:
+    try:
+        return read_secret(value)
+    except ValueError:
+        kind = value.partition(":")[0] if isinstance(value, str) else ""
+        if info.context is WITHOUT_SECRETS and kind in ("file", "env", "credential"):
+            return _UNREAD
+        raise
+
+
+#: The context of a validation that does without secrets that cannot be read.
+WITHOUT_SECRETS: Final = {"secrets": "not needed"}
+
+Duration = Annotated[float, BeforeValidator(parse_duration)]
+#: A time limit, which 0 would make impossible to keep.
+Limit = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
+Address = Annotated[Endpoint, BeforeValidator(parse_endpoint)]
+NetworkList = list[Annotated[Network, BeforeValidator(parse_network)]]
+Secret = Annotated[SecretStr, BeforeValidator(_secret)]
+PhoneRegion = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+# Strict tables want the enum and the Path itself; TOML has only strings.
+Type = Annotated[MessageType, Field(strict=False)]
+RouteName = Annotated[Route, Field(strict=False)]
+File = Annotated[Path, Field(strict=False)]
+
+
+class Table(BaseModel):
+    """A TOML table: every key is known, nothing changes after it was read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Upstream(Table):
+    """Credentials and route at the Cascade API; an account may have its own."""
+
+    authorization_key: Secret | None = None
+    viber_auth_token: Secret | None = None
+    telegram_bot_key: Secret | None = None
+    route: RouteName | None = None
+
+    @property
+    def has_credentials(self) -> bool:
+        return any((self.authorization_key, self.viber_auth_token, self.telegram_bot_key))
+
+
+class Cascade(Upstream):
+    base_url: str = "https://restapi.smsbat.com"
+    route: RouteName = Route.ASYNC
+    max_batch: int = Field(1000, ge=1, le=1000)
+    max_in_flight: int = Field(4, ge=1, le=64)
+    requests_per_second: float = Field(100, gt=0)
+    burst: int = Field(150, ge=1)
+    timeout: Limit = 30.0
+    unknown_outcome: Literal["retry", "hold"] = "retry"
+    schedule_field: str = "scheduledSent"
+    poll: bool = True
+    poll_after: Limit = 30.0
+    status_requests_per_second: float = Field(50, gt=0)
+
+
+class Store(Table):
+    url: str = "sqlite:////var/lib/cascade-bridge/bridge.db"
+    backlog_limit: int = Field(1_000_000, ge=1)
+    retain: Limit = 30 * 86400.0
+    retain_text: Duration | None = None
+    lease: Limit = 15.0
+
+
+class Smtp(Table):
+    listen: list[Address] = [Endpoint("127.0.0.1", 2525)]
+    tls_listen: list[Address] = []
+    lmtp_listen: list[Address] = []
+    certificate: File | None = None
+    private_key: File | None = None
+    hostname: str = ""
+    domains: list[str] = ["sms.example.com"]
+    starttls: Literal["off", "offered", "required"] = "offered"
+    auth_mechanisms: list[Literal["PLAIN", "LOGIN", "CRAM-MD5"]] = ["PLAIN", "LOGIN"]
+    clear_text_auth: bool = False
+    smsc_address: str = ""
+    fallback_charset: str = "windows-1252"
+    attachments: Literal["ignore", "refuse"] = "ignore"
+    max_size: int = Field(10_485_760, ge=1024, le=1_073_741_824)
+    max_recipients: int = Field(1000, ge=1)
+    max_connections: int = Field(1000, ge=1)
+    max_connections_per_address: int = Field(100, ge=1)
+    max_connections_per_account: int = Field(500, ge=1)
+    timeout: Limit = 300.0
+    proxies: NetworkList = []
+
+
+class Smpp(Table):
+    listen: list[Address] = [Endpoint("127.0.0.1", 2775)]
+    tls_listen: list[Address] = []
+    certificate: File | None = None
+    private_key: File | None = None
+    proxies: NetworkList = []
+    system_id: str = Field("cascade-bridge", max_length=15)
+    bind_timeout: Limit = 10.0
+    enquire_link: Limit = 30.0
+    inactivity: Limit = 120.0
+    response_timeout: Limit = 30.0
+    max_connections: int = Field(5000, ge=1)
+    max_connections_per_address: int = Field(1000, ge=1)
+    parts_timeout: Limit = 300.0
+    receipts_keep: Limit = 7 * 86400.0
+
+
+class Admin(Table):
+    socket: File = Path("/run/cascade-bridge/admin.sock")
+    listen: list[Address] = [Endpoint("127.0.0.1", 8025)]
+    token: Secret | None = None
+
+
+class Hooks(Table):
+    listen: list[Address] = [Endpoint("127.0.0.1", 8026)]
+    certificate: File | None = None
+    private_key: File | None = None
+    networks: NetworkList = []
+    secret: Secret | None = None
+    incoming: str = ""
+    reply_within: Limit = 30 * 86400.0
+
+
+class Reports(Table):
+    smarthost: str = ""
+    smarthost_tls: Literal["off", "offered", "required"] = "offered"
+    smarthost_user: str = ""
+    smarthost_password: Secret | None = None
+    from_: str = Field("bridge@sms.example.com", alias="from")
+    delay_after: Limit = 3600.0
+    keep: Limit = 5 * 86400.0
+
+
+class Login(Table):
+    """How failed logins and password checks are bounded; the same for both protocols."""
+
+    max_failures: int = Field(10, ge=1, le=1000)
+    failures_within: Limit = 300.0
+    blocked_for: Limit = 300.0
+    cache: Duration = 300.0
+    concurrent_checks: int = Field(2, ge=1, le=64)
+
+
+class Log(Table):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "console"] = "auto"
+    log_texts: bool = False
+
+
+class AccountSettings(Table):
+    """What one account may do and what is assumed where a client does not say."""
+
+    password: Secret | None = None
+    password_hash: str = ""
+    api_key: Secret | None = None
+    protocols: list[Literal["smtp", "smpp"]] = ["smtp", "smpp"]
+    networks: NetworkList = []
+    trusted_networks: NetworkList = []
+    sender: str = ""
+    senders: list[str] = []
+    message_type: Type = MessageType.TRANSACTION
+    message_types: list[Type] = []
+    region: PhoneRegion = "UA"
+    ttl: Limit = 86400.0
+    max_ttl: Limit = 7 * 86400.0
+    rate: float = Field(0, ge=0)
+    burst: int = Field(0, ge=0)
+    binds: list[Literal["transmitter", "receiver", "transceiver"]] = Field(
+        ["transmitter", "receiver", "transceiver"], min_length=1
+    )
+    max_binds: int = Field(8, ge=1)
+    window: int = Field(1000, ge=1)
+    receive_window: int = Field(100, ge=1, le=10_000)
+    max_parts: int = Field(10, ge=1, le=255)
+    long_text: Literal["refuse", "truncate"] = "refuse"
+    text: str = "{body}"
+    reply_fmt: int = Field(0, ge=0, le=3)
+    answer: Literal["result", "queued"] = "result"
+    answer_within: Duration | None = None
+    schedule: Literal["provider", "bridge"] = "provider"
+    countries: list[PhoneRegion] = []
+    daily_limit: int = Field(0, ge=0)
+    duplicate_window: Duration = 0.0
+    duplicates: Literal["same_answer", "refuse"] = "same_answer"
+    allow_variables: bool = False
+    default_alphabet: Literal["gsm7", "gsm7-packed", "latin1", "ascii", "utf8"] = "gsm7"
+    cut_quotes: bool = True
+    stop_line: str = ""
+    failure_text: bool = False
+    receipt_pdu: Literal["deliver_sm", "data_sm"] = "deliver_sm"
+    receipt_id: Literal["decimal", "hex"] = "decimal"
+    receipt_dates: Literal["minutes", "seconds"] = "minutes"
+    receipt_zone: str = "UTC"
+    receipt_text: bool = True
+    incoming_long: Literal["parts", "payload"] = "parts"
+    receipts_to: str = ""
+    incoming_to: str = ""
+    cascade: Upstream | None = None
+
+
+class Settings(Table):
+    cascade: Cascade = Cascade()
+    store: Store = Store()
+    smtp: Smtp = Smtp()
+    smpp: Smpp = Smpp()
+    admin: Admin = Admin()
+    hooks: Hooks = Hooks()
+    reports: Reports = Reports()
+    login: Login = Login()
+    log: Log = Log()
+    accounts: dict[str, AccountSettings] = {}
+
+    #: The files that hold these settings and the secrets they name; empty where none were read.
+    _files: tuple[Path, ...] = ()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return self._files
+
+
+class Mistake(NamedTuple):
+    """One thing wrong in the configuration, in words for the person who wrote it.
+
+    ``key`` is dotted, or a place such as ``line 3, column 7``, or empty for a whole file.
+    """
+
+    file: str
+    key: str
+    found: str
+    allowed: str
+
+    def __str__(self) -> str:
+        place = ": ".join(part for part in (self.file, self.key) if part)
+        return f"{place}: found {self.found}; allowed: {self.allowed}"
+
+
+class ConfigError(Exception):
+    """The configuration has these mistakes; nothing was started."""
+
+    def __init__(self, mistakes: list[Mistake]) -> None:
+        super().__init__(mistakes)
+        self.mistakes = mistakes
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.mistakes))
+
+
+def settings_from(data: dict[str, Any]) -> Settings:
+    """Settings out of a plain dictionary (tests, demo); raises pydantic's own error."""
+    return Settings.model_validate(data)

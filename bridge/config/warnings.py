@@ -1,0 +1,157 @@
+"""What works in a configuration, and yet is worth a second look.
+
+A sentence each, beginning with the key. Mistakes, with which nothing starts, are found in
+:mod:`bridge.config.mistakes`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bridge.config.mistakes import ARGON2, is_loopback
+from bridge.config.settings import AccountSettings, Endpoint, Settings
+
+
+def _weak_accounts(name: str, own: AccountSettings) -> Iterator[str]:
+    at = f"accounts.{name}"
+    password = own.password.get_secret_value() if own.password else ""
+    if "smpp" in own.protocols and len(password.encode()) > 8:
+        # SMPP 3.4 §5.2.2: nine octets with the NUL.
+        yield f"{at}.password: over 8 characters; many SMPP clients cannot send more"
+    if "smpp" in own.protocols and not password.isascii():
+        yield f"{at}.password: other characters than ASCII; SMPP clients cannot send them"
+    if not own.countries:
+        yield f"{at}.countries: empty, so that it may send to every country, at every price"
+    if not own.sender:
+        yield f"{at}.sender: empty, so that every message must name its sender"
+    if own.burst and not own.rate:
+        yield f"{at}.burst: without effect, because rate is 0 (unlimited)"
+    for network in own.trusted_networks:
+        if network.prefixlen < (8 if network.version == 4 else 32):
+            yield f"{at}.trusted_networks: {network} trusts a good part of the world without login"
+    parameters = ARGON2.fullmatch(own.password_hash)
+    if parameters and int(parameters[2]) * int(parameters[3]) > 4 * 19 * 1024 * 2:
+        yield f"{at}.password_hash: costs much; each login takes several times the usual 20 ms"
+
+
+def _accounts(settings: Settings) -> Iterator[str]:
+    if not settings.accounts:
+        yield "accounts: there is none, so that nobody can send"
+    for name, own in settings.accounts.items():
+        yield from _weak_accounts(name, own)
+
+
+def _exposed(settings: Settings) -> Iterator[str]:
+    smtp = settings.smtp
+    open_smtp = [str(e) for e in smtp.listen if not is_loopback(e)]
+    if smtp.clear_text_auth and open_smtp:
+        yield f"smtp.clear_text_auth: passwords travel in the clear to {', '.join(open_smtp)}"
+    elif open_smtp and not smtp.certificate:
+        yield (
+            f"smtp.listen: {', '.join(open_smtp)} has no certificate, so that nobody can log in "
+            "there; trusted networks work"
+        )
+    for endpoint in settings.smpp.listen:
+        if not is_loopback(endpoint):
+            yield f"smpp.listen: passwords travel in the clear to {endpoint}; tls_listen is safer"
+    for endpoint in settings.admin.listen:
+        if not is_loopback(endpoint):
+            yield f"admin.listen: the token travels in the clear to {endpoint}"
+    url = urlsplit(settings.cascade.base_url)
+    if url.scheme == "http" and not is_loopback(Endpoint(url.hostname or "", 0)):
+        yield "cascade.base_url: keys and texts travel in the clear; https is safer"
+    if not any((smtp.listen, smtp.tls_listen, smtp.lmtp_listen)) and not any(
+        (settings.smpp.listen, settings.smpp.tls_listen)
+    ):
+        yield "smtp.listen, smpp.listen: nothing listens, so that nobody can send"
+
+
+def _unfinished(settings: Settings) -> Iterator[str]:
+    if settings.reports.smarthost and settings.reports.from_.endswith("example.com"):
+        yield f"reports.from: still the example {settings.reports.from_}"
+    if "sms.example.com" in settings.smtp.domains:
+        yield "smtp.domains: still the example sms.example.com"
+    scheme, _, rest = settings.store.url.partition("://")
+    if scheme == "sqlite" and not Path(rest[1:]).parent.is_dir():
+        yield f"store.url: the directory {Path(rest[1:]).parent} does not exist yet"
+
+
+def _hooks(settings: Settings) -> Iterator[str]:
+    hooks = settings.hooks
+    if hooks.secret is None:
+        if hooks.model_fields_set:
+            yield "hooks.secret: not set, so that nothing listens there"
+        if not settings.cascade.poll:
+            yield "cascade.poll: false without hooks.secret, so that no message is seen to arrive"
+        return
+    for endpoint in hooks.listen:
+        if not hooks.certificate and not is_loopback(endpoint):
+            yield f"hooks.listen: the secret and texts of phones travel in the clear to {endpoint}"
+    own = settings.accounts.get(hooks.incoming)
+    if own is not None and "smpp" not in own.protocols and not own.incoming_to:
+        yield f"hooks.incoming: {hooks.incoming} has neither SMPP nor incoming_to to hear by"
+
+
+def _readable(settings: Settings) -> Iterator[str]:
+    secrets = [("secret", file) for file in settings.files]
+    for table in (settings.smtp, settings.smpp, settings.hooks):
+        secrets += [("private key", table.private_key)] if table.private_key else []
+    for kind, file in dict.fromkeys(secrets):
+        try:
+            mode = file.stat().st_mode
+        except OSError:
+            continue
+        if mode & 0o004 and (kind == "private key" or _holds_secret(file)):
+            yield f"{file}: everybody on this machine can read the {kind} in it (chmod o-r)"
+
+
+def _holds_secret(file: Path) -> bool:
+    """A secret's own file, or a configuration with one written into it."""
+    if file.suffix != ".toml":
+        return True
+    literal = (
+        r"(?m)^[^#\n]*\b((?:smarthost_)?password|api_key|authorization_key|viber_auth_token|telegram_bot_key|token"
+        r"""|secret)\s*=\s*["'](?!file:|env:|credential:)"""
+    )
+    return re.search(literal, file.read_text("utf-8", "replace")) is not None
+
+
+#: Keys that are read and checked, and that nothing serves yet: a setting must not seem to work.
+_NOT_YET = ("admin",)
+
+
+def _without_effect(settings: Settings) -> Iterator[str]:
+    for name in _NOT_YET:
+        for key in sorted(getattr(settings, name).model_fields_set):
+            yield f"{name}.{key.rstrip('_')}: has no effect in this version"
+
+
+def _reports(settings: Settings) -> Iterator[str]:
+    """Mails of ours that nobody would get."""
+    accounts = settings.accounts
+    if not settings.reports.smarthost:
+        if any("smtp" in own.protocols for own in accounts.values()):
+            yield (
+                "reports.smarthost: empty, so that no mail tells a sender what became of a message "
+                "after the answer"
+            )
+        for name, own in accounts.items():
+            for key in ("receipts_to", "incoming_to"):
+                if getattr(own, key):
+                    yield f"accounts.{name}.{key}: without effect without reports.smarthost"
+    if settings.hooks.secret is None:
+        for name, own in accounts.items():
+            if own.incoming_to:
+                yield f"accounts.{name}.incoming_to: nothing comes in without hooks.secret"
+
+
+_WARNINGS = (_accounts, _exposed, _unfinished, _hooks, _reports, _without_effect, _readable)
+
+
+def find_warnings(settings: Settings) -> Iterator[str]:
+    """What works, and yet is worth a second look."""
+    for rule in _WARNINGS:
+        yield from rule(settings)

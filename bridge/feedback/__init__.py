@@ -1,0 +1,1 @@
+"""What the API says later: statuses and messages from phones."""

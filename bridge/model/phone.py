@@ -1,0 +1,94 @@
+"""Phone numbers: what a client wrote → E.164 by a region's numbering plan.
+
+Written-out international numbers are checked by the length that their country allows, read from
+the tables of the phonenumbers library; everything else is parsed by that library.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+import phonenumbers
+from phonenumbers import NumberParseException, PhoneMetadata
+from phonenumbers.phonenumberutil import COUNTRY_CODE_TO_REGION_CODE
+
+from bridge.model.failure import Failure, Reason
+
+#: The region of codes that no country has, such as +800.
+NON_GEOGRAPHIC = "001"
+#: What people put between digits. Anything else in a number makes it a wrong one.
+_SEPARATORS = str.maketrans("", "", " \t-.()/\u00a0\u2009\u202f\u2010\u2011\u2012\u2013")
+_WRITTEN = re.compile(r"\+?\d{3,20}", re.ASCII)
+_INTERNATIONAL = re.compile(r"\+[1-9]\d{7,14}", re.ASCII)
+
+
+@lru_cache(maxsize=300)
+def _national_lengths(country_code: str) -> frozenset[int]:
+    """How many digits may follow a country code; empty for a code that no country has."""
+    regions = COUNTRY_CODE_TO_REGION_CODE.get(int(country_code), ())
+    lengths: set[int] = set()
+    for region in regions:
+        if region == NON_GEOGRAPHIC:
+            metadata = PhoneMetadata.metadata_for_nongeo_region(int(country_code), None)
+        else:
+            metadata = PhoneMetadata.metadata_for_region(region, None)
+        if metadata is not None and metadata.general_desc is not None:
+            lengths.update(metadata.general_desc.possible_length)
+    return frozenset(lengths)
+
+
+def _possible(digits: str) -> bool:
+    """Whether an international number without ``+`` has a country and a length it allows."""
+    for size in (1, 2, 3):
+        if int(digits[:size]) in COUNTRY_CODE_TO_REGION_CODE:
+            return len(digits) - size in _national_lengths(digits[:size])
+    return False
+
+
+@lru_cache(maxsize=300)
+def _country_code(region: str) -> str:
+    return str(phonenumbers.country_code_for_region(region))
+
+
+def _parse(number: str, region: str) -> phonenumbers.PhoneNumber | None:
+    try:
+        return phonenumbers.parse(number, region)
+    except NumberParseException:
+        return None
+
+
+@lru_cache(maxsize=100_000)
+def normalise(address: str, region: str) -> str:
+    """E.164 with ``+`` for a number in international or in ``region``'s national form.
+
+    Separators are tolerated. Digits that begin with neither ``+`` nor ``00`` are read as the
+    region's own international form, then as its national form, then as any international one:
+    nine digits of a Ukrainian mobile number must not become a number in Myanmar. Raises
+    :class:`Failure` (wrong phone number).
+    """
+    number = address
+    if _WRITTEN.fullmatch(number) is None:
+        number = address.translate(_SEPARATORS)
+        if _WRITTEN.fullmatch(number) is None:
+            raise Failure(Reason.WRONG_PHONE)
+    if number.startswith("00"):
+        number = "+" + number[2:]
+    international = "+" + number.lstrip("+")
+    possible = _INTERNATIONAL.fullmatch(international) and _possible(international[1:])
+    if possible and (number[0] == "+" or number.startswith(_country_code(region))):
+        return international
+    if number[0] != "+":
+        parsed = _parse(number, region)
+        if parsed is not None and phonenumbers.is_valid_number(parsed):
+            return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+        if possible:
+            return international
+    raise Failure(Reason.WRONG_PHONE)
+
+
+@lru_cache(maxsize=100_000)
+def country(phone: str) -> str:
+    """The region (``"UA"``) of an E.164 number; empty where the plan does not tell."""
+    parsed = _parse(phone, "")
+    return (parsed and phonenumbers.region_code_for_number(parsed)) or ""

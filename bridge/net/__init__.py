@@ -1,0 +1,1 @@
+"""What every listener shares: HTTP, proxies, networks, rates, the service manager."""

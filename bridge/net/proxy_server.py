@@ -1,0 +1,155 @@
+"""Listening sockets before which proxies may stand: the client is known before it is listened to.
+
+The header is read octet-exactly from the raw socket, before a transport or TLS is made of it, so
+that it works the same for plain and for TLS listeners. What a header is stands in
+:mod:`bridge.net.proxy_protocol`; which addresses are proxies is the caller's to say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import ssl
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import structlog
+
+from bridge.config.settings import Endpoint
+from bridge.net.networks import NetworkMap
+from bridge.net.proxy_protocol import ProxyError, missing, parse
+
+log = structlog.get_logger()
+
+#: How long a proxy has for its header; it sends it right away (seconds).
+HEADER_WITHIN = 5.0
+#: Connections whose header or TLS handshake is under way; more wait in the backlog.
+MAX_PENDING = 1000
+#: Out of descriptors: how long to wait until the next connection is tried (seconds).
+_PAUSE = 1.0
+
+#: Makes the protocol for a connection; ``None`` where no proxy says who the client is.
+Accept = Callable[[str | None], asyncio.BaseProtocol]
+
+
+class ProxiedServer:
+    """One listening address. A connection from a proxy must begin with a PROXY header.
+
+    ``accept`` is called with the client's address as the header names it, or with ``None`` where
+    the connection's own address counts. :meth:`start` it, :meth:`close` it.
+    """
+
+    def __init__(
+        self,
+        accept: Accept,
+        proxies: Callable[[], NetworkMap[bool]],
+        *,
+        context: ssl.SSLContext | None = None,
+        handshake_timeout: float = 15.0,
+        backlog: int = 1024,
+    ) -> None:
+        self._accept = accept
+        self._proxies = proxies
+        self._context = context
+        self._handshake_timeout = handshake_timeout
+        self._backlog = backlog
+        self._sockets: list[socket.socket] = []
+        self._takers: set[asyncio.Task[None]] = set()
+        self._pending: set[asyncio.Task[None]] = set()
+
+    @property
+    def sockets(self) -> tuple[socket.socket, ...]:
+        return tuple(self._sockets)
+
+    async def start(self, endpoint: Endpoint) -> None:
+        """Binds every address that the host has, and takes connections; raises OSError."""
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(*endpoint, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        try:
+            for family, _, _, _, address in found:
+                listening = socket.create_server(
+                    address, family=family, backlog=self._backlog, reuse_port=False
+                )
+                listening.setblocking(False)
+                self._sockets.append(listening)
+        except BaseException:
+            self.close()
+            raise
+        for listening in self._sockets:
+            _own(self._takers, self._take_all(listening))
+
+    def close(self) -> None:
+        """Takes no more connections, and drops those whose header has not come yet."""
+        for task in (*self._takers, *self._pending):
+            task.cancel()
+        for listening in self._sockets:
+            listening.close()
+        self._sockets.clear()
+
+    async def wait_closed(self) -> None:
+        """Until everything that :meth:`close` ended has ended."""
+        if tasks := self._takers | self._pending:
+            await asyncio.wait(tasks)
+
+    async def _take_all(self, listening: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, peer = await loop.sock_accept(listening)
+            except OSError as error:
+                if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                    continue  # The client left again before it was taken.
+                log.warning("accept_failed", cause=error.strerror)
+                await asyncio.sleep(_PAUSE)
+                continue
+            address = str(peer[0]) if isinstance(peer, tuple) else ""
+            _own(self._pending, self._take(connection, address))
+            if len(self._pending) > MAX_PENDING:
+                await asyncio.wait(self._pending, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _take(self, connection: socket.socket, peer: str) -> None:
+        loop = asyncio.get_running_loop()
+        connection.setblocking(False)
+        # asyncio does so by itself only where the listening socket names its protocol.
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        address: str | None = None
+        try:
+            if self._proxies().find(peer):
+                async with asyncio.timeout(HEADER_WITHIN):
+                    address = await _client_of(loop, connection)
+            await loop.connect_accepted_socket(
+                lambda: self._accept(address),
+                connection,
+                ssl=self._context,
+                ssl_handshake_timeout=self._handshake_timeout if self._context else None,
+            )
+        except (ProxyError, TimeoutError) as error:
+            cause = str(error) or "no PROXY header in time"
+            log.warning("proxy_refused", address=peer, cause=cause)
+            connection.close()
+        except OSError as error:  # The client left, or its handshake failed.
+            log.debug("connection_failed", address=address or peer, cause=str(error))
+            connection.close()
+        except asyncio.CancelledError:
+            connection.close()
+            raise
+
+
+def _own(tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.get_running_loop().create_task(work)
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
+
+
+async def _client_of(loop: asyncio.AbstractEventLoop, connection: socket.socket) -> str | None:
+    """The address in the header that stands next on the socket; nothing behind it is read."""
+    octets = bytearray()
+    while count := missing(octets):
+        chunk = await loop.sock_recv(connection, count)
+        if not chunk:
+            raise ConnectionResetError("closed before the PROXY header ended")
+        octets += chunk
+    header = parse(octets)
+    assert header is not None
+    return header.address or None

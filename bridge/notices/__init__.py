@@ -1,0 +1,1 @@
+"""What accounts are owed, and who takes it."""

@@ -1,0 +1,1 @@
+"""The one door: submissions become durable messages, and each gets its outcome."""

@@ -1,0 +1,277 @@
+"""Gathers the parts of concatenated messages, over sessions, restarts and nodes (design section 8).
+
+Decides what the sender of a part hears: every part is checked and durable before it is answered
+with its own id, and the one that completes its message carries that message's outcome. How the
+contents of the parts become one text is the listener's matter; what is a part's group, the store's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from itertools import groupby
+from typing import Final, NamedTuple, Protocol
+
+import structlog
+
+from bridge.accounts.accounts import Account
+from bridge.log import mask
+from bridge.model.failure import Failure, Reason
+from bridge.model.message import Accepted, Outcome, Receipts, State, Stored, Submission
+from bridge.model.notice import Notice, part_notice
+from bridge.relay import rules
+from bridge.relay.short_ids import Door, pass_on
+from bridge.store import Alias, Gathered, Part, PartGroup, StoreError, StoreFull
+from bridge.store.unjoined import about_part
+
+log = structlog.get_logger()
+
+#: Groups of parts that the store looks through at once, and how often it does (seconds): more than
+#: are begun in that time.
+_SWEEP: Final = 2000
+_SWEEP_EVERY: Final = 1.0
+
+#: Contents of a message's parts, in order → the submission that they make; may raise Failure.
+Join = Callable[[Sequence[bytes]], Submission]
+
+
+class Segment(NamedTuple):
+    """One part as a listener hands it over.
+
+    ``submission`` is what the part would be on its own, and what it is checked as; its recipients
+    and sender tell the message apart from others. ``content`` is what :data:`Join` gets; the same
+    part has the same content whenever it comes.
+    """
+
+    reference: int
+    total: int
+    number: int
+    submission: Submission
+    content: bytes
+
+
+class PartStore(Protocol):
+    """What is asked of :class:`bridge.store.Store`."""
+
+    def add_part(self, part: Part, since: int) -> asyncio.Future[Gathered]: ...
+
+    async def expired_parts(self, before: int, limit: int) -> list[Part]: ...
+
+    async def message(self, message_id: int) -> Stored | None: ...
+
+    def owe(self, notices: Sequence[Notice]) -> asyncio.Future[None]: ...
+
+
+class Gathering:
+    """Takes parts. Belongs to the event loop that :meth:`run` runs in.
+
+    ``next_id`` gives ids of the one sequence, ``parts_timeout`` is in seconds, ``clock`` gives Unix
+    time.
+    """
+
+    def __init__(
+        self,
+        store: PartStore,
+        relay: Door,
+        next_id: Callable[[], int],
+        parts_timeout: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._relay = relay
+        self._next_id = next_id
+        self._parts_timeout = parts_timeout
+        self._clock = clock
+        # Messages that are complete and whose outcome is not known yet, by the ids of their parts:
+        # a part that comes again meanwhile must not submit its message once more.
+        self._joining: dict[tuple[int, ...], asyncio.Future[Outcome]] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+
+    def add(
+        self, account: Account, segment: Segment, join: Join, *, short_id: bool = False
+    ) -> asyncio.Future[Outcome]:
+        """Takes a part; the future gets its outcome under the part's own id, and no exception.
+
+        With ``short_id`` that id is below 2**32.
+        """
+        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        try:
+            group = self._check(account, segment)
+        except Failure as failure:
+            answer.set_result(failure)
+            return answer
+        now = int(self._clock())
+        receipts = int(segment.submission.receipts)
+        id = self._relay.next_short_id() if short_id else self._next_id()
+        part = Part(id, group, segment.number, segment.content, receipts, now)
+        stored = self._store.add_part(part, now - int(self._parts_timeout))
+        stored.add_done_callback(partial(self._stored, account, group, join, answer))
+        return answer
+
+    async def run(self) -> None:
+        """Looks for parts whose message was never completed, until it is cancelled."""
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                while True:
+                    await asyncio.sleep(min(_SWEEP_EVERY, self._parts_timeout / 4))
+                    await self._sweep()
+        finally:
+            self._tasks = None
+
+    # --- one part --------------------------------------------------------------------------
+
+    def _check(self, account: Account, segment: Segment) -> PartGroup:
+        """Which message the part belongs to; raises Failure for what is wrong with it already."""
+        settings, submission = account.settings, segment.submission
+        if segment.total > settings.max_parts and settings.long_text == "refuse":
+            detail = f"{segment.total} parts, {settings.max_parts} allowed"
+            raise Failure(Reason.TEXT_TOO_LONG, detail)
+        if not submission.text.strip():
+            # Blanks alone are a text if other parts have more to say.
+            submission = submission._replace(text="-")
+        self._relay.check(account, submission)
+        phones = [_phone(account, recipient.address) for recipient in submission.recipients]
+        return PartGroup(
+            account.name, submission.sender, ",".join(phones), segment.reference, segment.total
+        )
+
+    def _stored(
+        self,
+        account: Account,
+        group: PartGroup,
+        join: Join,
+        answer: asyncio.Future[Outcome],
+        stored: asyncio.Future[Gathered],
+    ) -> None:
+        """The part is durable, or the store says why not."""
+        if answer.done():
+            return
+        if stored.cancelled():
+            answer.set_result(Failure(Reason.OPERATION_FAILED, cause="cancelled"))
+            return
+        error = stored.exception()
+        if error is not None:
+            reason = Reason.BRIDGE_FULL if isinstance(error, StoreFull) else Reason.OPERATION_FAILED
+            answer.set_result(Failure(reason, cause=str(error)))
+            return
+        gathered = stored.result()
+        if gathered.message_id and self._tasks is not None:
+            # Not on the path of a message: somebody lost an answer.
+            self._tasks.create_task(self._repeated(gathered, answer))
+        elif gathered.message_id:
+            answer.set_result(_taken(gathered.id))
+        elif gathered.parts:
+            self._complete(account, group, join, gathered, answer)
+        else:
+            answer.set_result(_taken(gathered.id))
+
+    def _complete(
+        self,
+        account: Account,
+        group: PartGroup,
+        join: Join,
+        gathered: Gathered,
+        answer: asyncio.Future[Outcome],
+    ) -> None:
+        """All parts are there: one message goes on its way, its outcome is this part's too."""
+        key = tuple(part.id for part in gathered.parts)
+        joining = self._joining.get(key)
+        if joining is None:
+            try:
+                submission = join([part.content for part in gathered.parts])
+            except Failure as failure:
+                answer.set_result(failure)
+                return
+            except Exception:  # the client is to be answered whatever happens
+                log.exception("parts_not_joined", account=account.name, total=group.total)
+                answer.set_result(Failure(Reason.OPERATION_FAILED))
+                return
+            # Whoever asked for receipts asked for them under the ids of the parts.
+            aliases = [Alias(part.id, 0, part.receipts) for part in gathered.parts]
+            wanted = any(part.receipts for part in gathered.parts)
+            wishes = Receipts.ALIASES if wanted else Receipts.NONE
+            submission = submission._replace(receipts=wishes)
+            joining = self._relay.submit(
+                account, submission, aliases=aliases, parts=group, known_as=gathered.id
+            )
+            self._joining[key] = joining
+            joining.add_done_callback(lambda _: self._joining.pop(key, None))
+            joining.add_done_callback(partial(self._joined, gathered))
+        joining.add_done_callback(partial(pass_on, gathered.id, answer))
+
+    def _joined(self, gathered: Gathered, joining: asyncio.Future[Outcome]) -> None:
+        """Who sent the other parts of a duplicate heard a yes, and is told that it was none after
+        all. What the API refuses is told with its end; what was not stored expires in its parts.
+        """
+        if joining.cancelled() or joining.exception() is not None or self._tasks is None:
+            return
+        outcome = joining.result()
+        if isinstance(outcome, Failure) and outcome.reason is Reason.DUPLICATE:
+            others = [part for part in gathered.parts if part.id != gathered.id]
+            # Not on the path of a message: somebody sends the same again.
+            self._tasks.create_task(self._owe_refusals(others))
+
+    async def _owe_refusals(self, parts: Sequence[Part]) -> None:
+        now = int(self._clock())
+        notices = [
+            part_notice(part.group.account, part.id, about_part(part), now, State.REJECTED)
+            for part in parts
+        ]
+        try:
+            await self._store.owe(notices)
+        except StoreError as error:
+            log.error("parts_receipts_failed", parts=len(parts), cause=str(error))
+
+    async def _repeated(self, gathered: Gathered, answer: asyncio.Future[Outcome]) -> None:
+        """A part of a message that has gone: what is known of that is the answer."""
+        try:
+            stored = await self._store.message(gathered.message_id)
+        except Exception as error:  # the client is to be answered whatever happens
+            log.exception("parts_repeat_failed", id=gathered.id)
+            outcome: Outcome = Failure(Reason.OPERATION_FAILED, cause=type(error).__name__)
+        else:
+            if stored is not None and stored.state is State.REJECTED:
+                reason = Reason.__members__.get(stored.failure, Reason.REFUSED)
+                outcome = Failure(reason, cause=stored.cause)
+            else:
+                outcome = _taken(gathered.id)
+            log.info("part_repeated", id=gathered.id, message=gathered.message_id)
+        if not answer.done():
+            answer.set_result(outcome)
+
+    # --- what never became a message -------------------------------------------------------
+
+    async def _sweep(self) -> None:
+        before = int(self._clock() - self._parts_timeout)
+        try:
+            _log_expired(await self._store.expired_parts(before, _SWEEP))
+        except StoreError as error:  # the next look may succeed
+            log.error("parts_sweep_failed", cause=str(error))
+
+
+def _taken(id: int) -> Accepted:
+    """A part alone has been sent nowhere yet."""
+    return Accepted(id, 1, queued=True)
+
+
+def _phone(account: Account, address: str) -> str:
+    """One name for a destination however it is written; a group's is its own."""
+    try:
+        return rules.phone_of(account, address)
+    except Failure:
+        return address
+
+
+def _log_expired(parts: Iterable[Part]) -> None:
+    by_group = sorted(parts, key=lambda part: (part.group, part.at))
+    for group, some in groupby(by_group, key=lambda part: part.group):
+        log.warning(
+            "parts_expired",
+            account=group.account,
+            to=mask(group.destination),
+            reference=group.reference,
+            parts=sum(1 for _ in some),
+            total=group.total,
+        )

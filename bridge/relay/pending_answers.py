@@ -1,0 +1,256 @@
+"""Clients that wait to hear what the API says of their submission.
+
+Decides when each is answered: when the outcome of all of its messages is known, when it has taken
+too long, or at once when no answer can come in time. Their messages are durable by then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import structlog
+
+from bridge.accounts.accounts import Account
+from bridge.log import mask
+from bridge.model.failure import Failure, Reason
+from bridge.model.mail_record import dump_refused, original_of
+from bridge.model.message import (
+    Accepted,
+    Message,
+    Outcome,
+    Receipts,
+    Recipient,
+    State,
+    Submission,
+)
+from bridge.model.notice import MAIL, Kind, Notice
+from bridge.relay.rules import wishes_of
+from bridge.sending.dispatcher import Progress
+
+log = structlog.get_logger()
+
+#: How long until it is looked again whether an end was stored (seconds).
+_SETTLING = 0.5
+
+
+class Waiting:
+    """A submission whose client has no answer yet, and what is known of its outcome so far."""
+
+    __slots__ = (
+        "account",
+        "answering",
+        "future",
+        "id",
+        "known_as",
+        "parts",
+        "pending",
+        "queued",
+        "recipients",
+        "refused",
+        "settling",
+        "submission",
+    )
+
+    def __init__(
+        self,
+        id: int,
+        account: Account,
+        submission: Submission,
+        prepared: list[tuple[Recipient, Message]],
+        refused: list[tuple[Recipient, Failure]],
+        future: asyncio.Future[Outcome],
+        known_as: int = 0,
+    ) -> None:
+        self.id = id
+        #: The id that the client is told, where it is another.
+        self.known_as = known_as or id
+        self.account = account
+        self.submission = submission
+        self.recipients = {message.id: recipient for recipient, message in prepared}
+        self.parts = sum(message.parts for _, message in prepared)
+        self.pending = len(prepared)
+        self.queued = False
+        self.refused = refused
+        self.future = future
+        #: Its messages whose end is being stored: the client hears of these or of nothing.
+        self.settling: frozenset[int] = frozenset()
+        #: The answer is known, and waits for a notice to be stored.
+        self.answering = False
+
+    def refuse(self, message_id: int, parts: int, failure: Failure) -> None:
+        """One of its messages did not go."""
+        self.parts -= parts
+        self.refused.append((self.recipients[message_id], failure))
+
+    def outcome(self) -> Outcome:
+        if self.refused and not self.parts:
+            return self.refused[0][1]
+        return Accepted(self.id, self.parts, self.queued, tuple(self.refused))
+
+
+class WaitingClients:
+    """All that wait, by the id of their submission.
+
+    ``owe`` stores notices, ``clock`` gives Unix time.
+    """
+
+    def __init__(
+        self,
+        owe: Callable[[Sequence[Notice]], asyncio.Future[None]],
+        clock: Callable[[], float],
+    ) -> None:
+        self._owe = owe
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._waiting: dict[int, Waiting] = {}
+        #: By how long they wait: each of these is in the order of its deadlines.
+        self._deadlines: dict[float, deque[tuple[float, Waiting]]] = {}
+
+    def add(self, waiting: Waiting, within: float) -> None:
+        """Waits for the outcome up to ``within`` seconds; one timer a duration, not a message."""
+        self._waiting[waiting.id] = waiting
+        line = self._deadlines.get(within)
+        if line is None:
+            line = self._deadlines[within] = deque()
+        deadline = self._loop.time() + within
+        if line:
+            while len(line) > 1 and line[0][1].future.done():
+                line.popleft()
+        else:
+            self._loop.call_at(deadline, self._tick, within)
+        line.append((deadline, waiting))
+
+    def _tick(self, within: float) -> None:
+        line = self._deadlines[within]
+        now = self._loop.time()
+        while line and (line[0][0] <= now or line[0][1].future.done()):
+            self.give_up(line.popleft()[1])
+        if line:
+            self._loop.call_at(line[0][0], self._tick, within)
+
+    def give_up(self, waiting: Waiting) -> None:
+        """Answers "queued" with what is known: the rest is durable and goes its way.
+
+        Not while an end is being stored without a notice, because the client was to be told it.
+        """
+        if waiting.settling:
+            self._loop.call_later(_SETTLING, self.give_up, waiting)
+        elif not waiting.future.done():
+            waiting.queued = True
+            self.answer(waiting, waiting.outcome())
+
+    def give_up_all(self) -> None:
+        for waiting in list(self._waiting.values()):
+            self.give_up(waiting)
+
+    def awaits(self, message: Message) -> bool:
+        """Whether a client waits for the outcome of this message."""
+        return message.submission_id in self._waiting
+
+    def will_hear(self, message: Message) -> int:
+        """The id that a client knows who waits, and will be answered with the end that is being
+        stored now; 0 if none does."""
+        waiting = self._waiting.get(message.submission_id)
+        if waiting is None:
+            return 0
+        waiting.settling |= {message.id}
+        return waiting.known_as
+
+    def wait_on(self, message: Message) -> None:
+        """That end could not be stored: the message waits as before."""
+        waiting = self._waiting.get(message.submission_id)
+        if waiting is not None:
+            waiting.settling -= {message.id}
+
+    def report(self, progress: Progress) -> None:
+        """What became of a message, durably."""
+        message, state, failure = progress
+        waiting = self._waiting.get(message.submission_id)
+        if state is State.ACCEPTED:
+            return
+        if state is State.REJECTED or state is State.EXPIRED:
+            if failure is None or state is State.EXPIRED:
+                failure = Failure(Reason.REFUSED, "its validity ended before it could be sent")
+            if waiting is None:
+                log.warning(
+                    f"message_{state.value}",
+                    id=message.id,
+                    account=message.account,
+                    phone=message.phone,
+                    reason=str(failure),
+                )
+            else:
+                waiting.refuse(message.id, message.parts, failure)
+        elif state is not State.SENT and waiting is not None:
+            waiting.queued = True
+        if waiting is not None:
+            if waiting.settling:
+                waiting.settling -= {message.id}
+            self.settle(waiting)
+
+    def settle(self, waiting: Waiting) -> None:
+        """The outcome of one more of its messages is known."""
+        waiting.pending -= 1
+        if not waiting.pending:
+            self.answer(waiting, waiting.outcome())
+
+    def answer(self, waiting: Waiting, outcome: Outcome) -> None:
+        """Answers; a yes to a mail takes over to tell its sender who got nothing."""
+        self._waiting.pop(waiting.id, None)
+        if waiting.future.done() or waiting.answering:
+            return
+        notice = None
+        if isinstance(outcome, Accepted) and outcome.refused:
+            notice = _refused_notice(waiting, outcome, int(self._clock()))
+        if notice is None:
+            self._say(waiting, outcome)
+            return
+        waiting.answering = True
+        owed = self._owe([notice])
+        owed.add_done_callback(partial(self._owed, waiting, outcome))
+
+    def _owed(self, waiting: Waiting, outcome: Outcome, owed: asyncio.Future[None]) -> None:
+        error = None if owed.cancelled() else owed.exception()
+        if error is not None:
+            # The reply still names them, and the others must not go again.
+            log.error("notice_not_stored", id=waiting.id, error=str(error))
+        self._say(waiting, outcome)
+
+    def _say(self, waiting: Waiting, outcome: Outcome) -> None:
+        if waiting.future.done():
+            return
+        waiting.future.set_result(outcome)
+        if isinstance(outcome, Accepted):
+            submission = waiting.submission
+            log.info(
+                "submission_accepted",
+                id=outcome.id,
+                account=waiting.account.name,
+                protocol=submission.protocol.value,
+                peer=submission.peer,
+                to=mask(submission.recipients[0].address),
+                recipients=len(submission.recipients),
+                refused=len(outcome.refused),
+                parts=outcome.parts,
+                queued=outcome.queued,
+            )
+
+
+def _refused_notice(waiting: Waiting, outcome: Accepted, now: int) -> Notice | None:
+    """What tells the sender of a mail which of its recipients got nothing, though others did."""
+    submission, account = waiting.submission, waiting.account
+    envelope = submission.envelope
+    if envelope is None:
+        return None
+    refused = [
+        (original_of(envelope, recipient), failure)
+        for recipient, failure in outcome.refused
+        if wishes_of(account, submission, recipient) & Receipts.FAILURE
+    ]
+    if not refused:
+        return None
+    about, content = next(iter(waiting.recipients)), dump_refused(refused)
+    return Notice(MAIL, account.name, Kind.REFUSED, about, outcome.id, now, now, content=content)

@@ -1,0 +1,412 @@
+"""The one door: submit, query, cancel, replace (design section 3).
+
+A listener hands in a submission of an account and gets a future of its outcome. Between the two
+lie the rules, the store and the dispatcher; this module decides what the client is told, and when:
+never before what it says yes to is durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+import structlog
+
+from bridge.accounts.accounts import Account, Accounts
+from bridge.config.settings import Settings
+from bridge.model.failure import Failure, Reason
+from bridge.model.ids import Ids
+from bridge.model.message import (
+    Accepted,
+    Message,
+    MessageType,
+    Outcome,
+    Protocol,
+    Receipts,
+    Recipient,
+    State,
+    Stored,
+    Submission,
+)
+from bridge.model.notice import UnjoinedPart
+from bridge.relay import rules
+from bridge.relay.pending_answers import Waiting, WaitingClients
+from bridge.sending.dispatcher import Dispatcher
+from bridge.store import (
+    Acceptance,
+    Alias,
+    Fingerprint,
+    PartGroup,
+    Repeats,
+    Store,
+    StoreError,
+    StoreFull,
+)
+
+log = structlog.get_logger()
+
+#: How long a client waits for the API's own answer, where its account does not say (seconds).
+ANSWER_WITHIN = {Protocol.SMTP: 20.0, Protocol.SMPP: 5.0}
+#: The states in which a message can be cancelled or replaced.
+_STILL_OURS = frozenset({State.ACCEPTED, State.HELD})
+#: Wishes that are not the client's to change.
+_OURS = Receipts.ALIASES | Receipts.REPORT
+#: The bits of a short id that tell the node.
+_NODE_BITS = 6
+
+
+class Relay:
+    """What listeners may ask for. Belongs to one event loop; owned by :mod:`bridge.app`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        accounts: Accounts,
+        store: Store,
+        ids: Ids,
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._accounts = accounts
+        self._store = store
+        self._ids = ids
+        self._clock = clock
+        self._monotonic = monotonic
+        self._loop = asyncio.get_running_loop()
+        self.clients = WaitingClients(store.owe, clock)
+        self._short_id = store.last_short_id >> _NODE_BITS
+        self._today: dict[str, tuple[int, int]] = {}
+        self._routes = {
+            account.name: (account.settings.cascade and account.settings.cascade.route)
+            or settings.cascade.route
+            for account in accounts
+        }
+
+    async def open(self, dispatcher: Dispatcher, tasks: asyncio.TaskGroup) -> None:
+        """Connects the dispatcher and counts what each account with a limit sent today.
+
+        ``tasks`` owns what little work of the relay needs a task.
+        """
+        self._dispatcher = dispatcher
+        self._tasks = tasks
+        midnight = self._midnight()
+        for account in self._accounts:
+            if account.settings.daily_limit:
+                sent = await self._store.sent_since(account.name, midnight)
+                self._today[account.name] = (midnight, sent)
+
+    def drain(self) -> None:
+        """Answers "queued" to all who still wait: it is durable, and will be sent later."""
+        self.clients.give_up_all()
+
+    # --- the verbs -------------------------------------------------------------------------
+
+    def check_recipient(self, account: Account, recipient: Recipient) -> None:
+        """Raises the :class:`Failure` that this recipient would meet in a submission."""
+        rules.phone_of(account, recipient.address)
+
+    def check(self, account: Account, submission: Submission) -> None:
+        """Raises the first :class:`Failure` that the submission would meet before it is stored."""
+        self._prepare(account, submission)
+
+    def submit(
+        self,
+        account: Account,
+        submission: Submission,
+        *,
+        aliases: Sequence[Alias] = (),
+        parts: PartGroup | None = None,
+        known_as: int = 0,
+    ) -> asyncio.Future[Outcome]:
+        """Takes a submission; the future gets its outcome, and never an exception.
+
+        Cancelling the future changes nothing about what becomes of the messages. ``aliases`` are
+        further ids of the one message (their ``message_id`` is filled in here), ``parts`` names
+        the group of parts that it was joined from, ``known_as`` is the id that the client is
+        told, where it is one of these.
+        """
+        answer: asyncio.Future[Outcome] = self._loop.create_future()
+        try:
+            self._submit(account, submission, answer, aliases, parts, known_as)
+        except Failure as failure:
+            answer.set_result(failure)
+        return answer
+
+    async def query(self, account: Account, id: int) -> list[Stored]:
+        """The message or the submission's messages with this id, of this account alone.
+
+        Raises Failure(NOT_FOUND); another account's id is not found either.
+        """
+        stored = await self._store.submission(id)
+        if not stored:
+            message = await self._store.message(id)
+            stored = [message] if message else []
+        stored = [one for one in stored if one.message.account == account.name]
+        if not stored:
+            raise Failure(Reason.NOT_FOUND)
+        return stored
+
+    async def unjoined(self, account: Account, id: int) -> UnjoinedPart:
+        """The part of this account alone with this id, where :meth:`query` finds no message of it.
+
+        Raises Failure(NOT_FOUND).
+        """
+        part = await self._store.unjoined(id)
+        if part is None or part.account != account.name:
+            raise Failure(Reason.NOT_FOUND)
+        return part
+
+    async def cancel(self, account: Account, id: int) -> None:
+        """Cancels what is not at the API yet of a message or a submission.
+
+        Raises Failure(NOT_FOUND) where there is nothing of the kind.
+        """
+        await self._cancel(await self.query(account, id))
+
+    async def cancel_matching(
+        self,
+        account: Account,
+        sender: str,
+        address: str,
+        message_type: MessageType | None = None,
+    ) -> int:
+        """Cancels what waits from ``sender`` (empty: the default) to a number; tells how many.
+
+        Raises Failure: WRONG_PHONE, or NOT_FOUND where nothing waits.
+        """
+        phone = rules.phone_of(account, address)
+        return await self._cancel(
+            [
+                one
+                for one in await self._store.waiting_for(account.name, phone)
+                if one.message.sender == (sender or account.settings.sender)
+                and message_type in (None, one.message.message_type)
+            ]
+        )
+
+    async def _cancel(self, stored: list[Stored]) -> int:
+        waiting = [one for one in stored if one.state in _STILL_OURS]
+        moved = await self._dispatcher.move(waiting, State.CANCELLED) if waiting else []
+        if not moved:
+            raise Failure(Reason.NOT_FOUND, "nothing that can be cancelled")
+        for id in moved:
+            log.info("message_cancelled", id=id, account=stored[0].message.account)
+        return len(moved)
+
+    async def replace(
+        self,
+        account: Account,
+        id: int,
+        *,
+        text: str,
+        sender: str = "",
+        scheduled_at: int | None = None,
+        ttl: int | None = None,
+        receipts: Receipts | None = None,
+    ) -> None:
+        """Puts another text in the place of a message's that is not at the API yet.
+
+        ``None`` keeps what the message had; a ``sender`` must be the message's own. Raises
+        Failure: NOT_FOUND, or what the new text meets in the rules.
+        """
+        [old, *more] = await self.query(account, id)
+        message = old.message
+        if more or old.state not in _STILL_OURS or sender not in ("", message.sender):
+            raise Failure(Reason.NOT_FOUND, "nothing that can be replaced")
+        [(_, new)], _ = self._prepare(
+            account,
+            Submission(
+                message.protocol,
+                (Recipient(message.phone, message.message_type, message.route),),
+                text,
+                message.peer,
+                message.sender,
+                options=message.options,
+                ttl=ttl,
+                scheduled_at=scheduled_at,
+                reference=message.reference,
+            ),
+        )
+        new = message._replace(
+            text=new.text,
+            fallback=new.fallback,
+            parts=new.parts,
+            receipts=message.receipts if receipts is None else receipts | message.receipts & _OURS,
+            expires_at=message.expires_at if ttl is None else new.expires_at,
+        )
+        if scheduled_at is not None:
+            new = new._replace(due_at=scheduled_at, scheduled_at=None)
+        if not await self._dispatcher.replace(message, new):
+            raise Failure(Reason.NOT_FOUND, "nothing that can be replaced")
+        log.info("message_replaced", id=message.id, account=account.name)
+
+    def next_id(self) -> int:
+        """An id of the one sequence, for what is none of a submission's messages."""
+        return self._ids.next()
+
+    def next_short_id(self) -> int:
+        """A number below 2**32 for clients that know no longer ids (SMPP 3.3)."""
+        self._short_id = (self._short_id + 1) % (1 << 32 - _NODE_BITS) or 1
+        return self._short_id << _NODE_BITS | self._store.node
+
+    def congestion(self) -> int:
+        """How full the bridge is, in percent."""
+        return min(100, 100 * self._dispatcher.backlog // self._settings.store.backlog_limit)
+
+    # --- submit, step by step --------------------------------------------------------------
+
+    def _prepare(
+        self, account: Account, submission: Submission
+    ) -> tuple[list[tuple[Recipient, Message]], list[tuple[Recipient, Failure]]]:
+        prepared, refused = rules.prepare(
+            account,
+            submission,
+            route=self._routes[account.name],
+            now=self._clock(),
+            next_id=self._ids.next,
+        )
+        if not prepared:
+            raise refused[0][1]
+        return prepared, refused
+
+    def _submit(
+        self,
+        account: Account,
+        submission: Submission,
+        answer: asyncio.Future[Outcome],
+        aliases: Sequence[Alias],
+        parts: PartGroup | None,
+        known_as: int,
+    ) -> None:
+        if self._dispatcher.backlog >= self._settings.store.backlog_limit:
+            raise Failure(Reason.BRIDGE_FULL, "too many messages wait")
+        prepared, refused = self._prepare(account, submission)
+        messages = [message for _, message in prepared]
+        if not account.take(self._monotonic(), len(messages)):
+            raise Failure(Reason.TOO_FAST, f"over {account.settings.rate:g} messages a second")
+        if submission.dry_run:
+            count = sum(message.parts for message in messages)
+            log.info("submission_tested", account=account.name, messages=len(messages), parts=count)
+            answer.set_result(Accepted(messages[0].submission_id, count, refused=tuple(refused)))
+            return
+        if account.settings.daily_limit:
+            self._count_today(account, len(messages))
+        first = messages[0]
+        waiting = Waiting(
+            first.submission_id, account, submission, prepared, refused, answer, known_as
+        )
+        fingerprints = self._fingerprints(account, submission, messages)
+        also = tuple(alias._replace(message_id=first.id) for alias in aliases) if aliases else ()
+        claimed = self._dispatcher.has_room(first)
+        notices = rules.delays(submission, messages, self._settings.reports.delay_after)
+        stored = self._store.accept(
+            Acceptance(tuple(messages), fingerprints, claimed, also, parts, notices)
+        )
+
+        def durable(stored: asyncio.Future[Repeats]) -> None:
+            self._durable(waiting, messages, fingerprints, stored)
+
+        stored.add_done_callback(durable)
+
+    def _fingerprints(
+        self, account: Account, submission: Submission, messages: Sequence[Message]
+    ) -> tuple[Fingerprint, ...]:
+        window = int(account.settings.duplicate_window)
+        if not (submission.repeat_key or window):
+            return ()
+        found: list[Fingerprint] = []
+        for message in messages:
+            # The stronger first: a mail that comes again is no duplicate.
+            for key, seconds in (
+                (rules.repeat_key(account, submission, message), rules.REPEAT_WITHIN),
+                (rules.duplicate_key(account, message), window),
+            ):
+                if key:
+                    found.append(Fingerprint(key, message.id, message.accepted_at + seconds))
+        return tuple(found)
+
+    def _durable(
+        self,
+        waiting: Waiting,
+        messages: list[Message],
+        fingerprints: tuple[Fingerprint, ...],
+        stored: asyncio.Future[Repeats],
+    ) -> None:
+        """The store has them, or says why not."""
+        error = stored.exception()
+        if error is not None:
+            reason = Reason.BRIDGE_FULL if isinstance(error, StoreFull) else Reason.OPERATION_FAILED
+            self.clients.answer(waiting, Failure(reason, cause=str(error)))
+            return
+        repeats = stored.result()
+        if repeats:
+            repeated: dict[int, int] = {}
+            for fingerprint in fingerprints:
+                if fingerprint.key in repeats:
+                    repeated.setdefault(fingerprint.message_id, repeats[fingerprint.key])
+            messages = [message for message in messages if message.id not in repeated]
+            # Not on the path of a message: somebody lost an answer.
+            again = self._repeat(waiting, repeated, frozenset(repeats), bool(messages))
+            self._tasks.create_task(again)
+        settings = waiting.account.settings
+        within = settings.answer_within or ANSWER_WITHIN[waiting.submission.protocol]
+        if messages:
+            # A message that is not due yet has no result to wait for.
+            soon = settings.answer == "result" and messages[0].due_at <= self._clock()
+            if repeats or (soon and self._dispatcher.clear(waiting.account.name, within)):
+                self.clients.add(waiting, within)
+            else:
+                self.clients.give_up(waiting)
+            self._dispatcher.offer(messages)
+
+    # --- what came again -------------------------------------------------------------------
+
+    async def _repeat(
+        self, waiting: Waiting, repeated: dict[int, int], known: frozenset[bytes], some_new: bool
+    ) -> None:
+        """Answers for messages that were known already: as their first submission was, or no."""
+        account, submission = waiting.account, waiting.submission
+        for message_id, first in repeated.items():
+            try:
+                stored = await self._store.message(first)
+            except StoreError:
+                stored = None
+            if stored is None:
+                # All that is known is that it was taken.
+                waiting.queued = True
+            elif (
+                account.settings.duplicates == "refuse"
+                and rules.repeat_key(account, submission, stored.message) not in known
+            ):
+                waiting.refuse(message_id, stored.message.parts, Failure(Reason.DUPLICATE))
+            elif stored.state is State.REJECTED:
+                reason = Reason.__members__.get(stored.failure, Reason.REFUSED)
+                failure = Failure(reason, cause=stored.cause)
+                waiting.refuse(message_id, stored.message.parts, failure)
+            else:
+                waiting.queued |= not stored.upstream_id
+            if stored is not None and not some_new:
+                waiting.id = stored.message.submission_id
+            log.info("submission_repeated", id=message_id, first=first)
+            self.clients.settle(waiting)
+
+    # --- limits ----------------------------------------------------------------------------
+
+    def _midnight(self) -> int:
+        day = datetime.fromtimestamp(self._clock(), UTC).replace(
+            hour=0, minute=0, second=0, microsecond=0
+        )
+        return int(day.timestamp())
+
+    def _count_today(self, account: Account, messages: int) -> None:
+        midnight = self._midnight()
+        day, sent = self._today.get(account.name, (midnight, 0))
+        if day != midnight:
+            sent = 0
+        if sent + messages > account.settings.daily_limit:
+            raise Failure(Reason.TOO_FAST, f"over {account.settings.daily_limit} messages a day")
+        self._today[account.name] = (midnight, sent + messages)

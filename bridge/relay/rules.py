@@ -1,0 +1,288 @@
+"""What the provider documents and the account allows: a submission → complete messages.
+
+Plain functions without I/O. Everything that can be known to be wrong is found here, before
+anything is stored or sent, and raised as the failure that belongs to it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from bridge.accounts.accounts import Account
+from bridge.model.failure import Failure, Reason
+from bridge.model.gsm0338 import count_parts
+from bridge.model.mail_record import dump, original_of
+from bridge.model.message import Message, MessageType, Receipts, Recipient, Route, Submission
+from bridge.model.notice import MAIL, Kind, Notice
+from bridge.model.phone import country, normalise
+from bridge.sending.queue import level_of
+
+#: The source document: "Don't schedule more than 30 days in advance".
+MAX_SCHEDULE_AHEAD = 30 * 86400
+#: A schedule that has just passed means now: clocks differ by so much (seconds).
+SCHEDULE_GRACE = 60
+#: "Survey text maximum: 85 characters", 2–5 options, each under 30 characters.
+SURVEY_TEXT, SURVEY_OPTIONS, SURVEY_OPTION = 85, range(2, 6), 29
+#: A mail that comes again within an hour after its answer was lost gets that answer.
+REPEAT_WITHIN = 3600
+
+_VARIABLE = re.compile(r"%(?:name|url|short_url)=[^%\s]*%", re.IGNORECASE)
+
+
+class _Shared(NamedTuple):
+    """What all messages of a submission have in common."""
+
+    sender: str
+    route: Route
+    due_at: int
+    scheduled_at: int | None
+    expires_at: int
+    now: int
+
+
+def phone_of(account: Account, address: str) -> str:
+    """The E.164 number that an address means to the account; raises if it may not send there."""
+    if any(c.isalpha() for c in address):
+        raise Failure(Reason.NOT_FOUND, f"no group {address[:40]}")
+    phone = normalise(address, account.settings.region)
+    if account.countries and country(phone) not in account.countries:
+        raise Failure(Reason.PROHIBITED, "country not allowed")
+    return phone
+
+
+def prepare(
+    account: Account,
+    submission: Submission,
+    *,
+    route: Route,
+    now: float,
+    next_id: Callable[[], int],
+) -> tuple[list[tuple[Recipient, Message]], list[tuple[Recipient, Failure]]]:
+    """Each recipient's message, and the recipients that get none with the reason.
+
+    ``route`` is the account's own; ``now`` is Unix time in seconds. A number that is named twice
+    gets one message. Raises :class:`Failure` for what is wrong with the submission as a whole.
+    """
+    sender = _sender(account, submission.sender)
+    due_at, scheduled_at, expires_at = _times(account, submission, now)
+    shared = _Shared(sender, route, due_at, scheduled_at, expires_at, int(now))
+    if len(submission.recipients) == 1:
+        recipient = submission.recipients[0]
+        id = next_id()
+        return [(recipient, _message(account, submission, recipient, id, id, shared))], []
+    prepared: dict[tuple[str, str], tuple[Recipient, Message]] = {}
+    refused: list[tuple[Recipient, Failure]] = []
+    submission_id = next_id()
+    for recipient in submission.recipients:
+        try:
+            message = _message(account, submission, recipient, next_id(), submission_id, shared)
+        except Failure as failure:
+            refused.append((recipient, failure))
+        else:
+            prepared.setdefault((message.phone, message.text), (recipient, message))
+    return list(prepared.values()), refused
+
+
+def _message(
+    account: Account,
+    submission: Submission,
+    recipient: Recipient,
+    id: int,
+    submission_id: int,
+    shared: _Shared,
+) -> Message:
+    settings = account.settings
+    sender, route, due_at, scheduled_at, expires_at, now = shared
+    message_type = recipient.message_type or submission.message_type or settings.message_type
+    if message_type not in account.message_types:
+        raise Failure(Reason.BAD_PARAMETER, f"type {message_type.value} not allowed")
+    text = submission.text if recipient.text is None else recipient.text
+    text, fallback, parts = _text(account, message_type, text, submission)
+    receipts = _receipts(account, submission, recipient)
+    envelope = submission.envelope
+    return Message(
+        id,
+        submission_id,
+        account.name,
+        submission.protocol,
+        submission.peer,
+        phone_of(account, recipient.address),
+        sender,
+        message_type,
+        text,
+        submission.options,
+        fallback,
+        recipient.route or submission.route or route,
+        level_of(message_type, submission.priority),
+        parts,
+        now,
+        due_at,
+        scheduled_at,
+        expires_at,
+        receipts,
+        submission.reference,
+        envelope=dump(original_of(envelope, recipient)) if envelope and receipts else "",
+    )
+
+
+#: What RFC 3461 §4.1 has for a recipient without NOTIFY, and what "sender" adds.
+_WITHOUT_NOTIFY = Receipts.FAILURE
+_FINAL_STATES = Receipts.SUCCESS | Receipts.FAILURE
+_DELAY = int(Receipts.DELAY)  # A flag's own "&" takes a microsecond.
+
+
+def wishes_of(account: Account, submission: Submission, recipient: Recipient) -> Receipts:
+    """Of what the sender of a submission wants to hear about the message to this recipient.
+
+    Nobody hears of a mail with the null return path (RFC 3461 §5.2.1, RFC 5321 §4.5.5), nor of a
+    recipient with NOTIFY=NEVER.
+    """
+    envelope = submission.envelope
+    if envelope is None:
+        return submission.receipts
+    wishes = _WITHOUT_NOTIFY if recipient.notify is None else recipient.notify
+    if not envelope.return_path or not wishes:
+        return Receipts.NONE
+    if account.settings.receipts_to == "sender":
+        wishes |= _FINAL_STATES
+    if envelope.delay_after is not None:
+        wishes |= Receipts.DELAY
+    if envelope.trace:
+        wishes |= Receipts.INTERMEDIATE
+    return wishes
+
+
+def _receipts(account: Account, submission: Submission, recipient: Recipient) -> Receipts:
+    wishes = wishes_of(account, submission, recipient)
+    return wishes if account.settings.receipts_to in ("", "sender") else wishes | Receipts.REPORT
+
+
+def delays(submission: Submission, messages: list[Message], after: float) -> tuple[Notice, ...]:
+    """The notices that tell the sender of a mail if its messages take long.
+
+    ``after`` is how many seconds are long, where DELIVERBY says nothing else.
+    """
+    envelope = submission.envelope
+    if envelope is None:
+        return ()
+    by = envelope.delay_after
+    found: list[Notice] = []
+    for m in messages:
+        if int(m.receipts) & _DELAY:
+            start = m.scheduled_at or m.due_at
+            due_at = start + int(after) if by is None else max(m.accepted_at, m.accepted_at + by)
+            # Known under no id of the client's: nothing else waits until this has been told.
+            found.append(Notice(MAIL, m.account, Kind.DELAY, m.id, 0, due_at, due_at))
+    return tuple(found)
+
+
+def _sender(account: Account, sender: str) -> str:
+    if not sender:
+        if not account.settings.sender:
+            raise Failure(Reason.SENDER_NOT_ALLOWED, "none given and the account has no default")
+        return account.settings.sender
+    if sender not in account.senders:
+        raise Failure(Reason.SENDER_NOT_ALLOWED)
+    return sender
+
+
+def _times(account: Account, submission: Submission, now: float) -> tuple[int, int | None, int]:
+    """When the message is due, what schedule Cascade is told, and when its validity ends."""
+    settings = account.settings
+    ttl = settings.ttl if submission.ttl is None else float(submission.ttl)
+    if ttl <= 0:
+        raise Failure(Reason.BAD_VALIDITY)
+    # As message centres do: a validity beyond the account's is cut to it.
+    ttl = min(ttl, settings.max_ttl)
+    at = submission.scheduled_at
+    if at is None:
+        return int(now), None, int(now + ttl)
+    if at < now - SCHEDULE_GRACE:
+        raise Failure(Reason.BAD_SCHEDULE, "in the past")
+    if at > now + MAX_SCHEDULE_AHEAD:
+        raise Failure(Reason.BAD_SCHEDULE, "more than 30 days ahead")
+    if at <= now:
+        return int(now), None, int(now + ttl)
+    if settings.schedule == "bridge":
+        return at, None, int(at + ttl)
+    return int(now), at, int(at + ttl)
+
+
+def _text(
+    account: Account, message_type: MessageType, text: str, submission: Submission
+) -> tuple[str, str, int]:
+    """Text, fallback text of a flash call, and the parts that they count for."""
+    settings = account.settings
+    fallback = submission.fallback
+    if message_type is MessageType.FLASHCALL:
+        # Its one text is what goes out if the call does not get through.
+        text, fallback = "", fallback or text
+    elif fallback:
+        raise Failure(Reason.BAD_PARAMETER, "only a flash call has a fallback text")
+    if message_type is MessageType.VIBER_SURVEY:
+        _check_survey(text, submission.options)
+    elif submission.options:
+        raise Failure(Reason.BAD_PARAMETER, "only a survey has options")
+    content = text or fallback
+    if not content.strip() and message_type is not MessageType.FLASHCALL:
+        raise Failure(Reason.NO_TEXT)
+    if "%" in content and not settings.allow_variables and _VARIABLE.search(content):
+        raise Failure(Reason.PROHIBITED, "template variables not allowed")
+    try:
+        for string in (content, submission.reference, *submission.options):
+            string.encode()
+    except UnicodeEncodeError:
+        raise Failure(Reason.UNDECODABLE_TEXT, "half a surrogate pair") from None
+    parts = count_parts(content)
+    if parts > settings.max_parts:
+        if settings.long_text == "refuse":
+            raise Failure(Reason.TEXT_TOO_LONG, f"{parts} parts, {settings.max_parts} allowed")
+        content = _truncate(content, settings.max_parts)
+        text, fallback = (content, "") if text else ("", content)
+        parts = count_parts(content)
+    return text, fallback, parts
+
+
+def _check_survey(text: str, options: tuple[str, ...]) -> None:
+    if len(text) > SURVEY_TEXT:
+        raise Failure(Reason.BAD_PARAMETER, f"survey text over {SURVEY_TEXT} characters")
+    if len(options) not in SURVEY_OPTIONS:
+        raise Failure(Reason.BAD_PARAMETER, "a survey has 2 to 5 options")
+    if any(not option.strip() or len(option) > SURVEY_OPTION for option in options):
+        raise Failure(Reason.BAD_PARAMETER, "a survey option has 1 to 29 characters")
+
+
+def _truncate(text: str, max_parts: int) -> str:
+    """The longest beginning of ``text`` that takes at most ``max_parts`` parts."""
+    low, high = 0, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if count_parts(text[:middle]) <= max_parts:
+            low = middle
+        else:
+            high = middle - 1
+    return text[:low]
+
+
+def repeat_key(account: Account, submission: Submission, message: Message) -> bytes:
+    """What marks ``message`` as one that the protocol may bring again, after its answer was lost:
+    a mail's Message-ID, the phone and the text. Empty where it has nothing of the kind."""
+    if not submission.repeat_key:
+        return b""
+    return _digest(account, b"mail\0" + submission.repeat_key, message)
+
+
+def duplicate_key(account: Account, message: Message) -> bytes:
+    """What another message has in common that is the same again: sender, phone and text. Empty
+    where the account has no ``duplicate_window``."""
+    if not account.settings.duplicate_window:
+        return b""
+    return _digest(account, b"text\0" + message.sender.encode(), message)
+
+
+def _digest(account: Account, head: bytes, message: Message) -> bytes:
+    what = "\0".join((account.name, message.phone, message.text or message.fallback))
+    return hashlib.blake2b(head + b"\0" + what.encode(), digest_size=16).digest()

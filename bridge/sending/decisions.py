@@ -1,0 +1,132 @@
+"""What becomes of each message of a batch after the API's answer (design section 9).
+
+One pure function of the batch, the verdict and the time. How fast to go on is
+:mod:`bridge.sending.pace`'s matter, and making it happen :mod:`bridge.sending.dispatcher`'s.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import NamedTuple
+
+from bridge.cascade.answers import Meaning, Verdict
+from bridge.model.message import Message, Receipts, State
+from bridge.sending.pace import retry_delay
+from bridge.store import Change
+
+#: "Sent again with the same tracking id, twice at most, then held."
+MAX_UNKNOWN = 2
+#: How long after its validity a message may still come to an end (seconds).
+END_AFTER = 3600
+#: Who asks for these may want to hear that the API took the message.
+_INTERMEDIATE = Receipts.INTERMEDIATE | Receipts.ALIASES
+
+
+class Rest(Enum):
+    """What happens to the messages of a batch that do not change."""
+
+    NONE = "there are none"
+    SPLIT = "they go again in smaller batches, until the bad ones stand alone"
+    BACK = "they go again as they are"
+
+
+class Decision(NamedTuple):
+    """The changes to make durable, and what to do with the rest of the batch."""
+
+    changes: list[Change]
+    rest: Rest = Rest.NONE
+
+
+def decide(
+    batch: Sequence[Message],
+    verdict: Verdict,
+    now: float,
+    *,
+    hold_unknown: bool = False,
+    poll_after: float | None = None,
+    jitter: Callable[[], float] = random.random,
+) -> Decision:
+    """Decides about a posted batch. ``now`` is Unix time; ``hold_unknown``: unknown outcomes are
+    held at once instead of sent again; ``poll_after`` is in how many seconds the API is to be asked
+    for statuses (``None``: only at the end). ``jitter`` is drawn once: what was one request is one
+    again."""
+    drawn = jitter()
+
+    def unknown(message: Message, cause: str) -> Change:
+        return after_unknown(message, cause, now, hold=hold_unknown, drawn=drawn)
+
+    meaning, cause = verdict.meaning, verdict.cause
+    if meaning is Meaning.TAKEN:
+        ids = verdict.ids
+        poll_at = None if poll_after is None else math.ceil(now + poll_after)
+        return Decision(
+            [
+                Change(
+                    m.id,
+                    State.SENT,
+                    ids[key],
+                    poll_at=m.expires_at + END_AFTER if poll_at is None else poll_at,
+                    notify=bool(m.receipts & _INTERMEDIATE),
+                )
+                if (key := str(m.id)) in ids
+                else unknown(m, "the answer does not name the message")
+                for m in batch
+            ]
+        )
+    if meaning is Meaning.UNKNOWN:
+        return Decision([unknown(m, cause) for m in batch])
+    if meaning is Meaning.BROKEN:
+        return Decision([_again(m, m.unknown, cause, now, drawn) for m in batch])
+    if meaning in (Meaning.BAD, Meaning.FORBIDDEN, Meaning.TOO_LARGE):
+        if len(batch) == 1:
+            return Decision([_refused(batch[0], verdict)])
+        # A batch that is too large is cut by the new limit.
+        return Decision([], Rest.BACK if meaning is Meaning.TOO_LARGE else Rest.SPLIT)
+    return Decision([], Rest.BACK)
+
+
+def after_unknown(
+    message: Message,
+    cause: str,
+    now: float,
+    *,
+    hold: bool,
+    drawn: float = 0.5,
+) -> Change:
+    """The API may have the message or not: again with the same id, or held for a person.
+
+    ``drawn`` is the batch's jitter, 0 to 1.
+    """
+    unknown = message.unknown + 1
+    again = _again(message, unknown, cause, now, drawn)
+    return again._replace(state=State.HELD) if hold or unknown > MAX_UNKNOWN else again
+
+
+def _again(message: Message, unknown: int, cause: str, now: float, drawn: float) -> Change:
+    attempts = message.attempts + 1
+    return Change(
+        message.id,
+        State.ACCEPTED,
+        due_at=math.ceil(now + retry_delay(attempts, drawn)),
+        attempts=attempts,
+        unknown=unknown,
+        cause=cause,
+    )
+
+
+def _refused(message: Message, verdict: Verdict) -> Change:
+    """The API's no to one message. It is held where the no is not about the message, or where an
+    earlier yes may have got lost."""
+    final = verdict.meaning is not Meaning.FORBIDDEN and not message.unknown
+    return Change(
+        message.id,
+        State.REJECTED if final else State.HELD,
+        due_at=message.due_at,
+        attempts=message.attempts + 1,
+        unknown=message.unknown,
+        failure=verdict.failure.reason.name,
+        cause=verdict.cause,
+    )

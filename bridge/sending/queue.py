@@ -1,0 +1,201 @@
+"""Which messages go into the next request: lanes in memory, turns, and pieces of refused batches.
+
+Pure data structures, told what waits and asked for batches. Within a lane the message that is due
+first goes first; between lanes of one level accounts take turns; higher levels go before lower
+ones, but the lowest gets its tenth of every batch (design section 9).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+
+from bridge.model.message import Message, MessageType, Route
+
+#: The share of each batch that promos get while they wait.
+PROMO_SHARE = 0.1
+#: Levels from here on are transactions; below are promos (:func:`level_of`).
+TRANSACTION_LEVEL = 4
+_LEVELS = 8
+
+
+def level_of(message_type: MessageType, priority: int) -> int:
+    """The queue's order: transactions before promos, ``priority_flag`` (0–3) within each."""
+    base = 0 if message_type is MessageType.PROMO else TRANSACTION_LEVEL
+    return base + min(max(priority, 0), 3)
+
+
+#: So many refused messages, without APART_UNTIL good ones between them, set an account apart.
+APART_AFTER = 3
+#: So many messages taken in a row bring it back.
+APART_UNTIL = 100
+
+
+class Conduct:
+    """Whose messages are often refused: such accounts are batched on their own (section 9)."""
+
+    def __init__(self) -> None:
+        self._refused: dict[str, int] = {}
+        self._good: dict[str, int] = {}
+        self.apart: set[str] = set()
+
+    def refused(self, account: str) -> bool:
+        """Notes a refused message; whether this sets the account apart now."""
+        self._good[account] = 0
+        self._refused[account] = self._refused.get(account, 0) + 1
+        if self._refused[account] < APART_AFTER or account in self.apart:
+            return False
+        self.apart.add(account)
+        return True
+
+    def taken(self, messages: Iterable[Message]) -> list[str]:
+        """Notes messages that were taken; the accounts that are apart no longer."""
+        if not self._refused:
+            return []
+        back: list[str] = []
+        for account, count in Counter(m.account for m in messages).items():
+            if account not in self._refused:
+                continue
+            self._good[account] += count
+            if self._good[account] >= APART_UNTIL:
+                del self._refused[account], self._good[account]
+                if account in self.apart:
+                    self.apart.discard(account)
+                    back.append(account)
+        return back
+
+
+class Queue:
+    """Messages in memory that may be posted now, of one upstream and one route."""
+
+    def __init__(self, route: Route) -> None:
+        self.route = route
+        self.conduct = Conduct()
+        #: Accounts that nothing is taken from.
+        self.held: set[str] = set()
+        self._levels: dict[int, dict[str, deque[Message]]] = {}
+        self._pieces: deque[list[Message]] = deque()
+        self._count = 0
+
+    def __len__(self) -> int:
+        """Messages that wait, without those in pieces."""
+        return self._count
+
+    def push(self, message: Message) -> None:
+        lanes = self._levels.get(message.level)
+        if lanes is None:
+            lanes = self._levels[message.level] = {}
+        lane = lanes.get(message.account)
+        if lane is None:
+            lane = lanes[message.account] = deque()
+        lane.append(message)
+        self._count += 1
+
+    def push_back(self, messages: Iterable[Message]) -> None:
+        """Puts messages that were taken to the front again, in their order."""
+        for message in reversed(list(messages)):
+            lanes = self._levels.setdefault(message.level, {})
+            lanes.setdefault(message.account, deque()).appendleft(message)
+            self._count += 1
+
+    def remove(self, id: int, level: int, account: str) -> bool:
+        """Takes one message out, wherever it waits; whether it was there."""
+        lane = self._levels.get(level, {}).get(account, deque())
+        for waiting in (lane, *self._pieces):
+            for message in waiting:
+                if message.id == id:
+                    waiting.remove(message)
+                    self._count -= waiting is lane
+                    return True
+        return False
+
+    def size(self, level: int, account: str) -> int:
+        return len(self._levels.get(level, {}).get(account, ()))
+
+    def oldest(self, account: str = "") -> int | None:
+        """When the longest waiting message (of an account) became due, a Unix time."""
+        heads = (
+            lane[0].due_at
+            for lanes in self._levels.values()
+            for name, lane in lanes.items()
+            if lane and account in ("", name)
+        )
+        return min(heads, default=None)
+
+    @property
+    def has_split(self) -> bool:
+        """Whether there may be something for :meth:`fill_split`."""
+        return bool(self._pieces or (self._count and self.conduct.apart))
+
+    def fill_split(self, limit: int) -> list[Message]:
+        """Takes up to ``limit`` messages that go on their own: the next part of a refused batch,
+        else messages of one account that is set apart, in turns."""
+        if self._pieces:
+            piece = self._pieces.popleft()
+            # The limit may have shrunk since the batch was cut.
+            self.push_back(piece[limit:])
+            return piece[:limit]
+        batch: list[Message] = []
+        due = {
+            account: at
+            for account in self.conduct.apart - self.held
+            if (at := self.oldest(account)) is not None
+        }
+        if due:
+            self._take(batch, limit, range(_LEVELS), min(due, key=due.__getitem__))
+        return batch
+
+    def fill(self, limit: int) -> list[Message]:
+        """Takes up to ``limit`` messages of all accounts but those that are set apart."""
+        if not self._count:
+            return []
+        batch: list[Message] = []
+        if limit > 1:
+            promos = sum(
+                len(lane)
+                for level in range(TRANSACTION_LEVEL)
+                for account, lane in self._levels.get(level, {}).items()
+                if self._takes(account, None)
+            )
+            reserved = min(promos, int(limit * PROMO_SHARE) or 1)
+            self._take(batch, limit - reserved, range(TRANSACTION_LEVEL, _LEVELS), None)
+            self._take(batch, limit, range(TRANSACTION_LEVEL), None)
+        self._take(batch, limit, range(_LEVELS), None)
+        return batch
+
+    def _takes(self, account: str, only: str | None) -> bool:
+        if only is not None:
+            return account == only
+        return account not in self.held and account not in self.conduct.apart
+
+    def _take(self, batch: list[Message], limit: int, levels: range, only: str | None) -> None:
+        """Fills ``batch`` up to ``limit``, highest level first, accounts of a level in turns."""
+        for level in reversed(levels):
+            lanes = self._levels.get(level)
+            if not lanes:
+                continue
+            turns = [account for account in lanes if self._takes(account, only)]
+            while turns and len(batch) < limit:
+                share = max(1, (limit - len(batch)) // len(turns))
+                for account in turns:
+                    lane = lanes.pop(account)
+                    some = min(share, len(lane), limit - len(batch))
+                    batch.extend(lane.popleft() for _ in range(some))
+                    self._count -= some
+                    if lane:
+                        lanes[account] = lane  # behind the others: it has had its turn
+                    if len(batch) >= limit:
+                        break
+                turns = [account for account in turns if account in lanes]
+
+    def split(self, batch: Sequence[Message]) -> None:
+        """Queues the parts of a refused batch: by account first, then halves."""
+        accounts: dict[str, list[Message]] = {}
+        for message in batch:
+            accounts.setdefault(message.account, []).append(message)
+        if len(accounts) > 1:
+            self._pieces.extend(accounts.values())
+        else:
+            half = (len(batch) + 1) // 2
+            self._pieces.append(list(batch[:half]))
+            self._pieces.append(list(batch[half:]))

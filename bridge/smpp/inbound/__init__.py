@@ -1,0 +1,1 @@
+"""The SMPP listener: connections and what their requests become."""

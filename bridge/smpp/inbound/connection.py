@@ -1,0 +1,427 @@
+"""One client's connection: octets to the session and back, and its bind.
+
+Adds to the rules of :mod:`bridge.smpp.protocol.session` what needs I/O: writing once a loop
+iteration, not reading from who does not read, waiting for a password check. What the requests of a
+bound session are about is :mod:`bridge.smpp.inbound.requests`' matter, which connections there are
+the listener's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, cast
+
+import structlog
+
+from bridge.accounts.accounts import Account
+from bridge.config import settings as config
+from bridge.model import message as vocabulary
+from bridge.model.failure import Failure, Reason
+from bridge.model.notice import receivers_of
+from bridge.smpp.inbound.refusal import refusal
+from bridge.smpp.inbound.requests import HANDLERS, SUBMITS, Requests
+from bridge.smpp.inbound.services import Services
+from bridge.smpp.inbound.submit import Origin, word
+from bridge.smpp.outbound.deliver_pdu import Style
+from bridge.smpp.outbound.receiver import Receiver
+from bridge.smpp.protocol import session as rules
+from bridge.smpp.protocol.codec import Framer, encode
+from bridge.smpp.protocol.command_status import Status
+from bridge.smpp.protocol.layouts import RESPONSES, SC_INTERFACE_VERSION
+from bridge.smpp.protocol.pdu import Bind, BindResp, Pdu, PduError, Tlv
+from bridge.smpp.protocol.session import Close, Reply, Request, Response, Session, Timers
+from bridge.smpp.protocol.versions import VERSION_33, VERSION_34, VERSION_50, has_tlvs
+
+log = structlog.get_logger()
+
+#: Seconds that a closing connection has to take its last octets.
+LINGER: Final = 5.0
+
+#: PDUs of one connection that are acted upon at once. Who has said more waits for so many times
+#: what that took, so that a storm leaves most of the time to the others.
+TURN: Final = 100
+PAUSE: Final = 3
+
+#: Seconds that a session which is asked to end has to answer what it was told, and then the unbind.
+ANSWERS_ON_STOP: Final = 2.0
+
+#: What the bridge acts upon.
+OFFERED: Final = frozenset({*rules.BINDS, *HANDLERS})
+
+_BIND_RESPONSES: Final = frozenset(RESPONSES[command] for command in rules.BINDS)
+_SUBMIT_RESPONSES: Final = frozenset(RESPONSES[command] for command in SUBMITS)
+
+
+class Connection(asyncio.Protocol):
+    """The transport's side of a session."""
+
+    def __init__(self, services: Services, client: str | None = None) -> None:
+        """``client`` is the address that a proxy gave, None where it is the connection's own."""
+        settings = services.settings
+        self._services = services
+        self._loop = asyncio.get_running_loop()
+        self._framer = Framer()
+        self.session = Session(
+            Timers(settings.bind_timeout, settings.enquire_link, settings.inactivity),
+            services.monotonic(),
+            OFFERED,
+        )
+        self.account: Account | None = None
+        self._client = client
+        self.peer = ""
+        self._address = ""
+        self._unwelcome: Failure | None = None
+        self._requests: Requests | None = None
+        self._receiver: Receiver | None = None
+        self._interface_version = VERSION_34
+        self._authentication: asyncio.Task[None] | None = None
+        self._unwritten: list[bytes] = []
+        self._holds_bind = False
+        self._congested = False
+        self._turn_over = False  # there is more to act upon, when others have had their turn
+        self._closing_since: float | None = None
+        self._lost = False
+        self._reason = ""
+        self._told = 0  # receipts and messages from phones that were answered
+        self._unbind_at: asyncio.TimerHandle | None = None  # when answers to these are late
+
+    # --- the transport ---------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports have the methods, not the base class.
+        self._transport = transport = cast(asyncio.Transport, transport)
+        # A client that is gone already has no address any more.
+        host, port = (transport.get_extra_info("peername") or ("", 0))[:2]
+        self._address = self._client or host
+        self.peer = self._client or str(config.Endpoint(host, port))
+        occupancy = self._services.occupancy
+        if not host or occupancy.overcrowded or self._services.closing:
+            self._lost = True
+            transport.abort()
+            return
+        self._unwelcome = occupancy.enter(self._address)
+        self._services.connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._closing_since is None:
+            self._framer.feed(data)
+            if not self._turn_over:
+                self._process()
+
+    def eof_received(self) -> bool:
+        """A client that only stopped sending still gets its answers (not over TLS)."""
+        close = self.session.end("closed by the client")
+        self._stop_telling()
+        self._release_bind()
+        if close is not None:
+            return False
+        return self._transport.get_extra_info("ssl_object") is None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._lost:
+            return
+        self._lost = True
+        self._unwritten.clear()
+        self._stop_telling()
+        if self._authentication is not None:
+            self._authentication.cancel()
+        services = self._services
+        services.connections.discard(self)
+        services.occupancy.leave(self._address)
+        if self.account is not None and self._requests is not None:
+            self._release_bind()
+            self._requests.log_counts()
+            log.info(
+                "unbound",
+                account=self.account.name,
+                peer=self.peer,
+                reason=self._reason or (str(exc) if exc else "closed by the client"),
+                submits=self._requests.submits,
+                told=self._told,
+                unanswered=self.session.in_flight,
+            )
+        elif self._reason:
+            log.info("connection_closed", peer=self.peer, reason=self._reason)
+        services.left(self)
+
+    def _release_bind(self) -> None:
+        """Makes room for another bind of the account; once."""
+        if self._holds_bind and self.account is not None:
+            self._holds_bind = False
+            self._services.occupancy.unbind(self.account)
+
+    def pause_writing(self) -> None:
+        self._congested = True
+        self._choose_reading()
+
+    def resume_writing(self) -> None:
+        self._congested = False
+        self._choose_reading()
+        if self._receiver is not None and self.account is not None:
+            self._services.outbox.wake({receivers_of(self.account.name)})
+
+    def _choose_reading(self) -> None:
+        """Nothing is read from who does not read, who has said more than is being acted upon, nor
+        while a bind is being decided."""
+        if self._lost or self._transport.is_closing():
+            return
+        if self._congested or self._turn_over or self.session.authenticating:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
+    # --- between transport and session -----------------------------------------------------
+
+    def _process(self) -> None:
+        """Acts upon the complete PDUs that there are, until one has to be waited for.
+
+        A connection that says much at once gives way to the others in between.
+        """
+        now = self._services.monotonic()
+        session, framer = self.session, self._framer
+        for _ in range(TURN):
+            if self._closing_since is not None or session.authenticating:
+                return
+            try:
+                frame = framer.next()
+            except PduError as error:
+                self.act(session.framing_lost(error))
+                return
+            if frame is None:
+                return
+            action = session.receive(frame, now)
+            if action is not None:
+                self.act(action)
+        self._turn_over = True
+        self._choose_reading()
+        took = self._services.monotonic() - now
+        self._loop.call_later(PAUSE * took, self._next_turn)
+
+    def _next_turn(self) -> None:
+        self._turn_over = False
+        if not self._lost:
+            self._process()
+            self._choose_reading()
+
+    def act(self, action: rules.Action | None) -> None:
+        """Carries out what the session decided."""
+        if isinstance(action, Request):
+            if self._requests is None:
+                self._bind(action.pdu)
+            else:
+                self._requests.take(action.pdu)
+        elif isinstance(action, Reply):
+            self._write(action.pdu)
+            if action.why:
+                self._log_refused_pdu(action.pdu, action.why)
+        elif isinstance(action, Response):
+            if self._receiver is not None:
+                self._receiver.take(action.pdu)
+                self._unbind_when_answered()
+        elif isinstance(action, Close):
+            self._close(action)
+
+    def _write(self, pdu: Pdu) -> None:
+        self._send(encode(pdu))
+
+    def _send(self, octets: bytes) -> None:
+        if self._lost or self._closing_since is not None:
+            return
+        if not self._unwritten:
+            self._loop.call_soon(self._flush)
+        self._unwritten.append(octets)
+
+    def _flush(self) -> None:
+        if self._unwritten:
+            octets = b"".join(self._unwritten)
+            self._unwritten.clear()
+            self._transport.write(octets)
+
+    def _close(self, close: Close) -> None:
+        if self._closing_since is not None:
+            return
+        self._reason = self._reason or close.reason
+        if close.last is not None:
+            self._write(close.last)
+        self._flush()
+        self._stop_telling()
+        self._closing_since = self._services.monotonic()
+        self._transport.close()
+
+    def abort(self, reason: str) -> None:
+        """Closes at once, whatever is still unwritten."""
+        self._reason = self._reason or reason
+        self._transport.abort()
+
+    def tick(self, now: float) -> None:
+        """What the time brings about."""
+        if self._closing_since is None:
+            self.act(self.session.tick(now))
+            if self._requests is not None:
+                self._requests.log_counts()
+            if self._receiver is not None:
+                self._receiver.tick(now)
+        elif now - self._closing_since > LINGER:
+            self._transport.abort()
+
+    def _answer(self, pdu: Pdu) -> None:
+        """Answers a request of the bound session; perhaps it ends with that."""
+        self._write(pdu)
+        close = self.session.answered()
+        if close is not None:
+            self._close(close)
+
+    # --- requests of ours ------------------------------------------------------------------
+
+    def _start_telling(self, account: Account, alphabet: str) -> None:
+        """From now on the account hears here what it is owed."""
+        settings, session = account.settings, self.session
+        self._receiver = Receiver(
+            self.peer,
+            Style.of(settings, self._interface_version, alphabet),
+            settings.receive_window,
+            self._services.settings.response_timeout,
+            send=self._send,
+            ready=lambda: session.receiving and not self._congested,
+            next_sequence_number=session.next_sequence_number,
+            monotonic=self._services.monotonic,
+        )
+        queue = receivers_of(account.name)
+        self._services.outbox.join(queue, self._receiver, account=account.name)
+
+    def _stop_telling(self) -> None:
+        """No answer can come any more."""
+        if self._receiver is not None and self.account is not None:
+            receiver, self._receiver = self._receiver, None
+            self._told = receiver.answered
+            self._services.outbox.leave(receivers_of(self.account.name), receiver)
+            receiver.lose()
+
+    def drain(self) -> None:
+        """The bridge stops: nothing new, and a short time for the answers to what was told."""
+        self.session.draining = True
+        if self._receiver is None or not self._receiver.in_flight:
+            self._unbind()
+        else:
+            self._unbind_at = self._loop.call_later(ANSWERS_ON_STOP, self._unbind)
+
+    def _unbind_when_answered(self) -> None:
+        if self._unbind_at is not None and self._receiver and not self._receiver.in_flight:
+            self._unbind_at.cancel()
+            self._unbind()
+
+    def _unbind(self) -> None:
+        self._unbind_at = None
+        if not self._lost:
+            self.act(self.session.drain())
+            self._loop.call_later(ANSWERS_ON_STOP, self._end_unanswered)
+
+    def _end_unanswered(self) -> None:
+        """Some clients never answer an unbind (smpplib): the others do not wait for these."""
+        if not self._lost:
+            self.act(self.session.end("no answer to unbind"))
+
+    # --- bind ------------------------------------------------------------------------------
+
+    def _bind(self, pdu: Pdu) -> None:
+        """Has the password checked; nothing is read meanwhile."""
+        body = pdu.body
+        assert isinstance(body, Bind)
+        version = body.interface_version
+        if pdu.command == "bind_transceiver" and not version:
+            version = VERSION_34  # who does not say and yet knows of it cannot speak 3.3
+        self._interface_version = version
+        self._choose_reading()
+        self._authentication = self._services.create_task(self._authenticate(pdu, body))
+
+    async def _authenticate(self, pdu: Pdu, body: Bind) -> None:
+        refused: Failure | PduError | None = self._unwelcome
+        account = None
+        if refused is None:
+            try:
+                account = await self._admit(pdu, body)
+            except (Failure, PduError) as failure:
+                refused = failure
+            except Exception:  # the client is to be answered whatever happens
+                log.exception("bind_failed", peer=self.peer)
+                refused = Failure(Reason.OPERATION_FAILED)
+        self._authentication = None
+        if self._transport.is_closing():
+            if account is not None:
+                self._services.occupancy.unbind(account)
+            return
+        if refused is not None:
+            self._refuse_bind(pdu, body, refused)
+        elif account is not None:
+            self._bound(pdu, body, account)
+        self._process()
+        self._choose_reading()
+
+    async def _admit(self, pdu: Pdu, body: Bind) -> Account:
+        """The account, counted in; raises what the bind is refused with."""
+        if pdu.command == "bind_transceiver" and self._interface_version <= VERSION_33:
+            detail = "bind_transceiver is not in SMPP 3.3, which the client says it speaks"
+            raise PduError(Status.ESME_RINVCMDID, detail)
+        account = await self._services.accounts.authenticate(
+            word(body.system_id),
+            word(body.password),
+            protocol=vocabulary.Protocol.SMPP,
+            address=self._address,
+        )
+        bind = pdu.command.removeprefix("bind_")
+        if bind not in account.settings.binds:
+            cause = f"accounts.{account.name}.binds does not name {bind}"
+            raise Failure(Reason.NOT_ALLOWED, cause=cause)
+        self._services.occupancy.bind(account)
+        return account
+
+    def _bound(self, pdu: Pdu, body: Bind, account: Account) -> None:
+        settings, version = account.settings, self._interface_version
+        latin = body.system_type.upper() == b"ISO"
+        origin = Origin(self.peer, "latin1" if latin else settings.default_alphabet)
+        self.account = account
+        self._holds_bind = True
+        self._requests = Requests(self._services, account, origin, version, self._answer)
+        self.session.bound(pdu, settings.window)
+        tlvs: tuple[Tlv, ...] = ()
+        if has_tlvs(version):
+            spoken = VERSION_50 if version >= VERSION_50 else VERSION_34
+            tlvs = (Tlv(SC_INTERFACE_VERSION, bytes((spoken,))),)
+        resp = BindResp(self._services.settings.system_id.encode("ascii", "replace"))
+        self._write(Pdu(RESPONSES[pdu.command], pdu.sequence_number, resp, tlvs))
+        if self.session.receiving:
+            self._start_telling(account, origin.default_alphabet)
+        log.info(
+            "bound",
+            account=account.name,
+            peer=self.peer,
+            bind=pdu.command.removeprefix("bind_"),
+            interface_version=f"{version >> 4}.{version & 15}",
+            system_type=word(body.system_type),
+        )
+
+    def _refuse_bind(self, pdu: Pdu, body: Bind, refused: Failure | PduError) -> None:
+        close = self.session.bind_refused(self._services.monotonic())
+        answer = refusal(
+            pdu.command, pdu.sequence_number, refused, self._interface_version, settings=None
+        )
+        self._write(answer)
+        log.warning(
+            "bind_refused",
+            account=word(body.system_id),
+            peer=self.peer,
+            reason=str(refused) if isinstance(refused, Failure) else refused.detail,
+            status=Status(answer.command_status).name,
+        )
+        if self._unwelcome is not None:
+            close = Close(self._unwelcome.description)
+        if close is not None:
+            self._close(close)
+
+    def _log_refused_pdu(self, reply: Pdu, why: str) -> None:
+        """A PDU that the session itself refused: malformed, out of state, over the window."""
+        status = reply.command_status
+        if self._requests is not None:
+            self._requests.log_refused(reply.command in _SUBMIT_RESPONSES, status, why)
+        elif reply.command in _BIND_RESPONSES:
+            log.warning("bind_refused", peer=self.peer, reason=why, status=Status(status).name)

@@ -1,0 +1,67 @@
+"""How many connections and binds there are, and how many there may be (design section 4).
+
+A few connections over the limit are kept long enough to be told so at their bind; beyond those
+they are not even listened to.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+from bridge.accounts.accounts import Account
+from bridge.model.failure import Failure, Reason
+
+#: Connections over a limit that may wait for a bind and its refusal.
+OVERFLOW: Final = 100
+
+
+class Occupancy:
+    """Counts by address and by account; belongs to one listener."""
+
+    def __init__(self, max_connections: int, max_connections_per_address: int) -> None:
+        self._max_connections = max_connections
+        self._max_per_address = max_connections_per_address
+        self._connections = 0
+        self._addresses: Counter[str] = Counter()
+        self._binds: Counter[str] = Counter()
+
+    def limit(self, max_connections: int, max_connections_per_address: int) -> None:
+        """Other limits from now on; who is in already stays."""
+        self._max_connections = max_connections
+        self._max_per_address = max_connections_per_address
+
+    @property
+    def overcrowded(self) -> bool:
+        """Whether one more connection is not even worth telling so."""
+        return self._connections >= self._max_connections + OVERFLOW
+
+    def enter(self, address: str) -> Failure | None:
+        """Counts a connection in; the failure is why it may not bind."""
+        self._connections += 1
+        self._addresses[address] += 1
+        if self._connections > self._max_connections:
+            return Failure(Reason.TOO_MANY_SESSIONS)
+        if self._addresses[address] > self._max_per_address:
+            return Failure(Reason.TOO_MANY_SESSIONS, "from this address")
+        return None
+
+    def leave(self, address: str) -> None:
+        """Counts a connection out."""
+        self._connections -= 1
+        self._addresses[address] -= 1
+        if not self._addresses[address]:
+            del self._addresses[address]
+
+    def bind(self, account: Account) -> None:
+        """Counts a bind in; raises Failure(TOO_MANY_SESSIONS) over the account's ``max_binds``."""
+        limit = account.settings.max_binds
+        if self._binds[account.name] >= limit:
+            raise Failure(Reason.TOO_MANY_SESSIONS, f"{limit} binds of this account are open")
+        self._binds[account.name] += 1
+
+    def unbind(self, account: Account) -> None:
+        """Counts a bind out."""
+        self._binds[account.name] -= 1
+        if not self._binds[account.name]:
+            del self._binds[account.name]

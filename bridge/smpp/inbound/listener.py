@@ -1,0 +1,207 @@
+"""The SMPP listener: its sockets, plain and TLS, and the connections on them.
+
+Decides when it starts, drains and closes; one connection is :mod:`bridge.smpp.inbound.connection`'s
+matter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from bridge.config import settings as config
+from bridge.config.settings import Endpoint
+from bridge.net.networks import NetworkMap
+from bridge.net.proxy_server import ProxiedServer
+from bridge.smpp.inbound.connection import Connection
+from bridge.smpp.inbound.limits import Occupancy
+from bridge.smpp.inbound.services import Authenticator, Door, Gatherer, Owing, Services
+
+log = structlog.get_logger()
+
+_BACKLOG: Final = 1024
+
+#: How long closing waits for connections that were aborted (seconds).
+_CLOSE_WITHIN: Final = 5.0
+
+#: One sweep over all connections is cheaper than timers of their own: this often in the shortest
+#: of the session timers, but not more often than each second unless a timer is shorter than that.
+_SWEEPS_A_TIMER: Final = 4
+
+
+class SmppListener:
+    """Serves SMPP 3.3 to 5.0. Belongs to the event loop that :meth:`start` runs in.
+
+    ``clock`` gives Unix time, ``monotonic`` seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        settings: config.Smpp,
+        accounts: Authenticator,
+        relay: Door,
+        gathering: Gatherer,
+        outbox: Owing,
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._monotonic = monotonic
+        self._services = Services(
+            settings=settings,
+            accounts=accounts,
+            relay=relay,
+            gathering=gathering,
+            outbox=outbox,
+            clock=clock,
+            monotonic=monotonic,
+            occupancy=Occupancy(settings.max_connections, settings.max_connections_per_address),
+            create_task=self._create_task,
+            left=self._left,
+        )
+        self._proxies = _proxies(settings)
+        self._context: ssl.SSLContext | None = None
+        self._servers: list[ProxiedServer] = []
+        self._group: asyncio.TaskGroup | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._empty = asyncio.Event()
+
+    async def start(self) -> list[Endpoint]:
+        """Listens; gives the addresses, the plain ones first. Raises OSError and ssl.SSLError."""
+        loop = asyncio.get_running_loop()
+        opened: asyncio.Future[None] = loop.create_future()
+        self._running = loop.create_task(self._run(opened))
+        await opened
+        settings = self._services.settings
+        try:
+            for endpoint in settings.listen:
+                await self._listen(endpoint, None)
+            if settings.tls_listen:
+                self._context = _tls(settings)
+            for endpoint in settings.tls_listen:
+                await self._listen(endpoint, self._context)
+        except BaseException:
+            await self.close()
+            raise
+        return [
+            Endpoint(*socket.getsockname()[:2])
+            for server in self._servers
+            for socket in server.sockets
+        ]
+
+    async def _listen(self, endpoint: Endpoint, context: ssl.SSLContext | None) -> None:
+        server = ProxiedServer(
+            lambda client: Connection(self._services, client),
+            lambda: self._proxies,
+            context=context,
+            handshake_timeout=self._services.settings.bind_timeout,
+            backlog=_BACKLOG,
+        )
+        await server.start(endpoint)
+        self._servers.append(server)
+
+    def reload(self, settings: config.Smpp) -> None:
+        """Takes certificates, limits, timers and proxies anew, for connections to come.
+
+        The addresses to listen on stay as they are. Raises OSError and ssl.SSLError for a
+        certificate that cannot be used; then everything stays as it was.
+        """
+        if self._context is not None:
+            _tls(settings)  # tried on one that nobody uses
+            self._context.load_cert_chain(*_certificate(settings))
+        self._proxies = _proxies(settings)
+        services = self._services
+        services.settings = settings
+        services.occupancy.limit(settings.max_connections, settings.max_connections_per_address)
+
+    async def drain(self, within: float) -> None:
+        """Takes no connection and no submit any more, answers what is in flight, unbinds, closes.
+
+        Returns when every session has ended, or after ``within`` seconds.
+        """
+        self._services.closing = True
+        for server in self._servers:
+            server.close()
+        connections = self._services.connections
+        for connection in list(connections):
+            connection.drain()
+        if connections:
+            self._empty.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._empty.wait(), within)
+
+    async def close(self) -> None:
+        """Closes whatever is open, at once."""
+        self._services.closing = True
+        for server in self._servers:
+            server.close()
+        connections = self._services.connections
+        self._empty.clear()
+        for connection in list(connections):
+            connection.abort("the bridge stops")
+        # A connection that was just being made, or an event loop that has lost count of one, must
+        # not keep the daemon from ending.
+        try:
+            async with asyncio.timeout(_CLOSE_WITHIN):
+                if connections:
+                    await self._empty.wait()
+                for server in self._servers:
+                    await server.wait_closed()
+        except TimeoutError:
+            log.warning("drain_incomplete", sessions=len(connections))
+        self._servers.clear()
+        if self._running is not None:
+            self._running.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._running
+            self._running = None
+
+    async def _run(self, opened: asyncio.Future[None]) -> None:
+        """Owns every task of the listener, and looks after the time."""
+        async with asyncio.TaskGroup() as self._group:
+            opened.set_result(None)
+            while True:
+                settings = self._services.settings
+                shortest = min(settings.bind_timeout, settings.enquire_link, settings.inactivity)
+                await asyncio.sleep(min(1.0, shortest / _SWEEPS_A_TIMER))
+                self._sweep()
+
+    def _sweep(self) -> None:
+        now = self._monotonic()
+        for connection in list(self._services.connections):
+            try:
+                connection.tick(now)
+            except Exception:  # one connection's trouble must not stop the timers of all
+                log.exception("session_failed", peer=connection.peer)
+                connection.abort("operation failed")
+
+    def _create_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        assert self._group is not None
+        return self._group.create_task(work)
+
+    def _left(self, _: Connection) -> None:
+        if not self._services.connections:
+            self._empty.set()
+
+
+def _proxies(settings: config.Smpp) -> NetworkMap[bool]:
+    return NetworkMap((network, True) for network in settings.proxies)
+
+
+def _tls(settings: config.Smpp) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*_certificate(settings))
+    return context
+
+
+def _certificate(settings: config.Smpp) -> tuple[Path, Path | None]:
+    if settings.certificate is None:
+        raise ValueError("smpp.tls_listen needs smpp.certificate")
+    return settings.certificate, settings.private_key

@@ -1,0 +1,38 @@
+"""A failure as a response PDU: its status, and its text for who asked for it (design section 4)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bridge.config.settings import AccountSettings
+from bridge.model.failure import Failure, render_failure, smpp_status
+from bridge.smpp.protocol.layouts import ADDITIONAL_STATUS_INFO_TEXT, RESPONSES, TLV_RULES
+from bridge.smpp.protocol.pdu import Pdu, PduError, Tlv
+from bridge.smpp.protocol.versions import VERSION_50, has_tlvs
+
+_LONGEST_TEXT: Final = TLV_RULES[ADDITIONAL_STATUS_INFO_TEXT].longest - 1
+
+
+def refusal(
+    command: str,
+    sequence_number: int,
+    refused: Failure | PduError,
+    interface_version: int,
+    settings: AccountSettings | None,
+    tlvs: tuple[Tlv, ...] = (),
+) -> Pdu:
+    """The response to ``command``; ``settings`` are the account's, None where there is none yet.
+
+    The text goes to 5.0 binds, and to accounts that have ``failure_text`` where their clients know
+    of TLVs, as their ``reply_fmt`` writes it. ``tlvs`` go with it.
+    """
+    response = RESPONSES[command]
+    if isinstance(refused, PduError):
+        return Pdu(response, sequence_number, None, tlvs, refused.status)
+    status = smpp_status(refused.reason, command, interface_version)
+    told = settings is not None and settings.failure_text and has_tlvs(interface_version)
+    if told or interface_version >= VERSION_50:
+        text = render_failure(refused, 0 if settings is None else settings.reply_fmt)
+        value = text.encode("ascii", "replace")[:_LONGEST_TEXT] + b"\0"
+        tlvs = (Tlv(ADDITIONAL_STATUS_INFO_TEXT, value), *tlvs)
+    return Pdu(response, sequence_number, None, tlvs, status)

@@ -1,0 +1,273 @@
+"""What the requests of one bound session are about: hands them on, and answers each of them once.
+
+Which request may come when is decided by :mod:`bridge.smpp.protocol.session`; what its fields mean
+by :mod:`bridge.smpp.inbound.submit` and :mod:`bridge.smpp.inbound.queries`. Here an outcome becomes
+a response.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from typing import Final
+
+import structlog
+
+from bridge.accounts.accounts import Account
+from bridge.log import mask
+from bridge.model.failure import Failure, Reason, smpp_status
+from bridge.model.message import Accepted, Outcome, Submission
+from bridge.relay.concatenation import Segment
+from bridge.relay.short_ids import submit_short
+from bridge.smpp.inbound.queries import OPERATIONS, Asker
+from bridge.smpp.inbound.refusal import refusal
+from bridge.smpp.inbound.services import Services
+from bridge.smpp.inbound.submit import Origin, joined, recipient_from, submission_from, word
+from bridge.smpp.protocol.command_status import Status
+from bridge.smpp.protocol.layouts import CONGESTION_STATE, RESPONSES
+from bridge.smpp.protocol.pdu import (
+    Body,
+    DataSm,
+    DistributionList,
+    MessageIdResp,
+    Pdu,
+    PduError,
+    SubmitMulti,
+    SubmitMultiResp,
+    SubmitSm,
+    Tlv,
+    UnsuccessSme,
+)
+from bridge.smpp.protocol.versions import VERSION_50, has_short_ids, message_id_to
+
+log = structlog.get_logger()
+
+#: congestion_state is a percentage (SMPP 5.0 §4.8.4.18).
+_MOST_CONGESTED: Final = 99
+
+#: Refusals of a session that have a line of their own in the log, between two looks at the time.
+_MOST_TOLD: Final = 20
+
+
+class Requests:
+    """The requests of ``account``'s session with ``peer``; ``answer`` writes a response."""
+
+    __slots__ = (
+        "_account",
+        "_answer",
+        "_asker",
+        "_interface_version",
+        "_origin",
+        "_peer",
+        "_refused",
+        "_services",
+        "_short_id",
+        "_throttled",
+        "submits",
+    )
+
+    def __init__(
+        self,
+        services: Services,
+        account: Account,
+        origin: Origin,
+        interface_version: int,
+        answer: Callable[[Pdu], None],
+    ) -> None:
+        self._services = services
+        self._account = account
+        self._peer = origin.peer
+        self._origin = origin
+        self._interface_version = interface_version
+        self._short_id = has_short_ids(interface_version)
+        self._answer = answer
+        self._asker = Asker(services.relay, account, interface_version, origin.default_alphabet)
+        self.submits = 0
+        self._throttled = 0
+        self._refused = 0
+
+    def take(self, pdu: Pdu) -> None:
+        """Acts upon a request; it is answered at any time, whatever happens."""
+        HANDLERS[pdu.command](self, pdu)
+
+    # --- what hands a message over ---------------------------------------------------------
+
+    def submit(self, pdu: Pdu) -> None:
+        """Hands a submit_sm, submit_multi or data_sm to the relay, a part to be gathered."""
+        self.submits += 1
+        services = self._services
+        try:
+            now = services.clock()
+            asked = submission_from(pdu, self._origin, now)
+            if isinstance(asked, Segment):
+                join = partial(joined, self._peer, now)
+                outcome = services.gathering.add(
+                    self._account, asked, join, short_id=self._short_id
+                )
+            elif isinstance(pdu.body, SubmitSm) and pdu.body.replace_if_present_flag == 1:
+                services.create_task(self._replace_if_present(pdu, asked))
+                return
+            else:
+                outcome = self._submit(asked)
+        except (Failure, PduError) as refused:
+            self._refuse(pdu, refused)
+        except Exception:  # the client is to be answered whatever happens
+            log.exception("request_failed", account=self._account.name, peer=self._peer)
+            self._refuse(pdu, Failure(Reason.OPERATION_FAILED))
+        else:
+            settle = partial(self._settle, pdu)
+            if outcome.done():
+                settle(outcome)
+            else:
+                outcome.add_done_callback(settle)
+
+    def _submit(self, submission: Submission) -> asyncio.Future[Outcome]:
+        relay = self._services.relay
+        if self._short_id:
+            return submit_short(relay, self._account, submission)
+        return relay.submit(self._account, submission)
+
+    async def _replace_if_present(self, pdu: Pdu, submission: Submission) -> None:
+        """Takes the place of a message that still waits (SMPP 3.4 §5.2.18), if there is one."""
+        relay, account = self._services.relay, self._account
+        try:
+            relay.check(account, submission)  # or the old one would be lost with the new one
+            to = submission.recipients[0].address
+            with suppress(Failure):  # there is none
+                await relay.cancel_matching(account, submission.sender, to, submission.message_type)
+            outcome = self._submit(submission)
+        except (Failure, PduError) as refused:
+            self._refuse(pdu, refused)
+        except Exception:  # the client is to be answered whatever happens
+            log.exception("request_failed", account=self._account.name, peer=self._peer)
+            self._refuse(pdu, Failure(Reason.OPERATION_FAILED))
+        else:
+            outcome.add_done_callback(partial(self._settle, pdu))
+
+    def _settle(self, pdu: Pdu, outcome: asyncio.Future[Outcome]) -> None:
+        if outcome.cancelled():
+            self._refuse(pdu, Failure(Reason.OPERATION_FAILED, cause="cancelled"))
+            return
+        error = outcome.exception()
+        if error is not None:
+            log.error("submission_failed", peer=self._peer, exc_info=error)
+            self._refuse(pdu, Failure(Reason.OPERATION_FAILED, cause=type(error).__name__))
+            return
+        result = outcome.result()
+        if isinstance(result, Accepted):
+            message_id = message_id_to(result.id, self._interface_version)
+            body: Body = MessageIdResp(message_id)
+            if isinstance(pdu.body, SubmitMulti):
+                body = SubmitMultiResp(message_id, tuple(self._unsuccess(pdu.body, result)))
+            self._accept(pdu, body)
+        else:
+            self._refuse(pdu, result)
+
+    def _unsuccess(self, body: SubmitMulti, accepted: Accepted) -> Iterator[UnsuccessSme]:
+        """The destinations that got nothing, as the client wrote them (SMPP 3.4 §4.5.2.1)."""
+        failures = {recipient.address: failure for recipient, failure in accepted.refused}
+        if not failures:
+            return
+        for destination in body.dest_address:
+            failure = failures.get(recipient_from(destination).address)
+            if failure is None:
+                continue
+            status = smpp_status(failure.reason, "submit_multi", self._interface_version)
+            if isinstance(destination, DistributionList):
+                yield UnsuccessSme(0, 0, destination.dl_name, status)
+            else:
+                yield UnsuccessSme(*destination, status)
+
+    # --- what asks about messages ----------------------------------------------------------
+
+    def operate(self, pdu: Pdu) -> None:
+        """query_sm, cancel_sm, replace_sm: the answer may have to be looked up."""
+        self._services.create_task(self._operate(pdu))
+
+    async def _operate(self, pdu: Pdu) -> None:
+        try:
+            body = await OPERATIONS[pdu.command](self._asker, pdu, self._services.clock())
+        except (Failure, PduError) as refused:
+            self._refuse(pdu, refused)
+        except Exception:  # the client is to be answered whatever happens
+            log.exception("request_failed", account=self._account.name, peer=self._peer)
+            self._refuse(pdu, Failure(Reason.OPERATION_FAILED))
+        else:
+            self._accept(pdu, body)
+
+    # --- answers ---------------------------------------------------------------------------
+
+    def _accept(self, pdu: Pdu, body: Body) -> None:
+        self._answer(Pdu(RESPONSES[pdu.command], pdu.sequence_number, body, self._tlvs()))
+
+    def _refuse(self, pdu: Pdu, refused: Failure | PduError) -> None:
+        answer = refusal(
+            pdu.command,
+            pdu.sequence_number,
+            refused,
+            self._interface_version,
+            self._account.settings,
+            self._tlvs(),
+        )
+        self._answer(answer)
+        reason = str(refused) if isinstance(refused, Failure) else refused.detail
+        submit = pdu.command in SUBMITS
+        self.log_refused(submit, answer.command_status, reason, _destination(pdu))
+
+    def _tlvs(self) -> tuple[Tlv, ...]:
+        if self._interface_version < VERSION_50:
+            return ()
+        congestion = min(self._services.relay.congestion(), _MOST_CONGESTED)
+        return (Tlv(CONGESTION_STATE, bytes((congestion,))),)
+
+    # --- the log ---------------------------------------------------------------------------
+
+    def log_refused(self, submit: bool, status: int, reason: str, to: str = "") -> None:
+        """One line; of many in a short time, and of submits that were too fast, only the number."""
+        if status == Status.ESME_RTHROTTLED:
+            self._throttled += 1
+            return
+        self._refused += 1
+        if self._refused > _MOST_TOLD:
+            return
+        log.warning(
+            "submission_refused" if submit else "pdu_refused",
+            account=self._account.name,
+            peer=self._peer,
+            to=mask(to),
+            reason=reason,
+            status=Status(status).name,
+        )
+
+    def log_counts(self) -> None:
+        """What was not told since the last time; to be called once in a while."""
+        untold = self._refused - _MOST_TOLD
+        for event, count in (
+            ("submissions_throttled", self._throttled),
+            ("submissions_refused", untold),
+        ):
+            if count > 0:
+                log.warning(event, account=self._account.name, peer=self._peer, submits=count)
+        self._throttled = self._refused = 0
+
+
+def _destination(pdu: Pdu) -> str:
+    body = pdu.body
+    if isinstance(body, SubmitSm | DataSm):
+        return word(body.destination_addr)
+    if isinstance(body, SubmitMulti):
+        return recipient_from(body.dest_address[0]).address
+    return ""
+
+
+#: Requests that hand a message over.
+SUBMITS: Final = frozenset({"submit_sm", "submit_multi", "data_sm"})
+
+#: What the bridge offers to who is bound: request → what acts upon it. Any other request of the
+#: layouts is answered with ESME_RINVCMDID.
+HANDLERS: Final[dict[str, Callable[[Requests, Pdu], None]]] = {
+    **dict.fromkeys(SUBMITS, Requests.submit),
+    **dict.fromkeys(OPERATIONS, Requests.operate),
+}

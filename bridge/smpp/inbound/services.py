@@ -1,0 +1,97 @@
+"""What the connections of one listener share, and what they ask of the rest of the bridge."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence, Set
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from bridge.accounts.accounts import Account
+from bridge.config import settings as config
+from bridge.model import message as vocabulary
+from bridge.model.message import MessageType, Outcome, Receipts, Stored
+from bridge.model.notice import UnjoinedPart
+from bridge.notices.subscribers import Taker
+from bridge.relay import short_ids as alias
+from bridge.relay.concatenation import Join, Segment
+from bridge.smpp.inbound.limits import Occupancy
+
+if TYPE_CHECKING:
+    from bridge.smpp.inbound.connection import Connection
+
+
+class Authenticator(Protocol):
+    """What a connection asks of :class:`bridge.accounts.accounts.Accounts`."""
+
+    async def authenticate(
+        self, name: str, password: str, *, protocol: vocabulary.Protocol, address: str
+    ) -> Account: ...
+
+
+class Door(alias.Door, Protocol):
+    """What a session asks of :class:`bridge.relay.relay.Relay`."""
+
+    async def query(self, account: Account, id: int) -> Sequence[Stored]: ...
+
+    async def unjoined(self, account: Account, id: int) -> UnjoinedPart: ...
+
+    async def cancel(self, account: Account, id: int) -> None: ...
+
+    async def cancel_matching(
+        self, account: Account, sender: str, address: str, message_type: MessageType | None
+    ) -> int: ...
+
+    async def replace(
+        self,
+        account: Account,
+        id: int,
+        *,
+        text: str,
+        sender: str,
+        scheduled_at: int | None,
+        ttl: int | None,
+        receipts: Receipts,
+    ) -> None: ...
+
+    def congestion(self) -> int: ...
+
+
+class Gatherer(Protocol):
+    """What a session asks of :class:`bridge.relay.concatenation.Gathering`."""
+
+    def add(
+        self, account: Account, segment: Segment, join: Join, *, short_id: bool = False
+    ) -> asyncio.Future[Outcome]: ...
+
+
+class Owing(Protocol):
+    """What a session asks of :class:`bridge.notices.outbox.Outbox`."""
+
+    def join(self, queue: str, taker: Taker, *, account: str = "") -> None: ...
+
+    def leave(self, queue: str, taker: Taker) -> None: ...
+
+    def wake(self, queues: Set[str] | None) -> None: ...
+
+
+@dataclass(slots=True)
+class Services:
+    """``connections`` holds those that are open; ``left`` hears when one is no more.
+
+    ``settings`` may be replaced while the listener runs; who wants to keep them keeps its own.
+    """
+
+    settings: config.Smpp
+    accounts: Authenticator
+    relay: Door
+    gathering: Gatherer
+    outbox: Owing
+    clock: Callable[[], float]  # Unix time
+    monotonic: Callable[[], float]
+    occupancy: Occupancy
+    create_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+    left: Callable[[Connection], None]
+    connections: set[Connection] = field(default_factory=set)
+    #: The listener stops: what is accepted only now would outlive it.
+    closing: bool = False

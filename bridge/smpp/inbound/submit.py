@@ -1,0 +1,304 @@
+"""submit_sm, submit_multi, data_sm → Submission: what each of their fields means to the bridge.
+
+Says too what is kept of a part of a concatenated message, and makes the Submission of them all.
+Whether the account may send it, to whom and when, is decided by the relay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple, TypeVar
+
+from bridge.model.failure import Failure, Reason
+from bridge.model.message import MessageType, Protocol, Receipts, Recipient, Route, Submission
+from bridge.relay.concatenation import Segment
+from bridge.smpp.protocol.codec import decode, encode
+from bridge.smpp.protocol.command_status import Status
+from bridge.smpp.protocol.data_coding import Encoded, decode_part, decode_parts, decode_text
+from bridge.smpp.protocol.layouts import (
+    CASCADE_FALLBACK,
+    CASCADE_REFERENCE,
+    CASCADE_ROUTE,
+    CASCADE_SURVEY_OPTION,
+    CASCADE_TYPE,
+    MESSAGE_PAYLOAD,
+    QOS_TIME_TO_LIVE,
+    USER_MESSAGE_REFERENCE,
+)
+from bridge.smpp.protocol.pdu import (
+    DataSm,
+    DistributionList,
+    Pdu,
+    PduError,
+    SmeAddress,
+    SubmitMulti,
+    SubmitSm,
+    Tlv,
+)
+from bridge.smpp.protocol.times import parse_time
+from bridge.smpp.protocol.udh import ESM_CLASS_UDHI, Part, read_header, sar_part
+
+TON_INTERNATIONAL: Final = 1
+
+ESM_CLASS_MESSAGE_TYPE: Final = 0b0011_1100
+
+#: ``service_type`` → type. Any other one (CMT, WAP …) says nothing to the bridge.
+SERVICE_TYPES: Final[dict[bytes, MessageType]] = {
+    b"TRANS": MessageType.TRANSACTION,
+    b"PROMO": MessageType.PROMO,
+    b"SURVY": MessageType.VIBER_SURVEY,
+    b"FLASH": MessageType.FLASHCALL,
+}
+
+#: What vendor TLV 0x1500 may hold: a service type or Cascade's own word.
+_TYPES: Final = {name.decode(): kind for name, kind in SERVICE_TYPES.items()} | {
+    kind.value: kind for kind in MessageType
+}
+_ROUTES: Final = {route.value: route for route in Route}
+
+#: registered_delivery, bits 1-0 and 4 (SMPP 3.4 §5.2.17; 3, success only, is SMPP 5.0's).
+_FINAL_RECEIPTS: Final = (
+    Receipts.NONE,
+    Receipts.SUCCESS | Receipts.FAILURE,
+    Receipts.FAILURE,
+    Receipts.SUCCESS,
+)
+RECEIPTS: Final = tuple(
+    _FINAL_RECEIPTS[flags & 0b11] | (Receipts.INTERMEDIATE if flags & 0b1_0000 else Receipts.NONE)
+    for flags in range(256)
+)
+
+#: Texts that ask SMSC for a number look-up; Cascade has nothing for them. Who writes ASCII where
+#: GSM 03.38 is meant sends paragraph signs for underscores.
+LOOK_UPS: Final = frozenset({"__HLR__", "__PING__", "§§HLR§§", "§§PING§§"})
+
+_LARGEST_PRIORITY: Final = 3
+
+_Choice = TypeVar("_Choice")
+
+
+class Origin(NamedTuple):
+    """What of the session a submit depends on."""
+
+    peer: str
+    default_alphabet: str = "gsm7"
+
+
+def submission_from(pdu: Pdu, origin: Origin, now: float) -> Submission | Segment:
+    """What a submit_sm, submit_multi or data_sm asks for: a Submission, or one part of one.
+
+    ``now`` is the Unix time. Raises Failure for what the table of failures names, PduError for what
+    only SMPP knows.
+    """
+    submit = _as_submit(pdu)
+    encoded, part = _user_data(pdu, submit, origin.default_alphabet)
+    if part is None or part.total == 1:
+        return _submission(pdu, submit, decode_text(encoded), origin.peer, now)
+    submission = _submission(pdu, submit, decode_part(encoded), origin.peer, now)
+    # The sequence number is another one when the part comes again.
+    content = origin.default_alphabet.encode() + b"\0" + encode(pdu._replace(sequence_number=0))
+    return Segment(part.reference, part.total, part.number, submission, content)
+
+
+def joined(peer: str, now: float, contents: Sequence[bytes]) -> Submission:
+    """The Submission that all parts of a message make, by the contents of their Segments in order.
+
+    All but the text is as the first part says. Raises Failure.
+    """
+    texts = []
+    for content in contents:
+        alphabet, _, frame = content.partition(b"\0")
+        pdu = decode(frame)
+        texts.append(_user_data(pdu, _as_submit(pdu), alphabet.decode())[0])
+    first = decode(contents[0].partition(b"\0")[2])
+    return _submission(first, _as_submit(first), decode_parts(texts), peer, now)
+
+
+def _as_submit(pdu: Pdu) -> SubmitSm:
+    """The fields of any command that hands a message over, under their names in submit_sm."""
+    body = pdu.body
+    if isinstance(body, SubmitSm):
+        return body
+    if isinstance(body, DataSm):
+        receipts, data_coding = body.registered_delivery, body.data_coding
+        return SubmitSm(*body[:8], registered_delivery=receipts, data_coding=data_coding)
+    assert isinstance(body, SubmitMulti)
+    return SubmitSm._make((*body[:4], 0, 0, b"", *body[5:]))
+
+
+def _submission(pdu: Pdu, submit: SubmitSm, text: str, peer: str, now: float) -> Submission:
+    if submit.sm_default_msg_id and not text:
+        raise PduError(Status.ESME_RINVDFTMSGID, "there are no predefined messages")
+    if "\0" in text:
+        text = text.replace("\0", "")  # no phone shows it; some clients end their texts with it
+    if text in LOOK_UPS:
+        raise Failure(Reason.BAD_PARAMETER, "number look-ups (HLR, ping) are not supported")
+    vendor = _vendor(pdu.tlvs) if pdu.tlvs else _NOTHING
+    ttl, scheduled_at = vendor.ttl, None
+    if submit.validity_period:
+        ttl = ttl_from(submit.validity_period, now)
+    if submit.schedule_delivery_time:
+        scheduled_at = schedule_from(submit.schedule_delivery_time, now)
+    if isinstance(pdu.body, SubmitMulti):
+        recipients = tuple(map(recipient_from, pdu.body.dest_address))
+    else:
+        recipients = (Recipient(address_from(submit.dest_addr_ton, submit.destination_addr)),)
+    return Submission(
+        protocol=Protocol.SMPP,
+        recipients=recipients,
+        text=text,
+        peer=peer,
+        sender=sender_from(submit.source_addr),
+        message_type=vendor.message_type or SERVICE_TYPES.get(submit.service_type.upper()),
+        options=vendor.options,
+        fallback=vendor.fallback,
+        route=vendor.route,
+        ttl=ttl,
+        scheduled_at=scheduled_at,
+        priority=min(submit.priority_flag, _LARGEST_PRIORITY),
+        receipts=RECEIPTS[submit.registered_delivery],
+        reference=vendor.reference,
+    )
+
+
+def recipient_from(destination: SmeAddress | DistributionList) -> Recipient:
+    """A dest_address of submit_multi; a distribution list is a group, by its name or its number."""
+    if isinstance(destination, DistributionList):
+        name = word(destination.dl_name)
+        return Recipient("g" + name if name.isdecimal() else name)
+    if not destination.destination_addr:
+        return Recipient("")  # a wrong number as others are; the rest may be right
+    return Recipient(address_from(destination.dest_addr_ton, destination.destination_addr))
+
+
+def sender_from(source_addr: bytes) -> str:
+    """``.`` and nothing mean the account's default sender."""
+    return "" if source_addr == b"." else word(source_addr)
+
+
+def address_from(ton: int, address: bytes) -> str:
+    """A destination as the relay takes it.
+
+    Odd TON are common, so an international one is only believed of digits that can be: no country
+    code begins with 0. Everything else stays as written, for the account's region to read.
+    """
+    if not address:
+        raise Failure(Reason.WRONG_PHONE, "destination_addr is empty")
+    text = word(address)
+    if ton == TON_INTERNATIONAL and address.isdigit() and address[0] != 0x30:
+        return "+" + text
+    return text
+
+
+def word(octets: bytes) -> str:
+    """A name, an address or another short field: UTF-8 as most write it, else Latin-1."""
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        return octets.decode("latin-1")
+
+
+def _user_data(pdu: Pdu, submit: SubmitSm, default_alphabet: str) -> tuple[Encoded, Part | None]:
+    """What this PDU has of a text, and which part that is if it is one of several."""
+    if submit.esm_class & ESM_CLASS_MESSAGE_TYPE:
+        raise PduError(
+            Status.ESME_RINVESMCLASS, f"esm_class 0x{submit.esm_class:02X} is no message to a phone"
+        )
+    octets, part = submit.short_message, None
+    if pdu.tlvs:
+        payload = pdu.tlv(MESSAGE_PAYLOAD)
+        if payload:
+            if octets:
+                raise Failure(Reason.BAD_PARAMETER, "short_message and message_payload together")
+            octets = payload
+        part = sar_part(pdu)
+    if not submit.esm_class & ESM_CLASS_UDHI:
+        return Encoded(submit.data_coding, octets, default_alphabet), part
+    try:
+        header = read_header(octets)
+    except ValueError as error:
+        raise Failure(Reason.BAD_PARAMETER, str(error)) from None
+    text = octets[header.length :]
+    return (
+        Encoded(submit.data_coding, text, default_alphabet, header.length, header.has_ports),
+        header.part or part,
+    )
+
+
+def ttl_from(validity_period: bytes, now: float) -> int:
+    """Seconds from ``now``; raises Failure(BAD_VALIDITY)."""
+    try:
+        ttl = parse_time(validity_period, now) - int(now)
+    except ValueError as error:
+        raise Failure(Reason.BAD_VALIDITY, str(error)) from None
+    if ttl <= 0:
+        raise Failure(Reason.BAD_VALIDITY, "validity_period is over already")
+    return ttl
+
+
+def schedule_from(schedule_delivery_time: bytes, now: float) -> int | None:
+    """A Unix time, None for now; raises Failure(BAD_SCHEDULE)."""
+    try:
+        due = parse_time(schedule_delivery_time, now)
+    except ValueError as error:
+        raise Failure(Reason.BAD_SCHEDULE, str(error)) from None
+    return None if due == int(now) else due  # a relative time of nothing means at once
+
+
+class _Vendor(NamedTuple):
+    """What the TLVs say that fields of the PDU do not."""
+
+    message_type: MessageType | None = None
+    options: tuple[str, ...] = ()
+    fallback: str = ""
+    route: Route | None = None
+    reference: str = ""
+    ttl: int | None = None
+
+
+_NOTHING: Final = _Vendor()
+
+
+def _vendor(tlvs: tuple[Tlv, ...]) -> _Vendor:
+    message_type, route, fallback, reference, ttl = None, None, "", None, None
+    options: list[str] = []
+    number = ""
+    for tag, value in tlvs:
+        if tag == CASCADE_SURVEY_OPTION:
+            options.append(_text(tag, value))
+        elif tag == CASCADE_TYPE:
+            message_type = _one_of(_TYPES, tag, value)
+        elif tag == CASCADE_ROUTE:
+            route = _one_of(_ROUTES, tag, value)
+        elif tag == CASCADE_FALLBACK:
+            fallback = _text(tag, value)
+        elif tag == CASCADE_REFERENCE:
+            reference = _text(tag, value)
+        elif tag == USER_MESSAGE_REFERENCE:
+            number = str(int.from_bytes(value, "big"))
+        elif tag == QOS_TIME_TO_LIVE:
+            ttl = int.from_bytes(value, "big")
+    return _Vendor(
+        message_type,
+        tuple(options),
+        fallback,
+        route,
+        number if reference is None else reference,
+        ttl,
+    )
+
+
+def _text(tag: int, value: bytes) -> str:
+    """The text of a vendor TLV: UTF-8, with or without a NUL at its end."""
+    try:
+        return value.decode().replace("\0", "")
+    except UnicodeDecodeError:
+        raise Failure(Reason.BAD_PARAMETER, f"TLV 0x{tag:04X} is not UTF-8") from None
+
+
+def _one_of(choices: dict[str, _Choice], tag: int, value: bytes) -> _Choice:
+    word = _text(tag, value)
+    choice = choices.get(word.upper()) or choices.get(word.lower())
+    if choice is None:
+        raise Failure(Reason.BAD_PARAMETER, f"TLV 0x{tag:04X} must be one of {', '.join(choices)}")
+    return choice

@@ -1,0 +1,158 @@
+"""What a bound receiver is told: requests of ours, how many at once, and what its answers mean.
+
+No I/O: octets go out by a function that is handed in, responses and the time come in. When there is
+something to tell is decided by :mod:`bridge.notices.outbox`, what it looks like by
+:mod:`bridge.smpp.outbound.receipt` and :mod:`bridge.smpp.outbound.mobile_originated`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
+
+from bridge.model.notice import Kind, Owed
+from bridge.notices.subscribers import Answer
+from bridge.smpp.outbound.deliver_pdu import Outgoing, Style
+from bridge.smpp.outbound.mobile_originated import incoming_pdus
+from bridge.smpp.outbound.receipt import receipt
+from bridge.smpp.protocol.command_status import Status
+from bridge.smpp.protocol.pdu import Pdu
+
+#: What ends a request of ours.
+ANSWERS: Final = frozenset({"deliver_sm_resp", "data_sm_resp", "generic_nack"})
+
+#: Statuses after which it is not said again: taken, or refused for good (SMPP 3.4 §5.1.3: permanent
+#: error and rejection of the receiver; the temporary error is 0x64).
+ENDING: Final = frozenset({Status.ESME_ROK, Status.ESME_RX_P_APPN, Status.ESME_RX_R_APPN})
+
+_NAMES: Final[dict[int, str]] = {status.value: status.name for status in Status}
+
+
+class _Asked(NamedTuple):
+    """A request without a response: whose answer it is, and which requests follow it."""
+
+    answer: asyncio.Future[Answer]
+    deadline: float
+    rest: Iterator[Outgoing]
+
+
+class Receiver:
+    """One session's side of what its account is owed (:class:`bridge.notices.subscribers.Taker`).
+
+    ``name`` is the session's peer, ``window`` how many requests of ours it may leave unanswered and
+    ``response_timeout`` for how many seconds. ``send`` writes octets, ``ready`` says whether the
+    session takes requests now. Times are seconds of one clock that only grows.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        style: Style,
+        window: int,
+        response_timeout: float,
+        *,
+        send: Callable[[bytes], None],
+        ready: Callable[[], bool],
+        next_sequence_number: Callable[[], int],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._name = name
+        self._style = style
+        self._window = window
+        self._response_timeout = response_timeout
+        self._send = send
+        self._ready = ready
+        self._next_sequence_number = next_sequence_number
+        self._monotonic = monotonic
+        self._loop = asyncio.get_running_loop()
+        self._asked: dict[int, _Asked] = {}  # by sequence numbers, the oldest first
+        self._lost = False
+        self.answered = 0
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests of ours wait for their responses."""
+        return len(self._asked)
+
+    def room(self) -> int:
+        return self._window - len(self._asked) if self._ready() and not self._lost else 0
+
+    def tell(self, owed: Owed) -> asyncio.Future[Answer]:
+        """Tells a receipt, or a message from a phone: a part of that when the last is answered."""
+        answer: asyncio.Future[Answer] = self._loop.create_future()
+        if self._lost:
+            answer.set_result(self._gone())
+            return answer
+        try:
+            if owed.notice.kind is Kind.INCOMING:
+                if owed.incoming is None:
+                    raise ValueError("the message from the phone is forgotten")
+                pdus = incoming_pdus(owed.incoming, self._style)
+                self._ask(pdus[0], answer, iter(pdus[1:]))
+            else:
+                self._ask(receipt(owed, self._style), answer, iter(()))
+        except (ValueError, TypeError) as error:
+            # It will not be better the next time.
+            answer.set_result(Answer(True, f"cannot be told: {error}"))
+        return answer
+
+    def _ask(self, pdu: Outgoing, answer: asyncio.Future[Answer], rest: Iterator[Outgoing]) -> None:
+        sequence_number = self._next_sequence_number()
+        deadline = self._monotonic() + self._response_timeout
+        self._asked[sequence_number] = _Asked(answer, deadline, rest)
+        self._send(pdu.frame(sequence_number))
+
+    def take(self, response: Pdu) -> None:
+        """What the client answered; what answers nothing of this is left alone."""
+        if response.command not in ANSWERS:
+            return
+        asked = self._asked.pop(response.sequence_number, None)
+        if asked is None:
+            return
+        self.answered += 1
+        status = response.command_status
+        nacked = response.command == "generic_nack"
+        if status == Status.ESME_ROK and not nacked:
+            following = next(asked.rest, None)
+            if following is not None:
+                self._ask(following, asked.answer, asked.rest)
+                return
+            self._end(asked, Answer(True, f"taken by {self._name}"))
+            return
+        name = _NAMES.get(status, f"0x{status:08X}")
+        if nacked:
+            name = f"generic_nack {name}"
+        ended = status in ENDING and not nacked
+        words = f"refused by {self._name} with {name}" if ended else f"{name} from {self._name}"
+        self._end(asked, Answer(ended, words))
+
+    def tick(self, now: float) -> None:
+        """What is not answered in time was not taken."""
+        overdue = []
+        for sequence_number, asked in self._asked.items():
+            if asked.deadline > now:
+                break
+            overdue.append(sequence_number)
+        for sequence_number in overdue:
+            words = f"no answer from {self._name} within {self._response_timeout:g} s"
+            self._end(self._asked.pop(sequence_number), Answer(False, words))
+
+    def lose(self) -> None:
+        """The session is over: no answer can come any more."""
+        self._lost = True
+        asked = list(self._asked.values())
+        self._asked.clear()
+        for one in asked:
+            self._end(one, self._gone())
+
+    def _gone(self) -> Answer:
+        return Answer(False, f"{self._name} went away without an answer", lost=True)
+
+    def _end(self, asked: _Asked, answer: Answer) -> None:
+        if not asked.answer.done():
+            asked.answer.set_result(answer)

@@ -1,0 +1,361 @@
+"""PDUs to and from octets: one walk over the layouts, strict and bounds-checked.
+
+:class:`Framer` cuts a stream into PDUs, :func:`decode` reads one, :func:`encode` writes one. The
+only exception that any input causes is :class:`PduError`, which carries the command_status to
+answer with. Which PDU may come when is decided by the session.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import Any, Final, NamedTuple, NoReturn
+
+from bridge.smpp.protocol.command_status import Status
+from bridge.smpp.protocol.layouts import (
+    BODIES,
+    COMMAND_IDS,
+    COMMANDS,
+    LAYOUTS,
+    RESPONSE,
+    TLV_RULES,
+    TOO_LONG,
+    Kind,
+)
+from bridge.smpp.protocol.pdu import (
+    Body,
+    DistributionList,
+    Empty,
+    Pdu,
+    PduError,
+    SmeAddress,
+    Tlv,
+    UnsuccessSme,
+)
+
+#: The longest PDU that is taken: a message_payload of 65,535 octets and all the rest.
+MAX_LENGTH: Final = 70_000
+
+HEADER: Final = Struct(">IIII")  # command_length, command_id, command_status, sequence_number
+_LENGTH: Final = Struct(">I")
+_TLV: Final = Struct(">HH")
+# Members of an Enum are slow to look up in the inner loops.
+_C_OCTET_STRING: Final = Kind.C_OCTET_STRING
+_INTEGER: Final = Kind.INTEGER
+_SHORT_MESSAGE: Final = Kind.SHORT_MESSAGE
+_FORMATS: Final = {1: "B", 2: "H", 4: "I"}
+
+
+class _Step(NamedTuple):
+    """A field to read, or a run of neighbouring integers read at once."""
+
+    kind: Kind
+    name: str
+    size: int
+    integers: Struct
+
+
+def _plan(command: str) -> tuple[_Step, ...]:
+    steps: list[_Step] = []
+    formats = ""
+    for field in LAYOUTS[command]:
+        if field.kind is not Kind.INTEGER:
+            formats = ""
+            steps.append(_Step(field.kind, field.name, field.size, Struct("")))
+            continue
+        if formats:
+            steps.pop()
+        formats += _FORMATS[field.size]
+        integers = Struct(">" + formats)
+        steps.append(_Step(Kind.INTEGER, field.name, integers.size, integers))
+    return tuple(steps)
+
+
+_PLANS: Final = {command: _plan(command) for command in COMMAND_IDS}
+
+#: Clients that end a short_message with a NUL and do not count it are many. No TLV is that short.
+_MAY_END_IN_NULS: Final = frozenset(
+    command
+    for command, fields in LAYOUTS.items()
+    if any(field.kind is Kind.SHORT_MESSAGE for field in fields)
+)
+
+_EMPTY: Final = Empty()
+
+#: Responses whose body real clients leave out although all is well (the field in it is unused).
+_BODY_MAY_MISS: Final = frozenset({"deliver_sm_resp"})
+
+
+class Framer:
+    """Cuts what arrives into PDUs. What is not complete waits for more."""
+
+    __slots__ = ("_buffer", "_position", "_waiting", "_wanted")
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._position = 0
+        self._waiting = bytearray()  # an incomplete PDU, grown in place
+        self._wanted = 0
+
+    def feed(self, data: bytes) -> None:
+        """Takes octets from the stream."""
+        if self._waiting:
+            self._waiting += data
+            if len(self._waiting) < self._wanted:
+                return
+            data = bytes(self._waiting)
+            self._waiting.clear()
+        self._buffer = self._buffer[self._position :] + data if self._buffer else data
+        self._position = 0
+
+    def next(self) -> bytes | None:
+        """The next complete PDU, or None.
+
+        Raises PduError (ESME_RINVCMDLEN) for an impossible command_length: where the next PDU
+        begins is then unknown for good.
+        """
+        buffer, start = self._buffer, self._position
+        left = len(buffer) - start
+        if left >= 4:
+            (length,) = _LENGTH.unpack_from(buffer, start)
+            if not HEADER.size <= length <= MAX_LENGTH:
+                sequence = HEADER.unpack_from(buffer, start)[3] if left >= HEADER.size else 0
+                raise PduError(
+                    Status.ESME_RINVCMDLEN,
+                    f"command_length {length}",
+                    sequence_number=sequence,
+                )
+            if left >= length:
+                end = start + length
+                if end == len(buffer):
+                    self._buffer, self._position = b"", 0
+                else:
+                    self._position = end
+                return buffer[start:end]
+            self._wanted = length
+        else:
+            self._wanted = 4
+        if left:
+            self._waiting += buffer[start:]
+            self._buffer, self._position = b"", 0
+        return None
+
+
+def decode(frame: bytes) -> Pdu:
+    """One PDU out of its octets, as :meth:`Framer.next` gives them.
+
+    Raises PduError with the status for the response, and with the command unless it is unknown.
+    """
+    if len(frame) < HEADER.size:
+        raise PduError(Status.ESME_RINVCMDLEN, f"{len(frame)} octets are no header")
+    length, command_id, status, sequence = HEADER.unpack_from(frame)
+    command = COMMANDS.get(command_id)
+    if command is None:
+        raise PduError(
+            Status.ESME_RINVCMDID, f"command_id 0x{command_id:08X}", sequence_number=sequence
+        )
+    try:
+        if length != len(frame):
+            raise PduError(Status.ESME_RINVCMDLEN, f"command_length {length}, not {len(frame)}")
+        if length == HEADER.size:
+            plan = _PLANS[command]
+            if not plan:
+                return Pdu(command, sequence, _EMPTY, (), status)
+            if command_id & RESPONSE and (status or command in _BODY_MAY_MISS):
+                return Pdu(command, sequence, None, (), status)
+        body, position = _decode_body(command, frame)
+        tlvs = _decode_tlvs(command, frame, position) if position < length else ()
+    except PduError as error:
+        error.command, error.sequence_number = command, sequence
+        raise
+    return Pdu(command, sequence, body, tlvs, status)
+
+
+def _decode_body(command: str, frame: bytes) -> tuple[Body, int]:
+    """The mandatory fields and where they end."""
+    values: list[Any] = []
+    position, end = HEADER.size, len(frame)
+    find = frame.find
+    for kind, name, size, integers in _PLANS[command]:
+        if kind is _C_OCTET_STRING:
+            nul = find(0, position, position + size)
+            if nul < 0:
+                _no_nul(name, position + size <= end)
+            values.append(frame[position:nul])
+            position = nul + 1
+        elif kind is _INTEGER:
+            if position + size > end:
+                _cut_short(name)
+            values += integers.unpack_from(frame, position)
+            position += size
+        elif kind is _SHORT_MESSAGE:
+            if position >= end:
+                _cut_short("sm_length")
+            length = frame[position]
+            position += 1
+            if length > size or position + length > end:
+                raise PduError(Status.ESME_RINVMSGLEN, f"sm_length {length}")
+            values.append(frame[position : position + length])
+            position += length
+        elif kind is Kind.DEST_ADDRESS:
+            addresses, position = _decode_destinations(frame, position)
+            values.append(addresses)
+        else:
+            refused, position = _decode_unsuccess(frame, position)
+            values.append(refused)
+    body: Body = BODIES[command]._make(values)
+    return body, position
+
+
+def _cut_short(name: str) -> NoReturn:
+    raise PduError(Status.ESME_RINVCMDLEN, f"the PDU ends before {name}")
+
+
+def _no_nul(name: str, too_long: bool) -> NoReturn:
+    if not too_long:
+        raise PduError(Status.ESME_RINVCMDLEN, f"the PDU ends within {name}")
+    raise PduError(TOO_LONG.get(name, Status.ESME_RINVCMDLEN), f"{name} is too long")
+
+
+def _c_octet_string(frame: bytes, position: int, size: int, name: str) -> tuple[bytes, int]:
+    nul = frame.find(0, position, position + size)
+    if nul < 0:
+        _no_nul(name, position + size <= len(frame))
+    return frame[position:nul], nul + 1
+
+
+def _octets(frame: bytes, position: int, count: int, name: str) -> bytes:
+    if position + count > len(frame):
+        _cut_short(name)
+    return frame[position : position + count]
+
+
+def _decode_destinations(
+    frame: bytes, position: int
+) -> tuple[tuple[SmeAddress | DistributionList, ...], int]:
+    """The dest_address(es) of submit_multi (SMPP 3.4 §4.5.1.1)."""
+    (number,) = _octets(frame, position, 1, "number_of_dests")
+    position += 1
+    if not 1 <= number <= 254:
+        raise PduError(Status.ESME_RINVNUMDESTS, f"number_of_dests {number}")
+    found: list[SmeAddress | DistributionList] = []
+    for _ in range(number):
+        (flag,) = _octets(frame, position, 1, "dest_flag")
+        position += 1
+        if flag == 1:
+            ton, npi = _octets(frame, position, 2, "dest_addr_ton")
+            address, position = _c_octet_string(frame, position + 2, 21, "destination_addr")
+            found.append(SmeAddress(ton, npi, address))
+        elif flag == 2:
+            dl_name, position = _c_octet_string(frame, position, 21, "dl_name")
+            found.append(DistributionList(dl_name))
+        else:
+            raise PduError(Status.ESME_RINVDESTFLAG, f"dest_flag {flag}")
+    return tuple(found), position
+
+
+def _decode_unsuccess(frame: bytes, position: int) -> tuple[tuple[UnsuccessSme, ...], int]:
+    """The unsuccess_sme(s) of submit_multi_resp (SMPP 3.4 §4.5.2.1)."""
+    (number,) = _octets(frame, position, 1, "no_unsuccess")
+    position += 1
+    found = []
+    for _ in range(number):
+        ton, npi = _octets(frame, position, 2, "dest_addr_ton")
+        address, position = _c_octet_string(frame, position + 2, 21, "destination_addr")
+        (status,) = _LENGTH.unpack(_octets(frame, position, 4, "error_status_code"))
+        position += 4
+        found.append(UnsuccessSme(ton, npi, address, status))
+    return tuple(found), position
+
+
+def _decode_tlvs(command: str, frame: bytes, position: int) -> tuple[Tlv, ...]:
+    """All TLVs in their order, the unknown and the repeated ones too (SMPP 3.4 §5.3)."""
+    found: list[Tlv] = []
+    end = len(frame)
+    if position + 4 > end and command in _MAY_END_IN_NULS and not any(frame[position:]):
+        return ()
+    while position < end:
+        if position + 4 > end:
+            raise PduError(Status.ESME_RINVOPTPARSTREAM, "the PDU ends within a TLV's header")
+        tag, length = _TLV.unpack_from(frame, position)
+        position += 4
+        if position + length > end:
+            raise PduError(Status.ESME_RINVOPTPARSTREAM, f"TLV 0x{tag:04X} ends after the PDU")
+        value = frame[position : position + length]
+        position += length
+        if tag in TLV_RULES:
+            _check_tlv(tag, value)
+        found.append(Tlv(tag, value))
+    return tuple(found)
+
+
+def _check_tlv(tag: int, value: bytes) -> None:
+    name, kind, shortest, longest, values = TLV_RULES[tag]
+    if not shortest <= len(value) <= longest:
+        raise PduError(Status.ESME_RINVPARLEN, f"{name} of {len(value)} octets")
+    # Where a C-octet string's NUL is missing the length says all the same where it ends.
+    if kind is _C_OCTET_STRING and 0 in value[:-1]:
+        raise PduError(Status.ESME_RINVOPTPARAMVAL, f"{name} with a NUL within")
+    if values is not None and int.from_bytes(value, "big") not in values:
+        raise PduError(Status.ESME_RINVOPTPARAMVAL, f"{name} {int.from_bytes(value, 'big')}")
+
+
+def encode(pdu: Pdu) -> bytes:
+    """The octets of a PDU. A body of None stands for its fields at zero and empty.
+
+    A response with an error status has no body at all (SMPP 3.4 §4.1.2, §4.4.2) unless TLVs follow
+    it. Raises ValueError for a value that its field cannot hold: a mistake of the caller.
+    """
+    command, sequence, body, tlvs, status = pdu
+    octets = b""
+    if not (status and body is None and not tlvs):
+        octets = _encode_body(command, BODIES[command]() if body is None else body)
+    if tlvs:
+        octets += b"".join([_encode_tlv(tag, value) for tag, value in tlvs])
+    return HEADER.pack(16 + len(octets), COMMAND_IDS[command], status, sequence) + octets
+
+
+def _encode_body(command: str, body: Body) -> bytes:
+    octets = bytearray()
+    values: tuple[Any, ...] = body
+    for (name, kind, size), value in zip(LAYOUTS[command], values, strict=True):
+        if kind is _C_OCTET_STRING:
+            octets += _nul_terminated(name, value, size)
+        elif kind is _INTEGER:
+            if not 0 <= value < 1 << 8 * size:
+                raise ValueError(f"{name} {value}")
+            octets += value.to_bytes(size, "big")
+        elif kind is _SHORT_MESSAGE:
+            if len(value) > size:
+                raise ValueError(f"{name} of {len(value)} octets")
+            octets.append(len(value))
+            octets += value
+        else:
+            if len(value) > size:
+                raise ValueError(f"{len(value)} destinations")
+            octets.append(len(value))
+            for entry in value:
+                octets += _encode_destination(entry)
+    return bytes(octets)
+
+
+def _nul_terminated(name: str, value: bytes, size: int) -> bytes:
+    if len(value) >= size or 0 in value:
+        raise ValueError(f"{name} {value!r}")
+    return value + b"\0"
+
+
+def _encode_destination(entry: SmeAddress | DistributionList | UnsuccessSme) -> bytes:
+    if isinstance(entry, DistributionList):
+        return b"\x02" + _nul_terminated("dl_name", entry.dl_name, 21)
+    address = bytes((entry.dest_addr_ton, entry.dest_addr_npi)) + _nul_terminated(
+        "destination_addr", entry.destination_addr, 21
+    )
+    if isinstance(entry, SmeAddress):
+        return b"\x01" + address
+    return address + _LENGTH.pack(entry.error_status_code)
+
+
+def _encode_tlv(tag: int, value: bytes) -> bytes:
+    if len(value) > 0xFFFF:
+        raise ValueError(f"TLV 0x{tag:04X} of {len(value)} octets")
+    return _TLV.pack(tag, len(value)) + value

@@ -1,0 +1,82 @@
+"""Parts of a concatenated message: which one a PDU carries, by UDH or by SAR TLVs.
+
+Decides where a user data header ends and what it says (3GPP TS 23.040 §9.2.3.24). Gathering them is
+:mod:`bridge.relay.concatenation`'s matter.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from bridge.smpp.protocol.layouts import SAR_MSG_REF_NUM, SAR_SEGMENT_SEQNUM, SAR_TOTAL_SEGMENTS
+from bridge.smpp.protocol.pdu import Pdu
+
+#: The bit of esm_class that says: the text begins with a user data header (SMPP 3.4 §5.2.12).
+ESM_CLASS_UDHI: Final = 0b0100_0000
+
+#: Information element identifiers, and the octets that their data must have.
+CONCATENATED_8: Final = 0x00
+PORTS_8: Final = 0x04
+PORTS_16: Final = 0x05
+CONCATENATED_16: Final = 0x08
+
+_LENGTHS: Final = {CONCATENATED_8: 3, PORTS_8: 2, PORTS_16: 4, CONCATENATED_16: 4}
+
+
+class Part(NamedTuple):
+    """One segment: which message it belongs to, and its place (1 to ``total``) in it."""
+
+    reference: int
+    total: int
+    number: int
+
+
+class UserDataHeader(NamedTuple):
+    """``length`` counts all octets of the header, its length octet too."""
+
+    length: int = 0
+    part: Part | None = None
+    has_ports: bool = False
+
+
+def read_header(user_data: bytes) -> UserDataHeader:
+    """What the user data header says; raises ValueError for a broken one.
+
+    An element that we do not know is skipped; of a repeated one the last counts
+    (3GPP TS 23.040 §9.2.3.24). A part whose number is 0 or above its total says nothing.
+    """
+    if not user_data or user_data[0] >= len(user_data):
+        raise ValueError("the user data header is longer than the message")
+    end = 1 + user_data[0]
+    position = 1
+    part, has_ports = None, False
+    while position < end:
+        if position + 2 > end or position + 2 + user_data[position + 1] > end:
+            raise ValueError("the user data header is cut off within an element")
+        identifier, length = user_data[position], user_data[position + 1]
+        data = user_data[position + 2 : position + 2 + length]
+        position += 2 + length
+        if length != _LENGTHS.get(identifier, length):
+            raise ValueError(f"element 0x{identifier:02X} of {length} octets")
+        if identifier in (CONCATENATED_8, CONCATENATED_16):
+            part = _part(int.from_bytes(data[:-2], "big"), data[-2], data[-1]) or part
+        elif identifier in (PORTS_8, PORTS_16):
+            has_ports = True
+    return UserDataHeader(end, part, has_ports)
+
+
+def sar_part(pdu: Pdu) -> Part | None:
+    """The part that the SAR TLVs name; without all three of them they are to be ignored
+    (SMPP 3.4 §5.3.2.22 to §5.3.2.24)."""
+    reference = pdu.tlv(SAR_MSG_REF_NUM)
+    if reference is None:
+        return None
+    total = pdu.tlv(SAR_TOTAL_SEGMENTS)
+    number = pdu.tlv(SAR_SEGMENT_SEQNUM)
+    if total is None or number is None:
+        return None
+    return _part(int.from_bytes(reference, "big"), total[0], number[0])
+
+
+def _part(reference: int, total: int, number: int) -> Part | None:
+    return Part(reference, total, number) if 1 <= number <= total else None

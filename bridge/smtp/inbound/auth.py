@@ -1,0 +1,106 @@
+"""The SASL mechanisms: how a name and a password come out of the exchange (RFC 4954).
+
+Whether they are right is for :mod:`bridge.accounts.accounts` to say.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from base64 import b64decode, b64encode
+from binascii import Error as Base64Error
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from bridge.accounts.accounts import Account
+from bridge.smtp.inbound.wire import Wire
+from bridge.smtp.reply import AUTH_ABORTED, AUTH_MALFORMED
+
+#: RFC 4954 §4: at least this long must a line of the exchange be allowed to be.
+MAX_LINE = 12288
+
+
+class Credentials(NamedTuple):
+    name: str
+    password: str
+
+
+class Exchange(NamedTuple):
+    """What a mechanism may use: the connection, our name, and the accounts by theirs."""
+
+    wire: Wire
+    hostname: str
+    account: Callable[[str], Account | None]
+
+
+async def _ask(wire: Wire, challenge: bytes) -> str:
+    wire.reply(b"334 " + b64encode(challenge) + b"\r\n")
+    line = await wire.line(MAX_LINE)
+    if line.strip() == b"*":
+        raise AUTH_ABORTED
+    return _decoded(line)
+
+
+def _decoded(encoded: bytes) -> str:
+    try:
+        # A password that is not UTF-8 is nobody's here; it fails as a wrong one and is counted.
+        return b64decode(encoded.strip(), validate=True).decode("utf-8", "replace")
+    except Base64Error:
+        raise AUTH_MALFORMED from None
+
+
+async def _plain(exchange: Exchange, initial: str | None) -> Credentials:
+    """RFC 4616: ``authzid NUL authcid NUL passwd``. There is nobody else to act for."""
+    message = await _ask(exchange.wire, b"") if initial is None else initial
+    fields = message.split("\0")
+    if len(fields) != 3 or fields[0] not in ("", fields[1]):
+        raise AUTH_MALFORMED
+    return Credentials(fields[1], fields[2])
+
+
+async def _login(exchange: Exchange, initial: str | None) -> Credentials:
+    """draft-murchison-sasl-login: two questions, both fixed by what clients compare them with."""
+    name = await _ask(exchange.wire, b"Username:") if initial is None else initial
+    return Credentials(name, await _ask(exchange.wire, b"Password:"))
+
+
+async def _cram_md5(exchange: Exchange, initial: str | None) -> Credentials:
+    """RFC 2195, for accounts whose password is kept plain.
+
+    The password itself never crosses the wire. Where the digest is right it is the account's;
+    otherwise it is the digest, which is nobody's password, so that the failure takes as long and
+    counts as much as any other.
+    """
+    if initial is not None:
+        raise AUTH_MALFORMED  # RFC 4954 §4: the server speaks first.
+    challenge = f"<{secrets.token_hex(12)}@{exchange.hostname}>".encode()
+    name, blank, digest = (await _ask(exchange.wire, challenge)).rpartition(" ")
+    if not blank:
+        raise AUTH_MALFORMED
+    account = exchange.account(name)
+    password = (
+        account and account.settings.password and account.settings.password.get_secret_value()
+    )
+    if password:
+        right = hmac.new(password.encode(), challenge, "md5").hexdigest()
+        if hmac.compare_digest(right, digest.lower().encode("ascii", "replace").decode()):
+            return Credentials(name, password)
+    return Credentials(name, f"\0{digest}")
+
+
+#: By name in upper case.
+MECHANISMS: dict[str, Callable[[Exchange, str | None], Awaitable[Credentials]]] = {
+    "PLAIN": _plain,
+    "LOGIN": _login,
+    "CRAM-MD5": _cram_md5,
+}
+
+
+async def read_credentials(exchange: Exchange, mechanism: str, initial: str | None) -> Credentials:
+    """Runs one exchange; ``initial`` is the still encoded response that came with the command.
+
+    Raises :class:`~bridge.smtp.reply.Refused` where the client aborts or is not understood.
+    """
+    if initial is not None:
+        initial = "" if initial == "=" else _decoded(initial.encode("ascii", "replace"))
+    return await MECHANISMS[mechanism](exchange, initial)

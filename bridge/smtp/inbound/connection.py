@@ -1,0 +1,237 @@
+"""One accepted connection: aiosmtpd's protocol, with what must not be inherited replaced.
+
+aiosmtpd carries STARTTLS. Its constructor, its streams, its command loop and its ways of ending a
+connection are replaced: each replacement says why. What is said on the connection is
+:mod:`bridge.smtp.inbound.commands`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
+
+import structlog
+from aiosmtpd.smtp import SMTP, TLSSetupException
+
+from bridge.model.failure import Failure
+from bridge.smtp import reply
+from bridge.smtp.inbound.commands import Dialog
+from bridge.smtp.inbound.service import Service
+from bridge.smtp.inbound.session import State
+from bridge.smtp.inbound.wire import Wire
+
+log = structlog.get_logger()
+
+
+class Kind(NamedTuple):
+    """What a listening address speaks: TLS from the first octet, LMTP in place of SMTP."""
+
+    implicit_tls: bool = False
+    lmtp: bool = False
+
+
+def template(service: Service) -> dict[str, Any]:
+    """The attributes of a constructed aiosmtpd protocol, which every connection starts from.
+
+    aiosmtpd's constructor spends about 200 µs a connection on looking for methods of commands and
+    hooks, all the same every time; it runs once. The host name is given, since the default is a
+    blocking DNS query.
+    """
+    constructed = SMTP(
+        None,
+        hostname=service.hostname,
+        data_size_limit=service.settings.max_size,
+        enable_SMTPUTF8=True,
+        loop=asyncio.get_running_loop(),
+    )
+    return dict(vars(constructed))
+
+
+class Connection(SMTP):
+    """An SMTP or LMTP connection.
+
+    ``client`` is the address that a proxy named; ``None`` where the socket's own counts.
+    """
+
+    _wire: Wire
+
+    def __init__(
+        self,
+        service: Service,
+        attributes: dict[str, Any],
+        kind: Kind,
+        *,
+        client: str | None = None,
+        begun: Callable[[Connection], None],
+        ended: Callable[[Connection], None],
+    ) -> None:
+        # In place of the constructors of aiosmtpd and of asyncio's stream protocol.
+        self.__dict__.update(attributes)
+        # The class's own is one dictionary for all connections, which every EHLO grows.
+        self.command_size_limits: dict[str, int] = {}
+        self._service = service
+        self._kind = kind
+        self._begun = begun
+        self._ended = ended
+        self._address = client or ""
+        self._dialog: Dialog | None = None
+
+    @property
+    def task(self) -> asyncio.Task[None] | None:
+        """The task that talks; ``None`` for a connection that was turned away."""
+        return self._handler_coroutine
+
+    # The transport's calls. aiosmtpd's go through a pair of streams, which cost more than the
+    # dialogue.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        made = cast("asyncio.Transport", transport)
+        self.transport = made
+        if self._dialog is not None:
+            self._wire.attach(made)  # The same client again, now through TLS.
+            return
+        if not self._address:
+            peer = transport.get_extra_info("peername")
+            self._address = str(peer[0]) if isinstance(peer, tuple) and peer else ""
+        try:
+            self._service.admit(self._address)
+        except (Failure, reply.Refused) as error:
+            self._turn_away(made, error)
+            return
+        self._wire = Wire(self.loop, made)
+        try:
+            self._dialog = Dialog(
+                self._service,
+                self._wire,
+                self._address,
+                secure=self._kind.implicit_tls,
+                lmtp=self._kind.lmtp,
+                upgrade=self._start_tls,
+            )
+        except Failure as failure:
+            self._service.release(self._address)
+            self._turn_away(made, failure)
+            return
+        self._reset_timeout()
+        self._handler_coroutine = self.loop.create_task(self._handle_client())
+        self._begun(self)
+
+    def _turn_away(self, transport: asyncio.Transport, error: Failure | reply.Refused) -> None:
+        text = reply.of_failure(error) if isinstance(error, Failure) else error.reply
+        log.warning("connection_refused", address=self._address, reply=text)
+        transport.write(reply.encode(text))
+        transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        if self._dialog is not None:
+            self._wire.feed(data)
+
+    def pause_writing(self) -> None:
+        if self._dialog is not None:
+            self._wire.pause_writing()
+
+    def resume_writing(self) -> None:
+        if self._dialog is not None:
+            self._wire.resume_writing()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        # aiosmtpd's cancels the handler here and at an EOF, and with it a mail that is being
+        # submitted; ours finishes what it has and finds the end of the stream by itself.
+        if self._timeout_handle is not None:
+            self._timeout_handle.cancel()
+        if self._original_transport is not None:
+            self._original_transport.close()
+        if self._dialog is not None:
+            self._wire.end(error)
+        self.transport = None
+
+    def eof_received(self) -> bool:
+        if self._dialog is None:
+            return False
+        self._wire.end()
+        # Half-closed is fine without TLS: the answer to what was sent still goes out. TLS cannot
+        # stay open after close_notify.
+        return not self._secure
+
+    @property
+    def _secure(self) -> bool:
+        return self._kind.implicit_tls or self._tls_protocol is not None
+
+    async def _handle_client(self) -> None:
+        """The connection's task; in place of aiosmtpd's command loop, which logs every line, looks
+        for addresses with the e-mail package's parser, and takes a cancellation for an answer."""
+        assert self._dialog is not None
+        try:
+            await self._dialog.run()
+        except (EOFError, ConnectionError, ssl.SSLError):
+            pass  # The client left.
+        except asyncio.CancelledError:
+            self._wire.reply(reply.encode(reply.SHUTTING_DOWN))
+            raise
+        except Exception:
+            log.exception("session_failed", address=self._address)
+        finally:
+            self._wire.close()
+            self._dialog.ended()
+            self._service.release(self._address)
+            self._ended(self)
+
+    async def _start_tls(self) -> None:
+        self.tls_context = self._service.tls_context
+        try:
+            await self.smtp_STARTTLS(None)
+        except TLSSetupException as error:
+            log.info("tls_failed", address=self._address, cause=str(error.__cause__))
+            if self._original_transport is not None:
+                self._original_transport.close()
+            raise EOFError from error
+
+    async def push(self, status: str | bytes) -> None:
+        """What aiosmtpd's own commands (of which only STARTTLS is used) say."""
+        assert self._dialog is not None
+        await self._dialog.say(status if isinstance(status, bytes) else status.encode())
+
+    # Time. One timer a connection, which looks at the dialogue's deadline when it fires: setting it
+    # anew for every command would cost more than the command.
+
+    def _reset_timeout(self, duration: float | None = None) -> None:
+        if self._timeout_handle is None:
+            self._watch(self._service.settings.timeout)
+
+    def _watch(self, seconds: float) -> None:
+        self._timeout_handle = self.loop.call_later(seconds, self._timeout_cb)
+
+    def _timeout_cb(self) -> None:
+        dialog = self._dialog
+        timeout = self._service.settings.timeout
+        left = dialog.deadline - self._service.clock() if dialog else timeout
+        # While a command is answered the client is the one who waits.
+        if dialog is None or left > 0 or dialog.state is State.BUSY:
+            self._watch(left if left > 0 else timeout)
+            return
+        log.info("session_timed_out", address=self._address, state=dialog.state.value)
+        self._end(reply.encode(reply.TIMED_OUT))
+        # A client that does not read never lets the transport close by itself.
+        self._timeout_handle = self.loop.call_later(10, self.abort)
+
+    def dismiss(self, farewell: bytes) -> None:
+        """Ends the session: at once when it waits for a command, else after its answer."""
+        assert self._dialog is not None  # Who was turned away is in nobody's list.
+        if self._dialog.state is State.WAITING:
+            self._end(farewell)
+        else:
+            self._dialog.farewell = farewell
+
+    def abort(self) -> None:
+        """Ends the connection without a word, and drops what the client did not read."""
+        transport = cast("asyncio.Transport | None", self.transport)
+        if transport is not None:
+            transport.abort()
+
+    def _end(self, farewell: bytes) -> None:
+        transport = cast("asyncio.Transport | None", self.transport)
+        if transport is not None and not transport.is_closing():
+            transport.write(farewell)
+            transport.close()

@@ -1,0 +1,200 @@
+"""The SMTP and LMTP listener: its sockets, its certificates, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from bridge.config.settings import Endpoint, Smtp
+from bridge.net.networks import NetworkMap
+from bridge.net.proxy_server import ProxiedServer
+from bridge.smtp import reply
+from bridge.smtp.inbound.connection import Connection, Kind, template
+from bridge.smtp.inbound.service import Accounts, Relay, Service
+from bridge.smtp.reply_address import Replies
+
+log = structlog.get_logger()
+
+_BACKLOG = 1024
+#: Connections in the middle of a TLS handshake are not counted yet: they get little time.
+_HANDSHAKE_TIMEOUT = 15.0
+
+#: What only a new start can change.
+_FIXED = ("listen", "tls_listen", "lmtp_listen", "hostname")
+
+
+class SmtpListener:
+    """Listens where the settings say, hands submissions to the relay.
+
+    ``dsn`` says whether reports are sent, so that DSN is offered; ``replies`` reads reply
+    addresses. ``clock`` gives seconds that only grow, with which time limits are measured;
+    ``wall_clock`` is Unix time.
+    """
+
+    def __init__(
+        self,
+        settings: Smtp,
+        accounts: Accounts,
+        relay: Relay,
+        *,
+        dsn: bool = False,
+        replies: Replies | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._service = Service(
+            settings,
+            accounts,
+            relay,
+            hostname=settings.hostname or socket.gethostname(),
+            tls_context=_tls_context(settings),
+            dsn=dsn,
+            clock=clock,
+            wall_clock=wall_clock,
+            replies=replies,
+        )
+        self._proxies = _proxies(settings)
+        self._servers: list[asyncio.Server | ProxiedServer] = []
+        self._connections: set[Connection] = set()
+        self._attributes: dict[str, Any] = {}
+
+    async def start(self) -> list[Endpoint]:
+        """Binds every address, or none; returns them as bound: plain, TLS, LMTP."""
+        # Every command at INFO would cost more than the command.
+        logging.getLogger("mail.log").setLevel(logging.WARNING)
+        self._attributes = template(self._service)
+        settings = self._settings
+        try:
+            for endpoint in settings.listen:
+                await self._listen(endpoint, Kind())
+            for endpoint in settings.tls_listen:
+                await self._listen(endpoint, Kind(implicit_tls=True))
+            for endpoint in settings.lmtp_listen:
+                await self._listen(endpoint, Kind(lmtp=True))
+        except BaseException:
+            await self.close()
+            raise
+        return [
+            Endpoint(*bound.getsockname()[:2])
+            for server in self._servers
+            for bound in server.sockets
+        ]
+
+    async def _listen(self, endpoint: Endpoint, kind: Kind) -> None:
+        context = self._service.tls_context if kind.implicit_tls else None
+
+        def accept(client: str | None = None) -> Connection:
+            return Connection(
+                self._service,
+                self._attributes,
+                kind,
+                client=client,
+                begun=self._connections.add,
+                ended=self._connections.discard,
+            )
+
+        if self._settings.proxies:
+            proxied = ProxiedServer(
+                accept,
+                lambda: self._proxies,
+                context=context,
+                handshake_timeout=_HANDSHAKE_TIMEOUT,
+                backlog=_BACKLOG,
+            )
+            await proxied.start(endpoint)
+            self._servers.append(proxied)
+            return
+        server = await asyncio.get_running_loop().create_server(
+            accept,
+            endpoint.host,
+            endpoint.port,
+            backlog=_BACKLOG,
+            ssl=context,
+            ssl_handshake_timeout=_HANDSHAKE_TIMEOUT if context else None,
+        )
+        self._servers.append(server)
+
+    def reload(self, settings: Smtp, *, dsn: bool | None = None) -> None:
+        """Takes over certificates, limits, domains and what is offered; no session ends.
+
+        Sessions in progress follow the new limits; TLS that is on stays as it is. Listening
+        addresses are kept, with a warning where they differ, and so is whether proxies are
+        expected at all. Raises ValueError or OSError, and changes nothing, where a certificate
+        cannot be used.
+        """
+        context = _tls_context(settings)
+        live = self._service.tls_context
+        if context is not None and live is not None and settings.certificate is not None:
+            # TLS listeners hold the context itself: what was just seen to work goes into it.
+            live.load_cert_chain(settings.certificate, settings.private_key)
+            context = live
+        for key in _FIXED:
+            if getattr(settings, key) != getattr(self._settings, key):
+                log.warning("reload_incomplete", key=f"smtp.{key}", cause="needs a new start")
+        if bool(settings.proxies) != bool(self._settings.proxies):
+            log.warning("reload_incomplete", key="smtp.proxies", cause="needs a new start")
+        self._settings = settings
+        self._proxies = _proxies(settings)
+        self._service.apply(settings, context, self._service.dsn if dsn is None else dsn)
+
+    async def drain(self, within: float) -> None:
+        """Takes no new connections, lets mails in flight be answered, and ends all sessions.
+
+        Sessions that wait for a command hear 421 at once. What is still there after ``within``
+        seconds is cut; a mail that was submitted by then is finished by the relay all the same.
+        """
+        self._service.closing = True
+        for server in self._servers:
+            server.close()
+        farewell = reply.encode(reply.SHUTTING_DOWN)
+        for connection in tuple(self._connections):
+            connection.dismiss(farewell)
+        tasks = self._tasks()
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=within)
+            if late:
+                log.warning("drain_incomplete", sessions=len(late))
+        await self.close()
+
+    async def close(self) -> None:
+        """Ends everything now; may be called again."""
+        self._service.closing = True
+        for server in self._servers:
+            server.close()
+            if isinstance(server, ProxiedServer):
+                await server.wait_closed()
+        tasks = self._tasks()
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=5)
+        for connection in tuple(self._connections):
+            connection.abort()
+        self._service.threads.shutdown(wait=False, cancel_futures=True)
+
+    def _tasks(self) -> set[asyncio.Task[None]]:
+        return {c.task for c in self._connections if c.task is not None}
+
+
+def _proxies(settings: Smtp) -> NetworkMap[bool]:
+    return NetworkMap((network, True) for network in settings.proxies)
+
+
+def _tls_context(settings: Smtp) -> ssl.SSLContext | None:
+    """The context of both kinds of TLS; ValueError where one is asked for without a certificate."""
+    if settings.certificate is None:
+        if settings.tls_listen or settings.starttls == "required":
+            raise ValueError("smtp.tls_listen and smtp.starttls need smtp.certificate")
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(settings.certificate, settings.private_key)
+    return context

@@ -1,0 +1,179 @@
+"""What all SMTP connections share: settings and doors, and the limits over all of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from ssl import SSLContext
+from typing import Protocol
+
+from bridge.accounts.accounts import Account
+from bridge.config.settings import Smtp
+from bridge.model import message
+from bridge.model.failure import Failure, Reason
+from bridge.smtp.address import comparable_domains
+from bridge.smtp.inbound.auth import MECHANISMS
+from bridge.smtp.inbound.transaction import MAX_HOLD
+from bridge.smtp.reply import SHUTTING_DOWN, Refused
+from bridge.smtp.reply_address import Replies, Reply
+
+#: All mails that are being received may take this much memory together, beyond small ones.
+MAX_BUFFERED = 256 * 1024 * 1024
+
+_LOOPBACK = ("127.", "::1", "::ffff:127.")
+
+
+class Accounts(Protocol):
+    """What is asked of :class:`bridge.accounts.accounts.Accounts`."""
+
+    async def authenticate(
+        self, name: str, password: str, *, protocol: message.Protocol, address: str
+    ) -> Account: ...
+
+    async def authenticate_key(
+        self, key: str, *, protocol: message.Protocol, address: str
+    ) -> Account: ...
+
+    def get(self, name: str) -> Account | None: ...
+
+    def trusted(self, address: str) -> Account | None: ...
+
+    def check_address(self, address: str) -> None: ...
+
+
+class Relay(Protocol):
+    """What is asked of :class:`bridge.relay.relay.Relay`."""
+
+    def submit(
+        self, account: Account, submission: message.Submission
+    ) -> asyncio.Future[message.Outcome]: ...
+
+    def check_recipient(self, account: Account, recipient: message.Recipient) -> object: ...
+
+
+class Service:
+    """Shared by the connections of one listener.
+
+    ``clock`` gives seconds that only grow, with which time limits are measured; ``wall_clock`` is
+    Unix time. ``dsn`` says whether reports are sent; ``replies`` reads reply addresses, where there
+    are any.
+    """
+
+    def __init__(
+        self,
+        settings: Smtp,
+        accounts: Accounts,
+        relay: Relay,
+        *,
+        hostname: str,
+        tls_context: SSLContext | None,
+        dsn: bool,
+        clock: Callable[[], float],
+        wall_clock: Callable[[], float],
+        replies: Replies | None = None,
+    ) -> None:
+        self._replies = replies
+        self.accounts = accounts
+        self.relay = relay
+        self.hostname = hostname
+        self.clock = clock
+        self.wall_clock = wall_clock
+        self.apply(settings, tls_context, dsn)
+        #: For mails that take long to read; two, so that the loop keeps its turns.
+        self.threads = ThreadPoolExecutor(2, "mail-reader")
+        self.buffered = 0
+        self.closing = False
+        self._connections = 0
+        self._by_address: Counter[str] = Counter()
+        self._by_account: Counter[str] = Counter()
+
+    def apply(self, settings: Smtp, tls_context: SSLContext | None, dsn: bool) -> None:
+        """Takes over these settings, also for the sessions in progress."""
+        self.settings = settings
+        self.tls_context = tls_context
+        self.dsn = dsn
+        self.domains = comparable_domains(settings.domains)
+        self.smsc_address = settings.smsc_address.lower()
+        self.mechanisms = [m for m in settings.auth_mechanisms if m in MECHANISMS]
+        self.offers_starttls = tls_context is not None and settings.starttls != "off"
+        self.requires_tls = settings.starttls == "required"
+
+    def reply_of(self, local: str) -> Reply | None:
+        """The phone behind a reply address, ``None`` for another local part; raises Failure."""
+        return None if self._replies is None else self._replies.read(local, self.wall_clock())
+
+    def admit(self, address: str) -> None:
+        """Counts a connection; raises Failure where it is one too many or its address blocked.
+
+        Refused is raised for one that comes late, out of a TLS handshake, while all others end.
+        """
+        if self.closing:
+            raise Refused(SHUTTING_DOWN)
+        self.accounts.check_address(address)
+        if self._connections >= self.settings.max_connections:
+            raise Failure(Reason.TOO_MANY_SESSIONS)
+        if self._by_address[address] >= self.settings.max_connections_per_address:
+            raise Failure(Reason.TOO_MANY_SESSIONS, "from this address")
+        self._connections += 1
+        self._by_address[address] += 1
+
+    def release(self, address: str) -> None:
+        """Ends what :meth:`admit` counted."""
+        self._connections -= 1
+        _drop(self._by_address, address)
+
+    def enter(self, account: Account) -> None:
+        """Counts a session of ``account``; raises Failure where it is one too many."""
+        if self._by_account[account.name] >= self.settings.max_connections_per_account:
+            raise Failure(Reason.TOO_MANY_SESSIONS, "of this account")
+        self._by_account[account.name] += 1
+
+    def leave(self, account: Account) -> None:
+        """Ends what :meth:`enter` counted."""
+        _drop(self._by_account, account.name)
+
+    def reserve(self, size: int) -> None:
+        """Counts memory for a mail that is being received; raises Failure where it is too much."""
+        if self.buffered + size > MAX_BUFFERED:
+            raise Failure(Reason.BRIDGE_FULL, "too many large mails at once")
+        self.buffered += size
+
+    def may_authenticate(self, address: str, secure: bool) -> bool:
+        """Whether a password may cross this connection (RFC 4954 §4)."""
+        if secure:
+            return True
+        if self.requires_tls:
+            return False
+        return self.settings.clear_text_auth or address.startswith(_LOOPBACK)
+
+    def extensions(self, address: str, secure: bool) -> bytes:
+        """The reply to EHLO and LHLO."""
+        latest = datetime.fromtimestamp(self.wall_clock() + MAX_HOLD, UTC)
+        lines = [
+            self.hostname,
+            "PIPELINING",
+            f"SIZE {self.settings.max_size}",
+            "8BITMIME",
+            "SMTPUTF8",
+            "ENHANCEDSTATUSCODES",
+            "DELIVERBY",
+            # RFC 4865 §3: both maxima, the interval and the moment.
+            f"FUTURERELEASE {MAX_HOLD} {latest:%Y-%m-%dT%H:%M:%SZ}",
+        ]
+        if self.dsn:
+            lines.append("DSN")
+        if self.offers_starttls and not secure:
+            lines.append("STARTTLS")
+        if self.mechanisms and self.may_authenticate(address, secure):
+            lines.append("AUTH " + " ".join(self.mechanisms))
+        replies = [f"250-{line}\r\n" for line in lines[:-1]]
+        return "".join([*replies, f"250 {lines[-1]}\r\n"]).encode("ascii")
+
+
+def _drop(counter: Counter[str], key: str) -> None:
+    counter[key] -= 1
+    if counter[key] <= 0:
+        del counter[key]

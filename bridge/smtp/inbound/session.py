@@ -1,0 +1,168 @@
+"""One client's SMTP session: its lines are obeyed one after the other until it ends (RFC 5321).
+
+Decides whose session it is, how long it may take and how many mistakes it may make. What each
+command does is :mod:`bridge.smtp.inbound.commands`'s. Knows nothing of sockets and TLS records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from enum import Enum
+from typing import Any, NamedTuple
+
+import structlog
+
+from bridge.accounts.accounts import Account
+from bridge.model.failure import Failure, Reason
+from bridge.smtp import reply
+from bridge.smtp.inbound.auth import MAX_LINE
+from bridge.smtp.inbound.service import Service
+from bridge.smtp.inbound.wire import Wire
+from bridge.smtp.reply import Refused
+
+log = structlog.get_logger()
+
+#: Commands that bring no mail nearer, and mistakes, since the last mail (RFC 5321 §4.3.2 leaves
+#: the number to the server).
+MAX_IDLE_COMMANDS = 100
+MAX_FAILED_LOGINS = 3
+
+
+class State(Enum):
+    """What a connection is at, as far as ending it is concerned."""
+
+    WAITING = "for a command"
+    RECEIVING = "a mail"
+    BUSY = "answering"
+
+
+class Command(NamedTuple):
+    """One row: what runs, how long the line may be, whether TLS may be missing where it is
+    required (RFC 3207 §4), and whether it brings no mail nearer."""
+
+    run: Callable[[Any, str], Awaitable[None] | None]
+    limit: int = 2048
+    before_tls: bool = False
+    idle: bool = False
+
+
+class Session:
+    """From the greeting to the end; ``commands`` are what is obeyed, run with the session.
+
+    ``secure`` says whether TLS is on, ``protocol`` is the greeting's word. Raises :class:`Failure`
+    for a trusted client whose account has too many sessions; :meth:`ended` must be called in the
+    end.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        wire: Wire,
+        address: str,
+        commands: Mapping[bytes, Command],
+        *,
+        secure: bool,
+        protocol: str,
+    ) -> None:
+        self._service = service
+        self._wire = wire
+        self._address = address
+        self.secure = secure
+        self._commands = commands
+        self._protocol = protocol
+        self.state = State.BUSY
+        self.deadline = 0.0
+        #: What to say before leaving as soon as the command in hand is answered.
+        self.farewell: bytes | None = None
+        self._account: Account | None = None
+        self._idle_commands = 0
+        self._failed_logins = 0
+        self.touch()
+        self._become(service.accounts.trusted(address))
+
+    def _become(self, account: Account | None) -> None:
+        """From now on this account sends; raises Failure where it has too many sessions."""
+        self.ended()
+        if account is not None:
+            self._service.enter(account)
+            self._account = account
+
+    def ended(self) -> None:
+        """The session counts for nobody any more; may be called again."""
+        if self._account is not None:
+            self._service.leave(self._account)
+            self._account = None
+
+    def touch(self) -> None:
+        """The client gets its full time again."""
+        self.deadline = self._service.clock() + self._service.settings.timeout
+
+    async def run(self) -> None:
+        """Talks until the client or :attr:`farewell` ends it; raises EOFError, ConnectionError."""
+        wire = self._wire
+        wire.reply(f"220 {self._service.hostname} {self._protocol} cascade-bridge\r\n".encode())
+        while self.farewell is None:
+            try:
+                self.state = State.WAITING
+                line = await wire.line(MAX_LINE)
+                self.state = State.BUSY
+                self.deadline = self._service.clock() + self._service.settings.timeout
+                await self._obey(line)
+            except Refused as refused:
+                self.state = State.BUSY
+                self._count_idle()
+                wire.reply(reply.encode(refused.reply))
+            except Failure as failure:
+                wire.reply(reply.encode(reply.of_failure(failure, self._fmt)))
+            except (EOFError, ConnectionError):
+                raise
+            except Exception:
+                # The client must hear something that lets it try again, and nothing of ours.
+                log.exception("command_failed", address=self._address, account=self._name)
+                wire.reply(reply.encode(reply.of_failure(Failure(Reason.OPERATION_FAILED))))
+        wire.reply(self.farewell)
+        await wire.flush()
+
+    async def say(self, line: bytes) -> None:
+        """Answers out of the order of commands: TLS begins right behind this."""
+        self._wire.reply(line + b"\r\n")
+        await self._wire.flush()
+
+    async def _obey(self, line: bytes) -> None:
+        verb, _, rest = line.partition(b" ")
+        command = self._commands.get(verb) or self._commands.get(verb.upper())
+        if command is None:
+            raise reply.NOT_RECOGNIZED
+        if len(line) > command.limit:
+            raise reply.LINE_TOO_LONG
+        if self._service.requires_tls and not self.secure and not command.before_tls:
+            raise reply.STARTTLS_FIRST
+        if command.idle:
+            self._count_idle()
+        try:
+            argument = rest.decode()
+        except UnicodeDecodeError:
+            raise reply.NOT_UTF8 from None
+        done = command.run(self, argument.strip())
+        if done is not None:
+            await done
+
+    def _count_idle(self) -> None:
+        self._idle_commands += 1
+        if self._idle_commands >= MAX_IDLE_COMMANDS and self.farewell is None:
+            log.warning("session_ended", address=self._address, cause="too many commands")
+            self.farewell = reply.encode(reply.TOO_MANY_COMMANDS)
+
+    @property
+    def _fmt(self) -> int:
+        return self._account.settings.reply_fmt if self._account else 0
+
+    @property
+    def _name(self) -> str:
+        return self._account.name if self._account else ""
+
+    def _count_failed_login(self) -> None:
+        self._failed_logins += 1
+        if self._failed_logins >= MAX_FAILED_LOGINS:
+            log.warning("session_ended", address=self._address, cause="too many failed logins")
+            self.farewell = reply.encode(reply.TOO_MANY_LOGINS)

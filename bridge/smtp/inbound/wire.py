@@ -1,0 +1,226 @@
+"""Octets of one connection to command lines and mails, and replies gathered on the way back.
+
+Decides where a command and a mail end (RFC 5321 §2.3.8, §4.1.1.4): only ``CR LF . CR LF`` ends a
+mail. Replies wait until the client waits for them (RFC 2920 §3.2), so that a group of commands is
+answered in one segment. The connection feeds it; a stream reader between the two would cost more
+than the whole of this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from bridge.model.failure import Failure
+from bridge.smtp.reply import BARE_LF, LINE_TOO_LONG, MAIL_TOO_BIG, Refused
+
+#: What is taken from a client that sends faster than it is obeyed; then it is not read.
+MAX_AHEAD = 128 * 1024
+#: Replies to a long group of commands are sent in pieces of about this size.
+_MANY_REPLIES = 16 * 1024
+
+#: A mail this many times over the limit is not waited for: the connection is cut.
+ENDLESS = 10
+
+END_OF_MAIL = b"\r\n.\r\n"
+
+
+class Endless(EOFError):  # noqa: N818 - an end, as EOFError is
+    """The client sent so much more than a mail may have that it is not listened to any longer."""
+
+
+class Wire:
+    """Reads commands and mails from, and writes replies to, one client."""
+
+    __slots__ = (
+        "_drained",
+        "_ended",
+        "_error",
+        "_loop",
+        "_more_came",
+        "_out",
+        "_out_size",
+        "_pending",
+        "_reading",
+        "_transport",
+        "_writable",
+    )
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport) -> None:
+        self._loop = loop
+        self._transport = transport
+        self._pending = bytearray()
+        self._out: list[bytes] = []
+        self._out_size = 0
+        self._more_came: asyncio.Future[None] | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self._ended = False
+        self._error: Exception | None = None
+        self._reading = True
+        self._writable = True
+
+    # What the connection reports.
+
+    def attach(self, transport: asyncio.Transport) -> None:
+        """Goes on over another transport: TLS is on now. What came before it counts for nothing."""
+        self._transport = transport
+        self._pending.clear()
+        self._reading = True
+        self._writable = True
+
+    def feed(self, octets: bytes) -> None:
+        self._pending += octets
+        if len(self._pending) > MAX_AHEAD and self._reading:
+            self._reading = False
+            self._transport.pause_reading()
+        _wake(self._more_came)
+
+    def end(self, error: Exception | None = None) -> None:
+        """Nothing more comes; with ``error``, nothing more goes either."""
+        self._ended = True
+        self._error = error
+        _wake(self._more_came)
+        _wake(self._drained)
+
+    def pause_writing(self) -> None:
+        self._writable = False
+
+    def resume_writing(self) -> None:
+        self._writable = True
+        _wake(self._drained)
+
+    # What the dialogue asks for.
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing that is said now will reach the client."""
+        return self._transport.is_closing()
+
+    def reply(self, line: bytes) -> None:
+        """Queues a reply, CR LF included."""
+        self._out.append(line)
+        self._out_size += len(line)
+
+    def send(self) -> None:
+        """Hands the queued replies to the transport."""
+        if self._out:
+            self._transport.write(b"".join(self._out))
+            self._out.clear()
+            self._out_size = 0
+
+    async def flush(self) -> None:
+        """Sends the queued replies and waits while the client does not read them."""
+        self.send()
+        while not self._writable and not self._transport.is_closing():
+            self._drained = self._loop.create_future()
+            await self._drained
+
+    def close(self) -> None:
+        """Sends what is queued and closes."""
+        self.send()
+        self._transport.close()
+
+    def forget_input(self) -> None:
+        """Drops what the client sent ahead (RFC 3207 §4.2), so that TLS can begin."""
+        self._pending.clear()
+        self._read_on()
+
+    async def line(self, limit: int) -> bytes:
+        """The next command line without its end; raises EOFError when the client is gone.
+
+        Raises :class:`Refused` for a line of more than ``limit`` octets or one that a bare LF
+        ends; that line is gone then.
+        """
+        pending = self._pending
+        scanned = 0
+        too_long = False
+        if self._out_size > _MANY_REPLIES:
+            await self.flush()
+            await asyncio.sleep(0)
+        while (end := pending.find(b"\n", scanned)) < 0:
+            if len(pending) > limit:
+                too_long = True
+                pending.clear()
+            scanned = len(pending)
+            await self._more()
+        line = bytes(pending[:end])
+        del pending[: end + 1]
+        if too_long or end > limit:
+            raise LINE_TOO_LONG
+        if not line.endswith(b"\r"):
+            raise BARE_LF
+        return line[:-1]
+
+    async def mail(self, limit: int, progress: Callable[[int], None]) -> bytes:
+        """A mail up to its end, dots unstuffed (RFC 5321 §4.5.2).
+
+        ``progress`` hears of every chunk's size before it is kept. Where it raises a Failure, and
+        where the mail has more than ``limit`` octets, the rest is read and thrown away before the
+        refusal is raised. EOFError is raised for a client that leaves, Endless for one that never
+        ends.
+        """
+        pending = self._pending
+        while len(pending) < 3:
+            await self._more()
+        if pending.startswith(b".\r\n"):  # The line end before it was that of DATA.
+            del pending[:3]
+            return b""
+        kept = bytearray()
+        size = 0
+        refusal: Refused | Failure | None = None
+        while (end := pending.find(END_OF_MAIL)) < 0:
+            # All but what may be the first half of the end.
+            ready = max(len(pending) - len(END_OF_MAIL) + 1, 0)
+            size += ready
+            try:
+                progress(ready)
+                if size > limit:
+                    refusal = MAIL_TOO_BIG
+            except Failure as failure:
+                refusal = failure
+            if refusal is None:
+                kept += pending[:ready]
+            else:
+                kept.clear()
+            del pending[:ready]
+            if size > ENDLESS * limit:
+                raise Endless
+            await self._more()
+        if size + end + 2 > limit:
+            refusal = refusal or MAIL_TOO_BIG
+        if refusal is None:
+            kept += pending[: end + 2]
+        del pending[: end + len(END_OF_MAIL)]
+        if refusal is not None:
+            raise refusal
+        return _unstuffed(bytes(kept))
+
+    async def _more(self) -> None:
+        """Until more has come in than there was; what was to be said is said first."""
+        had = len(self._pending)
+        self.send()
+        if not self._writable:
+            await self.flush()
+        while len(self._pending) == had:
+            if self._ended:
+                raise self._error or EOFError
+            if not self._reading:
+                self._read_on()
+            self._more_came = self._loop.create_future()
+            await self._more_came
+
+    def _read_on(self) -> None:
+        if not self._reading:
+            self._reading = True
+            self._transport.resume_reading()
+
+
+def _wake(waiter: asyncio.Future[None] | None) -> None:
+    if waiter is not None and not waiter.done():
+        waiter.set_result(None)
+
+
+def _unstuffed(mail: bytes) -> bytes:
+    if mail.startswith(b"."):
+        mail = mail[1:]
+    return mail.replace(b"\r\n.", b"\r\n") if b"\r\n." in mail else mail

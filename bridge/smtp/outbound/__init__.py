@@ -1,0 +1,1 @@
+"""Mails of our own: reports, messages from phones, and their way to the smarthost."""

@@ -1,0 +1,44 @@
+"""A message from a phone as a mail, which a reply answers. A plain function."""
+
+from __future__ import annotations
+
+from bridge.config.settings import AccountSettings
+from bridge.model.notice import Owed
+from bridge.smtp.outbound import mime as letter
+from bridge.smtp.outbound.mime import Letter, field
+from bridge.smtp.outbound.report import House, Nothing, message_id
+from bridge.smtp.reply_address import Replies
+
+
+def compose(
+    owed: Owed,
+    account: AccountSettings | None,
+    house: House,
+    replies: Replies | None,
+) -> Letter | Nothing:
+    """The mail to the account's ``incoming_to``; what a phone writes to a sender is one thread.
+
+    A reply goes to an address that ends a while after the message came.
+    """
+    notice, incoming = owed.notice, owed.incoming
+    if incoming is None:
+        return Nothing("the message is not kept any more")
+    to = letter.address(account.incoming_to) if account is not None else ""
+    if not to:
+        return Nothing("the account has no incoming_to")
+    head = [
+        field("Date", letter.date(incoming.at or incoming.received_at)),
+        letter.address_field("From", [house.sender], incoming.phone),
+        letter.address_field("To", [to]),
+        field("Subject", f"Message from {incoming.phone} to {incoming.to or incoming.account}"),
+        field("Message-ID", message_id(notice, house)),
+    ]
+    if replies is not None:
+        made = incoming.account, incoming.phone, incoming.to
+        head.append(
+            letter.address_field("Reply-To", [replies.address(*made, incoming.received_at)])
+        )
+        head.append(field("In-Reply-To", replies.thread(*made)))
+        head.append(field("References", replies.thread(*made)))
+    head += [b"Auto-Submitted: auto-generated\r\n", b"MIME-Version: 1.0\r\n"]
+    return Letter((to,), b"".join(head) + letter.entity(letter.text_part(incoming.text)))

@@ -1,0 +1,356 @@
+"""Reports to who sent a mail: what became of its messages (RFC 3464, RFC 6522).
+
+Plain functions: a notice with what it is about → a mail, or the reason why none is sent. A report
+says in a sentence what happened, in the account's ``fmt`` form and as a delivery status what
+machines want to know, and gives back no more of the mail than was asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+from bridge.config.settings import AccountSettings
+from bridge.model.failure import Failure, Reason, render_failure
+from bridge.model.mail_record import Original, load, load_refused
+from bridge.model.message import FINAL, Protocol, Receipts, State, Stored
+from bridge.model.notice import Kind, Notice, Owed, wish_for
+from bridge.model.state_names import render_status, smsc_status
+from bridge.smtp import reply
+from bridge.smtp.outbound import mime as letter
+from bridge.smtp.outbound.mime import Letter, Part, field, plain_field
+
+
+class House(NamedTuple):
+    """Who we are: our host's name, what the mails' From says, and the domains of phones' addresses,
+    in lower case, the first of them for addresses that we make."""
+
+    hostname: str
+    sender: str
+    domain: str
+    domains: frozenset[str]
+
+    def owns(self, address: str) -> bool:
+        """Whether a mail to this address would become a message to a phone: no report must."""
+        local, _, domain = address.rpartition("@")
+        return domain.lower() in self.domains and _NUMBER.match(local) is not None
+
+
+class Nothing(NamedTuple):
+    """No mail, because of this."""
+
+    cause: str
+
+
+class _Words(NamedTuple):
+    """How a state is told: RFC 3464's action (§2.3.3), RFC 3463's status, and in English."""
+
+    action: str
+    status: str
+    subject: str
+    sentence: str
+
+
+_WORDS: Final = {
+    State.SENT: _Words("relayed", "2.0.0", "Passed on", "was passed on to be delivered."),
+    State.DELIVERED: _Words("delivered", "2.0.0", "Delivered", "was delivered."),
+    State.REJECTED: _Words("failed", "5.0.0", "Not delivered", "was refused: {why}."),
+    State.UNDELIVERABLE: _Words("failed", "5.0.0", "Not delivered", "could not be delivered."),
+    # RFC 2852 §4 has this status for what is too late.
+    State.EXPIRED: _Words(
+        "failed", "5.4.7", "Not delivered", "could not be delivered while it was valid."
+    ),
+    State.CANCELLED: _Words("failed", "5.0.0", "Not delivered", "was cancelled before it went."),
+}
+_DELAYED: Final = _Words("delayed", "4.4.7", "Delayed", "has not been delivered yet.")
+_REFUSED: Final = _Words("failed", "5.0.0", "Not delivered", "")
+
+#: How a phone's address begins (:mod:`bridge.smtp.address`).
+_NUMBER: Final = re.compile(r'"?[+\d][\d .\-()/]*(?:\+|"?$)')
+#: SMSC's code of an undeliverable message → what RFC 3463 has for it.
+_STATUSES: Final = {22: "5.1.1", 23: "5.7.1"}
+
+
+class _Fate(NamedTuple):
+    """What became of one recipient of a mail: a group of fields of the delivery status.
+
+    ``to`` is the recipient's address, ``machine`` the ``fmt`` form; ``last`` is when it was last
+    tried, ``until`` until when it goes on (Unix times, 0: not said).
+    """
+
+    original: Original
+    to: str
+    action: str
+    status: str
+    machine: str = ""
+    id: int = 0
+    state: str = ""
+    last: int = 0
+    until: int = 0
+
+
+def compose(owed: Owed, account: AccountSettings | None, house: House) -> Letter | Nothing:
+    """The report of a notice; ``account`` is the account's settings, if it still has any."""
+    return _KINDS[owed.notice.kind](owed, account or AccountSettings(), house)
+
+
+# --- one kind each -------------------------------------------------------------------------------
+
+
+def _state(owed: Owed, account: AccountSettings, house: House) -> Letter | Nothing:
+    notice, stored = owed.notice, owed.stored
+    if stored is None or notice.state is None:
+        return Nothing("the message is not kept any more")
+    message, state = stored.message, notice.state
+    original = load(message.envelope)
+    readers: list[str] = []
+    if message.protocol is Protocol.SMTP and message.receipts & wish_for(state):
+        readers.append(original.return_path)
+    reported = bool(message.receipts & Receipts.REPORT) and "@" in account.receipts_to
+    if reported and state in FINAL:
+        readers.append(account.receipts_to)
+    words = _WORDS[state]
+    failure = _failure(stored) if state is State.REJECTED else None
+    status, machine = words.status, ""
+    if failure is not None:
+        status, machine = failure.reason.codes.enhanced, render_failure(failure, account.reply_fmt)
+    else:
+        # What the state was then: a message may have come further since it was passed on.
+        then = stored._replace(state=state, changed_at=notice.at)
+        smsc = smsc_status(then)
+        machine = render_status(smsc, account.reply_fmt, UTC)
+        if state is State.UNDELIVERABLE:
+            status = _STATUSES.get(smsc.code, status)
+    why = failure.description if failure else ""
+    fate = _fate(original, stored, house, words.action, status, machine, state)
+    sentence = f"The message to {message.phone} {words.sentence.format(why=why)}"
+    return _report(
+        notice,
+        house,
+        readers,
+        subject=f"{words.subject}: message to {message.phone}",
+        lines=[sentence, "", machine, *_facts(original, stored, account.receipts_to in readers)],
+        arrival=message.accepted_at,
+        fates=[fate],
+        text=message.text or message.fallback,
+    )
+
+
+def _delay(owed: Owed, account: AccountSettings, house: House) -> Letter | Nothing:
+    notice, stored = owed.notice, owed.stored
+    if stored is None:
+        return Nothing("the message is not kept any more")
+    if stored.state in FINAL:
+        return Nothing(f"not needed: the message is {stored.state.value}")
+    message = stored.message
+    original = load(message.envelope)
+    words, machine = _DELAYED, render_status(smsc_status(stored), account.reply_fmt, UTC)
+    until = f"It is tried until {_moment(message.expires_at)}; nothing needs to be done."
+    fate = _fate(original, stored, house, words.action, words.status, machine, stored.state)
+    return _report(
+        notice,
+        house,
+        [original.return_path],
+        subject=f"{words.subject}: message to {message.phone}",
+        lines=[
+            f"The message to {message.phone} {words.sentence}",
+            until,
+            "",
+            machine,
+            *_facts(original, stored, False),
+        ],
+        arrival=message.accepted_at,
+        fates=[fate._replace(until=message.expires_at)],
+    )
+
+
+def _refused(owed: Owed, account: AccountSettings, house: House) -> Letter | Nothing:
+    notice, words = owed.notice, _REFUSED
+    refused = load_refused(notice.content)
+    if not refused:
+        return Nothing("nobody was refused")
+    fates: list[_Fate] = []
+    lines = ["The mail went to others; there is no message to these recipients:", ""]
+    for original, failure in refused:
+        machine = render_failure(failure, account.reply_fmt)
+        status = failure.reason.codes.enhanced
+        fates.append(_Fate(original, original.to, words.action, status, machine))
+        lines.append(f"{original.to}: {machine}")
+    first, text = refused[0][0], ""
+    if owed.stored is not None:
+        text = owed.stored.message.text
+    return _report(
+        notice,
+        house,
+        [first.return_path],
+        subject=f"{words.subject}: {len(refused)} of the recipients",
+        lines=[*lines, "", f"Id: {notice.known_as}", *_named(first)],
+        arrival=notice.at,
+        fates=fates,
+        text=text,
+    )
+
+
+_KINDS: Final[dict[Kind, Callable[[Owed, AccountSettings, House], Letter | Nothing]]] = {
+    Kind.STATE: _state,
+    Kind.DELAY: _delay,
+    Kind.REFUSED: _refused,
+}
+
+
+# --- what they have in common --------------------------------------------------------------------
+
+
+def _failure(stored: Stored) -> Failure:
+    return Failure(Reason.__members__.get(stored.failure, Reason.REFUSED))
+
+
+def _moment(unix_time: int) -> str:
+    return f"{datetime.fromtimestamp(unix_time, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _named(original: Original) -> list[str]:
+    return [f"Subject: {original.subject}"] if original.subject else []
+
+
+def _facts(original: Original, stored: Stored, reported: bool) -> list[str]:
+    """What people need to find the message again; others than its sender hear whose it is."""
+    message = stored.message
+    facts = ["", f"Id: {message.id}", f"Accepted: {_moment(message.accepted_at)}"]
+    if reported:
+        facts += [f"Account: {message.account}", f"From: {message.sender}"]
+    if message.reference:
+        facts.append(f"Reference: {message.reference}")
+    return facts + _named(original)
+
+
+def _fate(
+    original: Original,
+    stored: Stored,
+    house: House,
+    action: str,
+    status: str,
+    machine: str,
+    state: State,
+) -> _Fate:
+    message = stored.message
+    to = original.to or f"{message.phone}@{house.domain}"
+    return _Fate(
+        original,
+        to if "@" in to else f"{to}@{house.domain}",
+        action,
+        status,
+        machine,
+        message.id,
+        state.value,
+        stored.changed_at,
+    )
+
+
+def _report(
+    notice: Notice,
+    house: House,
+    readers: Sequence[str],
+    *,
+    subject: str,
+    lines: Sequence[str],
+    arrival: int,
+    fates: Sequence[_Fate],
+    text: str = "",
+) -> Letter | Nothing:
+    """Puts the three parts together (RFC 6522 §3)."""
+    addresses = tuple(
+        dict.fromkeys(
+            one for reader in readers if (one := letter.address(reader)) and not house.owns(one)
+        )
+    )
+    if not addresses:
+        return Nothing("there is nobody to tell")
+    original = fates[0].original
+    head = [
+        field("Date", letter.date(notice.at)),
+        letter.address_field("From", [house.sender], "cascade-bridge"),
+        letter.address_field("To", addresses),
+        field("Subject", subject),
+        field("Message-ID", message_id(notice, house)),
+    ]
+    if known := letter.message_id(original.message_id):
+        head += [field("In-Reply-To", known), field("References", known)]
+    head += [b"Auto-Submitted: auto-replied\r\n", b"MIME-Version: 1.0\r\n"]
+    failed = any(fate.action == "failed" for fate in fates)
+    parts = [
+        letter.text_part("\n".join(lines)),
+        Part("message/delivery-status", _delivery_status(original, house, arrival, fates)),
+        # RFC 3461 §4.3: RET counts where something failed.
+        _returned(fates[0], text if failed and original.ret == "FULL" else ""),
+    ]
+    content_type = "multipart/report; report-type=delivery-status"
+    body = letter.multipart(content_type, f"=_report-{notice.id}", parts)
+    return Letter(addresses, b"".join(head) + body)
+
+
+def message_id(notice: Notice, house: House) -> str:
+    """The same for a notice whenever it is told, so that a mail that went twice can be known."""
+    return f"<{notice.kind.value}-{notice.id}-{notice.at}@{house.hostname}>"
+
+
+def _delivery_status(
+    original: Original, house: House, arrival: int, fates: Sequence[_Fate]
+) -> bytes:
+    """RFC 3464 §2: what holds for the mail, then a group of fields a recipient."""
+    lines: list[bytes] = []
+    if original.envid:
+        lines.append(plain_field("Original-Envelope-Id", original.envid))
+    lines.append(plain_field("Reporting-MTA", f"dns; {house.hostname}"))
+    lines.append(plain_field("Arrival-Date", letter.date(arrival)))
+    if original.deliver_by:  # RFC 2852 adds this one, RFC 4865 the next.
+        lines.append(plain_field("Deliver-By-Date", letter.date(original.deliver_by)))
+    if original.hold:
+        lines.append(plain_field("Future-Release-Request", original.hold))
+    for fate in fates:
+        lines.append(b"\r\n")
+        if fate.original.orcpt:
+            kind, _, address = fate.original.orcpt.partition(";")
+            lines.append(plain_field("Original-Recipient", f"{kind};{_ascii(address)}"))
+        kind = "rfc822" if fate.to.isascii() else "utf-8"
+        lines.append(plain_field("Final-Recipient", f"{kind}; {_ascii(fate.to)}"))
+        lines.append(plain_field("Action", fate.action))
+        lines.append(plain_field("Status", fate.status))
+        if fate.action == "failed":
+            lines.append(plain_field("Diagnostic-Code", f"smtp; {_reply(fate)}"))
+        if fate.last:
+            lines.append(plain_field("Last-Attempt-Date", letter.date(fate.last)))
+        if fate.until:
+            lines.append(plain_field("Will-Retry-Until", letter.date(fate.until)))
+        if fate.id:
+            lines.append(plain_field("X-Cascade-Id", str(fate.id)))
+        if fate.state:
+            lines.append(plain_field("X-Cascade-State", fate.state))
+    return b"".join(lines)
+
+
+def _ascii(address: str) -> str:
+    """RFC 6533 §3: what is not ASCII by its number."""
+    return "".join(char if char.isascii() else f"\\x{{{ord(char):X}}}" for char in address)
+
+
+def _reply(fate: _Fate) -> str:
+    """The reply that the sender would have got, had this been known in time."""
+    code = "550" if fate.status.startswith("5") else "451"
+    return reply.encode(f"{code} {fate.status} {fate.machine}").decode("ascii").strip()
+
+
+def _returned(fate: _Fate, text: str) -> Part:
+    """What is given back of the mail: header fields, and its text where that was asked for."""
+    original = fate.original
+    lines = [plain_field("To", fate.to)]
+    if original.subject:
+        lines.append(field("Subject", original.subject))
+    if known := letter.message_id(original.message_id):
+        lines.append(field("Message-ID", known))
+    if not text:
+        return Part("text/rfc822-headers", b"".join(lines))
+    whole = [*lines, b"MIME-Version: 1.0\r\n", letter.entity(letter.text_part(text))]
+    return Part("message/rfc822", b"".join(whole))

@@ -1,0 +1,1 @@
+"""A mail to its text and its wishes. No I/O."""

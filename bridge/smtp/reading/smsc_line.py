@@ -1,0 +1,250 @@
+"""The SMSC line: a message with its credentials in the body of a mail. No I/O.
+
+    login:psw:id:time,tz:translit,format,sender,test:phones:mes
+    login:psw:id:time,tz:translit,format,sender,test::list
+
+Decides what each field may be and what it means; every one but the phones and the text may be
+empty or missing from its end. Whose credentials they are, and what the account may send, is
+asked elsewhere. A field that is wrong is named in the failure.
+"""
+
+from __future__ import annotations
+
+import re
+from calendar import timegm
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from bridge.model.failure import Failure, Reason
+from bridge.model.message import Recipient, Route
+from bridge.smtp.reading.text import clean
+from bridge.smtp.reading.translit import transliterated
+
+#: A mail of this dialect holds at most so much (octets).
+MAX_SIZE = 100 * 1024
+#: How the text is read where no charset is declared.
+CHARSET = "koi8-r"
+
+#: ``tz`` counts from Moscow, which is UTC+3 all year.
+_MOSCOW = timedelta(hours=3)
+
+#: What Cascade has nothing for; the others are 0 and 10.
+_FORMATS = {
+    "1": "flash",
+    "2": "wap-push",
+    "3": "HLR",
+    "4": "bin",
+    "5": "bin-hex",
+    "6": "ping",
+    "7": "MMS",
+    "8": "mail",
+    "9": "call",
+    "11": "soc",
+}
+_ROUTES: dict[str, Route | None] = {"": None, "0": None, "10": Route.TG_VIBER}
+
+_TEXT = re.compile(r"\[text\](.*?)(?:\[/text\]|\Z)", re.IGNORECASE | re.DOTALL)
+_ID = re.compile(r"[A-Za-z0-9._-]{0,40}", re.ASCII)
+_SENDER = re.compile(r"[^\W_][\w .&-]{0,10}|\+?\d{1,15}")
+_ZONE = re.compile(r"[+-]?\d{1,2}", re.ASCII)
+#: The one form of a time that has a colon of its own.
+_DATE_AND_TIME = re.compile(r"(\d\d)\.(\d\d)\.(\d\d) +(\d\d?):(\d\d)", re.ASCII)
+_DIGITS = re.compile(r"(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)", re.ASCII)
+_UNIX = re.compile(r"0(\d{10})", re.ASCII)
+_IN_MINUTES = re.compile(r"\+(\d{1,6})", re.ASCII)
+_WINDOW = re.compile(r"(\d{1,2})-(\d{1,2})", re.ASCII)
+_BETWEEN_PHONES = re.compile(r"[,;]")
+# Numbers as people write them, and groups; a list of them ends before the row's text.
+_PHONES = r" *(?:\+?[0-9][0-9 ().-]{4,}|[Gg][0-9]+) *"
+_ROW = (
+    re.compile(rf"({_PHONES}(?:[,;]{_PHONES})*):(.*)", re.ASCII),
+    re.compile(rf"({_PHONES}(?:,{_PHONES})*);(.*)", re.ASCII),
+)
+
+
+class Line(NamedTuple):
+    """What one line says. ``login`` is empty where ``password`` is an API key.
+
+    ``scheduled_at`` is a Unix time in seconds, ``None`` for now. The recipients of a list have
+    texts of their own.
+    """
+
+    login: str
+    password: str
+    recipients: tuple[Recipient, ...]
+    text: str
+    reference: str = ""
+    scheduled_at: int | None = None
+    sender: str = ""
+    route: Route | None = None
+    test: bool = False
+
+
+def find_line(text: str) -> str:
+    """The line in the text of a mail: between ``[text]`` and ``[/text]`` where these stand."""
+    marked = _TEXT.search(text)
+    return (marked[1] if marked else text).strip("\ufeff \t\r\n")
+
+
+def parse_line(line: str, *, now: float, max_recipients: int) -> Line:
+    """Reads a line at the Unix time ``now``.
+
+    Raises :class:`Failure` (bad parameter, bad schedule time, no text) that names the field, and
+    never quotes what stands in it: it may be the password.
+    """
+    login, password, reference, rest = _first_fields(line)
+    if _ID.fullmatch(reference) is None or (reference.isdigit() and int(reference) >= 2**31):
+        raise _bad("id")
+    time, rest = _time_field(rest)
+    options, colon, rest = rest.partition(":")
+    phones, second_colon, rest = rest.partition(":")
+    if not (colon and second_colon):
+        raise _bad("phones", "missing")
+    translit, route, sender, test = _options(options)
+    text, recipients = _texts(phones, rest, translit, max_recipients)
+    return Line(
+        login,
+        password,
+        recipients,
+        text,
+        "" if reference.strip("0") == "" else reference,
+        _scheduled_at(time, now),
+        sender,
+        route,
+        test,
+    )
+
+
+def _bad(field: str, what: str = "") -> Failure:
+    return Failure(Reason.BAD_PARAMETER, f"{field} {what}".strip())
+
+
+def _first_fields(line: str) -> tuple[str, str, str, str]:
+    fields = line.split(":", 3)
+    for field, name in zip(fields, ("login", "psw", "id"), strict=False):
+        if len(field) > 255 or not field.isprintable():
+            raise _bad(name)
+    if len(fields) < 4:
+        raise _bad(("psw", "id", "time")[len(fields) - 1], "missing")
+    login, password, reference, rest = fields
+    return login.strip(), password.strip(), reference.strip(), rest
+
+
+def _time_field(rest: str) -> tuple[str, str]:
+    """The field ``time,tz`` and what follows it."""
+    found = _DATE_AND_TIME.match(rest)
+    if found is None:
+        time, _, rest = rest.partition(":")
+        return time.strip(), rest
+    zone, _, rest = rest[found.end() :].partition(":")
+    return found[0] + zone.rstrip(), rest
+
+
+def _options(options: str) -> tuple[bool, Route | None, str, bool]:
+    fields = [field.strip() for field in options.split(",")]
+    if len(fields) > 4:
+        raise _bad("translit,format,sender,test", "has more than four fields")
+    translit, form, sender, test = fields + [""] * (4 - len(fields))
+    if translit not in ("", "0", "1"):
+        known = "2 (mpaHc/Ium) cannot be sent" if translit == "2" else ""
+        raise _bad("translit", known)
+    if form not in _ROUTES:
+        known = f"{form} ({_FORMATS[form]}) cannot be sent" if form in _FORMATS else ""
+        raise _bad("format", known)
+    if sender not in ("", ".") and _SENDER.fullmatch(sender) is None:
+        raise _bad("sender")
+    if test not in ("", "0", "1"):
+        raise _bad("test")
+    return translit == "1", _ROUTES[form], "" if sender == "." else sender, test == "1"
+
+
+# --- recipients and texts ------------------------------------------------------------------------
+
+
+def _texts(
+    phones: str, rest: str, translit: bool, max_recipients: int
+) -> tuple[str, tuple[Recipient, ...]]:
+    def readable(text: str) -> str:
+        return clean(transliterated(text) if translit else text)
+
+    if phones.strip():
+        recipients = tuple(Recipient(phone) for phone in _split(phones))
+        text = readable(rest)
+        if not text:
+            raise Failure(Reason.NO_TEXT, "mes")
+    else:
+        text = ""
+        recipients = tuple(_rows(rest, readable))
+    if not recipients:
+        raise _bad("phones" if phones.strip() else "list", "empty")
+    if len(recipients) > max_recipients:
+        raise _bad("phones" if phones.strip() else "list", f"has more than {max_recipients}")
+    return text, recipients
+
+
+def _split(phones: str) -> Iterator[str]:
+    for phone in _BETWEEN_PHONES.split(phones):
+        if phone := phone.strip():
+            yield phone
+
+
+def _rows(rows: str, readable: Callable[[str], str]) -> Iterator[Recipient]:
+    for number, row in enumerate(rows.splitlines(), 1):
+        if not row.strip():
+            continue
+        found = _ROW[0].fullmatch(row) or _ROW[1].fullmatch(row)
+        if found is None:
+            raise _bad("list", f"row {number}")
+        text = readable(found[2])
+        if not text:
+            raise Failure(Reason.NO_TEXT, f"list row {number}")
+        for phone in _split(found[1]):
+            yield Recipient(phone, text=text)
+
+
+# --- time ----------------------------------------------------------------------------------------
+
+
+def _scheduled_at(field: str, now: float) -> int | None:
+    """The Unix time that ``time,tz`` means; ``None`` for now and for what has passed."""
+    time, _, zone = (part.strip() for part in field.partition(","))
+    if zone and _ZONE.fullmatch(zone) is None:
+        raise Failure(Reason.BAD_SCHEDULE, "tz")
+    offset = _MOSCOW + timedelta(hours=int(zone or 0))
+    at = _moment(time, now, offset)
+    return at if at is not None and at > now else None
+
+
+def _moment(time: str, now: float, offset: timedelta) -> int | None:
+    if time.strip("0") == "":
+        return None
+    if found := _WINDOW.fullmatch(time):
+        return _window(int(found[1]), int(found[2]), now, offset)
+    if found := _IN_MINUTES.fullmatch(time):
+        return int(now) + 60 * int(found[1])
+    if found := _UNIX.fullmatch(time):
+        return int(found[1])
+    if found := _DATE_AND_TIME.fullmatch(time) or _DIGITS.fullmatch(time):
+        day, month, year, hour, minute = map(int, found.groups())
+        try:
+            local = datetime(2000 + year, month, day, hour, minute, tzinfo=UTC)
+            return timegm((local - offset).timetuple())
+        except (ValueError, OverflowError):
+            pass
+    raise Failure(Reason.BAD_SCHEDULE, "time")
+
+
+def _window(first: int, last: int, now: float, offset: timedelta) -> int | None:
+    """The next moment at which the local hour is ``first`` to before ``last``."""
+    if first > 23 or last > 24 or first == last:
+        raise Failure(Reason.BAD_SCHEDULE, "time: no such hours")
+    local = datetime.fromtimestamp(now, UTC) + offset
+    hour = local.hour
+    inside = first <= hour < last if first < last else hour >= first or hour < last
+    if inside:
+        return None
+    begins = local.replace(hour=first, minute=0, second=0, microsecond=0)
+    if begins <= local:
+        begins += timedelta(days=1)
+    return timegm((begins - offset).timetuple())

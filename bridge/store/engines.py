@@ -1,0 +1,25 @@
+"""Which engine an address of a store names."""
+
+from __future__ import annotations
+
+from bridge.store import Store, StoreError
+
+
+def engine_of(url: str, lease: float = 15.0) -> Store:
+    """The engine for ``sqlite:///PATH`` or ``postgresql://…``, not opened yet.
+
+    ``lease`` is how long, in seconds, one of several nodes may be silent. Raises
+    :class:`StoreError` where the address is none, or its library is not installed.
+    """
+    scheme = url.partition("://")[0]
+    if scheme == "sqlite":
+        from bridge.store.sqlite.engine import SqliteStore, path_of
+
+        return SqliteStore(path_of(url))
+    if scheme in ("postgresql", "postgres"):
+        try:
+            from bridge.store.postgres.engine import PostgresStore
+        except ImportError:
+            raise StoreError("PostgreSQL needs asyncpg: install cascade-bridge[postgres]") from None
+        return PostgresStore(url, lease=lease)
+    raise StoreError(f"no engine for a store at {scheme}://")

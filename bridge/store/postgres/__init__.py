@@ -1,0 +1,1 @@
+"""The PostgreSQL engine: one database, up to 64 nodes."""

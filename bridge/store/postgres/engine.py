@@ -1,0 +1,385 @@
+"""The PostgreSQL engine: one database, up to 64 nodes.
+
+A node has a number by a lease, owns the messages that it has in memory, and hears from the others
+when something becomes available. Everything that is said to be stored is committed; what a node
+owned when it died is taken over by the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence, Set
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+
+from bridge.model.message import Message, State, Stored
+from bridge.model.notice import Incoming, Notice, Owed, Told
+from bridge.store import (
+    Acceptance,
+    Change,
+    Gathered,
+    Lane,
+    Noted,
+    Part,
+    Repeats,
+    Status,
+    StoreError,
+)
+from bridge.store.postgres import connection as pg
+from bridge.store.postgres.lease import CHANNEL, NOBODY, OWED, Lease
+from bridge.store.postgres.notices import expire
+from bridge.store.postgres.parts import expire_parts
+from bridge.store.postgres.queue import MESSAGE, Sweeper, claim, move, replace, to_messages
+from bridge.store.postgres.reading import IDLE, STORED, Reading, shown, stored
+from bridge.store.postgres.schema import LAST_ID, LOCK, migrate
+from bridge.store.postgres.statuses import Early, to_poll
+from bridge.store.postgres.watch import Watch
+from bridge.store.postgres.writer import Writer
+from bridge.store.unjoined import LAST_SHORT_ID
+
+log = structlog.get_logger()
+
+#: How long a node may be silent before the others take over (seconds).
+LEASE = 15.0
+#: How long opening may wait for another node that is changing the schema (seconds).
+_OPEN_WITHIN = 300.0
+#: How long closing may take beyond what the writer needs (seconds).
+_CLOSE_WITHIN = 5.0
+
+# The index is walked from lane to lane, not row by row: a million waiting cost nothing.
+_LANES = """
+    WITH RECURSIVE lane AS (
+        (SELECT account, level, route FROM message WHERE state = 'accepted' AND owner = $1::smallint
+         ORDER BY account, level, route LIMIT 1)
+        UNION ALL
+        SELECT next.* FROM lane, LATERAL (
+            SELECT message.account, message.level, message.route FROM message
+            WHERE state = 'accepted' AND owner = $1::smallint
+            AND (message.account, message.level, message.route)
+                > (lane.account, lane.level, lane.route)
+            ORDER BY message.account, message.level, message.route LIMIT 1
+        ) AS next
+    )
+    SELECT account, level, route{due} FROM lane
+"""
+_DUE = """, (
+    SELECT due_at FROM message WHERE state = 'accepted' AND owner = $1::smallint
+    AND message.account = lane.account AND message.level = lane.level
+    AND message.route = lane.route AND due_at > $2 ORDER BY due_at LIMIT 1)"""
+
+
+class PostgresStore(Reading):
+    """The engine behind :class:`bridge.store.Store` for many nodes; its verbs are told there.
+
+    ``on_work`` is called in the loop when other nodes made messages available, or are gone: it is
+    time to look into :meth:`interrupted`, :meth:`holds` and :meth:`lanes`. ``on_lost`` is called
+    once if others took over from this node: every verb fails from then on, and the daemon should
+    stop. ``lease`` is in seconds.
+    """
+
+    def __init__(
+        self, url: str, *, clock: Callable[[], float] = time.time, lease: float = LEASE
+    ) -> None:
+        super().__init__(url, lease)
+        self._clock = clock
+        self._lease = Lease(lease, clock)
+        self.on_work: Callable[[], None] | None = None
+        self.on_owed: Callable[[Set[str] | None], None] | None = None
+        self.on_lost: Callable[[], None] | None = None
+        self.last_id = 0
+        self.last_short_id = 0
+        self._writer: Writer | None = None
+        self._watch: Watch | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._sweeper = Sweeper()
+        self._early: Early | None = None
+        #: Attempts that this process knows about: begun here, or told by :meth:`interrupted`.
+        self._attempts: set[int] = set()
+
+    @property
+    def node(self) -> int:
+        return self._lease.number
+
+    # --- opening and closing ---------------------------------------------------------------
+
+    async def open(self) -> None:
+        try:
+            connection = await pg.connect(self._url)
+            try:
+                await self._prepare(connection)
+            except BaseException:
+                connection.terminate()
+                raise
+            self._pool = await pg.pool(self._url)
+        except pg.ERRORS as error:
+            raise StoreError(f"{shown(self._url)}: {error}") from None
+        self._writer = Writer(self._url, connection, self._lease, self._owed, self._clock)
+        self._early = Early(self._writer.ended)
+        self._watch = Watch(self._url, self._lease, self._work, self._owed, self._lost)
+        self._tasks = [
+            asyncio.create_task(self._writer.run(), name="store-writer"),
+            asyncio.create_task(self._watch.run(), name="store-watch"),
+        ]
+        try:
+            async with asyncio.timeout(pg.PATIENCE):
+                await self._watch.listening.wait()
+        except TimeoutError:
+            await self.close()
+            raise StoreError(f"{shown(self._url)}: no second connection could be made") from None
+        log.info("store_opened", store=shown(self._url), node=self.node)
+
+    async def _prepare(self, connection: Any) -> None:
+        """Brings the schema up to date and takes a node number, one node at a time."""
+        async with connection.transaction():
+            await connection.execute(f"SET LOCAL lock_timeout = '{_OPEN_WITHIN:.0f}s'")
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK, timeout=_OPEN_WITHIN)
+            await migrate(connection)
+            await self._lease.claim(connection)
+            self.last_id = await connection.fetchval(LAST_ID)
+            self.last_short_id = await connection.fetchval(LAST_SHORT_ID)
+
+    async def close(self) -> None:
+        if self._writer is not None and self._watch is not None:
+            self._writer.close()
+            await self._tasks[0]
+            self._watch.close()
+            await self._tasks[1]
+            self._writer = self._watch = None
+            try:
+                async with asyncio.timeout(_CLOSE_WITHIN):
+                    async with self._pool.acquire() as connection:
+                        await self._lease.release(connection)
+            except (*pg.ERRORS, StoreError) as error:
+                # The lease will run out by itself.
+                log.warning("store_not_released", error=str(error) or type(error).__name__)
+                self._terminate()
+        await self._close_pool()
+
+    async def _close_pool(self) -> None:
+        if self._pool is not None:
+            try:
+                async with asyncio.timeout(_CLOSE_WITHIN):
+                    await self._pool.close()
+            except pg.ERRORS:
+                self._pool.terminate()
+            self._pool = None
+
+    def _work(self) -> None:
+        if self.on_work is not None:
+            self.on_work()
+
+    def _owed(self, queues: Set[str] | None = None) -> None:
+        if self.on_owed is not None:
+            self.on_owed(queues)
+
+    def _lost(self) -> None:
+        if self._writer is not None:
+            self._writer.fence_off()
+        if self.on_lost is not None:
+            self.on_lost()
+
+    # --- on the path of a message ----------------------------------------------------------
+
+    def accept(self, acceptance: Acceptance) -> asyncio.Future[Repeats]:
+        return self._ask("accept", acceptance)
+
+    def begin(self, attempt_id: int, messages: Sequence[Message]) -> asyncio.Future[Set[int]]:
+        self._attempts.add(attempt_id)
+        begun = self._ask("begin", (attempt_id, [message.id for message in messages]))
+
+        def refused(begun: asyncio.Future[Set[int]]) -> None:
+            if begun.cancelled() or begun.exception() is not None:
+                self._attempts.discard(attempt_id)
+
+        begun.add_done_callback(refused)
+        return begun
+
+    def finish(self, attempt_id: int, changes: Sequence[Change]) -> asyncio.Future[None]:
+        finished = self._ask("finish", (attempt_id, changes))
+        if attempt_id:
+
+            def done(finished: asyncio.Future[None]) -> None:
+                if not finished.cancelled() and finished.exception() is None:
+                    self._attempts.discard(attempt_id)
+
+            finished.add_done_callback(done)
+        return finished
+
+    def add_part(self, part: Part, since: int) -> asyncio.Future[Gathered]:
+        return self._ask("add_part", (part, since))
+
+    def _ask(self, verb: str, payload: Any) -> asyncio.Future[Any]:
+        if self._writer is None:
+            raise StoreError("the store is not open")
+        return self._writer.ask(verb, payload)
+
+    # --- beside it: what waits ---------------------------------------------------------------
+
+    async def interrupted(self) -> dict[int, list[Message]]:
+        async with self._writing() as connection:
+            await self._lease.take_over(connection)
+            attempts: dict[int, list[Message]] = {}
+            for attempt, ids in await connection.fetch(
+                "SELECT id, message_ids FROM attempt WHERE node = $1 ORDER BY id", self.node
+            ):
+                # What was begun here meanwhile is known here.
+                if attempt not in self._attempts:
+                    rows = await connection.fetch(
+                        f"SELECT {MESSAGE} FROM message WHERE id = ANY($1::bigint[]) "  # noqa: S608
+                        "AND state = $2 AND owner IS NOT DISTINCT FROM $3 ORDER BY id",
+                        ids,
+                        State.ACCEPTED.value,
+                        self.node,
+                    )
+                    attempts[attempt] = to_messages(rows)
+        self._attempts.update(attempts)
+        return attempts
+
+    async def lanes(self) -> list[Lane]:
+        lanes: set[Lane] = set()
+        for owner in (NOBODY, self.node):
+            rows = await self._rows(_LANES.format(due=""), owner)
+            lanes.update(Lane(*row) for row in rows)
+        return sorted(lanes)
+
+    async def waiting(
+        self, lane: Lane, now: int, limit: int, after: tuple[int, int] = (0, 0)
+    ) -> list[Message]:
+        async with self._writing() as connection:
+            return await claim(connection, self._lease, lane, now, limit, after)
+
+    async def next_due(self, now: int) -> int | None:
+        due: list[int] = []
+        for owner in (NOBODY, self.node):
+            rows = await self._rows(_LANES.format(due=_DUE), owner, now)
+            due += [row[3] for row in rows if row[3] is not None]
+        return min(due, default=None)
+
+    async def overdue(self, now: int, limit: int) -> list[Stored]:
+        # Those in the memory of other nodes are theirs to find.
+        rows = await self._rows(
+            f"(SELECT {STORED} FROM message WHERE expires_at <= $1 AND {IDLE} "  # noqa: S608
+            "ORDER BY expires_at LIMIT $2) UNION ALL "
+            f"(SELECT {STORED} FROM message WHERE expires_at <= $1 "
+            "AND state = 'accepted' AND owner = $3 LIMIT $2) LIMIT $2",
+            now,
+            limit,
+            self.node,
+        )
+        return stored(rows)
+
+    async def move(self, message_ids: Sequence[int], to: State) -> list[int]:
+        async with self._writing() as connection:
+            moved, queues = await move(connection, self._lease, message_ids, to, int(self._clock()))
+        self._told_of(queues)
+        return moved
+
+    async def replace(self, message: Message) -> bool:
+        async with self._writing() as connection:
+            return await replace(connection, self._lease, message, int(self._clock()))
+
+    async def set_hold(self, scope: str, name: str, held: bool) -> None:
+        sql = (
+            "INSERT INTO hold (scope, name) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+            if held
+            else "DELETE FROM hold WHERE scope = $1 AND name = $2"
+        )
+        async with self._transaction() as connection:
+            await connection.execute(sql, scope, name)
+            await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, str(self.node))
+
+    async def expired_parts(self, before: int, limit: int) -> list[Part]:
+        async with self._transaction() as connection:
+            parts, notices = await expire_parts(connection, before, limit, int(self._clock()))
+            if notices:
+                await connection.execute("SELECT pg_notify($1, $2)", OWED, str(self.node))
+        self._told_of({notice.queue for notice in notices})
+        return parts
+
+    async def sweep(self, before: int, text_before: int, limit: int) -> int:
+        async with self._writing() as connection:
+            return await self._sweeper.sweep(connection, self._lease, before, text_before, limit)
+
+    async def forget_fingerprints(self, now: int) -> None:
+        done = ""
+        async with self._writing() as connection:
+            while done != "DELETE 0":
+                done = await connection.execute(
+                    "DELETE FROM fingerprint WHERE key = ANY(ARRAY(SELECT key FROM fingerprint "
+                    "WHERE until <= $1 ORDER BY until LIMIT 1000 FOR UPDATE SKIP LOCKED))",
+                    now,
+                )
+
+    # --- what comes back ---------------------------------------------------------------------
+
+    def note_statuses(self, statuses: Sequence[Status]) -> asyncio.Future[Sequence[Noted]]:
+        return self._ask("statuses", statuses)
+
+    async def match_early(self, now: int, before: int) -> int:
+        async with self._transaction() as connection:
+            assert self._early is not None
+            forgotten, notices = await self._early.match(connection, now, before)
+            if notices:
+                await connection.execute("SELECT pg_notify($1, $2)", OWED, str(self.node))
+        self._told_of({notice.queue for notice in notices})
+        return forgotten
+
+    async def to_poll(self, now: int, limit: int) -> list[Stored]:
+        async with self._transaction() as connection:
+            return await to_poll(connection, now, limit)
+
+    def take_incoming(
+        self, incoming: Sequence[tuple[Incoming, Sequence[str]]]
+    ) -> asyncio.Future[Sequence[bool]]:
+        return self._ask("incoming", incoming)
+
+    # --- what is owed ------------------------------------------------------------------------
+
+    def owe(self, notices: Sequence[Notice]) -> asyncio.Future[None]:
+        return self._ask("owe", notices)
+
+    def claim_notices(self, queue: str, now: int, limit: int) -> asyncio.Future[Sequence[Owed]]:
+        return self._ask("claim", (queue, now, limit))
+
+    def told(self, told: Sequence[Told]) -> asyncio.Future[None]:
+        return self._ask("told", told)
+
+    async def expire_notices(self, before: int, limit: int) -> int:
+        async with self._transaction() as connection:
+            return await expire(connection, before, int(self._clock()), limit)
+
+    async def note_receivers(self, account: str, bound: bool) -> None:
+        async with self._transaction() as connection:
+            await connection.execute(
+                "INSERT INTO receiver (account, node, bound, since) VALUES ($1, $2, $3, $4) "
+                "ON CONFLICT (account, node) DO UPDATE "
+                "SET bound = excluded.bound, since = excluded.since",
+                account,
+                self.node,
+                bound,
+                int(self._clock()),
+            )
+
+    # --- connections -------------------------------------------------------------------------
+
+    def _told_of(self, queues: Set[str]) -> None:
+        if queues:
+            self._owed(queues)
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[Any]:
+        """A connection of the pool for a node, whose transactions must hold the lease."""
+        if self._writer is None:
+            raise StoreError("the store is not open")
+        async with self._connection() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Any]:
+        """One transaction that holds the lease."""
+        async with self._writing() as connection, connection.transaction():
+            await self._lease.hold(connection)
+            yield connection

@@ -1,0 +1,235 @@
+"""A node's number, and its right to write: a row of the table ``node`` that it renews.
+
+The row is the truth, not a clock of ours: a node may write as long as its row has its name in it,
+and every transaction that writes locks the row first. Whoever takes over from a node whose lease
+ran out deletes the row, and waits for no one: a transaction that holds it is let finish, the next
+one finds it gone. So a node that was cut off and comes back writes nothing any more, and one whose
+database was down meanwhile goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
+
+from bridge.model.ids import MAX_NODE
+from bridge.model.message import State
+from bridge.store import StoreError, StoreInUse
+
+#: The owner of a message that no node has in memory. Not NULL: the planner does not see that an
+#: index whose first column IS NULL is in the order of the others.
+NOBODY = -1
+
+#: The channel of NOTIFY. Payload: the node that already knows, or nothing.
+CHANNEL = "cascade_bridge"
+#: The one on which nodes say that they put notices in a queue, with the same payload.
+OWED = "cascade_bridge_owed"
+
+#: Out for a while, and given up. When the database itself was away nobody could renew: then
+#: everybody gets a whole lease from its start on.
+_DEAD = (
+    "(lease_until = '-infinity' OR (lease_until < clock_timestamp() "
+    "AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => $1)))"
+)
+#: When such a node was last heard of, a lease before its own ran out (Unix time, by the clock of
+#: the database); NULL of one that is alive, or gave its number back.
+LAST_HEARD = (
+    f"CASE WHEN lease_until > '-infinity' AND {_DEAD} "
+    "THEN floor(extract(epoch FROM lease_until - make_interval(secs => $1)))::bigint END"
+)
+
+
+class Fenced(StoreError):  # noqa: N818 - what has happened to the node
+    """The node's lease was taken over: it must not write any more."""
+
+    def __init__(self) -> None:
+        super().__init__("this node has lost its lease, others have taken over")
+
+
+class Fence(NamedTuple):
+    """Who may write: the first parameters of every statement that begins with :data:`FENCED`."""
+
+    number: int
+    holder: UUID
+    epoch: int
+
+
+#: Begins a statement that writes: ``EXISTS (SELECT FROM fence)`` must be true. KEY SHARE lets the
+#: lease be renewed meanwhile, but neither taken over nor passed to another connection.
+FENCED = (
+    "WITH fence AS MATERIALIZED (SELECT FROM node "
+    "WHERE number = $1 AND holder = $2 AND epoch = $3 FOR KEY SHARE)"
+)
+
+
+class Lease:
+    """One node's lease of ``length`` seconds; ``clock`` is for what others read of it."""
+
+    def __init__(self, length: float, clock: Callable[[], float] = time.time) -> None:
+        self.length = length
+        self._clock = clock
+        self.fence = Fence(-1, uuid4(), 0)
+
+    @property
+    def number(self) -> int:
+        return self.fence.number
+
+    async def claim(self, connection: Any) -> None:
+        """Takes the lowest number that is free, or whose node is gone, and renews it.
+
+        Within the caller's transaction, which holds the schema's lock. Raises
+        :class:`bridge.store.StoreInUse` when all are taken.
+        """
+        taken = {row[0] for row in await connection.fetch("SELECT number FROM node")}
+        gone = await self._gone(connection)
+        free = [number for number in range(MAX_NODE + 1) if number not in taken or number in gone]
+        if not free:
+            raise StoreInUse(f"all {MAX_NODE + 1} node numbers of the database are in use")
+        number = free[0]
+        self.fence = Fence(number, self.fence.holder, 0)
+        await self._clear(connection, [number])
+        if number in gone:
+            # Its attempts are this node's from now on, with the messages in them.
+            await connection.execute("DELETE FROM node WHERE number = $1", number)
+            await connection.execute(
+                "UPDATE message SET owner = -1 WHERE owner = $1 AND state = 'accepted' "
+                "AND id NOT IN (SELECT unnest(message_ids) FROM attempt WHERE node = $1)",
+                number,
+            )
+        await connection.execute(
+            "INSERT INTO node (number, holder, epoch, lease_until) "
+            "VALUES ($1, $2, 0, clock_timestamp() + make_interval(secs => $3))",
+            number,
+            self.fence.holder,
+            self.length,
+        )
+
+    async def _gone(self, connection: Any) -> list[int]:
+        """The nodes whose lease has run out, locked; those that are just writing are left out."""
+        rows = await connection.fetch(
+            f"SELECT number FROM node WHERE {_DEAD} AND number <> $2 "  # noqa: S608
+            "ORDER BY number FOR UPDATE SKIP LOCKED",
+            self.length,
+            self.number,
+        )
+        return [row[0] for row in rows]
+
+    async def renew(self, connection: Any) -> None:
+        """Raises :class:`Fenced` if there is nothing to renew any more."""
+        done = await connection.execute(
+            "UPDATE node SET lease_until = clock_timestamp() + make_interval(secs => $3) "
+            "WHERE number = $1 AND holder = $2",
+            self.number,
+            self.fence.holder,
+            self.length,
+        )
+        if done != "UPDATE 1":
+            raise Fenced
+
+    async def pass_on(self, connection: Any) -> None:
+        """Gives the right to write to a new connection.
+
+        Waits for what the old one may still be writing; nothing else of it is written afterwards.
+        """
+        async with connection.transaction():
+            held = await connection.fetchval(
+                "SELECT epoch FROM node WHERE number = $1 AND holder = $2 FOR UPDATE",
+                self.number,
+                self.fence.holder,
+            )
+            if held is None:
+                raise Fenced
+            await connection.execute(
+                "UPDATE node SET epoch = $2 WHERE number = $1", self.number, held + 1
+            )
+        self.fence = self.fence._replace(epoch=held + 1)
+
+    async def hold(self, connection: Any) -> None:
+        """For rare transactions on other connections: whether this node may still write."""
+        if not await connection.fetchval(
+            "SELECT true FROM node WHERE number = $1 AND holder = $2 FOR KEY SHARE",
+            self.number,
+            self.fence.holder,
+        ):
+            raise Fenced
+
+    async def take_over(self, connection: Any) -> bool:
+        """Takes over from nodes whose lease ran out; whether there were any.
+
+        Their attempts, with the messages in them, become this node's; what else they had in
+        memory is anybody's.
+        """
+        async with connection.transaction():
+            await self.hold(connection)
+            gone = await self._gone(connection)
+            if not gone:
+                return False
+            attempts = await connection.fetch(
+                "UPDATE attempt SET node = $1 WHERE node = ANY($2::smallint[]) "
+                "RETURNING message_ids",
+                self.number,
+                gone,
+            )
+            await connection.execute(
+                "UPDATE message SET owner = $1 WHERE id = ANY($2::bigint[]) AND state = $3 "
+                "AND owner = ANY($4::smallint[])",
+                self.number,
+                [id for (ids,) in attempts for id in ids],
+                State.ACCEPTED.value,
+                gone,
+            )
+            await connection.execute(
+                "UPDATE message SET owner = -1 "
+                "WHERE owner = ANY($1::smallint[]) AND state = 'accepted'",
+                gone,
+            )
+            await self._clear(connection, gone)
+            await connection.execute("DELETE FROM node WHERE number = ANY($1::smallint[])", gone)
+            await _announce(connection)
+        return True
+
+    async def release(self, connection: Any) -> None:
+        """Gives the number back; attempts that never ended are for others to take over."""
+        async with connection.transaction():
+            await self.hold(connection)
+            await connection.execute(
+                "UPDATE message SET owner = -1 WHERE owner = $1 AND state = 'accepted' "
+                "AND id NOT IN (SELECT unnest(message_ids) FROM attempt WHERE node = $1)",
+                self.number,
+            )
+            await self._clear(connection, [self.number])
+            await connection.execute(
+                "UPDATE node SET lease_until = '-infinity' WHERE number = $1", self.number
+            )
+            await connection.execute(
+                "DELETE FROM node WHERE number = $1 "
+                "AND NOT EXISTS (SELECT FROM attempt WHERE node = $1)",
+                self.number,
+            )
+            await _announce(connection)
+
+    async def _clear(self, connection: Any, numbers: Sequence[int]) -> None:
+        """Gives back the notices that these nodes were telling; nobody is bound to them now, nor
+        was to one that fell silent since it was last heard of."""
+        await connection.execute(
+            "UPDATE notice SET owner = -1 WHERE ended_at = 0 AND owner = ANY($1::smallint[])",
+            numbers,
+        )
+        await connection.execute(
+            "UPDATE receiver SET bound = false, since = greatest(since, "  # noqa: S608
+            f"coalesce((SELECT {LAST_HEARD} FROM node WHERE number = receiver.node), $3)) "
+            "WHERE bound AND node = ANY($2::smallint[])",
+            self.length,
+            numbers,
+            int(self._clock()),
+        )
+
+
+async def _announce(connection: Any) -> None:
+    """Tells every node that something was given back."""
+    await connection.execute(
+        "SELECT pg_notify(channel, '') FROM unnest($1::text[]) AS channels (channel)",
+        [CHANNEL, OWED],
+    )

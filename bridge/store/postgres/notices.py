@@ -1,0 +1,251 @@
+"""Notices in PostgreSQL: owed, claimed, told. Each within the transaction of its caller.
+
+Which notices follow from what is :mod:`bridge.model.notice`'s to decide. The ids of notices grow in
+the order in which they are stored, and those of one message are stored under its lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from bridge.model.message import State, Stored
+from bridge.model.notice import (
+    ALIASES,
+    Incoming,
+    Kind,
+    Notice,
+    Owed,
+    Subject,
+    Told,
+    incoming_notice,
+    notices_of,
+    subject_of,
+)
+from bridge.store.postgres.connection import as_written, original, storable
+from bridge.store.rows import (
+    INCOMING,
+    NEW_NOTICE,
+    NOTICE,
+    STORED,
+    from_notice,
+    to_notice,
+    to_stored,
+)
+
+#: What of a message decides who hears of it, as :func:`to_subject` reads it.
+SUBJECT = "id, submission_id, account, protocol, receipts"
+
+_NOTICE = ", ".join(NOTICE)
+_NEW = ", ".join(NEW_NOTICE)
+_OWE = (
+    f"INSERT INTO notice ({_NEW}) SELECT {_NEW} "  # noqa: S608
+    "FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], "
+    "$7::bigint[], $8::text[], $9::bigint[], $10::text[], $11::text[]) WITH ORDINALITY "
+    f"AS new ({_NEW}, n) ORDER BY n"
+)
+_ALIASES = (  # in an order that no index has
+    "SELECT message_id, id, receipts FROM alias WHERE message_id = ANY($1::bigint[]) "
+    "ORDER BY id + 0"
+)
+#: The node at which it came in: the number in the id of what it is about, or of the submission.
+_FROM = "((coalesce(nullif(notice.about, 0), notice.known_as) >> 16) & 63)"
+#: The head of each line alone: what is told of one message is told in order. A delay that has not
+#: come yet keeps no end waiting. "OFFSET" and "+ 0" leave one way to look for earlier ones, by what
+#: they are about: while the table is small the planner takes others, through all that is owed.
+_CLAIM = (
+    "UPDATE notice SET owner = $1 WHERE id = ANY(ARRAY("  # noqa: S608
+    "SELECT id FROM notice WHERE ended_at = 0 AND owner = -1 AND queue = $2 AND due_at <= $3 "
+    f"AND (due_at < $3 OR {_FROM} = $1 OR {_FROM} <> ALL($5::smallint[])) AND NOT EXISTS ("
+    "SELECT FROM notice AS earlier WHERE earlier.about = notice.about "
+    "AND earlier.known_as = notice.known_as AND earlier.queue = notice.queue "
+    "AND earlier.ended_at + 0 = 0 AND earlier.id + 0 < notice.id AND earlier.kind <> 'delay' "
+    "OFFSET 0) "
+    "ORDER BY due_at, id LIMIT $4 FOR NO KEY UPDATE SKIP LOCKED)) "
+    f"RETURNING {_NOTICE}"
+)
+_LIVING = "SELECT coalesce(array_agg(number), '{}') FROM node WHERE lease_until > clock_timestamp()"
+_MESSAGES = f"SELECT {', '.join(STORED)} FROM message WHERE id = ANY($1::bigint[])"  # noqa: S608
+_PHONES = f"SELECT {', '.join(INCOMING)} FROM incoming WHERE id = ANY($1::bigint[])"  # noqa: S608
+#: Those that another node has taken over meanwhile stay as they are.
+_TOLD = (
+    "UPDATE notice SET owner = -1, (ended_at, outcome, due_at, tries) = "
+    "(SELECT (t ->> 0)::bigint, t ->> 1, (t ->> 2)::bigint, tries + (t ->> 3)::integer "
+    "FROM (VALUES ($3::jsonb -> id::text)) AS told (t)) "
+    "WHERE id = ANY($2::bigint[]) AND owner = $1"
+)
+_GIVE_BACK = "UPDATE notice SET owner = -1 WHERE ended_at = 0 AND owner = $1"
+_EXPIRE = (
+    "UPDATE notice SET ended_at = $2, outcome = CASE outcome WHEN '' THEN 'nobody took it' "
+    "ELSE 'given up: ' || outcome END WHERE id = ANY(ARRAY(SELECT id FROM notice "
+    "WHERE ended_at = 0 AND owner = -1 AND at < $1 AND due_at <= $2 LIMIT $3 "
+    "FOR NO KEY UPDATE SKIP LOCKED))"
+)
+_TAKE = (
+    f"INSERT INTO incoming ({', '.join(INCOMING)}) SELECT * FROM unnest("  # noqa: S608
+    "$1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], "
+    "$8::bigint[]) ON CONFLICT (uid) DO NOTHING RETURNING id"
+)
+_SAME = (
+    "SELECT EXISTS (SELECT FROM notice WHERE about = $1 AND known_as = $2 AND queue = $3 "
+    "AND kind = $4 AND at = $5 AND content = $6)"
+)
+
+
+def to_subject(row: Sequence[Any]) -> Subject:
+    """Out of the columns :data:`SUBJECT`."""
+    return subject_of(*row)
+
+
+# --- owed --------------------------------------------------------------------------------------
+
+
+async def owe(connection: Any, notices: Sequence[Notice]) -> None:
+    """Stores them."""
+    if notices:
+        rows = [(*row[:-1], storable(row[-1])) for row in map(from_notice, notices)]
+        await connection.execute(_OWE, *zip(*rows, strict=True))
+
+
+async def owe_states(
+    connection: Any, changes: Iterable[tuple[Subject, State, int]]
+) -> list[Notice]:
+    """Stores the notices that follow from messages having come to these states then."""
+    told = [change for change in changes if change[0].receipts]
+    asking = [subject.id for subject, _, _ in told if subject.receipts & ALIASES]
+    aliases: dict[int, list[tuple[int, int]]] = {}
+    if asking:
+        for message_id, id, receipts in await connection.fetch(_ALIASES, asking):
+            aliases.setdefault(message_id, []).append((id, receipts))
+    notices = [
+        notice
+        for subject, state, at in told
+        for notice in notices_of(subject, aliases.get(subject.id, []), state, at)
+    ]
+    await owe(connection, notices)
+    return notices
+
+
+async def are_owed(connection: Any, notices: Sequence[Notice]) -> bool:
+    """Whether these, which were stored together or not at all, are stored."""
+    if not notices:
+        return True
+    first = notices[0]
+    return bool(
+        await connection.fetchval(
+            _SAME,
+            first.about,
+            first.known_as,
+            first.queue,
+            first.kind.value,
+            first.at,
+            storable(first.content),
+        )
+    )
+
+
+async def take(
+    connection: Any, incoming: Sequence[tuple[Incoming, Sequence[str]]]
+) -> tuple[set[int], list[Notice]]:
+    """Stores messages from phones; tells the ids of those that were new, and the notices that
+    follow, stored as well."""
+    first: dict[str, Incoming] = {}
+    for one, _ in incoming:
+        first.setdefault(one.uid, one)
+    # In one order on every node, so that none waits for another that waits for it.
+    rows = [[_text(value) for value in first[uid]] for uid in sorted(first)]
+    new: set[int] = set()
+    if rows:
+        new = {row[0] for row in await connection.fetch(_TAKE, *zip(*rows, strict=True))}
+    notices = [
+        incoming_notice(one, queue)
+        for one, queues in incoming
+        if one.id in new and one is first[one.uid]
+        for queue in queues
+    ]
+    await owe(connection, notices)
+    return new, notices
+
+
+def _text(value: int | str) -> int | str:
+    return storable(value) if isinstance(value, str) else value
+
+
+# --- told --------------------------------------------------------------------------------------
+
+
+async def living(connection: Any) -> list[int]:
+    """The numbers of the nodes that are alive."""
+    numbers: list[int] = await connection.fetchval(_LIVING)
+    return numbers
+
+
+async def claim(
+    connection: Any, node: int, alive: Sequence[int], queue: str, now: int, limit: int
+) -> list[Owed]:
+    """See :meth:`bridge.store.Store.claim_notices`."""
+    rows = await connection.fetch(_CLAIM, node, queue, now, limit, alive)
+    notices = [read_notice(row) for row in rows]
+    notices.sort(key=lambda notice: (notice.due_at, notice.id))
+    stored = await _stored(connection, notices)
+    phones = await _incoming(connection, notices)
+    return [Owed(one, stored.get(one.about), phones.get(one.about)) for one in notices]
+
+
+def read_notice(row: Sequence[Any]) -> Notice:
+    """Out of the columns :data:`bridge.store.rows.NOTICE`."""
+    notice = to_notice(row)
+    return notice._replace(content=original(notice.content), outcome=original(notice.outcome))
+
+
+async def _stored(connection: Any, notices: Sequence[Notice]) -> Mapping[int, Stored]:
+    ids = {one.about for one in notices if one.about and one.kind is not Kind.INCOMING}
+    if not ids:
+        return {}
+    rows = await connection.fetch(_MESSAGES, sorted(ids))
+    return {row[0]: to_stored(as_written(row)) for row in rows}
+
+
+async def _incoming(connection: Any, notices: Sequence[Notice]) -> Mapping[int, Incoming]:
+    ids = {one.about for one in notices if one.kind is Kind.INCOMING}
+    if not ids:
+        return {}
+    rows = await connection.fetch(_PHONES, sorted(ids))
+    return {row[0]: read_incoming(row) for row in rows}
+
+
+def read_incoming(row: Sequence[Any]) -> Incoming:
+    id, uid, account, phone, to, text, at, received_at = row
+    return Incoming(
+        id, original(uid), account, original(phone), original(to), original(text), at, received_at
+    )
+
+
+async def tell(connection: Any, node: int, told: Sequence[Told], now: int) -> None:
+    """See :meth:`bridge.store.Store.told`."""
+    if told:
+        values = {
+            str(t.notice_id): (now if t.ended else 0, storable(t.outcome), t.due_at, int(t.tried))
+            for t in told
+        }
+        await connection.execute(
+            _TOLD, node, sorted(map(int, values)), orjson.dumps(values).decode()
+        )
+
+
+async def give_back(
+    connection: Any, node: int, ids: Iterable[int] | None = None, but: Iterable[int] = ()
+) -> None:
+    """Makes what a node has claimed anybody's again: these, or all but some."""
+    if ids is None:
+        await connection.execute(f"{_GIVE_BACK} AND id <> ALL($2::bigint[])", node, list(but))
+    else:
+        await connection.execute(f"{_GIVE_BACK} AND id = ANY($2::bigint[])", node, list(ids))
+
+
+async def expire(connection: Any, before: int, now: int, limit: int) -> int:
+    """See :meth:`bridge.store.Store.expire_notices`."""
+    done: str = await connection.execute(_EXPIRE, before, now, limit)
+    return int(done.rpartition(" ")[2])

@@ -1,0 +1,156 @@
+"""Parts of concatenated messages in PostgreSQL: added, joined, forgotten.
+
+Each within the transaction of its caller. Parts of one message may come to several nodes at once:
+whoever adds some holds an advisory lock on what they have in common.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any, Protocol
+
+from bridge.model.notice import Notice
+from bridge.store import Gathered, Part, PartGroup
+from bridge.store.postgres.notices import owe
+from bridge.store.unjoined import groups_of, notices_of_parts
+
+_LOCK = "SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS keys (key)"
+_KEY = "account = $1 AND source = $2 AND destination = $3 AND reference = $4 AND total = $5"
+_LATEST = (
+    f"SELECT id, begun_at, message_id FROM part_group WHERE {_KEY} "  # noqa: S608
+    "ORDER BY turn DESC LIMIT 1"
+)
+_PARTS = (
+    "SELECT id, number, content, receipts, at, group_id FROM part "
+    "WHERE group_id = ANY($1::bigint[]) ORDER BY group_id, number"
+)
+_ADD_GROUPS = (
+    "INSERT INTO part_group (id, account, source, destination, reference, total, begun_at) "
+    "SELECT id, account, source, destination, reference, total, begun_at FROM unnest($1::bigint[], "
+    "$2::text[], $3::text[], $4::text[], $5::integer[], $6::integer[], $7::bigint[]) "
+    "WITH ORDINALITY AS new (id, account, source, destination, reference, total, begun_at, n) "
+    "ORDER BY n"
+)
+_ADD_PARTS = (
+    "INSERT INTO part (id, group_id, number, content, receipts, at) SELECT * FROM "
+    "unnest($1::bigint[], $2::bigint[], $3::integer[], $4::bytea[], $5::smallint[], $6::bigint[])"
+)
+_FINISH = (
+    "UPDATE part_group SET message_id = $6 WHERE id = coalesce("  # noqa: S608
+    "(SELECT group_id FROM part WHERE id = $7), "
+    f"(SELECT id FROM part_group WHERE {_KEY} AND message_id = 0 ORDER BY turn DESC LIMIT 1))"
+)
+_EXPIRED = (
+    "SELECT id, message_id, account, source, destination, reference, total FROM part_group "
+    "WHERE begun_at < $1 ORDER BY begun_at LIMIT $2 FOR UPDATE SKIP LOCKED"
+)
+
+
+class Adding(Protocol):
+    """A request to add a part: ``payload`` is the part and since when others count."""
+
+    payload: Any
+    answer: Any
+
+
+@dataclass(slots=True)
+class _Group:
+    """The latest group of a key, as it is in the database and with what is added to it."""
+
+    id: int
+    begun_at: int
+    message_id: int
+    parts: dict[int, Part] = field(default_factory=dict)
+
+
+def _lock_key(group: PartGroup) -> int:
+    digest = blake2b(repr(tuple(group)).encode(errors="replace"), digest_size=8).digest()
+    return int.from_bytes(digest, signed=True)
+
+
+async def add_parts(connection: Any, requests: Sequence[Adding]) -> None:
+    """Adds parts in their order; see :meth:`bridge.store.Store.add_part`."""
+    keys = {request.payload[0].group for request in requests}
+    # In one order on every node, so that none waits for another that waits for it.
+    await connection.execute(_LOCK, sorted(map(_lock_key, keys)))
+    latest = await _latest(connection, keys)
+    groups: list[tuple[Any, ...]] = []
+    parts: list[tuple[Any, ...]] = []
+    for request in requests:
+        part, since = request.payload
+        group = latest.get(part.group)
+        if group is not None and group.begun_at < since:
+            group = None
+        if group is not None:
+            same = group.parts.get(part.number)
+            if same is not None and same.content == part.content:
+                request.answer = _gathered(group, same)
+                continue
+            if same is not None or group.message_id:
+                # References wrap: this is the first part of another message.
+                group = None
+        if group is None:
+            group = latest[part.group] = _Group(part.id, part.at, 0)
+            groups.append((part.id, *part.group, part.at))
+        group.parts[part.number] = part
+        receipts = int(part.receipts)
+        parts.append((part.id, group.id, part.number, part.content, receipts, part.at))
+        request.answer = _gathered(group, part)
+    if groups:
+        await connection.execute(_ADD_GROUPS, *zip(*groups, strict=True))
+    if parts:
+        await connection.execute(_ADD_PARTS, *zip(*parts, strict=True))
+
+
+def _gathered(group: _Group, part: Part) -> Gathered:
+    complete = len(group.parts) == part.group.total
+    parts = tuple(group.parts[number] for number in sorted(group.parts)) if complete else ()
+    return Gathered(part.id, parts, group.message_id)
+
+
+async def _latest(connection: Any, keys: Iterable[PartGroup]) -> dict[PartGroup, _Group]:
+    latest = {
+        key: _Group(*row)
+        for key in keys
+        if (row := await connection.fetchrow(_LATEST, *key)) is not None
+    }
+    by_id = {group.id: (key, group) for key, group in latest.items()}
+    for id, number, content, receipts, at, group_id in await connection.fetch(_PARTS, list(by_id)):
+        key, group = by_id[group_id]
+        group.parts[number] = Part(id, key, number, content, receipts, at)
+    return latest
+
+
+async def finish_parts(connection: Any, joined: Sequence[tuple[PartGroup, int, int]]) -> None:
+    """Notes which message a group was joined to: the one with the part of that id.
+
+    Without a part it is the latest group of the key, though a later message may have begun one.
+    """
+    await connection.executemany(
+        _FINISH, [(*group, message, part) for group, message, part in joined]
+    )
+
+
+async def expire_parts(
+    connection: Any, before: int, limit: int, now: int
+) -> tuple[list[Part], list[Notice]]:
+    """Takes out the parts of old unfinished groups, and forgets old finished ones.
+
+    Tells besides which notices are owed.
+    """
+    groups = {
+        id: (message_id, PartGroup(*key))
+        for id, message_id, *key in await connection.fetch(_EXPIRED, before, limit)
+    }
+    expired = [
+        (group_id, Part(id, groups[group_id][1], number, content, receipts, at))
+        for id, number, content, receipts, at, group_id in await connection.fetch(
+            _PARTS, [id for id, (message_id, _) in groups.items() if not message_id]
+        )
+    ]
+    await connection.execute("DELETE FROM part_group WHERE id = ANY($1::bigint[])", list(groups))
+    notices = notices_of_parts(groups_of(expired), now)
+    await owe(connection, notices)
+    return [part for _, part in expired], [one for one in notices if not one.ended_at]

@@ -1,0 +1,220 @@
+"""What the PostgreSQL engine can be asked beside what it writes; also without being a node.
+
+Each question is a statement or two on a connection of the pool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+from bridge.model.ids import MAX_NODE, first_id
+from bridge.model.message import Stored
+from bridge.model.notice import Notice, UnjoinedPart
+from bridge.store import Alias, Answered, Event, Receivers, StoreError, Story
+from bridge.store.postgres import connection as pg
+from bridge.store.postgres.lease import LAST_HEARD
+from bridge.store.postgres.notices import read_incoming, read_notice
+from bridge.store.postgres.schema import MIGRATIONS, version_of
+from bridge.store.rows import INCOMING, MESSAGE_COLUMNS, NOTICE, STATE_COLUMNS, to_stored
+from bridge.store.unjoined import END, GROUP, part_of
+
+STORED = ", ".join(MESSAGE_COLUMNS + STATE_COLUMNS)
+
+#: As the indexes of what is idle have it.
+IDLE = "state IN ('accepted', 'held') AND owner + 0 < 0"
+
+#: How long a search through all messages may take (seconds).
+_FIND_WITHIN = 120.0
+
+
+class Reading:
+    """The questions of :class:`bridge.store.Store` that change nothing; they are told there."""
+
+    def __init__(self, url: str, lease: float) -> None:
+        self._url = url
+        self._lease_length = lease
+        self._pool: Any = None
+
+    async def open_reading(self) -> None:
+        try:
+            self._pool = await pg.pool(self._url, read_only=True)
+            async with self._pool.acquire(timeout=pg.PATIENCE) as connection:
+                version = await version_of(connection)
+            if version < len(MIGRATIONS):
+                raise StoreError(
+                    f"{shown(self._url)} was written by an earlier version: start the daemon"
+                    if version
+                    else f"{shown(self._url)} holds no store yet: start the daemon"
+                )
+        except pg.ERRORS as error:
+            self._terminate()
+            raise StoreError(f"{shown(self._url)}: {error}") from None
+        except StoreError:
+            self._terminate()
+            raise
+
+    def _terminate(self) -> None:
+        """Lets go of the connections without a farewell."""
+        if self._pool is not None:
+            self._pool.terminate()
+            self._pool = None
+
+    # --- what is there -----------------------------------------------------------------------
+
+    async def message(self, message_id: int) -> Stored | None:
+        rows = await self._rows(
+            f"SELECT {STORED} FROM message WHERE id = ANY(ARRAY["  # noqa: S608
+            "$1, (SELECT message_id FROM alias WHERE alias.id = $1)])",
+            message_id,
+        )
+        return stored(rows)[0] if rows else None
+
+    async def submission(self, submission_id: int) -> list[Stored]:
+        rows = await self._rows(
+            f"SELECT {STORED} FROM message WHERE id = $1 AND submission_id = id "  # noqa: S608
+            f"UNION ALL SELECT {STORED} FROM message "
+            "WHERE submission_id = $1 AND submission_id <> id ORDER BY id",
+            submission_id,
+        )
+        return stored(rows)
+
+    async def unjoined(self, part_id: int) -> UnjoinedPart | None:
+        group = await self._rows(GROUP.format(id="$1"), part_id)
+        end = f"SELECT {', '.join(NOTICE)} {END.format(id='$1')}"
+        notices = await self._rows(end, part_id)
+        return part_of(part_id, group, read_notice(notices[-1]) if notices else None)
+
+    async def waiting_for(self, account: str, phone: str) -> list[Stored]:
+        rows = await self._rows(
+            f"SELECT {STORED} FROM message WHERE phone = $1 AND account = $2 "  # noqa: S608
+            f"AND {IDLE} UNION ALL "
+            f"SELECT {STORED} FROM message WHERE phone = $1 AND account = $2 "
+            "AND state = 'accepted' AND owner = ANY($3::smallint[])",
+            phone,
+            account,
+            list(range(MAX_NODE + 1)),
+        )
+        return stored(rows)
+
+    async def backlog(self) -> int:
+        rows = await self._rows("SELECT count(*) FROM message WHERE state = 'accepted'")
+        return int(rows[0][0])
+
+    async def sent_since(self, account: str, unix_time: int) -> int:
+        rows = await self._rows(
+            "SELECT count(*) FROM message WHERE id >= $1 AND account = $2",
+            first_id(unix_time),
+            account,
+        )
+        return int(rows[0][0])
+
+    async def holds(self) -> set[tuple[str, str]]:
+        return {(scope, name) for scope, name in await self._rows("SELECT scope, name FROM hold")}
+
+    async def nodes(self) -> int:
+        rows = await self._rows("SELECT count(*) FROM node WHERE lease_until > clock_timestamp()")
+        return max(1, int(rows[0][0]))
+
+    # --- the story of a message --------------------------------------------------------------
+
+    async def story(self, message_id: int) -> Story | None:
+        found = await self.message(message_id)
+        if found is None:
+            return None
+        id = found.message.id
+        aliases = await self._rows(
+            "SELECT id, message_id, receipts FROM alias WHERE message_id = $1 ORDER BY id", id
+        )
+        events = await self._rows(
+            "SELECT at, what, detail FROM event WHERE message_id = $1 ORDER BY id", id
+        )
+        [(begun, poll_at)] = await self._rows(
+            "SELECT (SELECT coalesce(max(begun_at), 0) FROM attempt WHERE $1 = ANY(message_ids)), "
+            "coalesce((SELECT poll_at FROM message WHERE id = $1), 0)",
+            id,
+        )
+        return Story(
+            found,
+            tuple(Alias(*row) for row in aliases),
+            tuple(Event(at, what, pg.original(detail)) for at, what, detail in events),
+            await self._notices(id),
+            begun,
+            poll_at,
+        )
+
+    async def find(self, text: str, limit: int, since: int = 0) -> list[Stored]:
+        async with self._connection() as connection:
+            rows = await connection.fetch(
+                f"SELECT {STORED} FROM message WHERE id >= $2 AND $1 <> '' "  # noqa: S608
+                "AND (phone = $1 OR reference = $1 OR upstream_id = $1) ORDER BY id DESC LIMIT $3",
+                pg.storable(text),
+                first_id(since),
+                limit,
+                timeout=_FIND_WITHIN,
+            )
+        return stored(rows)
+
+    async def from_phones(self, text: str, limit: int, since: int = 0) -> list[Answered]:
+        async with self._connection() as connection:
+            rows = await connection.fetch(
+                f"SELECT {', '.join(INCOMING)} FROM incoming WHERE id >= $2 "  # noqa: S608
+                "AND (phone = $1 OR uid = $1 OR id::text = $1) ORDER BY id DESC LIMIT $3",
+                pg.storable(text),
+                first_id(since),
+                limit,
+                timeout=_FIND_WITHIN,
+            )
+        return [Answered(read_incoming(row), await self._notices(row[0])) for row in rows]
+
+    async def _notices(self, about: int) -> tuple[Notice, ...]:
+        rows = await self._rows(
+            f"SELECT {', '.join(NOTICE)} FROM notice WHERE about = $1 ORDER BY id",  # noqa: S608
+            about,
+        )
+        return tuple(map(read_notice, rows))
+
+    async def receivers(self, account: str) -> list[Receivers]:
+        # Those of a node that died, and that nobody has taken over from, are bound no longer.
+        rows = await self._rows(
+            f"SELECT receiver.node, bound, since, {LAST_HEARD} FROM receiver "  # noqa: S608
+            "LEFT JOIN node ON number = receiver.node WHERE account = $2 ORDER BY receiver.node",
+            self._lease_length,
+            account,
+        )
+        return [
+            Receivers(node, bound and heard is None, max(since, heard or 0) if bound else since)
+            for node, bound, since, heard in rows
+        ]
+
+    # --- connections -------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Any]:
+        if self._pool is None:
+            raise StoreError("the store is not open")
+        try:
+            async with self._pool.acquire(timeout=pg.PATIENCE) as connection:
+                yield connection
+        except pg.ERRORS as error:
+            raise pg.store_error(error) from error
+
+    async def _rows(self, sql: str, *parameters: Any) -> list[Any]:
+        async with self._connection() as connection:
+            rows: list[Any] = await connection.fetch(sql, *parameters)
+            return rows
+
+
+def stored(rows: Sequence[Any]) -> list[Stored]:
+    """Messages out of rows of :data:`STORED`."""
+    return [to_stored(pg.as_written(row)) for row in rows]
+
+
+def shown(url: str) -> str:
+    """The address without the password in it."""
+    parts = urlsplit(url)
+    user = f"{parts.username}@" if parts.username else ""
+    where = user + parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=where, query="").geturl()

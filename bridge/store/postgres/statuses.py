@@ -1,0 +1,251 @@
+"""The API's words on messages in PostgreSQL: noted, kept for later, asked for.
+
+Each function within the transaction of its caller. What a word means was decided before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
+
+import orjson
+
+from bridge.model.message import State, Stored
+from bridge.model.notice import Notice, Subject
+from bridge.store import Noted, Status
+from bridge.store.ended import LOOK_THROUGH, Ended
+from bridge.store.postgres.connection import as_written, original, storable
+from bridge.store.postgres.notices import SUBJECT, owe_states, to_subject
+from bridge.store.rows import STORED, to_stored
+
+#: The longest time between two questions about one message (seconds).
+MAX_POLL = 600
+#: How many early statuses :meth:`Early.match` looks at in one step.
+_STEP = 5000
+
+_FOUND = (
+    f"SELECT {SUBJECT}, upstream_id, state, status, status_at, changed_at, cost, "  # noqa: S608
+    "counted_parts, err, cause FROM message WHERE "
+)
+# All that the index says, and an order that no other index has.
+_IS_SENT = "message.state = 'sent' AND message.upstream_id <> ''"
+_FIND_SENT = (
+    f"{_FOUND}{_IS_SENT} AND upstream_id = ANY($1::text[]) ORDER BY id + 0 FOR NO KEY UPDATE"
+)
+_FIND_ENDED = f"{_FOUND}id = ANY($1::bigint[]) AND state <> $2 ORDER BY id FOR NO KEY UPDATE"
+_CHANGE = (
+    "UPDATE message SET (state, status, status_at, changed_at, cost, counted_parts, err, cause) = "
+    "(SELECT n ->> 0, n ->> 1, (n ->> 2)::bigint, (n ->> 3)::bigint, n ->> 4, "
+    "(n ->> 5)::integer, (n ->> 6)::integer, n ->> 7 "
+    "FROM (VALUES ($2::jsonb -> id::text)) AS now (n)) WHERE id = ANY($1::bigint[])"
+)
+_LATE = (
+    "INSERT INTO event (message_id, at, what, detail) SELECT id, at, 'status', word "
+    "FROM unnest($1::bigint[], $2::bigint[], $3::text[]) "
+    "WITH ORDINALITY AS late (id, at, word, n) ORDER BY n"
+)
+_EARLY = (
+    "INSERT INTO early_status (upstream_id, word, state, at, cost, counted_parts, err) "
+    "SELECT upstream_id, word, state, at, cost, parts, err FROM unnest($1::text[], $2::text[], "
+    "$3::text[], $4::bigint[], $5::text[], $6::integer[], $7::integer[]) "
+    "WITH ORDINALITY AS early (upstream_id, word, state, at, cost, parts, err, n) ORDER BY n"
+)
+#: Those of the latest messages that ended and of which an early status may tell. "IS TRUE" keeps it
+#: from being a join, which would go by a loop within a loop; so few fit into a hash.
+_ENDED_LATELY = (
+    "SELECT upstream_id, id FROM (SELECT id, upstream_id, state FROM message "  # noqa: S608
+    f"ORDER BY id DESC LIMIT {LOOK_THROUGH}) AS latest WHERE state <> 'sent' "
+    "AND upstream_id <> '' AND (upstream_id IN (SELECT upstream_id FROM early_status "
+    "ORDER BY id DESC LIMIT 20000)) IS TRUE ORDER BY id"
+)
+#: "OFFSET" keeps the planner from looking through all that is under way.
+_PAGE = (
+    "SELECT id, upstream_id, EXISTS (SELECT FROM message "  # noqa: S608
+    f"WHERE message.upstream_id = early.upstream_id AND {_IS_SENT} OFFSET 0) "
+    "FROM early_status AS early "
+    "WHERE id > $1 ORDER BY id LIMIT $2"
+)
+_MATCHED = (
+    "DELETE FROM early_status WHERE id = ANY(ARRAY(SELECT id FROM early_status "
+    "WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE SKIP LOCKED)) "
+    "RETURNING id, upstream_id, word, state, at, cost, counted_parts, err"
+)
+#: Their ids grow with time, nearly.
+_FORGET = (
+    "DELETE FROM early_status WHERE id = ANY(ARRAY(SELECT id FROM early_status "
+    "ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)) AND at < $1"
+)
+# Both as the index has it; written out, true and false would be simplified away.
+_POLL = (
+    "SELECT id FROM message WHERE state = 'sent' AND (receipts = 0) = $1::boolean "
+    "AND poll_at >= 0 AND poll_at <= $2 ORDER BY poll_at, id LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED"
+)
+_TURN = (
+    "UPDATE message SET poll_at = $2 + greatest(1, least($3, $2 - sent_at)) "  # noqa: S608
+    f"WHERE id = ANY($1::bigint[]) RETURNING {', '.join(STORED)}"
+)
+_SENT = State.SENT.value
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known of a message, with what is to be written of it."""
+
+    subject: Subject
+    state: str
+    status: str
+    status_at: int
+    changed_at: int
+    cost: str
+    counted_parts: int
+    err: int
+    cause: str
+    changed: bool = False
+
+
+def _note(known: _Known, status: Status) -> Noted:
+    """What the status is to a message, which it may change."""
+    to, word, cost = status.state, storable(status.word), storable(status.cost)
+    is_sent = known.state == _SENT
+    counted = bool(cost) and not known.cost
+    if is_sent and to is not None:
+        noted = Noted.CHANGED
+        known.state, known.changed_at, known.err = to._value_, status.at, status.err
+        if not word:
+            known.cause = "no status was received"
+    elif not is_sent and to is not None and to._value_ != known.state:
+        return Noted.LATE
+    elif counted or (is_sent and word != known.status):
+        noted = Noted.KEPT
+    else:
+        return Noted.REPEATED
+    if is_sent:
+        known.status = word
+    known.status_at = status.at
+    known.cost = cost or known.cost
+    known.counted_parts = status.counted_parts or known.counted_parts
+    known.changed = True
+    return noted
+
+
+async def note(
+    connection: Any, statuses: Sequence[Status], ended: Ended
+) -> tuple[list[Noted], list[Notice]]:
+    """What each of them was, and the notices that follow, stored as well.
+
+    Messages that come to an end are added to ``ended``.
+    """
+    by_upstream = await _find(connection, {status.upstream_id for status in statuses}, ended)
+    noted: list[Noted] = []
+    early: list[Status] = []
+    late: list[tuple[int, int, str]] = []
+    ends: list[tuple[Subject, State, int]] = []
+    over: list[tuple[str, int]] = []
+    for status in statuses:
+        what = Noted.EARLY
+        for known in by_upstream.get(status.upstream_id, ()):
+            what = _note(known, status)
+            if what is Noted.LATE:
+                late.append((known.subject.id, status.at, storable(status.word)))
+            elif what is Noted.CHANGED and status.state is not None:
+                ends.append((known.subject, status.state, status.at))
+                over.append((status.upstream_id, known.subject.id))
+        if what is Noted.EARLY:
+            early.append(status)
+        noted.append(what)
+    ended.add(over)
+    await _write(connection, [one for some in by_upstream.values() for one in some if one.changed])
+    if late:
+        await connection.execute(_LATE, *zip(*late, strict=True))
+    if early:
+        await connection.execute(_EARLY, *zip(*map(_early_row, early), strict=True))
+    return noted, await owe_states(connection, ends)
+
+
+async def _find(connection: Any, upstream_ids: Set[str], ended: Ended) -> dict[str, list[_Known]]:
+    """What is known of the messages with these upstream ids, locked."""
+    found: dict[str, list[_Known]] = {}
+    rows = await connection.fetch(_FIND_SENT, sorted(map(storable, upstream_ids)))
+    if len(rows) < len(upstream_ids):
+        old = ended.find(upstream_ids - {original(row[5]) for row in rows})
+        rows += await connection.fetch(_FIND_ENDED, old, _SENT) if old else []
+    for row in rows:
+        found.setdefault(original(row[5]), []).append(_Known(to_subject(row[:5]), *row[6:]))
+    return found
+
+
+async def _write(connection: Any, changed: Sequence[_Known]) -> None:
+    if changed:
+        values = {
+            str(k.subject.id): (
+                k.state,
+                k.status,
+                k.status_at,
+                k.changed_at,
+                k.cost,
+                k.counted_parts,
+                k.err,
+                k.cause,
+            )
+            for k in changed
+        }
+        ids = sorted(map(int, values))
+        await connection.execute(_CHANGE, ids, orjson.dumps(values).decode())
+
+
+def _early_row(status: Status) -> tuple[Any, ...]:
+    upstream_id, word, state, at, cost, counted_parts, err = status
+    state_name = "" if state is None else state._value_
+    return (
+        storable(upstream_id),
+        storable(word),
+        state_name,
+        at,
+        storable(cost),
+        counted_parts,
+        err,
+    )
+
+
+class Early:
+    """Goes through the statuses that came too early, some at a time, from the oldest on."""
+
+    def __init__(self, ended: Ended) -> None:
+        self._ended = ended
+        self._seen = 0
+
+    async def match(self, connection: Any, now: int, before: int) -> tuple[int, list[Notice]]:
+        """See :meth:`bridge.store.Store.match_early`; and the notices that follow.
+
+        What ended at another node is matched there.
+        """
+        page = await connection.fetch(_PAGE, self._seen, _STEP)
+        if page and self._ended.look(now):
+            over = await connection.fetch(_ENDED_LATELY)
+            self._ended.add((original(upstream_id), id) for upstream_id, id in over)
+        self._seen = page[-1][0] if len(page) == _STEP else 0
+        notices: list[Notice] = []
+        if ids := [id for id, name, sent in page if sent or original(name) in self._ended]:
+            rows = sorted(await connection.fetch(_MATCHED, ids), key=itemgetter(0))
+            _, notices = await note(connection, [_early(row[1:]) for row in rows], self._ended)
+        done: str = await connection.execute(_FORGET, before, _STEP)
+        return int(done.rpartition(" ")[2]), notices
+
+
+def _early(row: Sequence[Any]) -> Status:
+    upstream_id, word, state, at, cost, counted_parts, err = row
+    to = State(state) if state else None
+    return Status(original(upstream_id), original(word), to, at, original(cost), counted_parts, err)
+
+
+async def to_poll(connection: Any, now: int, limit: int) -> list[Stored]:
+    """See :meth:`bridge.store.Store.to_poll`."""
+    ids: list[int] = []
+    for nobody_waits in (False, True):
+        rows = await connection.fetch(_POLL, nobody_waits, now, limit - len(ids))
+        ids += [row[0] for row in rows]
+    rows = await connection.fetch(_TURN, ids, now, MAX_POLL) if ids else []
+    stored = {row[0]: to_stored(as_written(row)) for row in rows}
+    return [stored[id] for id in ids]

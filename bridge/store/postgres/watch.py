@@ -1,0 +1,108 @@
+"""Keeps the lease and listens: the connection beside that of the writer.
+
+Renews this node's lease, takes over from nodes that are gone, and hears what other nodes have to
+say. What the daemon does about it is for whoever set the callbacks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from bridge.store.postgres.connection import ERRORS, connect
+from bridge.store.postgres.lease import CHANNEL, OWED, Fenced, Lease
+
+log = structlog.get_logger()
+
+#: The lease is renewed, and others' are looked at, three times in its length.
+_PER_LEASE = 3
+
+
+class Watch:
+    """``work`` is called when messages may have become available to this node, ``owed`` when
+    notices have, ``lost`` once, when its lease turns out to be others'."""
+
+    def __init__(
+        self,
+        url: str,
+        lease: Lease,
+        work: Callable[[], None],
+        owed: Callable[[], None],
+        lost: Callable[[], None],
+    ) -> None:
+        self._url = url
+        self._lease = lease
+        self._on = {CHANNEL: work, OWED: owed}
+        self._lost = lost
+        self._closing = asyncio.Event()
+        #: Set from the first time on that other nodes can be heard.
+        self.listening = asyncio.Event()
+
+    def close(self) -> None:
+        self._closing.set()
+
+    async def run(self) -> None:
+        """Until :meth:`close`, or until the lease is lost."""
+        every = self._lease.length / _PER_LEASE
+        away = False
+        while not self._closing.is_set():
+            try:
+                async with asyncio.timeout(every):
+                    connection = await connect(self._url)
+                try:
+                    await self._watch(connection, every)
+                finally:
+                    connection.terminate()
+                away = False
+            except Fenced:
+                log.error("store_lease_lost", node=self._lease.number)
+                self._lost()
+                return
+            except ERRORS as error:
+                if not away:
+                    log.warning("store_not_watched", error=str(error) or type(error).__name__)
+                away = True
+                await self._rest(min(0.25, every))
+            except Exception:
+                # Without a watch the lease would run out.
+                log.exception("store_watch_broke")
+                await self._rest(every)
+
+    async def _watch(self, connection: Any, every: float) -> None:
+        """Until the connection ends."""
+        ended = asyncio.Event()
+        connection.add_termination_listener(lambda _: ended.set())
+        for channel in self._on:
+            await connection.add_listener(channel, self._heard)
+        if self.listening.is_set():
+            log.info("store_watched_again")
+            # Whatever was said while nobody listened.
+            self._all()
+        self.listening.set()
+        while not (ended.is_set() or self._closing.is_set()):
+            async with asyncio.timeout(every):
+                await self._lease.renew(connection)
+            if await self._lease.take_over(connection):
+                log.warning("store_node_gone")
+                self._all()
+            await self._rest(every, ended)
+
+    async def _rest(self, seconds: float, ended: asyncio.Event | None = None) -> None:
+        """So long, or until it is over."""
+        waits = [asyncio.ensure_future(event.wait()) for event in (self._closing, ended) if event]
+        try:
+            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    def _heard(self, connection: Any, pid: int, channel: str, payload: str) -> None:
+        if payload != str(self._lease.number):
+            self._on[channel]()
+
+    def _all(self) -> None:
+        for heard in self._on.values():
+            heard()

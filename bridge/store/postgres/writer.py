@@ -1,0 +1,340 @@
+"""The one connection that writes what is on the path of a message, with group commit.
+
+What is asked for while a group is being written gathers and goes into the next one. What happens
+when the database refuses, or goes away in the middle, is decided here: messages are refused, what
+became of messages is kept and written again, and whether a group whose connection was lost had
+been stored is looked up before anybody is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence, Set
+from typing import Any
+
+import structlog
+
+from bridge.store import StoreError, StoreFull
+from bridge.store.ended import Ended
+from bridge.store.postgres.connection import ERRORS, Trouble, connect, store_error, trouble
+from bridge.store.postgres.group import Group, Request
+from bridge.store.postgres.lease import Fenced, Lease
+from bridge.store.postgres.notices import are_owed, give_back
+
+log = structlog.get_logger()
+
+#: How many requests one transaction takes; bounds its time, not the throughput.
+MAX_GROUP = 2000
+#: How long what must not be refused waits before it is tried again (seconds).
+RETRY_AFTER = 0.5
+#: How long a client waits to hear whether its message was stored before the connection was lost,
+#: and how long the end of the daemon waits for a database that is away (seconds).
+UNSURE_WITHIN = 5.0
+#: What is kept and written again when there was no room for it.
+_KEPT = frozenset({"finish", "told", "give_back"})
+#: How often a group that was in the way of others is written again at once.
+_BUSY_TRIES = 5
+
+
+class Writer:
+    """Belongs to the event loop that :meth:`run` runs in.
+
+    ``owed`` is called with the queues in which notices were put.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        connection: Any,
+        lease: Lease,
+        owed: Callable[[Set[str]], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._url = url
+        self._connection: Any = connection
+        self._lease = lease
+        self._owed = owed
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._requests: deque[Request] = deque()
+        self._asked = asyncio.Event()
+        self._closing = False
+        self._failing = False
+        #: Why nothing but results is taken now: the database is away, or the lease.
+        self._refusal: StoreError | None = None
+        #: Refused while nobody knew whether they were stored: to be taken out again.
+        self._disowned: list[Request] = []
+        self.ended = Ended()
+        #: The notices that somebody here is telling.
+        self._telling: set[int] = set()
+
+    def ask(self, verb: str, payload: Any) -> asyncio.Future[Any]:
+        """The future is resolved when the request is durable."""
+        future: asyncio.Future[Any] = self._loop.create_future()
+        refusal = self._refusal
+        if refusal is not None and (verb not in _KEPT or isinstance(refusal, Fenced)):
+            future.set_exception(refusal)
+        else:
+            self._requests.append(Request(verb, payload, future))
+            self._asked.set()
+        return future
+
+    def close(self) -> None:
+        """Lets :meth:`run` return when it has written what was asked for."""
+        self._closing = True
+        self._asked.set()
+
+    def fence_off(self) -> None:
+        """The lease is lost: nothing is written any more."""
+        self._refusal = Fenced()
+        self._refuse(self._requests, self._refusal)
+        self._requests.clear()
+
+    # --- its life --------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        again: list[Request] = []
+        refused = False
+        while True:
+            if self._connection is None:
+                again, refused = await self._reconnect(again), False
+                if self._connection is None:
+                    break
+            if not self._requests and (refused or not again):
+                if self._closing:
+                    break
+                await self._wait(RETRY_AFTER if again else None)
+            group = again
+            size = sum(map(_size, group))
+            while self._requests and size < MAX_GROUP:
+                group.append(self._requests.popleft())
+                size += _size(group[-1])
+            again = await self._write(group) if group else []
+            refused = bool(again)
+        self._refusal = self._refusal or StoreError("the store is not open")
+        closed = StoreFull("the store was closed before there was room")
+        self._refuse([*again, *self._requests], closed)
+        if self._connection is not None:
+            await _close(self._connection)
+
+    async def _wait(self, seconds: float | None) -> None:
+        """Until something is asked for, or this time has passed."""
+        self._asked.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._asked.wait()
+        except TimeoutError:
+            pass
+
+    async def _write(self, group: list[Request]) -> list[Request]:
+        """Writes the group in one transaction; returns the requests to be tried again."""
+        error: Exception
+        for _ in range(_BUSY_TRIES):
+            written = Group(group, int(self._clock()), self.ended)
+            try:
+                await written.write(self._connection, self._lease.fence)
+            except ERRORS as failed:
+                error, kind = failed, trouble(failed)
+            except Fenced as failed:
+                self.fence_off()
+                self._refuse(group, failed)
+                return []
+            except Exception as failed:  # whoever asked must hear
+                log.exception("store_group_broke")
+                error, kind = failed, Trouble.FAULT
+            else:
+                if self._failing:
+                    self._failing = False
+                    log.info("store_recovered")
+                if written.queues:
+                    self._owed(written.queues)
+                self._resolve(group)
+                return []
+            if kind is not Trouble.BUSY:
+                break
+        if kind is Trouble.LOST or self._connection.is_closed():
+            log.error("store_connection_lost", error=str(error), requests=len(group))
+            self._connection.terminate()
+            self._connection = None
+            for request in group:
+                request.unsure = True
+            return group
+        return await self._refused(group, kind, error)
+
+    async def _refused(
+        self, group: list[Request], kind: Trouble, error: Exception
+    ) -> list[Request]:
+        """What follows when the database stored nothing of a group, and said so."""
+        fault = kind is Trouble.FAULT
+        if fault and len(group) > 1:
+            # One of them is at fault: alone, it takes none of the others with it.
+            log.error("store_group_failed", error=str(error), requests=len(group))
+            again: list[Request] = []
+            for request in group:
+                again += [request] if self._connection is None else await self._write([request])
+            return again
+        if not self._failing or fault:
+            log.error("store_write_failed", error=str(error), full=not fault)
+        self._failing = self._failing or not fault
+        kept = [request for request in group if request.verb in _KEPT and not fault]
+        self._refuse(
+            [request for request in group if fault or request.verb not in _KEPT],
+            store_error(error) if isinstance(error, ERRORS) else StoreError(repr(error)),
+        )
+        return kept
+
+    def _resolve(self, group: Iterable[Request]) -> None:
+        for request in group:
+            if request.verb == "claim":
+                self._claimed(request)
+            elif request.verb == "told":
+                self._telling.difference_update(told.notice_id for told in request.payload)
+            if not request.future.done():
+                request.future.set_result(request.answer)
+
+    def _claimed(self, request: Request) -> None:
+        ids = [owed.notice.id for owed in request.answer]
+        if not request.future.done():
+            self._telling.update(ids)
+        elif ids:
+            # Whoever asked has gone meanwhile.
+            given = self.ask("give_back", ids)
+            given.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    def _refuse(self, group: Iterable[Request], error: StoreError) -> None:
+        for request in group:
+            if not request.future.done():
+                request.future.set_exception(error)
+
+    # --- without a connection --------------------------------------------------------------
+
+    async def _reconnect(self, again: list[Request]) -> list[Request]:
+        """Comes back with a connection, or (closing, or fenced) without; with what to write."""
+        began = self._loop.time()
+        self._refusal = self._refusal or StoreFull("the database cannot be reached")
+        again += self._requests
+        self._requests.clear()
+        wait = 0.02
+        while True:
+            left = began + UNSURE_WITHIN - self._loop.time()
+            if left <= 0:
+                again = self._give_up(again)
+                if self._closing:
+                    return again
+            try:
+                async with asyncio.timeout(max(left, UNSURE_WITHIN / 2)):
+                    connection, again = await self._restore(again)
+            except Fenced as failed:
+                self.fence_off()
+                self._refuse(again, failed)
+                self._closing = True
+                return []
+            except Exception as failed:  # whoever asked must hear, sooner or later
+                log.debug("store_still_away", error=str(failed), exc_info=_unknown(failed))
+                await asyncio.sleep(wait)
+                wait = min(2 * wait, RETRY_AFTER)
+                continue
+            self._connection = connection
+            self._refusal = None
+            log.info("store_connected_again", requests=len(again))
+            return again
+
+    async def _restore(self, again: list[Request]) -> tuple[Any, list[Request]]:
+        """A connection that may write, and what is still to be written."""
+        connection = await connect(self._url)
+        try:
+            await self._lease.pass_on(connection)
+            return connection, await self._settle(connection, again)
+        except BaseException:
+            connection.terminate()
+            raise
+
+    def _give_up(self, group: list[Request]) -> list[Request]:
+        """Refuses, after some time, all that may be refused; returns the rest."""
+        kept = [request for request in group if request.verb in _KEPT]
+        refused = [request for request in group if request.verb not in _KEPT]
+        self._disowned += [request for request in refused if request.unsure]
+        self._refuse(refused, StoreFull("the database cannot be reached"))
+        return kept
+
+    async def _settle(self, connection: Any, group: list[Request]) -> list[Request]:
+        """Resolves what proves to be stored, takes out what was refused; returns the rest.
+
+        The old connection writes nothing any more, so that what is not there will not come.
+        """
+        await _take_out(connection, self._disowned, self._lease.number)
+        self._disowned.clear()
+        unsure = [request for request in group if request.unsure]
+        begins = [request.payload[0] for request in unsure if request.verb == "begin"]
+        # Nothing was posted for these: nobody had an answer.
+        await connection.execute("DELETE FROM attempt WHERE id = ANY($1::bigint[])", begins)
+        # Nobody is telling what these may have claimed.
+        await give_back(connection, self._lease.number, but=self._telling)
+        marks = [request.stored for request in unsure if request.stored]
+        found = await connection.fetch("SELECT id FROM message WHERE id = ANY($1::bigint[])", marks)
+        ids = {row[0] for row in found}
+        stored = [request for request in unsure if request.stored in ids]
+        stored += [
+            request
+            for request in unsure
+            if request.verb == "owe" and await are_owed(connection, request.payload)
+        ]
+        self._resolve(stored)
+        settled = set(stored)
+        again = [request for request in group if request not in settled]
+        for request in again:
+            request.unsure, request.stored = False, 0
+        return again
+
+
+def _size(request: Request) -> int:
+    """How much there is to write for it, about."""
+    return len(request.payload) if request.verb in ("statuses", "incoming", "owe", "told") else 1
+
+
+async def _take_out(connection: Any, refused: Sequence[Request], node: int) -> None:
+    """Removes what was stored of requests whose clients were told that it was not."""
+    acceptances = [request.payload for request in refused if request.verb == "accept"]
+    ids = [message.id for a in acceptances for message in a.messages]
+    prints = [f.key for a in acceptances for f in a.fingerprints]
+    attempts = [request.payload[0] for request in refused if request.verb == "begin"]
+    async with connection.transaction():
+        await connection.execute("DELETE FROM attempt WHERE id = ANY($1::bigint[])", attempts)
+        # Where another node has taken it up already it stays, and is sent.
+        gone = await connection.fetch(
+            "DELETE FROM message WHERE id = ANY($1::bigint[]) AND state = $2 "
+            "AND owner IN ($3, -1) RETURNING id, submission_id",
+            ids,
+            "accepted",
+            node,
+        )
+        ids = [id for id, _ in gone]
+        submissions = [submission for _, submission in gone]
+        for sql, *parameters in (
+            ("DELETE FROM submission WHERE id = ANY($1::bigint[])", submissions),
+            ("DELETE FROM alias WHERE message_id = ANY($1::bigint[])", ids),
+            ("DELETE FROM notice WHERE about = ANY($1::bigint[])", ids),
+            ("UPDATE part_group SET message_id = 0 WHERE message_id = ANY($1::bigint[])", ids),
+            (
+                "DELETE FROM fingerprint WHERE key = ANY($1::bytea[]) "
+                "AND message_id = ANY($2::bigint[])",
+                prints,
+                ids,
+            ),
+        ):
+            if ids:
+                await connection.execute(sql, *parameters)
+
+
+def _unknown(error: Exception) -> bool:
+    """Whether it is an error that no connection should raise, and its traceback of interest."""
+    return not isinstance(error, ERRORS)
+
+
+async def _close(connection: Any) -> None:
+    try:
+        await connection.close(timeout=UNSURE_WITHIN)
+    except ERRORS:
+        connection.terminate()

@@ -1,0 +1,326 @@
+"""The SQLite engine: one file, one daemon, one writing connection.
+
+WAL with ``synchronous = FULL``: what the bridge said yes to survives a power cut. Readers have a
+connection of their own that cannot write. A lock file keeps a second daemon out; SQLite before
+3.51.3 can corrupt a WAL that two connections write to, and this engine never has two.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Sequence, Set
+from pathlib import Path
+from typing import Any, TypeVar
+
+from bridge.model.message import Message, State, Stored
+from bridge.model.notice import Incoming, Notice, Owed, Told
+from bridge.store import (
+    Acceptance,
+    Change,
+    Gathered,
+    Noted,
+    Part,
+    Repeats,
+    Status,
+    StoreError,
+    StoreInUse,
+)
+from bridge.store.rows import to_message
+from bridge.store.sqlite import notices, parts, statuses
+from bridge.store.sqlite import queue as moves
+from bridge.store.sqlite.reading import MESSAGE, Reading
+from bridge.store.sqlite.retention import Sweeper
+from bridge.store.sqlite.schema import MIGRATED, MIGRATIONS
+from bridge.store.sqlite.writer import Writer
+from bridge.store.unjoined import LAST_PART, LAST_SHORT_ID
+
+T = TypeVar("T")
+
+#: STRICT tables came with 3.37, the newest thing used.
+_OLDEST_SQLITE = (3, 37, 0)
+
+
+def path_of(url: str) -> Path:
+    """The file that ``sqlite:////absolute/path`` or ``sqlite:///relative/path`` names."""
+    if not url.startswith("sqlite:///"):
+        raise ValueError(f"no sqlite:///PATH address: {url}")
+    return Path(url.removeprefix("sqlite:///"))
+
+
+class SqliteStore(Reading):
+    """The engine behind :class:`bridge.store.Store` for one node; its verbs are told there."""
+
+    node = 0
+
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
+        super().__init__(path)
+        self._clock = clock
+        # There are no other nodes, and so nobody calls the first two.
+        self.on_work: Callable[[], None] | None = None
+        self.on_lost: Callable[[], None] | None = None
+        self.on_owed: Callable[[Set[str] | None], None] | None = None
+        self.last_id = 0
+        self.last_short_id = 0
+        self._sweeper = Sweeper()
+        self._claims = notices.Claims()
+        self._lock: int | None = None
+        self._writer: Writer | None = None
+        self._early: statuses.Early | None = None
+
+    # --- opening and closing ---------------------------------------------------------------
+
+    async def open(self) -> None:
+        if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+            raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old; 3.37 or later is needed")
+        try:
+            self._lock = _lock(self._path)
+            await self._read(self._prepare)
+        except OSError as error:
+            raise StoreError(f"{error.filename or self._path}: {error.strerror}") from None
+        except sqlite3.Error as error:
+            raise StoreError(f"{self._path}: {error}") from None
+        loop = asyncio.get_running_loop()
+        self._writer = Writer(self._connect, loop, self._owed, self._clock)
+        self._early = statuses.Early(self._writer.ended)
+
+    def _owed(self, queues: set[str]) -> None:
+        if self.on_owed is not None:
+            self.on_owed(queues)
+
+    def _connect(self) -> sqlite3.Connection:
+        # Nobody else should write; whoever does all the same holds nobody up for long.
+        # Every kind of statement is prepared for several numbers of rows.
+        connection = sqlite3.connect(
+            self._path, timeout=1.0, isolation_level=None, cached_statements=256
+        )
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA secure_delete = ON")
+        connection.execute("PRAGMA foreign_keys = ON")
+        # What a statement would take back of itself, if it failed, needs no file.
+        connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute("PRAGMA cache_size = -32768")
+        connection.execute("PRAGMA journal_size_limit = 67108864")
+        # Pages that are written again and again go back into the file once in 32 MB of log.
+        connection.execute("PRAGMA wal_autocheckpoint = 8000")
+        return connection
+
+    def _prepare(self) -> None:
+        """Creates or migrates the file, and opens the connection for reading."""
+        # Texts and numbers are nobody else's business: SQLite gives the WAL the same mode.
+        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o640))
+        connection = self._connect()
+        try:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            self._check_version(version)
+            if version == 0:
+                # Both can't be changed later without rewriting the file.
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            connection.execute("PRAGMA journal_mode = WAL")
+            for step in range(version, len(MIGRATIONS)):
+                connection.executescript(
+                    f"BEGIN IMMEDIATE; {MIGRATIONS[step]}; PRAGMA user_version = {step + 1};"
+                    + MIGRATED
+                )
+            greatest = "SELECT max(coalesce(max(id), 0), {}) FROM {}"
+            last = 0
+            for table in ("message", "submission", "alias", "attempt", "part", "incoming"):
+                last = connection.execute(greatest.format(last, table)).fetchone()[0]
+            # What remains of a part is its notice.
+            last = connection.execute(f"SELECT max({last}, ({LAST_PART}))").fetchone()[0]
+            self.last_id = last
+            self.last_short_id = connection.execute(LAST_SHORT_ID).fetchone()[0]
+            # All who were bound are gone.
+            connection.execute(
+                "UPDATE receiver SET bound = 0, since = ? WHERE bound", (int(self._clock()),)
+            )
+        finally:
+            connection.close()
+        self._reading = self._read_only()
+        self._reading.execute("SELECT count(*) FROM migration").fetchone()
+
+    async def close(self) -> None:
+        if self._writer is not None:
+            await self._writer.close()
+            self._writer = None
+        if self._reading is not None:
+            await self._read(self._reading.close)
+            self._reading = None
+        self._reader.shutdown()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    # --- on the path of a message ----------------------------------------------------------
+
+    def accept(self, acceptance: Acceptance) -> asyncio.Future[Repeats]:
+        return self._ask("accept", acceptance)
+
+    def begin(self, attempt_id: int, messages: Sequence[Message]) -> asyncio.Future[Set[int]]:
+        return self._ask("begin", (attempt_id, [message.id for message in messages]))
+
+    def finish(self, attempt_id: int, changes: Sequence[Change]) -> asyncio.Future[None]:
+        return self._ask("finish", (attempt_id, changes))
+
+    def _call(self, function: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
+        """Runs rare work with the writing connection, in turn with everything else."""
+        return self._ask("call", function)
+
+    def _owing(
+        self, function: Callable[[sqlite3.Connection], tuple[T, set[str]]]
+    ) -> asyncio.Future[T]:
+        """The same, where it tells besides in which queues it put notices."""
+        return self._ask("owing", function)
+
+    def _ask(self, verb: str, payload: Any) -> asyncio.Future[Any]:
+        if self._writer is None:
+            raise StoreError("the store is not open")
+        return self._writer.ask(verb, payload)
+
+    # --- beside it -------------------------------------------------------------------------
+
+    async def interrupted(self) -> dict[int, list[Message]]:
+        def read() -> dict[int, list[Message]]:
+            attempts: dict[int, list[Message]] = {}
+            # Those of this run have later ids.
+            before = "SELECT id FROM attempt WHERE id <= ? ORDER BY id"
+            for (attempt,) in self._query(before, (self.last_id,)):
+                rows = self._query(
+                    f"SELECT {MESSAGE} FROM message WHERE state = 'accepted' AND id IN "  # noqa: S608
+                    "(SELECT value FROM attempt, json_each(message_ids) WHERE attempt.id = ?)",
+                    (attempt,),
+                )
+                attempts[attempt] = [to_message(row) for row in rows]
+            return attempts
+
+        return await self._read(read)
+
+    async def move(self, message_ids: Sequence[int], to: State) -> list[int]:
+        now = int(self._clock())
+        return await self._owing(lambda connection: moves.move(connection, message_ids, to, now))
+
+    async def replace(self, message: Message) -> bool:
+        now = int(self._clock())
+        return await self._call(lambda connection: moves.replace(connection, message, now))
+
+    def add_part(self, part: Part, since: int) -> asyncio.Future[Gathered]:
+        return self._call(lambda connection: parts.add(connection, part, since))
+
+    async def expired_parts(self, before: int, limit: int) -> list[Part]:
+        now = int(self._clock())
+        return await self._owing(lambda connection: parts.expire(connection, before, limit, now))
+
+    async def set_hold(self, scope: str, name: str, held: bool) -> None:
+        sql = (
+            "INSERT OR IGNORE INTO hold (scope, name) VALUES (?, ?)"
+            if held
+            else "DELETE FROM hold WHERE scope = ? AND name = ?"
+        )
+        await self._call(lambda connection: connection.execute(sql, (scope, name)))
+
+    async def sweep(self, before: int, text_before: int, limit: int) -> int:
+        return await self._call(
+            lambda connection: self._sweeper.sweep(connection, before, text_before, limit)
+        )
+
+    async def nodes(self) -> int:
+        return 1
+
+    async def forget_fingerprints(self, now: int) -> None:
+        def some(connection: sqlite3.Connection) -> int:
+            return connection.execute(
+                "DELETE FROM fingerprint WHERE key IN "
+                "(SELECT key FROM fingerprint WHERE until <= ? ORDER BY until LIMIT 1000)",
+                (now,),
+            ).rowcount
+
+        while await self._call(some):
+            pass
+
+    # --- what comes back ---------------------------------------------------------------------
+
+    def note_statuses(self, statuses: Sequence[Status]) -> asyncio.Future[Sequence[Noted]]:
+        return self._ask("statuses", statuses)
+
+    async def match_early(self, now: int, before: int) -> int:
+        if not await self._rows("SELECT 1 FROM early_status LIMIT 1"):
+            return 0
+        assert self._writer is not None
+        assert self._early is not None
+        look, match = self._writer.ended.look(now), self._early.match
+        over = await self._rows(statuses.ENDED_LATELY) if look else ()
+        return await self._owing(lambda connection: match(connection, before, over))
+
+    async def to_poll(self, now: int, limit: int) -> list[Stored]:
+        return await self._call(lambda connection: statuses.to_poll(connection, now, limit))
+
+    def take_incoming(
+        self, incoming: Sequence[tuple[Incoming, Sequence[str]]]
+    ) -> asyncio.Future[Sequence[bool]]:
+        return self._ask("incoming", incoming)
+
+    # --- what is owed ------------------------------------------------------------------------
+
+    def owe(self, notices: Sequence[Notice]) -> asyncio.Future[None]:
+        return self._ask("owe", notices)
+
+    def claim_notices(self, queue: str, now: int, limit: int) -> asyncio.Future[Sequence[Owed]]:
+        if self._reading is None:
+            raise StoreError("the store is not open")
+        loop = asyncio.get_running_loop()
+        claimed: asyncio.Future[Sequence[Owed]] = loop.create_future()
+        reading, others = self._reading, self._claims.of(queue)
+
+        def read() -> list[Owed]:
+            return notices.due(reading, queue, now, limit, others)
+
+        def done(found: asyncio.Future[list[Owed]]) -> None:
+            error = found.exception()
+            if claimed.done():
+                return
+            if error is None:
+                claimed.set_result(self._claims.take(queue, found.result()))
+            else:
+                claimed.set_exception(StoreError(str(error)))
+
+        loop.run_in_executor(self._reader, read).add_done_callback(done)
+        return claimed
+
+    def told(self, told: Sequence[Told]) -> asyncio.Future[None]:
+        writing: asyncio.Future[None] = self._ask("told", told)
+
+        def done(_: asyncio.Future[None]) -> None:
+            if not writing.cancelled() and writing.exception() is None:
+                self._claims.end(told)
+
+        writing.add_done_callback(done)
+        return writing
+
+    async def expire_notices(self, before: int, limit: int) -> int:
+        now = int(self._clock())
+        return await self._call(lambda connection: notices.expire(connection, before, limit, now))
+
+    async def note_receivers(self, account: str, bound: bool) -> None:
+        sql = "INSERT OR REPLACE INTO receiver (account, node, bound, since) VALUES (?, 0, ?, ?)"
+        row = (account, int(bound), int(self._clock()))
+        await self._call(lambda connection: connection.execute(sql, row))
+
+
+def _lock(path: Path) -> int:
+    """Takes the lock file beside the store; raises :class:`StoreInUse` with the holder's pid."""
+    name = path.with_name(path.name + ".lock")
+    lock = os.open(name, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o640)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(lock, 32).decode(errors="replace").strip()
+        os.close(lock)
+        raise StoreInUse(
+            f"{path} is in use by another cascade-bridge" + (f" (pid {holder})" if holder else "")
+        ) from None
+    os.truncate(lock, 0)
+    os.write(lock, f"{os.getpid()}\n".encode())
+    return lock

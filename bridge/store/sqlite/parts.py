@@ -1,0 +1,99 @@
+"""Parts of concatenated messages in SQLite: added, joined, forgotten.
+
+Functions of the writing connection, each within the transaction of its group.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from bridge.store import Gathered, Part, PartGroup
+from bridge.store.sqlite import notices
+from bridge.store.unjoined import notices_of_parts
+
+_KEY = "account = ? AND source = ? AND destination = ? AND reference = ? AND total = ?"
+
+
+def add(connection: sqlite3.Connection, part: Part, since: int) -> Gathered:
+    """Adds a part to the latest group of its key; see :meth:`bridge.store.Store.add_part`."""
+    latest = connection.execute(
+        f"SELECT id, message_id FROM part_group WHERE {_KEY} AND begun_at >= ? "  # noqa: S608
+        "ORDER BY id DESC LIMIT 1",
+        (*part.group, since),
+    ).fetchone()
+    group_id, message_id = latest or (0, 0)  # ids begin at 1
+    if group_id:
+        same = connection.execute(
+            "SELECT id, content FROM part WHERE group_id = ? AND number = ?",
+            (group_id, part.number),
+        ).fetchone()
+        if same and same[1] == part.content:
+            return Gathered(same[0], _if_complete(connection, group_id, part.group), message_id)
+        if same or message_id:
+            # References wrap: this is the first part of another message.
+            group_id = 0
+    if not group_id:
+        cursor = connection.execute(
+            "INSERT INTO part_group (account, source, destination, reference, total, begun_at) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            (*part.group, part.at),
+        )
+        group_id = int(cursor.lastrowid or 0)
+    connection.execute(
+        "INSERT INTO part (id, group_id, number, content, receipts, at) VALUES (?, ?, ?, ?, ?, ?)",
+        (part.id, group_id, part.number, part.content, part.receipts, part.at),
+    )
+    return Gathered(part.id, _if_complete(connection, group_id, part.group))
+
+
+def _if_complete(
+    connection: sqlite3.Connection, group_id: int, group: PartGroup
+) -> tuple[Part, ...]:
+    parts = _parts(connection, group_id, group)
+    return parts if len(parts) == group.total else ()
+
+
+def _parts(connection: sqlite3.Connection, group_id: int, group: PartGroup) -> tuple[Part, ...]:
+    rows = connection.execute(
+        "SELECT id, number, content, receipts, at FROM part WHERE group_id = ? ORDER BY number",
+        (group_id,),
+    )
+    return tuple(
+        Part(id, group, number, content, receipts, at) for id, number, content, receipts, at in rows
+    )
+
+
+def finish(
+    connection: sqlite3.Connection, group: PartGroup, message_id: int, part_id: int = 0
+) -> None:
+    """Notes which message a group of this key was joined to: the one with this part.
+
+    Without a part it is the latest group, though a later message may have begun one since.
+    """
+    connection.execute(
+        f"UPDATE part_group SET message_id = ? WHERE id = coalesce("  # noqa: S608
+        f"(SELECT group_id FROM part WHERE id = ?), "
+        f"(SELECT max(id) FROM part_group WHERE {_KEY} AND message_id = 0))",
+        (message_id, part_id, *group),
+    )
+
+
+def expire(
+    connection: sqlite3.Connection, before: int, limit: int, now: int
+) -> tuple[list[Part], set[str]]:
+    """Takes out the parts of old unfinished groups, and forgets old finished ones.
+
+    Tells besides in which queues it put notices.
+    """
+    rows = connection.execute(
+        "SELECT id, message_id, account, source, destination, reference, total FROM part_group "
+        "WHERE begun_at < ? ORDER BY begun_at LIMIT ?",
+        (before, limit),
+    ).fetchall()
+    groups: list[tuple[Part, ...]] = []
+    for id, message_id, *key in rows:
+        if not message_id:
+            groups.append(_parts(connection, id, PartGroup(*key)))
+        connection.execute("DELETE FROM part_group WHERE id = ?", (id,))
+    queues = notices.owe(connection, notices_of_parts(groups, now))
+    return [part for parts in groups for part in parts], queues

@@ -1,0 +1,247 @@
+"""One mistake at a time: its key, what was found, what is allowed."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from bridge.accounts.accounts import HASHER
+from bridge.config import load
+from tests.configs import GOOD, Folder, mistake
+from tests.support import program
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+class TestMistakes:
+    """One mistake at a time: key, what was found, what is allowed."""
+
+    @pytest.mark.parametrize(
+        ("text", "key", "found", "allowed"),
+        [
+            ("cascade.max_batch = 5000", "cascade.max_batch", "5000", "from 1 to 1000"),
+            ("smtp.max_size = 99999999999999999999", None, "9999", "from 1024 to 1073741824"),
+            ('cascade.max_batch = "abc"', "cascade.max_batch", '"abc"', "a whole number from 1"),
+            ("cascade.max_batch = true", "cascade.max_batch", "true", "a whole number from 1"),
+            ("cascade.max_batch = 5.0", "cascade.max_batch", "5.0", "a whole number from 1"),
+            ("cascade.requests_per_second = 0", None, "0", "a number above 0"),
+            ("cascade.requests_per_second = inf", None, "inf", "a number above 0"),
+            ('cascade.poll = "yes"', "cascade.poll", '"yes"', "true or false"),
+            ("cascade.poll = 1", "cascade.poll", "1", "true or false"),
+            ('cascade.route = "sms"', "cascade.route", '"sms"', '"async" or "tg-viber"'),
+            ('cascade.unknown_outcome = "x"', None, '"x"', '"retry" or "hold"'),
+            ("cascade.timeout = 30", "cascade.timeout", "30", 'a duration such as "20s"'),
+            ('cascade.timeout = "0s"', "cascade.timeout", '"0s"', "longer than"),
+            ('cascade.base_url = "restapi.smsbat.com"', None, '"restapi', "a URL such as"),
+            ('cascade.base_url = "ftp://x"', None, '"ftp://x"', "a URL such as"),
+            ('cascade.schedule_field = "a b"', None, '"a b"', "name of a JSON field"),
+            ("smtp = []", "smtp", "a list", "a table"),
+            ('smtp.listen = "127.0.0.1:25"', "smtp.listen", '"127', "a list in brackets"),
+            ('smtp.listen = [":1", "x"]', "smtp.listen[2]", '"x"', "an address such as"),
+            ("smtp.domains = []", "smtp.domains", "no domain", "at least the domain"),
+            ('smtp.domains = ["a@b"]', "smtp.domains", '"a@b"', "a domain such as"),
+            ("smtp.domains = [5]", "smtp.domains[1]", "5", "a string in quotes"),
+            ('smtp.hostname = "my host"', "smtp.hostname", '"my host"', "a name such as"),
+            ('smtp.smsc_address = "a@b"', "smtp.smsc_address", '"a@b"', "before the @"),
+            ('smtp.fallback_charset = "cp-9999"', None, '"cp-9999"', "a charset such as"),
+            ('smtp.fallback_charset = "rot13"', None, '"rot13"', "a charset such as"),
+            ('smtp.starttls = "required"', "smtp.starttls", "no certificate", "certificate and"),
+            ('smtp.certificate = "x"', "smtp.private_key", "no private key", "both or neither"),
+            ('smpp.private_key = "x"', "smpp.certificate", "no certificate", "both or neither"),
+            ('smtp.tls_listen = [":465"]', "smtp.tls_listen", "no certificate", "beside"),
+            ('smpp.tls_listen = [":3550"]', "smpp.tls_listen", "no certificate", "beside"),
+            ('smpp.listen = ["127.0.0.1:2525"]', "smpp.listen", "smtp.listen has", "of its own"),
+            ('smpp.listen = [":2525"]', "smpp.listen", "smtp.listen has already", "of its own"),
+            ('smpp.system_id = "more than fifteen"', None, '"more', "at most 15 characters"),
+            ("store.url = 5", "store.url", "5", "a string in quotes"),
+            ('store.url = "bridge.db"', "store.url", "another kind", "sqlite:////absolute"),
+            ('store.url = "sqlite:///b.db"', "store.url", "a relative path", "sqlite:////abs"),
+            ('store.url = "sqlite:////etc"', "store.url", "a directory", "a file"),
+            ('store.retain_text = "60d"', "store.retain_text", "more than", "at most as long"),
+            ('admin.listen = [":8025"]', "admin.listen", "no admin.token", "loopback only"),
+            ("admin.socket = 5", "admin.socket", "5", "a path in quotes"),
+            ('admin.token = "a\\nb"', "admin.token", "other characters", "one line"),
+            ('hooks.secret = "a/b"', "hooks.secret", "another form", "at least 16"),
+            ('hooks.incoming = "x"', "hooks.incoming", 'no account "x"', "name of an account"),
+            ('reports.smarthost = "mx"', "reports.smarthost", '"mx"', "host:port"),
+            ('reports.from = "me"', "reports.from", '"me"', "a mail address"),
+            ("login.max_failures = 0", "login.max_failures", "0", "from 1 to 1000"),
+            ('log.level = "loud"', "log.level", '"loud"', '"debug", "info", "warning" or'),
+            ("accounts = []", "accounts", "a list", "a table"),
+            ("accounts.x = 5", "accounts.x", "a single value", "a table"),
+            ('include = "x"', "include", '"x"', "a list such as"),
+            ('include = ["no.toml"]', "include", "which is no file", "existing files"),
+        ],
+    )
+    def test_in_a_table(
+        self, write: Folder, text: str, key: str | None, found: str, allowed: str
+    ) -> None:
+        only = mistake(write(text))
+        assert only.key == (key or text.partition(" = ")[0])
+        assert found in only.found
+        assert allowed in only.allowed
+
+    @pytest.mark.parametrize(
+        ("text", "key", "found", "allowed"),
+        [
+            ('password_hash = "$2b$12$x"', ".password_hash", "no argon2", "hash-password"),
+            (
+                'password_hash = "$argon2id$v=19$m=7,t=2,p=1$c2FsdHNhbHRzYWx0$c2FsdHNhbHRzYWx0"',
+                ".password_hash",
+                "no argon2",
+                "hash-password",
+            ),
+            ("protocols = []", ".protocols", "no protocol", "both"),
+            ('protocols = ["sms"]', ".protocols[1]", '"sms"', '"smtp" or "smpp"'),
+            ('networks = ["x"]', ".networks[1]", '"x"', "a network such as"),
+            ('sender = "twelve chars"', ".sender", '"twelve chars"', "at most 11"),
+            ('senders = ["1234567890123456"]', ".senders", '"1234567890123456"', "15 digits"),
+            ('senders = [""]', ".senders", '""', "at most 11"),
+            ('message_type = "sms"', ".message_type", '"sms"', '"transaction", "promo"'),
+            ('message_types = ["promo"]', ".message_type", '"transaction"', 'types: "promo"'),
+            ('region = "ua"', ".region", '"ua"', "two capital letters"),
+            ('region = "UK"', ".region", '"UK"', "ISO 3166"),
+            ('countries = ["ZZ"]', ".countries", '"ZZ"', "ISO 3166"),
+            ('ttl = "8d"', ".ttl", "more than max_ttl", "at most max_ttl"),
+            ("rate = -1", ".rate", "-1", "a number, 0 or more"),
+            ("rate = nan", ".rate", "nan", "a number, 0 or more"),
+            ("reply_fmt = 4", ".reply_fmt", "4", "from 0 to 3"),
+            ('text = "hello"', ".text", '"hello"', "{body}, {subject}"),
+            ('text = "{body} {name}"', ".text", "{name}", "{body}, {subject}"),
+            ('text = "{body"', ".text", "{body", "{body}, {subject}"),
+            ('receipts_to = "me"', ".receipts_to", '"me"', '"sender"'),
+            ('receipt_zone = "Kyiv"', ".receipt_zone", '"Kyiv"', '"Europe/Kyiv"'),
+            ('receipt_zone = "../etc"', ".receipt_zone", '"../etc"', '"Europe/Kyiv"'),
+            ('incoming_to = "sender"', ".incoming_to", '"sender"', "a mail address"),
+            ('cascade.route = "x"', ".cascade.route", '"x"', '"async" or'),
+            ('cascade.viber_auth_token = "ключ"', None, "other characters", "ASCII"),
+            (
+                'protocols = ["smpp"]\ntrusted_networks = ["10.0.0.1"]',
+                ".trusted_networks",
+                "without SMTP",
+                "or none",
+            ),
+        ],
+    )
+    def test_in_an_account(
+        self, write: Folder, text: str, key: str | None, found: str, allowed: str
+    ) -> None:
+        lines = [
+            line
+            for line in GOOD.splitlines()
+            if line.partition(" = ")[0] not in text
+            and not (key == ".password_hash" and "pass" in line)
+        ]
+        only = mistake(write("\n".join([*lines, text])))
+        assert only.key == "accounts.crm" + (key or f".{text.partition(' = ')[0]}")
+        assert found in only.found
+        assert allowed in only.allowed
+
+    def test_the_name_of_an_smpp_account(self, write: Folder) -> None:
+        for name in ("sixteen-letters-", "кафе", "a b"):
+            only = mistake(write(GOOD.replace("accounts.crm", f'accounts."{name}"')))
+            assert "at most 15 of ASCII for SMPP" in only.allowed
+        load(write(GOOD.replace("accounts.crm", "accounts.fifteen-letters")))
+
+    def test_the_name_of_an_smtp_account(self, write: Folder) -> None:
+        text = GOOD + 'protocols = ["smtp"]'
+        load(write(text.replace("accounts.crm", 'accounts."кафе на розі, головне"')))
+        only = mistake(write(text.replace("accounts.crm", 'accounts."a:b"')))
+        assert (only.key, only.found) == ('accounts."a:b"', "this name")
+
+    def test_an_account_that_nobody_could_use(self, write: Folder) -> None:
+        only = mistake(write('cascade.authorization_key = "k"\n[accounts.crm]\nsender = "Shop"'))
+        assert (only.key, only.found) == ("accounts.crm", "no way to log in")
+
+    def test_both_password_and_hash(self, write: Folder) -> None:
+        only = mistake(write(GOOD + f"password_hash = '{HASHER.hash('x')}'"))
+        assert (only.key, only.allowed) == ("accounts.crm.password_hash", "one of them")
+
+    def test_no_key_of_the_api(self, write: Folder) -> None:
+        only = mistake(write(GOOD.replace("authorization_key", "# ")))
+        assert only.found == "no key of the Cascade API for crm"
+        own = GOOD.replace("authorization_key", "# ") + 'cascade.telegram_bot_key = "k"'
+        assert load(write(own)).accounts["crm"].cascade is not None
+
+    def test_two_accounts_with_the_same_trusted_network(self, write: Folder) -> None:
+        shop = '[accounts.shop]\nsender = "Shop"\ntrusted_networks = ["10.1.2.3/8"]'
+        crm = GOOD + 'trusted_networks = ["10.0.0.0/8"]\n'
+        only = mistake(write(crm + shop))
+        assert only.key == "accounts.shop.trusted_networks"
+        assert only.found == "10.0.0.0/8, which accounts.crm has already"
+        load(write(crm + shop.replace("/8", "/16")))
+
+    def test_two_accounts_with_the_same_api_key(self, write: Folder) -> None:
+        only = mistake(write(GOOD + 'api_key = "k"\n[accounts.shop]\napi_key = "k"'))
+        assert only.key == "accounts.shop.api_key"
+
+    def test_cram_md5_needs_plain_passwords(self, write: Folder) -> None:
+        cram = GOOD + '[smtp]\nauth_mechanisms = ["PLAIN", "CRAM-MD5"]'
+        load(write(cram))
+        hashed = cram.replace('password = "secret12"', f"password_hash = '{HASHER.hash('x')}'")
+        only = mistake(write(hashed))
+        assert (only.key, only.found) == (
+            "smtp.auth_mechanisms",
+            "CRAM-MD5, and a password_hash in crm",
+        )
+
+    def test_listeners_on_port_0_do_not_collide(self, write: Folder) -> None:
+        load(write('smtp.listen = ["127.0.0.1:0", "127.0.0.1:0"]\nsmpp.listen = ["127.0.0.1:0"]'))
+
+    def test_the_same_port_of_different_addresses(self, write: Folder) -> None:
+        load(write('smtp.listen = ["127.0.0.1:25", "127.0.0.2:25", "[::]:25", "[::1]:26"]'))
+
+
+class TestTls:
+    @pytest.fixture
+    def pair(self, tmp_path: Path) -> tuple[Path, Path]:
+        return self.make(tmp_path, "one")
+
+    def make(self, folder: Path, name: str, *more: str) -> tuple[Path, Path]:
+        certificate, key = folder / f"{name}.crt", folder / f"{name}.key"
+        encrypted = more or ("-nodes",)
+        subprocess.run(
+            [
+                *(program("openssl"), "req", "-x509", "-subj", "/CN=localhost"),
+                *("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
+                *("-keyout", str(key), "-out", str(certificate), *encrypted),
+            ],
+            check=True,
+            capture_output=True,
+        )
+        return certificate, key
+
+    def text(self, certificate: Path, key: Path) -> str:
+        return f'[smtp]\ncertificate = "{certificate}"\nprivate_key = "{key}"'
+
+    def test_a_pair_that_fits(self, write: Folder, pair: tuple[Path, Path]) -> None:
+        settings = load(write(self.text(*pair) + '\nstarttls = "required"\ntls_listen = [":465"]'))
+        assert settings.smtp.certificate == pair[0]
+
+    def test_paths_are_relative_to_the_file(self, write: Folder, pair: tuple[Path, Path]) -> None:
+        settings = load(write(self.text(Path(pair[0].name), Path(pair[1].name))))
+        assert (settings.smtp.certificate, settings.smtp.private_key) == pair
+
+    def test_a_key_of_another_certificate(
+        self, write: Folder, tmp_path: Path, pair: tuple[Path, Path]
+    ) -> None:
+        _, other = self.make(tmp_path, "two")
+        only = mistake(write(self.text(pair[0], other)))
+        assert only.found == f"{other}, which does not belong to {pair[0]}"
+
+    def test_a_key_with_a_passphrase_is_no_prompt(self, write: Folder, tmp_path: Path) -> None:
+        pair = self.make(tmp_path, "locked", "-passout", "pass:1234")
+        assert "without a passphrase" in mistake(write(self.text(*pair))).found
+
+    def test_files_that_are_none(
+        self, write: Folder, tmp_path: Path, pair: tuple[Path, Path]
+    ) -> None:
+        missing = tmp_path / "no"
+        assert "cannot be read (No such" in mistake(write(self.text(pair[0], missing))).found
+        nonsense = write("nonsense", "nonsense.pem")
+        assert "no PEM pair" in mistake(write(self.text(nonsense, pair[1]))).found

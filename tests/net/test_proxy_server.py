@@ -1,0 +1,159 @@
+"""Connections through proxies, on real sockets, plain and inside TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from ipaddress import ip_network
+from typing import cast
+
+import pytest
+
+from bridge.config.settings import Endpoint
+from bridge.net import proxy_server as proxied
+from bridge.net.networks import NetworkMap
+from bridge.net.proxy_server import ProxiedServer
+from tests.smtp.conftest import Certificate, certificate
+
+__all__ = ["certificate"]
+
+HEADER = b"PROXY TCP4 192.0.2.7 198.51.100.1 40000 25\r\n"
+V2 = (
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c"
+    + socket.inet_aton("192.0.2.8")
+    + socket.inet_aton("198.51.100.1")
+    + b"\x9c\x40\0\x19"
+)
+
+
+class Echo(asyncio.Protocol):
+    """Says the client's address first, then what it hears."""
+
+    def __init__(self, client: str | None) -> None:
+        self.client = client
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        self.transport.write(f"{self.client or 'itself'}\n".encode())
+
+    def data_received(self, data: bytes) -> None:
+        self.transport.write(data)
+
+
+@asynccontextmanager
+async def echoing(
+    network: str = "127.0.0.0/8", context: ssl.SSLContext | None = None
+) -> AsyncIterator[int]:
+    proxies = NetworkMap([(ip_network(network), True)])
+    server = ProxiedServer(Echo, lambda: proxies, context=context)
+    await server.start(Endpoint("127.0.0.1", 0))
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+async def exchange(port: int, *pieces: bytes, context: ssl.SSLContext | None = None) -> bytes:
+    """What is heard by who sends these pieces one after the other."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    heard = b""
+    # uvloop has a RuntimeError for writing to who has closed.
+    with contextlib.suppress(ConnectionError, RuntimeError):
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0.002)
+        if context is not None:
+            await writer.start_tls(context, server_hostname="localhost")
+        writer.write(b"hello\n")
+        async with asyncio.timeout(5):
+            while b"hello" not in heard and (chunk := await reader.read(1000)):
+                heard += chunk
+    writer.close()
+    return heard
+
+
+@pytest.mark.parametrize(("header", "client"), [(HEADER, b"192.0.2.7"), (V2, b"192.0.2.8")])
+async def test_the_header_names_the_client(header: bytes, client: bytes) -> None:
+    async with echoing() as port:
+        assert await exchange(port, header) == client + b"\nhello\n"
+        assert await exchange(port, header + b"and ") == client + b"\nand hello\n"
+
+
+@pytest.mark.parametrize("header", [HEADER, V2])
+async def test_the_header_comes_in_pieces(header: bytes) -> None:
+    async with echoing() as port:
+        pieces = [header[n : n + 1] for n in range(len(header))]
+        assert (await exchange(port, *pieces)).endswith(b"\nhello\n")
+
+
+async def test_a_proxy_that_speaks_for_itself() -> None:
+    async with echoing() as port:
+        assert await exchange(port, b"PROXY UNKNOWN\r\n") == b"itself\nhello\n"
+
+
+async def test_a_proxy_must_begin_with_a_header() -> None:
+    async with echoing() as port:
+        assert await exchange(port, b"EHLO client.test\r\n") == b""
+
+
+async def test_who_is_no_proxy_is_taken_at_its_word() -> None:
+    async with echoing(network="192.0.2.0/24") as port:
+        assert await exchange(port, HEADER) == b"itself\n" + HEADER + b"hello\n"
+
+
+async def test_a_proxy_gets_little_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proxied, "HEADER_WITHIN", 0.05)
+    async with echoing() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(HEADER[:10])
+        async with asyncio.timeout(5):
+            with contextlib.suppress(ConnectionError):
+                assert await reader.read() == b""
+        writer.close()
+
+
+async def test_the_header_stands_before_tls(certificate: Certificate) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.certificate, certificate.private_key)
+    async with echoing(context=context) as port:
+        for header, client in ((HEADER, b"192.0.2.7"), (V2, b"192.0.2.8")):
+            heard = await exchange(port, header, context=certificate.context())
+            assert heard == client + b"\nhello\n"
+        # A handshake that fails harms nobody else.
+        assert await exchange(port, HEADER + b"no handshake at all\r\n" * 20) != b"hello\n"
+        assert await exchange(port, HEADER, context=certificate.context())
+
+
+async def test_closing_ends_who_waits_for_a_header() -> None:
+    async with echoing() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(HEADER[:10])
+        await writer.drain()
+    async with asyncio.timeout(5):
+        with contextlib.suppress(ConnectionError):
+            assert await reader.read() == b""
+    writer.close()
+
+
+async def test_an_address_in_use_is_said() -> None:
+    async with echoing() as port:
+        second = ProxiedServer(Echo, NetworkMap)
+        with pytest.raises(OSError, match="in use"):
+            await second.start(Endpoint("127.0.0.1", port))
+
+
+def test_all_of_it_on_uvloop(certificate: Certificate) -> None:
+    uvloop = pytest.importorskip("uvloop")
+    for scenario in (
+        test_the_header_names_the_client(HEADER, b"192.0.2.7"),
+        test_a_proxy_must_begin_with_a_header(),
+        test_the_header_stands_before_tls(certificate),
+        test_closing_ends_who_waits_for_a_header(),
+    ):
+        uvloop.run(scenario)

@@ -1,0 +1,402 @@
+"""Who is told what, in which order and when again, out of a real store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from bridge.model.message import Protocol, Receipts, State
+from bridge.model.notice import Kind, Notice, Owed, receivers_of
+from bridge.notices.outbox import FIRST_BACK_OFF, LONGEST_BACK_OFF, Outbox
+from bridge.notices.subscribers import Answer
+from bridge.store import Acceptance, Change, Status
+from bridge.store.sqlite.engine import SqliteStore
+from tests.samples import NOW, message
+from tests.store.conftest import Clock
+
+QUEUE = receivers_of("crm")
+TAKEN = Answer(True, "taken")
+REFUSED = Answer(False, "ESME_RX_T_APPN")
+LOST = Answer(False, "went away", lost=True)
+
+
+class Taker:
+    """Takes up to ``window`` at once; ``answer`` says what of each, None: nothing for now."""
+
+    def __init__(
+        self,
+        name: str = "10.0.0.1:1",
+        window: int = 10,
+        answer: Callable[[Owed], Answer | None] = lambda owed: TAKEN,
+    ) -> None:
+        self.name = name
+        self.window = window
+        self.answer = answer
+        self.told: list[Owed] = []
+        self.open: dict[int, asyncio.Future[Answer]] = {}
+        self._grown = asyncio.Condition()
+
+    def room(self) -> int:
+        return self.window - len(self.open)
+
+    def tell(self, owed: Owed) -> asyncio.Future[Answer]:
+        assert self.room() > 0
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self.told.append(owed)
+        said = self.answer(owed)
+        if said is None:
+            self.open[owed.notice.about] = future
+        else:
+            future.set_result(said)
+        return future
+
+    def say(self, about: int, answer: Answer) -> None:
+        self.open.pop(about).set_result(answer)
+
+    @property
+    def abouts(self) -> list[int]:
+        return [owed.notice.about for owed in self.told]
+
+
+async def until(met: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not met():  # noqa: ASYNC110 - what happens in between is what is tested
+            await asyncio.sleep(0.005)
+
+
+class Telling:
+    """An outbox at work, and the store behind it."""
+
+    def __init__(self, store: SqliteStore, clock: Clock) -> None:
+        self.store = store
+        self.clock = clock
+        self.early: dict[int, float] = {}
+        self.outbox = Outbox(store, 3600, self.not_before, clock=clock)
+        store.on_owed = self.outbox.wake
+
+    def not_before(self, owed: Owed) -> float:
+        return self.early.get(owed.notice.about, 0.0)
+
+    async def owe(self, *abouts: int, queue: str = QUEUE, state: State = State.DELIVERED) -> None:
+        await self.store.owe(
+            [Notice(queue, "crm", Kind.STATE, a, a, NOW, NOW, state) for a in abouts]
+        )
+
+    async def delivered(self, *ids: int, **fields: object) -> None:
+        """Messages that were sent, and of which the API says that they arrived."""
+        asking = {"receipts": Receipts.SUCCESS, "protocol": Protocol.SMPP} | fields
+        messages = [message(id, **asking) for id in ids]
+        for one in messages:
+            await self.store.accept(Acceptance((one,)))
+        await self.store.finish(0, [Change(id, State.SENT, f"up-{id}") for id in ids])
+        await self.store.note_statuses(
+            [Status(f"up-{id}", "delivered", State.DELIVERED, NOW) for id in ids]
+        )
+
+    async def outcome(self, about: int) -> Notice:
+        """The first notice about this message, as the store has it."""
+        story = await self.store.story(about)
+        assert story is not None
+        return story.notices[0]
+
+    async def tried(self, about: int, tries: int) -> Notice:
+        """The first notice about this message, when it was tried so often."""
+        async with asyncio.timeout(10):
+            while (notice := await self.outcome(about)).tries < tries:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        return notice
+
+    async def bound(self, expected: bool) -> None:
+        """Until the store knows that receivers of the account are bound, or no longer."""
+        async with asyncio.timeout(10):
+            while [r.bound for r in await self.store.receivers("crm")] != [expected]:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+
+    async def left(self) -> list[Notice]:
+        """What has not ended and nobody has; claims it."""
+        await self.outbox.close()
+        claimed = await self.store.claim_notices(QUEUE, 2**40, 1000)
+        return [owed.notice for owed in claimed]
+
+
+@pytest.fixture
+async def telling(tmp_path: Path) -> AsyncIterator[Telling]:
+    clock = Clock()
+    store = SqliteStore(tmp_path / "bridge.db", clock=clock)
+    await store.open()
+    telling = Telling(store, clock)
+    running = asyncio.create_task(telling.outbox.run())
+    try:
+        yield telling
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
+        await telling.outbox.close()
+        await store.close()
+
+
+# --- who ---------------------------------------------------------------------------------------
+
+
+async def test_what_is_owed_is_told_to_who_joins_and_then_at_once(telling: Telling) -> None:
+    await telling.owe(1, 2)
+    taker = Taker()
+    telling.outbox.join(QUEUE, taker)
+    await until(lambda: taker.abouts == [1, 2])
+    await telling.owe(3)
+    await until(lambda: taker.abouts == [1, 2, 3])
+    assert await telling.left() == []
+
+
+async def test_only_takers_of_the_queue_are_told(telling: Telling) -> None:
+    crm, other = Taker(), Taker("10.0.0.2:1")
+    telling.outbox.join(QUEUE, crm)
+    telling.outbox.join(receivers_of("other"), other)
+    await telling.owe(1)
+    await telling.owe(2, queue=receivers_of("other"))
+    await until(lambda: crm.told and other.told)
+    assert (crm.abouts, other.abouts) == ([1], [2])
+
+
+async def test_the_submitting_session_comes_first(telling: Telling) -> None:
+    takers = [Taker(f"10.0.0.{n}:1") for n in range(3)]
+    for taker in takers:
+        telling.outbox.join(QUEUE, taker)
+    await telling.delivered(*range(1, 7), peer="10.0.0.1:1")
+    await until(lambda: len(takers[1].told) == 6)
+    assert not takers[0].told
+    assert not takers[2].told
+
+
+async def test_if_that_is_gone_or_full_the_others_have_turns(telling: Telling) -> None:
+    full = Taker("10.0.0.1:1", window=2, answer=lambda owed: None)
+    others = [Taker(f"10.0.0.{n}:1") for n in (2, 3)]
+    for taker in (full, *others):
+        telling.outbox.join(QUEUE, taker)
+    await telling.delivered(*range(1, 11), peer="10.0.0.1:1")
+    await until(lambda: sum(len(taker.told) for taker in (full, *others)) == 10)
+    assert len(full.told) == 2
+    assert [len(taker.told) for taker in others] == [4, 4]
+
+
+async def test_no_more_is_claimed_than_takers_have_room_for(telling: Telling) -> None:
+    taker = Taker(window=3, answer=lambda owed: None)
+    await telling.owe(*range(1, 101))
+    telling.outbox.join(QUEUE, taker)
+    await until(lambda: len(taker.told) == 3)
+    free = await telling.store.claim_notices(QUEUE, NOW, 1000)
+    assert [owed.notice.about for owed in free] == list(range(4, 101))
+
+
+async def test_who_answers_has_as_many_claimed_ahead_until_it_answers_no_more(
+    telling: Telling,
+) -> None:
+    taker = Taker(window=3, answer=lambda owed: None)
+    await telling.owe(*range(1, 11))
+    telling.outbox.join(QUEUE, taker)
+    await until(lambda: len(taker.told) == 3)
+    taker.say(1, TAKEN)
+    await until(lambda: len(taker.told) == 4)
+    # What comes free now had been claimed for it, and is as if it had not.
+    found: list[Notice] = []
+    async with asyncio.timeout(10):
+        while len(found) < 6:
+            claimed = await telling.store.claim_notices(QUEUE, NOW, 10)
+            found += [owed.notice for owed in claimed]
+    assert {one.about for one in found} == set(range(5, 11))
+    assert {(one.tries, one.due_at, one.outcome) for one in found} == {(0, NOW, "")}
+
+
+async def test_many_are_all_told_in_order(telling: Telling) -> None:
+    await telling.owe(*range(1, 2001))
+    taker = Taker(window=100)
+    telling.outbox.join(QUEUE, taker)
+    await until(lambda: len(taker.told) == 2000)
+    assert taker.abouts == list(range(1, 2001))
+    assert await telling.left() == []
+
+
+# --- in order ----------------------------------------------------------------------------------
+
+
+async def test_notices_of_one_message_come_one_after_the_other(telling: Telling) -> None:
+    taker = Taker(answer=lambda owed: None)
+    telling.outbox.join(QUEUE, taker)
+    await telling.owe(1, state=State.SENT)
+    await telling.owe(1, 2)
+    await until(lambda: len(taker.told) == 2)
+    assert [(o.notice.about, o.notice.state) for o in taker.told] == [
+        (1, State.SENT),
+        (2, State.DELIVERED),
+    ]
+    taker.say(1, TAKEN)
+    await until(lambda: len(taker.told) == 3)
+    assert taker.told[2].notice.state is State.DELIVERED
+    assert taker.abouts[2] == 1
+
+
+async def test_the_answer_to_the_submission_comes_first(telling: Telling) -> None:
+    telling.early[1] = NOW + 0.05
+    taker = Taker()
+    telling.outbox.join(QUEUE, taker)
+    await telling.owe(1, 2)
+    await until(lambda: taker.abouts == [2])
+    await asyncio.sleep(0.1)  # asked again, and still to come
+    assert taker.abouts == [2]
+    telling.clock.now = NOW + 1
+    await until(lambda: taker.abouts == [2, 1])
+
+
+# --- again -------------------------------------------------------------------------------------
+
+
+async def test_what_is_refused_comes_again_with_back_off(telling: Telling) -> None:
+    taker = Taker(answer=lambda owed: REFUSED)
+    telling.outbox.join(QUEUE, taker)
+    await telling.delivered(1)
+    waited = []
+    for tries in range(1, 9):
+        await until(lambda tries=tries: len(taker.told) == tries)
+        assert taker.told[-1].notice.tries == tries - 1
+        notice = await telling.tried(1, tries)
+        assert (notice.ended_at, notice.outcome) == (0, "ESME_RX_T_APPN")
+        waited.append(notice.due_at - telling.clock.now)
+        telling.clock.now = notice.due_at
+    doubling = [FIRST_BACK_OFF * 2**n for n in range(8)]
+    assert waited == [min(LONGEST_BACK_OFF, seconds) for seconds in doubling]
+
+
+async def test_what_is_refused_holds_up_nothing_else(telling: Telling) -> None:
+    taker = Taker(answer=lambda owed: REFUSED if owed.notice.about % 2 else TAKEN)
+    telling.outbox.join(QUEUE, taker)
+    await telling.owe(*range(1, 21))
+    await until(lambda: set(taker.abouts) == set(range(1, 21)))
+    assert {notice.about for notice in await telling.left()} == set(range(1, 21, 2))
+
+
+async def test_a_taker_that_never_answers_holds_up_nobody(telling: Telling) -> None:
+    silent = Taker("10.0.0.1:1", window=5, answer=lambda owed: None)
+    good = Taker("10.0.0.2:1")
+    telling.outbox.join(QUEUE, silent)
+    telling.outbox.join(QUEUE, good)
+    await telling.owe(*range(1, 101))
+    await until(lambda: len(good.told) == 95)
+    assert len(silent.told) == 5
+
+
+async def test_one_that_refuses_is_told_one_thing_at_a_time(telling: Telling) -> None:
+    taker = Taker(window=50, answer=lambda owed: REFUSED)
+    telling.outbox.join(QUEUE, taker)
+    await telling.owe(*range(1, 101))
+    await until(lambda: taker.told)
+    taker.answer = lambda owed: None
+    await until(lambda: taker.open)
+    await asyncio.sleep(0.2)  # time in which there could be more of them
+    assert len(taker.open) == 1
+    taker.answer = lambda owed: TAKEN
+    taker.say(taker.abouts[-1], TAKEN)
+    await until(lambda: set(taker.abouts) == set(range(1, 101)))
+
+
+async def test_what_a_lost_taker_left_goes_elsewhere_at_once(telling: Telling) -> None:
+    lost, other = Taker("10.0.0.1:1", answer=lambda owed: None), Taker("10.0.0.2:1")
+    telling.outbox.join(QUEUE, lost)
+    await telling.owe(1, 2)
+    await until(lambda: len(lost.told) == 2)
+    telling.outbox.join(QUEUE, other)
+    telling.outbox.leave(QUEUE, lost)
+    for about in (1, 2):
+        lost.say(about, LOST)
+    await until(lambda: other.abouts == [1, 2])
+    assert await telling.left() == []
+
+
+async def test_what_the_last_one_left_waits_for_the_next(telling: Telling) -> None:
+    lost = Taker(answer=lambda owed: None)
+    telling.outbox.join(QUEUE, lost)
+    await telling.owe(*range(1, 6))
+    await until(lambda: len(lost.told) == 5)
+    telling.outbox.leave(QUEUE, lost)
+    for about in range(1, 6):
+        lost.say(about, LOST)
+    back = Taker("10.0.0.9:1")
+    telling.outbox.join(QUEUE, back)
+    await until(lambda: back.abouts == [1, 2, 3, 4, 5])
+
+
+async def test_a_notice_that_costs_one_session_after_another_is_tried_with_back_off(
+    telling: Telling,
+) -> None:
+    for tries in range(2):
+        taker = Taker(f"10.0.0.{tries}:1", answer=lambda owed: None)
+        telling.outbox.join(QUEUE, taker)
+        if not tries:
+            await telling.delivered(1)
+        await until(lambda taker=taker: taker.told)
+        telling.outbox.leave(QUEUE, taker)
+        taker.say(1, LOST)
+    notice = await telling.tried(1, 2)
+    assert notice.due_at == NOW + 2 * FIRST_BACK_OFF
+
+
+async def test_a_notice_that_cannot_be_told_is_a_failed_try(telling: Telling) -> None:
+    class Broken(Taker):
+        def tell(self, owed: Owed) -> asyncio.Future[Answer]:
+            if owed.notice.about == 1:
+                raise KeyError("a mistake of ours")
+            return super().tell(owed)
+
+    taker = Broken()
+    telling.outbox.join(QUEUE, taker)
+    with capture_logs() as logs:
+        await telling.owe(1, 2)
+        await until(lambda: taker.abouts == [2])
+    assert [event["event"] for event in logs if event["log_level"] == "error"] == ["notice_failed"]
+
+
+# --- the end -----------------------------------------------------------------------------------
+
+
+async def test_nothing_new_is_told_on_stop_and_answers_still_count(telling: Telling) -> None:
+    taker = Taker(answer=lambda owed: None)
+    telling.outbox.join(QUEUE, taker)
+    await telling.owe(1, 2, 3)
+    await until(lambda: len(taker.told) == 3)
+    telling.outbox.stop()
+    await telling.owe(4)
+    taker.say(1, TAKEN)
+    taker.say(2, LOST)
+    await telling.outbox.close()
+    telling.outbox.leave(QUEUE, taker)
+    await telling.store.close()
+    again = SqliteStore(telling.store._path, clock=telling.clock)
+    await again.open()
+    left = await again.claim_notices(QUEUE, NOW, 10)
+    assert [(owed.notice.about, owed.notice.tries) for owed in left] == [(2, 0), (3, 0), (4, 0)]
+    await again.close()
+
+
+async def test_what_nobody_took_in_time_is_given_up(telling: Telling) -> None:
+    await telling.delivered(1)
+    telling.clock.now = NOW + 3601
+    with capture_logs() as logs:
+        await telling.outbox._expire()
+    assert [(log["event"], log["notices"]) for log in logs] == [("notices_given_up", 1)]
+    notice = await telling.outcome(1)
+    assert (notice.ended_at, notice.outcome) == (NOW + 3601, "nobody took it")
+
+
+async def test_the_store_knows_since_when_an_account_has_receivers(telling: Telling) -> None:
+    first, second = Taker("10.0.0.1:1"), Taker("10.0.0.2:1")
+    for taker in (first, second):
+        telling.outbox.join(QUEUE, taker, account="crm")
+    await telling.bound(True)
+    telling.outbox.leave(QUEUE, first)
+    await asyncio.sleep(0.2)  # time in which it could have been told of that
+    await telling.bound(True)
+    telling.outbox.leave(QUEUE, second)
+    await telling.bound(False)

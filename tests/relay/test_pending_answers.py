@@ -1,0 +1,126 @@
+"""Clients that wait: what is durable before they hear a yes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from bridge.model.failure import Failure, Reason
+from bridge.model.mail_record import load_refused
+from bridge.model.message import (
+    Accepted,
+    Envelope,
+    Message,
+    Outcome,
+    Protocol,
+    Receipts,
+    Recipient,
+    State,
+    Submission,
+)
+from bridge.model.notice import MAIL, Kind, Notice
+from bridge.relay.pending_answers import Waiting, WaitingClients
+from bridge.sending.dispatcher import Progress
+from tests.samples import NOW, account, message
+
+ONE, OTHER, WRONG = Recipient("0501234567"), Recipient("0671234567"), Recipient("12")
+
+
+class Owing:
+    """Stores what is owed when a test says so."""
+
+    def __init__(self) -> None:
+        self.notices: list[Notice] = []
+        self.stored: list[asyncio.Future[None]] = []
+
+    def __call__(self, notices: Sequence[Notice]) -> asyncio.Future[None]:
+        self.notices += notices
+        self.stored.append(asyncio.get_running_loop().create_future())
+        return self.stored[-1]
+
+
+class Some:
+    """A mail to two recipients and a wrong one, whose client waits."""
+
+    def __init__(self, *wrong: Recipient, **envelope: Any) -> None:
+        self.owing = Owing()
+        self.clients = WaitingClients(self.owing, lambda: NOW)
+        asked = Submission(
+            Protocol.SMTP,
+            (ONE, OTHER, *(wrong or (WRONG,))),
+            "text",
+            envelope=Envelope(**({"return_path": "erp@shop.example"} | envelope)),
+        )
+        self.messages = [message(n, submission_id=10) for n in (11, 12)]
+        prepared: list[tuple[Recipient, Message]] = list(
+            zip((ONE, OTHER), self.messages, strict=True)
+        )
+        refused = [(one, Failure(Reason.WRONG_PHONE)) for one in wrong or (WRONG,)]
+        self.answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self.waiting = Waiting(10, account(), asked, prepared, refused, self.answer)
+        self.clients.add(self.waiting, 20)
+
+    async def comes(self, number: int, state: State, failure: Failure | None = None) -> None:
+        self.clients.report(Progress(self.messages[number], state, failure))
+        await asyncio.sleep(0)
+
+
+async def test_who_was_refused_is_owed_before_the_yes() -> None:
+    some = Some()
+    await some.comes(0, State.SENT)
+    await some.comes(1, State.REJECTED, Failure(Reason.PROHIBITED, "country"))
+    [notice] = some.owing.notices
+    assert not some.answer.done()
+    assert (notice.queue, notice.kind, notice.known_as) == (MAIL, Kind.REFUSED, 10)
+    assert [(o.to, f.reason, f.detail) for o, f in load_refused(notice.content)] == [
+        ("12", Reason.WRONG_PHONE, ""),
+        ("0671234567", Reason.PROHIBITED, "country"),
+    ]
+    some.owing.stored[0].set_result(None)
+    outcome = await some.answer
+    assert isinstance(outcome, Accepted)
+    assert len(outcome.refused) == 2
+
+
+async def test_it_is_owed_once_though_the_time_is_up_meanwhile() -> None:
+    some = Some()
+    await some.comes(0, State.SENT)
+    some.clients.give_up(some.waiting)
+    some.clients.give_up(some.waiting)
+    await some.comes(1, State.SENT)
+    assert len(some.owing.notices) == 1
+    some.owing.stored[0].set_result(None)
+    outcome = await some.answer
+    assert isinstance(outcome, Accepted)
+    assert outcome.queued
+
+
+async def test_a_no_to_all_is_the_answer_and_nothing_is_owed() -> None:
+    some = Some()
+    for number in range(2):
+        await some.comes(number, State.REJECTED, Failure(Reason.REFUSED))
+    assert some.answer.done()
+    assert some.owing.notices == []
+
+
+async def test_a_notice_that_cannot_be_stored_does_not_make_the_others_go_again() -> None:
+    some = Some()
+    for number in range(2):
+        await some.comes(number, State.SENT)
+    some.owing.stored[0].set_exception(OSError("no room"))
+    outcome = await some.answer
+    assert isinstance(outcome, Accepted)
+    assert len(outcome.refused) == 1
+
+
+async def test_who_wants_to_hear_of_nothing_is_owed_nothing() -> None:
+    for some in (
+        Some(WRONG._replace(notify=Receipts.NONE)),
+        Some(WRONG._replace(notify=Receipts.SUCCESS)),
+        Some(return_path=""),
+    ):
+        for number in range(2):
+            await some.comes(number, State.SENT)
+        assert some.answer.done()
+        assert some.owing.notices == []

@@ -1,0 +1,53 @@
+"""Submissions that their client knows by another id."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from bridge.model.failure import Failure, Reason
+from bridge.model.message import Accepted, Outcome, Receipts
+from bridge.relay.short_ids import pass_on, submit_short
+from bridge.sandbox import Sandbox
+from tests.relaying import relaying
+from tests.samples import submission
+
+
+async def test_a_short_id_is_durable_and_leads_to_the_message(tmp_path: Path) -> None:
+    async with Sandbox() as sandbox:
+        ids = []
+        for _ in range(2):  # a restart gives no id twice
+            async with relaying(tmp_path, sandbox) as bridge:
+                outcome = await submit_short(
+                    bridge.relay, bridge.account(), submission(receipts=Receipts.SUCCESS)
+                )
+                assert isinstance(outcome, Accepted)
+                assert 0 < outcome.id < 2**32
+                [stored] = await bridge.relay.query(bridge.account(), outcome.id)
+                assert stored.message.receipts == Receipts.ALIASES
+                ids.append(outcome.id)
+        assert len(set(ids)) == 2
+
+
+async def test_a_failure_is_passed_on_as_it_is(tmp_path: Path) -> None:
+    async with Sandbox() as sandbox, relaying(tmp_path, sandbox) as bridge:
+        outcome = await submit_short(bridge.relay, bridge.account(), submission("12"))
+        assert isinstance(outcome, Failure)
+        assert outcome.reason is Reason.WRONG_PHONE
+
+
+async def test_what_goes_wrong_with_the_outcome_goes_wrong_with_the_answer() -> None:
+    loop = asyncio.get_running_loop()
+    answers: list[asyncio.Future[Outcome]] = [loop.create_future() for _ in range(3)]
+    outcomes: list[asyncio.Future[Outcome]] = [loop.create_future() for _ in range(3)]
+    outcomes[0].cancel()
+    outcomes[1].set_exception(RuntimeError("bug"))
+    outcomes[2].set_result(Accepted(1, 1))
+    answers[2].cancel()  # nobody waits any more
+    for answer, outcome in zip(answers, outcomes, strict=True):
+        pass_on(7, answer, outcome)
+    assert isinstance(answers[0].result(), Failure)
+    with pytest.raises(RuntimeError):
+        answers[1].result()

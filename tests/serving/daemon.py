@@ -1,0 +1,131 @@
+"""The bridge as a process of its own, as an admin runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from bridge.config.settings import Endpoint, parse_endpoint
+
+
+class Bridge:
+    """A running ``cascade-bridge serve`` and what it logs."""
+
+    def __init__(self, process: asyncio.subprocess.Process, config: Path) -> None:
+        self.process = process
+        self.config = config
+        self.events: list[dict[str, Any]] = []
+        self._grown = asyncio.Condition()
+        self._reader = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        assert self.process.stderr is not None
+        async for line in self.process.stderr:
+            try:
+                event = json.loads(line)
+            except ValueError:
+                event = {"event": "not json", "line": line.decode()}
+            async with self._grown:
+                self.events.append(event)
+                self._grown.notify_all()
+        async with self._grown:
+            self.events.append({"event": "end of log"})
+            self._grown.notify_all()
+
+    async def event(self, name: str, **fields: Any) -> dict[str, Any]:
+        """Waits for the first event of this name with these fields."""
+
+        def found() -> dict[str, Any] | None:
+            for event in self.events:
+                if event["event"] == name and fields.items() <= event.items():
+                    return event
+            return None
+
+        async with asyncio.timeout(20), self._grown:
+            while (event := found()) is None:
+                assert self.events[-1:] != [{"event": "end of log"}], self.events
+                await self._grown.wait()
+            return event
+
+    async def ready(self) -> tuple[Endpoint, Endpoint]:
+        """The addresses of the first SMTP and the first SMPP listener."""
+        event = await self.event("ready")
+        return parse_endpoint(event["smtp"][0]), parse_endpoint(event["smpp"][0])
+
+    async def terminate(self) -> int:
+        """Stops it with SIGTERM and returns the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return await self.ended()
+
+    async def kill(self) -> None:
+        self.process.kill()
+        await self.ended()
+
+    async def ended(self) -> int:
+        async with asyncio.timeout(40):
+            code = await self.process.wait()
+            await self._reader
+        return code
+
+
+def write_config(folder: Path, api: str, more: str = "", account: str = "") -> Path:
+    """A configuration with the account ``crm``; ``account`` are further lines of it."""
+    path = folder / "bridge.toml"
+    path.write_text(f"""
+        [cascade]
+        base_url = "{api}"
+        authorization_key = "test-key"
+        [store]
+        url = "sqlite:///{folder}/bridge.db"
+        [smtp]
+        listen = ["127.0.0.1:0"]
+        {more}
+        [smpp]
+        listen = ["127.0.0.1:0"]
+        [accounts.crm]
+        password = "secret12"
+        sender = "Shop"
+        {account}
+    """)
+    return path
+
+
+@asynccontextmanager
+async def serving(config: Path) -> AsyncIterator[Bridge]:
+    """``cascade-bridge serve`` with a configuration, killed at the end if it still runs."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "bridge.cli",
+        "serve",
+        "--config",
+        str(config),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    bridge = Bridge(process, config)
+    try:
+        yield bridge
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await bridge.ended()
+
+
+async def run(*command: str, input: str = "") -> tuple[int, str]:
+    """Runs a program to its end; its exit code, and all that it printed."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    async with asyncio.timeout(40):
+        output, _ = await process.communicate(input.encode())
+    assert process.returncode is not None
+    return process.returncode, output.decode(errors="replace")

@@ -1,0 +1,77 @@
+"""kill -9 at random moments under load: nothing that was accepted is lost, and what was sent twice
+was in flight.
+
+``CASCADE_BRIDGE_KILL_ROUNDS=50 .venv/bin/pytest tests/test_kill.py -s`` is the long run; its
+figures are printed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import sqlite3
+import time
+from pathlib import Path
+
+from bridge.sandbox import Sandbox
+from tests.benchmarks.smpp_load import Load, submit_body
+from tests.serving.daemon import serving, write_config
+
+ROUNDS = int(os.environ.get("CASCADE_BRIDGE_KILL_ROUNDS", "3"))
+BINDS, WINDOW, BATCH, IN_FLIGHT = 4, 50, 40, 4
+
+
+async def test_rounds_of_kill_9_lose_nothing(tmp_path: Path) -> None:
+    chance = random.Random(ROUNDS)
+    accepted: set[int] = set()
+    async with Sandbox(delay=0.02, keep=1_000_000) as sandbox:
+        config = write_config(tmp_path, sandbox.url)
+        limits = f"[cascade]\nmax_batch = {BATCH}\nmax_in_flight = {IN_FLIGHT}"
+        config.write_text(config.read_text().replace("[cascade]", limits))
+        began = time.monotonic()
+        for round in range(ROUNDS):
+            async with serving(config) as bridge:
+                _, smpp = await bridge.ready()
+                bodies = [
+                    submit_body(f"38050{round:02}{n:05}", b"text %d %d" % (round, n))
+                    for n in range(20_000)
+                ]
+                load = Load(smpp.port, 1_000_000, BINDS, WINDOW, bodies)
+                load.system_id, load.password = "crm", "secret12"
+                sending = asyncio.create_task(load.run())
+                await asyncio.wait({sending}, timeout=chance.uniform(0.2, 1.5))
+                await bridge.kill()
+                sending.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await sending
+                assert set(load.statuses) <= {0}
+                accepted |= load.ids
+        async with serving(config) as bridge:
+            await bridge.ready()
+            await until_all_sent(tmp_path / "bridge.db")
+            assert await bridge.terminate() == 0
+        with contextlib.closing(sqlite3.connect(tmp_path / "bridge.db")) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+            rows = connection.execute("SELECT id, state FROM message").fetchall()
+        received = {int(message.id) for message in sandbox.messages}
+        twice = sum(sandbox.duplicates.values())
+    states = {state for _, state in rows}
+    print(
+        f"\n{ROUNDS} kills in {time.monotonic() - began:.0f} s: {len(accepted)} answered, "
+        f"{len(rows)} stored, {len(received)} sent, {twice} of them twice"
+    )
+    assert len(accepted) > 50 * ROUNDS
+    assert accepted <= {id for id, _ in rows} == received
+    assert states == {"sent"}
+    assert twice <= ROUNDS * IN_FLIGHT * BATCH
+
+
+async def until_all_sent(path: Path) -> None:
+    """Waits until nothing in the store waits any more: retries of unknown outcomes take seconds."""
+    async with asyncio.timeout(60):
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            waiting = "SELECT count(*) FROM message WHERE state <> 'sent'"
+            while connection.execute(waiting).fetchone()[0]:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)

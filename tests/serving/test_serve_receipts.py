@@ -1,0 +1,140 @@
+"""Receipts of the whole bridge: from the webhook to the client, over restarts and kill -9."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from bridge.sandbox import Sandbox
+from bridge.smpp.protocol.layouts import RECEIPTED_MESSAGE_ID
+from bridge.smpp.protocol.pdu import MessageIdResp, Pdu
+from tests.serving.daemon import Bridge, serving, write_config
+from tests.smpp.peer import Peer, a_submit
+from tests.support import free_port
+
+SECRET = "9f86d081884c7d659a2feaa0c55ad015"
+WINDOW = 20
+ROUNDS = int(os.environ.get("CASCADE_BRIDGE_KILL_ROUNDS", "3"))
+
+
+class Receiver:
+    """A client that binds again and again, and keeps which receipts it was told and answered.
+
+    ``answers`` is the share of receipts that it answers at all.
+    """
+
+    def __init__(self, chance: random.Random) -> None:
+        self.answers = 0.9
+        self.told: Counter[bytes] = Counter()
+        self.answered: Counter[bytes] = Counter()
+        self.submitted: list[bytes] = []
+        self._chance = chance
+
+    async def bind(self, port: int) -> None:
+        self._peer = Peer(*await asyncio.open_connection("127.0.0.1", port))
+        assert (await self._peer.bind(password=b"secret12")).command_status == 0
+
+    async def submit(self, count: int) -> set[bytes]:
+        """The ids of so many messages, each with a receipt; earlier ones' may come in between."""
+        ids: list[bytes] = []
+        for number in range(count):
+            self._peer.write(Pdu("submit_sm", number + 2, a_submit(registered_delivery=1)))
+            while (pdu := await self._peer.read()).command != "submit_sm_resp":
+                self._take(pdu)
+            assert isinstance(pdu.body, MessageIdResp)
+            ids.append(pdu.body.message_id)
+        self.submitted += ids
+        return set(ids)
+
+    async def take(self) -> None:
+        """Takes what comes until the connection ends."""
+        with contextlib.suppress(EOFError, ConnectionError):
+            while True:
+                self._take(await self._peer.read(60))
+
+    def _take(self, pdu: Pdu) -> None:
+        if pdu.command == "unbind":
+            self._peer.write(Pdu("unbind_resp", pdu.sequence_number))
+        elif pdu.command == "deliver_sm":
+            id = (pdu.tlv(RECEIPTED_MESSAGE_ID) or b"").rstrip(b"\0")
+            self.told[id] += 1
+            if self._chance.random() < self.answers:
+                self._peer.write(Pdu("deliver_sm_resp", pdu.sequence_number, MessageIdResp()))
+                self.answered[id] += 1
+
+    async def close(self) -> None:
+        await self._peer.close()
+
+
+@asynccontextmanager
+async def bridge_with(folder: Path, api: str, hooks: int, account: str) -> AsyncIterator[Bridge]:
+    table = f'[hooks]\nlisten = ["127.0.0.1:{hooks}"]\nsecret = "{SECRET}"'
+    config = write_config(folder, api, account=f"{account}\n{table}")
+    async with serving(config) as bridge:
+        yield bridge
+
+
+async def delivered(sandbox: Sandbox, hooks: int, ids: set[bytes]) -> None:
+    """The API says by webhook that these have arrived."""
+    url = f"http://127.0.0.1:{hooks}/hooks/cascade/{SECRET}/status"
+    statuses = [
+        {"messageId": one.message_id, "deliverystatus": "delivered"}
+        for one in sandbox.messages
+        if one.id.encode() in ids
+    ]
+    assert len(statuses) == len(ids)
+    async with httpx.AsyncClient(trust_env=False) as client:
+        for start in range(0, len(statuses), 20):
+            answer = await client.post(url, json=statuses[start : start + 20])
+            assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("how", ["kill", "terminate"])
+async def test_no_receipt_is_lost_and_only_those_without_an_answer_come_again(
+    how: str, tmp_path: Path
+) -> None:
+    chance = random.Random(how)
+    hooks = free_port()
+    receiver = Receiver(chance)
+    window = f"receive_window = {WINDOW}"
+    async with Sandbox() as sandbox:
+        for _ in range(ROUNDS):
+            async with bridge_with(tmp_path, sandbox.url, hooks, window) as bridge:
+                _, smpp = await bridge.ready()
+                await receiver.bind(smpp.port)
+                ids = await receiver.submit(60)
+                taking = asyncio.create_task(receiver.take())
+                await delivered(sandbox, hooks, ids)
+                await asyncio.sleep(chance.uniform(0.0, 0.1))  # in the middle of it
+                if how == "kill":
+                    await bridge.kill()
+                else:
+                    assert await bridge.terminate() == 0
+                await taking
+                await receiver.close()
+        async with bridge_with(tmp_path, sandbox.url, hooks, window) as bridge:
+            _, smpp = await bridge.ready()
+            left = len(receiver.submitted) - len(receiver.answered)
+            receiver.answers = 1.0
+            await receiver.bind(smpp.port)
+            taking = asyncio.create_task(receiver.take())
+            async with asyncio.timeout(60):
+                while receiver.answered.keys() != set(receiver.submitted):  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+            assert await bridge.terminate() == 0
+            await taking
+            await receiver.close()
+    twice = sum(times - 1 for times in receiver.answered.values())
+    words = f"{len(receiver.submitted)} owed, {left} left at the end, {twice} answered twice"
+    print(f"\n{ROUNDS} × {how}: {words}")
+    # What was answered is not told again, unless the process was killed before that was durable.
+    assert twice <= (WINDOW * ROUNDS if how == "kill" else 0)

@@ -1,0 +1,514 @@
+"""What each request of a bound session becomes, and its answer, on the wire."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from bridge.model.failure import Failure, Reason
+from bridge.model.message import Accepted, MessageType, Outcome, Receipts, State, Stored, Submission
+from bridge.model.notice import Unjoined, UnjoinedPart, part_notice
+from bridge.smpp.protocol.command_status import Status
+from bridge.smpp.protocol.layouts import ADDITIONAL_STATUS_INFO_TEXT, CONGESTION_STATE, TAGS
+from bridge.smpp.protocol.pdu import (
+    CancelSm,
+    DataSm,
+    DistributionList,
+    Empty,
+    MessageIdResp,
+    Pdu,
+    QuerySm,
+    QuerySmResp,
+    ReplaceSm,
+    SmeAddress,
+    SubmitMulti,
+    SubmitMultiResp,
+    Tlv,
+    UnsuccessSme,
+)
+from tests.samples import NOW, message
+from tests.smpp.peer import FIRST_ID, FIRST_PART_ID, FIRST_SHORT_ID, a_submit, bridge
+
+UDHI = 0x40
+
+
+def part(number: int, octets: bytes, *, total: int = 2, reference: int = 7, **fields: Any) -> Any:
+    """A submit_sm with an 8-bit reference."""
+    header = bytes((5, 0, 3, reference, total, number))
+    return a_submit(header + octets, esm_class=UDHI, **fields)
+
+
+def sar(number: int, *, total: int = 2, reference: int = 7) -> tuple[Tlv, ...]:
+    return (
+        Tlv(TAGS["sar_msg_ref_num"], reference.to_bytes(2, "big")),
+        Tlv(TAGS["sar_total_segments"], bytes((total,))),
+        Tlv(TAGS["sar_segment_seqnum"], bytes((number,))),
+    )
+
+
+def stored(state: State = State.SENT, failure: str = "", **fields: Any) -> Stored:
+    return Stored(message(1, **fields), state, "up-1", NOW, failure, "")
+
+
+# --- parts -----------------------------------------------------------------------------------
+
+
+async def test_parts_are_answered_each_with_its_id_and_are_one_message() -> None:
+    async with bridge() as running:
+        peer = await running.bound()
+        first = await peer.ask("submit_sm", part(1, b"Hello \x1b"))
+        assert first.body == MessageIdResp(b"%d" % FIRST_PART_ID)
+        assert running.relay.submissions == []
+        last = await peer.ask("submit_sm", part(2, b"\x65 more", registered_delivery=1))
+        assert last.body == MessageIdResp(b"%d" % (FIRST_PART_ID + 1))
+        [submission] = running.relay.submissions
+        assert submission.text == "Hello € more"
+        assert submission.receipts == Receipts.ALIASES
+        assert [(a.id, a.receipts) for a in running.relay.aliases[0]] == [
+            (FIRST_PART_ID, 0),
+            (FIRST_PART_ID + 1, 3),
+        ]
+
+
+async def test_parts_may_come_by_two_sessions_in_any_order() -> None:
+    async with bridge() as running:
+        one, two = await running.bound("bind_transmitter"), await running.bound()
+        octets = "до 😀 кінця".encode("utf-16-be")
+        cut = octets.index("\ud83d".encode("utf-16-be", "surrogatepass")) + 2
+        second = part(2, octets[cut:], data_coding=8)
+        assert (await one.ask("submit_sm", second)).command_status == 0
+        resp = await two.ask("submit_sm", part(1, octets[:cut], data_coding=8))
+        assert resp.command_status == 0
+        assert [s.text for s in running.relay.submissions] == ["до 😀 кінця"]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "05 0003 07 0201",
+        "06 0804 0007 0201",
+        "09 7002 0102 0003 07 0201",  # behind an element that says nothing to the bridge
+    ],
+)
+async def test_references_of_8_and_16_bits_among_other_elements(header: str) -> None:
+    octets = bytes.fromhex(header)
+    async with bridge() as running:
+        peer = await running.bound()
+        await peer.ask("submit_sm", a_submit(octets + b"one ", esm_class=UDHI))
+        await peer.ask("submit_sm", a_submit(octets[:-1] + b"\2two", esm_class=UDHI))
+        assert [s.text for s in running.relay.submissions] == ["one two"]
+
+
+async def test_sar_tlvs_name_parts_too_also_of_payloads_and_of_data_sm() -> None:
+    async with bridge() as running:
+        peer = await running.bound()
+        payload = Tlv(TAGS["message_payload"], b"a" * 300)
+        await peer.ask("submit_sm", a_submit(b""), payload, *sar(1, total=3))
+        body = DataSm(dest_addr_ton=1, destination_addr=b"380501234567")
+        resp = await peer.ask("data_sm", body, Tlv(TAGS["message_payload"], b"b"), *sar(2, total=3))
+        assert resp.command == "data_sm_resp"
+        await peer.ask("submit_sm", a_submit(b"c"), *sar(3, total=3))
+        assert [s.text for s in running.relay.submissions] == ["a" * 300 + "bc"]
+
+
+async def test_parts_in_other_data_codings_are_read_each_in_its_own() -> None:
+    async with bridge(account={"default_alphabet": "gsm7"}) as running:
+        peer = await running.bound()
+        await peer.ask("submit_sm", part(1, b"\x00 "))
+        await peer.ask("submit_sm", part(2, "я".encode("utf-16-be"), data_coding=8))
+        assert [s.text for s in running.relay.submissions] == ["@ я"]
+
+
+async def test_a_part_that_comes_again_has_the_id_that_it_had() -> None:
+    async with bridge() as running:
+        peer = await running.bound()
+        first = await peer.ask("submit_sm", part(1, b"one"), number=5)
+        again = await peer.ask("submit_sm", part(1, b"one"), number=6)
+        assert first.body == again.body
+
+
+async def test_a_part_that_is_wrong_is_refused_at_once() -> None:
+    async with bridge(account={"max_parts": 3}) as running:
+        peer = await running.bound()
+        for body, status in (
+            (part(1, b"x", to=b"12"), Status.ESME_RINVDSTADR),
+            (part(1, b"x", source_addr=b"Other"), Status.ESME_RINVSRCADR),
+            (part(1, b"x", data_coding=2), Status.ESME_RSUBMITFAIL),
+            (part(1, b"x", total=4), Status.ESME_RINVMSGLEN),
+            (part(1, b"x", validity_period=b"soon"), Status.ESME_RINVEXPIRY),
+        ):
+            assert (await peer.ask("submit_sm", body)).command_status == status
+        assert (await peer.ask("submit_sm", part(1, b"x"))).command_status == Status.ESME_ROK
+
+
+async def test_the_part_that_completes_carries_the_outcome_and_may_come_again() -> None:
+    async with bridge() as running:
+        running.relay.answer = lambda _: Failure(Reason.TOO_FAST)
+        peer = await running.bound()
+        await peer.ask("submit_sm", part(1, b"one "))
+        resp = await peer.ask("submit_sm", part(2, b"two"))
+        assert resp.command_status == Status.ESME_RTHROTTLED
+        running.relay.answer = running.relay.accept
+        resp = await peer.ask("submit_sm", part(2, b"two"))
+        assert resp.body == MessageIdResp(b"%d" % (FIRST_PART_ID + 1))
+
+
+async def test_the_first_part_says_all_but_the_text() -> None:
+    async with bridge() as running:
+        peer = await running.bound()
+        await peer.ask("submit_sm", part(2, b"two", service_type=b"PROMO"))
+        first = part(1, b"one ", service_type=b"TRANS", validity_period=b"000000010000000R")
+        await peer.ask("submit_sm", first, Tlv(0x1503, b"order 1"))
+        [submission] = running.relay.submissions
+        assert submission.message_type is MessageType.TRANSACTION
+        assert (submission.ttl, submission.reference) == (3600, "order 1")
+
+
+# --- submit_multi ----------------------------------------------------------------------------
+
+TO = (
+    SmeAddress(1, 1, b"380501234567"),
+    SmeAddress(0, 0, b"12"),
+    DistributionList(b"staff"),
+    DistributionList(b"17"),
+    SmeAddress(1, 1, b""),
+)
+
+
+async def test_submit_multi_tells_which_destinations_got_nothing() -> None:
+    def refuse(submission: Submission) -> Outcome:
+        refused = tuple(
+            (to, Failure(Reason.NOT_FOUND if to.address[-1:].isalnum() else Reason.WRONG_PHONE))
+            for to in submission.recipients[1:]
+        )
+        return Accepted(FIRST_ID, 1, refused=refused)
+
+    async with bridge() as running:
+        running.relay.answer = refuse
+        peer = await running.bound()
+        resp = await peer.ask("submit_multi", SubmitMulti(dest_address=TO, short_message=b"hi"))
+        assert resp.body == SubmitMultiResp(
+            b"%d" % FIRST_ID,
+            (
+                UnsuccessSme(0, 0, b"12", Status.ESME_RINVDSTADR),
+                UnsuccessSme(0, 0, b"staff", Status.ESME_RINVDSTADR),
+                UnsuccessSme(0, 0, b"17", Status.ESME_RINVDSTADR),
+                UnsuccessSme(1, 1, b"", Status.ESME_RINVDSTADR),
+            ),
+        )
+        [submission] = running.relay.submissions
+        addresses = [recipient.address for recipient in submission.recipients]
+        assert addresses == ["+380501234567", "12", "staff", "g17", ""]
+        assert submission.text == "hi"
+
+
+async def test_submit_multi_that_nobody_gets_has_an_error_status() -> None:
+    async with bridge() as running:
+        running.relay.answer = lambda _: Failure(Reason.WRONG_PHONE)
+        peer = await running.bound()
+        resp = await peer.ask("submit_multi", SubmitMulti(dest_address=TO[1:2]))
+        assert resp == Pdu("submit_multi_resp", 1, None, (), Status.ESME_RINVDSTADR)
+
+
+# --- data_sm ---------------------------------------------------------------------------------
+
+
+async def test_data_sm_is_a_submit_whose_text_and_validity_are_tlvs() -> None:
+    async with bridge() as running:
+        peer = await running.bound()
+        resp = await peer.ask(
+            "data_sm",
+            DataSm(b"PROMO", 5, 0, b"Shop", 1, 1, b"380501234567", 0, 2, 8),
+            Tlv(TAGS["message_payload"], "Привіт".encode("utf-16-be")),
+            Tlv(TAGS["qos_time_to_live"], (600).to_bytes(4, "big")),
+        )
+        assert (resp.command, resp.body) == ("data_sm_resp", MessageIdResp(b"%d" % FIRST_ID))
+        [submission] = running.relay.submissions
+        assert (submission.text, submission.sender, submission.ttl) == ("Привіт", "Shop", 600)
+        assert submission.message_type is MessageType.PROMO
+        assert submission.receipts == Receipts.FAILURE
+
+
+# --- query_sm --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("state", "message_state", "final_date", "error_code"),
+    [
+        (State.ACCEPTED, 1, b"", 0),
+        (State.SENDING, 1, b"", 0),
+        (State.SENT, 1, b"", 0),
+        (State.HELD, 1, b"", 0),
+        (State.DELIVERED, 2, b"260101000000000+", 0),
+        (State.EXPIRED, 3, b"260101000000000+", 248),
+        (State.CANCELLED, 4, b"260101000000000+", 0),
+        (State.UNDELIVERABLE, 5, b"260101000000000+", 6),
+        (State.REJECTED, 8, b"260101000000000+", 255),
+    ],
+)
+async def test_query_tells_the_state(
+    state: State, message_state: int, final_date: bytes, error_code: int
+) -> None:
+    async with bridge() as running:
+        running.relay.known[FIRST_ID] = [stored(state)]
+        peer = await running.bound()
+        id = b"%d" % FIRST_ID
+        resp = await peer.ask("query_sm", QuerySm(id, 0, 0, b"Shop"))
+        assert resp.body == QuerySmResp(id, final_date, message_state, error_code)
+        assert running.relay.asked == [("query", "crm", FIRST_ID)]
+
+
+async def test_query_tells_the_error_that_a_receipt_would() -> None:
+    async with bridge() as running:
+        running.relay.known[1] = [stored(State.REJECTED, "WRONG_PHONE")]
+        peer = await running.bound()
+        resp = await peer.ask("query_sm", QuerySm(b"1"))
+        assert resp.body == QuerySmResp(b"1", b"260101000000000+", 8, 249)
+
+
+@pytest.mark.parametrize(
+    ("state", "answer"),
+    [
+        (None, QuerySmResp(b"1", b"", 1, 0)),
+        (State.EXPIRED, QuerySmResp(b"1", b"260101000500000+", 3, 248)),
+        (State.REJECTED, QuerySmResp(b"1", b"260101000500000+", 8, 255)),
+    ],
+)
+async def test_query_of_a_part_without_a_message_tells_how_it_stands(
+    state: State | None, answer: QuerySmResp
+) -> None:
+    about = Unjoined("+380501234567", "Shop", NOW, 1, 2, (2,), 0)
+    end = None if state is None else part_notice("crm", 1, about, NOW + 300, state)
+    async with bridge() as running:
+        running.relay.alone[1] = UnjoinedPart(1, "crm", about, NOW, end)
+        peer = await running.bound(interface_version=0x50)
+        assert (await peer.ask("query_sm", QuerySm(b"1"))).body == answer
+
+
+@pytest.mark.parametrize(
+    ("states", "told"),
+    [
+        ((State.DELIVERED, State.SENT), 1),
+        ((State.DELIVERED, State.DELIVERED), 2),
+        ((State.DELIVERED, State.UNDELIVERABLE, State.EXPIRED), 5),
+    ],
+)
+async def test_query_of_several_messages_tells_of_one_on_its_way_or_how_it_went_worst(
+    states: tuple[State, ...], told: int
+) -> None:
+    async with bridge() as running:
+        running.relay.known[1] = [stored(state) for state in states]
+        peer = await running.bound()
+        resp = await peer.ask("query_sm", QuerySm(b"1"))
+        assert isinstance(resp.body, QuerySmResp)
+        assert resp.body.message_state == told
+
+
+async def test_what_the_provider_keeps_until_its_time_is_on_its_way() -> None:
+    async with bridge() as running:
+        scheduled = stored(State.SENT, scheduled_at=int(time.time()) + 3600)
+        running.relay.known[1] = [scheduled._replace(sent_at=NOW)]
+        peer = await running.bound(interface_version=0x50)
+        resp = await peer.ask("query_sm", QuerySm(b"1"))
+        assert isinstance(resp.body, QuerySmResp)
+        assert resp.body.message_state == 1
+
+
+@pytest.mark.parametrize(
+    ("version", "fields", "told"),
+    [
+        (0x50, {"scheduled_at": int(time.time()) + 3600}, 0),
+        (0x50, {"due_at": int(time.time()) + 3600}, 0),
+        (0x50, {"due_at": int(time.time()) + 3600, "attempts": 1}, 1),
+        (0x34, {"scheduled_at": int(time.time()) + 3600}, 1),
+    ],
+)
+async def test_scheduled_is_a_state_of_5_0(version: int, fields: dict[str, Any], told: int) -> None:
+    async with bridge() as running:
+        running.relay.known[1] = [stored(State.ACCEPTED, **fields)]
+        peer = await running.bound(interface_version=version)
+        resp = await peer.ask("query_sm", QuerySm(b"1"))
+        assert isinstance(resp.body, QuerySmResp)
+        assert resp.body.message_state == told
+
+
+@pytest.mark.parametrize(
+    ("command", "body", "status"),
+    [
+        ("query_sm", QuerySm, Status.ESME_RQUERYFAIL),
+        ("cancel_sm", lambda id: CancelSm(message_id=id), Status.ESME_RCANCELFAIL),
+        ("replace_sm", ReplaceSm, Status.ESME_RREPLACEFAIL),
+    ],
+)
+@pytest.mark.parametrize("id", [b"4711", b"no-such-id", b"0x10", b"9" * 64])
+async def test_what_is_not_found_has_a_status_of_its_own(
+    command: str, body: Any, status: Status, id: bytes
+) -> None:
+    async with bridge() as running:
+        peer = await running.bound()
+        resp = await peer.ask(command, body(id), number=9)
+        assert (resp.sequence_number, resp.command_status) == (9, status)
+
+
+# --- cancel_sm -------------------------------------------------------------------------------
+
+
+async def test_cancel_by_id() -> None:
+    async with bridge() as running:
+        running.relay.known[FIRST_ID] = [stored(State.ACCEPTED)]
+        peer = await running.bound()
+        resp = await peer.ask("cancel_sm", CancelSm(message_id=b"%d" % FIRST_ID))
+        assert resp == Pdu("cancel_sm_resp", 1, Empty())
+        assert running.relay.asked == [("cancel", "crm", FIRST_ID)]
+
+
+async def test_cancel_by_source_destination_and_service_type() -> None:
+    async with bridge() as running:
+        running.relay.matching = 2
+        peer = await running.bound()
+        body = CancelSm(b"PROMO", b"", 5, 0, b"Shop", 1, 1, b"380501234567")
+        assert (await peer.ask("cancel_sm", body)).command_status == Status.ESME_ROK
+        body = body._replace(service_type=b"", source_addr=b".")
+        assert (await peer.ask("cancel_sm", body)).command_status == Status.ESME_ROK
+        assert running.relay.asked == [
+            ("cancel_matching", "crm", "Shop", "+380501234567", MessageType.PROMO),
+            ("cancel_matching", "crm", "", "+380501234567", None),
+        ]
+        running.relay.matching = 0
+        resp = await peer.ask("cancel_sm", body)
+        assert resp.command_status == Status.ESME_RCANCELFAIL
+
+
+async def test_cancel_without_id_and_destination_cancels_nothing() -> None:
+    async with bridge() as running:
+        peer = await running.bound()
+        resp = await peer.ask("cancel_sm", CancelSm(source_addr=b"Shop"))
+        assert resp.command_status == Status.ESME_RCANCELFAIL
+        assert running.relay.asked == []
+
+
+# --- replace_sm ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("old", "octets", "text"),
+    [
+        ("text", b"new @\x00", "new ¡@"),
+        ("текст", "новий".encode("utf-16-be"), "новий"),
+        ("text in UCS-2", "new".encode("utf-16-be"), "new"),
+        ("текст", b"odd", "odd"),
+        ("text", b"", ""),
+    ],
+)
+async def test_replace_reads_the_text_in_the_alphabet_of_the_old_one(
+    old: str, octets: bytes, text: str
+) -> None:
+    async with bridge() as running:
+        running.relay.known[5] = [stored(State.ACCEPTED, text=old)]
+        peer = await running.bound()
+        body = ReplaceSm(b"5", 0, 0, b"Shop", b"", b"000000010000000R", 1, 0, octets)
+        assert await peer.ask("replace_sm", body) == Pdu("replace_sm_resp", 1, Empty())
+        wanted = {
+            "sender": "Shop",
+            "text": text,
+            "scheduled_at": None,
+            "ttl": 3600,
+            "receipts": Receipts.SUCCESS | Receipts.FAILURE,
+        }
+        assert running.relay.asked[1:] == [("replace", "crm", 5, wanted)]
+
+
+async def test_a_replacement_that_the_rules_refuse_is_refused_as_what_it_is() -> None:
+    async with bridge() as running:
+        running.relay.known[5] = [stored(State.ACCEPTED)]
+        running.relay.refuses = Failure(Reason.TEXT_TOO_LONG)
+        peer = await running.bound()
+        resp = await peer.ask("replace_sm", ReplaceSm(b"5", short_message=b"x"))
+        assert resp.command_status == Status.ESME_RINVMSGLEN
+        resp = await peer.ask("replace_sm", ReplaceSm(b"5", validity_period=b"soon"))
+        assert resp.command_status == Status.ESME_RINVEXPIRY
+
+
+async def test_replace_if_present_cancels_what_waits_and_submits() -> None:
+    async with bridge() as running:
+        running.relay.matching = 1
+        peer = await running.bound()
+        body = a_submit(b"newer", source_addr=b"Shop", replace_if_present_flag=1)
+        assert (await peer.ask("submit_sm", body)).command_status == Status.ESME_ROK
+        assert running.relay.asked == [("cancel_matching", "crm", "Shop", "+380501234567", None)]
+        running.relay.matching = 0
+        assert (await peer.ask("submit_sm", body)).command_status == Status.ESME_ROK
+        running.relay.refuses = Failure(Reason.SENDER_NOT_ALLOWED)
+        resp = await peer.ask("submit_sm", body)
+        assert resp.command_status == Status.ESME_RINVSRCADR
+        assert len(running.relay.asked) == len(running.relay.submissions) == 2
+
+
+# --- versions --------------------------------------------------------------------------------
+
+
+async def test_3_3_has_short_ids_and_no_tlvs() -> None:
+    async with bridge(account={"failure_text": True}) as running:
+        peer = await running.bound("bind_transmitter", interface_version=0x33)
+        resp = await peer.ask("submit_sm", a_submit(registered_delivery=1))
+        assert resp == Pdu("submit_sm_resp", 1, MessageIdResp(b"0BADCAFE"))
+        assert running.relay.submissions[0].receipts == Receipts.ALIASES
+        [[alias]] = running.relay.aliases
+        assert (alias.id, alias.receipts) == (FIRST_SHORT_ID, 3)
+        resp = await peer.ask("submit_sm", part(1, b"x"))
+        assert resp.body == MessageIdResp(b"0BADCAFF")
+        running.relay.known[FIRST_SHORT_ID] = [stored(State.REJECTED, "REFUSED")]
+        resp = await peer.ask("query_sm", QuerySm(b"0badcafe"))
+        assert resp.body == QuerySmResp(b"0badcafe", b"260101000000000+", 5, 255)
+        running.relay.answer = lambda _: Failure(Reason.WRONG_PHONE)
+        resp = await peer.ask("submit_sm", a_submit())
+        assert resp == Pdu("submit_sm_resp", 1, None, (), Status.ESME_RINVDSTADR)
+
+
+async def test_3_3_has_no_transceiver() -> None:
+    async with bridge() as running:
+        peer = await running.connect()
+        resp = await peer.bind("bind_transceiver", interface_version=0x33)
+        assert resp.command_status == Status.ESME_RINVCMDID
+        assert (await peer.bind("bind_receiver", interface_version=0x33)).command_status == 0
+
+
+async def test_a_transceiver_that_does_not_say_its_version_speaks_3_4() -> None:
+    async with bridge() as running:
+        peer = await running.bound("bind_transceiver", interface_version=0)
+        resp = await peer.ask("submit_sm", a_submit())
+        assert resp.body == MessageIdResp(b"%d" % FIRST_ID)
+
+
+@pytest.mark.parametrize(("congested", "told"), [(0, 0), (42, 42), (100, 99)])
+async def test_5_0_hears_how_busy_the_bridge_is(congested: int, told: int) -> None:
+    async with bridge() as running:
+        running.relay.congested = congested
+        peer = await running.bound(interface_version=0x50)
+        resp = await peer.ask("submit_sm", a_submit())
+        assert resp.tlvs == (Tlv(CONGESTION_STATE, bytes((told,))),)
+        running.relay.answer = lambda _: Failure(Reason.TOO_FAST)
+        resp = await peer.ask("submit_sm", a_submit())
+        assert [tag for tag, _ in resp.tlvs] == [ADDITIONAL_STATUS_INFO_TEXT, CONGESTION_STATE]
+        resp = await peer.ask("submit_sm", a_submit(esm_class=4))
+        assert resp.command_status == Status.ESME_RINVESMCLASS
+        assert [tag for tag, _ in resp.tlvs] == [CONGESTION_STATE]
+
+
+# --- how many at once ------------------------------------------------------------------------
+
+
+async def test_other_requests_pass_beside_a_full_window_but_not_without_end() -> None:
+    async with bridge(account={"window": 1}) as running:
+        running.relay.answer = lambda _: None
+        running.relay.known[1] = [stored()]
+        peer = await running.bound()
+        peer.write(Pdu("submit_sm", 1, a_submit()))
+        assert (await peer.ask("query_sm", QuerySm(b"1"), number=2)).command_status == 0
+        peer.write(*(Pdu("query_sm", number, QuerySm(b"1")) for number in range(3, 33)))
+        answers = [await peer.read() for _ in range(30)]
+        throttled = [a for a in answers if a.command_status == Status.ESME_RTHROTTLED]
+        assert len(throttled) == 20
+        assert all(a.command == "query_sm_resp" for a in answers)

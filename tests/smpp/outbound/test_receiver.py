@@ -1,0 +1,183 @@
+"""What a receiver's answers mean, by the clock and the octets, without a socket."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import pytest
+
+from bridge.notices.subscribers import Answer
+from bridge.smpp.outbound.deliver_pdu import Style
+from bridge.smpp.outbound.receiver import ENDING, Receiver
+from bridge.smpp.protocol.codec import decode
+from bridge.smpp.protocol.command_status import Status
+from bridge.smpp.protocol.pdu import Pdu, SubmitSm
+from tests.smpp.owed import ID, incoming, owed
+
+PEER = "10.0.0.1:4000"
+
+
+class Session:
+    """A receiver whose octets are kept; times are what a test says."""
+
+    def __init__(self, window: int = 3) -> None:
+        self.now = 0.0
+        self.is_ready = True
+        self.sent: list[Pdu] = []
+        numbers = count(1)
+        self.receiver = Receiver(
+            PEER,
+            Style(0x34),
+            window,
+            30,
+            send=lambda octets: self.sent.append(decode(octets)),
+            ready=lambda: self.is_ready,
+            next_sequence_number=lambda: next(numbers),
+            monotonic=lambda: self.now,
+        )
+
+    def answer(self, number: int, status: int = 0, command: str = "deliver_sm_resp") -> None:
+        self.receiver.take(Pdu(command, number, command_status=status))
+
+
+async def test_each_is_told_with_a_number_of_its_own() -> None:
+    session = Session()
+    for id in (ID, ID + 1):
+        session.receiver.tell(owed(id=id))
+    assert [(pdu.command, pdu.sequence_number) for pdu in session.sent] == [
+        ("deliver_sm", 1),
+        ("deliver_sm", 2),
+    ]
+
+
+async def test_there_is_room_for_a_window_while_the_session_takes_requests() -> None:
+    session = Session(window=2)
+    assert session.receiver.room() == 2
+    session.receiver.tell(owed())
+    session.receiver.tell(owed())
+    assert (session.receiver.room(), session.receiver.in_flight) == (0, 2)
+    session.answer(2)
+    assert session.receiver.room() == 1
+    session.is_ready = False
+    assert session.receiver.room() == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "ended", "outcome"),
+    [
+        (Status.ESME_ROK, True, f"taken by {PEER}"),
+        (Status.ESME_RX_P_APPN, True, f"refused by {PEER} with ESME_RX_P_APPN"),
+        (Status.ESME_RX_R_APPN, True, f"refused by {PEER} with ESME_RX_R_APPN"),
+        (Status.ESME_RX_T_APPN, False, f"ESME_RX_T_APPN from {PEER}"),
+        (Status.ESME_RSYSERR, False, f"ESME_RSYSERR from {PEER}"),
+        (Status.ESME_RTHROTTLED, False, f"ESME_RTHROTTLED from {PEER}"),
+        (0x4B0, False, f"0x000004B0 from {PEER}"),
+    ],
+)
+@pytest.mark.parametrize("command", ["deliver_sm_resp", "data_sm_resp"])
+async def test_what_a_status_means(command: str, status: int, ended: bool, outcome: str) -> None:
+    session = Session()
+    answer = session.receiver.tell(owed())
+    session.answer(1, status, command)
+    assert answer.result() == Answer(ended, outcome)
+    assert ended == (status in ENDING)
+
+
+@pytest.mark.parametrize("status", [Status.ESME_RINVCMDID, Status.ESME_ROK])
+async def test_a_generic_nack_ends_the_try_alone(status: Status) -> None:
+    session = Session()
+    answer = session.receiver.tell(owed())
+    session.answer(1, status, "generic_nack")
+    assert answer.result() == Answer(False, f"generic_nack {status.name} from {PEER}")
+
+
+async def test_answers_may_come_in_any_order_and_answer_what_they_name() -> None:
+    session = Session()
+    answers = [session.receiver.tell(owed(id=ID + n)) for n in range(3)]
+    session.answer(3, Status.ESME_RSYSERR)
+    session.answer(1)
+    assert [answer.done() for answer in answers] == [True, False, True]
+    assert answers[2].result().ended is False
+
+
+async def test_what_answers_nothing_is_left_alone() -> None:
+    session = Session()
+    answer = session.receiver.tell(owed())
+    session.answer(7)
+    session.answer(1, command="enquire_link_resp")
+    assert not answer.done()
+    session.answer(1)
+    session.answer(1, Status.ESME_RSYSERR)
+    assert answer.result().ended
+
+
+async def test_silence_is_no_answer() -> None:
+    session = Session()
+    first = session.receiver.tell(owed())
+    session.now = 10
+    second = session.receiver.tell(owed(id=ID + 1))
+    session.receiver.tick(29.9)
+    assert not first.done()
+    session.receiver.tick(30)
+    assert first.result() == Answer(False, f"no answer from {PEER} within 30 s")
+    assert not second.done()
+    session.answer(1)  # too late
+    assert session.receiver.room() == 2
+
+
+async def test_a_lost_session_answers_nothing() -> None:
+    session = Session()
+    told = session.receiver.tell(owed())
+    session.receiver.lose()
+    later = session.receiver.tell(owed(id=ID + 1))
+    for answer in (told, later):
+        assert answer.result() == Answer(False, f"{PEER} went away without an answer", lost=True)
+    assert session.receiver.room() == 0
+    assert len(session.sent) == 1
+
+
+async def test_what_cannot_be_said_is_not_tried_again() -> None:
+    session = Session()
+    answer = session.receiver.tell(owed()._replace(stored=None))
+    assert answer.result() == Answer(True, "cannot be told: the message is forgotten")
+    answer = session.receiver.tell(incoming("x")._replace(incoming=None))
+    assert answer.result().ended
+    assert session.sent == []
+
+
+# --- messages from phones --------------------------------------------------------------------
+
+
+def numbers(session: Session) -> list[int]:
+    """Which parts were sent."""
+    bodies = [pdu.body for pdu in session.sent]
+    return [body.short_message[5] for body in bodies if isinstance(body, SubmitSm)]
+
+
+async def test_parts_come_one_after_the_other_in_one_place_of_the_window() -> None:
+    session = Session()
+    answer = session.receiver.tell(incoming("x" * 400))
+    for number in (1, 2, 3):
+        assert (numbers(session)[-1], session.receiver.in_flight) == (number, 1)
+        assert not answer.done()
+        session.answer(number)
+    assert answer.result() == Answer(True, f"taken by {PEER}")
+    assert numbers(session) == [1, 2, 3]
+
+
+async def test_a_part_that_is_not_taken_has_all_of_them_come_again() -> None:
+    session = Session()
+    answer = session.receiver.tell(incoming("x" * 400))
+    session.answer(1)
+    session.answer(2, Status.ESME_RX_T_APPN)
+    assert not answer.result().ended
+    session.receiver.tell(incoming("x" * 400))
+    assert numbers(session) == [1, 2, 1]
+
+
+async def test_a_part_that_is_refused_for_good_ends_it() -> None:
+    session = Session()
+    answer = session.receiver.tell(incoming("x" * 400))
+    session.answer(1, Status.ESME_RX_R_APPN)
+    assert answer.result().ended
+    assert len(session.sent) == 1

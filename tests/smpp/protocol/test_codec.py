@@ -1,0 +1,494 @@
+"""PDUs on the wire: written, read back, refused with the status that fits, like smpplib's own."""
+
+from __future__ import annotations
+
+import struct
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from smpplib import smpp as smpplib_smpp
+
+from bridge.smpp.protocol import pdu as pdus
+from bridge.smpp.protocol.codec import MAX_LENGTH, Framer, decode, encode
+from bridge.smpp.protocol.command_status import Status
+from bridge.smpp.protocol.layouts import (
+    BODIES,
+    COMMAND_IDS,
+    COMMANDS,
+    LAYOUTS,
+    RESPONSE,
+    TAGS,
+    TLV_RULES,
+    Field,
+    Kind,
+)
+from bridge.smpp.protocol.pdu import (
+    Bind,
+    BindResp,
+    DataSm,
+    DistributionList,
+    Empty,
+    MessageIdResp,
+    Pdu,
+    PduError,
+    SmeAddress,
+    SubmitMulti,
+    SubmitSm,
+    Tlv,
+    UnsuccessSme,
+)
+
+SUBMIT = SubmitSm(
+    service_type=b"CMT",
+    source_addr_ton=5,
+    source_addr=b"Shop",
+    dest_addr_ton=1,
+    dest_addr_npi=1,
+    destination_addr=b"380501234567",
+    registered_delivery=1,
+    data_coding=8,
+    short_message="Привіт".encode("utf-16-be"),
+)
+
+
+def raw(command: str, body: bytes = b"", *, status: int = 0, sequence: int = 1) -> bytes:
+    """A PDU written without our own encoder."""
+    return struct.pack(">IIII", 16 + len(body), COMMAND_IDS[command], status, sequence) + body
+
+
+def refused(frame: bytes) -> PduError:
+    with pytest.raises(PduError) as caught:
+        decode(frame)
+    return caught.value
+
+
+# --- strategies ------------------------------------------------------------------------------
+
+
+def c_octets(size: int) -> st.SearchStrategy[bytes]:
+    return st.lists(st.integers(1, 255), max_size=size - 1).map(bytes)
+
+
+octet = st.integers(0, 255)
+address = c_octets(21)
+destinations: st.SearchStrategy[Any] = st.lists(
+    st.builds(SmeAddress, octet, octet, address) | st.builds(DistributionList, address),
+    min_size=1,
+    max_size=6,
+).map(tuple)
+refusals: st.SearchStrategy[Any] = st.lists(
+    st.builds(UnsuccessSme, octet, octet, address, st.integers(0, 0xFFFF_FFFF)), max_size=6
+).map(tuple)
+
+
+def field_values(field: Field) -> st.SearchStrategy[Any]:
+    if field.kind is Kind.INTEGER:
+        return st.integers(0, 256**field.size - 1)
+    if field.kind is Kind.C_OCTET_STRING:
+        return c_octets(field.size)
+    if field.kind is Kind.SHORT_MESSAGE:
+        return st.binary(max_size=field.size)
+    return destinations if field.kind is Kind.DEST_ADDRESS else refusals
+
+
+def known_tlv(tag: int) -> st.SearchStrategy[Tlv]:
+    rule = TLV_RULES[tag]
+    if rule.values is not None:
+        values: st.SearchStrategy[bytes] = st.sampled_from(rule.values).map(
+            lambda value: value.to_bytes(rule.shortest, "big")
+        )
+    elif rule.kind is Kind.C_OCTET_STRING:
+        values = st.lists(
+            st.integers(1, 255), min_size=rule.shortest, max_size=rule.longest - 1
+        ).map(lambda value: bytes(value) + b"\0")
+    else:
+        values = st.binary(min_size=rule.shortest, max_size=min(rule.longest, 300))
+    return st.builds(Tlv, st.just(tag), values)
+
+
+unknown_tlv = st.builds(
+    Tlv, st.integers(0, 0xFFFF).filter(lambda tag: tag not in TLV_RULES), st.binary(max_size=40)
+)
+tlvs = st.lists(
+    st.sampled_from(sorted(TLV_RULES)).flatmap(known_tlv) | unknown_tlv, max_size=4
+).map(tuple)
+
+
+@st.composite
+def any_pdu(draw: st.DrawFn) -> Pdu:
+    command = draw(st.sampled_from(sorted(COMMAND_IDS)))
+    values = [draw(field_values(field)) for field in LAYOUTS[command]]
+    return Pdu(
+        command,
+        draw(st.integers(0, 0xFFFF_FFFF)),
+        BODIES[command]._make(values),
+        draw(tlvs),
+        draw(st.sampled_from([0, 0, 0x45])),
+    )
+
+
+# --- there and back --------------------------------------------------------------------------
+
+
+@given(any_pdu())
+def test_every_pdu_is_read_as_it_was_written(pdu: Pdu) -> None:
+    frame = encode(pdu)
+    assert decode(frame) == pdu
+    assert encode(decode(frame)) == frame
+    assert struct.unpack_from(">I", frame) == (len(frame),)
+
+
+@given(st.binary(max_size=200))
+def test_random_octets_raise_nothing_but_pdu_error(octets: bytes) -> None:
+    with suppress(PduError):
+        decode(octets)
+
+
+@given(st.sampled_from(sorted(COMMANDS)), st.binary(max_size=200), st.sampled_from([0, 8]))
+def test_random_bodies_raise_nothing_but_pdu_error(
+    command_id: int, body: bytes, status: int
+) -> None:
+    frame = struct.pack(">IIII", 16 + len(body), command_id, status, 77) + body
+    try:
+        pdu = decode(frame)
+    except PduError as caught:
+        error = caught
+    else:
+        assert pdu.body is None or encode(pdu) == frame
+        return
+    assert (error.command, error.sequence_number) == (COMMANDS[command_id], 77)
+
+
+@given(any_pdu(), st.data())
+def test_a_damaged_pdu_raises_nothing_but_pdu_error(pdu: Pdu, data: st.DataObject) -> None:
+    frame = bytearray(encode(pdu))
+    for _ in range(data.draw(st.integers(1, 3))):
+        frame[data.draw(st.integers(4, len(frame) - 1))] = data.draw(octet)
+    cut = bytes(frame[: data.draw(st.integers(16, len(frame)))])
+    cut = struct.pack(">I", len(cut)) + cut[4:]
+    try:
+        again = decode(cut)
+    except PduError:
+        return
+    if again.body is not None:
+        assert encode(again) == cut
+
+
+# --- what responses look like ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", sorted(name for name in COMMAND_IDS if "_resp" in name))
+def test_an_error_response_has_no_body(command: str) -> None:
+    pdu = Pdu(command, 9, command_status=Status.ESME_RSYSERR)
+    frame = encode(pdu)
+    assert len(frame) == 16
+    read = decode(frame)
+    assert read.command_status == Status.ESME_RSYSERR
+    assert read.body is None or read.body == Empty()
+
+
+def test_an_error_response_with_a_tlv_has_its_fields_empty() -> None:
+    text = Tlv(TAGS["additional_status_info_text"], b"ERROR = 7\0")
+    frame = encode(Pdu("submit_sm_resp", 9, None, (text,), Status.ESME_RINVDSTADR))
+    assert frame[16:17] == b"\0"
+    assert decode(frame).body == MessageIdResp(b"")
+    assert decode(frame).tlvs == (text,)
+
+
+def test_a_submit_sm_resp_keeps_its_sequence_number_and_id() -> None:
+    frame = encode(Pdu("submit_sm_resp", 5, MessageIdResp(b"4503599627370497")))
+    assert frame == struct.pack(">IIII", 33, 0x80000004, 0, 5) + b"4503599627370497\0"
+
+
+def test_a_deliver_sm_resp_may_have_no_body() -> None:
+    assert decode(raw("deliver_sm_resp")).body is None
+    assert decode(raw("deliver_sm_resp", b"\0")).body == MessageIdResp(b"")
+
+
+@pytest.mark.parametrize(
+    "pdu",
+    [
+        Pdu("submit_sm", 1, SubmitSm(destination_addr=b"1" * 21)),
+        Pdu("submit_sm", 1, SubmitSm(source_addr=b"a\0b")),
+        Pdu("submit_sm", 1, SubmitSm(short_message=b"x" * 255)),
+        Pdu("submit_sm", 1, SubmitSm(esm_class=256)),
+        Pdu("submit_sm", 1, SubmitSm(), (Tlv(0x0424, b"x" * 65_536),)),
+        Pdu("submit_multi", 1, SubmitMulti(b"", 0, 0, b"", (SmeAddress(1, 1, b"1"),) * 255)),
+    ],
+)
+def test_a_value_that_its_field_cannot_hold_is_not_written(pdu: Pdu) -> None:
+    with pytest.raises(ValueError):
+        encode(pdu)
+
+
+# --- the faults that are not inherited from smpplib ------------------------------------------
+
+BEFORE_MESSAGE = encode(Pdu("submit_sm", 1, SubmitSm()))[16:-1]
+
+
+def submit(tail: bytes) -> bytes:
+    """A submit_sm whose sm_length and all that follows is ``tail``."""
+    return raw("submit_sm", BEFORE_MESSAGE + tail)
+
+
+@pytest.mark.parametrize(
+    ("frame", "status"),
+    [
+        pytest.param(raw("submit_sm", b"CMT"), Status.ESME_RINVCMDLEN, id="no NUL at all"),
+        pytest.param(raw("submit_sm"), Status.ESME_RINVCMDLEN, id="no body"),
+        pytest.param(raw("submit_sm", b"\0\0"), Status.ESME_RINVCMDLEN, id="cut in integers"),
+        pytest.param(submit(b""), Status.ESME_RINVCMDLEN, id="cut before sm_length"),
+        pytest.param(raw("submit_sm_resp"), Status.ESME_RINVCMDLEN, id="ESME_ROK without id"),
+        pytest.param(
+            raw("submit_sm", b"\0\0\0" + b"1" * 100 + b"\0" + b"\0" * 12),
+            Status.ESME_RINVSRCADR,
+            id="address of 100 digits",
+        ),
+        pytest.param(
+            raw("bind_transmitter", b"crm\0" + b"p" * 65 + b"\0\0\x34\0\0\0"),
+            Status.ESME_RINVPASWD,
+            id="password of 65 characters",
+        ),
+        pytest.param(
+            raw("bind_transmitter", b"c" * 16 + b"\0p\0\0\x34\0\0\0"),
+            Status.ESME_RINVSYSID,
+            id="system_id of 16 characters",
+        ),
+        pytest.param(submit(b"\x05abc"), Status.ESME_RINVMSGLEN, id="sm_length over the end"),
+        pytest.param(submit(b"\xff" + b"a" * 255), Status.ESME_RINVMSGLEN, id="sm_length 255"),
+        pytest.param(
+            submit(b"\0\x02\x04\x00"), Status.ESME_RINVOPTPARSTREAM, id="half a TLV header"
+        ),
+        pytest.param(
+            submit(b"\0\x02\x04\x00\x09\x00\x01"), Status.ESME_RINVOPTPARSTREAM, id="TLV overrun"
+        ),
+        pytest.param(
+            submit(b"\0\x02\x04\x00\x00"), Status.ESME_RINVPARLEN, id="integer TLV of no octets"
+        ),
+        pytest.param(
+            submit(b"\0\x02\x04\x00\x03\0\0\x01"), Status.ESME_RINVPARLEN, id="too long an integer"
+        ),
+        pytest.param(
+            submit(b"\0\x02\x0e\x00\x01\x00"), Status.ESME_RINVOPTPARAMVAL, id="no segments"
+        ),
+        pytest.param(
+            submit(b"\0\x00\x1e\x00\x04a\0b\0"), Status.ESME_RINVOPTPARAMVAL, id="NUL within an id"
+        ),
+        pytest.param(
+            raw("enquire_link", b"\0"), Status.ESME_RINVOPTPARSTREAM, id="octets after no body"
+        ),
+        pytest.param(
+            raw("submit_multi", b"\0\0\0\0\0"), Status.ESME_RINVNUMDESTS, id="no destinations"
+        ),
+        pytest.param(
+            raw("submit_multi", b"\0\0\0\0\x01\x03"), Status.ESME_RINVDESTFLAG, id="dest_flag 3"
+        ),
+    ],
+)
+def test_a_malformed_pdu_is_refused_with_the_status_that_fits(frame: bytes, status: Status) -> None:
+    error = refused(frame)
+    assert error.status is status
+    assert error.command == COMMANDS[int.from_bytes(frame[4:8], "big")]
+    assert error.sequence_number == 1
+    assert error.detail
+
+
+def test_command_length_must_be_the_pdus() -> None:
+    frame = encode(Pdu("enquire_link", 1, Empty()))
+    assert refused(b"\0\0\0\x11" + frame[4:]).status is Status.ESME_RINVCMDLEN
+    assert refused(frame[:12]).status is Status.ESME_RINVCMDLEN
+
+
+def test_an_unknown_command_has_no_name_but_its_sequence_number() -> None:
+    error = refused(struct.pack(">IIII", 16, 0x0BAD, 0, 42))
+    assert (error.status, error.command, error.sequence_number) == (
+        Status.ESME_RINVCMDID,
+        "",
+        42,
+    )
+
+
+def test_unknown_and_repeated_tlvs_are_kept_in_their_order() -> None:
+    given_tlvs = (
+        Tlv(0x1501, b"yes"),
+        Tlv(0x3FFF, b""),
+        Tlv(0x1501, b"no"),
+        Tlv(TAGS["receipted_message_id"], b"1\0"),  # not one of submit_sm's own
+        Tlv(TAGS["source_addr_subunit"], b"\x01"),
+        Tlv(TAGS["user_message_reference"], b"\x01\x02"),
+    )
+    pdu = decode(encode(Pdu("submit_sm", 1, SUBMIT, given_tlvs)))
+    assert pdu.tlvs == given_tlvs
+    assert pdu.tlv(0x1501) == b"yes"
+    assert pdu.tlv(0x1502) is None
+
+
+def test_subaddresses_keep_their_octets() -> None:
+    tlv = Tlv(TAGS["source_subaddress"], b"\x80\xff\x00\x01")
+    assert decode(encode(Pdu("submit_sm", 1, SUBMIT, (tlv,)))).tlvs == (tlv,)
+
+
+@pytest.mark.parametrize("value", [b"", b"\x01"])
+def test_alert_on_message_delivery_does_not_upset_what_follows(value: bytes) -> None:
+    given_tlvs = (Tlv(TAGS["alert_on_message_delivery"], value), Tlv(0x1503, b"ref"))
+    assert decode(encode(Pdu("submit_sm", 1, SUBMIT, given_tlvs))).tlvs == given_tlvs
+
+
+def test_network_error_code_has_three_octets_in_data_sm_resp() -> None:
+    tlv = Tlv(TAGS["network_error_code"], b"\x03\x00\x00")
+    frame = encode(Pdu("data_sm_resp", 1, MessageIdResp(b"7"), (tlv,)))
+    assert frame.endswith(b"\x04\x23\x00\x03\x03\x00\x00")
+    assert decode(frame).tlvs == (tlv,)
+
+
+def test_an_empty_short_message_is_empty_with_and_without_tlvs() -> None:
+    for given_tlvs in ((), (Tlv(0x1503, b"ref"),)):
+        pdu = decode(encode(Pdu("submit_sm", 1, SubmitSm(), given_tlvs)))
+        assert isinstance(pdu.body, SubmitSm)
+        assert pdu.body.short_message == b""
+
+
+def test_a_message_payload_may_be_longer_than_260_octets() -> None:
+    payload = Tlv(TAGS["message_payload"], b"x" * 65_535)
+    assert decode(encode(Pdu("data_sm", 1, DataSm(), (payload,)))).tlvs == (payload,)
+
+
+def test_thousands_of_tlvs_are_read_in_no_time() -> None:
+    many = tuple(Tlv(0x3000, b"") for _ in range(16_000))
+    assert len(decode(encode(Pdu("submit_sm", 1, SUBMIT, many))).tlvs) == 16_000
+
+
+# --- agreement with smpplib where it is right -------------------------------------------------
+
+
+class _Client:
+    """What smpplib's PDUs want to be made for."""
+
+    sequence = 1
+
+    def next_sequence(self) -> int:
+        return self.sequence
+
+
+SMPPLIB_REQUESTS: dict[str, tuple[dict[str, Any], pdus.Body]] = {
+    "bind_transceiver": (
+        {"system_id": "crm", "password": "secret", "system_type": "ISO"},
+        Bind(b"crm", b"secret", b"ISO"),
+    ),
+    "submit_sm": (
+        {
+            "service_type": "CMT",
+            "source_addr_ton": 5,
+            "source_addr": "Shop",
+            "dest_addr_ton": 1,
+            "dest_addr_npi": 1,
+            "destination_addr": "380501234567",
+            "registered_delivery": 1,
+            "data_coding": 8,
+            "short_message": SUBMIT.short_message,
+        },
+        SUBMIT,
+    ),
+    "data_sm": (
+        {"source_addr": "Shop", "destination_addr": "380501234567", "data_coding": 3},
+        DataSm(source_addr=b"Shop", destination_addr=b"380501234567", data_coding=3),
+    ),
+    "query_sm": (
+        {"message_id": "17", "source_addr": "Shop"},
+        pdus.QuerySm(b"17", source_addr=b"Shop"),
+    ),
+    "enquire_link": ({}, Empty()),
+    "unbind": ({}, Empty()),
+}
+
+
+@pytest.mark.parametrize("command", SMPPLIB_REQUESTS)
+def test_smpplib_writes_what_we_write(command: str) -> None:
+    arguments, body = SMPPLIB_REQUESTS[command]
+    theirs = smpplib_smpp.make_pdu(command, client=_Client(), **arguments).generate()
+    assert theirs == encode(Pdu(command, 1, body))
+    assert decode(theirs).body == body
+
+
+@given(c_octets(21), c_octets(21), octet, c_octets(17), st.binary(min_size=1, max_size=254))
+def test_smpplib_reads_what_we_write(
+    source: bytes, destination: bytes, data_coding: int, validity: bytes, text: bytes
+) -> None:
+    body = SubmitSm(
+        source_addr=source,
+        destination_addr=destination,
+        data_coding=data_coding,
+        validity_period=validity,
+        short_message=text,
+    )
+    theirs = smpplib_smpp.parse_pdu(encode(Pdu("submit_sm", 3, body)), client=_Client())
+    values: tuple[Any, ...] = body
+    assert tuple(getattr(theirs, name) for name in body._fields) == values
+
+
+def test_smpplib_reads_our_bind_response() -> None:
+    tlv = Tlv(TAGS["sc_interface_version"], b"\x34")
+    frame = encode(Pdu("bind_transceiver_resp", 3, BindResp(b"cascade-bridge"), (tlv,)))
+    theirs = smpplib_smpp.parse_pdu(frame, client=_Client())
+    assert (theirs.system_id, theirs.sc_interface_version) == (b"cascade-bridge", 0x34)
+
+
+# --- framing ---------------------------------------------------------------------------------
+
+
+def frames(framer: Framer) -> list[bytes]:
+    found = []
+    while (frame := framer.next()) is not None:
+        found.append(frame)
+    return found
+
+
+@given(st.lists(any_pdu(), max_size=5), st.data())
+def test_pdus_are_found_however_the_stream_is_cut(sent: list[Pdu], data: st.DataObject) -> None:
+    stream = b"".join(map(encode, sent))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
+    framer, found = Framer(), []
+    for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
+        framer.feed(stream[start:end])
+        if data.draw(st.booleans()):  # whoever waits for a bind leaves PDUs for later
+            found += frames(framer)
+    found += frames(framer)
+    assert found == [encode(pdu) for pdu in sent]
+
+
+def test_a_large_pdu_octet_by_octet_costs_no_quadratic_time() -> None:
+    frame = encode(Pdu("data_sm", 1, DataSm(), (Tlv(0x0424, b"x" * 65_000),)))
+    framer = Framer()
+    for index in range(len(frame)):
+        framer.feed(frame[index : index + 1])
+        found = framer.next()
+        assert (found is None) is (index < len(frame) - 1)
+    assert found == frame
+
+
+@pytest.mark.parametrize("length", [0, 15, MAX_LENGTH + 1, 0x16030100])
+def test_an_impossible_length_loses_the_framing(length: int) -> None:
+    framer = Framer()
+    good = encode(Pdu("enquire_link", 1, Empty()))
+    framer.feed(good + struct.pack(">IIII", length, 4, 0, 99) + b"junk")
+    assert framer.next() == good
+    with pytest.raises(PduError) as caught:
+        framer.next()
+    assert caught.value.status is Status.ESME_RINVCMDLEN
+    assert (caught.value.command, caught.value.sequence_number) == ("", 99)
+
+
+def test_an_impossible_length_is_known_from_four_octets() -> None:
+    framer = Framer()
+    framer.feed(b"GET ")
+    with pytest.raises(PduError):
+        framer.next()
+
+
+def test_responses_have_the_highest_bit() -> None:
+    for name, command_id in COMMAND_IDS.items():
+        is_response = name.endswith("_resp") or name == "generic_nack"
+        assert bool(command_id & RESPONSE) is is_response

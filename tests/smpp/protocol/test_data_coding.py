@@ -1,0 +1,188 @@
+"""Octets to text by data_coding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.model import gsm0338
+from bridge.model.failure import Failure, Reason
+from bridge.smpp.protocol.data_coding import Encoded, decode_part, decode_parts, decode_text
+
+
+def refused(data_coding: int, octets: bytes, **arguments: Any) -> Failure:
+    with pytest.raises(Failure) as caught:
+        decode_text(Encoded(data_coding, octets, **arguments))
+    assert caught.value.reason is Reason.UNDECODABLE_TEXT
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("data_coding", "octets", "text"),
+    [
+        (0, b"Hi \x00 \x1b\x65", "Hi @ €"),
+        (1, b"Hi @\t\r\n[$_]", "Hi @\t\r\n[$_]"),
+        (1, b"a\x11b\x00c \x1b\x65", "a_b@c €"),  # GSM 03.38 under a wrong name
+        (3, b"\xe9t\xe9", "été"),
+        (4, b"\xe9t\xe9", "été"),
+        (5, "日本".encode("shift_jis"), "日本"),
+        (6, "Привет".encode("iso8859-5"), "Привет"),
+        (7, "שלום".encode("iso8859-8"), "שלום"),
+        (8, "Привіт 😀".encode("utf-16-be"), "Привіт 😀"),
+        (10, "日本".encode("iso2022_jp"), "日本"),
+        (13, "丂日本".encode("euc_jp"), "丂日本"),
+        (14, "한국".encode("euc_kr"), "한국"),
+        (0x10, b"flash \x02", "flash $"),
+        (0x18, "Привіт".encode("utf-16-be"), "Привіт"),
+        (0xF0, b"\x00", "@"),
+        (0xF1, b"\x00", "@"),
+    ],
+)
+def test_each_alphabet_is_read(data_coding: int, octets: bytes, text: str) -> None:
+    assert decode_text(Encoded(data_coding, octets)) == text
+
+
+@pytest.mark.parametrize("data_coding", [2, 0x14, 0x17, 0xF4, 0xF7])
+def test_binary_content_is_refused(data_coding: int) -> None:
+    assert "binary" in refused(data_coding, b"text").detail
+
+
+@pytest.mark.parametrize("data_coding", [9, 11, 12, 15, 0x1C, 0x20, 0xC0, 0xE0, 0xF8, 0xFF])
+def test_an_alphabet_that_nobody_reads_is_refused(data_coding: int) -> None:
+    assert f"data_coding {data_coding}" in refused(data_coding, b"text").detail
+
+
+@pytest.mark.parametrize(
+    ("data_coding", "octets"),
+    [
+        (0, b"\x80"),
+        (1, b"\xe9"),
+        (5, b"\x81"),
+        (8, b"\x04"),  # half a character
+        (8, b"\xd8\x00"),  # half a surrogate pair
+        (10, b"\xff"),
+        (13, b"\xff\xff"),
+        (14, b"\xff\xff"),
+        (0xF0, b"\x80"),
+    ],
+)
+def test_octets_that_are_no_text_are_refused(data_coding: int, octets: bytes) -> None:
+    refused(data_coding, octets)
+
+
+@pytest.mark.parametrize(
+    ("alphabet", "octets", "text"),
+    [
+        ("gsm7", b"\x00", "@"),
+        ("latin1", b"\xe9@", "é@"),
+        ("ascii", b"e@", "e@"),
+        ("utf8", "é@я".encode(), "é@я"),
+        ("gsm7-packed", bytes.fromhex("e8329bfd4697d9ec37"), "hellohello"),
+    ],
+)
+def test_the_account_says_what_data_coding_0_is(alphabet: str, octets: bytes, text: str) -> None:
+    assert decode_text(Encoded(0, octets, default_alphabet=alphabet)) == text
+    assert decode_text(Encoded(0x10, octets, default_alphabet=alphabet)) == text
+
+
+def test_what_the_account_says_is_strict_too() -> None:
+    refused(0, b"\xff", default_alphabet="utf8")
+    refused(0, b"\xff", default_alphabet="ascii")
+
+
+@pytest.mark.parametrize("header_length", range(15))
+def test_packed_text_begins_on_a_septet_border_after_the_header(header_length: int) -> None:
+    # 3GPP TS 23.040 §9.2.3.24: the header's octets count as septets, rounded up.
+    septets = gsm0338.encode("hello there")
+    assert septets is not None
+    fill_bits = (7 - 8 * header_length % 7) % 7
+    octets = gsm0338.pack(septets, fill_bits)
+    text = decode_text(Encoded(0, octets, "gsm7-packed", header_length))
+    assert text == "hello there"
+
+
+def test_data_coding_4_is_octets_where_the_header_names_a_port() -> None:
+    assert decode_text(Encoded(4, b"text", has_ports=False)) == "text"
+    refused(4, b"text", has_ports=True)
+
+
+def test_texts_are_not_trimmed() -> None:
+    assert decode_text(Encoded(0, b" \n hi \r\n")) == " \n hi \r\n"
+    assert decode_text(Encoded(8, "\u00a0 \n".encode("utf-16-be"))) == "\u00a0 \n"
+
+
+@given(
+    st.integers(0, 255),
+    st.binary(max_size=40),
+    st.sampled_from(["gsm7", "gsm7-packed", "latin1", "ascii", "utf8"]),
+    st.integers(0, 20),
+)
+def test_any_octets_are_a_text_or_a_failure(
+    data_coding: int, octets: bytes, alphabet: str, header_length: int
+) -> None:
+    try:
+        text = decode_text(Encoded(data_coding, octets, alphabet, header_length))
+    except Failure as failure:
+        refusal = failure.reason
+    else:
+        text.encode()  # no lone surrogates
+        return
+    assert refusal is Reason.UNDECODABLE_TEXT
+
+
+# --- parts -----------------------------------------------------------------------------------
+
+
+@given(st.text(max_size=60), st.integers(0, 120))
+def test_a_character_that_was_cut_at_the_border_survives(text: str, cut: int) -> None:
+    text = text.encode("utf-8", "replace").decode()
+    for data_coding, alphabet, octets in (
+        (8, "gsm7", text.encode("utf-16-be")),
+        (0, "utf8", text.encode()),
+        (0, "gsm7", gsm0338.encode(text)),
+    ):
+        if octets is not None:
+            pieces = (octets[:cut], octets[cut:])
+            parts = [Encoded(data_coding, piece, alphabet) for piece in pieces]
+            assert decode_parts(parts) == text
+            for part in parts:
+                decode_part(part)
+
+
+def test_parts_in_other_alphabets_are_read_each_in_its_own() -> None:
+    parts = [
+        Encoded(0, b"a \x1b"),
+        Encoded(0, b"\x65 "),
+        Encoded(8, "я \U0001f600".encode("utf-16-be")[:-2]),
+        Encoded(8, "\U0001f600".encode("utf-16-be")[2:]),
+        Encoded(3, b" \xe9"),
+    ]
+    assert decode_parts(parts) == "a € я \U0001f600 é"
+
+
+def test_packed_parts_are_unpacked_each_behind_its_header() -> None:
+    septets = gsm0338.encode("hello there, €")
+    assert septets is not None
+    cut = septets.index(0x1B) + 1
+    parts = [
+        Encoded(0, gsm0338.pack(piece, (7 - 8 * 6 % 7) % 7), "gsm7-packed", 6)
+        for piece in (septets[:cut], septets[cut:])
+    ]
+    assert decode_parts(parts) == "hello there, €"
+
+
+def test_parts_that_are_no_text_are_refused_alone_and_together() -> None:
+    for parts in (
+        [Encoded(0, b"\x80")],
+        [Encoded(8, b"\xd8\x3d")],
+        [Encoded(4, b"", has_ports=True)],
+    ):
+        with pytest.raises(Failure) as caught:
+            decode_parts(parts)
+        assert caught.value.reason is Reason.UNDECODABLE_TEXT
+    with pytest.raises(Failure):
+        decode_part(Encoded(0, b"\x80"))
+    assert decode_part(Encoded(8, b"\xd8\x3d")) == "\ufffd"

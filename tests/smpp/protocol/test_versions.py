@@ -1,0 +1,63 @@
+"""What differs between SMPP 3.3, 3.4 and 5.0."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.model.failure import Failure, Reason
+from bridge.model.message import State
+from bridge.smpp.protocol.versions import (
+    MESSAGE_STATES,
+    has_tlvs,
+    message_id_from,
+    message_id_to,
+    message_state,
+)
+
+
+@given(st.integers(1, 2**53 - 1), st.sampled_from([0x34, 0x50]))
+def test_an_id_is_decimal_and_read_as_it_was_told(id: int, version: int) -> None:
+    assert message_id_to(id, version) == str(id).encode()
+    assert message_id_from(message_id_to(id, version), version) == id
+
+
+@given(st.integers(1, 2**32 - 1), st.sampled_from([0x00, 0x32, 0x33]))
+def test_in_3_3_it_is_eight_hexadecimal_digits(id: int, version: int) -> None:
+    told = message_id_to(id, version)
+    assert len(told) == 8
+    assert message_id_from(told, version) == message_id_from(told.lower(), version) == id
+
+
+def test_in_3_3_an_id_from_a_newer_session_is_known_too() -> None:
+    assert message_id_from(b"4503599627370497", 0x33) == 4_503_599_627_370_497
+
+
+@pytest.mark.parametrize("version", [0x33, 0x34, 0x50])
+@pytest.mark.parametrize(
+    "message_id", [b"", b"id", b"-1", b"+1", b" 1", b"1_0", b"0x1F", b"1" * 17, b"\xb2\xb3"]
+)
+def test_what_no_id_ever_was_is_not_found(message_id: bytes, version: int) -> None:
+    with pytest.raises(Failure) as caught:
+        message_id_from(message_id, version)
+    assert caught.value.reason is Reason.NOT_FOUND
+
+
+def test_hexadecimal_digits_are_no_id_in_3_4() -> None:
+    with pytest.raises(Failure):
+        message_id_from(b"0BADCAFE", 0x34)
+
+
+@pytest.mark.parametrize("state", State)
+def test_each_state_has_a_message_state(state: State) -> None:
+    assert message_state(state, False, 0x34) == MESSAGE_STATES[state]
+    final = MESSAGE_STATES[state] != 1
+    assert message_state(state, True, 0x50) == (MESSAGE_STATES[state] if final else 0)
+    assert message_state(state, True, 0x34) == MESSAGE_STATES[state]
+    assert message_state(state, False, 0x33) in range(1, 8)  # 3.3 has no REJECTED
+
+
+@pytest.mark.parametrize(("version", "known"), [(0x00, False), (0x33, False), (0x34, True)])
+def test_optional_parameters_came_with_3_4(version: int, known: bool) -> None:
+    assert has_tlvs(version) is known

@@ -1,0 +1,371 @@
+"""What each command is answered, on the wire."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from base64 import b64decode, b64encode
+
+import pytest
+
+from bridge.model.failure import Failure, Reason
+from bridge.model.message import Accepted, MessageType, Outcome, Recipient, Submission
+from tests.smtp.client import ENVELOPE, MAIL, connected
+from tests.smtp.standins import ID, NAME, PASSWORD, StandInAccounts, StandInRelay, running
+
+PLAIN = b64encode(f"\0{NAME}\0{PASSWORD}".encode()).decode()
+LOGIN = [b64encode(word.encode()).decode() for word in (NAME, PASSWORD)]
+RCPT = "RCPT TO:<380501234567@sms.example.com>"
+
+
+async def test_the_extensions() -> None:
+    async with running() as part, connected(part.port, greet=False) as client:
+        assert await client.reply() == "220 bridge.test ESMTP cascade-bridge"
+        extensions = (await client.ask("EHLO x")).splitlines()
+        assert [line[4:] for line in extensions] == [
+            "bridge.test",
+            "PIPELINING",
+            "SIZE 10485760",
+            "8BITMIME",
+            "SMTPUTF8",
+            "ENHANCEDSTATUSCODES",
+            "DELIVERBY",
+            next(line[4:] for line in extensions if "FUTURERELEASE" in line),
+            "AUTH PLAIN LOGIN",
+        ]
+
+
+async def test_a_mail_goes_through() -> None:
+    async with running() as part, connected(part.port) as client:
+        assert await client.ask("MAIL FROM:<a@b.cd> SIZE=100 BODY=8BITMIME") == "250 2.1.0 OK"
+        assert await client.ask(RCPT) == "250 2.1.5 OK"
+        assert await client.ask("RCPT TO:<+380671234567+promo@SMS.Example.COM>") == "250 2.1.5 OK"
+        assert (await client.ask("DATA")).startswith("354 ")
+        client.send(MAIL)
+        assert await client.reply() == f"250 2.0.0 OK - 2 SMS, ID - {ID}"
+        assert await client.ask("QUIT") == "221 2.0.0 Bye"
+        assert await client.reply() == ""
+    [submission] = part.relay.submitted
+    assert submission.text == "text"
+    assert submission.peer == "127.0.0.1"
+    assert submission.recipients == (
+        Recipient("380501234567", written="380501234567@sms.example.com"),
+        Recipient(
+            "+380671234567", MessageType.PROMO, written="+380671234567+promo@sms.example.com"
+        ),
+    )
+
+
+async def test_the_same_recipient_twice_is_one() -> None:
+    async with running() as part, connected(part.port) as client:
+        client.send(ENVELOPE.replace(b"RCPT", RCPT.encode() + b"\r\nRCPT") + MAIL)
+        await client.replies(5)
+    assert len(part.relay.submitted[0].recipients) == 1
+
+
+async def test_a_group_of_commands_is_answered_together() -> None:
+    async with running() as part, connected(part.port) as client:
+        client.send(ENVELOPE)
+        async with asyncio.timeout(5):
+            replies = b""
+            while replies.count(b"\r\n") < 3:
+                replies += await client.reader.read(1000)
+        client.send(MAIL + ENVELOPE + MAIL + b"QUIT\r\n")
+        codes = [reply[:3] for reply in await client.replies(6)]
+    assert codes == ["250", "250", "250", "354", "250", "221"]
+    assert part.relay.texts == ["text", "text"]
+
+
+@pytest.mark.parametrize(
+    ("commands", "reply"),
+    [
+        (["FOO"], "500 5.5.2"),
+        ([""], "500 5.5.2"),
+        (["\xff"], "500 5.5.2"),
+        (["EHLO"], "501 5.5.4"),
+        (["MAIL"], "501 5.5.4"),
+        (["MAIL TO:<a@b>"], "501 5.5.4"),
+        (["MAIL FROM:<a"], "553 5.1.7"),
+        (["MAIL FROM:<a@b> FOO=1"], "555 5.5.4"),
+        (["MAIL FROM:<a@b> SIZE=99999999999"], "552 5.3.4"),
+        (["MAIL FROM:<é@b>"], "553 5.6.7"),
+        (["MAIL FROM:<é@b> SMTPUTF8"], "250 2.1.0"),
+        (["MAIL FROM:<> RET=HDRS ENVID=1 AUTH=<>"], "250 2.1.0"),
+        (["mail from:<@a,@b:c@d>"], "250 2.1.0"),
+        (["MAIL FROM:a@b"], "250 2.1.0"),
+        (["MAIL FROM:<a@b>", "MAIL FROM:<a@b>"], "503 5.5.1"),
+        ([RCPT], "503 5.5.1"),
+        (["DATA"], "503 5.5.1"),
+        (["MAIL FROM:<a@b>", "DATA"], "503 5.5.1"),
+        (["MAIL FROM:<a@b>", "DATA now"], "501 5.5.4"),
+        (["MAIL FROM:<a@b>", "RSET", "DATA"], "503 5.5.1"),
+        (["MAIL FROM:<a@b>", "EHLO x", "DATA"], "503 5.5.1"),
+        (["MAIL FROM:<a@b>", RCPT + " NOTIFY=NEVER ORCPT=rfc822;a"], "250 2.1.5"),
+        (["MAIL FROM:<a@b>", RCPT + " FOO"], "555 5.5.4"),
+        (["MAIL FROM:<a@b>", "RCPT TO:<>"], "553 5.1.3"),
+        (["MAIL FROM:<a@b>", "RCPT TO:<380501234567>"], "553 5.1.3"),
+        (["MAIL FROM:<a@b>", "RCPT TO:<@x:380501234567@sms.example.com>"], "250 2.1.5"),
+        (["MAIL FROM:<a@b>", "RCPT TO:<@sms.example.com:a@x.com>"], "550 5.7.1"),
+        (["MAIL FROM:<a@b>", "RCPT TO:<380501234567@example.com>"], "550 5.7.1"),
+        (["MAIL FROM:<a@b>", "RCPT TO:<380501234567@[127.0.0.1]>"], "550 5.7.1"),
+        (["MAIL FROM:<a@b>", "RCPT TO:<+380 (50) 123-45-67@sms.example.com>"], "250 2.1.5"),
+        (["MAIL FROM:<a@b>", "RCPT TO:<12@sms.example.com>"], "550 5.1.3 ERROR = 7 (wrong"),
+        (["MAIL FROM:<a@b>", "RCPT TO:<team@sms.example.com>"], "550 5.1.1 ERROR = 3 (nothing"),
+        (["MAIL FROM:<a@b>", "RCPT TO:<380501234567+x@sms.example.com>"], "554 5.6.0 ERROR = 1"),
+        (["MAIL FROM:<a@b>", "RCPT TO:<SEND@sms.example.com>"], "250 2.1.5"),
+        (["MAIL FROM:<a@b> SIZE=200000", "RCPT TO:<send@sms.example.com>"], "552 5.3.4"),
+        (["MAIL FROM:<a@b>", RCPT, "RCPT TO:<send@sms.example.com>"], "452 4.5.3"),
+        (["MAIL FROM:<a@b>", "RCPT TO:<send@sms.example.com>", RCPT], "452 4.5.3"),
+        (["VRFY <a@b>"], "252 2.5.2"),
+        (["EXPN list"], "502 5.5.1"),
+        (["HELP"], "214 2.0.0"),
+        (["NOOP x"], "250 2.0.0"),
+        (["STARTTLS"], "502 5.5.1"),
+        (["AUTH"], "501 5.5.4"),
+        (["AUTH CRAM-MD5"], "504 5.5.4"),
+        (["LHLO x"], "500 5.5.2"),
+        (["AUTH PLAIN ***"], "501 5.5.2"),
+        (["AUTH PLAIN AA=="], "501 5.5.2"),
+        (["AUTH LOGIN", "*"], "501 5.7.0"),
+        (["AUTH LOGIN", "é"], "501 5.5.2"),
+        (["BDAT 1"], "500 5.5.2"),
+        (["NOOP " + "x" * 3000], "500 5.5.2"),
+        (["NOOP " + "x" * 300_000], "500 5.5.2"),
+    ],
+)
+async def test_a_command_and_its_answer(commands: list[str], reply: str) -> None:
+    async with running(smsc_address="send") as part, connected(part.port) as client:
+        for command in commands[:-1]:
+            assert (await client.ask(command))[0] in "23"
+        last = commands[-1]
+        answer = await client.ask(last.encode("latin-1") if last == "\xff" else last)
+        assert answer.startswith(reply)
+        assert (await client.ask("NOOP")).startswith("250")
+
+
+async def test_commands_before_ehlo() -> None:
+    async with running() as part, connected(part.port, greet=False) as client:
+        await client.reply()
+        assert (await client.ask("MAIL FROM:<a@b>")).startswith("503")
+        assert (await client.ask("AUTH PLAIN " + PLAIN)).startswith("503")
+        assert await client.ask("HELO x") == "250 bridge.test"
+        assert (await client.ask("MAIL FROM:<a@b>")).startswith("250")
+
+
+async def test_a_line_ended_by_a_bare_line_feed_is_refused() -> None:
+    async with running() as part, connected(part.port) as client:
+        client.send(b"NOOP\nNOOP\r\n")
+        assert await client.replies(2) == ["500 5.5.2 Lines end in CR LF", "250 2.0.0 OK"]
+
+
+# --- who may send
+
+
+async def test_without_a_login_rcpt_asks_for_one() -> None:
+    async with (
+        running(accounts=StandInAccounts(), smsc_address="send") as part,
+        connected(part.port) as client,
+    ):
+        await client.ask("MAIL FROM:<a@b>")
+        assert await client.ask(RCPT) == "530 5.7.0 ERROR = 2 (login required)"
+        assert (await client.ask("RCPT TO:<a@other.org>")).startswith("530 5.7.0")
+        assert (await client.ask("RCPT TO:<send@sms.example.com>")).startswith("250 2.1.5")
+        await client.ask("RSET")
+        assert (await client.ask("DATA")).startswith("503")
+
+
+@pytest.mark.parametrize(
+    "exchange",
+    [
+        ["AUTH PLAIN " + PLAIN],
+        ["auth plain " + PLAIN],
+        ["AUTH PLAIN", PLAIN],
+        ["AUTH PLAIN " + b64encode(f"{NAME}\0{NAME}\0{PASSWORD}".encode()).decode()],
+        ["AUTH LOGIN", *LOGIN],
+        ["AUTH login " + LOGIN[0], LOGIN[1]],
+    ],
+)
+async def test_a_login_on_loopback(exchange: list[str]) -> None:
+    async with (
+        running(accounts=StandInAccounts(reply_fmt=1)) as part,
+        connected(part.port) as client,
+    ):
+        for line in exchange[:-1]:
+            assert (await client.ask(line)).startswith("334 ")
+        assert (await client.ask(exchange[-1])).startswith("235 2.7.0")
+        assert (await client.ask("AUTH PLAIN " + PLAIN)).startswith("503")
+        client.send(ENVELOPE + MAIL)
+        assert (await client.replies(4))[-1] == f"250 2.0.0 {ID},1"
+
+
+async def test_login_asks_the_two_usual_questions() -> None:
+    async with running() as part, connected(part.port) as client:
+        assert await client.ask("AUTH LOGIN") == "334 VXNlcm5hbWU6"
+        assert await client.ask(LOGIN[0]) == "334 UGFzc3dvcmQ6"
+
+
+def digest(challenge: str, password: str) -> str:
+    """The client's side of RFC 2195, for a 334."""
+    octets = b64decode(challenge.removeprefix("334 "))
+    answer = hmac.new(password.encode(), octets, "md5").hexdigest()
+    return b64encode(f"{NAME} {answer}".encode()).decode()
+
+
+async def test_cram_md5() -> None:
+    mechanisms = {"auth_mechanisms": ["PLAIN", "CRAM-MD5"]}
+    async with (
+        running(accounts=StandInAccounts(), **mechanisms) as part,
+        connected(part.port) as client,
+    ):
+        assert "AUTH PLAIN CRAM-MD5" in await client.ask("EHLO x")
+        challenge = await client.ask("AUTH CRAM-MD5")
+        assert b64decode(challenge[4:]).endswith(b"@bridge.test>")
+        assert (await client.ask(digest(challenge, "wrong"))).startswith("535 5.7.8")
+        again = await client.ask("AUTH CRAM-MD5")
+        assert again != challenge
+        assert (await client.ask(digest(challenge, PASSWORD))).startswith("535")  # a replay
+        challenge = await client.ask("AUTH CRAM-MD5")
+        assert (await client.ask(digest(challenge, PASSWORD))).startswith("235")
+        client.send(ENVELOPE + MAIL)
+        assert (await client.replies(4))[-1].startswith("250 2.0.0")
+
+
+@pytest.mark.parametrize("answer", ["", "eA==", "*", b64encode(b"nobody 00").decode()])
+async def test_cram_md5_with_an_answer_that_is_none(answer: str) -> None:
+    mechanisms = {"auth_mechanisms": ["CRAM-MD5"]}
+    async with (
+        running(accounts=StandInAccounts(), **mechanisms) as part,
+        connected(part.port) as client,
+    ):
+        assert (await client.ask("AUTH CRAM-MD5 AAAA")).startswith("501")
+        await client.ask("AUTH CRAM-MD5")
+        assert (await client.ask(answer))[:3] in ("501", "535")
+
+
+async def test_a_login_too_many_for_its_account_ends_the_session() -> None:
+    limits = {"max_connections_per_account": 1}
+    async with (
+        running(accounts=StandInAccounts(), **limits) as part,
+        connected(part.port) as first,
+        connected(part.port) as second,
+    ):
+        assert (await first.ask("AUTH PLAIN " + PLAIN)).startswith("235")
+        assert (await second.ask("AUTH PLAIN " + PLAIN)).startswith("421 4.7.0 ERROR = 9")
+        assert await second.reply() == ""
+
+
+async def test_wrong_logins_end_the_session() -> None:
+    wrong = "AUTH PLAIN " + b64encode(b"\0crm\0wrong").decode()
+    async with running(accounts=StandInAccounts()) as part, connected(part.port) as client:
+        for _ in range(3):
+            assert await client.ask(wrong) == "535 5.7.8 ERROR = 2 (wrong login or password)"
+        assert (await client.reply()).startswith("421 4.7.0")
+        assert await client.reply() == ""
+
+
+async def test_nobody_acts_for_somebody_else() -> None:
+    message = b64encode(f"boss\0{NAME}\0{PASSWORD}".encode()).decode()
+    async with running(accounts=StandInAccounts()) as part, connected(part.port) as client:
+        assert (await client.ask("AUTH PLAIN " + message)).startswith("501")
+    assert next(part.accounts.checks) == 0
+
+
+async def test_a_blocked_address_hears_421() -> None:
+    accounts = StandInAccounts()
+    async with running(accounts=accounts) as part, connected(part.port) as client:
+        accounts.blocked = True
+        assert (await client.ask("AUTH PLAIN " + PLAIN)).startswith("421 4.7.0 ERROR = 4")
+        assert await client.reply() == ""
+        async with connected(part.port, greet=False) as another:
+            assert (await another.reply()).startswith("421 4.7.0 ERROR = 4")
+
+
+async def test_a_check_that_breaks_is_no_wrong_login() -> None:
+    accounts = StandInAccounts()
+    accounts.broken = True
+    async with running(accounts=accounts) as part, connected(part.port) as client:
+        assert await client.ask("AUTH PLAIN " + PLAIN) == "451 4.3.0 ERROR = 5 (operation failed)"
+
+
+async def test_no_login_inside_a_mail() -> None:
+    async with running() as part, connected(part.port) as client:
+        await client.ask("MAIL FROM:<a@b>")
+        assert (await client.ask("AUTH PLAIN " + PLAIN)).startswith("503")
+
+
+# --- outcomes
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reply"),
+    [
+        (Failure(Reason.WRONG_PHONE), "550 5.1.3 ERROR = 7 (wrong phone number)"),
+        (Failure(Reason.TOO_FAST), "451 4.7.1 ERROR = 9 (too fast)"),
+        (Accepted(ID, 1, queued=True), f"250 2.0.0 OK - 1 SMS, ID - {ID} (queued)"),
+        (
+            Accepted(ID, 1, refused=((Recipient("38050"), Failure(Reason.TOO_FAST)),)),
+            f"250 2.0.0 OK - 1 SMS, ID - {ID}; refused: 38050: ERROR = 9 (too fast)",
+        ),
+    ],
+)
+async def test_the_outcome_is_the_reply_to_data(outcome: Outcome, reply: str) -> None:
+    async with (
+        running(relay=StandInRelay(lambda _: outcome)) as part,
+        connected(part.port) as client,
+    ):
+        client.send(ENVELOPE + MAIL)
+        assert (await client.replies(4))[-1] == reply
+
+
+async def test_a_bad_header_is_refused_with_its_name() -> None:
+    async with running() as part, connected(part.port) as client:
+        client.send(ENVELOPE + b"X-Cascade-TTL: soon\r\n" + MAIL)
+        answer = (await client.replies(4))[-1]
+        assert answer.startswith("554 5.6.0 ERROR = 1 (bad validity: X-Cascade-TTL")
+    assert part.relay.submitted == []
+
+
+async def test_a_fault_of_ours_is_temporary_and_tells_nothing() -> None:
+    def broken(_: Submission) -> Outcome:
+        raise OSError("secret database path")
+
+    async with running(relay=StandInRelay(broken)) as part, connected(part.port) as client:
+        for _ in range(2):
+            client.send(ENVELOPE + MAIL)
+            answer = (await client.replies(4))[-1]
+            assert answer == "451 4.3.0 ERROR = 5 (operation failed)"
+
+
+async def test_a_large_mail_is_read_in_a_thread() -> None:
+    async with running() as part, connected(part.port) as client:
+        client.send(ENVELOPE + b"Subject: x\r\n\r\n" + b"li\0ne\r\n" * 5_000 + b"\0" * 99_999)
+        client.send(b"\r\n.\r\n")
+        assert (await client.replies(4))[-1].startswith("250 2.0.0")
+    assert part.relay.texts[0].count("line") == 5_000
+
+
+# --- limits
+
+
+async def test_too_many_recipients() -> None:
+    async with running(max_recipients=2) as part, connected(part.port) as client:
+        await client.ask("MAIL FROM:<a@b>")
+        codes = [
+            (await client.ask(f"RCPT TO:<38050123456{n}@sms.example.com>"))[:9] for n in range(4)
+        ]
+        assert codes == ["250 2.1.5", "250 2.1.5", "452 4.5.3", "452 4.5.3"]
+
+
+async def test_commands_that_bring_no_mail_nearer_are_limited() -> None:
+    async with running() as part, connected(part.port) as client:
+        client.send(b"NOOP\r\n" * 200)
+        replies = await client.replies(100)
+        assert replies[-1].startswith("421 4.7.0")
+        assert await client.reply() == ""
+
+
+async def test_a_mail_resets_that_limit() -> None:
+    async with running() as part, connected(part.port) as client:
+        for _ in range(3):
+            client.send(b"NOOP\r\n" * 60 + ENVELOPE + MAIL)
+            assert (await client.replies(64))[-1].startswith("250 2.0.0 OK - 1")

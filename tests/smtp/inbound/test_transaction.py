@@ -1,0 +1,238 @@
+"""Parameters of MAIL and RCPT: what each asks for, and the code its RFC has for a wrong one."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.model.message import Envelope, Receipts, Recipient
+from bridge.smtp.address import Path
+from bridge.smtp.inbound.transaction import (
+    MAIL_PARAMETERS,
+    MAX_HOLD,
+    RCPT_PARAMETERS,
+    DeliverBy,
+    Known,
+    Transaction,
+    parse_parameters,
+)
+from bridge.smtp.reply import Refused
+from tests.samples import NOW
+from tests.smtp.client import MAIL, connected
+from tests.smtp.standins import DOMAIN, running
+
+SENDER = Path("ERP", "b.cd")
+ONE, OTHER = Recipient("380501234567"), Recipient("380671234567")
+
+
+def transaction(line: str) -> Transaction:
+    return Transaction(SENDER, parse_parameters(line, MAIL_PARAMETERS), NOW)
+
+
+def refusal(line: str, known: Known = MAIL_PARAMETERS) -> str:
+    with pytest.raises(Refused) as refused:
+        Transaction(SENDER, parse_parameters(line, known), NOW)
+    return refused.value.reply[:9]
+
+
+@pytest.mark.parametrize(
+    ("line", "values"),
+    [
+        ("size=100 BODY=8bitmime SMTPUTF8", {"SIZE": 100, "BODY": "8bitmime", "SMTPUTF8": ""}),
+        ("AUTH=<> RET=hdrs", {"AUTH": "<>", "RET": "HDRS"}),
+        ("ENVID=QQ+2B3+3D14", {"ENVID": "QQ+3=14"}),
+        ("ENVID=a+0D+0Ab", {"ENVID": "ab"}),
+        ("BY=120;R", {"BY": DeliverBy(120, True, False)}),
+        ("by=+120;nt", {"BY": DeliverBy(120, False, True)}),
+        ("BY=-3600;N", {"BY": DeliverBy(-3600, False, False)}),
+        ("BY=999999999;RT", {"BY": DeliverBy(999999999, True, True)}),
+        ("HOLDFOR=1", {"HOLDFOR": 1}),
+        ("HOLDUNTIL=2026-01-01T00:00:10Z", {"HOLDUNTIL": NOW + 10}),
+        ("HOLDUNTIL=2026-01-01t02:00:10+02:00", {"HOLDUNTIL": NOW + 10}),
+        ("HOLDUNTIL=2026-01-01T00:00:10.25Z", {"HOLDUNTIL": NOW + 10}),
+    ],
+)
+def test_parameters_of_mail(line: str, values: dict[str, Any]) -> None:
+    assert parse_parameters(line, MAIL_PARAMETERS) == values
+
+
+@pytest.mark.parametrize(
+    ("line", "values"),
+    [
+        ("NOTIFY=NEVER", {"NOTIFY": Receipts.NONE}),
+        ("notify=success", {"NOTIFY": Receipts.SUCCESS}),
+        ("NOTIFY=FAILURE,delay", {"NOTIFY": Receipts.FAILURE | Receipts.DELAY}),
+        ("ORCPT=rfc822;a+2Bb@c.d", {"ORCPT": "rfc822;a+b@c.d"}),
+        ("ORCPT=utf-8;ж@c.d", {"ORCPT": "utf-8;ж@c.d"}),
+        ("ORCPT=x-phone;+2B380501234567", {"ORCPT": "x-phone;+380501234567"}),
+    ],
+)
+def test_parameters_of_rcpt(line: str, values: dict[str, Any]) -> None:
+    assert parse_parameters(line, RCPT_PARAMETERS) == values
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("SIZE=x", "501 5.5.4"),
+        ("SIZE", "501 5.5.4"),
+        ("SIZE=1 SIZE=2", "501 5.5.4"),
+        ("SIZE=" + "9" * 5000, "501 5.5.4"),
+        ("BODY=BINARYMIME", "501 5.5.4"),
+        ("SMTPUTF8=1", "501 5.5.4"),
+        ("FOO=1", "555 5.5.4"),
+        ("NOTIFY=NEVER", "555 5.5.4"),
+        ("=", "555 5.5.4"),
+        # RFC 3461 §4.3, §4.4
+        ("RET=BODY", "501 5.5.4"),
+        ("RET", "501 5.5.4"),
+        ("ENVID=", "501 5.5.4"),
+        ("ENVID=" + "x" * 101, "501 5.5.4"),
+        ("ENVID=a+2", "501 5.5.4"),
+        ("ENVID=a+2b", "501 5.5.4"),
+        ("ENVID=a=b", "501 5.5.4"),
+        ("ENVID=ж", "501 5.5.4"),
+        # RFC 2852 §4
+        ("BY=", "501 5.5.4"),
+        ("BY=120", "501 5.5.4"),
+        ("BY=120;X", "501 5.5.4"),
+        ("BY=120;RX", "501 5.5.4"),
+        ("BY=;R", "501 5.5.4"),
+        ("BY=1.5;R", "501 5.5.4"),
+        ("BY=1234567890;R", "501 5.5.4"),
+        ("BY=0;R", "501 5.5.4"),
+        ("BY=-1;R", "501 5.5.4"),
+        # RFC 4865 §4
+        ("HOLDFOR=0", "501 5.5.4"),
+        ("HOLDFOR=01", "501 5.5.4"),
+        ("HOLDFOR=-1", "501 5.5.4"),
+        ("HOLDFOR=1234567890", "501 5.5.4"),
+        (f"HOLDFOR={MAX_HOLD + 1}", "501 5.5.4"),
+        ("HOLDUNTIL=tomorrow", "501 5.5.4"),
+        ("HOLDUNTIL=2026-01-01", "501 5.5.4"),
+        ("HOLDUNTIL=2026-01-01T00:00:10", "501 5.5.4"),
+        ("HOLDUNTIL=2026-13-01T00:00:10Z", "501 5.5.4"),
+        ("HOLDUNTIL=2025-12-31T23:59:59Z", "501 5.5.4"),
+        ("HOLDUNTIL=2026-02-01T00:00:00Z", "501 5.5.4"),
+        ("HOLDFOR=10 HOLDUNTIL=2026-01-01T00:00:10Z", "501 5.5.4"),
+        ("HOLDFOR=60 BY=60;R", "501 5.5.4"),
+    ],
+)
+def test_what_is_wrong_with_mail(line: str, code: str) -> None:
+    assert refusal(line) == code
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("NOTIFY=", "501 5.5.4"),
+        ("NOTIFY=ALWAYS", "501 5.5.4"),
+        ("NOTIFY=NEVER,SUCCESS", "501 5.5.4"),
+        ("NOTIFY=SUCCESS,,DELAY", "501 5.5.4"),
+        ("ORCPT=a@b.cd", "501 5.5.4"),
+        ("ORCPT=rfc822;", "501 5.5.4"),
+        ("ORCPT=;a@b.cd", "501 5.5.4"),
+        ("ORCPT=rfc822;a+b@c", "501 5.5.4"),
+        ("ORCPT=rfc822;" + "x" * 500, "501 5.5.4"),
+        ("RET=FULL", "555 5.5.4"),
+    ],
+)
+def test_what_is_wrong_with_rcpt(line: str, code: str) -> None:
+    assert refusal(line, RCPT_PARAMETERS) == code
+
+
+@pytest.mark.parametrize(
+    ("line", "wishes"),
+    [
+        ("", {}),
+        ("BY=120;R", {"ttl": 120}),
+        ("BY=120;N", {}),
+        ("HOLDFOR=60", {"scheduled_at": NOW + 60}),
+        (f"HOLDFOR={MAX_HOLD}", {"scheduled_at": NOW + MAX_HOLD}),
+        ("HOLDUNTIL=2026-01-01T01:00:00Z", {"scheduled_at": NOW + 3600}),
+        # BY counts from now, a validity from the release.
+        ("HOLDFOR=60 BY=100;R", {"scheduled_at": NOW + 60, "ttl": 40}),
+    ],
+)
+def test_what_an_envelope_asks_for(line: str, wishes: dict[str, int]) -> None:
+    assert transaction(line).wishes == wishes
+
+
+def test_what_a_report_will_need() -> None:
+    assert transaction("").envelope == Envelope("ERP@b.cd")
+    envelope = transaction("RET=FULL ENVID=7 BY=60;NT").envelope
+    assert envelope == Envelope("ERP@b.cd", "FULL", "7", 60, True, NOW + 60)
+    assert Transaction(Path("", ""), {}, NOW).envelope.return_path == ""
+
+
+def test_what_was_asked_of_the_time_is_kept_for_reports() -> None:
+    envelope = transaction("HOLDFOR=30 BY=60;R").envelope
+    assert (envelope.deliver_by, envelope.hold) == (NOW + 60, "for;30")
+    envelope = transaction("HOLDUNTIL=2026-01-01T02:00:30+02:00").envelope
+    assert (envelope.deliver_by, envelope.hold) == (0, "until;2026-01-01T00:00:30Z")
+
+
+def test_a_recipient_keeps_what_was_said_of_it_first() -> None:
+    mail = transaction("")
+    mail.add(ONE, "380501234567@x", {})
+    never = parse_parameters("NOTIFY=NEVER ORCPT=rfc822;a@b", RCPT_PARAMETERS)
+    mail.add(OTHER, "+380 67 123-45-67@x", never)
+    mail.add(OTHER, "+380671234567@x", {})
+    assert list(mail.recipients.values()) == [
+        ONE._replace(written="380501234567@x"),
+        OTHER._replace(notify=Receipts.NONE, orcpt="rfc822;a@b", written="+380 67 123-45-67@x"),
+    ]
+    assert mail.accepted == [ONE, OTHER, OTHER]
+
+
+@given(st.text(max_size=60), st.sampled_from([MAIL_PARAMETERS, RCPT_PARAMETERS]))
+def test_any_line_is_parameters_or_a_refusal(line: str, known: Known) -> None:
+    for key in ("", "ORCPT=", "ENVID=", "BY=", "HOLDUNTIL=", "NOTIFY="):
+        with contextlib.suppress(Refused):
+            parse_parameters(key + line, known)
+
+
+async def test_the_extensions_are_offered() -> None:
+    async with running(dsn=True) as part, connected(part.port) as client:
+        lines = [line[4:] for line in (await client.ask("EHLO x")).splitlines()]
+    assert "DSN" in lines
+    assert "DELIVERBY" in lines
+    # RFC 4865 §3: the interval and the moment.
+    [release] = [line.split() for line in lines if line.startswith("FUTURERELEASE")]
+    assert release[1] == str(MAX_HOLD)
+    assert parse_parameters(f"HOLDUNTIL={release[2]}", MAIL_PARAMETERS)
+
+
+async def test_dsn_is_offered_only_where_reports_are_sent_and_taken_always() -> None:
+    async with running() as part, connected(part.port) as client:
+        assert "DSN" not in await client.ask("EHLO x")
+        assert (await client.ask("MAIL FROM:<a@b.cd> RET=HDRS ENVID=9")).startswith("250")
+        rcpt = f"RCPT TO:<380501234567@{DOMAIN}> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;x@y"
+        assert (await client.ask(rcpt)).startswith("250")
+        await client.ask("DATA")
+        client.send(MAIL)
+        assert (await client.reply()).startswith("250")
+    [submission] = part.relay.submitted
+    assert submission.envelope == Envelope("a@b.cd", "HDRS", "9", subject="x")
+    [recipient] = submission.recipients
+    assert recipient.notify == Receipts.SUCCESS | Receipts.DELAY
+    assert recipient.orcpt == "rfc822;x@y"
+
+
+async def test_header_fields_stand_above_the_envelope() -> None:
+    async with running() as part, connected(part.port) as client:
+        client.send(
+            b"MAIL FROM:<a@b> BY=60;R\r\nRCPT TO:<380501234567@sms.example.com>\r\nDATA\r\n"
+        )
+        client.send(b"X-Cascade-TTL: 90\r\n" + MAIL)
+        await client.replies(4)
+        client.send(
+            b"MAIL FROM:<a@b> BY=60;R\r\nRCPT TO:<380501234567@sms.example.com>\r\nDATA\r\n"
+        )
+        client.send(MAIL)
+        await client.replies(4)
+    assert [submission.ttl for submission in part.relay.submitted] == [90, 60]

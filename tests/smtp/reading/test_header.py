@@ -1,0 +1,106 @@
+"""Fields out of raw header sections."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.model.failure import Failure
+from bridge.smtp.reading.charset import codec_of, decode
+from bridge.smtp.reading.header import MAX_HEADER, content_type, split, text_of
+
+
+def test_only_the_fields_that_matter_are_read() -> None:
+    fields, body = split(
+        b"From: a\nSUBJECT : one\n two\nX-Cascade-Option: a\nx-cascade-option: b\n\nB"
+    )
+    assert fields == {b"subject": [b" one\n two"], b"x-cascade-option": [b" a", b" b"]}
+    assert body == b"B"
+
+
+def test_a_line_that_is_no_field_ends_the_header() -> None:
+    fields, body = split(b"Subject: x\nHello there\nTo: y\n\nz")
+    assert list(fields) == [b"subject"]
+    assert body == b"Hello there\nTo: y\n\nz"
+
+
+def test_an_mbox_line_before_the_header_is_passed_over() -> None:
+    assert split(b"From a@b Mon Jan 6\nSubject: x\n\nbody")[1] == b"body"
+
+
+def test_a_header_without_a_body() -> None:
+    fields, body = split(b"Subject: x")
+    assert fields[b"subject"] == [b" x"]
+    assert body == b""
+
+
+def test_a_header_above_the_limit_is_refused() -> None:
+    split(b"Subject: " + b"x" * (MAX_HEADER - 20) + b"\n\n")
+    with pytest.raises(Failure):
+        split(b"Subject: " + b"x" * MAX_HEADER + b"\n\n")
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        (b"plain", "plain"),
+        (b" folded\n  value ", "folded  value"),
+        (b"=?utf-8?q?a=5Fb_c?=", "a_b c"),
+        (b"=?utf-8?Q?a?= =?utf-8?Q?b?=", "ab"),
+        (b"=?utf-8?Q?a?=\n =?koi8-r?B?8A==?= c", "aП c"),
+        (b"x =?utf-8?Q?a?= y", "x a y"),
+        (b"=?utf-8*uk?Q?=D0=87?=", "Ї"),
+        (b"=?no-such?Q?=D0=87?=", "Ї"),
+        (b"=?utf-8?B?0J/RgNC40LI?=", "Прив"),  # padding forgotten
+        (b"=?utf-8?q?a=0D=0Ab?=", "a b"),
+        (b"=?utf-8?x?a?=", "=?utf-8?x?a?="),
+        ("Київ".encode(), "Київ"),
+        ("Київ".encode("cp1251"), "Київ"),
+    ],
+)
+def test_the_text_of_a_field(raw: bytes, text: str) -> None:
+    assert text_of(raw, "windows-1251") == text
+
+
+def test_content_types() -> None:
+    def read(value: bytes) -> tuple[str, str]:
+        kind = content_type({b"content-type": [value]})
+        return kind.kind, kind.charset
+
+    assert read(b"") == ("text/plain", "")
+    assert read(b"text") == ("text/plain", "")
+    assert read(b'Text/HTML;\n charset = "UTF-8"') == ("text/html", "utf-8")
+    assert read(b"text/plain; charset*=us-ascii'en'koi8-r") == ("text/plain", "koi8-r")
+    assert content_type({b"content-type": [b"text/plain; format=Flowed; DelSp=YES"]}).delsp
+
+
+@pytest.mark.parametrize(
+    "label", ["idna", "punycode", "unicode_escape", "rot13", "base64", "no-such", "", "a\0b", "é"]
+)
+def test_what_is_no_character_set_is_not_believed(label: str) -> None:
+    assert codec_of(label) is None
+    assert decode("Ґ".encode(), label, "cp1252") == "Ґ"
+
+
+def test_octets_that_fit_nothing_are_replaced_in_the_fallback() -> None:
+    assert decode(b"a\x98\xff", "utf-8", "windows-1251") == "a\ufffdя"
+    assert decode(b"\xff", "us-ascii", "no-such-fallback") == "ÿ"
+
+
+@pytest.mark.parametrize("line", [b"X-A: b\n", b"X-Long-Name: " + b"v" * 1000 + b"\n", b"A:\n b\n"])
+@pytest.mark.parametrize("over", range(0, 20, 3))
+def test_a_header_that_goes_on_beyond_the_limit_is_refused(line: bytes, over: int) -> None:
+    section = b"Subject: x\n" + line * (MAX_HEADER // len(line) + over)
+    too_long = len(section) > MAX_HEADER
+    try:
+        body = split(section + b"\nbody\n")[1]
+    except Failure:
+        assert too_long
+    else:
+        assert not too_long
+        assert body == b"body\n"
+
+
+def test_a_body_may_begin_at_the_limit_of_the_header() -> None:
+    section = b"Subject: x\n" + b"X-A: b\n" * 9000
+    body = b"no field here\n" * 1000
+    assert split(section + body)[1] == body

@@ -1,0 +1,82 @@
+"""What a phone is shown of a mail's text."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.smtp.reading.text import clean, compose, cut_at, cut_quotes, lines_ended_by_lf, unflow
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("text\n-- \nme", "text\n"),
+        ("text\n--\nme", "text\n--\nme"),
+        ("a -- b", "a -- b"),
+        ("yes\n\n> q\n> q", "yes"),
+        ("yes\nOn Mon, 6 Jan 2025, A <a@b> wrote:\n> q", "yes"),
+        ("See you at 5.\nOn Mon, A <a@b> wrote:\n\n> q\n", "See you at 5."),
+        ("так\n6 січня 2025 р., Марія <m@e>\nнаписала:\n> q", "так"),
+        ("> q\nanswer\n> q2\nanswer 2", "> q\nanswer\n> q2\nanswer 2"),
+        ("> only\n> quotation", "> only\n> quotation"),
+        ("A wrote:\n> only", "A wrote:"),
+        ("2 > 1", "2 > 1"),
+        ("he wrote: yes", "he wrote: yes"),
+        ("ok\n----- Original Message -----\nFrom: x\n", "ok\n"),
+        ("-----Original Message-----\nall of it", "-----Original Message-----\nall of it"),
+    ],
+)
+def test_quotes_and_signatures_are_cut_at_the_end_only(text: str, kept: str) -> None:
+    assert cut_quotes(text) == kept
+
+
+def test_a_stop_line_ends_the_text() -> None:
+    assert cut_at("a\n ### \nb", "###") == "a"
+    assert cut_at("a ### b", "###") == "a ### b"
+
+
+def test_line_ends_of_every_kind() -> None:
+    assert lines_ended_by_lf("a\r\nb\rc\vd\fe\u2028f\x85g") == "a\nb\nc\nd\ne\nf\ng"
+
+
+def test_joiners_and_direction_marks_stay() -> None:
+    text = "\u200fשלום\u200e 👨\u200d👩 क्\u200cष"
+    assert clean(text) == text
+
+
+def test_what_cannot_be_seen_goes() -> None:
+    assert clean("\ufeffa\u200bb\xadc\x00\x1b\u2060\ud800") == "abc"
+    assert clean("a\tb\xa0c") == "a b c"
+
+
+def test_blank_lines_and_blanks() -> None:
+    assert clean("\n\n a  \n \n\t\n\nb \n") == "a\n\nb"
+
+
+@given(st.text())
+def test_cleaning_twice_is_cleaning_once(text: str) -> None:
+    cleaned = clean(text)
+    cleaned.encode()
+    assert clean(cleaned) == cleaned
+
+
+def test_flowed_paragraphs_are_joined_but_not_signatures() -> None:
+    assert unflow("a \nb\n c\n-- \nme", delsp=False) == "a b\nc\n-- \nme"
+    assert unflow("a \n> b \nc", delsp=False) == "a \n> b \nc"
+
+
+@pytest.mark.parametrize(
+    ("template", "subject", "body", "text"),
+    [
+        ("{body}", "S", "B", "B"),
+        ("{body}", "S", "", "S"),
+        ("{subject}: {body}", "S", "B", "S: B"),
+        ("{subject}: {body}", "", "B", "B"),
+        ("{subject}: {body}", "{body}", "{subject}", "{body}: {subject}"),
+        ("{subject}: {body}", "", "", ""),
+    ],
+)
+def test_the_template(template: str, subject: str, body: str, text: str) -> None:
+    assert compose(template, subject, body) == text

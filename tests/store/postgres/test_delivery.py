@@ -1,0 +1,370 @@
+"""Several nodes on one database: what comes back to one of them and is told by another."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Set
+
+import asyncpg
+import pytest
+
+from bridge.model.message import Receipts, State
+from bridge.model.notice import Incoming, Kind, Notice, Owed, Told, receivers_of
+from bridge.store import Acceptance, Change, Noted, Receivers, Status, StoreError
+from bridge.store.postgres.engine import PostgresStore
+from tests.samples import NOW, message
+from tests.store.postgres.test_nodes import Nodes, heard, told
+
+BOTH = Receipts.SUCCESS | Receipts.FAILURE
+CRM = receivers_of("crm")
+LATER = NOW + 60
+
+
+@pytest.fixture
+async def nodes(database: str) -> AsyncIterator[Nodes]:
+    nodes = Nodes(database)
+    yield nodes
+    await nodes.close()
+
+
+def of_node(node: int, n: int = 1) -> int:
+    """An id that this node has given."""
+    return node << 16 | n
+
+
+async def sent(store: PostgresStore, *ids: int, receipts: Receipts = BOTH) -> None:
+    messages = tuple(message(id, receipts=receipts) for id in ids)
+    for one in messages:
+        await store.accept(Acceptance((one,)))
+    await store.finish(0, [Change(id, State.SENT, f"up-{id}", poll_at=NOW) for id in ids])
+
+
+def delivered(id: int) -> Status:
+    return Status(f"up-{id}", "delivered", State.DELIVERED, NOW)
+
+
+def taken(owed: Owed) -> Told:
+    return Told(owed.notice.id, True, "taken")
+
+
+async def claimed(store: PostgresStore, now: int = LATER) -> list[int]:
+    return [one.notice.about for one in await store.claim_notices(CRM, now, 1000)]
+
+
+def owed_at(store: PostgresStore) -> tuple[asyncio.Event, list[Set[str] | None]]:
+    """An event whenever the node hears of notices, and what it heard."""
+    event, all_heard = asyncio.Event(), list[Set[str] | None]()
+
+    def hear(queues: Set[str] | None) -> None:
+        all_heard.append(queues)
+        event.set()
+
+    store.on_owed = hear
+    return event, all_heard
+
+
+# --- who tells -----------------------------------------------------------------------------------
+
+
+async def test_a_status_that_reaches_one_node_is_told_by_the_other(nodes: Nodes) -> None:
+    first, second = await nodes.open(), await nodes.open()
+    await sent(first, 1)
+    work = told(second)
+    (here, at_first), (there, at_second) = owed_at(first), owed_at(second)
+    assert list(await first.note_statuses([delivered(1)])) == [Noted.CHANGED]
+    await heard(here)
+    await heard(there)
+    assert (at_first, at_second) == ([{CRM}], [None])
+    # The dispatcher is not for this.
+    assert not work.is_set()
+    assert await claimed(second) == [1]
+    assert await claimed(first) == []
+
+
+async def test_no_notice_goes_to_two_nodes(nodes: Nodes) -> None:
+    stores = [await nodes.open() for _ in range(3)]
+    ids = list(range(1, 601))
+    await sent(stores[0], *ids)
+    await stores[0].note_statuses([delivered(id) for id in ids])
+    chance = random.Random(7)
+    got: list[int] = []
+
+    async def take(store: PostgresStore) -> None:
+        while owed := await store.claim_notices(CRM, LATER, chance.randint(1, 60)):
+            got.extend(one.notice.about for one in owed)
+            await store.told([taken(one) for one in owed])
+
+    async with asyncio.timeout(30):
+        await asyncio.gather(*(take(store) for store in stores * 2))
+    assert sorted(got) == ids
+
+
+async def test_what_came_in_at_a_node_is_left_to_it_for_a_second(nodes: Nodes) -> None:
+    first, second = await nodes.open(), await nodes.open()
+    mine, theirs = of_node(first.node), of_node(second.node)
+    await sent(first, mine, theirs)
+    await first.note_statuses([delivered(mine), delivered(theirs)])
+    assert await claimed(first, NOW) == [mine]
+    assert await claimed(second, NOW) == [theirs]
+    # Refused recipients are about no message: their submission has the number.
+    lonely = Notice(CRM, "crm", Kind.REFUSED, 0, of_node(second.node, 2), NOW, NOW)
+    await first.owe([lonely])
+    assert await claimed(first, NOW) == []
+    assert await claimed(first, NOW + 1) == [0]
+
+
+async def test_what_came_in_at_a_node_that_is_gone_is_left_to_nobody(nodes: Nodes) -> None:
+    first, second = await nodes.open(), await nodes.open()
+    theirs = of_node(second.node)
+    await second.close()
+    await sent(first, theirs)
+    await first.note_statuses([delivered(theirs)])
+    assert await claimed(first, NOW) == [theirs]
+
+
+async def test_of_one_message_the_second_waits_for_the_first_on_every_node(nodes: Nodes) -> None:
+    first, second = await nodes.open(), await nodes.open()
+    await first.accept(Acceptance((message(1, receipts=BOTH | Receipts.INTERMEDIATE),)))
+    await first.finish(0, [Change(1, State.SENT, "up-1", notify=True)])
+    await second.note_statuses([delivered(1)])
+    [one] = await first.claim_notices(CRM, LATER, 10)
+    assert one.notice.state is State.SENT
+    assert await claimed(second) == []
+    await first.told([Told(one.notice.id, False, "silence", LATER + 9)])
+    assert await claimed(second, LATER + 8) == []
+    [one] = await second.claim_notices(CRM, LATER + 10, 10)
+    assert (one.notice.state, one.notice.tries) == (State.SENT, 1)
+    await second.told([taken(one)])
+    [one] = await first.claim_notices(CRM, LATER, 10)
+    assert one.notice.state is State.DELIVERED
+
+
+async def test_each_is_told_once_and_in_order_whichever_nodes_note_and_tell(nodes: Nodes) -> None:
+    stores = [await nodes.open() for _ in range(2)]
+    ids = list(range(1, 301))
+    chance = random.Random(11)
+    told: list[tuple[int, State | None]] = []
+    for id in ids:
+        wish = BOTH | Receipts.INTERMEDIATE
+        await stores[0].accept(Acceptance((message(id, receipts=wish),)))
+
+    async def send() -> None:
+        for at in range(0, len(ids), 20):
+            changes = [Change(id, State.SENT, f"up-{id}", notify=True) for id in ids[at : at + 20]]
+            await stores[0].finish(0, changes)
+
+    async def note(store: PostgresStore) -> None:
+        for id in chance.sample(ids, len(ids)):
+            await store.note_statuses([delivered(id)])
+
+    async def match(store: PostgresStore) -> None:
+        while len(told) < 2 * len(ids):
+            await store.match_early(NOW, NOW - 300)
+            await asyncio.sleep(0.01)
+
+    async def tell(store: PostgresStore) -> None:
+        while len(told) < 2 * len(ids):
+            for one in (owed := await store.claim_notices(CRM, LATER, chance.randint(1, 30))):
+                told.append((one.notice.about, one.notice.state))
+            # Now and then one has to be told again.
+            again = {one.notice.id for one in owed if not chance.randrange(9)}
+            for one in owed:
+                if one.notice.id in again:
+                    told.remove((one.notice.about, one.notice.state))
+            await store.told(
+                [
+                    Told(id, False, "again", NOW)
+                    if (id := one.notice.id) in again
+                    else Told(id, True, "taken")
+                    for one in owed
+                ]
+            )
+            await asyncio.sleep(0)
+
+    async with asyncio.timeout(60):
+        await asyncio.gather(send(), *(work(s) for s in stores for work in (note, match, tell)))
+    for id in ids:
+        assert [state for about, state in told if about == id] == [State.SENT, State.DELIVERED]
+
+
+# --- a node goes ---------------------------------------------------------------------------------
+
+
+async def test_what_a_node_was_telling_when_it_fell_silent_is_told_by_others(nodes: Nodes) -> None:
+    silent, other = await nodes.open(), await nodes.open()
+    await sent(silent, 1, 2)
+    await silent.note_statuses([delivered(1), delivered(2)])
+    await silent.note_receivers("crm", True)
+    owed = await silent.claim_notices(CRM, LATER, 10)
+    event, _ = owed_at(other)
+    await nodes.execute(f"UPDATE node SET lease_until = '-infinity' WHERE number = {silent.node}")
+    assert await other.interrupted() == {}
+    await heard(event)
+    assert await claimed(other) == [1, 2]
+    assert [one.bound for one in await other.receivers("crm")] == [False]
+    for verb in (
+        silent.told([taken(one) for one in owed]),
+        silent.note_statuses([delivered(1)]),
+        silent.claim_notices(CRM, LATER, 10),
+    ):
+        with pytest.raises(StoreError, match="lost its lease"):
+            await verb
+    for rare in (
+        silent.note_receivers("crm", True),
+        silent.match_early(NOW, NOW),
+        silent.to_poll(LATER, 10),
+        silent.expire_notices(LATER, 10),
+    ):
+        with pytest.raises(StoreError, match="lost its lease"):
+            await rare
+    story = await other.story(1)
+    assert story is not None
+    assert [notice.ended_at for notice in story.notices] == [0]
+
+
+@pytest.mark.parametrize("number", [0, 7], ids=["its number is used again", "others take over"])
+async def test_receivers_of_a_node_that_died_are_gone_since_it_was_last_heard_of(
+    number: int, nodes: Nodes
+) -> None:
+    await (await nodes.open()).close()
+    died_at = int(time.time()) - 3600
+    await nodes.execute(
+        f"INSERT INTO node VALUES ({number}, gen_random_uuid(), 0, to_timestamp({died_at + 1}))"
+    )
+    await nodes.execute(
+        f"INSERT INTO receiver VALUES ('crm', {number}, true, {NOW}), "
+        f"('erp', {number}, true, {died_at + 2}), ('web', {number}, false, {NOW})"
+    )
+    # A database that has only just started gives every node a whole lease.
+    await nodes.execute("SELECT pg_sleep_until(pg_postmaster_start_time() + interval '1 s')")
+    reading = await nodes.open_reading(lease=1.0)
+    known = [await reading.receivers(name) for name in ("crm", "erp", "web")]
+    since = (died_at, died_at + 2, NOW)
+    assert known == [[Receivers(number, False, at)] for at in since]
+    # It stays the same when somebody comes.
+    await nodes.open(lease=1.0)
+    async with asyncio.timeout(10):
+        while await nodes.execute("SELECT FROM receiver WHERE bound"):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert [await reading.receivers(name) for name in ("crm", "erp", "web")] == known
+
+
+async def test_what_another_node_took_over_is_its_own_to_end(nodes: Nodes) -> None:
+    first, second = await nodes.open(), await nodes.open()
+    await sent(first, 1)
+    await first.note_statuses([delivered(1)])
+    [late] = await first.claim_notices(CRM, LATER, 10)
+    await nodes.execute("UPDATE notice SET owner = -1")
+    assert await claimed(second) == [1]
+    await first.told([taken(late)])
+    story = await first.story(1)
+    assert story is not None
+    assert [notice.ended_at for notice in story.notices] == [0]
+
+
+async def test_a_node_that_closes_gives_back_what_it_was_telling(nodes: Nodes) -> None:
+    first, second = await nodes.open(), await nodes.open()
+    await sent(first, 1)
+    await first.note_statuses([delivered(1)])
+    await first.note_receivers("crm", True)
+    assert await claimed(first) == [1]
+    event, _ = owed_at(second)
+    await first.close()
+    await heard(event)
+    assert await claimed(second) == [1]
+    [known] = await second.receivers("crm")
+    assert (known.node, known.bound) == (0, False)
+
+
+async def test_a_claim_that_nobody_waits_for_any_more_is_given_back(nodes: Nodes) -> None:
+    store = await nodes.open()
+    await sent(store, 1)
+    await store.note_statuses([delivered(1)])
+    gone = store.claim_notices(CRM, LATER, 10)
+    await asyncio.sleep(0)
+    gone.cancel()
+    # The next group is written after both the claim and its end.
+    await store.owe([])
+    await store.owe([])
+    assert await claimed(store) == [1]
+
+
+async def test_what_cannot_be_told_here_is_announced_to_the_others(nodes: Nodes) -> None:
+    first, second = await nodes.open(), await nodes.open()
+    await sent(first, 1)
+    await first.note_statuses([delivered(1)])
+    [one] = await first.claim_notices(CRM, LATER, 10)
+    event, _ = owed_at(second)
+    await first.told([Told(one.notice.id, False, "", NOW)])
+    await heard(event)
+    assert await claimed(second) == [1]
+
+
+# --- statuses and messages from phones -----------------------------------------------------------
+
+
+async def test_a_status_that_comes_while_another_node_writes_the_upstream_id_is_not_lost(
+    nodes: Nodes,
+) -> None:
+    first, second = await nodes.open(), await nodes.open()
+    await first.accept(Acceptance((message(1, receipts=BOTH),)))
+    connection = await asyncpg.connect(nodes.url)
+    try:
+        async with connection.transaction():
+            await connection.execute(
+                "UPDATE message SET state = 'sent', owner = -1, upstream_id = 'up-1'"
+            )
+            assert list(await second.note_statuses([delivered(1)])) == [Noted.EARLY]
+    finally:
+        await connection.close()
+    # Whoever looks, and how often: it is noted once.
+    await asyncio.gather(*(store.match_early(NOW, 0) for store in (first, second) * 3))
+    stored = await first.message(1)
+    assert stored is not None
+    assert stored.state is State.DELIVERED
+    assert await claimed(second) == [1]
+    assert await claimed(first) == []
+
+
+async def test_many_early_statuses_are_looked_through_in_turn(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.store.postgres.statuses._STEP", 10)
+    store = await nodes.open()
+    await store.note_statuses([delivered(id) for id in range(1, 41)])
+    await sent(store, 1, 15, 39)
+    for _ in range(5):
+        assert await store.match_early(NOW, NOW) == 0
+    assert sorted(await claimed(store)) == [1, 15, 39]
+    assert [await store.match_early(NOW, NOW + 1) for _ in range(5)] == [10, 10, 10, 7, 0]
+
+
+async def test_a_message_from_a_phone_that_comes_to_two_nodes_is_taken_once(nodes: Nodes) -> None:
+    first, second = await nodes.open(), await nodes.open()
+
+    def take(store: PostgresStore, id: int, n: int) -> asyncio.Future[object]:
+        one = Incoming(id, f"uid-{n}", "crm", "+380501234567", "Shop", "Так\0", NOW, NOW)
+        return store.take_incoming([(one, [CRM])])  # type: ignore[return-value]
+
+    async with asyncio.timeout(30):
+        answers = await asyncio.gather(
+            *(take(first, 100 + n, n) for n in range(50)),
+            *(take(second, 200 + n, n) for n in reversed(range(50))),
+        )
+    assert sum(answer == [True] for answer in answers) == 50
+    owed = await first.claim_notices(CRM, LATER, 1000)
+    assert len(owed) == 50
+    assert {one.incoming.text for one in owed if one.incoming} == {"Так\0"}
+
+
+async def test_two_nodes_ask_for_no_message_at_once(nodes: Nodes) -> None:
+    first, second = await nodes.open(), await nodes.open()
+    ids = list(range(1, 201))
+    await sent(first, *ids)
+    found = await asyncio.gather(*(s.to_poll(NOW, 20) for s in (first, second) * 5))
+    asked = [one.message.id for some in found for one in some]
+    asked += [one.message.id for one in await first.to_poll(NOW, 1000)]
+    assert sorted(asked) == ids
+    assert await second.to_poll(NOW, 10) == []

@@ -1,0 +1,314 @@
+"""The database goes away: answers are lost, connections are cut, the server is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bridge.model.message import State
+from bridge.model.notice import Kind, Notice, Told, receivers_of
+from bridge.store import (
+    Acceptance,
+    Change,
+    Fingerprint,
+    Lane,
+    Status,
+    StoreFull,
+)
+from bridge.store.postgres.engine import PostgresStore
+from tests.samples import NOW, message
+from tests.store.conftest import Engine
+from tests.store.postgres.server import Server, Wire, execute
+
+LANE = Lane("crm", 4, "async")
+CRM = receivers_of("crm")
+
+
+async def test_a_connection_that_was_cut_costs_nobody_an_answer(
+    postgresql: Engine, database: str
+) -> None:
+    store = await postgresql.open()
+    await store.accept(Acceptance((message(0),)))
+    cut = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE application_name = 'cascade-bridge' AND datname = current_database()"
+    )
+    begun: list[asyncio.Future[object]] = []
+    async with asyncio.timeout(20):
+        for id in range(1, 6):
+            # While a group is under way, and while there is none.
+            accepted = store.accept(
+                Acceptance((message(id),), (Fingerprint(b"%d" % id, id, NOW + 60),))
+            )
+            begun.append(store.begin(100 + id, [message(id - 1)]))  # type: ignore[arg-type]
+            if id % 2:
+                await asyncio.sleep(0)
+            await execute(database, cut)
+            assert await accepted == {}
+        assert await asyncio.gather(*begun) == [frozenset()] * 5
+    assert [one.id for one in await store.waiting(LANE, NOW, 10)] == list(range(6))
+
+
+@pytest.fixture
+async def wire(postgres: Server) -> AsyncIterator[Wire]:
+    wire = Wire(postgres)
+    await wire.open()
+    yield wire
+    await wire.close()
+
+
+@pytest.fixture
+async def remote(wire: Wire, database: str) -> AsyncIterator[PostgresStore]:
+    """A store that reaches its database by the wire."""
+    store = PostgresStore(wire.url(database), clock=lambda: NOW)
+    await store.open()
+    # Statements are prepared: from now on each is asked and answered once.
+    await store.accept(Acceptance((message(99),)))
+    await store.begin(99, [message(99)])
+    yield store
+    await store.close()
+
+
+async def written(database: str, table: str, id: int, how: str = "true") -> None:
+    async with asyncio.timeout(10):
+        found = f"SELECT FROM {table} WHERE id = {id} AND {how}"
+        while await execute(database, found) == "SELECT 0":  # noqa: ASYNC110 - a row, no event
+            await asyncio.sleep(0.01)
+
+
+#: In one statement, and in several.
+PLAIN = Acceptance((message(1),))
+PRINTED = Acceptance((message(1),), (Fingerprint(b"one", 1, NOW + 60),))
+
+
+@pytest.mark.parametrize(("acceptance", "last"), [(PLAIN, b""), (PRINTED, b"COMMIT")])
+async def test_what_was_stored_though_the_answer_got_lost_is_answered_as_stored(
+    remote: PostgresStore, wire: Wire, database: str, acceptance: Acceptance, last: bytes
+) -> None:
+    wire.lose(last)
+    accepted = remote.accept(acceptance)
+    await written(database, "message", 1)
+    wire.mend()
+    async with asyncio.timeout(10):
+        assert await accepted == {}
+    assert await remote.backlog() == 2
+
+
+async def test_an_attempt_that_was_noted_though_the_answer_got_lost_is_noted(
+    remote: PostgresStore, wire: Wire, database: str
+) -> None:
+    await remote.accept(PLAIN)
+    wire.lose(b"")
+    begun = remote.begin(9, [message(1)])
+    await written(database, "attempt", 9)
+    wire.mend()
+    async with asyncio.timeout(10):
+        assert await begun == set()
+    assert await remote.move([1], State.CANCELLED) == []
+
+
+async def test_what_was_refused_though_it_was_stored_is_taken_out_again(
+    remote: PostgresStore, wire: Wire, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.store.postgres.writer.UNSURE_WITHIN", 0.2)
+    wire.lose(b"COMMIT")
+    accepted = remote.accept(PRINTED)
+    result = remote.finish(0, [])
+    await written(database, "message", 1)
+    wire.closed = True
+    wire.cut()
+    async with asyncio.timeout(10):
+        with pytest.raises(StoreFull, match="cannot be reached"):
+            await accepted
+        wire.mend()
+        await result
+        # Nothing of the first is known.
+        assert await remote.accept(PRINTED) == {}
+    assert await remote.backlog() == 2
+
+
+async def test_a_result_that_was_written_is_not_written_again(
+    remote: PostgresStore, wire: Wire, postgresql: Engine
+) -> None:
+    other = await postgresql.open()
+    await remote.accept(PLAIN)
+    await remote.begin(9, [message(1)])
+    work = asyncio.Event()
+    other.on_work = work.set
+    wire.lose(b"COMMIT")
+    result = remote.finish(9, [Change(1, State.ACCEPTED, due_at=NOW, attempts=1)])
+    async with asyncio.timeout(10):
+        await work.wait()
+        waiting = await other.waiting(LANE, NOW, 10)
+        wire.mend()
+        await result
+    assert [one.attempts for one in waiting] == [1]
+    assert await other.begin(10, waiting) == set()
+
+
+def crm_notice(id: int) -> Notice:
+    return Notice(CRM, "crm", Kind.REFUSED, 0, id, NOW, NOW)
+
+
+async def test_what_was_claimed_though_the_answer_got_lost_can_be_claimed_again(
+    remote: PostgresStore, wire: Wire, database: str
+) -> None:
+    await remote.owe([crm_notice(1)])
+    [telling] = await remote.claim_notices(CRM, NOW, 10)
+    await remote.owe([crm_notice(2)])
+    wire.lose(b"COMMIT")
+    claimed = remote.claim_notices(CRM, NOW, 10)
+    await written(database, "notice", telling.notice.id + 1, "owner = 0")
+    wire.mend()
+    async with asyncio.timeout(10):
+        assert [one.notice.known_as for one in await claimed] == [2]
+    # The other is being told all the while.
+    assert await remote.claim_notices(CRM, NOW, 10) == []
+
+
+async def test_what_is_owed_though_the_answer_got_lost_is_owed_once(
+    remote: PostgresStore, wire: Wire, database: str
+) -> None:
+    wire.lose(b"COMMIT")
+    owed = remote.owe([crm_notice(1), crm_notice(2)])
+    await written(database, "notice", 2)
+    wire.mend()
+    async with asyncio.timeout(10):
+        await owed
+        await remote.owe([crm_notice(3)])
+    claimed = await remote.claim_notices(CRM, NOW, 10)
+    assert [one.notice.known_as for one in claimed] == [1, 2, 3]
+
+
+async def test_what_was_told_is_kept_while_the_database_is_away(
+    remote: PostgresStore, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.store.postgres.writer.UNSURE_WITHIN", 0.2)
+    await remote.owe([crm_notice(1)])
+    [one] = await remote.claim_notices(CRM, NOW, 10)
+    wire.closed = True
+    wire.cut()
+    async with asyncio.timeout(10):
+        while not isinstance(await noted(remote), StoreFull):
+            pass
+        told = remote.told([Told(one.notice.id, True, "taken")])
+        wire.mend()
+        await told
+        assert await remote.claim_notices(CRM, NOW, 10) == []
+
+
+async def noted(store: PostgresStore) -> object:
+    """What comes of noting a status that nobody knows."""
+    status = Status("unknown", "delivered", State.DELIVERED, NOW)
+    return (await asyncio.gather(store.note_statuses([status]), return_exceptions=True))[0]
+
+
+# --- the database is killed --------------------------------------------------------------------
+
+
+@pytest.fixture
+async def mortal(mortal_postgres: Server) -> AsyncIterator[PostgresStore]:
+    async with mortal_postgres.database() as url:
+        store = PostgresStore(url, clock=lambda: NOW)
+        await store.open()
+        yield store
+        await store.close()
+
+
+class Load:
+    """A client that submits, sends what was stored, and keeps what it was told."""
+
+    def __init__(self, store: PostgresStore) -> None:
+        self._store = store
+        self.stored: set[int] = set()
+        self.refused: set[int] = set()
+        self.sent: set[int] = set()
+        self.enough = asyncio.Event()
+        self._progress = asyncio.Event()
+
+    async def more(self, messages: int) -> None:
+        """Until so many more have been sent."""
+        enough = len(self.sent) + messages
+        while len(self.sent) < enough:
+            self._progress.clear()
+            await self._progress.wait()
+
+    async def run(self, first: int) -> None:
+        id = first
+        while not self.enough.is_set():
+            some = [message(id + n) for n in range(10)]
+            id += 10
+            futures = [self._store.accept(Acceptance((one,))) for one in some]
+            answers = await asyncio.gather(*futures, return_exceptions=True)
+            good = []
+            for one, answer in zip(some, answers, strict=True):
+                if isinstance(answer, StoreFull):
+                    self.refused.add(one.id)
+                else:
+                    assert answer == {}
+                    self.stored.add(one.id)
+                    good.append(one)
+            try:
+                gone = await self._store.begin(id, good)
+            except StoreFull:
+                await asyncio.sleep(0.01)
+                continue
+            assert not gone
+            await self._store.finish(id, [Change(one.id, State.SENT, "x") for one in good])
+            self.sent |= {one.id for one in good}
+            self._progress.set()
+
+
+@pytest.mark.parametrize(
+    ("how", "rounds"), [(signal.SIGKILL, 2), (signal.SIGQUIT, 1), (signal.SIGINT, 1)]
+)
+async def test_a_database_that_is_killed_loses_nothing_that_was_answered(
+    mortal: PostgresStore, mortal_postgres: Server, how: signal.Signals, rounds: int
+) -> None:
+    load = Load(mortal)
+    async with asyncio.timeout(60), asyncio.TaskGroup() as clients:
+        for n in range(1, 5):
+            clients.create_task(load.run(n * 1_000_000))
+        for _ in range(rounds):
+            await load.more(200)
+            await asyncio.to_thread(mortal_postgres.stop, how)
+            await asyncio.to_thread(mortal_postgres.start)
+        await load.more(200)
+        load.enough.set()
+    for ids, wanted in ((load.sent, {State.SENT}), (load.refused, {None})):
+        found = {(one.state if one else None) for one in [await mortal.message(i) for i in ids]}
+        assert found <= wanted
+    assert await mortal.backlog() == len(load.stored - load.sent)
+
+
+async def test_while_the_database_is_away_messages_are_refused_and_results_kept(
+    mortal: PostgresStore, mortal_postgres: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.store.postgres.writer.UNSURE_WITHIN", 0.5)
+    await mortal.accept(Acceptance((message(1), message(2))))
+    await mortal.begin(9, [message(1)])
+    await asyncio.to_thread(mortal_postgres.stop)
+    try:
+        result = mortal.finish(9, [Change(1, State.SENT, "x")])
+        # Whether the first is stored can't be known at once; the next is refused at once.
+        first = mortal.accept(Acceptance((message(3),)))
+        async with asyncio.timeout(20):
+            with pytest.raises(StoreFull):
+                await first
+        async with asyncio.timeout(1):
+            with pytest.raises(StoreFull):
+                await mortal.accept(Acceptance((message(4),)))
+            with pytest.raises(StoreFull):
+                await mortal.begin(10, [message(2)])
+            with pytest.raises(StoreFull):
+                await mortal.lanes()
+    finally:
+        await asyncio.to_thread(mortal_postgres.start)
+    async with asyncio.timeout(20):
+        await result
+    assert await mortal.begin(10, [message(2)]) == set()
+    assert await mortal.message(3) is None
+    assert await mortal.message(4) is None

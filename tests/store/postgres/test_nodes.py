@@ -1,0 +1,371 @@
+"""Several nodes on one database: numbers, claims, what one does to another's messages."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from bridge.model.ids import Ids
+from bridge.model.message import State
+from bridge.store import (
+    Acceptance,
+    Change,
+    Fingerprint,
+    Lane,
+    Part,
+    PartGroup,
+    StoreError,
+    StoreInUse,
+)
+from bridge.store.postgres.engine import PostgresStore
+from tests.samples import NOW, message
+
+LANE = Lane("crm", 4, "async")
+
+
+class Nodes:
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._opened: list[PostgresStore] = []
+
+    async def open(self, lease: float = 15.0) -> PostgresStore:
+        store = PostgresStore(self.url, clock=lambda: NOW, lease=lease)
+        self._opened.append(store)
+        await store.open()
+        return store
+
+    async def open_reading(self, lease: float = 15.0) -> PostgresStore:
+        store = PostgresStore(self.url, lease=lease)
+        self._opened.append(store)
+        await store.open_reading()
+        return store
+
+    async def execute(self, sql: str) -> list[asyncpg.Record]:
+        connection = await asyncpg.connect(self.url)
+        try:
+            return await connection.fetch(sql)
+        finally:
+            await connection.close()
+
+    async def close(self) -> None:
+        for store in self._opened:
+            await store.close()
+
+
+@pytest.fixture
+async def nodes(database: str) -> AsyncIterator[Nodes]:
+    nodes = Nodes(database)
+    yield nodes
+    await nodes.close()
+
+
+def told(store: PostgresStore) -> asyncio.Event:
+    """Set whenever the node hears that there may be work."""
+    event = asyncio.Event()
+    store.on_work = event.set
+    return event
+
+
+async def heard(event: asyncio.Event) -> None:
+    async with asyncio.timeout(10):
+        await event.wait()
+    event.clear()
+
+
+def free(*ids: int) -> Acceptance:
+    return Acceptance(tuple(message(id) for id in ids), claimed=False)
+
+
+# --- numbers -----------------------------------------------------------------------------------
+
+
+async def test_nodes_that_start_at_once_make_the_schema_once_and_have_numbers_of_their_own(
+    nodes: Nodes,
+) -> None:
+    stores = await asyncio.gather(*(nodes.open() for _ in range(5)))
+    assert sorted(store.node for store in stores) == [0, 1, 2, 3, 4]
+    assert await stores[0].nodes() == 5
+
+
+async def test_a_number_given_back_is_used_again_and_repeats_no_id(nodes: Nodes) -> None:
+    first, second = await nodes.open(), await nodes.open()
+    ids = Ids(second.node, second.last_id, lambda: NOW)
+    given = [ids.next() for _ in range(70_000)]
+    await second.accept(Acceptance((message(given[-1]),)))
+    await second.close()
+    assert await first.nodes() == 1
+    third = await nodes.open()
+    assert third.node == second.node
+    # Its clock is an hour behind.
+    assert Ids(third.node, third.last_id, lambda: NOW - 3600).next() > given[-1]
+
+
+async def test_ids_go_on_behind_what_was_swept(nodes: Nodes) -> None:
+    store = await nodes.open()
+    await store.accept(Acceptance((message(41, submission_id=40), message(42, submission_id=40))))
+    await store.finish(0, [Change(id, State.SENT, "x") for id in (41, 42)])
+    assert await store.sweep(NOW + 1, 0, 10) == 2
+    await store.close()
+    assert (await nodes.open()).last_id == 42
+
+
+async def test_the_65th_node_is_told_that_all_numbers_are_taken(nodes: Nodes) -> None:
+    await (await nodes.open()).close()
+    await nodes.execute(
+        "INSERT INTO node SELECT number, gen_random_uuid(), 0, now() + interval '1 minute' "
+        "FROM generate_series(0, 63) AS number"
+    )
+    with pytest.raises(StoreInUse, match="64 node numbers"):
+        await nodes.open()
+
+
+# --- claims ------------------------------------------------------------------------------------
+
+
+async def test_no_message_goes_to_two_nodes(nodes: Nodes) -> None:
+    stores = [await nodes.open() for _ in range(3)]
+    await stores[0].accept(free(*range(1, 1001)))
+    chance = random.Random(7)
+    got: list[int] = []
+
+    async def take(store: PostgresStore) -> None:
+        own: set[int] = set()
+        for _ in range(200):
+            more = await store.waiting(LANE, NOW, chance.randint(1, 60) + len(own))
+            new = {one.id for one in more} - own
+            if not new:
+                break
+            own |= new
+        got.extend(own)
+
+    await asyncio.gather(*(take(store) for store in stores * 2))
+    owners = await nodes.execute("SELECT owner, count(*) FROM message GROUP BY owner")
+    assert len({row["owner"] for row in owners}) > 1
+    by_node = [{one.id for one in await store.waiting(LANE, NOW, 2000)} for store in stores]
+    assert sum(map(len, by_node)) == 1000
+    assert set().union(*by_node) == set(range(1, 1001)) == set(got)
+
+
+async def test_what_a_node_keeps_in_memory_is_for_no_other(nodes: Nodes) -> None:
+    first, second = await nodes.open(), await nodes.open()
+    await first.accept(Acceptance((message(1),)))
+    await first.accept(free(2))
+    assert await second.lanes() == [LANE]
+    assert [one.id for one in await second.waiting(LANE, NOW, 10)] == [2]
+    assert await first.lanes() == [LANE]
+    assert [one.id for one in await first.waiting(LANE, NOW, 10)] == [1]
+    assert await second.begin(9, [message(1)]) == {1}
+    await second.finish(9, [Change(1, State.SENT, "late")])
+    stored = await second.message(1)
+    assert stored is not None
+    assert stored.state is State.ACCEPTED
+
+
+async def test_a_message_to_be_sent_again_may_be_sent_by_any_node(nodes: Nodes) -> None:
+    first, second = await nodes.open(), await nodes.open()
+    work = told(second)
+    await first.accept(Acceptance((message(1),)))
+    await first.begin(9, [message(1)])
+    await first.finish(9, [Change(1, State.ACCEPTED, due_at=NOW, attempts=1)])
+    await heard(work)
+    [again] = await second.waiting(LANE, NOW, 10)
+    assert again.attempts == 1
+    assert await first.waiting(LANE, NOW, 10) == []
+
+
+async def test_nodes_hear_of_what_they_may_send_and_of_nothing_else(nodes: Nodes) -> None:
+    first, second = await nodes.open(), await nodes.open()
+    own, work = told(first), told(second)
+    await first.accept(Acceptance((message(1),)))
+    await first.accept(Acceptance((message(2, due_at=NOW + 9),), claimed=False))
+    await first.accept(free(3))
+    await heard(work)
+    assert await first.move([1], State.HELD) == [1]
+    assert await first.move([1], State.ACCEPTED) == [1]
+    await heard(work)
+    await first.set_hold("account", "crm", True)
+    await heard(work)
+    assert await second.holds() == {("account", "crm")}
+    assert not own.is_set()
+    await first.close()
+    await heard(work)
+
+
+# --- one node changes what another has ---------------------------------------------------------
+
+
+async def test_what_another_node_cancelled_or_replaced_is_not_begun(nodes: Nodes) -> None:
+    first, second = await nodes.open(), await nodes.open()
+    messages = [message(id) for id in (1, 2, 3, 4)]
+    await first.accept(Acceptance(tuple(messages)))
+    assert await second.move([1], State.CANCELLED) == [1]
+    assert await second.move([2], State.HELD) == [2]
+    assert await second.replace(message(3, text="new"))
+    assert await first.begin(9, messages) == {1, 2, 3}
+    assert await second.move([4], State.CANCELLED) == []
+    assert [one.text for one in await second.waiting(LANE, NOW, 10)] == ["new"]
+
+
+async def test_a_message_is_cancelled_or_begun_never_both(nodes: Nodes) -> None:
+    first, second = await nodes.open(), await nodes.open()
+    messages = [message(id) for id in range(1, 401)]
+    await first.accept(Acceptance(tuple(messages)))
+    chance = random.Random(3)
+    begun: set[int] = set()
+    cancelled: set[int] = set()
+
+    async def begin(batches: list[list[int]]) -> None:
+        for some in batches:
+            gone = await first.begin(1000 + some[0], [messages[id - 1] for id in some])
+            begun.update(set(some) - gone)
+
+    async def cancel() -> None:
+        for _ in range(5):
+            cancelled.update(await second.move(chance.sample(ids, 10), State.CANCELLED))
+
+    ids = list(range(1, 401))
+    batches = [ids[at : at + 4] for at in range(0, 400, 4)]
+    # Both have their connections and their statements by now.
+    await cancel()
+    await begin(batches[-1:])
+    async with asyncio.timeout(30):
+        await asyncio.gather(begin(batches[:50]), begin(batches[50:-1]), cancel(), cancel())
+    assert not begun & cancelled
+    assert begun | cancelled == set(ids)
+    assert begun
+    assert cancelled
+
+
+async def test_one_fingerprint_on_two_nodes_lets_one_message_in(nodes: Nodes) -> None:
+    first, second = await nodes.open(), await nodes.open()
+
+    def accept(store: PostgresStore, id: int, n: int) -> asyncio.Future[object]:
+        prints = (Fingerprint(b"%d" % n, id, NOW + 60),)
+        return store.accept(Acceptance((message(id),), prints))  # type: ignore[return-value]
+
+    async with asyncio.timeout(30):
+        answers = await asyncio.gather(
+            *(accept(first, 1000 + n, n) for n in range(50)),
+            *(accept(second, 2000 + 49 - n, 49 - n) for n in range(50)),
+        )
+    assert sum(not answer for answer in answers) == 50
+    assert await first.backlog() == 50
+
+
+async def test_parts_that_reach_two_nodes_at_once_are_joined_by_one(nodes: Nodes) -> None:
+    first, second = await nodes.open(), await nodes.open()
+    groups = [PartGroup("crm", "Shop", "+380501234567", n, 2) for n in range(40)]
+
+    def add(store: PostgresStore, number: int, n: int) -> asyncio.Future[object]:
+        part = Part(number * 100 + n, groups[n], number, b"%d" % number, 0, NOW)
+        return store.add_part(part, 0)  # type: ignore[return-value]
+
+    async with asyncio.timeout(30):
+        one, other = await asyncio.gather(
+            asyncio.gather(*(add(first, 1, n) for n in range(40))),
+            asyncio.gather(*(add(second, 2, 39 - n) for n in range(40))),
+        )
+    pairs = zip(one, reversed(other), strict=True)
+    assert all(len(a.parts) + len(b.parts) == 2 for a, b in pairs)
+
+
+# --- a node goes -------------------------------------------------------------------------------
+
+_KILLED = """
+import asyncio, sys
+from bridge.store.postgres.engine import PostgresStore
+from tests.samples import NOW, message
+from bridge.store import Acceptance
+
+async def main():
+    store = PostgresStore(sys.argv[1], clock=lambda: NOW, lease=0.6)
+    await store.open()
+    messages = tuple(message(id) for id in range(1, 6))
+    await store.accept(Acceptance(messages))
+    await store.begin(9, messages[:2])
+    print(store.node, flush=True)
+    await asyncio.sleep(600)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_killed_node_loses_nothing(nodes: Nodes) -> None:
+    store = await nodes.open(lease=0.6)
+    process = subprocess.Popen(  # noqa: ASYNC220 - starts in no time
+        [sys.executable, "-c", _KILLED, nodes.url], stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    try:
+        line = await asyncio.to_thread(process.stdout.readline)
+        while not line.strip().isdigit():
+            line = await asyncio.to_thread(process.stdout.readline)
+        assert await store.nodes() == 2
+        assert await store.waiting(LANE, NOW, 10) == []
+        work = told(store)
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+    async with asyncio.timeout(10):
+        while await store.nodes() > 1 or not (attempts := await store.interrupted()):
+            await heard(work)
+    assert attempts == {9: [message(1), message(2)]}
+    assert await store.interrupted() == {}
+    assert [one.id for one in await store.waiting(LANE, NOW, 10)] == [1, 2, 3, 4, 5]
+    await store.finish(9, [Change(1, State.SENT, "x"), Change(2, State.ACCEPTED, due_at=NOW)])
+    assert [one.id for one in await store.waiting(LANE, NOW, 10)] == [2, 3, 4, 5]
+    assert (await nodes.open()).node == 1
+
+
+async def test_a_node_that_fell_silent_writes_nothing_any_more(nodes: Nodes) -> None:
+    silent, other = await nodes.open(), await nodes.open()
+    lost = asyncio.Event()
+    silent.on_lost = lost.set
+    await silent.accept(Acceptance((message(1), message(2))))
+    await silent.begin(9, [message(1)])
+    await nodes.execute(f"UPDATE node SET lease_until = '-infinity' WHERE number = {silent.node}")
+    assert await other.interrupted() == {9: [message(1)]}
+    assert [one.id for one in await other.waiting(LANE, NOW, 10)] == [1, 2]
+
+    late = silent.finish(9, [Change(1, State.SENT, "late")])
+    for verb in (late, silent.accept(Acceptance((message(3),))), silent.begin(10, [message(2)])):
+        with pytest.raises(StoreError, match="lost its lease"):
+            await verb
+    for verb in (
+        silent.move([2], State.CANCELLED),
+        silent.waiting(LANE, NOW, 10),
+        silent.replace(message(2, text="late")),
+    ):
+        with pytest.raises(StoreError, match="lost its lease"):
+            await verb
+    await silent.close()
+    stored = await other.message(1)
+    assert stored is not None
+    assert stored.state is State.ACCEPTED
+    assert await other.message(3) is None
+
+
+async def test_a_node_is_told_that_its_lease_is_lost(nodes: Nodes) -> None:
+    silent = await nodes.open(lease=0.3)
+    lost = asyncio.Event()
+    silent.on_lost = lost.set
+    await nodes.execute("DELETE FROM node")
+    await heard(lost)
+    with pytest.raises(StoreError, match="lost its lease"):
+        await silent.accept(Acceptance((message(1),)))
+
+
+async def test_a_node_that_closes_leaves_its_messages_to_the_others(nodes: Nodes) -> None:
+    first, second = await nodes.open(), await nodes.open()
+    await first.accept(Acceptance((message(1), message(2))))
+    await first.begin(9, [message(1)])
+    await first.close()
+    assert [one.id for one in await second.waiting(LANE, NOW, 10)] == [2]
+    assert await second.interrupted() == {9: [message(1)]}

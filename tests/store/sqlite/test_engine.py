@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import sqlite3
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bridge.model.message import State
+from bridge.store import Acceptance, Change, SchemaTooNew, StoreError, StoreFull, StoreInUse
+from bridge.store.sqlite.engine import SqliteStore, path_of
+from bridge.store.sqlite.schema import MIGRATIONS
+from tests.samples import NOW, message
+
+
+def test_the_address_names_the_file() -> None:
+    assert path_of("sqlite:////var/lib/bridge.db") == Path("/var/lib/bridge.db")
+    assert path_of("sqlite:///bridge.db") == Path("bridge.db")
+    with pytest.raises(ValueError, match="sqlite:///PATH"):
+        path_of("postgresql://localhost/bridge")
+
+
+async def test_pragmas_that_cannot_be_changed_later(tmp_path: Path) -> None:
+    path = tmp_path / "bridge.db"
+    store = SqliteStore(path)
+    await store.open()
+    await store.close()
+    connection = sqlite3.connect(path)
+    pragmas = {
+        name: connection.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("journal_mode", "auto_vacuum", "user_version")
+    }
+    versions = connection.execute("SELECT version FROM migration").fetchall()
+    connection.close()
+    assert pragmas == {"journal_mode": "wal", "auto_vacuum": 2, "user_version": len(MIGRATIONS)}
+    assert versions == [(n + 1,) for n in range(len(MIGRATIONS))]
+    assert not stat.S_IMODE(path.stat().st_mode) & stat.S_IRWXO
+
+
+async def test_a_second_daemon_is_kept_out_and_told_by_whom(tmp_path: Path) -> None:
+    first, second = (SqliteStore(tmp_path / "bridge.db") for _ in range(2))
+    await first.open()
+    with pytest.raises(StoreInUse, match=f"in use by another cascade-bridge .pid {os.getpid()}"):
+        await second.open()
+    await first.close()
+    await second.open()
+    await second.close()
+
+
+async def test_a_newer_schema_is_refused_in_words(tmp_path: Path) -> None:
+    path = tmp_path / "bridge.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 999")
+    connection.close()
+    store = SqliteStore(path)
+    with pytest.raises(SchemaTooNew, match="schema version 999"):
+        await store.open()
+    await store.close()
+
+
+async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "missing" / "bridge.db")
+    with pytest.raises(StoreError, match="missing"):
+        await store.open()
+    await store.close()
+
+
+async def test_ids_go_on_where_the_file_ends(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "bridge.db")
+    await store.open()
+    await store.accept(Acceptance((message(41, submission_id=40), message(42, submission_id=40))))
+    await store.close()
+    store = SqliteStore(tmp_path / "bridge.db")
+    await store.open()
+    assert store.last_id == 42
+    await store.close()
+
+
+async def test_an_attempt_that_never_ended_is_found_by_the_next_run(tmp_path: Path) -> None:
+    messages = [message(id) for id in (1, 2, 3)]
+    store = SqliteStore(tmp_path / "bridge.db")
+    await store.open()
+    await store.accept(Acceptance(tuple(messages)))
+    await store.begin(8, messages[:2])
+    await store.begin(9, messages[2:])
+    await store.close()
+    store = SqliteStore(tmp_path / "bridge.db")
+    await store.open()
+    assert await store.interrupted() == {8: messages[:2], 9: messages[2:]}
+    await store.finish(8, [Change(1, State.SENT, "x")])
+    assert await store.interrupted() == {9: messages[2:]}
+    await store.close()
+
+
+async def test_one_message_at_fault_takes_no_other_with_it(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "bridge.db", clock=lambda: NOW)
+    await store.open()
+    await store.accept(Acceptance((message(1),)))
+    results = await asyncio.gather(
+        *(store.accept(Acceptance((message(id),))) for id in (2, 1, 3)), return_exceptions=True
+    )
+    assert [isinstance(result, StoreError) for result in results] == [False, True, False]
+    assert await store.backlog() == 3
+    await store.close()
+
+
+_KILLED = """
+import asyncio, os, sys
+from pathlib import Path
+from bridge.store import Acceptance
+from bridge.store.sqlite.engine import SqliteStore
+from tests.samples import message
+
+async def main():
+    store = SqliteStore(Path(sys.argv[1]))
+    await store.open()
+    def said(id):
+        return lambda future: os.write(1, b"%d\\n" % id)
+    for id in range(1, 1_000_000):
+        store.accept(Acceptance((message(id),))).add_done_callback(said(id))
+        if id % 10 == 0:
+            await asyncio.sleep(0)
+
+asyncio.run(main())
+"""
+
+
+def test_what_was_said_to_be_stored_survives_kill_9(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", _KILLED, str(tmp_path / "bridge.db")], stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    said = [process.stdout.readline() for _ in range(2000)]
+    process.kill()
+    said += process.stdout.read().splitlines(keepends=True)
+    process.wait()
+    process.stdout.close()
+    answered = {int(line) for line in said if line.endswith(b"\n")}
+    connection = sqlite3.connect(tmp_path / "bridge.db")
+    stored = {id for (id,) in connection.execute("SELECT id FROM message")}
+    assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    connection.close()
+    assert len(answered) >= 2000
+    assert answered <= stored
+
+
+async def test_a_full_disk_refuses_messages_and_keeps_results(tmp_path: Path) -> None:
+    path = tmp_path / "bridge.db"
+    store = SqliteStore(path, clock=lambda: NOW)
+    await store.open()
+    await store.accept(Acceptance((message(1),)))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # No file may grow any more: SQLite sees what it sees on a full disk.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(StoreFull):
+            await store.accept(Acceptance((message(2),)))
+        result = store.finish(0, [Change(1, State.SENT, "upstream")])
+        with pytest.raises(StoreFull):
+            await store.accept(Acceptance((message(3),)))
+        assert not result.done()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    async with asyncio.timeout(10):
+        await result
+    await store.accept(Acceptance((message(4),)))
+    stored = await store.message(1)
+    assert stored is not None
+    assert stored.state is State.SENT
+    assert await store.message(2) is None
+    await store.close()
+
+
+async def test_a_value_that_no_store_can_hold_stops_nothing(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "bridge.db", clock=lambda: NOW)
+    await store.open()
+    results = await asyncio.gather(
+        store.accept(Acceptance((message(1),))),
+        store.accept(Acceptance((message(2, reference="half a pair: \ud83d"),))),
+        store.accept(Acceptance((message(3, expires_at=10**30),))),
+        store.accept(Acceptance((message(4),))),
+        return_exceptions=True,
+    )
+    assert [isinstance(result, StoreError) for result in results] == [False, True, True, False]
+    assert await store.backlog() == 2
+    await store.close()
+
+
+async def test_somebody_elses_lock_delays_results_and_loses_none(tmp_path: Path) -> None:
+    path = tmp_path / "bridge.db"
+    store = SqliteStore(path, clock=lambda: NOW)
+    await store.open()
+    await store.accept(Acceptance((message(1),)))
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreFull):
+        await store.accept(Acceptance((message(2),)))
+    result = store.finish(0, [Change(1, State.SENT, "upstream")])
+    with pytest.raises(StoreFull):
+        await store.accept(Acceptance((message(3),)))
+    assert not result.done()
+    other.execute("ROLLBACK")
+    other.close()
+    async with asyncio.timeout(10):
+        await result
+    stored = await store.message(1)
+    assert stored is not None
+    assert stored.state is State.SENT
+    await store.close()
