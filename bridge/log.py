@@ -1,4 +1,4 @@
-"""Sets logging up: what a line looks like, where it goes, what never gets into it (design §11).
+"""Sets logging up: what a line looks like, where it goes, what never gets into it.
 
 Events are JSON lines on stderr, or readable ones where stderr is a terminal. Which events there
 are is decided where they happen. Only commands call :func:`configure`, once, at their start.

@@ -1,4 +1,4 @@
-"""Who may send, from where, how much; checks credentials (design sections 6 to 8).
+"""Who may send, from where, how much; checks credentials.
 
 Decides whether a login is right, whether its address and protocol are allowed, and which addresses
 are blocked after failed logins. What an account may say in a message is decided by the relay, out

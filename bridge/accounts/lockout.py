@@ -1,4 +1,4 @@
-"""Which addresses are blocked after failed logins, and for whom (design section 7).
+"""Which addresses are blocked after failed logins, and for whom.
 
 Counts and blocks; what a failed login is, is decided in :mod:`bridge.accounts.accounts`. Memory is
 bounded, whatever a stranger sends.

@@ -1,4 +1,4 @@
-"""The listener that SMSBAT calls: statuses and messages from phones (design sections 6 and 9).
+"""The listener that SMSBAT calls: statuses and messages from phones.
 
 Everything about HTTP is decided here: who may call, where, how much, and what they hear; what is in
 a body, by :mod:`bridge.feedback.status_updates` and :mod:`bridge.feedback.incoming`. 200 means that

@@ -1,4 +1,4 @@
-"""What an answer of the API means for the batch that was posted (design section 9).
+"""What an answer of the API means for the batch that was posted.
 
 One table by status, and one pure function that reads it. What then happens to each message and to
 the upstream is decided by :mod:`bridge.sending.pace` and :mod:`bridge.sending.poster`.

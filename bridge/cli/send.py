@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bridge.cli.clients import Reply, Sending
     from bridge.config.settings import Endpoint, Settings
 
-#: What SMPP's service_type is for a type of message (design section 8).
+#: What SMPP's service_type is for a type of message.
 _SERVICE_TYPES = {
     "transaction": "TRANS",
     "promo": "PROMO",

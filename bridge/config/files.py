@@ -1,4 +1,4 @@
-"""Reads the configuration's files and says in plain words what is wrong with them (design §6).
+"""Reads the configuration's files and says in plain words what is wrong with them.
 
 Decides which file is read, how ``include`` joins several, and how a mistake is put. What a value
 may be is decided by the models in :mod:`bridge.config.settings`, what fits together by

@@ -1,4 +1,4 @@
-"""Rules between keys: what cannot work together (design section 6).
+"""Rules between keys: what cannot work together.
 
 Every single value already is what its model allows. Each rule is a small generator in the table at
 the end; :mod:`bridge.config.files` finds out which file a finding belongs to. What works and is yet

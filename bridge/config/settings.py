@@ -1,4 +1,4 @@
-"""Typed settings out of TOML (design section 6).
+"""Typed settings out of TOML.
 
 The models below are the whole of what may be configured: one class a table, one attribute a key,
 under the key's own name. Durations are seconds, addresses are :class:`Endpoint` values, secrets

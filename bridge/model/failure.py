@@ -1,4 +1,4 @@
-"""The one table of failures (design section 4): reason → fmt code, SMTP reply, SMPP status.
+"""The one table of failures: reason → fmt code, SMTP reply, SMPP status.
 
 Nothing else in the bridge maps a reason to a code. The listeners add only what their own protocol
 knows (SMTP syntax and sequence, SMPP framing and fields); renders the ``fmt`` 0–3 texts too.
@@ -103,7 +103,7 @@ API_FIELDS = frozenset(
 )
 
 
-class Failure(Exception):  # noqa: N818 - the word of the design
+class Failure(Exception):  # noqa: N818 - the word of the glossary
     """Why not: a value that may be raised.
 
     ``detail`` says what exactly was wrong, in words for the client; ``cause`` is for the log and

@@ -1,4 +1,4 @@
-"""Ids of submissions, messages and parts: one time-ordered sequence (design section 3).
+"""Ids of submissions, messages and parts: one time-ordered sequence.
 
 An id is ``seconds since 2025-01-01 (31 bits) · node (6) · sequence (16)`` and fits in the 53 bits
 of a JSON number. More than 65,536 ids in a second borrow from the seconds to come.

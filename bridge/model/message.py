@@ -1,6 +1,6 @@
 """The vocabulary of the bridge: plain data, no I/O.
 
-Every other module speaks in these words (design section 1). What a value may be is decided here;
+Every other module speaks in these words. What a value may be is decided here;
 whether an account may use it is decided in :mod:`bridge.relay.rules`. The values are named tuples,
 not frozen dataclasses: one of a message's twenty fields costs a seventh to make.
 """
@@ -37,7 +37,7 @@ class Route(str, Enum):
 
 
 class State(str, Enum):
-    """Where a message is in its life (design section 5)."""
+    """Where a message is in its life."""
 
     ACCEPTED = "accepted"
     SENDING = "sending"

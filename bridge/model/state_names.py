@@ -1,5 +1,5 @@
 """What states are called elsewhere: one for several messages, the three digits of ``err``, and
-SMSC's codes (design section 5) in the ``fmt`` forms that its clients read.
+SMSC's codes in the ``fmt`` forms that its clients read.
 
 Receipts, query_sm and the commands all look here, so that they say the same of a message.
 """

@@ -1,7 +1,7 @@
 """Whether the client of a message has the answer to its submission, which says the message's id.
 
 Nobody is told anything about a message before that: a receipt with an id that means nothing yet is
-lost on most clients (design section 8).
+lost on most clients.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Gathers the parts of concatenated messages, over sessions, restarts and nodes (design section 8).
+"""Gathers the parts of concatenated messages, over sessions, restarts and nodes.
 
 Decides what the sender of a part hears: every part is checked and durable before it is answered
 with its own id, and the one that completes its message carries that message's outcome. How the

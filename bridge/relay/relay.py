@@ -1,4 +1,4 @@
-"""The one door: submit, query, cancel, replace (design section 3).
+"""The one door: submit, query, cancel, replace.
 
 A listener hands in a submission of an account and gets a future of its outcome. Between the two
 lie the rules, the store and the dispatcher; this module decides what the client is told, and when:

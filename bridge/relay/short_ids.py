@@ -1,4 +1,4 @@
-"""Submissions whose client knows them by another id than the bridge does (design section 3).
+"""Submissions whose client knows them by another id than the bridge does.
 
 The id of a part, and the eight hexadecimal digits of SMPP 3.3, are aliases of a message. Receipts
 that were asked for under such an id are the alias's: the message itself then only says so.

@@ -1,4 +1,4 @@
-"""What becomes of each message of a batch after the API's answer (design section 9).
+"""What becomes of each message of a batch after the API's answer.
 
 One pure function of the batch, the verdict and the time. How fast to go on is
 :mod:`bridge.sending.pace`'s matter, and making it happen :mod:`bridge.sending.dispatcher`'s.

@@ -1,7 +1,7 @@
 """How fast one upstream may be asked, and whether at all: rate, slowing down, breaker, hold.
 
 Pure state: what came back is noted with the time, and :meth:`Pace.wait` tells how long the next
-request has to wait. The limits are design section 9's.
+request has to wait.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Pure data structures, told what waits and asked for batches. Within a lane the message that is due
 first goes first; between lanes of one level accounts take turns; higher levels go before lower
-ones, but the lowest gets its tenth of every batch (design section 9).
+ones, but the lowest gets its tenth of every batch.
 """
 
 from __future__ import annotations

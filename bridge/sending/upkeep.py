@@ -1,4 +1,4 @@
-"""What has to be done from time to time: ends, takes over, forgets (design sections 3, 5, 10).
+"""What has to be done from time to time: ends, takes over, forgets.
 
 Each task has its interval; all of it is done in small steps that never hold up a submit.
 """

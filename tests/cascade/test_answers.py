@@ -1,4 +1,4 @@
-"""Each row of the table in design section 9 as far as one answer decides it."""
+"""Each row of the table of answers as far as one answer decides it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of failures against design section 4, and how a failure looks in each ``fmt``."""
+"""The table of failures, held against the published one, and how a failure looks in each ``fmt``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bridge.model.failure import (
     smpp_status,
 )
 
-#: Design section 4: reason, fmt, SMTP reply, SMPP status, the status of 5.0 where it differs.
+#: The published table: reason, fmt, SMTP reply, SMPP status, the status of 5.0 where it differs.
 TABLE = [
     ("BAD_PARAMETER", 1, "554 5.6.0", 0x45, None),
     ("NO_TEXT", 1, "554 5.6.0", 0x01, None),

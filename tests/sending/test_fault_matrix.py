@@ -1,4 +1,4 @@
-"""Each row of the table in design section 9 with its variants, for one message and for a batch:
+"""Each row of the table of answers of the API with its variants, for one message and for a batch:
 what the client hears, what state the messages end in, and what it costs in requests."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How many connections and binds there are, and how many there may be (design section 4).
+"""How many connections and binds there are, and how many there may be.
 
 A few connections over the limit are kept long enough to be told so at their bind; beyond those
 they are not even listened to.

@@ -1,4 +1,4 @@
-"""A failure as a response PDU: its status, and its text for who asked for it (design section 4)."""
+"""A failure as a response PDU: its status, and its text for who asked for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who a path of RCPT means (design section 7), in the order in which a client may learn it."""
+"""Who a path of RCPT means, in the order in which a client may learn it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The X-Cascade header fields: what a mail may say beyond its text (design section 7).
+"""The X-Cascade header fields: what a mail may say beyond its text.
 
 One table: the field, what it sets in the submission, how its value is read. A value that does not
 fit is refused with the field's name; whether the account may use it is for the relay to say.

@@ -1,4 +1,4 @@
-"""The text rules (design section 7): what of a mail's text a phone is shown.
+"""The text rules: what of a mail's text a phone is shown.
 
 Pure functions from text to text. Which part of the mail the text came from, and from which
 charset, was decided before (:mod:`bridge.smtp.reading.body`).

@@ -1,4 +1,4 @@
-"""The PostgreSQL schema, one step a version (design section 10).
+"""The PostgreSQL schema, one step a version.
 
 ``MIGRATIONS[n]`` brings a database from version n to n + 1; the table ``migration`` tells which
 steps were taken, and when. A step that was released never changes. A program that is running

@@ -1,4 +1,4 @@
-"""The SQLite schema, one step a version (design section 10).
+"""The SQLite schema, one step a version.
 
 ``MIGRATIONS[n]`` brings a store from version n to n + 1; ``PRAGMA user_version`` tells the version
 and the table ``migration`` when each step was taken. A step that was released never changes.
