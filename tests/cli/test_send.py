@@ -158,9 +158,7 @@ async def test_sender_type_and_validity_are_told(bridge: Running, by: str) -> No
 async def test_a_reference_is_kept(bridge: Running) -> None:
     code, output = await bridge.send("smtp", *CRM, NUMBER, "-t", "x", "--reference", "order 7")
     assert code == 0, output
-    with contextlib.closing(
-        sqlite3.connect(bridge.config.settings.with_name("bridge.db"))
-    ) as store:
+    with contextlib.closing(sqlite3.connect(bridge.config.with_name("bridge.db"))) as store:
         found = store.execute(
             "SELECT reference FROM message WHERE id = ?", (bridge.sandbox.messages[0].id,)
         )

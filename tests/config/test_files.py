@@ -19,7 +19,7 @@ from bridge.config import load, warnings
 from bridge.config.settings import AccountSettings, Settings, Table, Upstream
 from tests.configs import GOOD, Folder, mistake, mistakes
 
-CONFIG = Path(__file__).parent.parent / "config"
+CONFIG = Path(__file__).parents[2] / "config"
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The table of failures, held against the published one, and how a failure looks in each ``fmt``."""
+"""The table of failures, held against the published one, and how each ``fmt`` shows a failure."""
 
 from __future__ import annotations
 

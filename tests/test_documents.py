@@ -1,4 +1,4 @@
-"""The README says what the program does: commands, options, keys, events, tables and links."""
+"""The documents say what the program does: commands, options, keys, events, tables and links."""
 
 from __future__ import annotations
 
@@ -42,14 +42,20 @@ from tests import samples
 from tests.support import program
 
 REPOSITORY = Path(__file__).parents[1]
-README = (REPOSITORY / "README.md").read_text("utf-8")
+#: The front page and every page behind it, by their paths.
+PAGES = {
+    str(file.relative_to(REPOSITORY)): file.read_text("utf-8")
+    for file in [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("**/*.md"))]
+}
+README = PAGES["README.md"]
+DOCUMENTS = "\n".join(PAGES.values())
 DEMO = "python3 -m venv .venv && .venv/bin/pip install -e . && .venv/bin/cascade-bridge demo"
 TESTS = "python3 -m venv .venv && .venv/bin/pip install -e '.[test]' && .venv/bin/pytest"
 
 
 def section(title: str) -> str:
     """The text under a heading, up to the next one of its level or above."""
-    found = re.search(rf"^(#+) {re.escape(title)}\n(.*?)(?=^#{{1,2}} |\Z)", README, re.M | re.S)
+    found = re.search(rf"^(#+) {re.escape(title)}\n(.*?)(?=^#{{1,2}} |\Z)", DOCUMENTS, re.M | re.S)
     assert found, title
     return found[2]
 
@@ -61,14 +67,14 @@ def blocks(language: str | None = "") -> list[str]:
     """The fenced blocks of a language (None: of any), lines continued by a backslash joined."""
     return [
         text.replace("\\\n", " ")
-        for name, text in _FENCED.findall(README)
+        for name, text in _FENCED.findall(DOCUMENTS)
         if language in (None, name)
     ]
 
 
 def table(after: str) -> list[list[str]]:
     """The cells of the first table behind ``after``, without its head."""
-    rows = README[README.index(after) :].partition("\n|")[2].partition("\n\n")[0].splitlines()
+    rows = DOCUMENTS[DOCUMENTS.index(after) :].partition("\n|")[2].partition("\n\n")[0].splitlines()
     return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows[2:]]
 
 
@@ -110,7 +116,7 @@ def command_lines() -> Iterator[str]:
     for line in [line for block in blocks(None) for line in block.splitlines()]:
         if found := re.search(r"(?:^|/)cascade-bridge ([^/].*)$", line):
             yield found[1]
-    for code in in_code(README):
+    for code in in_code(DOCUMENTS):
         if re.fullmatch(rf"({_OUR_COMMANDS})( .+)?", code):
             yield code
 
@@ -136,14 +142,14 @@ def test_every_command_and_every_option_exists(line: str) -> None:
 
 
 def test_the_faults_that_curl_sets_exist() -> None:
-    found = re.findall(r"-d '(.+?)'", section("Trying it out: the sandbox"))
+    found = re.findall(r"-d '(.+?)'", section("The sandbox"))
     assert found
     for document in found:
         fault_from_json(json.loads(document))
 
 
 async def test_the_sandbox_answers_where_it_is_said() -> None:
-    paths = set(re.findall(r"/sandbox/\w+", README))
+    paths = set(re.findall(r"/sandbox/\w+", DOCUMENTS))
     assert paths
     async with Sandbox() as sandbox, httpx.AsyncClient(base_url=sandbox.url) as client:
         for path in paths:
@@ -177,7 +183,7 @@ def test_exit_codes_are_those_of_the_commands() -> None:
 
 
 def test_the_keys_of_a_trace_are_those_of_the_program() -> None:
-    shown = README.partition("<!-- trace:")[2].partition("<!-- /trace -->")[0]
+    shown = DOCUMENTS.partition("<!-- trace:")[2].partition("<!-- /trace -->")[0]
     message = samples.message(1)
     told = Notice("smpp:crm", "crm", Kind.STATE, 1, 1, 0, 0)
     stored = Stored(message, State.SENT, "", 0, "", "")
@@ -193,7 +199,7 @@ def test_the_keys_of_a_trace_are_those_of_the_program() -> None:
 
 def test_the_documented_benchmark_runs() -> None:
     command = "python -m tests.benchmarks"
-    assert f"\n.venv/bin/{command}\n" in README
+    assert f"\n.venv/bin/{command}\n" in DOCUMENTS
     result = subprocess.run(
         [sys.executable, *command.split()[1:], "--runs", "1", "--count", "20", "smpp"],
         capture_output=True,
@@ -230,7 +236,7 @@ def test_keys_with_their_table_exist() -> None:
     tables = {name: field.annotation for name, field in config.Settings.model_fields.items()}
     named = [
         found.groups()
-        for code in in_code(README)
+        for code in in_code(DOCUMENTS)
         if (found := re.fullmatch(r"(\w+)\.(\w+)(?: = .+)?", code)) and found[1] in tables
     ]
     assert len(named) > 8
@@ -240,7 +246,7 @@ def test_keys_with_their_table_exist() -> None:
 
 
 def test_values_of_keys_are_allowed() -> None:
-    for code in in_code(README):
+    for code in in_code(DOCUMENTS):
         found = re.fullmatch(r'(?:(\w+)\.)?(\w+) = (".+")', code)
         if found is None:
             continue
@@ -255,7 +261,7 @@ def test_values_of_keys_are_allowed() -> None:
 
 def test_every_name_in_code_is_one_of_the_programs() -> None:
     # Postfix, Kannel and the other systems have their own.
-    own = re.sub(r"\*\*Postfix\*\*.*?\*\*An SMPP platform\*\*", "", README, flags=re.S)
+    own = re.sub(r"\*\*Postfix\*\*.*?\*\*An SMPP platform\*\*", "", DOCUMENTS, flags=re.S)
     names = {code for code in in_code(own) if re.fullmatch(r"[a-z]+(_[a-z0-9]+)+", code)}
     assert len(names) > 50
     assert names <= words_of_the_program()
@@ -276,7 +282,7 @@ def failure_rows() -> list[str]:
 
 
 def test_the_table_of_errors_is_that_of_the_program() -> None:
-    shown = README.partition("<!-- failures:")[2].partition("<!-- /failures -->")[0]
+    shown = DOCUMENTS.partition("<!-- failures:")[2].partition("<!-- /failures -->")[0]
     rows = [line for line in shown.splitlines() if line.startswith("| ")][1:]
     assert rows == failure_rows(), "\n".join(["the table should be:", *failure_rows()])
     for command, status in NOT_FOUND_STATUS.items():
@@ -290,7 +296,7 @@ def test_the_four_forms_of_an_answer() -> None:
         assert accepted == f"`{render_accepted(250031118483456, 2, False, fmt)}`"
         assert refused == f"`{render_failure(failure, fmt)}`"
     codes = failure.reason.codes
-    assert f"`{codes.smtp} {codes.enhanced} {render_failure(failure, 0)}`" in README
+    assert f"`{codes.smtp} {codes.enhanced} {render_failure(failure, 0)}`" in DOCUMENTS
     assert render_accepted(1, 1, True, 0).endswith(" (queued)")
 
 
@@ -317,7 +323,7 @@ def test_every_number_form_and_tag_is_read() -> None:
 
 def test_every_data_coding_is_in_the_table() -> None:
     shown: dict[int, str] = {}
-    for codings, text in table("## Sending by SMPP"):
+    for codings, text in table("# Sending by SMPP"):
         for coding in codings.split(", "):
             first, _, last = coding.partition("–")
             for value in range(int(first, 0), int(last or first, 0) + 1):
@@ -377,18 +383,37 @@ def anchor(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
-def test_internal_links_lead_somewhere() -> None:
-    without_code = _FENCED.sub("", README)
-    anchors = {anchor(heading) for heading in re.findall(r"^#+ (.+)$", without_code, re.M)}
-    links = re.findall(r"\]\(([^)]+)\)", without_code)
-    assert len(links) > 10
-    for link in links:
-        if link.startswith("#"):
-            assert link[1:] in anchors, link
-        elif "://" not in link:
-            assert (REPOSITORY / link).exists(), link
+def anchors(text: str) -> set[str]:
+    return {anchor(heading) for heading in re.findall(r"^#+ (.+)$", _FENCED.sub("", text), re.M)}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_internal_links_lead_somewhere(page: str) -> None:
+    for link in re.findall(r"\]\(([^)]+)\)", _FENCED.sub("", PAGES[page])):
+        if "://" in link:
+            continue
+        path, _, heading = link.partition("#")
+        target = (REPOSITORY / page).parent / path if path else REPOSITORY / page
+        assert target.exists(), link
+        if heading:
+            assert heading in anchors(target.read_text("utf-8")), link
+
+
+def test_every_page_is_reached_from_the_front_page() -> None:
+    reached = {"README.md"}
+    new = set(reached)
+    while new:
+        links = {
+            str((Path(page).parent / path).as_posix()).replace("docs/../", "")
+            for page in new
+            for path in re.findall(r"\]\(([^)#:]+\.md)[)#]", PAGES[page])
+        }
+        new = (links & PAGES.keys()) - reached
+        reached |= new
+    assert reached == set(PAGES)
 
 
 def test_files_that_are_named_exist() -> None:
-    for path in re.findall(r"(?<![\w/-])((?:systemd|config|bridge|tests)/[\w./-]+\.\w+)", README):
+    pattern = r"(?<![\w/-])((?:systemd|config|bridge|tests)/[\w./-]+\.\w+)"
+    for path in re.findall(pattern, DOCUMENTS):
         assert (REPOSITORY / path).exists(), path
