@@ -8,7 +8,7 @@ import contextlib
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
@@ -62,7 +62,7 @@ async def _accepts(store: Store, count: int) -> Figures:
                 one = message(ids.next(), due_at=now, accepted_at=now, expires_at=now + 86400)
                 store.accept(Acceptance((one,))).add_done_callback(accepted)
 
-        def accepted(future: asyncio.Future[object]) -> None:
+        def accepted(future: asyncio.Future[Mapping[bytes, int]]) -> None:
             nonlocal left
             future.result()
             left -= 1

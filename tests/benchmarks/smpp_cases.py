@@ -12,8 +12,8 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from tests.benchmarks.harness import Figures, Served, bridge, cpu_seconds, resident_mb
 from tests.benchmarks.smpp_load import Load, Paced, Unbound, submit_body
@@ -26,7 +26,8 @@ UNICODE = "Ваш код {:07}. Нікому його не кажіть."
 WARM_UP = 500
 
 
-class Case(NamedTuple):
+@dataclass(frozen=True)
+class Case:
     """One way of submitting: what is in each submit_sm, and how many make a message."""
 
     says: str

@@ -14,7 +14,7 @@ import pytest
 
 from bridge.cli import run
 from bridge.model.message import Receipts, State
-from bridge.model.notice import MAIL, Incoming, receivers_of
+from bridge.model.notice import MAIL, Incoming, Told, receivers_of
 from bridge.sandbox import Sandbox
 from bridge.store import (
     Acceptance,
@@ -25,7 +25,6 @@ from bridge.store import (
     PartGroup,
     Status,
     Store,
-    Told,
 )
 from bridge.store.postgres.engine import PostgresStore
 from tests.cli.stores import write_config, write_store

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,9 @@ class Taker:
 
     def say(self, about: int, answer: Answer) -> None:
         self.open.pop(about).set_result(answer)
+
+    def has(self, count: int) -> bool:
+        return len(self.told) == count
 
     @property
     def abouts(self) -> list[int]:
@@ -260,7 +264,7 @@ async def test_what_is_refused_comes_again_with_back_off(telling: Telling) -> No
     await telling.delivered(1)
     waited = []
     for tries in range(1, 9):
-        await until(lambda tries=tries: len(taker.told) == tries)
+        await until(partial(taker.has, tries))
         assert taker.told[-1].notice.tries == tries - 1
         notice = await telling.tried(1, tries)
         assert (notice.ended_at, notice.outcome) == (0, "ESME_RX_T_APPN")
@@ -336,7 +340,7 @@ async def test_a_notice_that_costs_one_session_after_another_is_tried_with_back_
         telling.outbox.join(QUEUE, taker)
         if not tries:
             await telling.delivered(1)
-        await until(lambda taker=taker: taker.told)
+        await until(partial(taker.has, 1))
         telling.outbox.leave(QUEUE, taker)
         taker.say(1, LOST)
     notice = await telling.tried(1, 2)

@@ -194,7 +194,7 @@ async def test_the_other_parts_that_asked_are_owed_what_the_last_one_hears(
 async def test_parts_of_a_duplicate_are_owed_that_it_was_refused(
     tmp_path: Path, sandbox: Sandbox
 ) -> None:
-    refusing = {"duplicate_window": "1h", "duplicates": "refuse"}
+    refusing: dict[str, Any] = {"duplicate_window": "1h", "duplicates": "refuse"}
     async with gatherer(tmp_path, sandbox, **refusing) as parts:
         for number in (1, 2, 3):
             await parts.taken(number)

@@ -552,7 +552,7 @@ async def test_a_thousand_bad_messages_cost_other_accounts_none(
     bad = [f"+38050{n:07}" for n in range(200)]
     sandbox.fault("400", phones=bad)
     accounts = {"crm": {"answer": "queued"}, "bank": {}}
-    limits = {"requests_per_second": 200, "burst": 20}
+    limits: dict[str, Any] = {"requests_per_second": 200, "burst": 20}
     async with relaying(tmp_path, sandbox, accounts=accounts, **limits) as bridge:
         await bridge.submit(submission(*bad))
         for n in range(20):
@@ -606,7 +606,7 @@ async def test_a_campaign_delays_another_accounts_message_by_one_batch(
 
 async def test_promos_get_their_tenth_of_every_batch(tmp_path: Path, sandbox: Sandbox) -> None:
     accounts = {"shop": {"answer": "queued"}, "bank": {"answer": "queued"}}
-    one_at_a_time = {"max_batch": 100, "max_in_flight": 1}
+    one_at_a_time: dict[str, Any] = {"max_batch": 100, "max_in_flight": 1}
     async with relaying(tmp_path, sandbox, accounts=accounts, **one_at_a_time) as bridge:
         await bridge.dispatcher.set_hold("upstream", "cascade", True)
         phones = [f"+38050{n:07}" for n in range(400)]

@@ -248,7 +248,7 @@ def test_of_what_the_sender_of_a_mail_hears(
 
 
 def test_deliverby_asks_for_more_but_not_where_nothing_is_wanted() -> None:
-    asked = {"delay_after": 60, "trace": True}
+    asked: dict[str, Any] = {"delay_after": 60, "trace": True}
     wishes = Receipts.FAILURE | Receipts.DELAY | Receipts.INTERMEDIATE
     assert only(account(), mail(**asked)).receipts == wishes
     assert only(account(), mail(Receipts.NONE, **asked)).receipts == Receipts.NONE

@@ -219,7 +219,8 @@ def test_columns_are_never_good_where_a_message_is_not(changes: list[dict[str, A
 
 
 def test_elements_that_are_no_objects_are_not_plain() -> None:
-    for element in ([], "text", 5, None, {}):
+    elements: list[Any] = [[], "text", 5, None, {}]
+    for element in elements:
         assert not all_plain([message(), element])
 
 

@@ -151,18 +151,18 @@ async def test_node_smpp_submits_three_alphabets_and_reads_ids(
     bridge: Bridge, sandbox: Sandbox
 ) -> None:
     _, smpp = await bridge.ready()
-    said = await _node(smpp, [(coding, octets.hex()) for coding, _, octets in TEXTS])
-    assert said[0] == 0
-    assert said[1] == [[0, m.id] for m in sandbox.messages]
+    bound, answers = await _node(smpp, [(coding, octets.hex()) for coding, _, octets in TEXTS])
+    assert bound == 0
+    assert answers == [[0, m.id] for m in sandbox.messages]
     assert [m.text for m in sandbox.messages] == [text for _, text, _ in TEXTS]
 
 
-async def _node(smpp: Endpoint, submits: list[tuple[int, str]]) -> list[list[object]]:
+async def _node(smpp: Endpoint, submits: list[tuple[int, str]]) -> tuple[int, list[list[object]]]:
     node = node_package("smpp")
     code, said = await run(node, "-e", _NODE_SMPP, smpp.host, str(smpp.port), json.dumps(submits))
     assert code == 0, said
-    answer: list[list[object]] = json.loads(said)
-    return answer
+    bound, answers = json.loads(said)
+    return bound, answers
 
 
 async def test_a_login_without_tls_is_not_even_tried(

@@ -127,6 +127,9 @@ async def test_net_smpp_hears_receipts_and_phones(tmp_path: Path) -> None:
 async def test_smpplib_hears_receipts_and_long_texts_of_phones(tmp_path: Path) -> None:
     heard: list[Any] = []
 
+    def hear(pdu: Any) -> None:
+        heard.append(pdu)
+
     def run(client: Client, count: int) -> None:
         while len(heard) < count:
             client.read_once()
@@ -136,7 +139,7 @@ async def test_smpplib_hears_receipts_and_long_texts_of_phones(tmp_path: Path) -
     async with served(tmp_path) as serving:
         ids = await submitted(serving)
         client = Client("127.0.0.1", serving.port, timeout=10, allow_unknown_opt_params=True)
-        client.set_message_received_handler(lambda pdu: heard.append(pdu) and None)
+        client.set_message_received_handler(hear)
         await asyncio.to_thread(client.connect)
         await asyncio.to_thread(client.bind_receiver, system_id="crm", password="secret")
         running = asyncio.create_task(asyncio.to_thread(run, client, 7))

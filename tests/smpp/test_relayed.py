@@ -122,7 +122,10 @@ async def test_messages_are_cancelled_by_source_destination_and_service_type(
 async def test_a_message_takes_the_place_of_one_that_waits(tmp_path: Path) -> None:
     async with served(tmp_path) as (running, port):
         peer = await bound(port)
-        fields = {"schedule_delivery_time": IN_AN_HOUR, "replace_if_present_flag": 1}
+        fields: dict[str, Any] = {
+            "schedule_delivery_time": IN_AN_HOUR,
+            "replace_if_present_flag": 1,
+        }
         first = await submitted(peer, **fields)
         second = await submitted(peer, text=b"newer", **fields)
         assert [await state(peer, id) for id in (first, second)] == [4, 1]

@@ -12,6 +12,7 @@ from bridge.smpp.protocol.codec import encode
 from bridge.smpp.protocol.layouts import COMMAND_IDS
 from bridge.smpp.protocol.pdu import (
     Bind,
+    Body,
     CancelSm,
     DataSm,
     DistributionList,
@@ -88,7 +89,7 @@ def answer(submission: Submission) -> Outcome:
 async def test_wireshark_finds_nothing_malformed_in_what_we_say(tmp_path: Path) -> None:
     program("tshark")
     many = (SmeAddress(1, 1, b"380501234567"), SmeAddress(1, 1, b"12"), DistributionList(b"staff"))
-    requests = (
+    requests: tuple[tuple[str, Body], ...] = (
         ("submit_sm", a_submit(b"hi")),
         ("submit_sm", a_submit(b"wrong")),
         ("submit_sm", a_submit(b"\5\0\3\7\2\1part", esm_class=0x40)),

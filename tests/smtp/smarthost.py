@@ -8,9 +8,8 @@ import email.policy
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email.message import EmailMessage
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
 
@@ -32,8 +31,8 @@ class Taken(NamedTuple):
         """The fields of the only recipient in its delivery status."""
         for part in self.mail.walk():
             if part.get_content_type() == "message/delivery-status":
-                _, group = part.get_payload()  # type: ignore[misc]
-                return {name: str(value) for name, value in group.items()}  # type: ignore[union-attr]
+                _, group = cast(list[EmailMessage], part.get_payload())
+                return {name: str(value) for name, value in group.items()}
         raise AssertionError("no delivery status")
 
 
@@ -47,7 +46,6 @@ class Smarthost:
         self.logins: list[str] = []
         self.connections = 0
         self.port = 0
-        self._loop = asyncio.get_running_loop()
         self._came = asyncio.Event()
 
     @property
@@ -62,11 +60,7 @@ class Smarthost:
                 self._came.clear()
         return self.taken
 
-    def _note(self, taken: Taken) -> None:
-        self.taken.append(taken)
-        self._came.set()
-
-    # What aiosmtpd calls, in its own thread.
+    # What aiosmtpd calls.
 
     async def handle_EHLO(
         self, server: SMTP, session: Any, envelope: Any, name: str, responses: list[str]
@@ -100,7 +94,8 @@ class Smarthost:
         # aiosmtpd gives the null path as it was written.
         return_path = (envelope.mail_from or "").replace("<>", "")
         taken = Taken(return_path, list(envelope.rcpt_tos), envelope.content)
-        self._loop.call_soon_threadsafe(self._note, taken)
+        self.taken.append(taken)
+        self._came.set()
         return self.says.get("TAKEN", "250 2.0.0 queued as 77")
 
     def authenticate(
@@ -110,25 +105,18 @@ class Smarthost:
         return AuthResult(success=data.password == b"right", handled=False)
 
 
-class _OnAFreePort(Controller):
-    def _trigger_server(self) -> None:
-        # The port is known once it listens.
-        self.port = self.server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
-        super()._trigger_server()
-
-
 @asynccontextmanager
 async def smarthost(
     host: Smarthost | None = None, port: int = 0, **options: Any
 ) -> AsyncIterator[Smarthost]:
-    """One that runs in a thread; ``options`` are aiosmtpd's. ``host`` is one that goes on."""
+    """``options`` are those of aiosmtpd's SMTP. ``host`` is one that goes on."""
     taking = host or Smarthost()
-    options.setdefault("decode_data", False)
-    controller = _OnAFreePort(taking, "127.0.0.1", port, enable_SMTPUTF8=True, **options)
     loop = asyncio.get_running_loop()
-    await loop.run_in_executor(None, controller.start)
-    taking.port = controller.port
+    settings: dict[str, Any] = {"decode_data": False, "enable_SMTPUTF8": True, "loop": loop}
+    settings |= options
+    server = await loop.create_server(lambda: SMTP(taking, **settings), "127.0.0.1", port)
+    taking.port = server.sockets[0].getsockname()[1]
     try:
         yield taking
     finally:
-        await loop.run_in_executor(None, controller.stop)
+        server.close()

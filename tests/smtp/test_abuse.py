@@ -11,7 +11,7 @@ import contextlib
 import socket
 import statistics
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -25,7 +25,7 @@ MAILS = 400
 #: What the clock and the machine add to a mail of two hundred microseconds (seconds).
 NOISE = 0.002
 
-Attack = Callable[[int], Awaitable[None]]
+Attack = Callable[[int], Coroutine[Any, Any, None]]
 
 
 async def hang(port: int) -> None:
@@ -57,7 +57,7 @@ async def send_again_and_again(port: int, octets: bytes, *, pace: float = 0.005)
 
 
 def repeated(octets: bytes, *, pace: float = 0.005) -> Attack:
-    def attack(port: int) -> Awaitable[None]:
+    def attack(port: int) -> Coroutine[Any, Any, None]:
         return send_again_and_again(port, octets, pace=pace)
 
     return attack
@@ -151,7 +151,7 @@ async def median(port: int) -> float:
 async def test_others_hardly_notice(attack: str) -> None:
     async with running(max_size=262_144) as part:
         quiet = await median(part.port)
-        attacking = asyncio.create_task(ATTACKS[attack](part.port))  # type: ignore[arg-type]
+        attacking = asyncio.create_task(ATTACKS[attack](part.port))
         try:
             await asyncio.sleep(0.05)
             loud = await median(part.port)

@@ -65,7 +65,7 @@ async def test_swaks_with_a_wrong_password(certificate: Certificate) -> None:
 
 
 async def test_swaks_with_cram_md5() -> None:
-    mechanisms = {"auth_mechanisms": ["CRAM-MD5"]}
+    mechanisms: dict[str, Any] = {"auth_mechanisms": ["CRAM-MD5"]}
     async with running(accounts=StandInAccounts(), **mechanisms) as part:
         code, output = await run(
             *(program("swaks"), "--server", f"127.0.0.1:{part.port}", "--to", TO, "--body", "text"),

@@ -187,7 +187,7 @@ async def test_a_mail_to_it_is_a_message_of_the_account_without_a_login() -> Non
 
 
 async def test_the_accounts_template_is_not_for_answers() -> None:
-    settings = {"text": "{subject}: {body}", "cut_quotes": False}
+    settings: dict[str, Any] = {"text": "{subject}: {body}", "cut_quotes": False}
     async with answering(**settings) as part, connected(part.port) as client:
         await sent(client, address())
         empty = await sent(client, address(), b"Subject: Re: x\r\n\r\n\r\n.\r\n")

@@ -104,9 +104,9 @@ async def mail(
         answer = await client.ask(f"RCPT TO:<{number}@sms.example.com> {parameters}".rstrip())
         assert answer.startswith("250"), answer
     await client.ask("DATA")
-    number = next(_NUMBERS)
-    head = f"Subject: Server down\r\nMessage-ID: <{number}@shop.example>\r\n\r\n"
-    client.send(f"{head}{text or f'text {number}'}\r\n.\r\n".encode())
+    mail_number = next(_NUMBERS)
+    head = f"Subject: Server down\r\nMessage-ID: <{mail_number}@shop.example>\r\n\r\n"
+    client.send(f"{head}{text or f'text {mail_number}'}\r\n.\r\n".encode())
     return await client.replies(1)
 
 

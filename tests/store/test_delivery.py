@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence, Set
+from typing import Any
 
 import orjson
 import pytest
@@ -19,9 +20,9 @@ BOTH = Receipts.SUCCESS | Receipts.FAILURE
 CRM = receivers_of("crm")
 
 
-def asking(id: int, receipts: Receipts = BOTH, **others: object) -> Message:
-    values = {"protocol": Protocol.SMPP, "receipts": receipts} | others
-    return message(id, **values)  # type: ignore[arg-type]
+def asking(id: int, receipts: Receipts = BOTH, **others: Any) -> Message:
+    values: dict[str, Any] = {"protocol": Protocol.SMPP, "receipts": receipts} | others
+    return message(id, **values)
 
 
 async def sent(store: Store, *messages: Message, aliases: Sequence[Alias] = ()) -> None:

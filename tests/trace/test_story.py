@@ -29,7 +29,10 @@ def story(
 ) -> Story:
     """A message and what became of it; one that was sent has an upstream id and a time."""
     sent = state in (State.SENT, State.DELIVERED, State.UNDELIVERABLE)
-    values = {"upstream_id": "up-1" if sent else "", "sent_at": NOW + 2 if sent else 0}
+    values: dict[str, Any] = {
+        "upstream_id": "up-1" if sent else "",
+        "sent_at": NOW + 2 if sent else 0,
+    }
     values |= {"changed_at": NOW + 9, "failure": "", "cause": ""} | stored
     known = Stored(message(1, **(fields or {})), state, **values)
     return Story(known, aliases, events, notices, attempt_at, poll_at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 from base64 import b64decode, b64encode
+from typing import Any
 
 import pytest
 
@@ -212,7 +213,7 @@ def digest(challenge: str, password: str) -> str:
 
 
 async def test_cram_md5() -> None:
-    mechanisms = {"auth_mechanisms": ["PLAIN", "CRAM-MD5"]}
+    mechanisms: dict[str, Any] = {"auth_mechanisms": ["PLAIN", "CRAM-MD5"]}
     async with (
         running(accounts=StandInAccounts(), **mechanisms) as part,
         connected(part.port) as client,
@@ -232,7 +233,7 @@ async def test_cram_md5() -> None:
 
 @pytest.mark.parametrize("answer", ["", "eA==", "*", b64encode(b"nobody 00").decode()])
 async def test_cram_md5_with_an_answer_that_is_none(answer: str) -> None:
-    mechanisms = {"auth_mechanisms": ["CRAM-MD5"]}
+    mechanisms: dict[str, Any] = {"auth_mechanisms": ["CRAM-MD5"]}
     async with (
         running(accounts=StandInAccounts(), **mechanisms) as part,
         connected(part.port) as client,
@@ -243,7 +244,7 @@ async def test_cram_md5_with_an_answer_that_is_none(answer: str) -> None:
 
 
 async def test_a_login_too_many_for_its_account_ends_the_session() -> None:
-    limits = {"max_connections_per_account": 1}
+    limits: dict[str, Any] = {"max_connections_per_account": 1}
     async with (
         running(accounts=StandInAccounts(), **limits) as part,
         connected(part.port) as first,

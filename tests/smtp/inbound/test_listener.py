@@ -167,7 +167,7 @@ HEADER = b"PROXY TCP4 192.0.2.7 198.51.100.1 40000 25\r\n"
 
 async def test_the_client_behind_a_proxy_is_the_one_that_counts() -> None:
     accounts = StandInAccounts(trusted_network="192.0.2.0/24")
-    limits = {"proxies": ["127.0.0.0/8"], "max_connections_per_address": 1}
+    limits: dict[str, Any] = {"proxies": ["127.0.0.0/8"], "max_connections_per_address": 1}
     async with (
         running(accounts=accounts, **limits) as part,
         connected(part.port, greet=False) as client,
@@ -208,7 +208,7 @@ async def test_a_header_from_who_is_no_proxy_is_a_command_like_another() -> None
 
 
 async def test_an_account_may_have_so_many_sessions() -> None:
-    limits = {"max_connections_per_account": 1}
+    limits: dict[str, Any] = {"max_connections_per_account": 1}
     async with running(**limits) as part:
         async with connected(part.port) as first:
             async with connected(part.port, greet=False) as second:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import email
 import email.policy
 from email.message import EmailMessage, Message
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -93,10 +93,7 @@ class Parsed:
         assert isinstance(first, EmailMessage)
         self.text: str = first.get_content().replace("\r\n", "\n")
         assert second.get_content_type() == "message/delivery-status"
-        groups = second.get_payload()
-        assert isinstance(groups, list)
-        self.whole: Message = groups[0]
-        self.each: list[Message] = groups[1:]
+        self.whole, *self.each = cast(list[Message], second.get_payload())
 
     @property
     def only(self) -> dict[str, str]:
@@ -310,10 +307,9 @@ def test_header_fields_are_given_back_and_no_text() -> None:
     for ret in ("", "HDRS"):
         report = Parsed(letter(owed(stored(original=ORIGINAL._replace(ret=ret)))))
         assert report.returned.get_content_type() == "text/rfc822-headers"
-        fields = email.message_from_bytes(
-            report.returned.get_payload(decode=True),
-            policy=email.policy.default,  # type: ignore[arg-type]
-        )
+        octets = report.returned.get_payload(decode=True)
+        assert isinstance(octets, bytes)
+        fields = email.message_from_bytes(octets, policy=email.policy.default)
         assert fields["to"] == "0501234567@sms.example.com"
         assert fields["subject"] == "Заказ 17"
         assert fields["message-id"] == "<m1@shop.example>"
@@ -325,7 +321,7 @@ def test_the_text_is_given_back_where_that_was_asked_for_and_something_failed() 
     text = "Ваш код\n.\nFrom me: 1234 " + "x" * 2000
     report = Parsed(letter(owed(stored(original=full, text=text))))
     assert report.returned.get_content_type() == "message/rfc822"
-    [inner] = report.returned.get_payload()  # type: ignore[misc,union-attr]
+    [inner] = cast(list[Message], report.returned.get_payload())
     assert isinstance(inner, EmailMessage)
     assert inner["subject"] == "Заказ 17"
     assert inner.get_content().replace("\r\n", "\n").rstrip("\n") == text

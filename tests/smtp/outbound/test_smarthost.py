@@ -195,7 +195,7 @@ async def test_a_login_where_one_is_set_and_a_wrong_one_is_no_reports_fault() ->
         return {"authenticator": host.authenticate, "auth_require_tls": False}
 
     host = Smarthost()
-    login = {"smarthost_user": "bridge"}
+    login: dict[str, Any] = {"smarthost_user": "bridge"}
     async with smarthost(host, **options(host)):
         async with mailing(host, smarthost_password="right", **login) as to:
             assert (await told(to)).ended

@@ -123,14 +123,15 @@ class Server:
     def start(self) -> None:
         """Returns when it can be connected to."""
         deadline = time.monotonic() + PATIENCE
-        ready = [self._bin / "pg_isready", "-q", "-h", self.folder, "-U", "bridge"]
+        ready = (self._bin / "pg_isready", "-q", "-h", self.folder, "-U", "bridge")
         with (self.folder / "log").open("ab") as output:
             while True:
                 if self._process is None or self._process.poll() is not None:
                     # Right after a kill, backends may still have to notice and to go.
+                    settings = (f"-c{name}={value}" for name, value in self._settings.items())
+                    data = self.folder / "data"
                     self._process = subprocess.Popen(
-                        [self._bin / "postgres", "-D", self.folder / "data", "-k", self.folder]
-                        + [f"-c{name}={value}" for name, value in self._settings.items()],
+                        [self._bin / "postgres", "-D", data, "-k", self.folder, *settings],
                         stdout=output,
                         stderr=output,
                         **self._as(),

@@ -6,7 +6,7 @@ import asyncio
 import random
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 
 import asyncpg
 import pytest
@@ -17,6 +17,7 @@ from bridge.store import (
     Acceptance,
     Change,
     Fingerprint,
+    Gathered,
     Lane,
     Part,
     PartGroup,
@@ -49,7 +50,8 @@ class Nodes:
     async def execute(self, sql: str) -> list[asyncpg.Record]:
         connection = await asyncpg.connect(self.url)
         try:
-            return await connection.fetch(sql)
+            rows: list[asyncpg.Record] = await connection.fetch(sql)
+            return rows
         finally:
             await connection.close()
 
@@ -262,9 +264,9 @@ async def test_parts_that_reach_two_nodes_at_once_are_joined_by_one(nodes: Nodes
     first, second = await nodes.open(), await nodes.open()
     groups = [PartGroup("crm", "Shop", "+380501234567", n, 2) for n in range(40)]
 
-    def add(store: PostgresStore, number: int, n: int) -> asyncio.Future[object]:
+    def add(store: PostgresStore, number: int, n: int) -> asyncio.Future[Gathered]:
         part = Part(number * 100 + n, groups[n], number, b"%d" % number, 0, NOW)
-        return store.add_part(part, 0)  # type: ignore[return-value]
+        return store.add_part(part, 0)
 
     async with asyncio.timeout(30):
         one, other = await asyncio.gather(
@@ -334,15 +336,15 @@ async def test_a_node_that_fell_silent_writes_nothing_any_more(nodes: Nodes) -> 
     assert await other.interrupted() == {9: [message(1)]}
     assert [one.id for one in await other.waiting(LANE, NOW, 10)] == [1, 2]
 
-    late = silent.finish(9, [Change(1, State.SENT, "late")])
-    for verb in (late, silent.accept(Acceptance((message(3),))), silent.begin(10, [message(2)])):
-        with pytest.raises(StoreError, match="lost its lease"):
-            await verb
-    for verb in (
+    verbs: tuple[Awaitable[object], ...] = (
+        silent.finish(9, [Change(1, State.SENT, "late")]),
+        silent.accept(Acceptance((message(3),))),
+        silent.begin(10, [message(2)]),
         silent.move([2], State.CANCELLED),
         silent.waiting(LANE, NOW, 10),
         silent.replace(message(2, text="late")),
-    ):
+    )
+    for verb in verbs:
         with pytest.raises(StoreError, match="lost its lease"):
             await verb
     await silent.close()
