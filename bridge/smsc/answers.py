@@ -1,0 +1,207 @@
+"""Answers of the SMSC dialect in its four formats (``fmt``): text, numbers, XML, JSON.
+
+Clients read these answers with regular expressions: layout and order are part of the dialect. JSON
+has a member a line with one blank behind the colon, XML an element a line, and no answer ends in a
+line break. Which values stand in an answer is decided by the operations.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from enum import IntEnum
+from typing import Final, NamedTuple
+from xml.sax.saxutils import escape, quoteattr
+
+from bridge.model.failure import Failure, Reason
+
+
+class Format(IntEnum):
+    """The parameter ``fmt``."""
+
+    TEXT = 0
+    NUMBERS = 1
+    XML = 2
+    JSON = 3
+
+
+#: A value: JSON writes a number without quotes and a text with them.
+Value = int | str
+#: The members of one record, in the order of the dialect.
+Row = Sequence[tuple[str, Value]]
+
+#: Texts of errors as the dialect has them. A reason that is not here has our own text.
+_TEXTS: Final[dict[Reason, str]] = {
+    Reason.BAD_PARAMETER: "parameters error",
+    Reason.NO_TEXT: "parameters error",
+    Reason.TEXT_TOO_LONG: "parameters error",
+    Reason.UNDECODABLE_TEXT: "parameters error",
+    Reason.BAD_SCHEDULE: "parameters error",
+    Reason.BAD_VALIDITY: "parameters error",
+    Reason.WRONG_LOGIN: "authorise error",
+    Reason.LOGIN_REQUIRED: "authorise error",
+    Reason.NOT_ALLOWED: "authorise error",
+    Reason.NOT_FOUND: "record not found",
+    Reason.ADDRESS_BLOCKED: "ip is blocked",
+    Reason.OPERATION_FAILED: "save error",
+    Reason.SENDER_NOT_ALLOWED: "message is denied",
+    Reason.PROHIBITED: "message is denied",
+    Reason.WRONG_PHONE: "invalid number",
+    Reason.REFUSED: "can't to deliver",
+    Reason.DUPLICATE: "duplicate request, wait a minute",
+    Reason.TOO_MANY_SESSIONS: "too many concurrent requests",
+}
+
+
+class Number(NamedTuple):
+    """What became of one number of a submission (``op=1``, ``err=1``)."""
+
+    phone: str
+    mccmnc: str = ""
+    cost: str = ""
+    status: str = ""
+    error: str = ""
+
+
+def error_text(failure: Failure) -> str:
+    """The description of a failure in the dialect's words."""
+    return _TEXTS.get(failure.reason, failure.reason.codes.text)
+
+
+def refused(failure: Failure, fmt: Format, id: str = "", numbers: Sequence[Number] = ()) -> str:
+    """An error; ``id`` is the client's own id of the submission that was refused."""
+    code, text = failure.reason.codes.fmt, error_text(failure)
+    if fmt is Format.TEXT:
+        lines = [f"ERROR = {code} ({text})" + (f", ID - {id}" if id else "")]
+        return "\n".join([*lines, *_number_lines(numbers, fmt)])
+    if fmt is Format.NUMBERS:
+        return "\n".join([f"{id or 0},-{code}", *_number_lines(numbers, fmt)])
+    members: list[tuple[str, Value]] = [("error", text), ("error_code", code)]
+    if id:
+        members.append(("id", _id(id)))
+    return _record("result", members, fmt, numbers)
+
+
+def done(fmt: Format) -> str:
+    """A change or a deletion that succeeded."""
+    if fmt is Format.XML:
+        return "<result>OK</result>"
+    return '{\n"result": "OK"\n}' if fmt is Format.JSON else "OK"
+
+
+def created(element: str, id: int, fmt: Format) -> str:
+    """The id of what was created; ``element`` is its name in XML."""
+    if fmt is Format.TEXT:
+        return f"ID = {id}"
+    return _record(element, [("id", id)], fmt)
+
+
+def record(row: Row, fmt: Format, element: str = "result") -> str:
+    """One record that is no list: a status, a balance."""
+    return _record(element, row, fmt)
+
+
+def listing(element: str, rows: Iterable[Row], fmt: Format) -> str:
+    """A list of records; ``element`` is the name of one in XML."""
+    if fmt is Format.XML:
+        return "\n".join(["<list>", *(_record(element, row, fmt) for row in rows), "</list>"])
+    if fmt is Format.JSON:
+        return "[" + ",\n".join(_record(element, row, fmt) for row in rows) + "]"
+    return "\n".join(_record(element, row, fmt) for row in rows)
+
+
+def sent(
+    id: str,
+    count: int,
+    fmt: Format,
+    *,
+    cost: str | None = None,
+    balance: str | None = None,
+    numbers: Sequence[Number] = (),
+) -> str:
+    """A submission that was accepted: ``count`` parts over all its numbers."""
+    if fmt is Format.TEXT:
+        text = f"OK - {count} SMS, ID - {id}"
+        if cost is not None:
+            text += f", COST - {cost}"
+        if balance is not None:
+            text += f", BALANCE - {balance}"
+        return "\n".join([text, *_number_lines(numbers, fmt)])
+    members: list[tuple[str, Value]] = [("id", _id(id)), ("cnt", count)]
+    if cost is not None:
+        members.append(("cost", cost))
+    if balance is not None:
+        members.append(("balance", balance))
+    return _record("result", members, fmt, numbers)
+
+
+def priced(cost: str, count: int, fmt: Format, numbers: Sequence[Number] = ()) -> str:
+    """What a submission would cost (``cost=1``): no id, since nothing was sent."""
+    if fmt is Format.TEXT:
+        return "\n".join([f"{cost} ({count} SMS)", *_number_lines(numbers, fmt)])
+    return _record("result", [("cost", cost), ("cnt", count)], fmt, numbers)
+
+
+def encoded(answer: str, fmt: Format, charset: str) -> bytes:
+    """The octets of an answer; a character that the charset lacks is written as its number where
+    the format has a way to do so."""
+    if fmt is Format.JSON and charset != "utf-8":
+        # Escapes mean the same in every charset.
+        answer = "".join(
+            char if char < "\x80" else json.dumps(char, ensure_ascii=True)[1:-1] for char in answer
+        )
+    return answer.encode(charset, "xmlcharrefreplace" if fmt is Format.XML else "replace")
+
+
+# --- layout ------------------------------------------------------------------------------------
+
+
+def _id(id: str) -> Value:
+    """A client's id: a number where it is written like one."""
+    return int(id) if id.isascii() and id.isdigit() and str(int(id)) == id else id
+
+
+def _line(value: Value) -> str:
+    """A value in a line of its own: a line break would begin another record."""
+    return " ".join(str(value).splitlines())
+
+
+def _xml(value: Value) -> str:
+    # XML 1.0 has no character for most controls, not even as a number.
+    text = "".join(char if char >= " " or char in "\t\n\r" else " " for char in str(value))
+    return escape(text)
+
+
+def _record(element: str, row: Row, fmt: Format, numbers: Sequence[Number] = ()) -> str:
+    if fmt is Format.TEXT:
+        lines = [", ".join(f"{name} = {_line(value)}" for name, value in row)]
+        return "\n".join([*lines, *_number_lines(numbers, fmt)])
+    if fmt is Format.NUMBERS:
+        lines = [",".join(_line(value) for _, value in row)]
+        return "\n".join([*lines, *_number_lines(numbers, fmt)])
+    if fmt is Format.XML:
+        lines = [f"<{name}>{_xml(value)}</{name}>" for name, value in row]
+        if numbers:
+            lines += ["<phones>", *_number_lines(numbers, fmt), "</phones>"]
+        return "\n".join([f"<{element}>", *lines, f"</{element}>"])
+    members = [f'"{name}": {json.dumps(value, ensure_ascii=False)}' for name, value in row]
+    if numbers:
+        inner = ",\n".join(_number_lines(numbers, fmt))
+        members.append(f'"phones": [{inner}]')
+    return "{\n" + ",\n".join(members) + "\n}"
+
+
+def _number_lines(numbers: Sequence[Number], fmt: Format) -> list[str]:
+    lines = []
+    for number in numbers:
+        row = list(number._asdict().items())
+        if fmt is Format.XML:
+            attributes = "".join(
+                f" {name}={quoteattr(value)}" for name, value in row[1:] if value != ""
+            )
+            lines.append(f"<phone{attributes}>{_xml(number.phone)}</phone>")
+        elif fmt is Format.JSON:
+            lines.append(_record("phone", row, fmt))
+        else:
+            lines.append(_record("phone", row, fmt))
+    return lines

@@ -1,0 +1,193 @@
+"""The parameters of a call: query and body, octets → text.
+
+A call has its parameters in the query, in an urlencoded or multipart body, or in both at once;
+``POST /rest/send/`` has them as JSON. All of them are in one charset: the parameter ``charset``, or
+windows-1251. What a parameter means is decided by the operations.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from email.message import Message
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from python_multipart import MultipartParser
+from python_multipart.exceptions import FormParserError
+
+from bridge.model.failure import Failure, Reason
+
+#: The charsets of the dialect by the names that it knows, as Python calls them.
+CHARSETS: Final[dict[str, str]] = {
+    "": "cp1251",
+    "windows-1251": "cp1251",
+    "cp1251": "cp1251",
+    "utf-8": "utf-8",
+    "utf8": "utf-8",
+    "koi8-r": "koi8-r",
+}
+#: More parameters than any call has; the rest of a hostile one is not read.
+MAX_PARAMETERS: Final = 200
+#: Numbers in JSON may be as long as an id.
+_JSON_SCALARS: Final = (str, int, float)
+
+
+class Parameters(Mapping[str, str]):
+    """The parameters of one call by their names; one that is not there reads as empty.
+
+    ``charset`` is Python's name of the charset in which the answer is written.
+    """
+
+    def __init__(self, values: dict[str, str], charset: str) -> None:
+        self._values = values
+        self.charset = charset
+
+    def __getitem__(self, name: str) -> str:
+        return self._values.get(name, "")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def flag(self, name: str) -> bool:
+        """Whether a switch is on: clients write ``1`` or ``true``."""
+        return self[name].strip().lower() in ("1", "true")
+
+    def given(self, name: str) -> bool:
+        """Whether the client said anything by this name, an empty value included."""
+        return name in self._values
+
+
+def read_parameters(query: bytes, content_type: str, body: bytes) -> Parameters:
+    """Joins query and body; a name in both has the body's value.
+
+    Raises :class:`Failure` (bad parameter) for a body that is not of its content type.
+    """
+    media_type, boundary = _content_type(content_type)
+    pairs = dict(_urlencoded(query))
+    if media_type == "multipart/form-data":
+        pairs |= dict(_multipart(boundary, body))
+    elif media_type == "application/json":
+        return _from_json(pairs, body)
+    else:
+        pairs |= dict(_urlencoded(body.strip()))
+    return _decoded(pairs)
+
+
+def _content_type(field: str) -> tuple[str, bytes]:
+    """The media type, and the boundary of a multipart one."""
+    header = Message()
+    header["content-type"] = field[:1000].replace("\r", " ").replace("\n", " ")
+    boundary = header.get_boundary() or ""
+    return header.get_content_type(), boundary.encode("latin-1", "replace")
+
+
+def _urlencoded(text: bytes) -> Iterator[tuple[bytes, bytes]]:
+    for pair in text.split(b"&", MAX_PARAMETERS)[:MAX_PARAMETERS]:
+        name, _, value = pair.partition(b"=")
+        if name:
+            yield _unquoted(name), _unquoted(value)
+
+
+def _unquoted(text: bytes) -> bytes:
+    return unquote_to_bytes(text.replace(b"+", b" "))
+
+
+def _multipart(boundary: bytes, body: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The fields of a form; files have nothing to say here and are left out."""
+    fields: list[tuple[bytes, bytes]] = []
+    header, value, name = bytearray(), bytearray(), bytearray()
+    head: dict[str, str] = {}
+
+    def begin() -> None:
+        head.clear()
+        value.clear()
+
+    def head_end() -> None:
+        head[name.decode("latin-1").lower()] = header.decode("latin-1")
+        name.clear()
+        header.clear()
+
+    def end() -> None:
+        disposition = Message()
+        disposition["content-disposition"] = head.get("content-disposition", "")[:1000]
+        field = disposition.get_param("name", header="content-disposition")
+        is_file = disposition.get_param("filename", header="content-disposition") is not None
+        if isinstance(field, str) and field and not is_file and len(fields) < MAX_PARAMETERS:
+            fields.append((field.encode("latin-1", "replace"), bytes(value)))
+
+    parser = MultipartParser(
+        boundary,
+        {
+            "on_part_begin": begin,
+            "on_part_data": lambda data, start, stop: value.extend(data[start:stop]),
+            "on_part_end": end,
+            "on_header_field": lambda data, start, stop: name.extend(data[start:stop]),
+            "on_header_value": lambda data, start, stop: header.extend(data[start:stop]),
+            "on_header_end": head_end,
+        },
+    )
+    try:
+        parser.write(body)
+        parser.finalize()
+    except FormParserError as e:
+        raise Failure(Reason.BAD_PARAMETER, "multipart body", cause=str(e)) from None
+    return iter(fields)
+
+
+def _charset(name: str) -> str:
+    charset = CHARSETS.get(name.strip().lower())
+    if charset is None:
+        raise Failure(Reason.BAD_PARAMETER, "charset")
+    return charset
+
+
+def _decoded(pairs: dict[bytes, bytes]) -> Parameters:
+    charset = _charset(pairs.get(b"charset", b"").decode("latin-1"))
+    octets = b"".join(pairs.values())
+    read_as = charset
+    if not octets.isascii() and _is_utf_8(octets):
+        # A label of one octet a character fits everything; UTF-8 fits nothing but itself.
+        read_as = "utf-8"
+    values = {
+        name.decode(read_as, "replace"): value.decode(read_as, "replace")
+        for name, value in pairs.items()
+    }
+    return Parameters(values, charset)
+
+
+def _is_utf_8(octets: bytes) -> bool:
+    try:
+        octets.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _from_json(pairs: dict[bytes, bytes], body: bytes) -> Parameters:
+    """One object; a list of numbers is what ``phones`` may be."""
+    values = dict(_decoded(pairs).items())
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        raise Failure(Reason.BAD_PARAMETER, "JSON") from None
+    if not isinstance(document, dict):
+        raise Failure(Reason.BAD_PARAMETER, "JSON")
+    for name, value in list(document.items())[:MAX_PARAMETERS]:
+        values[name] = _from_scalar(name, value)
+    return Parameters(values, _charset(values.get("charset") or "utf-8"))
+
+
+def _from_scalar(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    if value is None:
+        return ""
+    if isinstance(value, _JSON_SCALARS):
+        return str(value)
+    if isinstance(value, list) and all(isinstance(one, str | int) for one in value):
+        return ",".join(str(one) for one in value)
+    raise Failure(Reason.BAD_PARAMETER, name)
