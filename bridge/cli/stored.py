@@ -17,7 +17,7 @@ from bridge.model.failure import Failure
 from bridge.model.message import Stored
 from bridge.model.notice import UnjoinedPart
 from bridge.model.phone import normalise
-from bridge.store import Answered, Store, StoreError
+from bridge.store import AnsweredIncoming, Store, StoreError
 from bridge.store.engines import engine_of
 
 #: The short ids of SMPP 3.3, and those of up to 53 bits.
@@ -75,7 +75,7 @@ async def by_name(
 
 async def from_phones(
     store: Store, text: str, regions: Iterable[str], limit: int, since: int
-) -> list[Answered]:
+) -> list[AnsweredIncoming]:
     """Messages from this phone, or with this id of ours or the provider's; the newest first."""
     names = _names(text, regions)
     found = {

@@ -33,7 +33,7 @@ from bridge.model import mail_record as original
 from bridge.model.failure import Reason
 from bridge.model.message import Stored
 from bridge.model.notice import UnjoinedPart
-from bridge.store import Answered, Store, Story
+from bridge.store import AnsweredIncoming, Store, Story
 from bridge.trace.part_story import (
     part_document,
     part_outlook,
@@ -62,7 +62,7 @@ T = TypeVar("T")
 Row = tuple[str, str]
 
 
-def _how_told(answered: Answered) -> str:
+def _how_told(answered: AnsweredIncoming) -> str:
     if not answered.notices:
         return "only stored"
     return "owed" if any(not notice.ended_at for notice in answered.notices) else "told"
@@ -77,7 +77,7 @@ _COLUMNS: dict[str, Callable[[Stored], str]] = {
     "state": lambda one: one.state.value,
     "reference": lambda one: one.message.reference,
 }
-_FROM_PHONES: dict[str, Callable[[Answered], str]] = {
+_FROM_PHONES: dict[str, Callable[[AnsweredIncoming], str]] = {
     "id": lambda one: str(one.incoming.id),
     "taken": lambda one: local(one.incoming.received_at),
     "account": lambda one: one.incoming.account,
@@ -96,7 +96,7 @@ class Found(NamedTuple):
     """
 
     messages: list[Stored]
-    answers: list[tuple[Answered, Around]]
+    answers: list[tuple[AnsweredIncoming, Around]]
     more: bool
     told: list[tuple[Story, Around]]
     part: tuple[UnjoinedPart, Around] | None = None
@@ -169,7 +169,7 @@ async def _read(settings: Settings, what: str, as_json: bool, limit: int, since:
     async with reading(settings) as store:
         regions = {own.region for own in settings.accounts.values()}
         messages = list(reversed(await by_id(store, what)))
-        answers: list[Answered] = []
+        answers: list[AnsweredIncoming] = []
         say = utc if as_json else _saying(time.time())
         if not messages and (part := await part_by_id(store, what)) is not None:
             around = await _around(settings, store, part.account, say)
@@ -238,7 +238,7 @@ def _print(story: Story, around: Around, *, text: bool) -> None:
     _tell(steps(story), waiting)
 
 
-def _print_answer(answered: Answered, around: Around, *, text: bool) -> None:
+def _print_answer(answered: AnsweredIncoming, around: Around, *, text: bool) -> None:
     """What a phone wrote, and who got it."""
     incoming = answered.incoming
     rows = [

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bridge.store import Store, StoreError
+from bridge.store.errors import StoreError
+from bridge.store.interface import Store
 
 
 def engine_of(url: str, lease: float = 15.0) -> Store:

@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from bridge.model.notice import Notice, Unjoined, UnjoinedPart, part_notice
-from bridge.store import Part, PartGroup
+from bridge.store.types import Part, PartGroup
 
 #: The parts of the group of one part, as :func:`part_of` reads them; its id stands at ``{id}``.
 GROUP: Final = (

@@ -13,7 +13,7 @@ from bridge.model.message import FINAL, Protocol, Receipts, State, Stored
 from bridge.model.notice import MAIL, Kind, Notice, wish_for
 from bridge.model.state_names import err_of
 from bridge.sending.decisions import END_AFTER
-from bridge.store import Answered, Event, Receivers, Story
+from bridge.store import AnsweredIncoming, Event, Receivers, Story
 
 
 class Step(NamedTuple):
@@ -338,7 +338,7 @@ def notice_document(notice: Notice, at: Callable[[int | None], str | None]) -> d
 # --- what phones say ----------------------------------------------------------------------------
 
 
-def incoming_steps(answered: Answered) -> list[Step]:
+def incoming_steps(answered: AnsweredIncoming) -> list[Step]:
     """What happened to a message from a phone, the earliest first."""
     incoming = answered.incoming
     found = [
@@ -349,19 +349,19 @@ def incoming_steps(answered: Answered) -> list[Step]:
     return sorted(found, key=lambda step: step.at)
 
 
-def incoming_owed(answered: Answered, around: Around) -> list[str]:
+def incoming_owed(answered: AnsweredIncoming, around: Around) -> list[str]:
     """Who has still to get it, and what that waits for."""
     return owed_notices(answered.notices, around)
 
 
-def incoming_why_none(answered: Answered) -> str:
+def incoming_why_none(answered: AnsweredIncoming) -> str:
     """Why nobody gets it; empty where somebody did or will."""
     if answered.notices:
         return ""
     return "the account had neither SMPP receivers nor an incoming_to when it came"
 
 
-def incoming_document(answered: Answered, around: Around, *, text: bool) -> dict[str, Any]:
+def incoming_document(answered: AnsweredIncoming, around: Around, *, text: bool) -> dict[str, Any]:
     """All of a message from a phone as what JSON can say; as :func:`document`."""
     incoming = answered.incoming
 

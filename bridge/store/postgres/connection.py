@@ -12,7 +12,7 @@ from typing import Any
 
 import asyncpg
 
-from bridge.store import StoreError, StoreFull
+from bridge.store.errors import StoreError, StoreFull
 from bridge.store.rows import MESSAGE_COLUMNS, STATE_COLUMNS
 
 #: How long a statement may take before its connection counts as lost (seconds).

@@ -17,17 +17,7 @@ import structlog
 
 from bridge.model.message import Message, State, Stored
 from bridge.model.notice import Incoming, Notice, Owed, Told
-from bridge.store import (
-    Acceptance,
-    Change,
-    Gathered,
-    Lane,
-    Noted,
-    Part,
-    Repeats,
-    Status,
-    StoreError,
-)
+from bridge.store.errors import StoreError
 from bridge.store.postgres import connection as pg
 from bridge.store.postgres.lease import CHANNEL, NOBODY, OWED, Lease
 from bridge.store.postgres.notices import expire
@@ -38,6 +28,7 @@ from bridge.store.postgres.schema import LAST_ID, LOCK, migrate
 from bridge.store.postgres.statuses import Early, to_poll
 from bridge.store.postgres.watch import Watch
 from bridge.store.postgres.writer import Writer
+from bridge.store.types import Acceptance, Change, Gathered, Lane, Noted, Part, Repeats, Status
 from bridge.store.unjoined import LAST_SHORT_ID
 
 log = structlog.get_logger()

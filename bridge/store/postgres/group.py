@@ -16,15 +16,16 @@ import orjson
 
 from bridge.model.message import TRANSITIONS, State
 from bridge.model.notice import Notice
-from bridge.store import Acceptance, Alias, Change, Fingerprint, PartGroup
 from bridge.store.ended import Ended
+from bridge.store.errors import LeaseLost
 from bridge.store.postgres import delivery
 from bridge.store.postgres.connection import free_text, storable
 from bridge.store.postgres.delivery import VERBS, Turn
-from bridge.store.postgres.lease import CHANNEL, FENCED, NOBODY, OWED, Fence, Fenced
+from bridge.store.postgres.lease import CHANNEL, FENCED, NOBODY, OWED, Fence
 from bridge.store.postgres.notices import SUBJECT, owe, owe_states, to_subject
 from bridge.store.postgres.parts import add_parts, finish_parts
 from bridge.store.rows import MESSAGE_COLUMNS, to_row
+from bridge.store.types import Acceptance, Alias, Change, Fingerprint, PartGroup
 
 #: From so many rows on COPY is cheaper than a statement with an array for each column.
 COPY_FROM = 24
@@ -203,7 +204,7 @@ class Group:
         )
 
     async def write(self, connection: Any, fence: Fence) -> None:
-        """Raises :class:`Fenced`, or what asyncpg raises; then nothing is stored, unless the
+        """Raises :class:`LeaseLost`, or what asyncpg raises; then nothing is stored, unless the
         connection was lost."""
         if self._is_one_statement():
             await self._statements(connection, fence)
@@ -375,4 +376,4 @@ def _values(change: Change) -> list[Any]:
 
 def _check(held: bool) -> None:
     if not held:
-        raise Fenced
+        raise LeaseLost

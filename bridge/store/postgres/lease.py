@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 
 from bridge.model.ids import MAX_NODE
 from bridge.model.message import State
-from bridge.store import StoreError, StoreInUse
+from bridge.store.errors import LeaseLost, StoreInUse
 
 #: The owner of a message that no node has in memory. Not NULL: the planner does not see that an
 #: index whose first column IS NULL is in the order of the others.
@@ -39,13 +39,6 @@ LAST_HEARD = (
     f"CASE WHEN lease_until > '-infinity' AND {_DEAD} "
     "THEN floor(extract(epoch FROM lease_until - make_interval(secs => $1)))::bigint END"
 )
-
-
-class Fenced(StoreError):  # noqa: N818 - what has happened to the node
-    """The node's lease was taken over: it must not write any more."""
-
-    def __init__(self) -> None:
-        super().__init__("this node has lost its lease, others have taken over")
 
 
 class Fence(NamedTuple):
@@ -117,7 +110,7 @@ class Lease:
         return [row[0] for row in rows]
 
     async def renew(self, connection: Any) -> None:
-        """Raises :class:`Fenced` if there is nothing to renew any more."""
+        """Raises :class:`LeaseLost` if there is nothing to renew any more."""
         done = await connection.execute(
             "UPDATE node SET lease_until = clock_timestamp() + make_interval(secs => $3) "
             "WHERE number = $1 AND holder = $2",
@@ -126,7 +119,7 @@ class Lease:
             self.length,
         )
         if done != "UPDATE 1":
-            raise Fenced
+            raise LeaseLost
 
     async def pass_on(self, connection: Any) -> None:
         """Gives the right to write to a new connection.
@@ -140,7 +133,7 @@ class Lease:
                 self.fence.holder,
             )
             if held is None:
-                raise Fenced
+                raise LeaseLost
             await connection.execute(
                 "UPDATE node SET epoch = $2 WHERE number = $1", self.number, held + 1
             )
@@ -153,7 +146,7 @@ class Lease:
             self.number,
             self.fence.holder,
         ):
-            raise Fenced
+            raise LeaseLost
 
     async def take_over(self, connection: Any) -> bool:
         """Takes over from nodes whose lease ran out; whether there were any.

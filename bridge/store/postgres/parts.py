@@ -12,8 +12,8 @@ from hashlib import blake2b
 from typing import Any, Protocol
 
 from bridge.model.notice import Notice
-from bridge.store import Gathered, Part, PartGroup
 from bridge.store.postgres.notices import owe
+from bridge.store.types import Gathered, Part, PartGroup
 from bridge.store.unjoined import groups_of, notices_of_parts
 
 _LOCK = "SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS keys (key)"

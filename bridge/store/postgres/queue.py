@@ -15,11 +15,11 @@ import orjson
 from bridge.model.ids import first_id
 from bridge.model.message import FINAL, TRANSITIONS, Message, State
 from bridge.model.notice import Notice
-from bridge.store import Lane
 from bridge.store.postgres.connection import as_written, free_text, original, storable
 from bridge.store.postgres.lease import CHANNEL, NOBODY, OWED, Lease
 from bridge.store.postgres.notices import SUBJECT, owe_states, to_subject
 from bridge.store.rows import MESSAGE_COLUMNS, to_message, to_row
+from bridge.store.types import Lane
 
 MESSAGE = ", ".join(MESSAGE_COLUMNS)
 

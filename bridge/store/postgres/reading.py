@@ -13,12 +13,13 @@ from urllib.parse import urlsplit
 from bridge.model.ids import MAX_NODE, first_id
 from bridge.model.message import Stored
 from bridge.model.notice import Notice, UnjoinedPart
-from bridge.store import Alias, Answered, Event, Receivers, StoreError, Story
+from bridge.store.errors import StoreError
 from bridge.store.postgres import connection as pg
 from bridge.store.postgres.lease import LAST_HEARD
 from bridge.store.postgres.notices import read_incoming, read_notice
 from bridge.store.postgres.schema import MIGRATIONS, version_of
 from bridge.store.rows import INCOMING, MESSAGE_COLUMNS, NOTICE, STATE_COLUMNS, to_stored
+from bridge.store.types import Alias, AnsweredIncoming, Event, Receivers, Story
 from bridge.store.unjoined import END, GROUP, part_of
 
 STORED = ", ".join(MESSAGE_COLUMNS + STATE_COLUMNS)
@@ -157,7 +158,7 @@ class Reading:
             )
         return stored(rows)
 
-    async def from_phones(self, text: str, limit: int, since: int = 0) -> list[Answered]:
+    async def from_phones(self, text: str, limit: int, since: int = 0) -> list[AnsweredIncoming]:
         async with self._connection() as connection:
             rows = await connection.fetch(
                 f"SELECT {', '.join(INCOMING)} FROM incoming WHERE id >= $2 "  # noqa: S608
@@ -167,7 +168,7 @@ class Reading:
                 limit,
                 timeout=_FIND_WITHIN,
             )
-        return [Answered(read_incoming(row), await self._notices(row[0])) for row in rows]
+        return [AnsweredIncoming(read_incoming(row), await self._notices(row[0])) for row in rows]
 
     async def _notices(self, about: int) -> tuple[Notice, ...]:
         rows = await self._rows(

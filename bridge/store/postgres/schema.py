@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from bridge.store import SchemaTooNew
+from bridge.store.errors import SchemaTooNew
 from bridge.store.unjoined import LAST_PART
 
 #: Whoever changes the schema or takes a node number holds this advisory lock.

@@ -14,11 +14,11 @@ import orjson
 
 from bridge.model.message import State, Stored
 from bridge.model.notice import Notice, Subject
-from bridge.store import Noted, Status
 from bridge.store.ended import LOOK_THROUGH, Ended
 from bridge.store.postgres.connection import as_written, original, storable
 from bridge.store.postgres.notices import SUBJECT, owe_states, to_subject
 from bridge.store.rows import STORED, to_stored
+from bridge.store.types import Noted, Status
 
 #: The longest time between two questions about one message (seconds).
 MAX_POLL = 600

@@ -12,8 +12,9 @@ from typing import Any
 
 import structlog
 
+from bridge.store.errors import LeaseLost
 from bridge.store.postgres.connection import ERRORS, connect
-from bridge.store.postgres.lease import CHANNEL, OWED, Fenced, Lease
+from bridge.store.postgres.lease import CHANNEL, OWED, Lease
 
 log = structlog.get_logger()
 
@@ -57,7 +58,7 @@ class Watch:
                 finally:
                     connection.terminate()
                 away = False
-            except Fenced:
+            except LeaseLost:
                 log.error("store_lease_lost", node=self._lease.number)
                 self._lost()
                 return

@@ -16,11 +16,11 @@ from typing import Any
 
 import structlog
 
-from bridge.store import StoreError, StoreFull
 from bridge.store.ended import Ended
+from bridge.store.errors import LeaseLost, StoreError, StoreFull
 from bridge.store.postgres.connection import ERRORS, Trouble, connect, store_error, trouble
 from bridge.store.postgres.group import Group, Request
-from bridge.store.postgres.lease import Fenced, Lease
+from bridge.store.postgres.lease import Lease
 from bridge.store.postgres.notices import are_owed, give_back
 
 log = structlog.get_logger()
@@ -74,7 +74,7 @@ class Writer:
         """The future is resolved when the request is durable."""
         future: asyncio.Future[Any] = self._loop.create_future()
         refusal = self._refusal
-        if refusal is not None and (verb not in _KEPT or isinstance(refusal, Fenced)):
+        if refusal is not None and (verb not in _KEPT or isinstance(refusal, LeaseLost)):
             future.set_exception(refusal)
         else:
             self._requests.append(Request(verb, payload, future))
@@ -88,7 +88,7 @@ class Writer:
 
     def fence_off(self) -> None:
         """The lease is lost: nothing is written any more."""
-        self._refusal = Fenced()
+        self._refusal = LeaseLost()
         self._refuse(self._requests, self._refusal)
         self._requests.clear()
 
@@ -137,7 +137,7 @@ class Writer:
                 await written.write(self._connection, self._lease.fence)
             except ERRORS as failed:
                 error, kind = failed, trouble(failed)
-            except Fenced as failed:
+            except LeaseLost as failed:
                 self.fence_off()
                 self._refuse(group, failed)
                 return []
@@ -226,7 +226,7 @@ class Writer:
             try:
                 async with asyncio.timeout(max(left, UNSURE_WITHIN / 2)):
                     connection, again = await self._restore(again)
-            except Fenced as failed:
+            except LeaseLost as failed:
                 self.fence_off()
                 self._refuse(again, failed)
                 self._closing = True

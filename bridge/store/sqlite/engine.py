@@ -18,17 +18,7 @@ from typing import Any, TypeVar
 
 from bridge.model.message import Message, State, Stored
 from bridge.model.notice import Incoming, Notice, Owed, Told
-from bridge.store import (
-    Acceptance,
-    Change,
-    Gathered,
-    Noted,
-    Part,
-    Repeats,
-    Status,
-    StoreError,
-    StoreInUse,
-)
+from bridge.store.errors import StoreError, StoreInUse
 from bridge.store.rows import to_message
 from bridge.store.sqlite import notices, parts, statuses
 from bridge.store.sqlite import queue as moves
@@ -36,6 +26,7 @@ from bridge.store.sqlite.reading import MESSAGE, Reading
 from bridge.store.sqlite.retention import Sweeper
 from bridge.store.sqlite.schema import MIGRATED, MIGRATIONS
 from bridge.store.sqlite.writer import Writer
+from bridge.store.types import Acceptance, Change, Gathered, Noted, Part, Repeats, Status
 from bridge.store.unjoined import LAST_PART, LAST_SHORT_ID
 
 T = TypeVar("T")

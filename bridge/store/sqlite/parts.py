@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import sqlite3
 
-from bridge.store import Gathered, Part, PartGroup
 from bridge.store.sqlite import notices
+from bridge.store.types import Gathered, Part, PartGroup
 from bridge.store.unjoined import notices_of_parts
 
 _KEY = "account = ? AND source = ? AND destination = ? AND reference = ? AND total = ?"

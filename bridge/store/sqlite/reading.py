@@ -15,16 +15,7 @@ from typing import Any, TypeVar
 from bridge.model.ids import first_id
 from bridge.model.message import Message, Stored
 from bridge.model.notice import Incoming, Notice, UnjoinedPart
-from bridge.store import (
-    Alias,
-    Answered,
-    Event,
-    Lane,
-    Receivers,
-    SchemaTooNew,
-    StoreError,
-    Story,
-)
+from bridge.store.errors import SchemaTooNew, StoreError
 from bridge.store.rows import (
     INCOMING,
     MESSAGE_COLUMNS,
@@ -35,6 +26,7 @@ from bridge.store.rows import (
     to_stored,
 )
 from bridge.store.sqlite.schema import MIGRATIONS
+from bridge.store.types import Alias, AnsweredIncoming, Event, Lane, Receivers, Story
 from bridge.store.unjoined import END, GROUP, part_of
 
 T = TypeVar("T")
@@ -217,13 +209,13 @@ class Reading:
         )
         return [to_stored(row) for row in rows]
 
-    async def from_phones(self, text: str, limit: int, since: int = 0) -> list[Answered]:
+    async def from_phones(self, text: str, limit: int, since: int = 0) -> list[AnsweredIncoming]:
         found = await self._rows(
             f"SELECT {', '.join(INCOMING)} FROM incoming WHERE id >= ?2 "  # noqa: S608
             "AND (phone = ?1 OR uid = ?1 OR CAST(id AS TEXT) = ?1) ORDER BY id DESC LIMIT ?3",
             (text, first_id(since), limit),
         )
-        return [Answered(Incoming(*row), await self._notices(row[0])) for row in found]
+        return [AnsweredIncoming(Incoming(*row), await self._notices(row[0])) for row in found]
 
     async def _notices(self, about: int) -> tuple[Notice, ...]:
         sql = f"SELECT {', '.join(NOTICE)} FROM notice WHERE about = ? ORDER BY id"  # noqa: S608

@@ -11,11 +11,11 @@ from typing import Any
 
 from bridge.model.message import State, Stored
 from bridge.model.notice import Subject, subject_of
-from bridge.store import Noted, Status
 from bridge.store.ended import LOOK_THROUGH, Ended
 from bridge.store.rows import STORED, to_stored
 from bridge.store.sqlite.many_rows import INSERT_EVENT, read_rows, write_rows
 from bridge.store.sqlite.notices import owe_subjects
+from bridge.store.types import Noted, Status
 
 #: The longest time between two questions about one message (seconds).
 MAX_POLL = 600

@@ -20,11 +20,12 @@ import structlog
 
 from bridge.model.message import State
 from bridge.model.notice import Notice
-from bridge.store import Acceptance, Change, StoreError, StoreFull
 from bridge.store.ended import Ended
+from bridge.store.errors import StoreError, StoreFull
 from bridge.store.rows import MESSAGE_COLUMNS, to_row
 from bridge.store.sqlite import notices, parts, statuses
 from bridge.store.sqlite.many_rows import INSERT_EVENT, cut, write_rows
+from bridge.store.types import Acceptance, Change
 
 log = structlog.get_logger()
 

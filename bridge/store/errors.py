@@ -1,0 +1,33 @@
+"""What the store raises.
+
+StoreError            the verb did nothing
+├── StoreFull         no room on the disk, or the database cannot be reached: try again later
+├── StoreInUse        another daemon has the store open
+├── SchemaTooNew      a later version of the program wrote the store
+└── LeaseLost         other nodes have taken over from this one: it must stop
+"""
+
+from __future__ import annotations
+
+
+class StoreError(Exception):
+    """The store could not do what it was asked; nothing of it was done."""
+
+
+class StoreFull(StoreError):  # noqa: N818 - a state of the store, and not always an error
+    """There is no room, or the store cannot be written to for now. Trying again may succeed."""
+
+
+class StoreInUse(StoreError):  # noqa: N818
+    """Another daemon has the store open."""
+
+
+class SchemaTooNew(StoreError):  # noqa: N818
+    """A later version of the program wrote the store."""
+
+
+class LeaseLost(StoreError):  # noqa: N818
+    """The lease of this node ran out and other nodes took over: it must not write any more."""
+
+    def __init__(self) -> None:
+        super().__init__("this node has lost its lease, others have taken over")

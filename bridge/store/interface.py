@@ -1,0 +1,247 @@
+"""The verbs that every engine offers. The contract tests in ``tests/store`` run on each engine.
+
+An engine makes durable what it is told before it answers. What a message means, and when one is
+due, is decided by its callers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence, Set
+from typing import Protocol
+
+from bridge.model.message import Message, State, Stored
+from bridge.model.notice import Incoming, Notice, Owed, Told, UnjoinedPart
+from bridge.store.types import (
+    Acceptance,
+    AnsweredIncoming,
+    Change,
+    Gathered,
+    Lane,
+    Noted,
+    Part,
+    Receivers,
+    Repeats,
+    Status,
+    Story,
+)
+
+
+class Store(Protocol):
+    """The verbs of an engine.
+
+    Those that return a future are on the path of a message: the engine gathers what is asked
+    while an earlier group is being written, and writes it as one. A future is resolved when
+    everything it stands for is durable, in the order in which the verbs were called.
+    """
+
+    #: Called in the loop when other nodes made something available, or are gone: it is time to look
+    #: into :meth:`interrupted`, :meth:`holds` and :meth:`lanes`.
+    on_work: Callable[[], None] | None
+    #: Called in the loop with the queues in which notices were put, ``None`` where only other nodes
+    #: know in which.
+    on_owed: Callable[[Set[str] | None], None] | None
+    #: Called in the loop when other nodes took over from this one, which must stop: every verb
+    #: fails from then on.
+    on_lost: Callable[[], None] | None
+
+    async def open(self) -> None:
+        """Opens the store and brings its schema up to date.
+
+        Raises :class:`StoreInUse`, :class:`SchemaTooNew` or :class:`StoreError`.
+        """
+
+    async def open_reading(self) -> None:
+        """Opens it beside a daemon that has it open, to read alone; nothing can be written.
+
+        Raises :class:`StoreError`, also for a store that a daemon has still to bring up to date.
+        """
+
+    async def close(self) -> None:
+        """Writes what was asked for and closes."""
+
+    @property
+    def node(self) -> int:
+        """This daemon's node number, for its ids."""
+
+    @property
+    def last_id(self) -> int:
+        """The greatest id that the store held when it was opened."""
+
+    @property
+    def last_short_id(self) -> int:
+        """The greatest alias below 2**32 that the store held when it was opened."""
+
+    def accept(self, acceptance: Acceptance) -> asyncio.Future[Repeats]:
+        """Stores the messages, but for those whose fingerprint is known; tells which these are.
+
+        Raises :class:`StoreFull` or :class:`StoreError`; then none of them is stored.
+        """
+
+    def begin(self, attempt_id: int, messages: Sequence[Message]) -> asyncio.Future[Set[int]]:
+        """Notes that these messages are about to be posted, so that a crash is not forgotten.
+
+        Tells the ids of those that are this node's to send no longer (another node cancelled,
+        held or replaced them meanwhile); they are not part of the attempt.
+        """
+
+    def finish(self, attempt_id: int, changes: Sequence[Change]) -> asyncio.Future[None]:
+        """Ends an attempt with what became of its messages (the others wait as before).
+
+        Never refused for want of room: it is tried again until it succeeds or the store closes.
+        """
+
+    async def interrupted(self) -> dict[int, list[Message]]:
+        """The attempts that were begun and never finished by a daemon that is gone.
+
+        Each with its messages; their outcome is unknown, and :meth:`finish` ends the attempt with
+        what is decided. On one machine they are found at the start; where several nodes share a
+        store, this takes over what belongs to nodes whose lease ran out, whenever it is called.
+        """
+
+    async def lanes(self) -> list[Lane]:
+        """The lanes in which messages wait, due or not."""
+
+    async def waiting(
+        self, lane: Lane, now: int, limit: int, after: tuple[int, int] = (0, 0)
+    ) -> list[Message]:
+        """The ``limit`` messages of a lane that are due first, of those due at ``now``.
+
+        ``after`` is the ``due_at`` and id behind which to look.
+
+        Where several nodes share a store they are claimed for this node, and only those come that
+        no other living node has claimed; what this node has claimed before comes again.
+        """
+
+    async def next_due(self, now: int) -> int | None:
+        """When the next message after ``now`` will be due; ``None`` if none waits for a time."""
+
+    async def waiting_for(self, account: str, phone: str) -> list[Stored]:
+        """What waits or is held of an account for one phone."""
+
+    async def overdue(self, now: int, limit: int) -> list[Stored]:
+        """Messages that wait or are held though their validity has ended."""
+
+    async def backlog(self) -> int:
+        """How many messages wait to be sent."""
+
+    async def sent_since(self, account: str, unix_time: int) -> int:
+        """How many messages of an account were accepted since then."""
+
+    async def message(self, message_id: int) -> Stored | None:
+        """One message by its id or by an alias of it."""
+
+    async def submission(self, submission_id: int) -> list[Stored]:
+        """The messages of a submission, in the order of their ids."""
+
+    async def move(self, message_ids: Sequence[int], to: State) -> list[int]:
+        """Cancels, holds or releases messages that wait or are held; tells which it could.
+
+        A message in an attempt is not touched, nor one whose state does not lead to ``to``
+        (:data:`bridge.model.message.TRANSITIONS`). Race-free against every node's :meth:`begin`.
+        The notices that the messages ask for are stored with a final state.
+        """
+
+    async def replace(self, message: Message) -> bool:
+        """Puts ``message`` in the place of the one with its id, if :meth:`move` could cancel that.
+
+        From then on it is claimed by this node.
+        """
+
+    def add_part(self, part: Part, since: int) -> asyncio.Future[Gathered]:
+        """Stores a part of a concatenated message and tells what there is of its group now.
+
+        Parts and finished groups from before ``since`` (Unix time) do not count. The same number
+        with other content, or with a finished group, begins a new group.
+        """
+
+    async def expired_parts(self, before: int, limit: int) -> list[Part]:
+        """Takes the parts of unfinished groups whose first part came before then, and forgets
+        finished groups of that age. What remains of each part is a notice, stored with it: owed to
+        those that asked."""
+
+    async def unjoined(self, part_id: int) -> UnjoinedPart | None:
+        """A part that waits for the others of its message, or that never came into one. To be asked
+        where no message is known by this id (:meth:`message`)."""
+
+    async def holds(self) -> set[tuple[str, str]]:
+        """What is held as a whole: ("account", name) and ("upstream", name)."""
+
+    async def set_hold(self, scope: str, name: str, held: bool) -> None:
+        """Holds or releases an account or an upstream as a whole, over restarts and nodes."""
+
+    async def sweep(self, before: int, text_before: int, limit: int) -> int:
+        """Deletes final messages whose last change lies before ``before``, and blanks the texts of
+        those before ``text_before`` (Unix times), at most ``limit`` of each; tells how many it
+        looked at or touched. With few of them it has come to the end for now."""
+
+    async def nodes(self) -> int:
+        """How many nodes share the store now, this one included."""
+
+    async def forget_fingerprints(self, now: int) -> None:
+        """Drops those whose time has passed, a few at a time."""
+
+    # --- what comes back ---------------------------------------------------------------------
+
+    def note_statuses(self, statuses: Sequence[Status]) -> asyncio.Future[Sequence[Noted]]:
+        """Keeps what the API said of messages, with the notices that follow; tells of each, in
+        order, what it was. Only messages in the state ``sent`` change. Of those that ended long
+        ago, at another node or before the store was opened nothing is known at first
+        (:attr:`Noted.EARLY`)."""
+
+    async def match_early(self, now: int, before: int) -> int:
+        """Notes the statuses that came before the message had its upstream id, where it has one
+        now, and those of messages that were not known to have ended; forgets those that came before
+        ``before`` and tells how many. To be called often, at every node."""
+
+    async def to_poll(self, now: int, limit: int) -> list[Stored]:
+        """Messages whose ``poll_at`` has come, those first whose sender waits for a notice.
+
+        Their next turn is set: after as long as it is since they were sent, at most ten minutes.
+        """
+
+    def take_incoming(
+        self, incoming: Sequence[tuple[Incoming, Sequence[str]]]
+    ) -> asyncio.Future[Sequence[bool]]:
+        """Stores messages from phones, each with a notice in these queues; tells of each whether it
+        was new."""
+
+    # --- what is owed ------------------------------------------------------------------------
+
+    def owe(self, notices: Sequence[Notice]) -> asyncio.Future[None]:
+        """Stores notices that follow from nothing that the store knows."""
+
+    def claim_notices(self, queue: str, now: int, limit: int) -> asyncio.Future[Sequence[Owed]]:
+        """The notices of a queue that are due first; they are this node's until it says
+        (:meth:`told`) what became of them, or is gone.
+
+        None comes while an earlier one of the same ``about`` and ``known_as`` has not ended, but
+        for a delay, which may never come.
+        What came in at another node is left to that for a second.
+        """
+
+    def told(self, told: Sequence[Told]) -> asyncio.Future[None]:
+        """Keeps what became of claimed notices. Never refused for want of room."""
+
+    async def expire_notices(self, before: int, limit: int) -> int:
+        """Ends the notices of what happened before then and nobody took; tells how many."""
+
+    async def note_receivers(self, account: str, bound: bool) -> None:
+        """Keeps, for the trace, whether receivers of the account are bound to this node now."""
+
+    # --- the story of a message --------------------------------------------------------------
+
+    async def story(self, message_id: int) -> Story | None:
+        """All that is known of one message, by its id or an alias of it."""
+
+    async def find(self, text: str, limit: int, since: int = 0) -> list[Stored]:
+        """The latest messages with this phone (E.164), client's reference or upstream id, the
+        newest first, of those accepted since then (Unix time). Looks through all of these: an index
+        would cost every message more than a rare question is worth."""
+
+    async def receivers(self, account: str) -> list[Receivers]:
+        """Where receivers of the account are bound, or were."""
+
+    async def from_phones(self, text: str, limit: int, since: int = 0) -> list[AnsweredIncoming]:
+        """The latest messages from phones with this id, number (E.164) or ``uid``, the newest
+        first, of those taken since then (Unix time)."""
