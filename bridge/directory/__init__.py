@@ -1,0 +1,1 @@
+"""Contacts, groups, the black list and templates of an account."""

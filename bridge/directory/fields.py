@@ -1,0 +1,103 @@
+"""What people write in the fields of a contact → the values that are kept.
+
+Every door of the directory reads its fields here: commands, the API, the SMSC dialect, files.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import date
+from typing import Final
+
+from bridge.model.failure import Failure, Reason
+from bridge.model.phone import normalise
+
+#: A field holds at most so many characters; comments may be longer.
+MAX_FIELD: Final = 255
+MAX_COMMENTS: Final = 2000
+#: A contact has at most so many phones.
+MAX_PHONES: Final = 20
+
+#: What stands between two numbers, whatever else may stand inside one.
+_BETWEEN: Final = re.compile(r"[,;|/\r\n\t]")
+_DAY: Final = (
+    re.compile(r"(?P<d>\d{1,2})[./](?P<m>\d{1,2})[./](?P<y>\d{4})", re.ASCII),
+    re.compile(r"(?P<y>\d{4})-?(?P<m>\d{2})-?(?P<d>\d{2})(?:T.*)?", re.ASCII),
+)
+_HOURS: Final = re.compile(r"(\d{1,2})-(\d{1,2})", re.ASCII)
+
+
+def phones(text: str, region: str) -> tuple[str, ...]:
+    """The numbers in a text, each once, in any form that ``region`` allows.
+
+    Anything may separate them; blanks may also stand inside a number. Raises Failure
+    (wrong phone number), also where there is none.
+    """
+    found: dict[str, None] = {}
+    for piece in _BETWEEN.split(text):
+        if piece := piece.strip():
+            found.update(dict.fromkeys(_numbers(piece, region)))
+    if not found:
+        raise Failure(Reason.WRONG_PHONE)
+    if len(found) > MAX_PHONES:
+        raise Failure(Reason.BAD_PARAMETER, f"phone: more than {MAX_PHONES} numbers")
+    return tuple(found)
+
+
+def _numbers(piece: str, region: str) -> Iterable[str]:
+    try:
+        return (normalise(piece, region),)
+    except Failure:
+        words = piece.split()
+        if len(words) < 2:
+            raise
+        # Not one number with blanks in it: several, with blanks between them.
+        return [normalise(word, region) for word in words]
+
+
+def text(name: str, value: str, most: int = MAX_FIELD) -> str:
+    """A field of one line. Raises Failure (bad parameter) where it is too long."""
+    value = " ".join("".join(char if char.isprintable() else " " for char in value).split())
+    if len(value) > most:
+        raise Failure(Reason.BAD_PARAMETER, f"{name}: more than {most} characters")
+    return value
+
+
+def birthday(value: str) -> str:
+    """``dd.mm.yyyy``, or empty. Raises Failure (bad parameter) for a day that does not exist."""
+    value = value.strip()
+    if not value:
+        return ""
+    for pattern in _DAY:
+        if found := pattern.fullmatch(value):
+            try:
+                day = date(int(found["y"]), int(found["m"]), int(found["d"]))
+            except ValueError:
+                break
+            return f"{day.day:02}.{day.month:02}.{day.year:04}"
+    raise Failure(Reason.BAD_PARAMETER, "birthday: dd.mm.yyyy")
+
+
+def hours(value: str) -> str:
+    """``"9-21"``, or empty. Raises Failure (bad parameter)."""
+    value = value.replace(" ", "")
+    if not value:
+        return ""
+    found = _HOURS.fullmatch(value)
+    if found is None or int(found[1]) > 23 or not 1 <= int(found[2]) <= 24 or found[1] == found[2]:
+        raise Failure(Reason.BAD_PARAMETER, "hours: for instance 9-21")
+    return f"{int(found[1])}-{int(found[2])}"
+
+
+def group_name(value: str) -> str:
+    """The name of a group. Mails are addressed to it, so it has a letter and is no ``g<number>``.
+
+    Raises Failure (bad parameter).
+    """
+    name = text("name", value)
+    if not any(char.isalpha() for char in name):
+        raise Failure(Reason.BAD_PARAMETER, "name: a group's name has a letter")
+    if re.fullmatch(r"[gG]\d+", name, re.ASCII):
+        raise Failure(Reason.BAD_PARAMETER, "name: g and a number address a group by its number")
+    return name

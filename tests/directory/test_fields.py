@@ -1,0 +1,95 @@
+"""Fields of contacts as people write them."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.directory import fields
+from bridge.model.failure import Failure, Reason
+
+ANNA, BORIS = "+380501234567", "+380671112233"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "380501234567,380671112233",
+        "+380501234567; +380671112233",
+        "0501234567|0671112233",
+        "(050) 123-45-67, (067) 111-22-33",
+        "+38 050 123 45 67\n+38 067 111 22 33",
+        "380501234567 380671112233",
+        "380501234567, 380671112233, 0501234567",
+    ],
+)
+def test_numbers_may_be_separated_by_anything(written: str) -> None:
+    assert fields.phones(written, "UA") == (ANNA, BORIS)
+
+
+@pytest.mark.parametrize("written", ["", " , ", "nobody", "12 34", "380501234567, 12"])
+def test_a_wrong_number_makes_the_field_wrong(written: str) -> None:
+    with pytest.raises(Failure) as caught:
+        fields.phones(written, "UA")
+    assert caught.value.reason is Reason.WRONG_PHONE
+
+
+def test_a_contact_has_so_many_numbers_and_no_more() -> None:
+    with pytest.raises(Failure) as caught:
+        fields.phones(",".join(f"38050{n:07}" for n in range(1_000_000, 1_000_021)), "UA")
+    assert caught.value.reason is Reason.BAD_PARAMETER
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("01.02.1990", "01.02.1990"),
+        ("1.2.1990", "01.02.1990"),
+        ("1990-02-01", "01.02.1990"),
+        ("19900201", "01.02.1990"),
+        ("1990-02-01T00:00:00Z", "01.02.1990"),
+        (" ", ""),
+    ],
+)
+def test_birthdays(written: str, kept: str) -> None:
+    assert fields.birthday(written) == kept
+
+
+@pytest.mark.parametrize("written", ["31.02.1990", "1990", "tomorrow", "00.00.0000", "٠١.٠٢.١٩٩٠"])
+def test_a_day_that_does_not_exist_is_no_birthday(written: str) -> None:
+    with pytest.raises(Failure):
+        fields.birthday(written)
+
+
+@pytest.mark.parametrize(("written", "kept"), [("9-21", "9-21"), ("09 - 24", "9-24"), ("", "")])
+def test_hours(written: str, kept: str) -> None:
+    assert fields.hours(written) == kept
+
+
+@pytest.mark.parametrize("written", ["9", "9-25", "24-9", "9-9", "9-0", "a-b"])
+def test_hours_that_do_not_exist(written: str) -> None:
+    with pytest.raises(Failure):
+        fields.hours(written)
+
+
+@pytest.mark.parametrize("name", ["g7", "G12", "123", "", "+380501234567"])
+def test_a_name_that_means_a_number_is_no_groups_name(name: str) -> None:
+    with pytest.raises(Failure):
+        fields.group_name(name)
+
+
+def test_a_field_is_one_line() -> None:
+    assert fields.text("name", " a\r\nb\u2028c\t ") == "a b c"
+    with pytest.raises(Failure):
+        fields.text("name", "x" * 256)
+
+
+@given(st.text())
+def test_whatever_is_written_is_kept_or_refused(written: str) -> None:
+    for read in (fields.birthday, fields.hours, fields.group_name):
+        with contextlib.suppress(Failure):
+            value = read(written)
+            assert read(value) == value

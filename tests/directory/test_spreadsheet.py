@@ -1,0 +1,96 @@
+"""CSV as spreadsheets of several languages write it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.directory.spreadsheet import COLUMNS, Record, read_rows, write_rows
+from bridge.model.failure import Failure, Reason
+
+WANTED = ("phone", "name", "group", "birthday")
+ROW = {"phone": "+380501234567", "name": "Анна, Київ", "group": "Дежурные"}
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        'phone,name,group\r\n+380501234567,"Анна, Київ",Дежурные\r\n'.encode(),
+        'phone;name;group\n+380501234567;"Анна, Київ";Дежурные\n'.encode("cp1251"),
+        "\ufeffТелефон;Название;Группа\r\n+380501234567;Анна, Київ;Дежурные".encode(),
+        "Номер телефону\tНазва\tГрупа\n+380501234567\tАнна, Київ\tДежурные\n".encode("utf-16"),
+        'Mobile Phone,Shoe size,FULL NAME,Groups\n+380501234567,38,"Анна, Київ",Дежурные'.encode(),
+    ],
+)
+def test_a_file_as_spreadsheets_write_it(octets: bytes) -> None:
+    [record] = read_rows(octets, WANTED)
+    assert record == Record(2, ROW)
+
+
+def test_rows_are_named_by_the_lines_on_which_they_begin() -> None:
+    octets = b'phone,name\n1,"two\nlines"\n\n3,c\n'
+    assert [record.line for record in read_rows(octets, WANTED)] == [2, 5]
+
+
+def test_empty_rows_and_short_rows() -> None:
+    assert list(read_rows(b"phone,name\n1\n,\n  ,\n2,b,surplus\n", WANTED)) == [
+        Record(2, {"phone": "1"}),
+        Record(5, {"phone": "2", "name": "b"}),
+    ]
+
+
+@pytest.mark.parametrize("octets", [b"", b"name\nAnna\n", b"phone,tel\n1,2\n", b"\x00\xff"])
+def test_what_is_no_such_table_is_refused(octets: bytes) -> None:
+    with pytest.raises(Failure) as caught:
+        list(read_rows(octets, WANTED))
+    assert caught.value.reason is Reason.BAD_PARAMETER
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        (
+            "phone",
+            "name",
+            "group",
+            "first_name",
+            "last_name",
+            "middle_name",
+            "birthday",
+            "id",
+            "comments",
+            "tags",
+            "phone_other",
+        ),
+        ("name", "number", "hours", "max_parts"),
+        ("phone", "type", "comments"),
+    ],
+)
+def test_no_name_stands_for_two_columns_of_a_table(table: tuple[str, ...]) -> None:
+    for name, others in COLUMNS.items():
+        for written in (name, *others.split(", ")):
+            with_it = {column for column in table if written in COLUMNS[column].split(", ")}
+            assert len(with_it | ({written} & set(table))) <= 1, written
+
+
+def test_what_is_written_is_read_again() -> None:
+    text = "".join(write_rows(("phone", "name"), [["+380501234567", 'a "b"; c,\nd']]))
+    assert list(read_rows(text.encode(), WANTED)) == [
+        Record(2, {"phone": "+380501234567", "name": 'a "b"; c,\nd'})
+    ]
+
+
+def test_what_a_stranger_wrote_is_no_formula() -> None:
+    text = "".join(write_rows(("phone", "name"), [["+380501234567", "=1+1"], ["", "+SUM(A1)"]]))
+    assert "+380501234567,'=1+1" in text
+    assert "'+SUM" in text
+
+
+@given(st.binary())
+def test_whatever_comes_is_read_or_refused(octets: bytes) -> None:
+    try:
+        records = list(read_rows(b"phone,name\n" + octets, WANTED))
+    except Failure:
+        records = []
+    assert all(set(record.fields) <= set(WANTED) for record in records)
