@@ -25,6 +25,7 @@ ARROWS: dict[str, set[str]] = {
     "accounts": COMMON | {"net"},
     "store": COMMON,
     "cascade": COMMON,
+    "directory": COMMON,
     "sending": COMMON | {"net", "store", "cascade"},
     "feedback": COMMON | {"store", "cascade", "sending"},
     "notices": COMMON | {"store"},
