@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import shutil
 import socket
 import subprocess
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -43,8 +46,21 @@ def node_package(name: str) -> str:
     return node
 
 
+#: Ports that this process has given out. Two at random in two processes are hardly ever the same.
+_GIVEN: set[int] = set()
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port at which nobody listens, for what has to know it before it listens itself.
+
+    It lies below those that the system gives to outgoing connections. From among these, a client
+    that tries a port again and again before the server is there may get that very port as its own.
+    """
+    first_outgoing = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.SystemRandom().randrange(10_000, max(first_outgoing, 20_000))
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            if port not in _GIVEN:
+                probe.bind(("127.0.0.1", port))
+                _GIVEN.add(port)
+                return port

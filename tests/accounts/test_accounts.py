@@ -106,9 +106,10 @@ class TestPasswords:
         fastest: dict[str, float] = {}
         for _ in range(5):
             for name in ("crm", "shop", "nobody"):
-                start = time.perf_counter()
+                # Of all threads, without the time in which others had the processor.
+                start = time.process_time()
                 assert await refused(login(accounts, name, "wrong")) is Reason.WRONG_LOGIN
-                took = time.perf_counter() - start
+                took = time.process_time() - start
                 fastest[name] = min(took, fastest.get(name, took))
         assert max(fastest.values()) < 2.5 * min(fastest.values())
 

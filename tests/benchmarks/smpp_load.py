@@ -94,6 +94,8 @@ class Load:
         self._port, self._count, self._binds = port, count, binds
         self._bodies = bodies
         self._given = 0
+        self._mark = 0
+        self._at_mark = asyncio.Event()
 
     def next_body(self) -> bytes | None:
         if self._given >= self._count:
@@ -104,8 +106,18 @@ class Load:
     def answered(self, status: int, latency: float) -> None:
         self.statuses[status] = self.statuses.get(status, 0) + 1
         self.latencies.append(latency)
+        if len(self.latencies) == self._mark:
+            self._at_mark.set()
         if len(self.latencies) == self._count:
             self._done.set_result(None)
+
+    async def reaches(self, count: int) -> None:
+        """Waits until so many were answered."""
+        self._mark = count
+        if len(self.latencies) < count:
+            self._at_mark.clear()
+            async with asyncio.timeout(60):
+                await self._at_mark.wait()
 
     async def run(self) -> float:
         """Seconds from the first submit to the last answer."""

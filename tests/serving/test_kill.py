@@ -1,8 +1,8 @@
 """kill -9 at random moments under load: nothing that was accepted is lost, and what was sent twice
 was in flight.
 
-``CASCADE_BRIDGE_KILL_ROUNDS=50 .venv/bin/pytest tests/test_kill.py -s`` is the long run; its
-figures are printed.
+The long run, whose figures are printed:
+``CASCADE_BRIDGE_KILL_ROUNDS=50 .venv/bin/pytest tests/serving/test_kill.py -s``
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ async def test_rounds_of_kill_9_lose_nothing(tmp_path: Path) -> None:
                 load = Load(smpp.port, 1_000_000, BINDS, WINDOW, bodies)
                 load.system_id, load.password = "crm", "secret12"
                 sending = asyncio.create_task(load.run())
-                await asyncio.wait({sending}, timeout=chance.uniform(0.2, 1.5))
+                await load.reaches(chance.randrange(100, 4000))
                 await bridge.kill()
                 sending.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
@@ -62,7 +62,7 @@ async def test_rounds_of_kill_9_lose_nothing(tmp_path: Path) -> None:
         f"\n{ROUNDS} kills in {time.monotonic() - began:.0f} s: {len(accepted)} answered, "
         f"{len(rows)} stored, {len(received)} sent, {twice} of them twice"
     )
-    assert len(accepted) > 50 * ROUNDS
+    assert len(accepted) >= 100 * ROUNDS
     assert accepted <= {id for id, _ in rows} == received
     assert states == {"sent"}
     assert twice <= ROUNDS * IN_FLIGHT * BATCH

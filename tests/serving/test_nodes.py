@@ -112,6 +112,8 @@ async def test_a_hold_on_one_node_holds_on_the_other(
 async def test_a_message_is_cancelled_from_another_node(
     nodes: list[Relaying], sandbox: Sandbox
 ) -> None:
+    # What has not been sent yet waits behind the one request that each node may have in flight.
+    sandbox.fault("slow", seconds=2)
     outcomes = [await nodes[0].submit(submission(phone)) for phone in phones(60)]
     ids = [outcome.id for outcome in outcomes if isinstance(outcome, Accepted)]
     cancelled: set[str] = set()
@@ -121,6 +123,7 @@ async def test_a_message_is_cancelled_from_another_node(
         except Failure:
             continue
         cancelled.add(str(id))
+    sandbox.clear_faults()
     async with asyncio.timeout(20):
         while await nodes[0].store.backlog():  # noqa: ASYNC110
             await asyncio.sleep(0.05)

@@ -109,7 +109,7 @@ async def test_sigterm_finishes_what_is_in_flight(bridge: Bridge, sandbox: Sandb
     sandbox.fault("slow", seconds=1)
     submits = load(smpp.port, 20, 2, 10)
     running = asyncio.create_task(submits.run())
-    await sandbox.wait_for(1)
+    await sandbox.wait_for(20, timeout=20)
     assert await bridge.terminate() == 0
     await running
     assert submits.statuses == {0: 20}
@@ -117,12 +117,24 @@ async def test_sigterm_finishes_what_is_in_flight(bridge: Bridge, sandbox: Sandb
     assert not sandbox.duplicates
 
 
-async def test_sigterm_answers_what_cannot_be_sent_now(bridge: Bridge, sandbox: Sandbox) -> None:
+async def stored(folder: Path, count: int) -> None:
+    """Waits until the store has so many messages."""
+    with contextlib.closing(sqlite3.connect(folder / "bridge.db")) as connection:
+        async with asyncio.timeout(20):
+            counting = "SELECT count(*) FROM message"
+            while connection.execute(counting).fetchone() != (count,):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+
+async def test_sigterm_answers_what_cannot_be_sent_now(
+    bridge: Bridge, sandbox: Sandbox, tmp_path: Path
+) -> None:
     _, smpp = await bridge.ready()
     sandbox.fault("401")
     submits = load(smpp.port, 20, 2, 10)
     running = asyncio.create_task(submits.run())
     await bridge.event("upstream_held")
+    await stored(tmp_path, 20)
     assert await bridge.terminate() == 0
     await running
     assert submits.statuses == {0: 20}
@@ -141,18 +153,9 @@ async def test_what_was_answered_survives_kill_9(
 ) -> None:
     smtp, smpp = await bridge.ready()
     submits = load(smpp.port, 1_000_000, 4, 50)
-    reached = asyncio.Event()
-    count = submits.answered
-
-    def answered(status: int, latency: float) -> None:
-        count(status, latency)
-        if len(submits.latencies) >= answers:
-            reached.set()
-
-    submits.answered = answered  # type: ignore[method-assign]
     sending = asyncio.create_task(submits.run())
     mails = asyncio.create_task(_mails(smtp.port))
-    await reached.wait()
+    await submits.reaches(answers)
     await bridge.kill()
     accepted = await mails
     sending.cancel()

@@ -92,7 +92,7 @@ async def test_webhooks_of_the_api_bring_every_message_to_its_end(
 async def test_statuses_may_overtake_the_answer_that_names_the_message(
     tmp_path: Path, port: int, url: str
 ) -> None:
-    quick = Sandbox(hook_url=f"{url}/status", scheduled_for=0, processing_for=0, delay=0.7)
+    quick = Sandbox(hook_url=f"{url}/status", scheduled_for=0, processing_for=0, delay=3)
     async with quick as sandbox, bridge_with(tmp_path, sandbox, port) as bridge:
         sending = asyncio.create_task(send(bridge, *(f"3805012310{n}" for n in range(10, 20))))
         assert sandbox.hooks is not None

@@ -399,7 +399,7 @@ async def test_an_error_brings_it_again_with_back_off_and_others_pass(tmp_path: 
         assert words(await told(peer))["id"].encode() == ids[1]
         again = await told(peer, within=10)
         assert words(again)["id"].encode() == ids[0]
-        assert 4 <= time.monotonic() - began < 9
+        assert time.monotonic() - began >= 4
 
 
 async def test_silence_brings_it_again_elsewhere(tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ from bridge.model.failure import Failure, Reason
 from tests.smtp.client import ENVELOPE, MAIL, connected
 from tests.smtp.standins import StandInAccounts, StandInRelay, running
 
-MAILS = 400
+#: A measurement: so many lots of so many mails.
+LOTS, MAILS = 4, 100
 #: What the clock and the machine add to a mail of two hundred microseconds (seconds).
 NOISE = 0.002
 
@@ -136,7 +137,12 @@ ATTACKS: dict[str, Attack] = {
 
 
 async def median(port: int) -> float:
-    """The median time of a mail on a connection that is kept (seconds)."""
+    """The median time of a mail on a connection that is kept (seconds), in the best of some lots:
+    what else the machine does can only make it longer."""
+    return min([await _median_of_a_lot(port) for _ in range(LOTS)])
+
+
+async def _median_of_a_lot(port: int) -> float:
     times = []
     async with connected(port) as client:
         for _ in range(MAILS):

@@ -172,11 +172,11 @@ async def test_a_client_that_stops_inside_a_mail_hears_421() -> None:
 
 
 async def test_a_mail_that_arrives_slowly_but_steadily_is_taken() -> None:
-    async with running(timeout="300ms") as part, connected(part.port) as client:
+    async with running(timeout="1s") as part, connected(part.port) as client:
         client.send(ENVELOPE + b"\r\n")
-        for _ in range(5):
+        for _ in range(6):
             client.send(b"piece\r\n")
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.2)
         client.send(b".\r\n")
         assert (await client.replies(4))[-1].startswith("250 2.0.0")
 

@@ -70,9 +70,9 @@ async def test_one_connection_is_kept_for_all() -> None:
 
 
 async def test_a_kept_connection_that_was_closed_meanwhile_is_made_again() -> None:
-    async with smarthost(timeout=0.2) as host, mailing(host) as to:
+    async with smarthost(timeout=0.5) as host, mailing(host) as to:
         assert (await told(to)).ended
-        await asyncio.sleep(0.6)  # It hangs up on who is silent for longer than 0.2 s.
+        await asyncio.sleep(1.0)  # It hangs up on who is silent for longer than 0.5 s.
         assert (await told(to)).ended
         assert len(await host.mails(2)) == 2
         assert host.connections == 2
