@@ -28,8 +28,10 @@ from bridge.model.ids import Ids
 from bridge.model.notice import MAIL
 from bridge.net.sd_notify import notify
 from bridge.notices.outbox import Outbox
-from bridge.relay.answered import Answered
+from bridge.relay.answer_first import AnswerFirst
 from bridge.relay.concatenation import Gathering
+from bridge.relay.daily_limits import DailyLimits
+from bridge.relay.pending_answers import PendingAnswers
 from bridge.relay.relay import Relay
 from bridge.sending.dispatcher import Dispatcher
 from bridge.sending.upkeep import Upkeep
@@ -99,32 +101,35 @@ class App:
         lines = upstream_lines(settings)
         try:
             ids = Ids(store.node, store.last_id, time.time)
-            relay = Relay(settings, accounts, store, ids)
-            dispatcher = Dispatcher(store, ids, settings.cascade, lines, relay.clients)
+            pending = PendingAnswers(store.owe, time.time)
+            dispatcher = Dispatcher(store, ids, settings.cascade, lines, pending)
             replies = replies_of(settings)
-            smtp = SmtpListener(
-                settings.smtp,
-                accounts,
-                relay,
-                dsn=bool(settings.reports.smarthost),
-                replies=replies,
-            )
-            gathering = Gathering(store, relay, ids.next, settings.smpp.parts_timeout)
-            answered = Answered(store.node, accounts, relay.clients, time.time)
-            outbox = Outbox(store, settings.smpp.receipts_keep, answered.not_before)
+            answer_first = AnswerFirst(store.node, accounts, pending, time.time)
+            outbox = Outbox(store, settings.smpp.receipts_keep, answer_first.not_before)
             store.on_owed = outbox.wake
             mailing = mailing_of(settings, replies)
             outbox.join(MAIL, mailing)
-            smpp = SmppListener(settings.smpp, accounts, relay, gathering, outbox)
             statuses = Statuses(store)
             incoming = IncomingMessages(settings, store, ids.next)
             poller = Poller(store, statuses, settings.cascade, lines)
             hooks = HooksListener(settings.hooks, statuses.take, incoming.take)
+            daily_limits = await DailyLimits.load(accounts, store, time.time)
             async with asyncio.TaskGroup() as tasks:
+                relay = Relay(
+                    settings, accounts, store, ids, pending, dispatcher, daily_limits, tasks
+                )
+                gathering = Gathering(store, relay, ids.next, settings.smpp.parts_timeout)
+                smtp = SmtpListener(
+                    settings.smtp,
+                    accounts,
+                    relay,
+                    dsn=bool(settings.reports.smarthost),
+                    replies=replies,
+                )
+                smpp = SmppListener(settings.smpp, accounts, relay, gathering, outbox)
                 loaded = asyncio.Event()
                 dispatching = tasks.create_task(dispatcher.run(loaded))
                 await loaded.wait()
-                await relay.open(dispatcher, tasks)
                 gatherer = tasks.create_task(gathering.run())
                 keeper = Upkeep(store, dispatcher, settings.store)
                 store.on_work = keeper.wake

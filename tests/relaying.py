@@ -15,7 +15,9 @@ from bridge.config.settings import Settings, settings_from
 from bridge.model.ids import Ids
 from bridge.model.message import Outcome, Submission
 from bridge.notices.outbox import Outbox
-from bridge.relay.answered import Answered
+from bridge.relay.answer_first import AnswerFirst
+from bridge.relay.daily_limits import DailyLimits
+from bridge.relay.pending_answers import PendingAnswers
 from bridge.relay.relay import Relay
 from bridge.sandbox import Sandbox
 from bridge.sending.dispatcher import Dispatcher
@@ -76,25 +78,20 @@ async def relaying(
     await engine.open()
     people = Accounts(settings)
     ids = Ids(engine.node, engine.last_id, time.time)
-    relay = Relay(settings, people, engine, ids)
     lines = upstream_lines(settings)
-    dispatcher = Dispatcher(
-        engine,
-        ids,
-        settings.cascade,
-        lines,
-        relay.clients,
-    )
+    pending = PendingAnswers(engine.owe, time.time)
+    dispatcher = Dispatcher(engine, ids, settings.cascade, lines, pending)
+    limits = await DailyLimits.load(people, engine, time.time)
     try:
         async with asyncio.TaskGroup() as tasks:
+            relay = Relay(settings, people, engine, ids, pending, dispatcher, limits, tasks)
             ready = asyncio.Event()
             tasks.create_task(dispatcher.run(ready))
             await ready.wait()
-            await relay.open(dispatcher, tasks)
             upkeep = Upkeep(engine, dispatcher, settings.store)
             engine.on_work = upkeep.wake
-            answered = Answered(engine.node, people, relay.clients, time.time)
-            outbox = Outbox(engine, settings.smpp.receipts_keep, answered.not_before)
+            answer_first = AnswerFirst(engine.node, people, pending, time.time)
+            outbox = Outbox(engine, settings.smpp.receipts_keep, answer_first.not_before)
             engine.on_owed = outbox.wake
             working = [tasks.create_task(part.run()) for part in (upkeep, outbox)]
             try:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from bridge.cascade.wire import ApiError, decode_error, decode_ids
+from bridge.cascade.wire import ErrorBody, decode_error, decode_ids
 from bridge.model.failure import Failure, Reason, from_api
 
 
@@ -49,7 +49,7 @@ _BY_CLASS: dict[int, Meaning] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpAnswer:
     """An HTTP answer, or the lack of one.
 
     ``status`` is 0 where none came; then ``sent`` says whether the request had gone out, so that
@@ -78,7 +78,7 @@ class Verdict:
         return self.failure.cause
 
 
-def judge(answer: Answer) -> Verdict:
+def judge(answer: HttpAnswer) -> Verdict:
     """Reads an answer. Never raises, whatever a server or a proxy may have sent."""
     if not answer.status:
         meaning = Meaning.UNKNOWN if answer.sent else Meaning.BROKEN
@@ -100,7 +100,7 @@ def judge(answer: Answer) -> Verdict:
     )
 
 
-def _failure(status: int, error: ApiError | None) -> Failure:
+def _failure(status: int, error: ErrorBody | None) -> Failure:
     if error is None:
         return Failure(Reason.REFUSED, cause=f"HTTP {status}")
     failure = from_api(*error)

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import httpx
 
 from bridge import __version__
-from bridge.cascade.answers import Answer
+from bridge.cascade.answers import HttpAnswer
 from bridge.cascade.wire import PATHS, STATUS_PATH
 from bridge.config.settings import Cascade, Upstream
 from bridge.model.message import Route
@@ -72,7 +72,7 @@ class CascadeClient:
         await self._transport.aclose()
         await self._questions.aclose()
 
-    async def post(self, route: Route, headers: Mapping[str, str], body: bytes) -> Answer:
+    async def post(self, route: Route, headers: Mapping[str, str], body: bytes) -> HttpAnswer:
         """Posts a request body; an answer always comes back, also of what went wrong."""
         request = httpx.Request(
             "POST",
@@ -83,7 +83,7 @@ class CascadeClient:
         )
         return await self._send(self._transport, request)
 
-    async def ask(self, headers: Mapping[str, str], upstream_id: str) -> Answer:
+    async def ask(self, headers: Mapping[str, str], upstream_id: str) -> HttpAnswer:
         """Asks for the status of a message; an answer always comes back, as from :meth:`post`."""
         request = httpx.Request(
             "GET",
@@ -93,18 +93,20 @@ class CascadeClient:
         )
         return await self._send(self._questions, request)
 
-    async def _send(self, transport: httpx.AsyncHTTPTransport, request: httpx.Request) -> Answer:
+    async def _send(
+        self, transport: httpx.AsyncHTTPTransport, request: httpx.Request
+    ) -> HttpAnswer:
         try:
             # The parts of httpx's time limit start anew with every byte; this one does not.
             async with asyncio.timeout(self._timeout + 5.0):
                 return await _exchange(transport, request)
         except _BEFORE_SENDING as error:
-            return Answer(0, sent=False, trouble=_describe(error))
+            return HttpAnswer(0, sent=False, trouble=_describe(error))
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, TimeoutError) as error:
-            return Answer(0, sent=True, trouble=_describe(error))
+            return HttpAnswer(0, sent=True, trouble=_describe(error))
 
 
-async def _exchange(transport: httpx.AsyncHTTPTransport, request: httpx.Request) -> Answer:
+async def _exchange(transport: httpx.AsyncHTTPTransport, request: httpx.Request) -> HttpAnswer:
     response = await transport.handle_async_request(request)
     try:
         assert isinstance(response.stream, httpx.AsyncByteStream)
@@ -112,11 +114,11 @@ async def _exchange(transport: httpx.AsyncHTTPTransport, request: httpx.Request)
         async for chunk in response.stream:
             content += chunk
             if len(content) > MAX_ANSWER:
-                return Answer(0, sent=True, trouble="an answer without end")
+                return HttpAnswer(0, sent=True, trouble="an answer without end")
     finally:
         await response.aclose()
     retry_after = response.headers.get("Retry-After", "")
-    return Answer(response.status_code, bytes(content), retry_after)
+    return HttpAnswer(response.status_code, bytes(content), retry_after)
 
 
 def _transport(connections: int, context: ssl.SSLContext) -> httpx.AsyncHTTPTransport:

@@ -47,7 +47,7 @@ class NotDocumented(ValueError):  # noqa: N818 - says what is the matter
         self.id = id
 
 
-class Said(NamedTuple):
+class ApiStatus(NamedTuple):
     """The API's word on one message. ``cost`` is its own number as written, empty where there is
     none; ``counted_parts`` is 0 where it does not say."""
 
@@ -69,7 +69,7 @@ class Phoned(NamedTuple):
     at: int | None = None
 
 
-def decode_statuses(body: bytes) -> tuple[list[Said], list[NotDocumented]]:
+def decode_statuses(body: bytes) -> tuple[list[ApiStatus], list[NotDocumented]]:
     """What a status webhook says, and why elements of its array are none (it may be all of them).
 
     Raises :class:`NotDocumented` where it is no JSON.
@@ -82,7 +82,7 @@ def decode_incoming(body: bytes) -> tuple[list[Phoned], list[NotDocumented]]:
     return _decode(body, _phoned)
 
 
-def decode_status(body: bytes, upstream_id: str) -> Said | None:
+def decode_status(body: bytes, upstream_id: str) -> ApiStatus | None:
     """What the answer to a question says of that message; ``None`` if it is no such answer."""
     try:
         document = _loads(body)
@@ -134,7 +134,7 @@ def _fields(element: object) -> dict[str, Any]:
     return {name.lower().replace("_", ""): value for name, value in element.items()}
 
 
-def _said(element: object) -> Said:
+def _said(element: object) -> ApiStatus:
     fields = _fields(element)
     upstream_id, word = fields.get("messageid"), fields.get("deliverystatus")
     if not (isinstance(upstream_id, str) and 0 < len(upstream_id) <= MAX_ID):
@@ -145,7 +145,7 @@ def _said(element: object) -> Said:
         raise NotDocumented("no deliverystatus", upstream_id)
     if not word.isprintable():
         raise NotDocumented("control characters", upstream_id)
-    return Said(upstream_id, word, _cost(fields.get("cost")), _count(fields.get("partscount")))
+    return ApiStatus(upstream_id, word, _cost(fields.get("cost")), _count(fields.get("partscount")))
 
 
 def _cost(value: object) -> str:

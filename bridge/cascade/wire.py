@@ -24,7 +24,7 @@ PATHS = {
 STATUS_PATH = "/bat/message/"
 
 
-class ApiError(NamedTuple):
+class ErrorBody(NamedTuple):
     """An error body: the API's code, its text and the field it points at; each may be empty."""
 
     code: str = ""
@@ -83,7 +83,7 @@ def decode_ids(body: bytes) -> dict[str, str] | None:
     return ids
 
 
-def decode_error(body: bytes) -> ApiError | None:
+def decode_error(body: bytes) -> ErrorBody | None:
     """What an error body says, in any of the documented shapes; ``None`` if it is no JSON object.
 
     ``{"error": {"code", "message", "field"}}`` · ``{"status", "error", "message", "code"}`` ·
@@ -98,7 +98,7 @@ def decode_error(body: bytes) -> ApiError | None:
     error = body.get("error")
     source = error if isinstance(error, dict) else body
     code, text, field = (_text(source.get(key)) for key in ("code", "message", "field"))
-    return ApiError(code, text or (_text(error) if source is body else ""), field)
+    return ErrorBody(code, text or (_text(error) if source is body else ""), field)
 
 
 def _text(value: object) -> str:

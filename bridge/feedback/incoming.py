@@ -18,7 +18,7 @@ from bridge.cascade.status import NotDocumented, Phoned, decode_incoming
 from bridge.config.settings import AccountSettings, Settings
 from bridge.model.failure import Failure, Reason
 from bridge.model.notice import MAIL, Incoming, receivers_of
-from bridge.store import Store, StoreError, StoreFull
+from bridge.store import Store, StoreError
 
 log = structlog.get_logger()
 
@@ -114,10 +114,8 @@ class IncomingMessages:
     async def _keep(self, taken: list[tuple[Incoming, list[str]]]) -> None:
         try:
             new = await self._store.take_incoming(taken)
-        except StoreFull as error:
-            raise Failure(Reason.BRIDGE_FULL, cause=str(error)) from error
         except StoreError as error:
-            raise Failure(Reason.OPERATION_FAILED, cause=str(error)) from error
+            raise error.failure from error
         for (incoming, queues), is_new in zip(taken, new, strict=True):
             if not is_new:
                 log.info("incoming_repeated", uid=incoming.uid, account=incoming.account)

@@ -14,9 +14,9 @@ from typing import Final
 
 import structlog
 
-from bridge.cascade.answers import Answer, Meaning, Verdict, judge
+from bridge.cascade.answers import HttpAnswer, Meaning, Verdict, judge
 from bridge.cascade.client import MAX_QUESTIONS
-from bridge.cascade.status import Said, decode_status
+from bridge.cascade.status import ApiStatus, decode_status
 from bridge.config.settings import Cascade
 from bridge.feedback.status_updates import Statuses, meaning_of
 from bridge.model.failure import Failure, Reason
@@ -183,7 +183,7 @@ class Poller:
             log.info("polling_resumed", upstream=upstream)
 
 
-def read(answer: Answer, upstream_id: str) -> tuple[Said | None, Verdict]:
+def read(answer: HttpAnswer, upstream_id: str) -> tuple[ApiStatus | None, Verdict]:
     """What the answer to a question says of the message, and what it means for the next ones."""
     if answer.status == 200:
         said = decode_status(answer.body, upstream_id)

@@ -14,10 +14,10 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from bridge.cascade.status import NotDocumented, Said, decode_statuses
+from bridge.cascade.status import ApiStatus, NotDocumented, decode_statuses
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import State
-from bridge.store import Noted, Status, Store, StoreError, StoreFull
+from bridge.store import Noted, Status, Store, StoreError
 
 log = structlog.get_logger()
 
@@ -100,7 +100,7 @@ class Statuses:
             raise Failure(Reason.BAD_PARAMETER, str(bad[0]))
         return len(bad)
 
-    async def note(self, said: Sequence[Said]) -> None:
+    async def note(self, said: Sequence[ApiStatus]) -> None:
         """Keeps these words, durably. Raises Failure as :meth:`take`."""
         now = int(self._clock())
         await self._keep([self._status(one, now) for one in said])
@@ -132,7 +132,7 @@ class Statuses:
         finally:
             self._tell()
 
-    def _status(self, said: Said, now: int) -> Status:
+    def _status(self, said: ApiStatus, now: int) -> Status:
         upstream_id, word, cost, counted_parts = said
         plain = _plain(word)
         ending = WORDS.get(plain)
@@ -151,10 +151,8 @@ class Statuses:
     async def _keep(self, statuses: Sequence[Status]) -> None:
         try:
             noted = await self._store.note_statuses(statuses)
-        except StoreFull as error:
-            raise Failure(Reason.BRIDGE_FULL, cause=str(error)) from error
         except StoreError as error:
-            raise Failure(Reason.OPERATION_FAILED, cause=str(error)) from error
+            raise error.failure from error
         for status, was in zip(statuses, noted, strict=True):
             self._counts[was.name.lower()] += 1
             if was is Noted.LATE and self._counts["late"] <= _TOLD_EACH:

@@ -56,6 +56,11 @@ class Reason(Enum):
     def codes(self) -> Codes:
         return self.value
 
+    @classmethod
+    def named(cls, name: str) -> Reason:
+        """The reason with this name, as it was stored; REFUSED where another version wrote it."""
+        return cls.__members__.get(name, cls.REFUSED)
+
 
 # Enum members with equal values would silently be aliases of one another.
 assert len({reason.value for reason in Reason}) == len(Reason.__members__)

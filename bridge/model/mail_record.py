@@ -85,7 +85,7 @@ def load_refused(text: str) -> list[tuple[Original, Failure]]:
     return [
         (
             _original(known),
-            Failure(Reason.__members__.get(known["reason"], Reason.REFUSED), known["detail"]),
+            Failure(Reason.named(known["reason"]), known["detail"]),
         )
         for known in orjson.loads(text)
     ]

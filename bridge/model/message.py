@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import Enum, IntFlag
 from typing import NamedTuple
 
-from bridge.model.failure import Failure
+from bridge.model.failure import Failure, Reason
 
 
 class Protocol(str, Enum):
@@ -210,6 +210,15 @@ class Stored(NamedTuple):
     counted_parts: int = 0
     err: int = 0
 
+    @property
+    def refusal(self) -> Failure | None:
+        """Why the message never went, as its client is told; ``None`` where it did, or may yet."""
+        if self.state is State.REJECTED:
+            return Failure(Reason.named(self.failure), cause=self.cause)
+        if self.state is State.EXPIRED and not self.sent_at:
+            return expired_unsent()
+        return None
+
 
 class Accepted(NamedTuple):
     """The good outcome: the bridge answers for these messages.
@@ -227,3 +236,8 @@ class Accepted(NamedTuple):
 
 #: What the client is told.
 Outcome = Accepted | Failure
+
+
+def expired_unsent() -> Failure:
+    """What the client is told of a message whose validity ended before it could be sent."""
+    return Failure(Reason.REFUSED, "its validity ended before it could be sent")

@@ -21,8 +21,8 @@ import structlog
 
 from bridge.model.message import FINAL
 from bridge.model.notice import Owed, Told
-from bridge.notices.results import Keeper, Outcomes
-from bridge.notices.subscribers import Answer, Place, Queue, Taker
+from bridge.notices.results import Keeper, Results
+from bridge.notices.subscribers import NoticeQueue, Place, Taker, TakerAnswer
 from bridge.store import StoreError
 
 log = structlog.get_logger()
@@ -88,8 +88,8 @@ class Outbox:
         self._not_before = not_before
         self._clock = clock
         self._loop = asyncio.get_running_loop()
-        self._queues: dict[str, Queue] = {}
-        self._outcomes = Outcomes(store, self.wake)
+        self._queues: dict[str, NoticeQueue] = {}
+        self._results = Results(store, self.wake)
         self._refused: Counter[tuple[str, str, str]] = Counter()
         self._accounts: dict[str, str] = {}  # queue → whose receivers its takers are
         self._noted: set[str] = set()  # accounts with receivers here, as the store knows
@@ -107,7 +107,7 @@ class Outbox:
         place = Place(taker)
         found = self._queues.get(queue)
         if found is None:
-            found = self._queues[queue] = Queue(queue)
+            found = self._queues[queue] = NoticeQueue(queue)
         found.places.setdefault(taker.name, []).append(place)
         if account:
             self._accounts[queue] = account
@@ -188,7 +188,7 @@ class Outbox:
         try:
             async with asyncio.timeout(_CLOSE_WITHIN):
                 await asyncio.sleep(0)  # answers that have just come
-                await self._outcomes.flush()
+                await self._results.flush()
                 for account in tuple(self._noted):
                     await self._store.note_receivers(account, False)
         except (TimeoutError, StoreError) as error:
@@ -230,13 +230,13 @@ class Outbox:
 
     # --- telling ---------------------------------------------------------------------------
 
-    def _kick(self, queue: Queue) -> None:
+    def _kick(self, queue: NoticeQueue) -> None:
         """Looks after the queue when this turn of the loop is over: what comes together, once."""
         if not queue.kicked:
             queue.kicked = True
             self._loop.call_soon(self._pump, queue)
 
-    def _pump(self, queue: Queue) -> None:
+    def _pump(self, queue: NoticeQueue) -> None:
         queue.kicked = False
         if self._stopping or self._queues.get(queue.name) is not queue:
             return
@@ -269,7 +269,7 @@ class Outbox:
                 waits.append(later)
         self._set_timer(queue, now, waits)
 
-    def _set_timer(self, queue: Queue, now: float, waits: list[float]) -> None:
+    def _set_timer(self, queue: NoticeQueue, now: float, waits: list[float]) -> None:
         """Comes back when something may be told, or when a taker has rested."""
         if queue.early:
             waits.append(queue.early[0][0] - now)
@@ -282,7 +282,7 @@ class Outbox:
         if waits:
             queue.timer = self._loop.call_later(min(waits), self._kick, queue)
 
-    def _line_up(self, queue: Queue, owed: Owed, now: float) -> None:
+    def _line_up(self, queue: NoticeQueue, owed: Owed, now: float) -> None:
         """To be told now, or when the answer to its submission is out."""
         at = self._not_before(owed)
         if at <= now:
@@ -290,7 +290,7 @@ class Outbox:
         else:
             heapq.heappush(queue.early, (at, owed.notice.id, owed))
 
-    def _claim(self, queue: Queue, room: int) -> None:
+    def _claim(self, queue: NoticeQueue, room: int) -> None:
         queue.claiming = True
         queue.look = False
         try:
@@ -300,7 +300,9 @@ class Outbox:
             return
         claimed.add_done_callback(partial(self._claimed, queue, room))
 
-    def _claimed(self, queue: Queue, room: int, claimed: asyncio.Future[Sequence[Owed]]) -> None:
+    def _claimed(
+        self, queue: NoticeQueue, room: int, claimed: asyncio.Future[Sequence[Owed]]
+    ) -> None:
         queue.claiming = False
         if claimed.cancelled():
             return
@@ -326,7 +328,7 @@ class Outbox:
         if found or queue.look:
             self._kick(queue)
 
-    def _give_back(self, queue: Queue) -> None:
+    def _give_back(self, queue: NoticeQueue) -> None:
         """Nobody takes them here any more; perhaps somebody does elsewhere, or later."""
         if queue.timer is not None:
             queue.timer.cancel()
@@ -338,20 +340,20 @@ class Outbox:
             return  # as if they had not been claimed
         for owed in kept:
             id, outcome, due_at = owed.notice.id, owed.notice.outcome, owed.notice.due_at
-            self._outcomes.note(Told(id, False, outcome, due_at, tried=False), queue.name)
+            self._results.note(Told(id, False, outcome, due_at, tried=False), queue.name)
 
-    def _tell(self, queue: Queue, place: Place, owed: Owed) -> None:
+    def _tell(self, queue: NoticeQueue, place: Place, owed: Owed) -> None:
         place.told += 1
         try:
             answer = place.taker.tell(owed)
         except Exception:  # one notice's trouble must not hold up the others
             log.exception("notice_failed", queue=queue.name, notice=owed.notice.id)
             answer = self._loop.create_future()
-            answer.set_result(Answer(False, "operation failed"))
+            answer.set_result(TakerAnswer(False, "operation failed"))
         answer.add_done_callback(partial(self._answered, queue, place, owed))
 
     def _answered(
-        self, queue: Queue, place: Place, owed: Owed, answered: asyncio.Future[Answer]
+        self, queue: NoticeQueue, place: Place, owed: Owed, answered: asyncio.Future[TakerAnswer]
     ) -> None:
         place.told -= 1
         if answered.cancelled():
@@ -362,7 +364,7 @@ class Outbox:
         if answer.ended:
             # What follows it may have waited for this.
             more = "" if notice.state in FINAL else queue.name
-            self._outcomes.note(Told(notice.id, True, answer.outcome), more)
+            self._results.note(Told(notice.id, True, answer.outcome), more)
         elif self._stopping:
             return  # as if it had not been told: it comes again after the next start
         else:
@@ -372,7 +374,7 @@ class Outbox:
                 wait = min(LONGEST_BACK_OFF, FIRST_BACK_OFF * 2 ** min(notice.tries, 16))
                 due += int(wait)
             self._refused[queue.name, place.taker.name, answer.outcome] += 1
-            self._outcomes.note(
+            self._results.note(
                 Told(notice.id, False, answer.outcome, due), queue.name if at_once else ""
             )
             present.retry_at = min(present.retry_at or due, due)

@@ -28,7 +28,7 @@ class Keeper(Protocol):
     def told(self, told: Sequence[Told]) -> asyncio.Future[None]: ...
 
 
-class Outcomes:
+class Results:
     """Gathers and writes. Belongs to one event loop.
 
     ``wake`` is told in which queues there may be more, once what brought that about is durable.

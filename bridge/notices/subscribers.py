@@ -20,7 +20,7 @@ LONGEST_REST: Final = 5.0
 MOVING: Final = 1.0
 
 
-class Answer(NamedTuple):
+class TakerAnswer(NamedTuple):
     """What a taker says of a notice: ended for good, or to be tried again.
 
     ``outcome`` is who took it or why not, for the trace. ``lost`` says that the taker went away
@@ -42,7 +42,7 @@ class Taker(Protocol):
     def room(self) -> int:
         """How many more it takes now."""
 
-    def tell(self, owed: Owed) -> asyncio.Future[Answer]:
+    def tell(self, owed: Owed) -> asyncio.Future[TakerAnswer]:
         """Tells it; the future gets the answer, and never an exception."""
 
 
@@ -64,7 +64,7 @@ class Place:
         # Who did not take the last one shows with one that it takes again.
         return 0 if self.told or now < self.rests_until else min(1, self.taker.room())
 
-    def note(self, answer: Answer, now: float) -> None:
+    def note(self, answer: TakerAnswer, now: float) -> None:
         """Keeps how it answered."""
         if answer.ended:
             self.failures = 0
@@ -75,7 +75,7 @@ class Place:
         self.failures += 1
 
 
-class Queue:
+class NoticeQueue:
     """One queue with takers, and what of it this node has claimed and not told yet."""
 
     __slots__ = (

@@ -22,8 +22,8 @@ from bridge.model.failure import Failure, Reason
 from bridge.model.message import Accepted, Outcome, Receipts, State, Stored, Submission
 from bridge.model.notice import Notice, part_notice
 from bridge.relay import rules
-from bridge.relay.short_ids import Door, pass_on
-from bridge.store import Alias, Gathered, Part, PartGroup, StoreError, StoreFull
+from bridge.relay.short_ids import Submitter, pass_on
+from bridge.store import Alias, Gathered, Part, PartGroup, StoreError
 from bridge.store.unjoined import about_part
 
 log = structlog.get_logger()
@@ -74,7 +74,7 @@ class Gathering:
     def __init__(
         self,
         store: PartStore,
-        relay: Door,
+        relay: Submitter,
         next_id: Callable[[], int],
         parts_timeout: float,
         clock: Callable[[], float] = time.time,
@@ -153,8 +153,11 @@ class Gathering:
             return
         error = stored.exception()
         if error is not None:
-            reason = Reason.BRIDGE_FULL if isinstance(error, StoreFull) else Reason.OPERATION_FAILED
-            answer.set_result(Failure(reason, cause=str(error)))
+            if isinstance(error, StoreError):
+                answer.set_result(error.failure)
+            else:
+                log.error("part_failed", account=account.name, exc_info=error)
+                answer.set_result(Failure(Reason.OPERATION_FAILED, cause=str(error)))
             return
         gathered = stored.result()
         if gathered.message_id and self._tasks is not None:
@@ -232,11 +235,7 @@ class Gathering:
             log.exception("parts_repeat_failed", id=gathered.id)
             outcome: Outcome = Failure(Reason.OPERATION_FAILED, cause=type(error).__name__)
         else:
-            if stored is not None and stored.state is State.REJECTED:
-                reason = Reason.__members__.get(stored.failure, Reason.REFUSED)
-                outcome = Failure(reason, cause=stored.cause)
-            else:
-                outcome = _taken(gathered.id)
+            outcome = (stored and stored.refusal) or _taken(gathered.id)
             log.info("part_repeated", id=gathered.id, message=gathered.message_id)
         if not answer.done():
             answer.set_result(outcome)

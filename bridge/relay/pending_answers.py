@@ -1,7 +1,7 @@
-"""Clients that wait to hear what the API says of their submission.
+"""Submissions whose client has no answer yet.
 
-Decides when each is answered: when the outcome of all of its messages is known, when it has taken
-too long, or at once when no answer can come in time. Their messages are durable by then.
+Decides when each is answered: when the outcome of all of its messages is known, when that has taken
+too long, or at once when no answer can come in time. The messages are durable by then.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ import structlog
 
 from bridge.accounts.accounts import Account
 from bridge.log import mask
-from bridge.model.failure import Failure, Reason
+from bridge.model.failure import Failure
 from bridge.model.mail_record import dump_refused, original_of
 from bridge.model.message import (
     Accepted,
     Message,
     Outcome,
+    Protocol,
     Receipts,
     Recipient,
     State,
     Submission,
+    expired_unsent,
 )
 from bridge.model.notice import MAIL, Kind, Notice
 from bridge.relay.rules import wishes_of
@@ -32,12 +34,14 @@ from bridge.sending.dispatcher import Progress
 
 log = structlog.get_logger()
 
+#: How long a client waits for the API's own answer, where its account does not say (seconds).
+ANSWER_WITHIN = {Protocol.SMTP: 20.0, Protocol.SMPP: 5.0}
 #: How long until it is looked again whether an end was stored (seconds).
 _SETTLING = 0.5
 
 
-class Waiting:
-    """A submission whose client has no answer yet, and what is known of its outcome so far."""
+class PendingAnswer:
+    """One submission, and what is known of its outcome so far."""
 
     __slots__ = (
         "account",
@@ -91,8 +95,8 @@ class Waiting:
         return Accepted(self.id, self.parts, self.queued, tuple(self.refused))
 
 
-class WaitingClients:
-    """All that wait, by the id of their submission.
+class PendingAnswers:
+    """All of them, by the id of the submission.
 
     ``owe`` stores notices, ``clock`` gives Unix time.
     """
@@ -105,11 +109,11 @@ class WaitingClients:
         self._owe = owe
         self._clock = clock
         self._loop = asyncio.get_running_loop()
-        self._waiting: dict[int, Waiting] = {}
+        self._waiting: dict[int, PendingAnswer] = {}
         #: By how long they wait: each of these is in the order of its deadlines.
-        self._deadlines: dict[float, deque[tuple[float, Waiting]]] = {}
+        self._deadlines: dict[float, deque[tuple[float, PendingAnswer]]] = {}
 
-    def add(self, waiting: Waiting, within: float) -> None:
+    def add(self, waiting: PendingAnswer, within: float) -> None:
         """Waits for the outcome up to ``within`` seconds; one timer a duration, not a message."""
         self._waiting[waiting.id] = waiting
         line = self._deadlines.get(within)
@@ -131,7 +135,7 @@ class WaitingClients:
         if line:
             self._loop.call_at(line[0][0], self._tick, within)
 
-    def give_up(self, waiting: Waiting) -> None:
+    def give_up(self, waiting: PendingAnswer) -> None:
         """Answers "queued" with what is known: the rest is durable and goes its way.
 
         Not while an end is being stored without a notice, because the client was to be told it.
@@ -173,7 +177,7 @@ class WaitingClients:
             return
         if state is State.REJECTED or state is State.EXPIRED:
             if failure is None or state is State.EXPIRED:
-                failure = Failure(Reason.REFUSED, "its validity ended before it could be sent")
+                failure = expired_unsent()
             if waiting is None:
                 log.warning(
                     f"message_{state.value}",
@@ -191,13 +195,13 @@ class WaitingClients:
                 waiting.settling -= {message.id}
             self.settle(waiting)
 
-    def settle(self, waiting: Waiting) -> None:
+    def settle(self, waiting: PendingAnswer) -> None:
         """The outcome of one more of its messages is known."""
         waiting.pending -= 1
         if not waiting.pending:
             self.answer(waiting, waiting.outcome())
 
-    def answer(self, waiting: Waiting, outcome: Outcome) -> None:
+    def answer(self, waiting: PendingAnswer, outcome: Outcome) -> None:
         """Answers; a yes to a mail takes over to tell its sender who got nothing."""
         self._waiting.pop(waiting.id, None)
         if waiting.future.done() or waiting.answering:
@@ -212,14 +216,14 @@ class WaitingClients:
         owed = self._owe([notice])
         owed.add_done_callback(partial(self._owed, waiting, outcome))
 
-    def _owed(self, waiting: Waiting, outcome: Outcome, owed: asyncio.Future[None]) -> None:
+    def _owed(self, waiting: PendingAnswer, outcome: Outcome, owed: asyncio.Future[None]) -> None:
         error = None if owed.cancelled() else owed.exception()
         if error is not None:
             # The reply still names them, and the others must not go again.
             log.error("notice_not_stored", id=waiting.id, error=str(error))
         self._say(waiting, outcome)
 
-    def _say(self, waiting: Waiting, outcome: Outcome) -> None:
+    def _say(self, waiting: PendingAnswer, outcome: Outcome) -> None:
         if waiting.future.done():
             return
         waiting.future.set_result(outcome)
@@ -239,7 +243,7 @@ class WaitingClients:
             )
 
 
-def _refused_notice(waiting: Waiting, outcome: Accepted, now: int) -> Notice | None:
+def _refused_notice(waiting: PendingAnswer, outcome: Accepted, now: int) -> Notice | None:
     """What tells the sender of a mail which of its recipients got nothing, though others did."""
     submission, account = waiting.submission, waiting.account
     envelope = submission.envelope

@@ -1,16 +1,17 @@
 """The one door: submit, query, cancel, replace.
 
 A listener hands in a submission of an account and gets a future of its outcome. Between the two
-lie the rules, the store and the dispatcher; this module decides what the client is told, and when:
-never before what it says yes to is durable.
+lie the rules, the store and the dispatcher; this module decides what the client is told. A yes is
+never told before what it stands for is durable.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 
 import structlog
 
@@ -23,7 +24,6 @@ from bridge.model.message import (
     Message,
     MessageType,
     Outcome,
-    Protocol,
     Receipts,
     Recipient,
     State,
@@ -32,7 +32,8 @@ from bridge.model.message import (
 )
 from bridge.model.notice import UnjoinedPart
 from bridge.relay import rules
-from bridge.relay.pending_answers import Waiting, WaitingClients
+from bridge.relay.daily_limits import DailyLimits
+from bridge.relay.pending_answers import ANSWER_WITHIN, PendingAnswer, PendingAnswers
 from bridge.sending.dispatcher import Dispatcher
 from bridge.store import (
     Acceptance,
@@ -42,13 +43,10 @@ from bridge.store import (
     Repeats,
     Store,
     StoreError,
-    StoreFull,
 )
 
 log = structlog.get_logger()
 
-#: How long a client waits for the API's own answer, where its account does not say (seconds).
-ANSWER_WITHIN = {Protocol.SMTP: 20.0, Protocol.SMPP: 5.0}
 #: The states in which a message can be cancelled or replaced.
 _STILL_OURS = frozenset({State.ACCEPTED, State.HELD})
 #: Wishes that are not the client's to change.
@@ -57,8 +55,20 @@ _OURS = Receipts.ALIASES | Receipts.REPORT
 _NODE_BITS = 6
 
 
+@contextmanager
+def _store_failing() -> Iterator[None]:
+    """What the store cannot do now is told to the client as a failure."""
+    try:
+        yield
+    except StoreError as error:
+        raise error.failure from error
+
+
 class Relay:
-    """What listeners may ask for. Belongs to one event loop; owned by :mod:`bridge.app`."""
+    """What listeners may ask for. Belongs to one event loop; built by :mod:`bridge.app`.
+
+    ``tasks`` owns what little work of the relay needs a task.
+    """
 
     def __init__(
         self,
@@ -66,42 +76,34 @@ class Relay:
         accounts: Accounts,
         store: Store,
         ids: Ids,
+        pending: PendingAnswers,
+        dispatcher: Dispatcher,
+        daily_limits: DailyLimits,
+        tasks: asyncio.TaskGroup,
         *,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
-        self._accounts = accounts
         self._store = store
         self._ids = ids
+        self._pending = pending
+        self._dispatcher = dispatcher
+        self._daily_limits = daily_limits
+        self._tasks = tasks
         self._clock = clock
         self._monotonic = monotonic
         self._loop = asyncio.get_running_loop()
-        self.clients = WaitingClients(store.owe, clock)
         self._short_id = store.last_short_id >> _NODE_BITS
-        self._today: dict[str, tuple[int, int]] = {}
         self._routes = {
             account.name: (account.settings.cascade and account.settings.cascade.route)
             or settings.cascade.route
             for account in accounts
         }
 
-    async def open(self, dispatcher: Dispatcher, tasks: asyncio.TaskGroup) -> None:
-        """Connects the dispatcher and counts what each account with a limit sent today.
-
-        ``tasks`` owns what little work of the relay needs a task.
-        """
-        self._dispatcher = dispatcher
-        self._tasks = tasks
-        midnight = self._midnight()
-        for account in self._accounts:
-            if account.settings.daily_limit:
-                sent = await self._store.sent_since(account.name, midnight)
-                self._today[account.name] = (midnight, sent)
-
     def drain(self) -> None:
         """Answers "queued" to all who still wait: it is durable, and will be sent later."""
-        self.clients.give_up_all()
+        self._pending.give_up_all()
 
     # --- the verbs -------------------------------------------------------------------------
 
@@ -113,38 +115,16 @@ class Relay:
         """Raises the first :class:`Failure` that the submission would meet before it is stored."""
         self._prepare(account, submission)
 
-    def submit(
-        self,
-        account: Account,
-        submission: Submission,
-        *,
-        aliases: Sequence[Alias] = (),
-        parts: PartGroup | None = None,
-        known_as: int = 0,
-    ) -> asyncio.Future[Outcome]:
-        """Takes a submission; the future gets its outcome, and never an exception.
-
-        Cancelling the future changes nothing about what becomes of the messages. ``aliases`` are
-        further ids of the one message (their ``message_id`` is filled in here), ``parts`` names
-        the group of parts that it was joined from, ``known_as`` is the id that the client is
-        told, where it is one of these.
-        """
-        answer: asyncio.Future[Outcome] = self._loop.create_future()
-        try:
-            self._submit(account, submission, answer, aliases, parts, known_as)
-        except Failure as failure:
-            answer.set_result(failure)
-        return answer
-
     async def query(self, account: Account, id: int) -> list[Stored]:
         """The message or the submission's messages with this id, of this account alone.
 
         Raises Failure(NOT_FOUND); another account's id is not found either.
         """
-        stored = await self._store.submission(id)
-        if not stored:
-            message = await self._store.message(id)
-            stored = [message] if message else []
+        with _store_failing():
+            stored = await self._store.submission(id)
+            if not stored:
+                message = await self._store.message(id)
+                stored = [message] if message else []
         stored = [one for one in stored if one.message.account == account.name]
         if not stored:
             raise Failure(Reason.NOT_FOUND)
@@ -155,7 +135,8 @@ class Relay:
 
         Raises Failure(NOT_FOUND).
         """
-        part = await self._store.unjoined(id)
+        with _store_failing():
+            part = await self._store.unjoined(id)
         if part is None or part.account != account.name:
             raise Failure(Reason.NOT_FOUND)
         return part
@@ -179,10 +160,12 @@ class Relay:
         Raises Failure: WRONG_PHONE, or NOT_FOUND where nothing waits.
         """
         phone = rules.phone_of(account, address)
+        with _store_failing():
+            waiting = await self._store.waiting_for(account.name, phone)
         return await self._cancel(
             [
                 one
-                for one in await self._store.waiting_for(account.name, phone)
+                for one in waiting
                 if one.message.sender == (sender or account.settings.sender)
                 and message_type in (None, one.message.message_type)
             ]
@@ -190,7 +173,8 @@ class Relay:
 
     async def _cancel(self, stored: list[Stored]) -> int:
         waiting = [one for one in stored if one.state in _STILL_OURS]
-        moved = await self._dispatcher.move(waiting, State.CANCELLED) if waiting else []
+        with _store_failing():
+            moved = await self._dispatcher.move(waiting, State.CANCELLED) if waiting else []
         if not moved:
             raise Failure(Reason.NOT_FOUND, "nothing that can be cancelled")
         for id in moved:
@@ -240,7 +224,9 @@ class Relay:
         )
         if scheduled_at is not None:
             new = new._replace(due_at=scheduled_at, scheduled_at=None)
-        if not await self._dispatcher.replace(message, new):
+        with _store_failing():
+            replaced = await self._dispatcher.replace(message, new)
+        if not replaced:
             raise Failure(Reason.NOT_FOUND, "nothing that can be replaced")
         log.info("message_replaced", id=message.id, account=account.name)
 
@@ -259,6 +245,62 @@ class Relay:
 
     # --- submit, step by step --------------------------------------------------------------
 
+    def submit(
+        self,
+        account: Account,
+        submission: Submission,
+        *,
+        aliases: Sequence[Alias] = (),
+        parts: PartGroup | None = None,
+        known_as: int = 0,
+    ) -> asyncio.Future[Outcome]:
+        """Takes a submission; the future gets its outcome, and never an exception.
+
+        Cancelling the future changes nothing about what becomes of the messages. ``aliases`` are
+        further ids of the one message (their ``message_id`` is filled in here), ``parts`` names
+        the group of parts that it was joined from, ``known_as`` is the id that the client is
+        told, where it is one of these.
+        """
+        answer: asyncio.Future[Outcome] = self._loop.create_future()
+        try:
+            prepared, refused = self._admit(account, submission)
+        except Failure as failure:
+            answer.set_result(failure)
+            return answer
+        messages = tuple(message for _, message in prepared)
+        first = messages[0]
+        if submission.dry_run:
+            count = sum(message.parts for message in messages)
+            log.info("submission_tested", account=account.name, messages=len(messages), parts=count)
+            answer.set_result(Accepted(first.submission_id, count, refused=tuple(refused)))
+            return answer
+        pending = PendingAnswer(
+            first.submission_id, account, submission, prepared, refused, answer, known_as
+        )
+        acceptance = Acceptance(
+            messages,
+            self._fingerprints(account, submission, messages),
+            self._dispatcher.has_room(first),
+            tuple(alias._replace(message_id=first.id) for alias in aliases) if aliases else (),
+            parts,
+            rules.delays(submission, messages, self._settings.reports.delay_after),
+        )
+        self._accept(pending, acceptance)
+        return answer
+
+    def _admit(
+        self, account: Account, submission: Submission
+    ) -> tuple[list[tuple[Recipient, Message]], list[tuple[Recipient, Failure]]]:
+        """What the rules make of the submission, where the limits let it in; raises Failure."""
+        if self._dispatcher.backlog >= self._settings.store.backlog_limit:
+            raise Failure(Reason.BRIDGE_FULL, "too many messages wait")
+        prepared, refused = self._prepare(account, submission)
+        if not account.take(self._monotonic(), len(prepared)):
+            raise Failure(Reason.TOO_FAST, f"over {account.settings.rate:g} messages a second")
+        if account.settings.daily_limit and not submission.dry_run:
+            self._daily_limits.take(account, len(prepared))
+        return prepared, refused
+
     def _prepare(
         self, account: Account, submission: Submission
     ) -> tuple[list[tuple[Recipient, Message]], list[tuple[Recipient, Failure]]]:
@@ -272,45 +314,6 @@ class Relay:
         if not prepared:
             raise refused[0][1]
         return prepared, refused
-
-    def _submit(
-        self,
-        account: Account,
-        submission: Submission,
-        answer: asyncio.Future[Outcome],
-        aliases: Sequence[Alias],
-        parts: PartGroup | None,
-        known_as: int,
-    ) -> None:
-        if self._dispatcher.backlog >= self._settings.store.backlog_limit:
-            raise Failure(Reason.BRIDGE_FULL, "too many messages wait")
-        prepared, refused = self._prepare(account, submission)
-        messages = [message for _, message in prepared]
-        if not account.take(self._monotonic(), len(messages)):
-            raise Failure(Reason.TOO_FAST, f"over {account.settings.rate:g} messages a second")
-        if submission.dry_run:
-            count = sum(message.parts for message in messages)
-            log.info("submission_tested", account=account.name, messages=len(messages), parts=count)
-            answer.set_result(Accepted(messages[0].submission_id, count, refused=tuple(refused)))
-            return
-        if account.settings.daily_limit:
-            self._count_today(account, len(messages))
-        first = messages[0]
-        waiting = Waiting(
-            first.submission_id, account, submission, prepared, refused, answer, known_as
-        )
-        fingerprints = self._fingerprints(account, submission, messages)
-        also = tuple(alias._replace(message_id=first.id) for alias in aliases) if aliases else ()
-        claimed = self._dispatcher.has_room(first)
-        notices = rules.delays(submission, messages, self._settings.reports.delay_after)
-        stored = self._store.accept(
-            Acceptance(tuple(messages), fingerprints, claimed, also, parts, notices)
-        )
-
-        def durable(stored: asyncio.Future[Repeats]) -> None:
-            self._durable(waiting, messages, fingerprints, stored)
-
-        stored.add_done_callback(durable)
 
     def _fingerprints(
         self, account: Account, submission: Submission, messages: Sequence[Message]
@@ -329,84 +332,93 @@ class Relay:
                     found.append(Fingerprint(key, message.id, message.accepted_at + seconds))
         return tuple(found)
 
-    def _durable(
-        self,
-        waiting: Waiting,
-        messages: list[Message],
-        fingerprints: tuple[Fingerprint, ...],
-        stored: asyncio.Future[Repeats],
+    def _accept(self, pending: PendingAnswer, acceptance: Acceptance) -> None:
+        """Has the messages stored; goes on with :meth:`_accepted`."""
+        try:
+            accepted = self._store.accept(acceptance)
+        except StoreError as error:  # it is closed
+            self._not_stored(pending, acceptance.messages, error.failure)
+        else:
+            accepted.add_done_callback(partial(self._accepted, pending, acceptance))
+
+    def _not_stored(
+        self, pending: PendingAnswer, messages: Sequence[Message], failure: Failure
     ) -> None:
-        """The store has them, or says why not."""
-        error = stored.exception()
+        """Nothing of it is in the store: it is as if it had never been handed in."""
+        if pending.account.settings.daily_limit:
+            self._daily_limits.give_back(pending.account, len(messages))
+        self._pending.answer(pending, failure)
+
+    def _accepted(
+        self, pending: PendingAnswer, acceptance: Acceptance, accepted: asyncio.Future[Repeats]
+    ) -> None:
+        """The messages are durable, or the store says why not."""
+        error = accepted.exception()
         if error is not None:
-            reason = Reason.BRIDGE_FULL if isinstance(error, StoreFull) else Reason.OPERATION_FAILED
-            self.clients.answer(waiting, Failure(reason, cause=str(error)))
+            if not isinstance(error, StoreError):
+                log.error("submission_failed", id=pending.id, exc_info=error)
+                error = StoreError(str(error))
+            self._not_stored(pending, acceptance.messages, error.failure)
             return
-        repeats = stored.result()
+        messages, repeats = acceptance.messages, accepted.result()
         if repeats:
-            repeated: dict[int, int] = {}
-            for fingerprint in fingerprints:
+            firsts: dict[int, int] = {}
+            for fingerprint in acceptance.fingerprints:
                 if fingerprint.key in repeats:
-                    repeated.setdefault(fingerprint.message_id, repeats[fingerprint.key])
-            messages = [message for message in messages if message.id not in repeated]
+                    firsts.setdefault(fingerprint.message_id, repeats[fingerprint.key])
+            messages = tuple(message for message in messages if message.id not in firsts)
+            if pending.account.settings.daily_limit:
+                self._daily_limits.give_back(pending.account, len(firsts))
             # Not on the path of a message: somebody lost an answer.
-            again = self._repeat(waiting, repeated, frozenset(repeats), bool(messages))
+            again = self._repeat(pending, firsts, frozenset(repeats), bool(messages))
             self._tasks.create_task(again)
-        settings = waiting.account.settings
-        within = settings.answer_within or ANSWER_WITHIN[waiting.submission.protocol]
         if messages:
-            # A message that is not due yet has no result to wait for.
-            soon = settings.answer == "result" and messages[0].due_at <= self._clock()
-            if repeats or (soon and self._dispatcher.clear(waiting.account.name, within)):
-                self.clients.add(waiting, within)
-            else:
-                self.clients.give_up(waiting)
-            self._dispatcher.offer(messages)
+            self._send(pending, messages, wait=bool(repeats))
+
+    def _send(
+        self, pending: PendingAnswer, messages: Sequence[Message], *, wait: bool = False
+    ) -> None:
+        """Hands the messages to the dispatcher. The client waits for the result if one can come in
+        time, in any case where ``wait`` says so."""
+        settings = pending.account.settings
+        within = settings.answer_within or ANSWER_WITHIN[pending.submission.protocol]
+        # A message that is not due yet has no result to wait for.
+        soon = settings.answer == "result" and messages[0].due_at <= self._clock()
+        if wait or (soon and self._dispatcher.clear(pending.account.name, within)):
+            self._pending.add(pending, within)
+        else:
+            self._pending.give_up(pending)
+        self._dispatcher.offer(messages)
 
     # --- what came again -------------------------------------------------------------------
 
     async def _repeat(
-        self, waiting: Waiting, repeated: dict[int, int], known: frozenset[bytes], some_new: bool
+        self,
+        pending: PendingAnswer,
+        firsts: Mapping[int, int],
+        known: frozenset[bytes],
+        some_new: bool,
     ) -> None:
         """Answers for messages that were known already: as their first submission was, or no."""
-        account, submission = waiting.account, waiting.submission
-        for message_id, first in repeated.items():
+        account, submission = pending.account, pending.submission
+        for message_id, first in firsts.items():
             try:
                 stored = await self._store.message(first)
             except StoreError:
                 stored = None
             if stored is None:
                 # All that is known is that it was taken.
-                waiting.queued = True
+                pending.queued = True
             elif (
                 account.settings.duplicates == "refuse"
                 and rules.repeat_key(account, submission, stored.message) not in known
             ):
-                waiting.refuse(message_id, stored.message.parts, Failure(Reason.DUPLICATE))
-            elif stored.state is State.REJECTED:
-                reason = Reason.__members__.get(stored.failure, Reason.REFUSED)
-                failure = Failure(reason, cause=stored.cause)
-                waiting.refuse(message_id, stored.message.parts, failure)
+                pending.refuse(message_id, stored.message.parts, Failure(Reason.DUPLICATE))
+            elif stored.state is State.REJECTED and stored.refusal is not None:
+                pending.refuse(message_id, stored.message.parts, stored.refusal)
             else:
-                waiting.queued |= not stored.upstream_id
+                pending.queued |= not stored.upstream_id
             if stored is not None and not some_new:
-                waiting.id = stored.message.submission_id
+                pending.id = stored.message.submission_id
             log.info("submission_repeated", id=message_id, first=first)
-            self.clients.settle(waiting)
-
-    # --- limits ----------------------------------------------------------------------------
-
-    def _midnight(self) -> int:
-        day = datetime.fromtimestamp(self._clock(), UTC).replace(
-            hour=0, minute=0, second=0, microsecond=0
-        )
-        return int(day.timestamp())
-
-    def _count_today(self, account: Account, messages: int) -> None:
-        midnight = self._midnight()
-        day, sent = self._today.get(account.name, (midnight, 0))
-        if day != midnight:
-            sent = 0
-        if sent + messages > account.settings.daily_limit:
-            raise Failure(Reason.TOO_FAST, f"over {account.settings.daily_limit} messages a day")
-        self._today[account.name] = (midnight, sent + messages)
+            self._pending.settle(pending)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from bridge.accounts.accounts import Account
@@ -160,7 +160,7 @@ def _receipts(account: Account, submission: Submission, recipient: Recipient) ->
     return wishes if account.settings.receipts_to in ("", "sender") else wishes | Receipts.REPORT
 
 
-def delays(submission: Submission, messages: list[Message], after: float) -> tuple[Notice, ...]:
+def delays(submission: Submission, messages: Sequence[Message], after: float) -> tuple[Notice, ...]:
     """The notices that tell the sender of a mail if its messages take long.
 
     ``after`` is how many seconds are long, where DELIVERBY says nothing else.

@@ -17,7 +17,7 @@ from bridge.model.message import Accepted, Outcome, Receipts, Submission
 from bridge.store import Alias, PartGroup
 
 
-class Door(Protocol):
+class Submitter(Protocol):
     """What is asked of :class:`bridge.relay.relay.Relay`."""
 
     def check(self, account: Account, submission: Submission) -> None: ...
@@ -35,7 +35,9 @@ class Door(Protocol):
     def next_short_id(self) -> int: ...
 
 
-def submit_short(relay: Door, account: Account, submission: Submission) -> asyncio.Future[Outcome]:
+def submit_short(
+    relay: Submitter, account: Account, submission: Submission
+) -> asyncio.Future[Outcome]:
     """Submits; the future gets the outcome under an id below 2**32 that leads to the message."""
     answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
     alias = Alias(relay.next_short_id(), 0, int(submission.receipts))

@@ -16,7 +16,7 @@ import orjson
 from bridge.net.token_bucket import TokenBucket
 from bridge.sandbox import statuses
 from bridge.sandbox.errors import ApiError
-from bridge.sandbox.exchange import Answer, Request
+from bridge.sandbox.exchange import Answer, ApiRequest
 from bridge.sandbox.faults import Fault, Faults, Pair, answer_body
 from bridge.sandbox.ledger import Batch, Ledger, Seen
 from bridge.sandbox.rules import Item, check_batch, check_variables
@@ -46,7 +46,7 @@ KEEP_VARIABLES = 10_000
 _is_json = re.compile(rb"application/json\s*(;\s*charset=\"?utf-8\"?\s*)?", re.I).fullmatch
 _is_uuid = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.I).fullmatch
 
-Handler = Callable[[Request], Answer]
+Handler = Callable[[ApiRequest], Answer]
 
 
 class Api:
@@ -64,7 +64,7 @@ class Api:
         *,
         clock: Callable[[], float],
         keys: frozenset[str] = frozenset(),
-        pace: statuses.Pace = statuses.PACE,
+        pace: statuses.StatusPace = statuses.PACE,
         delay: float = 0.0,
         limits: bool = False,
         on_accepted: Callable[[Batch], None] | None = None,
@@ -88,7 +88,7 @@ class Api:
         }
         self._status_path: dict[str, Handler] = {"GET": self._status}
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: ApiRequest) -> Answer:
         """What the provider would answer; the request is recorded whatever it gets."""
         now = self._clock()
         try:
@@ -108,7 +108,7 @@ class Api:
             self._on_seen(seen)
         return answer
 
-    def _handler(self, request: Request) -> Handler:
+    def _handler(self, request: ApiRequest) -> Handler:
         handlers = self._paths.get(request.path)
         if handlers is None:
             if not request.path.startswith(STATUS_PATH):
@@ -119,7 +119,7 @@ class Api:
             raise ApiError(405, headers=((b"allow", ", ".join(handlers).encode()),))
         return handler
 
-    def _send(self, request: Request) -> Answer:
+    def _send(self, request: ApiRequest) -> Answer:
         fault = self.faults.find("send")
         if fault is not None and not fault.behaviour.accepts:
             return self._refuse(fault)
@@ -178,7 +178,7 @@ class Api:
             fault=fault.name,
         )
 
-    def _status(self, request: Request) -> Answer:
+    def _status(self, request: ApiRequest) -> Answer:
         fault = self.faults.find("status")
         if fault is not None and not fault.behaviour.accepts:
             return self._refuse(fault)
@@ -208,7 +208,7 @@ class Api:
             manner=fault.behaviour.manner, seconds=fault.seconds, fault=fault.name
         )
 
-    def _items(self, request: Request) -> Answer:
+    def _items(self, request: ApiRequest) -> Answer:
         self._check_key(request)
         if not self._other_bucket.take(self._clock()):
             raise ApiError(429)
@@ -218,7 +218,7 @@ class Api:
         self.variables.update({variable["id"]: variable for variable in variables})
         return _json({"variables": variables})
 
-    def _check_key(self, request: Request) -> tuple[str, ...]:
+    def _check_key(self, request: ApiRequest) -> tuple[str, ...]:
         """The names of the key headers that came, each with an accepted key."""
         headers = request.headers
         names = []
@@ -235,7 +235,7 @@ class Api:
         return tuple(names)
 
 
-def _json_body(request: Request) -> bytes:
+def _json_body(request: ApiRequest) -> bytes:
     if not _is_json(request.headers.get(b"content-type", b"")):
         raise ApiError(415)
     if request.body is None:

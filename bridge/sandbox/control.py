@@ -20,7 +20,7 @@ import orjson
 
 from bridge.sandbox.api import error_answer
 from bridge.sandbox.errors import ApiError
-from bridge.sandbox.exchange import Answer, Request
+from bridge.sandbox.exchange import Answer, ApiRequest
 from bridge.sandbox.faults import FAULTS, FaultError, Faults, fault_from_json
 from bridge.sandbox.ledger import Ledger
 from bridge.sandbox.rules import parse
@@ -30,7 +30,7 @@ DEFAULT_LIMIT = 1000
 MAX_LIMIT = 100_000
 LATEST_REQUESTS = 100
 
-Handler = Callable[[Request], Answer]
+Handler = Callable[[ApiRequest], Answer]
 
 
 class Control:
@@ -51,7 +51,7 @@ class Control:
             },
         }
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: ApiRequest) -> Answer:
         try:
             handlers = self._paths.get(request.path)
             if handlers is None:
@@ -63,7 +63,7 @@ class Control:
         except ApiError as error:
             return error_answer(error)
 
-    def _messages(self, request: Request) -> Answer:
+    def _messages(self, request: ApiRequest) -> Answer:
         query = parse_qs(request.query.decode("latin-1"))
         since = _number(query, "since", 0)
         limit = min(_number(query, "limit", DEFAULT_LIMIT), MAX_LIMIT)
@@ -81,11 +81,11 @@ class Control:
         ]
         return _json({"messages": messages, "last": self._ledger.total})
 
-    def _forget(self, request: Request) -> Answer:
+    def _forget(self, request: ApiRequest) -> Answer:
         self._clear()
         return Answer(204)
 
-    def _requests(self, request: Request) -> Answer:
+    def _requests(self, request: ApiRequest) -> Answer:
         ledger = self._ledger
         return _json(
             {
@@ -96,7 +96,7 @@ class Control:
             }
         )
 
-    def _stats(self, request: Request) -> Answer:
+    def _stats(self, request: ApiRequest) -> Answer:
         ledger = self._ledger
         return _json(
             {
@@ -107,11 +107,11 @@ class Control:
             }
         )
 
-    def _show_faults(self, request: Request) -> Answer:
+    def _show_faults(self, request: ApiRequest) -> Answer:
         known = {name: behaviour.says for name, behaviour in FAULTS.items()}
         return _json({"active": self._faults.listed(), "known": known})
 
-    def _set_faults(self, request: Request) -> Answer:
+    def _set_faults(self, request: ApiRequest) -> Answer:
         document = parse(request.body or b"")
         try:
             listed = document if isinstance(document, list) else [document]
@@ -120,7 +120,7 @@ class Control:
             raise ApiError(400, "1001", str(error), "fault") from None
         return _json({"active": self._faults.listed()})
 
-    def _no_faults(self, request: Request) -> Answer:
+    def _no_faults(self, request: ApiRequest) -> Answer:
         self._faults.replace([])
         return Answer(204)
 

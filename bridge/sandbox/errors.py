@@ -25,7 +25,7 @@ class Form(Enum):
     HTML = "html"  # a proxy's page
 
 
-class Told(NamedTuple):
+class Wording(NamedTuple):
     """What a status says when nobody says it better."""
 
     form: Form
@@ -33,20 +33,20 @@ class Told(NamedTuple):
     message: str
 
 
-STATUSES: dict[int, Told] = {
-    400: Told(Form.FIELD, "Bad Request", "Invalid parameters"),
-    401: Told(Form.STATUS, "Unauthorized", "Invalid API key"),
-    403: Told(Form.STATUS, "Forbidden", "Access denied"),
-    404: Told(Form.STATUS, "Not Found", "Nothing is here"),
-    405: Told(Form.STATUS, "Method Not Allowed", "This method is not allowed here"),
-    413: Told(Form.STATUS, "Payload Too Large", "Too many messages or bytes in one request"),
-    415: Told(Form.STATUS, "Unsupported Media Type", "Content-Type must be application/json"),
-    422: Told(Form.FIELD, "Unprocessable Entity", "The message cannot be processed"),
-    429: Told(Form.SHORT, "Too Many Requests", "Rate limit exceeded"),
-    500: Told(Form.STATUS, "Internal Server Error", "Server error"),
-    502: Told(Form.HTML, "Bad Gateway", "The upstream server did not answer"),
-    503: Told(Form.STATUS, "Service Unavailable", "Try again later"),
-    504: Told(Form.HTML, "Gateway Timeout", "The upstream server did not answer in time"),
+STATUSES: dict[int, Wording] = {
+    400: Wording(Form.FIELD, "Bad Request", "Invalid parameters"),
+    401: Wording(Form.STATUS, "Unauthorized", "Invalid API key"),
+    403: Wording(Form.STATUS, "Forbidden", "Access denied"),
+    404: Wording(Form.STATUS, "Not Found", "Nothing is here"),
+    405: Wording(Form.STATUS, "Method Not Allowed", "This method is not allowed here"),
+    413: Wording(Form.STATUS, "Payload Too Large", "Too many messages or bytes in one request"),
+    415: Wording(Form.STATUS, "Unsupported Media Type", "Content-Type must be application/json"),
+    422: Wording(Form.FIELD, "Unprocessable Entity", "The message cannot be processed"),
+    429: Wording(Form.SHORT, "Too Many Requests", "Rate limit exceeded"),
+    500: Wording(Form.STATUS, "Internal Server Error", "Server error"),
+    502: Wording(Form.HTML, "Bad Gateway", "The upstream server did not answer"),
+    503: Wording(Form.STATUS, "Service Unavailable", "Try again later"),
+    504: Wording(Form.HTML, "Gateway Timeout", "The upstream server did not answer in time"),
 }
 
 

@@ -8,7 +8,7 @@ from bridge.sandbox.errors import JSON
 from bridge.sandbox.faults import Manner
 
 
-class Request(NamedTuple):
+class ApiRequest(NamedTuple):
     """What came. Header names are lower case; ``body`` is ``None`` where it was too large."""
 
     method: str

@@ -29,7 +29,7 @@ AT_ONCE = 8
 TIMEOUT = 5.0
 
 
-class Notice(NamedTuple):
+class DueStatus(NamedTuple):
     """One status of one message, ordered by when it is due (a Unix time).
 
     Where several are due at once, the first step of every message goes before the second of any.
@@ -52,11 +52,11 @@ class Notice(NamedTuple):
         }
 
 
-class Hooks:
+class StatusHooks:
     """Posts notices to ``url`` from :meth:`start` to :meth:`close`."""
 
     def __init__(
-        self, url: str, *, id_prefix: str, pace: statuses.Pace, clock: Callable[[], float]
+        self, url: str, *, id_prefix: str, pace: statuses.StatusPace, clock: Callable[[], float]
     ) -> None:
         self.url = url
         self.posted = 0
@@ -65,7 +65,7 @@ class Hooks:
         self._id_prefix = id_prefix
         self._pace = pace
         self._clock = clock
-        self._waiting: list[Notice] = []
+        self._waiting: list[DueStatus] = []
         self._order = 0
         self._added = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -91,7 +91,7 @@ class Hooks:
                     continue
                 self._order += 1
                 message_id = f"{self._id_prefix}{number:012x}"
-                notice = Notice(due, step, self._order, message_id, status, statuses.cost(item))
+                notice = DueStatus(due, step, self._order, message_id, status, statuses.cost(item))
                 heapq.heappush(self._waiting, notice)
         self._added.set()
 
@@ -112,10 +112,10 @@ class Hooks:
                     async with asyncio.timeout(wait):
                         await self._added.wait()
 
-    def _take_due(self) -> list[Notice]:
+    def _take_due(self) -> list[DueStatus]:
         """What is due, a few at once, and never two of one message: they would overtake."""
         now = self._clock()
-        taken: dict[str, Notice] = {}
+        taken: dict[str, DueStatus] = {}
         while self._waiting and self._waiting[0].due <= now and len(taken) < AT_ONCE:
             if self._waiting[0].message_id in taken:
                 break
@@ -123,7 +123,7 @@ class Hooks:
             taken[notice.message_id] = notice
         return list(taken.values())
 
-    async def _post(self, client: httpx.AsyncClient, notice: Notice) -> None:
+    async def _post(self, client: httpx.AsyncClient, notice: DueStatus) -> None:
         import httpx
 
         try:

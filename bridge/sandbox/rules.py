@@ -38,7 +38,7 @@ class Problem(NamedTuple):
     message: str
 
 
-class Field(NamedTuple):
+class FieldRule(NamedTuple):
     """A documented field: which values are good, and what is wrong with one that is not.
 
     ``good`` is on the path of every message: where it can be, it is a function of the
@@ -49,17 +49,17 @@ class Field(NamedTuple):
     problem: Callable[[Any], Problem | None]
 
 
-def _field(good: Callable[[Any], object], code: str, message: str) -> Field:
+def _field(good: Callable[[Any], object], code: str, message: str) -> FieldRule:
     problem = Problem(code, message)
-    return Field(good, lambda value: problem)
+    return FieldRule(good, lambda value: problem)
 
 
-def _matches(pattern: str, code: str, message: str) -> Field:
+def _matches(pattern: str, code: str, message: str) -> FieldRule:
     return _field(re.compile(pattern).fullmatch, code, message)
 
 
-def _without(problem: Callable[[Any], Problem | None]) -> Field:
-    return Field(lambda value: problem(value) is None, problem)
+def _without(problem: Callable[[Any], Problem | None]) -> FieldRule:
+    return FieldRule(lambda value: problem(value) is None, problem)
 
 
 def _good_text(value: Any) -> bool:
@@ -115,7 +115,7 @@ def _fallback(value: Any) -> Problem | None:
 
 
 #: Every documented field of a message.
-FIELDS: dict[str, Field] = {
+FIELDS: dict[str, FieldRule] = {
     "id": _matches(
         r"[A-Za-z0-9._-]{1,254}",
         BAD_FORMAT,
@@ -136,7 +136,7 @@ FIELDS: dict[str, Field] = {
         BAD_FORMAT,
         "messageType must be transaction, promo, viber_survey or flashcall",
     ),
-    "text": Field(_good_text, _text),
+    "text": FieldRule(_good_text, _text),
     "ttl": _field(_good_ttl, BAD_FORMAT, "ttl must be a positive number of seconds"),
     "scheduledSent": _without(_scheduled_sent),
     "surveyOptions": _without(_survey_options),
@@ -194,7 +194,7 @@ def check_message(item: Any, now: float) -> None:
             raise ApiError(400, BAD_FORMAT, "scheduledSent is in the past", "scheduledSent")
 
 
-def _is_good(field: Field, value: Any) -> bool:
+def _is_good(field: FieldRule, value: Any) -> bool:
     try:
         return bool(field.good(value))
     except TypeError:

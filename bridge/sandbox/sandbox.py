@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from bridge.sandbox.api import Api
 from bridge.sandbox.control import PREFIX, Control
-from bridge.sandbox.exchange import Answer, Request
+from bridge.sandbox.exchange import Answer, ApiRequest
 from bridge.sandbox.faults import Fault, Faults, make_fault
 from bridge.sandbox.ledger import Batch, Ledger, Received, Seen
-from bridge.sandbox.statuses import Pace
+from bridge.sandbox.statuses import StatusPace
 
 if TYPE_CHECKING:
-    from bridge.sandbox.hooks import Hooks
+    from bridge.sandbox.hooks import StatusHooks
     from bridge.sandbox.server import Server
 
 
@@ -54,10 +54,10 @@ class Sandbox:
     ) -> None:
         self.url = ""
         self._clock = clock
-        self._pace = Pace(scheduled_for, processing_for)
+        self._pace = StatusPace(scheduled_for, processing_for)
         self._hook_url = hook_url
         #: The webhooks, with their counts, where a URL for them was given.
-        self.hooks: Hooks | None = None
+        self.hooks: StatusHooks | None = None
         self._server: Server | None = None
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._ledger = Ledger(keep)
@@ -89,9 +89,9 @@ class Sandbox:
 
     async def post_statuses(self, url: str) -> None:
         """From now on status webhooks go there; once at most."""
-        from bridge.sandbox.hooks import Hooks
+        from bridge.sandbox.hooks import StatusHooks
 
-        self.hooks = Hooks(
+        self.hooks = StatusHooks(
             url, id_prefix=self._ledger.id_prefix, pace=self._pace, clock=self._clock
         )
         await self.hooks.start()
@@ -111,7 +111,7 @@ class Sandbox:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: ApiRequest) -> Answer:
         """What a request gets, without the wire."""
         if request.path.startswith(PREFIX):
             return self._control.answer(request)

@@ -18,7 +18,7 @@ import structlog
 from bridge.net.http_server import BodyTooLarge, Limits, Receive, Scope, Send, WebServer, read_body
 from bridge.sandbox.api import error_answer
 from bridge.sandbox.errors import ApiError
-from bridge.sandbox.exchange import Answer, Request
+from bridge.sandbox.exchange import Answer, ApiRequest
 from bridge.sandbox.faults import Manner
 
 log = structlog.get_logger()
@@ -31,7 +31,7 @@ DRIPS = 8
 class Server:
     """Listens and lets ``decide`` answer every request."""
 
-    def __init__(self, decide: Callable[[Request], Answer]) -> None:
+    def __init__(self, decide: Callable[[ApiRequest], Answer]) -> None:
         self._decide = decide
         self._server = WebServer(self._application, Limits(max_body=MAX_BODY))
         self._waiting: set[asyncio.Transport] = set()
@@ -54,7 +54,7 @@ class Server:
         except ConnectionResetError:
             return
         headers = dict(scope["headers"])
-        request = Request(scope["method"], scope["path"], scope["query_string"], headers, body)
+        request = ApiRequest(scope["method"], scope["path"], scope["query_string"], headers, body)
         try:
             answer = self._decide(request)
         except Exception:  # the edge: a client gets an answer whatever happens

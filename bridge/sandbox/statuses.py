@@ -28,21 +28,21 @@ ENDINGS: dict[str, str] = {
 PRICE = 0.35
 
 
-class Pace(NamedTuple):
+class StatusPace(NamedTuple):
     """How long a message stays in each status before the last, in seconds."""
 
     scheduled: float = 1.0
     processing: float = 2.0
 
 
-PACE = Pace()
+PACE = StatusPace()
 
 
 def ending(phone: str) -> str:
     return ENDINGS.get(phone[-4:], DELIVERED)
 
 
-def timeline(item: Item, accepted_at: float, pace: Pace) -> list[tuple[float, str]]:
+def timeline(item: Item, accepted_at: float, pace: StatusPace) -> list[tuple[float, str]]:
     """From when (a Unix time) the message has which status, in order."""
     processing_at = due_at(item, accepted_at) + pace.scheduled
     steps = [(accepted_at, SCHEDULED), (processing_at, PROCESSING)]
@@ -52,7 +52,7 @@ def timeline(item: Item, accepted_at: float, pace: Pace) -> list[tuple[float, st
     return steps
 
 
-def status_at(item: Item, accepted_at: float, now: float, pace: Pace) -> str:
+def status_at(item: Item, accepted_at: float, now: float, pace: StatusPace) -> str:
     """The ``deliverystatus`` that a message accepted at ``accepted_at`` has at ``now``."""
     status = SCHEDULED
     for since, name in timeline(item, accepted_at, pace):

@@ -1,6 +1,7 @@
-"""The dispatcher: has what waits taken to the API, and brings back what became of it.
+"""The dispatcher: has what waits posted to the API, and makes durable what became of it.
 
-What is in memory is decided by :mod:`bridge.sending.working_set`, what is posted when by
+What is in memory is decided by :mod:`bridge.sending.working_set`, which batch goes next by
+:mod:`bridge.sending.upstream`, what an answer means for each message by
 :mod:`bridge.sending.poster`. Here messages come and go, are held and moved, and each change is
 durable before anybody is told.
 """
@@ -18,13 +19,16 @@ from bridge.config.settings import Cascade
 from bridge.model.failure import Failure
 from bridge.model.ids import Ids
 from bridge.model.message import Message, Receipts, State, Stored
-from bridge.sending.decisions import after_unknown
-from bridge.sending.poster import Attempts
-from bridge.sending.upstream import UpstreamLine
-from bridge.sending.working_set import Window
+from bridge.sending.decisions import Rest, after_unknown
+from bridge.sending.poster import Poster, Settled
+from bridge.sending.upstream import NextBatch, UpstreamLine, line_of
+from bridge.sending.working_set import WorkingSet
 from bridge.store import Change, Store, StoreError
 
 log = structlog.get_logger()
+
+#: How long a place for requests, or loading, rests when the store fails (seconds).
+STORE_PAUSE = 1.0
 
 
 class Progress(NamedTuple):
@@ -35,8 +39,8 @@ class Progress(NamedTuple):
     failure: Failure | None = None
 
 
-class Clients(Protocol):
-    """Those who wait for an outcome (:class:`bridge.relay.pending_answers.WaitingClients`)."""
+class WaitingClients(Protocol):
+    """What is asked of :class:`bridge.relay.pending_answers.PendingAnswers`."""
 
     def report(self, progress: Progress) -> None:
         """What became of a message, durably."""
@@ -56,8 +60,8 @@ class Dispatcher:
     """Owns every message that waits to be sent, from its acceptance to its last attempt.
 
     ``lines`` are the upstreams of the accounts that have their own, and under the empty name that
-    of all the others. ``report`` is called in the loop with what is durable. Times of messages are
-    Unix times (``clock``), of requests monotonic seconds.
+    of all the others. ``clients`` hear in the loop what is durable. Times of messages are Unix
+    times (``clock``), of requests monotonic seconds.
     """
 
     def __init__(
@@ -66,12 +70,13 @@ class Dispatcher:
         ids: Ids,
         settings: Cascade,
         lines: Mapping[str, UpstreamLine],
-        clients: Clients,
+        clients: WaitingClients,
         *,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
+        self._ids = ids
         self._settings = settings
         self._lines = lines
         self._clients = clients
@@ -79,41 +84,29 @@ class Dispatcher:
         self._monotonic = monotonic
         #: How many messages wait to be sent.
         self.backlog = 0
-        self._window = Window(
-            store,
-            lambda account, route: self._line_of(account).queues[route],
-            self._push,
-            clock,
-        )
+        self._working_set = WorkingSet(store, lines, clock)
+        self._poster = Poster(settings, clock=clock, monotonic=monotonic)
         self._held: set[str] = set()
-        self._attempts = Attempts(
-            store,
-            ids,
-            settings,
-            self._settle,
-            self._window.leave,
-            clock=clock,
-            monotonic=monotonic,
-        )
-
-    def _line_of(self, account: str) -> UpstreamLine:
-        return self._lines.get(account) or self._lines[""]
+        self._loop = asyncio.get_running_loop()
+        self._stopping = asyncio.Event()
+        self._requests: asyncio.TaskGroup | None = None
 
     # --- what others ask -------------------------------------------------------------------
 
     def has_room(self, message: Message) -> bool:
         """Whether a message that is due now would be kept in memory, and so be this node's."""
-        return message.due_at <= self._clock() and self._window.has_room(message)
+        return message.due_at <= self._clock() and self._working_set.has_room(message)
 
     def offer(self, messages: Iterable[Message]) -> None:
         """Takes over messages that the store has just accepted."""
         for message in messages:
             self.backlog += 1
-            self._window.add(message)
+            if self._working_set.add(message):
+                self._kick(line_of(self._lines, message.account))
 
     def clear(self, account: str, within: float) -> bool:
         """Whether an answer to a message of this account can come within so many seconds."""
-        line = self._line_of(account)
+        line = line_of(self._lines, account)
         if line.held or account in self._held or not line.pace.clear(self._monotonic()):
             return False
         oldest = min(
@@ -127,15 +120,15 @@ class Dispatcher:
 
         Tells the ids of those that it could; each is reported.
         """
-        mine = [one for one in stored if self._window.withdraw(one.message)]
+        mine = [one for one in stored if self._working_set.withdraw(one.message)]
         moved: list[int] = []
         try:
             moved = await self._store.move([one.message.id for one in mine], to)
         finally:
             for one in mine:
-                self._window.restore(one.message.id)
+                self._working_set.restore(one.message.id)
             if len(moved) < len(mine) or to is State.ACCEPTED:
-                await self._window.wake()
+                await self._working_set.wake()
         for message, state, *_ in mine:
             if message.id in moved:
                 self.backlog += (to is State.ACCEPTED) - (state is State.ACCEPTED)
@@ -144,21 +137,21 @@ class Dispatcher:
 
     async def replace(self, old: Message, new: Message) -> bool:
         """Puts ``new`` in the place of ``old``, which has the same id, unless it has gone out."""
-        if not self._window.withdraw(old):
+        if not self._working_set.withdraw(old):
             return False
         replaced = False
         try:
             replaced = await self._store.replace(new)
         finally:
-            self._window.restore(old.id)
-            await self._window.wake()
+            self._working_set.restore(old.id)
+            await self._working_set.wake()
         return replaced
 
     async def expire(self) -> None:
         """Ends the messages that wait or are held though their validity has ended."""
         now = int(self._clock())
         while overdue := await self._store.overdue(now, 1000):
-            # Who still waits for an answer hears it as one.
+            # A client that still waits for an answer gets the end as its answer.
             alone = [one for one in overdue if not self._clients.awaits(one.message)]
             if not alone or not await self.move(alone, State.EXPIRED):
                 return
@@ -173,7 +166,7 @@ class Dispatcher:
                 self._hold("upstream", line.name, False)
         for scope, name in holds:
             self._hold(scope, name, True)
-        await self._window.wake()
+        await self._working_set.wake()
 
     async def set_hold(self, scope: str, name: str, held: bool) -> None:
         """Holds or releases, durably, all that waits of an ``account`` or an ``upstream``."""
@@ -188,7 +181,7 @@ class Dispatcher:
                 line.held = held
             for queue in line.queues.values():
                 queue.held = self._held
-            self._attempts.kick(line)
+            self._kick(line)
 
     def share(self, nodes: int) -> None:
         """Divides the request rate between so many nodes."""
@@ -198,21 +191,25 @@ class Dispatcher:
     # --- its life --------------------------------------------------------------------------
 
     async def run(self, ready: asyncio.Event) -> None:
-        """Takes up what an earlier run left, then works until :meth:`stop`."""
+        """Takes up what an earlier run left, then works until :meth:`stop`; returns when the
+        requests in flight are done."""
         for scope, name in await self._store.holds():
             self._hold(scope, name, True)
         await self.take_up_interrupted()
         self.backlog = await self._store.backlog()
-        await self._window.wake()
+        await self._working_set.wake()
         async with asyncio.TaskGroup() as tasks:
-            loading = tasks.create_task(self._window.run())
-            ready.set()
-            await self._attempts.run(self._lines.values())
+            loading = tasks.create_task(self._load())
+            async with asyncio.TaskGroup() as self._requests:
+                ready.set()
+                for line in self._lines.values():
+                    self._kick(line)
+                await self._stopping.wait()
             loading.cancel()
 
     def stop(self) -> None:
         """Begins no further request; :meth:`run` returns when those in flight are done."""
-        self._attempts.stop()
+        self._stopping.set()
 
     async def take_up_interrupted(self) -> None:
         """Decides about what was in flight when a daemon died: its outcome is unknown."""
@@ -227,23 +224,90 @@ class Dispatcher:
             await self._store.finish(attempt, changes)
             for change in changes:
                 if change.state is State.ACCEPTED:
-                    self._window.note_due(change.due_at)
+                    self._working_set.note_due(change.due_at)
 
-    # --- what became of them ---------------------------------------------------------------
+    async def _load(self) -> None:
+        """Loads whenever there is room or something is due, until it is cancelled."""
+        while True:
+            await self._working_set.wanted()
+            try:
+                async for account in self._working_set.load():
+                    self._kick(line_of(self._lines, account))
+            except StoreError as error:
+                log.error("load_failed", error=str(error))
+                await asyncio.sleep(STORE_PAUSE)
+                self._working_set.want()
 
-    def _push(self, message: Message) -> None:
-        line = self._line_of(message.account)
-        line.queues[message.route].push(message)
-        self._attempts.kick(line)
+    # --- from a queue to the API, and what became of it --------------------------------------
 
-    async def _settle(
-        self,
-        attempt: int,
-        messages: Sequence[Message],
-        changes: Sequence[Change],
-        failure: Failure | None,
-    ) -> None:
-        """Makes the changes durable, then lets go of the messages and reports each.
+    def _kick(self, line: UpstreamLine) -> None:
+        """Looks for a request to start, after what else this turn of the loop brings:
+        what one commit made durable goes in one batch."""
+        if not line.kicked:
+            line.kicked = True
+            self._loop.call_soon(self._pump, line)
+
+    def _timer(self, line: UpstreamLine) -> None:
+        line.timer = None
+        self._kick(line)
+
+    def _pump(self, line: UpstreamLine) -> None:
+        """Starts as many requests as may be in flight, as far as pace and messages go."""
+        line.kicked = False
+        if self._requests is None:
+            return
+        while not self._stopping.is_set():
+            now = self._monotonic()
+            batch, wait = line.next_batch(now, self._settings.max_in_flight)
+            if batch is None:
+                if wait is not None and line.timer is None:
+                    line.timer = self._loop.call_later(wait, self._timer, line)
+                return
+            messages = self._without_expired(batch.messages)
+            if messages:
+                line.pace.take(now, split=batch.split)
+                line.in_flight += 1
+                line.splitting += batch.split
+                self._requests.create_task(self._send(line, batch._replace(messages=messages)))
+
+    def _without_expired(self, messages: list[Message]) -> list[Message]:
+        now = self._clock()
+        expired = [message for message in messages if message.expires_at <= now]
+        if not expired:
+            return messages
+        assert self._requests is not None
+        changes = [Change(message.id, State.EXPIRED) for message in expired]
+        self._requests.create_task(self._settle(0, Settled(expired, changes)))
+        return [message for message in messages if message.expires_at > now]
+
+    async def _send(self, line: UpstreamLine, batch: NextBatch) -> None:
+        """One attempt: stored, posted, and what came of it stored."""
+        try:
+            attempt = self._ids.next()
+            try:
+                gone = await self._store.begin(attempt, batch.messages)
+            except StoreError:
+                batch.queue.push_back(batch.messages)
+                await asyncio.sleep(STORE_PAUSE)
+                return
+            if gone:
+                self._working_set.leave(gone)
+                mine = [message for message in batch.messages if message.id not in gone]
+                batch = batch._replace(messages=mine)
+            settled = await self._poster.post(line, batch) if batch.messages else Settled((), ())
+            if await self._settle(attempt, settled):
+                if settled.rest is Rest.SPLIT:
+                    batch.queue.split(batch.messages)
+                elif settled.rest is Rest.BACK:
+                    batch.queue.push_back(batch.messages)
+        finally:
+            line.in_flight -= 1
+            line.splitting -= batch.split
+            self._kick(line)
+
+    async def _settle(self, attempt: int, settled: Settled) -> bool:
+        """Ends the attempt (0: there was none), makes the changes durable, then lets go of the
+        messages that changed and reports each; tells whether it could be stored.
 
         An end that no client waits for any more brings about a notice, stored with it.
         """
@@ -251,31 +315,33 @@ class Dispatcher:
             self._ended(message, change)
             if change.state is State.REJECTED or change.state is State.EXPIRED
             else change
-            for message, change in zip(messages, changes, strict=True)
+            for message, change in zip(settled.messages, settled.changes, strict=True)
         ]
         try:
             await self._store.finish(attempt, changes)
         except StoreError as error:
             # Only while closing, or for a fault of ours: the next start takes them up again.
             log.error("finish_failed", attempt=attempt, error=str(error))
-            for message in messages:
+            for message in settled.messages:
                 self._clients.wait_on(message)
-            return
-        self._window.leave(message.id for message in messages)
-        for message, change in zip(messages, changes, strict=True):
+            return False
+        self._working_set.leave(message.id for message in settled.messages)
+        for message, change in zip(settled.messages, changes, strict=True):
             state = change.state
             if state is State.ACCEPTED:
-                self._window.note_due(change.due_at)
+                self._working_set.note_due(change.due_at)
             else:
                 self.backlog -= 1
             if state is State.HELD:
                 log.error(
                     "message_held", id=message.id, account=message.account, cause=change.cause
                 )
-            self._clients.report(Progress(message, state, None if state is State.SENT else failure))
+            failure = None if state is State.SENT else settled.failure
+            self._clients.report(Progress(message, state, failure))
+        return True
 
     def _ended(self, message: Message, change: Change) -> Change:
-        """Who is to hear of an end: those that no answer tells it, under each id of its own."""
+        """Says who hears of an end by a notice: those whom no answer tells, under each id."""
         heard = self._clients.will_hear(message)
         return change._replace(
             notify=not heard or Receipts.ALIASES in message.receipts, heard=heard

@@ -65,7 +65,7 @@ class Conduct:
         return back
 
 
-class Queue:
+class SendQueue:
     """Messages in memory that may be posted now, of one upstream and one route."""
 
     def __init__(self, route: Route) -> None:

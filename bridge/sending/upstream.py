@@ -1,4 +1,8 @@
-"""One upstream: a set of credentials at the API with its client, its pace and what waits for it."""
+"""One upstream: a set of credentials at the API with its client, its pace and what waits for it.
+
+Decides which batch goes next and whether it may go now. Posting it is
+:mod:`bridge.sending.poster`'s matter.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,22 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from bridge.cascade.client import CascadeClient, credentials
 from bridge.config.settings import Settings, Upstream
-from bridge.model.message import Route
+from bridge.model.message import Message, Route
 from bridge.sending.pace import Pace
-from bridge.sending.queue import Queue
+from bridge.sending.queue import SendQueue
+
+
+class NextBatch(NamedTuple):
+    """Messages for one request. ``split``: a piece of a refused batch, or of an account set
+    apart."""
+
+    queue: SendQueue
+    messages: list[Message]
+    split: bool
 
 
 @dataclass(slots=True)
@@ -22,14 +36,40 @@ class UpstreamLine:
     client: CascadeClient
     headers: Mapping[str, str]
     pace: Pace
-    queues: dict[Route, Queue] = field(
-        default_factory=lambda: {route: Queue(route) for route in Route}
+    queues: dict[Route, SendQueue] = field(
+        default_factory=lambda: {route: SendQueue(route) for route in Route}
     )
     in_flight: int = 0
     splitting: int = 0  # of these: pieces of refused batches, and accounts set apart
     held: bool = False
     timer: asyncio.TimerHandle | None = None
     kicked: bool = False
+
+    def next_batch(self, now: float, max_in_flight: int) -> tuple[NextBatch | None, float | None]:
+        """The batch that goes now, or in how many seconds there may be one (``None``: not before
+        something comes). ``now`` is the pace's clock.
+
+        Pieces of refused batches and accounts set apart go first, but take at most half of the
+        places and half of the rate. Of two routes, the one whose message has waited longest goes
+        first.
+        """
+        pace = self.pace
+        if self.held or self.in_flight >= (1 if pace.probing else max_in_flight):
+            return None, None
+        limit = 1 if pace.probing else pace.max_batch
+        soonest: float | None = None
+        queues = sorted(self.queues.values(), key=lambda queue: queue.oldest() or 0)
+        places = self.splitting < max(1, max_in_flight // 2)
+        for split in (True, False) if places else (False,):
+            for queue in queues:
+                if not (queue.has_split if split else len(queue)):
+                    continue
+                if wait := pace.wait(now, split=split):
+                    soonest = wait if soonest is None else min(soonest, wait)
+                    continue
+                if messages := queue.fill_split(limit) if split else queue.fill(limit):
+                    return NextBatch(queue, messages, split), None
+        return None, soonest
 
 
 def upstream_lines(settings: Settings) -> dict[str, UpstreamLine]:
@@ -45,3 +85,8 @@ def upstream_lines(settings: Settings) -> dict[str, UpstreamLine]:
         if account.cascade is not None and account.cascade.has_credentials:
             lines[name] = line(name, account.cascade)
     return lines
+
+
+def line_of(lines: Mapping[str, UpstreamLine], account: str) -> UpstreamLine:
+    """The upstream that an account's messages go to."""
+    return lines.get(account) or lines[""]

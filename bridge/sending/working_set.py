@@ -2,45 +2,33 @@
 
 The store has them all; memory holds what can be posted soon, lane by lane, and no more than a
 bound. What does not fit, or is not due yet, is loaded when there is room or it is time. Whatever
-happens in between, a message is in memory once at most.
+happens in between, a message is in memory once at most. It is asked by the dispatcher and calls
+nobody back.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
-
-import structlog
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
 from bridge.model.message import Message, Route
-from bridge.sending.queue import Queue
-from bridge.store import Lane, Store, StoreError
-
-log = structlog.get_logger()
+from bridge.sending.queue import SendQueue
+from bridge.sending.upstream import UpstreamLine, line_of
+from bridge.store import Lane, Store
 
 #: Waiting messages in memory, of one lane and of all; about a kilobyte each.
 LANE_IN_MEMORY = 5_000
 ALL_IN_MEMORY = 50_000
-#: How long to rest when the store cannot be read (seconds).
-STORE_PAUSE = 1.0
 
 
-class Window:
-    """Which waiting messages are in memory. Times are Unix times.
-
-    ``queue_of`` tells where a message waits, by its account and route; ``push`` puts it there.
-    """
+class WorkingSet:
+    """Which waiting messages are in the queues of the upstreams. Times are Unix times."""
 
     def __init__(
-        self,
-        store: Store,
-        queue_of: Callable[[str, Route], Queue],
-        push: Callable[[Message], None],
-        clock: Callable[[], float],
+        self, store: Store, lines: Mapping[str, UpstreamLine], clock: Callable[[], float]
     ) -> None:
         self._store = store
-        self._queue_of = queue_of
-        self._push = push
+        self._lines = lines
         self._clock = clock
         #: In a queue, or being posted.
         self._loaded: set[int] = set()
@@ -55,22 +43,29 @@ class Window:
         self._wanted = asyncio.Event()
         self._wake_at: float | None = None
 
+    def _queue_of(self, account: str, route: Route) -> SendQueue:
+        return line_of(self._lines, account).queues[route]
+
     # --- messages come and go ----------------------------------------------------------------
 
-    def add(self, message: Message) -> None:
-        """Puts a message into memory, or leaves it in the store to be loaded later."""
+    def add(self, message: Message) -> bool:
+        """Puts a message into its queue, or leaves it in the store to be loaded later; tells
+        whether it is in the queue now."""
         if message.due_at > self._clock():
             self.note_due(message.due_at)
-        elif message.id in self._loaded or message.id in self._withdrawn:
-            return
-        elif self.has_room(message):
-            self._loaded.add(message.id)
-            self._push(message)
-        else:
+        elif message.id not in self._loaded and message.id not in self._withdrawn:
+            if self.has_room(message):
+                self._push(message)
+                return True
             # Behind what the store has of this lane, so that the order is kept.
             lane = Lane(message.account, message.level, message.route.value)
             self._spilled.add(lane)
             self._grown.add(lane)
+        return False
+
+    def _push(self, message: Message) -> None:
+        self._loaded.add(message.id)
+        self._queue_of(message.account, message.route).push(message)
 
     def has_room(self, message: Message) -> bool:
         """Whether :meth:`add` would take this message into memory now, if it is due."""
@@ -94,9 +89,9 @@ class Window:
             self._wanted.set()
 
     def withdraw(self, message: Message) -> bool:
-        """Takes a message out to be changed in the store; whether it could.
+        """Takes a message out to be changed in the store; tells whether it could.
 
-        It could not if it is being posted right now. Until :meth:`restore` it is not loaded.
+        It cannot while the message is being posted. Until :meth:`restore` it is not loaded.
         """
         if message.id in self._loaded:
             queue = self._queue_of(message.account, message.route)
@@ -130,27 +125,32 @@ class Window:
             self.note_due(due_at)
         self._wanted.set()
 
-    async def run(self) -> None:
-        """Loads whenever there is room or something is due, until it is cancelled."""
-        while True:
-            wait = None if self._wake_at is None else max(0.0, self._wake_at - self._clock())
-            try:
-                async with asyncio.timeout(wait):
-                    await self._wanted.wait()
-            except TimeoutError:
-                pass
-            self._wanted.clear()
-            try:
-                if self._wake_at is not None and self._wake_at <= self._clock():
-                    await self.wake()
-                for lane in list(self._spilled):
-                    await self._load(lane)
-            except StoreError as error:
-                log.error("load_failed", error=str(error))
-                await asyncio.sleep(STORE_PAUSE)
-                self._wanted.set()
+    def want(self) -> None:
+        """Ends :meth:`wanted`: there is something to load, or a load has failed."""
+        self._wanted.set()
 
-    async def _load(self, lane: Lane) -> None:
+    async def wanted(self) -> None:
+        """Waits until there is room to load something, or something is due."""
+        wait = None if self._wake_at is None else max(0.0, self._wake_at - self._clock())
+        try:
+            async with asyncio.timeout(wait):
+                await self._wanted.wait()
+        except TimeoutError:
+            pass
+        self._wanted.clear()
+
+    async def load(self) -> AsyncIterator[str]:
+        """Loads what is due and has room; gives each account that got something.
+
+        Raises :class:`bridge.store.StoreError`.
+        """
+        if self._wake_at is not None and self._wake_at <= self._clock():
+            await self.wake()
+        for lane in list(self._spilled):
+            if await self._load(lane):
+                yield lane.account
+
+    async def _load(self, lane: Lane) -> bool:
         queue = self._queue_of(lane.account, Route(lane.route))
         room = min(
             LANE_IN_MEMORY - queue.size(lane.level, lane.account),
@@ -158,7 +158,7 @@ class Window:
         )
         # Only when a good part has gone, so that each look brings many.
         if room < LANE_IN_MEMORY // 2:
-            return
+            return False
         left: set[int] = set()
         self._left = left
         self._grown.discard(lane)
@@ -169,10 +169,11 @@ class Window:
             messages = await self._store.waiting(lane, int(self._clock()), limit, after)
         finally:
             self._left = None
+        pushed = False
         for message in messages:
             if message.id not in self._loaded and message.id not in left | self._withdrawn:
-                self._loaded.add(message.id)
                 self._push(message)
+                pushed = True
         if len(messages) == limit:
             self._read_to[lane] = (messages[-1].due_at, messages[-1].id)
         elif self._read_to.pop(lane, None) or lane in self._grown:
@@ -181,3 +182,4 @@ class Window:
             self._wanted.set()
         else:
             self._spilled.discard(lane)
+        return pushed

@@ -5,17 +5,32 @@ StoreError            the verb did nothing
 ├── StoreInUse        another daemon has the store open
 ├── SchemaTooNew      a later version of the program wrote the store
 └── LeaseLost         other nodes have taken over from this one: it must stop
+
+Each knows the failure that a client is told of it.
 """
 
 from __future__ import annotations
+
+from typing import ClassVar
+
+from bridge.model.failure import Failure, Reason
 
 
 class StoreError(Exception):
     """The store could not do what it was asked; nothing of it was done."""
 
+    reason: ClassVar[Reason] = Reason.OPERATION_FAILED
+
+    @property
+    def failure(self) -> Failure:
+        """What a client is told, with the store's own words as the cause."""
+        return Failure(self.reason, cause=str(self))
+
 
 class StoreFull(StoreError):  # noqa: N818 - a state of the store, and not always an error
     """There is no room, or the store cannot be written to for now. Trying again may succeed."""
+
+    reason = Reason.BRIDGE_FULL
 
 
 class StoreInUse(StoreError):  # noqa: N818

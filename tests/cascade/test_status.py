@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.cascade.status import (
+    ApiStatus,
     NotDocumented,
     Phoned,
-    Said,
     decode_incoming,
     decode_status,
     decode_statuses,
@@ -35,11 +35,11 @@ FROM_PHONE = {
 AT = 1795341600
 
 
-def one(document: object) -> Said:
+def one(document: object) -> ApiStatus:
     return one_of(orjson.dumps(document))
 
 
-def one_of(body: bytes) -> Said:
+def one_of(body: bytes) -> ApiStatus:
     [said], bad = decode_statuses(body)
     assert not bad
     return said
@@ -48,29 +48,29 @@ def one_of(body: bytes) -> Said:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({}, Said(ID, "delivered", "0.35")),
-        ({"cost": "0.35"}, Said(ID, "delivered", "0.35")),
-        ({"cost": 1}, Said(ID, "delivered", "1")),
-        ({"cost": None}, Said(ID, "delivered")),
-        ({"cost": True}, Said(ID, "delivered")),
-        ({"cost": {"amount": 1}}, Said(ID, "delivered")),
-        ({"cost": "9" * 33}, Said(ID, "delivered")),
-        ({"timestamp": None}, Said(ID, "delivered", "0.35")),
-        ({"partscount": 3}, Said(ID, "delivered", "0.35", 3)),
-        ({"partscount": "3"}, Said(ID, "delivered", "0.35", 3)),
-        ({"partsCount": 3}, Said(ID, "delivered", "0.35", 3)),
-        ({"partscount": -3}, Said(ID, "delivered", "0.35")),
-        ({"deliverystatus": "Brand New"}, Said(ID, "Brand New", "0.35")),
-        ({"extendedStatuses": [{"channel": "viber"}]}, Said(ID, "delivered", "0.35")),
+        ({}, ApiStatus(ID, "delivered", "0.35")),
+        ({"cost": "0.35"}, ApiStatus(ID, "delivered", "0.35")),
+        ({"cost": 1}, ApiStatus(ID, "delivered", "1")),
+        ({"cost": None}, ApiStatus(ID, "delivered")),
+        ({"cost": True}, ApiStatus(ID, "delivered")),
+        ({"cost": {"amount": 1}}, ApiStatus(ID, "delivered")),
+        ({"cost": "9" * 33}, ApiStatus(ID, "delivered")),
+        ({"timestamp": None}, ApiStatus(ID, "delivered", "0.35")),
+        ({"partscount": 3}, ApiStatus(ID, "delivered", "0.35", 3)),
+        ({"partscount": "3"}, ApiStatus(ID, "delivered", "0.35", 3)),
+        ({"partsCount": 3}, ApiStatus(ID, "delivered", "0.35", 3)),
+        ({"partscount": -3}, ApiStatus(ID, "delivered", "0.35")),
+        ({"deliverystatus": "Brand New"}, ApiStatus(ID, "Brand New", "0.35")),
+        ({"extendedStatuses": [{"channel": "viber"}]}, ApiStatus(ID, "delivered", "0.35")),
     ],
 )
-def test_the_fields_of_a_status(changes: dict[str, object], said: Said) -> None:
+def test_the_fields_of_a_status(changes: dict[str, object], said: ApiStatus) -> None:
     assert one(DOCUMENTED | changes) == said
 
 
 @pytest.mark.parametrize("name", ["messageID", "MessageId", "message_id", "MESSAGEID"])
 def test_names_are_alike_however_they_are_spelt(name: str) -> None:
-    assert one({name: ID, "deliveryStatus": "read"}) == Said(ID, "read")
+    assert one({name: ID, "deliveryStatus": "read"}) == ApiStatus(ID, "read")
 
 
 @pytest.mark.parametrize(
@@ -140,26 +140,26 @@ def test_a_broken_character_costs_nothing_but_itself(written: bytes, read: str) 
     phoned, bad = decode_incoming(b"[%s,%s]" % (good, broken))
     assert ([one.text for one in phoned], bad) == (["Yes", read], [])
     said = orjson.dumps(DOCUMENTED | {"text": "Yes"}).replace(b"Yes", written)
-    assert decode_statuses(said) == ([Said(ID, "delivered", "0.35")], [])
-    assert decode_status(said, ID) == Said(ID, "delivered", "0.35")
+    assert decode_statuses(said) == ([ApiStatus(ID, "delivered", "0.35")], [])
+    assert decode_status(said, ID) == ApiStatus(ID, "delivered", "0.35")
 
 
 @pytest.mark.parametrize("number", [b"NaN", b"-Infinity", b"1e999", b"9" * 400])
 def test_a_number_that_is_none_costs_nothing_but_itself(number: bytes) -> None:
     broken = orjson.dumps(DOCUMENTED | {"rate": 7}).replace(b"7}", number + b"}")
-    said = Said(ID, "delivered", "0.35")
+    said = ApiStatus(ID, "delivered", "0.35")
     assert decode_statuses(b"[%s,%s]" % (orjson.dumps(DOCUMENTED), broken)) == ([said, said], [])
     costly = orjson.dumps(DOCUMENTED | {"cost": 7}).replace(b"7}", number + b"}")
-    assert decode_status(costly, ID) == Said(ID, "delivered")
+    assert decode_status(costly, ID) == ApiStatus(ID, "delivered")
 
 
 def test_a_byte_order_mark_says_nothing() -> None:
-    assert one_of(b"\xef\xbb\xbf" + orjson.dumps(DOCUMENTED)) == Said(ID, "delivered", "0.35")
+    assert one_of(b"\xef\xbb\xbf" + orjson.dumps(DOCUMENTED)) == ApiStatus(ID, "delivered", "0.35")
 
 
 def test_an_answer_need_not_repeat_what_was_asked_for() -> None:
     answer = {"messagelistId": "1", "deliverystatus": "processing", "partscount": 2, "cost": 0.7}
-    said = Said(ID, "processing", "0.7", 2)
+    said = ApiStatus(ID, "processing", "0.7", 2)
     assert decode_status(orjson.dumps(answer), ID) == said
     assert decode_status(orjson.dumps([answer]), ID) == said
     assert decode_status(orjson.dumps([answer, answer]), ID) is None

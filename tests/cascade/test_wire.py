@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.cascade.wire import ApiError, decode_error, decode_ids, encode
+from bridge.cascade.wire import ErrorBody, decode_error, decode_ids, encode
 from bridge.model.message import MessageType
 from tests.samples import NOW, message
 
@@ -81,23 +81,23 @@ def test_a_body_that_is_no_array_has_no_ids(body: bytes) -> None:
     [
         (
             b'{"error": {"code": "INVALID_PHONE", "message": "bad", "field": "toPhone"}}',
-            ApiError("INVALID_PHONE", "bad", "toPhone"),
+            ErrorBody("INVALID_PHONE", "bad", "toPhone"),
         ),
         (
             b'{"status": 401, "error": "Unauthorized", "message": "no key", "code": 1002}',
-            ApiError("1002", "no key"),
+            ErrorBody("1002", "no key"),
         ),
         (
             b'{"error": "Too Many Requests", "message": "slow down", "status": 429}',
-            ApiError("", "slow down"),
+            ErrorBody("", "slow down"),
         ),
-        (b'{"error": "Unauthorized"}', ApiError("", "Unauthorized")),
-        (b"{}", ApiError()),
+        (b'{"error": "Unauthorized"}', ErrorBody("", "Unauthorized")),
+        (b"{}", ErrorBody()),
         (b"[]", None),
         (b"<html>Bad Gateway</html>", None),
     ],
 )
-def test_every_documented_error_body_is_understood(body: bytes, error: ApiError | None) -> None:
+def test_every_documented_error_body_is_understood(body: bytes, error: ErrorBody | None) -> None:
     assert decode_error(body) == error
 
 

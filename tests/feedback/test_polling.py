@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from bridge.cascade.answers import Answer, Meaning
-from bridge.cascade.status import Said
+from bridge.cascade.answers import HttpAnswer, Meaning
+from bridge.cascade.status import ApiStatus
 from bridge.feedback import polling as module
 from bridge.feedback.polling import LAST_CHANCE, Poller, read
 from bridge.feedback.status_updates import Statuses
@@ -288,21 +288,21 @@ ID = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 @pytest.mark.parametrize(
     ("answer", "said", "meaning"),
     [
-        (Answer(200, b'{"deliverystatus": "read"}'), Said(ID, "read"), Meaning.TAKEN),
-        (Answer(200, b"<html>"), None, Meaning.TAKEN),
-        (Answer(204), None, Meaning.BAD),
-        (Answer(302), None, Meaning.HOLD),
-        (Answer(400), None, Meaning.BAD),
-        (Answer(401), None, Meaning.HOLD),
-        (Answer(403), None, Meaning.HOLD),
-        (Answer(404), None, Meaning.BAD),
-        (Answer(405), None, Meaning.HOLD),
-        (Answer(429), None, Meaning.SLOW_DOWN),
-        (Answer(500), None, Meaning.BROKEN),
-        (Answer(0, sent=True), None, Meaning.BROKEN),
-        (Answer(0, sent=False), None, Meaning.BROKEN),
+        (HttpAnswer(200, b'{"deliverystatus": "read"}'), ApiStatus(ID, "read"), Meaning.TAKEN),
+        (HttpAnswer(200, b"<html>"), None, Meaning.TAKEN),
+        (HttpAnswer(204), None, Meaning.BAD),
+        (HttpAnswer(302), None, Meaning.HOLD),
+        (HttpAnswer(400), None, Meaning.BAD),
+        (HttpAnswer(401), None, Meaning.HOLD),
+        (HttpAnswer(403), None, Meaning.HOLD),
+        (HttpAnswer(404), None, Meaning.BAD),
+        (HttpAnswer(405), None, Meaning.HOLD),
+        (HttpAnswer(429), None, Meaning.SLOW_DOWN),
+        (HttpAnswer(500), None, Meaning.BROKEN),
+        (HttpAnswer(0, sent=True), None, Meaning.BROKEN),
+        (HttpAnswer(0, sent=False), None, Meaning.BROKEN),
     ],
 )
-def test_what_an_answer_means(answer: Answer, said: Said | None, meaning: Meaning) -> None:
+def test_what_an_answer_means(answer: HttpAnswer, said: ApiStatus | None, meaning: Meaning) -> None:
     found, verdict = read(answer, ID)
     assert (found, verdict.meaning) == (said, meaning)

@@ -12,7 +12,7 @@ import orjson
 import pytest
 from structlog.testing import capture_logs
 
-from bridge.cascade.status import Said
+from bridge.cascade.status import ApiStatus
 from bridge.feedback import status_updates as module
 from bridge.feedback.status_updates import Statuses, meaning_of
 from bridge.model.failure import Failure, Reason
@@ -158,7 +158,7 @@ async def test_a_message_of_which_nothing_was_heard_ends(
     store: SqliteStore, statuses: Statuses
 ) -> None:
     await sent(store, message(1), message(2))
-    await statuses.note([Said(upstream_id(1), "processing", "0.35", 2)])
+    await statuses.note([ApiStatus(upstream_id(1), "processing", "0.35", 2)])
     await statuses.end([upstream_id(1), upstream_id(2)])
     one = await stored(store, 1)
     assert (one.state, one.err) == (State.UNDELIVERABLE, 245)

@@ -13,16 +13,16 @@ from structlog.testing import capture_logs
 from bridge.model.message import Protocol, Receipts, State
 from bridge.model.notice import Kind, Notice, Owed, receivers_of
 from bridge.notices.outbox import FIRST_BACK_OFF, LONGEST_BACK_OFF, Outbox
-from bridge.notices.subscribers import Answer
+from bridge.notices.subscribers import TakerAnswer
 from bridge.store import Acceptance, Change, Status
 from bridge.store.sqlite.engine import SqliteStore
 from tests.samples import NOW, message
 from tests.store.conftest import Clock
 
 QUEUE = receivers_of("crm")
-TAKEN = Answer(True, "taken")
-REFUSED = Answer(False, "ESME_RX_T_APPN")
-LOST = Answer(False, "went away", lost=True)
+TAKEN = TakerAnswer(True, "taken")
+REFUSED = TakerAnswer(False, "ESME_RX_T_APPN")
+LOST = TakerAnswer(False, "went away", lost=True)
 
 
 class Taker:
@@ -32,21 +32,21 @@ class Taker:
         self,
         name: str = "10.0.0.1:1",
         window: int = 10,
-        answer: Callable[[Owed], Answer | None] = lambda owed: TAKEN,
+        answer: Callable[[Owed], TakerAnswer | None] = lambda owed: TAKEN,
     ) -> None:
         self.name = name
         self.window = window
         self.answer = answer
         self.told: list[Owed] = []
-        self.open: dict[int, asyncio.Future[Answer]] = {}
+        self.open: dict[int, asyncio.Future[TakerAnswer]] = {}
         self._grown = asyncio.Condition()
 
     def room(self) -> int:
         return self.window - len(self.open)
 
-    def tell(self, owed: Owed) -> asyncio.Future[Answer]:
+    def tell(self, owed: Owed) -> asyncio.Future[TakerAnswer]:
         assert self.room() > 0
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[TakerAnswer] = asyncio.get_running_loop().create_future()
         self.told.append(owed)
         said = self.answer(owed)
         if said is None:
@@ -55,7 +55,7 @@ class Taker:
             future.set_result(said)
         return future
 
-    def say(self, about: int, answer: Answer) -> None:
+    def say(self, about: int, answer: TakerAnswer) -> None:
         self.open.pop(about).set_result(answer)
 
     def has(self, count: int) -> bool:
@@ -349,7 +349,7 @@ async def test_a_notice_that_costs_one_session_after_another_is_tried_with_back_
 
 async def test_a_notice_that_cannot_be_told_is_a_failed_try(telling: Telling) -> None:
     class Broken(Taker):
-        def tell(self, owed: Owed) -> asyncio.Future[Answer]:
+        def tell(self, owed: Owed) -> asyncio.Future[TakerAnswer]:
             if owed.notice.about == 1:
                 raise KeyError("a mistake of ours")
             return super().tell(owed)

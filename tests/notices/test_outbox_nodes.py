@@ -12,7 +12,7 @@ import pytest
 
 from bridge.model.message import Accepted, Receipts, State
 from bridge.model.notice import receivers_of
-from bridge.notices.subscribers import Answer
+from bridge.notices.subscribers import TakerAnswer
 from bridge.sandbox import Sandbox
 from bridge.store import Status
 from tests.notices.test_outbox import Taker, until
@@ -118,5 +118,5 @@ async def test_what_a_node_did_not_hear_an_answer_to_goes_on_elsewhere(
     await until(lambda: lost.told)
     nodes[1].outbox.join(QUEUE, other)
     nodes[0].outbox.leave(QUEUE, lost)
-    lost.say(id, Answer(False, "went away", lost=True))
+    lost.say(id, TakerAnswer(False, "went away", lost=True))
     await until(lambda: other.abouts == [id])

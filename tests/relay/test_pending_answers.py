@@ -20,7 +20,7 @@ from bridge.model.message import (
     Submission,
 )
 from bridge.model.notice import MAIL, Kind, Notice
-from bridge.relay.pending_answers import Waiting, WaitingClients
+from bridge.relay.pending_answers import PendingAnswer, PendingAnswers
 from bridge.sending.dispatcher import Progress
 from tests.samples import NOW, account, message
 
@@ -45,7 +45,7 @@ class Some:
 
     def __init__(self, *wrong: Recipient, **envelope: Any) -> None:
         self.owing = Owing()
-        self.clients = WaitingClients(self.owing, lambda: NOW)
+        self.clients = PendingAnswers(self.owing, lambda: NOW)
         asked = Submission(
             Protocol.SMTP,
             (ONE, OTHER, *(wrong or (WRONG,))),
@@ -58,7 +58,7 @@ class Some:
         )
         refused = [(one, Failure(Reason.WRONG_PHONE)) for one in wrong or (WRONG,)]
         self.answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self.waiting = Waiting(10, account(), asked, prepared, refused, self.answer)
+        self.waiting = PendingAnswer(10, account(), asked, prepared, refused, self.answer)
         self.clients.add(self.waiting, 20)
 
     async def comes(self, number: int, state: State, failure: Failure | None = None) -> None:

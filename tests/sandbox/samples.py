@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from bridge.sandbox.exchange import Request
+from bridge.sandbox.exchange import ApiRequest
 
 SEND = "/api/CascadeMessage/send_message/async"
 SEND_TG_VIBER = "/api/CascadeMessage/send_message/tg-viber/async"
@@ -52,8 +52,8 @@ def request(
     path: str = SEND,
     query: bytes = b"",
     headers: dict[str, str] = HEADERS,
-) -> Request:
+) -> ApiRequest:
     """A request as the server hands it on; a body that is no bytes goes as JSON."""
     raw = body if isinstance(body, bytes) else b"" if body is None else orjson.dumps(body)
     lowered = {name.lower().encode(): value.encode() for name, value in headers.items()}
-    return Request(method, path, query, lowered, raw)
+    return ApiRequest(method, path, query, lowered, raw)

@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bridge.sandbox import Sandbox, hooks
-from bridge.sandbox.exchange import Answer, Request
+from bridge.sandbox.exchange import Answer, ApiRequest
 from bridge.sandbox.server import Server
 from tests.sandbox.samples import message, request
 
@@ -25,7 +25,7 @@ class Receiver:
         self.notices: list[dict[str, Any]] = []
         self._came = asyncio.Event()
 
-    def answer(self, got: Request) -> Answer:
+    def answer(self, got: ApiRequest) -> Answer:
         assert (got.method, got.path) == ("POST", "/hooks/status")
         self.notices.append(orjson.loads(got.body or b""))
         self._came.set()

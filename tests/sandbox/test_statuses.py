@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bridge.sandbox.statuses import Pace, cost, parts_count, status_at
+from bridge.sandbox.statuses import StatusPace, cost, parts_count, status_at
 from tests.sandbox.samples import flashcall, message
 
 NOW = datetime(2025, 1, 25, 10, 0, tzinfo=UTC).timestamp()
-PACE = Pace(scheduled=1.0, processing=2.0)
+PACE = StatusPace(scheduled=1.0, processing=2.0)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_the_last_digits_decide_the_ending(phone: str, status: str) -> None:
 
 
 def test_without_pauses_a_message_is_delivered_at_once() -> None:
-    assert status_at(message(), NOW, NOW, Pace(0, 0)) == "delivered"
+    assert status_at(message(), NOW, NOW, StatusPace(0, 0)) == "delivered"
 
 
 @pytest.mark.parametrize(

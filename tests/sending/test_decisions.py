@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.cascade.answers import Answer, judge
+from bridge.cascade.answers import HttpAnswer, judge
 from bridge.model.message import State
 from bridge.sending.decisions import MAX_UNKNOWN, Rest, after_unknown, decide
 from tests.samples import NOW, message
@@ -11,7 +11,7 @@ BATCH = [message(1), message(2)]
 
 
 def test_what_the_answer_names_is_sent_and_the_rest_unknown() -> None:
-    verdict = judge(Answer(200, b'[{"messageId": "a", "trackinId": "2"}]'))
+    verdict = judge(HttpAnswer(200, b'[{"messageId": "a", "trackinId": "2"}]'))
     first, second = decide(BATCH, verdict, NOW, jitter=lambda: 0.0).changes
     assert (first.state, first.unknown, first.attempts) == (State.ACCEPTED, 1, 1)
     assert first.due_at > NOW
@@ -19,7 +19,7 @@ def test_what_the_answer_names_is_sent_and_the_rest_unknown() -> None:
 
 
 def test_a_broken_api_delays_all_of_a_batch_alike_and_ever_longer() -> None:
-    verdict = judge(Answer(503))
+    verdict = judge(HttpAnswer(503))
     dues = []
     for attempts in range(12):
         batch = [one._replace(attempts=attempts) for one in BATCH]
@@ -54,7 +54,7 @@ def test_an_unknown_outcome_is_tried_again_twice_and_then_held() -> None:
     ],
 )
 def test_what_happens_to_a_batch_that_was_not_taken(status: int, rest: Rest) -> None:
-    decision = decide(BATCH, judge(Answer(status, b"<html>")), NOW)
+    decision = decide(BATCH, judge(HttpAnswer(status, b"<html>")), NOW)
     assert decision == ([], rest)
 
 
@@ -69,7 +69,7 @@ def test_what_happens_to_a_batch_that_was_not_taken(status: int, rest: Rest) -> 
     ],
 )
 def test_the_final_no_to_one_message(status: int, unknown: int, state: State) -> None:
-    answer = judge(Answer(status, b"<html>"))
+    answer = judge(HttpAnswer(status, b"<html>"))
     decision = decide([message(1, unknown=unknown)], answer, NOW)
     assert [change.state for change in decision.changes] == [state]
     assert decision.rest is Rest.NONE
@@ -77,6 +77,6 @@ def test_the_final_no_to_one_message(status: int, unknown: int, state: State) ->
 
 def test_a_refusal_keeps_the_reason_and_the_apis_words() -> None:
     body = b'{"error": {"code": "INVALID_PHONE", "message": "bad", "field": "toPhone"}}'
-    [change] = decide([message(1)], judge(Answer(400, body)), NOW).changes
+    [change] = decide([message(1)], judge(HttpAnswer(400, body)), NOW).changes
     assert change.failure == "WRONG_PHONE"
     assert change.cause == "HTTP 400 INVALID_PHONE field toPhone bad"

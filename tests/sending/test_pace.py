@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.cascade.answers import Answer, judge
+from bridge.cascade.answers import HttpAnswer, judge
 from bridge.sending.pace import BREAKER_AFTER, Pace, doubling, retry_delay
 
-GOOD = judge(Answer(200, b"[]"))
-BROKEN = judge(Answer(503))
-HELD = judge(Answer(401, b'{"error": "Unauthorized"}'))
-SLOW = judge(Answer(429))
+GOOD = judge(HttpAnswer(200, b"[]"))
+BROKEN = judge(HttpAnswer(503))
+HELD = judge(HttpAnswer(401, b'{"error": "Unauthorized"}'))
+SLOW = judge(HttpAnswer(429))
 
 
 @pytest.fixture
@@ -67,15 +67,15 @@ def test_too_many_requests_slow_everybody_down(pace: Pace) -> None:
         pace.note(SLOW, 10, 0.0)
         waits.append(pace.wait(0.0))
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
-    pace.note(judge(Answer(429, retry_after="7")), 10, 0.0)
+    pace.note(judge(HttpAnswer(429, retry_after="7")), 10, 0.0)
     assert pace.wait(0.0) == 7
     assert not pace.probing
 
 
 def test_the_size_that_was_too_large_becomes_the_limit(pace: Pace) -> None:
-    pace.note(judge(Answer(413)), 800, 0.0)
+    pace.note(judge(HttpAnswer(413)), 800, 0.0)
     assert pace.max_batch == 400
-    pace.note(judge(Answer(413)), 1, 0.0)
+    pace.note(judge(HttpAnswer(413)), 1, 0.0)
     assert pace.max_batch == 400
 
 

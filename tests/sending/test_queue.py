@@ -4,12 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.model.message import Message, MessageType, Route
-from bridge.sending.queue import Queue, level_of
+from bridge.sending.queue import SendQueue, level_of
 from tests.samples import message
 
 
-def queue_of(*messages: Message) -> Queue:
-    queue = Queue(Route.ASYNC)
+def queue_of(*messages: Message) -> SendQueue:
+    queue = SendQueue(Route.ASYNC)
     for one in messages:
         queue.push(one)
     return queue
@@ -68,7 +68,7 @@ def test_what_is_put_back_comes_first_again() -> None:
 
 
 def test_a_refused_batch_is_split_by_account_then_in_halves() -> None:
-    queue = Queue(Route.ASYNC)
+    queue = SendQueue(Route.ASYNC)
     queue.split([message(1, account="a"), message(2, account="b"), message(3, account="a")])
     assert [[m.id for m in queue.fill_split(100)] for _ in range(2)] == [[1, 3], [2]]
     queue.split([message(id) for id in range(5)])
@@ -76,7 +76,7 @@ def test_a_refused_batch_is_split_by_account_then_in_halves() -> None:
 
 
 def test_the_longest_waiting_message_is_known() -> None:
-    assert Queue(Route.ASYNC).oldest() is None
+    assert SendQueue(Route.ASYNC).oldest() is None
     queue = queue_of(message(1, due_at=50), message(2, due_at=40, account="b"))
     assert queue.oldest() == 40
 

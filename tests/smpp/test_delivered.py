@@ -30,7 +30,7 @@ from bridge.smpp.protocol.pdu import (
     SubmitMultiResp,
     SubmitSm,
 )
-from bridge.store import Status as Said
+from bridge.store import Status as ApiStatus
 from tests.relaying import Relaying, relaying
 from tests.smpp.outbound.test_receipt import words
 from tests.smpp.peer import Peer, a_submit
@@ -68,7 +68,7 @@ class Served:
         """The API says how these ended (ids of messages or of parts)."""
         for id in ids:
             stored = await self._sent(int(id, 16 if len(id) == 8 else 10))
-            said = Said(stored.upstream_id, state.value, state, int(time.time()), err=err)
+            said = ApiStatus(stored.upstream_id, state.value, state, int(time.time()), err=err)
             await self.running.store.note_statuses([said])
 
     async def _sent(self, id: int) -> Stored:

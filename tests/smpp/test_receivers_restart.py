@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from bridge.sandbox import Sandbox
-from bridge.sandbox.hooks import Hooks
+from bridge.sandbox.hooks import StatusHooks
 from tests.serving.daemon import serving
 from tests.smpp.reachable import hook_url, reachable, until
 from tests.smpp.receiving import PROGRAMS, Client, client
@@ -48,7 +48,7 @@ class Scene(NamedTuple):
     folder: Path
 
     @property
-    def hooks(self) -> Hooks:
+    def hooks(self) -> StatusHooks:
         """What the API has said by webhook."""
         hooks = self.sandbox.hooks
         assert hooks is not None

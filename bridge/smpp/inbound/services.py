@@ -29,7 +29,7 @@ class Authenticator(Protocol):
     ) -> Account: ...
 
 
-class Door(alias.Door, Protocol):
+class Door(alias.Submitter, Protocol):
     """What a session asks of :class:`bridge.relay.relay.Relay`."""
 
     async def query(self, account: Account, id: int) -> Sequence[Stored]: ...

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from bridge.model.notice import Kind, Owed
-from bridge.notices.subscribers import Answer
+from bridge.notices.subscribers import TakerAnswer
 from bridge.smpp.outbound.deliver_pdu import Outgoing, Style
 from bridge.smpp.outbound.mobile_originated import incoming_pdus
 from bridge.smpp.outbound.receipt import receipt
@@ -32,7 +32,7 @@ _NAMES: Final[dict[int, str]] = {status.value: status.name for status in Status}
 class _Asked(NamedTuple):
     """A request without a response: whose answer it is, and which requests follow it."""
 
-    answer: asyncio.Future[Answer]
+    answer: asyncio.Future[TakerAnswer]
     deadline: float
     rest: Iterator[Outgoing]
 
@@ -82,9 +82,9 @@ class Receiver:
     def room(self) -> int:
         return self._window - len(self._asked) if self._ready() and not self._lost else 0
 
-    def tell(self, owed: Owed) -> asyncio.Future[Answer]:
+    def tell(self, owed: Owed) -> asyncio.Future[TakerAnswer]:
         """Tells a receipt, or a message from a phone: a part of that when the last is answered."""
-        answer: asyncio.Future[Answer] = self._loop.create_future()
+        answer: asyncio.Future[TakerAnswer] = self._loop.create_future()
         if self._lost:
             answer.set_result(self._gone())
             return answer
@@ -98,10 +98,12 @@ class Receiver:
                 self._ask(receipt(owed, self._style), answer, iter(()))
         except (ValueError, TypeError) as error:
             # It will not be better the next time.
-            answer.set_result(Answer(True, f"cannot be told: {error}"))
+            answer.set_result(TakerAnswer(True, f"cannot be told: {error}"))
         return answer
 
-    def _ask(self, pdu: Outgoing, answer: asyncio.Future[Answer], rest: Iterator[Outgoing]) -> None:
+    def _ask(
+        self, pdu: Outgoing, answer: asyncio.Future[TakerAnswer], rest: Iterator[Outgoing]
+    ) -> None:
         sequence_number = self._next_sequence_number()
         deadline = self._monotonic() + self._response_timeout
         self._asked[sequence_number] = _Asked(answer, deadline, rest)
@@ -122,14 +124,14 @@ class Receiver:
             if following is not None:
                 self._ask(following, asked.answer, asked.rest)
                 return
-            self._end(asked, Answer(True, f"taken by {self._name}"))
+            self._end(asked, TakerAnswer(True, f"taken by {self._name}"))
             return
         name = _NAMES.get(status, f"0x{status:08X}")
         if nacked:
             name = f"generic_nack {name}"
         ended = status in ENDING and not nacked
         words = f"refused by {self._name} with {name}" if ended else f"{name} from {self._name}"
-        self._end(asked, Answer(ended, words))
+        self._end(asked, TakerAnswer(ended, words))
 
     def tick(self, now: float) -> None:
         """What is not answered in time was not taken."""
@@ -140,7 +142,7 @@ class Receiver:
             overdue.append(sequence_number)
         for sequence_number in overdue:
             words = f"no answer from {self._name} within {self._response_timeout:g} s"
-            self._end(self._asked.pop(sequence_number), Answer(False, words))
+            self._end(self._asked.pop(sequence_number), TakerAnswer(False, words))
 
     def lose(self) -> None:
         """The session is over: no answer can come any more."""
@@ -150,9 +152,9 @@ class Receiver:
         for one in asked:
             self._end(one, self._gone())
 
-    def _gone(self) -> Answer:
-        return Answer(False, f"{self._name} went away without an answer", lost=True)
+    def _gone(self) -> TakerAnswer:
+        return TakerAnswer(False, f"{self._name} went away without an answer", lost=True)
 
-    def _end(self, asked: _Asked, answer: Answer) -> None:
+    def _end(self, asked: _Asked, answer: TakerAnswer) -> None:
         if not asked.answer.done():
             asked.answer.set_result(answer)

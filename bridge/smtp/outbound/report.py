@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from bridge.config.settings import AccountSettings
-from bridge.model.failure import Failure, Reason, render_failure
+from bridge.model.failure import render_failure
 from bridge.model.mail_record import Original, load, load_refused
 from bridge.model.message import FINAL, Protocol, Receipts, State, Stored
 from bridge.model.notice import Kind, Notice, Owed, wish_for
@@ -112,7 +112,7 @@ def _state(owed: Owed, account: AccountSettings, house: House) -> Letter | Nothi
     if reported and state in FINAL:
         readers.append(account.receipts_to)
     words = _WORDS[state]
-    failure = _failure(stored) if state is State.REJECTED else None
+    failure = stored.refusal if state is State.REJECTED else None
     status, machine = words.status, ""
     if failure is not None:
         status, machine = failure.reason.codes.enhanced, render_failure(failure, account.reply_fmt)
@@ -201,10 +201,6 @@ _KINDS: Final[dict[Kind, Callable[[Owed, AccountSettings, House], Letter | Nothi
 
 
 # --- what they have in common --------------------------------------------------------------------
-
-
-def _failure(stored: Stored) -> Failure:
-    return Failure(Reason.__members__.get(stored.failure, Reason.REFUSED))
 
 
 def _moment(unix_time: int) -> str:

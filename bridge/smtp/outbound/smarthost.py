@@ -23,7 +23,7 @@ import structlog
 from bridge.config.mistakes import is_loopback
 from bridge.config.settings import AccountSettings, Endpoint, Reports, Settings
 from bridge.model.notice import Kind, Owed
-from bridge.notices.subscribers import Answer
+from bridge.notices.subscribers import TakerAnswer
 from bridge.smtp.address import comparable_domains
 from bridge.smtp.outbound import phone_mail as incoming
 from bridge.smtp.outbound import report
@@ -45,7 +45,7 @@ CLOSE_WITHIN: Final = 5.0
 #: Replies that say "log in first" or "not without TLS" mean the configuration, not the mail
 #: (RFC 4954 §6).
 _OURS_TO_MEND: Final = frozenset({530, 534, 535, 538})
-NO_SMARTHOST: Final = Answer(True, "no smarthost is configured")
+NO_SMARTHOST: Final = TakerAnswer(True, "no smarthost is configured")
 
 
 def mailing_of(settings: Settings, replies: Replies | None) -> Mailing:
@@ -95,7 +95,7 @@ class Mailing:
         self._waiting = 0
         self._ended = asyncio.Event()
         self._thread: threading.Thread | None = None
-        self._tasks: queue.SimpleQueue[tuple[Owed, asyncio.Future[Answer]] | None] = (
+        self._tasks: queue.SimpleQueue[tuple[Owed, asyncio.Future[TakerAnswer]] | None] = (
             queue.SimpleQueue()
         )
         self._smarthost = Smarthost(settings, house.hostname) if settings.smarthost else None
@@ -109,9 +109,9 @@ class Mailing:
     def room(self) -> int:
         return ROOM - self._waiting
 
-    def tell(self, owed: Owed) -> asyncio.Future[Answer]:
+    def tell(self, owed: Owed) -> asyncio.Future[TakerAnswer]:
         """The future gets the smarthost's answer, and never an exception."""
-        answer: asyncio.Future[Answer] = self._loop.create_future()
+        answer: asyncio.Future[TakerAnswer] = self._loop.create_future()
         if self._smarthost is None:
             answer.set_result(NO_SMARTHOST)
             return answer
@@ -153,7 +153,7 @@ class Mailing:
             except Exception:
                 # A mail that cannot be written or sent must not end the thread.
                 log.exception("report_failed", notice=owed.notice.id)
-                said = Answer(False, "operation failed")
+                said = TakerAnswer(False, "operation failed")
             self._in_loop(self._answer, answer, said)
         smarthost.leave()
         self._in_loop(self._ended.set)
@@ -162,7 +162,7 @@ class Mailing:
         with suppress(RuntimeError):  # The loop has ended, and nobody wants to know.
             self._loop.call_soon_threadsafe(call, *arguments)
 
-    def _answer(self, answer: asyncio.Future[Answer], said: Answer) -> None:
+    def _answer(self, answer: asyncio.Future[TakerAnswer], said: TakerAnswer) -> None:
         self._waiting -= 1
         if not answer.done():
             answer.set_result(said)
@@ -173,14 +173,14 @@ class Mailing:
             return incoming.compose(owed, account, self._house, self._replies)
         return report.compose(owed, account, self._house)
 
-    def _take(self, smarthost: Smarthost, owed: Owed) -> Answer:
+    def _take(self, smarthost: Smarthost, owed: Owed) -> TakerAnswer:
         """Writes the mail and hands it over; what the notice has come to."""
         notice = owed.notice
         if smarthost.stopping:
-            return Answer(False, "stopped")
+            return TakerAnswer(False, "stopped")
         letter = self._compose(owed)
         if isinstance(letter, Nothing):
-            return Answer(True, letter.cause)
+            return TakerAnswer(True, letter.cause)
         went = self._went.pop(notice.id, set())
         readers = [reader for reader in letter.recipients if reader not in went]
         said = smarthost.send(readers, letter.octets)
@@ -190,7 +190,7 @@ class Mailing:
         if not ended:
             if self._clock() - notice.at > self._settings.keep:
                 log.error("report_given_up", account=notice.account, outcome=outcome, **about)
-                return Answer(True, f"given up: {outcome}")
+                return TakerAnswer(True, f"given up: {outcome}")
             went |= {reader for reader, one in said.items() if one.code < 300}
             if went:
                 self._went[notice.id] = went
@@ -198,7 +198,7 @@ class Mailing:
             log.error("report_refused", account=notice.account, outcome=outcome, **about)
         else:
             log.info("report_sent", account=notice.account, outcome=outcome, **about)
-        return Answer(ended, outcome)
+        return TakerAnswer(ended, outcome)
 
 
 def _is_final(said: Said) -> bool:

@@ -6,7 +6,7 @@ from itertools import count
 
 import pytest
 
-from bridge.notices.subscribers import Answer
+from bridge.notices.subscribers import TakerAnswer
 from bridge.smpp.outbound.deliver_pdu import Style
 from bridge.smpp.outbound.receiver import ENDING, Receiver
 from bridge.smpp.protocol.codec import decode
@@ -79,7 +79,7 @@ async def test_what_a_status_means(command: str, status: int, ended: bool, outco
     session = Session()
     answer = session.receiver.tell(owed())
     session.answer(1, status, command)
-    assert answer.result() == Answer(ended, outcome)
+    assert answer.result() == TakerAnswer(ended, outcome)
     assert ended == (status in ENDING)
 
 
@@ -88,7 +88,7 @@ async def test_a_generic_nack_ends_the_try_alone(status: Status) -> None:
     session = Session()
     answer = session.receiver.tell(owed())
     session.answer(1, status, "generic_nack")
-    assert answer.result() == Answer(False, f"generic_nack {status.name} from {PEER}")
+    assert answer.result() == TakerAnswer(False, f"generic_nack {status.name} from {PEER}")
 
 
 async def test_answers_may_come_in_any_order_and_answer_what_they_name() -> None:
@@ -119,7 +119,7 @@ async def test_silence_is_no_answer() -> None:
     session.receiver.tick(29.9)
     assert not first.done()
     session.receiver.tick(30)
-    assert first.result() == Answer(False, f"no answer from {PEER} within 30 s")
+    assert first.result() == TakerAnswer(False, f"no answer from {PEER} within 30 s")
     assert not second.done()
     session.answer(1)  # too late
     assert session.receiver.room() == 2
@@ -131,7 +131,9 @@ async def test_a_lost_session_answers_nothing() -> None:
     session.receiver.lose()
     later = session.receiver.tell(owed(id=ID + 1))
     for answer in (told, later):
-        assert answer.result() == Answer(False, f"{PEER} went away without an answer", lost=True)
+        assert answer.result() == TakerAnswer(
+            False, f"{PEER} went away without an answer", lost=True
+        )
     assert session.receiver.room() == 0
     assert len(session.sent) == 1
 
@@ -139,7 +141,7 @@ async def test_a_lost_session_answers_nothing() -> None:
 async def test_what_cannot_be_said_is_not_tried_again() -> None:
     session = Session()
     answer = session.receiver.tell(owed()._replace(stored=None))
-    assert answer.result() == Answer(True, "cannot be told: the message is forgotten")
+    assert answer.result() == TakerAnswer(True, "cannot be told: the message is forgotten")
     answer = session.receiver.tell(incoming("x")._replace(incoming=None))
     assert answer.result().ended
     assert session.sent == []
@@ -161,7 +163,7 @@ async def test_parts_come_one_after_the_other_in_one_place_of_the_window() -> No
         assert (numbers(session)[-1], session.receiver.in_flight) == (number, 1)
         assert not answer.done()
         session.answer(number)
-    assert answer.result() == Answer(True, f"taken by {PEER}")
+    assert answer.result() == TakerAnswer(True, f"taken by {PEER}")
     assert numbers(session) == [1, 2, 3]
 
 

@@ -13,7 +13,7 @@ import pytest
 from bridge.config.settings import AccountSettings, Reports
 from bridge.model.message import Receipts, State
 from bridge.model.notice import MAIL, Incoming, Kind, Notice, Owed
-from bridge.notices.subscribers import Answer
+from bridge.notices.subscribers import TakerAnswer
 from bridge.smtp.outbound.smarthost import NO_SMARTHOST, Mailing
 from bridge.smtp.reply_address import Replies
 from tests.samples import NOW
@@ -44,7 +44,7 @@ async def mailing(
         await made.close()
 
 
-async def told(to: Mailing, one: Owed | None = None) -> Answer:
+async def told(to: Mailing, one: Owed | None = None) -> TakerAnswer:
     async with asyncio.timeout(20):
         return await to.tell(one or owed(stored()))
 
@@ -52,7 +52,7 @@ async def told(to: Mailing, one: Owed | None = None) -> Answer:
 async def test_a_report_goes_out_with_the_null_return_path() -> None:
     async with smarthost() as host, mailing(host) as to:
         answer = await told(to)
-        assert answer == Answer(True, f"{host.name}: 250 2.0.0 queued as 77")
+        assert answer == TakerAnswer(True, f"{host.name}: 250 2.0.0 queued as 77")
         [taken] = await host.mails()
     assert taken.return_path == ""
     assert taken.recipients == ["erp@shop.example"]
@@ -95,7 +95,7 @@ async def test_a_kept_connection_that_was_closed_meanwhile_is_made_again() -> No
 async def test_4xx_is_tried_again_and_5xx_is_the_end(command: str, reply: str, ended: bool) -> None:
     async with smarthost() as host, mailing(host) as to:
         host.says[command] = reply
-        assert await told(to) == Answer(ended, f"{host.name}: {reply}")
+        assert await told(to) == TakerAnswer(ended, f"{host.name}: {reply}")
         host.says.clear()
         assert (await told(to)).ended
         assert len(await host.mails()) == 1
@@ -128,7 +128,7 @@ async def test_without_a_smarthost_the_trace_says_so() -> None:
 async def test_what_is_not_to_be_told_ends_with_the_reason() -> None:
     async with smarthost() as host, mailing(host) as to:
         late = owed(stored(State.DELIVERED), kind=Kind.DELAY)
-        assert await told(to, late) == Answer(True, "not needed: the message is delivered")
+        assert await told(to, late) == TakerAnswer(True, "not needed: the message is delivered")
         assert host.taken == []
 
 
@@ -150,7 +150,7 @@ async def test_who_has_it_does_not_get_it_again_because_another_must_wait() -> N
 async def test_a_mail_that_cannot_be_written_does_not_end_the_others() -> None:
     async with smarthost() as host, mailing(host) as to:
         broken = owed(stored(), kind=Kind.REFUSED, content="no JSON")
-        assert await told(to, broken) == Answer(False, "operation failed")
+        assert await told(to, broken) == TakerAnswer(False, "operation failed")
         assert (await told(to)).ended
 
 
@@ -165,7 +165,7 @@ async def test_an_address_in_utf_8_needs_a_smarthost_that_knows_it() -> None:
         host.says["EHLO"] = "250 PIPELINING"
         async with mailing(host) as to:
             answer = await told(to, known)
-    assert answer == Answer(True, f"{host.name}: 553 5.6.7 it does not know SMTPUTF8")
+    assert answer == TakerAnswer(True, f"{host.name}: 553 5.6.7 it does not know SMTPUTF8")
 
 
 # --- TLS and logins ------------------------------------------------------------------------------
@@ -242,6 +242,6 @@ async def test_a_message_from_a_phone_is_a_mail_that_can_be_answered() -> None:
 
 async def test_a_phones_message_for_nobodys_mailbox_ends() -> None:
     async with smarthost() as host, mailing(host) as to:
-        assert await told(to, from_phone()) == Answer(True, "the account has no incoming_to")
+        assert await told(to, from_phone()) == TakerAnswer(True, "the account has no incoming_to")
         gone = from_phone()._replace(incoming=None)
-        assert await told(to, gone) == Answer(True, "the message is not kept any more")
+        assert await told(to, gone) == TakerAnswer(True, "the message is not kept any more")

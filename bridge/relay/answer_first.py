@@ -1,19 +1,18 @@
-"""Whether the client of a message has the answer to its submission, which says the message's id.
+"""The answer to a submission comes before any notice of its messages.
 
-Nobody is told anything about a message before that: a receipt with an id that means nothing yet is
-lost on most clients.
+The answer tells the client the message's id; most clients drop a receipt whose id they do not know
+yet.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 from bridge.accounts.accounts import Accounts
 from bridge.model.ids import node_of
-from bridge.model.message import Message
 from bridge.model.notice import Owed
-from bridge.relay.relay import ANSWER_WITHIN
+from bridge.relay.pending_answers import ANSWER_WITHIN, PendingAnswers
 
 #: An answer that has just been decided on is on its way for less than this (seconds); clocks of
 #: nodes differ by less than this too.
@@ -22,24 +21,18 @@ MARGIN: Final = 1.0
 AGAIN: Final = 0.1
 
 
-class Clients(Protocol):
-    """What is asked of :class:`bridge.relay.pending_answers.WaitingClients`."""
-
-    def awaits(self, message: Message) -> bool: ...
-
-
-class Answered:
-    """Knows of this node's clients what they wait for, and of others how long they can.
+class AnswerFirst:
+    """Knows which clients of this node still wait, and how long those of other nodes may.
 
     ``node`` is this daemon's number, ``clock`` gives Unix time.
     """
 
     def __init__(
-        self, node: int, accounts: Accounts, clients: Clients, clock: Callable[[], float]
+        self, node: int, accounts: Accounts, pending: PendingAnswers, clock: Callable[[], float]
     ) -> None:
         self._node = node
         self._accounts = accounts
-        self._clients = clients
+        self._pending = pending
         self._clock = clock
 
     def not_before(self, owed: Owed) -> float:
@@ -49,7 +42,7 @@ class Answered:
             return 0.0
         message = stored.message
         if node_of(message.id) == self._node:
-            return self._clock() + AGAIN if self._clients.awaits(message) else 0.0
+            return self._clock() + AGAIN if self._pending.awaits(message) else 0.0
         account = self._accounts.get(message.account)
         if account is None:
             return 0.0
