@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence, Set
-from typing import Protocol
+from typing import ParamSpec, Protocol, TypeVar
 
 from bridge.model.message import Message, State, Stored
 from bridge.model.notice import Incoming, Notice, Owed, Told, UnjoinedPart
+from bridge.store.directory.verb import Verb
 from bridge.store.types import (
     Acceptance,
     AnsweredIncoming,
@@ -25,6 +26,9 @@ from bridge.store.types import (
     Status,
     Story,
 )
+
+T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class Store(Protocol):
@@ -228,6 +232,17 @@ class Store(Protocol):
 
     async def note_receivers(self, account: str, bound: bool) -> None:
         """Keeps, for the trace, whether receivers of the account are bound to this node now."""
+
+    # --- the directory -----------------------------------------------------------------------
+
+    async def look_up(self, verb: Callable[P, Verb[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs a verb of :mod:`bridge.store.directory` that changes nothing."""
+
+    async def change(self, verb: Callable[P, Verb[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs a verb of :mod:`bridge.store.directory` as one transaction.
+
+        Raises the :class:`bridge.model.failure.Failure` that it raises; then it changed nothing.
+        """
 
     # --- the story of a message --------------------------------------------------------------
 

@@ -11,14 +11,16 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence, Set
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import structlog
 
 from bridge.model.message import Message, State, Stored
 from bridge.model.notice import Incoming, Notice, Owed, Told
+from bridge.store.directory.verb import Verb
 from bridge.store.errors import StoreError
 from bridge.store.postgres import connection as pg
+from bridge.store.postgres.directory import run
 from bridge.store.postgres.lease import CHANNEL, NOBODY, OWED, Lease
 from bridge.store.postgres.notices import expire
 from bridge.store.postgres.parts import expire_parts
@@ -30,6 +32,9 @@ from bridge.store.postgres.watch import Watch
 from bridge.store.postgres.writer import Writer
 from bridge.store.types import Acceptance, Change, Gathered, Lane, Noted, Part, Repeats, Status
 from bridge.store.unjoined import LAST_SHORT_ID
+
+T = TypeVar("T")
+P = ParamSpec("P")
 
 log = structlog.get_logger()
 
@@ -303,6 +308,10 @@ class PostgresStore(Reading):
                     "WHERE until <= $1 ORDER BY until LIMIT 1000 FOR UPDATE SKIP LOCKED))",
                     now,
                 )
+
+    async def change(self, verb: Callable[P, Verb[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        async with self._transaction() as connection:
+            return await run(connection, verb(*args, **kwargs))
 
     # --- what comes back ---------------------------------------------------------------------
 

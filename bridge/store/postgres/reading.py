@@ -5,22 +5,27 @@ Each question is a statement or two on a connection of the pool.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from bridge.model.ids import MAX_NODE, first_id
 from bridge.model.message import Stored
 from bridge.model.notice import Notice, UnjoinedPart
+from bridge.store.directory.verb import Verb
 from bridge.store.errors import StoreError
 from bridge.store.postgres import connection as pg
+from bridge.store.postgres.directory import run
 from bridge.store.postgres.lease import LAST_HEARD
 from bridge.store.postgres.notices import read_incoming, read_notice
 from bridge.store.postgres.schema import MIGRATIONS, version_of
 from bridge.store.rows import INCOMING, MESSAGE_COLUMNS, NOTICE, STATE_COLUMNS, to_stored
 from bridge.store.types import Alias, AnsweredIncoming, Event, Receivers, Story
 from bridge.store.unjoined import END, GROUP, part_of
+
+T = TypeVar("T")
+P = ParamSpec("P")
 
 STORED = ", ".join(MESSAGE_COLUMNS + STATE_COLUMNS)
 
@@ -189,6 +194,10 @@ class Reading:
             Receivers(node, bound and heard is None, max(since, heard or 0) if bound else since)
             for node, bound, since, heard in rows
         ]
+
+    async def look_up(self, verb: Callable[P, Verb[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        async with self._connection() as connection:
+            return await run(connection, verb(*args, **kwargs))
 
     # --- connections -------------------------------------------------------------------------
 

@@ -225,6 +225,89 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (account, node)
     );
     """,
+    # 3: the directory.
+    """
+    CREATE TABLE contact (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        account text NOT NULL,
+        name text NOT NULL,
+        first_name text NOT NULL,
+        last_name text NOT NULL,
+        middle_name text NOT NULL,
+        birthday text NOT NULL,
+        client_id text NOT NULL,
+        comments text NOT NULL,
+        tags text NOT NULL,
+        phone_other text NOT NULL,
+        search text NOT NULL             -- all of it in small letters
+    );
+    CREATE INDEX contact_account ON contact (account, id);
+
+    -- A phone belongs to one contact of an account.
+    CREATE TABLE contact_phone (
+        account text NOT NULL,
+        phone text NOT NULL,
+        contact_id bigint NOT NULL,
+        place smallint NOT NULL,
+        PRIMARY KEY (account, phone)
+    );
+    CREATE INDEX contact_phone_contact ON contact_phone (contact_id);
+
+    CREATE TABLE contact_group (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        account text NOT NULL,
+        name text NOT NULL,
+        name_key text NOT NULL,          -- in small letters
+        number bigint,
+        hours text NOT NULL,
+        max_parts integer NOT NULL,
+        UNIQUE (account, name_key),
+        UNIQUE (account, number)
+    );
+
+    CREATE TABLE contact_member (
+        group_id bigint NOT NULL,
+        contact_id bigint NOT NULL,
+        PRIMARY KEY (group_id, contact_id)
+    );
+    CREATE INDEX contact_member_contact ON contact_member (contact_id);
+
+    CREATE TABLE black_list (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        account text NOT NULL,
+        phone text NOT NULL,
+        blocks smallint NOT NULL,         -- 0 all, 1 bulk, 2 single messages
+        comment text NOT NULL,
+        UNIQUE (account, phone)
+    );
+    CREATE INDEX black_list_account ON black_list (account, id);
+
+    -- Grows by one with each change of an account's black list.
+    CREATE TABLE black_list_version (
+        account text PRIMARY KEY,
+        version bigint NOT NULL
+    );
+
+    CREATE TABLE black_list_change (
+        account text NOT NULL,
+        version bigint NOT NULL,
+        phone text NOT NULL,
+        blocks smallint,                  -- NULL: the entry went
+        PRIMARY KEY (account, version)
+    );
+
+    CREATE TABLE template (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        account text NOT NULL,
+        name text NOT NULL,
+        name_key text NOT NULL,
+        message text NOT NULL,
+        format text NOT NULL,
+        sender text NOT NULL,
+        flag smallint NOT NULL,
+        UNIQUE (account, name_key)
+    );
+    """,
 )
 
 #: How long a step may take (seconds): those of a large database make indexes.

@@ -14,14 +14,17 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence, Set
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
+from bridge.model.failure import Failure
 from bridge.model.message import Message, State, Stored
 from bridge.model.notice import Incoming, Notice, Owed, Told
+from bridge.store.directory.verb import Verb
 from bridge.store.errors import StoreError, StoreInUse
 from bridge.store.rows import to_message
 from bridge.store.sqlite import notices, parts, statuses
 from bridge.store.sqlite import queue as moves
+from bridge.store.sqlite.directory import run_within
 from bridge.store.sqlite.reading import MESSAGE, Reading
 from bridge.store.sqlite.retention import Sweeper
 from bridge.store.sqlite.schema import MIGRATED, MIGRATIONS
@@ -30,6 +33,7 @@ from bridge.store.types import Acceptance, Change, Gathered, Noted, Part, Repeat
 from bridge.store.unjoined import LAST_PART, LAST_SHORT_ID
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 #: STRICT tables came with 3.37, the newest thing used.
 _OLDEST_SQLITE = (3, 37, 0)
@@ -230,6 +234,13 @@ class SqliteStore(Reading):
 
         while await self._call(some):
             pass
+
+    async def change(self, verb: Callable[P, Verb[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        # A group that fails is written again, one request after the other: the verb begins anew.
+        answer = await self._call(lambda connection: run_within(connection, verb(*args, **kwargs)))
+        if isinstance(answer, Failure):
+            raise answer
+        return answer
 
     # --- what comes back ---------------------------------------------------------------------
 

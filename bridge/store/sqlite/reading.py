@@ -10,11 +10,12 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from bridge.model.ids import first_id
 from bridge.model.message import Message, Stored
 from bridge.model.notice import Incoming, Notice, UnjoinedPart
+from bridge.store.directory.verb import Verb
 from bridge.store.errors import SchemaTooNew, StoreError
 from bridge.store.rows import (
     INCOMING,
@@ -25,11 +26,13 @@ from bridge.store.rows import (
     to_notice,
     to_stored,
 )
+from bridge.store.sqlite.directory import run
 from bridge.store.sqlite.schema import MIGRATIONS
 from bridge.store.types import Alias, AnsweredIncoming, Event, Lane, Receivers, Story
 from bridge.store.unjoined import END, GROUP, part_of
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 MESSAGE = ", ".join(MESSAGE_COLUMNS)
 _STORED = ", ".join(STORED)
@@ -65,6 +68,14 @@ class Reading:
             isolation_level=None,
             check_same_thread=False,
         )
+
+    async def look_up(self, verb: Callable[P, Verb[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        def read() -> T:
+            if self._reading is None:
+                raise StoreError("the store is not open")
+            return run(self._reading, verb(*args, **kwargs))
+
+        return await self._read(read)
 
     def _check_version(self, version: int) -> None:
         if version > len(MIGRATIONS):

@@ -186,6 +186,89 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (account, node)
     ) STRICT, WITHOUT ROWID;
     """,
+    # 3: the directory.
+    """
+    CREATE TABLE contact (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        account TEXT NOT NULL,
+        name TEXT NOT NULL,
+        first_name TEXT NOT NULL,
+        last_name TEXT NOT NULL,
+        middle_name TEXT NOT NULL,
+        birthday TEXT NOT NULL,
+        client_id TEXT NOT NULL,
+        comments TEXT NOT NULL,
+        tags TEXT NOT NULL,
+        phone_other TEXT NOT NULL,
+        search TEXT NOT NULL             -- all of it in small letters
+    ) STRICT;
+    CREATE INDEX contact_account ON contact (account, id);
+
+    -- A phone belongs to one contact of an account.
+    CREATE TABLE contact_phone (
+        account TEXT NOT NULL,
+        phone TEXT NOT NULL,
+        contact_id INTEGER NOT NULL,
+        place INTEGER NOT NULL,
+        PRIMARY KEY (account, phone)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX contact_phone_contact ON contact_phone (contact_id);
+
+    CREATE TABLE contact_group (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        account TEXT NOT NULL,
+        name TEXT NOT NULL,
+        name_key TEXT NOT NULL,          -- in small letters
+        number INTEGER,
+        hours TEXT NOT NULL,
+        max_parts INTEGER NOT NULL,
+        UNIQUE (account, name_key),
+        UNIQUE (account, number)
+    ) STRICT;
+
+    CREATE TABLE contact_member (
+        group_id INTEGER NOT NULL,
+        contact_id INTEGER NOT NULL,
+        PRIMARY KEY (group_id, contact_id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX contact_member_contact ON contact_member (contact_id);
+
+    CREATE TABLE black_list (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        account TEXT NOT NULL,
+        phone TEXT NOT NULL,
+        blocks INTEGER NOT NULL,         -- 0 all, 1 bulk, 2 single messages
+        comment TEXT NOT NULL,
+        UNIQUE (account, phone)
+    ) STRICT;
+    CREATE INDEX black_list_account ON black_list (account, id);
+
+    -- Grows by one with each change of an account's black list.
+    CREATE TABLE black_list_version (
+        account TEXT PRIMARY KEY,
+        version INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE black_list_change (
+        account TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        phone TEXT NOT NULL,
+        blocks INTEGER,                  -- NULL: the entry went
+        PRIMARY KEY (account, version)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE template (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        account TEXT NOT NULL,
+        name TEXT NOT NULL,
+        name_key TEXT NOT NULL,
+        message TEXT NOT NULL,
+        format TEXT NOT NULL,
+        sender TEXT NOT NULL,
+        flag INTEGER NOT NULL,
+        UNIQUE (account, name_key)
+    ) STRICT;
+    """,
 )
 
 #: Ends the transaction of a step.

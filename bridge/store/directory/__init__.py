@@ -1,0 +1,1 @@
+"""The directory in the store: its verbs, the same for both engines."""

@@ -1,0 +1,126 @@
+"""The black list: numbers to which nothing, or nothing of a kind, is sent.
+
+Every node has all of it in memory. Each change has a version of its account, by which the others
+learn of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from bridge.model.contact import BlackListEntry, Blocks
+from bridge.model.failure import Failure, Reason
+from bridge.store.directory.verb import Statement, Verb
+
+
+class BlackListChange(NamedTuple):
+    """An entry that came, changed or (``blocks`` is None) went."""
+
+    phone: str
+    blocks: Blocks | None
+
+
+def add_to_black_list(
+    account: str, phone: str, blocks: Blocks, comment: str = "", *, again: bool = False
+) -> Verb[int]:
+    """Stores an entry; its id is given here. With ``again`` one that is there is changed."""
+    version = yield from _next_version(account)
+    rows = yield Statement(
+        "INSERT INTO black_list (account, phone, blocks, comment) VALUES (?, ?, ?, ?) "
+        "ON CONFLICT DO NOTHING RETURNING id",
+        (account, phone, int(blocks), comment),
+    )
+    if not rows:
+        if not again:
+            raise Failure(Reason.OPERATION_FAILED, "the number is in the black list already")
+        rows = yield Statement(
+            "UPDATE black_list SET blocks = ?, comment = ? WHERE account = ? AND phone = ? "
+            "RETURNING id",
+            (int(blocks), comment, account, phone),
+        )
+    yield Statement(
+        "INSERT INTO black_list_change (account, version, phone, blocks) VALUES (?, ?, ?, ?)",
+        (account, version, phone, int(blocks)),
+    )
+    return int(rows[0][0])
+
+
+def delete_from_black_list(account: str, phones: Sequence[str]) -> Verb[int]:
+    """Deletes the entries of these phones; tells how many."""
+    deleted = 0
+    for phone in phones:
+        rows = yield Statement(
+            "DELETE FROM black_list WHERE account = ? AND phone = ? RETURNING id", (account, phone)
+        )
+        if rows:
+            version = yield from _next_version(account)
+            yield Statement(
+                "INSERT INTO black_list_change (account, version, phone, blocks) "
+                "VALUES (?, ?, ?, NULL)",
+                (account, version, phone),
+            )
+        deleted += len(rows)
+    if not deleted:
+        raise Failure(Reason.NOT_FOUND, "not in the black list")
+    return deleted
+
+
+def import_black_list(account: str, entries: Sequence[BlackListEntry]) -> Verb[int]:
+    """Stores many entries at once, or changes those that are there; tells how many there are."""
+    # A version without its change: everybody reads the whole list again.
+    yield from _next_version(account)
+    yield Statement(
+        "INSERT INTO black_list (account, phone, blocks, comment) VALUES (?, ?, ?, ?) "
+        "ON CONFLICT (account, phone) DO UPDATE SET blocks = excluded.blocks, "
+        "comment = excluded.comment",
+        many=[(account, entry.phone, int(entry.blocks), entry.comment) for entry in entries],
+    )
+    [[count]] = yield Statement("SELECT count(*) FROM black_list WHERE account = ?", (account,))
+    return int(count)
+
+
+def list_black_list(
+    account: str, *, phone: str = "", after: int = 0, limit: int = 1000
+) -> Verb[list[BlackListEntry]]:
+    """Entries in the order of their ids, behind the id ``after``."""
+    rows = yield Statement(
+        "SELECT id, phone, blocks, comment FROM black_list "
+        "WHERE account = ? AND id > ? AND (phone = ? OR ? = '') ORDER BY id LIMIT ?",
+        (account, after, phone, phone, limit),
+    )
+    return [BlackListEntry(id, found, Blocks(b), comment) for id, found, b, comment in rows]
+
+
+def black_list_versions() -> Verb[dict[str, int]]:
+    """The version of each account's black list; it grows by one with each change."""
+    rows = yield Statement("SELECT account, version FROM black_list_version")
+    return {account: int(version) for account, version in rows}
+
+
+def black_list_changes(account: str, after: int) -> Verb[list[tuple[int, BlackListChange]]]:
+    """The changes behind a version, in their order; some are missing after an import."""
+    rows = yield Statement(
+        "SELECT version, phone, blocks FROM black_list_change WHERE account = ? AND version > ? "
+        "ORDER BY version",
+        (account, after),
+    )
+    return [
+        (version, BlackListChange(phone, None if blocks is None else Blocks(blocks)))
+        for version, phone, blocks in rows
+    ]
+
+
+def _next_version(account: str) -> Verb[int]:
+    """The lock on this row puts the changes of all nodes into the order of their versions."""
+    [[version]] = yield Statement(
+        "INSERT INTO black_list_version (account, version) VALUES (?, 1) "
+        "ON CONFLICT (account) DO UPDATE SET version = black_list_version.version + 1 "
+        "RETURNING version",
+        (account,),
+    )
+    yield Statement(
+        "DELETE FROM black_list_change WHERE account = ? AND version <= ?",
+        (account, version - 1000),
+    )
+    return int(version)

@@ -1,0 +1,95 @@
+"""Groups of the directory, and the phones that a message to them goes to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from bridge.model.contact import Group
+from bridge.model.failure import Failure, Reason
+from bridge.store.directory.verb import Statement, Verb, marks
+
+
+def add_group(account: str, group: Group) -> Verb[int]:
+    """Stores a new group; its id is given here. Name and number are the account's only ones."""
+    rows = yield Statement(
+        "INSERT INTO contact_group (account, name, name_key, number, hours, max_parts) "
+        "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id",
+        (
+            *(account, group.name, group.name.casefold()),
+            *(group.number, group.hours, group.max_parts),
+        ),
+    )
+    if not rows:
+        raise Failure(Reason.OPERATION_FAILED, "a group of this name or number is there already")
+    return int(rows[0][0])
+
+
+def change_group(account: str, id: int, changes: Mapping[str, Any]) -> Verb[None]:
+    """Changes fields of a group; ``changes`` names fields of Group."""
+    [old] = yield from _groups(account, id)
+    new = old._replace(**changes)
+    same = yield Statement(
+        "SELECT 1 FROM contact_group "
+        "WHERE account = ? AND id <> ? AND (name_key = ? OR number = ?)",
+        (account, id, new.name.casefold(), new.number),
+    )
+    if same:
+        raise Failure(Reason.OPERATION_FAILED, "a group of this name or number is there already")
+    yield Statement(
+        "UPDATE contact_group SET name = ?, name_key = ?, number = ?, hours = ?, max_parts = ? "
+        "WHERE id = ?",
+        (new.name, new.name.casefold(), new.number, new.hours, new.max_parts, id),
+    )
+
+
+def delete_group(account: str, id: int) -> Verb[None]:
+    """Deletes a group; its contacts stay."""
+    yield from _groups(account, id)
+    yield Statement("DELETE FROM contact_member WHERE group_id = ?", (id,))
+    yield Statement("DELETE FROM contact_group WHERE id = ?", (id,))
+
+
+_GROUP: Final = (
+    "SELECT g.id, g.name, g.number, "
+    "(SELECT count(*) FROM contact_member m WHERE m.group_id = g.id),"
+    " g.hours, g.max_parts FROM contact_group g WHERE g.account = ?"
+)
+
+
+def list_groups(account: str) -> Verb[list[Group]]:
+    """All groups of an account, in the order of their ids."""
+    rows = yield Statement(_GROUP + " ORDER BY g.id", (account,))
+    return [Group(*row) for row in rows]
+
+
+def find_group(account: str, *, number: int | None = None, name: str = "") -> Verb[Group]:
+    """A group by its number, or by its name in letters of either case."""
+    if number is not None:
+        rows = yield Statement(_GROUP + " AND g.number = ?", (account, number))
+    else:
+        rows = yield Statement(_GROUP + " AND g.name_key = ?", (account, name.casefold()))
+    if not rows:
+        raise Failure(Reason.NOT_FOUND, "no such group")
+    return Group(*rows[0])
+
+
+def _groups(account: str, id: int) -> Verb[list[Group]]:
+    rows = yield Statement(_GROUP + " AND g.id = ?", (account, id))
+    if not rows:
+        raise Failure(Reason.NOT_FOUND, "no such group")
+    return [Group(*row) for row in rows]
+
+
+def member_phones(
+    account: str, groups: Sequence[int], *, after: str = "", limit: int = 1000
+) -> Verb[list[str]]:
+    """Phones of these groups' contacts, each once, in their order, behind ``after``."""
+    rows = yield Statement(
+        "SELECT DISTINCT p.phone FROM contact_member m "  # noqa: S608
+        "JOIN contact_phone p ON p.contact_id = m.contact_id "
+        f"WHERE m.group_id IN ({marks(groups)}) AND p.account = ? AND p.phone > ? "
+        "ORDER BY p.phone LIMIT ?",
+        (*groups, account, after, limit),
+    )
+    return [phone for [phone] in rows]

@@ -1,0 +1,156 @@
+"""Contacts of a whole file, added or changed in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from bridge.model.contact import Contact, Group
+from bridge.store.directory.contacts import (
+    COLUMNS,
+    FIELDS,
+    INSERT_MEMBER,
+    INSERT_PHONE,
+    UPDATE_CONTACT,
+    contacts_of,
+    search_text,
+    set_phones,
+    values_of,
+)
+from bridge.store.directory.groups import add_group, list_groups
+from bridge.store.directory.verb import Statement, Verb, chunks, marks
+
+
+class Imported(NamedTuple):
+    """What an import did, or would do: contacts by what became of them, and lines with why not.
+
+    ``groups`` are the names of groups that were created.
+    """
+
+    added: int
+    changed: int
+    unchanged: int
+    groups: tuple[str, ...]
+    wrong: tuple[tuple[int, str], ...]
+
+
+class Entry(NamedTuple):
+    """One contact of a file: its line, its fields and the names of its groups."""
+
+    line: int
+    contact: Contact
+    groups: tuple[str, ...] = ()
+
+
+def import_contacts(account: str, entries: Sequence[Entry], *, dry_run: bool) -> Verb[Imported]:
+    """Adds the contacts of a file, or changes those with one of their phones.
+
+    Empty fields of the file change nothing, groups are added to those that a contact has, and
+    unknown ones are created. With ``dry_run`` nothing is written, and the answer is the same.
+    """
+    ids, created = yield from _import_groups(account, entries, dry_run)
+    added = changed = unchanged = 0
+    wrong: list[tuple[int, str]] = []
+    line_of: dict[str, int] = {}
+    for some in chunks(entries):
+        known = yield from _by_phone(account, [phone for e in some for phone in e.contact.phones])
+        new: list[tuple[Contact, Sequence[str]]] = []
+        for entry in some:
+            contact = entry.contact
+            if repeated := [phone for phone in contact.phones if phone in line_of]:
+                wrong.append((entry.line, f"the same number as in line {line_of[repeated[0]]}"))
+                continue
+            line_of.update(dict.fromkeys(contact.phones, entry.line))
+            old = {known[phone].id: known[phone] for phone in contact.phones if phone in known}
+            if len(old) > 1:
+                wrong.append((entry.line, "its numbers are in several contacts"))
+            elif not old:
+                added += 1
+                new.append((contact, entry.groups))
+            else:
+                [before] = old.values()
+                after = _merged(before, contact, [ids[name.casefold()] for name in entry.groups])
+                if after == before:
+                    unchanged += 1
+                    continue
+                changed += 1
+                if not dry_run:
+                    yield from _rewrite(account, before, after)
+        if new and not dry_run:
+            yield from _insert(account, new, ids)
+    return Imported(added, changed, unchanged, created, tuple(wrong))
+
+
+def _import_groups(
+    account: str, entries: Sequence[Entry], dry_run: bool
+) -> Verb[tuple[dict[str, int], tuple[str, ...]]]:
+    """The ids of all groups by their names in small letters, and those that were missing."""
+    groups = yield from list_groups(account)
+    ids = {group.name.casefold(): group.id for group in groups}
+    created: list[str] = []
+    for entry in entries:
+        for name in entry.groups:
+            if name.casefold() not in ids:
+                created.append(name)
+                # Nobody has a negative id: what is only looked at is told apart.
+                ids[name.casefold()] = -len(created)
+                if not dry_run:
+                    ids[name.casefold()] = yield from add_group(account, Group(0, name))
+    return ids, tuple(created)
+
+
+def _by_phone(account: str, phones: Sequence[str]) -> Verb[dict[str, Contact]]:
+    found: dict[int, None] = {}
+    for some in chunks(phones):
+        rows = yield Statement(
+            "SELECT contact_id FROM contact_phone "  # noqa: S608
+            f"WHERE account = ? AND phone IN ({marks(some)})",
+            (account, *some),
+        )
+        found.update((int(id), None) for [id] in rows)
+    contacts = yield from contacts_of(account, list(found))
+    return {phone: contact for contact in contacts for phone in contact.phones}
+
+
+def _merged(before: Contact, contact: Contact, groups: Sequence[int]) -> Contact:
+    fields = {name: value for name in FIELDS if (value := getattr(contact, name))}
+    phones = tuple(dict.fromkeys((*before.phones, *contact.phones)))
+    return before._replace(**fields, phones=phones, groups=tuple(sorted({*before.groups, *groups})))
+
+
+def _rewrite(account: str, before: Contact, after: Contact) -> Verb[None]:
+    yield Statement(UPDATE_CONTACT, (*values_of(after), search_text(after), after.id))
+    if after.phones != before.phones:
+        yield Statement("DELETE FROM contact_phone WHERE contact_id = ?", (after.id,))
+        yield from set_phones(account, after.id, after.phones)
+    yield Statement(INSERT_MEMBER, many=[(group, after.id) for group in after.groups])
+
+
+def _insert(
+    account: str, new: Sequence[tuple[Contact, Sequence[str]]], ids: Mapping[str, int]
+) -> Verb[None]:
+    """Many new contacts at once: their ids are fetched for all in one statement."""
+    rows = ",".join([f"(?, {marks(FIELDS)}, ?)"] * len(new))
+    args = [arg for c, _ in new for arg in (account, *values_of(c), search_text(c))]
+    found = yield Statement(
+        f"INSERT INTO contact (account, {COLUMNS}, search) VALUES {rows} RETURNING id",  # noqa: S608
+        tuple(args),
+    )
+    # One statement gives its rows growing ids, in the order of the rows.
+    numbered = list(zip(sorted(int(id) for [id] in found), new, strict=True))
+    yield Statement(
+        INSERT_PHONE,
+        many=[
+            (account, phone, id, place)
+            for id, (contact, _) in numbered
+            for place, phone in enumerate(contact.phones)
+        ],
+    )
+    yield Statement(
+        INSERT_MEMBER,
+        many=[
+            (ids[name.casefold()], id)
+            for id, (_, groups) in numbered
+            for name in dict.fromkeys(groups)
+        ],
+    )

@@ -1,0 +1,40 @@
+"""Runs verbs of the directory on PostgreSQL."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import count
+from typing import Any, Final, TypeVar
+
+from bridge.store.directory.verb import Verb
+
+T = TypeVar("T")
+
+#: How many rows are written before the connection's time limit begins anew.
+_ROWS: Final = 5000
+
+
+@lru_cache(maxsize=256)
+def _numbered(sql: str) -> str:
+    """``$1, $2 …`` in the place of ``?``."""
+    pieces, numbers = sql.split("?"), count(1)
+    return "".join([pieces[0], *(f"${next(numbers)}{piece}" for piece in pieces[1:])])
+
+
+async def run(connection: Any, verb: Verb[T]) -> T:
+    """Runs the statements of a verb within the caller's transaction; raises the Failure that it
+    raises."""
+    try:
+        statement = next(verb)
+        while True:
+            sql = _numbered(statement.sql)
+            if statement.many is None:
+                rows = await connection.fetch(sql, *statement.args)
+            else:
+                rows = []
+                for start in range(0, len(statement.many), _ROWS):
+                    await connection.executemany(sql, statement.many[start : start + _ROWS])
+            statement = verb.send(rows)
+    except StopIteration as end:
+        answer: T = end.value
+        return answer
