@@ -6,9 +6,10 @@ What is done on a connection, and what follows from an error, is decided elsewhe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from enum import Enum
-from typing import Any
+from typing import Any, Protocol, cast
 
 import asyncpg
 
@@ -34,17 +35,67 @@ _SETTINGS = {
 }
 
 
-async def connect(url: str) -> Any:
+#: A row of a result. What its columns hold is for the statement to know.
+Row = Sequence[Any]
+
+
+class PgConnection(Protocol):
+    """What of asyncpg's connection is used. Its errors are :data:`ERRORS`."""
+
+    async def execute(self, query: str, *args: object, timeout: float | None = None) -> str:
+        """The tag of the command, for instance ``UPDATE 3``."""
+
+    async def executemany(self, command: str, args: Iterable[Sequence[object]]) -> None: ...
+
+    async def fetch(self, query: str, *args: object, timeout: float | None = None) -> list[Row]: ...
+
+    async def fetchrow(self, query: str, *args: object) -> Any: ...
+
+    async def fetchval(self, query: str, *args: object) -> Any: ...
+
+    async def copy_records_to_table(
+        self, table_name: str, *, records: Iterable[Sequence[object]], columns: Sequence[str]
+    ) -> str: ...
+
+    def transaction(self) -> AbstractAsyncContextManager[object]: ...
+
+    async def add_listener(
+        self, channel: str, callback: Callable[[PgConnection, int, str, str], None]
+    ) -> None: ...
+
+    def add_termination_listener(self, callback: Callable[[PgConnection], None]) -> None: ...
+
+    def is_closed(self) -> bool: ...
+
+    async def close(self, *, timeout: float | None = None) -> None: ...
+
+    def terminate(self) -> None: ...
+
+
+class PgPool(Protocol):
+    """What of asyncpg's pool is used."""
+
+    def acquire(
+        self, *, timeout: float | None = None
+    ) -> AbstractAsyncContextManager[PgConnection]: ...
+
+    async def close(self) -> None: ...
+
+    def terminate(self) -> None: ...
+
+
+async def connect(url: str) -> PgConnection:
     """A connection of its own; raises what asyncpg and the system do."""
-    return await asyncpg.connect(
+    connection = await asyncpg.connect(
         url, timeout=PATIENCE, command_timeout=PATIENCE, server_settings=_SETTINGS
     )
+    return cast(PgConnection, connection)
 
 
-def pool(url: str, *, read_only: bool = False) -> Any:
-    """A pool, still to be awaited, for whatever is not on the path of a message."""
+async def connect_pool(url: str, *, read_only: bool = False) -> PgPool:
+    """A pool for whatever is not on the path of a message."""
     access = {"default_transaction_read_only": "on"} if read_only else {}
-    return asyncpg.create_pool(
+    pool = await asyncpg.create_pool(
         url,
         min_size=0,
         max_size=4,
@@ -53,6 +104,7 @@ def pool(url: str, *, read_only: bool = False) -> Any:
         command_timeout=PATIENCE,
         server_settings=_SETTINGS | access,
     )
+    return cast(PgPool, pool)
 
 
 # --- errors ------------------------------------------------------------------------------------

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import count
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
-from bridge.store.directory.verb import Verb
+from bridge.store.directory.verb import Row, Verb
+from bridge.store.postgres.connection import PgConnection
 
 T = TypeVar("T")
 
@@ -21,17 +23,17 @@ def _numbered(sql: str) -> str:
     return "".join([pieces[0], *(f"${next(numbers)}{piece}" for piece in pieces[1:])])
 
 
-async def run(connection: Any, verb: Verb[T]) -> T:
+async def run(connection: PgConnection, verb: Verb[T]) -> T:
     """Runs the statements of a verb within the caller's transaction; raises the Failure that it
     raises."""
     try:
         statement = next(verb)
         while True:
             sql = _numbered(statement.sql)
+            rows: Sequence[Row] = ()
             if statement.many is None:
                 rows = await connection.fetch(sql, *statement.args)
             else:
-                rows = []
                 for start in range(0, len(statement.many), _ROWS):
                     await connection.executemany(sql, statement.many[start : start + _ROWS])
             statement = verb.send(rows)

@@ -11,30 +11,38 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence, Set
 from contextlib import asynccontextmanager
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import structlog
 
 from bridge.model.message import Message, State, Stored
 from bridge.model.notice import Incoming, Notice, Owed, Told
 from bridge.store.directory.verb import Verb
+from bridge.store.ended import Ended
 from bridge.store.errors import StoreError
 from bridge.store.postgres import connection as pg
+from bridge.store.postgres.accept import ACCEPT
+from bridge.store.postgres.attempts import BEGIN, FINISH
 from bridge.store.postgres.directory import run
-from bridge.store.postgres.lease import CHANNEL, NOBODY, OWED, Lease
-from bridge.store.postgres.notices import expire
-from bridge.store.postgres.parts import expire_parts
-from bridge.store.postgres.queue import MESSAGE, Sweeper, claim, move, replace, to_messages
-from bridge.store.postgres.reading import IDLE, STORED, Reading, shown, stored
+from bridge.store.postgres.group import announce
+from bridge.store.postgres.lease import NOBODY, Lease
+from bridge.store.postgres.notices import CLAIM, OWE, TAKE_INCOMING, TOLD, expire
+from bridge.store.postgres.parts import ADD_PART, expire_parts
+from bridge.store.postgres.queue import MESSAGE, claim, move, replace, to_messages
+from bridge.store.postgres.reading import IDLE, STORED, PostgresReading, shown, stored
+from bridge.store.postgres.retention import PostgresSweeper
 from bridge.store.postgres.schema import LAST_ID, LOCK, migrate
-from bridge.store.postgres.statuses import Early, to_poll
+from bridge.store.postgres.statuses import NOTE_STATUSES, PostgresEarly, to_poll
+from bridge.store.postgres.verb import PostgresTurn, PostgresVerb
 from bridge.store.postgres.watch import Watch
-from bridge.store.postgres.writer import Writer
+from bridge.store.postgres.writer import PostgresWriter
 from bridge.store.types import Acceptance, Change, Gathered, Lane, Noted, Part, Repeats, Status
 from bridge.store.unjoined import LAST_SHORT_ID
 
 T = TypeVar("T")
 P = ParamSpec("P")
+A = TypeVar("A")
+Payload = TypeVar("Payload")
 
 log = structlog.get_logger()
 
@@ -67,7 +75,7 @@ _DUE = """, (
     AND message.route = lane.route AND due_at > $2 ORDER BY due_at LIMIT 1)"""
 
 
-class PostgresStore(Reading):
+class PostgresStore(PostgresReading):
     """The engine behind :class:`bridge.store.Store` for many nodes; its verbs are told there.
 
     ``on_work`` is called in the loop when other nodes made messages available, or are gone: it is
@@ -87,11 +95,12 @@ class PostgresStore(Reading):
         self.on_lost: Callable[[], None] | None = None
         self.last_id = 0
         self.last_short_id = 0
-        self._writer: Writer | None = None
+        self._writer: PostgresWriter | None = None
         self._watch: Watch | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._sweeper = Sweeper()
-        self._early: Early | None = None
+        self._sweeper = PostgresSweeper()
+        self._ended = Ended()
+        self._early = PostgresEarly()
         #: Attempts that this process knows about: begun here, or told by :meth:`interrupted`.
         self._attempts: set[int] = set()
 
@@ -109,11 +118,12 @@ class PostgresStore(Reading):
             except BaseException:
                 connection.terminate()
                 raise
-            self._pool = await pg.pool(self._url)
+            self._pool = await pg.connect_pool(self._url)
         except pg.ERRORS as error:
             raise StoreError(f"{shown(self._url)}: {error}") from None
-        self._writer = Writer(self._url, connection, self._lease, self._owed, self._clock)
-        self._early = Early(self._writer.ended)
+        self._writer = PostgresWriter(
+            self._url, connection, self._lease, self._owed, self._ended, self._clock
+        )
         self._watch = Watch(self._url, self._lease, self._work, self._owed, self._lost)
         self._tasks = [
             asyncio.create_task(self._writer.run(), name="store-writer"),
@@ -127,7 +137,7 @@ class PostgresStore(Reading):
             raise StoreError(f"{shown(self._url)}: no second connection could be made") from None
         log.info("store_opened", store=shown(self._url), node=self.node)
 
-    async def _prepare(self, connection: Any) -> None:
+    async def _prepare(self, connection: pg.PgConnection) -> None:
         """Brings the schema up to date and takes a node number, one node at a time."""
         async with connection.transaction():
             await connection.execute(f"SET LOCAL lock_timeout = '{_OPEN_WITHIN:.0f}s'")
@@ -146,7 +156,7 @@ class PostgresStore(Reading):
             self._writer = self._watch = None
             try:
                 async with asyncio.timeout(_CLOSE_WITHIN):
-                    async with self._pool.acquire() as connection:
+                    async with self._connection() as connection:
                         await self._lease.release(connection)
             except (*pg.ERRORS, StoreError) as error:
                 # The lease will run out by itself.
@@ -180,11 +190,11 @@ class PostgresStore(Reading):
     # --- on the path of a message ----------------------------------------------------------
 
     def accept(self, acceptance: Acceptance) -> asyncio.Future[Repeats]:
-        return self._ask("accept", acceptance)
+        return self._ask(ACCEPT, acceptance)
 
     def begin(self, attempt_id: int, messages: Sequence[Message]) -> asyncio.Future[Set[int]]:
         self._attempts.add(attempt_id)
-        begun = self._ask("begin", (attempt_id, [message.id for message in messages]))
+        begun = self._ask(BEGIN, (attempt_id, [message.id for message in messages]))
 
         def refused(begun: asyncio.Future[Set[int]]) -> None:
             if begun.cancelled() or begun.exception() is not None:
@@ -194,7 +204,7 @@ class PostgresStore(Reading):
         return begun
 
     def finish(self, attempt_id: int, changes: Sequence[Change]) -> asyncio.Future[None]:
-        finished = self._ask("finish", (attempt_id, changes))
+        finished = self._ask(FINISH, (attempt_id, changes))
         if attempt_id:
 
             def done(finished: asyncio.Future[None]) -> None:
@@ -205,12 +215,15 @@ class PostgresStore(Reading):
         return finished
 
     def add_part(self, part: Part, since: int) -> asyncio.Future[Gathered]:
-        return self._ask("add_part", (part, since))
+        return self._ask(ADD_PART, (part, since))
 
-    def _ask(self, verb: str, payload: Any) -> asyncio.Future[Any]:
+    def _ask(self, verb: PostgresVerb[Payload, A], payload: Payload) -> asyncio.Future[A]:
+        return self._open_writer().ask(verb, payload)
+
+    def _open_writer(self) -> PostgresWriter:
         if self._writer is None:
             raise StoreError("the store is not open")
-        return self._writer.ask(verb, payload)
+        return self._writer
 
     # --- beside it: what waits ---------------------------------------------------------------
 
@@ -244,8 +257,8 @@ class PostgresStore(Reading):
     async def waiting(
         self, lane: Lane, now: int, limit: int, after: tuple[int, int] = (0, 0)
     ) -> list[Message]:
-        async with self._writing() as connection:
-            return await claim(connection, self._lease, lane, now, limit, after)
+        async with self._turn() as turn:
+            return await claim(turn, lane, now, limit, after)
 
     async def next_due(self, now: int) -> int | None:
         due: list[int] = []
@@ -268,14 +281,12 @@ class PostgresStore(Reading):
         return stored(rows)
 
     async def move(self, message_ids: Sequence[int], to: State) -> list[int]:
-        async with self._writing() as connection:
-            moved, queues = await move(connection, self._lease, message_ids, to, int(self._clock()))
-        self._told_of(queues)
-        return moved
+        async with self._turn() as turn:
+            return await move(turn, message_ids, to)
 
     async def replace(self, message: Message) -> bool:
-        async with self._writing() as connection:
-            return await replace(connection, self._lease, message, int(self._clock()))
+        async with self._turn() as turn:
+            return await replace(turn, message)
 
     async def set_hold(self, scope: str, name: str, held: bool) -> None:
         sql = (
@@ -283,21 +294,17 @@ class PostgresStore(Reading):
             if held
             else "DELETE FROM hold WHERE scope = $1 AND name = $2"
         )
-        async with self._transaction() as connection:
-            await connection.execute(sql, scope, name)
-            await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, str(self.node))
+        async with self._turn() as turn:
+            await turn.connection.execute(sql, scope, name)
+            turn.is_work = True
 
     async def expired_parts(self, before: int, limit: int) -> list[Part]:
-        async with self._transaction() as connection:
-            parts, notices = await expire_parts(connection, before, limit, int(self._clock()))
-            if notices:
-                await connection.execute("SELECT pg_notify($1, $2)", OWED, str(self.node))
-        self._told_of({notice.queue for notice in notices})
-        return parts
+        async with self._turn() as turn:
+            return await expire_parts(turn, before, limit)
 
     async def sweep(self, before: int, text_before: int, limit: int) -> int:
-        async with self._writing() as connection:
-            return await self._sweeper.sweep(connection, self._lease, before, text_before, limit)
+        async with self._turn() as turn:
+            return await self._sweeper.sweep(turn, before, text_before, limit)
 
     async def forget_fingerprints(self, now: int) -> None:
         done = ""
@@ -310,50 +317,45 @@ class PostgresStore(Reading):
                 )
 
     async def change(self, verb: Callable[P, Verb[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        async with self._transaction() as connection:
-            return await run(connection, verb(*args, **kwargs))
+        async with self._turn() as turn:
+            return await run(turn.connection, verb(*args, **kwargs))
 
     # --- what comes back ---------------------------------------------------------------------
 
     def note_statuses(self, statuses: Sequence[Status]) -> asyncio.Future[Sequence[Noted]]:
-        return self._ask("statuses", statuses)
+        return self._ask(NOTE_STATUSES, statuses)
 
     async def match_early(self, now: int, before: int) -> int:
-        async with self._transaction() as connection:
-            assert self._early is not None
-            forgotten, notices = await self._early.match(connection, now, before)
-            if notices:
-                await connection.execute("SELECT pg_notify($1, $2)", OWED, str(self.node))
-        self._told_of({notice.queue for notice in notices})
-        return forgotten
+        async with self._turn() as turn:
+            return await self._early.match(turn, now, before)
 
     async def to_poll(self, now: int, limit: int) -> list[Stored]:
-        async with self._transaction() as connection:
-            return await to_poll(connection, now, limit)
+        async with self._turn() as turn:
+            return await to_poll(turn.connection, now, limit)
 
     def take_incoming(
         self, incoming: Sequence[tuple[Incoming, Sequence[str]]]
     ) -> asyncio.Future[Sequence[bool]]:
-        return self._ask("incoming", incoming)
+        return self._ask(TAKE_INCOMING, incoming)
 
     # --- what is owed ------------------------------------------------------------------------
 
     def owe(self, notices: Sequence[Notice]) -> asyncio.Future[None]:
-        return self._ask("owe", notices)
+        return self._ask(OWE, notices)
 
     def claim_notices(self, queue: str, now: int, limit: int) -> asyncio.Future[Sequence[Owed]]:
-        return self._ask("claim", (queue, now, limit))
+        return self._ask(CLAIM, (queue, now, limit))
 
     def told(self, told: Sequence[Told]) -> asyncio.Future[None]:
-        return self._ask("told", told)
+        return self._ask(TOLD, told)
 
     async def expire_notices(self, before: int, limit: int) -> int:
-        async with self._transaction() as connection:
-            return await expire(connection, before, int(self._clock()), limit)
+        async with self._turn() as turn:
+            return await expire(turn, before, limit)
 
     async def note_receivers(self, account: str, bound: bool) -> None:
-        async with self._transaction() as connection:
-            await connection.execute(
+        async with self._turn() as turn:
+            await turn.connection.execute(
                 "INSERT INTO receiver (account, node, bound, since) VALUES ($1, $2, $3, $4) "
                 "ON CONFLICT (account, node) DO UPDATE "
                 "SET bound = excluded.bound, since = excluded.since",
@@ -365,21 +367,22 @@ class PostgresStore(Reading):
 
     # --- connections -------------------------------------------------------------------------
 
-    def _told_of(self, queues: Set[str]) -> None:
-        if queues:
-            self._owed(queues)
-
     @asynccontextmanager
-    async def _writing(self) -> AsyncIterator[Any]:
-        """A connection of the pool for a node, whose transactions must hold the lease."""
-        if self._writer is None:
-            raise StoreError("the store is not open")
+    async def _writing(self) -> AsyncIterator[pg.PgConnection]:
+        """A connection of the pool, for a node whose transactions must hold the lease."""
+        self._open_writer()
         async with self._connection() as connection:
             yield connection
 
     @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[Any]:
-        """One transaction that holds the lease."""
-        async with self._writing() as connection, connection.transaction():
-            await self._lease.hold(connection)
-            yield connection
+    async def _turn(self) -> AsyncIterator[PostgresTurn]:
+        """One transaction beside the writer that holds the lease; the other nodes, and whoever
+        tells notices here, hear of what it brings about."""
+        async with self._writing() as connection:
+            turn = PostgresTurn(connection, self._lease.fence, int(self._clock()), self._ended)
+            async with connection.transaction():
+                await self._lease.hold(connection)
+                yield turn
+                await announce(turn)
+        if turn.queues:
+            self._owed(turn.queues)

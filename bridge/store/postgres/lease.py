@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID, uuid4
 
 from bridge.model.ids import MAX_NODE
 from bridge.model.message import State
 from bridge.store.errors import LeaseLost, StoreInUse
+from bridge.store.postgres.connection import PgConnection
 
 #: The owner of a message that no node has in memory. Not NULL: the planner does not see that an
 #: index whose first column IS NULL is in the order of the others.
@@ -69,11 +70,11 @@ class Lease:
     def number(self) -> int:
         return self.fence.number
 
-    async def claim(self, connection: Any) -> None:
+    async def claim(self, connection: PgConnection) -> None:
         """Takes the lowest number that is free, or whose node is gone, and renews it.
 
         Within the caller's transaction, which holds the schema's lock. Raises
-        :class:`bridge.store.StoreInUse` when all are taken.
+        :class:`bridge.store.errors.StoreInUse` when all are taken.
         """
         taken = {row[0] for row in await connection.fetch("SELECT number FROM node")}
         gone = await self._gone(connection)
@@ -99,7 +100,7 @@ class Lease:
             self.length,
         )
 
-    async def _gone(self, connection: Any) -> list[int]:
+    async def _gone(self, connection: PgConnection) -> list[int]:
         """The nodes whose lease has run out, locked; those that are just writing are left out."""
         rows = await connection.fetch(
             f"SELECT number FROM node WHERE {_DEAD} AND number <> $2 "  # noqa: S608
@@ -109,7 +110,7 @@ class Lease:
         )
         return [row[0] for row in rows]
 
-    async def renew(self, connection: Any) -> None:
+    async def renew(self, connection: PgConnection) -> None:
         """Raises :class:`LeaseLost` if there is nothing to renew any more."""
         done = await connection.execute(
             "UPDATE node SET lease_until = clock_timestamp() + make_interval(secs => $3) "
@@ -121,7 +122,7 @@ class Lease:
         if done != "UPDATE 1":
             raise LeaseLost
 
-    async def pass_on(self, connection: Any) -> None:
+    async def pass_on(self, connection: PgConnection) -> None:
         """Gives the right to write to a new connection.
 
         Waits for what the old one may still be writing; nothing else of it is written afterwards.
@@ -139,7 +140,7 @@ class Lease:
             )
         self.fence = self.fence._replace(epoch=held + 1)
 
-    async def hold(self, connection: Any) -> None:
+    async def hold(self, connection: PgConnection) -> None:
         """For rare transactions on other connections: whether this node may still write."""
         if not await connection.fetchval(
             "SELECT true FROM node WHERE number = $1 AND holder = $2 FOR KEY SHARE",
@@ -148,7 +149,7 @@ class Lease:
         ):
             raise LeaseLost
 
-    async def take_over(self, connection: Any) -> bool:
+    async def take_over(self, connection: PgConnection) -> bool:
         """Takes over from nodes whose lease ran out; whether there were any.
 
         Their attempts, with the messages in them, become this node's; what else they had in
@@ -183,7 +184,7 @@ class Lease:
             await _announce(connection)
         return True
 
-    async def release(self, connection: Any) -> None:
+    async def release(self, connection: PgConnection) -> None:
         """Gives the number back; attempts that never ended are for others to take over."""
         async with connection.transaction():
             await self.hold(connection)
@@ -203,7 +204,7 @@ class Lease:
             )
             await _announce(connection)
 
-    async def _clear(self, connection: Any, numbers: Sequence[int]) -> None:
+    async def _clear(self, connection: PgConnection, numbers: Sequence[int]) -> None:
         """Gives back the notices that these nodes were telling; nobody is bound to them now, nor
         was to one that fell silent since it was last heard of."""
         await connection.execute(
@@ -220,7 +221,7 @@ class Lease:
         )
 
 
-async def _announce(connection: Any) -> None:
+async def _announce(connection: PgConnection) -> None:
     """Tells every node that something was given back."""
     await connection.execute(
         "SELECT pg_notify(channel, '') FROM unnest($1::text[]) AS channels (channel)",

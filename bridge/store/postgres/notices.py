@@ -24,7 +24,8 @@ from bridge.model.notice import (
     notices_of,
     subject_of,
 )
-from bridge.store.postgres.connection import as_written, original, storable
+from bridge.store.postgres.connection import PgConnection, as_written, original, storable
+from bridge.store.postgres.verb import PostgresTurn, PostgresVerb
 from bridge.store.rows import (
     INCOMING,
     NEW_NOTICE,
@@ -94,6 +95,12 @@ _SAME = (
 )
 
 
+#: A message from a phone, with the queues of those who are to get it.
+Arrival = tuple[Incoming, Sequence[str]]
+#: A queue, the time, and how many notices of it at most.
+Claim = tuple[str, int, int]
+
+
 def to_subject(row: Sequence[Any]) -> Subject:
     """Out of the columns :data:`SUBJECT`."""
     return subject_of(*row)
@@ -102,33 +109,31 @@ def to_subject(row: Sequence[Any]) -> Subject:
 # --- owed --------------------------------------------------------------------------------------
 
 
-async def owe(connection: Any, notices: Sequence[Notice]) -> None:
+async def owe(turn: PostgresTurn, notices: Sequence[Notice]) -> None:
     """Stores them."""
     if notices:
         rows = [(*row[:-1], storable(row[-1])) for row in map(from_notice, notices)]
-        await connection.execute(_OWE, *zip(*rows, strict=True))
+        await turn.connection.execute(_OWE, *zip(*rows, strict=True))
+        turn.put(notices)
 
 
-async def owe_states(
-    connection: Any, changes: Iterable[tuple[Subject, State, int]]
-) -> list[Notice]:
+async def owe_states(turn: PostgresTurn, changes: Iterable[tuple[Subject, State, int]]) -> None:
     """Stores the notices that follow from messages having come to these states then."""
     told = [change for change in changes if change[0].receipts]
     asking = [subject.id for subject, _, _ in told if subject.receipts & ALIASES]
     aliases: dict[int, list[tuple[int, int]]] = {}
     if asking:
-        for message_id, id, receipts in await connection.fetch(_ALIASES, asking):
+        for message_id, id, receipts in await turn.connection.fetch(_ALIASES, asking):
             aliases.setdefault(message_id, []).append((id, receipts))
     notices = [
         notice
         for subject, state, at in told
         for notice in notices_of(subject, aliases.get(subject.id, []), state, at)
     ]
-    await owe(connection, notices)
-    return notices
+    await owe(turn, notices)
 
 
-async def are_owed(connection: Any, notices: Sequence[Notice]) -> bool:
+async def _are_owed(connection: PgConnection, notices: Sequence[Notice]) -> bool:
     """Whether these, which were stored together or not at all, are stored."""
     if not notices:
         return True
@@ -146,11 +151,10 @@ async def are_owed(connection: Any, notices: Sequence[Notice]) -> bool:
     )
 
 
-async def take(
-    connection: Any, incoming: Sequence[tuple[Incoming, Sequence[str]]]
-) -> tuple[set[int], list[Notice]]:
-    """Stores messages from phones; tells the ids of those that were new, and the notices that
-    follow, stored as well."""
+async def _take(turn: PostgresTurn, payloads: Sequence[Sequence[Arrival]]) -> list[Sequence[bool]]:
+    """Stores messages from phones, with the notices that follow."""
+    await turn.hold()
+    incoming = [arrival for payload in payloads for arrival in payload]
     first: dict[str, Incoming] = {}
     for one, _ in incoming:
         first.setdefault(one.uid, one)
@@ -158,15 +162,15 @@ async def take(
     rows = [[_text(value) for value in first[uid]] for uid in sorted(first)]
     new: set[int] = set()
     if rows:
-        new = {row[0] for row in await connection.fetch(_TAKE, *zip(*rows, strict=True))}
+        new = {row[0] for row in await turn.connection.fetch(_TAKE, *zip(*rows, strict=True))}
     notices = [
         incoming_notice(one, queue)
         for one, queues in incoming
         if one.id in new and one is first[one.uid]
         for queue in queues
     ]
-    await owe(connection, notices)
-    return new, notices
+    await owe(turn, notices)
+    return [[one.id in new for one, _ in payload] for payload in payloads]
 
 
 def _text(value: int | str) -> int | str:
@@ -176,17 +180,17 @@ def _text(value: int | str) -> int | str:
 # --- told --------------------------------------------------------------------------------------
 
 
-async def living(connection: Any) -> list[int]:
-    """The numbers of the nodes that are alive."""
-    numbers: list[int] = await connection.fetchval(_LIVING)
-    return numbers
+async def _claim(turn: PostgresTurn, payloads: Sequence[Claim]) -> list[Sequence[Owed]]:
+    await turn.hold()
+    alive = await turn.connection.fetchval(_LIVING)
+    return [await _claim_one(turn, alive, *payload) for payload in payloads]
 
 
-async def claim(
-    connection: Any, node: int, alive: Sequence[int], queue: str, now: int, limit: int
+async def _claim_one(
+    turn: PostgresTurn, alive: Sequence[int], queue: str, now: int, limit: int
 ) -> list[Owed]:
-    """See :meth:`bridge.store.Store.claim_notices`."""
-    rows = await connection.fetch(_CLAIM, node, queue, now, limit, alive)
+    connection = turn.connection
+    rows = await connection.fetch(_CLAIM, turn.fence.number, queue, now, limit, alive)
     notices = [read_notice(row) for row in rows]
     notices.sort(key=lambda notice: (notice.due_at, notice.id))
     stored = await _stored(connection, notices)
@@ -200,7 +204,7 @@ def read_notice(row: Sequence[Any]) -> Notice:
     return notice._replace(content=original(notice.content), outcome=original(notice.outcome))
 
 
-async def _stored(connection: Any, notices: Sequence[Notice]) -> Mapping[int, Stored]:
+async def _stored(connection: PgConnection, notices: Sequence[Notice]) -> Mapping[int, Stored]:
     ids = {one.about for one in notices if one.about and one.kind is not Kind.INCOMING}
     if not ids:
         return {}
@@ -208,7 +212,7 @@ async def _stored(connection: Any, notices: Sequence[Notice]) -> Mapping[int, St
     return {row[0]: to_stored(as_written(row)) for row in rows}
 
 
-async def _incoming(connection: Any, notices: Sequence[Notice]) -> Mapping[int, Incoming]:
+async def _incoming(connection: PgConnection, notices: Sequence[Notice]) -> Mapping[int, Incoming]:
     ids = {one.about for one in notices if one.kind is Kind.INCOMING}
     if not ids:
         return {}
@@ -223,29 +227,53 @@ def read_incoming(row: Sequence[Any]) -> Incoming:
     )
 
 
-async def tell(connection: Any, node: int, told: Sequence[Told], now: int) -> None:
-    """See :meth:`bridge.store.Store.told`."""
-    if told:
-        values = {
-            str(t.notice_id): (now if t.ended else 0, storable(t.outcome), t.due_at, int(t.tried))
-            for t in told
-        }
-        await connection.execute(
-            _TOLD, node, sorted(map(int, values)), orjson.dumps(values).decode()
-        )
+async def _told(turn: PostgresTurn, payloads: Sequence[Sequence[Told]]) -> list[None]:
+    await turn.hold()
+    told = [one for payload in payloads for one in payload]
+    values = {
+        str(t.notice_id): (turn.now if t.ended else 0, storable(t.outcome), t.due_at, int(t.tried))
+        for t in told
+    }
+    ids = sorted(map(int, values))
+    await turn.connection.execute(_TOLD, turn.fence.number, ids, orjson.dumps(values).decode())
+    # What goes back may be told at another node.
+    turn.is_owed |= any(not one.ended and one.due_at <= turn.now for one in told)
+    return [None] * len(payloads)
 
 
-async def give_back(
-    connection: Any, node: int, ids: Iterable[int] | None = None, but: Iterable[int] = ()
-) -> None:
-    """Makes what a node has claimed anybody's again: these, or all but some."""
-    if ids is None:
-        await connection.execute(f"{_GIVE_BACK} AND id <> ALL($2::bigint[])", node, list(but))
-    else:
-        await connection.execute(f"{_GIVE_BACK} AND id = ANY($2::bigint[])", node, list(ids))
+async def _give_back(turn: PostgresTurn, payloads: Sequence[Sequence[int]]) -> list[None]:
+    await turn.hold()
+    ids = [id for payload in payloads for id in payload]
+    sql = f"{_GIVE_BACK} AND id = ANY($2::bigint[])"
+    await turn.connection.execute(sql, turn.fence.number, ids)
+    return [None] * len(payloads)
 
 
-async def expire(connection: Any, before: int, now: int, limit: int) -> int:
-    """See :meth:`bridge.store.Store.expire_notices`."""
-    done: str = await connection.execute(_EXPIRE, before, now, limit)
+async def give_back_all(connection: PgConnection, node: int, but: Iterable[int]) -> None:
+    """Makes what a node has claimed anybody's again, but for some."""
+    await connection.execute(f"{_GIVE_BACK} AND id <> ALL($2::bigint[])", node, list(but))
+
+
+async def _owe(turn: PostgresTurn, payloads: Sequence[Sequence[Notice]]) -> list[None]:
+    await turn.hold()
+    await owe(turn, [notice for payload in payloads for notice in payload])
+    return [None] * len(payloads)
+
+
+async def _recover_owed(
+    connection: PgConnection, asked: Sequence[tuple[Sequence[Notice], None]]
+) -> dict[int, None]:
+    return {n: None for n, (owed, _) in enumerate(asked) if await _are_owed(connection, owed)}
+
+
+async def expire(turn: PostgresTurn, before: int, limit: int) -> int:
+    """See :meth:`bridge.store.interface.Store.expire_notices`."""
+    done = await turn.connection.execute(_EXPIRE, before, turn.now, limit)
     return int(done.rpartition(" ")[2])
+
+
+OWE = PostgresVerb(_owe, weight=len, recover=_recover_owed)
+TAKE_INCOMING = PostgresVerb(_take, weight=len)
+TOLD = PostgresVerb(_told, kept=True, weight=len)
+GIVE_BACK = PostgresVerb(_give_back, kept=True)
+CLAIM = PostgresVerb(_claim)

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, Protocol
+from typing import Any
 
-from bridge.model.notice import Notice
+from bridge.store.postgres.connection import PgConnection
 from bridge.store.postgres.notices import owe
+from bridge.store.postgres.verb import PostgresTurn, PostgresVerb
 from bridge.store.types import Gathered, Part, PartGroup
 from bridge.store.unjoined import groups_of, notices_of_parts
 
@@ -48,11 +49,8 @@ _EXPIRED = (
 )
 
 
-class Adding(Protocol):
-    """A request to add a part: ``payload`` is the part and since when others count."""
-
-    payload: Any
-    answer: Any
+#: A part, and since when others of its group count (Unix time).
+Added = tuple[Part, int]
 
 
 @dataclass(slots=True)
@@ -70,23 +68,25 @@ def _lock_key(group: PartGroup) -> int:
     return int.from_bytes(digest, signed=True)
 
 
-async def add_parts(connection: Any, requests: Sequence[Adding]) -> None:
-    """Adds parts in their order; see :meth:`bridge.store.Store.add_part`."""
-    keys = {request.payload[0].group for request in requests}
+async def _add_parts(turn: PostgresTurn, added: Sequence[Added]) -> list[Gathered]:
+    """Adds parts in their order."""
+    await turn.hold()
+    connection = turn.connection
+    keys = {part.group for part, _ in added}
     # In one order on every node, so that none waits for another that waits for it.
     await connection.execute(_LOCK, sorted(map(_lock_key, keys)))
     latest = await _latest(connection, keys)
     groups: list[tuple[Any, ...]] = []
     parts: list[tuple[Any, ...]] = []
-    for request in requests:
-        part, since = request.payload
+    answers: list[Gathered] = []
+    for part, since in added:
         group = latest.get(part.group)
         if group is not None and group.begun_at < since:
             group = None
         if group is not None:
             same = group.parts.get(part.number)
             if same is not None and same.content == part.content:
-                request.answer = _gathered(group, same)
+                answers.append(_gathered(group, same))
                 continue
             if same is not None or group.message_id:
                 # References wrap: this is the first part of another message.
@@ -97,11 +97,15 @@ async def add_parts(connection: Any, requests: Sequence[Adding]) -> None:
         group.parts[part.number] = part
         receipts = int(part.receipts)
         parts.append((part.id, group.id, part.number, part.content, receipts, part.at))
-        request.answer = _gathered(group, part)
+        answers.append(_gathered(group, part))
     if groups:
         await connection.execute(_ADD_GROUPS, *zip(*groups, strict=True))
     if parts:
         await connection.execute(_ADD_PARTS, *zip(*parts, strict=True))
+    return answers
+
+
+ADD_PART = PostgresVerb(_add_parts)
 
 
 def _gathered(group: _Group, part: Part) -> Gathered:
@@ -110,7 +114,7 @@ def _gathered(group: _Group, part: Part) -> Gathered:
     return Gathered(part.id, parts, group.message_id)
 
 
-async def _latest(connection: Any, keys: Iterable[PartGroup]) -> dict[PartGroup, _Group]:
+async def _latest(connection: PgConnection, keys: Iterable[PartGroup]) -> dict[PartGroup, _Group]:
     latest = {
         key: _Group(*row)
         for key in keys
@@ -123,7 +127,9 @@ async def _latest(connection: Any, keys: Iterable[PartGroup]) -> dict[PartGroup,
     return latest
 
 
-async def finish_parts(connection: Any, joined: Sequence[tuple[PartGroup, int, int]]) -> None:
+async def finish_parts(
+    connection: PgConnection, joined: Sequence[tuple[PartGroup, int, int]]
+) -> None:
     """Notes which message a group was joined to: the one with the part of that id.
 
     Without a part it is the latest group of the key, though a later message may have begun one.
@@ -133,13 +139,9 @@ async def finish_parts(connection: Any, joined: Sequence[tuple[PartGroup, int, i
     )
 
 
-async def expire_parts(
-    connection: Any, before: int, limit: int, now: int
-) -> tuple[list[Part], list[Notice]]:
-    """Takes out the parts of old unfinished groups, and forgets old finished ones.
-
-    Tells besides which notices are owed.
-    """
+async def expire_parts(turn: PostgresTurn, before: int, limit: int) -> list[Part]:
+    """See :meth:`bridge.store.interface.Store.expired_parts`."""
+    connection = turn.connection
     groups = {
         id: (message_id, PartGroup(*key))
         for id, message_id, *key in await connection.fetch(_EXPIRED, before, limit)
@@ -151,6 +153,5 @@ async def expire_parts(
         )
     ]
     await connection.execute("DELETE FROM part_group WHERE id = ANY($1::bigint[])", list(groups))
-    notices = notices_of_parts(groups_of(expired), now)
-    await owe(connection, notices)
-    return [part for _, part in expired], [one for one in notices if not one.ended_at]
+    await owe(turn, notices_of_parts(groups_of(expired), turn.now))
+    return [part for _, part in expired]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from bridge.model.ids import MAX_NODE, first_id
@@ -36,17 +36,17 @@ IDLE = "state IN ('accepted', 'held') AND owner + 0 < 0"
 _FIND_WITHIN = 120.0
 
 
-class Reading:
+class PostgresReading:
     """The questions of :class:`bridge.store.Store` that change nothing; they are told there."""
 
     def __init__(self, url: str, lease: float) -> None:
         self._url = url
         self._lease_length = lease
-        self._pool: Any = None
+        self._pool: pg.PgPool | None = None
 
     async def open_reading(self) -> None:
         try:
-            self._pool = await pg.pool(self._url, read_only=True)
+            self._pool = await pg.connect_pool(self._url, read_only=True)
             async with self._pool.acquire(timeout=pg.PATIENCE) as connection:
                 version = await version_of(connection)
             if version < len(MIGRATIONS):
@@ -202,7 +202,7 @@ class Reading:
     # --- connections -------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Any]:
+    async def _connection(self) -> AsyncIterator[pg.PgConnection]:
         if self._pool is None:
             raise StoreError("the store is not open")
         try:
@@ -211,13 +211,12 @@ class Reading:
         except pg.ERRORS as error:
             raise pg.store_error(error) from error
 
-    async def _rows(self, sql: str, *parameters: Any) -> list[Any]:
+    async def _rows(self, sql: str, *parameters: object) -> list[pg.Row]:
         async with self._connection() as connection:
-            rows: list[Any] = await connection.fetch(sql, *parameters)
-            return rows
+            return await connection.fetch(sql, *parameters)
 
 
-def stored(rows: Sequence[Any]) -> list[Stored]:
+def stored(rows: Sequence[pg.Row]) -> list[Stored]:
     """Messages out of rows of :data:`STORED`."""
     return [to_stored(pg.as_written(row)) for row in rows]
 

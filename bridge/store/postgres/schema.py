@@ -8,9 +8,9 @@ goes on working while a later one adds its step: steps only add what has a defau
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from bridge.store.errors import SchemaTooNew
+from bridge.store.postgres.connection import PgConnection
 from bridge.store.unjoined import LAST_PART
 
 #: Whoever changes the schema or takes a node number holds this advisory lock.
@@ -320,10 +320,10 @@ _GREATEST = ", ".join(f"(SELECT max(id) FROM {table})" for table in _IDS)  # noq
 LAST_ID = f"SELECT greatest({_GREATEST}, (SELECT last_id FROM swept), ({LAST_PART}))"  # noqa: S608
 
 
-async def version_of(connection: Any) -> int:
+async def version_of(connection: PgConnection) -> int:
     """The schema's version, 0 where there is none.
 
-    Raises :class:`bridge.store.SchemaTooNew`.
+    Raises :class:`bridge.store.errors.SchemaTooNew`.
     """
     version = 0
     if await connection.fetchval("SELECT to_regclass('migration') IS NOT NULL"):
@@ -336,10 +336,10 @@ async def version_of(connection: Any) -> int:
     return version
 
 
-async def migrate(connection: Any) -> None:
+async def migrate(connection: PgConnection) -> None:
     """Takes the steps that are missing, within the caller's transaction, which holds the lock.
 
-    Raises :class:`bridge.store.SchemaTooNew`.
+    Raises :class:`bridge.store.errors.SchemaTooNew`.
     """
     for step in range(await version_of(connection), len(MIGRATIONS)):
         await connection.execute(MIGRATIONS[step], timeout=_STEP_WITHIN)

@@ -13,22 +13,19 @@ from typing import Any
 import orjson
 
 from bridge.model.message import State, Stored
-from bridge.model.notice import Notice, Subject
-from bridge.store.ended import LOOK_THROUGH, Ended
-from bridge.store.postgres.connection import as_written, original, storable
+from bridge.model.notice import Subject
+from bridge.store.ended import LOOK_THROUGH
+from bridge.store.postgres.connection import PgConnection, as_written, original, storable
 from bridge.store.postgres.notices import SUBJECT, owe_states, to_subject
+from bridge.store.postgres.verb import PostgresTurn, PostgresVerb
 from bridge.store.rows import STORED, to_stored
+from bridge.store.transitions import MAX_POLL, Standing, note_status
 from bridge.store.types import Noted, Status
 
-#: The longest time between two questions about one message (seconds).
-MAX_POLL = 600
-#: How many early statuses :meth:`Early.match` looks at in one step.
+#: How many early statuses :meth:`PostgresEarly.match` looks at in one step.
 _STEP = 5000
 
-_FOUND = (
-    f"SELECT {SUBJECT}, upstream_id, state, status, status_at, changed_at, cost, "  # noqa: S608
-    "counted_parts, err, cause FROM message WHERE "
-)
+_FOUND = f"SELECT {SUBJECT}, upstream_id, {', '.join(Standing._fields)} FROM message WHERE "  # noqa: S608
 # All that the index says, and an order that no other index has.
 _IS_SENT = "message.state = 'sent' AND message.upstream_id <> ''"
 _FIND_SENT = (
@@ -91,53 +88,17 @@ _SENT = State.SENT.value
 
 @dataclass(slots=True)
 class _Known:
-    """What is known of a message, with what is to be written of it."""
+    """A message that statuses are about, and how it stands after those that were noted."""
 
     subject: Subject
-    state: str
-    status: str
-    status_at: int
-    changed_at: int
-    cost: str
-    counted_parts: int
-    err: int
-    cause: str
+    standing: Standing
     changed: bool = False
 
 
-def _note(known: _Known, status: Status) -> Noted:
-    """What the status is to a message, which it may change."""
-    to, word, cost = status.state, storable(status.word), storable(status.cost)
-    is_sent = known.state == _SENT
-    counted = bool(cost) and not known.cost
-    if is_sent and to is not None:
-        noted = Noted.CHANGED
-        known.state, known.changed_at, known.err = to._value_, status.at, status.err
-        if not word:
-            known.cause = "no status was received"
-    elif not is_sent and to is not None and to._value_ != known.state:
-        return Noted.LATE
-    elif counted or (is_sent and word != known.status):
-        noted = Noted.KEPT
-    else:
-        return Noted.REPEATED
-    if is_sent:
-        known.status = word
-    known.status_at = status.at
-    known.cost = cost or known.cost
-    known.counted_parts = status.counted_parts or known.counted_parts
-    known.changed = True
-    return noted
-
-
-async def note(
-    connection: Any, statuses: Sequence[Status], ended: Ended
-) -> tuple[list[Noted], list[Notice]]:
-    """What each of them was, and the notices that follow, stored as well.
-
-    Messages that come to an end are added to ``ended``.
-    """
-    by_upstream = await _find(connection, {status.upstream_id for status in statuses}, ended)
+async def note(turn: PostgresTurn, statuses: Sequence[Status]) -> list[Noted]:
+    """What each of them was; those that came early are kept."""
+    connection = turn.connection
+    by_upstream = await _find(turn, {status.upstream_id for status in statuses})
     noted: list[Noted] = []
     early: list[Status] = []
     late: list[tuple[int, int, str]] = []
@@ -145,54 +106,60 @@ async def note(
     over: list[tuple[str, int]] = []
     for status in statuses:
         what = Noted.EARLY
+        written = status._replace(word=storable(status.word), cost=storable(status.cost))
         for known in by_upstream.get(status.upstream_id, ()):
-            what = _note(known, status)
+            what, known.standing = note_status(known.standing, written)
             if what is Noted.LATE:
-                late.append((known.subject.id, status.at, storable(status.word)))
-            elif what is Noted.CHANGED and status.state is not None:
+                late.append((known.subject.id, status.at, written.word))
+            elif what is not Noted.REPEATED:
+                known.changed = True
+            if what is Noted.CHANGED and status.state is not None:
                 ends.append((known.subject, status.state, status.at))
                 over.append((status.upstream_id, known.subject.id))
         if what is Noted.EARLY:
             early.append(status)
         noted.append(what)
-    ended.add(over)
-    await _write(connection, [one for some in by_upstream.values() for one in some if one.changed])
+    turn.ended.add(over)
+    changed = [one for some in by_upstream.values() for one in some if one.changed]
+    if changed:
+        values = {str(one.subject.id): list(one.standing) for one in changed}
+        ids = sorted(map(int, values))
+        await connection.execute(_CHANGE, ids, orjson.dumps(values).decode())
     if late:
         await connection.execute(_LATE, *zip(*late, strict=True))
     if early:
         await connection.execute(_EARLY, *zip(*map(_early_row, early), strict=True))
-    return noted, await owe_states(connection, ends)
+    await owe_states(turn, ends)
+    return noted
 
 
-async def _find(connection: Any, upstream_ids: Set[str], ended: Ended) -> dict[str, list[_Known]]:
+async def _find(turn: PostgresTurn, upstream_ids: Set[str]) -> dict[str, list[_Known]]:
     """What is known of the messages with these upstream ids, locked."""
     found: dict[str, list[_Known]] = {}
-    rows = await connection.fetch(_FIND_SENT, sorted(map(storable, upstream_ids)))
+    rows = await turn.connection.fetch(_FIND_SENT, sorted(map(storable, upstream_ids)))
     if len(rows) < len(upstream_ids):
-        old = ended.find(upstream_ids - {original(row[5]) for row in rows})
-        rows += await connection.fetch(_FIND_ENDED, old, _SENT) if old else []
+        old = turn.ended.find(upstream_ids - {original(row[5]) for row in rows})
+        rows += await turn.connection.fetch(_FIND_ENDED, old, _SENT) if old else []
     for row in rows:
-        found.setdefault(original(row[5]), []).append(_Known(to_subject(row[:5]), *row[6:]))
+        known = _Known(to_subject(row[:5]), Standing(*row[6:]))
+        found.setdefault(original(row[5]), []).append(known)
     return found
 
 
-async def _write(connection: Any, changed: Sequence[_Known]) -> None:
-    if changed:
-        values = {
-            str(k.subject.id): (
-                k.state,
-                k.status,
-                k.status_at,
-                k.changed_at,
-                k.cost,
-                k.counted_parts,
-                k.err,
-                k.cause,
-            )
-            for k in changed
-        }
-        ids = sorted(map(int, values))
-        await connection.execute(_CHANGE, ids, orjson.dumps(values).decode())
+async def _note_all(
+    turn: PostgresTurn, payloads: Sequence[Sequence[Status]]
+) -> list[Sequence[Noted]]:
+    await turn.hold()
+    noted = await note(turn, [status for payload in payloads for status in payload])
+    answers: list[Sequence[Noted]] = []
+    start = 0
+    for payload in payloads:
+        answers.append(noted[start : start + len(payload)])
+        start += len(payload)
+    return answers
+
+
+NOTE_STATUSES = PostgresVerb(_note_all, weight=len)
 
 
 def _early_row(status: Status) -> tuple[Any, ...]:
@@ -209,29 +176,28 @@ def _early_row(status: Status) -> tuple[Any, ...]:
     )
 
 
-class Early:
+class PostgresEarly:
     """Goes through the statuses that came too early, some at a time, from the oldest on."""
 
-    def __init__(self, ended: Ended) -> None:
-        self._ended = ended
+    def __init__(self) -> None:
         self._seen = 0
 
-    async def match(self, connection: Any, now: int, before: int) -> tuple[int, list[Notice]]:
-        """See :meth:`bridge.store.Store.match_early`; and the notices that follow.
+    async def match(self, turn: PostgresTurn, now: int, before: int) -> int:
+        """See :meth:`bridge.store.interface.Store.match_early`.
 
         What ended at another node is matched there.
         """
+        connection, ended = turn.connection, turn.ended
         page = await connection.fetch(_PAGE, self._seen, _STEP)
-        if page and self._ended.look(now):
+        if page and ended.look(now):
             over = await connection.fetch(_ENDED_LATELY)
-            self._ended.add((original(upstream_id), id) for upstream_id, id in over)
+            ended.add((original(upstream_id), id) for upstream_id, id in over)
         self._seen = page[-1][0] if len(page) == _STEP else 0
-        notices: list[Notice] = []
-        if ids := [id for id, name, sent in page if sent or original(name) in self._ended]:
+        if ids := [id for id, name, sent in page if sent or original(name) in ended]:
             rows = sorted(await connection.fetch(_MATCHED, ids), key=itemgetter(0))
-            _, notices = await note(connection, [_early(row[1:]) for row in rows], self._ended)
-        done: str = await connection.execute(_FORGET, before, _STEP)
-        return int(done.rpartition(" ")[2]), notices
+            await note(turn, [_early(row[1:]) for row in rows])
+        done = await connection.execute(_FORGET, before, _STEP)
+        return int(done.rpartition(" ")[2])
 
 
 def _early(row: Sequence[Any]) -> Status:
@@ -240,8 +206,8 @@ def _early(row: Sequence[Any]) -> Status:
     return Status(original(upstream_id), original(word), to, at, original(cost), counted_parts, err)
 
 
-async def to_poll(connection: Any, now: int, limit: int) -> list[Stored]:
-    """See :meth:`bridge.store.Store.to_poll`."""
+async def to_poll(connection: PgConnection, now: int, limit: int) -> list[Stored]:
+    """See :meth:`bridge.store.interface.Store.to_poll`."""
     ids: list[int] = []
     for nobody_waits in (False, True):
         rows = await connection.fetch(_POLL, nobody_waits, now, limit - len(ids))

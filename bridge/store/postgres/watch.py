@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
 
 import structlog
 
 from bridge.store.errors import LeaseLost
-from bridge.store.postgres.connection import ERRORS, connect
+from bridge.store.postgres.connection import ERRORS, PgConnection, connect
 from bridge.store.postgres.lease import CHANNEL, OWED, Lease
 
 log = structlog.get_logger()
@@ -72,7 +71,7 @@ class Watch:
                 log.exception("store_watch_broke")
                 await self._rest(every)
 
-    async def _watch(self, connection: Any, every: float) -> None:
+    async def _watch(self, connection: PgConnection, every: float) -> None:
         """Until the connection ends."""
         ended = asyncio.Event()
         connection.add_termination_listener(lambda _: ended.set())
@@ -100,7 +99,7 @@ class Watch:
             for wait in waits:
                 wait.cancel()
 
-    def _heard(self, connection: Any, pid: int, channel: str, payload: str) -> None:
+    def _heard(self, connection: PgConnection, pid: int, channel: str, payload: str) -> None:
         if payload != str(self._lease.number):
             self._on[channel]()
 

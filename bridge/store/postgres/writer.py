@@ -11,17 +11,29 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence, Set
-from typing import Any
+from collections.abc import Callable, Iterable, Set
+from typing import Any, TypeVar
 
 import structlog
 
 from bridge.store.ended import Ended
 from bridge.store.errors import LeaseLost, StoreError, StoreFull
-from bridge.store.postgres.connection import ERRORS, Trouble, connect, store_error, trouble
-from bridge.store.postgres.group import Group, Request
+from bridge.store.postgres.connection import (
+    ERRORS,
+    PgConnection,
+    Trouble,
+    connect,
+    store_error,
+    trouble,
+)
+from bridge.store.postgres.group import Request, write
 from bridge.store.postgres.lease import Lease
-from bridge.store.postgres.notices import are_owed, give_back
+from bridge.store.postgres.notices import CLAIM, GIVE_BACK, TOLD, give_back_all
+from bridge.store.postgres.verb import PostgresTurn, PostgresVerb
+from bridge.store.requests import WriteRequest
+
+P = TypeVar("P")
+A = TypeVar("A")
 
 log = structlog.get_logger()
 
@@ -32,13 +44,11 @@ RETRY_AFTER = 0.5
 #: How long a client waits to hear whether its message was stored before the connection was lost,
 #: and how long the end of the daemon waits for a database that is away (seconds).
 UNSURE_WITHIN = 5.0
-#: What is kept and written again when there was no room for it.
-_KEPT = frozenset({"finish", "told", "give_back"})
 #: How often a group that was in the way of others is written again at once.
 _BUSY_TRIES = 5
 
 
-class Writer:
+class PostgresWriter:
     """Belongs to the event loop that :meth:`run` runs in.
 
     ``owed`` is called with the queues in which notices were put.
@@ -47,15 +57,17 @@ class Writer:
     def __init__(
         self,
         url: str,
-        connection: Any,
+        connection: PgConnection,
         lease: Lease,
         owed: Callable[[Set[str]], None],
+        ended: Ended,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._url = url
-        self._connection: Any = connection
+        self._connection: PgConnection | None = connection
         self._lease = lease
         self._owed = owed
+        self._ended = ended
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._requests: deque[Request] = deque()
@@ -66,18 +78,19 @@ class Writer:
         self._refusal: StoreError | None = None
         #: Refused while nobody knew whether they were stored: to be taken out again.
         self._disowned: list[Request] = []
-        self.ended = Ended()
+        #: Being written when the connection was lost: stored or not.
+        self._unsure: set[Request] = set()
         #: The notices that somebody here is telling.
         self._telling: set[int] = set()
 
-    def ask(self, verb: str, payload: Any) -> asyncio.Future[Any]:
+    def ask(self, verb: PostgresVerb[P, A], payload: P) -> asyncio.Future[A]:
         """The future is resolved when the request is durable."""
-        future: asyncio.Future[Any] = self._loop.create_future()
+        future: asyncio.Future[A] = self._loop.create_future()
         refusal = self._refusal
-        if refusal is not None and (verb not in _KEPT or isinstance(refusal, LeaseLost)):
+        if refusal is not None and (not verb.kept or isinstance(refusal, LeaseLost)):
             future.set_exception(refusal)
         else:
-            self._requests.append(Request(verb, payload, future))
+            self._requests.append(WriteRequest(verb, payload, future))
             self._asked.set()
         return future
 
@@ -131,10 +144,12 @@ class Writer:
     async def _write(self, group: list[Request]) -> list[Request]:
         """Writes the group in one transaction; returns the requests to be tried again."""
         error: Exception
+        connection = self._connection
+        assert connection is not None
         for _ in range(_BUSY_TRIES):
-            written = Group(group, int(self._clock()), self.ended)
+            turn = PostgresTurn(connection, self._lease.fence, int(self._clock()), self._ended)
             try:
-                await written.write(self._connection, self._lease.fence)
+                await write(turn, group)
             except ERRORS as failed:
                 error, kind = failed, trouble(failed)
             except LeaseLost as failed:
@@ -148,18 +163,17 @@ class Writer:
                 if self._failing:
                     self._failing = False
                     log.info("store_recovered")
-                if written.queues:
-                    self._owed(written.queues)
+                if turn.queues:
+                    self._owed(turn.queues)
                 self._resolve(group)
                 return []
             if kind is not Trouble.BUSY:
                 break
-        if kind is Trouble.LOST or self._connection.is_closed():
+        if kind is Trouble.LOST or connection.is_closed():
             log.error("store_connection_lost", error=str(error), requests=len(group))
-            self._connection.terminate()
+            connection.terminate()
             self._connection = None
-            for request in group:
-                request.unsure = True
+            self._unsure.update(group)
             return group
         return await self._refused(group, kind, error)
 
@@ -178,29 +192,29 @@ class Writer:
         if not self._failing or fault:
             log.error("store_write_failed", error=str(error), full=not fault)
         self._failing = self._failing or not fault
-        kept = [request for request in group if request.verb in _KEPT and not fault]
+        kept = [request for request in group if request.verb.kept and not fault]
         self._refuse(
-            [request for request in group if fault or request.verb not in _KEPT],
+            [request for request in group if fault or not request.verb.kept],
             store_error(error) if isinstance(error, ERRORS) else StoreError(repr(error)),
         )
         return kept
 
     def _resolve(self, group: Iterable[Request]) -> None:
         for request in group:
-            if request.verb == "claim":
+            if request.verb is CLAIM:
                 self._claimed(request)
-            elif request.verb == "told":
+            elif request.verb is TOLD:
                 self._telling.difference_update(told.notice_id for told in request.payload)
             if not request.future.done():
                 request.future.set_result(request.answer)
 
     def _claimed(self, request: Request) -> None:
-        ids = [owed.notice.id for owed in request.answer]
+        ids = [owed.notice.id for owed in request.answer or ()]
         if not request.future.done():
             self._telling.update(ids)
         elif ids:
             # Whoever asked has gone meanwhile.
-            given = self.ask("give_back", ids)
+            given = self.ask(GIVE_BACK, ids)
             given.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     def _refuse(self, group: Iterable[Request], error: StoreError) -> None:
@@ -241,7 +255,7 @@ class Writer:
             log.info("store_connected_again", requests=len(again))
             return again
 
-    async def _restore(self, again: list[Request]) -> tuple[Any, list[Request]]:
+    async def _restore(self, again: list[Request]) -> tuple[PgConnection, list[Request]]:
         """A connection that may write, and what is still to be written."""
         connection = await connect(self._url)
         try:
@@ -253,79 +267,51 @@ class Writer:
 
     def _give_up(self, group: list[Request]) -> list[Request]:
         """Refuses, after some time, all that may be refused; returns the rest."""
-        kept = [request for request in group if request.verb in _KEPT]
-        refused = [request for request in group if request.verb not in _KEPT]
-        self._disowned += [request for request in refused if request.unsure]
+        kept = [request for request in group if request.verb.kept]
+        refused = [request for request in group if not request.verb.kept]
+        self._disowned += [request for request in refused if request in self._unsure]
         self._refuse(refused, StoreFull("the database cannot be reached"))
         return kept
 
-    async def _settle(self, connection: Any, group: list[Request]) -> list[Request]:
+    async def _settle(self, connection: PgConnection, group: list[Request]) -> list[Request]:
         """Resolves what proves to be stored, takes out what was refused; returns the rest.
 
         The old connection writes nothing any more, so that what is not there will not come.
         """
-        await _take_out(connection, self._disowned, self._lease.number)
+        for verb, some in _by_verb(self._disowned).items():
+            if verb.take_back is not None:
+                payloads = [request.payload for request in some]
+                await verb.take_back(connection, payloads, self._lease.number)
+        self._unsure.difference_update(self._disowned)
         self._disowned.clear()
-        unsure = [request for request in group if request.unsure]
-        begins = [request.payload[0] for request in unsure if request.verb == "begin"]
-        # Nothing was posted for these: nobody had an answer.
-        await connection.execute("DELETE FROM attempt WHERE id = ANY($1::bigint[])", begins)
-        # Nobody is telling what these may have claimed.
-        await give_back(connection, self._lease.number, but=self._telling)
-        marks = [request.stored for request in unsure if request.stored]
-        found = await connection.fetch("SELECT id FROM message WHERE id = ANY($1::bigint[])", marks)
-        ids = {row[0] for row in found}
-        stored = [request for request in unsure if request.stored in ids]
-        stored += [
-            request
-            for request in unsure
-            if request.verb == "owe" and await are_owed(connection, request.payload)
-        ]
-        self._resolve(stored)
-        settled = set(stored)
+        # Nobody is telling what a claim without an answer brought.
+        await give_back_all(connection, self._lease.number, but=self._telling)
+        settled: set[Request] = set()
+        unsure = [request for request in group if request in self._unsure]
+        for verb, some in _by_verb(unsure).items():
+            if verb.recover is not None:
+                asked = [(request.payload, request.answer) for request in some]
+                for n, answer in (await verb.recover(connection, asked)).items():
+                    some[n].answer = answer
+                    settled.add(some[n])
+        self._resolve([request for request in unsure if request in settled])
+        self._unsure.clear()
         again = [request for request in group if request not in settled]
         for request in again:
-            request.unsure, request.stored = False, 0
+            request.answer = None
         return again
 
 
+def _by_verb(requests: Iterable[Request]) -> dict[PostgresVerb[Any, Any], list[Request]]:
+    by_verb: dict[PostgresVerb[Any, Any], list[Request]] = {}
+    for request in requests:
+        by_verb.setdefault(request.verb, []).append(request)
+    return by_verb
+
+
 def _size(request: Request) -> int:
-    """How much there is to write for it, about."""
-    return len(request.payload) if request.verb in ("statuses", "incoming", "owe", "told") else 1
-
-
-async def _take_out(connection: Any, refused: Sequence[Request], node: int) -> None:
-    """Removes what was stored of requests whose clients were told that it was not."""
-    acceptances = [request.payload for request in refused if request.verb == "accept"]
-    ids = [message.id for a in acceptances for message in a.messages]
-    prints = [f.key for a in acceptances for f in a.fingerprints]
-    attempts = [request.payload[0] for request in refused if request.verb == "begin"]
-    async with connection.transaction():
-        await connection.execute("DELETE FROM attempt WHERE id = ANY($1::bigint[])", attempts)
-        # Where another node has taken it up already it stays, and is sent.
-        gone = await connection.fetch(
-            "DELETE FROM message WHERE id = ANY($1::bigint[]) AND state = $2 "
-            "AND owner IN ($3, -1) RETURNING id, submission_id",
-            ids,
-            "accepted",
-            node,
-        )
-        ids = [id for id, _ in gone]
-        submissions = [submission for _, submission in gone]
-        for sql, *parameters in (
-            ("DELETE FROM submission WHERE id = ANY($1::bigint[])", submissions),
-            ("DELETE FROM alias WHERE message_id = ANY($1::bigint[])", ids),
-            ("DELETE FROM notice WHERE about = ANY($1::bigint[])", ids),
-            ("UPDATE part_group SET message_id = 0 WHERE message_id = ANY($1::bigint[])", ids),
-            (
-                "DELETE FROM fingerprint WHERE key = ANY($1::bytea[]) "
-                "AND message_id = ANY($2::bigint[])",
-                prints,
-                ids,
-            ),
-        ):
-            if ids:
-                await connection.execute(sql, *parameters)
+    """About how many rows it writes."""
+    return request.verb.weight(request.payload)
 
 
 def _unknown(error: Exception) -> bool:
@@ -333,7 +319,7 @@ def _unknown(error: Exception) -> bool:
     return not isinstance(error, ERRORS)
 
 
-async def _close(connection: Any) -> None:
+async def _close(connection: PgConnection) -> None:
     try:
         await connection.close(timeout=UNSURE_WITHIN)
     except ERRORS:

@@ -14,26 +14,33 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence, Set
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from bridge.model.failure import Failure
 from bridge.model.message import Message, State, Stored
 from bridge.model.notice import Incoming, Notice, Owed, Told
 from bridge.store.directory.verb import Verb
+from bridge.store.ended import Ended
 from bridge.store.errors import StoreError, StoreInUse
 from bridge.store.rows import to_message
-from bridge.store.sqlite import notices, parts, statuses
-from bridge.store.sqlite import queue as moves
+from bridge.store.sqlite import notices, parts, queue, statuses
+from bridge.store.sqlite.accept import ACCEPT
+from bridge.store.sqlite.attempts import BEGIN, FINISH
 from bridge.store.sqlite.directory import run_within
-from bridge.store.sqlite.reading import MESSAGE, Reading
-from bridge.store.sqlite.retention import Sweeper
+from bridge.store.sqlite.notices import OWE
+from bridge.store.sqlite.reading import MESSAGE, SqliteReading
+from bridge.store.sqlite.retention import SqliteSweeper
 from bridge.store.sqlite.schema import MIGRATED, MIGRATIONS
-from bridge.store.sqlite.writer import Writer
+from bridge.store.sqlite.statuses import NOTE_STATUSES
+from bridge.store.sqlite.verb import SqliteTurn, SqliteVerb
+from bridge.store.sqlite.writer import SqliteWriter
 from bridge.store.types import Acceptance, Change, Gathered, Noted, Part, Repeats, Status
 from bridge.store.unjoined import LAST_PART, LAST_SHORT_ID
 
 T = TypeVar("T")
 P = ParamSpec("P")
+A = TypeVar("A")
+Payload = TypeVar("Payload")
 
 #: STRICT tables came with 3.37, the newest thing used.
 _OLDEST_SQLITE = (3, 37, 0)
@@ -46,7 +53,7 @@ def path_of(url: str) -> Path:
     return Path(url.removeprefix("sqlite:///"))
 
 
-class SqliteStore(Reading):
+class SqliteStore(SqliteReading):
     """The engine behind :class:`bridge.store.Store` for one node; its verbs are told there."""
 
     node = 0
@@ -60,11 +67,13 @@ class SqliteStore(Reading):
         self.on_owed: Callable[[Set[str] | None], None] | None = None
         self.last_id = 0
         self.last_short_id = 0
-        self._sweeper = Sweeper()
+        self._sweeper = SqliteSweeper()
         self._claims = notices.Claims()
         self._lock: int | None = None
-        self._writer: Writer | None = None
-        self._early: statuses.Early | None = None
+        self._writer: SqliteWriter | None = None
+        #: Belongs to the thread of the writer, but for :meth:`Ended.look`.
+        self._ended = Ended()
+        self._early = statuses.SqliteEarly()
 
     # --- opening and closing ---------------------------------------------------------------
 
@@ -79,8 +88,7 @@ class SqliteStore(Reading):
         except sqlite3.Error as error:
             raise StoreError(f"{self._path}: {error}") from None
         loop = asyncio.get_running_loop()
-        self._writer = Writer(self._connect, loop, self._owed, self._clock)
-        self._early = statuses.Early(self._writer.ended)
+        self._writer = SqliteWriter(self._connect, loop, self._owed, self._ended, self._clock)
 
     def _owed(self, queues: set[str]) -> None:
         if self.on_owed is not None:
@@ -152,28 +160,28 @@ class SqliteStore(Reading):
     # --- on the path of a message ----------------------------------------------------------
 
     def accept(self, acceptance: Acceptance) -> asyncio.Future[Repeats]:
-        return self._ask("accept", acceptance)
+        return self._ask(ACCEPT, acceptance)
 
     def begin(self, attempt_id: int, messages: Sequence[Message]) -> asyncio.Future[Set[int]]:
-        return self._ask("begin", (attempt_id, [message.id for message in messages]))
+        return self._ask(BEGIN, (attempt_id, [message.id for message in messages]))
 
     def finish(self, attempt_id: int, changes: Sequence[Change]) -> asyncio.Future[None]:
-        return self._ask("finish", (attempt_id, changes))
+        return self._ask(FINISH, (attempt_id, changes))
 
-    def _call(self, function: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
-        """Runs rare work with the writing connection, in turn with everything else."""
-        return self._ask("call", function)
+    def add_part(self, part: Part, since: int) -> asyncio.Future[Gathered]:
+        return self._ask(parts.ADD_PART, (part, since))
 
-    def _owing(
-        self, function: Callable[[sqlite3.Connection], tuple[T, set[str]]]
-    ) -> asyncio.Future[T]:
-        """The same, where it tells besides in which queues it put notices."""
-        return self._ask("owing", function)
+    def _ask(self, verb: SqliteVerb[Payload, A], payload: Payload) -> asyncio.Future[A]:
+        return self._open_writer().ask(verb, payload)
 
-    def _ask(self, verb: str, payload: Any) -> asyncio.Future[Any]:
+    def _call(self, function: Callable[[SqliteTurn], A]) -> asyncio.Future[A]:
+        """Runs rare work in a transaction of the writer, in turn with everything else."""
+        return self._open_writer().call(function)
+
+    def _open_writer(self) -> SqliteWriter:
         if self._writer is None:
             raise StoreError("the store is not open")
-        return self._writer.ask(verb, payload)
+        return self._writer
 
     # --- beside it -------------------------------------------------------------------------
 
@@ -194,19 +202,13 @@ class SqliteStore(Reading):
         return await self._read(read)
 
     async def move(self, message_ids: Sequence[int], to: State) -> list[int]:
-        now = int(self._clock())
-        return await self._owing(lambda connection: moves.move(connection, message_ids, to, now))
+        return await self._call(lambda turn: queue.move(turn, message_ids, to))
 
     async def replace(self, message: Message) -> bool:
-        now = int(self._clock())
-        return await self._call(lambda connection: moves.replace(connection, message, now))
-
-    def add_part(self, part: Part, since: int) -> asyncio.Future[Gathered]:
-        return self._call(lambda connection: parts.add(connection, part, since))
+        return await self._call(lambda turn: queue.replace(turn, message))
 
     async def expired_parts(self, before: int, limit: int) -> list[Part]:
-        now = int(self._clock())
-        return await self._owing(lambda connection: parts.expire(connection, before, limit, now))
+        return await self._call(lambda turn: parts.expire(turn, before, limit))
 
     async def set_hold(self, scope: str, name: str, held: bool) -> None:
         sql = (
@@ -214,19 +216,17 @@ class SqliteStore(Reading):
             if held
             else "DELETE FROM hold WHERE scope = ? AND name = ?"
         )
-        await self._call(lambda connection: connection.execute(sql, (scope, name)))
+        await self._call(lambda turn: turn.connection.execute(sql, (scope, name)))
 
     async def sweep(self, before: int, text_before: int, limit: int) -> int:
-        return await self._call(
-            lambda connection: self._sweeper.sweep(connection, before, text_before, limit)
-        )
+        return await self._call(lambda turn: self._sweeper.sweep(turn, before, text_before, limit))
 
     async def nodes(self) -> int:
         return 1
 
     async def forget_fingerprints(self, now: int) -> None:
-        def some(connection: sqlite3.Connection) -> int:
-            return connection.execute(
+        def some(turn: SqliteTurn) -> int:
+            return turn.connection.execute(
                 "DELETE FROM fingerprint WHERE key IN "
                 "(SELECT key FROM fingerprint WHERE until <= ? ORDER BY until LIMIT 1000)",
                 (now,),
@@ -237,7 +237,7 @@ class SqliteStore(Reading):
 
     async def change(self, verb: Callable[P, Verb[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         # A group that fails is written again, one request after the other: the verb begins anew.
-        answer = await self._call(lambda connection: run_within(connection, verb(*args, **kwargs)))
+        answer = await self._call(lambda turn: run_within(turn.connection, verb(*args, **kwargs)))
         if isinstance(answer, Failure):
             raise answer
         return answer
@@ -245,29 +245,27 @@ class SqliteStore(Reading):
     # --- what comes back ---------------------------------------------------------------------
 
     def note_statuses(self, statuses: Sequence[Status]) -> asyncio.Future[Sequence[Noted]]:
-        return self._ask("statuses", statuses)
+        return self._ask(NOTE_STATUSES, statuses)
 
     async def match_early(self, now: int, before: int) -> int:
         if not await self._rows("SELECT 1 FROM early_status LIMIT 1"):
             return 0
-        assert self._writer is not None
-        assert self._early is not None
-        look, match = self._writer.ended.look(now), self._early.match
+        look, match = self._ended.look(now), self._early.match
         over = await self._rows(statuses.ENDED_LATELY) if look else ()
-        return await self._owing(lambda connection: match(connection, before, over))
+        return await self._call(lambda turn: match(turn, before, over))
 
     async def to_poll(self, now: int, limit: int) -> list[Stored]:
-        return await self._call(lambda connection: statuses.to_poll(connection, now, limit))
+        return await self._call(lambda turn: statuses.to_poll(turn, now, limit))
 
     def take_incoming(
         self, incoming: Sequence[tuple[Incoming, Sequence[str]]]
     ) -> asyncio.Future[Sequence[bool]]:
-        return self._ask("incoming", incoming)
+        return self._ask(notices.TAKE_INCOMING, incoming)
 
     # --- what is owed ------------------------------------------------------------------------
 
     def owe(self, notices: Sequence[Notice]) -> asyncio.Future[None]:
-        return self._ask("owe", notices)
+        return self._ask(OWE, notices)
 
     def claim_notices(self, queue: str, now: int, limit: int) -> asyncio.Future[Sequence[Owed]]:
         if self._reading is None:
@@ -292,7 +290,7 @@ class SqliteStore(Reading):
         return claimed
 
     def told(self, told: Sequence[Told]) -> asyncio.Future[None]:
-        writing: asyncio.Future[None] = self._ask("told", told)
+        writing: asyncio.Future[None] = self._ask(notices.TOLD, told)
 
         def done(_: asyncio.Future[None]) -> None:
             if not writing.cancelled() and writing.exception() is None:
@@ -302,13 +300,12 @@ class SqliteStore(Reading):
         return writing
 
     async def expire_notices(self, before: int, limit: int) -> int:
-        now = int(self._clock())
-        return await self._call(lambda connection: notices.expire(connection, before, limit, now))
+        return await self._call(lambda turn: notices.expire(turn, before, limit))
 
     async def note_receivers(self, account: str, bound: bool) -> None:
         sql = "INSERT OR REPLACE INTO receiver (account, node, bound, since) VALUES (?, 0, ?, ?)"
         row = (account, int(bound), int(self._clock()))
-        await self._call(lambda connection: connection.execute(sql, row))
+        await self._call(lambda turn: turn.connection.execute(sql, row))
 
 
 def _lock(path: Path) -> int:

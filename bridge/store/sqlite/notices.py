@@ -1,6 +1,6 @@
-"""Notices in SQLite: owed, claimed, told. Functions of the writing connection.
+"""Notices in SQLite: owed, claimed, told, and the messages from phones that some are about.
 
-Which notices follow from what is :mod:`bridge.model.notice`'s to decide.
+Which notices follow from what is decided in :mod:`bridge.model.notice`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from bridge.model.notice import (
 )
 from bridge.store.rows import INCOMING, NEW_NOTICE, NOTICE, STORED, from_notice, to_owed
 from bridge.store.sqlite.many_rows import read_rows, write_rows
+from bridge.store.sqlite.verb import SqliteTurn, SqliteVerb
 
 _OWE = f"INSERT INTO notice ({', '.join(NEW_NOTICE)}) VALUES "  # noqa: S608
 _SUBJECT = ("id", "submission_id", "account", "protocol", "receipts")
@@ -58,41 +59,37 @@ _INCOMING = (
 )
 
 
-def owe(connection: sqlite3.Connection, notices: Sequence[Notice]) -> set[str]:
-    """Stores them; tells the queues in which there is something to tell."""
-    write_rows(connection, _OWE, list(map(from_notice, notices)))
-    return {notice.queue for notice in notices if not notice.ended_at}
+def owe(turn: SqliteTurn, notices: Sequence[Notice]) -> None:
+    """Stores them."""
+    write_rows(turn.connection, _OWE, list(map(from_notice, notices)))
+    turn.queues.update(notice.queue for notice in notices if not notice.ended_at)
 
 
-def owe_states(
-    connection: sqlite3.Connection, changes: Iterable[tuple[int, State, int]], now: int
-) -> set[str]:
-    """Stores the notices that follow from messages having come to these states, each with the id
-    under which a client hears of it otherwise."""
+def owe_states(turn: SqliteTurn, changes: Iterable[tuple[int, State, int]]) -> None:
+    """Stores the notices that follow from messages having come to these states now, each with the
+    id under which a client hears of it otherwise."""
     states = {id: (state, heard) for id, state, heard in changes}
-    told: list[tuple[Subject, State]] = []
+    told: list[tuple[Subject, State, int]] = []
     found = "FROM message WHERE id IN ({keys})"
-    for row in read_rows(connection, _SUBJECT, found, list(states)):
+    for row in read_rows(turn.connection, _SUBJECT, found, list(states)):
         state, heard = states[row[0]]
-        told.append((subject_of(*row)._replace(heard=heard), state))
-    return owe_subjects(connection, told, now)
+        told.append((subject_of(*row)._replace(heard=heard), state, turn.now))
+    owe_subjects(turn, told)
 
 
-def owe_subjects(
-    connection: sqlite3.Connection, changes: Sequence[tuple[Subject, State]], now: int
-) -> set[str]:
-    """The same, where it is known already what matters of the messages."""
+def owe_subjects(turn: SqliteTurn, changes: Sequence[tuple[Subject, State, int]]) -> None:
+    """The same, where it is known already what matters of the messages, and when it was."""
     aliases: dict[int, list[tuple[int, int]]] = {}
-    asking = [subject.id for subject, _ in changes if subject.receipts & ALIASES]
+    asking = [subject.id for subject, _, _ in changes if subject.receipts & ALIASES]
     found = "FROM alias WHERE message_id IN ({keys})"
-    for message_id, id, receipts in sorted(read_rows(connection, _ALIAS, found, asking)):
+    for message_id, id, receipts in sorted(read_rows(turn.connection, _ALIAS, found, asking)):
         aliases.setdefault(message_id, []).append((id, receipts))
-    return owe(
-        connection,
+    owe(
+        turn,
         [
             notice
-            for subject, state in changes
-            for notice in notices_of(subject, aliases.get(subject.id, []), state, now)
+            for subject, state, at in changes
+            for notice in notices_of(subject, aliases.get(subject.id, []), state, at)
         ],
     )
 
@@ -139,30 +136,53 @@ def due(
     return owed
 
 
-def tell(connection: sqlite3.Connection, told: Sequence[Told], now: int) -> None:
-    """See :meth:`bridge.store.Store.told`."""
-    rows = [(t.notice_id, now if t.ended else 0, t.outcome, t.due_at, t.tried) for t in told]
-    write_rows(connection, _TOLD, rows)
-
-
-def expire(connection: sqlite3.Connection, before: int, limit: int, now: int) -> int:
-    """See :meth:`bridge.store.Store.expire_notices`."""
-    return connection.execute(
+def expire(turn: SqliteTurn, before: int, limit: int) -> int:
+    """See :meth:`bridge.store.interface.Store.expire_notices`."""
+    return turn.connection.execute(
         "UPDATE notice SET ended_at = ?, outcome = CASE outcome WHEN '' THEN 'nobody took it' "
         "ELSE 'given up: ' || outcome END WHERE id IN (SELECT id FROM notice "
         "WHERE ended_at = 0 AND at < ? AND due_at <= ? LIMIT ?)",
-        (now, before, now, limit),
+        (turn.now, before, turn.now, limit),
     ).rowcount
 
 
-def take(
-    connection: sqlite3.Connection, incoming: Sequence[tuple[Incoming, Sequence[str]]]
-) -> tuple[list[bool], list[Notice]]:
-    """Stores messages from phones; tells which were new, and the notices that follow."""
-    new: list[bool] = []
+# --- the writer's verbs --------------------------------------------------------------------------
+
+#: A message from a phone, with the queues of those who are to get it.
+Arrival = tuple[Incoming, Sequence[str]]
+
+
+def _owe(turn: SqliteTurn, payloads: Sequence[Sequence[Notice]]) -> list[None]:
+    owe(turn, [notice for payload in payloads for notice in payload])
+    return [None] * len(payloads)
+
+
+def _told(turn: SqliteTurn, payloads: Sequence[Sequence[Told]]) -> list[None]:
+    rows = [
+        (t.notice_id, turn.now if t.ended else 0, t.outcome, t.due_at, t.tried)
+        for payload in payloads
+        for t in payload
+    ]
+    write_rows(turn.connection, _TOLD, rows)
+    return [None] * len(payloads)
+
+
+def _take(turn: SqliteTurn, payloads: Sequence[Sequence[Arrival]]) -> list[Sequence[bool]]:
+    answers: list[Sequence[bool]] = []
     notices: list[Notice] = []
-    for one, queues in incoming:
-        new.append(connection.execute(_INCOMING, one).rowcount > 0)
-        if new[-1]:
-            notices += [incoming_notice(one, queue) for queue in queues]
-    return new, notices
+    for payload in payloads:
+        new = [turn.connection.execute(_INCOMING, one).rowcount > 0 for one, _ in payload]
+        notices += [
+            incoming_notice(one, queue)
+            for (one, queues), is_new in zip(payload, new, strict=True)
+            if is_new
+            for queue in queues
+        ]
+        answers.append(new)
+    owe(turn, notices)
+    return answers
+
+
+OWE = SqliteVerb(_owe)
+TOLD = SqliteVerb(_told, kept=True)
+TAKE_INCOMING = SqliteVerb(_take)

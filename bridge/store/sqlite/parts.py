@@ -1,21 +1,31 @@
-"""Parts of concatenated messages in SQLite: added, joined, forgotten.
-
-Functions of the writing connection, each within the transaction of its group.
-"""
+"""Parts of concatenated messages in SQLite: added, joined, forgotten."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 
 from bridge.store.sqlite import notices
+from bridge.store.sqlite.verb import SqliteTurn, SqliteVerb
 from bridge.store.types import Gathered, Part, PartGroup
 from bridge.store.unjoined import notices_of_parts
 
 _KEY = "account = ? AND source = ? AND destination = ? AND reference = ? AND total = ?"
 
 
-def add(connection: sqlite3.Connection, part: Part, since: int) -> Gathered:
-    """Adds a part to the latest group of its key; see :meth:`bridge.store.Store.add_part`."""
+#: A part, and since when others of its group count (Unix time).
+Added = tuple[Part, int]
+
+
+def _add_all(turn: SqliteTurn, added: Sequence[Added]) -> list[Gathered]:
+    return [_add(turn.connection, part, since) for part, since in added]
+
+
+ADD_PART = SqliteVerb(_add_all)
+
+
+def _add(connection: sqlite3.Connection, part: Part, since: int) -> Gathered:
+    """Adds a part to the latest group of its key."""
     latest = connection.execute(
         f"SELECT id, message_id FROM part_group WHERE {_KEY} AND begun_at >= ? "  # noqa: S608
         "ORDER BY id DESC LIMIT 1",
@@ -78,13 +88,9 @@ def finish(
     )
 
 
-def expire(
-    connection: sqlite3.Connection, before: int, limit: int, now: int
-) -> tuple[list[Part], set[str]]:
-    """Takes out the parts of old unfinished groups, and forgets old finished ones.
-
-    Tells besides in which queues it put notices.
-    """
+def expire(turn: SqliteTurn, before: int, limit: int) -> list[Part]:
+    """See :meth:`bridge.store.interface.Store.expired_parts`."""
+    connection = turn.connection
     rows = connection.execute(
         "SELECT id, message_id, account, source, destination, reference, total FROM part_group "
         "WHERE begun_at < ? ORDER BY begun_at LIMIT ?",
@@ -95,5 +101,5 @@ def expire(
         if not message_id:
             groups.append(_parts(connection, id, PartGroup(*key)))
         connection.execute("DELETE FROM part_group WHERE id = ?", (id,))
-    queues = notices.owe(connection, notices_of_parts(groups, now))
-    return [part for parts in groups for part in parts], queues
+    notices.owe(turn, notices_of_parts(groups, turn.now))
+    return [part for parts in groups for part in parts]

@@ -38,7 +38,7 @@ MESSAGE = ", ".join(MESSAGE_COLUMNS)
 _STORED = ", ".join(STORED)
 
 
-class Reading:
+class SqliteReading:
     """The questions of :class:`bridge.store.Store` that change nothing; they are told there."""
 
     def __init__(self, path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bridge.model.ids import first_id
+from bridge.store.sqlite.verb import SqliteTurn
 
 _FINAL = "state NOT IN ('accepted', 'held')"
 #: What belongs to messages that are deleted.
@@ -17,18 +18,17 @@ _BELONGINGS = (
 )
 
 
-class Sweeper:
-    """Functions of the writing connection that go on from where they were the last time."""
+class SqliteSweeper:
+    """Goes on from where it was the last time."""
 
     def __init__(self) -> None:
         # Up to where texts have been blanked, and the first message that was too young for it.
         self._blanked = 0
         self._passed_over = 0
 
-    def sweep(
-        self, connection: sqlite3.Connection, before: int, text_before: int, limit: int
-    ) -> int:
-        """See :meth:`bridge.store.Store.sweep`."""
+    def sweep(self, turn: SqliteTurn, before: int, text_before: int, limit: int) -> int:
+        """See :meth:`bridge.store.interface.Store.sweep`."""
+        connection = turn.connection
         deleted = connection.execute(
             f"DELETE FROM message WHERE id IN (SELECT id FROM message WHERE id < ? AND {_FINAL} "  # noqa: S608
             "AND changed_at < ? ORDER BY id LIMIT ?) RETURNING id, submission_id",

@@ -12,10 +12,10 @@ from bridge.model.notice import Kind, Notice, Told, receivers_of
 from bridge.store import Acceptance, Change, Event, Lane, Status, StoreError, StoreFull, unjoined
 from bridge.store.postgres import connection as pg
 from bridge.store.postgres import notices as pg_notices
-from bridge.store.postgres import queue as pg_queue
+from bridge.store.postgres import retention as pg_retention
 from bridge.store.postgres import statuses as pg_statuses
+from bridge.store.postgres.attempts import _BEGIN, _CHANGED, _SENT
 from bridge.store.postgres.engine import PostgresStore
-from bridge.store.postgres.group import _BEGIN, _CHANGED, _SENT
 from tests.samples import NOW, message
 from tests.store.conftest import Clock, Engine
 from tests.store.postgres.server import execute
@@ -145,8 +145,8 @@ _PLANS = {
     "claim": (pg_notices._CLAIM, "0, 'q', 7, 10, '{0}'", _OWED | {"notice_about"}),
     "told": (pg_notices._TOLD, "0, '{1}', '{}'", {"notice_pkey"}),
     "expire": (pg_notices._EXPIRE, "7, 7, 10", _OWED),
-    "submissions": (pg_queue._FORGET_SUBMISSIONS, "'{1}'", {"message_submission"}),
-    "lonely": (pg_queue._SWEEP_LONELY, "7, 7, 10", {"notice_about", "notice_pkey"}),
+    "submissions": (pg_retention._FORGET_SUBMISSIONS, "'{1}'", {"message_submission"}),
+    "lonely": (pg_retention._SWEEP_LONELY, "7, 7, 10", {"notice_about", "notice_pkey"}),
     "part": (f"SELECT id {unjoined.END.format(id='$1')}", "7", {"notice_about"}),
 }
 

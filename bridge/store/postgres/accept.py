@@ -1,0 +1,206 @@
+"""Submissions in PostgreSQL: the messages of a group and what belongs to them, in a few inserts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bridge.model.notice import Notice
+from bridge.store.postgres.connection import PgConnection, free_text
+from bridge.store.postgres.lease import FENCED, NOBODY
+from bridge.store.postgres.notices import owe
+from bridge.store.postgres.parts import finish_parts
+from bridge.store.postgres.verb import PostgresTurn, PostgresVerb
+from bridge.store.rows import MESSAGE_COLUMNS, to_row
+from bridge.store.types import Acceptance, Alias, Fingerprint, PartGroup, Repeats
+
+#: From so many rows on COPY is cheaper than a statement with an array for each column.
+COPY_FROM = 24
+
+#: The columns of ``message`` that are no text.
+_TYPES = {
+    "id": "bigint",
+    "submission_id": "bigint",
+    "level": "smallint",
+    "parts": "integer",
+    "accepted_at": "bigint",
+    "due_at": "bigint",
+    "scheduled_at": "bigint",
+    "expires_at": "bigint",
+    "receipts": "smallint",
+    "attempts": "integer",
+    "unknown": "integer",
+    "owner": "smallint",
+}
+_COLUMNS = (*MESSAGE_COLUMNS, "owner")
+_NAMES = ", ".join(_COLUMNS)
+_ARRAYS = ", ".join(f"${n}::{_TYPES.get(name, 'text')}[]" for n, name in enumerate(_COLUMNS, 4))
+
+_INSERT = (
+    f"{FENCED}, stored AS (INSERT INTO message ({_NAMES}) "  # noqa: S608
+    f"SELECT * FROM unnest({_ARRAYS}) WHERE EXISTS (SELECT FROM fence)) "
+    "SELECT EXISTS (SELECT FROM fence)"
+)
+_FINGERPRINTS = (
+    f"{FENCED}, won AS (INSERT INTO fingerprint (key, message_id, until) "  # noqa: S608
+    "SELECT * FROM unnest($4::bytea[], $5::bigint[], $6::bigint[]) "
+    "WHERE EXISTS (SELECT FROM fence) ON CONFLICT (key) DO UPDATE "
+    "SET message_id = excluded.message_id, until = excluded.until WHERE fingerprint.until <= $7 "
+    "RETURNING key) "
+    "SELECT EXISTS (SELECT FROM fence), "
+    "CASE WHEN (SELECT count(*) FROM won) < cardinality($4) "
+    "THEN coalesce((SELECT array_agg(key) FROM won), '{}') END"
+)
+_KNOWN = "SELECT key, message_id FROM fingerprint WHERE key = ANY($1::bytea[])"
+_STORED = "SELECT id FROM message WHERE id = ANY($1::bigint[])"
+_SUBMISSIONS = (
+    "INSERT INTO submission (id, account, messages) "
+    "SELECT * FROM unnest($1::bigint[], $2::text[], $3::integer[])"
+)
+_ALIASES = (
+    "INSERT INTO alias (id, message_id, receipts) "
+    "SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[])"
+)
+
+
+async def _accept(turn: PostgresTurn, acceptances: Sequence[Acceptance]) -> list[Repeats]:
+    connection, node = turn.connection, turn.fence.number
+    prints = [f for acceptance in acceptances for f in acceptance.fingerprints]
+    first = await _first(turn, prints) if prints else {}
+    answers: list[Repeats] = []
+    rows: list[tuple[Any, ...]] = []
+    submissions: list[tuple[int, str, int]] = []
+    aliases: list[Alias] = []
+    joined: list[tuple[PartGroup, int, int]] = []
+    notices: list[Notice] = []
+    for acceptance in acceptances:
+        messages = acceptance.messages
+        repeats: dict[bytes, int] = {}
+        if acceptance.fingerprints:
+            repeated: set[int] = set()
+            for f in acceptance.fingerprints:
+                if first[f.key] != f.message_id:
+                    repeats[f.key] = first[f.key]
+                    repeated.add(f.message_id)
+            messages = tuple(m for m in messages if m.id not in repeated)
+        answers.append(repeats)
+        owner = (node if acceptance.claimed else NOBODY,)
+        rows += [to_row(message) + owner for message in messages]
+        turn.is_work = turn.is_work or _is_work(acceptance, turn.now)
+        if len(acceptance.messages) > 1 and messages:
+            submissions.append((messages[0].submission_id, messages[0].account, len(messages)))
+        if acceptance.aliases:
+            ids = {message.id for message in messages}
+            aliases += [alias for alias in acceptance.aliases if alias.message_id in ids]
+        if acceptance.notices:
+            ids = {message.id for message in messages}
+            notices += [notice for notice in acceptance.notices if notice.about in ids]
+        if acceptance.parts is not None:
+            part = acceptance.aliases[0].id if acceptance.aliases else 0
+            joined.append((acceptance.parts, acceptance.messages[0].id, part))
+    rows = free_text(rows)
+    if len(rows) >= COPY_FROM:
+        await turn.hold()
+        await connection.copy_records_to_table("message", records=rows, columns=_COLUMNS)
+    elif rows:
+        turn.check(await connection.fetchval(_INSERT, *turn.fence, *zip(*rows, strict=True)))
+    if submissions:
+        await connection.execute(_SUBMISSIONS, *zip(*submissions, strict=True))
+    if aliases:
+        # asyncpg takes a flag for a list of flags.
+        of_aliases = [(alias.id, alias.message_id, int(alias.receipts)) for alias in aliases]
+        await connection.execute(_ALIASES, *zip(*of_aliases, strict=True))
+    if joined:
+        await finish_parts(connection, joined)
+    if notices:
+        await owe(turn, notices)
+    return answers
+
+
+async def _first(turn: PostgresTurn, prints: Sequence[Fingerprint]) -> dict[bytes, int]:
+    """The message that has each of the fingerprints: one of these, or an earlier one."""
+    first: dict[bytes, Fingerprint] = {}
+    for f in prints:
+        first.setdefault(f.key, f)
+    # In one order on every node, so that none waits for another that waits for it.
+    mine = [first[key] for key in sorted(first)]
+    columns = zip(*mine, strict=True)
+    held, won = await turn.connection.fetchrow(_FINGERPRINTS, *turn.fence, *columns, turn.now)
+    turn.check(held)
+    ids = {f.key: f.message_id for f in mine}
+    if won is not None:
+        lost = list(ids.keys() - set(won))
+        ids.update((row[0], row[1]) for row in await turn.connection.fetch(_KNOWN, lost))
+    return ids
+
+
+def _is_work(acceptance: Acceptance, now: int) -> bool:
+    """Whether other nodes may send something of it now."""
+    return not acceptance.claimed and any(m.due_at <= now for m in acceptance.messages)
+
+
+def _is_one_statement(acceptances: Sequence[Acceptance], now: int) -> bool:
+    return len(acceptances) < COPY_FROM and all(
+        len(a.messages) == 1
+        and not (a.fingerprints or a.aliases or a.parts or a.notices)
+        and not _is_work(a, now)
+        for a in acceptances
+    )
+
+
+async def _recover(
+    connection: PgConnection, asked: Sequence[tuple[Acceptance, Repeats | None]]
+) -> dict[int, Repeats]:
+    marks = [_mark(acceptance, repeats) for acceptance, repeats in asked]
+    rows = await connection.fetch(_STORED, [mark for mark in marks if mark is not None])
+    found = {row[0] for row in rows}
+    return {n: asked[n][1] or {} for n, mark in enumerate(marks) if mark in found}
+
+
+def _mark(acceptance: Acceptance, repeats: Repeats | None) -> int | None:
+    """A message that is in the database if and only if the acceptance is."""
+    if repeats is None and acceptance.fingerprints:
+        return None  # the transaction did not come to its end
+    repeated = {f.message_id for f in acceptance.fingerprints if f.key in (repeats or ())}
+    return next((m.id for m in acceptance.messages if m.id not in repeated), None)
+
+
+async def _take_back(
+    connection: PgConnection, acceptances: Sequence[Acceptance], node: int
+) -> None:
+    """Removes what was stored though its clients were told that it was not."""
+    ids = [message.id for a in acceptances for message in a.messages]
+    prints = [f.key for a in acceptances for f in a.fingerprints]
+    async with connection.transaction():
+        # Where another node has taken it up already it stays, and is sent.
+        gone = await connection.fetch(
+            "DELETE FROM message WHERE id = ANY($1::bigint[]) AND state = $2 "
+            "AND owner IN ($3, -1) RETURNING id, submission_id",
+            ids,
+            "accepted",
+            node,
+        )
+        ids = [id for id, _ in gone]
+        submissions = [submission for _, submission in gone]
+        for sql, *parameters in (
+            ("DELETE FROM submission WHERE id = ANY($1::bigint[])", submissions),
+            ("DELETE FROM alias WHERE message_id = ANY($1::bigint[])", ids),
+            ("DELETE FROM notice WHERE about = ANY($1::bigint[])", ids),
+            ("UPDATE part_group SET message_id = 0 WHERE message_id = ANY($1::bigint[])", ids),
+            (
+                "DELETE FROM fingerprint WHERE key = ANY($1::bytea[]) "
+                "AND message_id = ANY($2::bigint[])",
+                prints,
+                ids,
+            ),
+        ):
+            if ids:
+                await connection.execute(sql, *parameters)
+
+
+ACCEPT = PostgresVerb(
+    _accept,
+    is_one_statement=_is_one_statement,
+    recover=_recover,
+    take_back=_take_back,
+)

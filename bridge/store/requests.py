@@ -1,0 +1,22 @@
+"""What the writer of an engine is asked: a verb, what it is called with, and who waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Generic, TypeVar
+
+V = TypeVar("V")
+P = TypeVar("P")
+A = TypeVar("A")
+
+
+class WriteRequest(Generic[V, P, A]):
+    """Something to write, and the future that is resolved when it is durable."""
+
+    __slots__ = ("answer", "future", "payload", "verb")
+
+    def __init__(self, verb: V, payload: P, future: asyncio.Future[A]) -> None:
+        self.verb = verb
+        self.payload = payload
+        self.future = future
+        self.answer: A | None = None

@@ -1,0 +1,70 @@
+"""Submissions in SQLite: the messages of a group and what belongs to them, in a few inserts."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from bridge.model.notice import Notice
+from bridge.store.rows import MESSAGE_COLUMNS, to_row
+from bridge.store.sqlite import notices, parts
+from bridge.store.sqlite.many_rows import cut, write_rows
+from bridge.store.sqlite.verb import SqliteTurn, SqliteVerb
+from bridge.store.types import Acceptance, Repeats
+
+_INSERT_MESSAGE = f"INSERT INTO message ({', '.join(MESSAGE_COLUMNS)}) VALUES "  # noqa: S608
+_INSERT_SUBMISSION = "INSERT INTO submission (id, account, messages) VALUES "
+_INSERT_ALIAS = "INSERT INTO alias (id, message_id, receipts) VALUES "
+_INSERT_FINGERPRINT = "INSERT OR REPLACE INTO fingerprint (key, message_id, until) VALUES "
+
+
+def _known(connection: sqlite3.Connection, keys: Sequence[bytes], now: int) -> dict[bytes, int]:
+    """Which of the fingerprints are stored and still count, with their message's id."""
+    known: dict[bytes, int] = {}
+    for some, size in cut(keys):
+        marks = ",".join("?" * size)
+        find = f"SELECT key, message_id FROM fingerprint WHERE until > ? AND key IN ({marks})"  # noqa: S608
+        missing = [None] * (size - len(some))
+        known.update(connection.execute(find, (now, *some, *missing)))
+    return known
+
+
+def _accept(turn: SqliteTurn, acceptances: Sequence[Acceptance]) -> list[Repeats]:
+    connection = turn.connection
+    keys = [f.key for acceptance in acceptances for f in acceptance.fingerprints]
+    known = _known(connection, keys, turn.now) if keys else {}
+    answers: list[Repeats] = []
+    messages: list[tuple[Any, ...]] = []
+    submissions: list[tuple[Any, ...]] = []
+    fingerprints: list[tuple[Any, ...]] = []
+    aliases: list[tuple[Any, ...]] = []
+    owed: list[Notice] = []
+    for acceptance in acceptances:
+        repeats = {f.key: known[f.key] for f in acceptance.fingerprints if f.key in known}
+        repeated = {f.message_id for f in acceptance.fingerprints if f.key in known}
+        for f in acceptance.fingerprints:
+            if f.message_id not in repeated:
+                known[f.key] = f.message_id
+                fingerprints.append((f.key, f.message_id, f.until))
+        answers.append(repeats)
+        new = [to_row(m) for m in acceptance.messages if m.id not in repeated]
+        messages += new
+        aliases += [alias for alias in acceptance.aliases if alias.message_id not in repeated]
+        if acceptance.notices:
+            owed += [notice for notice in acceptance.notices if notice.about not in repeated]
+        if acceptance.parts is not None:
+            part_id = acceptance.aliases[0].id if acceptance.aliases else 0
+            parts.finish(connection, acceptance.parts, acceptance.messages[0].id, part_id)
+        if len(acceptance.messages) > 1 and new:
+            first = acceptance.messages[0]
+            submissions.append((first.submission_id, first.account, len(new)))
+    write_rows(connection, _INSERT_MESSAGE, messages)
+    write_rows(connection, _INSERT_SUBMISSION, submissions)
+    write_rows(connection, _INSERT_ALIAS, aliases)
+    write_rows(connection, _INSERT_FINGERPRINT, fingerprints)
+    notices.owe(turn, owed)
+    return answers
+
+
+ACCEPT = SqliteVerb(_accept)

@@ -1,0 +1,40 @@
+"""A verb of the writer: one function that writes what all requests of a group ask of it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+from bridge.store.ended import Ended
+
+P = TypeVar("P")
+A = TypeVar("A")
+
+
+class SqliteTurn:
+    """The transaction of one group. ``now`` is its Unix time; the queues in which notices were put
+    gather in ``queues``."""
+
+    __slots__ = ("connection", "ended", "now", "queues")
+
+    def __init__(self, connection: sqlite3.Connection, now: int, ended: Ended) -> None:
+        self.connection = connection
+        self.now = now
+        self.ended = ended
+        self.queues: set[str] = set()
+
+
+class SqliteVerb(Generic[P, A]):
+    """``write`` gets the payloads of all requests and returns an answer for each, in order.
+
+    ``kept`` requests wait for room where others are refused.
+    """
+
+    __slots__ = ("kept", "write")
+
+    def __init__(
+        self, write: Callable[[SqliteTurn, Sequence[P]], Sequence[A]], *, kept: bool = False
+    ) -> None:
+        self.write = write
+        self.kept = kept
