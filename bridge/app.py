@@ -12,14 +12,23 @@ import contextlib
 import gc
 import signal
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
+from bridge import __version__
+from bridge import log as logging
 from bridge.accounts.accounts import Accounts
+from bridge.admin.answers import Reloaded
+from bridge.admin.api import application
+from bridge.admin.control import Control, Sessions
+from bridge.admin.health import Health
 from bridge.admin.hooks import HooksListener
+from bridge.admin.listener import AdminListener
+from bridge.admin.tokens import Tokens
+from bridge.config.reloading import changed_keys, need_restart
 from bridge.config.settings import ConfigError, Endpoint, Settings
 from bridge.feedback.incoming import IncomingMessages
 from bridge.feedback.polling import Poller
@@ -35,13 +44,13 @@ from bridge.relay.pending_answers import PendingAnswers
 from bridge.relay.relay import Relay
 from bridge.sending.dispatcher import Dispatcher
 from bridge.sending.upkeep import Upkeep
-from bridge.sending.upstream import upstream_lines
+from bridge.sending.upstream import UpstreamLine, upstream_lines
 from bridge.smpp.inbound.listener import SmppListener
 from bridge.smtp.inbound.listener import SmtpListener
 from bridge.smtp.outbound.smarthost import mailing_of
 from bridge.smtp.reply_address import replies_of
 from bridge.store import StoreError
-from bridge.store.engines import engine_of
+from bridge.store.engines import engine_of, without_password
 
 log = structlog.get_logger()
 
@@ -58,16 +67,24 @@ class Addresses:
     smtp: tuple[Endpoint, ...]
     smpp: tuple[Endpoint, ...]
     hooks: tuple[Endpoint, ...] = ()
+    admin: tuple[Endpoint, ...] = ()
 
 
 class App:
-    """One daemon: :meth:`run` it in a loop of its own, :meth:`stop` it from there."""
+    """One daemon: :meth:`run` it in a loop of its own, :meth:`stop` it from there.
 
-    def __init__(self, settings: Settings) -> None:
+    ``load`` reads the settings again, for a reload.
+    """
+
+    def __init__(self, settings: Settings, load: Callable[[], Settings] | None = None) -> None:
         self._settings = settings
+        self._load = load or (lambda: settings)
         self._stop = asyncio.Event()
         self._lost = False
-        self._listeners: list[Callable[[Settings], None]] = []
+        #: Who takes over new settings, in this order; the first may raise before anything changed.
+        self._takers: list[Callable[[Settings], None]] = []
+        self._accounts: Accounts | None = None
+        self._removed: Callable[[str], None] = lambda account: None
 
     def stop(self) -> None:
         """Lets what is in flight finish; :meth:`run` then returns."""
@@ -78,14 +95,44 @@ class App:
         self._lost = True
         self._stop.set()
 
-    def reload(self, settings: Settings) -> None:
-        """Takes over certificates and what else the listeners' tables say, without ending a
-        session; the rest of ``settings`` counts from the next start on.
+    def load(self) -> Reloaded:
+        """Reads the settings again and takes over what needs no restart; no session ends but those
+        of accounts that are gone, whose queue is held.
 
-        Raises OSError or ValueError where a certificate cannot be used.
+        Raises :class:`bridge.config.settings.ConfigError`, OSError or ValueError, and changes
+        nothing, where the files or a certificate cannot be used.
         """
-        for listener in self._listeners:
-            listener(settings)
+        notify("RELOADING=1")
+        try:
+            return self._take_over(self._load())
+        except ConfigError as error:
+            log.error("reload_failed", mistakes=[str(mistake) for mistake in error.mistakes])
+            raise
+        except (OSError, ValueError) as error:
+            log.error("reload_failed", error=str(error))
+            raise
+        finally:
+            notify("READY=1")
+
+    def _take_over(self, settings: Settings) -> Reloaded:
+        before, self._settings = self._settings, settings
+        try:
+            for taker in self._takers:
+                taker(settings)
+        except BaseException:
+            self._settings = before
+            raise
+        removed = self._accounts.reload(settings) if self._accounts is not None else []
+        for account in removed:
+            self._removed(account)
+        if settings.log.level != before.log.level:
+            logging.set_level(settings.log.level)
+        changed = changed_keys(before, settings)
+        needed = need_restart(before, settings)
+        for key in needed:
+            log.warning("reload_incomplete", key=key, cause="needs a restart")
+        log.info("reloaded", changed=changed)
+        return Reloaded([key for key in changed if key not in needed], needed, removed)
 
     async def run(self, ready: Callable[[Addresses], None] = lambda addresses: None) -> None:
         """Serves until :meth:`stop`. ``ready`` is called once, when clients can be served.
@@ -94,7 +141,7 @@ class App:
         an address cannot be listened on.
         """
         settings = self._settings
-        accounts = Accounts(settings)
+        accounts = self._accounts = Accounts(settings)
         store = engine_of(settings.store.url, settings.store.lease)
         store.on_lost = self._lose
         await store.open()
@@ -127,6 +174,24 @@ class App:
                     replies=replies,
                 )
                 smpp = SmppListener(settings.smpp, accounts, relay, gathering, outbox)
+                listeners: dict[str, Sessions] = {"smtp": smtp, "smpp": smpp}
+                control = Control(
+                    settings,
+                    accounts=accounts,
+                    store=store,
+                    dispatcher=dispatcher,
+                    upstreams=lines,
+                    listeners=listeners,
+                    lifecycle=self,
+                )
+                health = Health(
+                    lambda: store.forget_fingerprints(int(time.time())), lambda: _missing(lines)
+                )
+                admin = AdminListener(
+                    settings.admin,
+                    application(control, health.routes()),
+                    Tokens(settings.admin, accounts.lockout),
+                )
                 loaded = asyncio.Event()
                 dispatching = tasks.create_task(dispatcher.run(loaded))
                 await loaded.wait()
@@ -136,25 +201,37 @@ class App:
                 upkeep = tasks.create_task(keeper.run())
                 coming_back = [tasks.create_task(part.run()) for part in (statuses, poller)]
                 telling = tasks.create_task(outbox.run())
+                watching = tasks.create_task(health.run())
                 async with contextlib.AsyncExitStack() as stack:
                     stack.push_async_callback(smtp.close)
                     stack.push_async_callback(smpp.close)
                     stack.push_async_callback(hooks.close)
+                    stack.push_async_callback(admin.close)
                     try:
                         addresses = Addresses(
                             tuple(await smtp.start()),
                             tuple(await smpp.start()),
                             tuple(await hooks.start()),
+                            tuple(await admin.start()),
                         )
-                        self._listeners = [
-                            lambda new: smtp.reload(new.smtp, dsn=bool(new.reports.smarthost)),
+                        self._takers = [
+                            lambda new: smtp.reload(new.smtp),
                             lambda new: smpp.reload(new.smpp),
                             lambda new: hooks.reload(new.hooks),
+                            lambda new: admin.reload(new.admin),
+                            control.reload_settings,
                         ]
+
+                        def remove(account: str) -> None:
+                            tasks.create_task(_remove(account, dispatcher, listeners.values()))
+
+                        self._removed = remove
+                        health.serving = True
                         self._announce(addresses, dispatcher.backlog)
                         ready(addresses)
                         await self._stop.wait()
                     finally:
+                        health.serving = False
                         log.info("stopping")
                         notify("STOPPING=1")
                         await hooks.close()
@@ -168,6 +245,7 @@ class App:
                     await draining
                     gatherer.cancel()
                     telling.cancel()
+                    watching.cancel()
                     await mailing.close()
                     await outbox.close()
         finally:
@@ -187,11 +265,13 @@ class App:
         gc.set_threshold(50_000, 20, 50)
         log.info(
             "ready",
+            version=__version__,
             smtp=[str(endpoint) for endpoint in addresses.smtp],
             smpp=[str(endpoint) for endpoint in addresses.smpp],
             hooks=[str(endpoint) for endpoint in addresses.hooks],
+            admin=[str(endpoint) for endpoint in addresses.admin],
             upstream=self._settings.cascade.base_url,
-            store=self._settings.store.url,
+            store=without_password(self._settings.store.url),
             backlog=backlog,
         )
         notify("READY=1")
@@ -199,26 +279,40 @@ class App:
 
 async def serve(settings: Settings, load: Callable[[], Settings]) -> None:
     """Runs the daemon until SIGTERM or SIGINT; SIGHUP loads the settings anew."""
-    app = App(settings)
+    app = App(settings, load)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, app.stop)
-    loop.add_signal_handler(signal.SIGHUP, _reload, app, load)
+    loop.add_signal_handler(signal.SIGHUP, _reload, app)
     await app.run()
 
 
-def _reload(app: App, load: Callable[[], Settings]) -> None:
-    """What cannot be used changes nothing, and is said."""
-    notify("RELOADING=1")
+def _reload(app: App) -> None:
+    # What was wrong stands in the log.
+    with contextlib.suppress(ConfigError, OSError, ValueError):
+        app.load()
+
+
+def _missing(lines: Mapping[str, UpstreamLine]) -> list[str]:
+    """Upstreams that take nothing now."""
+    found = {line.name: line for line in lines.values()}
+    return [
+        f"upstream {name} is held: {line.pace.held or 'by an operator'}"
+        for name, line in found.items()
+        if line.held or line.pace.held
+    ]
+
+
+async def _remove(account: str, dispatcher: Dispatcher, listeners: Iterable[Sessions]) -> None:
+    """Ends what an account that is gone has open, and holds what waits of it."""
+    sessions = sum(
+        listener.end_sessions("the account was removed", account=account) for listener in listeners
+    )
+    log.warning("account_removed", account=account, sessions=sessions)
     try:
-        app.reload(load())
-    except ConfigError as error:
-        log.error("reload_failed", mistakes=[str(mistake) for mistake in error.mistakes])
-    except (OSError, ValueError) as error:
-        log.error("reload_failed", error=str(error))
-    else:
-        log.info("reloaded")
-    notify("READY=1")
+        await dispatcher.set_hold("account", account, True)
+    except StoreError as error:
+        log.error("account_not_held", account=account, error=str(error))
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Event = MutableMapping[str, Any]
 
-_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 #: Levels as syslog counts them, for the prefix that journald reads (sd-daemon(3)).
 _SYSLOG = {"debug": 7, "info": 6, "warning": 4, "error": 3, "exception": 3, "critical": 2}
 
@@ -160,7 +160,7 @@ class _Switch:
 
     def set(self, level: str) -> None:
         self.level = level
-        source = structlog.make_filtering_bound_logger(_LEVELS[level])
+        source = structlog.make_filtering_bound_logger(LEVELS[level])
         for name, method in vars(source).items():
             if not name.startswith("__"):
                 setattr(self.logger, name, method)
@@ -177,7 +177,7 @@ def level() -> str:
 def set_level(name: str) -> None:
     """Writes events from this level on, from now on."""
     _SWITCH.set(name)
-    logging.getLogger().setLevel(max(logging.WARNING, _LEVELS[name]))
+    logging.getLogger().setLevel(max(logging.WARNING, LEVELS[name]))
 
 
 class _ToBytes:

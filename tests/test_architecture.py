@@ -40,7 +40,7 @@ ARROWS: dict[str, set[str]] = {
     | {"accounts", "net", "relay", "notices", "smpp/protocol", "smpp/outbound"},
     "smpp/outbound": COMMON | {"notices", "smpp/protocol"},
     "smsc": COMMON,
-    "admin": COMMON | {"net"},
+    "admin": COMMON | {"net", "accounts", "store", "sending"},
     # The stand-in for the API shares nothing with the bridge's own idea of a message.
     "sandbox": {"net", "log"},
     "app": COMMON
@@ -62,7 +62,9 @@ LIBRARIES: dict[str, set[str]] = {
     "resiliparse": {"smtp/reading"},
     "email": {"smtp", "smtp/reading", "smtp/inbound", "smtp/outbound", "smsc", "cli"},
     "python_multipart": {"smsc"},
-    "starlette": {"sandbox", "admin"},
+    "starlette": {"admin"},
+    "prometheus_client": {"admin"},
+    "rich": {"cli"},
     "uvicorn": {"net"},
     "click": {"cli"},
 }

@@ -22,7 +22,6 @@ from bridge.accounts.accounts import HASHER
 from bridge.cli import Exit, cli
 from bridge.config import load
 from bridge.config import settings as config
-from bridge.config.warnings import _NOT_YET
 from bridge.model.failure import NOT_FOUND_STATUS, Failure, Reason, render_accepted, render_failure
 from bridge.model.message import State, Stored
 from bridge.model.notice import Kind, Notice
@@ -161,11 +160,6 @@ def test_what_is_not_there_yet_is_not_there() -> None:
     commands = cli.list_commands(click.Context(cli))
     assert "`queue`" in missing
     assert "queue" not in commands
-
-
-def test_keys_without_effect_are_those_that_check_warns_of() -> None:
-    named = set(in_code(section("Not there yet").partition(" the table ")[2].partition(";")[0]))
-    assert named - {"check"} == {f"[{name}]" for name in _NOT_YET}
 
 
 _SMPP_COMMANDS = "| 0x1504 | fallback text |"

@@ -62,6 +62,11 @@ class Account:
 
     def __init__(self, name: str, settings: AccountSettings) -> None:
         self.name = name
+        self._bucket = TokenBucket(0, 0, 0.0)
+        self.apply(settings)
+
+    def apply(self, settings: AccountSettings) -> None:
+        """Other settings from now on, also for sessions that are open."""
         self.settings = settings
         self.senders = frozenset({settings.sender, *settings.senders} - {""})
         self.message_types = (
@@ -72,7 +77,9 @@ class Account:
         self.countries = frozenset(settings.countries)
         self.protocols = frozenset(map(Protocol, settings.protocols))
         # Without a burst of its own a second's worth may come at once.
-        self._bucket = TokenBucket(settings.rate, settings.burst or settings.rate, 0.0)
+        burst = max(settings.burst or settings.rate, 1.0)
+        if (settings.rate, burst) != (self._bucket.rate, self._bucket.burst):
+            self._bucket = TokenBucket(settings.rate, burst, 0.0)
 
     def __repr__(self) -> str:
         return f"Account({self.name!r})"
@@ -126,7 +133,28 @@ class Accounts:
 
     def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
         login = settings.login
-        self._accounts = {name: Account(name, own) for name, own in settings.accounts.items()}
+        self._clock = clock
+        self._lockout = Lockout(login, clock)
+        self._key = secrets.token_bytes(32)
+        self._checks: dict[bytes, _Check] = {}
+        self._threads = ThreadPoolExecutor(login.concurrent_checks, "password-check")
+        self._accounts: dict[str, Account] = {}
+        self.reload(settings)
+
+    def reload(self, settings: Settings) -> list[str]:
+        """Takes over accounts, passwords, networks and limits; the names of accounts that are gone.
+
+        An account that stays is the same object, so that open sessions follow it.
+        """
+        before = self._accounts
+        self._accounts = {}
+        for name, own in settings.accounts.items():
+            account = before.get(name)
+            if account is None:
+                account = Account(name, own)
+            else:
+                account.apply(own)
+            self._accounts[name] = account
         self._networks = {
             name: NetworkMap((network, True) for network in own.networks)
             for name, own in settings.accounts.items()
@@ -137,27 +165,30 @@ class Accounts:
             if Protocol.SMTP in account.protocols
             for network in account.settings.trusted_networks
         )
-        self._clock = clock
-        self._lockout = Lockout(login, clock)
-        self._cache_for = login.cache
-        self._key = secrets.token_bytes(32)
+        self._lockout.apply(settings.login)
+        self._cache_for = settings.login.cache
+        # Old passwords are not remembered.
         self._cached: dict[bytes, float] = {}
         self._keys = {
             self._digest("", secret): account
             for account in self._accounts.values()
             if (secret := _secret(account.settings.api_key)) is not None
         }
-        self._checks: dict[bytes, _Check] = {}
-        self._threads = ThreadPoolExecutor(login.concurrent_checks, "password-check")
         hashes = [own.password_hash for own in settings.accounts.values() if own.password_hash]
         # Fast where accounts have fast hashes, so that an unknown name is told apart by nobody.
         self._dummy = _dummy_hash(max(hashes, key=_cost) if hashes else _DEFAULT_HASH)
+        return [name for name in before if name not in self._accounts]
 
     def __iter__(self) -> Iterator[Account]:
         return iter(self._accounts.values())
 
     def get(self, name: str) -> Account | None:
         return self._accounts.get(name)
+
+    @property
+    def lockout(self) -> Lockout:
+        """Who is blocked after failed logins."""
+        return self._lockout
 
     def trusted(self, address: str) -> Account | None:
         """The account that may send mails from ``address`` without a login."""
@@ -184,13 +215,15 @@ class Accounts:
         digest = self._digest(name, secret)
         account = self._accounts.get(name)
         if account is None or self._cached.get(digest, -1.0) <= self._clock():
+            cached = self._cached
             right = await self._is_right(account, secret, digest, (origin, name))
             if self._lockout.blocked(origin, name):
                 # Guesses made at once are no more guesses than those made one by one.
                 raise Failure(Reason.ADDRESS_BLOCKED)
             if account is None or not right:
                 raise self._wrong(origin, name, protocol, address)
-            self._remember(digest)
+            if cached is self._cached:  # else the password may have changed meanwhile
+                self._remember(digest)
         return self._admit(account, origin, protocol, address)
 
     async def authenticate_key(self, key: str, *, protocol: Protocol, address: str) -> Account:

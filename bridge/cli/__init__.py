@@ -30,9 +30,17 @@ COMMANDS = {
     "send": "Send one message through a running bridge.",
     "status": "Show the state of a message.",
     "trace": "Show what happened to a message.",
+    "top": "Show how the bridge does, on one screen.",
     "queue": "List, hold, release, retry and cancel waiting messages.",
-    "sessions": "List who is connected.",
+    "hold": "Send nothing more of an account or an upstream.",
+    "release": "Send again what was held as a whole.",
+    "sessions": "List who is connected, and end sessions.",
+    "blocked": "List who is blocked after wrong passwords, and lift blocks.",
     "accounts": "List accounts, hash and test passwords.",
+    "report": "Count what was sent, delivered and refused, by day and account.",
+    "reload": "Have the daemon read its configuration again.",
+    "drain": "Have the daemon finish what is in flight, and stop.",
+    "log-level": "Change the level of the log, for a while.",
     "explain": "Show what would become of a recipient, and why.",
     "contacts": "Add, change, delete, list, import and export contacts.",
     "groups": "Add, change, delete, list, import and export groups.",
@@ -40,6 +48,7 @@ COMMANDS = {
     "variables": "Upload values for template variables.",
     "erase": "Erase everything stored about a phone number.",
     "sendmail": "Stand in for /usr/sbin/sendmail.",
+    "completion": "Print the completion script for a shell.",
 }
 
 F = TypeVar("F", bound=Callable[..., Any])

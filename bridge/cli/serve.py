@@ -14,8 +14,11 @@ from bridge.cli import Exit, Stop, config_option
 def command(config: Path | None) -> None:
     """Run the bridge until SIGTERM or SIGINT; what is in flight is finished first.
 
-    SIGHUP reads the configuration again, for certificates and what else the tables smtp, smpp and
-    hooks say; the rest counts from the next start on.
+    SIGHUP reads the configuration again, as "cascade-bridge reload" does.
+
+    \b
+    Examples:
+      cascade-bridge serve --config bridge.toml
     """
     from bridge import app, log
     from bridge.config import load

@@ -89,7 +89,12 @@ def tls_mistake(certificate: Path, private_key: Path) -> str:
 
 
 def _tls(settings: Settings) -> Iterator[Finding]:
-    tables = (("smtp", settings.smtp), ("smpp", settings.smpp), ("hooks", settings.hooks))
+    tables = (
+        ("smtp", settings.smtp),
+        ("smpp", settings.smpp),
+        ("admin", settings.admin),
+        ("hooks", settings.hooks),
+    )
     for name, table in tables:
         certificate, private_key = table.certificate, table.private_key
         if certificate and private_key:
@@ -175,10 +180,15 @@ def _smtp(settings: Settings) -> Iterator[Finding]:
 
 
 def _others(settings: Settings) -> Iterator[Finding]:
-    if settings.admin.token is None and any(not is_loopback(e) for e in settings.admin.listen):
+    admin = settings.admin
+    if admin.token is None and any(not is_loopback(e) for e in admin.listen):
         yield ("admin", "listen"), "no admin.token off loopback", "admin.token, or loopback only"
-    if settings.admin.token and not _PLAIN_ASCII.fullmatch(settings.admin.token.get_secret_value()):
-        yield ("admin", "token"), "a secret of other characters", "one line of printable ASCII"
+    tokens = {"token": admin.token, "view_token": admin.view_token}
+    for key, token in tokens.items():
+        if token and not _PLAIN_ASCII.fullmatch(token.get_secret_value()):
+            yield ("admin", key), "a secret of other characters", "one line of printable ASCII"
+    if admin.token is not None and admin.token == admin.view_token:
+        yield ("admin", "view_token"), "the same secret as admin.token", "a secret of its own"
     secret = settings.hooks.secret
     if secret and not _PATH_SECRET.fullmatch(secret.get_secret_value()):
         allowed = 'at least 16 letters, digits, "-", "_", "." or "~", since it stands in a URL'

@@ -214,7 +214,10 @@ class Smpp(Table):
 class Admin(Table):
     socket: File = Path("/run/cascade-bridge/admin.sock")
     listen: list[Address] = [Endpoint("127.0.0.1", 8025)]
+    certificate: File | None = None
+    private_key: File | None = None
     token: Secret | None = None
+    view_token: Secret | None = None
 
 
 class Hooks(Table):

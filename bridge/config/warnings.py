@@ -58,7 +58,7 @@ def _exposed(settings: Settings) -> Iterator[str]:
         if not is_loopback(endpoint):
             yield f"smpp.listen: passwords travel in the clear to {endpoint}; tls_listen is safer"
     for endpoint in settings.admin.listen:
-        if not is_loopback(endpoint):
+        if not settings.admin.certificate and not is_loopback(endpoint):
             yield f"admin.listen: the token travels in the clear to {endpoint}"
     url = urlsplit(settings.cascade.base_url)
     if url.scheme == "http" and not is_loopback(Endpoint(url.hostname or "", 0)):
@@ -97,7 +97,7 @@ def _hooks(settings: Settings) -> Iterator[str]:
 
 def _readable(settings: Settings) -> Iterator[str]:
     secrets = [("secret", file) for file in settings.files]
-    for table in (settings.smtp, settings.smpp, settings.hooks):
+    for table in (settings.smtp, settings.smpp, settings.admin, settings.hooks):
         secrets += [("private key", table.private_key)] if table.private_key else []
     for kind, file in dict.fromkeys(secrets):
         try:
@@ -113,20 +113,10 @@ def _holds_secret(file: Path) -> bool:
     if file.suffix != ".toml":
         return True
     literal = (
-        r"(?m)^[^#\n]*\b((?:smarthost_)?password|api_key|authorization_key|viber_auth_token|telegram_bot_key|token"
+        r"(?m)^[^#\n]*\b((?:smarthost_)?password|api_key|authorization_key|viber_auth_token|telegram_bot_key|(?:view_)?token"
         r"""|secret)\s*=\s*["'](?!file:|env:|credential:)"""
     )
     return re.search(literal, file.read_text("utf-8", "replace")) is not None
-
-
-#: Keys that are read and checked, and that nothing serves yet: a setting must not seem to work.
-_NOT_YET = ("admin",)
-
-
-def _without_effect(settings: Settings) -> Iterator[str]:
-    for name in _NOT_YET:
-        for key in sorted(getattr(settings, name).model_fields_set):
-            yield f"{name}.{key.rstrip('_')}: has no effect in this version"
 
 
 def _reports(settings: Settings) -> Iterator[str]:
@@ -148,7 +138,7 @@ def _reports(settings: Settings) -> Iterator[str]:
                 yield f"accounts.{name}.incoming_to: nothing comes in without hooks.secret"
 
 
-_WARNINGS = (_accounts, _exposed, _unfinished, _hooks, _reports, _without_effect, _readable)
+_WARNINGS = (_accounts, _exposed, _unfinished, _hooks, _reports, _readable)
 
 
 def find_warnings(settings: Settings) -> Iterator[str]:

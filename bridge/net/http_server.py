@@ -8,6 +8,7 @@ server, with its signal handlers and its polling, is left out: starting and clos
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import sys
 import time
@@ -165,7 +166,7 @@ class Connection(asyncio.Protocol):
 
     def _peer(self) -> str:
         name = self.transport.get_extra_info("peername") if self.transport else None
-        return name[0] if name else ""
+        return name[0] if isinstance(name, tuple) and name else ""
 
     def abort(self) -> None:
         if self.transport is not None:
@@ -227,6 +228,16 @@ class WebServer:
             self._sweep(loop)
         bound: int = server.sockets[0].getsockname()[1]
         return bound
+
+    async def start_unix(self, listening: socket.socket) -> None:
+        """Listens on a bound Unix socket too."""
+        if not self._config.loaded:
+            self._config.load()
+        loop = asyncio.get_running_loop()
+        server = await loop.create_unix_server(
+            lambda: Connection(self), sock=listening, backlog=_BACKLOG
+        )
+        self._servers.append(server)
 
     async def close(self, within: float = CLOSE_WITHIN) -> None:
         """Stops listening, lets answers that are on their way go out, and hangs up."""

@@ -6,6 +6,12 @@ import os
 import socket
 
 
+def watchdog_interval() -> float:
+    """Within how many seconds the service manager wants ``WATCHDOG=1``; 0 where it does not."""
+    for_us = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+    return int(os.environ.get("WATCHDOG_USEC", "0")) / 1e6 if for_us else 0.0
+
+
 def notify(state: str) -> None:
     """Sends ``READY=1``, ``STOPPING=1`` …; does nothing where no service manager listens."""
     address = os.environ.get("NOTIFY_SOCKET", "")

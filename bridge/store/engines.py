@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
 from bridge.store.errors import StoreError
 from bridge.store.interface import Store
 
@@ -24,3 +26,17 @@ def engine_of(url: str, lease: float = 15.0) -> Store:
             raise StoreError("PostgreSQL needs asyncpg: install cascade-bridge[postgres]") from None
         return PostgresStore(url, lease=lease)
     raise StoreError(f"no engine for a store at {scheme}://")
+
+
+def without_password(url: str) -> str:
+    """The address of a store as it may be shown."""
+    if url.startswith("sqlite:"):
+        return url
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    name, colon, _ = user.partition(":")
+    query = [(key, "***" if key == "password" else value) for key, value in parse_qsl(parts.query)]
+    return parts._replace(
+        netloc=(name + ":***" * bool(colon) if at else "") + at + host,
+        query=urlencode(query, safe="*/"),
+    ).geturl()

@@ -44,7 +44,7 @@ def test_help_lists_what_is_there() -> None:
     listed = cli.list_commands(click.Context(cli))
     folder = Path(bridge.__file__).parent / "cli"
     for name in COMMANDS:
-        assert (name in listed) == (folder / f"{name}.py").exists()
+        assert (name in listed) == (folder / f"{name.replace('-', '_')}.py").exists()
     result = shell("--help")
     assert result.returncode == 0
     assert all(f"  {name} " in result.stdout for name in listed)

@@ -58,6 +58,16 @@ class Bridge:
         event = await self.event("ready")
         return parse_endpoint(event["smtp"][0]), parse_endpoint(event["smpp"][0])
 
+    async def command(self, *arguments: str, input: str = "") -> tuple[int, str]:
+        """Runs one of our commands for this daemon; its exit code, and what it printed."""
+        config = ("--config", str(self.config))
+        return await run(sys.executable, "-m", "bridge.cli", *arguments, *config, input=input)
+
+    async def api(self) -> str:
+        """The URL of its API."""
+        event = await self.event("ready")
+        return f"http://{event['admin'][0]}"
+
     async def terminate(self) -> int:
         """Stops it with SIGTERM and returns the exit code."""
         self.process.send_signal(signal.SIGTERM)
@@ -74,6 +84,10 @@ class Bridge:
         return code
 
 
+#: The tokens of the daemon's API.
+OPERATE, VIEW = "operate-token", "view-token"
+
+
 def write_config(folder: Path, api: str, more: str = "", account: str = "") -> Path:
     """A configuration with the account ``crm``; ``account`` are further lines of it."""
     path = folder / "bridge.toml"
@@ -88,6 +102,11 @@ def write_config(folder: Path, api: str, more: str = "", account: str = "") -> P
         {more}
         [smpp]
         listen = ["127.0.0.1:0"]
+        [admin]
+        socket = "{folder}/admin.sock"
+        listen = ["127.0.0.1:0"]
+        token = "{OPERATE}"
+        view_token = "{VIEW}"
         [accounts.crm]
         password = "secret12"
         sender = "Shop"

@@ -791,7 +791,7 @@ async def test_the_log_tells_of_binds_and_refusals_in_one_line_each() -> None:
         assert "wrong login or password" in logs[0]["reason"]
         assert logs[2]["reason"] == "password is too long"
         refused = logs[4]
-        assert refused["to"] == "38050*****67"
+        assert refused["recipient"] == "380501234567"  # masked where it is written
         assert refused["reason"] == "wrong phone number [1003]"
         assert refused["status"] == "ESME_RINVDSTADR"
         assert refused["log_level"] == "warning"

@@ -9,6 +9,7 @@ the listener's.
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Final, cast
 
 import structlog
@@ -18,6 +19,7 @@ from bridge.config import settings as config
 from bridge.model import message as vocabulary
 from bridge.model.failure import Failure, Reason
 from bridge.model.notice import receivers_of
+from bridge.net.sessions import SessionInfo
 from bridge.smpp.inbound.refusal import refusal
 from bridge.smpp.inbound.requests import HANDLERS, SUBMITS, Requests
 from bridge.smpp.inbound.services import Services
@@ -67,6 +69,9 @@ class Connection(asyncio.Protocol):
             OFFERED,
         )
         self.account: Account | None = None
+        self.id = f"smpp-{next(services.numbers)}"
+        self._since = services.clock()
+        self._bind_name = ""
         self._client = client
         self.peer = ""
         self._address = ""
@@ -289,6 +294,31 @@ class Connection(asyncio.Protocol):
         queue = receivers_of(account.name)
         self._services.outbox.join(queue, self._receiver, account=account.name)
 
+    def info(self) -> SessionInfo:
+        """The session as an operator sees it."""
+        requests, receiver = self._requests, self._receiver
+        return SessionInfo(
+            self.id,
+            vocabulary.Protocol.SMPP.value,
+            self._bind_name,
+            self.account.name if self.account else "",
+            self.peer,
+            datetime.fromtimestamp(int(self._since), UTC),
+            self.session.in_flight,
+            self.session.window,
+            requests.submits if requests else 0,
+            requests.refused if requests else 0,
+            requests.throttled if requests else 0,
+            requests.last_refusal if requests else "",
+            receiver.answered if receiver else self._told,
+            receiver.in_flight if receiver else 0,
+        )
+
+    def dismiss(self, reason: str) -> None:
+        """Unbinds after the answers in flight, for a reason that the log is told."""
+        self._reason = self._reason or reason
+        self.drain()
+
     def _stop_telling(self) -> None:
         """No answer can come any more."""
         if self._receiver is not None and self.account is not None:
@@ -380,6 +410,7 @@ class Connection(asyncio.Protocol):
         latin = body.system_type.upper() == b"ISO"
         origin = Origin(self.peer, "latin1" if latin else settings.default_alphabet)
         self.account = account
+        self._bind_name = pdu.command.removeprefix("bind_")
         self._holds_bind = True
         self._requests = Requests(self._services, account, origin, version, self._answer)
         self.session.bound(pdu, settings.window)
@@ -395,7 +426,7 @@ class Connection(asyncio.Protocol):
             "bound",
             account=account.name,
             peer=self.peer,
-            bind=pdu.command.removeprefix("bind_"),
+            bind=self._bind_name,
             interface_version=f"{version >> 4}.{version & 15}",
             system_type=word(body.system_type),
         )

@@ -20,6 +20,7 @@ from bridge.config import settings as config
 from bridge.config.settings import Endpoint
 from bridge.net.networks import NetworkMap
 from bridge.net.proxy_server import ProxiedServer
+from bridge.net.sessions import SessionInfo
 from bridge.smpp.inbound.connection import Connection
 from bridge.smpp.inbound.limits import Occupancy
 from bridge.smpp.inbound.services import Authenticator, Door, Gatherer, Owing, Services
@@ -120,6 +121,23 @@ class SmppListener:
         services = self._services
         services.settings = settings
         services.occupancy.limit(settings.max_connections, settings.max_connections_per_address)
+
+    def sessions(self) -> list[SessionInfo]:
+        """Those that are open, the oldest first."""
+        found = [connection.info() for connection in self._services.connections]
+        return sorted(found, key=lambda info: int(info.id.rpartition("-")[2]))
+
+    def end_sessions(self, reason: str, *, id: str = "", account: str = "") -> int:
+        """Unbinds the session with this id, or all of an account; tells how many."""
+        found = [
+            connection
+            for connection in self._services.connections
+            if connection.id == id
+            or (account and connection.account is not None and connection.account.name == account)
+        ]
+        for connection in found:
+            connection.dismiss(reason)
+        return len(found)
 
     async def drain(self, within: float) -> None:
         """Takes no connection and no submit any more, answers what is in flight, unbinds, closes.

@@ -16,7 +16,6 @@ from typing import Final
 import structlog
 
 from bridge.accounts.accounts import Account
-from bridge.log import mask
 from bridge.model.failure import Failure, Reason, smpp_status
 from bridge.model.message import Accepted, Outcome, Submission
 from bridge.relay.concatenation import Segment
@@ -65,7 +64,10 @@ class Requests:
         "_services",
         "_short_id",
         "_throttled",
+        "last_refusal",
+        "refused",
         "submits",
+        "throttled",
     )
 
     def __init__(
@@ -84,7 +86,9 @@ class Requests:
         self._short_id = has_short_ids(interface_version)
         self._answer = answer
         self._asker = Asker(services.relay, account, interface_version, origin.default_alphabet)
-        self.submits = 0
+        #: Of the whole session, for the list of sessions.
+        self.submits = self.refused = self.throttled = 0
+        self.last_refusal = ""
         self._throttled = 0
         self._refused = 0
 
@@ -226,9 +230,12 @@ class Requests:
 
     def log_refused(self, submit: bool, status: int, reason: str, to: str = "") -> None:
         """One line; of many in a short time, and of submits that were too fast, only the number."""
+        self.last_refusal = f"{Status(status).name}: {reason}"
         if status == Status.ESME_RTHROTTLED:
+            self.throttled += 1
             self._throttled += 1
             return
+        self.refused += 1
         self._refused += 1
         if self._refused > _MOST_TOLD:
             return
@@ -236,7 +243,7 @@ class Requests:
             "submission_refused" if submit else "pdu_refused",
             account=self._account.name,
             peer=self._peer,
-            to=mask(to),
+            recipient=to,
             reason=reason,
             status=Status(status).name,
         )

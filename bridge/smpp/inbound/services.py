@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence, Set
+from collections.abc import Callable, Coroutine, Iterator, Sequence, Set
 from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bridge.accounts.accounts import Account
@@ -93,5 +94,7 @@ class Services:
     create_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
     left: Callable[[Connection], None]
     connections: set[Connection] = field(default_factory=set)
+    #: Of the connections, from the start on.
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))
     #: The listener stops: what is accepted only now would outlive it.
     closing: bool = False

@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from bridge.accounts.accounts import Account
-from bridge.log import mask
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Accepted, Protocol
 from bridge.smtp import reply
@@ -206,11 +205,12 @@ class Dialog(Session):
 
     def _refuse_recipient(self, path: Path, error: Refused | Failure, smtputf8: bool) -> None:
         text = reply.of_failure(error, self._fmt) if isinstance(error, Failure) else error.reply
+        self.note_refused(text)
         log.info(
             "recipient_refused",
             account=self._name,
             address=self._address,
-            recipient=mask(path.local),
+            recipient=path.local,
             reply=text,
         )
         self._wire.reply(reply.encode(text, smtputf8=smtputf8))
@@ -269,6 +269,7 @@ class Dialog(Session):
         texts = [reply.of_outcome(outcome, fmt) for outcome in outcomes]
         for outcome, text in zip(outcomes, texts, strict=True):
             if isinstance(outcome, Accepted):
+                self.taken += 1
                 if self._wire.closed:
                     log.warning("answer_lost", account=name, address=self._address, id=outcome.id)
                 continue
@@ -290,6 +291,7 @@ class Dialog(Session):
         return None if transaction.smsc else self._account
 
     def _log_refused(self, transaction: Transaction, account: str, text: str) -> None:
+        self.note_refused(text)
         log.info(
             "mail_refused",
             account=account,

@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, cast
 
 import structlog
 from aiosmtpd.smtp import SMTP, TLSSetupException
 
 from bridge.model.failure import Failure
+from bridge.net.sessions import SessionInfo
 from bridge.smtp import reply
 from bridge.smtp.inbound.commands import Dialog
 from bridge.smtp.inbound.service import Service
@@ -76,12 +78,37 @@ class Connection(SMTP):
         self._begun = begun
         self._ended = ended
         self._address = client or ""
+        self.id = f"smtp-{next(service.numbers)}"
+        self._since = service.wall_clock()
         self._dialog: Dialog | None = None
 
     @property
     def task(self) -> asyncio.Task[None] | None:
         """The task that talks; ``None`` for a connection that was turned away."""
         return self._handler_coroutine
+
+    @property
+    def account(self) -> str:
+        """The name of the account that sends here; empty while nobody has logged in."""
+        account = self._dialog.account if self._dialog else None
+        return account.name if account else ""
+
+    def info(self) -> SessionInfo:
+        """The session as an operator sees it."""
+        dialog = self._dialog
+        assert dialog is not None  # Who was turned away is in nobody's list.
+        return SessionInfo(
+            self.id,
+            "lmtp" if self._kind.lmtp else "smtp",
+            "",
+            self.account,
+            self._address,
+            datetime.fromtimestamp(int(self._since), UTC),
+            in_flight=int(dialog.state is State.BUSY),
+            submitted=dialog.taken,
+            refused=dialog.refused,
+            last_error=dialog.last_refusal,
+        )
 
     # The transport's calls. aiosmtpd's go through a pair of streams, which cost more than the
     # dialogue.

@@ -15,6 +15,7 @@ import structlog
 from bridge.config.settings import Endpoint, Smtp
 from bridge.net.networks import NetworkMap
 from bridge.net.proxy_server import ProxiedServer
+from bridge.net.sessions import SessionInfo
 from bridge.smtp import reply
 from bridge.smtp.inbound.connection import Connection, Kind, template
 from bridge.smtp.inbound.service import Accounts, Relay, Service
@@ -144,6 +145,23 @@ class SmtpListener:
         self._settings = settings
         self._proxies = _proxies(settings)
         self._service.apply(settings, context, self._service.dsn if dsn is None else dsn)
+
+    def sessions(self) -> list[SessionInfo]:
+        """Those that are open, the oldest first."""
+        found = [connection.info() for connection in self._connections]
+        return sorted(found, key=lambda info: int(info.id.rpartition("-")[2]))
+
+    def end_sessions(self, reason: str, *, id: str = "", account: str = "") -> int:
+        """Ends the session with this id, or all of an account, with 421; tells how many."""
+        found = [
+            connection
+            for connection in self._connections
+            if connection.id == id or (account and connection.account == account)
+        ]
+        for connection in found:
+            log.info("session_ended", address=connection.info().peer, cause=reason)
+            connection.dismiss(reply.encode(reply.SHUTTING_DOWN))
+        return len(found)
 
     async def drain(self, within: float) -> None:
         """Takes no new connections, lets mails in flight be answered, and ends all sessions.

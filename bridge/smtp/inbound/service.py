@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from itertools import count
 from ssl import SSLContext
 from typing import Protocol
 
@@ -86,6 +87,8 @@ class Service:
         self.threads = ThreadPoolExecutor(2, "mail-reader")
         self.buffered = 0
         self.closing = False
+        #: Of the connections, from the start on.
+        self.numbers = count(1)
         self._connections = 0
         self._by_address: Counter[str] = Counter()
         self._by_account: Counter[str] = Counter()

@@ -77,6 +77,9 @@ class Session:
         self._account: Account | None = None
         self._idle_commands = 0
         self._failed_logins = 0
+        #: For the list of sessions: mails taken, refusals, and what the last of them was.
+        self.taken = self.refused = 0
+        self.last_refusal = ""
         self.touch()
         self._become(service.accounts.trusted(address))
 
@@ -147,6 +150,11 @@ class Session:
         if done is not None:
             await done
 
+    def note_refused(self, text: str) -> None:
+        """Keeps count of what was refused, with the reply."""
+        self.refused += 1
+        self.last_refusal = text
+
     def _count_idle(self) -> None:
         self._idle_commands += 1
         if self._idle_commands >= MAX_IDLE_COMMANDS and self.farewell is None:
@@ -156,6 +164,11 @@ class Session:
     @property
     def _fmt(self) -> int:
         return self._account.settings.reply_fmt if self._account else 0
+
+    @property
+    def account(self) -> Account | None:
+        """Who sends, as far as that is known."""
+        return self._account
 
     @property
     def _name(self) -> str:

@@ -1,0 +1,88 @@
+"""What the verbs of :mod:`bridge.admin.control` answer: plain data, the same for API and commands.
+
+Times are aware of their zone and written as RFC 3339.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """How many sessions, blocks or messages the verb changed."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlockedLogin:
+    """An address that may not log in, or one ``account`` at it; an empty one means all.
+
+    ``names`` are those that were tried.
+    """
+
+    address: str
+    account: str
+    until: datetime
+    attempts: int
+    first_attempt: datetime | None
+    last_attempt: datetime | None
+    names: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountLimits:
+    """An account: what it may do, and how much of its limits it uses now."""
+
+    name: str
+    protocols: list[str]
+    sender: str
+    senders: list[str]
+    message_types: list[str]
+    networks: list[str]
+    countries: list[str]
+    rate: float
+    daily_limit: int
+    accepted_today: int
+    max_binds: int
+    binds: int
+    mail_sessions: int
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LoginTest:
+    """The password is right, and the account may come in by this protocol from this address."""
+
+    name: str
+    protocol: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Something that is held as a whole: an ``account`` or an ``upstream``."""
+
+    scope: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogLevel:
+    """The log's level, until when it holds (``None``: until it is set again), and how many events
+    of each level were written since the start."""
+
+    level: str
+    until: datetime | None
+    events: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """What a reload took over (dotted keys), and which changes need a restart."""
+
+    changed: list[str]
+    need_restart: list[str]
+    removed_accounts: list[str]

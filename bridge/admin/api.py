@@ -1,0 +1,203 @@
+"""HTTP for the control verbs: health and metrics without a login, ``/api/v1`` with a role.
+
+Requests are checked against :mod:`bridge.admin.endpoints`, and every failure is answered as a
+problem (RFC 9457). Who asks, and with which role, is found out by :mod:`bridge.admin.listener`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from json import JSONDecodeError
+from typing import Any, Final, NamedTuple
+
+import orjson
+import structlog
+from pydantic import ValidationError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from bridge.admin.control import Control
+from bridge.admin.endpoints import ENDPOINTS, PREFIX, STATUSES, Endpoint, openapi
+from bridge.admin.tokens import Role
+from bridge.config.settings import ConfigError
+from bridge.model.failure import Failure, Reason
+from bridge.store import StoreError
+
+log = structlog.get_logger()
+
+#: What no answer goes without.
+_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+#: What HTTP itself refuses, as reason and detail of a failure.
+_HTTP_FAILURES: Final = {
+    404: (Reason.NOT_FOUND, "no such path"),
+    405: (Reason.BAD_PARAMETER, "no such method here"),
+}
+
+
+class Caller(NamedTuple):
+    """Who asks: the role, and a name for the log. ``refused`` is why the role is not more."""
+
+    role: Role
+    name: str
+    refused: Failure | None = None
+
+
+#: Where the listener puts the :class:`Caller` of a request.
+CALLER: Final = "bridge.caller"
+
+
+def problem(
+    failure: Failure, *, status: int = 0, mistakes: tuple[dict[str, str], ...] = ()
+) -> Response:
+    """A failure as HTTP says it."""
+    codes = failure.reason.codes
+    status = status or STATUSES[failure.reason]
+    document: dict[str, Any] = {
+        "title": codes.text,
+        "status": status,
+        "detail": failure.description,
+        "reason": failure.reason.name,
+        "code": codes.fmt,
+    }
+    if mistakes:
+        document["mistakes"] = mistakes
+    headers = dict(_HEADERS)
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="cascade-bridge"'
+    return Response(orjson.dumps(document), status, headers, media_type="application/problem+json")
+
+
+def application(control: Control, extra: list[Route]) -> Starlette:
+    """The ASGI application; ``extra`` are routes of health, metrics and the console."""
+    description = orjson.dumps(openapi())
+
+    async def describe(_: Request) -> Response:
+        return Response(description, 200, _HEADERS, media_type="application/json")
+
+    routes = [
+        *extra,
+        Route(f"{PREFIX}/openapi.json", describe, methods=["GET"]),
+        *(
+            Route(
+                PREFIX + endpoint.path,
+                guarded(endpoint.role, partial(_run, control, endpoint)),
+                methods=[endpoint.method],
+            )
+            for endpoint in ENDPOINTS
+        ),
+    ]
+    return Starlette(
+        routes=_joined(routes),
+        exception_handlers={HTTPException: _http_problem, Exception: _fault},
+    )
+
+
+def _joined(routes: list[Route]) -> list[Route]:
+    """Routes of one path with several methods as one, so that another method is a 405."""
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        for method in (route.methods or set()) - {"HEAD"}:
+            paths.setdefault(route.path, {})[method] = route.endpoint
+
+    def choose(methods: dict[str, Any]) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            method = "GET" if request.method == "HEAD" else request.method
+            response: Response = await methods[method](request)
+            return response
+
+        return answer
+
+    return [Route(path, choose(found), methods=list(found)) for path, found in paths.items()]
+
+
+def guarded(
+    role: Role, answer: Callable[[Request], Awaitable[Response]]
+) -> Callable[[Request], Awaitable[Response]]:
+    """Answers only those who have the role, and whatever happens with a problem."""
+
+    async def guard(request: Request) -> Response:
+        caller: Caller = request.scope[CALLER]
+        if caller.role < role:
+            return problem(
+                caller.refused or Failure(Reason.NOT_ALLOWED, "the token may only look"),
+                status=0 if caller.refused else 403,
+            )
+        try:
+            return await answer(request)
+        except Failure as failure:
+            return problem(failure)
+        except ConfigError as error:
+            mistakes = tuple(dict(one._asdict()) for one in error.mistakes)
+            detail = f"the configuration has {len(mistakes)} mistakes; nothing changed"
+            return problem(Failure(Reason.BAD_PARAMETER, detail), mistakes=mistakes)
+        except StoreError as error:
+            return problem(Failure(Reason.OPERATION_FAILED, str(error)))
+
+    return guard
+
+
+async def _run(control: Control, endpoint: Endpoint, request: Request) -> Response:
+    """Runs the verb with what the request gives."""
+    given: dict[str, Any] = {}
+    if endpoint.in_body:
+        given = _body(await request.body())
+    else:
+        for name in request.query_params:
+            given[name] = request.query_params[name]
+    if clash := given.keys() & request.path_params.keys():
+        raise Failure(Reason.BAD_PARAMETER, f"{min(clash)} is in the path")
+    given |= request.path_params
+    try:
+        arguments = endpoint.arguments.model_validate(given)
+    except ValidationError as error:
+        raise Failure(Reason.BAD_PARAMETER, _says(error)) from None
+    values = {name: getattr(arguments, name) for name in type(arguments).model_fields}
+    if endpoint.takes_by:
+        values["by"] = request.scope[CALLER].name
+    answer = await endpoint.verb(control, **values)
+    return Response(
+        endpoint.answer.dump_json(answer),
+        endpoint.status,
+        _HEADERS,
+        media_type="application/json",
+    )
+
+
+def _body(body: bytes) -> dict[str, Any]:
+    if not body:
+        return {}
+    try:
+        found = orjson.loads(body)
+    except JSONDecodeError:
+        raise Failure(Reason.BAD_PARAMETER, "the body is no JSON") from None
+    if not isinstance(found, dict):
+        raise Failure(Reason.BAD_PARAMETER, "the body is no JSON object")
+    return found
+
+
+def _says(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(map(str, first["loc"]))
+    return f"{where}: {first['msg']}" if where else str(first["msg"])
+
+
+async def _http_problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    known = _HTTP_FAILURES.get(error.status_code, (Reason.BAD_PARAMETER, error.detail))
+    response = problem(Failure(*known), status=error.status_code)
+    for name, value in (error.headers or {}).items():
+        response.headers[name] = value
+    return response
+
+
+async def _fault(request: Request, error: Exception) -> Response:
+    log.error("admin_request_failed", path=request.url.path, exc_info=error)
+    return problem(Failure(Reason.OPERATION_FAILED), status=500)

@@ -1,0 +1,286 @@
+"""The verbs of operating the bridge, in one place: what the socket, the API and the console offer.
+
+Every public method of :class:`Control` is a verb. It speaks no protocol: arguments are plain
+values, results are dataclasses, and what cannot be done is a :class:`bridge.model.failure.Failure`.
+How a verb is reached over HTTP, and by whom, is :mod:`bridge.admin.endpoints`' matter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
+
+import structlog
+
+from bridge import log as logging
+from bridge.accounts.accounts import Account, Accounts
+from bridge.admin.answers import (
+    AccountLimits,
+    BlockedLogin,
+    Changed,
+    Hold,
+    LoginTest,
+    LogLevel,
+    Reloaded,
+)
+from bridge.config.settings import Settings, parse_duration
+from bridge.log import EVENTS
+from bridge.model import message
+from bridge.model.failure import Failure, Reason
+from bridge.net.networks import origin
+from bridge.net.sessions import SessionInfo
+from bridge.sending.dispatcher import Dispatcher
+from bridge.sending.upstream import UpstreamLine
+from bridge.store import Store
+
+log = structlog.get_logger()
+
+#: What may be held as a whole.
+SCOPES: Final = ("account", "upstream")
+
+
+class Sessions(Protocol):
+    """What is asked of a listener with sessions."""
+
+    def sessions(self) -> list[SessionInfo]: ...
+
+    def end_sessions(self, reason: str, *, id: str = "", account: str = "") -> int: ...
+
+
+class Lifecycle(Protocol):
+    """What is asked of :class:`bridge.app.App`."""
+
+    def load(self) -> Reloaded: ...
+
+    def stop(self) -> None: ...
+
+
+class Control:
+    """The verbs. Belongs to one event loop; ``clock`` gives Unix time.
+
+    ``by`` names who asks, for the log: every change is an ``audit`` event there.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        accounts: Accounts,
+        store: Store,
+        dispatcher: Dispatcher,
+        upstreams: Mapping[str, UpstreamLine],
+        listeners: Mapping[str, Sessions],
+        lifecycle: Lifecycle,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.settings = settings
+        self._accounts = accounts
+        self._store = store
+        self._dispatcher = dispatcher
+        self._upstreams = upstreams
+        self._listeners = listeners
+        self._lifecycle = lifecycle
+        self._clock = clock
+        self._level_back: asyncio.TimerHandle | None = None
+        self._level_until: datetime | None = None
+
+    def reload_settings(self, settings: Settings) -> None:
+        """Other settings from now on."""
+        self.settings = settings
+
+    def _audit(self, what: str, by: str, **fields: object) -> None:
+        log.info("audit", action=what, by=by, **fields)
+
+    def _after(self, seconds: float) -> datetime:
+        now = datetime.fromtimestamp(int(self._clock()), UTC)
+        return now + timedelta(seconds=round(seconds))
+
+    # --- sessions --------------------------------------------------------------------------
+
+    async def list_sessions(self, *, account: str = "", protocol: str = "") -> list[SessionInfo]:
+        """Who is connected: binds and SMTP connections, the oldest first."""
+        return [
+            info
+            for listener in self._listeners.values()
+            for info in listener.sessions()
+            if account in ("", info.account) and protocol in ("", info.protocol)
+        ]
+
+    async def close_sessions(self, *, by: str, id: str = "", account: str = "") -> Changed:
+        """Ends one session, or all of an account, after the answers that are under way."""
+        if bool(id) == bool(account):
+            raise Failure(Reason.BAD_PARAMETER, "name either a session or an account")
+        reason = "closed by an operator"
+        ended = sum(
+            listener.end_sessions(reason, id=id, account=account)
+            for listener in self._listeners.values()
+        )
+        if not ended:
+            raise Failure(Reason.NOT_FOUND, f"no session of {id or account} is open")
+        self._audit("close_sessions", by, session=id, account=account, sessions=ended)
+        return Changed(ended)
+
+    # --- blocked ---------------------------------------------------------------------------
+
+    async def list_blocked(self) -> list[BlockedLogin]:
+        """Addresses and accounts that may not log in after too many wrong passwords."""
+        return [
+            BlockedLogin(
+                block.origin,
+                block.name,
+                self._after(block.seconds),
+                len(block.attempts),
+                self._after(-block.attempts[0][0]) if block.attempts else None,
+                self._after(-block.attempts[-1][0]) if block.attempts else None,
+                sorted({name for _, name in block.attempts}),
+            )
+            for block in self._accounts.lockout.blocks()
+        ]
+
+    async def lift_block(self, *, by: str, address: str, account: str | None = None) -> Changed:
+        """Lets an address log in again; with an account, that account from there."""
+        # Blocks of IPv6 are of whole networks: either way of writing it will do.
+        where = address if "/" in address else origin(address)
+        lifted = self._accounts.lockout.lift(where, account)
+        if not lifted:
+            raise Failure(Reason.NOT_FOUND, f"{address} is not blocked")
+        self._audit("lift_block", by, address=address, account=account or "", blocks=lifted)
+        return Changed(lifted)
+
+    # --- accounts --------------------------------------------------------------------------
+
+    async def list_accounts(self) -> list[AccountLimits]:
+        """Every account with its limits and how much of them is used."""
+        holds = await self._store.holds()
+        return [await self._limits(account, holds) for account in self._accounts]
+
+    async def show_account(self, *, name: str) -> AccountLimits:
+        """One account with its limits and how much of them is used."""
+        return await self._limits(self._account(name), await self._store.holds())
+
+    def _account(self, name: str) -> Account:
+        account = self._accounts.get(name)
+        if account is None:
+            raise Failure(Reason.NOT_FOUND, f"no account {name}")
+        return account
+
+    async def _limits(self, account: Account, holds: set[tuple[str, str]]) -> AccountLimits:
+        own = account.settings
+        now = datetime.fromtimestamp(self._clock(), UTC)
+        midnight = int(now.replace(hour=0, minute=0, second=0, microsecond=0).timestamp())
+        sessions = await self.list_sessions(account=account.name)
+        binds = sum(info.protocol == message.Protocol.SMPP.value for info in sessions)
+        return AccountLimits(
+            account.name,
+            sorted(own.protocols),
+            own.sender,
+            own.senders,
+            sorted(kind.value for kind in account.message_types),
+            [str(network) for network in own.networks],
+            own.countries,
+            own.rate,
+            own.daily_limit,
+            await self._store.sent_since(account.name, midnight),
+            own.max_binds,
+            binds,
+            len(sessions) - binds,
+            ("account", account.name) in holds,
+        )
+
+    async def test_login(
+        self, *, name: str, password: str, protocol: str = "", address: str = ""
+    ) -> LoginTest:
+        """Whether the account's password is right, and whether it may come in so from there."""
+        account = self._account(name)
+        own = account.settings
+        if not address and own.networks:
+            # Without an address only the password is asked about.
+            address = str(own.networks[0].network_address)
+        try:
+            way = message.Protocol(protocol or own.protocols[0])
+        except ValueError:
+            raise Failure(Reason.BAD_PARAMETER, f"no protocol {protocol}") from None
+        await self._accounts.authenticate(name, password, protocol=way, address=address)
+        return LoginTest(name, way.value, address)
+
+    # --- holds -----------------------------------------------------------------------------
+
+    async def list_holds(self) -> list[Hold]:
+        """Accounts and upstreams that are held as a whole."""
+        return [Hold(scope, name) for scope, name in sorted(await self._store.holds())]
+
+    async def hold(self, *, by: str, scope: str, name: str) -> Hold:
+        """Sends nothing more of an account or an upstream, until it is released."""
+        self._check_scope(scope, name)
+        await self._dispatcher.set_hold(scope, name, True)
+        self._audit("hold", by, scope=scope, name=name)
+        return Hold(scope, name)
+
+    async def release(self, *, by: str, scope: str, name: str) -> Hold:
+        """Sends what waits of an account or an upstream that is held as a whole."""
+        if (scope, name) not in await self._store.holds():
+            self._check_scope(scope, name)
+            raise Failure(Reason.NOT_FOUND, f"{scope} {name} is not held")
+        await self._dispatcher.set_hold(scope, name, False)
+        self._audit("release", by, scope=scope, name=name)
+        return Hold(scope, name)
+
+    def _check_scope(self, scope: str, name: str) -> None:
+        if scope == "account":
+            self._account(name)
+        elif scope != "upstream":
+            raise Failure(Reason.BAD_PARAMETER, f"no scope {scope}: account or upstream")
+        elif name not in {line.name for line in self._upstreams.values()}:
+            raise Failure(Reason.NOT_FOUND, f"no upstream {name}")
+
+    # --- the daemon ------------------------------------------------------------------------
+
+    async def reload(self, *, by: str) -> Reloaded:
+        """Reads the configuration again; sessions stay.
+
+        Raises :class:`bridge.config.settings.ConfigError`, and changes nothing, where it has
+        mistakes.
+        """
+        self._audit("reload", by)
+        return self._lifecycle.load()
+
+    async def drain(self, *, by: str) -> Changed:
+        """Stops the daemon as SIGTERM does: what is in flight is finished and answered first."""
+        sessions = len(await self.list_sessions())
+        self._audit("drain", by, sessions=sessions)
+        # Behind the answer to whoever asked.
+        asyncio.get_running_loop().call_later(0.1, self._lifecycle.stop)
+        return Changed(sessions)
+
+    async def show_log_level(self) -> LogLevel:
+        """From which level on events are written."""
+        return LogLevel(logging.level(), self._level_until, dict(EVENTS))
+
+    async def set_log_level(self, *, by: str, level: str, duration: str = "") -> LogLevel:
+        """Writes events from another level on, for a while or until the next start."""
+        if level not in logging.LEVELS:
+            allowed = ", ".join(logging.LEVELS)
+            raise Failure(Reason.BAD_PARAMETER, f"no level {level}: {allowed}")
+        try:
+            seconds = parse_duration(duration) if duration else 0.0
+        except ValueError as error:
+            raise Failure(Reason.BAD_PARAMETER, f"{duration} is not {error}") from None
+        if self._level_back is not None:
+            self._level_back.cancel()
+        self._level_back, self._level_until = None, None
+        # First, so that it is written whatever the level is.
+        self._audit("set_log_level", by, level=level, duration=duration)
+        logging.set_level(level)
+        if seconds:
+            loop = asyncio.get_running_loop()
+            self._level_back = loop.call_later(seconds, self._restore_level)
+            self._level_until = self._after(seconds)
+        return await self.show_log_level()
+
+    def _restore_level(self) -> None:
+        self._level_back, self._level_until = None, None
+        logging.set_level(self.settings.log.level)
+        log.info("log_level_restored", level=self.settings.log.level)

@@ -1,0 +1,199 @@
+"""The API's table: which verb of :mod:`bridge.admin.control` has which method, path and role.
+
+What a verb takes and answers is read from its signature, for checking requests as for the
+description of the API (OpenAPI 3.1). A verb's argument is a part of the path where the path names
+it, else of the query (GET, DELETE) or of the JSON body.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import Any, Final, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
+
+from bridge import __version__
+from bridge.admin.control import Control
+from bridge.admin.tokens import Role
+from bridge.model.failure import Reason
+
+PREFIX: Final = "/api/v1"
+#: The argument that a request does not give: who asks.
+_BY: Final = "by"
+
+#: The HTTP status of a failure; its code and text are in the body.
+STATUSES: Final = {
+    **dict.fromkeys(Reason, 400),
+    Reason.WRONG_LOGIN: 401,
+    Reason.LOGIN_REQUIRED: 401,
+    Reason.NOT_ALLOWED: 403,
+    Reason.SENDER_NOT_ALLOWED: 403,
+    Reason.PROHIBITED: 403,
+    Reason.NOT_FOUND: 404,
+    Reason.DUPLICATE: 409,
+    Reason.REFUSED: 422,
+    Reason.ADDRESS_BLOCKED: 429,
+    Reason.TOO_FAST: 429,
+    Reason.OPERATION_FAILED: 503,
+    Reason.BRIDGE_FULL: 503,
+    Reason.TOO_MANY_SESSIONS: 503,
+}
+#: Beside those of failures: faults of the request's form, a broken configuration, our own faults.
+_PROBLEMS: Final = sorted({*STATUSES.values(), 405, 413, 500})
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457). ``reason`` and ``code`` are the failure's name and fmt code,
+    ``mistakes`` those of a configuration."""
+
+    title: str
+    status: int
+    detail: str
+    reason: str
+    code: int
+    mistakes: list[dict[str, str]] = []
+
+
+class Endpoint:
+    """One row: ``verb`` is the method of :class:`Control`, with its first line as summary."""
+
+    def __init__(
+        self, method: str, path: str, verb: Callable[..., Any], role: Role, status: int = 200
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.verb = verb
+        self.role = role
+        self.status = status
+        self.in_path = re.findall(r"\{(\w+)(?::\w+)?\}", path)
+
+    @property
+    def in_body(self) -> bool:
+        return self.method not in ("GET", "DELETE")
+
+    @cached_property
+    def takes_by(self) -> bool:
+        return _BY in inspect.signature(self.verb).parameters
+
+    @cached_property
+    def arguments(self) -> type[BaseModel]:
+        """The model of what a request gives."""
+        hints = get_type_hints(self.verb, include_extras=True)
+        fields: dict[str, Any] = {
+            name: (hints[name], ... if one.default is one.empty else one.default)
+            for name, one in inspect.signature(self.verb).parameters.items()
+            if name not in ("self", _BY)
+        }
+        return create_model(self.verb.__name__, __config__=ConfigDict(extra="forbid"), **fields)
+
+    @cached_property
+    def answer(self) -> TypeAdapter[Any]:
+        """The type of what the verb answers."""
+        return TypeAdapter(get_type_hints(self.verb, include_extras=True)["return"])
+
+
+_VIEW, _OPERATE = Role.VIEW, Role.OPERATE
+
+ENDPOINTS: Final = (
+    Endpoint("GET", "/sessions", Control.list_sessions, _VIEW),
+    Endpoint("DELETE", "/sessions", Control.close_sessions, _OPERATE),
+    Endpoint("GET", "/blocked", Control.list_blocked, _VIEW),
+    Endpoint("DELETE", "/blocked", Control.lift_block, _OPERATE),
+    Endpoint("GET", "/accounts", Control.list_accounts, _VIEW),
+    Endpoint("GET", "/accounts/{name}", Control.show_account, _VIEW),
+    Endpoint("POST", "/accounts/{name}/test", Control.test_login, _OPERATE),
+    Endpoint("GET", "/holds", Control.list_holds, _VIEW),
+    Endpoint("PUT", "/holds/{scope}/{name}", Control.hold, _OPERATE),
+    Endpoint("DELETE", "/holds/{scope}/{name}", Control.release, _OPERATE),
+    Endpoint("POST", "/reload", Control.reload, _OPERATE),
+    Endpoint("POST", "/drain", Control.drain, _OPERATE),
+    Endpoint("GET", "/log-level", Control.show_log_level, _VIEW),
+    Endpoint("PUT", "/log-level", Control.set_log_level, _OPERATE),
+)
+
+
+# --- the description -----------------------------------------------------------------------------
+
+_REFERENCE: Final = "#/components/schemas/{model}"
+
+
+def openapi() -> dict[str, Any]:
+    """The API's own description, OpenAPI 3.1."""
+    schemas: dict[str, Any] = {"Problem": Problem.model_json_schema(ref_template=_REFERENCE)}
+    paths: dict[str, dict[str, Any]] = {}
+    for endpoint in ENDPOINTS:
+        paths.setdefault(PREFIX + endpoint.path, {})[endpoint.method.lower()] = _operation(
+            endpoint, schemas
+        )
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "cascade-bridge", "version": __version__},
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{"token": []}],
+    }
+
+
+def _operation(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
+    asked = endpoint.arguments.model_json_schema(ref_template=_REFERENCE)
+    schemas.update(asked.pop("$defs", {}))
+    answer = endpoint.answer.json_schema(ref_template=_REFERENCE, mode="serialization")
+    schemas.update(answer.pop("$defs", {}))
+    text = inspect.getdoc(endpoint.verb) or ""
+    operation: dict[str, Any] = {
+        "operationId": endpoint.verb.__name__,
+        "summary": text.partition("\n")[0],
+        "description": f"Needs the role {endpoint.role.name.lower()}.",
+        "responses": {
+            str(endpoint.status): {
+                "description": "done",
+                "content": {"application/json": {"schema": answer}},
+            },
+            **{
+                str(status): {
+                    "description": "refused",
+                    "content": {
+                        "application/problem+json": {
+                            "schema": {"$ref": _REFERENCE.format(model="Problem")}
+                        }
+                    },
+                }
+                for status in _PROBLEMS
+            },
+        },
+    }
+    if parameters := list(_parameters(endpoint, asked)):
+        operation["parameters"] = parameters
+    in_body = {
+        name: schema
+        for name, schema in asked.get("properties", {}).items()
+        if name not in endpoint.in_path
+    }
+    if endpoint.in_body and in_body:
+        required = [name for name in asked.get("required", ()) if name in in_body]
+        body = {"type": "object", "properties": in_body, "additionalProperties": False}
+        if required:
+            body["required"] = required
+        operation["requestBody"] = {
+            "required": bool(required),
+            "content": {"application/json": {"schema": body}},
+        }
+    return operation
+
+
+def _parameters(endpoint: Endpoint, asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for name, schema in asked.get("properties", {}).items():
+        in_path = name in endpoint.in_path
+        if in_path or not endpoint.in_body:
+            yield {
+                "name": name,
+                "in": "path" if in_path else "query",
+                "required": in_path or name in asked.get("required", ()),
+                "schema": schema,
+            }

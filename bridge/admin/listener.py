@@ -1,0 +1,222 @@
+"""Where the API is reached: the Unix socket, whose file mode says who may, and TCP with tokens.
+
+Reads each request whole before it is answered, finds out who asks, and keeps connections within
+limits. What is answered is :mod:`bridge.admin.api`'s matter.
+"""
+
+from __future__ import annotations
+
+import errno
+import grp
+import os
+import pwd
+import socket
+import ssl
+import struct
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, cast
+
+import structlog
+from starlette.applications import Starlette
+
+from bridge.admin.api import CALLER, Caller, problem
+from bridge.admin.tokens import Role, Tokens
+from bridge.config import settings as config
+from bridge.config.settings import Endpoint
+from bridge.model.failure import Failure, Reason
+from bridge.net.http_server import (
+    BodyTooLarge,
+    Limits,
+    Receive,
+    Scope,
+    Send,
+    WebServer,
+    read_body,
+)
+
+log = structlog.get_logger()
+
+LIMITS: Final = Limits(
+    max_body=4 * 1024 * 1024, keep_alive=75, request_within=10.0, max_connections=200
+)
+#: Whose members may use the socket, where this group exists.
+GROUP: Final = "cascade-bridge"
+_MODE: Final = 0o660
+#: struct ucred of SO_PEERCRED (unix(7)): pid, uid, gid.
+_UCRED: Final = struct.Struct("iII")
+
+
+class AdminListener:
+    """Listens where ``[admin]`` says. Belongs to the loop it starts in.
+
+    What the settings name must work; the default socket and address are left out, with a warning,
+    where they cannot be had: another bridge may have them.
+    """
+
+    def __init__(self, settings: config.Admin, application: Starlette, tokens: Tokens) -> None:
+        self._settings = settings
+        self._application = application
+        self._tokens = tokens
+        self._context = _tls_context(settings)
+        self._local = WebServer(self._from_socket, LIMITS)
+        self._remote = WebServer(self._from_network, LIMITS, self._context)
+        self._path: Path | None = None
+
+    async def start(self) -> list[Endpoint]:
+        """Binds the socket and the addresses; tells those as bound. Raises OSError."""
+        chosen = self._settings.model_fields_set
+        bound: list[Endpoint] = []
+        try:
+            await self._optional(self._listen_unix, "socket" in chosen)
+            for host, port in self._settings.listen:
+
+                async def listen(host: str = host, port: int = port) -> None:
+                    bound.append(Endpoint(host, await self._remote.start(host, port)))
+
+                await self._optional(listen, "listen" in chosen)
+        except BaseException:
+            await self.close()
+            raise
+        return bound
+
+    async def _optional(self, listen: Callable[[], Awaitable[None]], needed: bool) -> None:
+        try:
+            await listen()
+        except OSError as error:
+            if needed:
+                raise
+            log.warning("admin_unavailable", cause=str(error))
+
+    async def _listen_unix(self) -> None:
+        path = self._settings.socket
+        await self._local.start_unix(bind_unix(path))
+        self._path = path
+
+    def reload(self, settings: config.Admin) -> None:
+        """Takes tokens and certificate anew. Raises OSError or ValueError, and changes nothing,
+        where a certificate cannot be used."""
+        if self._context is not None and settings.certificate is not None:
+            _tls_context(settings)  # tried on one that nobody uses
+            self._context.load_cert_chain(settings.certificate, settings.private_key)
+        self._settings = settings
+        self._tokens.apply(settings)
+
+    async def close(self) -> None:
+        """Answers what is under way, and hangs up."""
+        await self._remote.close()
+        await self._local.close()
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+            self._path = None
+
+    # --- one request -----------------------------------------------------------------------
+
+    async def _from_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._answer(Caller(Role.OPERATE, _user(scope)), scope, receive, send)
+
+    async def _from_network(self, scope: Scope, receive: Receive, send: Send) -> None:
+        client: tuple[str, int] | None = scope["client"]
+        address = client[0] if client else ""
+        try:
+            role = await self._tokens.role_of(_bearer(scope), address)
+        except Failure as failure:
+            caller = Caller(Role.NOBODY, address, failure)
+        else:
+            caller = Caller(role, f"{role.name.lower()} token from {address}")
+        await self._answer(caller, scope, receive, send)
+
+    async def _answer(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
+        connection = scope["state"]["connection"]
+        try:
+            body = await read_body(scope, receive, LIMITS.max_body)
+        except BodyTooLarge:
+            detail = f"more than {LIMITS.max_body} bytes"
+            too_large = problem(Failure(Reason.BAD_PARAMETER, detail), status=413)
+            too_large.headers["Connection"] = "close"
+            await too_large(scope, receive, cast(Any, send))
+            return
+        except ConnectionResetError:
+            return
+        connection.came()
+        given = False
+
+        async def again() -> dict[str, Any]:
+            nonlocal given
+            if given:
+                return await receive()
+            given = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        scope[CALLER] = caller
+        await self._application(scope, again, cast(Any, send))
+
+
+def bind_unix(path: Path) -> socket.socket:
+    """A socket at ``path`` for its owner and group alone; one that nobody serves is replaced.
+
+    Raises OSError, also where another process serves it.
+    """
+    if path.is_socket():
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(str(path))
+            except ConnectionRefusedError:
+                path.unlink()
+            else:
+                raise OSError(errno.EADDRINUSE, f"{path} is served by another process")
+    listening = socket.socket(socket.AF_UNIX)
+    try:
+        # Nobody may open it before its group is set.
+        mask = os.umask(0o777)
+        try:
+            listening.bind(str(path))
+        except OSError as error:
+            raise OSError(error.errno, f"{path}: {error.strerror}") from None
+        finally:
+            os.umask(mask)
+        # Without such a group, or where it is not ours, our own group may use it.
+        with suppress(KeyError, PermissionError):
+            os.chown(path, -1, grp.getgrnam(GROUP).gr_gid)
+        path.chmod(_MODE)
+    except BaseException:
+        listening.close()
+        raise
+    listening.setblocking(False)
+    return listening
+
+
+def _user(scope: Scope) -> str:
+    """Who is at the other end of the Unix socket, for the log."""
+    transport = scope["state"]["connection"].transport
+    found = transport.get_extra_info("socket") if transport is not None else None
+    if found is None:
+        return "socket"
+    try:
+        with socket.socket(fileno=os.dup(found.fileno())) as peer:
+            option = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    except OSError:
+        return "socket"
+    _, uid, _ = _UCRED.unpack(option)
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
+
+
+def _bearer(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            scheme, _, token = value.decode("latin-1").partition(" ")
+            return token.strip() if scheme.lower() == "bearer" else ""
+    return ""
+
+
+def _tls_context(settings: config.Admin) -> ssl.SSLContext | None:
+    if settings.certificate is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(settings.certificate, settings.private_key)
+    return context

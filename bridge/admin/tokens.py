@@ -1,0 +1,100 @@
+"""Who may use the API over TCP: tokens, their roles, and addresses that guess too often."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import secrets
+from enum import IntEnum
+from typing import Final
+
+import argon2
+import structlog
+
+from bridge.accounts.lockout import Lockout
+from bridge.config.settings import Admin
+from bridge.model.failure import Failure, Reason
+from bridge.net.networks import origin
+
+log = structlog.get_logger()
+
+#: Failed attempts are counted under this name.
+NAME: Final = "(token)"
+#: Nobody's token is longer.
+_LONGEST: Final = 1024
+#: Tokens verified against a hash that are remembered.
+_MAX_CACHED: Final = 100
+
+
+class Role(IntEnum):
+    """What a caller may do; each role may do what those before it may."""
+
+    NOBODY = 0
+    VIEW = 1
+    OPERATE = 2
+
+
+class Tokens:
+    """Checks the tokens of ``[admin]``, each a secret or its argon2 hash.
+
+    Belongs to one event loop. ``lockout`` counts failures, together with those of accounts.
+    """
+
+    def __init__(self, settings: Admin, lockout: Lockout) -> None:
+        self._lockout = lockout
+        self._hasher = argon2.PasswordHasher()
+        self._key = secrets.token_bytes(32)
+        self.apply(settings)
+
+    def apply(self, settings: Admin) -> None:
+        """Other tokens count from now on."""
+        tokens = ((Role.OPERATE, settings.token), (Role.VIEW, settings.view_token))
+        self._tokens = [(role, token.get_secret_value()) for role, token in tokens if token]
+        self._verified: dict[bytes, Role] = {}
+
+    @property
+    def any(self) -> bool:
+        """Whether there is a token at all."""
+        return bool(self._tokens)
+
+    async def role_of(self, token: str, address: str) -> Role:
+        """The role of who shows this token.
+
+        Raises Failure: LOGIN_REQUIRED without one, WRONG_LOGIN, or ADDRESS_BLOCKED after too many
+        wrong ones.
+        """
+        where = origin(address)
+        if self._lockout.blocked(where, NAME):
+            raise Failure(Reason.ADDRESS_BLOCKED)
+        if not token or not self._tokens:
+            raise Failure(Reason.LOGIN_REQUIRED, "a token is needed")
+        role = await self._find(token) if len(token) <= _LONGEST else None
+        if role is None:
+            self._lockout.failed(where, NAME)
+            log.warning("token_refused", address=address)
+            raise Failure(Reason.WRONG_LOGIN, "the token is wrong")
+        self._lockout.succeeded(where, NAME)
+        return role
+
+    async def _find(self, token: str) -> Role | None:
+        secret = token.encode("utf-8", "surrogatepass")
+        digest = hmac.digest(self._key, secret, "sha256")
+        if (role := self._verified.get(digest)) is not None:
+            return role
+        for role, known in self._tokens:
+            if known.startswith("$argon2"):
+                right = await asyncio.to_thread(self._verify, known, secret)
+            else:
+                right = hmac.compare_digest(known.encode(), secret)
+            if right:
+                if len(self._verified) >= _MAX_CACHED:
+                    self._verified.clear()
+                self._verified[digest] = role
+                return role
+        return None
+
+    def _verify(self, encoded: str, secret: bytes) -> bool:
+        try:
+            return self._hasher.verify(encoded, secret)
+        except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
+            return False

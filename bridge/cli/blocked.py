@@ -1,0 +1,56 @@
+"""``blocked``: who may not log in after wrong passwords, and letting them in again."""
+
+from __future__ import annotations
+
+import click
+
+from bridge.cli.daemon import Daemon, daemon_options, echo_json, json_option
+from bridge.cli.tables import Columns, echo_table, when
+
+_COLUMNS: Columns = {
+    "address": lambda row: row["address"],
+    "account": lambda row: row["account"] or "all",
+    "until": lambda row: when(row["until"]),
+    "attempts": lambda row: str(row["attempts"]),
+    "first": lambda row: when(row["first_attempt"]),
+    "last": lambda row: when(row["last_attempt"]),
+    "tried as": lambda row: ", ".join(row["names"]),
+}
+
+
+@click.group()
+def command() -> None:
+    """List who is blocked after wrong passwords, and lift blocks."""
+
+
+@command.command("list")
+@json_option
+@daemon_options
+def list_blocked(daemon: Daemon, as_json: bool) -> None:
+    """List blocked addresses: until when, after how many attempts, and with which names.
+
+    \b
+    Examples:
+      cascade-bridge blocked list
+    """
+    rows = daemon.ask("GET", "/blocked")
+    if as_json:
+        echo_json(rows)
+    else:
+        echo_table(_COLUMNS, rows, "Nobody is blocked.")
+
+
+@command.command("lift")
+@click.argument("address")
+@click.option("--account", metavar="NAME", help="Only the block of this account there.")
+@daemon_options
+def lift_block(daemon: Daemon, address: str, account: str | None) -> None:
+    """Let ADDRESS log in again. Its failed attempts are forgotten.
+
+    \b
+    Examples:
+      cascade-bridge blocked lift 192.0.2.7
+      cascade-bridge blocked lift 192.0.2.7 --account crm
+    """
+    count = daemon.ask("DELETE", "/blocked", address=address, account=account)["count"]
+    click.echo(f"{count} block{'s' if count != 1 else ''} lifted.")

@@ -1,0 +1,197 @@
+"""How commands reach the daemon: its socket, or ``--url`` and a token for another machine.
+
+A verb is asked for by HTTP; a refusal becomes a sentence and an exit code. Where no daemon runs,
+:class:`NotRunning` says so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar, cast
+from urllib.parse import quote
+
+import click
+import httpx
+
+from bridge.cli import Exit, Stop, config_option
+from bridge.config import load
+from bridge.config.settings import ConfigError, Settings, read_secret
+from bridge.model.failure import Reason
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+PREFIX = "/api/v1"
+#: Verbs on many messages take their time (seconds).
+_TIMEOUT = 120.0
+#: The exit code for a refusal, by the failure's name.
+_EXITS = {
+    Reason.NOT_FOUND: Exit.NO_INPUT,
+    Reason.BAD_PARAMETER: Exit.USAGE,
+    Reason.WRONG_LOGIN: Exit.NO_PERMISSION,
+    Reason.LOGIN_REQUIRED: Exit.NO_PERMISSION,
+    Reason.NOT_ALLOWED: Exit.NO_PERMISSION,
+    Reason.ADDRESS_BLOCKED: Exit.NO_PERMISSION,
+    Reason.OPERATION_FAILED: Exit.TEMPORARY,
+    Reason.BRIDGE_FULL: Exit.TEMPORARY,
+    Reason.TOO_FAST: Exit.TEMPORARY,
+}
+
+
+class NotRunning(Stop):
+    """No daemon answers."""
+
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(f"the daemon does not run: {where}: {why}", Exit.UNAVAILABLE)
+
+
+class Daemon:
+    """A running daemon, or what takes its place.
+
+    ``settings`` are those of the configuration; None where only ``--url`` was given.
+    """
+
+    def __init__(self, client: httpx.Client, where: str, settings: Settings | None) -> None:
+        self._client = client
+        self._where = where
+        self.settings = settings
+
+    def ask(self, method: str, path: str, **arguments: Any) -> Any:
+        """The answer to a verb; ``arguments`` without a value are left out.
+
+        ``path`` is below the API's prefix; names in braces are taken out of the arguments. Raises
+        :class:`click.ClickException` with what was refused.
+        """
+        given = {name: value for name, value in arguments.items() if value is not None}
+        for name in [name for name in given if f"{{{name}}}" in path]:
+            path = path.replace(f"{{{name}}}", quote(str(given.pop(name)), safe=""))
+        body = method not in ("GET", "DELETE")
+        response = self._send(
+            method,
+            PREFIX + path,
+            params=None if body else given,
+            json=given if body and given else None,
+        )
+        if response.is_success:
+            return response.json()
+        raise _refused(response)
+
+    def get(self, path: str) -> httpx.Response:
+        """The answer to a path that is no verb's."""
+        return self._send("GET", path)
+
+    def _send(self, method: str, path: str, **more: Any) -> httpx.Response:
+        try:
+            return self._client.request(method, path, **more)
+        except httpx.ConnectError as error:
+            if "Permission denied" in str(error):
+                raise Stop(
+                    f"{self._where} may not be opened by this user; members of the group "
+                    "cascade-bridge may",
+                    Exit.NO_PERMISSION,
+                ) from None
+            raise NotRunning(self._where, _reason(error)) from None
+        except httpx.HTTPError as error:
+            raise Stop(f"{self._where}: {_reason(error)}", Exit.UNAVAILABLE) from None
+
+
+def _reason(error: Exception) -> str:
+    text = str(error) or type(error).__name__
+    return text.partition("] ")[2] or text
+
+
+def _refused(response: httpx.Response) -> Stop:
+    try:
+        problem = response.json()
+        reason = Reason[problem["reason"]]
+        words = problem["detail"]
+    except (ValueError, KeyError, TypeError):
+        return Stop(f"HTTP {response.status_code}", Exit.SOFTWARE)
+    lines = [words, *(_mistake(one) for one in problem.get("mistakes", ()))]
+    code = Exit.CONFIG if problem.get("mistakes") else _EXITS.get(reason, Exit.FAILED)
+    return Stop("\n".join(lines), code)
+
+
+def _mistake(one: dict[str, str]) -> str:
+    place = ": ".join(part for part in (one["file"], one["key"]) if part)
+    return f"  {place}: found {one['found']}; allowed: {one['allowed']}"
+
+
+def daemon_options(function: F) -> F:
+    """Adds ``--config``, ``--url``, ``--token``: the command gets ``daemon``."""
+
+    @wraps(function)
+    def command(config: Path | None, url: str | None, token: str | None, **arguments: Any) -> Any:
+        with reach(config, url, token) as client:
+            return function(daemon=client, **arguments)
+
+    decorated = cast(F, command)
+    for option in (
+        click.option(
+            "--token",
+            metavar="SECRET",
+            envvar="CASCADE_BRIDGE_TOKEN",
+            help="The token for --url, or file:PATH or env:NAME [default: $CASCADE_BRIDGE_TOKEN].",
+        ),
+        click.option(
+            "--url",
+            metavar="URL",
+            help="Another machine's bridge, for instance https://bridge.example.com:8025.",
+        ),
+        config_option,
+    ):
+        decorated = option(decorated)
+    return decorated
+
+
+class reach:  # noqa: N801 - reads as a verb
+    """The daemon that the options mean; a context manager."""
+
+    def __init__(self, config: Path | None, url: str | None, token: str | None) -> None:
+        self._client: httpx.Client
+        settings: Settings | None = None
+        if url is None:
+            settings = load(config, secrets=False)
+            where = str(settings.admin.socket)
+            transport = httpx.HTTPTransport(uds=where)
+            self._client = httpx.Client(
+                transport=transport, base_url="http://cascade-bridge", timeout=_TIMEOUT
+            )
+        else:
+            where = url
+            try:
+                secret = read_secret(token or "")
+            except ValueError as error:
+                raise Stop(f"--url needs --token: {error}", Exit.USAGE) from None
+            headers = {"Authorization": f"Bearer {secret}"}
+            self._client = httpx.Client(
+                base_url=url.rstrip("/"), headers=headers, timeout=_TIMEOUT, trust_env=False
+            )
+        self._daemon = Daemon(self._client, where, settings)
+
+    def __enter__(self) -> Daemon:
+        return self._daemon
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+
+def json_option(function: F) -> F:
+    """Adds ``--json``: the command gets ``as_json``."""
+    return click.option("--json", "as_json", is_flag=True, help="All of it, for programs.")(
+        function
+    )
+
+
+def echo_json(document: Any) -> None:
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def settings_or_none(config: Path | None) -> Settings | None:
+    """The configuration, where it can be read."""
+    try:
+        return load(config, secrets=False)
+    except ConfigError:
+        return None

@@ -1,0 +1,45 @@
+"""``hold``: nothing more of an account or an upstream is sent, until ``release``."""
+
+from __future__ import annotations
+
+import click
+
+from bridge.cli.daemon import Daemon, daemon_options, echo_json, json_option
+from bridge.cli.tables import echo_table
+
+SCOPE = click.Choice(["account", "upstream"])
+
+
+@click.command()
+@click.argument("scope", type=SCOPE, required=False)
+@click.argument("name", required=False)
+@json_option
+@daemon_options
+def command(daemon: Daemon, scope: str | None, name: str | None, as_json: bool) -> None:
+    """Send nothing more of an account or an upstream until it is released.
+
+    What comes in is accepted and waits. A hold survives restarts and counts on every node. Without
+    arguments: list what is held. The common upstream's name is "cascade"; an account with keys of
+    its own is an upstream by its own name.
+
+    \b
+    Examples:
+      cascade-bridge hold account crm
+      cascade-bridge hold upstream cascade
+      cascade-bridge hold
+    """
+    if scope is None or name is None:
+        if scope is not None:
+            raise click.UsageError(f"Which {scope}?")
+        held = daemon.ask("GET", "/holds")
+        if as_json:
+            echo_json(held)
+            return
+        columns = {"held": lambda row: row["scope"], "name": lambda row: row["name"]}
+        echo_table(columns, held, "Nothing is held.")
+        return
+    answer = daemon.ask("PUT", "/holds/{scope}/{name}", scope=scope, name=name)
+    if as_json:
+        echo_json(answer)
+    else:
+        click.echo(f"The {scope} {name} is held.")

@@ -1,0 +1,39 @@
+"""``log-level``: another level of the log, for a while."""
+
+from __future__ import annotations
+
+import click
+
+from bridge.cli.daemon import Daemon, daemon_options, echo_json, json_option
+from bridge.cli.tables import when
+
+
+@click.command()
+@click.argument("level", type=click.Choice(["debug", "info", "warning", "error"]), required=False)
+@click.option(
+    "--for",
+    "duration",
+    metavar="DURATION",
+    help='Back to the configured level after "10m" [default: at the next start].',
+)
+@json_option
+@daemon_options
+def command(daemon: Daemon, level: str | None, duration: str | None, as_json: bool) -> None:
+    """Write events from LEVEL on; without it, say which level is on.
+
+    \b
+    Examples:
+      cascade-bridge log-level debug --for 10m
+      cascade-bridge log-level
+    """
+    if level is None:
+        answer = daemon.ask("GET", "/log-level")
+    else:
+        answer = daemon.ask("PUT", "/log-level", level=level, duration=duration)
+    if as_json:
+        echo_json(answer)
+        return
+    until = f", until {when(answer['until'])}" if answer["until"] else ""
+    click.echo(f"{answer['level']}{until}")
+    for name, count in answer["events"].items() if level is None else ():
+        click.echo(f"  {count} events of level {name} since the start")

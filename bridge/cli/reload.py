@@ -1,0 +1,35 @@
+"""``reload``: the daemon reads its configuration again."""
+
+from __future__ import annotations
+
+import click
+
+from bridge.cli.daemon import Daemon, daemon_options, echo_json, json_option
+
+
+@click.command()
+@json_option
+@daemon_options
+def command(daemon: Daemon, as_json: bool) -> None:
+    """Have the daemon read its configuration again, without ending a session.
+
+    Taken over are accounts, passwords, limits, routes, upstream keys, certificates and the log's
+    level; what needs a restart is named. A configuration with mistakes changes nothing (78). The
+    sessions of an account that is gone are ended, and what waits of it is held.
+
+    \b
+    Examples:
+      cascade-bridge reload
+    """
+    answer = daemon.ask("POST", "/reload")
+    if as_json:
+        echo_json(answer)
+        return
+    for key in answer["changed"]:
+        click.echo(f"taken over     {key}")
+    for key in answer["need_restart"]:
+        click.echo(f"needs restart  {key}")
+    for name in answer["removed_accounts"]:
+        click.echo(f"held           what waits of {name}; its sessions are ended")
+    if not any(answer.values()):
+        click.echo("Nothing has changed.")

@@ -1,0 +1,74 @@
+"""What a reload takes over, and what counts from the next start on alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from bridge.config.settings import Settings, Table
+
+#: Keys of each table that need a new start; ``*``: all of them. Keys that are not here, and all of
+#: an account's, are taken over by a reload.
+NEED_RESTART: Final[dict[str, frozenset[str]]] = {
+    "cascade": frozenset(
+        {
+            *("base_url", "max_batch", "max_in_flight", "requests_per_second", "burst", "timeout"),
+            *("unknown_outcome", "schedule_field", "poll", "poll_after"),
+            "status_requests_per_second",
+        }
+    ),
+    "store": frozenset({"url", "lease"}),
+    "smtp": frozenset({"listen", "tls_listen", "lmtp_listen", "hostname"}),
+    "smpp": frozenset({"listen", "tls_listen", "parts_timeout", "receipts_keep"}),
+    "admin": frozenset({"socket", "listen"}),
+    "hooks": frozenset({"listen", "incoming", "reply_within"}),
+    "reports": frozenset({"*"}),
+    "login": frozenset({"concurrent_checks"}),
+    "log": frozenset({"format", "log_texts"}),
+}
+
+
+def changed_keys(old: Settings, new: Settings) -> list[str]:
+    """The keys whose values differ, dotted; of accounts that come or go, the table's name."""
+    found: list[str] = []
+    for name in type(old).model_fields:
+        before, after = getattr(old, name), getattr(new, name)
+        if isinstance(before, Table):
+            found += _changed(name, before, after)
+        else:
+            found += [f"accounts.{one}" for one in sorted(before.keys() ^ after.keys())]
+            for account in sorted(before.keys() & after.keys()):
+                found += _changed(f"accounts.{account}", before[account], after[account])
+    return found
+
+
+def need_restart(old: Settings, new: Settings) -> list[str]:
+    """Of :func:`changed_keys`, those that a reload does not take over."""
+    return [key for key in changed_keys(old, new) if _needs_restart(key)] + [
+        f"{table}.{key}" for table, key in _switched(old, new)
+    ]
+
+
+def _needs_restart(key: str) -> bool:
+    table, _, name = key.partition(".")
+    fixed = NEED_RESTART.get(table, frozenset())
+    return name in fixed or "*" in fixed
+
+
+def _switched(old: Settings, new: Settings) -> Iterator[tuple[str, str]]:
+    """What a listener either has or has not, from its start on."""
+    for table, key in (
+        ("smtp", "proxies"),
+        ("admin", "certificate"),
+        ("hooks", "certificate"),
+        ("hooks", "secret"),
+    ):
+        before, after = getattr(getattr(old, table), key), getattr(getattr(new, table), key)
+        if bool(before) != bool(after):
+            yield table, key
+
+
+def _changed(path: str, old: Table, new: Table) -> Iterator[str]:
+    for name, field in type(old).model_fields.items():
+        if getattr(old, name) != getattr(new, name):
+            yield f"{path}.{field.alias or name}"
