@@ -20,7 +20,7 @@ from statistics import median
 
 import click
 
-from tests.benchmarks import hooks_cases, paths, peers, receipts_cases, relay_cases
+from tests.benchmarks import hooks_cases, paths, peers, receipts_cases, relay_cases, store_cases
 from tests.benchmarks.harness import Figures, Served, bridge
 
 TO = "380501234567@sms.example.com"
@@ -67,7 +67,7 @@ PEERS = {
     "Postfix, into its queue": peers.postfix,
     "smtp-sink": peers.smtp_sink,
 }
-CASES = relay_cases.CASES | hooks_cases.CASES | receipts_cases.CASES
+CASES = relay_cases.CASES | store_cases.CASES | hooks_cases.CASES | receipts_cases.CASES
 #: What both sides do for the first time is not measured.
 WARM_UP = 500
 

@@ -8,75 +8,22 @@ import contextlib
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 
 from bridge.model.ids import Ids
-from bridge.store import Acceptance, Store
 from bridge.store.engines import engine_of
 from bridge.store.rows import MESSAGE_COLUMNS, to_row
 from tests.benchmarks import paths
 from tests.benchmarks.harness import Figures, bridge, cpu_seconds, resident_mb
 from tests.benchmarks.smpp_load import Load
 from tests.samples import message
-from tests.store.postgres.server import Server, binaries, execute
 
 #: A case's rows: its name, and cells to show.
 Row = tuple[str, ...]
 HEAD = ("case", "per s", "CPU µs", "")
 OUTSTANDING = 1000
-
-
-def store(count: int, runs: int) -> Iterator[Row]:
-    """Messages made durable a second, with a thousand outstanding, on each engine in turn."""
-    with tempfile.TemporaryDirectory(prefix="cascade-bridge-") as folder, ExitStack() as stack:
-        urls = {"SQLite": f"sqlite:///{folder}/bridge.db"}
-        if (bin := binaries()) is not None:
-            server = Server(bin)
-            stack.callback(server.remove)
-            server.start()
-            asyncio.run(execute(server.url("postgres"), "CREATE DATABASE bench"))
-            urls["PostgreSQL"] = server.url("bench")
-        figures: dict[str, list[Figures]] = {name: [] for name in urls}
-        for _ in range(runs):
-            for name, url in urls.items():
-                figures[name].append(asyncio.run(_accepts(engine_of(url), count)))
-        for name, found in figures.items():
-            yield row(f"durable accepts, {name}", found)
-
-
-async def _accepts(store: Store, count: int) -> Figures:
-    await store.open()
-    try:
-        ids = Ids(store.node, store.last_id, time.time)
-        now = int(time.time())
-        done = asyncio.get_running_loop().create_future()
-        left = waiting = count
-
-        def accept() -> None:
-            nonlocal waiting
-            if waiting:
-                waiting -= 1
-                one = message(ids.next(), due_at=now, accepted_at=now, expires_at=now + 86400)
-                store.accept(Acceptance((one,))).add_done_callback(accepted)
-
-        def accepted(future: asyncio.Future[Mapping[bytes, int]]) -> None:
-            nonlocal left
-            future.result()
-            left -= 1
-            accept()
-            if not left:
-                done.set_result(None)
-
-        began, cpu = time.perf_counter(), time.process_time()
-        for _ in range(OUTSTANDING):
-            accept()
-        await done
-        return Figures(count, time.perf_counter() - began, time.process_time() - cpu)
-    finally:
-        await store.close()
 
 
 def relay(count: int, runs: int) -> Iterator[Row]:
@@ -162,7 +109,6 @@ def row(name: str, found: list[Figures], more: str = "") -> Row:
 
 #: By name: what it measures with so many messages, unless told otherwise.
 CASES: dict[str, tuple[int, Callable[[int, int], Iterator[Row]]]] = {
-    "store": (50_000, store),
     "relay": (20_000, relay),
     "backlog": (20_000, backlog),
 }

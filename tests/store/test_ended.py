@@ -12,7 +12,7 @@ from bridge.store.postgres import connection as pg_connection
 from bridge.store.postgres import statuses as pg_statuses
 from tests.samples import NOW
 from tests.store.conftest import Engine
-from tests.store.test_delivery import asking, delivered, sent
+from tests.store.samples import asking, delivered, sent
 
 UNDELIVERABLE = Status("up-1", "undeliverable", State.UNDELIVERABLE, NOW + 9, err=6)
 LATE = Event(NOW + 9, "status", "undeliverable")

@@ -1,0 +1,1 @@
+"""What every engine promises (bridge.store.interface.Store), by concern; each test runs on both."""

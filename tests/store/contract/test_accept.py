@@ -1,0 +1,142 @@
+"""Submissions: stored whole, told apart from repeats, and led to by every id."""
+
+from __future__ import annotations
+
+import asyncio
+
+from bridge.model.ids import first_id
+from bridge.model.message import MessageType, Protocol, Receipts, Route, State
+from bridge.model.notice import MAIL, Kind, Notice
+from bridge.store import (
+    Acceptance,
+    Alias,
+    Fingerprint,
+    Lane,
+    Store,
+)
+from tests.samples import NOW, message
+from tests.store.conftest import Clock
+from tests.store.samples import (
+    LANE,
+    asking,
+    owed,
+)
+
+
+async def test_an_accepted_message_comes_back_whole(store: Store) -> None:
+    original = message(
+        7,
+        protocol=Protocol.SMTP,
+        peer="10.1.2.3",
+        message_type=MessageType.VIBER_SURVEY,
+        text="Привіт 👋\n\0",
+        options=("Так", "Ні"),
+        fallback="fallback",
+        route=Route.TG_VIBER,
+        level=3,
+        parts=2,
+        scheduled_at=NOW + 60,
+        receipts=Receipts.SUCCESS | Receipts.INTERMEDIATE,
+        reference="order-1",
+        attempts=2,
+        unknown=1,
+    )
+    await store.accept(Acceptance((original,)))
+    stored = await store.message(7)
+    assert stored is not None
+    assert stored.message == original
+    assert stored.state is State.ACCEPTED
+    assert await store.waiting(Lane("crm", 3, "tg-viber"), NOW, 10) == [original]
+
+
+async def test_a_submission_leads_to_its_messages(store: Store) -> None:
+    await store.accept(Acceptance(tuple(message(id, submission_id=1) for id in (2, 3, 4))))
+    await store.accept(Acceptance((message(5),)))
+    assert [one.message.id for one in await store.submission(1)] == [2, 3, 4]
+    assert [one.message.id for one in await store.submission(5)] == [5]
+    assert await store.submission(2) == []
+    assert await store.message(1) is None
+
+
+async def test_many_at_once_are_all_there_in_order(store: Store) -> None:
+    futures = [store.accept(Acceptance((message(id),))) for id in range(1, 1001)]
+    await asyncio.gather(*futures)
+    waiting = await store.waiting(LANE, NOW, 2000)
+    assert [one.id for one in waiting] == list(range(1, 1001))
+    assert await store.backlog() == 1000
+
+
+async def test_a_known_fingerprint_is_not_stored_again(store: Store, clock: Clock) -> None:
+    def again(id: int, key: bytes) -> asyncio.Future[object]:
+        prints = (Fingerprint(key, id, NOW + 3600),)
+        return store.accept(Acceptance((message(id),), prints))  # type: ignore[return-value]
+
+    # in one group, and over groups
+    first, second = again(1, b"one"), again(2, b"one")
+    assert await first == {}
+    assert await second == {b"one": 1}
+    assert await again(3, b"one") == {b"one": 1}
+    assert await again(4, b"other") == {}
+    assert [one.id for one in await store.waiting(LANE, NOW, 10)] == [1, 4]
+    clock.now = NOW + 3600
+    assert await again(5, b"one") == {}
+
+
+async def test_only_the_repeated_messages_of_a_submission_are_left_out(store: Store) -> None:
+    await store.accept(Acceptance((message(1),), (Fingerprint(b"one", 1, NOW + 60),)))
+    both = tuple(message(id, submission_id=2) for id in (3, 4))
+    prints = (Fingerprint(b"one", 3, NOW + 60), Fingerprint(b"two", 4, NOW + 60))
+    assert await store.accept(Acceptance(both, prints)) == {b"one": 1}
+    assert [one.message.id for one in await store.submission(2)] == [4]
+
+
+async def test_fingerprints_are_forgotten_when_their_time_has_passed(
+    store: Store, clock: Clock
+) -> None:
+    prints = (Fingerprint(b"%d" % id, id, NOW + (id > 2000)) for id in range(1, 2501))
+    await asyncio.gather(
+        *(store.accept(Acceptance((message(one.message_id),), (one,))) for one in prints)
+    )
+    await store.forget_fingerprints(NOW)
+    clock.now = NOW - 1
+    assert (
+        await store.accept(Acceptance((message(9001),), (Fingerprint(b"1", 9001, NOW + 60),))) == {}
+    )
+    assert await store.accept(
+        Acceptance((message(9002),), (Fingerprint(b"2400", 9002, NOW + 60),))
+    ) == {b"2400": 2400}
+
+
+async def test_messages_of_an_account_are_counted_by_day(store: Store) -> None:
+
+    ids = [first_id(NOW - 1), first_id(NOW), first_id(NOW) + 1]
+    for id in ids:
+        await store.accept(Acceptance((message(id),)))
+    await store.accept(Acceptance((message(first_id(NOW) + 9, account="other"),)))
+    assert await store.sent_since("crm", NOW) == 2
+
+
+async def test_aliases_lead_to_the_message(store: Store) -> None:
+    aliases = (Alias(70, 1, 3), Alias(71, 1))
+    await store.accept(Acceptance((message(1),), aliases=aliases))
+    for id in (1, 70, 71):
+        stored = await store.message(id)
+        assert stored is not None
+        assert stored.message.id == 1
+
+
+async def test_notices_come_with_the_messages_that_they_are_about(store: Store) -> None:
+    later = Notice(MAIL, "crm", Kind.DELAY, 1, 0, NOW + 100, NOW + 100)
+    again = later._replace(about=2)
+    mark = Fingerprint(b"mail", 1, NOW + 3600)
+    await store.accept(Acceptance((asking(1),), (mark,), notices=(later,)))
+    # The same mail again, and no second notice.
+    repeated = mark._replace(message_id=2)
+    assert await store.accept(Acceptance((asking(2),), (repeated,), notices=(again,))) == {
+        b"mail": 1
+    }
+    assert await owed(store, MAIL, NOW + 99) == []
+    [one] = await owed(store, MAIL, NOW + 100)
+    assert one.notice._replace(id=0) == later
+    assert one.stored is not None
+    assert one.stored.message.id == 1

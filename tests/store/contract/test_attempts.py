@@ -1,0 +1,56 @@
+"""Attempts: noted before a request, ended with what became of the messages."""
+
+from __future__ import annotations
+
+from bridge.model.message import State
+from bridge.store import (
+    Acceptance,
+    Change,
+    Store,
+)
+from tests.samples import NOW, message
+from tests.store.conftest import Engine
+from tests.store.samples import (
+    LANE,
+)
+
+
+async def test_an_attempt_that_never_ended_is_found_later(engine: Engine) -> None:
+    messages = [message(id) for id in (1, 2, 3)]
+    store = await engine.open()
+    await store.accept(Acceptance(tuple(messages)))
+    await store.begin(8, messages[:2])
+    await store.begin(9, messages[2:])
+    await store.close()
+    store = await engine.open()
+    assert await store.interrupted() == {8: messages[:2], 9: messages[2:]}
+
+
+async def test_an_attempt_under_way_is_not_interrupted(store: Store) -> None:
+    messages = [message(id) for id in (1, 2, 3)]
+    await store.accept(Acceptance(tuple(messages)))
+    await store.begin(8, messages[:2])
+    assert await store.interrupted() == {}
+
+
+async def test_a_message_to_be_sent_again_waits_until_it_is_due(store: Store) -> None:
+    await store.accept(Acceptance((message(1),)))
+    change = Change(1, State.ACCEPTED, due_at=NOW + 30, attempts=1, unknown=1, cause="HTTP 503")
+    await store.finish(0, [change])
+    assert await store.waiting(LANE, NOW + 29, 10) == []
+    [again] = await store.waiting(LANE, NOW + 30, 10)
+    assert again == message(1)._replace(due_at=NOW + 30, attempts=1, unknown=1)
+    assert await store.next_due(NOW) == NOW + 30
+    assert await store.next_due(NOW + 30) is None
+
+
+async def test_a_refused_message_keeps_the_reason(store: Store) -> None:
+    await store.accept(Acceptance((message(1),)))
+    await store.finish(0, [Change(1, State.REJECTED, failure="WRONG_PHONE", cause="1003 bad")])
+    stored = await store.message(1)
+    assert stored is not None
+    assert (stored.state, stored.failure, stored.cause) == (
+        State.REJECTED,
+        "WRONG_PHONE",
+        "1003 bad",
+    )

@@ -1,0 +1,280 @@
+"""Notices: what accounts are owed, who takes it and when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Set
+
+import pytest
+
+from bridge.model.message import Protocol, Receipts, State
+from bridge.model.notice import MAIL, Kind, Notice, Told
+from bridge.store import (
+    Acceptance,
+    Alias,
+    Change,
+    Status,
+    Store,
+)
+from tests.samples import NOW
+from tests.store.conftest import Clock, Engine
+from tests.store.samples import (
+    BOTH,
+    CRM,
+    asking,
+    delivered,
+    incoming,
+    owed,
+    sent,
+)
+
+
+@pytest.mark.parametrize(
+    ("receipts", "state", "told"),
+    [
+        (Receipts.NONE, State.DELIVERED, False),
+        (Receipts.SUCCESS, State.DELIVERED, True),
+        (Receipts.SUCCESS, State.UNDELIVERABLE, False),
+        (Receipts.FAILURE, State.DELIVERED, False),
+        (Receipts.FAILURE, State.UNDELIVERABLE, True),
+        (Receipts.FAILURE, State.EXPIRED, True),
+        (BOTH, State.EXPIRED, True),
+        (Receipts.INTERMEDIATE, State.DELIVERED, False),
+    ],
+)
+async def test_only_who_asked_is_told(
+    store: Store, receipts: Receipts, state: State, told: bool
+) -> None:
+    await sent(store, asking(1, receipts))
+    await store.note_statuses([Status("up-1", "word", state, NOW + 5)])
+    expected = [(CRM, 1, state)] if told else []
+    found = [(one.notice.queue, one.notice.known_as, one.notice.state) for one in await owed(store)]
+    assert found == expected
+
+
+async def test_a_notice_comes_with_its_message(store: Store) -> None:
+    original = asking(1, text="Привіт", reference="order-1")
+    await sent(store, original)
+    await store.note_statuses([delivered(1)])
+    [one] = await owed(store)
+    assert one.stored is not None
+    assert one.stored.message == original
+    assert one.stored.state is State.DELIVERED
+    assert one.notice == Notice(
+        CRM, "crm", Kind.STATE, 1, 1, NOW + 5, NOW + 5, State.DELIVERED, id=one.notice.id
+    )
+
+
+async def test_parts_are_told_under_their_own_ids(store: Store) -> None:
+    aliases = [Alias(11, 1, BOTH), Alias(12, 1, 0), Alias(13, 1, Receipts.FAILURE)]
+    await sent(store, asking(1, Receipts.ALIASES), aliases=aliases)
+    await store.note_statuses([delivered(1)])
+    assert [(n.about, n.known_as) for n, *_ in await owed(store)] == [(1, 11)]
+
+
+async def test_of_several_the_client_knows_the_submission(store: Store) -> None:
+    messages = tuple(asking(id, submission_id=1) for id in (2, 3))
+    await store.accept(Acceptance(messages))
+    await store.finish(0, [Change(m.id, State.SENT, f"up-{m.id}") for m in messages])
+    await store.note_statuses([delivered(2), delivered(3)])
+    assert [(n.about, n.known_as) for n, *_ in await owed(store)] == [(2, 1), (3, 1)]
+
+
+async def test_a_mail_is_told_by_mail(store: Store) -> None:
+    await sent(store, asking(1, protocol=Protocol.SMTP, envelope='{"from":"a@b.example"}'))
+    await store.note_statuses([delivered(1)])
+    assert await owed(store) == []
+    [one] = await owed(store, MAIL)
+    assert one.stored is not None
+    assert one.stored.message.envelope == '{"from":"a@b.example"}'
+
+
+async def test_an_address_for_all_ends_is_told_besides(store: Store) -> None:
+    await sent(store, asking(1, BOTH | Receipts.REPORT), asking(2, Receipts.REPORT))
+    await store.note_statuses([delivered(1), delivered(2)])
+    assert [one.notice.about for one in await owed(store)] == [1]
+    assert [one.notice.about for one in await owed(store, MAIL)] == [1, 2]
+
+
+async def test_the_end_of_what_was_queued_is_told(store: Store) -> None:
+    await store.accept(Acceptance((asking(1),)))
+    await store.accept(Acceptance((asking(2),)))
+    rejected = Change(1, State.REJECTED, failure="WRONG_PHONE", cause="INVALID_PHONE", notify=True)
+    heard = Change(2, State.REJECTED, failure="WRONG_PHONE", cause="INVALID_PHONE")
+    await store.finish(0, [rejected, heard])
+    [one] = await owed(store)
+    assert (one.notice.about, one.notice.state) == (1, State.REJECTED)
+    assert one.stored is not None
+    assert one.stored.failure == "WRONG_PHONE"
+
+
+async def test_who_hears_of_an_end_in_an_answer_gets_no_notice_of_it(store: Store) -> None:
+    aliases = (Alias(11, 1, BOTH), Alias(12, 1, BOTH))
+    await store.accept(Acceptance((asking(1, Receipts.ALIASES),), aliases=aliases))
+    rejected = Change(1, State.REJECTED, failure="WRONG_PHONE", notify=True, heard=12)
+    await store.finish(0, [rejected])
+    assert [one.notice.known_as for one in await owed(store)] == [11]
+
+
+async def test_that_the_api_took_it_is_told_who_asked_for_it(store: Store) -> None:
+    wish = BOTH | Receipts.INTERMEDIATE
+    await store.accept(Acceptance((asking(1, wish),)))
+    await store.accept(Acceptance((asking(2),)))
+    changes = [Change(id, State.SENT, f"up-{id}", notify=True) for id in (1, 2)]
+    await store.finish(0, changes)
+    assert [(n.about, n.state) for n, *_ in await owed(store)] == [(1, State.SENT)]
+
+
+@pytest.mark.parametrize("to", [State.CANCELLED, State.EXPIRED])
+async def test_who_is_cancelled_or_expires_while_waiting_is_told(store: Store, to: State) -> None:
+    await store.accept(Acceptance((asking(1),), claimed=False))
+    assert await store.move([1], to) == [1]
+    assert [one.notice.state for one in await owed(store)] == [to]
+
+
+async def test_a_claimed_notice_is_nobody_elses(store: Store) -> None:
+    await sent(store, asking(1))
+    await store.note_statuses([delivered(1)])
+    assert len(await owed(store)) == 1
+    assert await owed(store) == []
+
+
+async def test_what_was_taken_is_over(store: Store, clock: Clock) -> None:
+    await sent(store, asking(1))
+    await store.note_statuses([delivered(1)])
+    [one] = await owed(store)
+    clock.now = NOW + 7
+    await store.told([Told(one.notice.id, True, "taken by 10.0.0.1:2345")])
+    assert await owed(store) == []
+    story = await store.story(1)
+    assert story is not None
+    [notice] = story.notices
+    assert (notice.ended_at, notice.tries) == (NOW + 7, 1)
+    assert notice.outcome == "taken by 10.0.0.1:2345"
+
+
+async def test_what_was_not_taken_comes_again_when_it_is_due(store: Store) -> None:
+    await sent(store, asking(1))
+    await store.note_statuses([delivered(1)])
+    [one] = await owed(store)
+    await store.told([Told(one.notice.id, False, "ESME_RX_T_APPN", NOW + 120)])
+    assert await owed(store, now=NOW + 119) == []
+    [again] = await owed(store, now=NOW + 120)
+    assert (again.notice.tries, again.notice.outcome) == (1, "ESME_RX_T_APPN")
+
+
+async def test_what_was_claimed_and_not_told_goes_back_as_it_was(store: Store) -> None:
+    await sent(store, asking(1))
+    await store.note_statuses([delivered(1)])
+    [one] = await owed(store)
+    notice = one.notice
+    await store.told([Told(notice.id, False, notice.outcome, notice.due_at, tried=False)])
+    assert [again.notice for again in await owed(store)] == [notice]
+
+
+async def test_of_one_message_the_second_waits_for_the_first(store: Store) -> None:
+    wish = BOTH | Receipts.INTERMEDIATE
+    await store.accept(Acceptance((asking(1, wish),)))
+    await store.finish(0, [Change(1, State.SENT, "up-1", notify=True)])
+    await store.note_statuses([delivered(1)])
+    [first] = await owed(store)
+    assert first.notice.state is State.SENT
+    assert await owed(store) == []
+    await store.told([Told(first.notice.id, False, "silence", NOW + 100)])
+    assert await owed(store, now=NOW + 99) == []
+    [first] = await owed(store, now=NOW + 100)
+    assert first.notice.state is State.SENT
+    await store.told([Told(first.notice.id, True, "taken")])
+    [second] = await owed(store)
+    assert second.notice.state is State.DELIVERED
+
+
+async def test_an_end_waits_for_no_delay_that_has_not_come(store: Store) -> None:
+    mail = asking(1, protocol=Protocol.SMTP)
+    delay = Notice(MAIL, "crm", Kind.DELAY, 1, 1, NOW, NOW + 3600)
+    await store.accept(Acceptance((mail,), notices=(delay,)))
+    await store.finish(0, [Change(1, State.SENT, "up-1")])
+    await store.note_statuses([delivered(1)])
+    assert [one.notice.kind for one in await owed(store, MAIL)] == [Kind.STATE]
+    assert [one.notice.kind for one in await owed(store, MAIL, NOW + 3600)] == [Kind.DELAY]
+
+
+async def test_notices_outlive_the_daemon(engine: Engine) -> None:
+    store = await engine.open()
+    await sent(store, asking(1), asking(2))
+    await store.note_statuses([delivered(1), delivered(2)])
+    first, _ = await owed(store)
+    await store.told([Told(first.notice.id, True, "taken")])
+    await store.close()
+    store = await engine.open()
+    # The one that was claimed and never told comes again.
+    assert [one.notice.about for one in await owed(store, now=NOW + 120)] == [2]
+
+
+async def test_nobody_is_waited_for_for_ever(store: Store, clock: Clock) -> None:
+    await sent(store, asking(1), asking(2))
+    await store.note_statuses([delivered(1, NOW + 5), delivered(2, NOW + 50)])
+    clock.now = NOW + 60
+    assert await store.expire_notices(NOW + 10, 100) == 1
+    assert [one.notice.about for one in await owed(store)] == [2]
+    story = await store.story(1)
+    assert story is not None
+    [notice] = story.notices
+    assert (notice.ended_at, notice.outcome) == (NOW + 60, "nobody took it")
+
+
+async def test_what_follows_from_nothing_stored_can_be_owed(store: Store) -> None:
+    notice = Notice(MAIL, "crm", Kind.REFUSED, 0, 7, NOW, NOW, content='{"to":"a@b.example"}')
+    await store.owe([notice])
+    [one] = await owed(store, MAIL)
+    assert one.notice == notice._replace(id=one.notice.id)
+    assert (one.stored, one.incoming) == (None, None)
+
+
+async def test_whoever_listens_hears_where_notices_were_put(store: Store) -> None:
+    heard: set[str] = set()
+    told = asyncio.Event()
+
+    def hear(queues: Set[str] | None) -> None:
+        heard.update(queues or ())
+        told.set()
+
+    store.on_owed = hear
+    await sent(store, asking(1), asking(2, protocol=Protocol.SMTP))
+    await store.note_statuses([delivered(1), delivered(2)])
+    async with asyncio.timeout(5):
+        await told.wait()
+    assert heard == {CRM, MAIL}
+
+
+async def test_a_message_from_a_phone_goes_to_its_queues(store: Store) -> None:
+    assert list(await store.take_incoming([(incoming(50), [CRM, MAIL])])) == [True]
+    for queue in (CRM, MAIL):
+        [one] = await owed(store, queue)
+        assert one.notice.kind is Kind.INCOMING
+        assert one.incoming == incoming(50)
+        assert one.stored is None
+
+
+async def test_a_message_from_a_phone_is_taken_once(store: Store) -> None:
+    pairs = [(incoming(50), [CRM]), (incoming(51), [CRM]), (incoming(52, "uid-2"), [CRM])]
+    assert list(await store.take_incoming(pairs)) == [True, False, True]
+    assert list(await store.take_incoming([(incoming(53), [CRM])])) == [False]
+    assert [one.notice.about for one in await owed(store)] == [50, 52]
+
+
+async def test_ids_go_on_behind_those_of_messages_from_phones(engine: Engine) -> None:
+    store = await engine.open()
+    await store.take_incoming([(incoming(5_000_000), [CRM])])
+    await store.close()
+    assert (await engine.open()).last_id >= 5_000_000
+
+
+async def test_a_delay_does_not_keep_the_end_from_being_told(store: Store) -> None:
+    mail = asking(1, protocol=Protocol.SMTP)
+    later = Notice(MAIL, "crm", Kind.DELAY, 1, 0, NOW + 3600, NOW + 3600)
+    await store.accept(Acceptance((mail,), notices=(later,)))
+    await store.begin(900, [mail])
+    await store.finish(900, [Change(1, State.REJECTED, notify=True)])
+    [one] = await owed(store, MAIL)
+    assert one.notice.kind is Kind.STATE

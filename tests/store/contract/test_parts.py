@@ -1,0 +1,70 @@
+"""Parts of concatenated messages: gathered, joined and forgotten."""
+
+from __future__ import annotations
+
+from bridge.store import (
+    Acceptance,
+    Gathered,
+    Store,
+)
+from tests.samples import NOW, message
+from tests.store.samples import (
+    GROUP,
+    part,
+)
+
+
+async def test_parts_gather_in_any_order(store: Store) -> None:
+    since = NOW - 300
+    assert await store.add_part(part(1, 3), since) == Gathered(1)
+    assert await store.add_part(part(2, 1), since) == Gathered(2)
+    gathered = await store.add_part(part(3, 2), since)
+    assert gathered == Gathered(3, (part(2, 1), part(3, 2), part(1, 3)))
+
+
+async def test_groups_of_other_references_do_not_mix(store: Store) -> None:
+    other = GROUP._replace(reference=78)
+    for id, number in enumerate((1, 2), 1):
+        assert await store.add_part(part(id, number), 0) == Gathered(id)
+        assert await store.add_part(part(id + 10, number, group=other), 0) == Gathered(id + 10)
+    assert len((await store.add_part(part(5, 3), 0)).parts) == 3
+
+
+async def test_the_same_part_again_is_the_same_part(store: Store) -> None:
+    await store.add_part(part(1, 1), 0)
+    assert await store.add_part(part(2, 1), 0) == Gathered(1)
+    await store.add_part(part(3, 2), 0)
+    await store.add_part(part(4, 3), 0)
+    await store.accept(Acceptance((message(100),), parts=GROUP))
+    again = await store.add_part(part(5, 2), 0)
+    assert (again.id, again.message_id) == (3, 100)
+
+
+async def test_the_same_number_with_other_content_begins_a_new_message(store: Store) -> None:
+    for number in (1, 2, 3):
+        await store.add_part(part(number, number), 0)
+    await store.accept(Acceptance((message(100),), parts=GROUP))
+    for number in (1, 2):
+        assert await store.add_part(part(number + 10, number, b"new %d" % number), 0) == Gathered(
+            number + 10
+        )
+    gathered = await store.add_part(part(13, 3, b"new 3"), 0)
+    assert [p.id for p in gathered.parts] == [11, 12, 13]
+    assert gathered.message_id == 0
+
+
+async def test_old_parts_do_not_count_and_expire(store: Store) -> None:
+    await store.add_part(part(1, 1), 0)
+    assert await store.add_part(part(2, 1), NOW + 1) == Gathered(2)
+    assert await store.expired_parts(NOW, 10) == []
+    expired = await store.expired_parts(NOW + 1, 10)
+    assert sorted(p.id for p in expired) == [1, 2]
+    assert await store.expired_parts(NOW + 1, 10) == []
+
+
+async def test_finished_groups_are_forgotten_without_a_word(store: Store) -> None:
+    one = GROUP._replace(total=1)
+    await store.add_part(part(1, 1, group=one), 0)
+    await store.accept(Acceptance((message(100),), parts=one))
+    assert await store.expired_parts(NOW + 1, 10) == []
+    assert await store.add_part(part(2, 1, group=one), 0) == Gathered(2, (part(2, 1, group=one),))

@@ -1,0 +1,96 @@
+"""What waits: in which order it comes, and how it is moved, held and replaced."""
+
+from __future__ import annotations
+
+from bridge.model.message import Route, State
+from bridge.store import (
+    Acceptance,
+    Change,
+    Lane,
+    Store,
+)
+from tests.samples import NOW, message
+from tests.store.samples import (
+    LANE,
+)
+
+
+async def test_what_was_sent_no_longer_waits(store: Store) -> None:
+    await store.accept(Acceptance((message(1),)))
+    await store.accept(Acceptance((message(2),)))
+    await store.begin(9, [message(1)])
+    await store.finish(9, [Change(1, State.SENT, "an-upstream-id")])
+    assert [one.id for one in await store.waiting(LANE, NOW, 10)] == [2]
+    stored = await store.message(1)
+    assert stored is not None
+    assert (stored.state, stored.upstream_id) == (State.SENT, "an-upstream-id")
+    assert stored.changed_at == NOW
+    assert await store.interrupted() == {}
+
+
+async def test_what_is_due_first_goes_first(store: Store) -> None:
+    due = {1: NOW - 1, 2: NOW - 3, 3: NOW - 2, 4: NOW + 1}
+    for id, at in due.items():
+        await store.accept(Acceptance((message(id, due_at=at),)))
+    assert [one.id for one in await store.waiting(LANE, NOW, 10)] == [2, 3, 1]
+    assert [one.id for one in await store.waiting(LANE, NOW, 2)] == [2, 3]
+    assert [one.id for one in await store.waiting(LANE, NOW, 2, (NOW - 2, 3))] == [1]
+    assert [one.id for one in await store.waiting(LANE, NOW, 2, (NOW - 2, 2))] == [3, 1]
+
+
+async def test_lanes_are_those_in_which_something_waits(store: Store) -> None:
+    wanted = [
+        Lane("a", 0, "async"),
+        Lane("a", 7, "async"),
+        Lane("b", 4, "async"),
+        Lane("b", 4, "tg-viber"),
+    ]
+    for id, (name, level, route) in enumerate(wanted * 3, 1):
+        await store.accept(
+            Acceptance((message(id, account=name, level=level, route=Route(route)),))
+        )
+    assert await store.lanes() == wanted
+    await store.finish(0, [Change(id, State.SENT, "x") for id in (1, 5, 9)])
+    assert await store.lanes() == wanted[1:]
+
+
+async def test_only_what_is_in_no_attempt_can_be_cancelled(store: Store) -> None:
+    for id in (1, 2, 3, 4):
+        await store.accept(Acceptance((message(id),)))
+    assert await store.begin(9, [message(2)]) == set()
+    await store.finish(0, [Change(3, State.SENT, "x"), Change(4, State.HELD)])
+    assert await store.move([1, 2, 3, 4, 99], State.CANCELLED) == [1, 4]
+    assert [one.id for one in await store.waiting(LANE, NOW, 10)] == [2]
+    assert await store.move([1], State.ACCEPTED) == []
+
+
+async def test_a_held_message_waits_again_when_it_is_released(store: Store) -> None:
+    await store.accept(Acceptance((message(1),)))
+    assert await store.move([1], State.HELD) == [1]
+    assert await store.waiting(LANE, NOW, 10) == []
+    assert await store.backlog() == 0
+    assert await store.move([1], State.ACCEPTED) == [1]
+    assert [one.id for one in await store.waiting(LANE, NOW, 10)] == [1]
+
+
+async def test_a_message_is_replaced_until_it_is_in_an_attempt(store: Store) -> None:
+    await store.accept(Acceptance((message(1),)))
+    new = message(1, text="new", sender="Shop UA", due_at=NOW + 5)
+    assert await store.replace(new)
+    stored = await store.message(1)
+    assert stored is not None
+    assert stored.message == new
+    await store.begin(9, [new])
+    assert not await store.replace(message(1, text="newer"))
+    assert not await store.replace(message(2))
+
+
+async def test_what_waits_beyond_its_validity_is_found(store: Store) -> None:
+    for id, expires_at in ((1, NOW), (2, NOW + 1), (3, NOW - 1), (4, NOW)):
+        await store.accept(Acceptance((message(id, expires_at=expires_at, due_at=NOW + 99),)))
+    await store.move([3], State.HELD)
+    await store.finish(0, [Change(4, State.SENT, "x")])
+    assert sorted(one.message.id for one in await store.overdue(NOW, 10)) == [1, 3]
+    assert len(await store.overdue(NOW, 1)) == 1
+    assert await store.move([1, 3], State.EXPIRED) == [1, 3]
+    assert await store.overdue(NOW, 10) == []
