@@ -25,7 +25,7 @@ ARROWS: dict[str, set[str]] = {
     "accounts": COMMON | {"net"},
     "store": COMMON,
     "cascade": COMMON,
-    "directory": COMMON,
+    "directory": COMMON | {"store"},
     "sending": COMMON | {"net", "store", "cascade"},
     "feedback": COMMON | {"store", "cascade", "sending"},
     "notices": COMMON | {"store"},

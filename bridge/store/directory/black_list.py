@@ -25,7 +25,7 @@ def add_to_black_list(
     account: str, phone: str, blocks: Blocks, comment: str = "", *, again: bool = False
 ) -> Verb[int]:
     """Stores an entry; its id is given here. With ``again`` one that is there is changed."""
-    version = yield from _next_version(account)
+    version = yield from next_version(account)
     rows = yield Statement(
         "INSERT INTO black_list (account, phone, blocks, comment) VALUES (?, ?, ?, ?) "
         "ON CONFLICT DO NOTHING RETURNING id",
@@ -54,7 +54,7 @@ def delete_from_black_list(account: str, phones: Sequence[str]) -> Verb[int]:
             "DELETE FROM black_list WHERE account = ? AND phone = ? RETURNING id", (account, phone)
         )
         if rows:
-            version = yield from _next_version(account)
+            version = yield from next_version(account)
             yield Statement(
                 "INSERT INTO black_list_change (account, version, phone, blocks) "
                 "VALUES (?, ?, ?, NULL)",
@@ -64,20 +64,6 @@ def delete_from_black_list(account: str, phones: Sequence[str]) -> Verb[int]:
     if not deleted:
         raise Failure(Reason.NOT_FOUND, "not in the black list")
     return deleted
-
-
-def import_black_list(account: str, entries: Sequence[BlackListEntry]) -> Verb[int]:
-    """Stores many entries at once, or changes those that are there; tells how many there are."""
-    # A version without its change: everybody reads the whole list again.
-    yield from _next_version(account)
-    yield Statement(
-        "INSERT INTO black_list (account, phone, blocks, comment) VALUES (?, ?, ?, ?) "
-        "ON CONFLICT (account, phone) DO UPDATE SET blocks = excluded.blocks, "
-        "comment = excluded.comment",
-        many=[(account, entry.phone, int(entry.blocks), entry.comment) for entry in entries],
-    )
-    [[count]] = yield Statement("SELECT count(*) FROM black_list WHERE account = ?", (account,))
-    return int(count)
 
 
 def list_black_list(
@@ -111,8 +97,9 @@ def black_list_changes(account: str, after: int) -> Verb[list[tuple[int, BlackLi
     ]
 
 
-def _next_version(account: str) -> Verb[int]:
-    """The lock on this row puts the changes of all nodes into the order of their versions."""
+def next_version(account: str) -> Verb[int]:
+    """Counts a change of an account's list. The lock on this row puts the changes of all
+    nodes into the order of their versions."""
     [[version]] = yield Statement(
         "INSERT INTO black_list_version (account, version) VALUES (?, 1) "
         "ON CONFLICT (account) DO UPDATE SET version = black_list_version.version + 1 "

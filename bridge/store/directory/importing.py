@@ -1,4 +1,4 @@
-"""Contacts of a whole file, added or changed in one transaction."""
+"""Contacts of a file, added or changed: what becomes of each line."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Entry(NamedTuple):
 
 
 def import_contacts(account: str, entries: Sequence[Entry], *, dry_run: bool) -> Verb[Imported]:
-    """Adds the contacts of a file, or changes those with one of their phones.
+    """Adds contacts of a file, or changes those with one of their phones.
 
     Empty fields of the file change nothing, groups are added to those that a contact has, and
     unknown ones are created. With ``dry_run`` nothing is written, and the answer is the same.

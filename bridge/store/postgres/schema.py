@@ -307,6 +307,22 @@ MIGRATIONS: tuple[str, ...] = (
         flag smallint NOT NULL,
         UNIQUE (account, name_key)
     );
+
+    -- Files that are being taken over: staged line by line, committed, then merged in steps.
+    CREATE TABLE import_file (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        account text NOT NULL,
+        kind text NOT NULL,              -- contacts, black_list
+        committed bigint NOT NULL,
+        touched_at bigint NOT NULL
+    );
+
+    CREATE TABLE import_line (
+        import_id bigint NOT NULL,
+        line bigint NOT NULL,
+        fields text NOT NULL,            -- a JSON array
+        PRIMARY KEY (import_id, line)
+    );
     """,
 )
 

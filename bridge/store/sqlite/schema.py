@@ -268,6 +268,22 @@ MIGRATIONS: tuple[str, ...] = (
         flag INTEGER NOT NULL,
         UNIQUE (account, name_key)
     ) STRICT;
+
+    -- Files that are being taken over: staged line by line, committed, then merged in steps.
+    CREATE TABLE import_file (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        account TEXT NOT NULL,
+        kind TEXT NOT NULL,              -- contacts, black_list
+        committed INTEGER NOT NULL,
+        touched_at INTEGER NOT NULL
+    ) STRICT;
+
+    CREATE TABLE import_line (
+        import_id INTEGER NOT NULL,
+        line INTEGER NOT NULL,
+        fields TEXT NOT NULL,            -- a JSON array
+        PRIMARY KEY (import_id, line)
+    ) STRICT, WITHOUT ROWID;
     """,
 )
 

@@ -15,7 +15,6 @@ from bridge.store.directory.black_list import (
     black_list_changes,
     black_list_versions,
     delete_from_black_list,
-    import_black_list,
     list_black_list,
 )
 from bridge.store.directory.templates import (
@@ -77,16 +76,6 @@ async def test_changes_at_once_are_in_order(store: Store) -> None:
     await asyncio.gather(*changes)
     versions = [version for version, _ in await store.look_up(black_list_changes, "crm", 0)]
     assert versions == list(range(1, 21))
-
-
-async def test_an_import_has_a_version_without_a_change(store: Store) -> None:
-    await store.change(add_to_black_list, "crm", PHONE, Blocks.BULK)
-    entries = [BlackListEntry(0, PHONE, Blocks.ALL), BlackListEntry(0, "+1", Blocks.SINGLE, "x")]
-    assert await store.change(import_black_list, "crm", entries) == 2
-    assert await store.look_up(black_list_versions) == {"crm": 2}
-    assert await store.look_up(black_list_changes, "crm", 1) == []
-    blocks = {entry.phone: entry.blocks for entry in await store.look_up(list_black_list, "crm")}
-    assert blocks == {PHONE: Blocks.ALL, "+1": Blocks.SINGLE}
 
 
 class TestTemplates:

@@ -1,0 +1,100 @@
+"""Files of contacts and of the black list: preview and import."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from bridge.directory.importing import ABANDONED_AFTER, Importer, read_black_list, read_contacts
+from bridge.model.contact import Blocks
+from bridge.store import Store
+from bridge.store.directory.black_list import list_black_list
+from bridge.store.directory.contacts import list_contacts
+from bridge.store.directory.groups import list_groups
+from bridge.store.directory.importing import Imported
+from bridge.store.directory.staging import CONTACTS, begin_import, commit_import, stage_contacts
+from bridge.store.sqlite.engine import SqliteStore
+
+FILE = """\
+Телефон;Имя;Фамилия;Группа;Дата рождения
+0501234567;Анна;Шевченко;Дежурные;01.02.1990
++38 067 111-22-33;Борис;;Дежурные|Ночь;
+12;Wrong;;;
+050 123 45 67;Same;;;
+0631234567;Day;;;31.02.1990
+""".encode("cp1251")
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    store = SqliteStore(tmp_path / "bridge.db")
+    await store.open()
+    yield store
+    await store.close()
+
+
+def test_every_wrong_line_is_named() -> None:
+    lines = read_contacts(FILE, "UA")
+    assert [entry.line for entry in lines.good] == [2, 3]
+    assert lines.wrong == [
+        (4, "wrong phone number"),
+        (5, "the same number as in line 2"),
+        (6, "bad parameter: birthday: dd.mm.yyyy"),
+    ]
+
+
+def test_a_vcard_is_known_by_its_beginning() -> None:
+    card = b"\xef\xbb\xbfBEGIN:VCARD\nFN:Anna\nTEL:0501234567\nCATEGORIES:Night,Day\nEND:VCARD\n"
+    [entry] = read_contacts(card, "UA").good
+    assert entry.contact.phones == ("+380501234567",)
+    assert entry.groups == ("Night", "Day")
+
+
+async def test_the_preview_says_what_the_import_does(store: Store) -> None:
+    importer, lines = Importer(store), read_contacts(FILE, "UA")
+    expected = Imported(2, 0, 0, ("Дежурные", "Ночь"), tuple(lines.wrong))
+    assert await importer.preview("crm", lines) == expected
+    assert await store.look_up(list_contacts, "crm") == []
+    assert await importer.contacts("crm", lines) == expected
+    contacts = await store.look_up(list_contacts, "crm")
+    assert [contact.name for contact in contacts] == ["Анна Шевченко", "Борис"]
+    assert (await importer.contacts("crm", lines)).unchanged == 2
+
+
+async def test_progress_is_told(store: Store) -> None:
+    rows = "".join(f"38050{n:07}\n" for n in range(600))
+    told: list[tuple[int, int]] = []
+    lines = read_contacts(f"phone\n{rows}".encode(), "UA")
+    await Importer(store).contacts("crm", lines, lambda done, of: told.append((done, of)))
+    assert told == [(250, 600), (500, 600), (600, 600)]
+
+
+async def test_a_file_of_the_black_list(store: Store) -> None:
+    octets = b"phone,type,comment\n0501234567,1,asked\n0671112233,,\n0631112233,7,\nx,0,\n"
+    entries, lines = read_black_list(octets, "UA")
+    assert [line for line, _ in lines.wrong] == [4, 5]
+    assert (await Importer(store).black_list("crm", entries)).added == 2
+    listed = await store.look_up(list_black_list, "crm")
+    assert [entry[1:] for entry in listed] == [
+        ("+380501234567", Blocks.BULK, "asked"),
+        ("+380671112233", Blocks.ALL, ""),
+    ]
+
+
+async def test_what_a_dead_process_committed_is_merged_and_the_rest_dropped(store: Store) -> None:
+    entries = read_contacts(FILE, "UA").good
+    committed = await store.change(begin_import, "crm", CONTACTS, 1000)
+    await store.change(stage_contacts, committed.id, entries[:1], 1000)
+    await store.change(commit_import, committed.id, 1000)
+    dropped = await store.change(begin_import, "crm", CONTACTS, 1000)
+    await store.change(stage_contacts, dropped.id, entries[1:], 1000)
+    await Importer(store, lambda: 1000.0 + ABANDONED_AFTER).resume()
+    assert await store.look_up(list_contacts, "crm") == []
+    with capture_logs() as logs:
+        await Importer(store, lambda: 1001.0 + ABANDONED_AFTER).resume()
+    assert [event["event"] for event in logs] == ["import_resumed", "import_dropped"]
+    assert [c.name for c in await store.look_up(list_contacts, "crm")] == ["Анна Шевченко"]
+    assert [group.name for group in await store.look_up(list_groups, "crm")] == ["Дежурные"]

@@ -1,0 +1,92 @@
+"""Files of the directory that are staged, committed and merged, on both engines."""
+
+from __future__ import annotations
+
+from bridge.model.contact import BlackListEntry, Blocks, Contact
+from bridge.store import Store
+from bridge.store.directory.black_list import (
+    black_list_changes,
+    black_list_versions,
+    list_black_list,
+)
+from bridge.store.directory.contacts import list_contacts
+from bridge.store.directory.importing import Entry, Imported
+from bridge.store.directory.staging import (
+    BLACK_LIST,
+    CONTACTS,
+    abandoned_imports,
+    begin_import,
+    commit_import,
+    discard_step,
+    merge_step,
+    stage_black_list,
+    stage_contacts,
+)
+from tests.store.conftest import Engine
+
+ENTRIES = [
+    Entry(n, Contact(0, (f"+38050{n:07}",), f"Контакт {n}", birthday="01.02.1990"), ("All",))
+    for n in range(2, 7)
+]
+
+
+async def test_lines_count_from_the_commit_on(store: Store) -> None:
+    file = await store.change(begin_import, "crm", CONTACTS, 100)
+    await store.change(stage_contacts, file.id, ENTRIES[:3], 101)
+    await store.change(stage_contacts, file.id, ENTRIES[3:], 102)
+    assert await store.look_up(list_contacts, "crm") == []
+    await store.change(commit_import, file.id, 103)
+    steps = []
+    while (step := await store.change(merge_step, file, 2, 104)) is not None:
+        steps.append(step)
+    assert steps == [
+        Imported(2, 0, 0, ("All",), ()),
+        Imported(2, 0, 0, (), ()),
+        Imported(1, 0, 0, (), ()),
+    ]
+    contacts = await store.look_up(list_contacts, "crm")
+    assert [(c.phones, c.name, c.birthday) for c in contacts] == [
+        (e.contact.phones, e.contact.name, e.contact.birthday) for e in ENTRIES
+    ]
+    assert await store.change(abandoned_imports, 1000, 1000) == []
+
+
+async def test_a_file_goes_on_after_a_restart(engine: Engine) -> None:
+    store = await engine.open()
+    file = await store.change(begin_import, "crm", CONTACTS, 100)
+    await store.change(stage_contacts, file.id, ENTRIES, 101)
+    await store.change(commit_import, file.id, 102)
+    await store.change(merge_step, file, 2, 103)
+    await store.close()
+    again = await engine.open()
+    assert await again.change(abandoned_imports, 103, 200) == []
+    [left] = await again.change(abandoned_imports, 104, 200)
+    assert left == file._replace(committed=True)
+    # It is told once.
+    assert await again.change(abandoned_imports, 104, 200) == []
+    while await again.change(merge_step, left, 2, 200) is not None:
+        pass
+    assert len(await again.look_up(list_contacts, "crm")) == 5
+
+
+async def test_a_file_that_was_not_committed_leaves_nothing(store: Store) -> None:
+    file = await store.change(begin_import, "crm", CONTACTS, 100)
+    await store.change(stage_contacts, file.id, ENTRIES, 101)
+    [left] = await store.change(abandoned_imports, 102, 200)
+    assert not left.committed
+    while await store.change(discard_step, file.id, 2):
+        pass
+    assert await store.change(abandoned_imports, 1000, 1000) == []
+
+
+async def test_a_black_list_has_a_version_without_a_change(store: Store) -> None:
+    entries = [BlackListEntry(2, "+1", Blocks.ALL), BlackListEntry(3, "+2", Blocks.SINGLE, "x")]
+    file = await store.change(begin_import, "crm", BLACK_LIST, 100)
+    await store.change(stage_black_list, file.id, entries, 101)
+    await store.change(commit_import, file.id, 102)
+    while await store.change(merge_step, file, 1, 103) is not None:
+        pass
+    assert await store.look_up(black_list_versions) == {"crm": 1}
+    assert await store.look_up(black_list_changes, "crm", 0) == []
+    listed = await store.look_up(list_black_list, "crm")
+    assert [entry[1:] for entry in listed] == [entry[1:] for entry in entries]
