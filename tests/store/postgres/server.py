@@ -66,9 +66,12 @@ async def execute(url: str, sql: str) -> str:
 
 
 class Server:
-    """One server; :meth:`database` gives each test a database of its own."""
+    """One server; :meth:`database` gives each test a database of its own.
 
-    def __init__(self, bin: Path, **settings: str) -> None:
+    ``wal_segment`` is the size of a file of its WAL, in MiB.
+    """
+
+    def __init__(self, bin: Path, *, wal_segment: int = 16, **settings: str) -> None:
         self._settings = SETTINGS | settings
         self._user = _other_user()
         # Not pytest's own folder: others may not enter that, and a socket's path is short.
@@ -84,6 +87,7 @@ class Server:
             "initdb",
             *("-D", str(self.folder / "data"), "-U", "bridge", "-A", "trust", "-E", "UTF8"),
             *("--locale", "C", "--no-sync", "--no-instructions"),
+            f"--wal-segsize={wal_segment}",
         )
 
     def _reachable(self, bin: Path) -> Path:

@@ -1,0 +1,392 @@
+"""What must hold when a run is over and everything was healed. Each invariant names its culprits.
+
+What an id leads to is looked up in the store's tables, what was sent in the stand-in for the API:
+the two know nothing of each other, and neither of what the clients remember.
+"""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from tests.chaos.databases import SqliteFile
+from tests.chaos.node import Node
+from tests.chaos.record import Receipt, Record, Said, Text
+from tests.chaos.scene import Scene
+
+#: Posts of one message: the first, and two after outcomes that were never learnt.
+MOST_POSTS: Final = 3
+#: message_state (SMPP 3.4 §5.2.28).
+ENROUTE: Final = 1
+_STATES: Final = {
+    "delivered": 2,
+    "expired": 3,
+    "cancelled": 4,
+    "undeliverable": 5,
+    "rejected": 8,
+}
+FINAL_STATES: Final = frozenset(_STATES)
+_AT_API: Final = frozenset({"sent", "delivered", "undeliverable"})
+_PHONES: Final = re.compile(r"\+?\d{12}")
+
+
+class Message(NamedTuple):
+    """A row of the store."""
+
+    id: int
+    submission_id: int
+    account: str
+    phone: str
+    text: str
+    state: str
+    cause: str
+    failure: str
+    unknown: int
+    sent_at: int
+    upstream_id: str
+    receipts: int
+
+
+class Mail(NamedTuple):
+    """A mail that the smarthost took: to whom, its Message-ID, and what it reports of whom."""
+
+    to: str
+    message_id: str
+    fates: tuple[tuple[str, str], ...]  # a phone, and the action
+    subject: str
+    text: str
+
+
+class Notice(NamedTuple):
+    """A notice of the store about a part without a message, or about a message."""
+
+    about: int
+    known_as: int
+    kind: str
+    state: str
+    ended_at: int
+    outcome: str
+    queue: str
+
+
+@dataclass
+class Evidence:
+    """All that is known when a run is over."""
+
+    record: Record
+    nodes: list[Node]
+    messages: dict[int, Message]
+    submissions: dict[int, list[Message]]
+    aliases: dict[int, int]
+    parts: set[int]
+    notices: dict[int, list[Notice]]  # by the id under which the client knows it
+    #: How often the API took a message, by the message's id, and what came with which text.
+    posts: Counter[int]
+    sent: dict[tuple[str, str], set[int]]  # phone and text → ids of messages
+    mails: list[Mail]
+    soundness: str = ""
+    by_text: dict[tuple[str, str], list[Message]] = field(default_factory=dict)
+
+    def led_to(self, id: int) -> list[Message]:
+        """The messages that an id stands for."""
+        found = self.messages.get(self.aliases.get(id, id))
+        return [found] if found else self.submissions.get(id, [])
+
+    def of(self, text: Text) -> list[Message]:
+        """Every message that became of a text, whatever the client was told."""
+        found = {one.id: one for id in text.ids for one in self.led_to(id)}
+        for words in (text.text, *(new for new, _ in text.replaced)):
+            for phone in text.phones or (text.phone,):
+                for one in self.by_text.get((phone, words), ()):
+                    found[one.id] = one
+        return [*found.values()]
+
+    def texts_of(self, text: Text) -> set[int]:
+        """The ids under which the API got a text, in any of its words."""
+        return {
+            id
+            for words in (text.text, *(new for new, _ in text.replaced))
+            for phone in text.phones or (text.phone,)
+            for id in self.sent.get((phone, words), ())
+        }
+
+
+async def gather(running: Scene) -> Evidence:
+    """Reads the store, the API's ledger and the smarthost's mails."""
+    rows = running.database.rows
+    columns = ", ".join(Message._fields)
+    messages = {row[0]: Message(*row) for row in await rows(f"SELECT {columns} FROM message")}
+    submissions: dict[int, list[Message]] = defaultdict(list)
+    by_text: dict[tuple[str, str], list[Message]] = defaultdict(list)
+    for one in messages.values():
+        if one.submission_id != one.id:
+            submissions[one.submission_id].append(one)
+        by_text[one.phone, one.text].append(one)
+    notices: dict[int, list[Notice]] = defaultdict(list)
+    for row in await rows(f"SELECT {', '.join(Notice._fields)} FROM notice ORDER BY id"):
+        notices[row[1]].append(Notice(*row))
+    posts: Counter[int] = Counter()
+    sent: dict[tuple[str, str], set[int]] = defaultdict(set)
+    for received in running.sandbox.messages:
+        posts[int(received.id)] += 1
+        sent[received.phone, received.text].add(int(received.id))
+    soundness = ""
+    if isinstance(running.database, SqliteFile):
+        [(soundness,)] = await rows("PRAGMA integrity_check")
+    return Evidence(
+        running.record,
+        running.nodes,
+        messages,
+        submissions,
+        dict(await rows("SELECT id, message_id FROM alias")),
+        {id for (id,) in await rows("SELECT id FROM part")},
+        notices,
+        posts,
+        sent,
+        [_mail(taken.recipients, taken.octets) for taken in running.smarthost.taken],
+        "" if soundness == "ok" else soundness,
+        by_text,
+    )
+
+
+def _mail(recipients: list[str], octets: bytes) -> Mail:
+    mail = email.message_from_bytes(octets, policy=email.policy.default)
+    fates: list[tuple[str, str]] = []
+    words = ""
+    for part in mail.walk():
+        if part.get_content_type() == "message/delivery-status":
+            for group in part.get_payload()[1:]:  # type: ignore[index]
+                found = _PHONES.search(str(group["Final-Recipient"]))
+                phone = "+" + found[0].lstrip("+") if found else str(group["Final-Recipient"])
+                fates.append((phone, str(group["Action"])))
+        elif part.get_content_type() == "text/plain" and not words:
+            words = part.get_content()
+    return Mail(
+        ",".join(recipients), str(mail["Message-ID"]), tuple(fates), str(mail["Subject"]), words
+    )
+
+
+# --- messages ----------------------------------------------------------------------------------
+
+
+def nothing_accepted_was_lost(evidence: Evidence) -> Iterator[str]:
+    """What was taken is in the store, and at the API or in a state that says why not."""
+    for text in evidence.record.texts:
+        for id in text.ids:
+            found = evidence.led_to(id)
+            if not found and not _is_part(evidence, id):
+                yield f"nothing is known of the id {id}: {text}"
+            for message in found:
+                if message.state in _AT_API and message.id not in evidence.posts:
+                    yield f"{message.id} is {message.state}, but the API never got it: {text}"
+        if (
+            text.kind == "parts"
+            and text.accepted
+            and not evidence.of(text)
+            and not all(_ended_apart(evidence, id) for id in text.ids)
+        ):
+            yield f"every part was taken, but no message was made of them: {text}"
+
+
+def _is_part(evidence: Evidence, id: int) -> bool:
+    return id in evidence.parts or _ended_apart(evidence, id)
+
+
+def _ended_apart(evidence: Evidence, id: int) -> bool:
+    """A part that led to no message, which its notice tells."""
+    return any(not notice.about for notice in evidence.notices.get(id, ()))
+
+
+def nothing_refused_was_sent(evidence: Evidence) -> Iterator[str]:
+    for text in evidence.record.texts:
+        if text.refused and (ids := evidence.texts_of(text)):
+            yield f"the API got it as {ids}: {text}"
+
+
+def no_message_was_posted_too_often(evidence: Evidence) -> Iterator[str]:
+    for id, count in evidence.posts.items():
+        if count > MOST_POSTS:
+            yield f"{id} went {count} times: {evidence.messages.get(id)}"
+
+
+def what_came_again_is_one_message(evidence: Evidence) -> Iterator[str]:
+    """A mail with its Message-ID, parts of a message, a text within ``duplicate_window``."""
+    for text in evidence.record.of_kind("mail", "once", "parts", "plain", "timed"):
+        most = len(text.phones or (text.phone,))
+        ids = {message.id for message in evidence.of(text)} | evidence.texts_of(text)
+        dead = {message.id for message in evidence.of(text) if message.state in _NO_REASON}
+        if len(ids - dead) > most:
+            yield f"became the messages {sorted(ids)}: {text}"
+
+
+#: A duplicate of what came to this is none.
+_NO_REASON: Final = frozenset({"cancelled", "expired", "rejected", "undeliverable", "held"})
+
+
+def everything_was_sent_that_is_known(evidence: Evidence) -> Iterator[str]:
+    """What the API got is a message of the store, which says so."""
+    for id, count in evidence.posts.items():
+        message = evidence.messages.get(id)
+        if message is None:
+            yield f"the API got {id} {count} times, which the store does not know"
+        elif message.state == "cancelled":
+            yield f"{id} was cancelled, but the API got it {count} times"
+        elif message.state == "expired" and not message.sent_at:
+            yield f"{id} is told as never sent, but the API got it {count} times: {message}"
+        elif message.state == "rejected":
+            yield f"{id} is told as refused, but the API got it {count} times: {message}"
+
+
+def no_state_is_without_a_reason(evidence: Evidence) -> Iterator[str]:
+    short = {text.phone for text in evidence.record.texts if text.ttl}
+    changed = {text.phone for text in evidence.record.texts if text.cancelled or text.replaced}
+    for message in evidence.messages.values():
+        if message.state in ("accepted", "sending", "sent"):
+            yield f"came to no end: {message}"
+        elif message.state == "held" and not message.cause:
+            yield f"is held without a cause: {message}"
+        elif message.state == "rejected" and not (message.cause or message.failure):
+            yield f"was rejected without a cause: {message}"
+        elif message.state == "expired" and message.phone not in short:
+            yield f"expired though it is valid for a day: {message}"
+        elif message.state == "cancelled" and message.phone not in changed:
+            yield f"was cancelled by nobody: {message}"
+
+
+def what_was_cancelled_or_replaced_was_not_sent(evidence: Evidence) -> Iterator[str]:
+    for text in evidence.record.of_kind("timed"):
+        ids = evidence.texts_of(text)
+        if text.cancelled is Said.YES and ids:
+            yield f"cancel_sm was answered with ESME_ROK, but it was sent: {text}"
+        words = text.text
+        for new, said in text.replaced:
+            if said is Said.YES and (text.phone, words) in evidence.sent:
+                yield f"{words!r} was sent though {new!r} stands in its place: {text}"
+            if said is Said.NO and (text.phone, new) in evidence.sent:
+                yield f"{new!r} was sent though replace_sm was refused: {text}"
+            if said is Said.YES:
+                words = new
+
+
+# --- what was told -----------------------------------------------------------------------------
+
+
+def every_receipt_came(evidence: Evidence) -> Iterator[str]:
+    """Of every id that was told: the final state, and that it was sent where that was asked for."""
+    for text in evidence.record.texts:
+        if text.kind == "mail" or not text.final:
+            continue
+        for id in text.ids:
+            taken = [one.state for one in evidence.record.receipts.get(id, ()) if one.taken]
+            found = evidence.led_to(id)
+            states = {_STATES[one.state] for one in found if one.state in FINAL_STATES}
+            if not found and _ended_apart(evidence, id):
+                states = {_STATES[one.state] for one in evidence.notices[id] if not one.about}
+            for state in states - set(taken):
+                yield f"no receipt of {state} under {id}, but {taken}: {text}, {found}"
+            if text.intermediate and any(one.sent_at for one in found) and ENROUTE not in taken:
+                yield f"nothing said under {id} that it was sent: {text}"
+
+
+def receipts_are_in_order(evidence: Evidence) -> Iterator[str]:
+    """One final state at most, nothing else after it, and what the store says too."""
+    for id, receipts in evidence.record.receipts.items():
+        states = [one.state for one in receipts]
+        ends = {state for state in states if state != ENROUTE}
+        if len(ends) > 1:
+            yield f"{id} was told as {ends}: {_told(receipts)}"
+        first = next((n for n, state in enumerate(states) if state != ENROUTE), len(states))
+        if ENROUTE in states[first:]:
+            yield f"{id} was told as under way after its end: {_told(receipts)}"
+        known = {_STATES.get(one.state, ENROUTE) for one in evidence.led_to(id)}
+        if known and not ends <= known:
+            yield f"{id} is {known} in the store, but was told as {ends}"
+
+
+def _told(receipts: list[Receipt]) -> str:
+    return ", ".join(f"{one.state} at {one.at:.2f} by {one.run}/{one.session}" for one in receipts)
+
+
+def every_message_from_a_phone_came_whole(evidence: Evidence) -> Iterator[str]:
+    mails: dict[str, set[str]] = defaultdict(set)
+    for mail in evidence.mails:
+        if mail.to == "desk@client.test":
+            mails[" ".join(mail.text.split())].add(mail.message_id)
+    for phone, phoned in evidence.record.phoned.items():
+        if not phoned.acknowledged:
+            yield f"was never acknowledged: {phoned}"
+        elif phoned.account == "crm":
+            texts = evidence.record.incoming.get(phone[1:], [])
+            if phoned.text not in texts or set(texts) != {phoned.text}:
+                yield f"came as {texts}: {phoned}"
+        else:
+            words = " ".join(phoned.text.split())
+            ids = [ids for text, ids in mails.items() if text.startswith(words)]
+            if not ids:
+                yield f"no mail came of it: {phoned}"
+            elif len(set().union(*ids)) > 1:
+                yield f"came as several mails {ids}: {phoned}"
+
+
+def every_report_came(evidence: Evidence) -> Iterator[str]:
+    """To the sender of a mail: failures, and what else was asked for; each as one mail."""
+    told: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for mail in evidence.mails:
+        for phone, action in mail.fates:
+            told[phone, action].add(mail.message_id)
+    for (phone, action), ids in told.items():
+        if len(ids) > 1:
+            yield f"{action} of {phone} is told by {len(ids)} different mails: {ids}"
+    for text in evidence.record.of_kind("mail"):
+        wants_success = text.final or text.account == "erp"
+        for id in text.ids:
+            for message in evidence.led_to(id):
+                if message.state == "delivered":
+                    wanted, action = wants_success, "delivered"
+                else:
+                    wanted, action = message.state in FINAL_STATES, "failed"
+                if wanted and (message.phone, action) not in told:
+                    yield f"no report of {message.state} to {message.phone}: {text}"
+
+
+def what_was_seen_meanwhile(evidence: Evidence) -> Iterator[str]:
+    """Answers after receipts, ids told twice or not known, parts out of order."""
+    yield from evidence.record.violations
+
+
+# --- the program -------------------------------------------------------------------------------
+
+
+def daemons_end_and_log_as_documented(evidence: Evidence) -> Iterator[str]:
+    for node in evidence.nodes:
+        yield from node.violations
+
+
+def the_store_is_sound(evidence: Evidence) -> Iterator[str]:
+    if evidence.soundness:
+        yield evidence.soundness
+
+
+Invariant = Callable[[Evidence], Iterator[str]]
+
+INVARIANTS: Final[tuple[Invariant, ...]] = (
+    nothing_accepted_was_lost,
+    nothing_refused_was_sent,
+    no_message_was_posted_too_often,
+    what_came_again_is_one_message,
+    everything_was_sent_that_is_known,
+    no_state_is_without_a_reason,
+    what_was_cancelled_or_replaced_was_not_sent,
+    every_receipt_came,
+    receipts_are_in_order,
+    every_message_from_a_phone_came_whole,
+    every_report_came,
+    what_was_seen_meanwhile,
+    daemons_end_and_log_as_documented,
+    the_store_is_sound,
+)

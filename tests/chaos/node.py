@@ -1,0 +1,250 @@
+"""A daemon that is started again whenever it ends, and a judge of how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+#: A daemon that was asked to end has to within this (seconds): systemd's limit in the unit is 60.
+ENDS_WITHIN = 60.0
+#: How long before one that could not start tries again (seconds).
+PAUSE = 0.5
+_LIBRARIES = ("/usr/lib", "/usr/lib64", "/lib")
+_UNAVAILABLE = 69
+
+
+class Reached(NamedTuple):
+    """The ports of a daemon that is ready."""
+
+    smtp: int
+    smpp: int
+    hooks: int
+
+
+def faketime() -> Path | None:
+    """The library that moves a program's clock, where it is installed (package libfaketime)."""
+    for folder in _LIBRARIES:
+        for found in sorted(Path(folder).glob("**/faketime/libfaketimeMT.so.1")):
+            return found
+    return None
+
+
+class Node:
+    """One of the daemons. ``lease`` is the store's, 0 where there is none.
+
+    ``at`` are its ports while it serves; ``run`` names this life of it, as the files of its log do.
+    """
+
+    def __init__(self, number: int, config: Path, lease: float) -> None:
+        self.number = number
+        self.config = config
+        self.at: Reached | None = None
+        self.lives = 0
+        self.ends: list[str] = []
+        self.violations: list[str] = []
+        self.events: dict[str, int] = {}
+        self._lease = lease
+        self._process: asyncio.subprocess.Process | None = None
+        self._said: list[str] = []
+        self._asked = ""  # what was done to it that ends it
+        self._stopped = False
+        self._silent = 0.0  # the longest that others may not have heard of this life
+        self._over = False
+        self._clock = config.parent / "clock"
+        self._changed = asyncio.Event()
+        self.set_clock(0)
+
+    @property
+    def run(self) -> str:
+        return f"{self.number}.{self.lives}"
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None else None
+
+    # --- what is done to it ----------------------------------------------------------------
+
+    def kill(self) -> None:
+        self._signal(signal.SIGKILL, "kill")
+
+    def terminate(self) -> None:
+        self._signal(signal.SIGTERM, "terminate")
+
+    def reload(self) -> None:
+        self._signal(signal.SIGHUP)
+
+    def _signal(self, number: signal.Signals, asked: str = "") -> None:
+        if self._process is not None and self._process.returncode is None:
+            if asked != "terminate" or not self._asked:
+                self._asked = asked or self._asked
+            self._process.send_signal(number)
+            if self._stopped and number is signal.SIGTERM:
+                self.resume()
+
+    def pause(self) -> None:
+        self._stopped = True
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._stopped = False
+        self._signal(signal.SIGCONT)
+
+    def unheard(self, seconds: float) -> None:
+        """The database did not hear of this one, alone of all, for so long."""
+        self._silent = max(self._silent, seconds)
+
+    def set_clock(self, offset: int) -> None:
+        """Its clock says so many seconds more than the machine's, within a second."""
+        self._clock.write_text(f"{offset:+d}\n")
+
+    # --- its lives -------------------------------------------------------------------------
+
+    async def ready(self) -> Reached:
+        """Waits until it serves."""
+        while self.at is None:
+            self._changed.clear()
+            await self._changed.wait()
+        return self.at
+
+    async def live(self) -> None:
+        """Lives until :meth:`end`."""
+        while not self._over:
+            await self._life()
+            if not self._over and self.ends[-1].startswith(f"{_UNAVAILABLE}"):
+                await asyncio.sleep(PAUSE)
+
+    async def end(self) -> None:
+        """In good order, and for good."""
+        self._over = True
+        self.terminate()
+        while self._process is not None:
+            self._changed.clear()
+            await self._changed.wait()
+
+    def kill_for_good(self) -> None:
+        """Where it still lives."""
+        self._over = True
+        self.kill()
+
+    async def _life(self) -> None:
+        self.lives += 1
+        self._said, self._asked, self._silent, self._stopped = [], "", 0.0, False
+        served = False
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "bridge.cli", "serve", "--config", str(self.config)),
+            stderr=asyncio.subprocess.PIPE,
+            env=os.environ | self._environment(),
+            limit=1 << 22,
+        )
+        self._process = process
+        reading = asyncio.create_task(self._read(process))
+        try:
+            while not reading.done():
+                asked = time.monotonic()
+                await asyncio.wait({reading}, timeout=1)
+                served = served or self.at is not None
+                while self._asked == "terminate" and not reading.done():
+                    await asyncio.wait({reading}, timeout=1)
+                    if time.monotonic() > asked + ENDS_WITHIN:
+                        self._violation(f"did not end within {ENDS_WITHIN:g} s of SIGTERM")
+                        process.kill()
+                        break
+            await reading
+            code = await process.wait()
+        finally:
+            reading.cancel()
+            if process.returncode is None:
+                process.kill()
+            self._forget(process.pid)
+            self._process = self.at = None
+        self._judge(code, served)
+        self._changed.set()
+
+    def _environment(self) -> dict[str, str]:
+        library = faketime()
+        if library is None:
+            return {}
+        return {
+            "LD_PRELOAD": str(library),
+            "FAKETIME_TIMESTAMP_FILE": str(self._clock),
+            "FAKETIME_CACHE_DURATION": "1",
+            "DONT_FAKE_MONOTONIC": "1",
+            "NO_FAKE_STAT": "1",
+        }
+
+    def _forget(self, pid: int) -> None:
+        """What libfaketime leaves behind of a process that was killed."""
+        for left in Path("/dev/shm").glob(f"*faketime_*_{pid}"):
+            left.unlink(missing_ok=True)
+
+    async def _read(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stderr is not None
+        with (self.config.parent / f"log-{self.lives:03}").open("wb") as log:
+            async for line in process.stderr:
+                log.write(line)
+                log.flush()
+                try:
+                    event = json.loads(line)
+                except ValueError:
+                    self._said.append(line.decode(errors="replace").rstrip())
+                else:
+                    self._hear(event)
+        # The reason of its end stands there without being an event.
+        if any("Traceback" in said for said in self._said):
+            self._violation("ended with a traceback: " + " / ".join(self._said[-3:]))
+
+    def _hear(self, event: dict[str, Any]) -> None:
+        name = event["event"]
+        self.events[name] = self.events.get(name, 0) + 1
+        if "exception" in event:
+            last = str(event["exception"]).strip().rpartition("\n")[2]
+            self._violation(f"logged a fault of the program, {name}: {last}")
+        if name == "ready":
+            ports = [int(event[key][0].rpartition(":")[2]) for key in ("smtp", "smpp", "hooks")]
+            self.at = Reached(*ports)
+            self._changed.set()
+        elif name == "stopping":
+            self.at = None
+
+    def _violation(self, words: str) -> None:
+        self.violations.append(f"node {self.run} {words} (log-{self.lives:03})")
+
+    def _judge(self, code: int, served: bool) -> None:
+        """An end is documented: of a signal, by SIGTERM, and 69 where the store cannot be used or
+        other nodes took over from one that was silent for longer than its lease."""
+        said = " / ".join(self._said)
+        self.ends.append(f"{code} {said[-200:]}".strip())
+        expected = {"kill": -signal.SIGKILL, "terminate": 0}.get(self._asked)
+        if code == expected:
+            return
+        if self._asked == "terminate" and not served and code == -signal.SIGTERM:
+            return  # before it could hear of it
+        lost = "took over" in said
+        if code == _UNAVAILABLE and not served and not lost:
+            return  # the store was away, or its disk full, when it started
+        if code == _UNAVAILABLE and self._lease and lost and self._silent >= self._lease / 2:
+            return
+        if self._asked == "kill" and code == _UNAVAILABLE:
+            return  # it was about to end by itself, which was judged by its words
+        why = f"after {self._asked}" if self._asked else "by itself"
+        self._violation(f"ended with {code} {why}: {said[-300:] or 'no word'}")
+
+
+async def one_ready(nodes: Sequence[Node], chance: random.Random) -> tuple[Node, Reached]:
+    """Any node that serves, as soon as there is one."""
+    while not (serving := [(node, node.at) for node in nodes if node.at is not None]):
+        waits = [asyncio.ensure_future(node.ready()) for node in nodes]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+    return chance.choice(serving)
