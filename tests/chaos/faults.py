@@ -56,8 +56,12 @@ def plan(seed: int, count: int, engine: str, only: Sequence[str] = ()) -> list[P
     names = [name for name in names if not only or name in only]
     weights = [FAULTS[name].weight for name in names]
     return [
-        Planned(chance.uniform(0.2, 2 * PAUSE - 0.2), name, chance.getrandbits(32))
-        for name in chance.choices(names, weights, k=count)
+        Planned(
+            chance.uniform(0.2, 2 * PAUSE - 0.2),
+            chance.choices(names, weights)[0],
+            chance.getrandbits(32),
+        )
+        for _ in range(count)
     ]
 
 

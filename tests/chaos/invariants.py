@@ -1,174 +1,28 @@
-"""What must hold when a run is over and everything was healed. Each invariant names its culprits.
-
-What an id leads to is looked up in the store's tables, what was sent in the stand-in for the API:
-the two know nothing of each other, and neither of what the clients remember.
-"""
+"""What must hold when a run is over and all was healed. Each invariant names its culprits."""
 
 from __future__ import annotations
 
-import email
-import email.policy
-import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
-from tests.chaos.databases import SqliteFile
-from tests.chaos.node import Node
-from tests.chaos.record import Receipt, Record, Said, Text
-from tests.chaos.scene import Scene
+from tests.chaos.evidence import Evidence
+from tests.chaos.record import Receipt, Said
 
 #: Posts of one message: the first, and two after outcomes that were never learnt.
 MOST_POSTS: Final = 3
 #: message_state (SMPP 3.4 §5.2.28).
 ENROUTE: Final = 1
-_STATES: Final = {
+STATES: Final = {
     "delivered": 2,
     "expired": 3,
     "cancelled": 4,
     "undeliverable": 5,
     "rejected": 8,
 }
-FINAL_STATES: Final = frozenset(_STATES)
 _AT_API: Final = frozenset({"sent", "delivered", "undeliverable"})
-_PHONES: Final = re.compile(r"\+?\d{12}")
-
-
-class Message(NamedTuple):
-    """A row of the store."""
-
-    id: int
-    submission_id: int
-    account: str
-    phone: str
-    text: str
-    state: str
-    cause: str
-    failure: str
-    unknown: int
-    sent_at: int
-    upstream_id: str
-    receipts: int
-
-
-class Mail(NamedTuple):
-    """A mail that the smarthost took: to whom, its Message-ID, and what it reports of whom."""
-
-    to: str
-    message_id: str
-    fates: tuple[tuple[str, str], ...]  # a phone, and the action
-    subject: str
-    text: str
-
-
-class Notice(NamedTuple):
-    """A notice of the store about a part without a message, or about a message."""
-
-    about: int
-    known_as: int
-    kind: str
-    state: str
-    ended_at: int
-    outcome: str
-    queue: str
-
-
-@dataclass
-class Evidence:
-    """All that is known when a run is over."""
-
-    record: Record
-    nodes: list[Node]
-    messages: dict[int, Message]
-    submissions: dict[int, list[Message]]
-    aliases: dict[int, int]
-    parts: set[int]
-    notices: dict[int, list[Notice]]  # by the id under which the client knows it
-    #: How often the API took a message, by the message's id, and what came with which text.
-    posts: Counter[int]
-    sent: dict[tuple[str, str], set[int]]  # phone and text → ids of messages
-    mails: list[Mail]
-    soundness: str = ""
-    by_text: dict[tuple[str, str], list[Message]] = field(default_factory=dict)
-
-    def led_to(self, id: int) -> list[Message]:
-        """The messages that an id stands for."""
-        found = self.messages.get(self.aliases.get(id, id))
-        return [found] if found else self.submissions.get(id, [])
-
-    def of(self, text: Text) -> list[Message]:
-        """Every message that became of a text, whatever the client was told."""
-        found = {one.id: one for id in text.ids for one in self.led_to(id)}
-        for words in (text.text, *(new for new, _ in text.replaced)):
-            for phone in text.phones or (text.phone,):
-                for one in self.by_text.get((phone, words), ()):
-                    found[one.id] = one
-        return [*found.values()]
-
-    def texts_of(self, text: Text) -> set[int]:
-        """The ids under which the API got a text, in any of its words."""
-        return {
-            id
-            for words in (text.text, *(new for new, _ in text.replaced))
-            for phone in text.phones or (text.phone,)
-            for id in self.sent.get((phone, words), ())
-        }
-
-
-async def gather(running: Scene) -> Evidence:
-    """Reads the store, the API's ledger and the smarthost's mails."""
-    rows = running.database.rows
-    columns = ", ".join(Message._fields)
-    messages = {row[0]: Message(*row) for row in await rows(f"SELECT {columns} FROM message")}
-    submissions: dict[int, list[Message]] = defaultdict(list)
-    by_text: dict[tuple[str, str], list[Message]] = defaultdict(list)
-    for one in messages.values():
-        if one.submission_id != one.id:
-            submissions[one.submission_id].append(one)
-        by_text[one.phone, one.text].append(one)
-    notices: dict[int, list[Notice]] = defaultdict(list)
-    for row in await rows(f"SELECT {', '.join(Notice._fields)} FROM notice ORDER BY id"):
-        notices[row[1]].append(Notice(*row))
-    posts: Counter[int] = Counter()
-    sent: dict[tuple[str, str], set[int]] = defaultdict(set)
-    for received in running.sandbox.messages:
-        posts[int(received.id)] += 1
-        sent[received.phone, received.text].add(int(received.id))
-    soundness = ""
-    if isinstance(running.database, SqliteFile):
-        [(soundness,)] = await rows("PRAGMA integrity_check")
-    return Evidence(
-        running.record,
-        running.nodes,
-        messages,
-        submissions,
-        dict(await rows("SELECT id, message_id FROM alias")),
-        {id for (id,) in await rows("SELECT id FROM part")},
-        notices,
-        posts,
-        sent,
-        [_mail(taken.recipients, taken.octets) for taken in running.smarthost.taken],
-        "" if soundness == "ok" else soundness,
-        by_text,
-    )
-
-
-def _mail(recipients: list[str], octets: bytes) -> Mail:
-    mail = email.message_from_bytes(octets, policy=email.policy.default)
-    fates: list[tuple[str, str]] = []
-    words = ""
-    for part in mail.walk():
-        if part.get_content_type() == "message/delivery-status":
-            for group in part.get_payload()[1:]:  # type: ignore[index]
-                found = _PHONES.search(str(group["Final-Recipient"]))
-                phone = "+" + found[0].lstrip("+") if found else str(group["Final-Recipient"])
-                fates.append((phone, str(group["Action"])))
-        elif part.get_content_type() == "text/plain" and not words:
-            words = part.get_content()
-    return Mail(
-        ",".join(recipients), str(mail["Message-ID"]), tuple(fates), str(mail["Subject"]), words
-    )
+#: A duplicate of what came to this is none.
+_DEAD: Final = frozenset({"cancelled", "expired", "rejected", "undeliverable", "held"})
 
 
 # --- messages ----------------------------------------------------------------------------------
@@ -219,13 +73,9 @@ def what_came_again_is_one_message(evidence: Evidence) -> Iterator[str]:
     for text in evidence.record.of_kind("mail", "once", "parts", "plain", "timed"):
         most = len(text.phones or (text.phone,))
         ids = {message.id for message in evidence.of(text)} | evidence.texts_of(text)
-        dead = {message.id for message in evidence.of(text) if message.state in _NO_REASON}
+        dead = {message.id for message in evidence.of(text) if message.state in _DEAD}
         if len(ids - dead) > most:
             yield f"became the messages {sorted(ids)}: {text}"
-
-
-#: A duplicate of what came to this is none.
-_NO_REASON: Final = frozenset({"cancelled", "expired", "rejected", "undeliverable", "held"})
 
 
 def everything_was_sent_that_is_known(evidence: Evidence) -> Iterator[str]:
@@ -284,9 +134,9 @@ def every_receipt_came(evidence: Evidence) -> Iterator[str]:
         for id in text.ids:
             taken = [one.state for one in evidence.record.receipts.get(id, ()) if one.taken]
             found = evidence.led_to(id)
-            states = {_STATES[one.state] for one in found if one.state in FINAL_STATES}
+            states = {STATES[one.state] for one in found if one.state in STATES}
             if not found and _ended_apart(evidence, id):
-                states = {_STATES[one.state] for one in evidence.notices[id] if not one.about}
+                states = {STATES[one.state] for one in evidence.notices[id] if not one.about}
             for state in states - set(taken):
                 yield f"no receipt of {state} under {id}, but {taken}: {text}, {found}"
             if text.intermediate and any(one.sent_at for one in found) and ENROUTE not in taken:
@@ -303,7 +153,7 @@ def receipts_are_in_order(evidence: Evidence) -> Iterator[str]:
         first = next((n for n, state in enumerate(states) if state != ENROUTE), len(states))
         if ENROUTE in states[first:]:
             yield f"{id} was told as under way after its end: {_told(receipts)}"
-        known = {_STATES.get(one.state, ENROUTE) for one in evidence.led_to(id)}
+        known = {STATES.get(one.state, ENROUTE) for one in evidence.led_to(id)}
         if known and not ends <= known:
             yield f"{id} is {known} in the store, but was told as {ends}"
 
@@ -349,7 +199,7 @@ def every_report_came(evidence: Evidence) -> Iterator[str]:
                 if message.state == "delivered":
                     wanted, action = wants_success, "delivered"
                 else:
-                    wanted, action = message.state in FINAL_STATES, "failed"
+                    wanted, action = message.state in STATES, "failed"
                 if wanted and (message.phone, action) not in told:
                     yield f"no report of {message.state} to {message.phone}: {text}"
 
@@ -365,6 +215,9 @@ def what_was_seen_meanwhile(evidence: Evidence) -> Iterator[str]:
 def daemons_end_and_log_as_documented(evidence: Evidence) -> Iterator[str]:
     for node in evidence.nodes:
         yield from node.violations
+        for fault, logs in node.faults.items():
+            where = ", ".join(sorted(set(logs))[:5])
+            yield f"node {node.number} logged {len(logs)} times {fault} ({where})"
 
 
 def the_store_is_sound(evidence: Evidence) -> Iterator[str]:

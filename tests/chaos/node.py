@@ -51,6 +51,8 @@ class Node:
         self.ends: list[str] = []
         self.violations: list[str] = []
         self.events: dict[str, int] = {}
+        #: Events with a traceback and what raised it, and in which files of the log they stand.
+        self.faults: dict[str, list[str]] = {}
         self._lease = lease
         self._process: asyncio.subprocess.Process | None = None
         self._said: list[str] = []
@@ -206,7 +208,8 @@ class Node:
         self.events[name] = self.events.get(name, 0) + 1
         if "exception" in event:
             last = str(event["exception"]).strip().rpartition("\n")[2]
-            self._violation(f"logged a fault of the program, {name}: {last}")
+            fault = self.faults.setdefault(f"{name}: {last[:150]}", [])
+            fault.append(f"log-{self.lives:03}")
         if name == "ready":
             ports = [int(event[key][0].rpartition(":")[2]) for key in ("smtp", "smpp", "hooks")]
             self.at = Reached(*ports)

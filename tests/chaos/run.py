@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.chaos.databases import Database, Postgres, SqliteFile
+from tests.chaos.evidence import Evidence, gather
 from tests.chaos.faults import FAULTS, HARMLESS, Planned, plan
-from tests.chaos.invariants import INVARIANTS, Evidence, gather
+from tests.chaos.invariants import INVARIANTS
 from tests.chaos.node import one_ready
 from tests.chaos.scene import PAUSE, Scene, scene
 from tests.chaos.smpp_session import Session
@@ -31,6 +32,8 @@ SERVED_WITHIN = 90.0
 CLIENTS_WITHIN = 60.0
 #: Ids that are looked up by the command ``trace``, and at once by query_sm.
 _TRACED, _QUERIED = 12, 50
+#: So many of the culprits that an invariant found are named.
+_TOLD = 8
 
 #: What must be none when it is quiet.
 _UNREST = {
@@ -212,9 +215,9 @@ def judge(evidence: Evidence) -> list[str]:
     for invariant in INVARIANTS:
         words = list(invariant(evidence))
         name = invariant.__name__.replace("_", " ")
-        found += [f"{name}: {one}" for one in words[:5]]
-        if len(words) > 5:
-            found.append(f"{name}: and {len(words) - 5} more")
+        found += [f"{name}: {one}" for one in words[:_TOLD]]
+        if len(words) > _TOLD:
+            found.append(f"{name}: and {len(words) - _TOLD} more")
     return found
 
 
