@@ -65,7 +65,7 @@ class Postgres:
         self.lease = lease
         # A process that is killed loses nothing that it gave to the kernel: no sync is needed.
         self._server = Server(
-            bin, wal_segment=1, fsync="off", autovacuum_naptime="5s", max_wal_size="64MB"
+            bin, wal_segment="1", fsync="off", autovacuum_naptime="5s", max_wal_size="64MB"
         )
         self._database = ""
         self._direct = ""

@@ -11,6 +11,7 @@ import email.policy
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from email.message import Message as MailPart
 from typing import Final, NamedTuple
 
 from tests.chaos.databases import SqliteFile
@@ -146,7 +147,10 @@ def read_mail(recipients: list[str], octets: bytes) -> Mail:
     words = ""
     for part in mail.walk():
         if part.get_content_type() == "message/delivery-status":
-            for group in part.get_payload()[1:]:  # type: ignore[index]
+            groups = part.get_payload()
+            assert isinstance(groups, list)
+            for group in groups[1:]:
+                assert isinstance(group, MailPart)
                 found = _PHONES.search(str(group["Final-Recipient"]))
                 phone = "+" + found[0].lstrip("+") if found else str(group["Final-Recipient"])
                 fates.append((phone, str(group["Action"])))

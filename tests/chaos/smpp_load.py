@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from bridge.smpp.protocol.layouts import (
@@ -35,6 +35,10 @@ WINDOW: Final = 20
 #: Parts are tried again until this long after the first (seconds); below parts_timeout.
 PARTS_WITHIN: Final = 12.0
 _CONCATENATED_8, _UDHI = bytes((5, 0, 3)), 0x40
+
+
+#: What a client does once in a while; see below.
+Habit = Callable[["SmppClient", Session], Awaitable[object]]
 
 
 class SmppClient:
@@ -221,7 +225,7 @@ class SmppClient:
 
 
 #: What the clients of each account do, and how often.
-_HABITS: Final = {
+_HABITS: Final[dict[str, dict[Habit, int]]] = {
     "crm": {SmppClient.submit: 7, SmppClient.long: 2, SmppClient.query: 1},
     "quick": {SmppClient.submit: 8, SmppClient.query: 1},
     "timed": {SmppClient.change: 1},

@@ -104,7 +104,8 @@ class Session:
         if self.ended.is_set():
             raise EOFError
         number = self._next()
-        answer = self._asked[number] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Pdu] = asyncio.get_running_loop().create_future()
+        self._asked[number] = answer
         self._write(Pdu(command, number, body, tlvs))
         try:
             async with asyncio.timeout(PATIENCE):

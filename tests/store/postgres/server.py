@@ -71,7 +71,7 @@ class Server:
     ``wal_segment`` is the size of a file of its WAL, in MiB.
     """
 
-    def __init__(self, bin: Path, *, wal_segment: int = 16, **settings: str) -> None:
+    def __init__(self, bin: Path, *, wal_segment: str = "16", **settings: str) -> None:
         self._settings = SETTINGS | settings
         self._user = _other_user()
         # Not pytest's own folder: others may not enter that, and a socket's path is short.
