@@ -56,7 +56,7 @@ class Phones:
         sender = self._chance.choice([*SENDERS])
         phone = self._record.phone()
         words = self._chance.choice(("Yes", "Так", "yes " * 60, "так " * 40)).strip()
-        text = f"{phone[-6:]} {words}"
+        text = f"{phone[1:]} {words}"
         phoned = Phoned(f"uid-{phone}", text, phone, SENDERS[sender])
         self._record.phoned[phone] = phoned
         document = {
