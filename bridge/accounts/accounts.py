@@ -8,7 +8,9 @@ of the lookups that :class:`Account` prepares.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import hmac
+import re
 import secrets
 import time
 from base64 import b64encode
@@ -34,6 +36,8 @@ log = structlog.get_logger()
 #: New hashes: OWASP's second choice for argon2id, about 20 ms. What stands in an account's
 #: ``password_hash`` is verified with the parameters that it names itself.
 HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+
+_MD5 = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 #: Checks that may wait for a thread; beyond that a login is told to try again.
 MAX_WAITING = 256
@@ -119,6 +123,11 @@ def _dummy_hash(like: str) -> str:
 def _cost(encoded: str) -> int:
     parameters = argon2.extract_parameters(encoded)
     return parameters.time_cost * parameters.memory_cost
+
+
+def _md5(password: bytes) -> bytes:
+    """The form in which clients of the SMSC dialect send a password; no protection of it."""
+    return hashlib.md5(password, usedforsecurity=False).hexdigest().encode()
 
 
 def _secret(value: SecretStr | None) -> bytes | None:
@@ -208,23 +217,17 @@ class Accounts:
         ADDRESS_BLOCKED, NOT_ALLOWED where only protocol or address are wrong, and
         OPERATION_FAILED where the check could not be made now.
         """
-        origin = origin_of(address)
-        if self._lockout.blocked(origin, name):
-            raise Failure(Reason.ADDRESS_BLOCKED)
-        secret = password.encode("utf-8", "surrogatepass")
-        digest = self._digest(name, secret)
-        account = self._accounts.get(name)
-        if account is None or self._cached.get(digest, -1.0) <= self._clock():
-            cached = self._cached
-            right = await self._is_right(account, secret, digest, (origin, name))
-            if self._lockout.blocked(origin, name):
-                # Guesses made at once are no more guesses than those made one by one.
-                raise Failure(Reason.ADDRESS_BLOCKED)
-            if account is None or not right:
-                raise self._wrong(origin, name, protocol, address)
-            if cached is self._cached:  # else the password may have changed meanwhile
-                self._remember(digest)
-        return self._admit(account, origin, protocol, address)
+        digest = self._digest(name, password.encode("utf-8", "surrogatepass"))
+        return await self._log_in(name, password, digest, protocol, address)
+
+    async def authenticate_smsc(self, name: str, password: str, *, address: str) -> Account:
+        """The account of a login in the SMSC dialect, where ``password`` may also be the MD5 of
+        the account's in hexadecimal digits; raises as :meth:`authenticate` does."""
+        if _MD5.fullmatch(password) is None:
+            return await self.authenticate(name, password, protocol=Protocol.HTTP, address=address)
+        # What counts as a password here must not be one at another door.
+        digest = self._digest(f"md5\0{name}", password.encode())
+        return await self._log_in(name, password, digest, Protocol.HTTP, address, md5=True)
 
     async def authenticate_key(self, key: str, *, protocol: Protocol, address: str) -> Account:
         """The account whose ``api_key`` this is; raises as :meth:`authenticate` does."""
@@ -251,15 +254,52 @@ class Accounts:
         if len(self._cached) > MAX_CACHED:
             del self._cached[next(iter(self._cached))]
 
+    async def _log_in(
+        self,
+        name: str,
+        password: str,
+        digest: bytes,
+        protocol: Protocol,
+        address: str,
+        *,
+        md5: bool = False,
+    ) -> Account:
+        origin = origin_of(address)
+        if self._lockout.blocked(origin, name):
+            raise Failure(Reason.ADDRESS_BLOCKED)
+        secret = password.encode("utf-8", "surrogatepass")
+        account = self._accounts.get(name)
+        if account is None or self._cached.get(digest, -1.0) <= self._clock():
+            cached = self._cached
+            right = await self._is_right(account, secret, digest, (origin, name), md5)
+            if self._lockout.blocked(origin, name):
+                # Guesses made at once are no more guesses than those made one by one.
+                raise Failure(Reason.ADDRESS_BLOCKED)
+            if account is None or not right:
+                raise self._wrong(origin, name, protocol, address)
+            if cached is self._cached:  # else the password may have changed meanwhile
+                self._remember(digest)
+        return self._admit(account, origin, protocol, address)
+
     async def _is_right(
-        self, account: Account | None, secret: bytes, digest: bytes, waiter: tuple[str, str]
+        self,
+        account: Account | None,
+        secret: bytes,
+        digest: bytes,
+        waiter: tuple[str, str],
+        md5: bool,
     ) -> bool:
         if account is not None:
-            plain = _secret(account.settings.password)
+            own = account.settings
+            plain = _secret(own.password)
             if plain is not None and hmac.compare_digest(plain, secret):
                 return True
-            if account.settings.password_hash and len(secret) <= MAX_PASSWORD:
-                return await self._verify(account.settings.password_hash, secret, digest, waiter)
+            if md5 and plain is not None and hmac.compare_digest(_md5(plain), secret):
+                return True
+            if md5 and own.smsc_password_hash:
+                return await self._verify(own.smsc_password_hash, secret, digest, waiter)
+            if own.password_hash and len(secret) <= MAX_PASSWORD:
+                return await self._verify(own.password_hash, secret, digest, waiter)
         # Every wrong login takes one hash, so that nobody learns which names and which kinds of
         # password there are.
         await self._verify(self._dummy, b"", digest, waiter)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import secrets
 import sys
 from pathlib import Path
@@ -76,7 +77,10 @@ def _ask(twice: bool) -> str:
 
 @command.command("hash-password")
 @click.option("--generate", is_flag=True, help="Make a random password of 8 characters for SMPP.")
-def hash_password(generate: bool) -> None:
+@click.option(
+    "--smsc", is_flag=True, help="Also make smsc_password_hash, for clients that send the MD5."
+)
+def hash_password(generate: bool, smsc: bool) -> None:
     """Print the hash of a password for password_hash.
 
     The password is asked for, or read from stdin.
@@ -85,11 +89,14 @@ def hash_password(generate: bool) -> None:
         password = "".join(secrets.choice(ALPHABET) for _ in range(SMPP_LENGTH))
         click.echo(f"password      {password}")
         click.echo(f"password_hash {HASHER.hash(password)}")
-        return
-    password = _ask(twice=True)
-    if len(password.encode("utf-8", "surrogatepass")) > SMPP_LENGTH:
-        click.echo("Note: over 8 characters; many SMPP clients cannot send more.", err=True)
-    click.echo(HASHER.hash(password))
+    else:
+        password = _ask(twice=True)
+        if len(password.encode("utf-8", "surrogatepass")) > SMPP_LENGTH:
+            click.echo("Note: over 8 characters; many SMPP clients cannot send more.", err=True)
+        click.echo(HASHER.hash(password))
+    if smsc:
+        md5 = hashlib.md5(password.encode("utf-8", "surrogatepass"), usedforsecurity=False)
+        click.echo(f"smsc_password_hash {HASHER.hash(md5.hexdigest())}")
 
 
 @command.command("test")

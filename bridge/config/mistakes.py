@@ -18,7 +18,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from bridge.config.settings import Endpoint, Settings, Smpp, Smtp
+from bridge.config.settings import Endpoint, Settings, Smpp, Smsc, Smtp
 
 #: The key's path, what was found there, what is allowed instead.
 Finding = tuple[tuple[str, ...], str, str]
@@ -44,7 +44,7 @@ def is_loopback(endpoint: Endpoint) -> bool:
 
 def listeners(settings: Settings) -> Iterator[tuple[str, str, Endpoint]]:
     """(table, key, address) of everything that listens."""
-    for table in ("smtp", "smpp", "admin", "hooks"):
+    for table in ("smtp", "smpp", "admin", "hooks", "smsc"):
         for key in ("listen", "tls_listen", "lmtp_listen"):
             for endpoint in getattr(getattr(settings, table), key, ()):
                 yield table, key, endpoint
@@ -94,6 +94,7 @@ def _tls(settings: Settings) -> Iterator[Finding]:
         ("smpp", settings.smpp),
         ("admin", settings.admin),
         ("hooks", settings.hooks),
+        ("smsc", settings.smsc),
     )
     for name, table in tables:
         certificate, private_key = table.certificate, table.private_key
@@ -104,7 +105,7 @@ def _tls(settings: Settings) -> Iterator[Finding]:
             yield (name, "private_key"), "no private key for the certificate", "both or neither"
         elif private_key:
             yield (name, "certificate"), "no certificate for the private key", "both or neither"
-        elif isinstance(table, Smtp | Smpp) and table.tls_listen:
+        elif isinstance(table, Smtp | Smpp | Smsc) and table.tls_listen:
             needed = "certificate and private_key beside tls_listen"
             yield (name, "tls_listen"), "no certificate to listen with", needed
     if settings.smtp.starttls == "required" and not settings.smtp.certificate:
@@ -232,11 +233,14 @@ def _account_logins(settings: Settings) -> Iterator[Finding]:
         if own.password_hash and not _is_hash(own.password_hash):
             allowed = "an argon2 hash, as `cascade-bridge accounts hash-password` makes it"
             yield (*at, "password_hash"), "something that is no argon2 hash", allowed
+        if own.smsc_password_hash and not _is_hash(own.smsc_password_hash):
+            allowed = "an argon2 hash, as `cascade-bridge accounts hash-password --smsc` makes it"
+            yield (*at, "smsc_password_hash"), "something that is no argon2 hash", allowed
         if not (own.password or own.password_hash or own.api_key or own.trusted_networks):
             allowed = "password_hash, password, api_key or trusted_networks"
             yield at, "no way to log in", allowed
         if not own.protocols:
-            yield (*at, "protocols"), "no protocol", '"smtp", "smpp" or both'
+            yield (*at, "protocols"), "no protocol", 'one or more of "smtp", "smpp", "http"'
         if own.api_key:
             first = keys.setdefault(own.api_key.get_secret_value(), name)
             if first != name:

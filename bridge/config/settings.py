@@ -230,6 +230,19 @@ class Hooks(Table):
     reply_within: Limit = 30 * 86400.0
 
 
+class Smsc(Table):
+    """The SMSC dialect over HTTP."""
+
+    listen: list[Address] = []
+    tls_listen: list[Address] = []
+    certificate: File | None = None
+    private_key: File | None = None
+    networks: NetworkList = []
+    proxies: NetworkList = []
+    prices: dict[PhoneRegion, str] = {}
+    balance: str = ""
+
+
 class Reports(Table):
     smarthost: str = ""
     smarthost_tls: Literal["off", "offered", "required"] = "offered"
@@ -261,8 +274,9 @@ class AccountSettings(Table):
 
     password: Secret | None = None
     password_hash: str = ""
+    smsc_password_hash: str = ""
     api_key: Secret | None = None
-    protocols: list[Literal["smtp", "smpp"]] = ["smtp", "smpp"]
+    protocols: list[Literal["smtp", "smpp", "http"]] = ["smtp", "smpp"]
     networks: NetworkList = []
     trusted_networks: NetworkList = []
     sender: str = ""
@@ -314,6 +328,7 @@ class Settings(Table):
     smpp: Smpp = Smpp()
     admin: Admin = Admin()
     hooks: Hooks = Hooks()
+    smsc: Smsc = Smsc()
     reports: Reports = Reports()
     login: Login = Login()
     log: Log = Log()

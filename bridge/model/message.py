@@ -18,6 +18,7 @@ class Protocol(str, Enum):
 
     SMTP = "smtp"
     SMPP = "smpp"
+    HTTP = "http"
 
 
 class MessageType(str, Enum):

@@ -35,7 +35,7 @@ from bridge.sending.dispatcher import Progress
 log = structlog.get_logger()
 
 #: How long a client waits for the API's own answer, where its account does not say (seconds).
-ANSWER_WITHIN = {Protocol.SMTP: 20.0, Protocol.SMPP: 5.0}
+ANSWER_WITHIN = {Protocol.SMTP: 20.0, Protocol.SMPP: 5.0, Protocol.HTTP: 10.0}
 #: How long until it is looked again whether an end was stored (seconds).
 _SETTLING = 0.5
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, ClassVar
@@ -129,6 +130,54 @@ class TestPasswords:
             turns += 1
         assert (await check).name == "crm"
         assert turns > 10
+
+
+MD5 = hashlib.md5(b"right").hexdigest()
+
+
+class TestSmscLogins:
+    """Logins of the SMSC dialect, by a password or by its MD5."""
+
+    HTTP: ClassVar = {"protocols": ["http"]}
+
+    async def log_in(self, accounts: Accounts, password: str, name: str = "crm") -> Account:
+        return await accounts.authenticate_smsc(name, password, address="192.0.2.1")
+
+    async def test_a_plain_password_and_its_md5(self, make: Make) -> None:
+        accounts = make({"crm": {"password": "right", **self.HTTP}})
+        for password in ("right", MD5, MD5):
+            assert (await self.log_in(accounts, password)).name == "crm"
+        assert await refused(self.log_in(accounts, MD5.upper())) is Reason.WRONG_LOGIN
+
+    async def test_an_md5_needs_a_hash_of_its_own(self, make: Make) -> None:
+        accounts = make({"crm": {**CRM, **self.HTTP}})
+        assert (await self.log_in(accounts, "right")).name == "crm"
+        assert await refused(self.log_in(accounts, MD5)) is Reason.WRONG_LOGIN
+        hashes = {**CRM, "smsc_password_hash": WEAK.hash(MD5)}
+        accounts = make({"crm": {**hashes, **self.HTTP}})
+        for password in ("right", MD5, MD5):
+            assert (await self.log_in(accounts, password)).name == "crm"
+
+    async def test_an_md5_is_no_password_at_another_door(self, make: Make) -> None:
+        hashes = {**CRM, "smsc_password_hash": WEAK.hash(MD5)}
+        accounts = make({"crm": {**hashes, "protocols": ["http", "smtp"]}})
+        await self.log_in(accounts, MD5)
+        assert await refused(login(accounts, password=MD5)) is Reason.WRONG_LOGIN
+
+    async def test_a_password_of_32_digits_is_no_md5_of_another(self, make: Make) -> None:
+        accounts = make({"crm": {"password": MD5, **self.HTTP}})
+        assert (await self.log_in(accounts, MD5)).name == "crm"
+        assert await refused(self.log_in(accounts, "right")) is Reason.WRONG_LOGIN
+
+    async def test_wrong_ones_count_towards_the_block(self, make: Make) -> None:
+        accounts = make({"crm": {"password": "right", **self.HTTP}}, max_failures=2)
+        for _ in range(2):
+            assert await refused(self.log_in(accounts, "0" * 32)) is Reason.WRONG_LOGIN
+        assert await refused(self.log_in(accounts, MD5)) is Reason.ADDRESS_BLOCKED
+
+    async def test_the_account_must_allow_http(self, make: Make) -> None:
+        accounts = make({"crm": {"password": "right"}})
+        assert await refused(self.log_in(accounts, MD5)) is Reason.NOT_ALLOWED
 
 
 class TestCache:
