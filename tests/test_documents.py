@@ -29,8 +29,8 @@ from bridge.sandbox import Sandbox, fault_from_text
 from bridge.sandbox.faults import fault_from_json
 from bridge.smpp.inbound import submit
 from bridge.smpp.inbound.requests import HANDLERS
-from bridge.smpp.protocol import layouts
-from bridge.smpp.protocol.command_status import Status
+from bridge.smpp.protocol import tlvs
+from bridge.smpp.protocol.command_status import CommandStatus
 from bridge.smpp.protocol.data_coding import DATA_CODINGS, OCTETS
 from bridge.smtp.address import parse_recipient
 from bridge.smtp.reading.overrides import FIELDS, MESSAGE_TYPES, ROUTES
@@ -268,9 +268,9 @@ def failure_rows() -> list[str]:
     rows = []
     for reason in Reason:
         codes = reason.codes
-        smpp = f"0x{codes.smpp:02X} {Status(codes.smpp).name}"
+        smpp = f"0x{codes.smpp:02X} {CommandStatus(codes.smpp).name}"
         if codes.smpp_v5 != codes.smpp:
-            smpp += f" (5.0: 0x{codes.smpp_v5:02X} {Status(codes.smpp_v5).name})"
+            smpp += f" (5.0: 0x{codes.smpp_v5:02X} {CommandStatus(codes.smpp_v5).name})"
         rows.append(f"| {codes.text} | {codes.fmt} | {codes.smtp} {codes.enhanced} | {smpp} |")
     return rows
 
@@ -329,11 +329,11 @@ def test_every_data_coding_is_in_the_table() -> None:
 
 def test_the_vendor_tlvs_are_those_of_the_program() -> None:
     tags = {
-        "type": layouts.CASCADE_TYPE,
-        "survey option": layouts.CASCADE_SURVEY_OPTION,
-        "route": layouts.CASCADE_ROUTE,
-        "reference": layouts.CASCADE_REFERENCE,
-        "fallback text": layouts.CASCADE_FALLBACK,
+        "type": tlvs.CASCADE_TYPE,
+        "survey option": tlvs.CASCADE_SURVEY_OPTION,
+        "route": tlvs.CASCADE_ROUTE,
+        "reference": tlvs.CASCADE_REFERENCE,
+        "fallback text": tlvs.CASCADE_FALLBACK,
     }
     assert {row[1]: int(row[0], 0) for row in table("vendor TLVs, in UTF-8")} == tags
     for service_type in submit.SERVICE_TYPES:

@@ -8,11 +8,6 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from bridge.smpp.protocol.layouts import (
-    SAR_MSG_REF_NUM,
-    SAR_SEGMENT_SEQNUM,
-    SAR_TOTAL_SEGMENTS,
-)
 from bridge.smpp.protocol.pdu import (
     CancelSm,
     MessageIdResp,
@@ -22,6 +17,7 @@ from bridge.smpp.protocol.pdu import (
     SubmitSm,
     Tlv,
 )
+from bridge.smpp.protocol.tlvs import SAR_MSG_REF_NUM, SAR_SEGMENT_SEQNUM, SAR_TOTAL_SEGMENTS
 from tests.chaos.node import Node, one_ready
 from tests.chaos.record import Record, Said, Text, Try
 from tests.chaos.smpp_session import ROK, Session

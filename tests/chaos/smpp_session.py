@@ -9,8 +9,8 @@ import time
 from typing import Final
 
 from bridge.smpp.protocol.codec import Framer, decode, encode
-from bridge.smpp.protocol.layouts import MESSAGE_STATE, RECEIPTED_MESSAGE_ID
 from bridge.smpp.protocol.pdu import Bind, Body, Empty, MessageIdResp, Pdu, SubmitSm, Tlv
+from bridge.smpp.protocol.tlvs import MESSAGE_STATE, RECEIPTED_MESSAGE_ID
 from tests.chaos.record import Receipt, Record
 
 #: How long a client waits for an answer before it gives the connection up (seconds).

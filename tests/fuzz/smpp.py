@@ -10,12 +10,11 @@ import contextlib
 from bridge.model.failure import Failure
 from bridge.relay.concatenation import Segment
 from bridge.smpp.inbound.connection import OFFERED
-from bridge.smpp.inbound.requests import SUBMITS
 from bridge.smpp.inbound.submit import Origin, joined, submission_from
 from bridge.smpp.protocol.codec import Framer, decode, encode
-from bridge.smpp.protocol.layouts import BODIES, RESPONSE, RESPONSES
+from bridge.smpp.protocol.layouts import BODIES, RESPONSE, RESPONSES, SUBMITS
 from bridge.smpp.protocol.pdu import Bind, Pdu, PduError
-from bridge.smpp.protocol.session import Reply, Request, Session, Timers
+from bridge.smpp.protocol.session import HandleRequest, SmppSession, Timers, WritePdu
 from tests.smpp.reported import REPORTED
 
 NOW = 1_795_262_400.0
@@ -50,26 +49,26 @@ def one_input(data: bytes) -> None:
             return
 
 
-def _bound() -> Session:
-    session = Session(_TIMERS, 0.0, OFFERED)
+def _bound() -> SmppSession:
+    session = SmppSession(_TIMERS, 0.0, OFFERED)
     bind = Pdu("bind_transceiver", 1, Bind(b"crm"))
     session.receive(encode(bind), 0.0)
-    session.bound(bind, 1000)
+    session.bound(bind, 1000, 0x34)
     return session
 
 
-def _one_pdu(frame: bytes, session: Session, origin: Origin) -> None:
+def _one_pdu(frame: bytes, session: SmppSession, origin: Origin) -> None:
     with contextlib.suppress(PduError):
         pdu = decode(frame)
         # A body that was left out is written as one of empty fields.
         assert decode(encode(pdu)) == pdu or pdu.body is None
     action = session.receive(frame, 1.0)
     command_id, sequence_number = frame[4:8], int.from_bytes(frame[12:16], "big")
-    if isinstance(action, Reply):
+    if isinstance(action, WritePdu):
         assert not command_id[0] & RESPONSE >> 24
         assert action.pdu.sequence_number == sequence_number
         encode(action.pdu)
-    elif isinstance(action, Request):
+    elif isinstance(action, HandleRequest):
         assert action.pdu.command in RESPONSES
         if action.pdu.command in SUBMITS:
             _one_submit(action.pdu, origin)

@@ -27,8 +27,8 @@ import pytest
 
 from bridge.sandbox import Sandbox
 from bridge.sandbox.ledger import Received
-from bridge.smpp.protocol.layouts import MESSAGE_STATE, RECEIPTED_MESSAGE_ID
 from bridge.smpp.protocol.pdu import MessageIdResp, Pdu, QuerySm, QuerySmResp, SubmitSm
+from bridge.smpp.protocol.tlvs import MESSAGE_STATE, RECEIPTED_MESSAGE_ID
 from tests.serving.daemon import Bridge, run, serving, write_config
 from tests.serving.test_serve_receipts import SECRET, Receiver
 from tests.smpp.peer import Peer, a_submit

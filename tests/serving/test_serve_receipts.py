@@ -15,8 +15,8 @@ import httpx
 import pytest
 
 from bridge.sandbox import Sandbox
-from bridge.smpp.protocol.layouts import RECEIPTED_MESSAGE_ID
 from bridge.smpp.protocol.pdu import MessageIdResp, Pdu
+from bridge.smpp.protocol.tlvs import RECEIPTED_MESSAGE_ID
 from tests.serving.daemon import Bridge, serving, write_config
 from tests.smpp.peer import Peer, a_submit
 from tests.support import free_port

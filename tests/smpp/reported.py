@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from bridge.smpp.protocol.command_status import Status
+from bridge.smpp.protocol.command_status import CommandStatus
 
 
 class Reported(NamedTuple):
@@ -16,7 +16,7 @@ class Reported(NamedTuple):
 
     about: str
     octets: bytes
-    status: Status = Status.ESME_ROK
+    status: CommandStatus = CommandStatus.ESME_ROK
     fields: tuple[object, ...] = ()
 
 
@@ -78,7 +78,7 @@ REPORTED = [
             + "00 00 00 00 00 00 01 00 08 00 bc"
             + "0055" * 350
         ),
-        Status.ESME_RINVOPTPARSTREAM,
+        CommandStatus.ESME_RINVOPTPARSTREAM,
     ),
     Reported(
         "sm_length counts more octets than there are",
@@ -90,7 +90,7 @@ REPORTED = [
             + "00 00 00 00 00 00 00 00 00 00 ff"
             + _text("hey")
         ),
-        Status.ESME_RINVMSGLEN,
+        CommandStatus.ESME_RINVMSGLEN,
     ),
     Reported(
         "php-smpp: no text at all, which its own parser could not read",
@@ -128,7 +128,7 @@ REPORTED = [
             + _text("hi")
             + "0204 0001 00"
         ),
-        Status.ESME_RINVPARLEN,
+        CommandStatus.ESME_RINVPARLEN,
     ),
     Reported(
         "Jasmin: tenths of a second in two digits make validity_period too long",
@@ -141,7 +141,7 @@ REPORTED = [
             + _text("24020710453110100+")
             + "00 00 00 00 00 00"
         ),
-        Status.ESME_RINVEXPIRY,
+        CommandStatus.ESME_RINVEXPIRY,
     ),
     Reported(
         "Jasmin: qos_time_to_live, misplaced in a deliver_sm, dropped the session",
@@ -201,7 +201,7 @@ REPORTED = [
             + _text("393928110752727040")
             + "00 0427 0001 00"
         ),
-        Status.ESME_RINVOPTPARAMVAL,
+        CommandStatus.ESME_RINVOPTPARAMVAL,
     ),
     Reported(
         "go-smpp: a user data header that counts one octet too many",
@@ -256,7 +256,7 @@ REPORTED = [
     Reported(
         "node-smpp: submit_multi_resp whose message_id is a sentence without an end",
         _pdu("00000020 80000021 0000000d 00000002" + _text("Unknown command.")),
-        Status.ESME_RINVCMDLEN,
+        CommandStatus.ESME_RINVCMDLEN,
     ),
     Reported(
         "Jasmin: deliver_sm_resp with the message_id that ought to be empty",

@@ -12,7 +12,7 @@ from smpplib.exceptions import PDUError
 
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Accepted, Receipts
-from bridge.smpp.protocol.command_status import Status
+from bridge.smpp.protocol.command_status import CommandStatus
 from tests.smpp.peer import FIRST_ID, bridge
 from tests.support import node_package
 
@@ -85,8 +85,8 @@ async def test_smpplib_hears_of_a_wrong_password_and_of_a_refused_submit() -> No
     async with bridge() as running:
         running.relay.answer = lambda _: Failure(Reason.WRONG_PHONE)
         status, answers = await asyncio.to_thread(run, running.port)
-        assert status == Status.ESME_RINVPASWD
-        assert answers[0].status == Status.ESME_RINVDSTADR
+        assert status == CommandStatus.ESME_RINVPASWD
+        assert answers[0].status == CommandStatus.ESME_RINVDSTADR
 
 
 NODE = """
@@ -187,12 +187,12 @@ async def test_node_smpp_reads_why_a_submit_and_a_bind_were_refused() -> None:
         newer = {**CREDENTIALS, "interface_version": 0x50}
         submits = [{**TO, "short_message": "text"}]
         _, refused = await node_smpp(running.port, bind=newer, submits=submits)
-        assert refused["command_status"] == Status.ESME_RPROHIBITED
+        assert refused["command_status"] == CommandStatus.ESME_RPROHIBITED
         assert refused["text"] == "ERROR = 6 (message prohibited)"
         (bind,) = await node_smpp(
             running.port, bind={**newer, "password": "wrong"}, submits=submits
         )
-        assert bind["command_status"] == Status.ESME_RINVPASWD
+        assert bind["command_status"] == CommandStatus.ESME_RINVPASWD
         assert bind["text"] == "ERROR = 2 (wrong login or password)"
 
 

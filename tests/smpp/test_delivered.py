@@ -17,8 +17,7 @@ from bridge.model.notice import Incoming, receivers_of
 from bridge.relay.concatenation import Gathering
 from bridge.sandbox import Sandbox
 from bridge.smpp.inbound.listener import SmppListener
-from bridge.smpp.protocol.command_status import Status
-from bridge.smpp.protocol.layouts import RECEIPTED_MESSAGE_ID
+from bridge.smpp.protocol.command_status import CommandStatus
 from bridge.smpp.protocol.pdu import (
     CancelSm,
     MessageIdResp,
@@ -30,6 +29,7 @@ from bridge.smpp.protocol.pdu import (
     SubmitMultiResp,
     SubmitSm,
 )
+from bridge.smpp.protocol.tlvs import RECEIPTED_MESSAGE_ID
 from bridge.store import Status as ApiStatus
 from tests.relaying import Relaying, relaying
 from tests.smpp.outbound.test_receipt import words
@@ -53,14 +53,14 @@ class Served:
         peer = Peer(*await asyncio.open_connection("127.0.0.1", self.port))
         self.peers.append(peer)
         resp = await peer.bind(command, name, interface_version=version)
-        assert resp.command_status == Status.ESME_ROK
+        assert resp.command_status == CommandStatus.ESME_ROK
         return peer
 
     async def submit(self, peer: Peer, registered_delivery: int = 1, **fields: Any) -> bytes:
         """The id that the client was told."""
         submit = a_submit(registered_delivery=registered_delivery, **fields)
         resp = await peer.ask("submit_sm", submit)
-        assert resp.command_status == Status.ESME_ROK
+        assert resp.command_status == CommandStatus.ESME_ROK
         assert isinstance(resp.body, MessageIdResp)
         return resp.body.message_id
 
@@ -193,7 +193,7 @@ async def test_what_is_refused_in_the_answer_has_no_receipt(tmp_path: Path) -> N
         serving.running.sandbox.fault("400")
         peer = await serving.bound()
         resp = await peer.ask("submit_sm", a_submit(registered_delivery=1))
-        assert resp.command_status == Status.ESME_RINVDSTADR
+        assert resp.command_status == CommandStatus.ESME_RINVDSTADR
         await quiet(peer)
         await serving.nothing_left()
 
@@ -269,14 +269,14 @@ async def test_a_part_can_be_asked_for_while_it_waits_and_when_the_others_never_
         assert (await peer.ask("query_sm", QuerySm(id), number=10)).body == on_its_way
         other = await serving.bound("bind_transmitter", b"other", version)
         resp = await other.ask("query_sm", QuerySm(id), number=10)
-        assert resp.command_status == Status.ESME_RQUERYFAIL
+        assert resp.command_status == CommandStatus.ESME_RQUERYFAIL
         done = await expired(serving, id)
         answer = (await peer.ask("query_sm", QuerySm(id), number=11)).body
         assert isinstance(answer, QuerySmResp)
         assert (answer.message_state, answer.error_code) == (3, 248)
         assert re.fullmatch(rf"{done}\d\d000\+", answer.final_date.decode())
         resp = await peer.ask("cancel_sm", CancelSm(message_id=id), number=12)
-        assert resp.command_status == Status.ESME_RCANCELFAIL
+        assert resp.command_status == CommandStatus.ESME_RCANCELFAIL
 
 
 async def expired(serving: Served, id: bytes) -> str:
@@ -364,7 +364,7 @@ async def test_a_session_that_does_not_read_is_told_no_more_than_its_window(
         sender = await serving.bound("bind_transmitter")
         ids = [await serving.submit(sender) for _ in range(100)]
         await serving.ended(*ids)
-        connections = serving.listener._services.connections
+        connections = serving.listener._connections
         await until(lambda: any(c._receiver and c._receiver.in_flight == 50 for c in connections))
         good = await serving.bound("bind_receiver")
         for _ in range(50):
@@ -378,8 +378,8 @@ async def test_a_session_that_does_not_read_is_told_no_more_than_its_window(
 # --- again -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("status", [Status.ESME_RX_P_APPN, Status.ESME_RX_R_APPN])
-async def test_a_refusal_for_good_ends_it(status: Status, tmp_path: Path) -> None:
+@pytest.mark.parametrize("status", [CommandStatus.ESME_RX_P_APPN, CommandStatus.ESME_RX_R_APPN])
+async def test_a_refusal_for_good_ends_it(status: CommandStatus, tmp_path: Path) -> None:
     async with served(tmp_path) as serving:
         peer = await serving.bound()
         id = await serving.submit(peer)
@@ -394,7 +394,7 @@ async def test_an_error_brings_it_again_with_back_off_and_others_pass(tmp_path: 
         ids = [await serving.submit(peer) for _ in range(2)]
         await serving.ended(ids[0])
         began = time.monotonic()
-        await told(peer, answer=Status.ESME_RX_T_APPN)
+        await told(peer, answer=CommandStatus.ESME_RX_T_APPN)
         await serving.ended(ids[1])
         assert words(await told(peer))["id"].encode() == ids[1]
         again = await told(peer, within=10)

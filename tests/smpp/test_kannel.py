@@ -107,7 +107,7 @@ async def listening(port: int) -> None:
 async def kannel(running: Bridge, folder: Path, transceiver: bool = True) -> AsyncIterator[Kannel]:
     """Both boxes, bound to the bridge."""
     async with boxes(running.port, folder, transceiver) as client:
-        await until(lambda: any(c.account for c in running.listener._services.connections))
+        await until(lambda: any(c.account for c in running.listener._connections))
         yield client
 
 
@@ -189,7 +189,7 @@ async def test_kannel_sends_again_what_was_throttled_receipt_validity_and_all(
 
 async def test_kannel_comes_back_after_the_connection_broke(tmp_path: Path) -> None:
     async with bridge() as running, kannel(running, tmp_path, transceiver=False) as client:
-        connections = running.listener._services.connections
+        connections = running.listener._connections
         before = list(connections)
         for connection in before:
             connection.abort("test")

@@ -11,7 +11,7 @@ import pytest
 
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Accepted, Outcome, State, Stored, Submission
-from bridge.smpp.protocol.command_status import Status
+from bridge.smpp.protocol.command_status import CommandStatus
 from tests.samples import NOW, message
 from tests.smpp.peer import FIRST_ID, bridge
 from tests.support import program
@@ -84,7 +84,7 @@ async def test_net_smpp_submits_and_asks_what_became_of_it() -> None:
             ["query_sm", "message_id", "17"],
             ["enquire_link"],
         )
-        assert [a["status"] for a in answers] == [0, 0, 0, 0, 0, Status.ESME_RQUERYFAIL, 0]
+        assert [a["status"] for a in answers] == [0, 0, 0, 0, 0, CommandStatus.ESME_RQUERYFAIL, 0]
         assert [a["message_id"] for a in answers[:3]] == [id, str(FIRST_ID + 1), id]
         assert (answers[2]["message_state"], answers[2]["final_date"]) == (2, "260101000000000+")
         assert [s.text for s in running.relay.submissions] == ["Привіт 😀", "data"]
@@ -104,7 +104,7 @@ async def test_net_smpp_reads_which_destinations_got_nothing() -> None:
         assert (resp["status"], resp["message_id"]) == (0, str(FIRST_ID))
         assert resp["no_unsuccess"] == 2
         assert resp["destination_addr"] == ["12", "34"]
-        assert resp["error_status_code"] == [Status.ESME_RINVDSTADR] * 2
+        assert resp["error_status_code"] == [CommandStatus.ESME_RINVDSTADR] * 2
 
 
 @pytest.mark.parametrize(("version", "id"), [("33", "0BADCAFE"), ("34", str(FIRST_ID))])

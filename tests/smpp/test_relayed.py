@@ -11,7 +11,7 @@ from typing import Any
 from bridge.relay.concatenation import Gathering
 from bridge.sandbox import Sandbox
 from bridge.smpp.inbound.listener import SmppListener
-from bridge.smpp.protocol.command_status import Status
+from bridge.smpp.protocol.command_status import CommandStatus
 from bridge.smpp.protocol.pdu import (
     CancelSm,
     DistributionList,
@@ -52,20 +52,20 @@ async def served(folder: Path, **account: Any) -> AsyncIterator[tuple[Relaying, 
 async def bound(port: int, name: bytes = b"crm", version: int = 0x34) -> Peer:
     peer = Peer(*await asyncio.open_connection("127.0.0.1", port))
     resp = await peer.bind("bind_transmitter", name, interface_version=version)
-    assert resp.command_status == Status.ESME_ROK
+    assert resp.command_status == CommandStatus.ESME_ROK
     return peer
 
 
 async def submitted(peer: Peer, *tlvs: Any, **fields: Any) -> bytes:
     resp = await peer.ask("submit_sm", a_submit(**fields), *tlvs)
-    assert resp.command_status == Status.ESME_ROK
+    assert resp.command_status == CommandStatus.ESME_ROK
     assert isinstance(resp.body, MessageIdResp)
     return resp.body.message_id
 
 
 async def state(peer: Peer, message_id: bytes) -> int:
     resp = await peer.ask("query_sm", QuerySm(message_id))
-    assert resp.command_status == Status.ESME_ROK
+    assert resp.command_status == CommandStatus.ESME_ROK
     assert isinstance(resp.body, QuerySmResp)
     return resp.body.message_state
 
@@ -77,9 +77,9 @@ async def test_a_message_is_submitted_and_asked_about(tmp_path: Path) -> None:
         assert [str(m.id).encode() for m in running.sandbox.messages] == [id]
         assert await state(peer, id) == 1
         resp = await other.ask("query_sm", QuerySm(id))
-        assert resp.command_status == Status.ESME_RQUERYFAIL
+        assert resp.command_status == CommandStatus.ESME_RQUERYFAIL
         resp = await peer.ask("cancel_sm", CancelSm(message_id=id))
-        assert resp.command_status == Status.ESME_RCANCELFAIL  # the API has it
+        assert resp.command_status == CommandStatus.ESME_RCANCELFAIL  # the API has it
 
 
 async def test_a_message_that_waits_is_replaced_and_cancelled(tmp_path: Path) -> None:
@@ -88,16 +88,16 @@ async def test_a_message_that_waits_is_replaced_and_cancelled(tmp_path: Path) ->
         id = await submitted(peer, schedule_delivery_time=IN_AN_HOUR)
         assert await state(peer, id) == 0
         body = ReplaceSm(id, short_message=b"another text", registered_delivery=1)
-        assert (await peer.ask("replace_sm", body)).command_status == Status.ESME_ROK
+        assert (await peer.ask("replace_sm", body)).command_status == CommandStatus.ESME_ROK
         [stored] = await running.relay.query(running.account(), int(id))
         assert (stored.message.text, int(stored.message.receipts)) == ("another text", 3)
         refused = await peer.ask("replace_sm", body._replace(source_addr=b"Other"))
-        assert refused.command_status == Status.ESME_RREPLACEFAIL
+        assert refused.command_status == CommandStatus.ESME_RREPLACEFAIL
         resp = await peer.ask("cancel_sm", CancelSm(message_id=id))
-        assert resp.command_status == Status.ESME_ROK
+        assert resp.command_status == CommandStatus.ESME_ROK
         assert await state(peer, id) == 4
         resp = await peer.ask("replace_sm", body)
-        assert resp.command_status == Status.ESME_RREPLACEFAIL
+        assert resp.command_status == CommandStatus.ESME_RREPLACEFAIL
         assert running.sandbox.messages == []
 
 
@@ -111,11 +111,11 @@ async def test_messages_are_cancelled_by_source_destination_and_service_type(
         trans = await submitted(peer, **later)
         elsewhere = await submitted(peer, to=b"380501234568", **later)
         body = CancelSm(b"PROMO", b"", 0, 0, b"Shop", 1, 1, b"380501234567")
-        assert (await peer.ask("cancel_sm", body)).command_status == Status.ESME_ROK
+        assert (await peer.ask("cancel_sm", body)).command_status == CommandStatus.ESME_ROK
         assert [await state(peer, id) for id in (promo, trans, elsewhere)] == [4, 1, 1]
-        assert (await peer.ask("cancel_sm", body)).command_status == Status.ESME_RCANCELFAIL
+        assert (await peer.ask("cancel_sm", body)).command_status == CommandStatus.ESME_RCANCELFAIL
         body = body._replace(service_type=b"", source_addr=b"")
-        assert (await peer.ask("cancel_sm", body)).command_status == Status.ESME_ROK
+        assert (await peer.ask("cancel_sm", body)).command_status == CommandStatus.ESME_ROK
         assert [await state(peer, id) for id in (promo, trans, elsewhere)] == [4, 4, 1]
 
 
@@ -131,7 +131,7 @@ async def test_a_message_takes_the_place_of_one_that_waits(tmp_path: Path) -> No
         assert [await state(peer, id) for id in (first, second)] == [4, 1]
         wrong = a_submit(source_addr=b"Nobody", **fields)
         resp = await peer.ask("submit_sm", wrong)
-        assert resp.command_status == Status.ESME_RINVSRCADR
+        assert resp.command_status == CommandStatus.ESME_RINVSRCADR
         assert await state(peer, second) == 1
         assert running.sandbox.messages == []
 
@@ -148,8 +148,8 @@ async def test_submit_multi_goes_to_those_that_can_be_reached(tmp_path: Path) ->
         resp = await peer.ask("submit_multi", SubmitMulti(dest_address=to, short_message=b"hi"))
         assert isinstance(resp.body, SubmitMultiResp)
         assert resp.body.unsuccess_sme == (
-            UnsuccessSme(1, 1, b"12", Status.ESME_RINVDSTADR),
-            UnsuccessSme(0, 0, b"staff", Status.ESME_RINVDSTADR),
+            UnsuccessSme(1, 1, b"12", CommandStatus.ESME_RINVDSTADR),
+            UnsuccessSme(0, 0, b"staff", CommandStatus.ESME_RINVDSTADR),
         )
         phones = sorted(message.phone for message in running.sandbox.messages)
         assert phones == ["+380501234567", "+380501234568"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridge.smpp.protocol.codec import decode, encode
-from bridge.smpp.protocol.command_status import Status
+from bridge.smpp.protocol.command_status import CommandStatus
 from bridge.smpp.protocol.layouts import RESPONSE
 from bridge.smpp.protocol.pdu import Pdu, PduError
 from tests.smpp.peer import a_submit, bridge
@@ -39,7 +39,7 @@ async def test_a_session_answers_each_request_and_lives_on(reported: Reported) -
                 assert answer.command_status == reported.status
         still = await peer.ask("submit_sm", a_submit(), number=4711)
         assert (still.command, still.sequence_number) == ("submit_sm_resp", 4711)
-        assert still.command_status == Status.ESME_ROK
+        assert still.command_status == CommandStatus.ESME_ROK
 
 
 @pytest.mark.parametrize("command", ["submit_sm", "deliver_sm"])

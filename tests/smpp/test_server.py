@@ -19,13 +19,8 @@ from bridge.model.message import Accepted, Outcome, Submission
 from bridge.smpp.inbound.connection import OFFERED, TURN
 from bridge.smpp.inbound.listener import SmppListener
 from bridge.smpp.protocol.codec import encode
-from bridge.smpp.protocol.command_status import Status
-from bridge.smpp.protocol.layouts import (
-    ADDITIONAL_STATUS_INFO_TEXT,
-    BODIES,
-    RESPONSES,
-    SC_INTERFACE_VERSION,
-)
+from bridge.smpp.protocol.command_status import CommandStatus
+from bridge.smpp.protocol.layouts import BODIES, RESPONSES
 from bridge.smpp.protocol.pdu import (
     Bind,
     BindResp,
@@ -34,6 +29,7 @@ from bridge.smpp.protocol.pdu import (
     Pdu,
     Tlv,
 )
+from bridge.smpp.protocol.tlvs import ADDITIONAL_STATUS_INFO_TEXT, SC_INTERFACE_VERSION
 from tests.smpp.peer import FIRST_ID, Bridge, Peer, a_submit, bridge
 from tests.support import program
 
@@ -54,7 +50,7 @@ async def test_a_bind_is_answered_by_its_own_response(command: str) -> None:
         peer = await running.connect()
         resp = await peer.bind(command)
         assert resp.command == RESPONSES[command]
-        assert resp.command_status == Status.ESME_ROK
+        assert resp.command_status == CommandStatus.ESME_ROK
         assert resp.body == BindResp(b"smsc")
 
 
@@ -67,7 +63,7 @@ async def test_the_version_is_told_to_who_knows_of_it(
     async with bridge() as running:
         peer = await running.connect()
         resp = await peer.bind("bind_transmitter", interface_version=interface_version)
-        assert resp.command_status == Status.ESME_ROK
+        assert resp.command_status == CommandStatus.ESME_ROK
         assert resp.tlv(SC_INTERFACE_VERSION) == told
 
 
@@ -78,31 +74,33 @@ async def test_a_wrong_login_is_refused_and_may_be_tried_again(
     async with bridge() as running:
         peer = await running.connect()
         resp = await peer.bind(name=name, password=password)
-        assert resp.command_status == Status.ESME_RINVPASWD
-        assert resp.body is None
-        assert (await peer.ask("submit_sm", a_submit())).command_status == Status.ESME_RINVBNDSTS
-        assert (await peer.bind()).command_status == Status.ESME_ROK
+        assert resp.command_status == CommandStatus.ESME_RINVPASWD
+        assert resp.body == BindResp()
+        assert (
+            await peer.ask("submit_sm", a_submit())
+        ).command_status == CommandStatus.ESME_RINVBNDSTS
+        assert (await peer.bind()).command_status == CommandStatus.ESME_ROK
 
 
 async def test_a_5_0_bind_is_told_why() -> None:
     async with bridge() as running:
         peer = await running.connect()
         resp = await peer.bind(password=b"wrong", interface_version=0x50)
-        assert resp.command_status == Status.ESME_RINVPASWD
+        assert resp.command_status == CommandStatus.ESME_RINVPASWD
         assert text_of(resp) == "ERROR = 2 (wrong login or password)"
 
 
 async def test_an_account_that_may_not_use_smpp_is_refused() -> None:
     async with bridge(account={"protocols": ["smtp"]}) as running:
         peer = await running.connect()
-        assert (await peer.bind()).command_status == Status.ESME_RBINDFAIL
+        assert (await peer.bind()).command_status == CommandStatus.ESME_RBINDFAIL
 
 
 async def test_a_second_bind_is_refused_and_the_session_stays() -> None:
     async with bridge() as running:
         peer = await running.bound()
-        assert (await peer.bind()).command_status == Status.ESME_RALYBND
-        assert (await peer.ask("submit_sm", a_submit())).command_status == Status.ESME_ROK
+        assert (await peer.bind()).command_status == CommandStatus.ESME_RALYBND
+        assert (await peer.ask("submit_sm", a_submit())).command_status == CommandStatus.ESME_ROK
 
 
 async def test_max_binds_counts_binds_of_the_account_that_are_open() -> None:
@@ -110,12 +108,12 @@ async def test_max_binds_counts_binds_of_the_account_that_are_open() -> None:
         first = await running.bound()
         await running.bound("bind_receiver")
         third = await running.connect()
-        assert (await third.bind()).command_status == Status.ESME_RBINDFAIL
+        assert (await third.bind()).command_status == CommandStatus.ESME_RBINDFAIL
         other = await running.connect()
-        assert (await other.bind(name=b"other")).command_status == Status.ESME_ROK
+        assert (await other.bind(name=b"other")).command_status == CommandStatus.ESME_ROK
         assert (await first.ask("unbind")).command == "unbind_resp"
         assert await first.ends()
-        assert (await third.bind()).command_status == Status.ESME_ROK
+        assert (await third.bind()).command_status == CommandStatus.ESME_ROK
 
 
 @pytest.mark.parametrize("limit", ["max_connections", "max_connections_per_address"])
@@ -124,7 +122,7 @@ async def test_connections_over_the_limit_hear_so_at_their_bind(limit: str) -> N
         first = await running.bound()
         second = await running.connect()
         resp = await second.bind(interface_version=0x50)
-        assert resp.command_status == Status.ESME_RBINDFAIL
+        assert resp.command_status == CommandStatus.ESME_RBINDFAIL
         assert "too many connections" in text_of(resp)
         assert await second.ends()
         assert (await first.ask("enquire_link")).command == "enquire_link_resp"
@@ -138,17 +136,19 @@ async def test_an_account_may_be_kept_to_some_kinds_of_binds() -> None:
     async with bridge(account={"binds": ["receiver"]}) as running:
         peer = await running.connect()
         with capture_logs() as logs:
-            assert (await peer.bind("bind_transmitter")).command_status == Status.ESME_RBINDFAIL
+            assert (
+                await peer.bind("bind_transmitter")
+            ).command_status == CommandStatus.ESME_RBINDFAIL
         assert "accounts.crm.binds does not name transmitter" in logs[-1]["reason"]
-        assert (await peer.bind("bind_receiver")).command_status == Status.ESME_ROK
+        assert (await peer.bind("bind_receiver")).command_status == CommandStatus.ESME_ROK
 
 
 async def test_a_password_may_be_longer_than_the_specification_has_room_for() -> None:
     async with bridge(account={"password": "p" * 64}) as running:
         peer = await running.connect()
         resp = await peer.bind(password=b"p" * 8)
-        assert resp.command_status == Status.ESME_RINVPASWD
-        assert (await peer.bind(password=b"p" * 64)).command_status == Status.ESME_ROK
+        assert resp.command_status == CommandStatus.ESME_RINVPASWD
+        assert (await peer.bind(password=b"p" * 64)).command_status == CommandStatus.ESME_ROK
 
 
 async def test_pdus_after_a_bind_wait_for_its_answer() -> None:
@@ -219,16 +219,18 @@ async def test_answers_go_out_in_the_order_in_which_outcomes_come() -> None:
 @pytest.mark.parametrize(
     ("reason", "status", "v5"),
     [
-        (Reason.WRONG_PHONE, Status.ESME_RINVDSTADR, Status.ESME_RINVDSTADR),
-        (Reason.SENDER_NOT_ALLOWED, Status.ESME_RINVSRCADR, Status.ESME_RINVSRCADR),
-        (Reason.PROHIBITED, Status.ESME_RSUBMITFAIL, Status.ESME_RPROHIBITED),
-        (Reason.TOO_FAST, Status.ESME_RTHROTTLED, Status.ESME_RTHROTTLED),
-        (Reason.BRIDGE_FULL, Status.ESME_RMSGQFUL, Status.ESME_RMSGQFUL),
-        (Reason.OPERATION_FAILED, Status.ESME_RSYSERR, Status.ESME_RSYSERR),
-        (Reason.NOT_FOUND, Status.ESME_RINVDSTADR, Status.ESME_RINVDSTADR),
+        (Reason.WRONG_PHONE, CommandStatus.ESME_RINVDSTADR, CommandStatus.ESME_RINVDSTADR),
+        (Reason.SENDER_NOT_ALLOWED, CommandStatus.ESME_RINVSRCADR, CommandStatus.ESME_RINVSRCADR),
+        (Reason.PROHIBITED, CommandStatus.ESME_RSUBMITFAIL, CommandStatus.ESME_RPROHIBITED),
+        (Reason.TOO_FAST, CommandStatus.ESME_RTHROTTLED, CommandStatus.ESME_RTHROTTLED),
+        (Reason.BRIDGE_FULL, CommandStatus.ESME_RMSGQFUL, CommandStatus.ESME_RMSGQFUL),
+        (Reason.OPERATION_FAILED, CommandStatus.ESME_RSYSERR, CommandStatus.ESME_RSYSERR),
+        (Reason.NOT_FOUND, CommandStatus.ESME_RINVDSTADR, CommandStatus.ESME_RINVDSTADR),
     ],
 )
-async def test_a_failure_is_a_status(reason: Reason, status: Status, v5: Status) -> None:
+async def test_a_failure_is_a_status(
+    reason: Reason, status: CommandStatus, v5: CommandStatus
+) -> None:
     async with bridge() as running:
         running.relay.answer = lambda _: Failure(reason)
         peer = await running.bound()
@@ -253,17 +255,17 @@ async def test_what_only_the_listener_knows_is_refused_without_the_relay() -> No
     async with bridge() as running:
         peer = await running.bound()
         for fields, status in (
-            ({"data_coding": 2}, Status.ESME_RSUBMITFAIL),
-            ({"validity_period": b"soon"}, Status.ESME_RINVEXPIRY),
-            ({"schedule_delivery_time": b"soon"}, Status.ESME_RINVSCHED),
-            ({"esm_class": 4}, Status.ESME_RINVESMCLASS),
-            ({"esm_class": 0x40, "text": b"\5hi"}, Status.ESME_RSUBMITFAIL),
+            ({"data_coding": 2}, CommandStatus.ESME_RSUBMITFAIL),
+            ({"validity_period": b"soon"}, CommandStatus.ESME_RINVEXPIRY),
+            ({"schedule_delivery_time": b"soon"}, CommandStatus.ESME_RINVSCHED),
+            ({"esm_class": 4}, CommandStatus.ESME_RINVESMCLASS),
+            ({"esm_class": 0x40, "text": b"\5hi"}, CommandStatus.ESME_RSUBMITFAIL),
         ):
             resp = await peer.ask("submit_sm", a_submit(**fields))
             assert resp.command_status == status
         newer = await running.bound(interface_version=0x50)
         resp = await newer.ask("submit_sm", a_submit(data_coding=2))
-        assert resp.command_status == Status.ESME_RINVDCS
+        assert resp.command_status == CommandStatus.ESME_RINVDCS
         assert running.relay.submissions == []
 
 
@@ -281,7 +283,9 @@ async def test_over_the_window_submits_are_throttled_while_reading_goes_on() -> 
         running.relay.answer = lambda _: None
         peer = await running.bound()
         peer.write(*(Pdu("submit_sm", number, a_submit()) for number in (1, 2, 3)))
-        assert await peer.read() == Pdu("submit_sm_resp", 3, command_status=Status.ESME_RTHROTTLED)
+        assert await peer.read() == Pdu(
+            "submit_sm_resp", 3, command_status=CommandStatus.ESME_RTHROTTLED
+        )
         assert (await peer.ask("enquire_link", number=4)).command == "enquire_link_resp"
         running.relay.futures[0].set_result(Accepted(1, 1))
         assert (await peer.read()).sequence_number == 1
@@ -307,7 +311,7 @@ async def test_a_relay_out_of_order_is_a_system_error(how: str) -> None:
         running.relay.answer = answer
         with capture_logs() as logs:
             resp = await peer.ask("submit_sm", a_submit())
-        assert resp == Pdu("submit_sm_resp", 1, command_status=Status.ESME_RSYSERR)
+        assert resp == Pdu("submit_sm_resp", 1, command_status=CommandStatus.ESME_RSYSERR)
         assert any(line["log_level"] == "error" for line in logs) is (how != "cancel")
         assert (await peer.ask("enquire_link")).command == "enquire_link_resp"
 
@@ -337,8 +341,8 @@ async def test_what_only_a_message_centre_says_is_not_offered(command: str) -> N
         peer = await running.bound()
         resp = await peer.ask(command, BODIES[command](), number=9)
         assert (resp.command, resp.sequence_number) == (RESPONSES[command], 9)
-        assert resp.command_status == Status.ESME_RINVCMDID
-        assert (await peer.ask("submit_sm", a_submit())).command_status == Status.ESME_ROK
+        assert resp.command_status == CommandStatus.ESME_RINVCMDID
+        assert (await peer.ask("submit_sm", a_submit())).command_status == CommandStatus.ESME_ROK
 
 
 async def test_an_unknown_command_gets_a_nack_and_the_session_stays() -> None:
@@ -347,8 +351,8 @@ async def test_an_unknown_command_gets_a_nack_and_the_session_stays() -> None:
         peer.writer.write(struct.pack(">IIII", 20, 0x0BAD, 0, 9) + b"body")
         nack = await peer.read()
         assert (nack.command, nack.sequence_number) == ("generic_nack", 9)
-        assert nack.command_status == Status.ESME_RINVCMDID
-        assert (await peer.ask("submit_sm", a_submit())).command_status == Status.ESME_ROK
+        assert nack.command_status == CommandStatus.ESME_RINVCMDID
+        assert (await peer.ask("submit_sm", a_submit())).command_status == CommandStatus.ESME_ROK
 
 
 @pytest.mark.parametrize("length", [3, 15, 70_001, 0x47455420])
@@ -358,7 +362,7 @@ async def test_lost_framing_gets_a_nack_and_the_end(length: int) -> None:
         peer.writer.write(struct.pack(">IIII", length, 4, 0, 9))
         nack = await peer.read()
         assert (nack.command, nack.sequence_number) == ("generic_nack", 9)
-        assert nack.command_status == Status.ESME_RINVCMDLEN
+        assert nack.command_status == CommandStatus.ESME_RINVCMDLEN
         assert await peer.ends()
 
 
@@ -366,11 +370,13 @@ async def test_a_malformed_submit_gets_its_own_response_and_the_session_stays() 
     async with bridge() as running:
         peer = await running.bound()
         peer.writer.write(struct.pack(">IIII", 20, 4, 0, 9) + b"CMT\0")
-        assert await peer.read() == Pdu("submit_sm_resp", 9, command_status=Status.ESME_RINVCMDLEN)
+        assert await peer.read() == Pdu(
+            "submit_sm_resp", 9, command_status=CommandStatus.ESME_RINVCMDLEN
+        )
         bad = Tlv(0x020E, b"\0\1")
         resp = await peer.ask("submit_sm", a_submit(), bad)
-        assert resp.command_status == Status.ESME_RINVPARLEN
-        assert (await peer.ask("submit_sm", a_submit())).command_status == Status.ESME_ROK
+        assert resp.command_status == CommandStatus.ESME_RINVPARLEN
+        assert (await peer.ask("submit_sm", a_submit())).command_status == CommandStatus.ESME_ROK
 
 
 async def test_responses_and_nacks_are_not_answered() -> None:
@@ -465,7 +471,7 @@ async def test_drain_unbinds_answers_and_closes() -> None:
         unbind = await peer.read()
         assert unbind.command == "unbind"
         late = await peer.ask("submit_sm", a_submit(), number=2)
-        assert late.command_status == Status.ESME_RSYSERR
+        assert late.command_status == CommandStatus.ESME_RSYSERR
         with pytest.raises(OSError):
             await running.connect()
         peer.write(Pdu("unbind_resp", unbind.sequence_number, Empty()))
@@ -574,7 +580,7 @@ async def test_who_says_much_at_once_gives_way_to_others() -> None:
         texts = [submission.text for submission in running.relay.submissions]
         assert texts.index("quiet") <= 2 * TURN
         for _ in range(many):
-            assert (await loud.read()).command_status == Status.ESME_ROK
+            assert (await loud.read()).command_status == CommandStatus.ESME_ROK
 
 
 async def test_storms_trickles_and_silence_delay_nobody_else() -> None:
@@ -643,7 +649,7 @@ async def test_certificates_are_taken_anew_while_sessions_go_on(
     second = make_certificate(tmp_path, "second")
     async with bridge(tls_settings(certificate)) as running:
         old = await running.connect(**trusting(certificate))
-        assert (await old.bind()).command_status == Status.ESME_ROK
+        assert (await old.bind()).command_status == CommandStatus.ESME_ROK
         for pair, works in (((second[0], certificate[1]), False), (second, True)):
             settings = settings_from({"smpp": tls_settings(pair)}).smpp
             if works:
@@ -654,8 +660,8 @@ async def test_certificates_are_taken_anew_while_sessions_go_on(
         with pytest.raises(ssl.SSLError):
             await running.connect(**trusting(certificate))
         new = await running.connect(**trusting(second))
-        assert (await new.bind()).command_status == Status.ESME_ROK
-        assert (await old.ask("submit_sm", a_submit())).command_status == Status.ESME_ROK
+        assert (await new.bind()).command_status == CommandStatus.ESME_ROK
+        assert (await old.ask("submit_sm", a_submit())).command_status == CommandStatus.ESME_ROK
 
 
 async def test_limits_and_timers_are_taken_anew_for_connections_to_come() -> None:
@@ -664,7 +670,7 @@ async def test_limits_and_timers_are_taken_anew_for_connections_to_come() -> Non
         limits = {"max_connections_per_address": 1, "system_id": "newer", "bind_timeout": "50ms"}
         running.listener.reload(settings_from({"smpp": limits}).smpp)
         second = await running.connect()
-        assert (await second.bind()).command_status == Status.ESME_RBINDFAIL
+        assert (await second.bind()).command_status == CommandStatus.ESME_RBINDFAIL
         assert (await first.ask("enquire_link")).command == "enquire_link_resp"
         third = await running.connect()
         assert await third.ends()
@@ -682,7 +688,7 @@ async def test_networks_see_the_client_behind_a_proxy(header: bytes) -> None:
         peer = await running.connect()
         peer.writer.write(header)
         with capture_logs() as logs:
-            assert (await peer.bind()).command_status == Status.ESME_ROK
+            assert (await peer.bind()).command_status == CommandStatus.ESME_ROK
             await peer.ask("submit_sm", a_submit())
         assert logs[0]["peer"] == "192.0.2.7"
         assert running.relay.submissions[0].peer == "192.0.2.7"
@@ -695,7 +701,7 @@ async def test_only_proxies_say_who_somebody_is() -> None:
         liar.writer.write(header)
         assert (await liar.read()).command == "generic_nack"
         honest = await running.connect()
-        assert (await honest.bind()).command_status == Status.ESME_ROK
+        assert (await honest.bind()).command_status == CommandStatus.ESME_ROK
     async with bridge({"proxies": ["127.0.0.1"]}) as running:
         silent = await running.connect()
         silent.write(Pdu("bind_transmitter", 1, Bind(b"crm", b"secret")))
@@ -710,13 +716,13 @@ async def test_the_proxy_header_comes_before_tls(certificate: Pair) -> None:
         raw.setblocking(False)
         peer = Peer(*await asyncio.open_connection(sock=raw, **trusting(certificate)))
         running.peers.append(peer)
-        assert (await peer.bind()).command_status == Status.ESME_ROK
+        assert (await peer.bind()).command_status == CommandStatus.ESME_ROK
 
 
 async def test_answers_are_not_held_back_to_be_sent_with_others() -> None:
     async with bridge() as running:
         await running.bound()
-        [connection] = running.listener._services.connections
+        [connection] = running.listener._connections
         raw = connection._transport.get_extra_info("socket")
         assert raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
@@ -736,8 +742,8 @@ async def test_tls_has_its_own_listener(certificate: Pair) -> None:
                 "127.0.0.1", secure.port, ssl=context, server_hostname="localhost"
             )
         )
-        assert (await peer.bind()).command_status == Status.ESME_ROK
-        assert (await peer.ask("submit_sm", a_submit())).command_status == Status.ESME_ROK
+        assert (await peer.bind()).command_status == CommandStatus.ESME_ROK
+        assert (await peer.ask("submit_sm", a_submit())).command_status == CommandStatus.ESME_ROK
         assert (await peer.ask("unbind")).command == "unbind_resp"
         assert await peer.ends()
         await peer.close()
@@ -809,9 +815,9 @@ async def test_throttled_submits_are_told_of_together() -> None:
             peer = await running.bound()
             peer.write(*(Pdu("submit_sm", number, a_submit()) for number in range(100)))
             for _ in range(99):
-                assert (await peer.read()).command_status == Status.ESME_RTHROTTLED
+                assert (await peer.read()).command_status == CommandStatus.ESME_RTHROTTLED
             running.relay.futures[0].set_result(Accepted(1, 1))
-            assert (await peer.read()).command_status == Status.ESME_ROK
+            assert (await peer.read()).command_status == CommandStatus.ESME_ROK
             assert (await peer.ask("unbind")).command == "unbind_resp"
             assert await peer.ends()
         lines = [line for line in logs if line["event"] == "submissions_throttled"]
@@ -826,7 +832,7 @@ async def test_of_a_storm_of_refusals_the_number_is_told() -> None:
             peer = await running.bound()
             peer.write(*(Pdu("submit_sm", number, a_submit()) for number in range(1000)))
             for _ in range(1000):
-                assert (await peer.read()).command_status == Status.ESME_RINVDSTADR
+                assert (await peer.read()).command_status == CommandStatus.ESME_RINVDSTADR
             await peer.ask("unbind")
             assert await peer.ends()
         told = [line for line in logs if line["event"] == "submission_refused"]

@@ -9,6 +9,7 @@ the listener's.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, cast
 
@@ -21,18 +22,26 @@ from bridge.model.failure import Failure, Reason
 from bridge.model.notice import receivers_of
 from bridge.net.sessions import SessionInfo
 from bridge.smpp.inbound.refusal import refusal
-from bridge.smpp.inbound.requests import HANDLERS, SUBMITS, Requests
+from bridge.smpp.inbound.requests import HANDLERS, Requests
 from bridge.smpp.inbound.services import Services
 from bridge.smpp.inbound.submit import Origin, word
 from bridge.smpp.outbound.deliver_pdu import Style
 from bridge.smpp.outbound.receiver import Receiver
 from bridge.smpp.protocol import session as rules
 from bridge.smpp.protocol.codec import Framer, encode
-from bridge.smpp.protocol.command_status import Status
-from bridge.smpp.protocol.layouts import RESPONSES, SC_INTERFACE_VERSION
+from bridge.smpp.protocol.command_status import CommandStatus
+from bridge.smpp.protocol.layouts import RESPONSES, SUBMITS
 from bridge.smpp.protocol.pdu import Bind, BindResp, Pdu, PduError, Tlv
-from bridge.smpp.protocol.session import Close, Reply, Request, Response, Session, Timers
-from bridge.smpp.protocol.versions import VERSION_33, VERSION_34, VERSION_50, has_tlvs
+from bridge.smpp.protocol.session import (
+    CloseSession,
+    HandleRequest,
+    HandleResponse,
+    SmppSession,
+    Timers,
+    WritePdu,
+)
+from bridge.smpp.protocol.tlvs import SC_INTERFACE_VERSION
+from bridge.smpp.protocol.versions import VERSION_34, VERSION_50, has_tlvs, spoken
 
 log = structlog.get_logger()
 
@@ -54,16 +63,25 @@ _BIND_RESPONSES: Final = frozenset(RESPONSES[command] for command in rules.BINDS
 _SUBMIT_RESPONSES: Final = frozenset(RESPONSES[command] for command in SUBMITS)
 
 
-class Connection(asyncio.Protocol):
+class SmppConnection(asyncio.Protocol):
     """The transport's side of a session."""
 
-    def __init__(self, services: Services, client: str | None = None) -> None:
-        """``client`` is the address that a proxy gave, None where it is the connection's own."""
+    def __init__(
+        self,
+        services: Services,
+        opened: Callable[[SmppConnection], None],
+        closed: Callable[[SmppConnection], None],
+        client: str | None = None,
+    ) -> None:
+        """``opened`` and ``closed`` hear when the connection begins and ends. ``client`` is the
+        address that a proxy gave, None where it is the connection's own."""
         settings = services.settings
         self._services = services
+        self._opened = opened
+        self._closed = closed
         self._loop = asyncio.get_running_loop()
         self._framer = Framer()
-        self.session = Session(
+        self.session = SmppSession(
             Timers(settings.bind_timeout, settings.enquire_link, settings.inactivity),
             services.monotonic(),
             OFFERED,
@@ -105,7 +123,7 @@ class Connection(asyncio.Protocol):
             transport.abort()
             return
         self._unwelcome = occupancy.enter(self._address)
-        self._services.connections.add(self)
+        self._opened(self)
 
     def data_received(self, data: bytes) -> None:
         if self._closing_since is None:
@@ -131,7 +149,6 @@ class Connection(asyncio.Protocol):
         if self._authentication is not None:
             self._authentication.cancel()
         services = self._services
-        services.connections.discard(self)
         services.occupancy.leave(self._address)
         if self.account is not None and self._requests is not None:
             self._release_bind()
@@ -147,7 +164,7 @@ class Connection(asyncio.Protocol):
             )
         elif self._reason:
             log.info("connection_closed", peer=self.peer, reason=self._reason)
-        services.left(self)
+        self._closed(self)
 
     def _release_bind(self) -> None:
         """Makes room for another bind of the account; once."""
@@ -210,20 +227,20 @@ class Connection(asyncio.Protocol):
 
     def act(self, action: rules.Action | None) -> None:
         """Carries out what the session decided."""
-        if isinstance(action, Request):
+        if isinstance(action, HandleRequest):
             if self._requests is None:
                 self._bind(action.pdu)
             else:
                 self._requests.take(action.pdu)
-        elif isinstance(action, Reply):
+        elif isinstance(action, WritePdu):
             self._write(action.pdu)
             if action.why:
                 self._log_refused_pdu(action.pdu, action.why)
-        elif isinstance(action, Response):
+        elif isinstance(action, HandleResponse):
             if self._receiver is not None:
                 self._receiver.take(action.pdu)
                 self._unbind_when_answered()
-        elif isinstance(action, Close):
+        elif isinstance(action, CloseSession):
             self._close(action)
 
     def _write(self, pdu: Pdu) -> None:
@@ -242,7 +259,7 @@ class Connection(asyncio.Protocol):
             self._unwritten.clear()
             self._transport.write(octets)
 
-    def _close(self, close: Close) -> None:
+    def _close(self, close: CloseSession) -> None:
         if self._closing_since is not None:
             return
         self._reason = self._reason or close.reason
@@ -357,10 +374,7 @@ class Connection(asyncio.Protocol):
         """Has the password checked; nothing is read meanwhile."""
         body = pdu.body
         assert isinstance(body, Bind)
-        version = body.interface_version
-        if pdu.command == "bind_transceiver" and not version:
-            version = VERSION_34  # who does not say and yet knows of it cannot speak 3.3
-        self._interface_version = version
+        self._interface_version = spoken(pdu.command, body.interface_version)
         self._choose_reading()
         self._authentication = self._services.create_task(self._authenticate(pdu, body))
 
@@ -389,9 +403,6 @@ class Connection(asyncio.Protocol):
 
     async def _admit(self, pdu: Pdu, body: Bind) -> Account:
         """The account, counted in; raises what the bind is refused with."""
-        if pdu.command == "bind_transceiver" and self._interface_version <= VERSION_33:
-            detail = "bind_transceiver is not in SMPP 3.3, which the client says it speaks"
-            raise PduError(Status.ESME_RINVCMDID, detail)
         account = await self._services.accounts.authenticate(
             word(body.system_id),
             word(body.password),
@@ -413,11 +424,11 @@ class Connection(asyncio.Protocol):
         self._bind_name = pdu.command.removeprefix("bind_")
         self._holds_bind = True
         self._requests = Requests(self._services, account, origin, version, self._answer)
-        self.session.bound(pdu, settings.window)
+        self.session.bound(pdu, settings.window, version)
         tlvs: tuple[Tlv, ...] = ()
         if has_tlvs(version):
-            spoken = VERSION_50 if version >= VERSION_50 else VERSION_34
-            tlvs = (Tlv(SC_INTERFACE_VERSION, bytes((spoken,))),)
+            ours = VERSION_50 if version >= VERSION_50 else VERSION_34
+            tlvs = (Tlv(SC_INTERFACE_VERSION, bytes((ours,))),)
         resp = BindResp(self._services.settings.system_id.encode("ascii", "replace"))
         self._write(Pdu(RESPONSES[pdu.command], pdu.sequence_number, resp, tlvs))
         if self.session.receiving:
@@ -442,10 +453,10 @@ class Connection(asyncio.Protocol):
             account=word(body.system_id),
             peer=self.peer,
             reason=str(refused) if isinstance(refused, Failure) else refused.detail,
-            status=Status(answer.command_status).name,
+            status=CommandStatus(answer.command_status).name,
         )
         if self._unwelcome is not None:
-            close = Close(self._unwelcome.description)
+            close = CloseSession(self._unwelcome.description)
         if close is not None:
             self._close(close)
 
@@ -455,4 +466,6 @@ class Connection(asyncio.Protocol):
         if self._requests is not None:
             self._requests.log_refused(reply.command in _SUBMIT_RESPONSES, status, why)
         elif reply.command in _BIND_RESPONSES:
-            log.warning("bind_refused", peer=self.peer, reason=why, status=Status(status).name)
+            log.warning(
+                "bind_refused", peer=self.peer, reason=why, status=CommandStatus(status).name
+            )

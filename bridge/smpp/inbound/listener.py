@@ -21,9 +21,9 @@ from bridge.config.settings import Endpoint
 from bridge.net.networks import NetworkMap
 from bridge.net.proxy_server import ProxiedServer
 from bridge.net.sessions import SessionInfo
-from bridge.smpp.inbound.connection import Connection
+from bridge.smpp.inbound.connection import SmppConnection
 from bridge.smpp.inbound.limits import Occupancy
-from bridge.smpp.inbound.services import Authenticator, Door, Gatherer, Owing, Services
+from bridge.smpp.inbound.services import Authenticator, Gatherer, Owing, RelayVerbs, Services
 
 log = structlog.get_logger()
 
@@ -47,7 +47,7 @@ class SmppListener:
         self,
         settings: config.Smpp,
         accounts: Authenticator,
-        relay: Door,
+        relay: RelayVerbs,
         gathering: Gatherer,
         outbox: Owing,
         *,
@@ -65,8 +65,8 @@ class SmppListener:
             monotonic=monotonic,
             occupancy=Occupancy(settings.max_connections, settings.max_connections_per_address),
             create_task=self._create_task,
-            left=self._left,
         )
+        self._connections: set[SmppConnection] = set()
         self._proxies = _proxies(settings)
         self._context: ssl.SSLContext | None = None
         self._servers: list[ProxiedServer] = []
@@ -99,7 +99,9 @@ class SmppListener:
 
     async def _listen(self, endpoint: Endpoint, context: ssl.SSLContext | None) -> None:
         server = ProxiedServer(
-            lambda client: Connection(self._services, client),
+            lambda client: SmppConnection(
+                self._services, self._connections.add, self._closed, client
+            ),
             lambda: self._proxies,
             context=context,
             handshake_timeout=self._services.settings.bind_timeout,
@@ -124,14 +126,14 @@ class SmppListener:
 
     def sessions(self) -> list[SessionInfo]:
         """Those that are open, the oldest first."""
-        found = [connection.info() for connection in self._services.connections]
+        found = [connection.info() for connection in self._connections]
         return sorted(found, key=lambda info: int(info.id.rpartition("-")[2]))
 
     def end_sessions(self, reason: str, *, id: str = "", account: str = "") -> int:
         """Unbinds the session with this id, or all of an account; tells how many."""
         found = [
             connection
-            for connection in self._services.connections
+            for connection in self._connections
             if connection.id == id
             or (account and connection.account is not None and connection.account.name == account)
         ]
@@ -147,7 +149,7 @@ class SmppListener:
         self._services.closing = True
         for server in self._servers:
             server.close()
-        connections = self._services.connections
+        connections = self._connections
         for connection in list(connections):
             connection.drain()
         if connections:
@@ -160,7 +162,7 @@ class SmppListener:
         self._services.closing = True
         for server in self._servers:
             server.close()
-        connections = self._services.connections
+        connections = self._connections
         self._empty.clear()
         for connection in list(connections):
             connection.abort("the bridge stops")
@@ -193,7 +195,7 @@ class SmppListener:
 
     def _sweep(self) -> None:
         now = self._monotonic()
-        for connection in list(self._services.connections):
+        for connection in list(self._connections):
             try:
                 connection.tick(now)
             except Exception:  # one connection's trouble must not stop the timers of all
@@ -204,8 +206,9 @@ class SmppListener:
         assert self._group is not None
         return self._group.create_task(work)
 
-    def _left(self, _: Connection) -> None:
-        if not self._services.connections:
+    def _closed(self, connection: SmppConnection) -> None:
+        self._connections.discard(connection)
+        if not self._connections:
             self._empty.set()
 
 

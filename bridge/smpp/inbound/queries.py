@@ -15,7 +15,7 @@ from bridge.model.failure import Failure, Reason
 from bridge.model.message import FINAL
 from bridge.model.notice import UnjoinedPart
 from bridge.model.state_names import err_of, err_unsent, telling
-from bridge.smpp.inbound.services import Door
+from bridge.smpp.inbound.services import RelayVerbs
 from bridge.smpp.inbound.submit import (
     RECEIPTS,
     SERVICE_TYPES,
@@ -25,8 +25,8 @@ from bridge.smpp.inbound.submit import (
     ttl_from,
 )
 from bridge.smpp.protocol.data_coding import Encoded, decode_text
-from bridge.smpp.protocol.layouts import MESSAGE_PAYLOAD
 from bridge.smpp.protocol.pdu import Body, CancelSm, Empty, Pdu, QuerySm, QuerySmResp, ReplaceSm
+from bridge.smpp.protocol.tlvs import MESSAGE_PAYLOAD
 from bridge.smpp.protocol.versions import message_id_from, message_state
 
 _UCS2: Final = 8
@@ -35,7 +35,7 @@ _UCS2: Final = 8
 class Asker(NamedTuple):
     """Who asks, and what of its session the answer depends on."""
 
-    relay: Door
+    relay: RelayVerbs
     account: Account
     interface_version: int
     default_alphabet: str

@@ -6,11 +6,12 @@ from typing import Final
 
 from bridge.config.settings import AccountSettings
 from bridge.model.failure import Failure, render_failure, smpp_status
-from bridge.smpp.protocol.layouts import ADDITIONAL_STATUS_INFO_TEXT, RESPONSES, TLV_RULES
+from bridge.smpp.protocol.layouts import RESPONSES
 from bridge.smpp.protocol.pdu import Pdu, PduError, Tlv
-from bridge.smpp.protocol.versions import VERSION_50, has_tlvs
+from bridge.smpp.protocol.tlvs import ADDITIONAL_STATUS_INFO_TEXT, TLVS
+from bridge.smpp.protocol.versions import VERSION_50, failed_body, has_tlvs
 
-_LONGEST_TEXT: Final = TLV_RULES[ADDITIONAL_STATUS_INFO_TEXT].longest - 1
+_LONGEST_TEXT: Final = TLVS["additional_status_info_text"].longest - 1
 
 
 def refusal(
@@ -27,12 +28,13 @@ def refusal(
     of TLVs, as their ``reply_fmt`` writes it. ``tlvs`` go with it.
     """
     response = RESPONSES[command]
+    body = failed_body(response, interface_version)
     if isinstance(refused, PduError):
-        return Pdu(response, sequence_number, None, tlvs, refused.status)
+        return Pdu(response, sequence_number, body, tlvs, refused.status)
     status = smpp_status(refused.reason, command, interface_version)
     told = settings is not None and settings.failure_text and has_tlvs(interface_version)
     if told or interface_version >= VERSION_50:
         text = render_failure(refused, 0 if settings is None else settings.reply_fmt)
         value = text.encode("ascii", "replace")[:_LONGEST_TEXT] + b"\0"
         tlvs = (Tlv(ADDITIONAL_STATUS_INFO_TEXT, value), *tlvs)
-    return Pdu(response, sequence_number, None, tlvs, status)
+    return Pdu(response, sequence_number, body, tlvs, status)

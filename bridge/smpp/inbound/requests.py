@@ -24,8 +24,8 @@ from bridge.smpp.inbound.queries import OPERATIONS, Asker
 from bridge.smpp.inbound.refusal import refusal
 from bridge.smpp.inbound.services import Services
 from bridge.smpp.inbound.submit import Origin, joined, recipient_from, submission_from, word
-from bridge.smpp.protocol.command_status import Status
-from bridge.smpp.protocol.layouts import CONGESTION_STATE, RESPONSES
+from bridge.smpp.protocol.command_status import CommandStatus
+from bridge.smpp.protocol.layouts import RESPONSES, SUBMITS
 from bridge.smpp.protocol.pdu import (
     Body,
     DataSm,
@@ -39,6 +39,7 @@ from bridge.smpp.protocol.pdu import (
     Tlv,
     UnsuccessSme,
 )
+from bridge.smpp.protocol.tlvs import CONGESTION_STATE
 from bridge.smpp.protocol.versions import VERSION_50, has_short_ids, message_id_to
 
 log = structlog.get_logger()
@@ -230,8 +231,8 @@ class Requests:
 
     def log_refused(self, submit: bool, status: int, reason: str, to: str = "") -> None:
         """One line; of many in a short time, and of submits that were too fast, only the number."""
-        self.last_refusal = f"{Status(status).name}: {reason}"
-        if status == Status.ESME_RTHROTTLED:
+        self.last_refusal = f"{CommandStatus(status).name}: {reason}"
+        if status == CommandStatus.ESME_RTHROTTLED:
             self.throttled += 1
             self._throttled += 1
             return
@@ -245,7 +246,7 @@ class Requests:
             peer=self._peer,
             recipient=to,
             reason=reason,
-            status=Status(status).name,
+            status=CommandStatus(status).name,
         )
 
     def log_counts(self) -> None:
@@ -268,9 +269,6 @@ def _destination(pdu: Pdu) -> str:
         return recipient_from(body.dest_address[0]).address
     return ""
 
-
-#: Requests that hand a message over.
-SUBMITS: Final = frozenset({"submit_sm", "submit_multi", "data_sm"})
 
 #: What the bridge offers to who is bound: request → what acts upon it. Any other request of the
 #: layouts is answered with ESME_RINVCMDID.

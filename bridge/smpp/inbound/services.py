@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from bridge.accounts.accounts import Account
 from bridge.config import settings as config
@@ -14,12 +14,9 @@ from bridge.model import message as vocabulary
 from bridge.model.message import MessageType, Outcome, Receipts, Stored
 from bridge.model.notice import UnjoinedPart
 from bridge.notices.subscribers import Taker
-from bridge.relay import short_ids as alias
 from bridge.relay.concatenation import Join, Segment
+from bridge.relay.short_ids import Submitter
 from bridge.smpp.inbound.limits import Occupancy
-
-if TYPE_CHECKING:
-    from bridge.smpp.inbound.connection import Connection
 
 
 class Authenticator(Protocol):
@@ -30,7 +27,7 @@ class Authenticator(Protocol):
     ) -> Account: ...
 
 
-class Door(alias.Submitter, Protocol):
+class RelayVerbs(Submitter, Protocol):
     """What a session asks of :class:`bridge.relay.relay.Relay`."""
 
     async def query(self, account: Account, id: int) -> Sequence[Stored]: ...
@@ -78,23 +75,20 @@ class Owing(Protocol):
 
 @dataclass(slots=True)
 class Services:
-    """``connections`` holds those that are open; ``left`` hears when one is no more.
+    """``settings`` may be replaced while the listener runs; who wants to keep them keeps its own.
 
-    ``settings`` may be replaced while the listener runs; who wants to keep them keeps its own.
+    ``closing`` says that the listener stops: what is accepted only now would outlive it.
     """
 
     settings: config.Smpp
     accounts: Authenticator
-    relay: Door
+    relay: RelayVerbs
     gathering: Gatherer
     outbox: Owing
     clock: Callable[[], float]  # Unix time
     monotonic: Callable[[], float]
     occupancy: Occupancy
     create_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
-    left: Callable[[Connection], None]
-    connections: set[Connection] = field(default_factory=set)
     #: Of the connections, from the start on.
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
-    #: The listener stops: what is accepted only now would outlive it.
     closing: bool = False

@@ -13,18 +13,8 @@ from bridge.model.failure import Failure, Reason
 from bridge.model.message import MessageType, Protocol, Receipts, Recipient, Route, Submission
 from bridge.relay.concatenation import Segment
 from bridge.smpp.protocol.codec import decode, encode
-from bridge.smpp.protocol.command_status import Status
+from bridge.smpp.protocol.command_status import CommandStatus
 from bridge.smpp.protocol.data_coding import Encoded, decode_part, decode_parts, decode_text
-from bridge.smpp.protocol.layouts import (
-    CASCADE_FALLBACK,
-    CASCADE_REFERENCE,
-    CASCADE_ROUTE,
-    CASCADE_SURVEY_OPTION,
-    CASCADE_TYPE,
-    MESSAGE_PAYLOAD,
-    QOS_TIME_TO_LIVE,
-    USER_MESSAGE_REFERENCE,
-)
 from bridge.smpp.protocol.pdu import (
     DataSm,
     DistributionList,
@@ -36,7 +26,17 @@ from bridge.smpp.protocol.pdu import (
     Tlv,
 )
 from bridge.smpp.protocol.times import parse_time
-from bridge.smpp.protocol.udh import ESM_CLASS_UDHI, Part, read_header, sar_part
+from bridge.smpp.protocol.tlvs import (
+    CASCADE_FALLBACK,
+    CASCADE_REFERENCE,
+    CASCADE_ROUTE,
+    CASCADE_SURVEY_OPTION,
+    CASCADE_TYPE,
+    MESSAGE_PAYLOAD,
+    QOS_TIME_TO_LIVE,
+    USER_MESSAGE_REFERENCE,
+)
+from bridge.smpp.protocol.udh import ESM_CLASS_UDHI, Concatenation, read_header, sar_part
 
 TON_INTERNATIONAL: Final = 1
 
@@ -128,7 +128,7 @@ def _as_submit(pdu: Pdu) -> SubmitSm:
 
 def _submission(pdu: Pdu, submit: SubmitSm, text: str, peer: str, now: float) -> Submission:
     if submit.sm_default_msg_id and not text:
-        raise PduError(Status.ESME_RINVDFTMSGID, "there are no predefined messages")
+        raise PduError(CommandStatus.ESME_RINVDFTMSGID, "there are no predefined messages")
     if "\0" in text:
         text = text.replace("\0", "")  # no phone shows it; some clients end their texts with it
     if text in LOOK_UPS:
@@ -198,11 +198,14 @@ def word(octets: bytes) -> str:
         return octets.decode("latin-1")
 
 
-def _user_data(pdu: Pdu, submit: SubmitSm, default_alphabet: str) -> tuple[Encoded, Part | None]:
+def _user_data(
+    pdu: Pdu, submit: SubmitSm, default_alphabet: str
+) -> tuple[Encoded, Concatenation | None]:
     """What this PDU has of a text, and which part that is if it is one of several."""
     if submit.esm_class & ESM_CLASS_MESSAGE_TYPE:
         raise PduError(
-            Status.ESME_RINVESMCLASS, f"esm_class 0x{submit.esm_class:02X} is no message to a phone"
+            CommandStatus.ESME_RINVESMCLASS,
+            f"esm_class 0x{submit.esm_class:02X} is no message to a phone",
         )
     octets, part = submit.short_message, None
     if pdu.tlvs:

@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 
 from bridge.config.settings import AccountSettings
 from bridge.smpp.protocol.codec import HEADER
-from bridge.smpp.protocol.layouts import COMMAND_IDS, MESSAGE_PAYLOAD
+from bridge.smpp.protocol.layouts import COMMAND_IDS
+from bridge.smpp.protocol.tlvs import MESSAGE_PAYLOAD
 from bridge.smpp.protocol.versions import has_tlvs
 
 DELIVER_SM: Final = COMMAND_IDS["deliver_sm"]

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from bridge.model import gsm0338
 from bridge.model.notice import Incoming
 from bridge.smpp.outbound.deliver_pdu import Outgoing, Style, addresses, deliver_sm, tlv
-from bridge.smpp.protocol.layouts import MESSAGE_PAYLOAD
+from bridge.smpp.protocol.tlvs import MESSAGE_PAYLOAD
 from bridge.smpp.protocol.udh import CONCATENATED_8, ESM_CLASS_UDHI
 
 UCS2: Final = 8

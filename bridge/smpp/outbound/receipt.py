@@ -12,7 +12,7 @@ from bridge.model.message import State
 from bridge.model.notice import Owed, Unjoined
 from bridge.model.state_names import err_of, err_unsent
 from bridge.smpp.outbound.deliver_pdu import Outgoing, Style, addresses, data_sm, deliver_sm, tlv
-from bridge.smpp.protocol.layouts import MESSAGE_STATE, NETWORK_ERROR_CODE, RECEIPTED_MESSAGE_ID
+from bridge.smpp.protocol.tlvs import MESSAGE_STATE, NETWORK_ERROR_CODE, RECEIPTED_MESSAGE_ID
 from bridge.smpp.protocol.versions import (
     VERSION_33,
     VERSION_50,

@@ -16,7 +16,7 @@ from bridge.notices.subscribers import TakerAnswer
 from bridge.smpp.outbound.deliver_pdu import Outgoing, Style
 from bridge.smpp.outbound.mobile_originated import incoming_pdus
 from bridge.smpp.outbound.receipt import receipt
-from bridge.smpp.protocol.command_status import Status
+from bridge.smpp.protocol.command_status import CommandStatus
 from bridge.smpp.protocol.pdu import Pdu
 
 #: What ends a request of ours.
@@ -24,9 +24,11 @@ ANSWERS: Final = frozenset({"deliver_sm_resp", "data_sm_resp", "generic_nack"})
 
 #: Statuses after which it is not said again: taken, or refused for good (SMPP 3.4 §5.1.3: permanent
 #: error and rejection of the receiver; the temporary error is 0x64).
-ENDING: Final = frozenset({Status.ESME_ROK, Status.ESME_RX_P_APPN, Status.ESME_RX_R_APPN})
+ENDING: Final = frozenset(
+    {CommandStatus.ESME_ROK, CommandStatus.ESME_RX_P_APPN, CommandStatus.ESME_RX_R_APPN}
+)
 
-_NAMES: Final[dict[int, str]] = {status.value: status.name for status in Status}
+_NAMES: Final[dict[int, str]] = {status.value: status.name for status in CommandStatus}
 
 
 class _Asked(NamedTuple):
@@ -119,7 +121,7 @@ class Receiver:
         self.answered += 1
         status = response.command_status
         nacked = response.command == "generic_nack"
-        if status == Status.ESME_ROK and not nacked:
+        if status == CommandStatus.ESME_ROK and not nacked:
             following = next(asked.rest, None)
             if following is not None:
                 self._ask(following, asked.answer, asked.rest)

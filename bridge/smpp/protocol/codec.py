@@ -3,6 +3,9 @@
 :class:`Framer` cuts a stream into PDUs, :func:`decode` reads one, :func:`encode` writes one. The
 only exception that any input causes is :class:`PduError`, which carries the command_status to
 answer with. Which PDU may come when is decided by the session.
+
+Reading is strict first. Only where that fails, NULs that nothing counts are passed over: in front
+of the TLVs (clients that end a short_message with a NUL) and at the end of the PDU.
 """
 
 from __future__ import annotations
@@ -10,16 +13,15 @@ from __future__ import annotations
 from struct import Struct
 from typing import Any, Final, NamedTuple, NoReturn
 
-from bridge.smpp.protocol.command_status import Status
+from bridge.smpp.protocol.command_status import CommandStatus
 from bridge.smpp.protocol.layouts import (
     BODIES,
     COMMAND_IDS,
     COMMANDS,
     LAYOUTS,
     RESPONSE,
-    TLV_RULES,
     TOO_LONG,
-    Kind,
+    FieldKind,
 )
 from bridge.smpp.protocol.pdu import (
     Body,
@@ -31,6 +33,8 @@ from bridge.smpp.protocol.pdu import (
     Tlv,
     UnsuccessSme,
 )
+from bridge.smpp.protocol.tlvs import READ, TlvKind, TlvRule
+from bridge.smpp.protocol.versions import VERSION_34, VERSION_50
 
 #: The longest PDU that is taken: a message_payload of 65,535 octets and all the rest.
 MAX_LENGTH: Final = 70_000
@@ -39,45 +43,48 @@ HEADER: Final = Struct(">IIII")  # command_length, command_id, command_status, s
 _LENGTH: Final = Struct(">I")
 _TLV: Final = Struct(">HH")
 # Members of an Enum are slow to look up in the inner loops.
-_C_OCTET_STRING: Final = Kind.C_OCTET_STRING
-_INTEGER: Final = Kind.INTEGER
-_SHORT_MESSAGE: Final = Kind.SHORT_MESSAGE
+_C_OCTET_STRING: Final = FieldKind.C_OCTET_STRING
+_INTEGER: Final = FieldKind.INTEGER
+_SHORT_MESSAGE: Final = FieldKind.SHORT_MESSAGE
 _FORMATS: Final = {1: "B", 2: "H", 4: "I"}
 
 
 class _Step(NamedTuple):
     """A field to read, or a run of neighbouring integers read at once."""
 
-    kind: Kind
+    kind: FieldKind
     name: str
     size: int
     integers: Struct
 
 
-def _plan(command: str) -> tuple[_Step, ...]:
+def _plan(command: str, interface_version: int) -> tuple[_Step, ...]:
     steps: list[_Step] = []
     formats = ""
     for field in LAYOUTS[command]:
-        if field.kind is not Kind.INTEGER:
+        if field.kind is not FieldKind.INTEGER:
             formats = ""
-            steps.append(_Step(field.kind, field.name, field.size, Struct("")))
+            size = field.size_50 if interface_version >= VERSION_50 else field.size
+            steps.append(_Step(field.kind, field.name, size, Struct("")))
             continue
         if formats:
             steps.pop()
         formats += _FORMATS[field.size]
         integers = Struct(">" + formats)
-        steps.append(_Step(Kind.INTEGER, field.name, integers.size, integers))
+        steps.append(_Step(FieldKind.INTEGER, field.name, integers.size, integers))
     return tuple(steps)
 
 
-_PLANS: Final = {command: _plan(command) for command in COMMAND_IDS}
+_Plans = dict[str, tuple[_Step, ...]]
+_PLANS_34: Final[_Plans] = {command: _plan(command, VERSION_34) for command in COMMAND_IDS}
+_PLANS_50: Final[_Plans] = {command: _plan(command, VERSION_50) for command in COMMAND_IDS}
 
-#: Clients that end a short_message with a NUL and do not count it are many. No TLV is that short.
-_MAY_END_IN_NULS: Final = frozenset(
-    command
-    for command, fields in LAYOUTS.items()
-    if any(field.kind is Kind.SHORT_MESSAGE for field in fields)
-)
+#: How many uncounted NULs in front of the TLVs are tried. Four of them read as an empty TLV with
+#: tag 0, so that these are all there are.
+_STRAY_NULS: Final = range(1, 4)
+
+#: A command that reads no TLV.
+_READS_NONE: Final[dict[int, tuple[str, TlvRule]]] = {}
 
 _EMPTY: Final = Empty()
 
@@ -120,7 +127,7 @@ class Framer:
             if not HEADER.size <= length <= MAX_LENGTH:
                 sequence = HEADER.unpack_from(buffer, start)[3] if left >= HEADER.size else 0
                 raise PduError(
-                    Status.ESME_RINVCMDLEN,
+                    CommandStatus.ESME_RINVCMDLEN,
                     f"command_length {length}",
                     sequence_number=sequence,
                 )
@@ -140,29 +147,32 @@ class Framer:
         return None
 
 
-def decode(frame: bytes) -> Pdu:
+def decode(frame: bytes, interface_version: int = VERSION_34) -> Pdu:
     """One PDU out of its octets, as :meth:`Framer.next` gives them.
 
-    Raises PduError with the status for the response, and with the command unless it is unknown.
+    From SMPP 5.0 on a short_message and a list of destinations may be one longer. Raises PduError
+    with the status for the response, and with the command unless it is unknown.
     """
     if len(frame) < HEADER.size:
-        raise PduError(Status.ESME_RINVCMDLEN, f"{len(frame)} octets are no header")
+        raise PduError(CommandStatus.ESME_RINVCMDLEN, f"{len(frame)} octets are no header")
     length, command_id, status, sequence = HEADER.unpack_from(frame)
     command = COMMANDS.get(command_id)
     if command is None:
         raise PduError(
-            Status.ESME_RINVCMDID, f"command_id 0x{command_id:08X}", sequence_number=sequence
+            CommandStatus.ESME_RINVCMDID, f"command_id 0x{command_id:08X}", sequence_number=sequence
         )
+    plan = (_PLANS_50 if interface_version >= VERSION_50 else _PLANS_34)[command]
     try:
         if length != len(frame):
-            raise PduError(Status.ESME_RINVCMDLEN, f"command_length {length}, not {len(frame)}")
+            raise PduError(
+                CommandStatus.ESME_RINVCMDLEN, f"command_length {length}, not {len(frame)}"
+            )
         if length == HEADER.size:
-            plan = _PLANS[command]
             if not plan:
                 return Pdu(command, sequence, _EMPTY, (), status)
             if command_id & RESPONSE and (status or command in _BODY_MAY_MISS):
                 return Pdu(command, sequence, None, (), status)
-        body, position = _decode_body(command, frame)
+        body, position = _decode_body(command, plan, frame)
         tlvs = _decode_tlvs(command, frame, position) if position < length else ()
     except PduError as error:
         error.command, error.sequence_number = command, sequence
@@ -170,12 +180,12 @@ def decode(frame: bytes) -> Pdu:
     return Pdu(command, sequence, body, tlvs, status)
 
 
-def _decode_body(command: str, frame: bytes) -> tuple[Body, int]:
+def _decode_body(command: str, plan: tuple[_Step, ...], frame: bytes) -> tuple[Body, int]:
     """The mandatory fields and where they end."""
     values: list[Any] = []
     position, end = HEADER.size, len(frame)
     find = frame.find
-    for kind, name, size, integers in _PLANS[command]:
+    for kind, name, size, integers in plan:
         if kind is _C_OCTET_STRING:
             nul = find(0, position, position + size)
             if nul < 0:
@@ -193,11 +203,11 @@ def _decode_body(command: str, frame: bytes) -> tuple[Body, int]:
             length = frame[position]
             position += 1
             if length > size or position + length > end:
-                raise PduError(Status.ESME_RINVMSGLEN, f"sm_length {length}")
+                raise PduError(CommandStatus.ESME_RINVMSGLEN, f"sm_length {length}")
             values.append(frame[position : position + length])
             position += length
-        elif kind is Kind.DEST_ADDRESS:
-            addresses, position = _decode_destinations(frame, position)
+        elif kind is FieldKind.DEST_ADDRESS:
+            addresses, position = _decode_destinations(frame, position, size)
             values.append(addresses)
         else:
             refused, position = _decode_unsuccess(frame, position)
@@ -207,13 +217,13 @@ def _decode_body(command: str, frame: bytes) -> tuple[Body, int]:
 
 
 def _cut_short(name: str) -> NoReturn:
-    raise PduError(Status.ESME_RINVCMDLEN, f"the PDU ends before {name}")
+    raise PduError(CommandStatus.ESME_RINVCMDLEN, f"the PDU ends before {name}")
 
 
 def _no_nul(name: str, too_long: bool) -> NoReturn:
     if not too_long:
-        raise PduError(Status.ESME_RINVCMDLEN, f"the PDU ends within {name}")
-    raise PduError(TOO_LONG.get(name, Status.ESME_RINVCMDLEN), f"{name} is too long")
+        raise PduError(CommandStatus.ESME_RINVCMDLEN, f"the PDU ends within {name}")
+    raise PduError(TOO_LONG.get(name, CommandStatus.ESME_RINVCMDLEN), f"{name} is too long")
 
 
 def _c_octet_string(frame: bytes, position: int, size: int, name: str) -> tuple[bytes, int]:
@@ -230,13 +240,13 @@ def _octets(frame: bytes, position: int, count: int, name: str) -> bytes:
 
 
 def _decode_destinations(
-    frame: bytes, position: int
+    frame: bytes, position: int, most: int
 ) -> tuple[tuple[SmeAddress | DistributionList, ...], int]:
     """The dest_address(es) of submit_multi (SMPP 3.4 §4.5.1.1)."""
     (number,) = _octets(frame, position, 1, "number_of_dests")
     position += 1
-    if not 1 <= number <= 254:
-        raise PduError(Status.ESME_RINVNUMDESTS, f"number_of_dests {number}")
+    if not 1 <= number <= most:
+        raise PduError(CommandStatus.ESME_RINVNUMDESTS, f"number_of_dests {number}")
     found: list[SmeAddress | DistributionList] = []
     for _ in range(number):
         (flag,) = _octets(frame, position, 1, "dest_flag")
@@ -249,7 +259,7 @@ def _decode_destinations(
             dl_name, position = _c_octet_string(frame, position, 21, "dl_name")
             found.append(DistributionList(dl_name))
         else:
-            raise PduError(Status.ESME_RINVDESTFLAG, f"dest_flag {flag}")
+            raise PduError(CommandStatus.ESME_RINVDESTFLAG, f"dest_flag {flag}")
     return tuple(found), position
 
 
@@ -269,41 +279,72 @@ def _decode_unsuccess(frame: bytes, position: int) -> tuple[tuple[UnsuccessSme, 
 
 def _decode_tlvs(command: str, frame: bytes, position: int) -> tuple[Tlv, ...]:
     """All TLVs in their order, the unknown and the repeated ones too (SMPP 3.4 §5.3)."""
+    try:
+        return _walk_tlvs(command, frame, position)
+    except PduError as error:
+        if error.status is not CommandStatus.ESME_RINVOPTPARSTREAM:
+            raise
+        strict = error
+    start = position
+    for skipped in _STRAY_NULS:
+        if frame[start : start + skipped] != b"\0" * skipped:
+            break
+        try:
+            return _walk_tlvs(command, frame, start + skipped)
+        except PduError as error:
+            if error.status is not CommandStatus.ESME_RINVOPTPARSTREAM:
+                raise
+    for skipped in _STRAY_NULS:
+        if not frame.endswith(b"\0" * skipped) or len(frame) - skipped < position:
+            break
+        try:
+            return _walk_tlvs(command, frame[:-skipped], position)
+        except PduError as error:
+            if error.status is not CommandStatus.ESME_RINVOPTPARSTREAM:
+                raise
+    raise strict
+
+
+def _walk_tlvs(command: str, frame: bytes, position: int) -> tuple[Tlv, ...]:
     found: list[Tlv] = []
     end = len(frame)
-    if position + 4 > end and command in _MAY_END_IN_NULS and not any(frame[position:]):
-        return ()
+    read = READ.get(command, _READS_NONE)
     while position < end:
         if position + 4 > end:
-            raise PduError(Status.ESME_RINVOPTPARSTREAM, "the PDU ends within a TLV's header")
+            raise PduError(
+                CommandStatus.ESME_RINVOPTPARSTREAM, "the PDU ends within a TLV's header"
+            )
         tag, length = _TLV.unpack_from(frame, position)
         position += 4
         if position + length > end:
-            raise PduError(Status.ESME_RINVOPTPARSTREAM, f"TLV 0x{tag:04X} ends after the PDU")
+            raise PduError(
+                CommandStatus.ESME_RINVOPTPARSTREAM, f"TLV 0x{tag:04X} ends after the PDU"
+            )
         value = frame[position : position + length]
         position += length
-        if tag in TLV_RULES:
-            _check_tlv(tag, value)
+        if tag in read:
+            _check_tlv(*read[tag], value)
         found.append(Tlv(tag, value))
     return tuple(found)
 
 
-def _check_tlv(tag: int, value: bytes) -> None:
-    name, kind, shortest, longest, values = TLV_RULES[tag]
+def _check_tlv(name: str, rule: TlvRule, value: bytes) -> None:
+    _, kind, shortest, longest, values = rule
     if not shortest <= len(value) <= longest:
-        raise PduError(Status.ESME_RINVPARLEN, f"{name} of {len(value)} octets")
+        raise PduError(CommandStatus.ESME_RINVPARLEN, f"{name} of {len(value)} octets")
     # Where a C-octet string's NUL is missing the length says all the same where it ends.
-    if kind is _C_OCTET_STRING and 0 in value[:-1]:
-        raise PduError(Status.ESME_RINVOPTPARAMVAL, f"{name} with a NUL within")
+    if kind is TlvKind.C_OCTET_STRING and 0 in value[:-1]:
+        raise PduError(CommandStatus.ESME_RINVOPTPARAMVAL, f"{name} with a NUL within")
     if values is not None and int.from_bytes(value, "big") not in values:
-        raise PduError(Status.ESME_RINVOPTPARAMVAL, f"{name} {int.from_bytes(value, 'big')}")
+        raise PduError(CommandStatus.ESME_RINVOPTPARAMVAL, f"{name} {int.from_bytes(value, 'big')}")
 
 
 def encode(pdu: Pdu) -> bytes:
     """The octets of a PDU. A body of None stands for its fields at zero and empty.
 
-    A response with an error status has no body at all (SMPP 3.4 §4.1.2, §4.4.2) unless TLVs follow
-    it. Raises ValueError for a value that its field cannot hold: a mistake of the caller.
+    A response with an error status and a body of None has no body at all, unless TLVs follow it:
+    which responses may go without is :func:`bridge.smpp.protocol.versions.failed_body`'s to say.
+    Raises ValueError for a value that its field cannot hold: a mistake of the caller.
     """
     command, sequence, body, tlvs, status = pdu
     octets = b""
@@ -317,7 +358,7 @@ def encode(pdu: Pdu) -> bytes:
 def _encode_body(command: str, body: Body) -> bytes:
     octets = bytearray()
     values: tuple[Any, ...] = body
-    for (name, kind, size), value in zip(LAYOUTS[command], values, strict=True):
+    for (name, kind, _, size), value in zip(LAYOUTS[command], values, strict=True):
         if kind is _C_OCTET_STRING:
             octets += _nul_terminated(name, value, size)
         elif kind is _INTEGER:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 
-class Status(IntEnum):
+class CommandStatus(IntEnum):
     """A command_status. What 3.4 and 5.0 name differently has the name of 3.4."""
 
     ESME_ROK = 0x00

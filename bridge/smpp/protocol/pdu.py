@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from bridge.smpp.protocol.command_status import Status
+from bridge.smpp.protocol.command_status import CommandStatus
 
 
 class Tlv(NamedTuple):
@@ -67,7 +67,7 @@ class SubmitSm(NamedTuple):
 
 
 class MessageIdResp(NamedTuple):
-    """submit_sm_resp, deliver_sm_resp, data_sm_resp."""
+    """submit_sm_resp, deliver_sm_resp, data_sm_resp, broadcast_sm_resp, query_broadcast_sm_resp."""
 
     message_id: bytes = b""
 
@@ -138,7 +138,7 @@ class DataSm(NamedTuple):
 
 
 class QuerySm(NamedTuple):
-    """SMPP 3.4 §4.8.1."""
+    """query_sm (SMPP 3.4 §4.8.1), query_broadcast_sm (SMPP 5.0 §4.6.1.1)."""
 
     message_id: bytes = b""
     source_addr_ton: int = 0
@@ -182,6 +182,32 @@ class ReplaceSm(NamedTuple):
     short_message: bytes = b""
 
 
+class BroadcastSm(NamedTuple):
+    """SMPP 5.0 §4.4.1.1."""
+
+    service_type: bytes = b""
+    source_addr_ton: int = 0
+    source_addr_npi: int = 0
+    source_addr: bytes = b""
+    message_id: bytes = b""
+    priority_flag: int = 0
+    schedule_delivery_time: bytes = b""
+    validity_period: bytes = b""
+    replace_if_present_flag: int = 0
+    data_coding: int = 0
+    sm_default_msg_id: int = 0
+
+
+class CancelBroadcastSm(NamedTuple):
+    """SMPP 5.0 §4.6.2.1."""
+
+    service_type: bytes = b""
+    message_id: bytes = b""
+    source_addr_ton: int = 0
+    source_addr_npi: int = 0
+    source_addr: bytes = b""
+
+
 class AlertNotification(NamedTuple):
     """SMPP 3.4 §4.12.1."""
 
@@ -211,6 +237,8 @@ Body = (
     | CancelSm
     | ReplaceSm
     | AlertNotification
+    | BroadcastSm
+    | CancelBroadcastSm
     | Empty
 )
 
@@ -222,7 +250,7 @@ class Pdu(NamedTuple):
     sequence_number: int
     body: Body | None = None
     tlvs: tuple[Tlv, ...] = ()
-    command_status: int = Status.ESME_ROK
+    command_status: int = CommandStatus.ESME_ROK
 
     def tlv(self, tag: int) -> bytes | None:
         """The value of the first TLV with this tag."""
@@ -240,7 +268,7 @@ class PduError(Exception):
     """
 
     def __init__(
-        self, status: Status, detail: str, *, command: str = "", sequence_number: int = 0
+        self, status: CommandStatus, detail: str, *, command: str = "", sequence_number: int = 0
     ) -> None:
         super().__init__(status, detail)
         self.status = status

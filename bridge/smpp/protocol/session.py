@@ -1,8 +1,8 @@
 """The rules of one SMPP session, without I/O: octets and the time in, actions out.
 
-Everything that decides what a PDU may do in which state is here: the states, who may say what
-when, the window, the timers. What a request means is left to the caller, who answers it with
-:meth:`Session.answer`; so is the writing.
+Everything that decides what a PDU may do in which state is here: the states, who may send what
+when, the window, the timers. What a request means is left to the caller, who answers it and calls
+:meth:`SmppSession.answered`; so is the writing.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from bridge.smpp.protocol import codec
-from bridge.smpp.protocol.command_status import Status
-from bridge.smpp.protocol.layouts import RESPONSE, RESPONSES
+from bridge.smpp.protocol.command_status import CommandStatus
+from bridge.smpp.protocol.layouts import COMMANDS, RESPONSE, RESPONSES, SUBMITS
 from bridge.smpp.protocol.pdu import Pdu, PduError
+from bridge.smpp.protocol.versions import VERSION_34, failed_body
 
 
-class State(Enum):
+class SessionState(Enum):
     """SMPP 3.4 §2.2. A session that is UNBOUND only waits for its last answers."""
 
     OPEN = "open"
@@ -27,23 +28,27 @@ class State(Enum):
     UNBOUND = "unbound"
 
 
-_BOUND: Final = frozenset({State.BOUND_TX, State.BOUND_RX, State.BOUND_TRX})
-_SENDING: Final = frozenset({State.BOUND_TX, State.BOUND_TRX})
-_RECEIVING: Final = frozenset({State.BOUND_RX, State.BOUND_TRX})
+_BOUND: Final = frozenset({SessionState.BOUND_TX, SessionState.BOUND_RX, SessionState.BOUND_TRX})
+_SENDING: Final = frozenset({SessionState.BOUND_TX, SessionState.BOUND_TRX})
+_RECEIVING: Final = frozenset({SessionState.BOUND_RX, SessionState.BOUND_TRX})
 
 #: Which request may come in which state (SMPP 3.4 §2.3; enquire_link as in SMPP 5.0 §2.4).
-ALLOWED: Final[dict[str, frozenset[State]]] = {
-    "bind_transmitter": frozenset({State.OPEN}),
-    "bind_receiver": frozenset({State.OPEN}),
-    "bind_transceiver": frozenset({State.OPEN}),
+ALLOWED: Final[dict[str, frozenset[SessionState]]] = {
+    "bind_transmitter": frozenset({SessionState.OPEN}),
+    "bind_receiver": frozenset({SessionState.OPEN}),
+    "bind_transceiver": frozenset({SessionState.OPEN}),
     "unbind": _BOUND,
-    "enquire_link": frozenset(State),
+    "enquire_link": frozenset(SessionState),
     "submit_sm": _SENDING,
     "submit_multi": _SENDING,
     "data_sm": _BOUND,
     "query_sm": _SENDING,
     "cancel_sm": _SENDING,
     "replace_sm": _SENDING,
+    # Nobody broadcasts by this bridge.
+    "broadcast_sm": frozenset(),
+    "query_broadcast_sm": frozenset(),
+    "cancel_broadcast_sm": frozenset(),
     # What only a message centre says to its clients.
     "deliver_sm": frozenset(),
     "alert_notification": frozenset(),
@@ -51,14 +56,11 @@ ALLOWED: Final[dict[str, frozenset[State]]] = {
 }
 
 #: What a successful bind leads to.
-BINDS: Final[dict[str, State]] = {
-    "bind_transmitter": State.BOUND_TX,
-    "bind_receiver": State.BOUND_RX,
-    "bind_transceiver": State.BOUND_TRX,
+BINDS: Final[dict[str, SessionState]] = {
+    "bind_transmitter": SessionState.BOUND_TX,
+    "bind_receiver": SessionState.BOUND_RX,
+    "bind_transceiver": SessionState.BOUND_TRX,
 }
-
-#: Requests that hand a message over: counted by the window, refused while draining.
-SUBMITS: Final = frozenset({"submit_sm", "submit_multi", "data_sm"})
 
 assert ALLOWED.keys() == RESPONSES.keys()
 
@@ -67,6 +69,9 @@ BESIDE_THE_WINDOW: Final = 10
 
 #: So many refused binds, and the connection is closed.
 MAX_REFUSED_BINDS: Final = 5
+
+#: The longest PDU that is decoded of an unbound client. A bind has up to 210 octets and few TLVs.
+LONGEST_UNBOUND: Final = 1024
 
 
 class Timers(NamedTuple):
@@ -77,41 +82,36 @@ class Timers(NamedTuple):
     inactivity: float
 
 
-class Reply(NamedTuple):
+class WritePdu(NamedTuple):
     """To be written. ``why`` says, for the log, what was wrong where the status is an error."""
 
     pdu: Pdu
     why: str = ""
 
 
-class Request(NamedTuple):
-    """To be acted upon and answered by :meth:`Session.answer`, at any time and in any order."""
+class HandleRequest(NamedTuple):
+    """To be acted upon and answered, at any time and in any order."""
 
     pdu: Pdu
 
 
-class Response(NamedTuple):
+class HandleResponse(NamedTuple):
     """What the client answered to a request of ours."""
 
     pdu: Pdu
 
 
-class Close(NamedTuple):
+class CloseSession(NamedTuple):
     """The session is over: ``last`` is to be written, then the connection closed."""
 
     reason: str
     last: Pdu | None = None
 
 
-Action = Reply | Request | Response | Close
+Action = WritePdu | HandleRequest | HandleResponse | CloseSession
 
 
-def response(request: Pdu, status: Status | int) -> Pdu:
-    """The answer without a body to a request, by its own response or by generic_nack."""
-    return Pdu(RESPONSES[request.command], request.sequence_number, command_status=status)
-
-
-class Session:
+class SmppSession:
     """One connection from its first octet to its last.
 
     ``offered`` names the requests that the caller acts upon; the others are answered with
@@ -119,9 +119,10 @@ class Session:
     """
 
     def __init__(self, timers: Timers, now: float, offered: Collection[str]) -> None:
-        self.state = State.OPEN
+        self.state = SessionState.OPEN
         self.window = 0
         self.in_flight = 0
+        self.interface_version = VERSION_34
         self.authenticating = False
         self.draining = False
         self._offered = offered
@@ -138,8 +139,10 @@ class Session:
     def receive(self, frame: bytes, now: float) -> Action | None:
         """What follows from one PDU; None if nothing does."""
         self._heard_at = now
+        if len(frame) > LONGEST_UNBOUND and self.state not in _BOUND:
+            return self._unbound(frame)
         try:
-            pdu = codec.decode(frame)
+            pdu = codec.decode(frame, self.interface_version)
         except PduError as error:
             return self._malformed(frame, error)
         command = pdu.command
@@ -147,34 +150,61 @@ class Session:
         if allowed is None:
             return self._response(pdu)
         if self.state not in allowed:
-            bound = self.state in _BOUND and command in BINDS
-            status = Status.ESME_RALYBND if bound else Status.ESME_RINVBNDSTS
-            if not allowed:
-                status = Status.ESME_RINVCMDID
-            return Reply(response(pdu, status), f"{command} while {self.state.value}")
+            return self._misplaced(pdu)
         if command in SUBMITS and command in self._offered:
             if self.draining:
-                return Reply(response(pdu, Status.ESME_RSYSERR), "the bridge stops")
+                return self._refuse(pdu, CommandStatus.ESME_RSYSERR, "the bridge stops")
             if self.in_flight >= self.window:
-                return Reply(response(pdu, Status.ESME_RTHROTTLED), "over the window")
+                return self._refuse(pdu, CommandStatus.ESME_RTHROTTLED, "over the window")
             self.in_flight += 1
-            return Request(pdu)
+            return HandleRequest(pdu)
         if command == "enquire_link":
-            return Reply(response(pdu, Status.ESME_ROK))
+            return WritePdu(Pdu("enquire_link_resp", pdu.sequence_number))
         if command == "unbind":
-            self.state = State.UNBOUND
-            self._last = response(pdu, Status.ESME_ROK)
+            self.state = SessionState.UNBOUND
+            self._last = Pdu("unbind_resp", pdu.sequence_number)
             return self.end("unbind by the client")
         if command not in self._offered:
-            return Reply(response(pdu, Status.ESME_RINVCMDID), f"{command} is not offered")
+            return self._refuse(pdu, CommandStatus.ESME_RINVCMDID, f"{command} is not offered")
         if command in BINDS:
             self.authenticating = True
             self._authenticating_since = now
-            return Request(pdu)
+            return HandleRequest(pdu)
         if self.in_flight >= self.window + BESIDE_THE_WINDOW:
-            return Reply(response(pdu, Status.ESME_RTHROTTLED), "over the window")
+            return self._refuse(pdu, CommandStatus.ESME_RTHROTTLED, "over the window")
         self.in_flight += 1
-        return Request(pdu)
+        return HandleRequest(pdu)
+
+    def _unbound(self, frame: bytes) -> Action | None:
+        """Answers a long PDU of an unbound client by its header alone.
+
+        Decoding takes time in proportion to the PDU, and nobody has logged in.
+        """
+        _, command_id, _, sequence_number = codec.HEADER.unpack_from(frame)
+        command = COMMANDS.get(command_id, "")
+        status = CommandStatus.ESME_RINVCMDLEN
+        if command not in ALLOWED:  # a response, or an unknown command
+            command, status = "", CommandStatus.ESME_RINVCMDID
+        elif self.state not in ALLOWED[command]:
+            return self._misplaced(Pdu(command, sequence_number))
+        detail = f"0x{command_id:08X} of {len(frame)} octets while {self.state.value}"
+        error = PduError(status, detail, command=command, sequence_number=sequence_number)
+        return self._malformed(frame, error)
+
+    def _misplaced(self, request: Pdu) -> WritePdu:
+        """Refuses a request that may not come in this state."""
+        command, status = request.command, CommandStatus.ESME_RINVBNDSTS
+        if not ALLOWED[command]:
+            status = CommandStatus.ESME_RINVCMDID
+        elif command in BINDS and self.state in _BOUND:
+            status = CommandStatus.ESME_RALYBND
+        return self._refuse(request, status, f"{command} while {self.state.value}")
+
+    def _refuse(self, request: Pdu, status: CommandStatus, why: str) -> WritePdu:
+        """Answers a request by its own response, or by generic_nack where it has none."""
+        command = RESPONSES[request.command]
+        body = failed_body(command, self.interface_version)
+        return WritePdu(Pdu(command, request.sequence_number, body, (), status), why)
 
     def _malformed(self, frame: bytes, error: PduError) -> Action | None:
         command_id = int.from_bytes(frame[4:8], "big")
@@ -184,38 +214,40 @@ class Session:
             answered = Pdu(error.command, error.sequence_number, None, (), status)
             return self._response(answered) if error.command else None
         command = RESPONSES.get(error.command, "generic_nack")
-        answer = Pdu(command, error.sequence_number, command_status=error.status)
+        body = failed_body(command, self.interface_version)
+        answer = Pdu(command, error.sequence_number, body, (), error.status)
         if error.command in BINDS:
             self._refused_binds += 1
             if self._refused_binds >= MAX_REFUSED_BINDS:
-                return Close(f"refused binds, the last for {error.detail}", answer)
-        return Reply(answer, error.detail)
+                return CloseSession(f"refused binds, the last for {error.detail}", answer)
+        return WritePdu(answer, error.detail)
 
     def _response(self, pdu: Pdu) -> Action | None:
         if self.draining and pdu.command == "unbind_resp":
-            self.state = State.UNBOUND
+            self.state = SessionState.UNBOUND
             return self.end("the bridge stops")
-        return Response(pdu)
+        return HandleResponse(pdu)
 
-    def framing_lost(self, error: PduError) -> Close:
+    def framing_lost(self, error: PduError) -> CloseSession:
         """The stream cannot be read any further (:meth:`codec.Framer.next` raised)."""
-        self.state = State.UNBOUND
+        self.state = SessionState.UNBOUND
         nack = Pdu("generic_nack", error.sequence_number, command_status=error.status)
-        return Close(f"not SMPP: {error.detail}", nack)
+        return CloseSession(f"not SMPP: {error.detail}", nack)
 
-    def bound(self, request: Pdu, window: int) -> None:
+    def bound(self, request: Pdu, window: int, interface_version: int) -> None:
         """The bind was accepted; ``window`` is how many submits may be in flight."""
         self.authenticating = False
+        self.interface_version = interface_version
         self.state = BINDS[request.command]
         self.window = window
 
-    def bind_refused(self, now: float) -> Close | None:
+    def bind_refused(self, now: float) -> CloseSession | None:
         """The bind was refused; the time that deciding took does not count against the client."""
         self.authenticating = False
         self._opened_at += now - self._authenticating_since
         self._refused_binds += 1
         if self._refused_binds >= MAX_REFUSED_BINDS:
-            return Close(f"{self._refused_binds} refused binds")
+            return CloseSession(f"{self._refused_binds} refused binds")
         return None
 
     @property
@@ -223,25 +255,25 @@ class Session:
         """Whether the client takes requests of ours now."""
         return self.state in _RECEIVING and not (self.draining or self._ending)
 
-    def answered(self) -> Close | None:
+    def answered(self) -> CloseSession | None:
         """A request other than a bind has its answer; perhaps the session waited for that."""
         self.in_flight -= 1
         return self._end_when_idle() if self._ending else None
 
-    def end(self, reason: str) -> Close | None:
+    def end(self, reason: str) -> CloseSession | None:
         """Closes as soon as nothing is in flight: now, or when the last answer is given."""
         self._ending = self._ending or reason
         return self._end_when_idle()
 
-    def _end_when_idle(self) -> Close | None:
-        return None if self.in_flight else Close(self._ending, self._last)
+    def _end_when_idle(self) -> CloseSession | None:
+        return None if self.in_flight else CloseSession(self._ending, self._last)
 
     def drain(self) -> Action:
         """The bridge stops: unbind, and answer what is in flight."""
         self.draining = True
         if self.state not in _BOUND:
-            return Close("the bridge stops")
-        return Reply(Pdu("unbind", self.next_sequence_number()))
+            return CloseSession("the bridge stops")
+        return WritePdu(Pdu("unbind", self.next_sequence_number()))
 
     def next_sequence_number(self) -> int:
         """For a request of ours: 1 to 0x7FFFFFFF (SMPP 3.4 §5.1.4)."""
@@ -252,14 +284,14 @@ class Session:
         """What the time alone brings about; to be called again and again."""
         if self.authenticating:
             return None
-        if self.state is State.OPEN:
+        if self.state is SessionState.OPEN:
             if now - self._opened_at >= self._timers.bind:
-                return Close(f"no bind within {self._timers.bind:g} s")
+                return CloseSession(f"no bind within {self._timers.bind:g} s")
             return None
         if now - self._heard_at >= self._timers.inactivity:
-            return Close(f"silent for {self._timers.inactivity:g} s")
+            return CloseSession(f"silent for {self._timers.inactivity:g} s")
         quiet_since = max(self._heard_at, self._enquired_at)
         if self.state in _BOUND and now - quiet_since >= self._timers.enquire_link:
             self._enquired_at = now
-            return Reply(Pdu("enquire_link", self.next_sequence_number()))
+            return WritePdu(Pdu("enquire_link", self.next_sequence_number()))
         return None

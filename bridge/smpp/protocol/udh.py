@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from bridge.smpp.protocol.layouts import SAR_MSG_REF_NUM, SAR_SEGMENT_SEQNUM, SAR_TOTAL_SEGMENTS
 from bridge.smpp.protocol.pdu import Pdu
+from bridge.smpp.protocol.tlvs import SAR_MSG_REF_NUM, SAR_SEGMENT_SEQNUM, SAR_TOTAL_SEGMENTS
 
 #: The bit of esm_class that says: the text begins with a user data header (SMPP 3.4 §5.2.12).
 ESM_CLASS_UDHI: Final = 0b0100_0000
@@ -23,7 +23,7 @@ CONCATENATED_16: Final = 0x08
 _LENGTHS: Final = {CONCATENATED_8: 3, PORTS_8: 2, PORTS_16: 4, CONCATENATED_16: 4}
 
 
-class Part(NamedTuple):
+class Concatenation(NamedTuple):
     """One segment: which message it belongs to, and its place (1 to ``total``) in it."""
 
     reference: int
@@ -35,7 +35,7 @@ class UserDataHeader(NamedTuple):
     """``length`` counts all octets of the header, its length octet too."""
 
     length: int = 0
-    part: Part | None = None
+    part: Concatenation | None = None
     has_ports: bool = False
 
 
@@ -65,7 +65,7 @@ def read_header(user_data: bytes) -> UserDataHeader:
     return UserDataHeader(end, part, has_ports)
 
 
-def sar_part(pdu: Pdu) -> Part | None:
+def sar_part(pdu: Pdu) -> Concatenation | None:
     """The part that the SAR TLVs name; without all three of them they are to be ignored
     (SMPP 3.4 §5.3.2.22 to §5.3.2.24)."""
     reference = pdu.tlv(SAR_MSG_REF_NUM)
@@ -78,5 +78,5 @@ def sar_part(pdu: Pdu) -> Part | None:
     return _part(int.from_bytes(reference, "big"), total[0], number[0])
 
 
-def _part(reference: int, total: int, number: int) -> Part | None:
-    return Part(reference, total, number) if 1 <= number <= total else None
+def _part(reference: int, total: int, number: int) -> Concatenation | None:
+    return Concatenation(reference, total, number) if 1 <= number <= total else None

@@ -1,6 +1,6 @@
-"""What differs between SMPP 3.3, 3.4 and 5.0: message ids, states, and what a client may be told.
+"""What differs between SMPP 3.3, 3.4 and 5.0: message ids, states, bodies of failed responses.
 
-``interface_version`` is what the client's bind says (SMPP 3.4 §5.2.4).
+``interface_version`` is what the client's bind says (SMPP 3.4 §5.2.4), as :func:`spoken` reads it.
 """
 
 from __future__ import annotations
@@ -10,10 +10,21 @@ from typing import Final
 
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import State
+from bridge.smpp.protocol.layouts import BODIES
+from bridge.smpp.protocol.pdu import Body
 
 VERSION_33: Final = 0x33
 VERSION_34: Final = 0x34
 VERSION_50: Final = 0x50
+
+#: 34 written in decimal, as some clients do: no version 2.2 of SMPP was ever in use.
+_DECIMAL_34: Final = 34
+
+#: Responses that an error status leaves without a body. SMPP 3.4 says so of these alone (§4.1.2,
+#: §4.1.4, §4.4.2), SMPP 3.3 and 5.0 of none: there the fields are zero and empty.
+_WITHOUT_BODY_34: Final = frozenset(
+    {"bind_transmitter_resp", "bind_receiver_resp", "submit_sm_resp"}
+)
 
 #: Ids that eight hexadecimal digits have room for. No id of the one sequence is that small.
 LAST_SHORT_ID: Final = 0xFFFF_FFFF
@@ -38,6 +49,25 @@ MESSAGE_STATES: Final[dict[State, int]] = {
 SCHEDULED: Final = 0
 #: What SMPP 3.3 says of a message that 3.4 calls REJECTED.
 _UNDELIVERABLE: Final = 5
+
+
+def spoken(command: str, interface_version: int) -> int:
+    """The version of a session that begins with this bind.
+
+    SMPP 3.3 has no bind_transceiver: who sends one and says 3.3, or nothing, speaks 3.4.
+    """
+    transceiver = command == "bind_transceiver"
+    if interface_version == _DECIMAL_34 or (transceiver and interface_version <= VERSION_33):
+        return VERSION_34
+    return interface_version
+
+
+def failed_body(response: str, interface_version: int) -> Body | None:
+    """The body of a response with an error status; None where it has none."""
+    if response in _WITHOUT_BODY_34 and VERSION_33 < interface_version < VERSION_50:
+        return None
+    body: Body = BODIES[response]()
+    return body
 
 
 def has_tlvs(interface_version: int) -> bool:

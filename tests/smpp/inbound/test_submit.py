@@ -13,9 +13,9 @@ from bridge.model.failure import Failure, Reason
 from bridge.model.message import MessageType, Protocol, Receipts, Recipient, Route, Submission
 from bridge.relay.concatenation import Segment
 from bridge.smpp.inbound.submit import Origin, joined, submission_from
-from bridge.smpp.protocol.command_status import Status
-from bridge.smpp.protocol.layouts import TAGS
+from bridge.smpp.protocol.command_status import CommandStatus
 from bridge.smpp.protocol.pdu import Pdu, PduError, SubmitSm, Tlv
+from bridge.smpp.protocol.tlvs import TLVS
 
 NOW = 1_795_262_400.0  # 2026-11-21T12:00:00Z
 ORIGIN = Origin("192.0.2.1:4242")
@@ -117,7 +117,7 @@ def test_vendor_tlvs_say_what_fields_cannot() -> None:
         Tlv(0x1502, b"tg-viber"),
         Tlv(0x1503, b"order 17"),
         Tlv(0x1504, b"Your code: 1"),
-        Tlv(TAGS["user_message_reference"], b"\x01\x00"),
+        Tlv(TLVS["user_message_reference"].tag, b"\x01\x00"),
         service_type=b"PROMO",
     )
     assert sent.message_type is MessageType.VIBER_SURVEY
@@ -150,7 +150,7 @@ def test_a_vendor_tlv_with_another_value_is_a_bad_parameter(tlv: Tlv) -> None:
 
 
 def test_user_message_reference_is_the_reference_where_no_other_is() -> None:
-    assert submission(Tlv(TAGS["user_message_reference"], b"\x01\x00")).reference == "256"
+    assert submission(Tlv(TLVS["user_message_reference"].tag, b"\x01\x00")).reference == "256"
 
 
 @pytest.mark.parametrize(("flag", "priority"), [(0, 0), (1, 1), (3, 3), (4, 3), (255, 3)])
@@ -177,17 +177,17 @@ def test_registered_delivery_is_the_wish_for_receipts(
 
 
 def test_message_payload_is_the_text_even_of_short_ones() -> None:
-    payload = Tlv(TAGS["message_payload"], "Привіт".encode("utf-16-be"))
+    payload = Tlv(TLVS["message_payload"].tag, "Привіт".encode("utf-16-be"))
     assert submission(payload, short_message=b"", data_coding=8).text == "Привіт"
 
 
 def test_a_long_message_payload_is_one_text() -> None:
-    payload = Tlv(TAGS["message_payload"], b"a" * 2000)
+    payload = Tlv(TLVS["message_payload"].tag, b"a" * 2000)
     assert submission(payload, short_message=b"").text == "a" * 2000
 
 
 def test_two_texts_are_refused_and_an_empty_second_one_is_not() -> None:
-    tag = TAGS["message_payload"]
+    tag = TLVS["message_payload"].tag
     assert failure(Tlv(tag, b"b")).reason is Reason.BAD_PARAMETER
     assert submission(Tlv(tag, b"")).text == "hi"
 
@@ -266,7 +266,7 @@ def test_a_broken_user_data_header_is_a_bad_parameter() -> None:
 def test_an_esm_class_that_is_no_message_to_a_phone_is_refused(esm_class: int) -> None:
     with pytest.raises(PduError) as caught:
         submission(esm_class=esm_class)
-    assert caught.value.status is Status.ESME_RINVESMCLASS
+    assert caught.value.status is CommandStatus.ESME_RINVESMCLASS
 
 
 @pytest.mark.parametrize("esm_class", [0, 1, 2, 3, 0x80])
@@ -277,7 +277,7 @@ def test_messaging_modes_and_reply_paths_make_no_difference(esm_class: int) -> N
 def test_a_predefined_message_does_not_exist() -> None:
     with pytest.raises(PduError) as caught:
         submission(sm_default_msg_id=3, short_message=b"")
-    assert caught.value.status is Status.ESME_RINVDFTMSGID
+    assert caught.value.status is CommandStatus.ESME_RINVDFTMSGID
     assert submission(sm_default_msg_id=3).text == "hi"
 
 

@@ -15,8 +15,8 @@ from bridge.smpp.outbound.deliver_pdu import Style
 from bridge.smpp.outbound.mobile_originated import incoming_pdus
 from bridge.smpp.protocol.codec import decode
 from bridge.smpp.protocol.data_coding import Encoded, decode_parts, decode_text
-from bridge.smpp.protocol.layouts import MESSAGE_PAYLOAD
 from bridge.smpp.protocol.pdu import Pdu, SubmitSm
+from bridge.smpp.protocol.tlvs import MESSAGE_PAYLOAD
 from bridge.smpp.protocol.udh import read_header
 from tests.smpp.owed import incoming
 

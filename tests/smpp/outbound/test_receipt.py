@@ -15,13 +15,13 @@ from bridge.model.state_names import REASON_ERRORS, err_of
 from bridge.smpp.outbound.deliver_pdu import Style
 from bridge.smpp.outbound.receipt import receipt
 from bridge.smpp.protocol.codec import decode
-from bridge.smpp.protocol.layouts import (
+from bridge.smpp.protocol.pdu import DataSm, Pdu, SubmitSm
+from bridge.smpp.protocol.tlvs import (
     MESSAGE_PAYLOAD,
     MESSAGE_STATE,
     NETWORK_ERROR_CODE,
     RECEIPTED_MESSAGE_ID,
 )
-from bridge.smpp.protocol.pdu import DataSm, Pdu, SubmitSm
 from tests.samples import NOW
 from tests.smpp.owed import ID, owed
 

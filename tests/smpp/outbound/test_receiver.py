@@ -10,7 +10,7 @@ from bridge.notices.subscribers import TakerAnswer
 from bridge.smpp.outbound.deliver_pdu import Style
 from bridge.smpp.outbound.receiver import ENDING, Receiver
 from bridge.smpp.protocol.codec import decode
-from bridge.smpp.protocol.command_status import Status
+from bridge.smpp.protocol.command_status import CommandStatus
 from bridge.smpp.protocol.pdu import Pdu, SubmitSm
 from tests.smpp.owed import ID, incoming, owed
 
@@ -65,12 +65,12 @@ async def test_there_is_room_for_a_window_while_the_session_takes_requests() -> 
 @pytest.mark.parametrize(
     ("status", "ended", "outcome"),
     [
-        (Status.ESME_ROK, True, f"taken by {PEER}"),
-        (Status.ESME_RX_P_APPN, True, f"refused by {PEER} with ESME_RX_P_APPN"),
-        (Status.ESME_RX_R_APPN, True, f"refused by {PEER} with ESME_RX_R_APPN"),
-        (Status.ESME_RX_T_APPN, False, f"ESME_RX_T_APPN from {PEER}"),
-        (Status.ESME_RSYSERR, False, f"ESME_RSYSERR from {PEER}"),
-        (Status.ESME_RTHROTTLED, False, f"ESME_RTHROTTLED from {PEER}"),
+        (CommandStatus.ESME_ROK, True, f"taken by {PEER}"),
+        (CommandStatus.ESME_RX_P_APPN, True, f"refused by {PEER} with ESME_RX_P_APPN"),
+        (CommandStatus.ESME_RX_R_APPN, True, f"refused by {PEER} with ESME_RX_R_APPN"),
+        (CommandStatus.ESME_RX_T_APPN, False, f"ESME_RX_T_APPN from {PEER}"),
+        (CommandStatus.ESME_RSYSERR, False, f"ESME_RSYSERR from {PEER}"),
+        (CommandStatus.ESME_RTHROTTLED, False, f"ESME_RTHROTTLED from {PEER}"),
         (0x4B0, False, f"0x000004B0 from {PEER}"),
     ],
 )
@@ -83,8 +83,8 @@ async def test_what_a_status_means(command: str, status: int, ended: bool, outco
     assert ended == (status in ENDING)
 
 
-@pytest.mark.parametrize("status", [Status.ESME_RINVCMDID, Status.ESME_ROK])
-async def test_a_generic_nack_ends_the_try_alone(status: Status) -> None:
+@pytest.mark.parametrize("status", [CommandStatus.ESME_RINVCMDID, CommandStatus.ESME_ROK])
+async def test_a_generic_nack_ends_the_try_alone(status: CommandStatus) -> None:
     session = Session()
     answer = session.receiver.tell(owed())
     session.answer(1, status, "generic_nack")
@@ -94,7 +94,7 @@ async def test_a_generic_nack_ends_the_try_alone(status: Status) -> None:
 async def test_answers_may_come_in_any_order_and_answer_what_they_name() -> None:
     session = Session()
     answers = [session.receiver.tell(owed(id=ID + n)) for n in range(3)]
-    session.answer(3, Status.ESME_RSYSERR)
+    session.answer(3, CommandStatus.ESME_RSYSERR)
     session.answer(1)
     assert [answer.done() for answer in answers] == [True, False, True]
     assert answers[2].result().ended is False
@@ -107,7 +107,7 @@ async def test_what_answers_nothing_is_left_alone() -> None:
     session.answer(1, command="enquire_link_resp")
     assert not answer.done()
     session.answer(1)
-    session.answer(1, Status.ESME_RSYSERR)
+    session.answer(1, CommandStatus.ESME_RSYSERR)
     assert answer.result().ended
 
 
@@ -171,7 +171,7 @@ async def test_a_part_that_is_not_taken_has_all_of_them_come_again() -> None:
     session = Session()
     answer = session.receiver.tell(incoming("x" * 400))
     session.answer(1)
-    session.answer(2, Status.ESME_RX_T_APPN)
+    session.answer(2, CommandStatus.ESME_RX_T_APPN)
     assert not answer.result().ended
     session.receiver.tell(incoming("x" * 400))
     assert numbers(session) == [1, 2, 1]
@@ -180,6 +180,6 @@ async def test_a_part_that_is_not_taken_has_all_of_them_come_again() -> None:
 async def test_a_part_that_is_refused_for_good_ends_it() -> None:
     session = Session()
     answer = session.receiver.tell(incoming("x" * 400))
-    session.answer(1, Status.ESME_RX_R_APPN)
+    session.answer(1, CommandStatus.ESME_RX_R_APPN)
     assert answer.result().ended
     assert len(session.sent) == 1

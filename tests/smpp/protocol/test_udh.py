@@ -6,20 +6,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.smpp.protocol.layouts import TAGS
 from bridge.smpp.protocol.pdu import Pdu, SubmitSm, Tlv
-from bridge.smpp.protocol.udh import Part, UserDataHeader, read_header, sar_part
+from bridge.smpp.protocol.tlvs import TLVS
+from bridge.smpp.protocol.udh import Concatenation, UserDataHeader, read_header, sar_part
 
 
 @pytest.mark.parametrize(
     ("user_data", "header"),
     [
-        ("050003070201 41", UserDataHeader(6, Part(7, 2, 1))),
-        ("06080401070302 41", UserDataHeader(7, Part(0x107, 3, 2))),
+        ("050003070201 41", UserDataHeader(6, Concatenation(7, 2, 1))),
+        ("06080401070302 41", UserDataHeader(7, Concatenation(0x107, 3, 2))),
         ("0605040b8423f0 41", UserDataHeader(7, None, True)),
         ("04040223f0", UserDataHeader(5, None, True)),
-        ("0b 05040b8423f0 0003070201 41", UserDataHeader(12, Part(7, 2, 1), True)),
-        ("0a 0003070201 0003080303 41", UserDataHeader(11, Part(8, 3, 3))),  # the last counts
+        ("0b 05040b8423f0 0003070201 41", UserDataHeader(12, Concatenation(7, 2, 1), True)),
+        (
+            "0a 0003070201 0003080303 41",
+            UserDataHeader(11, Concatenation(8, 3, 3)),
+        ),  # the last counts
         ("03 700101 41", UserDataHeader(4)),  # an element for the SIM
         ("00 41", UserDataHeader(1)),
         ("050003070203 41", UserDataHeader(6)),  # part 3 of 2
@@ -59,13 +62,13 @@ def test_any_octets_are_a_header_or_a_value_error(user_data: bytes) -> None:
 
 
 def sar(**values: bytes) -> Pdu:
-    tlvs = tuple(Tlv(TAGS[name], value) for name, value in values.items())
+    tlvs = tuple(Tlv(TLVS[name].tag, value) for name, value in values.items())
     return Pdu("submit_sm", 1, SubmitSm(), tlvs)
 
 
 def test_sar_tlvs_name_a_part() -> None:
     pdu = sar(sar_msg_ref_num=b"\x01\x02", sar_total_segments=b"\x03", sar_segment_seqnum=b"\x02")
-    assert sar_part(pdu) == Part(0x102, 3, 2)
+    assert sar_part(pdu) == Concatenation(0x102, 3, 2)
 
 
 def test_sar_tlvs_that_are_not_all_there_are_ignored() -> None:

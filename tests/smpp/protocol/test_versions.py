@@ -8,12 +8,18 @@ from hypothesis import strategies as st
 
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import State
+from bridge.smpp.protocol.codec import decode, encode
+from bridge.smpp.protocol.command_status import CommandStatus
+from bridge.smpp.protocol.layouts import BODIES, LAYOUTS, RESPONSES, FieldKind
+from bridge.smpp.protocol.pdu import Pdu
 from bridge.smpp.protocol.versions import (
     MESSAGE_STATES,
+    failed_body,
     has_tlvs,
     message_id_from,
     message_id_to,
     message_state,
+    spoken,
 )
 
 
@@ -61,3 +67,41 @@ def test_each_state_has_a_message_state(state: State) -> None:
 @pytest.mark.parametrize(("version", "known"), [(0x00, False), (0x33, False), (0x34, True)])
 def test_optional_parameters_came_with_3_4(version: int, known: bool) -> None:
     assert has_tlvs(version) is known
+
+
+@pytest.mark.parametrize(
+    ("command", "interface_version", "version"),
+    [
+        ("bind_transmitter", 0x33, 0x33),
+        ("bind_transmitter", 0x00, 0x00),
+        ("bind_receiver", 0x34, 0x34),
+        ("bind_receiver", 34, 0x34),
+        ("bind_transceiver", 0x50, 0x50),
+        *(("bind_transceiver", said, 0x34) for said in range(0x35)),
+    ],
+)
+def test_a_bind_says_which_version_is_spoken(
+    command: str, interface_version: int, version: int
+) -> None:
+    assert spoken(command, interface_version) == version
+
+
+#: SMPP 3.4 §4.1.2, §4.1.4, §4.4.2
+WITHOUT_BODY = {"bind_transmitter_resp", "bind_receiver_resp", "submit_sm_resp"}
+
+
+@pytest.mark.parametrize("response", sorted(set(RESPONSES.values()) - {"generic_nack"}))
+@pytest.mark.parametrize("version", [0x00, 0x33, 0x34, 0x35, 0x50])
+def test_a_failed_response_has_the_body_that_its_version_asks_for(
+    response: str, version: int
+) -> None:
+    body = failed_body(response, version)
+    octets = encode(Pdu(response, 9, body, (), CommandStatus.ESME_RSYSERR))
+    if version in (0x34, 0x35) and response in WITHOUT_BODY:
+        assert len(octets) == 16
+    else:
+        zeroed = sum(
+            field.size if field.kind is FieldKind.INTEGER else 1 for field in LAYOUTS[response]
+        )
+        assert octets[16:] == b"\0" * zeroed
+        assert decode(octets).body == BODIES[response]()
