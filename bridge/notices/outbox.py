@@ -150,8 +150,10 @@ class Outbox:
         """Looks after the time, until it is cancelled."""
         expire_at = tell_at = 0.0
         while True:
+            # Not wait_for: that of Python 3.11 forgets to be cancelled while it is being woken.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wanted.wait(), LOOK_EVERY)
+                async with asyncio.timeout(LOOK_EVERY):
+                    await self._wanted.wait()
             self._wanted.clear()
             self._look()
             if self._refused and self._loop.time() >= tell_at:

@@ -404,3 +404,25 @@ async def test_the_store_knows_since_when_an_account_has_receivers(telling: Tell
     await telling.bound(True)
     telling.outbox.leave(QUEUE, second)
     await telling.bound(False)
+
+
+# --- its end -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_it_ends_when_it_is_cancelled_while_it_is_being_woken(
+    tmp_path: Path, turns: int
+) -> None:
+    store = SqliteStore(tmp_path / "bridge.db")
+    await store.open()
+    outbox = Outbox(store, 3600, lambda owed: 0.0)
+    running = asyncio.create_task(outbox.run())
+    await asyncio.sleep(0.01)  # it waits
+    outbox.wake(None)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    running.cancel()
+    done, _ = await asyncio.wait([running], timeout=5)
+    await outbox.close()
+    await store.close()
+    assert done

@@ -155,7 +155,8 @@ class SmppListener:
         if connections:
             self._empty.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._empty.wait(), within)
+                async with asyncio.timeout(within):
+                    await self._empty.wait()
 
     async def close(self) -> None:
         """Closes whatever is open, at once."""

@@ -132,7 +132,8 @@ class Mailing:
         self._smarthost.stopping = True
         self._tasks.put(None)
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._ended.wait(), CLOSE_WITHIN)
+            async with asyncio.timeout(CLOSE_WITHIN):
+                await self._ended.wait()
 
     # --- in the thread -----------------------------------------------------------------------
 
