@@ -44,12 +44,12 @@ from bridge.relay.pending_answers import PendingAnswers
 from bridge.relay.relay import Relay
 from bridge.sending.dispatcher import Dispatcher
 from bridge.sending.upkeep import Upkeep
-from bridge.sending.upstream import UpstreamLine, upstream_lines
+from bridge.sending.upstream import UpstreamLine, reload_lines, upstream_lines
 from bridge.smpp.inbound.listener import SmppListener
 from bridge.smtp.inbound.listener import SmtpListener
 from bridge.smtp.outbound.smarthost import mailing_of
 from bridge.smtp.reply_address import replies_of
-from bridge.store import StoreError
+from bridge.store import Store, StoreError
 from bridge.store.engines import engine_of, without_password
 
 log = structlog.get_logger()
@@ -84,7 +84,8 @@ class App:
         #: Who takes over new settings, in this order; the first may raise before anything changed.
         self._takers: list[Callable[[Settings], None]] = []
         self._accounts: Accounts | None = None
-        self._removed: Callable[[str], None] = lambda account: None
+        #: Follows other accounts: the settings before and now, and who is gone.
+        self._follow: Callable[[Settings, Settings, list[str]], None] = lambda *_: None
 
     def stop(self) -> None:
         """Lets what is in flight finish; :meth:`run` then returns."""
@@ -123,8 +124,7 @@ class App:
             self._settings = before
             raise
         removed = self._accounts.reload(settings) if self._accounts is not None else []
-        for account in removed:
-            self._removed(account)
+        self._follow(before, settings, removed)
         if settings.log.level != before.log.level:
             logging.set_level(settings.log.level)
         changed = changed_keys(before, settings)
@@ -154,7 +154,7 @@ class App:
             answer_first = AnswerFirst(store.node, accounts, pending, time.time)
             outbox = Outbox(store, settings.smpp.receipts_keep, answer_first.not_before)
             store.on_owed = outbox.wake
-            mailing = mailing_of(settings, replies)
+            mailing = mailing_of(settings, replies, accounts.settings_of)
             outbox.join(MAIL, mailing)
             statuses = Statuses(store)
             incoming = IncomingMessages(settings, store, ids.next)
@@ -162,9 +162,7 @@ class App:
             hooks = HooksListener(settings.hooks, statuses.take, incoming.take)
             daily_limits = await DailyLimits.load(accounts, store, time.time)
             async with asyncio.TaskGroup() as tasks:
-                relay = Relay(
-                    settings, accounts, store, ids, pending, dispatcher, daily_limits, tasks
-                )
+                relay = Relay(settings, store, ids, pending, dispatcher, daily_limits, tasks)
                 gathering = Gathering(store, relay, ids.next, settings.smpp.parts_timeout)
                 smtp = SmtpListener(
                     settings.smtp,
@@ -220,12 +218,21 @@ class App:
                             lambda new: hooks.reload(new.hooks),
                             lambda new: admin.reload(new.admin),
                             control.reload_settings,
+                            relay.reload,
+                            incoming.reload,
+                            lambda new: keeper.reload(new.store),
                         ]
 
-                        def remove(account: str) -> None:
-                            tasks.create_task(_remove(account, dispatcher, listeners.values()))
+                        def follow(before: Settings, now: Settings, removed: list[str]) -> None:
+                            reload_lines(lines, before, now)
+                            smpp.follow_accounts()
+                            if replies is not None:
+                                replies.reload(now.accounts)
+                            tasks.create_task(_refresh(dispatcher, daily_limits, accounts, store))
+                            for account in removed:
+                                tasks.create_task(_remove(account, dispatcher, listeners.values()))
 
-                        self._removed = remove
+                        self._follow = follow
                         health.serving = True
                         self._announce(addresses, dispatcher.backlog)
                         ready(addresses)
@@ -301,6 +308,17 @@ def _missing(lines: Mapping[str, UpstreamLine]) -> list[str]:
         for name, line in found.items()
         if line.held or line.pace.held
     ]
+
+
+async def _refresh(
+    dispatcher: Dispatcher, daily_limits: DailyLimits, accounts: Accounts, store: Store
+) -> None:
+    """Holds and daily limits as they are for accounts that have changed."""
+    try:
+        await daily_limits.load_more(accounts, store)
+        await dispatcher.refresh()
+    except StoreError as error:
+        log.error("reload_failed", error=str(error))
 
 
 async def _remove(account: str, dispatcher: Dispatcher, listeners: Iterable[Sessions]) -> None:

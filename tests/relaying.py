@@ -84,7 +84,7 @@ async def relaying(
     limits = await DailyLimits.load(people, engine, time.time)
     try:
         async with asyncio.TaskGroup() as tasks:
-            relay = Relay(settings, people, engine, ids, pending, dispatcher, limits, tasks)
+            relay = Relay(settings, engine, ids, pending, dispatcher, limits, tasks)
             ready = asyncio.Event()
             tasks.create_task(dispatcher.run(ready))
             await ready.wait()

@@ -194,6 +194,11 @@ class Accounts:
     def get(self, name: str) -> Account | None:
         return self._accounts.get(name)
 
+    def settings_of(self, name: str) -> AccountSettings | None:
+        """The settings of an account, if there is one of that name."""
+        account = self._accounts.get(name)
+        return None if account is None else account.settings
+
     @property
     def lockout(self) -> Lockout:
         """Who is blocked after failed logins."""

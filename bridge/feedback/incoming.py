@@ -63,6 +63,10 @@ class IncomingMessages:
         self._store = store
         self._next_id = next_id
         self._clock = clock
+        self.reload(settings)
+
+    def reload(self, settings: Settings) -> None:
+        """Other accounts and senders from now on."""
         self._owners = owners_of(settings)
         self._everything_else = settings.hooks.incoming
         mails = bool(settings.reports.smarthost)

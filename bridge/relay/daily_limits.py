@@ -30,6 +30,15 @@ class DailyLimits:
         names = [account.name for account in accounts if account.settings.daily_limit]
         return cls({name: await store.sent_since(name, midnight) for name in names}, clock)
 
+    async def load_more(self, accounts: Accounts, store: Store) -> None:
+        """Looks into the store for accounts that have a limit only now."""
+        midnight = _midnight(self._clock())
+        for account in accounts:
+            if account.settings.daily_limit and account.name not in self._today:
+                accepted = await store.sent_since(account.name, midnight)
+                _, meanwhile = self._today.get(account.name, (midnight, 0))
+                self._today[account.name] = (midnight, accepted + meanwhile)
+
     def take(self, account: Account, messages: int) -> None:
         """Counts so many more; raises Failure(TOO_FAST) where they are too many."""
         midnight = _midnight(self._clock())

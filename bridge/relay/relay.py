@@ -15,7 +15,7 @@ from functools import partial
 
 import structlog
 
-from bridge.accounts.accounts import Account, Accounts
+from bridge.accounts.accounts import Account
 from bridge.config.settings import Settings
 from bridge.model.failure import Failure, Reason
 from bridge.model.ids import Ids
@@ -26,6 +26,7 @@ from bridge.model.message import (
     Outcome,
     Receipts,
     Recipient,
+    Route,
     State,
     Stored,
     Submission,
@@ -73,7 +74,6 @@ class Relay:
     def __init__(
         self,
         settings: Settings,
-        accounts: Accounts,
         store: Store,
         ids: Ids,
         pending: PendingAnswers,
@@ -95,11 +95,14 @@ class Relay:
         self._monotonic = monotonic
         self._loop = asyncio.get_running_loop()
         self._short_id = store.last_short_id >> _NODE_BITS
-        self._routes = {
-            account.name: (account.settings.cascade and account.settings.cascade.route)
-            or settings.cascade.route
-            for account in accounts
-        }
+
+    def reload(self, settings: Settings) -> None:
+        """Other limits and routes from now on; accounts bring their own."""
+        self._settings = settings
+
+    def _route_of(self, account: Account) -> Route:
+        own = account.settings.cascade
+        return (own and own.route) or self._settings.cascade.route
 
     def drain(self) -> None:
         """Answers "queued" to all who still wait: it is durable, and will be sent later."""
@@ -307,7 +310,7 @@ class Relay:
         prepared, refused = rules.prepare(
             account,
             submission,
-            route=self._routes[account.name],
+            route=self._route_of(account),
             now=self._clock(),
             next_id=self._ids.next,
         )

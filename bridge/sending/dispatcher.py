@@ -167,6 +167,8 @@ class Dispatcher:
         for scope, name in holds:
             self._hold(scope, name, True)
         await self._working_set.wake()
+        for line in self._lines.values():
+            self._kick(line)
 
     async def set_hold(self, scope: str, name: str, held: bool) -> None:
         """Holds or releases, durably, all that waits of an ``account`` or an ``upstream``."""

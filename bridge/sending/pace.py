@@ -76,6 +76,11 @@ class Pace:
         if split:
             self._splits.take(now)
 
+    def try_now(self, now: float) -> None:
+        """Probes at once: what it waited for may have been mended."""
+        self._probes = self._slowed = 0
+        self._not_before = now
+
     def note(self, verdict: Verdict, size: int, now: float) -> None:
         """Notes what a request of ``size`` messages met."""
         meaning = verdict.meaning

@@ -109,6 +109,20 @@ class SendQueue:
                     return True
         return False
 
+    def take_out(self, account: str) -> list[Message]:
+        """Takes out all messages of an account, in their order."""
+        taken: list[Message] = []
+        for level in sorted(self._levels, reverse=True):
+            lane = self._levels[level].pop(account, None)
+            if lane:
+                taken += lane
+                self._count -= len(lane)
+        for piece in self._pieces:
+            taken += [message for message in piece if message.account == account]
+            piece[:] = [message for message in piece if message.account != account]
+        self._pieces = deque(piece for piece in self._pieces if piece)
+        return taken
+
     def size(self, level: int, account: str) -> int:
         return len(self._levels.get(level, {}).get(account, ()))
 

@@ -43,6 +43,10 @@ class Upkeep:
         self._clock = clock
         self._work = asyncio.Event()
 
+    def reload(self, settings: config.Store) -> None:
+        """Keeps messages for other times from now on."""
+        self._settings = settings
+
     def wake(self) -> None:
         """Other nodes have changed something: looks at once instead of after a while."""
         self._work.set()

@@ -74,17 +74,43 @@ class UpstreamLine:
 
 def upstream_lines(settings: Settings) -> dict[str, UpstreamLine]:
     """The upstreams: the common one under the empty name, and those of accounts with own keys."""
-
-    def line(name: str, upstream: Upstream) -> UpstreamLine:
-        cascade = settings.cascade
-        pace = Pace(cascade.requests_per_second, cascade.burst, cascade.max_batch, time.monotonic())
-        return UpstreamLine(name, CascadeClient(cascade), credentials(upstream), pace)
-
-    lines = {"": line("cascade", settings.cascade)}
-    for name, account in settings.accounts.items():
-        if account.cascade is not None and account.cascade.has_credentials:
-            lines[name] = line(name, account.cascade)
+    lines = {"": _line("cascade", settings, settings.cascade)}
+    for name, upstream in _own_keys(settings):
+        lines[name] = _line(name, settings, upstream)
     return lines
+
+
+def _line(name: str, settings: Settings, upstream: Upstream) -> UpstreamLine:
+    cascade = settings.cascade
+    pace = Pace(cascade.requests_per_second, cascade.burst, cascade.max_batch, time.monotonic())
+    return UpstreamLine(name, CascadeClient(cascade), credentials(upstream), pace)
+
+
+def _own_keys(settings: Settings) -> list[tuple[str, Upstream]]:
+    return [
+        (name, account.cascade)
+        for name, account in settings.accounts.items()
+        if account.cascade is not None and account.cascade.has_credentials
+    ]
+
+
+def reload_lines(lines: dict[str, UpstreamLine], old: Settings, new: Settings) -> None:
+    """Takes over keys. What waits of an account that has keys of its own now goes with them; one
+    that has them no longer keeps its own line, with the common keys."""
+    common = credentials(new.cascade)
+    own = dict(_own_keys(new))
+    for name, line in lines.items():
+        headers = credentials(own[name]) if name in own else common
+        if headers != line.headers:
+            line.headers = headers
+            line.pace.try_now(time.monotonic())
+    for name in own.keys() - lines.keys():
+        # Everything else of an upstream counts from a start on.
+        line = lines[name] = _line(name, old, own[name])
+        for route, queue in lines[""].queues.items():
+            line.queues[route].held = queue.held
+            for message in queue.take_out(name):
+                line.queues[route].push(message)
 
 
 def line_of(lines: Mapping[str, UpstreamLine], account: str) -> UpstreamLine:

@@ -55,6 +55,10 @@ class Replies:
         self._key = hmac.digest(secret.encode(), b"cascade-bridge reply address", "sha256")
         self._domain = domain
         self._within = int(within)
+        self.reload(accounts)
+
+    def reload(self, accounts: Mapping[str, AccountSettings]) -> None:
+        """Other accounts from now on."""
         self._accounts = accounts
         self._named: dict[bytes, list[str]] = {}
         for name in accounts:

@@ -124,6 +124,12 @@ class SmppListener:
         services.settings = settings
         services.occupancy.limit(settings.max_connections, settings.max_connections_per_address)
 
+    def follow_accounts(self) -> None:
+        """Sessions that are open keep to the limits that their accounts have now."""
+        for connection in self._services.connections:
+            if connection.account is not None:
+                connection.session.window = connection.account.settings.window
+
     def sessions(self) -> list[SessionInfo]:
         """Those that are open, the oldest first."""
         found = [connection.info() for connection in self._connections]

@@ -48,7 +48,11 @@ _OURS_TO_MEND: Final = frozenset({530, 534, 535, 538})
 NO_SMARTHOST: Final = TakerAnswer(True, "no smarthost is configured")
 
 
-def mailing_of(settings: Settings, replies: Replies | None) -> Mailing:
+def mailing_of(
+    settings: Settings,
+    replies: Replies | None,
+    account: Callable[[str], AccountSettings | None],
+) -> Mailing:
     """The one of a configuration; belongs to the running loop."""
     smtp = settings.smtp
     house = House(
@@ -57,7 +61,7 @@ def mailing_of(settings: Settings, replies: Replies | None) -> Mailing:
         smtp.domains[0],
         comparable_domains(smtp.domains),
     )
-    return Mailing(settings.reports, house, settings.accounts.get, replies)
+    return Mailing(settings.reports, house, account, replies)
 
 
 class Said(NamedTuple):
