@@ -126,7 +126,7 @@ class SmppListener:
 
     def follow_accounts(self) -> None:
         """Sessions that are open keep to the limits that their accounts have now."""
-        for connection in self._services.connections:
+        for connection in self._connections:
             if connection.account is not None:
                 connection.session.window = connection.account.settings.window
 
