@@ -11,23 +11,19 @@ asked elsewhere. A field that is wrong is named in the failure.
 from __future__ import annotations
 
 import re
-from calendar import timegm
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from bridge.dialect.times import DATE_AND_TIME, scheduled_at
+from bridge.dialect.translit import transliterated
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Recipient, Route
 from bridge.smtp.reading.text import clean
-from bridge.smtp.reading.translit import transliterated
 
 #: A mail of this dialect holds at most so much (octets).
 MAX_SIZE = 100 * 1024
 #: How the text is read where no charset is declared.
 CHARSET = "koi8-r"
-
-#: ``tz`` counts from Moscow, which is UTC+3 all year.
-_MOSCOW = timedelta(hours=3)
 
 #: What Cascade has nothing for; the others are 0 and 10.
 _FORMATS = {
@@ -47,13 +43,6 @@ _ROUTES: dict[str, Route | None] = {"": None, "0": None, "10": Route.TG_VIBER}
 _TEXT = re.compile(r"\[text\](.*?)(?:\[/text\]|\Z)", re.IGNORECASE | re.DOTALL)
 _ID = re.compile(r"[A-Za-z0-9._-]{0,40}", re.ASCII)
 _SENDER = re.compile(r"[^\W_][\w .&-]{0,10}|\+?\d{1,15}")
-_ZONE = re.compile(r"[+-]?\d{1,2}", re.ASCII)
-#: The one form of a time that has a colon of its own.
-_DATE_AND_TIME = re.compile(r"(\d\d)\.(\d\d)\.(\d\d) +(\d\d?):(\d\d)", re.ASCII)
-_DIGITS = re.compile(r"(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)", re.ASCII)
-_UNIX = re.compile(r"0(\d{10})", re.ASCII)
-_IN_MINUTES = re.compile(r"\+(\d{1,6})", re.ASCII)
-_WINDOW = re.compile(r"(\d{1,2})-(\d{1,2})", re.ASCII)
 _BETWEEN_PHONES = re.compile(r"[,;]")
 # Numbers as people write them, and groups; a list of them ends before the row's text.
 _PHONES = r" *(?:\+?[0-9][0-9 ().-]{4,}|[Gg][0-9]+) *"
@@ -109,7 +98,7 @@ def parse_line(line: str, *, now: float, max_recipients: int) -> Line:
         recipients,
         text,
         "" if reference.strip("0") == "" else reference,
-        _scheduled_at(time, now),
+        scheduled_at(time, now),
         sender,
         route,
         test,
@@ -133,7 +122,7 @@ def _first_fields(line: str) -> tuple[str, str, str, str]:
 
 def _time_field(rest: str) -> tuple[str, str]:
     """The field ``time,tz`` and what follows it."""
-    found = _DATE_AND_TIME.match(rest)
+    found = DATE_AND_TIME.match(rest)
     if found is None:
         time, _, rest = rest.partition(":")
         return time.strip(), rest
@@ -201,50 +190,3 @@ def _rows(rows: str, readable: Callable[[str], str]) -> Iterator[Recipient]:
             raise Failure(Reason.NO_TEXT, f"list row {number}")
         for phone in _split(found[1]):
             yield Recipient(phone, text=text)
-
-
-# --- time ----------------------------------------------------------------------------------------
-
-
-def _scheduled_at(field: str, now: float) -> int | None:
-    """The Unix time that ``time,tz`` means; ``None`` for now and for what has passed."""
-    time, _, zone = (part.strip() for part in field.partition(","))
-    if zone and _ZONE.fullmatch(zone) is None:
-        raise Failure(Reason.BAD_SCHEDULE, "tz")
-    offset = _MOSCOW + timedelta(hours=int(zone or 0))
-    at = _moment(time, now, offset)
-    return at if at is not None and at > now else None
-
-
-def _moment(time: str, now: float, offset: timedelta) -> int | None:
-    if time.strip("0") == "":
-        return None
-    if found := _WINDOW.fullmatch(time):
-        return _window(int(found[1]), int(found[2]), now, offset)
-    if found := _IN_MINUTES.fullmatch(time):
-        return int(now) + 60 * int(found[1])
-    if found := _UNIX.fullmatch(time):
-        return int(found[1])
-    if found := _DATE_AND_TIME.fullmatch(time) or _DIGITS.fullmatch(time):
-        day, month, year, hour, minute = map(int, found.groups())
-        try:
-            local = datetime(2000 + year, month, day, hour, minute, tzinfo=UTC)
-            return timegm((local - offset).timetuple())
-        except (ValueError, OverflowError):
-            pass
-    raise Failure(Reason.BAD_SCHEDULE, "time")
-
-
-def _window(first: int, last: int, now: float, offset: timedelta) -> int | None:
-    """The next moment at which the local hour is ``first`` to before ``last``."""
-    if first > 23 or last > 24 or first == last:
-        raise Failure(Reason.BAD_SCHEDULE, "time: no such hours")
-    local = datetime.fromtimestamp(now, UTC) + offset
-    hour = local.hour
-    inside = first <= hour < last if first < last else hour >= first or hour < last
-    if inside:
-        return None
-    begins = local.replace(hour=first, minute=0, second=0, microsecond=0)
-    if begins <= local:
-        begins += timedelta(days=1)
-    return timegm((begins - offset).timetuple())
