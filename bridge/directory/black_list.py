@@ -15,9 +15,9 @@ from bridge.store import Store
 from bridge.store.directory.black_list import (
     BlackListChange,
     black_list_changes,
-    black_list_versions,
     list_black_list,
 )
+from bridge.store.directory.versions import BLACK_LIST, versions
 
 #: How many entries are read at once.
 _PAGE: Final = 10_000
@@ -63,7 +63,7 @@ class BlackLists:
 
     async def refresh(self) -> None:
         """Brings memory up to date with the store. Raises StoreError."""
-        for account, version in (await self._store.look_up(black_list_versions)).items():
+        for account, version in (await self._store.look_up(versions, BLACK_LIST)).items():
             known = self._entries.get(account)
             if known is None or known.version < version:
                 await self._update(account, known, version)

@@ -21,7 +21,6 @@ from bridge.model.failure import Failure, Reason
 from bridge.store import Store
 from bridge.store.directory.importing import Entry, Imported, import_contacts
 from bridge.store.directory.staging import (
-    BLACK_LIST,
     CONTACTS,
     ImportFile,
     abandoned_imports,
@@ -32,6 +31,7 @@ from bridge.store.directory.staging import (
     stage_black_list,
     stage_contacts,
 )
+from bridge.store.directory.versions import BLACK_LIST
 
 log = structlog.get_logger()
 

@@ -12,12 +12,12 @@ from bridge.model.contact import BlackListEntry, Blocks
 from bridge.store import Store
 from bridge.store.directory.black_list import add_to_black_list, delete_from_black_list
 from bridge.store.directory.staging import (
-    BLACK_LIST,
     begin_import,
     commit_import,
     merge_step,
     stage_black_list,
 )
+from bridge.store.directory.versions import BLACK_LIST
 from bridge.store.sqlite.engine import SqliteStore
 
 PHONE, OTHER = "+380501234567", "+380671112233"

@@ -7,11 +7,15 @@ learn of it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from bridge.model.contact import BlackListEntry, Blocks
 from bridge.model.failure import Failure, Reason
 from bridge.store.directory.verb import Statement, Verb
+from bridge.store.directory.versions import BLACK_LIST, next_version
+
+#: Whoever is further behind reads the whole list.
+_CHANGES_KEPT: Final = 1000
 
 
 class BlackListChange(NamedTuple):
@@ -25,7 +29,7 @@ def add_to_black_list(
     account: str, phone: str, blocks: Blocks, comment: str = "", *, again: bool = False
 ) -> Verb[int]:
     """Stores an entry; its id is given here. With ``again`` one that is there is changed."""
-    version = yield from next_version(account)
+    version = yield from _next_version(account)
     rows = yield Statement(
         "INSERT INTO black_list (account, phone, blocks, comment) VALUES (?, ?, ?, ?) "
         "ON CONFLICT DO NOTHING RETURNING id",
@@ -54,7 +58,7 @@ def delete_from_black_list(account: str, phones: Sequence[str]) -> Verb[int]:
             "DELETE FROM black_list WHERE account = ? AND phone = ? RETURNING id", (account, phone)
         )
         if rows:
-            version = yield from next_version(account)
+            version = yield from _next_version(account)
             yield Statement(
                 "INSERT INTO black_list_change (account, version, phone, blocks) "
                 "VALUES (?, ?, ?, NULL)",
@@ -78,12 +82,6 @@ def list_black_list(
     return [BlackListEntry(id, found, Blocks(b), comment) for id, found, b, comment in rows]
 
 
-def black_list_versions() -> Verb[dict[str, int]]:
-    """The version of each account's black list; it grows by one with each change."""
-    rows = yield Statement("SELECT account, version FROM black_list_version")
-    return {account: int(version) for account, version in rows}
-
-
 def black_list_changes(account: str, after: int) -> Verb[list[tuple[int, BlackListChange]]]:
     """The changes behind a version, in their order; some are missing after an import."""
     rows = yield Statement(
@@ -97,17 +95,10 @@ def black_list_changes(account: str, after: int) -> Verb[list[tuple[int, BlackLi
     ]
 
 
-def next_version(account: str) -> Verb[int]:
-    """Counts a change of an account's list. The lock on this row puts the changes of all
-    nodes into the order of their versions."""
-    [[version]] = yield Statement(
-        "INSERT INTO black_list_version (account, version) VALUES (?, 1) "
-        "ON CONFLICT (account) DO UPDATE SET version = black_list_version.version + 1 "
-        "RETURNING version",
-        (account,),
-    )
+def _next_version(account: str) -> Verb[int]:
+    version = yield from next_version(account, BLACK_LIST)
     yield Statement(
         "DELETE FROM black_list_change WHERE account = ? AND version <= ?",
-        (account, version - 1000),
+        (account, version - _CHANGES_KEPT),
     )
-    return int(version)
+    return version

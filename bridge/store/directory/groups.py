@@ -8,6 +8,7 @@ from typing import Any, Final
 from bridge.model.contact import Group
 from bridge.model.failure import Failure, Reason
 from bridge.store.directory.verb import Statement, Verb, marks
+from bridge.store.directory.versions import GROUPS, next_version
 
 
 def add_group(account: str, group: Group) -> Verb[int]:
@@ -22,6 +23,7 @@ def add_group(account: str, group: Group) -> Verb[int]:
     )
     if not rows:
         raise Failure(Reason.OPERATION_FAILED, "a group of this name or number is there already")
+    yield from next_version(account, GROUPS)
     return int(rows[0][0])
 
 
@@ -41,6 +43,7 @@ def change_group(account: str, id: int, changes: Mapping[str, Any]) -> Verb[None
         "WHERE id = ?",
         (new.name, new.name.casefold(), new.number, new.hours, new.max_parts, id),
     )
+    yield from next_version(account, GROUPS)
 
 
 def delete_group(account: str, id: int) -> Verb[None]:
@@ -48,6 +51,7 @@ def delete_group(account: str, id: int) -> Verb[None]:
     yield from _groups(account, id)
     yield Statement("DELETE FROM contact_member WHERE group_id = ?", (id,))
     yield Statement("DELETE FROM contact_group WHERE id = ?", (id,))
+    yield from next_version(account, GROUPS)
 
 
 _GROUP: Final = (

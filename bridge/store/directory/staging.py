@@ -12,12 +12,11 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from bridge.model.contact import BlackListEntry, Contact
-from bridge.store.directory.black_list import next_version
 from bridge.store.directory.importing import Entry, Imported, import_contacts
 from bridge.store.directory.verb import Statement, Verb
+from bridge.store.directory.versions import BLACK_LIST, next_version
 
 CONTACTS: Final = "contacts"
-BLACK_LIST: Final = "black_list"
 
 
 class ImportFile(NamedTuple):
@@ -78,7 +77,7 @@ def merge_step(file: ImportFile, limit: int, now: int) -> Verb[Imported | None]:
     if not rows:
         if file.kind == BLACK_LIST:
             # A version without its change: every node reads the whole list again.
-            yield from next_version(file.account)
+            yield from next_version(file.account, BLACK_LIST)
         yield Statement("DELETE FROM import_file WHERE id = ?", (file.id,))
         return None
     read = [(int(line), json.loads(fields)) for line, fields in rows]

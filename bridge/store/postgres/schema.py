@@ -282,10 +282,12 @@ MIGRATIONS: tuple[str, ...] = (
     );
     CREATE INDEX black_list_account ON black_list (account, id);
 
-    -- Grows by one with each change of an account's black list.
-    CREATE TABLE black_list_version (
-        account text PRIMARY KEY,
-        version bigint NOT NULL
+    -- Grows by one with each change of an account's black list or groups.
+    CREATE TABLE directory_version (
+        account text NOT NULL,
+        topic text NOT NULL,
+        version bigint NOT NULL,
+        PRIMARY KEY (account, topic)
     );
 
     CREATE TABLE black_list_change (

@@ -243,10 +243,12 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT;
     CREATE INDEX black_list_account ON black_list (account, id);
 
-    -- Grows by one with each change of an account's black list.
-    CREATE TABLE black_list_version (
-        account TEXT PRIMARY KEY,
-        version INTEGER NOT NULL
+    -- Grows by one with each change of an account's black list or groups.
+    CREATE TABLE directory_version (
+        account TEXT NOT NULL,
+        topic TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        PRIMARY KEY (account, topic)
     ) STRICT, WITHOUT ROWID;
 
     CREATE TABLE black_list_change (

@@ -13,7 +13,6 @@ from bridge.store.directory.black_list import (
     BlackListChange,
     add_to_black_list,
     black_list_changes,
-    black_list_versions,
     delete_from_black_list,
     list_black_list,
 )
@@ -24,6 +23,7 @@ from bridge.store.directory.templates import (
     find_template,
     list_templates,
 )
+from bridge.store.directory.versions import BLACK_LIST, versions
 
 PHONE = "+380501234567"
 
@@ -64,7 +64,7 @@ async def test_every_change_has_a_version(store: Store) -> None:
     with pytest.raises(Failure):
         await store.change(add_to_black_list, "crm", "+1", Blocks.ALL)
     await store.change(add_to_black_list, "shop", PHONE, Blocks.ALL)
-    assert await store.look_up(black_list_versions) == {"crm": 3, "shop": 1}
+    assert await store.look_up(versions, BLACK_LIST) == {"crm": 3, "shop": 1}
     assert await store.look_up(black_list_changes, "crm", 1) == [
         (2, BlackListChange("+1", Blocks.ALL)),
         (3, BlackListChange(PHONE, None)),

@@ -6,13 +6,11 @@ from bridge.model.contact import BlackListEntry, Blocks, Contact
 from bridge.store import Store
 from bridge.store.directory.black_list import (
     black_list_changes,
-    black_list_versions,
     list_black_list,
 )
 from bridge.store.directory.contacts import list_contacts
 from bridge.store.directory.importing import Entry, Imported
 from bridge.store.directory.staging import (
-    BLACK_LIST,
     CONTACTS,
     abandoned_imports,
     begin_import,
@@ -22,6 +20,7 @@ from bridge.store.directory.staging import (
     stage_black_list,
     stage_contacts,
 )
+from bridge.store.directory.versions import BLACK_LIST, versions
 from tests.store.conftest import Engine
 
 ENTRIES = [
@@ -86,7 +85,7 @@ async def test_a_black_list_has_a_version_without_a_change(store: Store) -> None
     await store.change(commit_import, file.id, 102)
     while await store.change(merge_step, file, 1, 103) is not None:
         pass
-    assert await store.look_up(black_list_versions) == {"crm": 1}
+    assert await store.look_up(versions, BLACK_LIST) == {"crm": 1}
     assert await store.look_up(black_list_changes, "crm", 0) == []
     listed = await store.look_up(list_black_list, "crm")
     assert [entry[1:] for entry in listed] == [entry[1:] for entry in entries]

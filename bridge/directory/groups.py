@@ -1,0 +1,59 @@
+"""The groups of all accounts in memory: who asks at RCPT, or in a submit, hears at once.
+
+Other nodes' changes come by the store's versions (:mod:`bridge.store.directory.versions`).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from bridge.model.contact import Group
+from bridge.model.failure import Failure, Reason
+from bridge.store import Store
+from bridge.store.directory.groups import list_groups
+from bridge.store.directory.versions import GROUPS, versions
+
+_NUMBER: Final = re.compile(r"[gG](\d{1,15})", re.ASCII)
+
+
+def names_group(address: str) -> bool:
+    """Whether an address stands for a group: ``g<number>``, or a name, which has a letter."""
+    return any(char.isalpha() for char in address)
+
+
+class Groups:
+    """Of each account, without their sizes. Belongs to one event loop."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._versions: dict[str, int] = {}
+        self._by_number: dict[tuple[str, int], Group] = {}
+        self._by_name: dict[tuple[str, str], Group] = {}
+
+    def find(self, account: str, address: str) -> Group:
+        """The group that an address stands for. Raises Failure (nothing found)."""
+        if number := _NUMBER.fullmatch(address):
+            group = self._by_number.get((account, int(number[1])))
+        else:
+            group = self._by_name.get((account, address.casefold()))
+        if group is None:
+            raise Failure(Reason.NOT_FOUND, f"no group {address[:40]}")
+        return group
+
+    async def refresh(self) -> None:
+        """Brings memory up to date with the store. Raises StoreError."""
+        for account, version in (await self._store.look_up(versions, GROUPS)).items():
+            if self._versions.get(account) != version:
+                groups = await self._store.look_up(list_groups, account)
+                self._forget(account)
+                for group in groups:
+                    self._by_name[account, group.name.casefold()] = group
+                    if group.number is not None:
+                        self._by_number[account, group.number] = group
+                self._versions[account] = version
+
+    def _forget(self, account: str) -> None:
+        for index in (self._by_number, self._by_name):
+            for key in [key for key in index if key[0] == account]:
+                del index[key]  # type: ignore[arg-type]  # a key of this very index

@@ -1,0 +1,34 @@
+"""Versions of what nodes keep in memory: each change of it counts one.
+
+A node that finds a later version than the one it has reads what has changed.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bridge.store.directory.verb import Statement, Verb
+
+#: What has versions, by account.
+BLACK_LIST: Final = "black_list"
+GROUPS: Final = "groups"
+
+
+def next_version(account: str, topic: str) -> Verb[int]:
+    """Counts a change. The lock on this row puts the changes of all nodes into the order of their
+    versions."""
+    [[version]] = yield Statement(
+        "INSERT INTO directory_version (account, topic, version) VALUES (?, ?, 1) "
+        "ON CONFLICT (account, topic) DO UPDATE SET version = directory_version.version + 1 "
+        "RETURNING version",
+        (account, topic),
+    )
+    return int(version)
+
+
+def versions(topic: str) -> Verb[dict[str, int]]:
+    """The versions of a topic by account."""
+    rows = yield Statement(
+        "SELECT account, version FROM directory_version WHERE topic = ?", (topic,)
+    )
+    return {account: int(version) for account, version in rows}
