@@ -48,7 +48,7 @@ from bridge.sending.upstream import UpstreamLine, reload_lines, upstream_lines
 from bridge.smpp.inbound.listener import SmppListener
 from bridge.smtp.inbound.listener import SmtpListener
 from bridge.smtp.outbound.smarthost import mailing_of
-from bridge.smtp.reply_address import replies_of
+from bridge.smtp.reply_address import reply_addresses_of
 from bridge.store import Store, StoreError
 from bridge.store.engines import engine_of, without_password
 
@@ -150,11 +150,11 @@ class App:
             ids = Ids(store.node, store.last_id, time.time)
             pending = PendingAnswers(store.owe, time.time)
             dispatcher = Dispatcher(store, ids, settings.cascade, lines, pending)
-            replies = replies_of(settings)
+            reply_addresses = reply_addresses_of(settings)
             answer_first = AnswerFirst(store.node, accounts, pending, time.time)
             outbox = Outbox(store, settings.smpp.receipts_keep, answer_first.not_before)
             store.on_owed = outbox.wake
-            mailing = mailing_of(settings, replies, accounts.settings_of)
+            mailing = mailing_of(settings, reply_addresses, accounts.settings_of)
             outbox.join(MAIL, mailing)
             statuses = Statuses(store)
             incoming = IncomingMessages(settings, store, ids.next)
@@ -169,7 +169,7 @@ class App:
                     accounts,
                     relay,
                     dsn=bool(settings.reports.smarthost),
-                    replies=replies,
+                    reply_addresses=reply_addresses,
                 )
                 smpp = SmppListener(settings.smpp, accounts, relay, gathering, outbox)
                 listeners: dict[str, Sessions] = {"smtp": smtp, "smpp": smpp}
@@ -226,8 +226,8 @@ class App:
                         def follow(before: Settings, now: Settings, removed: list[str]) -> None:
                             reload_lines(lines, before, now)
                             smpp.follow_accounts()
-                            if replies is not None:
-                                replies.reload(now.accounts)
+                            if reply_addresses is not None:
+                                reply_addresses.reload(now.accounts)
                             tasks.create_task(_refresh(dispatcher, daily_limits, accounts, store))
                             for account in removed:
                                 tasks.create_task(_remove(account, dispatcher, listeners.values()))

@@ -28,10 +28,10 @@ from bridge.model.phone import country
 from bridge.relay import rules
 from bridge.smtp import reply
 from bridge.smtp.address import comparable_domains, parse_path
-from bridge.smtp.inbound.recipient import SMSC_LINE, recipient_of
+from bridge.smtp.inbound.target import ToSmscLine, target_of
 from bridge.smtp.reading.mail import read_line, read_mail, read_reply
 from bridge.smtp.reply import Refused
-from bridge.smtp.reply_address import Reply, replies_of
+from bridge.smtp.reply_address import ReplyAddress, reply_addresses_of
 
 Row = tuple[str, str]
 
@@ -121,7 +121,7 @@ class _Explained:
     def __init__(self, settings: Settings, account: Account) -> None:
         self._settings = settings
         self._account = account
-        self._answers: Reply | None = None
+        self._answers: ReplyAddress | None = None
         own = account.settings.cascade
         self._route: Route = (own.route if own else None) or settings.cascade.route
         self.good = True
@@ -135,43 +135,42 @@ class _Explained:
             rows.append(("answer", "250 2.1.5 OK"))
         _print(rows)
 
-    def _recipient(self, address: str, rows: list[Row]) -> Recipient | None:
+    def _recipient(self, address: str, rows: list[Row]) -> Recipient | ToSmscLine | None:
         """Who is meant, with the reasons added to ``rows``; ``None`` for one that is refused."""
         parsed = parse_path(f"<{address.strip().strip('<>')}>")
         smtp = self._settings.smtp
         try:
             if parsed is None:
-                raise reply.BAD_RECIPIENT
+                raise Refused(reply.BAD_RECIPIENT)
             path = parsed[0]
             domains = comparable_domains(smtp.domains)
             ours = path.domain in domains
             why = "one of smtp.domains" if ours else "not in smtp.domains"
             rows.append(("domain", f"{path.domain or '(none)'}: {why}"))
-            meant = recipient_of(
+            meant = target_of(
                 path,
                 self._account,
                 domains=domains,
                 smsc_address=smtp.smsc_address.lower(),
                 check=lambda account, one: rules.phone_of(account, one.address),
-                reply_of=self._reply_of,
+                reply_address=self._reply_address,
             )
-            if isinstance(meant, Reply):
+            if isinstance(meant, ReplyAddress):
                 return self._reply(meant, rows)
-            recipient = meant
         except (Refused, Failure) as error:
             self._refused(error, rows)
             return None
-        if recipient is SMSC_LINE:
+        if isinstance(meant, ToSmscLine):
             rows.append(("means", "the SMSC line: login, numbers and text stand in the mail"))
-            return recipient
-        rows += self._phone(recipient)
-        return recipient
+            return meant
+        rows += self._phone(meant.recipient)
+        return meant.recipient
 
-    def _reply_of(self, local: str) -> Reply | None:
-        replies = replies_of(self._settings)
-        return None if replies is None else replies.read(local, time.time())
+    def _reply_address(self, local: str) -> ReplyAddress | None:
+        reply_addresses = reply_addresses_of(self._settings)
+        return None if reply_addresses is None else reply_addresses.read(local, time.time())
 
-    def _reply(self, meant: Reply, rows: list[Row]) -> Recipient:
+    def _reply(self, meant: ReplyAddress, rows: list[Row]) -> Recipient:
         sender = meant.sender or "the default sender"
         means = f"an answer to {meant.phone} from {sender} of {meant.account}, without a login"
         rows += [("means", means), ("until", _moment(meant.expires_at))]
@@ -209,6 +208,7 @@ class _Explained:
     def mail(self, octets: bytes, addresses: tuple[str, ...]) -> None:
         rows: list[Row] = [("mail", f"{len(octets)} octets"), ("account", self._account.name)]
         recipients: list[Recipient] = []
+        smsc_line = False
         for address in addresses:
             details: list[Row] = []
             recipient = self._recipient(address, details)
@@ -216,13 +216,16 @@ class _Explained:
                 rows.append(("to", f"{address}: refused, {details[-1][1]}"))
             else:
                 rows.append(("to", f"{address}: {dict(details)['means']}"))
-                recipients.append(recipient)
+                if isinstance(recipient, ToSmscLine):
+                    smsc_line = True
+                else:
+                    recipients.append(recipient)
         try:
             if len(octets) > self._settings.smtp.max_size:
-                raise reply.MAIL_TOO_BIG
-            if not recipients:
-                raise reply.RCPT_FIRST
-            if SMSC_LINE in recipients:
+                raise Refused(reply.MAIL_TOO_BIG)
+            if not (recipients or smsc_line):
+                raise Refused(reply.RCPT_FIRST)
+            if smsc_line:
                 submission = self._line(octets, rows)
             else:
                 submission = self._mail(octets, tuple(recipients), rows)

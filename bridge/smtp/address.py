@@ -1,7 +1,8 @@
 """Paths of MAIL and RCPT, and what a recipient's local part stands for.
 
-RFC 5321 §4.1.2 as clients write it: quoted local parts, source routes and missing brackets are
-read. Whether a number is a number, and whether the account may send there, is for the relay to say.
+RFC 5321 §4.1.2 as clients write it: quoted local parts, source routes, display names and missing
+brackets are read. Whether a number is a number, and whether the account may send there, is for the
+relay to say.
 """
 
 from __future__ import annotations
@@ -19,14 +20,16 @@ from bridge.smtp.reading.overrides import MESSAGE_TYPES, ROUTES
 MAX_PATH = 1000
 
 # Blanks inside the brackets are not RFC 5321's, but people's way of writing numbers.
-_PATH = re.compile(
-    r"""\s*<(?:@[^<>:"\s]+:)?                               # a source route is ignored, App. C
+_BRACKETED = re.compile(
+    r"""<(?:@[^<>:"\s]+:)?                                  # a source route is ignored, App. C
          (?:("(?:[^"\\\x00-\x1f]|\\.)*"|[^<>"@\x00-\x1f]++)
-            (?:@([^<>@"\s]+))?)?
-       >(?:\s+(.*))?
-      |\s*([^<>"@\s]+)@([^<>@"\s]+)(?:\s+(.*))?""",
+            (?:@([^<>@"\s]*))?)?
+       >(?:\s+(.*))?""",
     re.VERBOSE,
 )
+_BARE = re.compile(r"([^<>\"@\s=]+)(?:@([^<>@\"\s]*))?(?:\s+(.*))?|()()()")
+#: A display name in quotes, which may hold any bracket.
+_QUOTED_NAME = re.compile(r'"(?:[^"\\]|\\.)*"\s*(?=<)')
 _ESCAPED = re.compile(r"\\(.)")
 
 
@@ -43,16 +46,35 @@ class Path(NamedTuple):
 @lru_cache(maxsize=1024)
 def parse_path(argument: str) -> tuple[Path, str] | None:
     """The path after ``FROM:`` or ``TO:`` and the parameters behind it; ``None`` if it is none."""
-    found = _PATH.fullmatch(argument)
-    if found is None or len(argument) > MAX_PATH:
+    if len(argument) > MAX_PATH:
+        return None
+    text = argument.strip()
+    if "<" in text:
+        found = _BRACKETED.fullmatch(text) or _BRACKETED.fullmatch(_without_name(text))
+    else:
+        found = _BARE.fullmatch(text)
+    if found is None:
         return None
     local, domain, rest = found.group(1, 2, 3)
-    if found[4] is not None:
-        local, domain, rest = found.group(4, 5, 6)
     local = (local or "").strip()
     if local.startswith('"'):
         local = _ESCAPED.sub(r"\1", local[1:-1]).strip()
     return Path(local, (domain or "").lower().rstrip(".")), rest or ""
+
+
+def _without_name(text: str) -> str:
+    """The path in its brackets, without a display name before or inside them.
+
+    ``Name <a@b>``, ``<Name <a@b>>`` and ``<<a@b>>`` all become ``<a@b>``.
+    """
+    if quoted := _QUOTED_NAME.match(text):
+        text = text[quoted.end() :]
+    _, _, after = text.partition("<")
+    inside, bracket, rest = after.partition(">")
+    _, _, path = inside.rpartition("<")
+    parameters = rest.lstrip(">")
+    closed = len(bracket + rest) - len(parameters)
+    return f"<{path}>{parameters}" if closed == 1 + inside.count("<") else ""
 
 
 _SEPARATORS = str.maketrans("", "", " \t.-()/")

@@ -16,11 +16,15 @@ MAX_REPLY = 512
 
 
 class Refused(Exception):  # noqa: N818 - a reply that is raised, like a Failure
-    """A refusal that only SMTP knows (syntax, sequence, SMTP's own limits): the whole reply."""
+    """A refusal that only SMTP knows (syntax, sequence, SMTP's own limits): the whole reply.
 
-    def __init__(self, reply: str) -> None:
+    ``ends``: the session ends with it, because what follows cannot be told apart from commands.
+    """
+
+    def __init__(self, reply: str, *, ends: bool = False) -> None:
         super().__init__(reply)
         self.reply = reply
+        self.ends = ends
 
 
 OK = b"250 2.0.0 OK\r\n"
@@ -31,39 +35,43 @@ BYE = b"221 2.0.0 Bye\r\n"
 LOGGED_IN = b"235 2.7.0 Logged in\r\n"
 CANNOT_VRFY = b"252 2.5.2 Cannot VRFY, but will take mail and try to deliver it\r\n"
 
-NOT_RECOGNIZED = Refused("500 5.5.2 Command not recognized")
-LINE_TOO_LONG = Refused("500 5.5.2 Line too long")
-BARE_LF = Refused("500 5.5.2 Lines end in CR LF")
-NOT_UTF8 = Refused("500 5.5.2 Neither ASCII nor UTF-8")
-NO_ARGUMENT = Refused("501 5.5.4 No argument allowed")
-SYNTAX_HELO = Refused("501 5.5.4 Syntax: EHLO hostname")
-SYNTAX_MAIL = Refused("501 5.5.4 Syntax: MAIL FROM:<address>")
-SYNTAX_RCPT = Refused("501 5.5.4 Syntax: RCPT TO:<address>")
-SYNTAX_AUTH = Refused("501 5.5.4 Syntax: AUTH mechanism [initial-response]")
-BAD_SENDER = Refused("553 5.1.7 Malformed address")
-BAD_RECIPIENT = Refused("553 5.1.3 Malformed address")
-NO_DOMAIN = Refused("553 5.1.3 The address needs a domain")
-SMTPUTF8_NEEDED = Refused("553 5.6.7 Address needs SMTPUTF8")
-NOT_IMPLEMENTED = Refused("502 5.5.1 Command not implemented")
-HELO_FIRST = Refused("503 5.5.1 Send EHLO first")
-MAIL_FIRST = Refused("503 5.5.1 Send MAIL first")
-RCPT_FIRST = Refused("503 5.5.1 No valid recipients")
-NESTED_MAIL = Refused("503 5.5.1 Nested MAIL command")
-STARTTLS_FIRST = Refused("530 5.7.0 Must issue a STARTTLS command first")
-TLS_NOT_AVAILABLE = Refused("502 5.5.1 TLS not available")
-TLS_ALREADY = Refused("503 5.5.1 TLS is already on")
-ALREADY_LOGGED_IN = Refused("503 5.5.1 Already logged in")
-AUTH_IN_MAIL = Refused("503 5.5.1 AUTH inside a mail transaction")
-AUTH_NEEDS_TLS = Refused("538 5.7.11 Encryption required for the requested mechanism")
-AUTH_MECHANISM = Refused("504 5.5.4 Unrecognized authentication type")
-AUTH_ABORTED = Refused("501 5.7.0 Authentication aborted")
-AUTH_MALFORMED = Refused("501 5.5.2 Malformed authentication response")
-UNKNOWN_DOMAIN = Refused("550 5.7.1 No relaying to this domain")
-SMSC_LINE_ALONE = Refused("452 4.5.3 The SMSC line goes in a mail of its own")
-NOT_BY_ITSELF = Refused("550 5.7.1 No automatic mails to a phone")
-REPLY_ALONE = Refused("452 4.5.3 A reply to a phone goes in a mail of its own")
-TOO_MANY_RECIPIENTS = Refused("452 4.5.3 Too many recipients")
-MAIL_TOO_BIG = Refused("552 5.3.4 Mail exceeds the maximum size")
+NOT_RECOGNIZED = "500 5.5.2 Command not recognized"
+LINE_TOO_LONG = "500 5.5.2 Line too long"
+BARE_LF = "500 5.5.2 Lines end in CR LF"
+NOT_UTF8 = "500 5.5.2 Neither ASCII nor UTF-8"
+NO_ARGUMENT = "501 5.5.4 No argument allowed"
+SYNTAX_MAIL = "501 5.5.4 Syntax: MAIL FROM:<address>"
+SYNTAX_RCPT = "501 5.5.4 Syntax: RCPT TO:<address>"
+SYNTAX_VRFY = "501 5.5.4 Syntax: VRFY address"
+SYNTAX_BDAT = "501 5.5.4 Syntax: BDAT size [LAST]"
+SYNTAX_AUTH = "501 5.5.4 Syntax: AUTH mechanism [initial-response]"
+BAD_SENDER = "553 5.1.7 Malformed address"
+BAD_RECIPIENT = "553 5.1.3 Malformed address"
+NO_DOMAIN = "553 5.1.3 The address needs a domain"
+SMTPUTF8_NEEDED = "553 5.6.7 Address needs SMTPUTF8"
+NOT_IMPLEMENTED = "502 5.5.1 Command not implemented"
+HELO_FIRST = "503 5.5.1 Send EHLO first"
+MAIL_FIRST = "503 5.5.1 Send MAIL first"
+RCPT_FIRST = "503 5.5.1 No valid recipients"
+NESTED_MAIL = "503 5.5.1 Nested MAIL command"
+BDAT_BEGUN = "503 5.5.1 The mail has begun with BDAT"
+CHUNK_FAILED = "503 5.5.1 A chunk of this mail was refused, send RSET"
+STARTTLS_FIRST = "530 5.7.0 Must issue a STARTTLS command first"
+TLS_NOT_AVAILABLE = "502 5.5.1 TLS not available"
+TLS_ALREADY = "503 5.5.1 TLS is already on"
+ALREADY_LOGGED_IN = "503 5.5.1 Already logged in"
+AUTH_IN_MAIL = "503 5.5.1 AUTH inside a mail transaction"
+AUTH_NEEDS_TLS = "538 5.7.11 Encryption required for the requested mechanism"
+AUTH_MECHANISM = "504 5.5.4 Unrecognized authentication type"
+AUTH_ABORTED = "501 5.7.0 Authentication aborted"
+AUTH_MALFORMED = "501 5.5.2 Malformed authentication response"
+UNKNOWN_DOMAIN = "550 5.7.1 No relaying to this domain"
+SMSC_LINE_ALONE = "452 4.5.3 The SMSC address must be the only recipient"
+SMSC_LINE_NEEDS_TLS = "538 5.7.11 Encryption required: the SMSC line holds a password"
+NOT_BY_ITSELF = "550 5.7.1 No automatic mails to a phone"
+REPLY_ALONE = "452 4.5.3 A reply address must be the only recipient"
+TOO_MANY_RECIPIENTS = "452 4.5.3 Too many recipients"
+MAIL_TOO_BIG = "552 5.3.4 Mail exceeds the maximum size"
 
 TIMED_OUT = "421 4.4.2 Timed out waiting for the client"
 SHUTTING_DOWN = "421 4.3.2 Service shutting down"
@@ -81,6 +89,11 @@ def encode(reply: str, *, smtputf8: bool = False) -> bytes:
     else:
         octets = line.encode("ascii", "replace")[: MAX_REPLY - 2]
     return octets + b"\r\n"
+
+
+def of_refusal(refusal: Refused | Failure, fmt: int = 0) -> str:
+    """The reply to what was refused, whoever refused it."""
+    return refusal.reply if isinstance(refusal, Refused) else of_failure(refusal, fmt)
 
 
 def of_failure(failure: Failure, fmt: int = 0) -> str:

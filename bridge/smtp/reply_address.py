@@ -25,7 +25,7 @@ _SIGNED: Final = _PHONE + _HOUR + 2 * _NAME
 _LOCAL: Final = re.compile(rf"{_PREFIX}([a-z2-7]{{{-(-(_SIGNED + _SIGNATURE) * 8 // 5)}}})")
 
 
-class Reply(NamedTuple):
+class ReplyAddress(NamedTuple):
     """What a reply address stands for: a phone that an account may answer.
 
     ``sender`` is the account's sender that the phone wrote to, empty for its default.
@@ -37,16 +37,16 @@ class Reply(NamedTuple):
     expires_at: int
 
 
-def replies_of(settings: Settings) -> Replies | None:
-    """Those of a configuration; none without a secret, since no phone's message can come then."""
+def reply_addresses_of(settings: Settings) -> ReplyAddresses | None:
+    """Those of a configuration; None without a hook secret: no phone's message can come in then."""
     secret = settings.hooks.secret
     if secret is None:
         return None
     domain, within = settings.smtp.domains[0], settings.hooks.reply_within
-    return Replies(secret.get_secret_value(), domain, within, settings.accounts)
+    return ReplyAddresses(secret.get_secret_value(), domain, within, settings.accounts)
 
 
-class Replies:
+class ReplyAddresses:
     """Makes and reads them. ``secret`` is shared by all nodes, ``within`` is in seconds."""
 
     def __init__(
@@ -84,7 +84,7 @@ class Replies:
         name = b32encode(hmac.digest(self._key, b"thread\0" + what, "sha256")[:15]).decode()
         return f"<thread-{name.lower()}@{self._domain}>"
 
-    def read(self, local: str, now: float) -> Reply | None:
+    def read(self, local: str, now: float) -> ReplyAddress | None:
         """What a local part stands for; ``None`` where it has not the form of a reply address.
 
         Raises Failure: NOT_FOUND for one that we did not make, PROHIBITED for one that has ended.
@@ -103,7 +103,9 @@ class Replies:
             expires_at = 3600 * int.from_bytes(signed[_PHONE : _PHONE + _HOUR], "big")
             if now >= expires_at:
                 raise Failure(Reason.PROHIBITED, "the reply address has expired")
-            return Reply(account, f"+{phone}", self._known(account, named[_NAME:]), expires_at)
+            return ReplyAddress(
+                account, f"+{phone}", self._known(account, named[_NAME:]), expires_at
+            )
         raise Failure(Reason.NOT_FOUND, "no such reply address")
 
     def _name(self, name: str) -> bytes:

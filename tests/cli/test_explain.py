@@ -10,7 +10,7 @@ import pytest
 
 from bridge.cli import Exit, run
 from bridge.config import load
-from bridge.smtp.reply_address import replies_of
+from bridge.smtp.reply_address import reply_addresses_of
 
 CONFIG = """
 cascade.authorization_key = "key"
@@ -46,7 +46,7 @@ def config(tmp_path: Path) -> str:
 @pytest.fixture
 def reply_address(config: str) -> str:
     """One that the bridge of ``config`` gave a mail about a phone's message."""
-    replies = replies_of(load(Path(config)))
+    replies = reply_addresses_of(load(Path(config)))
     assert replies is not None
     return replies.address("crm", "+380501234567", "Shop", time.time())
 

@@ -17,6 +17,7 @@ from bridge.model.notice import MAIL, Kind, Notice, Owed
 from bridge.relay import rules
 from bridge.smtp.address import Path as MailPath
 from bridge.smtp.address import parse_path, parse_recipient
+from bridge.smtp.inbound.target import ToPhone
 from bridge.smtp.inbound.transaction import (
     MAIL_PARAMETERS,
     RCPT_PARAMETERS,
@@ -101,7 +102,8 @@ def _transaction(sender: bytes, to: bytes) -> Transaction:
             transaction = Transaction(path, parse_parameters(rest, MAIL_PARAMETERS), NOW)
             path, rest = given
             parameters = parse_parameters(rest, RCPT_PARAMETERS)
-            transaction.add(parse_recipient(path.local), str(path), parameters)
+            target = ToPhone(_ACCOUNTS[0], parse_recipient(path.local))
+            transaction.add(target, str(path), parameters)
             return transaction
     return Transaction(MailPath("a", "b.cd"), {}, NOW)
 

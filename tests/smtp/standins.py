@@ -14,7 +14,7 @@ from bridge.config.settings import AccountSettings, Endpoint, Smtp
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Accepted, Outcome, Protocol, Recipient, Submission
 from bridge.smtp.inbound.listener import SmtpListener
-from bridge.smtp.reply_address import Replies
+from bridge.smtp.reply_address import ReplyAddresses
 
 NAME, PASSWORD, API_KEY = "crm", "open-sesame", "key-of-crm"
 DOMAIN = "sms.example.com"
@@ -131,7 +131,7 @@ async def running(
     relay: StandInRelay | None = None,
     accounts: StandInAccounts | None = None,
     dsn: bool = False,
-    replies: Replies | None = None,
+    reply_addresses: ReplyAddresses | None = None,
     **settings: Any,
 ) -> AsyncIterator[Running]:
     """A started listener on 127.0.0.1, closed at the end; ``settings`` are those of ``[smtp]``."""
@@ -143,7 +143,11 @@ async def running(
         "hostname": "bridge.test",
     }
     smtp = Smtp.model_validate({**given, **settings})
-    part = Running(SmtpListener(smtp, accounts, relay, dsn=dsn, replies=replies), relay, accounts)
+    part = Running(
+        SmtpListener(smtp, accounts, relay, dsn=dsn, reply_addresses=reply_addresses),
+        relay,
+        accounts,
+    )
     part.endpoints = await part.listener.start()
     try:
         yield part

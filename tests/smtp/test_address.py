@@ -25,6 +25,18 @@ from bridge.smtp.address import comparable_domains, parse_path, parse_recipient
         ('<"a\\"b@c"@b.cd>', ('a"b@c', "b.cd"), ""),
         ("<+380 50 123-45-67@b.cd>", ("+380 50 123-45-67", "b.cd"), ""),
         ("<a@[127.0.0.1]>", ("a", "[127.0.0.1]"), ""),
+        # As appliances write a sender.
+        ("", ("", ""), ""),
+        (" megaraid", ("megaraid", ""), ""),
+        (" megaraid SIZE=1", ("megaraid", ""), "SIZE=1"),
+        ("<user@>", ("user", ""), ""),
+        ("user@", ("user", ""), ""),
+        ("<LB one <lb@b.cd>>", ("lb", "b.cd"), ""),
+        ("LB one <lb@b.cd> SIZE=1", ("lb", "b.cd"), "SIZE=1"),
+        ('"LB one" <lb@b.cd>', ("lb", "b.cd"), ""),
+        ('"LB <one>" <lb@b.cd>', ("lb", "b.cd"), ""),
+        ("<<lb@b.cd>>", ("lb", "b.cd"), ""),
+        ("<lb@b.cd> AUTH=<>", ("lb", "b.cd"), "AUTH=<>"),
     ],
 )
 def test_paths(argument: str, path: tuple[str, str], rest: str) -> None:
@@ -32,7 +44,8 @@ def test_paths(argument: str, path: tuple[str, str], rest: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "argument", ["", "<", "a", "<a@b", "<a@@b>", "<a@b>SIZE=1", "<a@b c>", "<a\x01@b>", "<a<b@c>"]
+    "argument",
+    ["<", "<a@b", "<a@@b>", "<a@b>SIZE=1", "<a@b c>", "<a\x01@b>", "<a<b@c>", "SIZE=1", "a b <"],
 )
 def test_what_is_no_path(argument: str) -> None:
     assert parse_path(argument) is None

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bridge.config.settings import AccountSettings, settings_from
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Envelope
-from bridge.smtp.reply_address import Replies, replies_of
+from bridge.smtp.reply_address import ReplyAddresses, reply_addresses_of
 from tests.samples import NOW
 from tests.smtp.client import Client, connected
 from tests.smtp.standins import NAME, StandInAccounts, StandInRelay, running
@@ -34,8 +34,10 @@ ACCOUNTS = {
 }
 
 
-def replies(secret: str = SECRET, accounts: dict[str, AccountSettings] = ACCOUNTS) -> Replies:
-    return Replies(secret, DOMAIN, 30 * DAY, accounts)
+def replies(
+    secret: str = SECRET, accounts: dict[str, AccountSettings] = ACCOUNTS
+) -> ReplyAddresses:
+    return ReplyAddresses(secret, DOMAIN, 30 * DAY, accounts)
 
 
 def local(to: str = "Shop", account: str = NAME, phone: str = PHONE, at: float = NOW) -> str:
@@ -45,7 +47,7 @@ def local(to: str = "Shop", account: str = NAME, phone: str = PHONE, at: float =
     return local
 
 
-def why_not(local: str, now: float = NOW, by: Replies | None = None) -> Failure:
+def why_not(local: str, now: float = NOW, by: ReplyAddresses | None = None) -> Failure:
     with pytest.raises(Failure) as caught:
         (by or replies()).read(local, now)
     return caught.value
@@ -133,8 +135,10 @@ def test_every_phone_has_one(number: int) -> None:
 
 
 def test_without_a_secret_there_are_none() -> None:
-    assert replies_of(settings_from({})) is None
-    made = replies_of(settings_from({"hooks": {"secret": SECRET}, "smtp": {"domains": ["a.b"]}}))
+    assert reply_addresses_of(settings_from({})) is None
+    made = reply_addresses_of(
+        settings_from({"hooks": {"secret": SECRET}, "smtp": {"domains": ["a.b"]}})
+    )
     assert made is not None
     assert made.address("crm", PHONE, "", NOW).endswith("@a.b")
 
@@ -160,12 +164,14 @@ async def sent(client: Client, recipient: str, mail: bytes = TEXT) -> str:
 def answering(relay: StandInRelay | None = None, **more: Any) -> Any:
     """A listener at which nobody is trusted."""
     accounts = StandInAccounts(sender="Shop", senders=["Shop UA"], **more)
-    made = Replies(SECRET, DOMAIN, 30 * DAY, {NAME: accounts.account.settings})
-    return running(relay=relay, accounts=accounts, replies=made)
+    made = ReplyAddresses(SECRET, DOMAIN, 30 * DAY, {NAME: accounts.account.settings})
+    return running(relay=relay, accounts=accounts, reply_addresses=made)
 
 
 def address(to: str = "Shop UA", at: float | None = None, phone: str = PHONE) -> str:
-    made = Replies(SECRET, DOMAIN, 30 * DAY, {NAME: settings(sender="Shop", senders=["Shop UA"])})
+    made = ReplyAddresses(
+        SECRET, DOMAIN, 30 * DAY, {NAME: settings(sender="Shop", senders=["Shop UA"])}
+    )
     return made.address(NAME, phone, to, time.time() if at is None else at)
 
 
@@ -209,7 +215,7 @@ async def test_forged_and_ended_addresses_are_refused_with_their_codes() -> None
 
 
 async def test_it_opens_no_door_to_other_recipients() -> None:
-    alone = "452 4.5.3 A reply to a phone goes in a mail of its own"
+    alone = "452 4.5.3 A reply address must be the only recipient"
     async with answering() as part, connected(part.port) as client:
         await client.ask("MAIL FROM:<anna@shop.example>")
         assert (await client.ask(f"RCPT TO:<{address()}>")).startswith("250")
@@ -226,8 +232,11 @@ async def test_it_opens_no_door_to_other_recipients() -> None:
 
 async def test_beside_a_usual_recipient_it_comes_in_a_mail_of_its_own() -> None:
     accounts = StandInAccounts(trusted_network="127.0.0.0/8", sender="Shop", senders=["Shop UA"])
-    made = Replies(SECRET, DOMAIN, 30 * DAY, {NAME: accounts.account.settings})
-    async with running(accounts=accounts, replies=made) as part, connected(part.port) as client:
+    made = ReplyAddresses(SECRET, DOMAIN, 30 * DAY, {NAME: accounts.account.settings})
+    async with (
+        running(accounts=accounts, reply_addresses=made) as part,
+        connected(part.port) as client,
+    ):
         await client.ask("MAIL FROM:<anna@shop.example>")
         assert (await client.ask(f"RCPT TO:<380671234567@{DOMAIN}>")).startswith("250")
         assert (await client.ask(f"RCPT TO:<{address()}>")).startswith("452 4.5.3 A reply")

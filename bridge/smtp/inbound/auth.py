@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from bridge.accounts.accounts import Account
 from bridge.smtp.inbound.wire import Wire
-from bridge.smtp.reply import AUTH_ABORTED, AUTH_MALFORMED
+from bridge.smtp.reply import AUTH_ABORTED, AUTH_MALFORMED, Refused
 
 #: RFC 4954 §4: at least this long must a line of the exchange be allowed to be.
 MAX_LINE = 12288
@@ -37,25 +37,36 @@ async def _ask(wire: Wire, challenge: bytes) -> str:
     wire.reply(b"334 " + b64encode(challenge) + b"\r\n")
     line = await wire.line(MAX_LINE)
     if line.strip() == b"*":
-        raise AUTH_ABORTED
+        raise Refused(AUTH_ABORTED)
     return _decoded(line)
 
 
 def _decoded(encoded: bytes) -> str:
+    octets = encoded.strip()
     try:
-        # A password that is not UTF-8 is nobody's here; it fails as a wrong one and is counted.
-        return b64decode(encoded.strip(), validate=True).decode("utf-8", "replace")
+        # Some clients leave the padding out. A password that is not UTF-8 is nobody's here; it
+        # fails as a wrong one and is counted.
+        padded = octets + b"=" * (-len(octets) % 4)
+        return b64decode(padded, validate=True).decode("utf-8", "replace")
     except Base64Error:
-        raise AUTH_MALFORMED from None
+        raise Refused(AUTH_MALFORMED) from None
 
 
 async def _plain(exchange: Exchange, initial: str | None) -> Credentials:
-    """RFC 4616: ``authzid NUL authcid NUL passwd``. There is nobody else to act for."""
+    """RFC 4616: ``authzid NUL authcid NUL passwd``.
+
+    The authzid is not looked at: an account acts for nobody but itself, and clients write their
+    mail address there. Some end the password with a NUL.
+    """
     message = await _ask(exchange.wire, b"") if initial is None else initial
-    fields = message.split("\0")
-    if len(fields) != 3 or fields[0] not in ("", fields[1]):
-        raise AUTH_MALFORMED
-    return Credentials(fields[1], fields[2])
+    _, *fields = message.split("\0", 2)
+    if len(fields) != 2:
+        raise Refused(AUTH_MALFORMED)
+    name, password = fields
+    password = password.rstrip("\0")
+    if "\0" in password:
+        raise Refused(AUTH_MALFORMED)
+    return Credentials(name, password)
 
 
 async def _login(exchange: Exchange, initial: str | None) -> Credentials:
@@ -72,11 +83,11 @@ async def _cram_md5(exchange: Exchange, initial: str | None) -> Credentials:
     counts as much as any other.
     """
     if initial is not None:
-        raise AUTH_MALFORMED  # RFC 4954 §4: the server speaks first.
+        raise Refused(AUTH_MALFORMED)  # RFC 4954 §4: the server speaks first.
     challenge = f"<{secrets.token_hex(12)}@{exchange.hostname}>".encode()
     name, blank, digest = (await _ask(exchange.wire, challenge)).rpartition(" ")
     if not blank:
-        raise AUTH_MALFORMED
+        raise Refused(AUTH_MALFORMED)
     account = exchange.account(name)
     password = (
         account and account.settings.password and account.settings.password.get_secret_value()

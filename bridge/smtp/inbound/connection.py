@@ -146,7 +146,7 @@ class Connection(SMTP):
         self._begun(self)
 
     def _turn_away(self, transport: asyncio.Transport, error: Failure | reply.Refused) -> None:
-        text = reply.of_failure(error) if isinstance(error, Failure) else error.reply
+        text = reply.of_refusal(error)
         log.warning("connection_refused", address=self._address, reply=text)
         transport.write(reply.encode(text))
         transport.close()

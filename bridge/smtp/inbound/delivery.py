@@ -1,4 +1,4 @@
-"""A received mail to its outcome: read, submitted, waited for.
+"""A received mail to its outcome: it is read, submitted and waited for.
 
 Decides only what a mail that could not be read or submitted is answered, and where the reading of
 a large one runs; the words are :mod:`bridge.smtp.reply`'s.
@@ -17,8 +17,10 @@ from bridge.accounts.accounts import Account
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Outcome, Protocol, Submission
 from bridge.smtp.inbound.service import Service
+from bridge.smtp.inbound.target import Target, ToPhone, ToSmscLine
 from bridge.smtp.inbound.transaction import Transaction
 from bridge.smtp.reading.mail import read_line, read_mail, read_reply
+from bridge.smtp.reply_address import ReplyAddress
 
 log = structlog.get_logger()
 
@@ -29,31 +31,40 @@ T = TypeVar("T")
 
 
 class Delivery:
-    """One mail on its way, from ``address``.
+    """One mail on its way, from the client at ``address`` to ``target``.
 
     ``before_waiting`` is called if an outcome is not there at once. A mail that the relay took is
     finished by it, whatever happens here.
     """
 
-    __slots__ = ("_address", "_before_waiting", "_mail", "_service", "_transaction", "account")
+    __slots__ = (
+        "_address",
+        "_before_waiting",
+        "_mail",
+        "_service",
+        "_target",
+        "_transaction",
+        "account",
+    )
 
     def __init__(
         self,
         service: Service,
         transaction: Transaction,
+        target: Target,
         mail: bytes,
         *,
-        account: Account | None,
         address: str,
         before_waiting: Callable[[], None],
     ) -> None:
         self._service = service
         self._transaction = transaction
+        self._target = target
         self._mail = mail
         self._address = address
         self._before_waiting = before_waiting
-        #: Who sends it; for the SMSC line, known once its credentials were right.
-        self.account = account
+        #: Who sends it, as soon as that is known.
+        self.account: Account | None = None
 
     async def outcomes(self, *, each: bool) -> list[Outcome]:
         """The outcome of the mail or, with ``each``, of every recipient in order; raises nothing.
@@ -61,15 +72,16 @@ class Delivery:
         With ``each`` the recipients are submissions of their own: a client that hears of each may
         send again to those alone that were refused for now.
         """
+        each = each and not isinstance(self._target, ToSmscLine)
         try:
-            submission = await self._submission()
-            assert self.account is not None
+            account, submission = await self._submission(self._target)
+            self.account = account
             submissions = (
                 [submission._replace(recipients=(one,)) for one in submission.recipients]
-                if each and not self._transaction.smsc
+                if each
                 else [submission]
             )
-            answers = [self._service.relay.submit(self.account, one) for one in submissions]
+            answers = [self._service.relay.submit(account, one) for one in submissions]
             if not all(answer.done() for answer in answers):
                 self._before_waiting()
             return [
@@ -92,15 +104,17 @@ class Delivery:
         self._before_waiting()
         return await asyncio.get_running_loop().run_in_executor(self._service.threads, read)
 
-    async def _submission(self) -> Submission:
-        if self._transaction.smsc:
-            return await self._read_line()
-        return await (self._read_reply() if self._transaction.reply else self._read_mail())
+    async def _submission(self, target: Target) -> tuple[Account, Submission]:
+        if isinstance(target, ToPhone):
+            self.account = target.account
+            return target.account, await self._read_mail(target.account)
+        if isinstance(target, ReplyAddress):
+            self.account = account = self._service.sender_of(target)
+            return account, await self._read_reply(account, target)
+        return await self._read_line()
 
-    async def _read_reply(self) -> Submission:
-        transaction, account = self._transaction, self.account
-        assert transaction.reply is not None
-        assert account is not None  # Only of such a one is a reply address taken.
+    async def _read_reply(self, account: Account, target: ReplyAddress) -> Submission:
+        transaction = self._transaction
         [recipient] = transaction.recipients.values()
         return await self._read(
             partial(
@@ -109,29 +123,28 @@ class Delivery:
                 recipient,
                 smtp=self._service.settings,
                 account=account.settings,
-                sender=transaction.reply.sender,
+                sender=target.sender,
                 peer=self._address,
                 envelope=transaction.envelope,
                 wishes=transaction.wishes,
             )
         )
 
-    async def _read_mail(self) -> Submission:
-        assert self.account is not None  # Nobody else's recipients are taken.
+    async def _read_mail(self, account: Account) -> Submission:
         return await self._read(
             partial(
                 read_mail,
                 self._mail,
                 tuple(self._transaction.recipients.values()),
                 smtp=self._service.settings,
-                account=self.account.settings,
+                account=account.settings,
                 peer=self._address,
                 envelope=self._transaction.envelope,
                 wishes=self._transaction.wishes,
             )
         )
 
-    async def _read_line(self) -> Submission:
+    async def _read_line(self) -> tuple[Account, Submission]:
         line, submission = await self._read(
             partial(
                 read_line,
@@ -146,11 +159,11 @@ class Delivery:
         accounts = self._service.accounts
         self._before_waiting()
         if line.login:
-            self.account = await accounts.authenticate(
+            account = await accounts.authenticate(
                 line.login, line.password, protocol=Protocol.SMTP, address=self._address
             )
         else:
-            self.account = await accounts.authenticate_key(
+            account = await accounts.authenticate_key(
                 line.password, protocol=Protocol.SMTP, address=self._address
             )
-        return submission
+        return account, submission

@@ -18,8 +18,8 @@ from bridge.net.proxy_server import ProxiedServer
 from bridge.net.sessions import SessionInfo
 from bridge.smtp import reply
 from bridge.smtp.inbound.connection import Connection, Kind, template
-from bridge.smtp.inbound.service import Accounts, Relay, Service
-from bridge.smtp.reply_address import Replies
+from bridge.smtp.inbound.service import Logins, Service, Submitting
+from bridge.smtp.reply_address import ReplyAddresses
 
 log = structlog.get_logger()
 
@@ -34,7 +34,7 @@ _FIXED = ("listen", "tls_listen", "lmtp_listen", "hostname")
 class SmtpListener:
     """Listens where the settings say, hands submissions to the relay.
 
-    ``dsn`` says whether reports are sent, so that DSN is offered; ``replies`` reads reply
+    ``dsn`` says whether reports are sent, so that DSN is offered; ``reply_addresses`` reads reply
     addresses. ``clock`` gives seconds that only grow, with which time limits are measured;
     ``wall_clock`` is Unix time.
     """
@@ -42,11 +42,11 @@ class SmtpListener:
     def __init__(
         self,
         settings: Smtp,
-        accounts: Accounts,
-        relay: Relay,
+        accounts: Logins,
+        relay: Submitting,
         *,
         dsn: bool = False,
-        replies: Replies | None = None,
+        reply_addresses: ReplyAddresses | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -60,7 +60,7 @@ class SmtpListener:
             dsn=dsn,
             clock=clock,
             wall_clock=wall_clock,
-            replies=replies,
+            reply_addresses=reply_addresses,
         )
         self._proxies = _proxies(settings)
         self._servers: list[asyncio.Server | ProxiedServer] = []

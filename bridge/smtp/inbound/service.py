@@ -1,4 +1,4 @@
-"""What all SMTP connections share: settings and doors, and the limits over all of them."""
+"""What all SMTP connections share: settings, accounts, the relay, and limits over all of them."""
 
 from __future__ import annotations
 
@@ -17,17 +17,15 @@ from bridge.model import message
 from bridge.model.failure import Failure, Reason
 from bridge.smtp.address import comparable_domains
 from bridge.smtp.inbound.auth import MECHANISMS
+from bridge.smtp.inbound.mail_buffer import SharedMemory
 from bridge.smtp.inbound.transaction import MAX_HOLD
 from bridge.smtp.reply import SHUTTING_DOWN, Refused
-from bridge.smtp.reply_address import Replies, Reply
-
-#: All mails that are being received may take this much memory together, beyond small ones.
-MAX_BUFFERED = 256 * 1024 * 1024
+from bridge.smtp.reply_address import ReplyAddress, ReplyAddresses
 
 _LOOPBACK = ("127.", "::1", "::ffff:127.")
 
 
-class Accounts(Protocol):
+class Logins(Protocol):
     """What is asked of :class:`bridge.accounts.accounts.Accounts`."""
 
     async def authenticate(
@@ -45,7 +43,7 @@ class Accounts(Protocol):
     def check_address(self, address: str) -> None: ...
 
 
-class Relay(Protocol):
+class Submitting(Protocol):
     """What is asked of :class:`bridge.relay.relay.Relay`."""
 
     def submit(
@@ -59,24 +57,24 @@ class Service:
     """Shared by the connections of one listener.
 
     ``clock`` gives seconds that only grow, with which time limits are measured; ``wall_clock`` is
-    Unix time. ``dsn`` says whether reports are sent; ``replies`` reads reply addresses, where there
-    are any.
+    Unix time. ``dsn`` says whether reports are sent; ``reply_addresses`` reads reply
+    addresses, where there are any.
     """
 
     def __init__(
         self,
         settings: Smtp,
-        accounts: Accounts,
-        relay: Relay,
+        accounts: Logins,
+        relay: Submitting,
         *,
         hostname: str,
         tls_context: SSLContext | None,
         dsn: bool,
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
-        replies: Replies | None = None,
+        reply_addresses: ReplyAddresses | None = None,
     ) -> None:
-        self._replies = replies
+        self._reply_addresses = reply_addresses
         self.accounts = accounts
         self.relay = relay
         self.hostname = hostname
@@ -85,7 +83,7 @@ class Service:
         self.apply(settings, tls_context, dsn)
         #: For mails that take long to read; two, so that the loop keeps its turns.
         self.threads = ThreadPoolExecutor(2, "mail-reader")
-        self.buffered = 0
+        self.memory = SharedMemory()
         self.closing = False
         #: Of the connections, from the start on.
         self.numbers = count(1)
@@ -104,9 +102,18 @@ class Service:
         self.offers_starttls = tls_context is not None and settings.starttls != "off"
         self.requires_tls = settings.starttls == "required"
 
-    def reply_of(self, local: str) -> Reply | None:
-        """The phone behind a reply address, ``None`` for another local part; raises Failure."""
-        return None if self._replies is None else self._replies.read(local, self.wall_clock())
+    def reply_address(self, local: str) -> ReplyAddress | None:
+        """What a reply address stands for, ``None`` for another local part; raises Failure."""
+        if self._reply_addresses is None:
+            return None
+        return self._reply_addresses.read(local, self.wall_clock())
+
+    def sender_of(self, target: ReplyAddress) -> Account:
+        """The account that answers the phone; raises Failure where it is not configured."""
+        account = self.accounts.get(target.account)
+        if account is None:
+            raise Failure(Reason.NOT_FOUND, "no such reply address")
+        return account
 
     def admit(self, address: str) -> None:
         """Counts a connection; raises Failure where it is one too many or its address blocked.
@@ -138,12 +145,6 @@ class Service:
         """Ends what :meth:`enter` counted."""
         _drop(self._by_account, account.name)
 
-    def reserve(self, size: int) -> None:
-        """Counts memory for a mail that is being received; raises Failure where it is too much."""
-        if self.buffered + size > MAX_BUFFERED:
-            raise Failure(Reason.BRIDGE_FULL, "too many large mails at once")
-        self.buffered += size
-
     def may_authenticate(self, address: str, secure: bool) -> bool:
         """Whether a password may cross this connection (RFC 4954 §4)."""
         if secure:
@@ -160,6 +161,7 @@ class Service:
             "PIPELINING",
             f"SIZE {self.settings.max_size}",
             "8BITMIME",
+            "CHUNKING",
             "SMTPUTF8",
             "ENHANCEDSTATUSCODES",
             "DELIVERBY",

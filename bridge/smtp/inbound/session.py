@@ -1,11 +1,13 @@
 """One client's SMTP session: its lines are obeyed one after the other until it ends (RFC 5321).
 
-Decides whose session it is, how long it may take and how many mistakes it may make. What each
-command does is :mod:`bridge.smtp.inbound.commands`'s. Knows nothing of sockets and TLS records.
+Decides whose session it is, how long it may take, how many mistakes it may make, and what the log
+says of them. What each command does is decided in :mod:`bridge.smtp.inbound.commands`. Knows
+nothing of sockets and TLS records.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum
 from typing import Any, NamedTuple
@@ -16,6 +18,7 @@ from bridge.accounts.accounts import Account
 from bridge.model.failure import Failure, Reason
 from bridge.smtp import reply
 from bridge.smtp.inbound.auth import MAX_LINE
+from bridge.smtp.inbound.refusals import Refusals
 from bridge.smtp.inbound.service import Service
 from bridge.smtp.inbound.wire import Wire
 from bridge.smtp.reply import Refused
@@ -25,6 +28,8 @@ log = structlog.get_logger()
 #: Commands that bring no mail nearer, and mistakes, since the last mail (RFC 5321 §4.3.2 leaves
 #: the number to the server).
 MAX_IDLE_COMMANDS = 100
+#: Failed logins with one mechanism. A client that tries three mechanisms with a wrong password is
+#: refused by each, and must hear of the password at the end and not of the number of its tries.
 MAX_FAILED_LOGINS = 3
 
 
@@ -38,12 +43,14 @@ class State(Enum):
 
 class Command(NamedTuple):
     """One row: what runs, how long the line may be, whether TLS may be missing where it is
-    required (RFC 3207 §4), and whether it brings no mail nearer."""
+    required (RFC 3207 §4), whether it brings no mail nearer, and whether nothing depends on its
+    argument, so that octets of any charset will do."""
 
     run: Callable[[Any, str], Awaitable[None] | None]
     limit: int = 2048
     before_tls: bool = False
     idle: bool = False
+    any_octets: bool = False
 
 
 class Session:
@@ -75,8 +82,9 @@ class Session:
         #: What to say before leaving as soon as the command in hand is answered.
         self.farewell: bytes | None = None
         self._account: Account | None = None
+        self._refusals = Refusals(address)
         self._idle_commands = 0
-        self._failed_logins = 0
+        self._failed_logins: Counter[str] = Counter()
         #: For the list of sessions: mails taken, refusals, and what the last of them was.
         self.taken = self.refused = 0
         self.last_refusal = ""
@@ -85,16 +93,20 @@ class Session:
 
     def _become(self, account: Account | None) -> None:
         """From now on this account sends; raises Failure where it has too many sessions."""
-        self.ended()
+        self._leave()
         if account is not None:
             self._service.enter(account)
             self._account = account
 
-    def ended(self) -> None:
-        """The session counts for nobody any more; may be called again."""
+    def _leave(self) -> None:
         if self._account is not None:
             self._service.leave(self._account)
             self._account = None
+
+    def ended(self) -> None:
+        """The session counts for nobody any more; may be called again."""
+        self._refusals.log_repeated(self._name)
+        self._leave()
 
     def touch(self) -> None:
         """The client gets its full time again."""
@@ -105,18 +117,16 @@ class Session:
         wire = self._wire
         wire.reply(f"220 {self._service.hostname} {self._protocol} cascade-bridge\r\n".encode())
         while self.farewell is None:
+            line = b""
             try:
                 self.state = State.WAITING
                 line = await wire.line(MAX_LINE)
                 self.state = State.BUSY
                 self.deadline = self._service.clock() + self._service.settings.timeout
                 await self._obey(line)
-            except Refused as refused:
+            except (Refused, Failure) as refusal:
                 self.state = State.BUSY
-                self._count_idle()
-                wire.reply(reply.encode(refused.reply))
-            except Failure as failure:
-                wire.reply(reply.encode(reply.of_failure(failure, self._fmt)))
+                self._refuse(line, refusal)
             except (EOFError, ConnectionError):
                 raise
             except Exception:
@@ -135,25 +145,45 @@ class Session:
         verb, _, rest = line.partition(b" ")
         command = self._commands.get(verb) or self._commands.get(verb.upper())
         if command is None:
-            raise reply.NOT_RECOGNIZED
+            # A tab in place of the blank.
+            verb, rest = [*line.split(None, 1), b"", b""][:2]
+            command = self._commands.get(verb.upper())
+        if command is None:
+            raise Refused(reply.NOT_RECOGNIZED)
         if len(line) > command.limit:
-            raise reply.LINE_TOO_LONG
+            raise Refused(reply.LINE_TOO_LONG)
         if self._service.requires_tls and not self.secure and not command.before_tls:
-            raise reply.STARTTLS_FIRST
+            raise Refused(reply.STARTTLS_FIRST)
         if command.idle:
             self._count_idle()
         try:
-            argument = rest.decode()
+            argument = rest.decode("utf-8", "replace" if command.any_octets else "strict")
         except UnicodeDecodeError:
-            raise reply.NOT_UTF8 from None
+            raise Refused(reply.NOT_UTF8) from None
         done = command.run(self, argument.strip())
         if done is not None:
             await done
 
-    def note_refused(self, text: str) -> None:
-        """Keeps count of what was refused, with the reply."""
+    def _refuse(self, line: bytes, refusal: Refused | Failure) -> None:
+        """Answers a command that is not obeyed, and logs it.
+
+        Its words are not logged, since they may be a password that came in the wrong place.
+        """
+        verb = b"".join(line.split(None, 1)[:1]).upper()
+        known = verb.decode() if verb in self._commands else "unknown"
+        text = reply.of_refusal(refusal, self._fmt)
+        self._note_refused("command_refused", text, command=known)
+        self._count_idle()
+        if isinstance(refusal, Refused) and refusal.ends:
+            self.farewell = reply.encode(text)
+        else:
+            self._wire.reply(reply.encode(text))
+
+    def _note_refused(self, event: str, text: str, **fields: object) -> None:
+        """Counts a refusal, and logs it where it is the first of its kind."""
         self.refused += 1
         self.last_refusal = text
+        self._refusals.note(event, self._name, text, **fields)
 
     def _count_idle(self) -> None:
         self._idle_commands += 1
@@ -174,8 +204,8 @@ class Session:
     def _name(self) -> str:
         return self._account.name if self._account else ""
 
-    def _count_failed_login(self) -> None:
-        self._failed_logins += 1
-        if self._failed_logins >= MAX_FAILED_LOGINS:
+    def _count_failed_login(self, mechanism: str) -> None:
+        self._failed_logins[mechanism] += 1
+        if self._failed_logins[mechanism] >= MAX_FAILED_LOGINS:
             log.warning("session_ended", address=self._address, cause="too many failed logins")
             self.farewell = reply.encode(reply.TOO_MANY_LOGINS)

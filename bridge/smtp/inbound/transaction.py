@@ -14,19 +14,21 @@ from typing import Any, NamedTuple
 
 from bridge.model.message import Envelope, Receipts, Recipient
 from bridge.smtp.address import Path
+from bridge.smtp.inbound.mail_buffer import MailBuffer
+from bridge.smtp.inbound.target import Target, ToPhone, ToSmscLine
 from bridge.smtp.reading.overrides import Wishes
-from bridge.smtp.reply import Refused
-from bridge.smtp.reply_address import Reply
+from bridge.smtp.reply import REPLY_ALONE, SMSC_LINE_ALONE, Refused
+from bridge.smtp.reply_address import ReplyAddress
 
 #: RFC 4865 §4: how far ahead a mail may be held; as far as a message may be scheduled.
 MAX_HOLD = 30 * 86400
 
-_SYNTAX = Refused("501 5.5.4 Syntax error in parameters")
-_UNKNOWN = Refused("555 5.5.4 Parameter not recognized or not implemented")
-_HOLD_TWICE = Refused("501 5.5.4 Either HOLDFOR or HOLDUNTIL")
-_HOLD_TOO_LONG = Refused("501 5.5.4 Release time beyond the maximum")
-_HOLD_PAST = Refused("501 5.5.4 Release time in the past")
-_BY_BEFORE_RELEASE = Refused("501 5.5.4 Deliver-by time is not after the release time")
+_SYNTAX = "501 5.5.4 Syntax error in parameters"
+_UNKNOWN = "555 5.5.4 Parameter not recognized or not implemented"
+_HOLD_TWICE = "501 5.5.4 Either HOLDFOR or HOLDUNTIL"
+_HOLD_TOO_LONG = "501 5.5.4 Release time beyond the maximum"
+_HOLD_PAST = "501 5.5.4 Release time in the past"
+_BY_BEFORE_RELEASE = "501 5.5.4 Deliver-by time is not after the release time"
 
 
 class DeliverBy(NamedTuple):
@@ -37,8 +39,7 @@ class DeliverBy(NamedTuple):
     trace: bool
 
 
-_XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*", re.ASCII)
-_HEX = re.compile(r"\+([0-9A-F]{2})")
+_ENCODED = re.compile(r"\+([0-9A-Fa-f]{2})")
 _BY = re.compile(r"([+-]?[0-9]{1,9});([RN])(T?)", re.IGNORECASE | re.ASCII)
 _HOLD_FOR = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 # RFC 3339 §5.6, which the erratum of RFC 4865 names.
@@ -54,11 +55,18 @@ _NOTIFY = {
 
 
 def _decoded(xtext: str) -> str:
-    """RFC 3461 §4; what is not printable ASCII inside is dropped, since it ends in headers."""
-    if _XTEXT.fullmatch(xtext) is None:
-        raise ValueError
-    text = _HEX.sub(lambda found: chr(int(found[1], 16)), xtext)
-    return "".join(char for char in text if " " <= char <= "~")
+    """RFC 3461 §4, and what clients write in its place: a plus that is not encoded stays.
+
+    What is not printable ASCII is dropped, since the text ends in headers.
+    """
+
+    def char(found: re.Match[str]) -> str:
+        decoded = chr(int(found[1], 16))
+        if " " <= decoded <= "~":
+            return decoded
+        return "" if found[1].isupper() or found[1].isdigit() else found[0]
+
+    return "".join(char for char in _ENCODED.sub(char, xtext) if " " <= char <= "~")
 
 
 def _size(value: str) -> int:
@@ -73,37 +81,40 @@ def _body(value: str) -> str:
     return value
 
 
+# RFC 3461's parameters are hints about reports. A mail that must go out is not refused for a
+# mistake in them: what cannot be understood counts as not said.
+
+
 def _ret(value: str) -> str:
     """RFC 3461 §4.3."""
-    if value.upper() not in ("FULL", "HDRS"):
-        raise ValueError
-    return value.upper()
+    return value.upper() if value.upper() in ("FULL", "HDRS") else ""
 
 
 def _envid(value: str) -> str:
     """RFC 3461 §4.4: at most 100 characters."""
-    if not 1 <= len(value) <= 100:
-        raise ValueError
-    return _decoded(value)
+    return _decoded(value) if len(value) <= 100 else ""
 
 
-def _notify(value: str) -> Receipts:
+def _notify(value: str) -> Receipts | None:
     """RFC 3461 §4.1: NEVER alone, or some of the three."""
-    if value.upper() == "NEVER":
+    words = value.upper().split(",")
+    if words == ["NEVER"]:
         return Receipts.NONE
     wanted = Receipts.NONE
-    for word in value.upper().split(","):
-        if word not in _NOTIFY:
-            raise ValueError
-        wanted |= _NOTIFY[word]
-    return wanted
+    for word in words:
+        wanted |= _NOTIFY.get(word, Receipts.NONE)
+    return wanted or None
 
 
 def _orcpt(value: str) -> str:
-    """RFC 3461 §4.2: ``type;address``, at most 500 characters."""
-    kind, _, address = value.partition(";")
-    if not address or len(value) > 500 or _ADDRESS_TYPE.fullmatch(kind) is None:
-        raise ValueError
+    """RFC 3461 §4.2: ``type;address``, at most 500 characters. Without a type it is a mail's."""
+    if len(value) > 500:
+        return ""
+    kind, semicolon, address = value.partition(";")
+    if not semicolon:
+        kind, address = "rfc822", value
+    if not address or _ADDRESS_TYPE.fullmatch(kind) is None:
+        return ""
     if kind.lower() == "utf-8":  # RFC 6533 §3 has an encoding of its own.
         return f"{kind};{''.join(char for char in address if char.isprintable())}"
     return f"{kind};{_decoded(address)}"
@@ -157,33 +168,35 @@ def parse_parameters(text: str, known: Known) -> dict[str, Any]:
         keyword, equals, value = word.partition("=")
         keyword = keyword.upper()
         if keyword not in known:
-            raise _UNKNOWN
+            raise Refused(_UNKNOWN)
         read = known[keyword]
         if keyword in parameters or (read is None) == bool(equals):
-            raise _SYNTAX
+            raise Refused(_SYNTAX)
         try:
             parameters[keyword] = "" if read is None else read(value)
         except (ValueError, OverflowError):
-            raise _SYNTAX from None
+            raise Refused(_SYNTAX) from None
     return parameters
 
 
 class Transaction:
-    """A mail's envelope while it is told (RFC 5321 §3.3).
+    """A mail's envelope while it is told (RFC 5321 §3.3), and the mail as far as chunks brought it.
 
-    ``wishes`` are the fields of the submission that it sets. ``accepted`` holds every recipient
-    as often as it was accepted: LMTP answers each (RFC 2033 §4.2).
+    ``target`` is what the first recipient means: phones may be many, the others are alone.
+    ``recipients`` are the phones by what the path says of them, without what RCPT's parameters add.
+    ``accepted`` has the phone of every RCPT that was accepted, or None for the SMSC line: LMTP
+    answers each (RFC 2033 §4.2). ``wishes`` are the fields of the submission that MAIL sets.
     """
 
     __slots__ = (
         "accepted",
         "attempts",
+        "buffer",
         "envelope",
         "recipients",
-        "reply",
         "size",
-        "smsc",
         "smtputf8",
+        "target",
         "wishes",
     )
 
@@ -191,13 +204,12 @@ class Transaction:
         """``now`` is Unix time in seconds. Raises :class:`Refused` for impossible times."""
         self.smtputf8 = "SMTPUTF8" in parameters
         self.size: int = parameters.get("SIZE", 0)
+        self.target: Target | None = None
         self.recipients: dict[Recipient, Recipient] = {}
-        self.accepted: list[Recipient] = []
+        self.accepted: list[Recipient | None] = []
         self.attempts = 0
-        #: Whether it is the address that takes the SMSC line.
-        self.smsc = False
-        #: The phone that is answered, where it is a reply address.
-        self.reply: Reply | None = None
+        #: What BDAT brought so far; ``None`` before the first chunk.
+        self.buffer: MailBuffer | None = None
         self.wishes: Wishes = {}
         self.envelope = Envelope(str(sender))
         if parameters:
@@ -220,35 +232,55 @@ class Transaction:
             asked = f"until;{datetime.fromtimestamp(release, UTC):%Y-%m-%dT%H:%M:%SZ}"
         if "HOLDFOR" in parameters:
             if release is not None:
-                raise _HOLD_TWICE  # RFC 4865 §4.2
+                raise Refused(_HOLD_TWICE)  # RFC 4865 §4.2
             asked = f"for;{parameters['HOLDFOR']}"
             release = int(now) + parameters["HOLDFOR"]
         ttl = by.seconds if by and by.returns else None
         if release is not None:
             if release < int(now):
-                raise _HOLD_PAST
+                raise Refused(_HOLD_PAST)
             if release > now + MAX_HOLD:
-                raise _HOLD_TOO_LONG
+                raise Refused(_HOLD_TOO_LONG)
             self.wishes["scheduled_at"] = release
             if ttl is not None:
                 # A validity counts from the release, BY from now.
                 ttl -= release - int(now)
                 if ttl <= 0:
-                    raise _BY_BEFORE_RELEASE
+                    raise Refused(_BY_BEFORE_RELEASE)
         if ttl is not None:
             self.wishes["ttl"] = ttl
         return asked
 
-    def add(self, recipient: Recipient, written: str, parameters: dict[str, Any]) -> None:
-        """Takes a recipient; the same one again is one, with what was said of it first."""
-        if recipient not in self.recipients:
-            self.recipients[recipient] = Recipient(
-                recipient.address,
-                recipient.message_type,
-                recipient.route,
+    def add(self, target: Target, written: str, parameters: dict[str, Any]) -> None:
+        """Takes a recipient; the same one again is one, with what was said of it first.
+
+        Raises :class:`Refused` for one that cannot be in the same mail as those before it.
+        """
+        first = self.target
+        if first is None:
+            self.target = target
+        elif isinstance(first, ReplyAddress) or isinstance(target, ReplyAddress):
+            if target != first:
+                raise Refused(REPLY_ALONE)
+        elif type(first) is not type(target):
+            raise Refused(SMSC_LINE_ALONE)
+        if isinstance(target, ToSmscLine):
+            self.accepted.append(None)
+            return
+        phone = target.recipient if isinstance(target, ToPhone) else Recipient(target.phone)
+        if phone not in self.recipients:
+            self.recipients[phone] = Recipient(
+                phone.address,
+                phone.message_type,
+                phone.route,
                 None,
                 parameters.get("NOTIFY"),
                 parameters.get("ORCPT", ""),
                 written,
             )
-        self.accepted.append(recipient)
+        self.accepted.append(phone)
+
+    def end(self) -> None:
+        """Gives back the memory of a mail that chunks brought."""
+        if self.buffer is not None:
+            self.buffer.close()

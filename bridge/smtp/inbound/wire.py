@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from bridge.model.failure import Failure
-from bridge.smtp.reply import BARE_LF, LINE_TOO_LONG, MAIL_TOO_BIG, Refused
+from bridge.smtp.inbound.mail_buffer import MailBuffer
+from bridge.smtp.reply import BARE_LF, LINE_TOO_LONG, Refused
 
 #: What is taken from a client that sends faster than it is obeyed; then it is not read.
 MAX_AHEAD = 128 * 1024
@@ -133,67 +133,60 @@ class Wire:
         """
         pending = self._pending
         scanned = 0
-        too_long = False
+        too_long = b""  # how it begins
         if self._out_size > _MANY_REPLIES:
             await self.flush()
             await asyncio.sleep(0)
         while (end := pending.find(b"\n", scanned)) < 0:
             if len(pending) > limit:
-                too_long = True
+                too_long = too_long or bytes(pending[:4])
                 pending.clear()
             scanned = len(pending)
             await self._more()
         line = bytes(pending[:end])
         del pending[: end + 1]
-        if too_long or end > limit:
-            raise LINE_TOO_LONG
-        if not line.endswith(b"\r"):
-            raise BARE_LF
-        return line[:-1]
+        if not (too_long or end > limit) and line.endswith(b"\r"):
+            return line[:-1]
+        # What follows may be a chunk, which must not be taken for commands.
+        ends = (too_long or line[:4]).upper() == b"BDAT"
+        raise Refused(LINE_TOO_LONG if too_long or end > limit else BARE_LF, ends=ends)
 
-    async def mail(self, limit: int, progress: Callable[[int], None]) -> bytes:
-        """A mail up to its end, dots unstuffed (RFC 5321 §4.5.2).
+    async def mail(self, buffer: MailBuffer, arrived: Callable[[], None]) -> None:
+        """Reads a mail up to its end, dots still stuffed (RFC 5321 §4.5.2), into ``buffer``.
 
-        ``progress`` hears of every chunk's size before it is kept. Where it raises a Failure, and
-        where the mail has more than ``limit`` octets, the rest is read and thrown away before the
-        refusal is raised. EOFError is raised for a client that leaves, Endless for one that never
-        ends.
+        ``arrived`` hears of every piece. A mail that the buffer refuses is read to its end all the
+        same, so that the client hears why. Raises EOFError for a client that leaves, Endless for
+        one that never ends.
         """
         pending = self._pending
         while len(pending) < 3:
             await self._more()
         if pending.startswith(b".\r\n"):  # The line end before it was that of DATA.
             del pending[:3]
-            return b""
-        kept = bytearray()
-        size = 0
-        refusal: Refused | Failure | None = None
+            return
         while (end := pending.find(END_OF_MAIL)) < 0:
             # All but what may be the first half of the end.
             ready = max(len(pending) - len(END_OF_MAIL) + 1, 0)
-            size += ready
-            try:
-                progress(ready)
-                if size > limit:
-                    refusal = MAIL_TOO_BIG
-            except Failure as failure:
-                refusal = failure
-            if refusal is None:
-                kept += pending[:ready]
-            else:
-                kept.clear()
+            buffer.add(pending[:ready])
             del pending[:ready]
-            if size > ENDLESS * limit:
+            arrived()
+            if buffer.size > ENDLESS * buffer.limit:
                 raise Endless
             await self._more()
-        if size + end + 2 > limit:
-            refusal = refusal or MAIL_TOO_BIG
-        if refusal is None:
-            kept += pending[: end + 2]
+        buffer.add_last(pending[: end + 2])
         del pending[: end + len(END_OF_MAIL)]
-        if refusal is not None:
-            raise refusal
-        return _unstuffed(bytes(kept))
+
+    async def chunk(self, size: int, buffer: MailBuffer, arrived: Callable[[], None]) -> None:
+        """Reads the ``size`` octets of a chunk into ``buffer`` (RFC 3030 §2); raises EOFError."""
+        pending = self._pending
+        while size:
+            if not pending:
+                await self._more()
+            piece = pending[:size]
+            del pending[: len(piece)]
+            size -= len(piece)
+            buffer.add(piece)
+            arrived()
 
     async def _more(self) -> None:
         """Until more has come in than there was; what was to be said is said first."""
@@ -220,7 +213,8 @@ def _wake(waiter: asyncio.Future[None] | None) -> None:
         waiter.set_result(None)
 
 
-def _unstuffed(mail: bytes) -> bytes:
+def unstuffed(mail: bytes) -> bytes:
+    """A mail without the dots that DATA adds (RFC 5321 §4.5.2)."""
     if mail.startswith(b"."):
         mail = mail[1:]
     return mail.replace(b"\r\n.", b"\r\n") if b"\r\n." in mail else mail

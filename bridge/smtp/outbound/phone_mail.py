@@ -7,14 +7,14 @@ from bridge.model.notice import Owed
 from bridge.smtp.outbound import mime as letter
 from bridge.smtp.outbound.mime import Letter, field
 from bridge.smtp.outbound.report import House, Nothing, message_id
-from bridge.smtp.reply_address import Replies
+from bridge.smtp.reply_address import ReplyAddresses
 
 
 def compose(
     owed: Owed,
     account: AccountSettings | None,
     house: House,
-    replies: Replies | None,
+    reply_addresses: ReplyAddresses | None,
 ) -> Letter | Nothing:
     """The mail to the account's ``incoming_to``; what a phone writes to a sender is one thread.
 
@@ -33,12 +33,12 @@ def compose(
         field("Subject", f"Message from {incoming.phone} to {incoming.to or incoming.account}"),
         field("Message-ID", message_id(notice, house)),
     ]
-    if replies is not None:
+    if reply_addresses is not None:
         made = incoming.account, incoming.phone, incoming.to
         head.append(
-            letter.address_field("Reply-To", [replies.address(*made, incoming.received_at)])
+            letter.address_field("Reply-To", [reply_addresses.address(*made, incoming.received_at)])
         )
-        head.append(field("In-Reply-To", replies.thread(*made)))
-        head.append(field("References", replies.thread(*made)))
+        head.append(field("In-Reply-To", reply_addresses.thread(*made)))
+        head.append(field("References", reply_addresses.thread(*made)))
     head += [b"Auto-Submitted: auto-generated\r\n", b"MIME-Version: 1.0\r\n"]
     return Letter((to,), b"".join(head) + letter.entity(letter.text_part(incoming.text)))

@@ -29,7 +29,7 @@ from bridge.smtp.outbound import phone_mail as incoming
 from bridge.smtp.outbound import report
 from bridge.smtp.outbound.mime import Letter
 from bridge.smtp.outbound.report import House, Nothing
-from bridge.smtp.reply_address import Replies
+from bridge.smtp.reply_address import ReplyAddresses
 
 log = structlog.get_logger()
 
@@ -50,7 +50,7 @@ NO_SMARTHOST: Final = TakerAnswer(True, "no smarthost is configured")
 
 def mailing_of(
     settings: Settings,
-    replies: Replies | None,
+    reply_addresses: ReplyAddresses | None,
     account: Callable[[str], AccountSettings | None],
 ) -> Mailing:
     """The one of a configuration; belongs to the running loop."""
@@ -61,7 +61,7 @@ def mailing_of(
         smtp.domains[0],
         comparable_domains(smtp.domains),
     )
-    return Mailing(settings.reports, house, account, replies)
+    return Mailing(settings.reports, house, account, reply_addresses)
 
 
 class Said(NamedTuple):
@@ -86,14 +86,14 @@ class Mailing:
         settings: Reports,
         house: House,
         account: Callable[[str], AccountSettings | None],
-        replies: Replies | None,
+        reply_addresses: ReplyAddresses | None,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
         self._house = house
         self._account = account
-        self._replies = replies
+        self._reply_addresses = reply_addresses
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._waiting = 0
@@ -175,7 +175,7 @@ class Mailing:
     def _compose(self, owed: Owed) -> Letter | Nothing:
         account = self._account(owed.notice.account)
         if owed.notice.kind is Kind.INCOMING:
-            return incoming.compose(owed, account, self._house, self._replies)
+            return incoming.compose(owed, account, self._house, self._reply_addresses)
         return report.compose(owed, account, self._house)
 
     def _take(self, smarthost: Smarthost, owed: Owed) -> TakerAnswer:

@@ -140,20 +140,20 @@ async def test_a_mail_without_an_end_is_cut_off() -> None:
         await client.replies(3)
         with contextlib.suppress(ConnectionError):  # It closed on octets that it had not read.
             assert await client.reply() == ""
-    assert part.listener._service.buffered == 0
+    assert part.listener._service.memory.used == 0
 
 
 async def test_mails_in_the_making_share_a_bounded_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("bridge.smtp.inbound.service.MAX_BUFFERED", 100_000)
+    monkeypatch.setattr("bridge.smtp.inbound.mail_buffer.MAX_BUFFERED", 100_000)
     async with running() as part, connected(part.port) as client:
         for _ in range(2):
             client.send(ENVELOPE + b"\r\n" + b"x" * 300_000 + b"\r\n.\r\n")
             assert (await client.replies(4))[-1].startswith("452 4.3.1 ERROR = 9")
         client.send(ENVELOPE + MAIL)
         assert (await client.replies(4))[-1].startswith("250 2.0.0")
-    assert part.listener._service.buffered == 0
+    assert part.listener._service.memory.used == 0
 
 
 # --- time

@@ -15,7 +15,7 @@ from bridge.model.message import Receipts, State
 from bridge.model.notice import MAIL, Incoming, Kind, Notice, Owed
 from bridge.notices.subscribers import TakerAnswer
 from bridge.smtp.outbound.smarthost import NO_SMARTHOST, Mailing
-from bridge.smtp.reply_address import Replies
+from bridge.smtp.reply_address import ReplyAddresses
 from tests.samples import NOW
 from tests.smtp.conftest import Certificate
 from tests.smtp.outbound.test_report import HOUSE, ORIGINAL, account, owed, stored
@@ -35,7 +35,9 @@ async def mailing(
         reports,
         HOUSE,
         {"crm": own or account()}.get,
-        Replies("long-enough-for-a-path", "sms.example.com", 86400, {"crm": own or account()}),
+        ReplyAddresses(
+            "long-enough-for-a-path", "sms.example.com", 86400, {"crm": own or account()}
+        ),
         clock=lambda: now,
     )
     try:
@@ -235,7 +237,7 @@ async def test_a_message_from_a_phone_is_a_mail_that_can_be_answered() -> None:
     assert mail["message-id"] != second.mail["message-id"]
     local, _, domain = str(mail["reply-to"]).partition("@")
     assert domain == "sms.example.com"
-    reply = Replies("long-enough-for-a-path", domain, 86400, {"crm": own}).read(local, NOW)
+    reply = ReplyAddresses("long-enough-for-a-path", domain, 86400, {"crm": own}).read(local, NOW)
     assert reply is not None
     assert reply[:3] == ("crm", "+380501234567", "Магазин")
 
