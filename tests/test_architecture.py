@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -160,6 +161,15 @@ def test_the_protocols_know_neither_each_other_nor_sql_nor_the_api() -> None:
             strangers = protocols - {protocol}
             assert not {one for one in others if one.partition("/")[0] in strangers}
             assert not others & {"store", "cascade", "sending"}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_exception_is_kept_to_be_raised_again(module: str) -> None:
+    # Each raise adds frames to its traceback, and the frames keep what they hold.
+    if module.endswith("__main__"):
+        return
+    values = vars(importlib.import_module(module))
+    assert not [name for name, value in values.items() if isinstance(value, BaseException)]
 
 
 def test_no_folder_is_for_everything() -> None:
