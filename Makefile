@@ -77,6 +77,10 @@ fuzz: ## one fuzzer (make fuzz TARGET=smpp|mail|hooks ARGS=-max_total_time=600)
 	$(BIN)/python -m tests.fuzz $(TARGET) $(ARGS)
 
 .PHONY: chaos
-chaos: ## kill -9 fifty times, of the bridge, of nodes, of the database (ROUNDS=50)
+chaos: ## load while everything around the bridge breaks (make chaos ARGS="--engine postgres")
+	$(BIN)/python -m tests.chaos $(ARGS)
+
+.PHONY: kill
+kill: ## kill -9 of the bridge, of nodes, of the database, so many times (ROUNDS=50)
 	CASCADE_BRIDGE_KILL_ROUNDS=$(or $(ROUNDS),50) $(BIN)/pytest -s -k "kill or random" \
 		tests/serving $(ARGS)
