@@ -18,9 +18,9 @@ from bridge.model.message import Envelope, Recipient
 class Original(NamedTuple):
     """The envelope and the two header fields by which a sender knows the mail again.
 
-    ``return_path``, ``ret``, ``envid``, ``deliver_by`` and ``hold`` are those of
+    ``return_path``, ``ret``, ``envid``, ``deliver_by``, ``hold`` and ``reading`` are those of
     :class:`bridge.model.message.Envelope`; ``to`` is the recipient's address as the client wrote it
-    and ``orcpt`` RFC 3461's. What is not known is empty.
+    and ``orcpt`` RFC 3461's. ``reading`` is for the trace alone. What is not known is empty.
     """
 
     return_path: str = ""
@@ -32,6 +32,7 @@ class Original(NamedTuple):
     orcpt: str = ""
     deliver_by: int = 0
     hold: str = ""
+    reading: str = ""
 
 
 def original_of(envelope: Envelope, recipient: Recipient) -> Original:
@@ -46,6 +47,7 @@ def original_of(envelope: Envelope, recipient: Recipient) -> Original:
         recipient.orcpt,
         envelope.deliver_by,
         envelope.hold,
+        envelope.reading,
     )
 
 

@@ -110,7 +110,8 @@ class Envelope(NamedTuple):
     in the past; ``trace`` asks for a report of every step (RFC 2852 §4). ``deliver_by`` is
     the Unix time that DELIVERBY names, 0 for none, ``hold`` what FUTURERELEASE asked for, as it was
     written (``for;60``). ``message_id`` and ``subject`` are the header's, by which the sender knows
-    the mail again.
+    the mail again. ``reading`` says in a line how its text was found where that took a decision
+    (which part, which charset, what was cut); none of the text stands in it.
     """
 
     return_path: str = ""
@@ -122,6 +123,7 @@ class Envelope(NamedTuple):
     hold: str = ""
     message_id: str = ""
     subject: str = ""
+    reading: str = ""
 
 
 class Submission(NamedTuple):

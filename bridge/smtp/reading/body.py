@@ -1,80 +1,102 @@
 """Which part of a mail is its text, and that text out of its transfer encoding and charset.
 
-A mail of one text/plain part, which most programs send, never meets the ``email`` package; only
-multipart does, after bounds on its size in parts were checked. Raises
-:class:`~bridge.model.failure.Failure` for what holds no text that could be sent.
+A mail of one text/plain part, which most programs send, never meets the rules for parts. Raises
+:class:`~bridge.model.failure.Failure` for what holds no text that could be sent, with the rule.
 """
 
 from __future__ import annotations
 
 import re
-from binascii import Error as Base64Error
-from binascii import a2b_base64, a2b_qp
 from collections.abc import Iterator
-from email.message import Message
-from email.parser import BytesParser
-from email.policy import compat32
-from typing import Literal
-
-from resiliparse.extract.html2text import extract_plain_text
+from typing import Literal, NamedTuple
 
 from bridge.model.failure import Failure, Reason
-from bridge.smtp.reading.charset import decode
-from bridge.smtp.reading.header import ContentType, Fields, content_type, first
-from bridge.smtp.reading.text import (
-    is_encrypted,
-    lines_ended_by_lf,
-    unflow,
-    unsigned,
-    without_pictures,
+from bridge.smtp.reading import header, multipart, transfer
+from bridge.smtp.reading.charset import decoded
+from bridge.smtp.reading.content_type import (
+    ContentType,
+    content_type,
+    has_file_name,
+    is_attachment,
 )
+from bridge.smtp.reading.header import Fields, first
+from bridge.smtp.reading.html import text_of_html
+from bridge.smtp.reading.links import tidied
+from bridge.smtp.reading.record import Record
+from bridge.smtp.reading.text import clean, is_encrypted, lines_ended_by_lf, unflow, unsigned
 
 Attachments = Literal["ignore", "refuse"]
 
-#: Bounds of a multipart mail, checked before it is parsed (lines, levels) and while it is walked.
-MAX_LINES = 250_000
-MAX_LEVELS = 40
+#: Bounds of a mail of parts.
+MAX_LEVELS = 20
 MAX_PARTS = 250
-#: Lines that look like a boundary; each may cost a part's parsing before parts are counted.
-MAX_BOUNDARIES = 4 * MAX_PARTS
-#: An HTML text above this is no short message, and its parser is not linear in every case.
+#: An HTML text above this is no short message.
 MAX_HTML = 512 * 1024
 
-#: Elements that a reader does not see: preview texts and their like.
-HIDDEN = (
-    "[hidden]",
-    '[style*="display:none" i]',
-    '[style*="display: none" i]',
-    '[style*="mso-hide:all" i]',
-    '[style*="mso-hide: all" i]',
-)
-#: How mail programs mark what a reply quotes …
-QUOTES = (
-    ".gmail_quote",
-    ".moz-cite-prefix",
-    'blockquote[type="cite"]',
-    ".yahoo_quoted",
-    ".protonmail_quote",
-    ".zmail_extra",
-)
-#: … and signatures, which are cut with it.
-SIGNATURES = (".gmail_signature", ".moz-signature", ".protonmail_signature_block")
-
 #: Encrypted, or wrapped in a signature that nothing but its own software opens (RFC 8551 §3.5.2).
-_ENCRYPTED = frozenset(
-    {"multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"}
+_ENCRYPTED = {
+    "multipart/encrypted": "encrypted (multipart/encrypted)",
+    "application/pkcs7-mime": "encrypted or signed by S/MIME",
+    "application/x-pkcs7-mime": "encrypted or signed by S/MIME",
+}
+#: Texts that are for programs.
+_NOT_FOR_READERS = frozenset(
+    {"text/calendar", "text/vcard", "text/x-vcard", "text/directory", "text/css", "text/rtf"}
+    | {"text/javascript", "text/rfc822-headers", "text/x-amp-html", "text/x-vcalendar"}
 )
-_IDENTITY = frozenset({b"", b"7bit", b"8bit", b"binary"})
-_ENCODINGS = _IDENTITY | {b"quoted-printable", b"base64"}
-_BLANKS = re.compile(r"[ \t\xa0]+")
-#: What may open a level: a multipart's boundary, a forwarded mail.
-_LEVELS = re.compile(rb"boundary\s*\*?\d*\*?\s*=|message/", re.IGNORECASE)
+_MARKED_UP = frozenset({"text/enriched", "text/richtext"})
+_MAIL = "message/rfc822"
+_OCTETS = frozenset(
+    {"application/octet-stream", "application/x-octet-stream", "binary/octet-stream"}
+)
+
+_META_CHARSET = re.compile(
+    rb"<meta[^>]{1,200}charset\s{0,9}=\s{0,9}[\"']?([\w.:-]+)", re.IGNORECASE
+)
+_DATA_URL = re.compile(rb"data:[a-z]{1,20}/[^\"'\s>]++", re.IGNORECASE)
+_LOOKS_LIKE_HTML = re.compile(
+    r"\s{0,99}(?:<!doctype html|<\?xml[^>]{0,99}\?>\s{0,9}<(?:!doctype )?html|<html|<head|<body"
+    r"|<(?:p|div|table|span|font|center|style|meta|h[1-6]|b|br|ul|a)\b[^<>]{0,400}>)",
+    re.IGNORECASE,
+)
+_MARKUP = re.compile(
+    r"</(?:p|div|table|span|font|center|style|h[1-6]|b|ul|a|html|body)>|<br "
+    r"?/?>",
+    re.I,
+)
+_BREAK = re.compile(r"<br ?/?>", re.IGNORECASE)
+_ENRICHED = re.compile(r"<(?:/?[a-z-]{1,60})>|<<", re.IGNORECASE)
+_BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+
+
+class _Place(NamedTuple):
+    """How much a part is what the mail's sender wrote to be read."""
+
+    own: bool = True
+    why: str = ""
+
+
+_OWN = _Place()
+_NAMED = _Place(own=False, why="read although it bears the name of a file: there is no other text")
+_PASSED_ON = _Place(own=False, why="the mail that is attached: there is no other text")
+_UNTYPED = _Place(own=False, why="octet-stream that is text")
+
+
+class _Text(NamedTuple):
+    """A text that was found."""
+
+    kind: str
+    text: str
+    place: str
+    role: _Place
+    charset: str = ""
+    declared: str = ""
 
 
 def text_of_body(
-    mail: bytes,
     fields: Fields,
     body: bytes,
+    record: Record,
     *,
     fallback: str,
     attachments: Attachments,
@@ -82,169 +104,261 @@ def text_of_body(
 ) -> str:
     """The mail's text, lines ended by LF; empty where it has none.
 
-    ``mail`` is the whole mail of which ``fields`` and ``body`` are the two halves.
+    ``record`` keeps what was chosen. ``cut_quotes`` leaves out what HTML marks as a signature, and
+    marks its quotations (:data:`bridge.smtp.reading.html.QUOTED`).
     """
-    kind = content_type(fields)
-    if kind.kind.startswith("multipart/"):
-        return _of_multipart(mail, fallback, attachments, cut_quotes)
-    if kind.kind in _ENCRYPTED:
-        raise Failure(Reason.UNDECODABLE_TEXT, "encrypted")
-    if kind.kind not in _TEXTS or _is_file(kind, first(fields, b"content-disposition")):
-        if attachments == "refuse":
-            raise Failure(Reason.UNDECODABLE_TEXT, "attachments are not accepted")
-        return ""
-    octets = _decoded(body, first(fields, b"content-transfer-encoding"))
-    return _TEXTS[kind.kind](octets, kind, fallback, cut_quotes)
-
-
-def _decoded(body: bytes, encoding: bytes) -> bytes:
-    """The octets under a Content-Transfer-Encoding (RFC 2045 §6)."""
-    encoding = encoding.lower()
-    if encoding in _IDENTITY:
-        return body
-    if encoding == b"quoted-printable":
-        return a2b_qp(body)
-    if encoding != b"base64":
-        raise _unknown_encoding(encoding)
-    try:
-        return a2b_base64(body)
-    except Base64Error:
-        pass
-    try:  # Cut short or its padding forgotten: what is there is readable.
-        return a2b_base64(body.rstrip(b"= \t\n") + b"==")
-    except Base64Error:
-        raise Failure(Reason.UNDECODABLE_TEXT, "broken base64") from None
-
-
-def _unknown_encoding(encoding: bytes) -> Failure:
-    named = encoding[:30].decode("ascii", "replace")
-    return Failure(Reason.UNDECODABLE_TEXT, f"unknown Content-Transfer-Encoding {named}")
-
-
-def _plain(octets: bytes, kind: ContentType, fallback: str, cut_quotes: bool) -> str:
-    text = lines_ended_by_lf(decode(octets, kind.charset, fallback))
-    if "-----BEGIN PGP" in text:
-        if is_encrypted(text):
-            raise Failure(Reason.UNDECODABLE_TEXT, "encrypted")
-        text = unsigned(text)
-    text = without_pictures(text)
-    return unflow(text, kind.delsp) if kind.flowed else text
-
-
-_META_CHARSET = re.compile(rb"<meta[^>]{1,200}charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
-
-
-def _html(octets: bytes, kind: ContentType, fallback: str, cut_quotes: bool) -> str:
-    if len(octets) > MAX_HTML:
-        raise Failure(Reason.TEXT_TOO_LONG, "HTML of more than 512 KB")
-    charset = kind.charset
-    if not charset:
-        meta = _META_CHARSET.search(octets, 0, 2048)
-        charset = meta[1].decode("ascii") if meta else ""
-    # A NUL ends the parser's input early.
-    html = decode(octets, charset, fallback).replace("\0", "")
-    text = extract_plain_text(
-        html.encode("utf-8", "replace").decode(),
-        preserve_formatting=True,
-        alt_texts=False,
-        list_bullets=False,
-        skip_elements=[*HIDDEN, *QUOTES, *SIGNATURES] if cut_quotes else [*HIDDEN],
-    )
-    # Blanks are layout in HTML, also those that stand for the indent of a list.
-    return _BLANKS.sub(" ", lines_ended_by_lf(text)).replace("\n ", "\n")
-
-
-_TEXTS = {"text/plain": _plain, "text/html": _html}
-
-
-def _is_file(kind: ContentType, disposition: bytes) -> bool:
-    """Whether a part is something to be saved rather than read (RFC 2183 §2)."""
-    disposition = disposition.lower()
-    return disposition.startswith(b"attachment") or (kind.named and b"inline" not in disposition)
-
-
-def _of_multipart(mail: bytes, fallback: str, attachments: Attachments, cut_quotes: bool) -> str:
-    if mail.count(b"\n") > MAX_LINES:
-        raise Failure(Reason.BAD_PARAMETER, f"more than {MAX_LINES} lines")
-    # Every level has a Content-Type with a boundary of its own, or is a forwarded mail: so many
-    # in one mail are refused without finding out how they are arranged.
-    if len(_LEVELS.findall(mail)) > MAX_LEVELS or mail.count(b"\n--") > MAX_BOUNDARIES:
-        raise Failure(Reason.BAD_PARAMETER, "too many parts, or nested too deeply")
-    try:
-        root = BytesParser(policy=compat32).parsebytes(mail)
-        return _Reader(fallback, attachments, cut_quotes).read(root)
-    except RecursionError as error:
-        raise Failure(Reason.BAD_PARAMETER, "parts nested too deeply") from error
+    kind = content_type(first(fields, b"content-type"))
+    if (
+        kind.is_plain
+        and not body.startswith(b"--")
+        and b"\n--" not in body
+        and first(fields, b"content-transfer-encoding") in (b"", b"8bit", b"7bit")
+        and b"content-disposition" not in fields
+    ):
+        # What most programs send, and what every line more would cost something.
+        text, record.charset = decoded(body, kind.charset, fallback)
+        record.part, record.declared = "text/plain", kind.charset
+        text = lines_ended_by_lf(text)
+        if "<" not in text and "://" not in text and "[" not in text and "-----" not in text:
+            return text
+    reader = _Reader(record, fallback, attachments, cut_quotes)
+    return reader.read(fields, body)
 
 
 class _Reader:
-    """Walks the parts of one parsed mail."""
+    """Reads the body of one mail of parts, or of a text that takes some thought."""
 
-    def __init__(self, fallback: str, attachments: Attachments, cut_quotes: bool) -> None:
+    def __init__(
+        self, record: Record, fallback: str, attachments: Attachments, cut_quotes: bool
+    ) -> None:
+        self._record = record
         self._fallback = fallback
         self._attachments = attachments
         self._cut_quotes = cut_quotes
         self._seen = 0
+        self._left_out: list[str] = []
+        # Mails within the mail, read only where nothing else is: body, encoding, place.
+        self._mails: list[tuple[bytes, bytes, str]] = []
 
-    def read(self, root: Message) -> str:
-        return "\n".join(text for _, text in self._texts(root, 0, related=False))
+    def read(self, fields: Fields, body: bytes) -> str:
+        """The text, lines ended by LF; empty where there is none."""
+        found = [one for one in self._texts(fields, body, "", 0, _OWN) if clean(one.text)]
+        own = [one for one in found if one.role.own]
+        if not own:
+            found = found or [one for one in self._of_mails() if clean(one.text)]
+            own = found[:1]
+            for one in own:
+                self._record.note(one.role.why)
+        if not own:
+            if self._left_out:
+                self._record.note("no text, only " + ", ".join(self._left_out[:3]))
+            return ""
+        self._chosen(own[0])
+        if len(own) > 1:
+            self._record.note(f"and {len(own) - 1} further texts")
+        return "\n".join(one.text for one in own)
 
-    def _texts(self, part: Message, depth: int, *, related: bool) -> Iterator[tuple[str, str]]:
-        """The kind and text of every part to be read under ``part``."""
+    def _chosen(self, one: _Text) -> str:
+        record = self._record
+        record.part, record.place = one.kind, one.place
+        record.charset, record.declared = one.charset, one.declared
+        return one.text
+
+    # --- parts -----------------------------------------------------------------------------
+
+    def _texts(
+        self, fields: Fields, body: bytes, place: str, depth: int, role: _Place
+    ) -> Iterator[_Text]:
+        """Every text under one part, in their order."""
         self._seen += 1
         if depth > MAX_LEVELS or self._seen > MAX_PARTS:
-            raise Failure(Reason.BAD_PARAMETER, "too many parts, or nested too deeply")
-        fields = _fields(part)
-        kind = content_type(fields)
+            raise Failure(
+                Reason.BAD_PARAMETER, f"more than {MAX_PARTS} parts or {MAX_LEVELS} levels of them"
+            )
+        kind = content_type(first(fields, b"content-type"))
         if kind.kind in _ENCRYPTED:
-            raise Failure(Reason.UNDECODABLE_TEXT, "encrypted")
-        if kind.kind.startswith("multipart/") and part.is_multipart():
-            yield from self._of_container(kind.kind, part, depth)
-        elif kind.kind.startswith("multipart/"):
-            # Its boundary never came: what is there is read as text.
-            yield from self._of_leaf(part, fields, ContentType(charset=kind.charset))
-        elif kind.kind in _TEXTS and not _is_file(kind, first(fields, b"content-disposition")):
-            yield from self._of_leaf(part, fields, kind)
-        elif self._attachments == "refuse" and not related:
-            raise Failure(Reason.UNDECODABLE_TEXT, "attachments are not accepted")
-
-    def _of_container(self, kind: str, part: Message, depth: int) -> Iterator[tuple[str, str]]:
-        payload = part.get_payload()
-        children = [p for p in payload if isinstance(p, Message)]
-        if kind == "multipart/alternative":
-            # RFC 2046 §5.1.4 prefers the last; a phone shows text, so the plain one wins here.
-            best = ("", "")
-            for child in children:
-                for found in self._texts(child, depth + 1, related=False):
-                    better = not best[0] or (found[0] == "text/plain" != best[0])
-                    if better and found[1].strip():
-                        best = found
-                if best[0] == "text/plain" and self._attachments == "ignore":
-                    break  # Nothing is left that matters: the HTML need not be read.
-            yield best
-        elif kind in ("multipart/related", "multipart/signed"):
-            # The root stands first (RFC 2387 §3.2); pictures or a signature follow.
-            for child in children[:1]:
-                yield from self._texts(child, depth + 1, related=False)
-        else:
-            for child in children:
-                yield from self._texts(child, depth + 1, related=False)
-
-    def _of_leaf(
-        self, part: Message, fields: Fields, kind: ContentType
-    ) -> Iterator[tuple[str, str]]:
+            raise Failure(Reason.UNDECODABLE_TEXT, _ENCRYPTED[kind.kind])
+        disposition = first(fields, b"content-disposition")
         encoding = first(fields, b"content-transfer-encoding")
-        if encoding.lower() not in _ENCODINGS:
-            raise _unknown_encoding(encoding)
-        # With decode=False the package would decode the charset too, and lossily.
-        octets = part.get_payload(decode=True)
-        if isinstance(octets, bytes):
-            yield kind.kind, _TEXTS[kind.kind](octets, kind, self._fallback, self._cut_quotes)
+        if kind.kind.startswith("multipart/") or kind.boundary or not depth:
+            found = self._parts_of(kind, body, encoding)
+            if found is not None:
+                yield from self._of_container(kind, found, place, depth, role)
+                return
+        if is_attachment(disposition):
+            self._leave_out(kind)
+            if kind.kind == _MAIL:
+                self._mails.append((body, encoding, place))
+            return
+        if kind.kind == _MAIL:
+            self._leave_out(kind)
+            self._mails.append((body, encoding, place))
+            return
+        if kind.kind.startswith("multipart/"):
+            # Its boundary never came: what is there is read as text.
+            self._record.note("multipart without parts")
+            kind = ContentType(charset=kind.charset)
+        if role is _OWN and has_file_name(kind, disposition):
+            role = _NAMED
+        if kind.kind.startswith("text/") and kind.kind not in _NOT_FOR_READERS:
+            yield self._text(transfer.decoded(body, encoding), kind, place, role)
+        elif kind.kind in _OCTETS and (not depth or role is not _NAMED):
+            self._leave_out(kind)
+            octets = transfer.decoded(body, encoding)
+            if octets and len(octets) < MAX_HTML and not _BINARY.search(octets):
+                yield self._text(octets, ContentType(charset=kind.charset), place, _UNTYPED)
+        else:
+            self._leave_out(kind)
+
+    def _leave_out(self, kind: ContentType) -> None:
+        if self._attachments == "refuse":
+            raise Failure(Reason.UNDECODABLE_TEXT, f"attachments are not accepted ({kind.kind})")
+        self._left_out.append(kind.kind)
+
+    def _parts_of(self, kind: ContentType, body: bytes, encoding: bytes) -> list[bytes] | None:
+        """The parts, also of what is encoded as a whole or has another label."""
+        declared = kind.kind.startswith("multipart/")
+        octets = body
+        boundary = self._boundary(kind, body, declared=declared)
+        if not boundary and encoding:
+            octets = transfer.decoded(body, encoding)
+            if octets is not body:
+                octets = octets.replace(b"\r\n", b"\n")
+                boundary = self._boundary(kind, octets, declared=declared)
+        if not boundary:
+            return None
+        if not declared:
+            self._record.note(f"parts under the label {kind.kind}")
+        parts = []
+        for part in multipart.parts(octets, boundary):
+            parts.append(part)
+            if len(parts) > MAX_PARTS:
+                raise Failure(Reason.BAD_PARAMETER, f"more than {MAX_PARTS} parts")
+        return parts
+
+    def _boundary(self, kind: ContentType, body: bytes, *, declared: bool) -> bytes:
+        if declared or kind.boundary:
+            return multipart.delimiter(body, kind.boundary)
+        return multipart.undeclared_delimiter(body)
+
+    def _of_container(
+        self, kind: ContentType, parts: list[bytes], place: str, depth: int, role: _Place
+    ) -> Iterator[_Text]:
+        children = []
+        for number, part in enumerate(parts, 1):
+            fields, body = header.part(part)
+            if kind.kind == "multipart/digest" and b"content-type" not in fields:
+                fields[b"content-type"] = [_MAIL.encode()]  # RFC 2046 §5.1.5
+            children.append((fields, body, f"{place}.{number}" if place else str(number)))
+        if kind.kind == "multipart/alternative":
+            yield from self._best_of(children, depth, role)
+            return
+        if kind.kind == "multipart/related":
+            children = [_root(children, kind.start)] if children else []
+        elif kind.kind == "multipart/signed":
+            children = children[:1]  # A signature follows.
+        for number, (fields, body, where) in enumerate(children):
+            found = self._texts(fields, body, where, depth + 1, role)
+            # What stands first is the text, whatever name it bears.
+            leads = number == 0 and role is _OWN
+            for one in found:
+                yield one._replace(role=_OWN) if leads and one.role is _NAMED else one
+
+    def _best_of(
+        self, children: list[tuple[Fields, bytes, str]], depth: int, role: _Place
+    ) -> Iterator[_Text]:
+        """RFC 2046 §5.1.4 prefers the last; a phone shows text, so the plain one wins here."""
+        best: _Text | None = None
+        for fields, body, where in children:
+            for one in self._texts(fields, body, where, depth + 1, role):
+                if not clean(one.text):
+                    continue
+                if best is None or _rank(one) > _rank(best):
+                    best = one
+            if best is not None and best.kind == "text/plain" and self._attachments == "ignore":
+                break  # Nothing is left that matters: the HTML need not be read.
+        if best is not None:
+            yield best._replace(role=role) if best.role is _NAMED else best
+
+    def _of_mails(self) -> Iterator[_Text]:
+        """The texts of the mails within the mail."""
+        while self._mails:
+            body, encoding, place = self._mails.pop(0)
+            fields, inner = header.split(transfer.decoded(body, encoding).lstrip(b"\n"))
+            for one in self._texts(fields, inner, place, 1, _PASSED_ON):
+                yield one._replace(role=_PASSED_ON)
+
+    # --- texts -----------------------------------------------------------------------------
+
+    def _text(self, octets: bytes, kind: ContentType, place: str, role: _Place) -> _Text:
+        if kind.kind == "text/html":
+            text, charset = self._html(octets, kind.charset)
+        else:
+            text, charset = decoded(octets, kind.charset, self._fallback)
+            text = lines_ended_by_lf(text)
+            if "<" in text:
+                text = self._without_markup(text, kind)
+            text = self._plain(text, kind)
+        return _Text(kind.kind, text, place, role, charset, kind.charset)
+
+    def _plain(self, text: str, kind: ContentType) -> str:
+        if "-----BEGIN PGP" in text:
+            if is_encrypted(text):
+                raise Failure(Reason.UNDECODABLE_TEXT, "encrypted (OpenPGP)")
+            text = unsigned(text)
+        if kind.flowed:
+            text = unflow(text, kind.delsp)
+        return tidied(text) if "[" in text or "<" in text or "://" in text else text
+
+    def _without_markup(self, text: str, kind: ContentType) -> str:
+        """HTML that bears the label of a plain text."""
+        if kind.kind in _MARKED_UP:
+            return _ENRICHED.sub(lambda found: "<" if found[0] == "<<" else "", text)
+        begins = _LOOKS_LIKE_HTML.match(text) and _MARKUP.search(text)
+        if not begins and len(_BREAK.findall(text)) < 2:
+            return text
+        self._record.note("HTML under the label of a plain text")
+        if not begins:
+            text = text.replace("\n", "<br>") if "\n" in text.strip() else text
+        return self._rendered(text)
+
+    def _html(self, octets: bytes, charset: str) -> tuple[str, str]:
+        if len(octets) > MAX_HTML:
+            octets = _DATA_URL.sub(b"", octets)  # Pictures within.
+            if len(octets) > MAX_HTML:
+                raise Failure(Reason.TEXT_TOO_LONG, f"HTML of more than {MAX_HTML // 1024} KB")
+        if not charset:
+            meta = _META_CHARSET.search(octets, 0, 4096)
+            charset = meta[1].decode("ascii") if meta else ""
+            if charset:
+                self._record.note("charset by the HTML itself")
+        html, codec = decoded(octets, charset, self._fallback)
+        return self._rendered(html), codec
+
+    def _rendered(self, html: str) -> str:
+        html = lines_ended_by_lf(html)
+        text = text_of_html(html, signatures=not self._cut_quotes, marks=self._cut_quotes)
+        if self._cut_quotes and not clean(text):
+            text = text_of_html(html, signatures=True, marks=True)
+        # Only surrogates that stand as characters of their own remain to be replaced.
+        return text.encode("utf-8", "replace").decode()
 
 
-def _fields(part: Message) -> Fields:
-    fields: Fields = {}
-    for name, value in part.raw_items():
-        octets = str(value).encode("utf-8", "surrogateescape")
-        fields.setdefault(name.lower().encode("utf-8", "surrogateescape"), []).append(octets)
-    return fields
+_RANKS = {"text/plain": 2, "text/html": 1}
+
+
+def _rank(one: _Text) -> int:
+    return _RANKS.get(one.kind, 0) + (10 if one.role.own or one.role is _NAMED else 0)
+
+
+def _root(children: list[tuple[Fields, bytes, str]], start: bytes) -> tuple[Fields, bytes, str]:
+    """The part that a multipart/related is about (RFC 2387 §3.2)."""
+    if start:
+        for child in children:
+            if first(child[0], b"content-id").strip(b"<> ") == start:
+                return child
+    for child in children:
+        kind = content_type(first(child[0], b"content-type")).kind
+        if kind.startswith(("text/", "multipart/")):
+            return child
+    return children[0]

@@ -1,76 +1,144 @@
-"""Octets of a mail to text: which declared charsets are believed, and what happens to the rest.
+"""Octets of a mail to text: which declared charset is believed, and what happens to the rest.
 
-The order is: the declared charset strictly, UTF-8 strictly, the configured fallback with
-replacement characters. Nothing is guessed from the octets, since a guess over the length of a
-short message is wrong about as often as it is right.
+Nothing is guessed from how often letters stand in a text, since a guess over the length of a short
+message is wrong about as often as it is right. What the octets prove counts: text that is UTF-8 to
+its last octet is UTF-8 under any other label, and one octet that does not fit is replaced rather
+than a reason to read all the others as something else.
 """
 
 from __future__ import annotations
 
 import codecs
+import re
 from functools import lru_cache
 
-#: Labels that clients write and Python does not know, or reads as something narrower.
-ALIASES = {
-    "koi8": "koi8-r",
-    "koi8r": "koi8-r",
-    "koi8u": "koi8-u",
-    "win-1251": "cp1251",
-    "win1251": "cp1251",
-    "cp-1251": "cp1251",
-    "x-cp1251": "cp1251",
-    "x-cp1252": "cp1252",
-    "x-mac-cyrillic": "mac-cyrillic",
-    "utf": "utf-8",
-    "utf-8mb4": "utf-8",
-    "unicode-1-1-utf-8": "utf-8",
-    "x-unknown": "utf-8",
-    "gb2312": "gb18030",
-    "gbk": "gb18030",
-    "ks_c_5601-1987": "cp949",
-    "iso-8859-8-i": "iso-8859-8",
-    "tis-620": "cp874",
-    # What is labelled Latin-1 is in practice its superset (WHATWG Encoding §4.2).
-    "iso-8859-1": "cp1252",
-    "latin1": "cp1252",
-    "latin-1": "cp1252",
-}
+from bridge.smtp.reading.charset_labels import LABELS, SQUEEZED, squeezed
+from bridge.smtp.reading.japanese import decode_euc_jp, decode_iso_2022_jp
 
 #: Python codecs that are character sets. Others decode too (idna, unicode_escape, punycode), with
 #: other meanings or in quadratic time.
 _CHARSETS = frozenset(
-    {"ascii", "utf-7", "utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-16-le", "utf-32"}
-    | {"utf-32-be", "utf-32-le", "koi8-r", "koi8-u", "koi8-t", "kz1048", "ptcp154", "hz"}
-    | {"big5", "big5hkscs", "euc_jp", "euc_kr", "gb18030", "johab", "shift_jis", "tis-620"}
-    | {"euc_jis_2004", "shift_jis_2004", "iso2022_jp", "iso2022_kr", "iso2022_jp_2"}
+    {"ascii", "utf-7", "utf-8", "utf-16", "utf-16-be", "utf-16-le", "utf-32", "utf-32-be"}
+    | {"utf-32-le", "koi8-t", "kz1048", "ptcp154", "hz", "johab", "iso2022_kr"}
+    | {"euc_jis_2004", "shift_jis_2004", "viscii", "tis-620", "big5", "big5hkscs", "gb18030"}
 )
-_CHARSET_FAMILIES = ("cp", "iso8859-", "mac-")
+_CHARSET_FAMILIES = ("cp", "iso8859-", "mac-", "koi8-")
+_OWN = {"iso-2022-jp": decode_iso_2022_jp, "euc-jp": decode_euc_jp}
+#: Where the octets of a character are several, a text may fit UTF-8 by chance, but hardly twice
+#: in three octets.
+_SEVERAL = frozenset({"gb18030", "big5hkscs", "cp932", "cp949", "euc-jp", "johab"})
+_THREE = re.compile(rb"[\xe0-\xf4][\x80-\xbf]{2,3}")
+_NOT_A_LABEL = re.compile(r"[^a-z0-9_.:+()-]")
+#: Labels that say no more than "no accents", whatever follows.
+_SEVEN_BIT = frozenset({"ascii", "us-ascii", "ansi_x3.4-1968", "iso646-us", "7bit", "us"})
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=512)
 def codec_of(charset: str) -> str | None:
-    """The Python codec for a declared charset; ``None`` for one that is unknown or is none."""
-    label = charset.strip().strip("\"'").lower()
-    if not label.isascii() or len(label) > 40:
+    """The codec for a declared charset; ``None`` for one that is unknown, is none, or says nothing.
+
+    ``euc-jp`` and ``iso-2022-jp`` are not Python's but our own.
+    """
+    label = charset.strip().strip("\"'<>;,= \t_").lower()
+    # Cut where a clumsy client went on: "utf-8; format=flowed", "iso-2022-jp$ESC".
+    if wrong := _NOT_A_LABEL.search(label):
+        label = label[: wrong.start()].rstrip("-_.:+(") if wrong[0] != " " else label
+    if not label or not label.isascii() or len(label) > 40 or label in _SEVEN_BIT:
         return None
+    if (known := LABELS.get(label)) is not None:
+        return known or None
+    found = _python_codec(label.replace(" ", "-"))
+    if not found:
+        bare = squeezed(label)
+        found = SQUEEZED.get(bare) or _python_codec(bare)
+    return found or None
+
+
+def _python_codec(label: str) -> str | None:
     try:
-        name = codecs.lookup(ALIASES.get(label, label)).name
+        name = codecs.lookup(label).name
     except (LookupError, ValueError):
         return None
-    known = name in _CHARSETS or name.startswith(_CHARSET_FAMILIES)
-    return name if known else None
+    if name in LABELS and name not in _CHARSETS:
+        return LABELS[name] or None
+    return name if name in _CHARSETS or name.startswith(_CHARSET_FAMILIES) else None
 
 
 def decode(octets: bytes, charset: str, fallback: str) -> str:
     """Text out of ``octets``; never fails. ``charset`` is the declared one, or empty."""
-    codec = codec_of(charset) if charset else None
-    if codec is not None and codec != "utf-8":
+    return decoded(octets, charset, fallback)[0]
+
+
+def decoded(octets: bytes, charset: str, fallback: str) -> tuple[str, str]:
+    """The text, and the codec by which it was read.
+
+    That is the declared charset's, ``utf-8`` where the octets are that, or the fallback's.
+    """
+    codec = codec_of(charset) if charset and charset != "utf-8" else None
+    if codec is None or codec == "utf-8":
         try:
-            # Another charset's label on UTF-8 or the reverse is found by strictness alone.
-            return octets.decode(codec)
-        except (UnicodeError, ValueError):
-            pass
+            text = octets.decode("utf-8")
+        except UnicodeDecodeError:
+            return _damaged(octets, codec_of(fallback) or "cp1252")
+        return text.removeprefix("\ufeff"), "utf-8"
+    if octets.isascii() and codec.startswith(_CHARSET_FAMILIES):
+        return octets.decode(codec), codec
+    if _is_utf_8(octets, codec):
+        return octets.decode("utf-8-sig"), "utf-8"
+    if codec.startswith("utf-"):
+        return _of_unicode(octets, codec), codec
+    if own := _OWN.get(codec):
+        return own(octets), codec
     try:
-        return octets.decode("utf-8")
+        return octets.decode(codec), codec
+    except (UnicodeError, ValueError):
+        if _mostly_utf_8(octets):
+            return octets.decode("utf-8", "replace"), "utf-8"
+        return octets.decode(codec, "replace"), codec
+
+
+def _damaged(octets: bytes, fallback: str) -> tuple[str, str]:
+    """What is not UTF-8 throughout: UTF-8 with some octets broken, or another charset."""
+    if _mostly_utf_8(octets):
+        return octets.decode("utf-8", "replace"), "utf-8"
+    if own := _OWN.get(fallback):
+        return own(octets), fallback
+    return octets.decode(fallback, "replace"), fallback
+
+
+def _is_utf_8(octets: bytes, codec: str) -> bool:
+    """Whether what is labelled as ``codec`` proves to be UTF-8."""
+    if octets.startswith(codecs.BOM_UTF8):
+        return True
+    if codec.startswith("utf-") or octets.isascii():
+        return False
+    try:
+        octets.decode("utf-8")
     except UnicodeDecodeError:
-        return octets.decode(codec_of(fallback) or "cp1252", "replace")
+        return False
+    return codec not in _SEVERAL or len(_THREE.findall(octets, 0, 400)) > 1
+
+
+def _mostly_utf_8(octets: bytes) -> bool:
+    """Whether more characters of several octets are whole than are broken."""
+    text = octets.decode("utf-8", "replace")
+    broken = text.count("\ufffd")
+    whole = sum(map("\x7f".__lt__, text)) - broken
+    return whole > broken
+
+
+def _of_unicode(octets: bytes, codec: str) -> str:
+    if codec in ("utf-16", "utf-16-be", "utf-16-le"):
+        if octets.startswith((codecs.BOM_UTF16_BE, codecs.BOM_UTF16_LE)):
+            codec = "utf-16"
+        elif octets.isascii() and b"\0" not in octets:
+            return octets.decode("ascii")  # Only the label is UTF-16.
+        elif codec == "utf-16":
+            # RFC 2781 §4.3 says big-endian and Windows writes little-endian: the zeros tell.
+            big = octets[::2].count(0) > octets[1::2].count(0)
+            codec = "utf-16-be" if big else "utf-16-le"
+    text = octets.decode(codec, "replace").removeprefix("\ufeff")
+    if codec == "utf-7" and not text.isascii():
+        # UTF-7 may hold half a surrogate pair, which nothing else can encode.
+        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text

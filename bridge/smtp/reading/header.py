@@ -1,38 +1,37 @@
 """The few header fields of a mail that matter here, out of its raw octets.
 
-Decides where the header section ends and what a field's text is (RFC 5322 §2.2, RFC 2047). It
-reads only the fields it is asked for: parsing all of them costs more than the rest of the mail.
-Lines are expected to end in a bare LF.
+Decides where the header section of a mail or of a part ends, and finds the fields that are asked
+for (RFC 5322 §2.2): parsing all of them costs more than the rest of the mail. Lines are expected
+to end in a bare LF.
 """
 
 from __future__ import annotations
 
 import re
-from binascii import Error as Base64Error
-from binascii import a2b_base64, a2b_qp
-from typing import NamedTuple
 
 from bridge.model.failure import Failure, Reason
-from bridge.smtp.reading.charset import decode
 
 #: More than this is no header section of a person's or a program's mail.
 MAX_HEADER = 64 * 1024
+#: Lines within a section that are no fields, and go on with what stood before.
+MAX_BROKEN_LINES = 8
 
 # Possessive, so that octets are looked at once, whatever they are: but not the groups, which Python
 # before 3.11.5 gets wrong then (gh-106052), and which leave nothing to try again here.
 _SECTION = re.compile(rb"(?:[!-9;-~]++[ \t]*+:.*+(?:\n|\Z)(?:[ \t].*+(?:\n|\Z))*)*")
 _FIELD = re.compile(
-    rb"^(subject|content-(?:type|transfer-encoding|disposition)|message-id|x-cascade-[^\s:]*+)"
+    rb"^(subject|content-(?:type|transfer-encoding|disposition|id)|message-id|x-cascade-[^\s:]*+)"
     rb"[ \t]*+:(.*+(?:\n[ \t].*+)*)",
     re.IGNORECASE | re.MULTILINE,
 )
 _FOLD = re.compile(rb"\r?\n[ \t]")
-# RFC 2047 §2; blanks inside the Q text are wrong there and common; RFC 2231 §5 adds "*language".
-_ENCODED_WORD = re.compile(rb"=\?([^?*\s]+)(?:\*[^?\s]*)?\?([bBqQ])\?([^?]*)\?=")
-_PARAMETER = re.compile(
-    rb";\s*(charset|format|delsp|filename|name)(?:\*\d*\*?)?\s*=\s*(?:\"([^\"]*)\"|([^;\s]*))",
-    re.IGNORECASE,
+#: Fields that stand in a mail's header and in no text.
+_OF_MAILS = re.compile(
+    rb"^(?:mime-version|content-type|content-transfer-encoding|message-id|received|return-path"
+    rb"|x-mailer|x-priority|x-originating-ip|dkim-signature|subject)[ \t]*+:",
+    re.IGNORECASE | re.MULTILINE,
 )
+_BEFORE_A_HEADER = re.compile(rb"(?:\xef\xbb\xbf|[ \t]*+\n)+")
 
 #: Fields of mails that no person wrote to this recipient: answers sent by themselves (RFC 3834 §5
 #: and what is older), reports (RFC 6522), lists (RFC 2369).
@@ -44,21 +43,18 @@ _AUTOMATIC = re.compile(
     rb"|content-type[ \t]*+:\s*+multipart/report\b)",
     re.IGNORECASE | re.MULTILINE,
 )
+#: Fields of mails that a program wrote, whoever is to read them.
+_GENERATED = re.compile(
+    rb"^(?:auto-submitted[ \t]*+:(?!\s*+no[ \t]*+(?:$|[;(]))"
+    rb"|precedence[ \t]*+:\s*+(?:bulk|junk|auto_reply)\b"
+    rb"|x-auto-response-suppress[ \t]*+:"
+    rb"|feedback-id[ \t]*+:)",
+    re.IGNORECASE | re.MULTILINE,
+)
+#: Fields that name the mail which is answered (RFC 5322 §3.6.4).
+_ANSWERS = re.compile(rb"^(?:in-reply-to|references)[ \t]*+:\s*+\S", re.IGNORECASE | re.MULTILINE)
 
 Fields = dict[bytes, list[bytes]]
-
-
-class ContentType(NamedTuple):
-    """A Content-Type as far as a text needs it; all in lower case."""
-
-    kind: str = "text/plain"
-    charset: str = ""
-    flowed: bool = False
-    delsp: bool = False
-    named: bool = False
-
-
-_TEXT_PLAIN = ContentType()
 
 
 def split(mail: bytes) -> tuple[Fields, bytes]:
@@ -72,12 +68,25 @@ def split(mail: bytes) -> tuple[Fields, bytes]:
     end = section.end() if section else start
     if end - start > MAX_HEADER or _goes_on(mail, start, end):
         raise Failure(Reason.BAD_PARAMETER, f"headers of more than {MAX_HEADER} octets")
-    fields: Fields = {}
-    for found in _FIELD.finditer(mail, start, end):
-        fields.setdefault(found[1].lower(), []).append(found[2])
+    if end == start:
+        if (late := _late_start(mail, start)) > start:
+            return split(mail[late:])
+    elif not mail.startswith(b"\n", end) and end < len(mail):
+        whole = _mended(mail, start, end)
+        if whole is not None:
+            return split(whole)
+    fields = fields_of(mail, start, end)
     if mail.startswith(b"\n", end):
         end += 1
     return fields, mail[end:]
+
+
+def fields_of(mail: bytes, start: int, end: int) -> Fields:
+    """The fields that matter of a section."""
+    fields: Fields = {}
+    for found in _FIELD.finditer(mail, start, end):
+        fields.setdefault(found[1].lower(), []).append(found[2])
+    return fields
 
 
 def _goes_on(mail: bytes, start: int, end: int) -> bool:
@@ -88,6 +97,55 @@ def _goes_on(mail: bytes, start: int, end: int) -> bool:
         return False  # A whole line that is no field's: the body, without a blank line before it.
     further = _SECTION.match(mail, end)
     return further is not None and further.end() > end
+
+
+def _late_start(mail: bytes, start: int) -> int:
+    """Where the header begins behind blank lines or a byte-order mark; ``start`` for nowhere."""
+    before = _BEFORE_A_HEADER.match(mail, start, start + 256)
+    if before is None:
+        return start
+    section = _SECTION.match(mail, before.end(), before.end() + MAX_HEADER)
+    if section is None or _OF_MAILS.search(mail, before.end(), section.end()) is None:
+        return start
+    # "Subject: …" alone may be a text's first line.
+    return before.end() if section[0].count(b"\n") > 1 else start
+
+
+def _mended(mail: bytes, start: int, end: int) -> bytes | None:
+    """The mail with the broken lines of its header put behind those which they go on.
+
+    A script that puts a text with line ends into a field breaks it so. ``None`` where what follows
+    the section is no header: its lines up to the first blank one are fields again, and some of
+    them stand in no text.
+    """
+    blank = mail.find(b"\n\n", end, start + MAX_HEADER)
+    blank = min(len(mail), start + MAX_HEADER) if blank < 0 else blank + 1
+    lines = mail[end:blank].split(b"\n", MAX_BROKEN_LINES + 1)
+    at = end
+    for line in lines[:MAX_BROKEN_LINES]:
+        section = _SECTION.match(mail, at, blank)
+        if section is not None and section.end() > at:
+            break
+        at += len(line) + 1
+    if at == end:
+        return None
+    section = _SECTION.match(mail, at, blank)
+    if section is None or _OF_MAILS.search(mail, at, section.end()) is None:
+        return None
+    goes_on = mail[end:at].replace(b"\n", b" ").rstrip()
+    return mail[: end - 1] + b"\n " + goes_on + b"\n" + mail[at:]
+
+
+def part(octets: bytes) -> tuple[Fields, bytes]:
+    """The fields and the body of one part of a multipart."""
+    if octets.startswith(b"\n"):
+        return {}, octets[1:]
+    section = _SECTION.match(octets, 0, MAX_HEADER)
+    end = section.end() if section else 0
+    fields = fields_of(octets, 0, end)
+    if octets.startswith(b"\n", end):
+        end += 1
+    return fields, octets[end:]
 
 
 def first(fields: Fields, name: bytes) -> bytes:
@@ -101,68 +159,16 @@ def unfold(raw: bytes) -> bytes:
     return _FOLD.sub(b" ", raw).strip() if b"\n" in raw else raw.strip()
 
 
-def text_of(raw: bytes, fallback: str) -> str:
-    """A field's text: encoded words decoded, also where a character is split between two.
-
-    Octets outside encoded words are UTF-8 or the fallback charset. Line ends inside encoded
-    words become blanks.
-    """
-    raw = unfold(raw)
-    if b"=?" not in raw:
-        return _one_line(decode(raw, "", fallback))
-    # Neighbours in one charset are one run of octets: mailers cut at octets, not at characters.
-    runs: list[tuple[str, bytearray]] = []
-    at = 0
-    after_word = False
-    for word in _ENCODED_WORD.finditer(raw):
-        between = raw[at : word.start()]
-        at = word.end()
-        if between and not (after_word and between.isspace()):  # RFC 2047 §6.2
-            runs.append(("", bytearray(between)))
-        charset = word[1].decode("ascii", "replace").lower()
-        octets = _word_octets(word[2], word[3])
-        if runs and runs[-1][0] == charset:
-            runs[-1][1].extend(octets)
-        else:
-            runs.append((charset, bytearray(octets)))
-        after_word = True
-    if at < len(raw):
-        runs.append(("", bytearray(raw[at:])))
-    return _one_line("".join(decode(bytes(octets), charset, fallback) for charset, octets in runs))
-
-
-def _word_octets(encoding: bytes, text: bytes) -> bytes:
-    if encoding in b"qQ":
-        return a2b_qp(text, header=True)
-    try:
-        return a2b_base64(text + b"=" * (-len(text) % 4))
-    except Base64Error:
-        return text
-
-
-def _one_line(text: str) -> str:
-    return text if text.isprintable() else " ".join(text.split())
-
-
 def is_automatic(section: bytes) -> bool:
     """Whether the header section is that of a mail which was sent by itself."""
     return _AUTOMATIC.search(section) is not None
 
 
-def content_type(fields: Fields) -> ContentType:
-    """What the body says it is; text/plain where it says nothing (RFC 2045 §5.2)."""
-    raw = first(fields, b"content-type")
-    if not raw:
-        return _TEXT_PLAIN
-    raw = unfold(raw)
-    kind = raw.partition(b";")[0].strip().lower().decode("ascii", "replace")
-    parameters = {m[1].lower(): m[3] if m[2] is None else m[2] for m in _PARAMETER.finditer(raw)}
-    return ContentType(
-        # Old mailers write "Content-Type: text" (RFC 1049).
-        "text/plain" if kind in ("", "text") else kind,
-        # RFC 2231 §4 puts charset'language' before the value.
-        parameters.get(b"charset", b"").rpartition(b"'")[2].decode("ascii", "replace").lower(),
-        parameters.get(b"format", b"").lower() == b"flowed",
-        parameters.get(b"delsp", b"").lower() == b"yes",
-        b"name" in parameters,
-    )
+def is_generated(section: bytes) -> bool:
+    """Whether the header section is that of a mail which a program wrote."""
+    return _GENERATED.search(section) is not None
+
+
+def names_an_answered_mail(section: bytes) -> bool:
+    """Whether the header section says which mail is answered."""
+    return _ANSWERS.search(section) is not None

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from typing import cast
 
 from bridge.config import settings as config
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Envelope, Protocol, Recipient, Submission
-from bridge.smtp.reading import header, text
+from bridge.smtp.reading import header, quotes, signatures, text
 from bridge.smtp.reading import smsc_line as smsc
 from bridge.smtp.reading.body import text_of_body
+from bridge.smtp.reading.encoded_words import text_of
 from bridge.smtp.reading.overrides import Overrides, Wishes, read_overrides
+from bridge.smtp.reading.quotes import Reply
+from bridge.smtp.reading.record import Record
+from bridge.smtp.reading.subject import Kind, kind_of
 
 _PLAIN_FIELDS = frozenset(
     {
@@ -20,6 +23,7 @@ _PLAIN_FIELDS = frozenset(
         b"content-type",
         b"content-transfer-encoding",
         b"content-disposition",
+        b"content-id",
     }
 )
 
@@ -32,9 +36,6 @@ MAX_TEXT = 40_000
 #: Of a header field that is kept for reports.
 MAX_NAME = 250
 
-#: Short words before a colon, or an encoded word that may hold them.
-_MAY_BE_FORWARDED = re.compile(rb"[\x80-\xff]|=\?|\s*[a-z]{2,3}\s*:", re.IGNORECASE)
-
 
 def read_mail(
     mail: bytes,
@@ -45,47 +46,49 @@ def read_mail(
     peer: str = "",
     envelope: Envelope | None = None,
     wishes: Wishes | None = None,
+    record: Record | None = None,
 ) -> Submission:
     """The submission that a mail's octets stand for.
 
     ``mail`` is what DATA brought, dots already unstuffed, with any kind of line ends; ``wishes``
-    are what its envelope asked for, above which its header stands. Raises
-    :class:`~bridge.model.failure.Failure` for a mail that says something wrong or holds nothing
-    readable; what the text then may be is for the relay to say.
+    are what its envelope asked for, above which its header stands. ``record`` is filled with how
+    the mail was read. Raises :class:`~bridge.model.failure.Failure` for a mail that says something
+    wrong or holds nothing readable; what the text then may be is for the relay to say.
     """
     if b"\r" in mail:
         mail = mail.replace(b"\r\n", b"\n")
     fallback = smtp.fallback_charset
     fields, octets = header.split(mail)
-    raw_subject = header.first(fields, b"subject")
-    # What a mail passes on is what it is sent for.
-    cut_quotes = account.cut_quotes and not (
-        _MAY_BE_FORWARDED.match(raw_subject)
-        and text.is_forwarded(header.text_of(raw_subject, fallback))
-    )
+    if record is None:
+        record = Record()
     body = text_of_body(
-        mail,
         fields,
         octets,
+        record,
         fallback=fallback,
         attachments=smtp.attachments,
-        cut_quotes=cut_quotes,
+        cut_quotes=account.cut_quotes,
     )
-    if account.cut_quotes:
-        body = text.cut_quotes(body) if cut_quotes else text.cut_signature(body)
+    raw_subject = header.first(fields, b"subject")
+    # A line end at the end is none between lines.
+    if account.cut_quotes and body.find("\n", 0, -1) >= 0:
+        body = _own_text(mail[: len(mail) - len(octets)], raw_subject, body, record, fallback)
     if account.stop_line:
-        body = text.cut_at(body, account.stop_line)
+        body = record.cut(body, text.cut_at(body, account.stop_line), "below the stop line")
     body = text.clean(body)
     subject = ""
     if not body or account.text != "{body}":
-        subject = text.clean(header.text_of(raw_subject, fallback))
+        subject = text.clean(text_of(raw_subject, fallback, record.declared))
+        if not body and subject:
+            record.note("no text of its own: the subject")
     written = text.compose(account.text, subject, body)
     if len(written) > MAX_TEXT:
         if account.long_text == "refuse":
             raise Failure(Reason.TEXT_TOO_LONG, f"more than {MAX_TEXT} characters")
         written = written[:MAX_TEXT]
     if envelope is not None:
-        envelope = _named(envelope, fields, subject or header.text_of(raw_subject, fallback))
+        subject = subject or text_of(raw_subject, fallback, record.declared)
+        envelope = _named(envelope, fields, subject, record)
     # Its keys are among theirs.
     overrides = cast("Overrides", wishes or _NO_WISHES)
     if not fields.keys() <= _PLAIN_FIELDS:
@@ -101,6 +104,41 @@ def read_mail(
     )
 
 
+_BELOW = (
+    (signatures.cut_footer, "footer of a mailing list"),
+    (signatures.cut_signature, "signature"),
+)
+_MOBILE = "line of a mobile program"
+
+
+def _own_text(section: bytes, subject: bytes, body: str, record: Record, fallback: str) -> str:
+    """What the sender wrote, without signature, quotations and footers.
+
+    ``section`` is the mail's header.
+    """
+
+    def reply() -> Reply:
+        return _reply(section, text_of(subject, fallback, record.declared))
+
+    for cut, what in _BELOW:
+        body = record.cut(body, cut(body), what)
+    left, why = quotes.cut_quotes(body, reply)
+    body = record.cut(body, left, why)
+    return record.cut(body, signatures.cut_mobile(body), _MOBILE)
+
+
+def _reply(section: bytes, subject: str) -> Reply:
+    """Whether a mail is an answer, by its header."""
+    kind = kind_of(subject)
+    if kind is Kind.FORWARD:
+        return Reply.NO  # What a mail passes on is what it is sent for.
+    if kind is Kind.ANSWER:
+        return Reply.SURE
+    if header.is_generated(section) or not header.names_an_answered_mail(section):
+        return Reply.NO
+    return Reply.SURE if kind is Kind.NONE else Reply.PERHAPS
+
+
 def read_reply(
     mail: bytes,
     recipient: Recipient,
@@ -111,6 +149,7 @@ def read_reply(
     peer: str = "",
     envelope: Envelope | None = None,
     wishes: Wishes | None = None,
+    record: Record | None = None,
 ) -> Submission:
     """The answer to a phone in a mail to its reply address.
 
@@ -121,27 +160,31 @@ def read_reply(
     if b"\r" in mail:
         mail = mail.replace(b"\r\n", b"\n")
     fields, octets = header.split(mail)
-    if header.is_automatic(mail[: len(mail) - len(octets)]):
+    section = mail[: len(mail) - len(octets)]
+    if header.is_automatic(section):
         raise Failure(Reason.PROHIBITED, "no automatic mails to a phone")
+    if record is None:
+        record = Record()
+    fallback = smtp.fallback_charset
     body = text_of_body(
-        mail,
         fields,
         octets,
-        fallback=smtp.fallback_charset,
+        record,
+        fallback=fallback,
         attachments=smtp.attachments,
         cut_quotes=True,
     )
-    body = text.cut_quotes(body)
+    body = _own_text(section, b"Re: ", body, record, fallback)
     if account.stop_line:
-        body = text.cut_at(body, account.stop_line)
+        body = record.cut(body, text.cut_at(body, account.stop_line), "below the stop line")
     body = text.clean(body)
     if not body:
         raise Failure(Reason.NO_TEXT)
     if len(body) > MAX_TEXT:
         raise Failure(Reason.TEXT_TOO_LONG, f"more than {MAX_TEXT} characters")
     if envelope is not None:
-        subject = header.text_of(header.first(fields, b"subject"), smtp.fallback_charset)
-        envelope = _named(envelope, fields, subject)
+        subject = text_of(header.first(fields, b"subject"), fallback, record.declared)
+        envelope = _named(envelope, fields, subject, record)
     return Submission(
         protocol=Protocol.SMTP,
         recipients=(recipient,),
@@ -154,11 +197,11 @@ def read_reply(
     )
 
 
-def _named(envelope: Envelope, fields: header.Fields, subject: str) -> Envelope:
-    """With what the header calls the mail."""
+def _named(envelope: Envelope, fields: header.Fields, subject: str, record: Record) -> Envelope:
+    """With what the header calls the mail, and how it was read."""
     message_id = header.first(fields, b"message-id")[:MAX_NAME].decode("ascii", "replace")
     # On the path of every mail: half the time of _replace.
-    return Envelope(*envelope[:-2], message_id, subject[:MAX_NAME])
+    return Envelope(*envelope[:-3], message_id, subject[:MAX_NAME], record.summary())
 
 
 def read_line(
@@ -169,6 +212,7 @@ def read_line(
     peer: str = "",
     envelope: Envelope | None = None,
     wishes: Wishes | None = None,
+    record: Record | None = None,
 ) -> tuple[smsc.Line, Submission]:
     """The SMSC line in a mail, and the submission that it stands for.
 
@@ -179,8 +223,10 @@ def read_line(
     if b"\r" in mail:
         mail = mail.replace(b"\r\n", b"\n")
     fields, octets = header.split(mail)
+    if record is None:
+        record = Record()
     body = text_of_body(
-        mail, fields, octets, fallback=smsc.CHARSET, attachments="ignore", cut_quotes=False
+        fields, octets, record, fallback=smsc.CHARSET, attachments="ignore", cut_quotes=False
     )
     line = smsc.parse_line(smsc.find_line(body), now=now, max_recipients=max_recipients)
     overrides: Wishes = {**(wishes or _NO_WISHES)}
@@ -188,7 +234,7 @@ def read_line(
         overrides["scheduled_at"] = line.scheduled_at
     if envelope is not None:
         # Next to a password nothing is safe to be sent back.
-        envelope = _named(envelope, fields, "")._replace(ret="HDRS")
+        envelope = _named(envelope, fields, "", record)._replace(ret="HDRS")
     submission = Submission(
         protocol=Protocol.SMTP,
         recipients=line.recipients,

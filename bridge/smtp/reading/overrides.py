@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, TypedDict
 from bridge.config.settings import parse_duration
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import MessageType, Route
-from bridge.smtp.reading.header import Fields, text_of
+from bridge.smtp.reading.encoded_words import text_of
+from bridge.smtp.reading.header import Fields
 from bridge.smtp.reading.text import clean
 
 #: The words for types, here and as a tag of a recipient.

@@ -17,42 +17,12 @@ _OUT = re.compile(
 )
 #: What alone is no text: joiners and marks that only change what stands beside them.
 _ONLY_MARKS = re.compile("[\\s\u200c-\u200f\u202a-\u202e\u2066-\u2069\ufe00-\ufe0f]*")
-_BLANKS_AT_LINE_ENDS = re.compile(r"[ \t]+$", re.MULTILINE)
 _BLANK_LINES = re.compile(r"\n{3,}")
-
-# "-- " alone on a line, its blank included (RFC 3676 §4.3): without it, two dashes are text.
-_SIGNATURE = re.compile(r"^-- $", re.MULTILINE)
-_WROTE = (
-    r"(?:wrote|writes|schrieb|a écrit|escribió|ha scritto|napisał\(a\)|"
-    r"пише|писав|писала|написав|написала|пишет|писал|написал)"
-)
-#: The line over a quotation in the words of common mailers …
-_ATTRIBUTION = re.compile(rf"\b{_WROTE}\b[^:]{{0,80}}:$", re.IGNORECASE)
-#: … and the second half of one that the mailer wrapped.
-_WRAPPED = re.compile(rf"(?:<[^>]*>,? *)?{_WROTE}\b[^:]{{0,80}}:$", re.IGNORECASE)
-_DIGIT = re.compile(r"\d")
-#: Outlook's line over all that it quotes …
-_ORIGINAL = re.compile(
-    r"^-{3,} ?(?:Original Message|Original Appointment|Исходное сообщение|Оригінальне повідомлення|"
-    r"Вихідне повідомлення|Ursprüngliche Nachricht|Původní zpráva|Wiadomość oryginalna) ?-{3,}"
-    r"[ \t]*$",
-    re.IGNORECASE | re.MULTILINE,
-)
-#: … and the header lines that newer versions of it put there, over a rule or not.
-_QUOTED_HEADER = re.compile(
-    r"^(?:_{10,}[ \t]*\n)?\*?(?:From|От|Від|Von|De|Od|Da)\*?: ?.+\n"
-    r"\*?(?:Sent|Date|Отправлено|Дата|Надіслано|Gesendet|Datum|Odesláno|Wysłano)\*?: ?.*\d.*\n",
-    re.IGNORECASE | re.MULTILINE,
-)
-#: What mail programs put before the subject of a mail that they pass on: there the quotation is
-#: the message.
-_FORWARDED = re.compile(r"\s*(?:fwd?|wg|tr|rv|пересл|фвд)\s*:", re.IGNORECASE)
 
 _ARMOUR = "-----BEGIN PGP SIGNED MESSAGE-----", "\n-----BEGIN PGP SIGNATURE-----"
 _ARMOUR_END = "-----END PGP SIGNATURE-----"
 _ARMOUR_HEADER = re.compile(r"[ \t]*\n(?:[A-Za-z]+: .*\n)*[ \t]*\n")
 _DASH_ESCAPED = re.compile(r"^- ", re.MULTILINE)
-_PICTURE = re.compile(r"\[cid:[^\]\s]{1,200}\]")
 _PLACE = re.compile(r"\{(body|subject)\}")
 
 
@@ -78,11 +48,6 @@ def unflow(text: str, delsp: bool) -> str:
     return "".join(out).removesuffix("\n")
 
 
-def is_forwarded(subject: str) -> bool:
-    """Whether a mail with this subject passes another one on."""
-    return _FORWARDED.match(subject) is not None
-
-
 def is_encrypted(text: str) -> bool:
     """Whether the text is nothing but an OpenPGP message (RFC 4880 §6.2)."""
     return text.lstrip().startswith("-----BEGIN PGP MESSAGE-----")
@@ -98,58 +63,6 @@ def unsigned(text: str) -> str:
     after = text.find(_ARMOUR_END, end)
     rest = text[after + len(_ARMOUR_END) :] if after >= 0 else ""
     return text[:start] + _DASH_ESCAPED.sub("", text[header.end() : end]) + rest
-
-
-def without_pictures(text: str) -> str:
-    """Without the marks that Outlook leaves in plain text where a picture was."""
-    return _PICTURE.sub("", text) if "[cid:" in text else text
-
-
-def cut_signature(text: str) -> str:
-    """What stands before the first signature's mark."""
-    signature = _SIGNATURE.search(text) if "-- " in text else None
-    return text[: signature.start()] if signature else text
-
-
-def cut_quotes(text: str) -> str:
-    """Without signature and the quoted tail of a reply; a text that is all quotation stays.
-
-    Only what reaches to the end is cut, never a quoted line with an answer under it.
-    """
-    text = cut_signature(text)
-    if "---" in text:
-        text = _cut_before(_ORIGINAL, text)
-    if ":" in text:
-        text = _cut_before(_QUOTED_HEADER, text)
-    return _without_quoted_tail(text) if ">" in text else text
-
-
-def _cut_before(mark: re.Pattern[str], text: str) -> str:
-    found = mark.search(text)
-    return text[: found.start()] if found and text[: found.start()].strip() else text
-
-
-def _without_quoted_tail(text: str) -> str:
-    lines = text.rstrip().split("\n")
-    end = _end_of_text(lines, quoted=True)
-    if end in (0, len(lines)):
-        return text
-    last = lines[end - 1].strip()
-    answer = end
-    if _ATTRIBUTION.search(last):
-        answer -= 1
-        if answer and _WRAPPED.match(last) and _DIGIT.search(lines[answer - 1]):
-            answer -= 1
-        answer = _end_of_text(lines[:answer], quoted=False)
-    return "\n".join(lines[: answer or end])
-
-
-def _end_of_text(lines: list[str], *, quoted: bool) -> int:
-    """How many lines are left without blank (and quoted) ones at the end."""
-    end = len(lines)
-    while end and (not lines[end - 1].strip() or (quoted and lines[end - 1].startswith(">"))):
-        end -= 1
-    return end
 
 
 def cut_at(text: str, stop_line: str) -> str:
@@ -171,7 +84,7 @@ def clean(text: str) -> str:
         if _ONLY_MARKS.fullmatch(text):
             return ""
     if " \n" in text:
-        text = _BLANKS_AT_LINE_ENDS.sub("", text)
+        text = "\n".join([line.rstrip(" ") for line in text.split("\n")])
     if "\n\n\n" in text:
         text = _BLANK_LINES.sub("\n\n", text)
     return text.strip()

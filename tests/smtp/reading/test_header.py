@@ -6,7 +6,9 @@ import pytest
 
 from bridge.model.failure import Failure
 from bridge.smtp.reading.charset import codec_of, decode
-from bridge.smtp.reading.header import MAX_HEADER, content_type, split, text_of
+from bridge.smtp.reading.content_type import content_type
+from bridge.smtp.reading.encoded_words import text_of
+from bridge.smtp.reading.header import MAX_HEADER, split
 
 
 def test_only_the_fields_that_matter_are_read() -> None:
@@ -63,14 +65,14 @@ def test_the_text_of_a_field(raw: bytes, text: str) -> None:
 
 def test_content_types() -> None:
     def read(value: bytes) -> tuple[str, str]:
-        kind = content_type({b"content-type": [value]})
+        kind = content_type(value)
         return kind.kind, kind.charset
 
     assert read(b"") == ("text/plain", "")
     assert read(b"text") == ("text/plain", "")
     assert read(b'Text/HTML;\n charset = "UTF-8"') == ("text/html", "utf-8")
     assert read(b"text/plain; charset*=us-ascii'en'koi8-r") == ("text/plain", "koi8-r")
-    assert content_type({b"content-type": [b"text/plain; format=Flowed; DelSp=YES"]}).delsp
+    assert content_type(b"text/plain; format=Flowed; DelSp=YES").delsp
 
 
 @pytest.mark.parametrize(

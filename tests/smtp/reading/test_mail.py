@@ -76,14 +76,13 @@ def multipart(levels: int) -> bytes:
     "mail",
     [
         multipart(5000),
-        multipart(1) + b"--b0\n" + b"Content-Type: message/rfc822\n\n" * 5000,
+        b"Content-Type: message/rfc822\n\n" * 5000,
         b"Content-Type: multipart/mixed; boundary=b\n\n" + b"--b\n\nx\n" * 10_000,
-        b"Content-Type: multipart/mixed; boundary=b\n\n" + b"\n" * 1_000_000,
         b"Subject: " + b"x" * 200_000 + b"\n\ntext",
         b"Subject: x\n" * 20_000 + b"\ntext",
         b"Content-Type: text/html\n\n" + b"<div>" * 400_000,
     ],
-    ids=["levels", "forwarded", "parts", "lines", "long field", "many fields", "big html"],
+    ids=["levels", "forwarded", "parts", "long field", "many fields", "big html"],
 )
 def test_a_bomb_is_refused_quickly(mail: bytes) -> None:
     start = time.process_time()
@@ -111,6 +110,8 @@ def test_a_bomb_is_refused_quickly(mail: bytes) -> None:
         b"\n" + b"[cid:" * 100_000,
         b"Content-Type: text/plain; charset=idna\n\n" + b"xn--a." * 50_000,
         multipart(15),
+        multipart(1) + b"--b0\n" + b"Content-Type: message/rfc822\n\n" * 5000,
+        b"Content-Type: multipart/mixed; boundary=b\n\n" + b"\n" * 1_000_000,
     ],
 )
 def test_hostile_but_readable_mails_take_little_time(mail: bytes) -> None:

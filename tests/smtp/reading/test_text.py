@@ -6,30 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.smtp.reading.text import clean, compose, cut_at, cut_quotes, lines_ended_by_lf, unflow
-
-
-@pytest.mark.parametrize(
-    ("text", "kept"),
-    [
-        ("text\n-- \nme", "text\n"),
-        ("text\n--\nme", "text\n--\nme"),
-        ("a -- b", "a -- b"),
-        ("yes\n\n> q\n> q", "yes"),
-        ("yes\nOn Mon, 6 Jan 2025, A <a@b> wrote:\n> q", "yes"),
-        ("See you at 5.\nOn Mon, A <a@b> wrote:\n\n> q\n", "See you at 5."),
-        ("так\n6 січня 2025 р., Марія <m@e>\nнаписала:\n> q", "так"),
-        ("> q\nanswer\n> q2\nanswer 2", "> q\nanswer\n> q2\nanswer 2"),
-        ("> only\n> quotation", "> only\n> quotation"),
-        ("A wrote:\n> only", "A wrote:"),
-        ("2 > 1", "2 > 1"),
-        ("he wrote: yes", "he wrote: yes"),
-        ("ok\n----- Original Message -----\nFrom: x\n", "ok\n"),
-        ("-----Original Message-----\nall of it", "-----Original Message-----\nall of it"),
-    ],
-)
-def test_quotes_and_signatures_are_cut_at_the_end_only(text: str, kept: str) -> None:
-    assert cut_quotes(text) == kept
+from bridge.smtp.reading.text import clean, compose, cut_at, lines_ended_by_lf, unflow
 
 
 def test_a_stop_line_ends_the_text() -> None:

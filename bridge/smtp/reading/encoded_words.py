@@ -1,0 +1,117 @@
+"""A header field's text out of its octets: encoded words (RFC 2047) and raw octets.
+
+Words are cut at octets and at characters of base64, not at characters of the text; whole runs of
+them are decoded at once.
+"""
+
+from __future__ import annotations
+
+import re
+from binascii import Error as BinasciiError
+from binascii import a2b_base64, a2b_qp
+from typing import NamedTuple
+
+from bridge.smtp.reading.charset import codec_of, decode
+from bridge.smtp.reading.header import unfold
+
+# RFC 2047 §2; blanks and question marks inside the text are wrong there and common, and a field
+# that was cut has a last word without an end; RFC 2231 §5 adds "*language".
+_ENCODED_WORD = re.compile(
+    rb"=\?([^?*\s]{1,64}+)(?:\*[^?\s]{0,32}+)?\?([bBqQ])\?"
+    rb"((?:[^?]|\?(?!=))*?)(?:\?=|\?{0,1}\Z|(?==\?[^?\s]{1,64}\?[bBqQ]\?))"
+)
+#: Words of more octets than RFC 2047 §2 allows are common; of more than these not.
+_MAX_FIELD = 16_384
+
+
+class _Run(NamedTuple):
+    """Neighbours in one charset; ``encoding`` is empty for raw octets."""
+
+    charset: str
+    encoding: bytes
+    words: list[bytes]
+
+
+def text_of(raw: bytes, fallback: str, charset: str = "") -> str:
+    """A field's text on one line.
+
+    Raw octets are UTF-8, in ``charset`` (the body's), or in the fallback.
+    """
+    raw = unfold(raw)
+    if b"=?" not in raw:
+        if raw.isascii() and b"\x1b" not in raw:
+            return _one_line(raw.decode("ascii"))
+        return _one_line(decode(raw, charset, fallback))
+    raw = raw[:_MAX_FIELD]
+    runs: list[_Run] = []
+    at = 0
+    after_word = False
+    for word in _ENCODED_WORD.finditer(raw):
+        between = raw[at : word.start()]
+        at = word.end()
+        if between and not (after_word and between.isspace()):  # RFC 2047 §6.2
+            runs.append(_Run(charset, b"", [between]))
+        declared, encoding = word[1].decode("ascii", "replace").lower(), word[2].upper()
+        if runs and runs[-1].charset == declared and runs[-1].encoding == encoding:
+            runs[-1].words.append(word[3])
+        else:
+            runs.append(_Run(declared, encoding, [word[3]]))
+        after_word = True
+    if at < len(raw):
+        runs.append(_Run(charset, b"", [raw[at:]]))
+    return _one_line("".join(_text(run, fallback) for run in _joined(runs)))
+
+
+def _joined(runs: list[_Run]) -> list[_Run]:
+    """Neighbours in one charset are one run of octets, also where their encodings differ."""
+    joined: list[_Run] = []
+    for run in runs:
+        octets = _octets(run)
+        before = joined[-1] if joined else None
+        if before and before.encoding and run.encoding and before.charset == run.charset:
+            before.words[0] += octets
+        else:
+            joined.append(_Run(run.charset, run.encoding, [octets]))
+    return joined
+
+
+def _text(run: _Run, fallback: str) -> str:
+    return decode(run.words[0], run.charset, fallback)
+
+
+def _octets(run: _Run) -> bytes:
+    if not run.encoding:
+        return run.words[0]
+    if run.encoding == b"Q":
+        return a2b_qp(b"".join(run.words), header=True)
+    apart = b"".join(map(_of_base64, run.words))
+    if all(len(word.rstrip(b"= ")) % 4 == 0 or word.endswith(b"=") for word in run.words[:-1]):
+        return apart
+    # Cut within four characters of base64, or each without its padding.
+    whole = any(len(b"".join(word.split()).rstrip(b"=")) % 4 == 1 for word in run.words)
+    return _of_base64(b"".join(run.words)) if whole or not _decodes(apart, run.charset) else apart
+
+
+def _decodes(octets: bytes, charset: str) -> bool:
+    try:
+        octets.decode(codec_of(charset) or "utf-8")
+    except (UnicodeError, ValueError, LookupError):
+        return False
+    return True
+
+
+def _of_base64(text: bytes) -> bytes:
+    out = b""
+    for piece in text.replace(b"-", b"+").replace(b"_", b"/").split(b"="):
+        letters = b"".join(piece.split())
+        if len(letters) % 4 == 1:
+            letters = letters[:-1]
+        try:
+            out += a2b_base64(letters + b"=" * (-len(letters) % 4))
+        except BinasciiError:
+            out += piece
+    return out
+
+
+def _one_line(text: str) -> str:
+    return text if text.isprintable() else " ".join(text.split())

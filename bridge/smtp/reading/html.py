@@ -1,0 +1,348 @@
+"""HTML to text: what a reader of the mail sees, line by line.
+
+Decides which elements begin a line, which are left out, and what links and cells of tables become.
+Lines within quotations can be marked (:data:`QUOTED`), so that the rules for plain texts decide
+what of them is cut.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from bridge.smtp.reading.html_hidden import Hidden, font_is_tiny, own_style
+from bridge.smtp.reading.html_tokens import Raw, Tag, tokens
+from bridge.smtp.reading.links import MAX_LINKS, target_of
+
+#: Before every line that stands in a quotation; no text has it, and cleaning takes it out.
+QUOTED = "\x01"
+
+_CONTROLS = re.compile("[\x00-\x08\x0b\x0e-\x1f]+")
+#: What HTML takes for one blank; others are characters.
+_BLANKS = re.compile("[ \t\n\r\f]+")
+_VISIBLE = re.compile("[^\\s\xa0\u200b-\u200f\u2060\xad\u034f\ufeff]")
+
+_VOID = frozenset(
+    {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param"}
+    | {"source", "track", "wbr"}
+)
+_UNSEEN = frozenset({"head", "template", "svg", "math", "datalist", "object", "select", "map"})
+#: Elements on lines of their own …
+_LINES = frozenset(
+    {"address", "article", "aside", "body", "caption", "center", "dd", "details", "dialog", "dir"}
+    | {"div", "dt", "fieldset", "figcaption", "figure", "footer", "form", "header", "hgroup"}
+    | {"html", "li", "legend", "main", "menu", "nav", "section", "summary", "tbody", "tfoot"}
+    | {"thead", "tr", "pre"}
+)
+#: … and those with a blank line around them.
+_PARAGRAPHS = frozenset(
+    {"blockquote", "dl", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "ol", "p", "table", "ul"}
+)
+_CELLS = frozenset({"td", "th"})
+#: An element that ends others which were left open, and what those may stand in.
+_ENDS: dict[str, tuple[str, ...]] = {
+    "li": ("ul", "ol", "menu", "dir"),
+    "dt": ("dl",),
+    "dd": ("dl",),
+    "td": ("tr", "table", "tbody", "thead", "tfoot"),
+    "th": ("tr", "table", "tbody", "thead", "tfoot"),
+    "tr": ("table", "tbody", "thead", "tfoot"),
+}
+_INLINE = frozenset({"a", "b", "big", "code", "em", "font", "i", "small", "span", "strong", "u"})
+
+#: How mail programs mark what a reply quotes, by class and id (Outlook on the web puts "x_"
+#: before those of others) …
+_QUOTES = frozenset(
+    {"yahoo_quoted", "protonmail_quote", "zmail_extra", "tutanota_quote", "qt-gmail_quote"}
+    | {"olk_src_body_section", "isforwardcontent", "mailcontainer", "replymessage"}
+    | {"mail-editor-reference-message-container", "ms-outlook-mobile-reference-message"}
+)
+#: … and signatures.
+_SIGNATURES = frozenset(
+    {"gmail_signature", "moz-signature", "protonmail_signature_block", "signature"}
+    | {"ms-outlook-mobile-signature", "outlooksignature", "tutanota_signature", "apple-signature"}
+    | {"applemailsignature", "divsignature", "zmail_signature", "protonmail_signature_block-user"}
+)
+
+
+class _Open(NamedTuple):
+    """An element that is open, and what holds within it."""
+
+    name: str
+    hidden: bool
+    tiny: bool
+    quoted: int
+    verbatim: bool
+    in_cell: bool
+
+
+class _Target(NamedTuple):
+    """Where a link leads whose text stands before it; ``begins`` says that it began its line."""
+
+    url: str
+    begins: bool
+
+
+_Line = list["str | _Target"]
+_ROOT = _Open("", hidden=False, tiny=False, quoted=0, verbatim=False, in_cell=False)
+
+
+def text_of_html(html: str, *, signatures: bool, marks: bool) -> str:
+    """The text, lines ended by LF.
+
+    ``signatures`` says whether elements that are signatures are read, ``marks`` whether lines of
+    quotations begin with :data:`QUOTED`.
+    """
+    if _CONTROLS.search(html):
+        html = _CONTROLS.sub("", html)
+    layout = _Layout(signatures=signatures, marks=marks)
+    for token in tokens(html):
+        if isinstance(token, str):
+            layout.text(token)
+        elif isinstance(token, Raw):
+            if token.name == "style":
+                layout.hidden.add(token.text)
+        elif token.end:
+            layout.end(token.name)
+        else:
+            layout.start(token)
+    return layout.result()
+
+
+class _Layout:
+    """Puts what is seen onto lines."""
+
+    def __init__(self, *, signatures: bool, marks: bool) -> None:
+        self.hidden = Hidden()
+        self._signatures = signatures
+        self._marks = marks
+        self._open: list[_Open] = [_ROOT]
+        self._count: dict[str, int] = {}
+        self._lines: list[tuple[bool, _Line]] = []
+        self._line: _Line = []
+        self._quoted = False
+        self._gap = 0
+        self._link: tuple[str, int, int] | None = None
+        self._links = 0
+        self._pictures: list[str] = []
+        # Where the row and the cell began, for cells that fit on one line.
+        self._row = 0
+        self._cell = 0
+        self._cell_is_empty = False
+
+    # --- what the tags say -----------------------------------------------------------------
+
+    def start(self, tag: Tag) -> None:
+        name, attributes = tag.name, tag.attributes
+        if name in _VOID:
+            self._void(name, attributes)
+            return
+        self._imply_ends(name)
+        top = self._open[-1]
+        style = own_style(attributes) if attributes else ""
+        tiny = font_is_tiny(style) if style else None
+        is_one = self._marked(attributes) if attributes else ""
+        hidden = top.hidden or name in _UNSEEN or self.hidden.has(attributes, style)
+        hidden = hidden or (is_one == "signature" and not self._signatures)
+        self._open.append(
+            _Open(
+                name,
+                hidden,
+                top.tiny if tiny is None else tiny,
+                top.quoted + (name == "blockquote" or is_one == "quote"),
+                top.verbatim or name == "pre" or "white-space:pre" in style,
+                name in _CELLS or (top.in_cell and name != "table"),
+            )
+        )
+        self._count[name] = self._count.get(name, 0) + 1
+        if hidden:
+            return
+        self._break_before(name, self._margin(name, attributes, style))
+        if name == "a":
+            self._end_link()
+            href = attributes.get("href", "")
+            self._link = (href, len(self._lines), len(self._line)) if href else None
+
+    def end(self, name: str) -> None:
+        if name == "p" and not self._count.get(name):
+            self._break(2)  # The standard makes an empty paragraph of a lone end.
+            return
+        if not self._count.get(name):
+            return
+        while True:
+            closed = self._close()
+            if closed.name == name:
+                return
+
+    def _close(self) -> _Open:
+        closed = self._open.pop()
+        self._count[closed.name] -= 1
+        if closed.name == "a" and not closed.hidden:
+            self._end_link()
+        if not closed.hidden and (closed.name in _LINES or closed.name in _PARAGRAPHS):
+            loose = closed.name in _PARAGRAPHS and not closed.in_cell
+            self._break(2 if loose and closed.name != "table" else 1)
+        return closed
+
+    def _imply_ends(self, name: str) -> None:
+        """Closes what the standard closes before an element begins."""
+        holders = _ENDS.get(name)
+        if holders is not None:
+            if any(map(self._count.get, holders)):
+                while self._open[-1].name not in holders:
+                    self._close()
+        elif (name in _LINES or name in _PARAGRAPHS) and self._count.get("p"):
+            at = len(self._open) - 1
+            while at and self._open[at].name in _INLINE and len(self._open) - at < 16:
+                at -= 1
+            if self._open[at].name == "p":
+                while len(self._open) > at:
+                    self._close()
+
+    def _void(self, name: str, attributes: dict[str, str]) -> None:
+        top = self._open[-1]
+        if top.hidden:
+            return
+        if name == "br":
+            self._break(1 if self._line else 2)
+        elif name == "hr":
+            self._break(1)
+        elif name == "img":
+            alt = attributes.get("alt", "").strip()
+            if alt and len(self._pictures) < 20:
+                self._pictures.append(alt)
+
+    def _marked(self, attributes: dict[str, str]) -> str:
+        words = f"{attributes.get('class', '')} {attributes.get('id', '')}".lower().split()
+        for word in words[:20]:
+            word = word.removeprefix("x_")
+            if word in _QUOTES:
+                return "quote"
+            if word in _SIGNATURES:
+                return "signature"
+        return "signature" if attributes.get("data-smartmail") == "gmail_signature" else ""
+
+    def _margin(self, name: str, attributes: dict[str, str], style: str) -> int:
+        """How many line ends an element needs before it: none, one, or a blank line's."""
+        if name in _LINES or name == "table":
+            return 1
+        if name not in _PARAGRAPHS:
+            return 0
+        return 1 if self._open[-1].in_cell else 2
+
+    def _break_before(self, name: str, margin: int) -> None:
+        if name == "tr":
+            self._break(1)
+            self._row = self._cell = len(self._lines)
+        elif name in _CELLS:
+            self._begin_cell()
+        elif margin and not self._cell_is_empty:
+            self._break(margin)
+
+    def _begin_cell(self) -> None:
+        """A cell goes on the line of the one before it, if that was a single line."""
+        lines = len(self._lines)
+        if not self._line and self._row < lines == self._cell + 1 and self._gap <= 1:
+            self._quoted, self._line = self._lines.pop()
+            self._gap = 0
+        if self._line:
+            self._line.append(" ")
+            self._cell_is_empty = True
+        self._cell = len(self._lines)
+
+    # --- texts and lines -------------------------------------------------------------------
+
+    def text(self, text: str) -> None:
+        top = self._open[-1]
+        if top.hidden or top.tiny:
+            return
+        if top.verbatim and "\n" in text:
+            for number, line in enumerate(text.split("\n")):
+                if number:
+                    self._break(1 if self._line else 2)
+                if line.strip():
+                    self._append(line, top)
+            return
+        text = _BLANKS.sub(" ", text)
+        if text == " ":
+            if self._line and self._line[-1] != " ":
+                self._line.append(" ")
+            return
+        if text[:1] == " " and (not self._line or self._line[-1] == " "):
+            text = text[1:]
+        if text:
+            self._append(text, top)
+
+    def _append(self, text: str, top: _Open) -> None:
+        if not self._line:
+            self._quoted = top.quoted > 0
+        self._cell_is_empty = False
+        self._line.append(text)
+
+    def _break(self, gap: int) -> None:
+        """Ends the line; ``gap`` 2 asks for a blank one after it."""
+        line = self._line
+        if line:
+            self._line = []
+            if any(_VISIBLE.search(piece) for piece in line if isinstance(piece, str)):
+                if self._gap > 1 and self._lines:
+                    self._lines.append((self._quoted, []))
+                    self._cell += 1
+                self._lines.append((self._quoted, line))
+                self._gap = gap
+                return
+            gap = 2  # A blank that stands alone is a blank line.
+        self._gap = max(self._gap, gap)
+
+    def _end_link(self) -> None:
+        if self._link is None:
+            return
+        href, lines, pieces = self._link
+        self._link = None
+        if len(self._lines) != lines:
+            pieces = 0
+            if not self._line and self._lines:
+                # The element that was the link's text has ended its line.
+                last = self._lines[-1][1]
+                self._add_target(last, href, 0)
+                return
+        self._add_target(self._line, href, pieces)
+
+    def _add_target(self, line: _Line, href: str, begins_at: int) -> None:
+        def seen(pieces: _Line) -> str:
+            return "".join(piece for piece in pieces if isinstance(piece, str)).strip("\xa0 ")
+
+        text = seen(line[begins_at:])
+        url = target_of(href, text) if _VISIBLE.search(text) else ""
+        if url:
+            self._links += 1
+            line.append(_Target(url, begins=not seen(line[:begins_at])))
+
+    # --- the whole -------------------------------------------------------------------------
+
+    def result(self) -> str:
+        self._end_link()
+        self._break(0)
+        with_links = self._links <= MAX_LINKS
+        out = []
+        for quoted, line in self._lines:
+            mark = QUOTED if quoted and self._marks and line else ""
+            out.append(mark + _written(line, with_links=with_links))
+        text = "\n".join(out)
+        return text if text.strip() else "\n".join(self._pictures)
+
+
+def _written(line: _Line, *, with_links: bool) -> str:
+    out = []
+    last = len(line) - 1
+    while last >= 0 and line[last] == " ":
+        last -= 1
+    for at, piece in enumerate(line):
+        if isinstance(piece, str):
+            out.append(piece)
+        elif with_links:
+            # At the end of a sentence the address stands free, so that every phone finds its end.
+            ends = at == last and not piece.begins
+            blank = "" if out and out[-1].endswith(" ") else " "
+            out.append(f"{blank}{piece.url}" if ends else f"{blank}({piece.url})")
+    return "".join(out).strip(" ")

@@ -1,0 +1,164 @@
+"""Links as a person on a phone can use them: the target, without what mail programs wrapped it in.
+
+Security gateways replace each link of a mail by one through themselves that is ten times as long;
+where the target stands in it, it is taken out again.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import urlsafe_b64decode
+from binascii import Error as BinasciiError
+from urllib.parse import parse_qs, unquote, urlsplit
+
+#: Host's end → the parameter that holds the target.
+_WRAPPERS = {
+    "safelinks.protection.outlook.com": "url",
+    "safelinks.protection.office365.us": "url",
+    "statics.teams.cdn.office.net": "url",
+    "linkprotect.cudasvc.com": "a",
+    "protect2.fireeye.com": "u",
+    "protect.fireeye.com": "u",
+    "urldefense.us": "u",
+    "protection.sophos.com": "u",
+    "www.google.com": "q",
+    "l.facebook.com": "u",
+    "lm.facebook.com": "u",
+    "slack-redir.net": "url",
+    "away.vk.com": "to",
+    "vk.com": "to",
+    "checklink.mail.ru": "url",
+    "sba.yandex.net": "url",
+    "sba.yandex.ru": "url",
+    "trendmicro.com": "url",
+    "safeweb.norton.com": "url",
+    "deref-mail.com": "url",
+    "deref-gmx.net": "url",
+    "deref-web.de": "redirectUrl",
+}
+#: Of hosts that are more than a wrapper, the path that is one.
+_PATHS = {"www.google.com": "/url", "vk.com": "/away.php"}
+_PROOFPOINT_3 = re.compile(r"/v3/__(.+?)__;", re.DOTALL)
+_CISCO = re.compile(r"/[^/]+/(https?%3A[^/?]+)", re.IGNORECASE)
+_HTTP = re.compile(r"https?://[^\s<>\"\x00-\x1f\x7f]+", re.IGNORECASE)
+#: Longer ones are no link that fits a phone's screen.
+MAX_URL = 2000
+#: A mail with more links than this is no message but a page: their targets are left out.
+MAX_LINKS = 10
+
+# A web address up to what can stand in none; the bracket or quote around it is not part of it.
+_URL = re.compile(r"https?://[^\s<>\"'\x00-\x1f]++", re.IGNORECASE)
+#: "text<https://…>", as Exchange writes links into a plain text.
+_BRACKETED = re.compile(r"([^\s<>]?)([ \t]?)<((?:https?://|mailto:|tel:)[^\s<>]{1,2000})>", re.I)
+_PICTURE = re.compile(
+    r"\[(?:cid:[^\]\s]{1,200}|image: ?[^\]\n]{0,200}|inline image[^\]\n]{0,60}"
+    r"|https?://[^\]\s]{1,300}\.(?:png|jpe?g|gif|svg|bmp|webp)(?:\?[^\]\s]{0,200})?)\]"
+    r"(?:[ \t]?<(?:https?://|mailto:)[^\s<>]{0,2000}>)?"
+    r"|\[(?:https?://[^\]\s]{1,300}|[^\]\n]{0,40}(?:logo|banner|icon|image|bild|facebook|twitter"
+    r"|linkedin|instagram|youtube|telegram)[^\]\n]{0,40})\][ \t]?<(?:https?://|mailto:)"
+    r"[^\s<>]{0,2000}>",
+    re.IGNORECASE,
+)
+_FILE_OF_PICTURE = re.compile(r"<(?:image|picture|outlook-)[\w.-]{0,60}\.(?:png|jpe?g|gif)>", re.I)
+#: Links of every list and newsletter.
+_HOUSEKEEPING = re.compile(
+    r"unsubscribe|view (?:it |this |email )*(?:in|online)|privacy|abmelden|abbestellen|im browser|"
+    r"отписаться|відписатися|désabonner|se désinscrire|cancelar suscripción|wypisz|odhlásit",
+    re.IGNORECASE,
+)
+
+
+def unwrapped(url: str) -> str:
+    """The link that is meant; the same where it is wrapped in nothing that is known."""
+    for _ in range(3):  # Gateways wrap each other's.
+        target = _target(url)
+        if not target or _HTTP.fullmatch(target) is None:
+            return url
+        url = target
+    return url
+
+
+def _target(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").lower()
+    except ValueError:
+        return ""
+    if host in ("urldefense.com", "urldefense.proofpoint.com"):
+        return _of_proofpoint(url, parts.query)
+    if host == "secure-web.cisco.com":
+        found = _CISCO.match(parts.path)
+        return unquote(found[1]) if found else ""
+    for end, name in _WRAPPERS.items():
+        if host == end or host.endswith("." + end):
+            if host in _PATHS and parts.path != _PATHS[host]:
+                return ""
+            try:
+                values = parse_qs(parts.query, max_num_fields=50).get(name, [""])
+            except ValueError:
+                return ""
+            return _plain(values[0])
+    return ""
+
+
+def _plain(value: str) -> str:
+    if value.lower().startswith("http"):
+        return value
+    try:  # Sophos writes base64.
+        return urlsafe_b64decode(value + "=" * (-len(value) % 4)).decode("ascii")
+    except (BinasciiError, ValueError):
+        return ""
+
+
+def _of_proofpoint(url: str, query: str) -> str:
+    if found := _PROOFPOINT_3.search(url):
+        return found[1] if "*" not in found[1] else ""
+    try:
+        value = parse_qs(query, max_num_fields=50).get("u", [""])[0]
+    except ValueError:
+        return ""
+    return unquote(value.replace("-", "%").replace("_", "/")) if "://" not in value else value
+
+
+def target_of(href: str, text: str) -> str:
+    """What is added to a link's text so that its reader can follow it; empty for nothing."""
+    url = unwrapped("".join(href.split()))
+    if not text or len(url) > MAX_URL or _HTTP.fullmatch(url) is None:
+        return ""
+    shown = "".join(text.lower().split()).strip(".,…()<>[]")
+    bare = _bare(url)
+    looks_like_one = shown.startswith(("http:", "https:", "www.")) or "@" in shown
+    looks_like_one |= "." in shown and bare.startswith(_bare(shown))
+    return "" if looks_like_one or not shown or _HOUSEKEEPING.search(text) else url
+
+
+def _bare(url: str) -> str:
+    return url.lower().partition("://")[2].rstrip("/").removeprefix("www.") or url.lower()
+
+
+def tidied(text: str) -> str:
+    """A plain text's links unwrapped and out of their brackets, without the marks of pictures."""
+    if "[" in text:
+        text = _PICTURE.sub("", text)
+    if "<" in text:
+        text = _FILE_OF_PICTURE.sub("", text)
+        text = _BRACKETED.sub(_out_of_brackets, text)
+    if "://" not in text:
+        return text
+    return _URL.sub(lambda url: unwrapped(url[0]) if _may_be_wrapped(url[0]) else url[0], text)
+
+
+def _may_be_wrapped(url: str) -> bool:
+    return "?" in url or "__" in url or "%3A" in url
+
+
+def _out_of_brackets(found: re.Match[str]) -> str:
+    before, blank, url = found.groups()
+    if not url.lower().startswith("http"):
+        return before + blank if before and not blank else found[0]
+    start = found.string.rfind("\n", 0, found.start()) + 1
+    line = found.string[max(start, found.start() - 300) : found.start() + len(before)]
+    url = unwrapped(url)
+    if before and _bare(url).startswith(_bare(line.split()[-1]) if line.split() else "\0"):
+        return before  # "https://example.com<https://example.com/>"
+    return f"{before} {url}" if before else f"{blank}{url}"

@@ -1,0 +1,426 @@
+"""The quoted tail of a reply and what stands below a text: found by structure, and cut.
+
+Text left in is a nuisance, text cut away is a lost message. So nothing is cut from what is no
+reply, unless it says in so many words whom it quotes and from when; nothing is cut that has own
+text below it; and a text that would be empty stays as it is. What a reply quotes is recognised by
+
+* an attribution: up to three lines that end in a colon, with an address or a date, over quoted
+  lines that go on to the end;
+* a header block: three or more ``Label: value`` lines with an address and a date, or with the
+  labels of a known language;
+* lines that begin with ``>`` (or are marked as quoted in HTML) down to the end.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from enum import IntEnum
+
+from bridge.smtp.reading.html import QUOTED
+
+
+class Reply(IntEnum):
+    """How sure it is that a mail answers another one."""
+
+    NO = 0
+    PERHAPS = 1
+    SURE = 2
+
+
+_QUOTED_LINE = (">", QUOTED, "|>", "＞")
+#: Marks of direction that programs put around names and lines.
+_MARKS = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
+_WITHOUT_MARKS = str.maketrans(dict.fromkeys(_MARKS))
+
+_ADDRESS = re.compile(r"[\w.+-]@[\w-]|\[mailto:")
+_DATE = re.compile(
+    r"\b(?:19|20|25)\d\d\b|\d{4} ?[年년]|\b\d{1,2}[./-]\d{1,2}[./-]\d{2,4}\b|[٠-٩۰-۹]{4}"
+    r"|\b\d{1,2}\. ?\d{1,2}\. ?\d{2,4}|(?:19|20|25)\d\d(?=[^\W\d_])"
+)
+_TIME = re.compile(r"\b\d{1,2}[:.h]\d\d\b|\d{1,2} ?[時时시] ?\d{1,2}")
+_DAY = re.compile(r"\b\d{1,2}\b")
+_SHARED = re.compile(
+    r"(.{1,200}?)[ -]{1,4}(?=On (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,6},? [A-Z\d]\w{0,9}[ .]\S)"
+)
+_REST_OF_A_LINK = re.compile(r"^[(<]?https?://\S*[)>]? ?>?$|^\S*[=&%]\S*\)$")
+#: "wrote" in the languages whose attributions may lack an address or a date.
+_WROTE = re.compile(
+    r"\b(?:wrote|writes|written by|said|schrieb|schreef|geschreven|a écrit|écrit|escribió|"
+    r"escreveu|"
+    r"ha scritto|scrisse|napisa[łl](?:\(a\)|a)?|pisze|napsala?|napsal\(a\)|píše|napísal\(?a?\)?|"
+    r"skrev|"
+    r"skrifaði|kirjoitti|kirjutas|ezt írta|írta|a scris|scris|yazdı|şunu yazdı|"
+    r"пише|писав|писала|написав|написала|пишет|писал|писала|написал|написала|написа|пиша|έγραψε|"
+    r"rakstīja|rašė|napisao|napisala|je napisal|đã viết|menulis|tulis)\b|写道|寫道|のメール|"
+    r"さんは書きました|작성|כתב|كتب|نوشت|เขียน",
+    re.IGNORECASE,
+)
+
+#: The labels of the header that clients put over what they quote, by what they mean.
+_LABELS = {
+    word: meaning
+    for meaning, words in {
+        "from": (
+            "from|von|de|da|van|od|от|від|fra|från|lähettäjä|kimden|feladó|từ|dari|από|"
+            "差出人|发件人|寄件者|寄件人|보낸 사람|보낸사람|送信者|מאת|من|expéditeur|"
+            "remitente|mittente|afzender|"
+            "absender|nadawca|odesílatel|відправник|отправитель|saatja|nuo|no|pošiljatelj|"
+            "expeditor|gönderen|از|จาก"
+        ),
+        "date": (
+            "date|sent|datum|gesendet|fecha|enviado|enviado el|enviada em|enviado em|data|inviato|"
+            "envoyé|le|verzonden|datum verzonden|dato|sendt|skickat|lähetetty|päivämäärä|"
+            "gönderildi|tarih|gönderme tarihi|küldve|elküldve|dátum|odoslané|odesláno|wysłano|"
+            "data wysłania|дата|отправлено|надіслано|відправлено|выслано|送信日時|日付|日時|"
+            "发送时间|"
+            "发送日期|日期|寄件日期|傳送時間|보낸 날짜|날짜|נשלח|תאריך|التاريخ|"
+            "تاريخ الإرسال|trimis|poslano|"
+            "date d'envoi|sent at|created|received|saadetud|išsiųsta|nosūtīts|εστάλη|ημερομηνία|"
+            "đã gửi|ngày|terkirim|tanggal|ส่ง|วันที่|изпратено|дата и время"
+        ),
+        "to": (
+            "to|an|à|a|para|pour|per|naar|aan|til|till|vastaanottaja|kime|címzett|komu|do|кому|"
+            "adresat|宛先|收件人|收件者|받는 사람|받는사람|אל|إلى|către|za|cc|kopie|cópia|"
+            "copia|kopia|"
+            "kopi|копия|копія|bilgi|másolatot kap|抄送|副本|참조|destinataire|destinatario|"
+            "do:|saaja|"
+            "kam|"
+            "kas|προς|đến|kepada|ถึง|до"
+        ),
+        "subject": (
+            "subject|betreff|objet|oggetto|asunto|assunto|onderwerp|emne|ämne|aihe|konu|tárgy|"
+            "předmět|predmet|temat|тема|件名|主题|主旨|제목|נושא|الموضوع|subiect|zadeva|teema|tema|"
+            "temats|θέμα|chủ đề|subjek|perihal|เรื่อง|относно|re"
+        ),
+    }.items()
+    for word in words.split("|")
+}
+_LABEL = re.compile(
+    r"[\s>*|\x01]{0,12}+([^\W\d_](?:[^:：\n<>@\d]{0,24}[^\s:：<>@\d*])??)[ "
+    r"\xa0*\t]{0,20}[:：][*]{0,2}"
+    r"(?:[ \t\xa0]|$|(?=[<\w\"']))"
+)
+_RULE = re.compile(r"[-_=*~—–]{2,}$|(?:[-—_] ){4,80}[-—_]?$")
+#: "-----Original Message-----" in any language: words between rules.
+_SEPARATOR = re.compile(
+    r"[\s>\x01]{0,8}+([-_=—–]{2,12}+)[ \xa0]{0,2}([^\W\d_][^-_=\n]{2,60}?)[ "
+    r"\xa0]{0,2}[-_=—–]{2,12}[ \t]*$"
+)
+_ORIGINAL = re.compile(
+    r"origin|исходн|оригинал|вихідн|wiadomo|pův|eredeti|alkuper|mesaj|messag|mensaj|mensag|"
+    r"nachricht|ursprün|bericht|besked|meddel|melding|сообщ|повідом|письм|лист|zpráva|správa|"
+    r"poruka|"
+    r"元の|原始|原邮件|原郵件|원본|reply|antwort|yanıt|הודעה|رسالة|sporočilo|viest|kiri|"
+    r"laišk|vēstul|tin nhắn|"
+    r"pesan|μήνυμα",
+    re.IGNORECASE,
+)
+
+_PASSED_ON = re.compile(
+    r"forward|weitergeleitet|transf[ée]r|transmis|reenviad|encaminhad|inoltrat|doorgestuurd|"
+    r"videresend|"
+    r"vidarebef|välitetty|przekaz|přeposl|tovább|iletil|redirec|пересл|переадрес|转发|轉寄|"
+    r"轉發|転送|전달|"
+    r"הועבר|توجيه|προωθ|preposl|proslij|posredov|edastatud|pārsūt|persiųst|diteruskan|chuyển tiếp",
+    re.IGNORECASE,
+)
+
+
+def cut_quotes(text: str, reply: Callable[[], Reply]) -> tuple[str, str]:
+    """What is left without the quoted tail, and by which rule the rest is not.
+
+    ``reply`` says whether the mail is a reply, and is asked only where that matters.
+    """
+    if "\n" not in text or not _may_quote(text):
+        return text, ""
+    lines = text.split("\n")
+    bare = [line.translate(_WITHOUT_MARKS).strip() for line in lines]
+    end, why = _end_of_own_text(lines, bare, reply())
+    if why:
+        # Own text may stand before the attribution on its line.
+        shared = _SHARED.match(bare[end])
+        kept = (
+            [*lines[:end], shared[1]]
+            if shared and _has_words(shared[1])
+            else lines[: _without_debris(bare, end)]
+        )
+        if any(_has_words(line) for line in kept if not line.startswith(_QUOTED_LINE)):
+            return "\n".join(kept), why
+    return text, ""
+
+
+def _may_quote(text: str) -> bool:
+    return (
+        "\n>" in text
+        or QUOTED in text
+        or "@" in text
+        or "--" in text
+        or ":\n" in text
+        or "：" in text
+        or "\n|>" in text
+        or "＞" in text
+        or text.count(":") > 2
+    )
+
+
+def _has_words(line: str) -> bool:
+    return any(map(str.isalnum, line)) or any(char > "\u2000" for char in line)
+
+
+def _end_of_own_text(lines: list[str], bare: list[str], reply: Reply) -> tuple[int, str]:
+    """How many lines are the sender's own, and by which rule the others are not."""
+    tail = _quoted_tail(lines, bare)
+    found: list[tuple[int, str]] = []
+    if tail is not None:
+        begins = _attribution_above(bare, tail, reply)
+        if begins is not None:
+            found.append((begins, "quotation under an attribution"))
+        elif reply is Reply.SURE and not _introduces(bare, tail):
+            found.append((tail, "quoted lines at the end"))
+    if reply is Reply.SURE:
+        before = found[0][0] if found else len(lines)
+        found += _headers(bare, before)
+        if not found or found[-1][0] > 0:
+            found += _unquoted(lines, bare, min([before, *(at for at, _ in found)]))
+    return min(found) if found else (len(lines), "")
+
+
+def _quoted_tail(lines: list[str], bare: list[str]) -> int | None:
+    """Where the quoted lines begin that go on to the end; ``None`` where none do."""
+    at = len(lines)
+    first = None
+    while at:
+        line = lines[at - 1]
+        if line.startswith(_QUOTED_LINE):
+            first = at - 1
+        elif bare[at - 1] and not (
+            # A program that wraps what it quotes leaves the rest of a long link without its mark.
+            at > 1
+            and lines[at - 2].startswith(_QUOTED_LINE)
+            and _REST_OF_A_LINK.search(bare[at - 1])
+        ):
+            break
+        at -= 1
+    return first
+
+
+def _line_above(bare: list[str], at: int) -> int:
+    """The last line before ``at`` that is not blank; -1 for none."""
+    at -= 1
+    while at >= 0 and not bare[at]:
+        at -= 1
+    return at
+
+
+def _attribution_above(bare: list[str], tail: int, reply: Reply) -> int | None:
+    """Where the attribution over the quoted lines begins; ``None`` where there is none."""
+    last = _line_above(bare, tail)
+    if last < 0:
+        return None
+    begins = _attribution(bare, last, needs_both=reply is Reply.NO)
+    if begins is None and reply is Reply.SURE and _ends_open(bare[last]):
+        return last if _WROTE.search(bare[last]) and len(bare[last]) < 200 else None
+    return begins
+
+
+def _ends_open(line: str) -> bool:
+    return line.rstrip(" *_\xa0").endswith((":", "：", ":-"))
+
+
+def _attribution(bare: list[str], last: int, *, needs_both: bool) -> int | None:
+    """The first line of the attribution that ends in line ``last``."""
+    closing = bare[last]
+    if not _ends_open(closing) and not _WROTE.search(closing):
+        # Some leave out the colon; then the line has to say all.
+        whole = _ADDRESS.search(closing) and _has_date(closing) and len(closing) < 200
+        return last if whole and not needs_both and not _is_a_sentence(closing) else None
+    best = None
+    for first in range(last, max(-1, last - 4), -1):
+        line = bare[first]
+        if not line and first != last:
+            # Some leave a blank line within: "John Smith\n\n<\nmailto:…>".
+            if first + 1 <= last and bare[first + 1].startswith("<"):
+                continue
+            break
+        if len(line) > 300 or (first < last and _is_a_sentence(line)):
+            break
+        written = " ".join(bare[first : last + 1])
+        if len(written) > 500:
+            break
+        has_address = _ADDRESS.search(written) is not None
+        has_date = _has_date(written)
+        if has_address and has_date:
+            return first
+        if best is None and (has_address or has_date or _has_time_and_day(written)):
+            best = first
+        if first == last and has_date and _WROTE.search(written):
+            return None if needs_both else first
+    return None if needs_both else best
+
+
+def _has_date(written: str) -> bool:
+    return _DATE.search(written) is not None
+
+
+def _has_time_and_day(written: str) -> bool:
+    return _TIME.search(written) is not None and len(_DAY.findall(written)) > 2
+
+
+def _is_a_sentence(line: str) -> bool:
+    """Whether a line ends as no line of an attribution does that goes on."""
+    return line.endswith((".", "!", "?", "…", "。", ":", ";")) and not line.endswith((" г.", " р."))
+
+
+def _introduces(bare: list[str], tail: int) -> bool:
+    """Whether the line over quoted lines is own text that leads to them: "Anna commented:"."""
+    last = _line_above(bare, tail)
+    return last >= 0 and _ends_open(bare[last]) and _label_of(bare[last]) not in _LABELS
+
+
+# --- header blocks -------------------------------------------------------------------------------
+
+
+def _label_of(line: str) -> str:
+    found = _LABEL.match(line)
+    return found[1].strip("* \xa0").casefold() if found else ""
+
+
+def _headers(bare: list[str], before: int) -> list[tuple[int, str]]:
+    """The first header block, or line that says "original message", with own text above it."""
+    at = 0
+    while at < before:
+        if bare[at].startswith(_QUOTED_LINE):
+            at += 1
+            continue
+        separator = _SEPARATOR.match(bare[at])
+        if separator is not None:
+            if len(separator[1]) >= 8 and _PASSED_ON.search(separator[2]):
+                return []  # What is passed on is what the mail is sent for.
+            if _is_original(bare, at, separator):
+                return [(at, "what follows a line for “original message”")]
+            if len(separator[1]) == 10:
+                return []  # So Gmail begins a mail that is passed on, in every language.
+        elif bare[at].startswith("--") and any(bare[:at]) and _between_dashes(bare[at]):
+            return [(at, "what follows an attribution")]
+        if _label_of(bare[at]):
+            end, is_one = _block(bare, at)
+            if is_one and any(bare[:at]):
+                return [(at, "a quoted mail with its header")]
+            at = max(end, at + 1)
+        else:
+            at += 1
+    return []
+
+
+def _is_original(bare: list[str], at: int, separator: re.Match[str]) -> bool:
+    if not any(bare[:at]):
+        return False
+    following = next((n for n in range(at + 1, min(at + 4, len(bare))) if bare[n]), None)
+    if following is None:
+        return False
+    if len(separator[1]) == 10 and not _ORIGINAL.search(separator[2]):
+        return False
+    if _ORIGINAL.search(separator[2]) or _WROTE.search(separator[2]):
+        return True
+    return bool(_label_of(bare[following])) and _block(bare, following)[1]
+
+
+def _between_dashes(line: str) -> bool:
+    """ "---- On Thu, 26 Nov 2026 Jan <jan@example.com> wrote ----"."""
+    inner = line.strip("-— ")
+    if len(inner) > 250 or not line.endswith("--") or len(inner) < 8:
+        return False
+    attributed = _ADDRESS.search(inner) is not None or _WROTE.search(inner) is not None
+    return attributed and _has_date(inner)
+
+
+def _block(bare: list[str], at: int) -> tuple[int, bool]:
+    """Where the ``Label: value`` lines from ``at`` on end, and whether they are a mail's "
+    "header."""
+    labels: list[str] = []
+    values: list[str] = []
+    line = at
+    blanks = 0
+    while line < len(bare) and len(labels) < 12:
+        label = _label_of(bare[line])
+        if label:
+            labels.append(label)
+            values.append(bare[line])
+            blanks = 0
+        elif not bare[line]:
+            # HTML turned into text may have a blank line after each.
+            blanks += 1
+            following = bare[line + 1] if line + 1 < len(bare) else ""
+            if blanks > 1 or _LABELS.get(_label_of(following)) is None or len(labels) > 3:
+                break
+        elif labels and len(labels) < 4 and _goes_on(bare, line):
+            values[-1] += " " + bare[line]
+        else:
+            break
+        line += 1
+    meanings = {_LABELS[label] for label in labels if label in _LABELS}
+    written = " ".join(values)
+    dated = _has_date(written) or (_TIME.search(written) is not None and "date" in meanings)
+    if len(set(labels)) >= 3 and _ADDRESS.search(written) and dated:
+        return line, True
+    if dated and _ADDRESS.search(written) and "date" in meanings and len(meanings) > 1:
+        return line, True
+    known = "from" in meanings and ("date" in meanings or "subject" in meanings)
+    return line, known and len(meanings) >= 3 and (dated or "subject" in meanings)
+
+
+def _goes_on(bare: list[str], line: int) -> bool:
+    """Whether a line is the rest of a header's value: an address on a line of its own, or what was
+    wrapped before another label."""
+    if bare[line].startswith(("<", "[mailto:")) or _ADDRESS.search(bare[line]):
+        return True
+    return line + 1 < len(bare) and _label_of(bare[line + 1]) in _LABELS
+
+
+def _unquoted(lines: list[str], bare: list[str], before: int) -> list[tuple[int, str]]:
+    """The first attribution over a quotation that is not marked as one.
+
+    So programs write that turn HTML into text. Only a sure attribution counts, and only where no
+    line below it is marked: then what is not marked is an answer.
+    """
+    quoted = any(line.startswith(_QUOTED_LINE) for line in lines)
+    for at in range(1, before):
+        line = bare[at]
+        if not line or not _ends_open(line) or len(line) > 300 or not _may_attribute(bare, at):
+            continue
+        begins = _attribution(bare, at, needs_both=False)
+        if begins is None or not any(bare[:begins]) or not any(bare[at + 1 :]):
+            continue
+        written = " ".join(bare[begins : at + 1])
+        has_address, has_date = _ADDRESS.search(written) is not None, _has_date(written)
+        sure = (has_address and has_date) or (
+            _WROTE.search(written) is not None and (has_address or has_date)
+        )
+        if sure and not (quoted and any(_is_quoted(one) for one in lines[at:])):
+            return [(begins, "what follows an attribution")]
+    return []
+
+
+def _may_attribute(bare: list[str], at: int) -> bool:
+    return _label_of(bare[at]) not in _LABELS
+
+
+def _is_quoted(line: str) -> bool:
+    return line.startswith(_QUOTED_LINE)
+
+
+def _without_debris(bare: list[str], end: int) -> int:
+    """Without the rules and blank lines that stood over what was cut."""
+    while end:
+        line = bare[end - 1]
+        if (
+            not line
+            or _RULE.match(line)
+            or line in (">", "|", "*", "-")
+            or (_SEPARATOR.match(line) and _ORIGINAL.search(line))
+        ):
+            end -= 1
+        else:
+            break
+    return end

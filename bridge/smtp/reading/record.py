@@ -1,0 +1,57 @@
+"""How a mail was read: which part, which charset, what was cut, and why.
+
+``explain`` shows it in full; in short it is kept with the message, for its trace.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Cutting(NamedTuple):
+    """Something that was left out: what, and how many characters of it."""
+
+    what: str
+    characters: int
+
+
+class Record:
+    """Filled while a mail is read.
+
+    ``part`` is the type of the part that was read and ``place`` where it stands ("1.2"; empty for
+    a mail of one part); ``charset`` is the codec and ``declared`` the label. ``notes`` say
+    what was passed over or read in another way than its label said.
+    """
+
+    __slots__ = ("charset", "cuts", "declared", "notes", "part", "place")
+
+    def __init__(self) -> None:
+        self.part = ""
+        self.place = ""
+        self.charset = ""
+        self.declared = ""
+        self.cuts: list[Cutting] = []
+        self.notes: list[str] = []
+
+    def cut(self, before: str, after: str, what: str) -> str:
+        """Notes what ``after`` lacks of ``before``; returns ``after``."""
+        if before is after:
+            return after
+        characters = len(before.rstrip()) - len(after.rstrip())
+        if characters > 0:
+            self.cuts.append(Cutting(what, characters))
+        return after
+
+    def note(self, what: str) -> None:
+        if what not in self.notes and len(self.notes) < 10:
+            self.notes.append(what)
+
+    def summary(self) -> str:
+        """In one line, for the trace; empty where the mail was one
+        plain text, read whole as it says it is."""
+        if not (self.cuts or self.notes or self.place) and self.part == "text/plain":
+            return ""
+        words = [self.part + (f" (part {self.place})" if self.place else ""), self.charset]
+        words += self.notes
+        words += [f"cut: {what} ({characters} characters)" for what, characters in self.cuts]
+        return "; ".join(filter(None, words))

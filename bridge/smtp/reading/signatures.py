@@ -1,0 +1,154 @@
+"""What stands below a text: a signature, a mobile program's advertisement, a list's footer."""
+
+from __future__ import annotations
+
+import re
+
+# "-- " alone on a line, its blank included (RFC 3676 §4.3): without it, two dashes are text.
+_SIGNATURE = re.compile(r"^-- $", re.MULTILINE)
+
+_DEVICE = (
+    r"(?:iphon\w*|ios|ipad|ipod|apple watch|imac|mac|android|galaxy|samsung|huawei|honor|xiaomi|"
+    r"redmi|poco|"
+    r"oppo|oneplus|realme|meizu|pixel|nokia|lumia|motorola|moto|htc|sony|xperia|lg|zte|lenovo|"
+    r"blackberry|"
+    r"windows phone|windows mail|windows|outlook|mail for windows|yahoo|aol|gmail|mail\.ru|mailru|"
+    r"яндекс|yandex|рамблер|ukr\.net|proton ?mail|proton|thunderbird|spark|bluemail|typeapp|"
+    r"mymail|mail|"
+    r"nine|k-9 mail|aqua mail|touchdown|zoho|gmx|web\.de|mailbird|em client|airmail|newton|"
+    r"tutanota|"
+    r"fairphone|smartphone|handy|telefon|telefoon|téléphone|móvil|celular|cellulare|mobile|mobil|"
+    r"komórk\w*|смартфон\w*|телефон\w*|мобильн\w*|мобільн\w*|почт\w*|пошт\w*|phone|tablet)"
+)
+_SENT = (
+    r"(?:sent|send|gesendet|envoyé|enviado|enviada|inviato|inviata|verzonden|verstuurd|skickat|"
+    r"sendt|"
+    r"lähetetty|elküldve|gửi|wysłan[eoy]|wysłano|odesláno|odoslané|küldve|gönderildi|trimis|"
+    r"poslano|отправлено|"
+    r"отправлена|послано|надіслано|відправлено|изпратено|στάλθηκε|saadetud|nosūtīts|išsiųsta|"
+    r"dikirim|terkirim|được gửi)"
+)
+_GET = (
+    r"(?:get|download|holen sie sich|laden sie|télécharge\w*|obtene[zr]|obtén|descarga\w*|baixe|"
+    r"obter|"
+    r"scarica|ottieni|скачайте|загрузите|получите|отримайте|завантажте|изтеглете|pobierz|stáhněte|"
+    r"hämta|last ned|hanki|töltse le|download)"
+)
+_APP = (
+    r"(?:outlook|yahoo mail|gmail|spark|aqua mail|bluemail|typeapp|mymail|mail\.ru|почту? "
+    r"mail\.ru|"
+    r"proton ?mail|nine|edison|newton|k-9 mail|thunderbird|яндекс[.]почту?)"
+)
+_FROM = (
+    r"(?:from|à|partir|do|az|từ|with|using|via|by|for|von|mit|für|aus|de|du|da|dal|dalla|con|"
+    r"desde|depuis|avec|pour|per|"
+    r"van|vanaf|met|voor|från|fra|med|z|ze|za|iz|s|со?|з|із|зі|из|через|за|від|від імені|для|"
+    r"din|prin|na|dari|από|no|iš|tu|mi|my|mein\w*|mon|ma|mi|mijn|min|můj|mého|моего|мого|"
+    r"my|the|a|o|meu|minha|mio|il|l'|le|la|el|os|app)"
+)
+_MOBILE = (
+    # "Sent from my iPhone", "Envoyé de mon iPhone", "Отправлено с iPhone" …
+    re.compile(
+        rf"{_SENT}(?:[ \xa0]{_FROM}){{1,4}}[ \xa0']{{0,2}}[\w.' "
+        rf",&()-]{{0,24}}?{_DEVICE}\w*.{{0,60}}",
+        re.I,
+    ),
+    re.compile(r"[Ss]ent from my [A-Z0-9][\w-]{1,20}(?: [\w-]{1,12}){0,4}"),
+    # "Get Outlook for iOS" …
+    re.compile(
+        rf"{_GET} .{{0,24}}?{_APP}\b.{{0,30}}?(?:ios|android|iphone|windows|"
+        rf"mobile)\b.{{0,12}}",
+        re.I,
+    ),
+    # … "Von meinem iPhone gesendet", "Lähetetty iPhonesta", "iPhone'umdan gönderildi" …
+    re.compile(r"(?:von meine[mr]|von unterwegs).{0,30} gesendet\.?", re.I),
+    re.compile(rf"(?:lähetetty|küldve)[ \xa0].{{0,20}}{_DEVICE}\w*.{{0,20}}", re.I),
+    re.compile(rf".{{0,12}}{_DEVICE}['’]?\w{{0,12}} (?:gönderildi|küldve|lähetetty)\.?", re.I),
+    # … and where words are not parted by blanks.
+    re.compile(
+        r".{0,8}(?:iphone|ipad|android|galaxy|outlook|スマートフォン|手机|手機).{0,20}(?:から送信|傳送|发送|"
+        r"發送|보냄|에서 보낸).{0,12}",
+        re.I,
+    ),
+    re.compile(r"(?:发自|發自|来自|從我的|从我的|나의|נשלח מ|أُرسلت من|أرسلت من|מה).{0,24}", re.I),
+)
+#: "Get Outlook for iOS" with its link.
+_LINK_BEHIND = re.compile(r"[ \xa0]?[<(]?https?://\S{1,200}$")
+_LONGEST = 110
+
+_RULE = re.compile(r"[ \t]*(?:_{20,}|-{20,}|={20,}|\*{20,})[ \t]*")
+_OF_A_LIST = re.compile(
+    r"mailing list|unsubscribe|listinfo|/postorius/|list-?leave@|-leave@|-request@|"
+    r"groups\.google\.com|groups\.io|yahoogroups|листа рассылки|список рассылки|рассылк|розсилк|"
+    r"mailingliste|liste de diffusion|lista di distribuzione|lista de correo",
+    re.IGNORECASE,
+)
+#: A footer of more lines than these is no list's.
+_FOOTER_LINES = 9
+
+
+def cut_signature(text: str) -> str:
+    """What stands before the first signature's mark."""
+    if "-- " not in text:
+        return text
+    signature = _SIGNATURE.search(text)
+    return text[: signature.start()] if signature and text[: signature.start()].strip() else text
+
+
+def cut_mobile(text: str) -> str:
+    """Without the line by which a mobile program names itself at the end."""
+    text_end = text.rstrip()
+    at = text_end.rfind("\n")
+    if at < 0 or len(text_end) - at > _LONGEST + 200:
+        return text
+    last = text_end[at + 1 :].strip(_AROUND)
+    word = last.partition(" ")[0]
+    if word.casefold() not in _FIRST_WORDS and not word.casefold().startswith(_FIRST_LETTERS):
+        return text
+    head = text_end[:at]
+    last = _LINK_BEHIND.sub("", last)
+    if len(last) > _LONGEST or not head.strip():
+        return text
+    # Own text may end in a sentence on sending; this line stands apart, or is nothing else.
+    apart = not head.rpartition("\n")[2].strip(_AROUND)
+    if not apart and not _DEVICE_ENDS.search(last):
+        return text
+    return head if any(pattern.fullmatch(last) for pattern in _MOBILE) else text
+
+
+_AROUND = " \t\xa0*_.<>\u200e\u200f\x01"
+#: How such a line begins: looked up before the patterns are.
+_FIRST_WORDS = frozenset(
+    word for words in (_SENT, _GET) for word in re.findall(r"[^\W\d_]+", words)
+) | {"von", "holen", "laden", "được", "last"}
+_FIRST_LETTERS = (
+    *("iphone", "ipad", "android", "galaxy", "samsung", "huawei", "xiaomi", "outlook", "descarga"),
+    *(
+        "télécharge",
+        "wysłan",
+        "发自",
+        "發自",
+        "来自",
+        "從我",
+        "从我",
+        "나의",
+        "내",
+        "נשלח",
+        "أ",
+        "ส",
+    ),
+)
+_DEVICE_ENDS = re.compile(rf"{_DEVICE}\w*$", re.I)
+
+
+def cut_footer(text: str) -> str:
+    """Without what a mailing list put under the text, below a rule."""
+    if "____" not in text and "----" not in text and "====" not in text and "****" not in text:
+        return text
+    lines = text.rstrip().split("\n")
+    for at in range(len(lines) - 1, max(0, len(lines) - _FOOTER_LINES - 2), -1):
+        if _RULE.fullmatch(lines[at]):
+            below = "\n".join(lines[at + 1 :])
+            if _OF_A_LIST.search(below) and any(line.strip() for line in lines[:at]):
+                return cut_footer("\n".join(lines[:at]))
+    return text

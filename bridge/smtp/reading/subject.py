@@ -1,0 +1,59 @@
+"""What a mail's subject says of its kind: an answer, a mail that is passed on, or neither.
+
+Mail programs put a short word before the subject, in the language of their user. Which word is an
+answer's and which a forward's is nowhere standardised, so that it takes tables; a word that is in
+neither, or that means the one here and the other there (Finnish and Norwegian ``VS:``), proves
+nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+
+
+class Kind(Enum):
+    """What the word before a subject means."""
+
+    ANSWER = "answer"
+    FORWARD = "forward"
+    UNKNOWN = "unknown"
+    NONE = "none"
+
+
+_ANSWER_WORDS = (
+    "re|r|res|resp|ref|réf|rif|rép|aw|antw|antwort|sv|svar|vast|vastaus|odp|odg|ynt|yanıt|cev|vá",
+    "válasz|atb|ats|bls|balas|hb|răsp|rasp|tl|trả lời|на|отв|ответ|відп|відповідь|ha|отг",
+    "απ|απάντηση|σχετ|回复|回覆|答复|答覆|返信|回信|답장|회신|השב|תשובה|רד|رد|الرد|پاسخ|ตอบ|ตอบกลับ",
+    "automatic reply|automatische antwort",
+)
+_FORWARD_WORDS = (
+    "fw|fwd|fwrd|wg|weitergeleitet|tr|transf|rv|rnv|reenv|pd|pdl|enc|i|inoltra|inoltrato|doorst",
+    "doorgestuurd|vb|vl|fs|vd|videresendt|ilt|i̇lt|yönl|továbbítás|továbbítva|trs|ct|chuyển tiếp",
+    "переслано|пересл|пер|перепр|фвд|переадр|πρθ|προωθ|转发|轉寄|轉發|転送|전달|הועבר|העבר",
+    "إعادة توجيه|إعادة|إحالة|prosl|posr|přep|edasi",
+)
+_ANSWERS = frozenset(word for words in _ANSWER_WORDS for word in words.split("|"))
+_FORWARDS = frozenset(word for words in _FORWARD_WORDS for word in words.split("|"))
+
+#: "[EXT]", "[list]", "*SPAM*" and the like, which servers put before it all.
+_TAGS = re.compile(r"(?:\s{0,9}(?:\[[^\]\n]{0,60}\]|\*{1,3}[^*\n]{1,30}\*{1,3}))*\s*")
+_PREFIX = re.compile(
+    r"([^\W\d_]{1,12}(?:[ ][^\W\d_]{1,10})?)[ \xa0]{0,2}"
+    r"(?:\[\d{1,4}\]|\(\d{1,4}\)|\^\d{1,3}|\*\d{1,3}|\d{1,2})?[ \xa0]{0,2}[:：]"
+)
+
+
+def kind_of(subject: str) -> Kind:
+    """What the first word before the subject says."""
+    tags = _TAGS.match(subject)
+    found = _PREFIX.match(subject, tags.end() if tags else 0)
+    if found is None:
+        return Kind.NONE
+    word = found[1].casefold()
+    if word in _ANSWERS:
+        return Kind.ANSWER
+    if word in _FORWARDS:
+        return Kind.FORWARD
+    # A word of the subject itself looks the same; prefixes are short.
+    return Kind.UNKNOWN if len(word) <= 4 or not word.isascii() else Kind.NONE

@@ -1,0 +1,97 @@
+"""Content-Transfer-Encoding (RFC 2045 §6) as it is written, and the octets out of it."""
+
+from __future__ import annotations
+
+import re
+from binascii import Error as BinasciiError
+from binascii import a2b_base64, a2b_qp, a2b_uu
+
+from bridge.model.failure import Failure, Reason
+
+_SQUEEZE = re.compile(rb"[^a-z0-9]+")
+#: By the name without anything but letters and digits.
+_IDENTITY = frozenset(
+    {b"", b"7bit", b"8bit", b"7bits", b"8bits", b"binary", b"plain", b"none", b"text", b"7", b"8"}
+    | {b"utf8", b"utf7", b"ascii", b"usascii", b"raw", b"identity", b"textplain", b"16bit"}
+    | {b"iso88591", b"windows1251", b"koi8r", b"bit", b"eightbit", b"sevenbit", b"8bitmime"}
+)
+_QUOTED_PRINTABLE = frozenset({b"quotedprintable", b"quoted", b"qp", b"quotedprintible"})
+_BASE64 = frozenset({b"base64", b"b64", b"base", b"64", b"b"})
+_UUENCODED = frozenset({b"uuencode", b"uuencoded", b"uue", b"xuuencode", b"xuue"})
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=_\s-]|[A-Za-z0-9] [A-Za-z0-9]")
+_WORDS = re.compile(rb"[A-Za-z0-9] [A-Za-z0-9]")
+_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
+_NO_LETTERS = bytes(octet for octet in range(256) if octet not in _LETTERS)
+_ENDED_TWICE = re.compile(rb"(?:=0D)?=0A(?=\n|\Z)", re.IGNORECASE)
+_SOFT_BREAK = re.compile(rb"=[ \t]{1,9}\n")
+_UU_BEGIN = re.compile(rb"^begin [0-7]{3,4} [^\n]*\n", re.MULTILINE)
+
+
+def decoded(body: bytes, encoding: bytes) -> bytes:
+    """The octets of a body; a Failure names an encoding that is not known."""
+    if not encoding or encoding in (b"7bit", b"8bit"):
+        return body
+    # Some write the word into a comment's place, or a parameter behind it.
+    name = _SQUEEZE.sub(b"", encoding.lower().partition(b";")[0].partition(b"(")[0])
+    if name in _IDENTITY:
+        return body
+    if name in _QUOTED_PRINTABLE:
+        return _of_quoted_printable(body)
+    if name in _BASE64:
+        return _of_base64(body)
+    if name in _UUENCODED:
+        return _of_uuencoded(body)
+    shown = encoding[:30].decode("ascii", "replace")
+    raise Failure(Reason.UNDECODABLE_TEXT, f"unknown Content-Transfer-Encoding {shown}")
+
+
+def _of_quoted_printable(body: bytes) -> bytes:
+    if b"=0" in body and len(_ENDED_TWICE.findall(body)) * 2 > body.count(b"\n") - body.count(
+        b"=\n"
+    ):
+        # An encoder that took a text for binary, whose line ends were written besides.
+        body = _ENDED_TWICE.sub(b"", body)
+    if b"= " in body or b"=\t" in body:
+        body = _SOFT_BREAK.sub(b"=\n", body)  # Blanks that a relay added (RFC 2045 §6.7, rule 3).
+    return a2b_qp(body)
+
+
+def _of_base64(body: bytes) -> bytes:
+    start = body.lstrip()[:76].partition(b"\n")[0]
+    if _NOT_BASE64.search(start):
+        return body  # Only the label is base64.
+    if b"-" in start or b"_" in start:
+        body = body.replace(b"-", b"+").replace(b"_", b"/")  # RFC 4648 §5
+    if (footer := _WORDS.search(body)) is not None:
+        # What a list put behind it.
+        body = body[: body.rfind(b"\n", 0, footer.start()) + 1]
+    # Several encoded pieces behind each other have a padding each; what is no base64 is passed over
+    # (RFC 2045 §6.8).
+    octets = body.translate(None, _NO_LETTERS)
+    return b"".join(map(_piece, octets.split(b"=")))
+
+
+def _piece(piece: bytes) -> bytes:
+    if len(piece) % 4 == 1:
+        piece = piece[:-1]  # Cut short: six bits are no octet.
+    return a2b_base64(piece + b"=" * (-len(piece) % 4)) if piece else b""
+
+
+def _of_uuencoded(body: bytes) -> bytes:
+    begin = _UU_BEGIN.search(body)
+    if begin is None:
+        return body
+    out = bytearray()
+    for line in body[begin.end() :].split(b"\n"):
+        if line.strip() in (b"end", b"`", b""):
+            break
+        try:
+            out += a2b_uu(line)
+        except BinasciiError:
+            # Encoders pad the last group differently; the first character counts octets.
+            length = (((line[0] - 32) & 63) * 4 + 5) // 3
+            try:
+                out += a2b_uu(line[:length])
+            except BinasciiError:
+                break
+    return bytes(out)

@@ -1,0 +1,87 @@
+"""What of a reply is its sender's own."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.smtp.reading.quotes import Reply, cut_quotes
+
+
+def kept(text: str, reply: Reply) -> str:
+    return cut_quotes(text, lambda: reply)[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "own"),
+    [
+        ("yes\n\n> q\n> q", "yes"),
+        ("yes\nOn Mon, 6 Jan 2025, A <a@b> wrote:\n> q", "yes"),
+        ("See you at 5.\nOn Mon, A <a@b> wrote:\n\n> q\n", "See you at 5."),
+        ("так\n6 січня 2025 р., Марія <m@e>\nнаписала:\n> q", "так"),
+        ("ok\nA wrote:\n> q", "ok"),
+        ("ok\n----- Original Message -----\nFrom: x\n", "ok"),
+        ("ok\n---- On Mon, 6 Jan 2025 A <a@b.c> wrote ----\ntext", "ok"),
+        ("ok\n2025-01-06 10:00 GMT+01:00 A <a@b.c>:\n> q", "ok"),
+        ("ok\nOn Mon, Jan 6, 2025 A <a@b.c> wrote:\nunquoted\ntext", "ok"),
+        ("ok\n> long https://example.com/\nhttps://example.com/x?a=b\n> more", "ok"),
+        ("ok On Mon, Jan 6, 2025 at 10:00, a@b.c wrote:\n> q", "ok"),
+        (
+            "ok\n________________________________\nVon: A\nAn: B\nDatum: 6.1.2025\nBetreff: x\nq",
+            "ok",
+        ),
+        ("ok\nMystery: A <a@b.c>\nWhen: 6 Jan 2025\nTopic: x\n\nq", "ok"),
+    ],
+)
+def test_the_tail_of_a_reply_is_cut(text: str, own: str) -> None:
+    assert kept(text, Reply.SURE) == own
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "> q\nanswer\n> q2\nanswer 2",
+        "On Mon, Jan 6, 2025 A <a@b.c> wrote:\n> q\nanswer\n> q2\nanswer 2",
+        "> only\n> quotation",
+        "A wrote:\n> only",
+        "2 > 1",
+        "he wrote: yes",
+        "-----Original Message-----\nall of it",
+        "FYI\n\n---------- Forwarded message ---------\nFrom: A <a@b.c>\nDate: 6 Jan 2025\nTo: x",
+        "FYI\n\n-------- Weitergeleitete Nachricht --------\nVon: <a@b.c>\nDatum: 6.1.2025\nAn: x",
+        "He puts it well:\n> a saying",
+        "Times: 10:00\nPlace: here\nCost: 5",
+    ],
+)
+def test_own_text_stays_in_a_reply_too(text: str) -> None:
+    assert kept(text, Reply.SURE) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "used 93 %\nlimit\n> 90 %",
+        "Today:\n> 10:00 dentist\n> 15:00 school",
+        "Anna commented on OPS-7:\n\n> Please restart",
+        "Anna commented on 26.11.2026:\n\n> Please restart",
+        "New request\n\nFrom: Ivan <i@e.com>\nDate: 26.11.2026 10:04\nPhone: 1\nText: call me",
+        "diff\n--- a/x 2026-11-26\n+++ b/x\n> 1",
+        "----- Original Message -----\nFrom: x",
+        "news\n-----Original Message-----\nFrom: x\nTo: y\nSubject: z",
+    ],
+)
+def test_nothing_is_cut_from_what_is_no_reply(text: str) -> None:
+    assert kept(text, Reply.NO) == text
+
+
+def test_an_attribution_with_address_and_date_is_enough() -> None:
+    text = "так\nпн, 6 січ. 2025 р. о 10:00 Марія <m@example.com>\nпише:\n> q"
+    assert kept(text, Reply.NO) == "так"
+    assert kept(text, Reply.PERHAPS) == "так"
+
+
+def test_whether_it_is_a_reply_is_asked_only_where_that_matters() -> None:
+    def never() -> Reply:
+        raise AssertionError
+
+    assert cut_quotes("one line > 5", never) == ("one line > 5", "")
+    assert cut_quotes("two\nlines", never) == ("two\nlines", "")
