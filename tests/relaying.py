@@ -32,6 +32,7 @@ class Relaying:
     settings: Settings
     accounts: Accounts
     store: Store
+    pending: PendingAnswers
     relay: Relay
     dispatcher: Dispatcher
     outbox: Outbox
@@ -95,7 +96,9 @@ async def relaying(
             engine.on_owed = outbox.wake
             working = [tasks.create_task(part.run()) for part in (upkeep, outbox)]
             try:
-                yield Relaying(settings, people, engine, relay, dispatcher, outbox, sandbox, lines)
+                yield Relaying(
+                    settings, people, engine, pending, relay, dispatcher, outbox, sandbox, lines
+                )
             finally:
                 for task in working:
                     task.cancel()

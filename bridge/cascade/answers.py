@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Final
 
 from bridge.cascade.wire import ErrorBody, decode_error, decode_ids
 from bridge.model.failure import Failure, Reason, from_api
@@ -27,8 +28,13 @@ class Meaning(Enum):
     UNKNOWN = "the API may have taken it or not"
 
 
+#: A server may ask for a longer pause than this (seconds), and does not get it.
+LONGEST_PAUSE: Final = 600.0
+
 _BY_STATUS: dict[int, Meaning] = {
     200: Meaning.TAKEN,
+    201: Meaning.TAKEN,
+    202: Meaning.TAKEN,
     400: Meaning.BAD,
     401: Meaning.HOLD,
     403: Meaning.FORBIDDEN,
@@ -109,5 +115,7 @@ def _failure(status: int, error: ErrorBody | None) -> Failure:
 
 
 def _seconds(retry_after: str) -> float | None:
-    """``Retry-After`` in seconds (RFC 9110 §10.2.3); dates are not worth their clock skew."""
-    return float(retry_after) if retry_after.strip().isdecimal() else None
+    """``Retry-After`` in seconds, :data:`LONGEST_PAUSE` at most (RFC 9110 §10.2.3); dates are not
+    worth their clock skew."""
+    digits = retry_after.strip()
+    return min(LONGEST_PAUSE, float(digits)) if digits.isdecimal() else None

@@ -134,7 +134,9 @@ class Submission(NamedTuple):
     ``priority_flag``. ``repeat_key`` is what the protocol repeats with a submission whose
     answer got lost: a mail's Message-ID. The same key, phone and text from the same account within
     an hour gets the first answer again. A ``dry_run`` is checked and answered like any other, and
-    neither stored nor sent. ``envelope`` is that of a mail.
+    neither stored nor sent. ``envelope`` is that of a mail. With ``replace_if_present`` it takes
+    the place of what still waits for the same phone from the same sender, of the same type where
+    one is named (SMPP 3.4 §5.2.18).
     """
 
     protocol: Protocol
@@ -154,6 +156,7 @@ class Submission(NamedTuple):
     repeat_key: bytes = b""
     dry_run: bool = False
     envelope: Envelope | None = None
+    replace_if_present: bool = False
 
 
 class Message(NamedTuple):
@@ -218,7 +221,7 @@ class Stored(NamedTuple):
         """Why the message never went, as its client is told; ``None`` where it did, or may yet."""
         if self.state is State.REJECTED:
             return Failure(Reason.named(self.failure), cause=self.cause)
-        if self.state is State.EXPIRED and not self.sent_at:
+        if self.state is State.EXPIRED and not (self.sent_at or self.message.unknown):
             return expired_unsent()
         return None
 

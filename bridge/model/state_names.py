@@ -58,6 +58,8 @@ STATE_ERRORS: Final[dict[State, int]] = {
     State.REJECTED: 255,
 }
 NEVER_SENT: Final = 248
+#: An attempt may have reached the API, and nothing was heard of it: "no status received".
+NOTHING_HEARD: Final = 245
 
 
 def telling(found: Sequence[Stored]) -> Stored:
@@ -73,7 +75,7 @@ def err_of(known: Stored) -> int:
     if known.err:
         return known.err
     if known.state is State.EXPIRED and not known.sent_at:
-        return NEVER_SENT
+        return NOTHING_HEARD if known.message.unknown else NEVER_SENT
     general = STATE_ERRORS.get(known.state, 0)
     return REASON_ERRORS.get(known.failure, general) if general else 0
 

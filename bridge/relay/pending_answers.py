@@ -31,11 +31,14 @@ from bridge.model.message import (
 from bridge.model.notice import MAIL, Kind, Notice
 from bridge.relay.rules import wishes_of
 from bridge.sending.dispatcher import Progress
+from bridge.store import StoreError
 
 log = structlog.get_logger()
 
 #: How long a client waits for the API's own answer, where its account does not say (seconds).
 ANSWER_WITHIN = {Protocol.SMTP: 20.0, Protocol.SMPP: 5.0, Protocol.HTTP: 10.0}
+#: How long until a notice is stored again that could not be (seconds).
+_OWE_AGAIN = 1.0
 #: How long until it is looked again whether an end was stored (seconds).
 _SETTLING = 0.5
 
@@ -44,6 +47,7 @@ class PendingAnswer:
     """One submission, and what is known of its outcome so far."""
 
     __slots__ = (
+        "about",
         "account",
         "answering",
         "future",
@@ -54,8 +58,10 @@ class PendingAnswer:
         "queued",
         "recipients",
         "refused",
+        "reported",
         "settling",
         "submission",
+        "told_id",
     )
 
     def __init__(
@@ -69,7 +75,9 @@ class PendingAnswer:
         known_as: int = 0,
     ) -> None:
         self.id = id
-        #: The id that the client is told, where it is another.
+        #: The id in the answer: that of an earlier submission, where this one repeats it.
+        self.told_id = id
+        #: The id that the client knows, where it is an alias.
         self.known_as = known_as or id
         self.account = account
         self.submission = submission
@@ -79,6 +87,10 @@ class PendingAnswer:
         self.queued = False
         self.refused = refused
         self.future = future
+        #: Recipients of whose refusal the sender of the mail has been told before.
+        self.reported: frozenset[Recipient] = frozenset()
+        #: The message that such a report is about.
+        self.about = prepared[0][1].id
         #: Its messages whose end is being stored: the client hears of these or of nothing.
         self.settling: frozenset[int] = frozenset()
         #: The answer is known, and waits for a notice to be stored.
@@ -89,10 +101,15 @@ class PendingAnswer:
         self.parts -= parts
         self.refused.append((self.recipients[message_id], failure))
 
+    def know_as(self, first: Message) -> None:
+        """Nothing new was stored: the client is told what it was told of ``first``."""
+        self.told_id = first.submission_id
+        self.about = first.id
+
     def outcome(self) -> Outcome:
         if self.refused and not self.parts:
             return self.refused[0][1]
-        return Accepted(self.id, self.parts, self.queued, tuple(self.refused))
+        return Accepted(self.told_id, self.parts, self.queued, tuple(self.refused))
 
 
 class PendingAnswers:
@@ -109,6 +126,7 @@ class PendingAnswers:
         self._owe = owe
         self._clock = clock
         self._loop = asyncio.get_running_loop()
+        self._stopping = False
         self._waiting: dict[int, PendingAnswer] = {}
         #: By how long they wait: each of these is in the order of its deadlines.
         self._deadlines: dict[float, deque[tuple[float, PendingAnswer]]] = {}
@@ -147,6 +165,8 @@ class PendingAnswers:
             self.answer(waiting, waiting.outcome())
 
     def give_up_all(self) -> None:
+        """The daemon stops: nobody waits any longer."""
+        self._stopping = True
         for waiting in list(self._waiting.values()):
             self.give_up(waiting)
 
@@ -172,28 +192,29 @@ class PendingAnswers:
     def report(self, progress: Progress) -> None:
         """What became of a message, durably."""
         message, state, failure = progress
-        waiting = self._waiting.get(message.submission_id)
         if state is State.ACCEPTED:
-            return
-        if state is State.REJECTED or state is State.EXPIRED:
-            if failure is None or state is State.EXPIRED:
-                failure = expired_unsent()
-            if waiting is None:
+            return  # again, later
+        waiting = self._waiting.get(message.submission_id)
+        if state is State.EXPIRED:
+            failure = None if message.unknown else expired_unsent()
+        refused = failure if state in (State.REJECTED, State.EXPIRED) else None
+        if waiting is None:
+            if state is State.REJECTED or state is State.EXPIRED:
                 log.warning(
                     f"message_{state.value}",
                     id=message.id,
                     account=message.account,
                     phone=message.phone,
-                    reason=str(failure),
+                    reason=str(failure or "nobody knows whether the API took it"),
                 )
-            else:
-                waiting.refuse(message.id, message.parts, failure)
-        elif state is not State.SENT and waiting is not None:
+            return
+        if refused is not None:
+            waiting.refuse(message.id, message.parts, refused)
+        elif state is not State.SENT:
             waiting.queued = True
-        if waiting is not None:
-            if waiting.settling:
-                waiting.settling -= {message.id}
-            self.settle(waiting)
+        if waiting.settling:
+            waiting.settling -= {message.id}
+        self.settle(waiting)
 
     def settle(self, waiting: PendingAnswer) -> None:
         """The outcome of one more of its messages is known."""
@@ -213,14 +234,35 @@ class PendingAnswers:
             self._say(waiting, outcome)
             return
         waiting.answering = True
-        owed = self._owe([notice])
-        owed.add_done_callback(partial(self._owed, waiting, outcome))
+        self._owe_notice(waiting, outcome, notice)
 
-    def _owed(self, waiting: PendingAnswer, outcome: Outcome, owed: asyncio.Future[None]) -> None:
+    def _owe_notice(self, waiting: PendingAnswer, outcome: Outcome, notice: Notice) -> None:
+        try:
+            owed = self._owe([notice])
+        except StoreError as error:  # it is closed
+            self._not_owed(waiting, outcome, error)
+        else:
+            owed.add_done_callback(partial(self._owed, waiting, outcome, notice))
+
+    def _owed(
+        self,
+        waiting: PendingAnswer,
+        outcome: Outcome,
+        notice: Notice,
+        owed: asyncio.Future[None],
+    ) -> None:
         error = None if owed.cancelled() else owed.exception()
-        if error is not None:
-            # The reply still names them, and the others must not go again.
-            log.error("notice_not_stored", id=waiting.id, error=str(error))
+        if error is None:
+            self._say(waiting, outcome)
+        elif isinstance(error, StoreError) and not self._stopping:
+            # The client waits meanwhile. If it gives up and comes again, it is answered then.
+            self._loop.call_later(_OWE_AGAIN, self._owe_notice, waiting, outcome, notice)
+        else:
+            self._not_owed(waiting, outcome, error)
+
+    def _not_owed(self, waiting: PendingAnswer, outcome: Outcome, error: BaseException) -> None:
+        # The log names the submission, and the others must not go again.
+        log.error("notice_not_stored", id=waiting.id, error=str(error))
         self._say(waiting, outcome)
 
     def _say(self, waiting: PendingAnswer, outcome: Outcome) -> None:
@@ -252,9 +294,12 @@ def _refused_notice(waiting: PendingAnswer, outcome: Accepted, now: int) -> Noti
     refused = [
         (original_of(envelope, recipient), failure)
         for recipient, failure in outcome.refused
-        if wishes_of(account, submission, recipient) & Receipts.FAILURE
+        if recipient not in waiting.reported
+        and wishes_of(account, submission, recipient) & Receipts.FAILURE
     ]
     if not refused:
         return None
-    about, content = next(iter(waiting.recipients)), dump_refused(refused)
-    return Notice(MAIL, account.name, Kind.REFUSED, about, outcome.id, now, now, content=content)
+    content = dump_refused(refused)
+    return Notice(
+        MAIL, account.name, Kind.REFUSED, waiting.about, outcome.id, now, now, content=content
+    )

@@ -31,7 +31,7 @@ from bridge.model.message import (
     Stored,
     Submission,
 )
-from bridge.model.notice import UnjoinedPart
+from bridge.model.notice import Kind, UnjoinedPart
 from bridge.relay import rules
 from bridge.relay.daily_limits import DailyLimits
 from bridge.relay.pending_answers import ANSWER_WITHIN, PendingAnswer, PendingAnswers
@@ -50,6 +50,10 @@ log = structlog.get_logger()
 
 #: The states in which a message can be cancelled or replaced.
 _STILL_OURS = frozenset({State.ACCEPTED, State.HELD})
+#: The states in which a message is no reason to keep its duplicate from being sent.
+_WILL_NOT_ARRIVE = frozenset(
+    {State.CANCELLED, State.EXPIRED, State.REJECTED, State.UNDELIVERABLE, State.HELD}
+)
 #: Wishes that are not the client's to change.
 _OURS = Receipts.ALIASES | Receipts.REPORT
 #: The bits of a short id that tell the node.
@@ -365,18 +369,34 @@ class Relay:
             return
         messages, repeats = acceptance.messages, accepted.result()
         if repeats:
-            firsts: dict[int, int] = {}
-            for fingerprint in acceptance.fingerprints:
-                if fingerprint.key in repeats:
-                    firsts.setdefault(fingerprint.message_id, repeats[fingerprint.key])
+            firsts = _firsts(acceptance, repeats)
             messages = tuple(message for message in messages if message.id not in firsts)
-            if pending.account.settings.daily_limit:
-                self._daily_limits.give_back(pending.account, len(firsts))
             # Not on the path of a message: somebody lost an answer.
-            again = self._repeat(pending, firsts, frozenset(repeats), bool(messages))
+            again = self._repeat(pending, acceptance, firsts, frozenset(repeats))
             self._tasks.create_task(again)
-        if messages:
+        if messages and pending.submission.replace_if_present:
+            self._tasks.create_task(self._replace_earlier(pending, messages))
+        elif messages:
             self._send(pending, messages, wait=bool(repeats))
+
+    async def _replace_earlier(self, pending: PendingAnswer, messages: Sequence[Message]) -> None:
+        """Cancels what these messages take the place of, then sends them. They are stored by now:
+        whatever happens, one of both goes out."""
+        account, submission = pending.account, pending.submission
+        for message in messages:
+            try:
+                earlier = [
+                    one
+                    for one in await self._store.waiting_for(account.name, message.phone)
+                    if one.message.id < message.id
+                    and one.message.sender == message.sender
+                    and submission.message_type in (None, one.message.message_type)
+                ]
+                for id in await self._dispatcher.move(earlier, State.CANCELLED):
+                    log.info("message_cancelled", id=id, account=account.name, by=message.id)
+            except StoreError as error:
+                log.warning("message_not_replaced", by=message.id, cause=str(error))
+        self._send(pending, messages)
 
     def _send(
         self, pending: PendingAnswer, messages: Sequence[Message], *, wait: bool = False
@@ -398,30 +418,98 @@ class Relay:
     async def _repeat(
         self,
         pending: PendingAnswer,
+        acceptance: Acceptance,
         firsts: Mapping[int, int],
         known: frozenset[bytes],
-        some_new: bool,
     ) -> None:
-        """Answers for messages that were known already: as their first submission was, or no."""
+        """Answers for messages that came before: as their first submission was, or no; or sends
+        them, where the first will not arrive. ``firsts`` are the earlier ones by their ids."""
         account, submission = pending.account, pending.submission
-        for message_id, first in firsts.items():
-            try:
-                stored = await self._store.message(first)
-            except StoreError:
-                stored = None
+        again = [message for message in acceptance.messages if message.id in firsts]
+        some_new = len(again) < len(acceptance.messages)
+        if account.settings.daily_limit:
+            self._daily_limits.give_back(account, len(again))
+        try:
+            stories = [await self._store.story(firsts[message.id]) for message in again]
+        except StoreError as error:
+            if some_new:
+                # They were taken before, and the others of this submission just now.
+                for _ in again:
+                    pending.queued = True
+                    self._pending.settle(pending)
+            else:
+                self._pending.answer(pending, error.failure)
+            return
+        reported = any(
+            notice.kind is Kind.REFUSED for story in stories if story for notice in story.notices
+        )
+        if reported:
+            pending.reported = frozenset(recipient for recipient, _ in pending.refused)
+        same_mail = {
+            message.id: rules.repeat_key(account, submission, message) in known for message in again
+        }
+        arrived = {
+            message.id: story.stored
+            for message, story in zip(again, stories, strict=True)
+            if story and (same_mail[message.id] or story.stored.state not in _WILL_NOT_ARRIVE)
+        }
+        if len(arrived) == len(acceptance.messages):
+            pending.know_as(arrived[again[0].id].message)
+        for message in again:
+            first = firsts[message.id]
+            stored = arrived.get(message.id)
             if stored is None:
-                # All that is known is that it was taken.
-                pending.queued = True
-            elif (
-                account.settings.duplicates == "refuse"
-                and rules.repeat_key(account, submission, stored.message) not in known
-            ):
-                pending.refuse(message_id, stored.message.parts, Failure(Reason.DUPLICATE))
-            elif stored.state is State.REJECTED and stored.refusal is not None:
-                pending.refuse(message_id, stored.message.parts, stored.refusal)
+                await self._send_again(pending, acceptance, message, first)
+                continue
+            log.info("submission_repeated", id=message.id, first=first)
+            if not same_mail[message.id] and account.settings.duplicates == "refuse":
+                pending.refuse(message.id, message.parts, Failure(Reason.DUPLICATE))
+            elif refusal := stored.refusal:
+                if reported:
+                    pending.reported |= {pending.recipients[message.id]}
+                pending.refuse(message.id, message.parts, refusal)
             else:
                 pending.queued |= not stored.upstream_id
-            if stored is not None and not some_new:
-                pending.id = stored.message.submission_id
-            log.info("submission_repeated", id=message_id, first=first)
             self._pending.settle(pending)
+
+    async def _send_again(
+        self, pending: PendingAnswer, acceptance: Acceptance, message: Message, first: int
+    ) -> None:
+        """Sends a message that came before and whose first will not arrive."""
+        account = pending.account
+        mine = Acceptance(
+            (message,),
+            tuple(
+                fingerprint._replace(instead_of=first)
+                for fingerprint in acceptance.fingerprints
+                if fingerprint.message_id == message.id
+            ),
+            self._dispatcher.has_room(message),
+            tuple(alias for alias in acceptance.aliases if alias.message_id == message.id),
+            acceptance.parts,
+            tuple(notice for notice in acceptance.notices if notice.about == message.id),
+        )
+        try:
+            if account.settings.daily_limit:
+                self._daily_limits.take(account, 1)
+            repeats = await self._store.accept(mine)
+        except (Failure, StoreError) as error:
+            if account.settings.daily_limit and isinstance(error, StoreError):
+                self._daily_limits.give_back(account, 1)
+            failure = error.failure if isinstance(error, StoreError) else error
+            pending.refuse(message.id, message.parts, failure)
+            self._pending.settle(pending)
+            return
+        if repeats:  # somebody else was faster
+            await self._repeat(pending, mine, _firsts(mine, repeats), frozenset(repeats))
+        else:
+            self._send(pending, (message,), wait=True)
+
+
+def _firsts(acceptance: Acceptance, repeats: Repeats) -> dict[int, int]:
+    """The messages that were not stored, each with the earlier one that has its fingerprint."""
+    firsts: dict[int, int] = {}
+    for fingerprint in acceptance.fingerprints:
+        if fingerprint.key in repeats:
+            firsts.setdefault(fingerprint.message_id, repeats[fingerprint.key])
+    return firsts

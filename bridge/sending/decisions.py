@@ -105,6 +105,19 @@ def after_unknown(
     return again._replace(state=State.HELD) if hold or unknown > MAX_UNKNOWN else again
 
 
+def expired(message: Message) -> Change:
+    """Its validity ended while it waited. Where an earlier attempt may have reached the API, that
+    is what everybody is told: not that it was never sent."""
+    return Change(
+        message.id,
+        State.EXPIRED,
+        due_at=message.due_at,
+        attempts=message.attempts,
+        unknown=message.unknown,
+        cause="nobody knows whether the API took it" if message.unknown else "",
+    )
+
+
 def _again(message: Message, unknown: int, cause: str, now: float, drawn: float) -> Change:
     attempts = message.attempts + 1
     return Change(

@@ -19,7 +19,7 @@ from bridge.config.settings import Cascade
 from bridge.model.failure import Failure
 from bridge.model.ids import Ids
 from bridge.model.message import Message, Receipts, State, Stored
-from bridge.sending.decisions import Rest, after_unknown
+from bridge.sending.decisions import Rest, after_unknown, expired
 from bridge.sending.poster import Poster, Settled
 from bridge.sending.upstream import NextBatch, UpstreamLine, line_of
 from bridge.sending.working_set import WorkingSet
@@ -223,10 +223,7 @@ class Dispatcher:
                 after_unknown(message, "the bridge was stopped", now, hold=hold)
                 for message in messages
             ]
-            await self._store.finish(attempt, changes)
-            for change in changes:
-                if change.state is State.ACCEPTED:
-                    self._working_set.note_due(change.due_at)
+            await self._settle(attempt, Settled(messages, changes))
 
     async def _load(self) -> None:
         """Loads whenever there is room or something is due, until it is cancelled."""
@@ -274,12 +271,12 @@ class Dispatcher:
 
     def _without_expired(self, messages: list[Message]) -> list[Message]:
         now = self._clock()
-        expired = [message for message in messages if message.expires_at <= now]
-        if not expired:
+        over = [message for message in messages if message.expires_at <= now]
+        if not over:
             return messages
         assert self._requests is not None
-        changes = [Change(message.id, State.EXPIRED) for message in expired]
-        self._requests.create_task(self._settle(0, Settled(expired, changes)))
+        changes = [expired(message) for message in over]
+        self._requests.create_task(self._settle(0, Settled(over, changes)))
         return [message for message in messages if message.expires_at > now]
 
     async def _send(self, line: UpstreamLine, batch: NextBatch) -> None:
@@ -344,6 +341,8 @@ class Dispatcher:
 
     def _ended(self, message: Message, change: Change) -> Change:
         """Says who hears of an end by a notice: those whom no answer tells, under each id."""
+        if change.state is State.EXPIRED and message.unknown:
+            return change._replace(notify=True)  # the answer is no failure: the API may have it
         heard = self._clients.will_hear(message)
         return change._replace(
             notify=not heard or Receipts.ALIASES in message.receipts, heard=heard

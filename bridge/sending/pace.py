@@ -15,8 +15,10 @@ SLOW_FIRST, SLOW_MOST = 1.0, 60.0
 PROBE_FIRST, PROBE_MOST = 1.0, 60.0
 #: Messages that met a broken API: 1 s doubling to 5 min.
 RETRY_FIRST, RETRY_MOST = 1.0, 300.0
-#: So many broken answers in a row open the breaker.
+#: So many failures in a row open the breaker; an unknown outcome is one of them.
 BREAKER_AFTER = 5
+#: After so many unknown outcomes in a row no answer is expected soon.
+DOUBTFUL_AFTER = 2
 #: Splitting refused batches takes at most this share of the request rate.
 SPLIT_SHARE = 0.5
 
@@ -41,7 +43,8 @@ class Pace:
         self._splits = TokenBucket(rate * SPLIT_SHARE, max(1.0, burst * SPLIT_SHARE), now)
         self.max_batch = max_batch
         self.held = ""  # why nothing is sent but probes; empty: not held
-        self._broken = 0
+        self._failures = 0
+        self._unknown = 0  # of these: in a row up to now
         self._slowed = 0
         self._probes = 0
         self._not_before = now
@@ -58,12 +61,22 @@ class Pace:
 
     @property
     def probing(self) -> bool:
-        """Whether only one message at a time may go, to see if the API is back."""
-        return bool(self.held) or self._broken >= BREAKER_AFTER
+        """Whether only one message at a time may go, to see if the API is back.
+
+        So it is from the first unknown outcome on: what goes out while the API takes messages and
+        does not say so may have to go out again, and that must not be everything that waits.
+        """
+        return bool(self.held) or self.open or self._unknown > 0
+
+    @property
+    def open(self) -> bool:
+        """Whether the breaker is open: the API has failed several times in a row."""
+        return self._failures >= BREAKER_AFTER
 
     def clear(self, now: float) -> bool:
         """Whether an answer can be expected soon: no hold, no open breaker, no slowing down."""
-        return not self.probing and now >= self._not_before
+        stopped = bool(self.held) or self.open or self._unknown >= DOUBTFUL_AFTER
+        return not stopped and now >= self._not_before
 
     def wait(self, now: float, *, split: bool = False) -> float:
         """Seconds until the next request may go; 0: now. ``split`` for a piece of a batch."""
@@ -94,14 +107,15 @@ class Pace:
             self._not_before = now + (
                 doubling(SLOW_FIRST, SLOW_MOST, self._slowed) if wait is None else wait
             )
-        elif meaning is Meaning.BROKEN:
-            self._broken += 1
-            if self._broken >= BREAKER_AFTER:
-                times = self._broken - BREAKER_AFTER + 1
+        elif meaning is Meaning.BROKEN or meaning is Meaning.UNKNOWN:
+            self._failures += 1
+            self._unknown += meaning is Meaning.UNKNOWN
+            if self.open:
+                times = self._failures - BREAKER_AFTER + 1
                 self._not_before = now + doubling(PROBE_FIRST, PROBE_MOST, times)
-        elif meaning is not Meaning.UNKNOWN:
+        else:
             # It answers, and not about our credentials: whatever stopped us is over.
             self.held = ""
-            self._broken = self._slowed = self._probes = 0
+            self._failures = self._unknown = self._slowed = self._probes = 0
             if meaning is Meaning.TOO_LARGE and size > 1:
                 self.max_batch = max(1, min(self.max_batch, size // 2))

@@ -85,7 +85,7 @@ class Poster:
         took: float,
     ) -> None:
         """Tells the pace what the request met, and the log what an administrator should know."""
-        held = line.pace.held
+        held, was_open = line.pace.held, line.pace.open
         line.pace.note(verdict, len(messages), self._monotonic())
         fields = {
             "upstream": line.name,
@@ -106,6 +106,10 @@ class Poster:
             log.error("upstream_held", upstream=line.name, cause=line.pace.held)
         elif held and not line.pace.held:
             log.warning("upstream_released", upstream=line.name)
+        if line.pace.open and not was_open:
+            log.error("breaker_opened", upstream=line.name, cause=verdict.cause)
+        elif was_open and not line.pace.open:
+            log.warning("breaker_closed", upstream=line.name)
 
 
 def _note_conduct(queue: SendQueue, batch: Sequence[Message], changes: Sequence[Change]) -> None:

@@ -71,12 +71,14 @@ class Gathered(NamedTuple):
 class Fingerprint(NamedTuple):
     """What marks a message as one that may come again.
 
-    While ``until`` (Unix time) lies ahead, another message with the same ``key`` is not stored.
+    While ``until`` (Unix time) lies ahead, another message with the same ``key`` is not stored, but
+    for one that comes ``instead_of`` the message that has the key: that one will not arrive.
     """
 
     key: bytes
     message_id: int
     until: int
+    instead_of: int = 0
 
 
 class Acceptance(NamedTuple):

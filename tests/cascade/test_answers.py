@@ -17,6 +17,9 @@ JSON_ERROR = b'{"error": {"code": "INVALID_SENDER", "message": "who?", "field": 
     [
         (HttpAnswer(200, b'[{"messageId": "a", "trackinId": "1"}]'), Meaning.TAKEN),
         (HttpAnswer(200, b"[]"), Meaning.TAKEN),
+        (HttpAnswer(201, b"[]"), Meaning.TAKEN),
+        (HttpAnswer(202, b'[{"messageId": "a", "trackinId": "1"}]'), Meaning.TAKEN),
+        (HttpAnswer(202, b"accepted"), Meaning.UNKNOWN),
         (HttpAnswer(200, b"<html>"), Meaning.UNKNOWN),
         (HttpAnswer(200, b"{}"), Meaning.UNKNOWN),
         (HttpAnswer(204), Meaning.UNKNOWN),
@@ -52,6 +55,16 @@ def test_retry_after_is_honoured_in_seconds() -> None:
     assert judge(HttpAnswer(429, retry_after="7")).retry_after == 7
     assert judge(HttpAnswer(429, retry_after="Wed, 21 Oct 2026 07:28:00 GMT")).retry_after is None
     assert judge(HttpAnswer(429)).retry_after is None
+
+
+@pytest.mark.parametrize("asked", ["999999999", "9" * 400])
+def test_no_retry_after_stops_an_upstream_for_longer_than_ten_minutes(asked: str) -> None:
+    assert judge(HttpAnswer(429, retry_after=asked)).retry_after == 600
+
+
+@pytest.mark.parametrize("asked", ["inf", "nan", "1e9", "-1", "0x10", ""])
+def test_a_retry_after_that_is_no_number_of_seconds_is_none(asked: str) -> None:
+    assert judge(HttpAnswer(429, retry_after=asked)).retry_after is None
 
 
 @given(st.integers(100, 999), st.binary(max_size=50), st.text(max_size=10))

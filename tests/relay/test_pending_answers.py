@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
 from bridge.model.failure import Failure, Reason
 from bridge.model.mail_record import load_refused
 from bridge.model.message import (
@@ -22,6 +24,7 @@ from bridge.model.message import (
 from bridge.model.notice import MAIL, Kind, Notice
 from bridge.relay.pending_answers import PendingAnswer, PendingAnswers
 from bridge.sending.dispatcher import Progress
+from bridge.store import StoreFull
 from tests.samples import NOW, account, message
 
 ONE, OTHER, WRONG = Recipient("0501234567"), Recipient("0671234567"), Recipient("12")
@@ -33,9 +36,11 @@ class Owing:
     def __init__(self) -> None:
         self.notices: list[Notice] = []
         self.stored: list[asyncio.Future[None]] = []
+        self.asked = asyncio.Event()
 
     def __call__(self, notices: Sequence[Notice]) -> asyncio.Future[None]:
         self.notices += notices
+        self.asked.set()
         self.stored.append(asyncio.get_running_loop().create_future())
         return self.stored[-1]
 
@@ -112,6 +117,30 @@ async def test_a_notice_that_cannot_be_stored_does_not_make_the_others_go_again(
     outcome = await some.answer
     assert isinstance(outcome, Accepted)
     assert len(outcome.refused) == 1
+
+
+async def test_a_notice_is_stored_later_where_the_store_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bridge.relay.pending_answers._OWE_AGAIN", 0.0)
+    some = Some()
+    for number in range(2):
+        await some.comes(number, State.SENT)
+    some.owing.stored[0].set_exception(StoreFull("no room"))
+    some.owing.asked.clear()
+    await some.owing.asked.wait()
+    assert not some.answer.done()
+    some.owing.stored[1].set_result(None)
+    assert isinstance(await some.answer, Accepted)
+
+
+async def test_nobody_waits_for_a_notice_when_the_daemon_stops() -> None:
+    some = Some()
+    for number in range(2):
+        await some.comes(number, State.SENT)
+    some.clients.give_up_all()
+    some.owing.stored[0].set_exception(StoreFull("no room"))
+    assert isinstance(await some.answer, Accepted)
 
 
 async def test_who_wants_to_hear_of_nothing_is_owed_nothing() -> None:

@@ -20,6 +20,7 @@ from bridge.model.message import (
     Submission,
 )
 from bridge.sandbox import Sandbox
+from bridge.store import Acceptance, Repeats, StoreFull
 from tests.relaying import Relaying, relaying
 from tests.samples import submission
 
@@ -256,6 +257,51 @@ async def test_a_daily_limit_counts_over_a_restart(tmp_path: Path, sandbox: Sand
     async with relaying(tmp_path, sandbox, accounts=accounts) as bridge:
         assert isinstance(await bridge.submit(numbered(3)), Accepted)
         assert reason(await bridge.submit(numbered(4))) is Reason.TOO_FAST
+
+
+async def test_a_daily_limit_counts_what_was_accepted_alone(
+    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accounts = {"crm": {"daily_limit": 2}}
+    async with relaying(tmp_path, sandbox, accounts=accounts) as bridge:
+
+        def full(acceptance: Acceptance) -> asyncio.Future[Repeats]:
+            refused: asyncio.Future[Repeats] = asyncio.get_running_loop().create_future()
+            refused.set_exception(StoreFull("no room"))
+            return refused
+
+        with monkeypatch.context() as disk:
+            disk.setattr(bridge.store, "accept", full)
+            for n in range(3):
+                assert reason(await bridge.submit(numbered(n))) is Reason.BRIDGE_FULL
+        mail = numbered(1, repeat_key=b"1")
+        for _ in range(3):
+            assert isinstance(await bridge.submit(mail), Accepted)
+        assert isinstance(await bridge.submit(numbered(2)), Accepted)
+        assert reason(await bridge.submit(numbered(3))) is Reason.TOO_FAST
+
+
+@pytest.mark.parametrize("verb", ["query", "unjoined", "cancel", "cancel_matching", "replace"])
+async def test_a_store_that_is_away_is_a_failure_of_the_request(
+    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    async def away(*asked: object) -> None:
+        raise StoreFull("the database is away")
+
+    async with relaying(tmp_path, sandbox) as bridge:
+        for name in ("submission", "unjoined", "waiting_for"):
+            monkeypatch.setattr(bridge.store, name, away)
+        asked = ("Shop", "0501234567") if verb == "cancel_matching" else (1,)
+        more = {"text": "text"} if verb == "replace" else {}
+        with pytest.raises(Failure) as caught:
+            await getattr(bridge.relay, verb)(bridge.account(), *asked, **more)
+        assert caught.value.reason is Reason.BRIDGE_FULL
+
+
+async def test_a_submission_to_a_closed_store_is_refused(tmp_path: Path, sandbox: Sandbox) -> None:
+    async with relaying(tmp_path, sandbox) as bridge:
+        await bridge.store.close()
+        assert reason(await bridge.submit(numbered(1))) is Reason.OPERATION_FAILED
 
 
 async def test_a_full_bridge_says_so_and_recovers(tmp_path: Path, sandbox: Sandbox) -> None:

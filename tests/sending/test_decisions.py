@@ -4,7 +4,7 @@ import pytest
 
 from bridge.cascade.answers import HttpAnswer, judge
 from bridge.model.message import State
-from bridge.sending.decisions import MAX_UNKNOWN, Rest, after_unknown, decide
+from bridge.sending.decisions import MAX_UNKNOWN, Rest, after_unknown, decide, expired
 from tests.samples import NOW, message
 
 BATCH = [message(1), message(2)]
@@ -80,3 +80,10 @@ def test_a_refusal_keeps_the_reason_and_the_apis_words() -> None:
     [change] = decide([message(1)], judge(HttpAnswer(400, body)), NOW).changes
     assert change.failure == "WRONG_PHONE"
     assert change.cause == "HTTP 400 INVALID_PHONE field toPhone bad"
+
+
+def test_the_end_of_the_validity_forgets_no_attempt() -> None:
+    change = expired(message(1, attempts=3, unknown=2))
+    assert (change.state, change.attempts, change.unknown) == (State.EXPIRED, 3, 2)
+    assert change.cause
+    assert expired(message(1)).cause == ""

@@ -9,6 +9,7 @@ GOOD = judge(HttpAnswer(200, b"[]"))
 BROKEN = judge(HttpAnswer(503))
 HELD = judge(HttpAnswer(401, b'{"error": "Unauthorized"}'))
 SLOW = judge(HttpAnswer(429))
+UNKNOWN = judge(HttpAnswer(0, sent=True, trouble="timed out"))
 
 
 @pytest.fixture
@@ -59,6 +60,29 @@ def test_the_breaker_opens_after_five_in_a_row(pace: Pace) -> None:
         pace.note(BROKEN, 100, 0.0)
     assert pace.probing
     assert pace.wait(0.0) == 1
+
+
+def test_unknown_outcomes_open_the_breaker_too(pace: Pace) -> None:
+    for _ in range(BREAKER_AFTER):
+        assert not pace.open
+        pace.note(UNKNOWN, 100, 0.0)
+    assert pace.open
+    assert pace.wait(0.0) == 1
+    pace.note(GOOD, 1, 1.0)
+    assert not pace.probing
+
+
+def test_after_an_unknown_outcome_only_single_messages_go_until_one_is_answered(
+    pace: Pace,
+) -> None:
+    pace.note(UNKNOWN, 100, 0.0)
+    assert pace.probing
+    assert pace.wait(0.0) == 0
+    assert pace.clear(0.0), "one lost connection makes nobody wait less"
+    pace.note(UNKNOWN, 1, 0.0)
+    assert not pace.clear(0.0)
+    pace.note(GOOD, 1, 0.0)
+    assert not pace.probing
 
 
 def test_too_many_requests_slow_everybody_down(pace: Pace) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -111,9 +110,6 @@ class Requests:
                 outcome = services.gathering.add(
                     self._account, asked, join, short_id=self._short_id
                 )
-            elif isinstance(pdu.body, SubmitSm) and pdu.body.replace_if_present_flag == 1:
-                services.create_task(self._replace_if_present(pdu, asked))
-                return
             else:
                 outcome = self._submit(asked)
         except (Failure, PduError) as refused:
@@ -133,23 +129,6 @@ class Requests:
         if self._short_id:
             return submit_short(relay, self._account, submission)
         return relay.submit(self._account, submission)
-
-    async def _replace_if_present(self, pdu: Pdu, submission: Submission) -> None:
-        """Takes the place of a message that still waits (SMPP 3.4 §5.2.18), if there is one."""
-        relay, account = self._services.relay, self._account
-        try:
-            relay.check(account, submission)  # or the old one would be lost with the new one
-            to = submission.recipients[0].address
-            with suppress(Failure):  # there is none
-                await relay.cancel_matching(account, submission.sender, to, submission.message_type)
-            outcome = self._submit(submission)
-        except (Failure, PduError) as refused:
-            self._refuse(pdu, refused)
-        except Exception:  # the client is to be answered whatever happens
-            log.exception("request_failed", account=self._account.name, peer=self._peer)
-            self._refuse(pdu, Failure(Reason.OPERATION_FAILED))
-        else:
-            outcome.add_done_callback(partial(self._settle, pdu))
 
     def _settle(self, pdu: Pdu, outcome: asyncio.Future[Outcome]) -> None:
         if outcome.cancelled():

@@ -158,6 +158,7 @@ def _submission(pdu: Pdu, submit: SubmitSm, text: str, peer: str, now: float) ->
         priority=min(submit.priority_flag, _LARGEST_PRIORITY),
         receipts=RECEIPTS[submit.registered_delivery],
         reference=vendor.reference,
+        replace_if_present=submit.replace_if_present_flag == 1,
     )
 
 

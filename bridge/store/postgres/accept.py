@@ -45,8 +45,8 @@ _FINGERPRINTS = (
     f"{FENCED}, won AS (INSERT INTO fingerprint (key, message_id, until) "  # noqa: S608
     "SELECT * FROM unnest($4::bytea[], $5::bigint[], $6::bigint[]) "
     "WHERE EXISTS (SELECT FROM fence) ON CONFLICT (key) DO UPDATE "
-    "SET message_id = excluded.message_id, until = excluded.until WHERE fingerprint.until <= $7 "
-    "RETURNING key) "
+    "SET message_id = excluded.message_id, until = excluded.until "
+    "WHERE fingerprint.until <= $7 OR fingerprint.message_id = ANY($8::bigint[]) RETURNING key) "
     "SELECT EXISTS (SELECT FROM fence), "
     "CASE WHEN (SELECT count(*) FROM won) < cardinality($4) "
     "THEN coalesce((SELECT array_agg(key) FROM won), '{}') END"
@@ -124,8 +124,10 @@ async def _first(turn: PostgresTurn, prints: Sequence[Fingerprint]) -> dict[byte
         first.setdefault(f.key, f)
     # In one order on every node, so that none waits for another that waits for it.
     mine = [first[key] for key in sorted(first)]
-    columns = zip(*mine, strict=True)
-    held, won = await turn.connection.fetchrow(_FINGERPRINTS, *turn.fence, *columns, turn.now)
+    *columns, instead_of = zip(*mine, strict=True)
+    held, won = await turn.connection.fetchrow(
+        _FINGERPRINTS, *turn.fence, *columns, turn.now, instead_of
+    )
     turn.check(held)
     ids = {f.key: f.message_id for f in mine}
     if won is not None:

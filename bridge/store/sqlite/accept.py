@@ -41,8 +41,12 @@ def _accept(turn: SqliteTurn, acceptances: Sequence[Acceptance]) -> list[Repeats
     aliases: list[tuple[Any, ...]] = []
     owed: list[Notice] = []
     for acceptance in acceptances:
-        repeats = {f.key: known[f.key] for f in acceptance.fingerprints if f.key in known}
-        repeated = {f.message_id for f in acceptance.fingerprints if f.key in known}
+        repeats = {
+            f.key: known[f.key]
+            for f in acceptance.fingerprints
+            if known.get(f.key, f.instead_of) != f.instead_of
+        }
+        repeated = {f.message_id for f in acceptance.fingerprints if f.key in repeats}
         for f in acceptance.fingerprints:
             if f.message_id not in repeated:
                 known[f.key] = f.message_id
