@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
+import bridge
 from tests.support import program
 
 REPOSITORY = Path(__file__).parents[1]
@@ -69,3 +72,47 @@ def test_no_file_names_a_place_of_somebodys_machine() -> None:
         and homes.search((REPOSITORY / name).read_text("utf-8", "replace"))
     ]
     assert not found
+
+
+# --- the architecture ----------------------------------------------------------------------------
+
+ARCHITECTURE = (REPOSITORY / "docs/architecture.md").read_text("utf-8")
+
+
+def test_every_room_has_a_row() -> None:
+    rows = re.findall(r"^\| `bridge/(\w+)` \|", ARCHITECTURE, re.M)
+    rooms = {file.parent.name for file in (REPOSITORY / "bridge").glob("*/__init__.py")}
+    assert len(rows) == len(set(rows))
+    assert set(rows) == rooms
+
+
+def test_files_that_are_named_exist() -> None:
+    named = re.findall(r"`(?:bridge/)?((?:\w+/)+\w+\.py)`", ARCHITECTURE)
+    assert len(named) > 30
+    assert not [
+        name
+        for name in named
+        if not (REPOSITORY / "bridge" / name).exists() and not (REPOSITORY / name).exists()
+    ]
+
+
+def test_the_tree_of_exceptions_is_that_of_the_program() -> None:
+    tree = ARCHITECTURE.partition("<!-- exceptions")[2].partition("<!-- /exceptions -->")[0]
+    shown = re.findall(r"^(.*[├└]── )(\w+)", tree, re.M)
+    inner = {name for before, name in shown if len(before) > 4}
+    for module in pkgutil.walk_packages(bridge.__path__, "bridge."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+
+    def ours(kind: type[BaseException]) -> set[type[BaseException]]:
+        """Those of the package that other modules can catch."""
+        return {
+            one
+            for one in kind.__subclasses__()
+            if one.__module__.startswith("bridge.") and not one.__name__.startswith("_")
+        }
+
+    outer = {one.__name__ for one in ours(Exception)}
+    below = {one.__name__ for kind in ours(Exception) for one in ours(kind)}
+    assert {name for _, name in shown} == outer | below
+    assert inner == below
