@@ -229,8 +229,10 @@ def _text(
     content = text or fallback
     if not content.strip() and message_type is not MessageType.FLASHCALL:
         raise Failure(Reason.NO_TEXT)
-    if "%" in content and not settings.allow_variables and _VARIABLE.search(content):
-        raise Failure(Reason.PROHIBITED, "template variables not allowed")
+    if not settings.allow_variables:
+        for string in (content, *submission.options):
+            if "%" in string and _VARIABLE.search(string):
+                raise Failure(Reason.PROHIBITED, "template variables not allowed")
     try:
         for string in (content, submission.reference, *submission.options):
             string.encode()

@@ -112,6 +112,12 @@ def test_template_variables_need_leave(text: str) -> None:
     assert only(account(allow_variables=True), submission(text=text)).text == text
 
 
+def test_the_options_of_a_survey_may_hold_no_variable_either() -> None:
+    survey = {"message_type": MessageType.VIBER_SURVEY, "options": ("yes", "%url=1%")}
+    assert why_not({}, **survey).reason is Reason.PROHIBITED
+    assert only(account(allow_variables=True), submission(**survey)).options == ("yes", "%url=1%")
+
+
 def test_a_percent_sign_is_no_variable() -> None:
     assert only(account(), submission(text="-50% today, name=1%")).parts == 1
 

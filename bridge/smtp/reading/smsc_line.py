@@ -44,12 +44,10 @@ _TEXT = re.compile(r"\[text\](.*?)(?:\[/text\]|\Z)", re.IGNORECASE | re.DOTALL)
 _ID = re.compile(r"[A-Za-z0-9._-]{0,40}", re.ASCII)
 _SENDER = re.compile(r"[^\W_][\w .&-]{0,10}|\+?\d{1,15}")
 _BETWEEN_PHONES = re.compile(r"[,;]")
-# Numbers as people write them, and groups; a list of them ends before the row's text.
-_PHONES = r" *(?:\+?[0-9][0-9 ().-]{4,}|[Gg][0-9]+) *"
-_ROW = (
-    re.compile(rf"({_PHONES}(?:[,;]{_PHONES})*):(.*)", re.ASCII),
-    re.compile(rf"({_PHONES}(?:,{_PHONES})*);(.*)", re.ASCII),
-)
+# A number as people write them, or a group.
+_PHONE = re.compile(r"\+?[0-9][0-9 ().-]{4,}|[Gg][0-9]+ *", re.ASCII)
+#: What ends a row's phones, and what stands between them.
+_ROW_FORMS = ((":", _BETWEEN_PHONES), (";", re.compile(",")))
 
 
 class Line(NamedTuple):
@@ -182,11 +180,20 @@ def _rows(rows: str, readable: Callable[[str], str]) -> Iterator[Recipient]:
     for number, row in enumerate(rows.splitlines(), 1):
         if not row.strip():
             continue
-        found = _ROW[0].fullmatch(row) or _ROW[1].fullmatch(row)
-        if found is None:
-            raise _bad("list", f"row {number}")
-        text = readable(found[2])
+        phones, text = _row(row, number)
+        text = readable(text)
         if not text:
             raise Failure(Reason.NO_TEXT, f"list row {number}")
-        for phone in _split(found[1]):
-            yield Recipient(phone, text=text)
+        for phone in phones:
+            yield Recipient(phone.strip(), text=text)
+
+
+def _row(row: str, number: int) -> tuple[list[str], str]:
+    """The phones of a row and its text. No pattern sees more than one phone: one for the whole row
+    would have to try every way to share the blanks out."""
+    for end, between in _ROW_FORMS:
+        phones, found, text = row.partition(end)
+        listed = between.split(phones)
+        if found and all(_PHONE.fullmatch(phone.lstrip(" ")) for phone in listed):
+            return listed, text
+    raise _bad("list", f"row {number}")
