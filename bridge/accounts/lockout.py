@@ -1,6 +1,6 @@
 """Which addresses are blocked after failed logins, and for whom.
 
-Counts and blocks; what a failed login is, is decided in :mod:`bridge.accounts.accounts`. Memory is
+Counts and blocks. What a failed login is, is decided in :mod:`bridge.accounts.accounts`. Memory is
 bounded, whatever a stranger sends.
 """
 
@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 #: Addresses with failures, and addresses with good logins, that are remembered.
 MAX_ADDRESSES = 10_000
-#: Names that may fail at one address; more is guessing, and the address is no longer spared.
+#: Names that may fail at one address at a time; more is guessing, and the address is not spared.
 MAX_NAMES = 32
 #: How long a good login spares its address, in seconds.
 SPARED_FOR = 86_400.0
@@ -59,17 +59,50 @@ class _Failures:
         return True
 
 
+class _Address:
+    """An address with failed logins: all of them together, and those of each name."""
+
+    __slots__ = ("crowded_until", "names", "whole")
+
+    def __init__(self, limit: int) -> None:
+        self.whole = _Failures(limit)
+        self.names: dict[str, _Failures] = {}
+        #: Until when its failures have too many names to be somebody's mistake.
+        self.crowded_until = 0.0
+
+    def counter(self, name: str, now: float, login: Login) -> _Failures | None:
+        """That of a name. A name too many gets none, and takes no other one's place."""
+        failures = self.names.get(name)
+        if failures is None:
+            if len(self.names) >= MAX_NAMES:
+                self._forget(now, now - login.failures_within)
+            if len(self.names) >= MAX_NAMES:
+                self.crowded_until = now + login.failures_within
+                return None
+            failures = self.names[name] = _Failures(login.max_failures)
+        return failures
+
+    def _forget(self, now: float, before: float) -> None:
+        """Drops the names whose failures count no longer."""
+        self.names = {
+            name: failures
+            for name, failures in self.names.items()
+            if failures.blocked_until > now or (failures.times and failures.times[-1] >= before)
+        }
+
+
 class Lockout:
     """Counts failed logins by address and by account at an address, and blocks either.
 
     An address from which somebody logged in well is spared: there only the account that fails is
-    blocked, unless the failures go through too many names to be somebody's mistake.
+    blocked, unless the failures go through too many names to be somebody's mistake. A good login
+    does not change that: whoever guesses may have an account of their own.
     """
 
     def __init__(self, login: Login, clock: Callable[[], float]) -> None:
         self._login = login
         self._clock = clock
-        self._addresses: dict[str, tuple[_Failures, dict[str, _Failures]]] = {}
+        self._addresses: dict[str, _Address] = {}
         self._spared: dict[str, float] = {}
 
     def apply(self, login: Login) -> None:
@@ -78,50 +111,46 @@ class Lockout:
 
     def blocked(self, origin: str, name: str | None = None) -> bool:
         """Whether logins from ``origin`` (as ``name``) are refused now. Safe from any thread."""
-        entry = self._addresses.get(origin)
-        if entry is None:
+        address = self._addresses.get(origin)
+        if address is None:
             return False
         now = self._clock()
-        if entry[0].blocked_until > now:
+        if address.whole.blocked_until > now:
             return True
-        pair = None if name is None else entry[1].get(name[:64])
-        return pair is not None and pair.blocked_until > now
+        failures = None if name is None else address.names.get(name[:64])
+        return failures is not None and failures.blocked_until > now
 
     def failed(self, origin: str, name: str) -> None:
         now = self._clock()
         login = self._login
-        entry = self._addresses.pop(origin, None) or (_Failures(login.max_failures), {})
-        self._addresses[origin] = entry  # the latest is last: the oldest is dropped first
+        name = name[:64]
+        address = self._addresses.pop(origin, None) or _Address(login.max_failures)
+        self._addresses[origin] = address  # the latest is last: the oldest is dropped first
         if len(self._addresses) > MAX_ADDRESSES:
             del self._addresses[next(iter(self._addresses))]
-        whole, pairs = entry
-        name = name[:64]
-        pair = pairs.pop(name, None) or _Failures(login.max_failures)
-        pairs[name] = pair
-        if pair.add(now, name, login):
+        failures = address.counter(name, now, login)
+        if failures is not None and failures.add(now, name, login):
             log.warning("login_blocked", account=name, address=origin, seconds=login.blocked_for)
-        if len(pairs) > MAX_NAMES:
-            del pairs[next(iter(pairs))]
-            self._spared.pop(origin, None)
-        begins = whole.add(now, name, login)
-        if begins and self._spared.get(origin, 0.0) > now:
-            whole.blocked_until = 0.0
-        elif begins:
-            log.warning("address_blocked", address=origin, seconds=login.blocked_for)
+        spared = self._spared.get(origin, 0.0) > now >= address.crowded_until
+        if address.whole.add(now, name, login):
+            if spared:
+                address.whole.blocked_until = 0.0
+            else:
+                log.warning("address_blocked", address=origin, seconds=login.blocked_for)
 
     def succeeded(self, origin: str, name: str) -> None:
         self._spared.pop(origin, None)
         self._spared[origin] = self._clock() + SPARED_FOR
         if len(self._spared) > MAX_ADDRESSES:
             del self._spared[next(iter(self._spared))]
-        if entry := self._addresses.get(origin):
-            entry[1].pop(name[:64], None)
+        if address := self._addresses.get(origin):
+            address.names.pop(name[:64], None)
 
     def blocks(self) -> Iterator[Block]:
         """Every block that holds now."""
         now = self._clock()
-        for origin, (whole, pairs) in self._addresses.items():
-            for name, failures in (("", whole), *pairs.items()):
+        for origin, address in self._addresses.items():
+            for name, failures in (("", address.whole), *address.names.items()):
                 if failures.blocked_until > now:
                     causes = tuple((now - at, cause) for at, cause in failures.causes)
                     yield Block(origin, name, failures.blocked_until - now, causes)
@@ -135,10 +164,10 @@ class Lockout:
             if block.origin == origin and name in (None, block.name)
         ]
         for block in found:
-            whole, pairs = self._addresses[origin]
+            address = self._addresses[origin]
             if block.name:
-                del pairs[block.name]
+                del address.names[block.name]
             else:
-                whole.blocked_until = 0.0
-                whole.times.clear()
+                address.whole.blocked_until = 0.0
+                address.whole.times.clear()
         return len(found)

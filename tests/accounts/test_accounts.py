@@ -254,17 +254,6 @@ class TestStorms:
         # Behind them in the queue, and not counted with them.
         assert (await login(accounts)).name == "crm"
 
-    async def test_memory_is_bounded_by_addresses(
-        self, clock: Clock, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(lockout, "MAX_ADDRESSES", 10)
-        counts = lockout.Lockout(settings_from({}).login, clock)
-        for n in range(50):
-            counts.failed(f"192.0.2.{n}", "crm")
-            counts.succeeded(f"198.51.100.{n}", "crm")
-        assert len(counts._addresses) == 10
-        assert len(counts._spared) == 10
-
 
 class TestLockout:
     async def fail(self, accounts: Accounts, times: int, name: str = "crm", **where: str) -> None:
