@@ -50,7 +50,7 @@ ARROWS: dict[str, set[str]] = {
     | {"smtp", "smtp/inbound", "smtp/outbound", "smpp/inbound", "admin"},
     # Commands read the store where no daemon runs, and explain mails as the listener reads them.
     "cli": COMMON
-    | {"accounts", "store", "trace", "relay", "sandbox", "app"}
+    | {"accounts", "admin", "store", "trace", "relay", "sandbox", "app"}
     | {"smtp", "smtp/inbound", "smtp/reading"},
 }
 

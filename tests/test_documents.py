@@ -155,13 +155,6 @@ async def test_the_sandbox_answers_where_it_is_said() -> None:
             assert (await client.get(path)).status_code == 200, path
 
 
-def test_what_is_not_there_yet_is_not_there() -> None:
-    missing = section("Not there yet")
-    commands = cli.list_commands(click.Context(cli))
-    assert "`queue`" in missing
-    assert "queue" not in commands
-
-
 _SMPP_COMMANDS = "| 0x1504 | fallback text |"
 
 

@@ -86,3 +86,52 @@ class Reloaded:
     changed: list[str]
     need_restart: list[str]
     removed_accounts: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLine:
+    """Messages of the queue with the same state, account, type, sender and reason.
+
+    ``failure`` is the reason's name, ``cause`` the words that came with it; ``example`` is the id
+    of the newest.
+    """
+
+    state: str
+    account: str
+    type: str
+    sender: str
+    failure: str
+    cause: str
+    count: int
+    oldest: datetime
+    newest: datetime
+    example: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueueList:
+    """How many messages there are in all, and their groups, the largest first."""
+
+    count: int
+    groups: list[QueueLine]
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedMessage:
+    """A message of the queue. ``due`` is when it may go (again), ``attempts`` how often it was
+    posted, ``unknown`` how many of these had an unknown outcome."""
+
+    id: int
+    submission_id: int
+    account: str
+    state: str
+    type: str
+    phone: str
+    sender: str
+    accepted: datetime
+    due: datetime
+    expires: datetime
+    attempts: int
+    unknown: int
+    failure: str
+    cause: str

@@ -156,13 +156,10 @@ async def _run(control: Control, endpoint: Endpoint, request: Request) -> Respon
         raise Failure(Reason.BAD_PARAMETER, f"{min(clash)} is in the path")
     given |= request.path_params
     try:
-        arguments = endpoint.arguments.model_validate(given)
+        running = endpoint.call(control, given, request.scope[CALLER].name)
     except ValidationError as error:
         raise Failure(Reason.BAD_PARAMETER, _says(error)) from None
-    values = {name: getattr(arguments, name) for name in type(arguments).model_fields}
-    if endpoint.takes_by:
-        values["by"] = request.scope[CALLER].name
-    answer = await endpoint.verb(control, **values)
+    answer = await running
     return Response(
         endpoint.answer.dump_json(answer),
         endpoint.status,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
@@ -26,15 +27,19 @@ from bridge.admin.answers import (
     LogLevel,
     Reloaded,
 )
+from bridge.admin.queue_filter import QueueFilter
+from bridge.admin.stored_verbs import ALL, StoredVerbs
 from bridge.config.settings import Settings, parse_duration
 from bridge.log import EVENTS
 from bridge.model import message
 from bridge.model.failure import Failure, Reason
+from bridge.model.message import State
 from bridge.net.networks import origin
 from bridge.net.sessions import SessionInfo
 from bridge.sending.dispatcher import Dispatcher
 from bridge.sending.upstream import UpstreamLine
 from bridge.store import Store
+from bridge.store.operating.queue import count_selected
 
 log = structlog.get_logger()
 
@@ -58,8 +63,8 @@ class Lifecycle(Protocol):
     def stop(self) -> None: ...
 
 
-class Control:
-    """The verbs. Belongs to one event loop; ``clock`` gives Unix time.
+class Control(StoredVerbs):
+    """The verbs of a running daemon. Belongs to one event loop; ``clock`` gives Unix time.
 
     ``by`` names who asks, for the log: every change is an ``audit`` event there.
     """
@@ -76,9 +81,8 @@ class Control:
         lifecycle: Lifecycle,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.settings = settings
+        super().__init__(settings, store)
         self._accounts = accounts
-        self._store = store
         self._dispatcher = dispatcher
         self._upstreams = upstreams
         self._listeners = listeners
@@ -208,10 +212,6 @@ class Control:
 
     # --- holds -----------------------------------------------------------------------------
 
-    async def list_holds(self) -> list[Hold]:
-        """Accounts and upstreams that are held as a whole."""
-        return [Hold(scope, name) for scope, name in sorted(await self._store.holds())]
-
     async def hold(self, *, by: str, scope: str, name: str) -> Hold:
         """Sends nothing more of an account or an upstream, until it is released."""
         self._check_scope(scope, name)
@@ -235,6 +235,58 @@ class Control:
             raise Failure(Reason.BAD_PARAMETER, f"no scope {scope}: account or upstream")
         elif name not in {line.name for line in self._upstreams.values()}:
             raise Failure(Reason.NOT_FOUND, f"no upstream {name}")
+
+    # --- the queue -------------------------------------------------------------------------
+
+    async def hold_messages(
+        self, *, by: str, filter: QueueFilter = ALL, dry_run: bool = False
+    ) -> Changed:
+        """Holds what waits and is selected; it is not sent until it is released."""
+        return await self._move("hold_messages", by, filter, State.HELD, dry_run)
+
+    async def release_messages(
+        self, *, by: str, filter: QueueFilter = ALL, dry_run: bool = False
+    ) -> Changed:
+        """Sends what is held and selected."""
+        return await self._move("release_messages", by, filter, State.ACCEPTED, dry_run)
+
+    async def cancel_messages(
+        self, *, by: str, filter: QueueFilter = ALL, dry_run: bool = False
+    ) -> Changed:
+        """Cancels for good what waits or is held and is selected."""
+        return await self._move("cancel_messages", by, filter, State.CANCELLED, dry_run)
+
+    async def retry_messages(
+        self, *, by: str, filter: QueueFilter = ALL, dry_run: bool = False
+    ) -> Changed:
+        """Sends at once what waits for its next attempt and is selected, and what is held."""
+        _check_chooses(filter)
+        if dry_run:
+            return Changed(await self._count(filter))
+        held = await self._dispatcher.move_selected(
+            filter.selection()._replace(state=State.HELD), State.ACCEPTED
+        )
+        hurried = await self._dispatcher.send_now(filter.selection())
+        self._audit("retry_messages", by, filter=_words(filter), messages=held + hurried)
+        return Changed(held + hurried)
+
+    async def _move(
+        self, verb: str, by: str, filter: QueueFilter, to: State, dry_run: bool
+    ) -> Changed:
+        _check_chooses(filter)
+        selection = filter.selection()
+        if to is State.HELD and selection.state is None:
+            selection = selection._replace(state=State.ACCEPTED)
+        if to is State.ACCEPTED and selection.state is None:
+            selection = selection._replace(state=State.HELD)
+        if dry_run:
+            return Changed(await self._store.look_up(count_selected, selection))
+        moved = await self._dispatcher.move_selected(selection, to)
+        self._audit(verb, by, filter=_words(filter), messages=moved)
+        return Changed(moved)
+
+    async def _count(self, filter: QueueFilter) -> int:
+        return await self._store.look_up(count_selected, filter.selection())
 
     # --- the daemon ------------------------------------------------------------------------
 
@@ -284,3 +336,18 @@ class Control:
         self._level_back, self._level_until = None, None
         logging.set_level(self.settings.log.level)
         log.info("log_level_restored", level=self.settings.log.level)
+
+
+def _check_chooses(filter: QueueFilter) -> None:
+    if not filter.chooses:
+        raise Failure(Reason.BAD_PARAMETER, "say which messages: by account, state, type, time …")
+
+
+def _words(filter: QueueFilter) -> str:
+    """The filter for the log; phones are masked there by their field alone."""
+    given = {
+        field.name: value for field in fields(filter) if (value := getattr(filter, field.name))
+    }
+    if "phone" in given:
+        given["phone"] = logging.mask(filter.phone.rstrip("*"))
+    return ", ".join(f"{name} {value}" for name, value in given.items())

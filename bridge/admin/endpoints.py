@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import fields, is_dataclass
 from functools import cached_property
 from typing import Any, Final, get_type_hints
 
@@ -17,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
 
 from bridge import __version__
 from bridge.admin.control import Control
+from bridge.admin.stored_verbs import StoredVerbs
 from bridge.admin.tokens import Role
 from bridge.model.failure import Reason
 
@@ -79,15 +81,40 @@ class Endpoint:
         return _BY in inspect.signature(self.verb).parameters
 
     @cached_property
+    def filters(self) -> dict[str, type[Any]]:
+        """Arguments that are filters: a request gives their fields beside the others."""
+        hints = get_type_hints(self.verb)
+        return {
+            name: hint
+            for name, hint in hints.items()
+            if name != "return" and isinstance(hint, type) and is_dataclass(hint)
+        }
+
+    @cached_property
     def arguments(self) -> type[BaseModel]:
         """The model of what a request gives."""
         hints = get_type_hints(self.verb, include_extras=True)
-        fields: dict[str, Any] = {
-            name: (hints[name], ... if one.default is one.empty else one.default)
-            for name, one in inspect.signature(self.verb).parameters.items()
-            if name not in ("self", _BY)
-        }
-        return create_model(self.verb.__name__, __config__=ConfigDict(extra="forbid"), **fields)
+        given: dict[str, Any] = {}
+        for name, one in inspect.signature(self.verb).parameters.items():
+            if name in ("self", _BY):
+                continue
+            if (kind := self.filters.get(name)) is not None:
+                inner = get_type_hints(kind)
+                given |= {field.name: (inner[field.name], field.default) for field in fields(kind)}
+            else:
+                given[name] = (hints[name], ... if one.default is one.empty else one.default)
+        return create_model(self.verb.__name__, __config__=ConfigDict(extra="forbid"), **given)
+
+    def call(self, control: StoredVerbs, given: dict[str, Any], by: str) -> Awaitable[Any]:
+        """Runs the verb with what a request gives; raises ValidationError where that is wrong."""
+        model = self.arguments.model_validate(given)
+        values = {name: getattr(model, name) for name in type(model).model_fields}
+        for name, kind in self.filters.items():
+            values[name] = kind(**{field.name: values.pop(field.name) for field in fields(kind)})
+        if self.takes_by:
+            values[_BY] = by
+        running: Awaitable[Any] = self.verb(control, **values)
+        return running
 
     @cached_property
     def answer(self) -> TypeAdapter[Any]:
@@ -108,6 +135,12 @@ ENDPOINTS: Final = (
     Endpoint("GET", "/holds", Control.list_holds, _VIEW),
     Endpoint("PUT", "/holds/{scope}/{name}", Control.hold, _OPERATE),
     Endpoint("DELETE", "/holds/{scope}/{name}", Control.release, _OPERATE),
+    Endpoint("GET", "/queue", Control.list_queue, _VIEW),
+    Endpoint("GET", "/queue/messages", Control.show_queue, _VIEW),
+    Endpoint("POST", "/queue/hold", Control.hold_messages, _OPERATE),
+    Endpoint("POST", "/queue/release", Control.release_messages, _OPERATE),
+    Endpoint("POST", "/queue/retry", Control.retry_messages, _OPERATE),
+    Endpoint("POST", "/queue/cancel", Control.cancel_messages, _OPERATE),
     Endpoint("POST", "/reload", Control.reload, _OPERATE),
     Endpoint("POST", "/drain", Control.drain, _OPERATE),
     Endpoint("GET", "/log-level", Control.show_log_level, _VIEW),

@@ -6,20 +6,25 @@ A verb is asked for by HTTP; a refusal becomes a sentence and an exit code. Wher
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import quote
 
 import click
 import httpx
 
 from bridge.cli import Exit, Stop, config_option
+from bridge.cli.stored import reading
 from bridge.config import load
 from bridge.config.settings import ConfigError, Settings, read_secret
-from bridge.model.failure import Reason
+from bridge.model.failure import Failure, Reason
+
+if TYPE_CHECKING:
+    from bridge.admin.endpoints import Endpoint
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -65,18 +70,23 @@ class Daemon:
         :class:`click.ClickException` with what was refused.
         """
         given = {name: value for name, value in arguments.items() if value is not None}
-        for name in [name for name in given if f"{{{name}}}" in path]:
-            path = path.replace(f"{{{name}}}", quote(str(given.pop(name)), safe=""))
-        body = method not in ("GET", "DELETE")
-        response = self._send(
-            method,
-            PREFIX + path,
-            params=None if body else given,
-            json=given if body and given else None,
-        )
+        try:
+            response = self._verb(method, path, given)
+        except NotRunning:
+            if self.settings is None or (verb := _of_the_store(method, path)) is None:
+                raise
+            return _read(self.settings, verb, given)
         if response.is_success:
             return response.json()
         raise _refused(response)
+
+    def _verb(self, method: str, path: str, given: dict[str, Any]) -> httpx.Response:
+        rest = dict(given)
+        for name in [name for name in rest if f"{{{name}}}" in path]:
+            path = path.replace(f"{{{name}}}", quote(str(rest.pop(name)), safe=""))
+        if method in ("GET", "DELETE"):
+            return self._send(method, PREFIX + path, params=rest)
+        return self._send(method, PREFIX + path, json=rest or None)
 
     def get(self, path: str) -> httpx.Response:
         """The answer to a path that is no verb's."""
@@ -95,6 +105,37 @@ class Daemon:
             raise NotRunning(self._where, _reason(error)) from None
         except httpx.HTTPError as error:
             raise Stop(f"{self._where}: {_reason(error)}", Exit.UNAVAILABLE) from None
+
+
+def _of_the_store(method: str, path: str) -> Endpoint | None:
+    """The verb at this path, where it only reads the store."""
+    from bridge.admin.endpoints import ENDPOINTS
+    from bridge.admin.stored_verbs import StoredVerbs
+
+    for endpoint in ENDPOINTS:
+        if (endpoint.method, endpoint.path) == (method, path):
+            name = endpoint.verb.__name__
+            return endpoint if getattr(StoredVerbs, name, None) is endpoint.verb else None
+    return None
+
+
+def _read(settings: Settings, verb: Endpoint, given: dict[str, Any]) -> Any:
+    """The answer out of the store, without a daemon."""
+    from pydantic import ValidationError
+
+    from bridge.admin.stored_verbs import StoredVerbs
+
+    async def read() -> Any:
+        async with reading(settings) as store:
+            answer = await verb.call(StoredVerbs(settings, store), given, "")
+            return verb.answer.dump_python(answer, mode="json")
+
+    try:
+        return asyncio.run(read())
+    except ValidationError as error:
+        raise Stop(str(error.errors()[0]["msg"]), Exit.USAGE) from None
+    except Failure as failure:
+        raise Stop(failure.description, _EXITS.get(failure.reason, Exit.FAILED)) from None
 
 
 def _reason(error: Exception) -> str:

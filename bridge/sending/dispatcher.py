@@ -19,14 +19,18 @@ from bridge.config.settings import Cascade
 from bridge.model.failure import Failure
 from bridge.model.ids import Ids
 from bridge.model.message import Message, Receipts, State, Stored
+from bridge.model.selection import Selection
 from bridge.sending.decisions import Rest, after_unknown, expired
 from bridge.sending.poster import Poster, Settled
 from bridge.sending.upstream import NextBatch, UpstreamLine, line_of
 from bridge.sending.working_set import WorkingSet
 from bridge.store import Change, Store, StoreError
+from bridge.store.operating.queue import select_ids, send_now
 
 log = structlog.get_logger()
 
+#: Messages that one transaction moves where many are meant.
+MOVE_STEP = 1_000
 #: How long a place for requests, or loading, rests when the store fails (seconds).
 STORE_PAUSE = 1.0
 
@@ -134,6 +138,44 @@ class Dispatcher:
                 self.backlog += (to is State.ACCEPTED) - (state is State.ACCEPTED)
                 self._clients.report(Progress(message, to))
         return moved
+
+    async def move_selected(self, selection: Selection, to: State) -> int:
+        """Cancels, holds or releases all that is selected and not at the API; tells how many.
+
+        Nothing of it goes out from the first moment on. The store is changed in steps, so that
+        others wait for none of them long.
+        """
+        matches = selection.may_hold
+        # What is held is in no queue.
+        barred = self._working_set.bar(matches) if selection.state is not State.HELD else None
+        taken = {message.id: message for message in barred or ()}
+        moved = 0
+        try:
+            ids = await self._store.look_up(select_ids, selection)
+            # What would go first is stopped first.
+            ids.sort()
+            for start in range(0, len(ids), MOVE_STEP):
+                done = await self._store.move(ids[start : start + MOVE_STEP], to)
+                moved += len(done)
+                for id in taken.keys() & set(done):
+                    self._clients.report(Progress(taken[id], to))
+                await asyncio.sleep(0)
+        finally:
+            if barred is not None:
+                self._working_set.unbar(matches)
+            self.backlog = await self._store.backlog()
+            await self._working_set.wake()
+        return moved
+
+    async def send_now(self, selection: Selection) -> int:
+        """Ends the pause before the next attempt of what is selected; tells how many."""
+        ids = await self._store.look_up(select_ids, selection)
+        hurried = 0
+        now = int(self._clock())
+        for start in range(0, len(ids), MOVE_STEP):
+            hurried += await self._store.change(send_now, ids[start : start + MOVE_STEP], now)
+        await self._working_set.wake()
+        return hurried
 
     async def replace(self, old: Message, new: Message) -> bool:
         """Puts ``new`` in the place of ``old``, which has the same id, unless it has gone out."""

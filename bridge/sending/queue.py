@@ -8,7 +8,7 @@ ones, but the lowest gets its tenth of every batch.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from bridge.model.message import Message, MessageType, Route
 
@@ -109,17 +109,23 @@ class SendQueue:
                     return True
         return False
 
-    def take_out(self, account: str) -> list[Message]:
-        """Takes out all messages of an account, in their order."""
+    def take_matching(self, matches: Callable[[Message], bool]) -> list[Message]:
+        """Takes out all messages for which ``matches`` says so."""
         taken: list[Message] = []
-        for level in sorted(self._levels, reverse=True):
-            lane = self._levels[level].pop(account, None)
-            if lane:
-                taken += lane
-                self._count -= len(lane)
+        for lanes in self._levels.values():
+            for account, lane in list(lanes.items()):
+                found = [message for message in lane if matches(message)]
+                if found:
+                    taken += found
+                    self._count -= len(found)
+                    kept = deque(message for message in lane if not matches(message))
+                    if kept:
+                        lanes[account] = kept
+                    else:
+                        del lanes[account]
         for piece in self._pieces:
-            taken += [message for message in piece if message.account == account]
-            piece[:] = [message for message in piece if message.account != account]
+            taken += [message for message in piece if matches(message)]
+            piece[:] = [message for message in piece if not matches(message)]
         self._pieces = deque(piece for piece in self._pieces if piece)
         return taken
 

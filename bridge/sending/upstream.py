@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 from bridge.cascade.client import CascadeClient, credentials
@@ -109,8 +110,12 @@ def reload_lines(lines: dict[str, UpstreamLine], old: Settings, new: Settings) -
         line = lines[name] = _line(name, old, own[name])
         for route, queue in lines[""].queues.items():
             line.queues[route].held = queue.held
-            for message in queue.take_out(name):
+            for message in queue.take_matching(partial(_is_of, name)):
                 line.queues[route].push(message)
+
+
+def _is_of(account: str, message: Message) -> bool:
+    return message.account == account
 
 
 def line_of(lines: Mapping[str, UpstreamLine], account: str) -> UpstreamLine:

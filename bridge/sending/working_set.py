@@ -33,6 +33,8 @@ class WorkingSet:
         #: In a queue, or being posted.
         self._loaded: set[int] = set()
         self._withdrawn: set[int] = set()
+        #: Messages for which one of these says so stay in the store for now.
+        self._barred: list[Callable[[Message], bool]] = []
         #: Lanes of which the store has more than memory does.
         self._spilled: set[Lane] = set()
         #: Behind what they were read up to: ``due_at`` and id.
@@ -54,7 +56,7 @@ class WorkingSet:
         if message.due_at > self._clock():
             self.note_due(message.due_at)
         elif message.id not in self._loaded and message.id not in self._withdrawn:
-            if self.has_room(message):
+            if self.has_room(message) and not (self._barred and self._is_barred(message)):
                 self._push(message)
                 return True
             # Behind what the store has of this lane, so that the order is kept.
@@ -100,6 +102,26 @@ class WorkingSet:
             self._loaded.discard(message.id)
         self._withdrawn.add(message.id)
         return True
+
+    def bar(self, matches: Callable[[Message], bool]) -> list[Message]:
+        """Takes all messages out for which ``matches`` says so, but those that are being posted,
+        and lets none of them in until :meth:`unbar`."""
+        self._barred.append(matches)
+        taken = [
+            message
+            for line in self._lines.values()
+            for queue in line.queues.values()
+            for message in queue.take_matching(matches)
+        ]
+        self.leave(message.id for message in taken)
+        return taken
+
+    def unbar(self, matches: Callable[[Message], bool]) -> None:
+        """Ends :meth:`bar`; :meth:`wake` finds those that still wait."""
+        self._barred.remove(matches)
+
+    def _is_barred(self, message: Message) -> bool:
+        return any(matches(message) for matches in self._barred)
 
     def restore(self, id: int) -> None:
         """Ends :meth:`withdraw`; if the message still waits, :meth:`wake` finds it."""
@@ -171,7 +193,11 @@ class WorkingSet:
             self._left = None
         pushed = False
         for message in messages:
-            if message.id not in self._loaded and message.id not in left | self._withdrawn:
+            if (
+                message.id not in self._loaded
+                and message.id not in left | self._withdrawn
+                and not self._is_barred(message)
+            ):
                 self._push(message)
                 pushed = True
         if len(messages) == limit:

@@ -12,7 +12,10 @@ from bridge.store.sqlite.verb import SqliteTurn
 from bridge.store.transitions import IDLE, movable_from
 
 #: A message in an attempt may be at the API already.
-_IN_NO_ATTEMPT = "id NOT IN (SELECT value FROM attempt, json_each(message_ids))"
+_SENDING = "SELECT value FROM attempt, json_each(message_ids)"
+_IN_NO_ATTEMPT = f"id NOT IN ({_SENDING})"
+#: How many messages one statement moves.
+_AT_ONCE = 500
 
 
 def _states(states: Sequence[State]) -> str:
@@ -22,15 +25,18 @@ def _states(states: Sequence[State]) -> str:
 def move(turn: SqliteTurn, message_ids: Sequence[int], to: State) -> list[int]:
     """See :meth:`bridge.store.interface.Store.move`."""
     sources = movable_from(to)
-    update = (
-        "UPDATE message SET state = ?, changed_at = ? "  # noqa: S608
-        f"WHERE id = ? AND {_states(sources)} AND {_IN_NO_ATTEMPT}"
-    )
-    moved = [
-        id
-        for id in message_ids
-        if turn.connection.execute(update, (to.value, turn.now, id, *sources)).rowcount
-    ]
+    sending = {id for [id] in turn.connection.execute(_SENDING)}
+    idle = [id for id in message_ids if id not in sending]
+    found: set[int] = set()
+    for start in range(0, len(idle), _AT_ONCE):
+        some = idle[start : start + _AT_ONCE]
+        update = (
+            "UPDATE message SET state = ?, changed_at = ? "  # noqa: S608
+            f"WHERE id IN ({','.join('?' * len(some))}) AND {_states(sources)} RETURNING id"
+        )
+        rows = turn.connection.execute(update, (to.value, turn.now, *some, *sources))
+        found.update(id for [id] in rows)
+    moved = [id for id in idle if id in found]
     write_rows(turn.connection, INSERT_EVENT, [(id, turn.now, to.value, "") for id in moved])
     if to in FINAL:
         notices.owe_states(turn, [(id, to, 0) for id in moved])

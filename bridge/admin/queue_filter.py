@@ -1,0 +1,49 @@
+"""The filter of the queue's verbs, as requests give it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Literal
+
+from bridge.model.message import MessageType, State
+from bridge.model.selection import Selection
+
+
+@dataclass(frozen=True, slots=True)
+class QueueFilter:
+    """Messages that have all of this; what is left out does not matter.
+
+    ``id`` is a message's or a submission's. ``phone`` is a number (E.164), or its beginning with
+    ``*`` behind it. ``reason`` is a failure's name (``WRONG_PHONE``), or a part of the words that
+    came with it. ``since`` and ``until`` are times of acceptance.
+    """
+
+    id: int = 0
+    account: str = ""
+    state: Literal["", "accepted", "held"] = ""
+    type: Literal["", "transaction", "promo", "viber_survey", "flashcall"] = ""
+    sender: str = ""
+    phone: str = ""
+    reason: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @property
+    def chooses(self) -> bool:
+        """Whether it leaves anything out."""
+        return any(getattr(self, field.name) for field in fields(self))
+
+    def selection(self) -> Selection:
+        """The same in the store's words."""
+        return Selection(
+            self.id,
+            self.account,
+            State(self.state) if self.state else None,
+            MessageType(self.type) if self.type else None,
+            self.sender,
+            self.phone,
+            self.reason,
+            int(self.since.timestamp()) if self.since else 0,
+            int(self.until.timestamp()) if self.until else 0,
+        )

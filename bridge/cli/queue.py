@@ -1,0 +1,203 @@
+"""``queue``: what waits or is held; holding, releasing, retrying and cancelling it."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+import click
+
+from bridge.cli.daemon import Daemon, daemon_options, echo_json, json_option
+from bridge.cli.tables import Columns, ago, echo_table, number, when
+from bridge.config.settings import parse_duration
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_GROUPS: Columns = {
+    "state": lambda row: row["state"],
+    "account": lambda row: row["account"],
+    "type": lambda row: row["type"],
+    "sender": lambda row: row["sender"],
+    "messages": lambda row: number(row["count"]),
+    "oldest": lambda row: ago(row["oldest"]),
+    "newest": lambda row: ago(row["newest"]),
+    "example": lambda row: str(row["example"]),
+    "reason": lambda row: row["cause"] or row["failure"] or "-",
+}
+_MESSAGES: Columns = {
+    "id": lambda row: str(row["id"]),
+    "state": lambda row: row["state"],
+    "account": lambda row: row["account"],
+    "phone": lambda row: row["phone"],
+    "accepted": lambda row: when(row["accepted"]),
+    "due": lambda row: when(row["due"]),
+    "expires": lambda row: when(row["expires"]),
+    "attempts": lambda row: str(row["attempts"]),
+    "reason": lambda row: row["cause"] or row["failure"] or "-",
+}
+
+
+@click.group()
+def command() -> None:
+    """List, hold, release, retry and cancel what waits to be sent."""
+
+
+def _moment(_: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """A time: "2h" ago, or a date with or without a time of day, where we are."""
+    if value is None:
+        return None
+    if re.fullmatch(r"(\d+(ms|[smhdw]))+", value):
+        at = datetime.now().astimezone() - timedelta(seconds=parse_duration(value))
+        return at.isoformat()
+    try:
+        return datetime.fromisoformat(value).astimezone().isoformat()
+    except ValueError:
+        allowed = 'a duration such as "2h" or a time such as "2026-11-26 08:00"'
+        raise click.BadParameter(f"{value!r} is not {allowed}") from None
+
+
+def filter_options(function: F) -> F:
+    """Adds the options of a filter; the command gets them as ``filter``'s keywords."""
+    for option in (
+        click.option("--until", metavar="TIME", callback=_moment, help="Accepted before then."),
+        click.option(
+            "--since", metavar="TIME", callback=_moment, help='Accepted since then; "2h": ago.'
+        ),
+        click.option("--reason", metavar="TEXT", help="A failure's name, or a part of its words."),
+        click.option("--to", "phone", metavar="PHONE", help='A number, or "+38050*".'),
+        click.option("--sender", metavar="NAME", help="From this sender."),
+        click.option(
+            "--type",
+            type=click.Choice(["transaction", "promo", "viber_survey", "flashcall"]),
+            help="Only messages of this type.",
+        ),
+        click.option("--state", type=click.Choice(["accepted", "held"]), help="Only these."),
+        click.option("--account", metavar="NAME", help="Only this account's."),
+    ):
+        function = option(function)
+    return function
+
+
+@command.command("list")
+@filter_options
+@json_option
+@daemon_options
+def list_queue(daemon: Daemon, as_json: bool, **filter: Any) -> None:
+    """List what waits or is held, by state, account, type, sender and reason.
+
+    \b
+    Examples:
+      cascade-bridge queue list
+      cascade-bridge queue list --state held
+      cascade-bridge queue list --account crm --since 2h
+    """
+    answer = daemon.ask("GET", "/queue", **filter)
+    if as_json:
+        echo_json(answer)
+        return
+    echo_table(_GROUPS, answer["groups"], "Nothing waits.")
+    if answer["groups"]:
+        click.echo(f"\n{number(answer['count'])} messages")
+
+
+@command.command("show")
+@click.argument("id", type=int, required=False)
+@filter_options
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@json_option
+@daemon_options
+def show_queue(daemon: Daemon, id: int | None, limit: int, as_json: bool, **filter: Any) -> None:
+    """Show the newest messages that wait or are held, with their attempts and reasons.
+
+    \b
+    Examples:
+      cascade-bridge queue show --state held
+      cascade-bridge queue show --reason WRONG_PHONE --limit 100
+    """
+    rows = daemon.ask("GET", "/queue/messages", id=id, limit=limit, **filter)
+    if as_json:
+        echo_json(rows)
+    else:
+        echo_table(_MESSAGES, rows, "Nothing waits.")
+
+
+def _change(daemon: Daemon, verb: str, done: str, id: int | None, yes: bool, given: Any) -> None:
+    """Says how many there are and asks, unless one message is meant; then does it."""
+    path = f"/queue/{verb}"
+    if id is None and not yes:
+        count = daemon.ask("POST", path, dry_run=True, **given)["count"]
+        if not count:
+            click.echo("There are no such messages.")
+            return
+        question = f"{verb.capitalize()} {number(count)} message{'s' if count != 1 else ''}?"
+        if not sys.stdin.isatty():
+            raise click.UsageError(f"{question} Say so with --yes.")
+        click.confirm(question, abort=True)
+    count = daemon.ask("POST", path, id=id, **given)["count"]
+    click.echo(f"{number(count)} message{'s' if count != 1 else ''} {done}.")
+
+
+def _verb(verb: str, done: str, words: str) -> None:
+    """Makes a command out of a verb that changes many messages."""
+
+    @command.command(verb, help=words)
+    @click.argument("id", type=int, required=False)
+    @filter_options
+    @click.option("--yes", is_flag=True, help="Do not ask.")
+    @daemon_options
+    def change(daemon: Daemon, id: int | None, yes: bool, **filter: Any) -> None:
+        _change(daemon, verb, done, id, yes, filter)
+
+
+_verb(
+    "hold",
+    "held",
+    """Hold what waits: message or submission ID, or all that the options select.
+
+    It is not sent until "queue release". With options it says first how many, and asks.
+
+    \b
+    Examples:
+      cascade-bridge queue hold 250072205885444
+      cascade-bridge queue hold --account shop --type promo --yes
+    """,
+)
+_verb(
+    "release",
+    "released",
+    """Send what is held: message or submission ID, or all that the options select.
+
+    \b
+    Examples:
+      cascade-bridge queue release 250072205885444
+      cascade-bridge queue release --account shop
+      cascade-bridge queue release --reason "HTTP 403" --yes
+    """,
+)
+_verb(
+    "retry",
+    "sent again",
+    """Send now what waits for its next attempt, and what is held.
+
+    \b
+    Examples:
+      cascade-bridge queue retry 250072205885444
+      cascade-bridge queue retry --account crm --yes
+    """,
+)
+_verb(
+    "cancel",
+    "cancelled",
+    """Cancel what waits or is held, for good. Senders that asked for it are told.
+
+    What is at the API already is not cancelled.
+
+    \b
+    Examples:
+      cascade-bridge queue cancel 250072205885444
+      cascade-bridge queue cancel --account shop --type promo --since 1h
+    """,
+)

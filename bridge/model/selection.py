@@ -1,0 +1,42 @@
+"""Which messages an operator means: a filter, as data and as a test of one message."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from bridge.model.message import Message, MessageType, State
+
+
+class Selection(NamedTuple):
+    """Messages that have all of this; what is empty or None does not matter.
+
+    ``id`` is a message's or a submission's. ``since`` and ``until`` are Unix times of acceptance.
+    ``phone`` is a number, or its beginning with ``*`` behind it. ``reason`` is the name of a
+    failure, or a part of the words that came with it.
+    """
+
+    id: int = 0
+    account: str = ""
+    state: State | None = None
+    message_type: MessageType | None = None
+    sender: str = ""
+    phone: str = ""
+    reason: str = ""
+    since: int = 0
+    until: int = 0
+
+    def may_hold(self, message: Message) -> bool:
+        """Whether it may be one of them, as far as the message itself tells: not by its reason."""
+        if self.phone.endswith("*"):
+            phone = message.phone.startswith(self.phone[:-1])
+        else:
+            phone = self.phone in ("", message.phone)
+        return (
+            phone
+            and self.id in (0, message.id, message.submission_id)
+            and self.account in ("", message.account)
+            and self.message_type in (None, message.message_type)
+            and self.sender in ("", message.sender)
+            and self.since <= message.accepted_at
+            and (not self.until or message.accepted_at < self.until)
+        )

@@ -1,0 +1,1 @@
+"""What operators ask of the store: its verbs, the same for both engines."""

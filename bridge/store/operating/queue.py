@@ -1,0 +1,119 @@
+"""Which messages wait or are held, by a selection: counted, shown, and sent at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from bridge.model.message import State, Stored
+from bridge.model.selection import Selection
+from bridge.store.directory.verb import Statement, Verb, chunks, marks
+from bridge.store.rows import STORED, to_stored
+
+#: What waits or is held, unless the selection says otherwise.
+QUEUED: Final = (State.ACCEPTED, State.HELD)
+_STORED: Final = ", ".join(STORED)
+
+
+class QueueGroup(NamedTuple):
+    """Messages with the same state, account, type, sender and words of a reason.
+
+    ``oldest`` and ``newest`` are Unix times of acceptance, ``example`` the id of the newest.
+    """
+
+    state: str
+    account: str
+    message_type: str
+    sender: str
+    failure: str
+    cause: str
+    messages: int
+    oldest: int
+    newest: int
+    example: int
+
+
+def _where(selection: Selection) -> tuple[str, list[Any]]:
+    """The condition, with states written out so that their partial indexes are used."""
+    states = QUEUED if selection.state is None else (selection.state,)
+    terms = ["(" + " OR ".join(f"state = '{state.value}'" for state in states) + ")"]
+    args: list[Any] = []
+    if selection.id:
+        terms.append("(id = ? OR (submission_id = ? AND submission_id <> id))")
+        args += [selection.id, selection.id]
+    kind = selection.message_type
+    for column, value in (
+        ("account", selection.account),
+        ("message_type", "" if kind is None else kind.value),
+        ("sender", selection.sender),
+    ):
+        if value:
+            terms.append(f"{column} = ?")
+            args.append(value)
+    if selection.phone.endswith("*"):
+        terms.append("phone LIKE ?")
+        args.append(selection.phone[:-1].replace("%", "") + "%")
+    elif selection.phone:
+        terms.append("phone = ?")
+        args.append(selection.phone)
+    if selection.reason:
+        terms.append("(failure = ? OR lower(cause) LIKE ?)")
+        args += [selection.reason.upper(), f"%{selection.reason.lower()}%"]
+    if selection.since:
+        terms.append("accepted_at >= ?")
+        args.append(selection.since)
+    if selection.until:
+        terms.append("accepted_at < ?")
+        args.append(selection.until)
+    return " AND ".join(terms), args
+
+
+def group_queue(selection: Selection, limit: int) -> Verb[list[QueueGroup]]:
+    """The groups of what is selected, the largest first."""
+    where, args = _where(selection)
+    rows = yield Statement(
+        "SELECT state, account, message_type, sender, failure, cause, count(*), "  # noqa: S608
+        f"min(accepted_at), max(accepted_at), max(id) FROM message WHERE {where} "
+        "GROUP BY state, account, message_type, sender, failure, cause "
+        "ORDER BY count(*) DESC, max(id) DESC LIMIT ?",
+        (*args, limit),
+    )
+    return [QueueGroup(*row) for row in rows]
+
+
+def count_selected(selection: Selection) -> Verb[int]:
+    """How many messages are selected."""
+    where, args = _where(selection)
+    [[count]] = yield Statement(f"SELECT count(*) FROM message WHERE {where}", tuple(args))  # noqa: S608
+    return int(count)
+
+
+def list_selected(selection: Selection, limit: int) -> Verb[list[Stored]]:
+    """The newest messages that are selected."""
+    where, args = _where(selection)
+    rows = yield Statement(
+        f"SELECT {_STORED} FROM message WHERE {where} ORDER BY id DESC LIMIT ?",  # noqa: S608
+        (*args, limit),
+    )
+    return [to_stored(row) for row in rows]
+
+
+def select_ids(selection: Selection) -> Verb[list[int]]:
+    """The ids of all that are selected, in no order."""
+    where, args = _where(selection)
+    rows = yield Statement(f"SELECT id FROM message WHERE {where}", tuple(args))  # noqa: S608
+    return [row[0] for row in rows]
+
+
+def send_now(ids: Sequence[int], now: int) -> Verb[int]:
+    """Ends the pause before the next attempt of those that wait for one; tells how many."""
+    hurried = 0
+    for some in chunks(ids):
+        rows = yield Statement(
+            # What is being posted is due already. What nobody tried waits for its schedule.
+            "UPDATE message SET due_at = ? WHERE state = 'accepted' AND due_at > ? "  # noqa: S608
+            f"AND attempts > 0 AND id IN ({marks(some)}) RETURNING id",
+            (now, now, *some),
+        )
+        hurried += len(rows)
+    return hurried
