@@ -1,4 +1,4 @@
-"""The GSM 03.38 default alphabet, its extension table, septet packing, and how parts are counted.
+"""GSM 03.38: the default alphabet, its extension and national tables, packing, counting of parts.
 
 Decides which characters an SMS can carry in seven bits and how many short messages a text takes.
 Which alphabet a submission is written in is decided by the listeners.
@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import cache
+from typing import Final, NamedTuple, TypeVar
+
+from bridge.model.national_languages import LOCKING, SINGLE
 
 #: 3GPP TS 23.038 §6.2.1: the index is the septet. 0x1B leads into the extension table.
 DEFAULT_ALPHABET: Final = (
@@ -58,8 +62,28 @@ _BASIC: Final = DEFAULT_ALPHABET.replace("\x1b", "")
 _NOT_PLAIN: Final = re.compile(f"[^{re.escape(_BASIC)}]")
 _NOT_GSM: Final = re.compile(f"[^{re.escape(_BASIC + _EXTENDED)}]")
 _PAIR: Final = re.compile("\x1b(.?)", re.DOTALL)
+_SEPTET_PAIR: Final = re.compile(b"\x1b(.?)", re.DOTALL)
+_ESCAPE: Final = 0x1B
 
 _Unit = TypeVar("_Unit")
+
+
+class Shifts(NamedTuple):
+    """Language codes of the tables that a user data header names; 0 is GSM 03.38's own table."""
+
+    locking: int = 0
+    single: int = 0
+
+
+NO_SHIFTS: Final = Shifts()
+
+#: What a text may be written in: a table for the rare characters, one for all, or both, each of one
+#: language. The ones that phones without the tables still show readably come first.
+_WRITABLE: Final = (
+    *(Shifts(0, language) for language in SINGLE),
+    *(Shifts(language, 0) for language in LOCKING),
+    *(Shifts(language, language) for language in LOCKING),
+)
 
 
 def encode(text: str) -> bytes | None:
@@ -84,6 +108,66 @@ def decode(octets: bytes) -> str:
     if "\x1b" in text:
         text = _PAIR.sub(lambda pair: _FROM_ESCAPES.get(pair[1], pair[1]), text)
     return text
+
+
+def decode_shifted(octets: bytes, shifts: Shifts) -> str:
+    """The text of unpacked septets that are written in national tables.
+
+    A language that has no such table is ignored (3GPP TS 23.040 §9.2.3.24.15, §9.2.3.24.16). A
+    septet without a character in its table: UnicodeDecodeError.
+    """
+    alphabet = _alphabet(shifts.locking)
+    extension = _extension(shifts.single)
+    text: list[str] = []
+    for index, piece in enumerate(_SEPTET_PAIR.split(octets)):
+        if index % 2 and piece and piece[0] in extension:
+            text.append(extension[piece[0]])
+        else:
+            text.append(codecs.charmap_decode(piece, "strict", alphabet)[0])
+    return "".join(text)
+
+
+def encode_shifted(text: str) -> Iterator[tuple[bytes, Shifts]]:
+    """The septets in every choice of national tables that has all characters; perhaps in none.
+
+    The ones that phones without the tables show better come first.
+    """
+    for shifts in _WRITABLE:
+        table = _septets_of(shifts)
+        with suppress(KeyError):
+            yield b"".join([table[char] for char in text]), shifts
+
+
+@cache
+def _alphabet(language: int) -> str:
+    """As codecs take it: U+FFFE where there is no character."""
+    if language not in LOCKING:
+        return DEFAULT_ALPHABET
+    characters = ["\ufffe"] * 128
+    for first, run in LOCKING[language].items():
+        characters[first : first + len(run)] = run
+    characters[_ESCAPE] = "\x1b"
+    return "".join(characters)
+
+
+@cache
+def _extension(language: int) -> dict[int, str]:
+    if language not in SINGLE:
+        return EXTENSION | {_ESCAPE: " "}
+    runs = SINGLE[language].items()
+    return {first + at: char for first, run in runs for at, char in enumerate(run)} | {_ESCAPE: " "}
+
+
+@cache
+def _septets_of(shifts: Shifts) -> dict[str, bytes]:
+    extension = {
+        char: bytes((_ESCAPE, septet)) for septet, char in _extension(shifts.single).items()
+    }
+    alphabet = {char: bytes((septet,)) for septet, char in enumerate(_alphabet(shifts.locking))}
+    table = extension | alphabet
+    del table["\x1b"]
+    table.pop("\ufffe", None)
+    return table
 
 
 def pack(septets: bytes, fill_bits: int = 0) -> bytes:

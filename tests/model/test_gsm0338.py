@@ -6,7 +6,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model.gsm0338 import count_parts, decode, encode, is_gsm, pack, unpack
+from bridge.model.gsm0338 import (
+    Shifts,
+    count_parts,
+    decode,
+    decode_shifted,
+    encode,
+    encode_shifted,
+    is_gsm,
+    pack,
+    unpack,
+)
+from bridge.model.national_languages import LOCKING, SINGLE
+
+#: Language → the septets that have a character; the default alphabet is language 0.
+SEPTETS = {0: [septet for septet in range(128) if septet != 0x1B]} | {
+    language: [first + at for first, run in runs.items() for at in range(len(run))]
+    for language, runs in LOCKING.items()
+}
 
 # The characters of §6.2.1 by name where a look-alike exists, septet by septet.
 NAMED = {
@@ -211,3 +228,50 @@ def test_parts_are_counted_as_greedy_filling_does(text: str) -> None:
         wire = text.encode("utf-16-be", "surrogatepass").decode("utf-16-be", "surrogatepass")
         expected = parts_of([[0] * (2 if char > "\uffff" else 1) for char in wire], 70, 67)
     assert abs(count_parts(text) - expected) <= ("\ud800" in text)
+
+
+# --- national language tables ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shifts", "septets", "text"),
+    [
+        (Shifts(1, 0), b"\x04\x07\x0b\x0c\x1b\x65", "€ıĞğ€"),
+        (Shifts(3, 3), b"\x05\x1b\x05\x12\x1b\x65", "éêª€"),
+        (Shifts(0, 2), b"\x1b\x61\x1b\x41\x1b\x09", "áÁç"),
+        (Shifts(6, 6), b"\x01\x2c\x1b\x1b\x7f", "ं, ॿ"),
+        (Shifts(13, 13), b"\x00\x01\x02", "اآب"),
+        (Shifts(0, 1), b"\x1ba\x1b", "a"),  # what is missing stands for itself
+        (Shifts(2, 14), b"\x00\x1b\x65", "@€"),  # languages without such a table
+    ],
+)
+def test_septets_are_read_in_the_tables_that_a_header_names(
+    shifts: Shifts, septets: bytes, text: str
+) -> None:
+    assert decode_shifted(septets, shifts) == text
+
+
+@pytest.mark.parametrize("language", sorted(LOCKING))
+def test_a_locking_table_holds_letters_of_its_script_digits_and_commas(language: int) -> None:
+    characters = {
+        decode_shifted(bytes((septet,)), Shifts(language, 0)) for septet in SEPTETS[language]
+    }
+    assert set(" 0123456789,.?!\n\r") <= characters
+    assert len(characters) >= 100
+
+
+@given(st.sampled_from(sorted(LOCKING)), st.sampled_from(sorted(SINGLE)), st.data())
+def test_every_text_of_the_tables_is_read_as_it_was_written(
+    locking: int, single: int, data: st.DataObject
+) -> None:
+    for shifts in (Shifts(locking, locking), Shifts(0, single), Shifts(locking, 0)):
+        septet = st.sampled_from(SEPTETS[shifts.locking]).map(lambda octet: bytes((octet,)))
+        escaped = st.sampled_from([0x0A, 0x14, 0x65, 0x3C]).map(lambda octet: bytes((0x1B, octet)))
+        septets = b"".join(data.draw(st.lists(septet | escaped, max_size=30)))
+        text = decode_shifted(septets, shifts)
+        written = {tables: octets for octets, tables in encode_shifted(text)}
+        assert decode_shifted(written[shifts], shifts) == text
+
+
+def test_what_no_table_has_is_not_written() -> None:
+    assert not list(encode_shifted("ЁЂ"))

@@ -26,6 +26,7 @@ from bridge.smpp.inbound.submit import (
 )
 from bridge.smpp.protocol.data_coding import Encoded, decode_text
 from bridge.smpp.protocol.pdu import Body, CancelSm, Empty, Pdu, QuerySm, QuerySmResp, ReplaceSm
+from bridge.smpp.protocol.times import is_no_time
 from bridge.smpp.protocol.tlvs import MESSAGE_PAYLOAD
 from bridge.smpp.protocol.versions import message_id_from, message_state
 
@@ -112,7 +113,7 @@ async def replace(asker: Asker, pdu: Pdu, now: float) -> Body:
         sender=sender_from(body.source_addr),
         text=_replacing(octets, known[0].message.text, asker.default_alphabet),
         scheduled_at=schedule_from(schedule, now) if schedule else None,
-        ttl=ttl_from(validity, now) if validity else None,
+        ttl=None if is_no_time(validity) else ttl_from(validity, now),
         receipts=RECEIPTS[body.registered_delivery],
     )
     return Empty()

@@ -25,22 +25,27 @@ from bridge.smpp.protocol.pdu import (
     SubmitSm,
     Tlv,
 )
-from bridge.smpp.protocol.times import parse_time
+from bridge.smpp.protocol.times import is_no_time, parse_time
 from bridge.smpp.protocol.tlvs import (
     CASCADE_FALLBACK,
     CASCADE_REFERENCE,
     CASCADE_ROUTE,
     CASCADE_SURVEY_OPTION,
     CASCADE_TYPE,
+    ITS_SESSION_INFO,
     MESSAGE_PAYLOAD,
     QOS_TIME_TO_LIVE,
     USER_MESSAGE_REFERENCE,
+    USSD_SERVICE_OP,
 )
 from bridge.smpp.protocol.udh import ESM_CLASS_UDHI, Concatenation, read_header, sar_part
+from bridge.smpp.protocol.versions import VERSION_50
 
 TON_INTERNATIONAL: Final = 1
 
 ESM_CLASS_MESSAGE_TYPE: Final = 0b0011_1100
+#: Default, and the two acknowledgements that a client may send (SMPP 3.4 §5.2.12).
+MESSAGE_TYPES: Final = frozenset({0x00, 0x08, 0x10})
 
 #: ``service_type`` → type. Any other one (CMT, WAP …) says nothing to the bridge.
 SERVICE_TYPES: Final[dict[bytes, MessageType]] = {
@@ -49,6 +54,15 @@ SERVICE_TYPES: Final[dict[bytes, MessageType]] = {
     b"SURVY": MessageType.VIBER_SURVEY,
     b"FLASH": MessageType.FLASHCALL,
 }
+
+#: ``service_type`` of what is no text to a phone and would be shown as one.
+NO_MESSAGES: Final[dict[bytes, str]] = {
+    b"USSD": "USSD dialogues",
+    b"OTA": "commands for the SIM (OTA)",
+}
+_NO_MESSAGE_TLVS: Final = {USSD_SERVICE_OP: b"USSD", ITS_SESSION_INFO: b"USSD"}
+#: ``protocol_id`` of data for the phone's software or the SIM (3GPP TS 23.040 §9.2.3.9).
+FOR_THE_SIM: Final = frozenset(range(0x7C, 0x80))
 
 #: What vendor TLV 0x1500 may hold: a service type or Cascade's own word.
 _TYPES: Final = {name.decode(): kind for name, kind in SERVICE_TYPES.items()} | {
@@ -108,9 +122,9 @@ def joined(peer: str, now: float, contents: Sequence[bytes]) -> Submission:
     texts = []
     for content in contents:
         alphabet, _, frame = content.partition(b"\0")
-        pdu = decode(frame)
+        pdu = decode(frame, VERSION_50)  # with the larger bounds
         texts.append(_user_data(pdu, _as_submit(pdu), alphabet.decode())[0])
-    first = decode(contents[0].partition(b"\0")[2])
+    first = decode(contents[0].partition(b"\0")[2], VERSION_50)
     return _submission(first, _as_submit(first), decode_parts(texts), peer, now)
 
 
@@ -133,9 +147,12 @@ def _submission(pdu: Pdu, submit: SubmitSm, text: str, peer: str, now: float) ->
         text = text.replace("\0", "")  # no phone shows it; some clients end their texts with it
     if text in LOOK_UPS:
         raise Failure(Reason.BAD_PARAMETER, "number look-ups (HLR, ping) are not supported")
+    service_type = submit.service_type.upper()
+    if service_type in NO_MESSAGES:
+        raise _no_message(service_type)
     vendor = _vendor(pdu.tlvs) if pdu.tlvs else _NOTHING
     ttl, scheduled_at = vendor.ttl, None
-    if submit.validity_period:
+    if submit.validity_period and not is_no_time(submit.validity_period):
         ttl = ttl_from(submit.validity_period, now)
     if submit.schedule_delivery_time:
         scheduled_at = schedule_from(submit.schedule_delivery_time, now)
@@ -149,7 +166,7 @@ def _submission(pdu: Pdu, submit: SubmitSm, text: str, peer: str, now: float) ->
         text=text,
         peer=peer,
         sender=sender_from(submit.source_addr),
-        message_type=vendor.message_type or SERVICE_TYPES.get(submit.service_type.upper()),
+        message_type=vendor.message_type or SERVICE_TYPES.get(service_type),
         options=vendor.options,
         fallback=vendor.fallback,
         route=vendor.route,
@@ -173,8 +190,9 @@ def recipient_from(destination: SmeAddress | DistributionList) -> Recipient:
 
 
 def sender_from(source_addr: bytes) -> str:
-    """``.`` and nothing mean the account's default sender."""
-    return "" if source_addr == b"." else word(source_addr)
+    """``.`` and nothing mean the account's default sender; some clients fill up with blanks."""
+    sender = word(source_addr).strip(" ")
+    return "" if sender == "." else sender
 
 
 def address_from(ton: int, address: bytes) -> str:
@@ -203,11 +221,13 @@ def _user_data(
     pdu: Pdu, submit: SubmitSm, default_alphabet: str
 ) -> tuple[Encoded, Concatenation | None]:
     """What this PDU has of a text, and which part that is if it is one of several."""
-    if submit.esm_class & ESM_CLASS_MESSAGE_TYPE:
+    if submit.esm_class & ESM_CLASS_MESSAGE_TYPE not in MESSAGE_TYPES:
         raise PduError(
             CommandStatus.ESME_RINVESMCLASS,
             f"esm_class 0x{submit.esm_class:02X} is no message to a phone",
         )
+    if submit.protocol_id in FOR_THE_SIM:
+        raise _no_message(b"OTA")
     octets, part = submit.short_message, None
     if pdu.tlvs:
         payload = pdu.tlv(MESSAGE_PAYLOAD)
@@ -222,11 +242,22 @@ def _user_data(
         header = read_header(octets)
     except ValueError as error:
         raise Failure(Reason.BAD_PARAMETER, str(error)) from None
-    text = octets[header.length :]
-    return (
-        Encoded(submit.data_coding, text, default_alphabet, header.length, header.has_ports),
-        header.part or part,
+    if header.for_sim:
+        raise _no_message(b"OTA")
+    encoded = Encoded(
+        submit.data_coding,
+        octets[header.length :],
+        default_alphabet,
+        header.length,
+        header.has_ports,
+        header.shifts,
     )
+    return encoded, header.part or part
+
+
+def _no_message(service_type: bytes) -> PduError:
+    detail = f"{NO_MESSAGES[service_type]} are not supported"
+    return PduError(CommandStatus.ESME_RINVSERTYP, detail)
 
 
 def ttl_from(validity_period: bytes, now: float) -> int:
@@ -236,17 +267,19 @@ def ttl_from(validity_period: bytes, now: float) -> int:
     except ValueError as error:
         raise Failure(Reason.BAD_VALIDITY, str(error)) from None
     if ttl <= 0:
-        raise Failure(Reason.BAD_VALIDITY, "validity_period is over already")
+        raise Failure(Reason.BAD_VALIDITY, "validity_period has passed already")
     return ttl
 
 
 def schedule_from(schedule_delivery_time: bytes, now: float) -> int | None:
     """A Unix time, None for now; raises Failure(BAD_SCHEDULE)."""
+    if is_no_time(schedule_delivery_time):
+        return None
     try:
         due = parse_time(schedule_delivery_time, now)
     except ValueError as error:
         raise Failure(Reason.BAD_SCHEDULE, str(error)) from None
-    return None if due == int(now) else due  # a relative time of nothing means at once
+    return None if due == int(now) else due
 
 
 class _Vendor(NamedTuple):
@@ -282,6 +315,8 @@ def _vendor(tlvs: tuple[Tlv, ...]) -> _Vendor:
             number = str(int.from_bytes(value, "big"))
         elif tag == QOS_TIME_TO_LIVE:
             ttl = int.from_bytes(value, "big")
+        elif tag in _NO_MESSAGE_TLVS:
+            raise _no_message(_NO_MESSAGE_TLVS[tag])
     return _Vendor(
         message_type,
         tuple(options),

@@ -1,8 +1,9 @@
 """A message from a phone as deliver_sm: in which data_coding, and in how many of them.
 
 What data_coding 0 can carry goes as that, everything else as UCS-2. A text that is too long for one
-short message comes in parts with user data headers, or whole in message_payload where the account
-says so and it fits.
+short message comes whole in message_payload where the account says so and it fits, and otherwise in
+parts with user data headers; where GSM 03.38's national tables make fewer parts than UCS-2, in
+those.
 """
 
 from __future__ import annotations
@@ -11,27 +12,29 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from bridge.model import gsm0338
+from bridge.model.gsm0338 import NO_SHIFTS, Shifts
 from bridge.model.notice import Incoming
 from bridge.smpp.outbound.deliver_pdu import Outgoing, Style, addresses, deliver_sm, tlv
 from bridge.smpp.protocol.tlvs import MESSAGE_PAYLOAD
-from bridge.smpp.protocol.udh import CONCATENATED_8, ESM_CLASS_UDHI
+from bridge.smpp.protocol.udh import CONCATENATED_8, ESM_CLASS_UDHI, LOCKING_SHIFT, SINGLE_SHIFT
 
 UCS2: Final = 8
 
 #: 3GPP TS 23.040 §9.2.3.24.1: what is left of 140 octets beside a user data header of six.
 _OCTETS_SINGLE: Final = 140
 _OCTETS_PART: Final = 134
-#: After the header of a part, where septets are packed, text begins on a septet border.
-_FILL_BITS: Final = 1
+#: Octets of a user data header that says nothing but which part it is.
+_CONCATENATION_HEADER: Final = 6
 _MOST_PARTS: Final = 255
 #: The length of a TLV's value has 16 bits (SMPP 3.4 §3.2.4.1).
 _LONGEST_PAYLOAD: Final = 0xFFFF
 
 
-class _Alphabet(NamedTuple):
-    """How a text is written: its units (septets, octets) and how many of them go in one message
-    and in a part of several. ``leads`` says that a unit must not be the last of a part; ``write``
-    makes octets of the units of a part that has so many fill bits before it."""
+class _Written(NamedTuple):
+    """A text as its units (septets, octets), and how many of them go in one message and in a part
+    of several. ``leads`` says that a unit must not be the last of a part; ``write`` makes octets of
+    the units of a part that has so many fill bits before it. ``elements`` belong into the user data
+    header of every message."""
 
     data_coding: int
     units: bytes
@@ -39,38 +42,49 @@ class _Alphabet(NamedTuple):
     part: int
     leads: Callable[[bytes, int], bool]
     write: Callable[[bytes, int], bytes] = lambda units, fill_bits: units
+    elements: bytes = b""
 
 
 def incoming_pdus(incoming: Incoming, style: Style) -> list[Outgoing]:
     """The requests that bring it, in order; most are one."""
-    written = _write(incoming.text, style.alphabet)
-    to = addresses(incoming.phone, incoming.to)
-    data_coding, units = written.data_coding, written.units
-    if len(units) <= written.single:
-        return [deliver_sm(to, 0, data_coding, written.write(units, 0))]
-    if style.payload:
-        payload = written.write(units, 0)
+    text, to = incoming.text, addresses(incoming.phone, incoming.to)
+    written = _write(text, style.alphabet)
+    if len(written.units) > written.single and style.payload:
+        payload = written.write(written.units, 0)
         if len(payload) <= _LONGEST_PAYLOAD:
-            return [deliver_sm(to, 0, data_coding, b"", tlv(MESSAGE_PAYLOAD, payload))]
+            tlvs = tlv(MESSAGE_PAYLOAD, payload)
+            return [deliver_sm(to, 0, written.data_coding, b"", tlvs)]
     pieces = _cut(written)
+    if len(pieces) > 1 and written.data_coding == UCS2 and style.alphabet.startswith("gsm7"):
+        for septets, shifts in gsm0338.encode_shifted(text):
+            shifted = _septets(septets, shifts, style.alphabet)
+            if len(fewer := _cut(shifted)) < len(pieces):
+                written, pieces = shifted, fewer
     total = len(pieces)
     reference = incoming.id & 0xFF
-    parts = []
+    pdus = []
     for number, piece in enumerate(pieces, 1):
-        header = bytes((5, CONCATENATED_8, 3, reference, total, number))
-        text = header + written.write(piece, _FILL_BITS)
-        parts.append(deliver_sm(to, ESM_CLASS_UDHI, data_coding, text))
-    return parts
+        elements = written.elements
+        if total > 1:
+            elements = bytes((CONCATENATED_8, 3, reference, total, number)) + elements
+        header = bytes((len(elements),)) + elements if elements else b""
+        octets = header + written.write(piece, _fill_bits(header))
+        esm_class = ESM_CLASS_UDHI if header else 0
+        pdus.append(deliver_sm(to, esm_class, written.data_coding, octets))
+    return pdus
 
 
-def _write(text: str, alphabet: str) -> _Alphabet:
+def _fill_bits(header: bytes) -> int:
+    """Where septets are packed, text begins on a septet border after the header."""
+    return -8 * len(header) % 7
+
+
+def _write(text: str, alphabet: str) -> _Written:
     """In the alphabet of data_coding 0 if that has all of the characters, else in UCS-2."""
     if alphabet.startswith("gsm7"):
         septets = gsm0338.encode(text)
         if septets is not None:
-            write = gsm0338.pack if alphabet == "gsm7-packed" else lambda units, _: units
-            single, part = gsm0338.GSM_SINGLE, gsm0338.GSM_PART
-            return _Alphabet(0, septets, single, part, _leads_escape, write)
+            return _septets(septets, NO_SHIFTS, alphabet)
     else:
         try:
             octets = text.encode(alphabet)
@@ -78,9 +92,27 @@ def _write(text: str, alphabet: str) -> _Alphabet:
             pass
         else:
             leads = _leads_utf8 if alphabet == "utf8" else _leads_nothing
-            return _Alphabet(0, octets, _OCTETS_SINGLE, _OCTETS_PART, leads)
+            return _Written(0, octets, _OCTETS_SINGLE, _OCTETS_PART, leads)
     octets = text.encode("utf-16-be", "surrogatepass")
-    return _Alphabet(UCS2, octets, _OCTETS_SINGLE, _OCTETS_PART, _leads_surrogate)
+    return _Written(UCS2, octets, _OCTETS_SINGLE, _OCTETS_PART, _leads_surrogate)
+
+
+def _septets(septets: bytes, shifts: Shifts, alphabet: str) -> _Written:
+    elements = b"".join(
+        bytes((identifier, 1, language))
+        for identifier, language in ((LOCKING_SHIFT, shifts.locking), (SINGLE_SHIFT, shifts.single))
+        if language
+    )
+    single, part = gsm0338.GSM_SINGLE, gsm0338.GSM_PART
+    if elements:
+        single = _septets_left(1 + len(elements))
+        part = _septets_left(_CONCATENATION_HEADER + len(elements))
+    write = gsm0338.pack if alphabet == "gsm7-packed" else lambda units, _: units
+    return _Written(0, septets, single, part, _leads_escape, write, elements)
+
+
+def _septets_left(header_length: int) -> int:
+    return (8 * (_OCTETS_SINGLE - header_length)) // 7
 
 
 def _leads_escape(units: bytes, end: int) -> bool:
@@ -99,10 +131,12 @@ def _leads_nothing(units: bytes, end: int) -> bool:
     return False
 
 
-def _cut(written: _Alphabet) -> list[bytes]:
+def _cut(written: _Written) -> list[bytes]:
     """The units of each part; no character is cut in two. What is over 255 parts is left out."""
-    pieces: list[bytes] = []
     units, start = written.units, 0
+    if len(units) <= written.single:
+        return [units]
+    pieces: list[bytes] = []
     step = 2 if written.data_coding == UCS2 else 1
     while start < len(units) and len(pieces) < _MOST_PARTS:
         end = start + written.part

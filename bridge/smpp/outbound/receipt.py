@@ -1,4 +1,8 @@
-"""What a receipt says: Appendix B's text and its TLVs (SMPP 3.4 §5.2.12, §5.2.28, §5.3.2.35, B)."""
+"""What a receipt says: Appendix B's text and its TLVs (SMPP 3.4 §5.2.12, §5.2.28, §5.3.2.35, B).
+
+The text is a line for other programs: no octet in it is below 0x20, since parsers of some client
+libraries end at the first of those.
+"""
 
 from __future__ import annotations
 
@@ -46,6 +50,8 @@ _MESSAGE_CENTRE: Final = b"\x08"
 _PLAIN: Final = re.compile("[ !\"#%&'()*+,./0-9:;<=>?A-Za-z-]*")
 #: How much of the message's text a receipt says (Appendix B).
 _TEXT: Final = 20
+#: Stands for a character that the alphabet writes with an octet below 0x20.
+_UNPRINTABLE: Final = b"?"
 
 
 def receipt(owed: Owed, style: Style) -> Outgoing:
@@ -112,6 +118,9 @@ def _excerpt(text: str, alphabet: str) -> bytes:
     if not text.isprintable():
         # A receipt is one line to those who take it apart.
         text = "".join(char if char.isprintable() else " " for char in text)
-    if alphabet.startswith("gsm7"):
-        return gsm0338.encode(text) or b""
-    return text.encode()
+    if not alphabet.startswith("gsm7"):
+        return text.encode()
+    written = [gsm0338.encode(char) for char in text]
+    return b"".join(
+        octets if octets and min(octets) >= 0x20 else _UNPRINTABLE for octets in written
+    )

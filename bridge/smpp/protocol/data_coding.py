@@ -13,30 +13,42 @@ from typing import Final, NamedTuple
 
 from bridge.model import gsm0338
 from bridge.model.failure import Failure, Reason
+from bridge.model.gsm0338 import NO_SHIFTS, Shifts
+from bridge.smpp.protocol import ucs2
+from bridge.smpp.protocol.japanese import NEC_ROWS
 
 DEFAULT: Final = "default"  # whatever the account takes for the SMSC default alphabet
 OCTETS: Final = "octets"  # no text
 IA5: Final = "ia5"
 LATIN1_OR_OCTETS: Final = "latin1 or octets"  # octets where the header names an application port
+UCS2: Final = "ucs2"
+EUC_JP: Final = "euc_jp"
+ISO_2022_JP: Final = "iso2022_jp_ext"
 
-#: data_coding → alphabet: one of the words above, or a codec of Python.
+#: data_coding → alphabet: one of the words above, or a codec of Python. Where Windows has a
+#: superset of an alphabet, clients write that.
 DATA_CODINGS: Final[dict[int, str]] = {
     0x00: DEFAULT,
     0x01: IA5,
     0x02: OCTETS,
     0x03: "latin-1",
     0x04: LATIN1_OR_OCTETS,  # the specification says octets, but clients write text
-    0x05: "shift_jis",  # JIS X 0208-1990
+    0x05: "cp932",  # JIS X 0208-1990
     0x06: "iso8859-5",
     0x07: "iso8859-8",
-    0x08: "utf-16-be",
-    0x0A: "iso2022_jp",  # music codes
-    0x0D: "euc_jp",  # extended Kanji, JIS X 0212-1990
-    0x0E: "euc_kr",  # KS C 5601
-    # Message classes: bits 3-2 (in the F group bit 2) name the alphabet, bits 1-0 the class.
-    **dict.fromkeys(range(0x10, 0x14), DEFAULT),
-    **dict.fromkeys(range(0x14, 0x18), OCTETS),
-    **dict.fromkeys(range(0x18, 0x1C), "utf-16-be"),
+    0x08: UCS2,
+    0x0A: ISO_2022_JP,  # music codes
+    0x0D: EUC_JP,  # extended Kanji, JIS X 0212-1990
+    0x0E: "cp949",  # KS C 5601
+    # 3GPP TS 23.038 §4. Message classes, and texts to be deleted when they are read: bits 3-2 name
+    # the alphabet, and what is reserved there is the default one. Compressed texts are not read.
+    **dict.fromkeys((*range(0x10, 0x14), *range(0x40, 0x44), *range(0x50, 0x54)), DEFAULT),
+    **dict.fromkeys((*range(0x14, 0x18), *range(0x44, 0x48), *range(0x54, 0x58)), OCTETS),
+    **dict.fromkeys((*range(0x18, 0x1C), *range(0x48, 0x4C), *range(0x58, 0x5C)), UCS2),
+    **dict.fromkeys((*range(0x1C, 0x20), *range(0x4C, 0x50), *range(0x5C, 0x60)), DEFAULT),
+    # Message waiting: the text of 0xC0-0xCF may be thrown away by the phone.
+    **dict.fromkeys(range(0xC0, 0xE0), DEFAULT),
+    **dict.fromkeys(range(0xE0, 0xF0), UCS2),
     **dict.fromkeys(range(0xF0, 0xF4), DEFAULT),
     **dict.fromkeys(range(0xF4, 0xF8), OCTETS),
 }
@@ -53,38 +65,40 @@ def _ia5(octets: bytes) -> str:
     return octets.decode("ascii")
 
 
-def _septets(octets: bytes, header_length: int) -> bytes:
-    fill_bits = -8 * header_length % 7  # text starts on a septet border after the header
-    return gsm0338.unpack(octets, fill_bits)
-
-
-def _packed(octets: bytes, header_length: int) -> str:
-    return gsm0338.decode(_septets(octets, header_length))
-
-
-#: Alphabets that Python has no codec for, or whose names are the configuration's: the text of
-#: octets that follow a user data header of so many octets.
-_DECODERS: Final[dict[str, Callable[[bytes, int], str]]] = {
-    "gsm7": lambda octets, _: gsm0338.decode(octets),
-    "gsm7-packed": _packed,
-    "latin1": lambda octets, _: octets.decode("latin-1"),
-    "ascii": lambda octets, _: octets.decode("ascii"),
-    "utf8": lambda octets, _: octets.decode("utf-8"),
-    IA5: lambda octets, _: _ia5(octets),
+#: Alphabets that Python has no codec for, or whose names are the configuration's.
+_DECODERS: Final[dict[str, Callable[[bytes], str]]] = {
+    "gsm7": gsm0338.decode,
+    "gsm7-packed": lambda octets: gsm0338.decode(gsm0338.unpack(octets)),
+    "latin1": lambda octets: octets.decode("latin-1"),
+    "ascii": lambda octets: octets.decode("ascii"),
+    "utf8": lambda octets: octets.decode("utf-8"),
+    IA5: _ia5,
+    UCS2: ucs2.decode,
+    EUC_JP: lambda octets: octets.decode(EUC_JP, NEC_ROWS),
+    ISO_2022_JP: lambda octets: octets.decode(ISO_2022_JP, NEC_ROWS),
 }
 
 #: Alphabets in which a character may be cut at the border of a part: octets of it here and there.
 #: (What GSM 03.38 leaves of an escape sequence is always a text.)
-_MULTI_OCTET: Final = frozenset(
-    {"utf8", "utf-16-be", "shift_jis", "iso2022_jp", "euc_jp", "euc_kr"}
-)
+_MULTI_OCTET: Final = {
+    "utf8": "utf8",
+    UCS2: "utf-16-be",
+    "cp932": "cp932",
+    ISO_2022_JP: ISO_2022_JP,
+    EUC_JP: EUC_JP,
+    "cp949": "cp949",
+}
+
+#: Alphabets of which a user data header with a national language table says that they are GSM 03.38
+#: whatever else they were taken for.
+_SHIFTABLE: Final = frozenset({"gsm7", "latin1", "ascii", "utf8", IA5})
 
 
 class Encoded(NamedTuple):
     """Octets of a text with all that says how they are written.
 
     ``header_length`` counts the octets of the user data header before them, ``has_ports`` says that
-    it names an application port.
+    it names an application port, ``shifts`` which national language tables.
     """
 
     data_coding: int
@@ -92,6 +106,7 @@ class Encoded(NamedTuple):
     default_alphabet: str = "gsm7"
     header_length: int = 0
     has_ports: bool = False
+    shifts: Shifts = NO_SHIFTS
 
 
 def alphabet_of(encoded: Encoded) -> str:
@@ -115,15 +130,17 @@ def decode_text(encoded: Encoded) -> str:
 
     Raises Failure(UNDECODABLE_TEXT), also for octets that are no text in their alphabet.
     """
-    return _decode(alphabet_of(encoded), encoded.octets, encoded.header_length)
+    if encoded.header_length:
+        return _decode(*_unpacked(encoded))
+    return _decode(alphabet_of(encoded), NO_SHIFTS, encoded.octets)
 
 
 def decode_part(encoded: Encoded) -> str:
     """The text of a part on its own, characters that are cut at its borders being replaced."""
-    alphabet = alphabet_of(encoded)
+    alphabet, shifts, octets = _unpacked(encoded)
     if alphabet in _MULTI_OCTET:
-        return encoded.octets.decode(alphabet, "replace")
-    return _decode(alphabet, encoded.octets, encoded.header_length)
+        return octets.decode(_MULTI_OCTET[alphabet], "replace")
+    return _decode(alphabet, shifts, octets)
 
 
 def decode_parts(parts: Iterable[Encoded]) -> str:
@@ -133,22 +150,30 @@ def decode_parts(parts: Iterable[Encoded]) -> str:
     sequences and other characters that were cut at the border survive.
     """
     pieces = []
-    for alphabet, some in groupby(map(_unpacked, parts), key=lambda piece: piece[0]):
-        pieces.append(_decode(alphabet, b"".join([octets for _, octets in some]), 0))
+    for (alphabet, shifts), some in groupby(map(_unpacked, parts), key=lambda piece: piece[:2]):
+        octets = [octets for _, _, octets in some]
+        joined = ucs2.join(octets) if alphabet is UCS2 else b"".join(octets)
+        pieces.append(_decode(alphabet, shifts, joined))
     return "".join(pieces)
 
 
-def _unpacked(encoded: Encoded) -> tuple[str, bytes]:
-    alphabet = alphabet_of(encoded)
+def _unpacked(encoded: Encoded) -> tuple[str, Shifts, bytes]:
+    """Alphabet, national tables and octets, septets being one an octet."""
+    alphabet, octets, shifts = alphabet_of(encoded), encoded.octets, encoded.shifts
     if alphabet == "gsm7-packed":
-        return "gsm7", _septets(encoded.octets, encoded.header_length)
-    return alphabet, encoded.octets
+        # Text starts on a septet border after the header.
+        return "gsm7", shifts, gsm0338.unpack(octets, -8 * encoded.header_length % 7)
+    if shifts != NO_SHIFTS and alphabet in _SHIFTABLE:
+        return "gsm7", shifts, octets
+    return alphabet, NO_SHIFTS, octets
 
 
-def _decode(alphabet: str, octets: bytes, header_length: int) -> str:
-    decoder = _DECODERS.get(alphabet)
+def _decode(alphabet: str, shifts: Shifts, octets: bytes) -> str:
     try:
-        return octets.decode(alphabet) if decoder is None else decoder(octets, header_length)
+        if shifts != NO_SHIFTS:
+            return gsm0338.decode_shifted(octets, shifts)
+        decoder = _DECODERS.get(alphabet)
+        return octets.decode(alphabet) if decoder is None else decoder(octets)
     except UnicodeDecodeError as error:
         raise Failure(
             Reason.UNDECODABLE_TEXT, f"octet {error.start + 1} is not {alphabet}"

@@ -1,4 +1,7 @@
-"""SMPP's times: ``YYMMDDhhmmsstnnp`` (SMPP 3.4 §7.1.1), absolute and relative."""
+"""SMPP's times: ``YYMMDDhhmmsstnnp`` (SMPP 3.4 §7.1.1), absolute and relative.
+
+Tenths of a second are read over, and so is all of ``tnn`` in a relative time (SMPP 5.0 §4.7.23.5).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from functools import lru_cache
 from typing import Final
 
 _ABSOLUTE: Final = re.compile(rb"(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)\d(\d\d)([+-])")
-_RELATIVE: Final = re.compile(rb"(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)000R")
+_RELATIVE: Final = re.compile(rb"(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)\d{3}R")
 
 #: The largest value of each relative field, and its seconds. The specification does not say how
 #: long a relative year or month is: 365 and 30 days here.
@@ -23,6 +26,11 @@ _UNITS: Final = (
 
 #: Local time differs from UTC by at most twelve hours, in quarters (nn is 00 to 48).
 _MAX_QUARTERS: Final = 48
+
+
+def is_no_time(value: bytes) -> bool:
+    """Whether a time is empty, or of zeros alone: no wish."""
+    return not value.rstrip(b"R+-").strip(b"0")
 
 
 def parse_time(value: bytes, now: float) -> int:
@@ -47,7 +55,7 @@ def parse_time(value: bytes, now: float) -> int:
 def _relative_seconds(value: bytes) -> int:
     relative = _RELATIVE.fullmatch(value)
     if relative is None:
-        raise ValueError("not YYMMDDhhmmss000R")
+        raise ValueError("not YYMMDDhhmmsstnnR")
     seconds = 0
     for digits, (largest, unit) in zip(relative.groups(), _UNITS, strict=True):
         if int(digits) > largest:

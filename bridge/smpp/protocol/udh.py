@@ -1,13 +1,14 @@
-"""Parts of a concatenated message: which one a PDU carries, by UDH or by SAR TLVs.
+"""User data headers, and which part of a concatenated message a PDU carries, by UDH or SAR TLVs.
 
-Decides where a user data header ends and what it says (3GPP TS 23.040 §9.2.3.24). Gathering them is
-:mod:`bridge.relay.concatenation`'s matter.
+Decides where a user data header ends and what it says (3GPP TS 23.040 §9.2.3.24). Gathering parts
+is :mod:`bridge.relay.concatenation`'s matter.
 """
 
 from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from bridge.model.gsm0338 import NO_SHIFTS, Shifts
 from bridge.smpp.protocol.pdu import Pdu
 from bridge.smpp.protocol.tlvs import SAR_MSG_REF_NUM, SAR_SEGMENT_SEQNUM, SAR_TOTAL_SEGMENTS
 
@@ -19,8 +20,20 @@ CONCATENATED_8: Final = 0x00
 PORTS_8: Final = 0x04
 PORTS_16: Final = 0x05
 CONCATENATED_16: Final = 0x08
+SINGLE_SHIFT: Final = 0x24
+LOCKING_SHIFT: Final = 0x25
+#: (U)SIM toolkit security headers: commands for the SIM. Such an element is empty (3GPP TS 31.115
+#: §4.2).
+SIM_SECURITY: Final = range(0x70, 0x80)
 
-_LENGTHS: Final = {CONCATENATED_8: 3, PORTS_8: 2, PORTS_16: 4, CONCATENATED_16: 4}
+_LENGTHS: Final = {
+    CONCATENATED_8: 3,
+    PORTS_8: 2,
+    PORTS_16: 4,
+    CONCATENATED_16: 4,
+    SINGLE_SHIFT: 1,
+    LOCKING_SHIFT: 1,
+}
 
 
 class Concatenation(NamedTuple):
@@ -32,11 +45,17 @@ class Concatenation(NamedTuple):
 
 
 class UserDataHeader(NamedTuple):
-    """``length`` counts all octets of the header, its length octet too."""
+    """``length`` counts all octets of the header, its length octet too.
+
+    ``shifts`` are the national language tables that the text is written in, ``for_sim`` says that
+    it is none but a command for the SIM.
+    """
 
     length: int = 0
     part: Concatenation | None = None
     has_ports: bool = False
+    shifts: Shifts = NO_SHIFTS
+    for_sim: bool = False
 
 
 def read_header(user_data: bytes) -> UserDataHeader:
@@ -49,7 +68,7 @@ def read_header(user_data: bytes) -> UserDataHeader:
         raise ValueError("the user data header is longer than the message")
     end = 1 + user_data[0]
     position = 1
-    part, has_ports = None, False
+    part, has_ports, shifts, for_sim = None, False, NO_SHIFTS, False
     while position < end:
         if position + 2 > end or position + 2 + user_data[position + 1] > end:
             raise ValueError("the user data header is cut off within an element")
@@ -62,7 +81,13 @@ def read_header(user_data: bytes) -> UserDataHeader:
             part = _part(int.from_bytes(data[:-2], "big"), data[-2], data[-1]) or part
         elif identifier in (PORTS_8, PORTS_16):
             has_ports = True
-    return UserDataHeader(end, part, has_ports)
+        elif identifier == SINGLE_SHIFT:
+            shifts = shifts._replace(single=data[0])
+        elif identifier == LOCKING_SHIFT:
+            shifts = shifts._replace(locking=data[0])
+        elif identifier in SIM_SECURITY and not length:
+            for_sim = True
+    return UserDataHeader(end, part, has_ports, shifts, for_sim)
 
 
 def sar_part(pdu: Pdu) -> Concatenation | None:

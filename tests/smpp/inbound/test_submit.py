@@ -45,7 +45,16 @@ def test_a_plain_submit_leaves_all_else_to_the_account() -> None:
 
 @pytest.mark.parametrize(
     ("source_addr", "sender"),
-    [(b"", ""), (b".", ""), (b"Shop", "Shop"), (b"1234", "1234"), ("Крам".encode(), "Крам")],
+    [
+        (b"", ""),
+        (b".", ""),
+        (b". ", ""),
+        (b" ", ""),
+        (b"Shop", "Shop"),
+        (b" Shop  ", "Shop"),
+        (b"1234", "1234"),
+        ("Крам".encode(), "Крам"),
+    ],
 )
 def test_source_addr_is_the_sender(source_addr: bytes, sender: str) -> None:
     assert submission(source_addr=source_addr).sender == sender
@@ -81,6 +90,8 @@ def test_validity_and_schedule_relative_and_absolute() -> None:
     assert submission(schedule_delivery_time=b"000000010000000R").scheduled_at == NOW + 3600
     assert submission(schedule_delivery_time=b"261121150000008+").scheduled_at == NOW + 3600
     assert submission(schedule_delivery_time=b"000000000000000R").scheduled_at is None
+    assert submission(validity_period=b"000000000000000R").ttl is None
+    assert submission(validity_period=b"0000000000000000").ttl is None
 
 
 def test_a_broken_time_is_refused_as_what_it_is() -> None:
@@ -88,7 +99,7 @@ def test_a_broken_time_is_refused_as_what_it_is() -> None:
     assert failure(schedule_delivery_time=b"tomorrow").reason is Reason.BAD_SCHEDULE
 
 
-@pytest.mark.parametrize("value", [b"000000000000000R", b"261121110000000+"])
+@pytest.mark.parametrize("value", [b"261121120000000+", b"261121110000000+"])
 def test_a_validity_that_is_over_is_refused(value: bytes) -> None:
     assert failure(validity_period=value).reason is Reason.BAD_VALIDITY
 
@@ -262,16 +273,49 @@ def test_a_broken_user_data_header_is_a_bad_parameter() -> None:
     assert failure(esm_class=UDHI, short_message=b"\x20hi").reason is Reason.BAD_PARAMETER
 
 
-@pytest.mark.parametrize("esm_class", [0x04, 0x08, 0x10, 0x18, 0x20])
+@pytest.mark.parametrize("esm_class", [0x04, 0x18, 0x20, 0x24, 0x44, 0x58])
 def test_an_esm_class_that_is_no_message_to_a_phone_is_refused(esm_class: int) -> None:
     with pytest.raises(PduError) as caught:
         submission(esm_class=esm_class)
     assert caught.value.status is CommandStatus.ESME_RINVESMCLASS
 
 
-@pytest.mark.parametrize("esm_class", [0, 1, 2, 3, 0x80])
+@pytest.mark.parametrize("esm_class", [0, 1, 2, 3, 0x80, 0x08, 0x10, 0x90])
 def test_messaging_modes_and_reply_paths_make_no_difference(esm_class: int) -> None:
     assert submission(esm_class=esm_class).text == "hi"
+
+
+@pytest.mark.parametrize("esm_class", [0x40, 0x48, 0x50, 0xC8])
+def test_acknowledgements_may_be_texts_with_a_header(esm_class: int) -> None:
+    sent = submission(esm_class=esm_class, short_message=b"\x05\x00\x03\x07\x01\x01hi")
+    assert sent.text == "hi"
+
+
+@pytest.mark.parametrize(
+    ("tlvs", "fields", "named"),
+    [
+        ((), {"service_type": b"USSD"}, "USSD"),
+        ((), {"service_type": b"ussd"}, "USSD"),
+        ((Tlv(TLVS["ussd_service_op"].tag, b"\2"),), {}, "USSD"),
+        ((Tlv(TLVS["its_session_info"].tag, b"\0\1"),), {}, "USSD"),
+        ((), {"service_type": b"OTA"}, "OTA"),
+        ((), {"protocol_id": 0x7F}, "OTA"),
+        ((), {"protocol_id": 0x7D}, "OTA"),
+        ((), {"esm_class": 0x40, "short_message": b"\x02\x70\x00text"}, "OTA"),
+    ],
+)
+def test_what_is_no_text_to_a_phone_is_refused_by_name(
+    tlvs: tuple[Tlv, ...], fields: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(PduError) as caught:
+        submission(*tlvs, **fields)
+    assert caught.value.status is CommandStatus.ESME_RINVSERTYP
+    assert named in caught.value.detail
+
+
+def test_national_tables_of_the_header_are_read() -> None:
+    turkish = b"\x06\x24\x01\x01\x25\x01\x01" + b"\x1b\x73\x07"
+    assert submission(esm_class=0x40, short_message=turkish).text == "şı"
 
 
 def test_a_predefined_message_does_not_exist() -> None:

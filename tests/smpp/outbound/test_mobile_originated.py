@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bridge.config.settings import AccountSettings
-from bridge.model.gsm0338 import count_parts
+from bridge.model.gsm0338 import Shifts, count_parts
 from bridge.model.notice import Incoming
 from bridge.smpp.outbound.deliver_pdu import Style
 from bridge.smpp.outbound.mobile_originated import incoming_pdus
@@ -17,7 +17,7 @@ from bridge.smpp.protocol.codec import decode
 from bridge.smpp.protocol.data_coding import Encoded, decode_parts, decode_text
 from bridge.smpp.protocol.pdu import Pdu, SubmitSm
 from bridge.smpp.protocol.tlvs import MESSAGE_PAYLOAD
-from bridge.smpp.protocol.udh import read_header
+from bridge.smpp.protocol.udh import Concatenation, read_header
 from tests.smpp.owed import incoming
 
 ALPHABETS = ["gsm7", "gsm7-packed", "latin1", "ascii", "utf8"]
@@ -49,10 +49,12 @@ def read(pdus: list[Pdu], alphabet: str) -> str:
         if not fields.esm_class:
             return decode_text(Encoded(fields.data_coding, octets, alphabet))
         header = read_header(octets)
-        assert header.part is not None
-        assert (header.part.total, header.part.number) == (len(pdus), number)
+        part = header.part or Concatenation(0, 1, 1)
+        assert (part.total, part.number) == (len(pdus), number)
         text = octets[header.length :]
-        encoded.append(Encoded(fields.data_coding, text, alphabet, header.length))
+        encoded.append(
+            Encoded(fields.data_coding, text, alphabet, header.length, shifts=header.shifts)
+        )
     return decode_parts(encoded)
 
 
@@ -117,7 +119,34 @@ def test_every_text_comes_through(text: str, alphabet: str) -> None:
     assume(alphabet != "gsm7-packed" or not text.endswith(("@", "\r")))
     assert read(pdus, alphabet) == text
     if alphabet == "gsm7":
-        assert len(pdus) == count_parts(text)
+        assert len(pdus) <= count_parts(text)
+
+
+@pytest.mark.parametrize("alphabet", ["gsm7", "gsm7-packed"])
+@pytest.mark.parametrize(
+    ("text", "shifts", "parts", "in_ucs2"),
+    [
+        ("Şifreniz hazır, lütfen kimseyle paylaşmayın. " * 3, Shifts(0, 1), 1, 3),
+        ("Código de segurança: não, é só você. Atenção, já! " * 2, Shifts(0, 3), 1, 2),
+        ("ışığı " * 60, Shifts(1, 0), 3, 6),
+        ("नमस्ते, आपका कोड तैयार है. " * 5, Shifts(6, 0), 1, 3),
+        ("नमस्ते, आपका कोड तैयार है। " * 5, Shifts(6, 6), 1, 3),
+        ("ЁЂ" * 60, None, 2, 2),  # no table has these
+        ("Kısa ş", None, 1, 1),  # one part in UCS-2 too
+    ],
+)
+def test_national_tables_are_used_where_they_make_fewer_parts(
+    text: str, shifts: Shifts | None, parts: int, in_ucs2: int, alphabet: str
+) -> None:
+    pdus = said(text, style(default_alphabet=alphabet))
+    assert (len(pdus), count_parts(text)) == (parts, in_ucs2)
+    assert read(pdus, alphabet) == text
+    for pdu in pdus:
+        if shifts is None:
+            assert body(pdu).data_coding == 8
+        else:
+            assert read_header(body(pdu).short_message).shifts == shifts
+    assert all(body(pdu).data_coding == 8 for pdu in said(text, style(default_alphabet="ascii")))
 
 
 def test_parts_of_a_message_have_a_reference_of_their_own() -> None:

@@ -6,6 +6,8 @@ import re
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bridge.config.settings import AccountSettings
 from bridge.model.failure import Reason
@@ -164,7 +166,7 @@ def test_every_reason_with_a_code_exists() -> None:
         ("ASCII at first, and then ї", b"ASCII at first, and "),
         ("Привіт", b""),
         ("line\r\nbreak", b"line  break"),
-        ("a_b@c [1]", b"a\x11b\x00c \x1b<1\x1b>"),
+        ("a_b@c [1] $^{}~|\\", b"a?b?c ?1? ???????"),
         ("", b""),
     ],
 )
@@ -172,6 +174,16 @@ def test_the_text_is_its_beginning_if_that_is_ascii(text: str, said: bytes) -> N
     body = told(owed(text=text)).body
     assert isinstance(body, SubmitSm)
     assert body.short_message.partition(b" text:")[2] == said
+
+
+@given(
+    st.text(st.characters(max_codepoint=0x7F), max_size=20),
+    st.sampled_from(["gsm7", "gsm7-packed", "latin1", "ascii", "utf8"]),
+)
+def test_no_octet_of_a_receipt_is_below_0x20(text: str, alphabet: str) -> None:
+    body = told(owed(text=text), style(default_alphabet=alphabet)).body
+    assert isinstance(body, SubmitSm)
+    assert min(body.short_message) >= 0x20
 
 
 def test_data_coding_0_means_to_the_text_what_it_means_to_the_account() -> None:

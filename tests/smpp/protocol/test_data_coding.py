@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bridge.model import gsm0338
 from bridge.model.failure import Failure, Reason
+from bridge.model.gsm0338 import Shifts
 from bridge.smpp.protocol.data_coding import Encoded, decode_part, decode_parts, decode_text
 
 
@@ -39,18 +40,36 @@ def refused(data_coding: int, octets: bytes, **arguments: Any) -> Failure:
         (0x18, "Привіт".encode("utf-16-be"), "Привіт"),
         (0xF0, b"\x00", "@"),
         (0xF1, b"\x00", "@"),
+        # marked for deletion, and message waiting (3GPP TS 23.038 §4)
+        (0x40, b"\x00", "@"),
+        (0x53, b"\x00", "@"),
+        (0x5C, b"\x00", "@"),
+        (0x1F, b"\x00", "@"),
+        (0x4B, "Привіт".encode("utf-16-be"), "Привіт"),
+        (0x58, "Привіт".encode("utf-16-be"), "Привіт"),
+        (0xC0, b"\x00", "@"),
+        (0xD8, b"\x00", "@"),
+        (0xE0, "Привіт".encode("utf-16-be"), "Привіт"),
+        (0xEF, "Привіт".encode("utf-16-be"), "Привіт"),
+        # what Windows has beyond the standards
+        (5, b"\x87\x40\x94\xd4\xfa\xb1", "①番﨑"),
+        (10, b"\x1b$B\x2d\x21F|\x79\x21\x1b(Ba\x1b(I12\x1b(B\xb1", "①日纊aｱｲｱ"),
+        (13, b"\xad\xa1\xc6\xfc\xf9\xa1\x8e\xb1a", "①日纊ｱa"),
+        (14, b"\x81\x41\xb0\xa1", "갂가"),
     ],
 )
 def test_each_alphabet_is_read(data_coding: int, octets: bytes, text: str) -> None:
     assert decode_text(Encoded(data_coding, octets)) == text
 
 
-@pytest.mark.parametrize("data_coding", [2, 0x14, 0x17, 0xF4, 0xF7])
+@pytest.mark.parametrize("data_coding", [2, 0x14, 0x17, 0x44, 0x57, 0xF4, 0xF7])
 def test_binary_content_is_refused(data_coding: int) -> None:
     assert "binary" in refused(data_coding, b"text").detail
 
 
-@pytest.mark.parametrize("data_coding", [9, 11, 12, 15, 0x1C, 0x20, 0xC0, 0xE0, 0xF8, 0xFF])
+@pytest.mark.parametrize(
+    "data_coding", [9, 11, 12, 15, 0x20, 0x3F, 0x60, 0x7F, 0x80, 0xBF, 0xF8, 0xFF]
+)
 def test_an_alphabet_that_nobody_reads_is_refused(data_coding: int) -> None:
     assert f"data_coding {data_coding}" in refused(data_coding, b"text").detail
 
@@ -119,18 +138,60 @@ def test_texts_are_not_trimmed() -> None:
     st.binary(max_size=40),
     st.sampled_from(["gsm7", "gsm7-packed", "latin1", "ascii", "utf8"]),
     st.integers(0, 20),
+    st.builds(Shifts, st.integers(0, 15), st.integers(0, 15)),
 )
 def test_any_octets_are_a_text_or_a_failure(
-    data_coding: int, octets: bytes, alphabet: str, header_length: int
+    data_coding: int, octets: bytes, alphabet: str, header_length: int, shifts: Shifts
 ) -> None:
     try:
-        text = decode_text(Encoded(data_coding, octets, alphabet, header_length))
+        encoded = Encoded(data_coding, octets, alphabet, header_length, shifts=shifts)
+        text = decode_text(encoded)
     except Failure as failure:
         refusal = failure.reason
     else:
         text.encode()  # no lone surrogates
         return
     assert refusal is Reason.UNDECODABLE_TEXT
+
+
+# --- national language tables ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("alphabet", ["gsm7", "latin1", "ascii", "utf8"])
+@pytest.mark.parametrize("data_coding", [0, 1, 0x10, 0xD0, 0xF1])
+def test_a_header_with_a_national_table_says_that_the_text_is_gsm_03_38(
+    data_coding: int, alphabet: str
+) -> None:
+    turkish = Encoded(data_coding, b"\x07\x0b\x1b\x53\x1b\x65", alphabet, 7, shifts=Shifts(1, 1))
+    assert decode_text(turkish) == "ıĞŞ€"
+
+
+def test_national_tables_say_nothing_of_other_alphabets() -> None:
+    octets = "Iş".encode("utf-16-be")
+    assert decode_text(Encoded(8, octets, header_length=4, shifts=Shifts(1, 0))) == "Iş"
+
+
+@pytest.mark.parametrize("shifts", [Shifts(0, 1), Shifts(1, 0), Shifts(13, 13)])
+def test_packed_text_may_be_in_national_tables_too(shifts: Shifts) -> None:
+    header = 1 + 3 * len([language for language in shifts if language])
+    packed = gsm0338.pack(b"\x10\x1b\x65A", -8 * header % 7)
+    expected = gsm0338.decode_shifted(b"\x10\x1b\x65A", shifts)
+    assert decode_text(Encoded(0, packed, "gsm7-packed", header, shifts=shifts)) == expected
+
+
+def test_parts_with_other_tables_are_read_each_in_its_own() -> None:
+    parts = [
+        Encoded(0, b"\x07\x1b", header_length=9, shifts=Shifts(1, 0)),
+        Encoded(0, b"\x65\x07", header_length=9, shifts=Shifts(1, 0)),
+        Encoded(0, b"\x07", header_length=6),
+    ]
+    assert decode_parts(parts) == "ı€ıì"
+
+
+def test_a_septet_without_a_character_is_refused() -> None:
+    with pytest.raises(Failure) as caught:
+        decode_text(Encoded(0, b"\x0c", header_length=4, shifts=Shifts(4, 0)))
+    assert caught.value.reason is Reason.UNDECODABLE_TEXT
 
 
 # --- parts -----------------------------------------------------------------------------------

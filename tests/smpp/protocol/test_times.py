@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.smpp.protocol.times import parse_time
+from bridge.smpp.protocol.times import is_no_time, parse_time
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC).timestamp() + 0.7
 
@@ -76,8 +76,7 @@ def test_a_relative_time_counts_from_now(value: bytes, seconds: int) -> None:
         b"000000000060000R",
         b"000032000000000R",
         b"001300000000000R",
-        b"000000010000100R",
-        b"000000010000001R",
+        b"00000001000010R",
         b"000000010000000r",
         b"tomorrow",
         b"R",
@@ -92,3 +91,14 @@ def test_anything_else_is_refused(value: bytes) -> None:
 def test_any_octets_are_a_time_or_a_value_error(value: bytes) -> None:
     with contextlib.suppress(ValueError):
         assert isinstance(parse_time(value, NOW), int)
+
+
+@pytest.mark.parametrize("tnn", [b"000", b"100", b"048", b"999"])
+def test_tenths_and_offset_of_a_relative_time_are_read_over(tnn: bytes) -> None:
+    # SMPP 5.0 §4.7.23.5
+    assert parse_time(b"000001000000" + tnn + b"R", 1000.0) == 1000 + 86400
+
+
+def test_zeros_are_no_time() -> None:
+    assert all(map(is_no_time, (b"", b"000000000000000R", b"000000000000000+", b"0" * 16)))
+    assert not any(map(is_no_time, (b"000000000001000R", b"261122083000000+", b"tomorrow", b"x")))

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.model.gsm0338 import Shifts
 from bridge.smpp.protocol.pdu import Pdu, SubmitSm, Tlv
 from bridge.smpp.protocol.tlvs import TLVS
 from bridge.smpp.protocol.udh import Concatenation, UserDataHeader, read_header, sar_part
@@ -23,6 +24,14 @@ from bridge.smpp.protocol.udh import Concatenation, UserDataHeader, read_header,
             "0a 0003070201 0003080303 41",
             UserDataHeader(11, Concatenation(8, 3, 3)),
         ),  # the last counts
+        ("03 240101 41", UserDataHeader(4, shifts=Shifts(0, 1))),
+        ("03 25010d 41", UserDataHeader(4, shifts=Shifts(13, 0))),
+        ("06 240102 250103 41", UserDataHeader(7, shifts=Shifts(3, 2))),
+        (
+            "0b 0003070201 240101 240104 41",
+            UserDataHeader(12, Concatenation(7, 2, 1), shifts=Shifts(0, 4)),
+        ),
+        ("02 7000 41", UserDataHeader(3, for_sim=True)),
         ("03 700101 41", UserDataHeader(4)),  # an element for the SIM
         ("00 41", UserDataHeader(1)),
         ("050003070203 41", UserDataHeader(6)),  # part 3 of 2

@@ -1,0 +1,47 @@
+"""UCS-2 as clients write it: by the specification big-endian, by some little-endian or with a mark.
+
+Decides which octet order a text has. Without a byte-order mark it is big-endian, except where only
+the other order makes letters of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+_BIG: Final = b"\xfe\xff"
+_LITTLE: Final = b"\xff\xfe"
+_MARKS: Final = {_BIG: "utf-16-be", _LITTLE: "utf-16-le"}
+
+#: High octets of Latin and Cyrillic letters, digits and blanks.
+_LETTERS: Final = b"\x00\x04"
+#: So much of a text has to speak for the other order before it is believed.
+_FEWEST_CHARACTERS: Final = 4
+_FEWEST_DIFFERENT: Final = 3
+
+
+def decode(octets: bytes) -> str:
+    """The text without its byte-order mark; raises UnicodeDecodeError."""
+    codec = _MARKS.get(octets[:2])
+    if codec is not None:
+        return octets[2:].decode(codec)
+    return octets.decode("utf-16-le" if _is_little_endian(octets) else "utf-16-be")
+
+
+def join(parts: Sequence[bytes]) -> bytes:
+    """The octets of a text that came in parts; any of them may begin with a mark."""
+    marks = [part[:2] for part in parts if part[:2] in _MARKS]
+    without = [part[2:] if part[:2] in _MARKS else part for part in parts]
+    return b"".join((*marks[:1], *without))
+
+
+def _is_little_endian(octets: bytes) -> bool:
+    """Whether every second octet is a letter's high one and the others are of many kinds.
+
+    Read as big-endian this would be a row of rare ideographs and symbols whose low octets are all
+    00 or 04, which no text is.
+    """
+    if octets[1::2].strip(_LETTERS) or len(octets) < 2 * _FEWEST_CHARACTERS:
+        return False
+    low = set(octets[::2])
+    return len(low) >= _FEWEST_DIFFERENT and not low <= set(_LETTERS)

@@ -1,0 +1,49 @@
+"""Which order the octets of a UCS-2 text have."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.smpp.protocol.ucs2 import decode, join
+
+TEXTS = ["Ваш код 4821", "Hello, world", "Привіт", "Київ 2026: 15°C", "日本語テスト"]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("codec", ["utf-16-be", "utf-16-le"])
+def test_a_mark_tells_the_order_and_is_no_text(text: str, codec: str) -> None:
+    assert decode("\ufeff".encode(codec) + text.encode(codec)) == text
+
+
+@pytest.mark.parametrize("text", ["Ваш код 4821", "Hello, world", "Привіт", "code: 12"])
+def test_letters_in_the_other_order_are_known_without_a_mark(text: str) -> None:
+    assert decode(text.encode("utf-16-le")) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["一一一一", "ЀЀЀЀ", "ЄЄЄЄЄЄ", "а", "Hi", "…", "\u2000\u3100\u2c00", "РРРР", "ĀĀȀȀĀ"]
+)
+def test_what_may_be_big_endian_is(text: str) -> None:
+    assert decode(text.encode("utf-16-be")) == text
+
+
+@given(st.text(st.characters(codec="utf-16-be", exclude_characters="\ufeff\ufffe"), max_size=40))
+def test_nearly_every_text_is_read_as_the_specification_says(text: str) -> None:
+    octets = text.encode("utf-16-be")
+    assert decode(octets) == text or not octets[1::2].strip(b"\0\4")
+
+
+@pytest.mark.parametrize("codec", ["utf-16-be", "utf-16-le"])
+@pytest.mark.parametrize("marked", [(0,), (0, 1, 2)])
+def test_parts_have_the_order_of_the_first_mark(codec: str, marked: tuple[int, ...]) -> None:
+    parts = [text.encode(codec) for text in ("Часть 1, ", "часть 2, ", "третья")]
+    mark = "\ufeff".encode(codec)
+    parts = [mark + part if number in marked else part for number, part in enumerate(parts)]
+    assert decode(join(parts)) == "Часть 1, часть 2, третья"
+
+
+def test_a_character_that_was_cut_in_two_survives() -> None:
+    octets = "Привіт".encode("utf-16-be")
+    assert decode(join([octets[:3], octets[3:]])) == "Привіт"
