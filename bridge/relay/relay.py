@@ -42,6 +42,7 @@ from bridge.store import (
     Fingerprint,
     PartGroup,
     Repeats,
+    Replacement,
     Store,
     StoreError,
 )
@@ -58,6 +59,12 @@ _WILL_NOT_ARRIVE = frozenset(
 _OURS = Receipts.ALIASES | Receipts.REPORT
 #: The bits of a short id that tell the node.
 _NODE_BITS = 6
+
+
+def _why_not(done: str, stored: Sequence[Stored]) -> str:
+    if any(one.message.unknown for one in stored):
+        return f"cannot be {done}: an earlier attempt may have delivered it"
+    return f"nothing that can be {done}"
 
 
 @contextmanager
@@ -181,9 +188,13 @@ class Relay:
     async def _cancel(self, stored: list[Stored]) -> int:
         waiting = [one for one in stored if one.state in _STILL_OURS]
         with _store_failing():
-            moved = await self._dispatcher.move(waiting, State.CANCELLED) if waiting else []
+            moved = (
+                await self._dispatcher.move(waiting, State.CANCELLED, unposted=True)
+                if waiting
+                else []
+            )
         if not moved:
-            raise Failure(Reason.NOT_FOUND, "nothing that can be cancelled")
+            raise Failure(Reason.NOT_FOUND, _why_not("cancelled", waiting))
         for id in moved:
             log.info("message_cancelled", id=id, account=stored[0].message.account)
         return len(moved)
@@ -222,19 +233,19 @@ class Relay:
                 reference=message.reference,
             ),
         )
-        new = message._replace(
-            text=new.text,
-            fallback=new.fallback,
-            parts=new.parts,
-            receipts=message.receipts if receipts is None else receipts | message.receipts & _OURS,
-            expires_at=message.expires_at if ttl is None else new.expires_at,
+        replacement = Replacement(
+            message.id,
+            new.text,
+            new.fallback,
+            new.parts,
+            message.receipts if receipts is None else receipts | message.receipts & _OURS,
+            expires_at=None if ttl is None else new.expires_at,
+            due_at=scheduled_at,
         )
-        if scheduled_at is not None:
-            new = new._replace(due_at=scheduled_at, scheduled_at=None)
         with _store_failing():
-            replaced = await self._dispatcher.replace(message, new)
+            replaced = await self._dispatcher.replace(message, replacement)
         if not replaced:
-            raise Failure(Reason.NOT_FOUND, "nothing that can be replaced")
+            raise Failure(Reason.NOT_FOUND, _why_not("replaced", [old]))
         log.info("message_replaced", id=message.id, account=account.name)
 
     def next_id(self) -> int:

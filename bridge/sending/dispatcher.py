@@ -24,7 +24,7 @@ from bridge.sending.decisions import Rest, after_unknown, expired
 from bridge.sending.poster import Poster, Settled
 from bridge.sending.upstream import NextBatch, UpstreamLine, line_of
 from bridge.sending.working_set import WorkingSet
-from bridge.store import Change, Store, StoreError
+from bridge.store import Change, Replacement, Store, StoreError
 from bridge.store.operating.queue import select_ids, send_now
 
 log = structlog.get_logger()
@@ -119,15 +119,19 @@ class Dispatcher:
         )
         return oldest is None or self._clock() - oldest <= within
 
-    async def move(self, stored: Sequence[Stored], to: State) -> list[int]:
+    async def move(
+        self, stored: Sequence[Stored], to: State, *, unposted: bool = False
+    ) -> list[int]:
         """Cancels, holds, releases or expires messages that are not at the API.
 
-        Tells the ids of those that it could; each is reported.
+        With ``unposted`` only those that no attempt of unknown outcome may have delivered. Tells
+        the ids of those that it could; each is reported.
         """
         mine = [one for one in stored if self._working_set.withdraw(one.message)]
         moved: list[int] = []
         try:
-            moved = await self._store.move([one.message.id for one in mine], to)
+            ids = [one.message.id for one in mine]
+            moved = await self._store.move(ids, to, unposted=unposted)
         finally:
             for one in mine:
                 self._working_set.restore(one.message.id)
@@ -177,8 +181,8 @@ class Dispatcher:
         await self._working_set.wake()
         return hurried
 
-    async def replace(self, old: Message, new: Message) -> bool:
-        """Puts ``new`` in the place of ``old``, which has the same id, unless it has gone out."""
+    async def replace(self, old: Message, new: Replacement) -> bool:
+        """Puts ``new`` in the place of the text of ``old``, unless that may have gone out."""
         if not self._working_set.withdraw(old):
             return False
         replaced = False

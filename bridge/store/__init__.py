@@ -22,6 +22,7 @@ from bridge.store.types import (
     PartGroup,
     Receivers,
     Repeats,
+    Replacement,
     Status,
     Story,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "PartGroup",
     "Receivers",
     "Repeats",
+    "Replacement",
     "SchemaTooNew",
     "Status",
     "Store",

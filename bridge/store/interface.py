@@ -23,6 +23,7 @@ from bridge.store.types import (
     Part,
     Receivers,
     Repeats,
+    Replacement,
     Status,
     Story,
 )
@@ -111,7 +112,8 @@ class Store(Protocol):
     ) -> list[Message]:
         """The ``limit`` messages of a lane that are due first, of those due at ``now``.
 
-        ``after`` is the ``due_at`` and id behind which to look.
+        ``after`` is the ``due_at`` and id behind which to look. What is in an attempt does not
+        come: its outcome is decided first.
 
         Where several nodes share a store they are claimed for this node, and only those come that
         no other living node has claimed; what this node has claimed before comes again.
@@ -138,18 +140,22 @@ class Store(Protocol):
     async def submission(self, submission_id: int) -> list[Stored]:
         """The messages of a submission, in the order of their ids."""
 
-    async def move(self, message_ids: Sequence[int], to: State) -> list[int]:
-        """Cancels, holds or releases messages that wait or are held; tells which it could.
+    async def move(
+        self, message_ids: Sequence[int], to: State, *, unposted: bool = False
+    ) -> list[int]:
+        """Cancels, holds, releases or expires messages that wait or are held; tells which it could.
 
         A message in an attempt is not touched, nor one whose state does not lead to ``to``
-        (:data:`bridge.model.message.TRANSITIONS`). Race-free against every node's :meth:`begin`.
-        The notices that the messages ask for are stored with a final state.
+        (:data:`bridge.model.message.TRANSITIONS`), nor one that is to expire before its validity
+        ends. With ``unposted`` those stay besides that an attempt of unknown outcome may have
+        delivered. Race-free against every node's :meth:`begin`. The notices that the messages ask
+        for are stored with a final state.
         """
 
-    async def replace(self, message: Message) -> bool:
-        """Puts ``message`` in the place of the one with its id, if :meth:`move` could cancel that.
+    async def replace(self, replacement: Replacement) -> bool:
+        """Replaces the text of a message that :meth:`move` could cancel with ``unposted``.
 
-        From then on it is claimed by this node.
+        Where it waits it is claimed by this node from then on.
         """
 
     def add_part(self, part: Part, since: int) -> asyncio.Future[Gathered]:

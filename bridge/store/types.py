@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import NamedTuple
 
-from bridge.model.message import Message, State, Stored
+from bridge.model.message import Message, Receipts, State, Stored
 from bridge.model.notice import Incoming, Notice
 
 
@@ -97,6 +97,22 @@ class Acceptance(NamedTuple):
     aliases: tuple[Alias, ...] = ()
     parts: PartGroup | None = None
     notices: tuple[Notice, ...] = ()
+
+
+class Replacement(NamedTuple):
+    """What takes the place of a waiting message's text, and of the wishes that came with it.
+
+    ``None`` keeps what the message has. With ``due_at`` it waits here until then. What the queue
+    knows of the message, its attempts for instance, is nobody's to replace.
+    """
+
+    message_id: int
+    text: str
+    fallback: str
+    parts: int
+    receipts: Receipts
+    expires_at: int | None = None
+    due_at: int | None = None
 
 
 class Change(NamedTuple):

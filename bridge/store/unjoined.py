@@ -18,6 +18,13 @@ GROUP: Final = (
     "begun_at FROM part JOIN part_group ON part_group.id = part.group_id "
     "WHERE group_id = (SELECT group_id FROM part WHERE id = {id})"
 )
+#: Groups that began before ``{before}`` and are over. A complete one without a message is being
+#: joined now, unless its last part came before then too.
+OVER: Final = (
+    "begun_at < {before} AND (message_id <> 0 OR (SELECT max(at) FROM part "
+    "WHERE group_id = part_group.id HAVING count(*) = part_group.total) IS NULL "
+    "OR (SELECT max(at) FROM part WHERE group_id = part_group.id) < {before})"
+)
 #: The notices of the end of one part, of which the last counts; in an order that no index has.
 END: Final = "FROM notice WHERE about = 0 AND known_as = {id} AND kind = 'state' ORDER BY id + 0"
 

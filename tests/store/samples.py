@@ -14,6 +14,7 @@ from bridge.store import (
     Lane,
     Part,
     PartGroup,
+    Replacement,
     Status,
     Store,
 )
@@ -54,3 +55,8 @@ def part(id: int, number: int, content: bytes = b"", group: PartGroup = GROUP) -
 
 def incoming(id: int, uid: str = "uid-1", text: str = "Так, дякую") -> Incoming:
     return Incoming(id, uid, "crm", "+380501234567", "Shop", text, NOW - 1, NOW)
+
+
+def replacement(id: int, text: str = "new", **others: Any) -> Replacement:
+    values: dict[str, Any] = {"fallback": "", "parts": 1, "receipts": Receipts.NONE} | others
+    return Replacement(id, text, **values)

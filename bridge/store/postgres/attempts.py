@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from bridge.model.message import TRANSITIONS, State
+from bridge.model.message import State
 from bridge.store.postgres.connection import PgConnection, Row, storable
 from bridge.store.postgres.lease import FENCED
 from bridge.store.postgres.notices import SUBJECT, owe_states, to_subject
@@ -48,12 +48,6 @@ _SENT = (
     "SELECT held, unheard.* FROM (SELECT EXISTS (SELECT FROM fence)) AS f (held) LEFT JOIN "
     "(SELECT * FROM sent WHERE receipts > 0 AND id = ANY($9::bigint[])) AS unheard ON true"
 )
-#: What becomes of messages that are in no node's memory; the dispatcher's own may become anything.
-_LATER = [
-    f"{source.value} {to.value}"
-    for source in (State.HELD, State.SENT)
-    for to in sorted(TRANSITIONS[source])
-]
 _CHANGED = (
     f"{FENCED}, changed AS (UPDATE message "  # noqa: S608
     "SET (state, upstream_id, due_at, attempts, unknown, failure, cause) = "
@@ -61,8 +55,7 @@ _CHANGED = (
     "c ->> 5, c ->> 6 FROM (VALUES ($5::jsonb -> id::text)) AS given (c)), "
     "owner = -1, changed_at = $6 "
     "WHERE id = ANY($4::bigint[]) AND EXISTS (SELECT FROM fence) "
-    "AND (state = $7 AND owner IS NOT DISTINCT FROM $1 "
-    "OR state || ' ' || ($5::jsonb -> id::text ->> 0) = ANY($8::text[])) "
+    "AND state = $7 AND owner IS NOT DISTINCT FROM $1 "
     f"RETURNING {SUBJECT}) "
     "SELECT held, changed.* FROM (SELECT EXISTS (SELECT FROM fence)) AS f (held) "
     "LEFT JOIN changed ON true"
@@ -153,7 +146,6 @@ async def _change(turn: PostgresTurn, changes: dict[str, Change]) -> list[Row]:
         orjson.dumps(values).decode(),
         turn.now,
         _ACCEPTED,
-        _LATER,
     )
     turn.check(changed[0][0])
     if events := [

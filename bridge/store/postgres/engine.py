@@ -36,7 +36,17 @@ from bridge.store.postgres.statuses import NOTE_STATUSES, PostgresEarly, to_poll
 from bridge.store.postgres.verb import PostgresTurn, PostgresVerb
 from bridge.store.postgres.watch import Watch
 from bridge.store.postgres.writer import PostgresWriter
-from bridge.store.types import Acceptance, Change, Gathered, Lane, Noted, Part, Repeats, Status
+from bridge.store.types import (
+    Acceptance,
+    Change,
+    Gathered,
+    Lane,
+    Noted,
+    Part,
+    Repeats,
+    Replacement,
+    Status,
+)
 from bridge.store.unjoined import LAST_SHORT_ID
 
 T = TypeVar("T")
@@ -228,6 +238,8 @@ class PostgresStore(PostgresReading):
     # --- beside it: what waits ---------------------------------------------------------------
 
     async def interrupted(self) -> dict[int, list[Message]]:
+        # An attempt that ends after the look is known from before it.
+        known = frozenset(self._attempts)
         async with self._writing() as connection:
             await self._lease.take_over(connection)
             attempts: dict[int, list[Message]] = {}
@@ -235,7 +247,7 @@ class PostgresStore(PostgresReading):
                 "SELECT id, message_ids FROM attempt WHERE node = $1 ORDER BY id", self.node
             ):
                 # What was begun here meanwhile is known here.
-                if attempt not in self._attempts:
+                if attempt not in known and attempt not in self._attempts:
                     rows = await connection.fetch(
                         f"SELECT {MESSAGE} FROM message WHERE id = ANY($1::bigint[]) "  # noqa: S608
                         "AND state = $2 AND owner IS NOT DISTINCT FROM $3 ORDER BY id",
@@ -280,13 +292,15 @@ class PostgresStore(PostgresReading):
         )
         return stored(rows)
 
-    async def move(self, message_ids: Sequence[int], to: State) -> list[int]:
+    async def move(
+        self, message_ids: Sequence[int], to: State, *, unposted: bool = False
+    ) -> list[int]:
         async with self._turn() as turn:
-            return await move(turn, message_ids, to)
+            return await move(turn, message_ids, to, unposted=unposted)
 
-    async def replace(self, message: Message) -> bool:
+    async def replace(self, replacement: Replacement) -> bool:
         async with self._turn() as turn:
-            return await replace(turn, message)
+            return await replace(turn, replacement)
 
     async def set_hold(self, scope: str, name: str, held: bool) -> None:
         sql = (

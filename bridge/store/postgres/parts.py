@@ -15,7 +15,7 @@ from bridge.store.postgres.connection import PgConnection
 from bridge.store.postgres.notices import owe
 from bridge.store.postgres.verb import PostgresTurn, PostgresVerb
 from bridge.store.types import Gathered, Part, PartGroup
-from bridge.store.unjoined import groups_of, notices_of_parts
+from bridge.store.unjoined import OVER, groups_of, notices_of_parts
 
 _LOCK = "SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS keys (key)"
 _KEY = "account = $1 AND source = $2 AND destination = $3 AND reference = $4 AND total = $5"
@@ -44,8 +44,8 @@ _FINISH = (
     f"(SELECT id FROM part_group WHERE {_KEY} AND message_id = 0 ORDER BY turn DESC LIMIT 1))"
 )
 _EXPIRED = (
-    "SELECT id, message_id, account, source, destination, reference, total FROM part_group "
-    "WHERE begun_at < $1 ORDER BY begun_at LIMIT $2 FOR UPDATE SKIP LOCKED"
+    "SELECT id, message_id, account, source, destination, reference, total FROM part_group "  # noqa: S608
+    f"WHERE {OVER.format(before='$1')} ORDER BY begun_at LIMIT $2 FOR UPDATE SKIP LOCKED"
 )
 
 

@@ -11,27 +11,30 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from bridge.model.message import FINAL, Message, State
-from bridge.store.postgres.connection import PgConnection, as_written, free_text
+from bridge.store.postgres.connection import as_written, storable
 from bridge.store.postgres.lease import NOBODY
 from bridge.store.postgres.notices import SUBJECT, owe_states, to_subject
 from bridge.store.postgres.verb import PostgresTurn
-from bridge.store.rows import MESSAGE_COLUMNS, to_message, to_row
+from bridge.store.rows import MESSAGE_COLUMNS, to_message
 from bridge.store.transitions import IDLE, movable_from
-from bridge.store.types import Lane
+from bridge.store.types import Lane, Replacement
 
 MESSAGE = ", ".join(MESSAGE_COLUMNS)
 
-_ACCEPTED = State.ACCEPTED.value
+#: Later than any validity ends.
+_NEVER = 2**62
+#: What is in an attempt is being posted, or was when its node died: its outcome comes first.
 _LANE = (
     f"SELECT {MESSAGE} FROM message WHERE state = 'accepted' AND owner = $8 "  # noqa: S608
     "AND account = $1 AND level = $2 AND route = $3 AND due_at <= $4 "
-    "AND (due_at, id) > ($6, $7) ORDER BY due_at, id LIMIT $5"
+    "AND (due_at, id) > ($6, $7) AND id NOT IN (SELECT unnest(message_ids) FROM attempt) "
+    "ORDER BY due_at, id LIMIT $5"
 )
 _FREE = _LANE + " FOR NO KEY UPDATE SKIP LOCKED"
 _CLAIM = "UPDATE message SET owner = $1 WHERE id = ANY($2::bigint[])"
 _LOCK = (
-    "SELECT id, state FROM message WHERE id = ANY($1::bigint[]) AND state = ANY($2::text[]) "
-    "ORDER BY id FOR NO KEY UPDATE"
+    "SELECT id FROM message WHERE id = ANY($1::bigint[]) AND state = ANY($2::text[]) "
+    "AND expires_at <= $3 AND (unknown = 0 OR NOT $4::boolean) ORDER BY id FOR NO KEY UPDATE"
 )
 _IN_ATTEMPT = (
     "SELECT id FROM (SELECT unnest(message_ids) AS id FROM attempt) AS sending "
@@ -46,10 +49,10 @@ _EVENTS = (
     "SELECT id, $2, $3, '' FROM unnest($1::bigint[]) AS messages (id)"
 )
 _REPLACE = (
-    "UPDATE message SET "  # noqa: S608
-    + ", ".join(f"{name} = ${n}" for n, name in enumerate(MESSAGE_COLUMNS, 1))
-    + ", owner = CASE state WHEN 'accepted' "
-    + f"THEN ${len(MESSAGE_COLUMNS) + 1}::smallint ELSE -1 END WHERE id = $1"
+    "UPDATE message SET text = $2, fallback = $3, parts = $4, receipts = $5::smallint, "
+    "expires_at = coalesce($6::bigint, expires_at), due_at = coalesce($7::bigint, due_at), "
+    "scheduled_at = CASE WHEN $7::bigint IS NULL THEN scheduled_at END, "
+    "owner = CASE state WHEN 'accepted' THEN $8::smallint ELSE -1 END WHERE id = $1"
 )
 
 
@@ -76,34 +79,50 @@ def to_messages(rows: Iterable[Sequence[Any]]) -> list[Message]:
 
 
 async def _idle(
-    connection: PgConnection, ids: Sequence[int], states: Iterable[State]
-) -> dict[int, str]:
-    """Locks those that are in one of the states and in no attempt; with their states."""
-    locked = await connection.fetch(_LOCK, ids, [state.value for state in states])
+    turn: PostgresTurn,
+    ids: Sequence[int],
+    states: Iterable[State],
+    *,
+    unposted: bool,
+    expired_at: int = _NEVER,
+) -> list[int]:
+    """Locks those that are in one of the states, in no attempt, and expire by then."""
+    names = [state.value for state in states]
+    locked = await turn.connection.fetch(_LOCK, ids, names, expired_at, unposted)
     # A statement of its own, which sees what was committed while it waited for the locks.
-    sending = await connection.fetch(_IN_ATTEMPT, ids)
-    sent = {row[0] for row in sending}
-    return {id: state for id, state in locked if id not in sent}
+    sending = {row[0] for row in await turn.connection.fetch(_IN_ATTEMPT, ids)}
+    return [row[0] for row in locked if row[0] not in sending]
 
 
-async def move(turn: PostgresTurn, ids: Sequence[int], to: State) -> list[int]:
+async def move(turn: PostgresTurn, ids: Sequence[int], to: State, *, unposted: bool) -> list[int]:
     """See :meth:`bridge.store.interface.Store.move`."""
     connection, now = turn.connection, turn.now
-    idle = await _idle(connection, ids, movable_from(to))
+    by = now if to is State.EXPIRED else _NEVER
+    idle = await _idle(turn, ids, movable_from(to), unposted=unposted, expired_at=by)
     if idle:
-        rows = await connection.fetch(_MOVE, list(idle), to.value, now)
-        await connection.execute(_EVENTS, list(idle), now, to.value)
+        rows = await connection.fetch(_MOVE, idle, to.value, now)
+        await connection.execute(_EVENTS, idle, now, to.value)
         if to in FINAL:
             await owe_states(turn, [(to_subject(row), to, now) for row in rows])
         turn.is_work = to is State.ACCEPTED
-    return [id for id in ids if id in idle]
+    moved = frozenset(idle)
+    return [id for id in ids if id in moved]
 
 
-async def replace(turn: PostgresTurn, message: Message) -> bool:
+async def replace(turn: PostgresTurn, new: Replacement) -> bool:
     """See :meth:`bridge.store.interface.Store.replace`."""
-    [row] = free_text([to_row(message)])
-    if not await _idle(turn.connection, [message.id], IDLE):
+    if not await _idle(turn, [new.message_id], IDLE, unposted=True):
         return False
-    await turn.connection.execute(_REPLACE, *row, turn.fence.number)
-    await turn.connection.execute(_EVENTS, [message.id], turn.now, "replaced")
+    await turn.connection.execute(
+        _REPLACE,
+        new.message_id,
+        storable(new.text),
+        storable(new.fallback),
+        new.parts,
+        int(new.receipts),
+        new.expires_at,
+        new.due_at,
+        turn.fence.number,
+    )
+    await turn.connection.execute(_EVENTS, [new.message_id], turn.now, "replaced")
     return True

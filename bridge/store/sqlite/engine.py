@@ -34,7 +34,16 @@ from bridge.store.sqlite.schema import MIGRATED, MIGRATIONS
 from bridge.store.sqlite.statuses import NOTE_STATUSES
 from bridge.store.sqlite.verb import SqliteTurn, SqliteVerb
 from bridge.store.sqlite.writer import SqliteWriter
-from bridge.store.types import Acceptance, Change, Gathered, Noted, Part, Repeats, Status
+from bridge.store.types import (
+    Acceptance,
+    Change,
+    Gathered,
+    Noted,
+    Part,
+    Repeats,
+    Replacement,
+    Status,
+)
 from bridge.store.unjoined import LAST_PART, LAST_SHORT_ID
 
 T = TypeVar("T")
@@ -85,8 +94,6 @@ class SqliteStore(SqliteReading):
             await self._read(self._prepare)
         except OSError as error:
             raise StoreError(f"{error.filename or self._path}: {error.strerror}") from None
-        except sqlite3.Error as error:
-            raise StoreError(f"{self._path}: {error}") from None
         loop = asyncio.get_running_loop()
         self._writer = SqliteWriter(self._connect, loop, self._owed, self._ended, self._clock)
 
@@ -152,6 +159,7 @@ class SqliteStore(SqliteReading):
         if self._reading is not None:
             await self._read(self._reading.close)
             self._reading = None
+        self._closed = True
         self._reader.shutdown()
         if self._lock is not None:
             os.close(self._lock)
@@ -201,11 +209,13 @@ class SqliteStore(SqliteReading):
 
         return await self._read(read)
 
-    async def move(self, message_ids: Sequence[int], to: State) -> list[int]:
-        return await self._call(lambda turn: queue.move(turn, message_ids, to))
+    async def move(
+        self, message_ids: Sequence[int], to: State, *, unposted: bool = False
+    ) -> list[int]:
+        return await self._call(lambda turn: queue.move(turn, message_ids, to, unposted=unposted))
 
-    async def replace(self, message: Message) -> bool:
-        return await self._call(lambda turn: queue.replace(turn, message))
+    async def replace(self, replacement: Replacement) -> bool:
+        return await self._call(lambda turn: queue.replace(turn, replacement))
 
     async def expired_parts(self, before: int, limit: int) -> list[Part]:
         return await self._call(lambda turn: parts.expire(turn, before, limit))

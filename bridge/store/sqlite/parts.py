@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from bridge.store.sqlite import notices
 from bridge.store.sqlite.verb import SqliteTurn, SqliteVerb
 from bridge.store.types import Gathered, Part, PartGroup
-from bridge.store.unjoined import notices_of_parts
+from bridge.store.unjoined import OVER, notices_of_parts
 
 _KEY = "account = ? AND source = ? AND destination = ? AND reference = ? AND total = ?"
 
@@ -92,8 +92,8 @@ def expire(turn: SqliteTurn, before: int, limit: int) -> list[Part]:
     """See :meth:`bridge.store.interface.Store.expired_parts`."""
     connection = turn.connection
     rows = connection.execute(
-        "SELECT id, message_id, account, source, destination, reference, total FROM part_group "
-        "WHERE begun_at < ? ORDER BY begun_at LIMIT ?",
+        "SELECT id, message_id, account, source, destination, reference, total "  # noqa: S608
+        f"FROM part_group WHERE {OVER.format(before='?1')} ORDER BY begun_at LIMIT ?2",
         (before, limit),
     ).fetchall()
     groups: list[tuple[Part, ...]] = []

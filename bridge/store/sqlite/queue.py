@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bridge.model.message import FINAL, Message, State
-from bridge.store.rows import MESSAGE_COLUMNS, to_row
+from bridge.model.message import FINAL, State
 from bridge.store.sqlite import notices
 from bridge.store.sqlite.many_rows import INSERT_EVENT, write_rows
 from bridge.store.sqlite.verb import SqliteTurn
 from bridge.store.transitions import IDLE, movable_from
+from bridge.store.types import Replacement
 
 #: A message in an attempt may be at the API already.
 _SENDING = "SELECT value FROM attempt, json_each(message_ids)"
@@ -19,22 +19,25 @@ _AT_ONCE = 500
 
 
 def _states(states: Sequence[State]) -> str:
-    return f"state IN ({', '.join('?' * len(states))})"
+    names = ", ".join(f"'{state.value}'" for state in states)
+    return f"state IN ({names})"
 
 
-def move(turn: SqliteTurn, message_ids: Sequence[int], to: State) -> list[int]:
+def move(turn: SqliteTurn, message_ids: Sequence[int], to: State, *, unposted: bool) -> list[int]:
     """See :meth:`bridge.store.interface.Store.move`."""
     sources = movable_from(to)
     sending = {id for [id] in turn.connection.execute(_SENDING)}
     idle = [id for id in message_ids if id not in sending]
+    certain = "AND unknown = 0" if unposted else ""
     found: set[int] = set()
     for start in range(0, len(idle), _AT_ONCE):
         some = idle[start : start + _AT_ONCE]
         update = (
-            "UPDATE message SET state = ?, changed_at = ? "  # noqa: S608
-            f"WHERE id IN ({','.join('?' * len(some))}) AND {_states(sources)} RETURNING id"
+            "UPDATE message SET state = ?1, changed_at = ?2 "  # noqa: S608
+            f"WHERE id IN ({','.join('?' * len(some))}) AND {_states(sources)} "
+            f"AND (?1 <> 'expired' OR expires_at <= ?2) {certain} RETURNING id"
         )
-        rows = turn.connection.execute(update, (to.value, turn.now, *some, *sources))
+        rows = turn.connection.execute(update, (to.value, turn.now, *some))
         found.update(id for [id] in rows)
     moved = [id for id in idle if id in found]
     write_rows(turn.connection, INSERT_EVENT, [(id, turn.now, to.value, "") for id in moved])
@@ -43,13 +46,16 @@ def move(turn: SqliteTurn, message_ids: Sequence[int], to: State) -> list[int]:
     return moved
 
 
-def replace(turn: SqliteTurn, message: Message) -> bool:
+def replace(turn: SqliteTurn, new: Replacement) -> bool:
     """See :meth:`bridge.store.interface.Store.replace`."""
-    columns = ", ".join(f"{column} = ?" for column in MESSAGE_COLUMNS)
+    values = (new.text, new.fallback, new.parts, int(new.receipts), new.expires_at, new.due_at)
     replaced = turn.connection.execute(
-        f"UPDATE message SET {columns} WHERE id = ? AND {_states(IDLE)} AND {_IN_NO_ATTEMPT}",  # noqa: S608
-        (*to_row(message), message.id, *IDLE),
+        "UPDATE message SET text = ?1, fallback = ?2, parts = ?3, receipts = ?4, "  # noqa: S608
+        "expires_at = coalesce(?5, expires_at), due_at = coalesce(?6, due_at), "
+        "scheduled_at = iif(?6 IS NULL, scheduled_at, NULL) "
+        f"WHERE id = ?7 AND {_states(IDLE)} AND unknown = 0 AND {_IN_NO_ATTEMPT}",
+        (*values, new.message_id),
     ).rowcount
     if replaced:
-        write_rows(turn.connection, INSERT_EVENT, [(message.id, turn.now, "replaced", "")])
+        write_rows(turn.connection, INSERT_EVENT, [(new.message_id, turn.now, "replaced", "")])
     return bool(replaced)

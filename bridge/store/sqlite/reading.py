@@ -45,12 +45,10 @@ class SqliteReading:
         self._path = path
         self._reading: sqlite3.Connection | None = None
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
+        self._closed = False
 
     async def open_reading(self) -> None:
-        try:
-            await self._read(self._open_reading)
-        except sqlite3.Error as error:
-            raise StoreError(f"{self._path}: {error}") from None
+        await self._read(self._open_reading)
 
     def _open_reading(self) -> None:
         if not self._path.exists():
@@ -109,7 +107,8 @@ class SqliteReading:
             rows = self._query(
                 f"SELECT {MESSAGE} FROM message INDEXED BY message_waiting "  # noqa: S608
                 "WHERE state = 'accepted' AND account = ? AND level = ? AND route = ? "
-                "AND due_at <= ? AND (due_at, id) > (?, ?) ORDER BY due_at, id LIMIT ?",
+                "AND due_at <= ? AND (due_at, id) > (?, ?) AND id NOT IN "
+                "(SELECT value FROM attempt, json_each(message_ids)) ORDER BY due_at, id LIMIT ?",
                 (*lane, now, *after, limit),
             )
             return [to_message(row) for row in rows]
@@ -239,10 +238,17 @@ class SqliteReading:
         return [Receivers(node, bool(bound), since) for node, bound, since in rows]
 
     async def _read(self, read: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._reader, read)
+        """Runs ``read`` in the thread that reads; raises :class:`StoreError`."""
+        if self._closed:
+            raise StoreError("the store is not open")
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._reader, read)
+        except sqlite3.Error as error:
+            raise StoreError(f"{self._path}: {error}") from error
 
     def _query(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
-        assert self._reading is not None, "the store is not open"
+        if self._reading is None:
+            raise StoreError("the store is not open")
         return self._reading.execute(sql, parameters).fetchall()
 
     async def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:

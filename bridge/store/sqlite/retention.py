@@ -9,6 +9,8 @@ from typing import Any
 from bridge.model.ids import first_id
 from bridge.store.sqlite.verb import SqliteTurn
 
+#: How many free pages one step gives back.
+_PAGES = 200
 _FINAL = "state NOT IN ('accepted', 'held')"
 #: What belongs to messages that are deleted.
 _BELONGINGS = (
@@ -53,7 +55,7 @@ class SqliteSweeper:
             (first_id(before), before, limit),
         ).rowcount
         blanked = self._blank(connection, text_before, limit)
-        connection.execute("PRAGMA incremental_vacuum(200)")
+        _give_back_pages(connection)
         return len(deleted) + len(phones) + lonely + blanked
 
     def _blank(self, connection: sqlite3.Connection, before: int, limit: int) -> int:
@@ -85,3 +87,11 @@ class SqliteSweeper:
         elif self._passed_over:
             self._blanked, self._passed_over = self._passed_over - 1, 0
         return len(rows)
+
+
+def _give_back_pages(connection: sqlite3.Connection) -> None:
+    """Gives some of the pages that are free back to the file system."""
+    [free] = connection.execute("PRAGMA freelist_count").fetchone()
+    for _ in range(min(free, _PAGES)):
+        # Each page is a row without columns, after the first of which the module stops.
+        connection.execute("PRAGMA incremental_vacuum(1)")

@@ -127,7 +127,7 @@ async def test_that_the_api_took_it_is_told_who_asked_for_it(store: Store) -> No
 
 @pytest.mark.parametrize("to", [State.CANCELLED, State.EXPIRED])
 async def test_who_is_cancelled_or_expires_while_waiting_is_told(store: Store, to: State) -> None:
-    await store.accept(Acceptance((asking(1),), claimed=False))
+    await store.accept(Acceptance((asking(1, expires_at=NOW),), claimed=False))
     assert await store.move([1], to) == [1]
     assert [one.notice.state for one in await owed(store)] == [to]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bridge.store import (
     Acceptance,
+    Alias,
     Gathered,
     Store,
 )
@@ -68,3 +69,22 @@ async def test_finished_groups_are_forgotten_without_a_word(store: Store) -> Non
     await store.accept(Acceptance((message(100),), parts=one))
     assert await store.expired_parts(NOW + 1, 10) == []
     assert await store.add_part(part(2, 1, group=one), 0) == Gathered(2, (part(2, 1, group=one),))
+
+
+async def test_a_complete_group_does_not_expire_while_its_message_is_being_stored(
+    store: Store,
+) -> None:
+    pair = GROUP._replace(total=2)
+    await store.add_part(part(1, 1, group=pair), 0)
+    await store.add_part(part(2, 2, group=pair)._replace(at=NOW + 299), 0)
+    assert await store.expired_parts(NOW + 1, 10) == []
+    await store.accept(Acceptance((message(100),), parts=pair, aliases=(Alias(1, 100),)))
+    again = await store.add_part(part(3, 1, group=pair), 0)
+    assert (again.id, again.message_id) == (1, 100)
+
+
+async def test_a_complete_group_that_never_became_a_message_expires(store: Store) -> None:
+    pair = GROUP._replace(total=2)
+    for number in (1, 2):
+        await store.add_part(part(number, number, group=pair), 0)
+    assert len(await store.expired_parts(NOW + 1, 10)) == 2

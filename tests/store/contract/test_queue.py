@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bridge.model.message import Route, State
 from bridge.store import (
     Acceptance,
@@ -10,9 +12,7 @@ from bridge.store import (
     Store,
 )
 from tests.samples import NOW, message
-from tests.store.samples import (
-    LANE,
-)
+from tests.store.samples import BOTH, LANE, replacement
 
 
 async def test_what_was_sent_no_longer_waits(store: Store) -> None:
@@ -60,6 +60,9 @@ async def test_only_what_is_in_no_attempt_can_be_cancelled(store: Store) -> None
     assert await store.begin(9, [message(2)]) == set()
     await store.finish(0, [Change(3, State.SENT, "x"), Change(4, State.HELD)])
     assert await store.move([1, 2, 3, 4, 99], State.CANCELLED) == [1, 4]
+    # What is being sent does not come before its outcome is decided.
+    assert await store.waiting(LANE, NOW, 10) == []
+    await store.finish(9, [])
     assert [one.id for one in await store.waiting(LANE, NOW, 10)] == [2]
     assert await store.move([1], State.ACCEPTED) == []
 
@@ -74,15 +77,61 @@ async def test_a_held_message_waits_again_when_it_is_released(store: Store) -> N
 
 
 async def test_a_message_is_replaced_until_it_is_in_an_attempt(store: Store) -> None:
-    await store.accept(Acceptance((message(1),)))
-    new = message(1, text="new", sender="Shop UA", due_at=NOW + 5)
-    assert await store.replace(new)
+    await store.accept(Acceptance((message(1, scheduled_at=NOW + 60),)))
+    assert await store.replace(replacement(1, receipts=BOTH, expires_at=NOW + 99, due_at=NOW + 5))
     stored = await store.message(1)
     assert stored is not None
+    new = message(1, text="new", receipts=BOTH, expires_at=NOW + 99, due_at=NOW + 5)
     assert stored.message == new
     await store.begin(9, [new])
-    assert not await store.replace(message(1, text="newer"))
-    assert not await store.replace(message(2))
+    assert not await store.replace(replacement(1, "newer"))
+    assert not await store.replace(replacement(2))
+
+
+async def test_a_replacement_leaves_what_the_queue_knows(store: Store) -> None:
+    await store.accept(Acceptance((message(1),)))
+    again = Change(1, State.ACCEPTED, due_at=NOW + 30, attempts=2, cause="HTTP 503")
+    await store.begin(9, [message(1)])
+    await store.finish(9, [again])
+    assert await store.replace(replacement(1))
+    stored = await store.message(1)
+    assert stored is not None
+    assert stored.message == message(1, text="new", due_at=NOW + 30, attempts=2)
+
+
+@pytest.mark.parametrize("state", [State.ACCEPTED, State.HELD])
+async def test_what_may_have_been_delivered_is_neither_replaced_nor_cancelled_by_its_sender(
+    store: Store, state: State
+) -> None:
+    await store.accept(Acceptance((message(1),)))
+    unsure = Change(1, state, due_at=NOW, attempts=1, unknown=1, cause="the connection was lost")
+    await store.begin(9, [message(1)])
+    await store.finish(9, [unsure])
+    assert not await store.replace(replacement(1))
+    assert await store.move([1], State.CANCELLED, unposted=True) == []
+    assert await store.move([1], State.CANCELLED) == [1]
+
+
+async def test_a_message_that_was_sent_since_it_was_looked_at_does_not_expire(
+    store: Store,
+) -> None:
+    await store.accept(Acceptance((message(1, expires_at=NOW),)))
+    [overdue] = await store.overdue(NOW, 10)
+    await store.begin(9, [overdue.message])
+    await store.finish(9, [Change(1, State.SENT, "up-1")])
+    assert await store.move([1], State.EXPIRED) == []
+    # Nor by the end of an attempt that was decided before.
+    await store.finish(0, [Change(1, State.EXPIRED, notify=True)])
+    stored = await store.message(1)
+    assert stored is not None
+    assert (stored.state, stored.upstream_id) == (State.SENT, "up-1")
+
+
+async def test_a_message_whose_validity_was_extended_does_not_expire(store: Store) -> None:
+    await store.accept(Acceptance((message(1, expires_at=NOW),)))
+    assert len(await store.overdue(NOW, 10)) == 1
+    await store.replace(replacement(1, expires_at=NOW + 60))
+    assert await store.move([1], State.EXPIRED) == []
 
 
 async def test_what_waits_beyond_its_validity_is_found(store: Store) -> None:

@@ -20,6 +20,7 @@ from tests.store.samples import (
     asking,
     incoming,
     owed,
+    replacement,
     sent,
 )
 
@@ -62,7 +63,7 @@ async def test_who_moved_a_message_is_in_its_story(store: Store) -> None:
     await store.accept(Acceptance((asking(1),), claimed=False))
     await store.move([1], State.HELD)
     await store.move([1], State.ACCEPTED)
-    await store.replace(asking(1, text="other"))
+    await store.replace(replacement(1))
     story = await store.story(1)
     assert story is not None
     assert [event.what for event in story.events] == ["held", "accepted", "replaced"]

@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable
+from typing import Any
 
 import asyncpg
 import pytest
@@ -26,6 +27,7 @@ from bridge.store import (
 )
 from bridge.store.postgres.engine import PostgresStore
 from tests.samples import NOW, message
+from tests.store.samples import replacement
 
 LANE = Lane("crm", 4, "async")
 
@@ -208,7 +210,7 @@ async def test_what_another_node_cancelled_or_replaced_is_not_begun(nodes: Nodes
     await first.accept(Acceptance(tuple(messages)))
     assert await second.move([1], State.CANCELLED) == [1]
     assert await second.move([2], State.HELD) == [2]
-    assert await second.replace(message(3, text="new"))
+    assert await second.replace(replacement(3))
     assert await first.begin(9, messages) == {1, 2, 3}
     assert await second.move([4], State.CANCELLED) == []
     assert [one.text for one in await second.waiting(LANE, NOW, 10)] == ["new"]
@@ -320,7 +322,8 @@ async def test_a_killed_node_loses_nothing(nodes: Nodes) -> None:
             await heard(work)
     assert attempts == {9: [message(1), message(2)]}
     assert await store.interrupted() == {}
-    assert [one.id for one in await store.waiting(LANE, NOW, 10)] == [1, 2, 3, 4, 5]
+    # What was in flight is nobody's to send before its outcome is decided.
+    assert [one.id for one in await store.waiting(LANE, NOW, 10)] == [3, 4, 5]
     await store.finish(9, [Change(1, State.SENT, "x"), Change(2, State.ACCEPTED, due_at=NOW)])
     assert [one.id for one in await store.waiting(LANE, NOW, 10)] == [2, 3, 4, 5]
     assert (await nodes.open()).node == 1
@@ -334,7 +337,7 @@ async def test_a_node_that_fell_silent_writes_nothing_any_more(nodes: Nodes) -> 
     await silent.begin(9, [message(1)])
     await nodes.execute(f"UPDATE node SET lease_until = '-infinity' WHERE number = {silent.node}")
     assert await other.interrupted() == {9: [message(1)]}
-    assert [one.id for one in await other.waiting(LANE, NOW, 10)] == [1, 2]
+    assert [one.id for one in await other.waiting(LANE, NOW, 10)] == [2]
 
     verbs: tuple[Awaitable[object], ...] = (
         silent.finish(9, [Change(1, State.SENT, "late")]),
@@ -342,7 +345,7 @@ async def test_a_node_that_fell_silent_writes_nothing_any_more(nodes: Nodes) -> 
         silent.begin(10, [message(2)]),
         silent.move([2], State.CANCELLED),
         silent.waiting(LANE, NOW, 10),
-        silent.replace(message(2, text="late")),
+        silent.replace(replacement(2, "late")),
     )
     for verb in verbs:
         with pytest.raises(StoreError, match="lost its lease"):
@@ -371,3 +374,23 @@ async def test_a_node_that_closes_leaves_its_messages_to_the_others(nodes: Nodes
     await first.close()
     assert [one.id for one in await second.waiting(LANE, NOW, 10)] == [2]
     assert await second.interrupted() == {9: [message(1)]}
+
+
+async def test_an_attempt_that_ends_while_interrupted_ones_are_looked_for_is_not_one(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await nodes.open()
+    await store.accept(Acceptance((message(1), message(2))))
+    await store.begin(9, [message(1), message(2)])
+    fetch = asyncpg.Connection.fetch
+
+    async def finishing(self: asyncpg.Connection, query: str, *args: object, **kwargs: Any) -> Any:
+        rows = await fetch(self, query, *args, **kwargs)
+        if query.startswith("SELECT id, message_ids FROM attempt"):
+            # The batch was refused and is split: it ended, and half of it begins.
+            await store.finish(9, [])
+            assert await store.begin(10, [message(1)]) == set()
+        return rows
+
+    monkeypatch.setattr(asyncpg.Connection, "fetch", finishing)
+    assert await store.interrupted() == {}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import resource
 import sqlite3
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge.model.ids import first_id
 from bridge.model.message import State
 from bridge.store import Acceptance, Change, SchemaTooNew, StoreError, StoreFull, StoreInUse
 from bridge.store.sqlite.engine import SqliteStore, path_of
@@ -212,3 +214,39 @@ async def test_somebody_elses_lock_delays_results_and_loses_none(tmp_path: Path)
     assert stored is not None
     assert stored.state is State.SENT
     await store.close()
+
+
+async def test_a_file_that_cannot_be_read_is_an_error_of_the_store(tmp_path: Path) -> None:
+    path = tmp_path / "bridge.db"
+    store = SqliteStore(path, clock=lambda: NOW)
+    await store.open()
+    with sqlite3.connect(path) as other:
+        other.execute("ALTER TABLE message RENAME TO elsewhere")
+    other.close()
+    for question in (store.message(1), store.lanes(), store.overdue(NOW, 10), store.backlog()):
+        with pytest.raises(StoreError, match="no such"):
+            await question
+    await store.close()
+    with pytest.raises(StoreError, match="not open"):
+        await store.message(1)
+
+
+async def test_the_file_shrinks_by_more_than_a_page_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "bridge.db"
+    store = SqliteStore(path, clock=lambda: NOW + 90 * 86400)
+    await store.open()
+    first = first_id(NOW)
+    texts = [message(first + n, text="x" * 3000) for n in range(400)]
+    await asyncio.gather(*(store.accept(Acceptance((one,))) for one in texts))
+    await store.finish(0, [Change(one.id, State.REJECTED) for one in texts])
+    before = pages(path)
+    later = NOW + 100 * 86400
+    while await store.sweep(later, later, 100):
+        pass
+    assert pages(path) < before - 100
+    await store.close()
+
+
+def pages(path: Path) -> int:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        return int(connection.execute("PRAGMA page_count").fetchone()[0])
