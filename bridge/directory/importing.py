@@ -170,7 +170,9 @@ class Importer:
     async def resume(self) -> None:
         """Merges files that a process which is gone had committed, and drops its others."""
         now = self._now()
-        for file in await self._store.change(abandoned_imports, now - ABANDONED_AFTER, now):
+        for file in await self._store.change(
+            abandoned_imports, (CONTACTS, BLACK_LIST), now - ABANDONED_AFTER, now
+        ):
             if file.committed:
                 log.info("import_resumed", account=file.account, kind=file.kind)
                 await self._merge(file, 0, lambda done, of: None)

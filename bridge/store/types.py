@@ -81,6 +81,13 @@ class Fingerprint(NamedTuple):
     instead_of: int = 0
 
 
+class StagedLines(NamedTuple):
+    """The lines of a staged file up to and including one."""
+
+    import_id: int
+    last_line: int
+
+
 class Acceptance(NamedTuple):
     """The messages of one submission, to be stored together or not at all.
 
@@ -88,7 +95,9 @@ class Acceptance(NamedTuple):
     others belong to whichever node asks for them (:meth:`Store.waiting`). ``aliases`` are further
     ids that lead to a message. ``parts`` names the group of parts that the message was joined
     from, the one that has the first of the aliases; it counts as finished from then on.
-    ``notices`` are about these messages, and owed for those that are stored.
+    ``notices`` are about these messages, and owed for those that are stored. ``staged`` names the
+    staged lines that the messages were made from (:mod:`bridge.store.directory.staging`): they are
+    forgotten with it, and the submission is known already.
     """
 
     messages: tuple[Message, ...]
@@ -97,6 +106,7 @@ class Acceptance(NamedTuple):
     aliases: tuple[Alias, ...] = ()
     parts: PartGroup | None = None
     notices: tuple[Notice, ...] = ()
+    staged: StagedLines | None = None
 
 
 class Replacement(NamedTuple):

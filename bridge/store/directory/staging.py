@@ -1,8 +1,9 @@
-"""Files of contacts or of the black list: taken whole or not at all, in small transactions.
+"""What is too much for one transaction: taken whole or not at all, in many small ones.
 
-The lines of a file are staged, and one small transaction commits it. From then on it will be merged
-into the directory, step by step, by this process or, after a crash, by the next one. A file that
-was not committed leaves nothing behind.
+The lines of a file are staged, and one small transaction commits it. From then on it will be taken
+over, step by step, by this process or, after a crash, by another one. A file that was not committed
+leaves nothing behind. A file may be one of contacts, one of the black list, or the recipients of a
+send-out.
 """
 
 from __future__ import annotations
@@ -13,29 +14,51 @@ from typing import Final, NamedTuple
 
 from bridge.model.contact import BlackListEntry, Contact
 from bridge.store.directory.importing import Entry, Imported, import_contacts
-from bridge.store.directory.verb import Statement, Verb
+from bridge.store.directory.verb import Statement, Verb, marks
 from bridge.store.directory.versions import BLACK_LIST, next_version
 
 CONTACTS: Final = "contacts"
+SEND_OUT: Final = "send_out"
 
 
 class ImportFile(NamedTuple):
-    """A file that is not merged yet."""
+    """A file that is not taken over yet; ``head`` is what all of its lines have in common."""
 
     id: int
     account: str
     kind: str
+    head: str
     committed: bool
 
 
-def begin_import(account: str, kind: str, now: int) -> Verb[ImportFile]:
-    """Begins a file; its lines follow (:func:`stage_contacts`, :func:`stage_black_list`)."""
+class StagedPhone(NamedTuple):
+    """A recipient of a send-out, and the id of its message."""
+
+    line: int
+    phone: str
+    message_id: int
+
+
+class SendOut(NamedTuple):
+    """A submission with a name: how many messages and parts it has, and how many numbers were
+    refused."""
+
+    submission_id: int
+    name: str
+    at: int
+    recipients: int
+    parts: int
+    refused: int
+
+
+def begin_import(account: str, kind: str, now: int, head: str = "") -> Verb[ImportFile]:
+    """Begins a file; its lines follow (``stage_…``)."""
     [[id]] = yield Statement(
-        "INSERT INTO import_file (account, kind, committed, touched_at) VALUES (?, ?, 0, ?) "
-        "RETURNING id",
-        (account, kind, now),
+        "INSERT INTO import_file (account, kind, head, committed, touched_at) "
+        "VALUES (?, ?, ?, 0, ?) RETURNING id",
+        (account, kind, head, now),
     )
-    return ImportFile(int(id), account, kind, False)
+    return ImportFile(int(id), account, kind, head, False)
 
 
 def stage_contacts(import_id: int, entries: Sequence[Entry], now: int) -> Verb[None]:
@@ -53,6 +76,12 @@ def stage_black_list(import_id: int, entries: Sequence[BlackListEntry], now: int
     yield from _stage(import_id, rows, now)
 
 
+def stage_phones(import_id: int, phones: Sequence[StagedPhone], now: int) -> Verb[None]:
+    """Stores some recipients of a send-out."""
+    rows = [(one.line, json.dumps(one[1:])) for one in phones]
+    yield from _stage(import_id, rows, now)
+
+
 def _stage(import_id: int, rows: Sequence[tuple[int, str]], now: int) -> Verb[None]:
     yield Statement(
         "INSERT INTO import_line (import_id, line, fields) VALUES (?, ?, ?)",
@@ -66,6 +95,50 @@ def commit_import(import_id: int, now: int) -> Verb[None]:
     yield Statement(
         "UPDATE import_file SET committed = 1, touched_at = ? WHERE id = ?", (now, import_id)
     )
+
+
+def commit_send_out(import_id: int, account: str, send_out: SendOut, now: int) -> Verb[None]:
+    """From here on the send-out is accepted, and its submission known."""
+    yield Statement(
+        "INSERT INTO submission (id, account, messages) VALUES (?, ?, ?)",
+        (send_out.submission_id, account, send_out.recipients),
+    )
+    if send_out.name:
+        yield Statement(
+            "INSERT INTO send_out (account, submission_id, name, at, recipients, parts, refused) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (account, *send_out),
+        )
+    yield from commit_import(import_id, now)
+
+
+def staged_phones(import_id: int, limit: int) -> Verb[list[StagedPhone]]:
+    """The next recipients of a send-out whose messages are not stored yet."""
+    rows = yield Statement(
+        "SELECT line, fields FROM import_line WHERE import_id = ? ORDER BY line LIMIT ?",
+        (import_id, limit),
+    )
+    return [StagedPhone(int(line), *json.loads(fields)) for line, fields in rows]
+
+
+def touch_import(import_id: int, now: int) -> Verb[None]:
+    """Says that somebody is at it."""
+    yield Statement("UPDATE import_file SET touched_at = ? WHERE id = ?", (now, import_id))
+
+
+def finish_import(import_id: int) -> Verb[None]:
+    """Forgets a file whose lines are all taken over."""
+    yield Statement("DELETE FROM import_file WHERE id = ?", (import_id,))
+
+
+def list_send_outs(account: str, *, id: int = 0, limit: int = 1000) -> Verb[list[SendOut]]:
+    """Send-outs of an account, the newest first."""
+    rows = yield Statement(
+        "SELECT submission_id, name, at, recipients, parts, refused FROM send_out "
+        "WHERE account = ? AND (submission_id = ? OR ? = 0) ORDER BY submission_id DESC LIMIT ?",
+        (account, id, id, limit),
+    )
+    return [SendOut(*row) for row in rows]
 
 
 def merge_step(file: ImportFile, limit: int, now: int) -> Verb[Imported | None]:
@@ -120,14 +193,15 @@ def discard_step(import_id: int, limit: int) -> Verb[bool]:
     return False
 
 
-def abandoned_imports(before: int, now: int) -> Verb[list[ImportFile]]:
-    """Files that nobody has touched since ``before`` (Unix time); they are the caller's now."""
+def abandoned_imports(kinds: Sequence[str], before: int, now: int) -> Verb[list[ImportFile]]:
+    """Files of these kinds that nobody has touched since ``before`` (Unix time); they are the
+    caller's now."""
     rows = yield Statement(
-        "UPDATE import_file SET touched_at = ? WHERE touched_at < ? "
-        "RETURNING id, account, kind, committed",
-        (now, before),
+        f"UPDATE import_file SET touched_at = ? WHERE touched_at < ? AND kind IN ({marks(kinds)}) "  # noqa: S608
+        "RETURNING id, account, kind, head, committed",
+        (now, before, *kinds),
     )
     return [
-        ImportFile(int(id), account, kind, bool(c))
-        for id, account, kind, c in sorted(map(tuple, rows))
+        ImportFile(int(id), account, kind, head, bool(committed))
+        for id, account, kind, head, committed in sorted(map(tuple, rows))
     ]

@@ -12,7 +12,7 @@ from bridge.store.postgres.notices import owe
 from bridge.store.postgres.parts import finish_parts
 from bridge.store.postgres.verb import PostgresTurn, PostgresVerb
 from bridge.store.rows import MESSAGE_COLUMNS, to_row
-from bridge.store.types import Acceptance, Alias, Fingerprint, PartGroup, Repeats
+from bridge.store.types import Acceptance, Alias, Fingerprint, PartGroup, Repeats, StagedLines
 
 #: From so many rows on COPY is cheaper than a statement with an array for each column.
 COPY_FROM = 24
@@ -57,6 +57,7 @@ _SUBMISSIONS = (
     "INSERT INTO submission (id, account, messages) "
     "SELECT * FROM unnest($1::bigint[], $2::text[], $3::integer[])"
 )
+_FORGET_STAGED = "DELETE FROM import_line WHERE import_id = $1 AND line <= $2"
 _ALIASES = (
     "INSERT INTO alias (id, message_id, receipts) "
     "SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[])"
@@ -73,6 +74,7 @@ async def _accept(turn: PostgresTurn, acceptances: Sequence[Acceptance]) -> list
     aliases: list[Alias] = []
     joined: list[tuple[PartGroup, int, int]] = []
     notices: list[Notice] = []
+    staged: list[StagedLines] = []
     for acceptance in acceptances:
         messages = acceptance.messages
         repeats: dict[bytes, int] = {}
@@ -87,7 +89,9 @@ async def _accept(turn: PostgresTurn, acceptances: Sequence[Acceptance]) -> list
         owner = (node if acceptance.claimed else NOBODY,)
         rows += [to_row(message) + owner for message in messages]
         turn.is_work = turn.is_work or _is_work(acceptance, turn.now)
-        if len(acceptance.messages) > 1 and messages:
+        if acceptance.staged is not None:
+            staged.append(acceptance.staged)
+        elif len(acceptance.messages) > 1 and messages:
             submissions.append((messages[0].submission_id, messages[0].account, len(messages)))
         if acceptance.aliases:
             ids = {message.id for message in messages}
@@ -114,6 +118,8 @@ async def _accept(turn: PostgresTurn, acceptances: Sequence[Acceptance]) -> list
         await finish_parts(connection, joined)
     if notices:
         await owe(turn, notices)
+    for lines in staged:
+        await connection.execute(_FORGET_STAGED, *lines)
     return answers
 
 

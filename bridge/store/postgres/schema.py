@@ -310,11 +310,24 @@ MIGRATIONS: tuple[str, ...] = (
         UNIQUE (account, name_key)
     );
 
+    -- Submissions with a name, which are steered as one.
+    CREATE TABLE send_out (
+        submission_id bigint PRIMARY KEY,
+        account text NOT NULL,
+        name text NOT NULL,
+        at bigint NOT NULL,
+        recipients bigint NOT NULL,
+        parts bigint NOT NULL,
+        refused bigint NOT NULL
+    );
+    CREATE INDEX send_out_account ON send_out (account, submission_id);
+
     -- Files that are being taken over: staged line by line, committed, then merged in steps.
     CREATE TABLE import_file (
         id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         account text NOT NULL,
-        kind text NOT NULL,              -- contacts, black_list
+        kind text NOT NULL,              -- contacts, black_list, send_out
+        head text NOT NULL,              -- what all lines have in common
         committed bigint NOT NULL,
         touched_at bigint NOT NULL
     );

@@ -15,6 +15,7 @@ from bridge.store.types import Acceptance, Repeats
 
 _INSERT_MESSAGE = f"INSERT INTO message ({', '.join(MESSAGE_COLUMNS)}) VALUES "  # noqa: S608
 _INSERT_SUBMISSION = "INSERT INTO submission (id, account, messages) VALUES "
+_FORGET_STAGED = "DELETE FROM import_line WHERE import_id = ? AND line <= ?"
 _INSERT_ALIAS = "INSERT INTO alias (id, message_id, receipts) VALUES "
 _INSERT_FINGERPRINT = "INSERT OR REPLACE INTO fingerprint (key, message_id, until) VALUES "
 
@@ -60,7 +61,9 @@ def _accept(turn: SqliteTurn, acceptances: Sequence[Acceptance]) -> list[Repeats
         if acceptance.parts is not None:
             part_id = acceptance.aliases[0].id if acceptance.aliases else 0
             parts.finish(connection, acceptance.parts, acceptance.messages[0].id, part_id)
-        if len(acceptance.messages) > 1 and new:
+        if acceptance.staged is not None:
+            connection.execute(_FORGET_STAGED, acceptance.staged)
+        elif len(acceptance.messages) > 1 and new:
             first = acceptance.messages[0]
             submissions.append((first.submission_id, first.account, len(new)))
     write_rows(connection, _INSERT_MESSAGE, messages)

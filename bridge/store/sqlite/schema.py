@@ -271,11 +271,24 @@ MIGRATIONS: tuple[str, ...] = (
         UNIQUE (account, name_key)
     ) STRICT;
 
+    -- Submissions with a name, which are steered as one.
+    CREATE TABLE send_out (
+        submission_id INTEGER PRIMARY KEY,
+        account TEXT NOT NULL,
+        name TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        recipients INTEGER NOT NULL,
+        parts INTEGER NOT NULL,
+        refused INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX send_out_account ON send_out (account, submission_id);
+
     -- Files that are being taken over: staged line by line, committed, then merged in steps.
     CREATE TABLE import_file (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         account TEXT NOT NULL,
-        kind TEXT NOT NULL,              -- contacts, black_list
+        kind TEXT NOT NULL,              -- contacts, black_list, send_out
+        head TEXT NOT NULL,              -- what all lines have in common
         committed INTEGER NOT NULL,
         touched_at INTEGER NOT NULL
     ) STRICT;

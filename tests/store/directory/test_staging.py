@@ -23,6 +23,7 @@ from bridge.store.directory.staging import (
 from bridge.store.directory.versions import BLACK_LIST, versions
 from tests.store.conftest import Engine
 
+KINDS = (CONTACTS, BLACK_LIST)
 ENTRIES = [
     Entry(n, Contact(0, (f"+38050{n:07}",), f"Контакт {n}", birthday="01.02.1990"), ("All",))
     for n in range(2, 7)
@@ -47,7 +48,7 @@ async def test_lines_count_from_the_commit_on(store: Store) -> None:
     assert [(c.phones, c.name, c.birthday) for c in contacts] == [
         (e.contact.phones, e.contact.name, e.contact.birthday) for e in ENTRIES
     ]
-    assert await store.change(abandoned_imports, 1000, 1000) == []
+    assert await store.change(abandoned_imports, KINDS, 1000, 1000) == []
 
 
 async def test_a_file_goes_on_after_a_restart(engine: Engine) -> None:
@@ -58,11 +59,11 @@ async def test_a_file_goes_on_after_a_restart(engine: Engine) -> None:
     await store.change(merge_step, file, 2, 103)
     await store.close()
     again = await engine.open()
-    assert await again.change(abandoned_imports, 103, 200) == []
-    [left] = await again.change(abandoned_imports, 104, 200)
+    assert await again.change(abandoned_imports, KINDS, 103, 200) == []
+    [left] = await again.change(abandoned_imports, KINDS, 104, 200)
     assert left == file._replace(committed=True)
     # It is told once.
-    assert await again.change(abandoned_imports, 104, 200) == []
+    assert await again.change(abandoned_imports, KINDS, 104, 200) == []
     while await again.change(merge_step, left, 2, 200) is not None:
         pass
     assert len(await again.look_up(list_contacts, "crm")) == 5
@@ -71,11 +72,11 @@ async def test_a_file_goes_on_after_a_restart(engine: Engine) -> None:
 async def test_a_file_that_was_not_committed_leaves_nothing(store: Store) -> None:
     file = await store.change(begin_import, "crm", CONTACTS, 100)
     await store.change(stage_contacts, file.id, ENTRIES, 101)
-    [left] = await store.change(abandoned_imports, 102, 200)
+    [left] = await store.change(abandoned_imports, KINDS, 102, 200)
     assert not left.committed
     while await store.change(discard_step, file.id, 2):
         pass
-    assert await store.change(abandoned_imports, 1000, 1000) == []
+    assert await store.change(abandoned_imports, KINDS, 1000, 1000) == []
 
 
 async def test_a_black_list_has_a_version_without_a_change(store: Store) -> None:
