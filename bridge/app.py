@@ -30,6 +30,7 @@ from bridge.admin.listener import AdminListener
 from bridge.admin.tokens import Tokens
 from bridge.config.reloading import changed_keys, need_restart
 from bridge.config.settings import ConfigError, Endpoint, Settings
+from bridge.directory.directory import Directory
 from bridge.feedback.incoming import IncomingMessages
 from bridge.feedback.polling import Poller
 from bridge.feedback.status_updates import Statuses
@@ -42,6 +43,7 @@ from bridge.relay.concatenation import Gathering
 from bridge.relay.daily_limits import DailyLimits
 from bridge.relay.pending_answers import PendingAnswers
 from bridge.relay.relay import Relay
+from bridge.relay.send_outs import SendOuts
 from bridge.sending.dispatcher import Dispatcher
 from bridge.sending.upkeep import Upkeep
 from bridge.sending.upstream import UpstreamLine, reload_lines, upstream_lines
@@ -161,8 +163,21 @@ class App:
             poller = Poller(store, statuses, settings.cascade, lines)
             hooks = HooksListener(settings.hooks, statuses.take, incoming.take)
             daily_limits = await DailyLimits.load(accounts, store, time.time)
+            directory = Directory(store)
+            await directory.open()
             async with asyncio.TaskGroup() as tasks:
-                relay = Relay(settings, store, ids, pending, dispatcher, daily_limits, tasks)
+                send_outs = SendOuts(store, dispatcher, ids, tasks)
+                relay = Relay(
+                    settings,
+                    store,
+                    ids,
+                    pending,
+                    dispatcher,
+                    daily_limits,
+                    directory,
+                    send_outs,
+                    tasks,
+                )
                 gathering = Gathering(store, relay, ids.next, settings.smpp.parts_timeout)
                 smtp = SmtpListener(
                     settings.smtp,
@@ -197,7 +212,10 @@ class App:
                 keeper = Upkeep(store, dispatcher, settings.store)
                 store.on_work = keeper.wake
                 upkeep = tasks.create_task(keeper.run())
-                coming_back = [tasks.create_task(part.run()) for part in (statuses, poller)]
+                coming_back = [
+                    tasks.create_task(part.run())
+                    for part in (statuses, poller, directory, send_outs)
+                ]
                 telling = tasks.create_task(outbox.run())
                 watching = tasks.create_task(health.run())
                 async with contextlib.AsyncExitStack() as stack:

@@ -12,6 +12,7 @@ from typing import Any
 
 from bridge.accounts.accounts import Account, Accounts
 from bridge.config.settings import Settings, settings_from
+from bridge.directory.directory import Directory
 from bridge.model.ids import Ids
 from bridge.model.message import Outcome, Submission
 from bridge.notices.outbox import Outbox
@@ -19,6 +20,7 @@ from bridge.relay.answer_first import AnswerFirst
 from bridge.relay.daily_limits import DailyLimits
 from bridge.relay.pending_answers import PendingAnswers
 from bridge.relay.relay import Relay
+from bridge.relay.send_outs import SendOuts
 from bridge.sandbox import Sandbox
 from bridge.sending.dispatcher import Dispatcher
 from bridge.sending.upkeep import Upkeep
@@ -38,6 +40,7 @@ class Relaying:
     outbox: Outbox
     sandbox: Sandbox
     lines: dict[str, UpstreamLine]
+    directory: Directory
 
     def account(self, name: str = "crm") -> Account:
         account = self.accounts.get(name)
@@ -83,9 +86,14 @@ async def relaying(
     pending = PendingAnswers(engine.owe, time.time)
     dispatcher = Dispatcher(engine, ids, settings.cascade, lines, pending)
     limits = await DailyLimits.load(people, engine, time.time)
+    directory = Directory(engine)
+    await directory.open()
     try:
         async with asyncio.TaskGroup() as tasks:
-            relay = Relay(settings, engine, ids, pending, dispatcher, limits, tasks)
+            send_outs = SendOuts(engine, dispatcher, ids, tasks)
+            relay = Relay(
+                settings, engine, ids, pending, dispatcher, limits, directory, send_outs, tasks
+            )
             ready = asyncio.Event()
             tasks.create_task(dispatcher.run(ready))
             await ready.wait()
@@ -97,7 +105,7 @@ async def relaying(
             working = [tasks.create_task(part.run()) for part in (upkeep, outbox)]
             try:
                 yield Relaying(
-                    settings, people, engine, pending, relay, dispatcher, outbox, sandbox, lines
+                    settings, people, engine, pending, relay, dispatcher, outbox, sandbox, lines, directory
                 )
             finally:
                 for task in working:

@@ -31,7 +31,7 @@ ARROWS: dict[str, set[str]] = {
     "feedback": COMMON | {"store", "cascade", "sending"},
     "notices": COMMON | {"store"},
     "trace": COMMON | {"store", "sending"},
-    "relay": COMMON | {"accounts", "store", "sending"},
+    "relay": COMMON | {"accounts", "directory", "store", "sending"},
     "smtp": COMMON | {"smtp/reading"},
     "dialect": COMMON,
     "smtp/reading": COMMON | {"dialect"},
@@ -46,7 +46,7 @@ ARROWS: dict[str, set[str]] = {
     # The stand-in for the API shares nothing with the bridge's own idea of a message.
     "sandbox": {"net", "log"},
     "app": COMMON
-    | {"net", "accounts", "store", "sending", "feedback", "notices", "relay"}
+    | {"net", "accounts", "store", "directory", "sending", "feedback", "notices", "relay"}
     | {"smtp", "smtp/inbound", "smtp/outbound", "smpp/inbound", "admin"},
     # Commands read the store where no daemon runs, and explain mails as the listener reads them.
     "cli": COMMON

@@ -294,6 +294,8 @@ def _account_values(settings: Settings) -> Iterator[Finding]:
             yield (*at, "receipts_to"), f'"{own.receipts_to}"', 'a mail address or "sender"'
         if own.incoming_to and not _MAIL_ADDRESS.fullmatch(own.incoming_to):
             yield (*at, "incoming_to"), f'"{own.incoming_to}"', "a mail address"
+        if not _is_zone(own.zone):
+            yield (*at, "zone"), f'"{own.zone}"', 'a time zone, such as "Europe/Kyiv"'
         if not _is_zone(own.receipt_zone):
             allowed = 'a time zone such as "UTC" or "Europe/Kyiv"'
             yield (*at, "receipt_zone"), f'"{own.receipt_zone}"', allowed

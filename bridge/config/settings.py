@@ -284,6 +284,7 @@ class AccountSettings(Table):
     message_type: Type = MessageType.TRANSACTION
     message_types: list[Type] = []
     region: PhoneRegion = "UA"
+    zone: str = "Europe/Kyiv"
     ttl: Limit = 86400.0
     max_ttl: Limit = 7 * 86400.0
     rate: float = Field(0, ge=0)

@@ -43,6 +43,13 @@ class Entries:
         if blocks is not None:
             self._sets[blocks].add(number)
 
+    @property
+    def always(self) -> Entries:
+        """The entries that stop everything, alone."""
+        found = Entries(self.version)
+        found._sets = (self._sets[0], set(), set())
+        return found
+
     def block(self, phone: str, *, bulk: bool) -> bool:
         """Whether a message to this phone (E.164) is stopped; ``bulk`` is one to many."""
         number = int(phone)

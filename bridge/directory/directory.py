@@ -16,9 +16,7 @@ import structlog
 from bridge.directory.black_list import BlackLists
 from bridge.directory.groups import Groups
 from bridge.directory.importing import Importer
-from bridge.model.failure import Failure, Reason
 from bridge.store import Store, StoreError
-from bridge.store.directory.groups import member_phones
 from bridge.store.directory.verb import Verb
 
 log = structlog.get_logger()
@@ -29,8 +27,6 @@ P = ParamSpec("P")
 #: How often other nodes' changes are looked for, and files that were left behind (seconds).
 REFRESH_EVERY: Final = 1.0
 RESUME_EVERY: Final = 60.0
-#: How many phones of a group are read at once.
-PAGE: Final = 1000
 
 
 class Directory:
@@ -81,17 +77,3 @@ class Directory:
         except StoreError as error:
             raise error.failure from error
         return answer
-
-    async def phones_of(self, account: str, groups: list[int], most: int) -> list[str]:
-        """Phones of the contacts of these groups, each once. Raises Failure: NOT_FOUND where there
-        are none, BAD_PARAMETER where there are more than ``most``."""
-        phones: list[str] = []
-        after = ""
-        while page := await self.look_up(member_phones, account, groups, after=after, limit=PAGE):
-            phones += page
-            after = page[-1]
-            if len(phones) > most:
-                raise Failure(Reason.BAD_PARAMETER, f"more than {most} numbers in the group")
-        if not phones:
-            raise Failure(Reason.NOT_FOUND, "the group has no contacts")
-        return phones

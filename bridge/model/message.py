@@ -136,7 +136,9 @@ class Submission(NamedTuple):
     an hour gets the first answer again. A ``dry_run`` is checked and answered like any other, and
     neither stored nor sent. ``envelope`` is that of a mail. With ``replace_if_present`` it takes
     the place of what still waits for the same phone from the same sender, of the same type where
-    one is named (SMPP 3.4 §5.2.18).
+    one is named (SMPP 3.4 §5.2.18). ``name`` makes it a send-out, which is
+    steered as one; ``spread`` are the seconds over which its messages go out. ``max_parts`` bounds
+    its parts beside the account's limit (0: it alone counts).
     """
 
     protocol: Protocol
@@ -157,6 +159,9 @@ class Submission(NamedTuple):
     dry_run: bool = False
     envelope: Envelope | None = None
     replace_if_present: bool = False
+    name: str = ""
+    spread: int = 0
+    max_parts: int = 0
 
 
 class Message(NamedTuple):

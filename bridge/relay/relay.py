@@ -17,6 +17,8 @@ import structlog
 
 from bridge.accounts.accounts import Account
 from bridge.config.settings import Settings
+from bridge.directory.directory import Directory
+from bridge.directory.groups import names_group
 from bridge.model.failure import Failure, Reason
 from bridge.model.ids import Ids
 from bridge.model.message import (
@@ -34,7 +36,9 @@ from bridge.model.message import (
 from bridge.model.notice import Kind, UnjoinedPart
 from bridge.relay import rules
 from bridge.relay.daily_limits import DailyLimits
+from bridge.relay.group_recipients import is_send_out, plan_of
 from bridge.relay.pending_answers import ANSWER_WITHIN, PendingAnswer, PendingAnswers
+from bridge.relay.send_outs import SendOuts
 from bridge.sending.dispatcher import Dispatcher
 from bridge.store import (
     Acceptance,
@@ -90,6 +94,8 @@ class Relay:
         pending: PendingAnswers,
         dispatcher: Dispatcher,
         daily_limits: DailyLimits,
+        directory: Directory,
+        send_outs: SendOuts,
         tasks: asyncio.TaskGroup,
         *,
         clock: Callable[[], float] = time.time,
@@ -101,6 +107,8 @@ class Relay:
         self._pending = pending
         self._dispatcher = dispatcher
         self._daily_limits = daily_limits
+        self._directory = directory
+        self._send_outs = send_outs
         self._tasks = tasks
         self._clock = clock
         self._monotonic = monotonic
@@ -123,7 +131,12 @@ class Relay:
 
     def check_recipient(self, account: Account, recipient: Recipient) -> None:
         """Raises the :class:`Failure` that this recipient would meet in a submission."""
-        rules.phone_of(account, recipient.address)
+        if names_group(recipient.address):
+            self._directory.groups.find(account.name, recipient.address)
+        else:
+            black_list = self._directory.black_lists.of(account.name)
+            # Whether others follow is not known yet: what stops everything is.
+            rules.phone_of(account, recipient.address, black_list and black_list.always)
 
     def check(self, account: Account, submission: Submission) -> None:
         """Raises the first :class:`Failure` that the submission would meet before it is stored."""
@@ -280,8 +293,24 @@ class Relay:
         told, where it is one of these.
         """
         answer: asyncio.Future[Outcome] = self._loop.create_future()
+        if is_send_out(submission):
+            self._tasks.create_task(self._submit_to_groups(account, submission, answer))
+            return answer
+        return self._submit(account, submission, answer, aliases, parts, known_as)
+
+    def _submit(
+        self,
+        account: Account,
+        submission: Submission,
+        answer: asyncio.Future[Outcome],
+        aliases: Sequence[Alias] = (),
+        parts: PartGroup | None = None,
+        known_as: int = 0,
+        *,
+        bulk: bool = False,
+    ) -> asyncio.Future[Outcome]:
         try:
-            prepared, refused = self._admit(account, submission)
+            prepared, refused = self._admit(account, submission, bulk=bulk)
         except Failure as failure:
             answer.set_result(failure)
             return answer
@@ -306,13 +335,53 @@ class Relay:
         self._accept(pending, acceptance)
         return answer
 
+    async def _submit_to_groups(
+        self, account: Account, submission: Submission, answer: asyncio.Future[Outcome]
+    ) -> None:
+        """A submission with groups among its recipients: few numbers go as any submission, many
+        as a send-out."""
+        try:
+            plan = await plan_of(self._directory, account, submission, self._clock())
+            if plan.phones is not None:
+                self._submit(account, plan.submission, answer, bulk=True)
+                return
+            self._check_backlog()
+            settings = account.settings
+            message = rules.without_phone(
+                account,
+                plan.submission,
+                plan.submission.recipients[0],
+                route=self._route_of(account),
+                now=self._clock(),
+            )
+            black_list = self._directory.black_lists.of(account.name)
+
+            def check(address: str) -> str:
+                return rules.phone_of(account, address, black_list, bulk=True)
+
+            def admit(count: int) -> None:
+                self._check_backlog(count)
+                if settings.daily_limit:
+                    self._daily_limits.take(account, count)
+
+            outcome: Outcome = await self._send_outs.accept(
+                plan.send_out(message, settings.rate), check, admit
+            )
+        except Failure as failure:
+            outcome = failure
+        if not answer.done():
+            answer.set_result(outcome)
+
+    def _check_backlog(self, more: int = 0) -> None:
+        if self._dispatcher.backlog + more >= self._settings.store.backlog_limit:
+            raise Failure(Reason.BRIDGE_FULL, "too many messages wait")
+
     def _admit(
-        self, account: Account, submission: Submission
+        self, account: Account, submission: Submission, *, bulk: bool = False
     ) -> tuple[list[tuple[Recipient, Message]], list[tuple[Recipient, Failure]]]:
         """What the rules make of the submission, where the limits let it in; raises Failure."""
-        if self._dispatcher.backlog >= self._settings.store.backlog_limit:
-            raise Failure(Reason.BRIDGE_FULL, "too many messages wait")
-        prepared, refused = self._prepare(account, submission)
+        self._check_backlog()
+        prepared, refused = self._prepare(account, submission, bulk=bulk)
         if not account.take(self._monotonic(), len(prepared)):
             raise Failure(Reason.TOO_FAST, f"over {account.settings.rate:g} messages a second")
         if account.settings.daily_limit and not submission.dry_run:
@@ -320,7 +389,7 @@ class Relay:
         return prepared, refused
 
     def _prepare(
-        self, account: Account, submission: Submission
+        self, account: Account, submission: Submission, *, bulk: bool = False
     ) -> tuple[list[tuple[Recipient, Message]], list[tuple[Recipient, Failure]]]:
         prepared, refused = rules.prepare(
             account,
@@ -328,6 +397,8 @@ class Relay:
             route=self._route_of(account),
             now=self._clock(),
             next_id=self._ids.next,
+            black_list=self._directory.black_lists.of(account.name),
+            bulk=bulk,
         )
         if not prepared:
             raise refused[0][1]

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from bridge.accounts.accounts import Account
+from bridge.directory.black_list import Entries
+from bridge.directory.groups import names_group
 from bridge.model.failure import Failure, Reason
 from bridge.model.gsm0338 import count_parts
 from bridge.model.mail_record import dump, original_of
@@ -43,13 +45,20 @@ class _Shared(NamedTuple):
     now: int
 
 
-def phone_of(account: Account, address: str) -> str:
-    """The E.164 number that an address means to the account; raises if it may not send there."""
-    if any(c.isalpha() for c in address):
+def phone_of(
+    account: Account, address: str, black_list: Entries | None = None, *, bulk: bool = False
+) -> str:
+    """The E.164 number that an address means to the account; raises if it may not send there.
+
+    ``black_list`` is the account's, ``bulk`` tells messages to many.
+    """
+    if names_group(address):
         raise Failure(Reason.NOT_FOUND, f"no group {address[:40]}")
     phone = normalise(address, account.settings.region)
     if account.countries and country(phone) not in account.countries:
         raise Failure(Reason.PROHIBITED, "country not allowed")
+    if black_list is not None and black_list.block(phone, bulk=bulk):
+        raise Failure(Reason.PROHIBITED, "black list")
     return phone
 
 
@@ -60,25 +69,29 @@ def prepare(
     route: Route,
     now: float,
     next_id: Callable[[], int],
+    black_list: Entries | None = None,
+    bulk: bool = False,
 ) -> tuple[list[tuple[Recipient, Message]], list[tuple[Recipient, Failure]]]:
     """Each recipient's message, and the recipients that get none with the reason.
 
     ``route`` is the account's own; ``now`` is Unix time in seconds. A number that is named twice
-    gets one message. Raises :class:`Failure` for what is wrong with the submission as a whole.
+    gets one message. More than one recipient is ``bulk``, and so is a group of one. Raises
+    :class:`Failure` for what is wrong with the submission as a whole.
     """
-    sender = _sender(account, submission.sender)
-    due_at, scheduled_at, expires_at = _times(account, submission, now)
-    shared = _Shared(sender, route, due_at, scheduled_at, expires_at, int(now))
+    shared = _shared(account, submission, route, now)
     if len(submission.recipients) == 1:
         recipient = submission.recipients[0]
         id = next_id()
-        return [(recipient, _message(account, submission, recipient, id, id, shared))], []
+        phone = phone_of(account, recipient.address, black_list, bulk=bulk)
+        return [(recipient, _message(account, submission, recipient, phone, id, id, shared))], []
     prepared: dict[tuple[str, str], tuple[Recipient, Message]] = {}
     refused: list[tuple[Recipient, Failure]] = []
     submission_id = next_id()
     for recipient in submission.recipients:
         try:
-            message = _message(account, submission, recipient, next_id(), submission_id, shared)
+            phone = phone_of(account, recipient.address, black_list, bulk=True)
+            id = next_id()
+            message = _message(account, submission, recipient, phone, id, submission_id, shared)
         except Failure as failure:
             refused.append((recipient, failure))
         else:
@@ -86,10 +99,26 @@ def prepare(
     return list(prepared.values()), refused
 
 
+def without_phone(
+    account: Account, submission: Submission, recipient: Recipient, *, route: Route, now: float
+) -> Message:
+    """What all messages of a send-out have in common. Raises :class:`Failure` as
+    :func:`prepare` does."""
+    shared = _shared(account, submission, route, now)
+    return _message(account, submission, recipient, "", 0, 0, shared)
+
+
+def _shared(account: Account, submission: Submission, route: Route, now: float) -> _Shared:
+    sender = _sender(account, submission.sender)
+    due_at, scheduled_at, expires_at = _times(account, submission, now)
+    return _Shared(sender, route, due_at, scheduled_at, expires_at, int(now))
+
+
 def _message(
     account: Account,
     submission: Submission,
     recipient: Recipient,
+    phone: str,
     id: int,
     submission_id: int,
     shared: _Shared,
@@ -109,7 +138,7 @@ def _message(
         account.name,
         submission.protocol,
         submission.peer,
-        phone_of(account, recipient.address),
+        phone,
         sender,
         message_type,
         text,
@@ -239,10 +268,13 @@ def _text(
     except UnicodeEncodeError:
         raise Failure(Reason.UNDECODABLE_TEXT, "half a surrogate pair") from None
     parts = count_parts(content)
-    if parts > settings.max_parts:
+    most = settings.max_parts
+    if submission.max_parts:
+        most = min(most, submission.max_parts)
+    if parts > most:
         if settings.long_text == "refuse":
-            raise Failure(Reason.TEXT_TOO_LONG, f"{parts} parts, {settings.max_parts} allowed")
-        content = _truncate(content, settings.max_parts)
+            raise Failure(Reason.TEXT_TOO_LONG, f"{parts} parts, {most} allowed")
+        content = _truncate(content, most)
         text, fallback = (content, "") if text else ("", content)
         parts = count_parts(content)
     return text, fallback, parts

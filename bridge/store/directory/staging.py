@@ -97,8 +97,11 @@ def commit_import(import_id: int, now: int) -> Verb[None]:
     )
 
 
-def commit_send_out(import_id: int, account: str, send_out: SendOut, now: int) -> Verb[None]:
+def commit_send_out(
+    import_id: int, account: str, head: str, send_out: SendOut, now: int
+) -> Verb[None]:
     """From here on the send-out is accepted, and its submission known."""
+    yield Statement("UPDATE import_file SET head = ? WHERE id = ?", (head, import_id))
     yield Statement(
         "INSERT INTO submission (id, account, messages) VALUES (?, ?, ?)",
         (send_out.submission_id, account, send_out.recipients),

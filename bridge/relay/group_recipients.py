@@ -1,0 +1,117 @@
+"""Groups among the recipients of a submission: which they are, and what their options mean."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from bridge.accounts.accounts import Account
+from bridge.directory.directory import Directory
+from bridge.directory.groups import names_group
+from bridge.model.contact import Group
+from bridge.model.failure import Failure, Reason
+from bridge.model.message import Message, Recipient, Submission
+from bridge.relay.send_outs import STEP, Plan
+from bridge.store.directory.groups import member_phones
+
+#: Up to so many numbers go in one transaction, and the client may wait for the API's answer.
+AT_ONCE: Final = STEP
+
+
+def is_send_out(submission: Submission) -> bool:
+    """Whether the submission has a group among its recipients, or is steered as one."""
+    if submission.name or submission.spread:
+        return True
+    for recipient in submission.recipients:
+        address = recipient.address
+        # Most are digits: that is seen at once.
+        if not address.isdigit() and names_group(address):
+            return True
+    return False
+
+
+class Expanded(NamedTuple):
+    """A submission whose groups are known. ``phones`` are all of its numbers where they are few,
+    and then they are the submission's recipients; else None."""
+
+    submission: Submission
+    groups: tuple[int, ...]
+    phones: tuple[Recipient, ...] | None
+
+    def send_out(self, message: Message, rate: float) -> Plan:
+        """As a send-out: its messages no faster than ``rate`` a second (0: as fast as can be)."""
+        submission = self.submission
+        beside = tuple(one for one in submission.recipients if not names_group(one.address))
+        interval = 1 / rate if rate else 0.0
+        return Plan(message, self.groups, beside, submission.name, interval, submission.spread)
+
+
+async def plan_of(
+    directory: Directory, account: Account, submission: Submission, now: float
+) -> Expanded:
+    """Finds the groups, applies their options, and reads their numbers where they are few.
+
+    Raises Failure: NOT_FOUND for a group that is not there or is empty.
+    """
+    groups = {
+        group.id: (group, recipient)
+        for recipient in submission.recipients
+        if names_group(recipient.address)
+        for group in (directory.groups.find(account.name, recipient.address),)
+    }
+    for group, _ in groups.values():
+        submission = _with_options(account, submission, group, now)
+    beside = [one for one in submission.recipients if not names_group(one.address)]
+    few = await _few(directory, account, groups, beside)
+    ids = tuple(groups)
+    if few is None or submission.name or submission.spread:
+        if len({one.text for one in submission.recipients}) > 1:
+            raise Failure(Reason.BAD_PARAMETER, "a send-out has one text")
+        return Expanded(submission, ids, None)
+    return Expanded(submission._replace(recipients=few), ids, few)
+
+
+async def _few(
+    directory: Directory,
+    account: Account,
+    groups: dict[int, tuple[Group, Recipient]],
+    beside: list[Recipient],
+) -> tuple[Recipient, ...] | None:
+    """All numbers, each once; None where they are many."""
+    found = {recipient.address: recipient for recipient in beside}
+    for id, (_, recipient) in groups.items():
+        phones = await directory.look_up(member_phones, account.name, [id], limit=AT_ONCE + 1)
+        if not phones:
+            raise Failure(Reason.NOT_FOUND, "the group has no contacts")
+        for phone in phones:
+            found.setdefault(phone, recipient._replace(address=phone))
+        if len(found) > AT_ONCE:
+            return None
+    return tuple(found.values())
+
+
+def _with_options(account: Account, submission: Submission, group: Group, now: float) -> Submission:
+    if group.max_parts and (not submission.max_parts or group.max_parts < submission.max_parts):
+        submission = submission._replace(max_parts=group.max_parts)
+    if group.hours:
+        at = submission.scheduled_at if submission.scheduled_at is not None else int(now)
+        begins = next_within(group.hours, account.settings.zone, at)
+        if begins > at:
+            submission = submission._replace(scheduled_at=begins)
+    return submission
+
+
+def next_within(hours: str, zone: str, at: int) -> int:
+    """The first moment from ``at`` on (Unix time) whose hour in ``zone`` is one of ``hours``
+    (``"9-21"``; past midnight where the second is the smaller one)."""
+    first, last = map(int, hours.split("-"))
+    local = datetime.fromtimestamp(at, ZoneInfo(zone))
+    hour = local.hour
+    inside = first <= hour < last if first < last else hour >= first or hour < last
+    if inside:
+        return at
+    begins = local.replace(hour=first, minute=0, second=0, microsecond=0)
+    if begins <= local:
+        begins += timedelta(days=1)
+    return int(begins.timestamp())

@@ -1,0 +1,239 @@
+"""Send-outs: submissions to groups, to more numbers than one transaction takes, or with a name.
+
+The recipients are staged in small transactions, one small transaction accepts the whole, and from
+then on messages are made of them step by step, by this node or, when it is gone, by another
+(:mod:`bridge.store.directory.staging`). Memory does not grow with the group, and no transaction
+stops others for more than a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Final, NamedTuple
+
+import orjson
+import structlog
+
+from bridge.model.failure import Failure
+from bridge.model.ids import Ids
+from bridge.model.message import Accepted, Message, Recipient
+from bridge.sending.dispatcher import Dispatcher
+from bridge.store import Acceptance, Store, StoreError
+from bridge.store.directory.groups import member_phones
+from bridge.store.directory.staging import (
+    SEND_OUT,
+    ImportFile,
+    SendOut,
+    StagedPhone,
+    abandoned_imports,
+    begin_import,
+    commit_send_out,
+    discard_step,
+    finish_import,
+    stage_phones,
+    staged_phones,
+    touch_import,
+)
+from bridge.store.rows import to_message, to_row
+from bridge.store.types import StagedLines
+
+log = structlog.get_logger()
+
+#: Messages of one transaction: some milliseconds.
+STEP: Final = 250
+#: How many refused numbers the outcome names; the others are counted.
+NAMED: Final = 100
+#: A send-out that nobody touches for so long was left behind (seconds).
+ABANDONED_AFTER: Final = 60
+_RESUME_EVERY: Final = 60.0
+_RETRY_AFTER: Final = 1.0
+_PAGE: Final = 1000
+
+#: The E.164 number of a recipient; raises the Failure that it meets.
+Check = Callable[[str], str]
+
+
+class Plan(NamedTuple):
+    """What is to be sent: ``message`` is that of the first recipient.
+
+    ``groups`` are ids of groups, ``phones`` numbers beside them. ``interval`` are the seconds
+    between two messages, at least; ``spread`` those over which all of them go out.
+    """
+
+    message: Message
+    groups: tuple[int, ...]
+    phones: tuple[Recipient, ...]
+    name: str = ""
+    interval: float = 0.0
+    spread: int = 0
+
+
+class SendOuts:
+    """Belongs to one event loop; :meth:`run` it to finish what was begun.
+
+    ``tasks`` owns the making of messages after a send-out was accepted.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        dispatcher: Dispatcher,
+        ids: Ids,
+        tasks: asyncio.TaskGroup,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._dispatcher = dispatcher
+        self._ids = ids
+        self._tasks = tasks
+        self._clock = clock
+        #: Files that this process is at, so that it does not take them for left behind.
+        self._active: set[int] = set()
+
+    async def accept(self, plan: Plan, check: Check, admit: Callable[[int], None]) -> Accepted:
+        """Accepts a send-out whole; its messages follow.
+
+        ``admit`` is asked for so many messages before anything counts, and raises the Failure of a
+        limit. Raises Failure: that of the first recipient where none is left, and those of the
+        store.
+        """
+        try:
+            return await self._accept(plan, check, admit)
+        except StoreError as error:
+            raise error.failure from error
+
+    async def _accept(self, plan: Plan, check: Check, admit: Callable[[int], None]) -> Accepted:
+        message = plan.message
+        file = await self._store.change(begin_import, message.account, SEND_OUT, self._now())
+        self._active.add(file.id)
+        refused: list[tuple[Recipient, Failure]] = []
+        count = refusals = 0
+        try:
+            staged: list[StagedPhone] = []
+            async for recipient in self._recipients(plan):
+                try:
+                    phone = check(recipient.address)
+                except Failure as failure:
+                    refusals += 1
+                    if len(refused) < NAMED:
+                        refused.append((recipient, failure))
+                    continue
+                count += 1
+                staged.append(StagedPhone(count, phone, self._ids.next()))
+                if len(staged) >= STEP:
+                    await self._store.change(stage_phones, file.id, staged, self._now())
+                    staged = []
+            if staged:
+                await self._store.change(stage_phones, file.id, staged, self._now())
+            if not count:
+                raise refused[0][1]
+            admit(count)
+        except BaseException:
+            self._tasks.create_task(self._discard(file))
+            raise
+        # The greatest of its ids: it is what the store remembers of them.
+        submission_id = self._ids.next()
+        message = message._replace(submission_id=submission_id)
+        interval = max(plan.interval, plan.spread / count)
+        head = orjson.dumps({"message": to_row(message), "interval": interval}).decode()
+        parts = count * message.parts
+        send_out = SendOut(submission_id, plan.name, self._now(), count, parts, refusals)
+        await self._store.change(
+            commit_send_out, file.id, message.account, head, send_out, self._now()
+        )
+        log.info(
+            "submission_accepted",
+            id=submission_id,
+            account=message.account,
+            protocol=message.protocol.value,
+            messages=count,
+            parts=parts,
+            refused=refusals,
+            name=plan.name or None,
+        )
+        self._tasks.create_task(self._finish(file._replace(head=head)))
+        return Accepted(submission_id, parts, True, tuple(refused))
+
+    async def _recipients(self, plan: Plan) -> AsyncIterator[Recipient]:
+        """Each number once: those beside the groups first."""
+        seen: set[str] = set()
+        for recipient in plan.phones:
+            seen.add(recipient.address)
+            yield recipient
+        after = ""
+        account, groups = plan.message.account, list(plan.groups)
+        while groups and (
+            page := await self._store.look_up(
+                member_phones, account, groups, after=after, limit=_PAGE
+            )
+        ):
+            for phone in page:
+                if phone not in seen:
+                    yield Recipient(phone)
+            after = page[-1]
+
+    async def run(self) -> None:
+        """Takes up what nodes that are gone had accepted, and drops what they had not."""
+        while True:
+            try:
+                now = self._now()
+                for file in await self._store.change(
+                    abandoned_imports, (SEND_OUT,), now - ABANDONED_AFTER, now
+                ):
+                    if file.id in self._active:
+                        continue
+                    if file.committed:
+                        log.info("send_out_resumed", account=file.account)
+                        await self._finish(file)
+                    else:
+                        log.warning("send_out_dropped", account=file.account)
+                        await self._discard(file)
+            except StoreError as error:
+                log.warning("send_outs_not_resumed", error=str(error))
+            await asyncio.sleep(_RESUME_EVERY)
+
+    async def _finish(self, file: ImportFile) -> None:
+        """Makes messages of what is staged, until nothing is."""
+        self._active.add(file.id)
+        head = orjson.loads(file.head)
+        message, interval = to_message(head["message"]), head["interval"]
+        while True:
+            try:
+                staged = await self._store.look_up(staged_phones, file.id, STEP)
+                if not staged:
+                    await self._store.change(finish_import, file.id)
+                    self._active.discard(file.id)
+                    return
+                messages = tuple(_message(message, one, interval) for one in staged)
+                claimed = self._dispatcher.has_room(messages[0])
+                lines = StagedLines(file.id, staged[-1].line)
+                await self._store.accept(Acceptance(messages, claimed=claimed, staged=lines))
+                self._dispatcher.offer(messages)
+                await self._store.change(touch_import, file.id, self._now())
+            except StoreError as error:
+                # Accepted is accepted: it goes on as soon as the store does.
+                log.warning("send_out_waits", account=file.account, error=str(error))
+                await asyncio.sleep(_RETRY_AFTER)
+
+    async def _discard(self, file: ImportFile) -> None:
+        try:
+            while await self._store.change(discard_step, file.id, STEP):
+                pass
+            self._active.discard(file.id)
+        except StoreError as error:
+            log.warning("send_out_not_dropped", account=file.account, error=str(error))
+
+    def _now(self) -> int:
+        return int(self._clock())
+
+
+def _message(message: Message, staged: StagedPhone, interval: float) -> Message:
+    later = int(interval * (staged.line - 1))
+    return message._replace(
+        id=staged.message_id,
+        phone=staged.phone,
+        due_at=message.due_at + later,
+        expires_at=message.expires_at + later,
+    )
