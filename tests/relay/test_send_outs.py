@@ -1,0 +1,278 @@
+"""Submissions to groups: few numbers as any submission, many as a send-out; the black list."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from bridge.model.contact import Blocks, Contact, Group
+from bridge.model.failure import Failure, Reason
+from bridge.model.ids import Ids
+from bridge.model.message import Accepted, Recipient, State, Submission
+from bridge.relay.group_recipients import AT_ONCE, next_within
+from bridge.relay.send_outs import ABANDONED_AFTER, SendOuts
+from bridge.sandbox import Sandbox
+from bridge.store.directory.black_list import add_to_black_list
+from bridge.store.directory.contacts import add_contact
+from bridge.store.directory.groups import add_group
+from bridge.store.directory.importing import Entry, import_contacts
+from bridge.store.directory.staging import (
+    SEND_OUT,
+    SendOut,
+    StagedPhone,
+    begin_import,
+    commit_send_out,
+    list_send_outs,
+    stage_phones,
+    staged_phones,
+)
+from bridge.store.rows import to_row
+from tests.relaying import Relaying, relaying
+from tests.samples import message, submission
+
+FIRST, SECOND, THIRD = "+380501234567", "+380671112233", "+380631112233"
+MANY = 3 * AT_ONCE + 10
+
+
+async def group_of(bridge: Relaying, *phones: str, **options: Any) -> str:
+    """A group with these phones; its address."""
+    group = Group(0, "Night shift", 7, **options)
+    id = await bridge.directory.change(add_group, "crm", group)
+    for phone in phones:
+        await bridge.directory.change(add_contact, "crm", Contact(0, (phone,), groups=(id,)))
+    return "G7"
+
+
+async def large_group(bridge: Relaying, size: int = MANY) -> str:
+    entries = [
+        Entry(n, Contact(0, (f"+38050{n:07}",)), ("Everybody",)) for n in range(1000, 1000 + size)
+    ]
+    await bridge.directory.change(import_contacts, "crm", entries, dry_run=False)
+    return "everybody"
+
+
+def to(*addresses: str, text: str = "hello", **more: Any) -> Submission:
+    return submission(text=text, **more)._replace(
+        recipients=tuple(Recipient(address) for address in addresses)
+    )
+
+
+async def arrived(bridge: Relaying, count: int) -> list[str]:
+    """The phones that the API has messages for, once there are so many."""
+    async with asyncio.timeout(20):
+        while len(bridge.sandbox.messages) < count:  # noqa: ASYNC110 - the sandbox tells no event
+            await asyncio.sleep(0.01)
+    return [message.phone for message in bridge.sandbox.messages]
+
+
+class TestFewNumbers:
+    """A group of few numbers goes in one transaction, and its sender may hear the result."""
+
+    @pytest.mark.parametrize("address", ["G7", "g7", "night SHIFT"])
+    async def test_each_number_once(self, tmp_path: Path, address: str) -> None:
+        async with Sandbox() as sandbox, relaying(tmp_path, sandbox) as bridge:
+            await group_of(bridge, FIRST, SECOND)
+            outcome = await bridge.submit(to(address, SECOND, THIRD))
+            assert isinstance(outcome, Accepted)
+            assert (outcome.parts, outcome.queued, outcome.refused) == (3, False, ())
+            assert sorted(await arrived(bridge, 3)) == sorted([FIRST, SECOND, THIRD])
+
+    async def test_an_unknown_and_an_empty_group_are_not_found(self, tmp_path: Path) -> None:
+        async with Sandbox() as sandbox, relaying(tmp_path, sandbox) as bridge:
+            await group_of(bridge)
+            for address in ("G8", "G7", "nobody"):
+                outcome = await bridge.submit(to(address))
+                assert isinstance(outcome, Failure)
+                assert outcome.reason is Reason.NOT_FOUND
+            bridge.relay.check_recipient(bridge.account(), Recipient("G7"))
+            with pytest.raises(Failure):
+                bridge.relay.check_recipient(bridge.account(), Recipient("G8"))
+            assert not sandbox.messages
+
+    async def test_a_group_is_its_accounts_alone(self, tmp_path: Path) -> None:
+        accounts: dict[str, dict[str, Any]] = {"crm": {}, "shop": {}}
+        async with Sandbox() as sandbox, relaying(tmp_path, sandbox, accounts=accounts) as bridge:
+            await group_of(bridge, FIRST)
+            outcome = await bridge.submit(to("G7"), "shop")
+            assert isinstance(outcome, Failure)
+
+    async def test_parts_are_bounded_by_the_group(self, tmp_path: Path) -> None:
+        async with Sandbox() as sandbox, relaying(tmp_path, sandbox) as bridge:
+            address = await group_of(bridge, FIRST, max_parts=1)
+            outcome = await bridge.submit(to(address, text="x" * 200))
+            assert isinstance(outcome, Failure)
+            assert outcome.reason is Reason.TEXT_TOO_LONG
+
+
+class TestBlackList:
+    async def test_who_is_stopped(self, tmp_path: Path) -> None:
+        async with Sandbox() as sandbox, relaying(tmp_path, sandbox) as bridge:
+            for phone, blocks in (
+                (FIRST, Blocks.ALL),
+                (SECOND, Blocks.BULK),
+                (THIRD, Blocks.SINGLE),
+            ):
+                await bridge.directory.change(add_to_black_list, "crm", phone, blocks)
+            single = [await bridge.submit(to(phone)) for phone in (FIRST, SECOND, THIRD)]
+            assert [isinstance(outcome, Accepted) for outcome in single] == [False, True, False]
+            assert isinstance(single[0], Failure)
+            assert single[0].reason is Reason.PROHIBITED
+            bulk = await bridge.submit(to(FIRST, SECOND, THIRD))
+            assert isinstance(bulk, Accepted)
+            assert bulk.parts == 1
+            assert [one.address for one, _ in bulk.refused] == [FIRST, SECOND]
+
+    async def test_a_group_of_one_is_bulk(self, tmp_path: Path) -> None:
+        async with Sandbox() as sandbox, relaying(tmp_path, sandbox) as bridge:
+            address = await group_of(bridge, FIRST)
+            await bridge.directory.change(add_to_black_list, "crm", FIRST, Blocks.BULK)
+            outcome = await bridge.submit(to(address))
+            assert isinstance(outcome, Failure)
+            assert outcome.reason is Reason.PROHIBITED
+
+    async def test_a_recipient_hears_it_at_once(self, tmp_path: Path) -> None:
+        async with Sandbox() as sandbox, relaying(tmp_path, sandbox) as bridge:
+            await bridge.directory.change(add_to_black_list, "crm", FIRST, Blocks.ALL)
+            with pytest.raises(Failure) as caught:
+                bridge.relay.check_recipient(bridge.account(), Recipient(FIRST))
+            assert caught.value.reason is Reason.PROHIBITED
+
+
+class TestSendOuts:
+    async def test_many_numbers_are_accepted_whole_and_follow(self, tmp_path: Path) -> None:
+        async with Sandbox() as sandbox, relaying(tmp_path, sandbox) as bridge:
+            address = await large_group(bridge)
+            blocked = "+380500001005"
+            await bridge.directory.change(add_to_black_list, "crm", blocked, Blocks.BULK)
+            outcome = await bridge.submit(to(address, FIRST, text="y" * 200))
+            assert isinstance(outcome, Accepted)
+            assert outcome.parts == 2 * MANY
+            assert outcome.queued
+            assert [one.address for one, _ in outcome.refused] == [blocked]
+            phones = await arrived(bridge, MANY)
+            assert len(phones) == len(set(phones)) == MANY
+            assert FIRST in phones
+            assert blocked not in phones
+            stored = await bridge.relay.query(bridge.account(), outcome.id)
+            assert len(stored) == MANY
+
+    async def test_a_name_makes_a_send_out_of_few(self, tmp_path: Path) -> None:
+        async with Sandbox() as sandbox, relaying(tmp_path, sandbox) as bridge:
+            outcome = await bridge.submit(to(FIRST, SECOND, name="Black Friday"))
+            assert isinstance(outcome, Accepted)
+            await arrived(bridge, 2)
+            [found] = await bridge.store.look_up(list_send_outs, "crm")
+            assert found.submission_id == outcome.id
+            assert (found.name, found.recipients, found.parts) == ("Black Friday", 2, 2)
+
+    async def test_its_messages_are_spread_over_time(self, tmp_path: Path) -> None:
+        async with Sandbox() as sandbox, relaying(tmp_path, sandbox) as bridge:
+            outcome = await bridge.submit(to(FIRST, SECOND, THIRD, spread=3600))
+            assert isinstance(outcome, Accepted)
+            await arrived(bridge, 1)
+            stored = await bridge.relay.query(bridge.account(), outcome.id)
+            due = [one.message.due_at for one in stored]
+            assert [at - due[0] for at in due] == [0, 1200, 2400]
+            assert [one.state for one in stored[1:]] == 2 * [State.ACCEPTED]
+
+    async def test_it_keeps_to_the_rate_of_the_account(self, tmp_path: Path) -> None:
+        accounts = {"crm": {"rate": 2}}
+        async with Sandbox() as sandbox, relaying(tmp_path, sandbox, accounts=accounts) as bridge:
+            address = await large_group(bridge, AT_ONCE + 1)
+            outcome = await bridge.submit(to(address))
+            assert isinstance(outcome, Accepted)
+            async with asyncio.timeout(20):
+                stored = await bridge.store.submission(outcome.id)
+                while len(stored) <= AT_ONCE:
+                    await asyncio.sleep(0.01)
+                    stored = await bridge.store.submission(outcome.id)
+            assert stored[-1].message.due_at - stored[0].message.due_at == AT_ONCE // 2
+
+    async def test_what_the_daily_limit_refuses_leaves_nothing(self, tmp_path: Path) -> None:
+        accounts = {"crm": {"daily_limit": AT_ONCE}}
+        async with Sandbox() as sandbox, relaying(tmp_path, sandbox, accounts=accounts) as bridge:
+            address = await large_group(bridge)
+            outcome = await bridge.submit(to(address))
+            assert isinstance(outcome, Failure)
+            assert outcome.reason is Reason.TOO_FAST
+            async with asyncio.timeout(20):
+                while await bridge.store.look_up(staged_phones, 1, 1):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            assert isinstance(await bridge.submit(to(FIRST)), Accepted)
+            assert await arrived(bridge, 1) == [FIRST]
+
+    async def test_another_process_makes_the_messages_that_are_missing(
+        self, tmp_path: Path
+    ) -> None:
+        async with Sandbox() as sandbox, relaying(tmp_path, sandbox) as bridge:
+            # What a process leaves that dies behind its answer, and one that dies before it.
+            now = int(time.time())
+            for count in (MANY, 0):
+                file = await bridge.store.change(begin_import, "crm", SEND_OUT, now)
+                phones = [StagedPhone(n, f"+38050{n:07}", 1000 + n) for n in range(1, MANY + 1)]
+                await bridge.store.change(stage_phones, file.id, phones, now)
+                if count:
+                    head = orjson.dumps(
+                        {
+                            "message": to_row(
+                                message(0, submission_id=5000, due_at=now, expires_at=now + 600)
+                            ),
+                            "interval": 0,
+                        }
+                    ).decode()
+                    send_out = SendOut(5000, "", now, count, count, 0)
+                    await bridge.store.change(commit_send_out, file.id, "crm", head, send_out, now)
+            ids = Ids(0, 9000, time.time)
+            async with asyncio.TaskGroup() as tasks:
+                later = SendOuts(
+                    bridge.store,
+                    bridge.dispatcher,
+                    ids,
+                    tasks,
+                    lambda: time.time() + ABANDONED_AFTER + 5,
+                )
+                running = tasks.create_task(later.run())
+                phones_sent = await arrived(bridge, MANY)
+                while await bridge.store.look_up(staged_phones, 2, 1):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+                running.cancel()
+            assert len(phones_sent) == len(set(phones_sent)) == MANY
+            assert len(await bridge.relay.query(bridge.account(), 5000)) == MANY
+
+
+class TestHours:
+    """Hours of a group, in a zone two hours east of UTC in winter."""
+
+    NINE = 1_800_342_000 - 1_800_342_000 % 86400 + 7 * 3600
+
+    @pytest.mark.parametrize(
+        ("hours", "hour", "waits"),
+        [
+            ("9-21", 9, 0),
+            ("9-21", 20, 0),
+            ("9-21", 21, 12),
+            ("9-21", 3, 6),
+            ("22-6", 23, 0),
+            ("22-6", 5, 0),
+            ("22-6", 7, 15),
+        ],
+    )
+    def test_the_next_moment_within(self, hours: str, hour: int, waits: int) -> None:
+        at = self.NINE + (hour - 9) * 3600
+        assert next_within(hours, "Europe/Kyiv", at) == at + waits * 3600
+
+    async def test_a_message_outside_is_scheduled(self, tmp_path: Path) -> None:
+        accounts = {"crm": {"zone": "UTC", "schedule": "bridge"}}
+        async with Sandbox() as sandbox, relaying(tmp_path, sandbox, accounts=accounts) as bridge:
+            hour = int(time.time()) // 3600 % 24
+            hours = f"{(hour + 2) % 24}-{(hour + 3) % 24 or 24}"
+            outcome = await bridge.submit(to(await group_of(bridge, FIRST, hours=hours)))
+            assert isinstance(outcome, Accepted)
+            assert outcome.queued
+            [stored] = await bridge.relay.query(bridge.account(), outcome.id)
+            assert stored.message.due_at // 3600 % 24 == (hour + 2) % 24
