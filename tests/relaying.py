@@ -105,7 +105,16 @@ async def relaying(
             working = [tasks.create_task(part.run()) for part in (upkeep, outbox)]
             try:
                 yield Relaying(
-                    settings, people, engine, pending, relay, dispatcher, outbox, sandbox, lines, directory
+                    settings,
+                    people,
+                    engine,
+                    pending,
+                    relay,
+                    dispatcher,
+                    outbox,
+                    sandbox,
+                    lines,
+                    directory,
                 )
             finally:
                 for task in working:
