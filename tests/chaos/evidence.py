@@ -12,6 +12,7 @@ import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from email.message import Message as MailPart
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from tests.chaos.databases import SqliteFile
@@ -92,6 +93,19 @@ class Evidence:
                 for one in self.by_text.get((phone, words), ()):
                     found[one.id] = one
         return [*found.values()]
+
+    def keep(self, folder: Path) -> None:
+        """All of it as text, for whoever looks for the cause."""
+        kept = {
+            "texts": [*map(repr, self.record.texts)],
+            "receipts": [f"{id}: {told}" for id, told in self.record.receipts.items()],
+            "messages": [*map(repr, self.messages.values())],
+            "notices": [f"{id}: {some}" for id, some in self.notices.items()],
+            "posts": [f"{key}: {ids}" for key, ids in self.sent.items()],
+            "mails": [*map(repr, self.mails)],
+        }
+        for name, lines in kept.items():
+            (folder / f"{name}.txt").write_text("\n".join([*lines, ""]))
 
     def texts_of(self, text: Text) -> set[int]:
         """The ids under which the API got a text, in any of its words."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import re
 import resource
 import signal
 from collections.abc import Awaitable, Callable, Sequence
@@ -94,16 +95,30 @@ async def reload(scene: Scene, chance: random.Random) -> str:
 
 async def reload_broken(scene: Scene, chance: random.Random) -> str:
     """A configuration that cannot be used changes nothing."""
-    node = _node(scene, chance)
-    if node.at is None or "nonsense" in (good := node.config.read_text()):
-        return "nobody was there"
-    node.config.write_text(good + "\n[accounts.crm]\nnonsense = 1\n")
-    try:
+    return await _reconfigure(_node(scene, chance), lambda text: text + "nonsense = 1\n", False)
+
+
+async def account_removed(scene: Scene, chance: random.Random) -> str:
+    """Its sessions end, what waits of it is held, and goes when it is there again."""
+    name = chance.choice(("quick", "erp", "once"))
+
+    def without(text: str) -> str:
+        first, *tables = re.split(r"^(?=\[)", text, flags=re.MULTILINE)
+        kept = [table for table in tables if not table.startswith(f"[accounts.{name}")]
+        return "".join([first, *kept])
+
+    return f"{name} of {await _reconfigure(_node(scene, chance), without, True)}"
+
+
+async def _reconfigure(node: Node, change: Callable[[str], str], usable: bool) -> str:
+    run = node.run
+    async with node.rewritten(change, usable):
+        if node.at is None:
+            return "nobody was there"
         node.reload()
-        await asyncio.sleep(0.5)
-    finally:
-        node.config.write_text(good)
-    return f"node {node.run}"
+        await asyncio.sleep(1)
+    node.reload()
+    return f"node {run}"
 
 
 async def stop_short(scene: Scene, chance: random.Random) -> str:
@@ -329,6 +344,7 @@ FAULTS: Final[dict[str, Fault]] = {
     "terminate": Fault(4, terminate),
     "reload": Fault(3, reload),
     "reload_broken": Fault(1, reload_broken),
+    "account_removed": Fault(2, account_removed),
     "stop_short": Fault(3, stop_short),
     "stop_long": Fault(4, stop_long),
     "clock": Fault(4, clock),

@@ -9,7 +9,8 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ ENDS_WITHIN = 60.0
 #: How long before one that could not start tries again (seconds).
 PAUSE = 0.5
 _LIBRARIES = ("/usr/lib", "/usr/lib64", "/lib")
-_UNAVAILABLE = 69
+_UNAVAILABLE, _CONFIG = 69, 78
 
 
 class Reached(NamedTuple):
@@ -61,6 +62,10 @@ class Node:
         self._silent = 0.0  # the longest that others may not have heard of this life
         self._over = False
         self._clock = config.parent / "clock"
+        self._written = config.read_text()
+        self._rewriting = asyncio.Lock()
+        self._unusable = False
+        self._reloads = False  # as soon as it serves
         self._changed = asyncio.Event()
         self.set_clock(0)
 
@@ -81,7 +86,11 @@ class Node:
         self._signal(signal.SIGTERM, "terminate")
 
     def reload(self) -> None:
-        self._signal(signal.SIGHUP)
+        """Now, or when it serves: as systemd does it."""
+        if self.at is None:
+            self._reloads = True
+        else:
+            self._signal(signal.SIGHUP)
 
     def _signal(self, number: signal.Signals, asked: str = "") -> None:
         if self._process is not None and self._process.returncode is None:
@@ -103,6 +112,19 @@ class Node:
         """The database did not hear of this one, alone of all, for so long."""
         self._silent = max(self._silent, seconds)
 
+    @asynccontextmanager
+    async def rewritten(self, change: Callable[[str], str], usable: bool) -> AsyncIterator[None]:
+        """With another configuration meanwhile, which it may be able to use or not."""
+        async with self._rewriting:
+            self._unusable = not usable
+            self.config.write_text(change(self._written))
+            try:
+                yield
+            finally:
+                self.config.write_text(self._written)
+                await asyncio.sleep(PAUSE)  # one that just starts may have read the other
+                self._unusable = False
+
     def set_clock(self, offset: int) -> None:
         """Its clock says so many seconds more than the machine's, within a second."""
         self._clock.write_text(f"{offset:+d}\n")
@@ -120,7 +142,7 @@ class Node:
         """Lives until :meth:`end`."""
         while not self._over:
             await self._life()
-            if not self._over and self.ends[-1].startswith(f"{_UNAVAILABLE}"):
+            if not self._over and self.ends[-1].startswith((f"{_UNAVAILABLE}", f"{_CONFIG}")):
                 await asyncio.sleep(PAUSE)
 
     async def end(self) -> None:
@@ -214,6 +236,9 @@ class Node:
             ports = [int(event[key][0].rpartition(":")[2]) for key in ("smtp", "smpp", "hooks")]
             self.at = Reached(*ports)
             self._changed.set()
+            if self._reloads:
+                self._reloads = False
+                self.reload()
         elif name == "stopping":
             self.at = None
 
@@ -227,6 +252,8 @@ class Node:
         self.ends.append(f"{code} {said[-200:]}".strip())
         expected = {"kill": -signal.SIGKILL, "terminate": 0}.get(self._asked)
         if code == expected:
+            return
+        if code == _CONFIG and not served and self._unusable:
             return
         if self._asked == "terminate" and not served and code == -signal.SIGTERM:
             return  # before it could hear of it

@@ -120,6 +120,8 @@ async def chaos(
         evidence = await gather(running)
         report.counts = _counts(running, evidence)
         report.violations += judge(evidence)
+        if report.violations:
+            evidence.keep(folder)
     report.seconds = time.monotonic() - began
     (folder / "report.txt").write_text("\n".join([*report.story, "", str(report), ""]))
     return report

@@ -51,6 +51,9 @@ secret = "{secret}"
 [reports]
 smarthost = "{smarthost}"
 from = "bridge@sms.example.com"
+[admin]
+socket = "{socket}"
+listen = []
 [login]
 max_failures = 1000
 [log]
@@ -182,6 +185,7 @@ async def scene(folder: Path, database: Database, seed: int, *, nodes: int) -> A
                     store=database.url(number),
                     lease=f'lease = "{database.lease:g}s"' if database.lease else "",
                     secret=SECRET,
+                    socket=own / "admin.sock",
                     smarthost=host.name,
                     parts_timeout=PARTS_TIMEOUT,
                     response_timeout=RESPONSE_TIMEOUT,
