@@ -159,8 +159,8 @@ class Record:
         owner = self.told_ids.setdefault(one.id, text)
         if owner is not text:
             self.violations.append(f"id {one.id} was told for two texts: {owner} and {text}")
-        if first != one.ended:
-            return
+        if first != one.ended or any(other.said is Said.LOST for other in text.tries):
+            return  # it may have been told before, by an answer that got lost
         for receipt in self.receipts.get(one.id, ()):
             if receipt.at < one.ended - SAME_MOMENT:
                 early = f"a receipt came {one.ended - receipt.at:.1f} s before the answer"
