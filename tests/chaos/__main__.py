@@ -33,6 +33,9 @@ def main() -> int:
         help=f"no other faults than these: {', '.join(FAULTS)}",
     )
     parser.add_argument(
+        "--without", action="append", choices=sorted(FAULTS), default=[], metavar="FAULT"
+    )
+    parser.add_argument(
         "--folder", type=Path, help="for the store and the logs; kept if it is named"
     )
     options = parser.parse_args()
@@ -51,7 +54,7 @@ def main() -> int:
             nodes=options.nodes,
             pause=options.pause,
             tell=lambda words: print(words, flush=True),
-            only=options.only,
+            only=[name for name in options.only or FAULTS if name not in options.without],
         )
     )
     print(report)
