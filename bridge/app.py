@@ -151,7 +151,14 @@ class App:
         try:
             ids = Ids(store.node, store.last_id, time.time)
             pending = PendingAnswers(store.owe, time.time)
-            dispatcher = Dispatcher(store, ids, settings.cascade, lines, pending)
+            dispatcher = Dispatcher(
+                store,
+                ids,
+                settings.cascade,
+                lines,
+                pending,
+                known=lambda account: accounts.get(account) is not None,
+            )
             reply_addresses = reply_addresses_of(settings)
             answer_first = AnswerFirst(store.node, accounts, pending, time.time)
             outbox = Outbox(store, settings.smpp.receipts_keep, answer_first.not_before)
@@ -248,7 +255,7 @@ class App:
                                 reply_addresses.reload(now.accounts)
                             tasks.create_task(_refresh(dispatcher, daily_limits, accounts, store))
                             for account in removed:
-                                tasks.create_task(_remove(account, dispatcher, listeners.values()))
+                                _remove(account, listeners.values())
 
                         self._follow = follow
                         health.serving = True
@@ -339,16 +346,12 @@ async def _refresh(
         log.error("reload_failed", error=str(error))
 
 
-async def _remove(account: str, dispatcher: Dispatcher, listeners: Iterable[Sessions]) -> None:
-    """Ends what an account that is gone has open, and holds what waits of it."""
+def _remove(account: str, listeners: Iterable[Sessions]) -> None:
+    """Ends what an account that is gone has open; what waits of it is held until it is back."""
     sessions = sum(
         listener.end_sessions("the account was removed", account=account) for listener in listeners
     )
     log.warning("account_removed", account=account, sessions=sessions)
-    try:
-        await dispatcher.set_hold("account", account, True)
-    except StoreError as error:
-        log.error("account_not_held", account=account, error=str(error))
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:

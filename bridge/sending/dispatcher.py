@@ -21,6 +21,7 @@ from bridge.model.ids import Ids
 from bridge.model.message import Message, Receipts, State, Stored
 from bridge.model.selection import Selection
 from bridge.sending.decisions import Rest, after_unknown, expired
+from bridge.sending.held_accounts import HeldAccounts
 from bridge.sending.poster import Poster, Settled
 from bridge.sending.upstream import NextBatch, UpstreamLine, line_of
 from bridge.sending.working_set import WorkingSet
@@ -64,7 +65,8 @@ class Dispatcher:
     """Owns every message that waits to be sent, from its acceptance to its last attempt.
 
     ``lines`` are the upstreams of the accounts that have their own, and under the empty name that
-    of all the others. ``clients`` hear in the loop what is durable. Times of messages are Unix
+    of all the others; ``known`` says whether the settings have an account of that name, and nothing
+    of others is sent. ``clients`` hear in the loop what is durable. Times of messages are Unix
     times (``clock``), of requests monotonic seconds.
     """
 
@@ -76,6 +78,7 @@ class Dispatcher:
         lines: Mapping[str, UpstreamLine],
         clients: WaitingClients,
         *,
+        known: Callable[[str], bool] = lambda account: True,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -90,7 +93,10 @@ class Dispatcher:
         self.backlog = 0
         self._working_set = WorkingSet(store, lines, clock)
         self._poster = Poster(settings, clock=clock, monotonic=monotonic)
-        self._held: set[str] = set()
+        self._held = HeldAccounts(known)
+        for line in lines.values():
+            for queue in line.queues.values():
+                queue.held = self._held
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
         self._requests: asyncio.TaskGroup | None = None
@@ -205,7 +211,8 @@ class Dispatcher:
     async def refresh(self) -> None:
         """Looks for what other nodes have changed: holds, and messages that are free now."""
         holds = await self._store.holds()
-        for account in self._held - {name for scope, name in holds if scope == "account"}:
+        by_operator = {name for scope, name in holds if scope == "account"}
+        for account in self._held.by_operator - by_operator:
             self._hold("account", account, False)
         for line in self._lines.values():
             if line.held and ("upstream", line.name) not in holds:
@@ -223,12 +230,11 @@ class Dispatcher:
 
     def _hold(self, scope: str, name: str, held: bool) -> None:
         if scope == "account":
-            (self._held.add if held else self._held.discard)(name)
+            accounts = self._held.by_operator
+            (accounts.add if held else accounts.discard)(name)
         for line in self._lines.values():
             if scope == "upstream" and line.name == name:
                 line.held = held
-            for queue in line.queues.values():
-                queue.held = self._held
             self._kick(line)
 
     def share(self, nodes: int) -> None:
@@ -246,6 +252,9 @@ class Dispatcher:
         await self.take_up_interrupted()
         self.backlog = await self._store.backlog()
         await self._working_set.wake()
+        for account in sorted({lane.account for lane in await self._store.lanes()}):
+            if not self._held.known(account):
+                log.error("account_unknown", account=account, effect="what waits of it is held")
         async with asyncio.TaskGroup() as tasks:
             loading = tasks.create_task(self._load())
             async with asyncio.TaskGroup() as self._requests:

@@ -11,6 +11,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 
 from bridge.model.message import Message, MessageType, Route
+from bridge.sending.held_accounts import HeldAccounts
 
 #: The share of each batch that promos get while they wait.
 PROMO_SHARE = 0.1
@@ -72,7 +73,7 @@ class SendQueue:
         self.route = route
         self.conduct = Conduct()
         #: Accounts that nothing is taken from.
-        self.held: set[str] = set()
+        self.held = HeldAccounts()
         self._levels: dict[int, dict[str, deque[Message]]] = {}
         self._pieces: deque[list[Message]] = deque()
         self._count = 0
@@ -150,16 +151,19 @@ class SendQueue:
     def fill_split(self, limit: int) -> list[Message]:
         """Takes up to ``limit`` messages that go on their own: the next part of a refused batch,
         else messages of one account that is set apart, in turns."""
-        if self._pieces:
+        while self._pieces:
             piece = self._pieces.popleft()
-            # The limit may have shrunk since the batch was cut.
-            self.push_back(piece[limit:])
-            return piece[:limit]
+            going = [message for message in piece if message.account not in self.held]
+            self.push_back(message for message in piece if message.account in self.held)
+            if going:
+                # The limit may have shrunk since the batch was cut.
+                self.push_back(going[limit:])
+                return going[:limit]
         batch: list[Message] = []
         due = {
             account: at
-            for account in self.conduct.apart - self.held
-            if (at := self.oldest(account)) is not None
+            for account in self.conduct.apart
+            if account not in self.held and (at := self.oldest(account)) is not None
         }
         if due:
             self._take(batch, limit, range(_LEVELS), min(due, key=due.__getitem__))

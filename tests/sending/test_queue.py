@@ -97,10 +97,10 @@ def test_every_message_goes_once(lanes: list[tuple[str, int]], limit: int) -> No
 
 def test_a_held_account_waits_and_the_others_go() -> None:
     queue = queue_of(message(1, account="a"), message(2, account="b"))
-    queue.held.add("a")
+    queue.held.by_operator.add("a")
     assert [m.id for m in queue.fill(10)] == [2]
     assert queue.fill(10) == []
-    queue.held.clear()
+    queue.held.by_operator.clear()
     assert [m.id for m in queue.fill(10)] == [1]
 
 
@@ -140,3 +140,12 @@ def test_accounts_that_are_apart_take_turns() -> None:
         for _ in range(3):
             queue.conduct.refused(name)
     assert {m.account for m in queue.fill_split(2)} == {"x"}
+
+
+def test_nothing_of_an_account_that_is_held_goes_in_a_piece_of_a_refused_batch() -> None:
+    queue = queue_of(message(1, account="gone"), message(2, account="stays"))
+    queue.split(queue.fill(10))
+    queue.held.by_operator.add("gone")
+    assert [m.id for m in queue.fill_split(10) + queue.fill_split(10)] == [2]
+    queue.held.by_operator.clear()
+    assert [m.id for m in queue.fill(10)] == [1]

@@ -101,6 +101,13 @@ async def test_an_account_that_is_gone_is_unbound_and_what_waits_of_it_held(
     assert (await stays.ask("submit_sm", a_submit(b"of erp"))).command_status == 0
     await sandbox.wait_for(1)
     assert [message.text for message in sandbox.messages] == ["of erp"]
+    # It comes back, and what waited of it goes.
+    change(bridge, ("[accounts.desk]", "[accounts.crm]"))
+    await reload(bridge)
+    await sandbox.wait_for(2)
+    assert [message.text for message in sandbox.messages] == ["of erp", "of crm"]
+    change(bridge, ("[accounts.crm]", "[accounts.desk]"))
+    await reload(bridge)
     # Another one came, and may log in.
     new = await connect(bridge)
     assert (await new.bind(name=b"desk", password=b"secret12")).command_status == 0
@@ -109,6 +116,28 @@ async def test_an_account_that_is_gone_is_unbound_and_what_waits_of_it_held(
     await stays.close()
     async with connected(smtp.port) as client:
         assert (await client.ask("NOOP")).startswith("250")
+
+
+async def test_what_waits_of_an_account_that_is_gone_at_the_start_is_held_until_it_is_back(
+    bridge: Bridge, sandbox: Sandbox
+) -> None:
+    peer = await bound(bridge)
+    await bridge.command("hold", "upstream", "cascade")
+    assert (await peer.ask("submit_sm", a_submit(b"of crm"))).command_status == 0
+    await bridge.kill()
+    await peer.close()
+    change(bridge, ("[accounts.crm]", "[accounts.desk]"))
+    async with serving(bridge.config) as again:
+        await again.event("account_unknown", account="crm")
+        await again.command("release", "upstream", "cascade")
+        erp = await connect(again)
+        assert (await erp.bind(name=b"erp", password=b"secret12")).command_status == 0
+        assert (await erp.ask("submit_sm", a_submit(b"of erp"))).command_status == 0
+        assert [message.text for message in sandbox.messages] == ["of erp"]
+        await erp.close()
+        change(again, ("[accounts.desk]", "[accounts.crm]"))
+        await reload(again)
+        await sandbox.wait_for(2)
 
 
 async def test_an_account_gets_upstream_keys_of_its_own(bridge: Bridge, sandbox: Sandbox) -> None:
