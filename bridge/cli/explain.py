@@ -29,7 +29,9 @@ from bridge.relay import rules
 from bridge.smtp import reply
 from bridge.smtp.address import comparable_domains, parse_path
 from bridge.smtp.inbound.target import ToSmscLine, target_of
+from bridge.smtp.reading.charset import codec_of
 from bridge.smtp.reading.mail import read_line, read_mail, read_reply
+from bridge.smtp.reading.record import Record
 from bridge.smtp.reply import Refused
 from bridge.smtp.reply_address import ReplyAddress, reply_addresses_of
 
@@ -113,6 +115,24 @@ def _print(rows: list[Row]) -> None:
         click.echo(f"{name:<{width}}  {first}".rstrip())
         for line in more:
             click.echo(f"{'':<{width}}  {line}".rstrip())
+
+
+def _reading(record: Record) -> list[Row]:
+    """How the text was found: its part, its charset, and what was left out, each with the reason."""
+    rows: list[Row] = []
+    if record.part:
+        place = f"part {record.place}, " if record.place else ""
+        rows.append(("part", f"{place}{record.part}"))
+        if not record.declared:
+            why = "none is declared"
+        elif codec_of(record.declared) == record.charset:
+            why = f"declared as {record.declared}"
+        else:
+            why = f"declared as {record.declared}, which it is not"
+        rows.append(("charset", f"{record.charset} ({why})"))
+    rows += [("note", note) for note in record.notes]
+    rows += [("cut", f"{cut.characters} characters: {cut.what}") for cut in record.cuts]
+    return rows
 
 
 class _Explained:
@@ -235,9 +255,14 @@ class _Explained:
         _print(rows)
 
     def _line(self, octets: bytes, rows: list[Row]) -> Submission:
+        record = Record()
         line, submission = read_line(
-            octets, now=time.time(), max_recipients=self._settings.smtp.max_recipients
+            octets,
+            now=time.time(),
+            max_recipients=self._settings.smtp.max_recipients,
+            record=record,
         )
+        rows += _reading(record)
         rows.append(("login", line.login or "(an API key)"))
         if line.login and line.login != self._account.name:
             rows.append(("", f"not the account explained here, which is {self._account.name}"))
@@ -249,16 +274,19 @@ class _Explained:
         self, octets: bytes, recipients: tuple[Recipient, ...], rows: list[Row]
     ) -> Submission:
         own, smtp = self._account.settings, self._settings.smtp
+        record = Record()
         if self._answers is not None:
-            sender = self._answers.sender
-            return read_reply(octets, recipients[0], smtp=smtp, account=own, sender=sender)
-        whole = own.model_copy(update={"cut_quotes": False, "stop_line": ""})
-        submission = read_mail(octets, recipients, smtp=smtp, account=own)
-        before = len(read_mail(octets, recipients, smtp=smtp, account=whole).text)
-        if before > len(submission.text):
-            why = "signature and quotes" if own.cut_quotes else "what follows the stop line"
-            cut = before - len(submission.text)
-            rows.append(("cut", f"{cut} of {before} characters: {why}"))
+            submission = read_reply(
+                octets,
+                recipients[0],
+                smtp=smtp,
+                account=own,
+                sender=self._answers.sender,
+                record=record,
+            )
+        else:
+            submission = read_mail(octets, recipients, smtp=smtp, account=own, record=record)
+        rows += _reading(record)
         return submission
 
     def _messages(self, submission: Submission) -> list[Row]:

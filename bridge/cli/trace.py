@@ -309,6 +309,7 @@ def _details(story: Story, *, text: bool) -> list[Row]:
             ("reference", message.reference),
             ("upstream id", story.stored.upstream_id),
             ("mail from", mail.return_path),
+            ("read as", mail.reading),
             ("receipts", ", ".join(wishes(message.receipts))),
         )
         if value

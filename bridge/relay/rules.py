@@ -132,6 +132,7 @@ def _message(
     text, fallback, parts = _text(account, message_type, text, submission)
     receipts = _receipts(account, submission, recipient)
     envelope = submission.envelope
+    kept = envelope is not None and (receipts or envelope.reading)
     return Message(
         id,
         submission_id,
@@ -153,7 +154,7 @@ def _message(
         expires_at,
         receipts,
         submission.reference,
-        envelope=dump(original_of(envelope, recipient)) if envelope and receipts else "",
+        envelope=dump(original_of(envelope, recipient)) if envelope and kept else "",
     )
 
 

@@ -87,9 +87,30 @@ def test_a_mail(config: str, mail: Path, capsys: pytest.CaptureFixture[str]) -> 
     out = capsys.readouterr().out
     assert "12@sms.example.com: refused, 550 5.1.3" in out
     assert "Your order is ready.\n" in out
-    assert "signature and quotes" in out
+    assert "part     text/plain\n" in out
+    assert "charset  utf-8 (declared as utf-8)\n" in out
+    assert "cut      7 characters: signature\n" in out
     assert "to +380501234567, from Shop, transaction, async, 1 SMS, valid for 2 h" in out
     assert "to +380671234567, from Shop, promo, async, 1 SMS, valid for 2 h" in out
+
+
+def test_a_mail_says_which_part_charset_and_cuts_were_chosen(
+    config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mail = tmp_path / "reply.eml"
+    mail.write_bytes(
+        b"To: 0501234567@sms.example.com\nSubject: Re: x\n"
+        b"Content-Type: multipart/alternative; boundary=b\n\n--b\n\n\n--b\n"
+        b"Content-Type: text/html; charset=windows-1251\n\n"
+        + "<p>Так.</p><p>26.11.2026, Іван &lt;i@e.com&gt;:</p><blockquote>?</blockquote>".encode()
+        + b"\n--b--\n"
+    )
+    assert run(["explain", "--config", config, "--mail", str(mail)]) == Exit.OK
+    out = capsys.readouterr().out
+    assert "part     part 2, text/html\n" in out
+    assert "charset  utf-8 (declared as windows-1251, which it is not)\n" in out
+    assert "characters: quotation under an attribution\n" in out
+    assert "text     Так.\n" in out
 
 
 def test_a_mail_to_somebody_else(
