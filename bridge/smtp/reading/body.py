@@ -219,12 +219,16 @@ class _Reader:
         """The parts, also of what is encoded as a whole or has another label."""
         declared = kind.kind.startswith("multipart/")
         octets = body
-        boundary = self._boundary(kind, body, declared=declared)
+        # Encoded as a whole, against RFC 2045 §6.4: then no part has an encoding of its own.
+        whole = encoding and b"content-transfer-encoding" not in body[:8192].lower()
+        boundary = b"" if whole else self._boundary(kind, body, declared=declared)
         if not boundary and encoding:
             octets = transfer.decoded(body, encoding)
             if octets is not body:
                 octets = octets.replace(b"\r\n", b"\n")
                 boundary = self._boundary(kind, octets, declared=declared)
+            elif whole:
+                boundary = self._boundary(kind, body, declared=declared)
         if not boundary:
             return None
         if not declared:

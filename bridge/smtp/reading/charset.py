@@ -28,6 +28,7 @@ _OWN = {"iso-2022-jp": decode_iso_2022_jp, "euc-jp": decode_euc_jp}
 #: in three octets.
 _SEVERAL = frozenset({"gb18030", "big5hkscs", "cp932", "cp949", "euc-jp", "johab"})
 _THREE = re.compile(rb"[\xe0-\xf4][\x80-\xbf]{2,3}")
+_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _NOT_A_LABEL = re.compile(r"[^a-z0-9_.:+()-]")
 #: Labels that say no more than "no accents", whatever follows.
 _SEVEN_BIT = frozenset({"ascii", "us-ascii", "ansi_x3.4-1968", "iso646-us", "7bit", "us"})
@@ -131,7 +132,7 @@ def _of_unicode(octets: bytes, codec: str) -> str:
     if codec in ("utf-16", "utf-16-be", "utf-16-le"):
         if octets.startswith((codecs.BOM_UTF16_BE, codecs.BOM_UTF16_LE)):
             codec = "utf-16"
-        elif octets.isascii() and b"\0" not in octets:
+        elif octets.isascii() and not _CONTROLS.search(octets):
             return octets.decode("ascii")  # Only the label is UTF-16.
         elif codec == "utf-16":
             # RFC 2781 §4.3 says big-endian and Windows writes little-endian: the zeros tell.

@@ -39,13 +39,18 @@ def _stands(body: bytes, boundary: bytes) -> bool:
     line = b"--" + boundary
     at = 0 if body.startswith(line) else body.find(b"\n" + line) + 1
     while at or body.startswith(line):
-        after = body[at + len(line) : at + len(line) + 1]
-        if after in (b"", b"\n", b" ", b"\t") or body.startswith(b"--", at + len(line)):
+        if _ends_the_line(body, at + len(line)):
             return True
         at = body.find(b"\n" + line, at + len(line)) + 1
         if at == 0:
             return False
     return False
+
+
+def _ends_the_line(body: bytes, at: int) -> bool:
+    """Whether nothing follows but blanks, and the two hyphens of the last delimiter."""
+    end = body.find(b"\n", at, at + 200)
+    return body[at : end if end >= 0 else at + 200].strip(b" \t") in (b"", b"--")
 
 
 def found_delimiter(body: bytes, preamble: int | None = None) -> bytes:

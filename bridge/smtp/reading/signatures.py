@@ -76,7 +76,7 @@ _MOBILE = (
 _LINK_BEHIND = re.compile(r"[ \xa0]?[<(]?https?://\S{1,200}$")
 _LONGEST = 110
 
-_RULE = re.compile(r"[ \t]*(?:_{20,}|-{20,}|={20,}|\*{20,})[ \t]*")
+_RULE = re.compile(r"[ \t]*(?:_{20,}|-{20,}|={20,}|\*{20,}|(?:-=){8,40}-?)[ \t]*")
 _OF_A_LIST = re.compile(
     r"mailing list|unsubscribe|listinfo|/postorius/|list-?leave@|-leave@|-request@|"
     r"groups\.google\.com|groups\.io|yahoogroups|листа рассылки|список рассылки|рассылк|розсилк|"
@@ -143,12 +143,12 @@ _DEVICE_ENDS = re.compile(rf"{_DEVICE}\w*$", re.I)
 
 def cut_footer(text: str) -> str:
     """Without what a mailing list put under the text, below a rule."""
-    if "____" not in text and "----" not in text and "====" not in text and "****" not in text:
+    if not any(rule in text for rule in ("____", "----", "-=-=", "====", "****")):
         return text
     lines = text.rstrip().split("\n")
     for at in range(len(lines) - 1, max(0, len(lines) - _FOOTER_LINES - 2), -1):
         if _RULE.fullmatch(lines[at]):
             below = "\n".join(lines[at + 1 :])
             if _OF_A_LIST.search(below) and any(line.strip() for line in lines[:at]):
-                return cut_footer("\n".join(lines[:at]))
+                return "\n".join(lines[:at])
     return text

@@ -18,7 +18,6 @@ _IDENTITY = frozenset(
 _QUOTED_PRINTABLE = frozenset({b"quotedprintable", b"quoted", b"qp", b"quotedprintible"})
 _BASE64 = frozenset({b"base64", b"b64", b"base", b"64", b"b"})
 _UUENCODED = frozenset({b"uuencode", b"uuencoded", b"uue", b"xuuencode", b"xuue"})
-_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=_\s-]|[A-Za-z0-9] [A-Za-z0-9]")
 _WORDS = re.compile(rb"[A-Za-z0-9] [A-Za-z0-9]")
 _LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 _NO_LETTERS = bytes(octet for octet in range(256) if octet not in _LETTERS)
@@ -58,7 +57,8 @@ def _of_quoted_printable(body: bytes) -> bytes:
 
 def _of_base64(body: bytes) -> bytes:
     start = body.lstrip()[:76].partition(b"\n")[0]
-    if _NOT_BASE64.search(start):
+    strange = len(start) - len(start.translate(None, _NO_LETTERS)) - start.count(b"-")
+    if _WORDS.search(start) or (strange - start.count(b"_")) * 10 > len(start):
         return body  # Only the label is base64.
     if b"-" in start or b"_" in start:
         body = body.replace(b"-", b"+").replace(b"_", b"/")  # RFC 4648 §5
