@@ -30,8 +30,12 @@ Attachments = Literal["ignore", "refuse"]
 #: Bounds of a mail of parts.
 MAX_LEVELS = 20
 MAX_PARTS = 250
-#: An HTML text above this is no short message.
+#: An HTML text above this, or of more tags, is no short message.
 MAX_HTML = 512 * 1024
+MAX_TAGS = 20_000
+#: Of a plain text so many characters are looked at: several times what can be sent, with room for
+#: what is cut.
+MAX_PLAIN = 256 * 1024
 
 #: Encrypted, or wrapped in a signature that nothing but its own software opens (RFC 8551 §3.5.2).
 _ENCRYPTED = {
@@ -118,7 +122,7 @@ def text_of_body(
         # What most programs send, and what every line more would cost something.
         text, record.charset = decoded(body, kind.charset, fallback)
         record.part, record.declared = "text/plain", kind.charset
-        text = lines_ended_by_lf(text)
+        text = lines_ended_by_lf(text[:MAX_PLAIN])
         if "<" not in text and "://" not in text and "[" not in text and "-----" not in text:
             return text
     reader = _Reader(record, fallback, attachments, cut_quotes)
@@ -299,7 +303,7 @@ class _Reader:
             text, charset = self._html(octets, kind.charset)
         else:
             text, charset = decoded(octets, kind.charset, self._fallback)
-            text = lines_ended_by_lf(text)
+            text = lines_ended_by_lf(text[:MAX_PLAIN])
             if "<" in text:
                 text = self._without_markup(text, kind)
             text = self._plain(text, kind)
@@ -340,6 +344,8 @@ class _Reader:
         return self._rendered(html), codec
 
     def _rendered(self, html: str) -> str:
+        if html.count("<") > MAX_TAGS:
+            raise Failure(Reason.TEXT_TOO_LONG, f"HTML of more than {MAX_TAGS} tags")
         html = lines_ended_by_lf(html)
         text = text_of_html(html, signatures=not self._cut_quotes, marks=self._cut_quotes)
         if self._cut_quotes and not clean(text):

@@ -8,6 +8,7 @@ what of them is cut.
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import NamedTuple
 
 from bridge.smtp.reading.html_hidden import Hidden, font_is_tiny, own_style
@@ -309,14 +310,14 @@ class _Layout:
         self._add_target(self._line, href, pieces)
 
     def _add_target(self, line: _Line, href: str, begins_at: int) -> None:
-        def seen(pieces: _Line) -> str:
-            return "".join(piece for piece in pieces if isinstance(piece, str)).strip("\xa0 ")
-
-        text = seen(line[begins_at:])
+        text = "".join(piece for piece in line[begins_at:] if isinstance(piece, str)).strip("\xa0 ")
         url = target_of(href, text) if _VISIBLE.search(text) else ""
         if url:
             self._links += 1
-            line.append(_Target(url, begins=not seen(line[:begins_at])))
+            before = any(
+                not isinstance(one, str) or one.strip("\xa0 ") for one in islice(line, begins_at)
+            )
+            line.append(_Target(url, begins=not before))
 
     # --- the whole -------------------------------------------------------------------------
 

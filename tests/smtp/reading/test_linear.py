@@ -1,0 +1,196 @@
+"""What a client sends is looked at a bounded number of times: eight times the input, about eight
+times the work, for every pattern and every call of a library that sees its octets."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+
+import pytest
+
+from bridge.config.settings import AccountSettings, Smtp
+from bridge.model.failure import Failure, Reason
+from bridge.model.message import Recipient
+from bridge.smtp.reading.mail import read_mail
+
+TO = (Recipient("380501234567"),)
+SMTP, ACCOUNT = Smtp(), AccountSettings(long_text="truncate")
+
+REPLY = b"Subject: Re: x\nIn-Reply-To: <1@e>\n\n"
+HTML = b"Subject: Re: x\nContent-Type: text/html\n\n"
+PARTS = b"Content-Type: multipart/mixed; boundary=b\n\n"
+
+
+def _text(unit: bytes, end: bytes = b"") -> Callable[[int], bytes]:
+    return lambda size: REPLY + b"own\n" + unit * (size // len(unit)) + end
+
+
+def _html(unit: bytes, start: bytes = b"", end: bytes = b"") -> Callable[[int], bytes]:
+    return lambda size: HTML + start + unit * (size // len(unit)) + end
+
+
+def _field(unit: bytes, name: bytes = b"Subject: ", end: bytes = b"") -> Callable[[int], bytes]:
+    # The header is bounded as a whole.
+    return lambda size: name + unit * (size // 8 // len(unit)) + end + b"\n\ntext"
+
+
+def _parts(unit: bytes, head: bytes = PARTS) -> Callable[[int], bytes]:
+    return lambda size: head + unit * (size // len(unit))
+
+
+INPUTS: dict[str, Callable[[int], bytes]] = {
+    # Text: lines, quotations, attributions, header blocks, signatures, footers.
+    "blanks in a line": _text(b" ", b"c"),
+    "blanks at line ends": _text(b"a   \n"),
+    "blank lines": _text(b" \n", b"x"),
+    "quoted": _text(b"> \n", b"wrote:\n> "),
+    "quoted and not": _text(b"> a\nb\n"),
+    "links in quotes": _text(b"> a\nhttps://e.com/x?a=b\n", b"x"),
+    "attributions": _text(b"On 6 Jan 2025 A <a@b.c> wrote:\n"),
+    "open lines": _text(b"a@b.c 2025\n", b":\n> q"),
+    "colons": _text(b"a:\n"),
+    "labels": _text(b"From: x\n"),
+    "labels of many": _text(b"Abc def: x 12:00\n"),
+    "labels without end": _text(b"abc "),
+    "labels of one line": _text(b"a b c d e f g h ", b":"),
+    "separators": _text(b"----- a -----\n"),
+    "half separators": _text(b"-- a "),
+    "rules": _text(b"_" * 30 + b"\n"),
+    "one rule": _text(b"_", b"\n"),
+    "dashes and blanks": _text(b"- ", b"x"),
+    "dashes": _text(b"-", b"\nFrom: x"),
+    "signatures": _text(b"-- \n"),
+    "marks": _text(b"-- "),
+    "sent from": _text(b"sent from ", b"\n\nsent from my x"),
+    "mobile": _text(b"\n\nSent from my iPhone"),
+    "footers": _text(b"_" * 40 + b"\nmailing list\n"),
+    "clear-signed": _text(b"-----BEGIN PGP SIGNED MESSAGE-----\n"),
+    "armour headers": lambda size: (
+        REPLY
+        + b"-----BEGIN PGP SIGNED MESSAGE-----\n"
+        + b"a: b\n" * (size // 5)
+        + b"\n-----BEGIN PGP SIGNATURE-----"
+    ),
+    "pictures": _text(b"[cid:"),
+    "picture addresses": _text(b"[https://a/"),
+    "logos": _text(b"[logo"),
+    "brackets": _text(b"<https://"),
+    "bracketed links": _text(b"a<https://e.com>"),
+    "bracketed without blanks": _text(b"x<https://e.com/>y"),
+    "wrapped links": _text(b"https://safelinks.protection.outlook.com/?url=https%3A%2F%2Fe "),
+    "one long link": lambda size: (
+        REPLY + b"own\nhttps://www.google.com/url?q=" + b"a&" * (size // 2)
+    ),
+    "breaks in text": _text(b"<br>"),
+    "markup in text": lambda size: b"\n<p " + b"a " * (size // 2),
+    "flowed": lambda size: b"Content-Type: text/plain; format=flowed\n\n" + b"w \n" * (size // 3),
+    "enriched": lambda size: b"Content-Type: text/enriched\n\n" + b"<a" * (size // 2),
+    # HTML: tags, attributes, style sheets, elements that never end.
+    "attributes": _html(b"a=1 ", b"<p "),
+    "many attributes": _html(b"a", b"<p ", b"=1 b=2>x"),
+    "quotes in tags": _html(b"a=' ", b"<p "),
+    "tags": _html(b"<p>"),
+    "nested": _html(b"<div>", end=b"</x>" * 20),
+    "ends": _html(b"</x>", b"<div>"),
+    "ends of what is open": _html(b"<div></x>"),
+    "comments": _html(b"<!--"),
+    "declarations": _html(b"<!a"),
+    "angles": _html(b"<"),
+    "empty ends": _html(b"</>"),
+    "styles": _html(b"<style>"),
+    "rules of styles": _html(b".a{display:none}", b"<style>"),
+    "comments of styles": _html(b"/*", b"<style>"),
+    "selectors": _html(b".a,", b"<style>", b"{display:none}</style>"),
+    "inline style": _html(b"a:b;", b"<p style='"),
+    "inline blanks": _html(b" ", b"<p style='", b"'>x"),
+    "cells": _html(b"<td><p>x"),
+    "rows": _html(b"<tr><td>x"),
+    "items": _html(b"<li>"),
+    "anchors": _html(b"<a href=https://e.com>x"),
+    "entities": _html(b"&#"),
+    "entity names": _html(b"&amp"),
+    "quotations": _html(b"<blockquote>x"),
+    "classes": _html(b"a ", b"<p class='"),
+    "charsets": _html(b"<meta "),
+    "pictures within": lambda size: HTML + b"<img src='data:image/png;base64," + b"A" * size * 8,
+    # Header fields.
+    "words": _field(b"=?utf-8?q?"),
+    "base64 words": _field(b"=?utf-8?b?0J8=?= "),
+    "charsets of words": _field(b"=?utf"),
+    "question marks": _field(b"?", b"Subject: =?utf-8?q?"),
+    "parameters": _field(b"charset=", b"Content-Type: text/plain; "),
+    "semicolons": _field(b";", b"Content-Type: text/plain"),
+    "blanks of parameters": _field(b" ", b"Content-Type: text/plain;", b"charset"),
+    "letters of parameters": _field(b"a", b"Content-Type: text/plain;"),
+    "pieces of parameters": _field(b"; a*1*=b", b"Content-Type: text/plain"),
+    "quotes of parameters": _field(b'"', b"Content-Type: text/plain; a="),
+    "slashes": _field(b"/ ", b"Content-Type: text"),
+    "folds": _field(b"\n a", b"Content-Type: text/plain"),
+    "dispositions": _field(b";filename=", b"Content-Disposition: inline"),
+    "encodings": _field(b"-", b"Content-Transfer-Encoding: base"),
+    "tags of subjects": lambda size: b"Subject: " + b"[x] " * (size // 32) + b"\n\na\nb:\n> c",
+    "prefixes": lambda size: b"Subject: " + b"Re " * (size // 24) + b"\n\na\nb:\n> c",
+    "references": lambda size: b"References: " + b"\n " * (size // 16) + b"\n\na\nb:\n> c",
+    "broken lines": _field(b"no field\n", b"Subject: x\n", b"MIME-Version: 1.0"),
+    "blank before": lambda size: b"\n" * size + b"Subject: x\nMIME-Version: 1.0\n\nx",
+    # Parts and encodings.
+    "lines like boundaries": _parts(b"--bb\n"),
+    "boundaries of others": _parts(b"--c\n"),
+    "boundaries before fields": _parts(b"--c\ncontent-type\n", b"Content-Type: text/plain\n\n"),
+    "hyphens": _parts(b"--"),
+    "blank boundaries": _parts(b"--b " + b" " * 50 + b"x\n"),
+    "no boundary": _parts(b"\n", b"Content-Type: multipart/mixed\n\n"),
+    "base64": lambda size: b"Content-Transfer-Encoding: base64\n\n" + b"QUJD=" * (size // 5),
+    "no base64": lambda size: b"Content-Transfer-Encoding: base64\n\n" + b"!" * size,
+    "quoted-printable": lambda size: (
+        b"Content-Transfer-Encoding: quoted-printable\n\n" + b"=0A\n" * (size // 4)
+    ),
+    "soft breaks": lambda size: (
+        b"Content-Transfer-Encoding: quoted-printable\n\n" + b"= " * (size // 2)
+    ),
+    "uuencoded": lambda size: (
+        b"Content-Transfer-Encoding: x-uuencode\n\n" + b"begin 644 " * (size // 10)
+    ),
+    # Character sets.
+    **{
+        charset: lambda size, charset=charset: (
+            b"Content-Type: text/plain; charset="
+            + charset.encode()
+            + b"\n\n"
+            + b"\x1b$B\x8f\xff+A" * (size // 7)
+        )
+        for charset in ("utf-8", "utf-7", "idna", "iso-2022-jp", "euc-jp", "gbk", "utf-16", "hz")
+    },
+}
+
+
+def _seconds(mail: bytes) -> float:
+    """The least of three readings, in seconds of CPU."""
+    spent = []
+    for _ in range(3):
+        began = time.process_time()
+        with contextlib.suppress(Failure):
+            read_mail(mail, TO, smtp=SMTP, account=ACCOUNT)
+        spent.append(time.process_time() - began)
+    return min(spent)
+
+
+def test_one_tag_of_any_number_of_attributes_is_a_tag() -> None:
+    attributes = b" ".join(b"a%d=1" % number for number in range(40_000))
+    mail = HTML + b"<p " + attributes + b">x"
+    assert read_mail(mail, TO, smtp=SMTP, account=ACCOUNT).text == "x"
+
+
+def test_more_tags_than_a_message_has_are_refused_at_once() -> None:
+    with pytest.raises(Failure) as refused:
+        read_mail(HTML + b"<p>" * 100_000, TO, smtp=SMTP, account=ACCOUNT)
+    assert refused.value.reason is Reason.TEXT_TOO_LONG
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_eight_times_the_input_is_about_eight_times_the_work(name: str) -> None:
+    made = INPUTS[name]
+    small, large = _seconds(made(8_000)), _seconds(made(64_000))
+    # Sixty-four times would be quadratic; what is too short to be measured proves nothing.
+    assert large < max(24 * small, 0.05)
