@@ -118,7 +118,7 @@ def _print(rows: list[Row]) -> None:
 
 
 def _reading(record: Record) -> list[Row]:
-    """How the text was found: its part, its charset, and what was left out, each with the reason."""
+    """How the text was found: part, charset, and what was left out, each with the reason."""
     rows: list[Row] = []
     if record.part:
         place = f"part {record.place}, " if record.place else ""
