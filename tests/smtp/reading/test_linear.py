@@ -39,6 +39,13 @@ def _parts(unit: bytes, head: bytes = PARTS) -> Callable[[int], bytes]:
     return lambda size: head + unit * (size // len(unit))
 
 
+def _charset(label: str) -> Callable[[int], bytes]:
+    head = f"Content-Type: text/plain; charset={label}\n\n".encode()
+    return lambda size: head + b"\x1b$B\x8f\xff+A" * (size // 7)
+
+
+CHARSETS = ("utf-8", "utf-7", "idna", "iso-2022-jp", "euc-jp", "gbk", "utf-16", "hz")
+
 INPUTS: dict[str, Callable[[int], bytes]] = {
     # Text: lines, quotations, attributions, header blocks, signatures, footers.
     "blanks in a line": _text(b" ", b"c"),
@@ -153,15 +160,7 @@ INPUTS: dict[str, Callable[[int], bytes]] = {
         b"Content-Transfer-Encoding: x-uuencode\n\n" + b"begin 644 " * (size // 10)
     ),
     # Character sets.
-    **{
-        charset: lambda size, charset=charset: (
-            b"Content-Type: text/plain; charset="
-            + charset.encode()
-            + b"\n\n"
-            + b"\x1b$B\x8f\xff+A" * (size // 7)
-        )
-        for charset in ("utf-8", "utf-7", "idna", "iso-2022-jp", "euc-jp", "gbk", "utf-16", "hz")
-    },
+    **{charset: _charset(charset) for charset in CHARSETS},
 }
 
 
