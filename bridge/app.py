@@ -25,9 +25,13 @@ from bridge.admin.answers import Reloaded
 from bridge.admin.api import application
 from bridge.admin.control import Control, Sessions
 from bridge.admin.health import Health
+from bridge.admin.history import History
 from bridge.admin.hooks import HooksListener
 from bridge.admin.listener import AdminListener
+from bridge.admin.metrics import Metrics
+from bridge.admin.standing import NowStanding
 from bridge.admin.tokens import Tokens
+from bridge.admin.trouble import RecentTrouble
 from bridge.config.reloading import changed_keys, need_restart
 from bridge.config.settings import ConfigError, Endpoint, Settings
 from bridge.directory.directory import Directory
@@ -85,6 +89,7 @@ class App:
         self._lost = False
         #: Who takes over new settings, in this order; the first may raise before anything changed.
         self._takers: list[Callable[[Settings], None]] = []
+        self._trouble = RecentTrouble()
         self._accounts: Accounts | None = None
         #: Follows other accounts: the settings before and now, and who is gone.
         self._follow: Callable[[Settings, Settings, list[str]], None] = lambda *_: None
@@ -148,6 +153,7 @@ class App:
         store.on_lost = self._lose
         await store.open()
         lines = upstream_lines(settings)
+        logging.WATCHERS.append(self._trouble.watch)
         try:
             ids = Ids(store.node, store.last_id, time.time)
             pending = PendingAnswers(store.owe, time.time)
@@ -195,6 +201,19 @@ class App:
                 )
                 smpp = SmppListener(settings.smpp, accounts, relay, gathering, outbox)
                 listeners: dict[str, Sessions] = {"smtp": smtp, "smpp": smpp}
+                health = Health(
+                    lambda: store.forget_fingerprints(int(time.time())), lambda: _missing(lines)
+                )
+                standing = NowStanding(
+                    lambda: self._settings,
+                    store,
+                    dispatcher,
+                    accounts,
+                    lines,
+                    lambda: [info for one in listeners.values() for info in one.sessions()],
+                    daily_limits.used,
+                )
+                history = History(lambda: (dispatcher.backlog, standing.age("accepted")), time.time)
                 control = Control(
                     settings,
                     accounts=accounts,
@@ -203,13 +222,16 @@ class App:
                     upstreams=lines,
                     listeners=listeners,
                     lifecycle=self,
-                )
-                health = Health(
-                    lambda: store.forget_fingerprints(int(time.time())), lambda: _missing(lines)
+                    health=health,
+                    standing=standing,
+                    history=history,
+                    trouble=self._trouble,
                 )
                 admin = AdminListener(
                     settings.admin,
-                    application(control, health.routes()),
+                    application(
+                        control, Metrics(standing.look, standing.standing), health.routes()
+                    ),
                     Tokens(settings.admin, accounts.lockout),
                 )
                 loaded = asyncio.Event()
@@ -224,7 +246,7 @@ class App:
                     for part in (statuses, poller, directory, send_outs)
                 ]
                 telling = tasks.create_task(outbox.run())
-                watching = tasks.create_task(health.run())
+                watching = [tasks.create_task(part.run()) for part in (health, history)]
                 async with contextlib.AsyncExitStack() as stack:
                     stack.push_async_callback(smtp.close)
                     stack.push_async_callback(smpp.close)
@@ -277,7 +299,8 @@ class App:
                     await draining
                     gatherer.cancel()
                     telling.cancel()
-                    watching.cancel()
+                    for task in watching:
+                        task.cancel()
                     await mailing.close()
                     await outbox.close()
         finally:
@@ -285,6 +308,7 @@ class App:
                 await line.client.close()
             await store.close()
             accounts.close()
+            logging.WATCHERS.remove(self._trouble.watch)
         log.info("stopped")
         if self._lost:
             raise StoreError("other nodes took over from this one; start it again")

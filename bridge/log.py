@@ -30,8 +30,10 @@ _SYSLOG = {"debug": 7, "info": 6, "warning": 4, "error": 3, "exception": 3, "cri
 
 #: Events written since the start, by level.
 EVENTS: Counter[str] = Counter()
-#: Called with each event from ``warning`` on; what they do must be quick and never fail.
-WATCHERS: list[Callable[[Mapping[str, Any]], None]] = []
+#: Called with the level and the fields of each event from ``warning`` on, and of those in
+#: :data:`WATCHED_EVENTS`, before anything is masked; what they do must be quick and never fail.
+WATCHERS: list[Callable[[str, Mapping[str, Any]], None]] = []
+WATCHED_EVENTS: set[str] = set()
 _WATCHED = frozenset({"warning", "error", "exception", "critical"})
 
 #: Loggers of libraries, which tell of every command and request at INFO; whoever scans the Internet
@@ -122,10 +124,12 @@ def _to_json(_: object, name: str, event: Event) -> bytes:
 
 def _counted(_: object, name: str, event: Event) -> Event:
     """Counts the event, and shows it to those who watch for trouble."""
-    EVENTS[name] += 1
-    if name in _WATCHED:
+    EVENTS["error" if name == "exception" else name] += 1
+    if name in _WATCHED or event["event"] in WATCHED_EVENTS:
         for watcher in WATCHERS:
-            watcher(event)
+            watcher(name, event)
+    if LEVELS.get(name, 40) < _SWITCH.written:
+        raise structlog.DropEvent
     return event
 
 
@@ -156,11 +160,14 @@ class _Switch:
 
     def __init__(self) -> None:
         self.level = "info"
+        self.written = LEVELS[self.level]
         self.logger: Any = type("BridgeLogger", (structlog.make_filtering_bound_logger(0),), {})
 
     def set(self, level: str) -> None:
         self.level = level
-        source = structlog.make_filtering_bound_logger(LEVELS[level])
+        self.written = LEVELS[level]
+        # What is watched and counted is made from "info" on, whether it is written or not.
+        source = structlog.make_filtering_bound_logger(min(LEVELS[level], LEVELS["info"]))
         for name, method in vars(source).items():
             if not name.startswith("__"):
                 setattr(self.logger, name, method)
@@ -218,7 +225,7 @@ def configure(settings: Log, *, stream: IO[bytes] | None = None) -> None:
     stream = stream or sys.stderr.buffer
     terminal = stream.isatty()
     console = settings.format == "console" or (settings.format == "auto" and terminal)
-    processors: list[structlog.typing.Processor] = [_discreet(settings.log_texts), _counted]
+    processors: list[structlog.typing.Processor] = [_counted, _discreet(settings.log_texts)]
     if console:
         processors += [
             structlog.processors.add_log_level,

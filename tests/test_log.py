@@ -145,7 +145,7 @@ def test_events_are_counted_by_level_and_trouble_is_shown_to_watchers() -> None:
     log, _ = start()
     seen: list[str] = []
     before = EVENTS["info"]
-    WATCHERS.append(lambda event: seen.append(event["event"]))
+    WATCHERS.append(lambda level, event: seen.append(event["event"]))
     try:
         log.info("calm")
         log.warning("odd")

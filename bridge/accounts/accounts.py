@@ -26,6 +26,7 @@ from pydantic import SecretStr
 from bridge.accounts.lockout import Lockout
 from bridge.config.settings import AccountSettings, Settings
 from bridge.model.failure import Failure, Reason
+from bridge.model.measures import LOGINS
 from bridge.model.message import MessageType, Protocol
 from bridge.net.networks import NetworkMap
 from bridge.net.networks import origin as origin_of
@@ -359,6 +360,7 @@ class Accounts:
 
     def _wrong(self, origin: str, name: str, protocol: Protocol, address: str) -> Failure:
         self._lockout.failed(origin, name)
+        LOGINS.add("wrong")
         log.warning(
             "login_failed",
             account=name[:64],
@@ -377,6 +379,7 @@ class Accounts:
         elif networks and networks.find(address) is None:
             cause = f"accounts.{account.name}.networks does not hold {address}"
         if cause:
+            LOGINS.add("not_allowed")
             log.warning(
                 "login_refused",
                 account=account.name,
@@ -386,6 +389,7 @@ class Accounts:
             )
             raise Failure(Reason.NOT_ALLOWED, cause=cause)
         self._lockout.succeeded(origin, account.name)
+        LOGINS.add("good")
         return account
 
 

@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from bridge.admin.history import Sample
+from bridge.admin.trouble import NotableEvent
+
 
 @dataclass(frozen=True, slots=True)
 class Changed:
@@ -135,3 +138,77 @@ class QueuedMessage:
     unknown: int
     failure: str
     cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """Messages in one state, and the age of the oldest in seconds."""
+
+    state: str
+    count: int
+    oldest_age: float
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamStatus:
+    """How one upstream does: ``ok``, ``held`` (by an operator), ``refused`` (nothing gets through
+    until somebody changes something), ``slowed down``, ``broken`` or ``unknown outcomes``.
+
+    ``says`` is what the API said last, ``since`` since when; ``waiting`` messages wait for it.
+    """
+
+    name: str
+    status: str
+    says: str
+    since: datetime | None
+    last: datetime | None
+    requests: int
+    in_flight: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionCount:
+    """Open sessions of one protocol and bind."""
+
+    protocol: str
+    bind: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class NoticesOwed:
+    """Receipts, reports and messages from phones that nobody took yet, with the oldest's age."""
+
+    kind: str
+    count: int
+    oldest_age: float
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """How the bridge does now. ``missing`` is what it lacks; ``trouble`` are the warnings and
+    errors of the last hour."""
+
+    version: str
+    node: int
+    nodes: int
+    started: datetime
+    missing: list[str]
+    now: Sample
+    queue: list[QueueState]
+    upstreams: list[UpstreamStatus]
+    owed: list[NoticesOwed]
+    sessions: list[SessionCount]
+    blocked: int
+    certificates: dict[str, datetime]
+    trouble: list[NotableEvent]
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryOf:
+    """Samples of the last hour, one every ten seconds, and of the last day, one every five
+    minutes; the oldest first."""
+
+    hour: list[Sample]
+    day: list[Sample]

@@ -22,6 +22,7 @@ from starlette.routing import Route
 
 from bridge.admin.control import Control
 from bridge.admin.endpoints import ENDPOINTS, PREFIX, STATUSES, Endpoint, openapi
+from bridge.admin.metrics import Metrics
 from bridge.admin.tokens import Role
 from bridge.config.settings import ConfigError
 from bridge.model.failure import Failure, Reason
@@ -75,15 +76,20 @@ def problem(
     return Response(orjson.dumps(document), status, headers, media_type="application/problem+json")
 
 
-def application(control: Control, extra: list[Route]) -> Starlette:
-    """The ASGI application; ``extra`` are routes of health, metrics and the console."""
+def application(control: Control, metrics: Metrics, extra: list[Route]) -> Starlette:
+    """The ASGI application; ``extra`` are routes of health and the console."""
     description = orjson.dumps(openapi())
+
+    async def scrape(request: Request) -> Response:
+        text, kind = await metrics.render(request.headers.get("accept", ""))
+        return Response(text, 200, {**_HEADERS, "Content-Type": kind})
 
     async def describe(_: Request) -> Response:
         return Response(description, 200, _HEADERS, media_type="application/json")
 
     routes = [
         *extra,
+        Route("/metrics", guarded(Role.VIEW, scrape), methods=["GET"]),
         Route(f"{PREFIX}/openapi.json", describe, methods=["GET"]),
         *(
             Route(

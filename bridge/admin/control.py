@@ -16,19 +16,30 @@ from typing import Final, Protocol
 
 import structlog
 
+from bridge import __version__
 from bridge import log as logging
 from bridge.accounts.accounts import Account, Accounts
 from bridge.admin.answers import (
     AccountLimits,
     BlockedLogin,
     Changed,
+    HistoryOf,
     Hold,
     LoginTest,
     LogLevel,
+    NoticesOwed,
+    Overview,
+    QueueState,
     Reloaded,
+    SessionCount,
+    UpstreamStatus,
 )
+from bridge.admin.health import Health
+from bridge.admin.history import History
 from bridge.admin.queue_filter import QueueFilter
-from bridge.admin.stored_verbs import ALL, StoredVerbs
+from bridge.admin.standing import NowStanding
+from bridge.admin.stored_verbs import ALL, StoredVerbs, at
+from bridge.admin.trouble import RecentTrouble
 from bridge.config.settings import Settings, parse_duration
 from bridge.log import EVENTS
 from bridge.model import message
@@ -79,6 +90,10 @@ class Control(StoredVerbs):
         upstreams: Mapping[str, UpstreamLine],
         listeners: Mapping[str, Sessions],
         lifecycle: Lifecycle,
+        health: Health,
+        standing: NowStanding,
+        history: History,
+        trouble: RecentTrouble,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(settings, store)
@@ -87,7 +102,12 @@ class Control(StoredVerbs):
         self._upstreams = upstreams
         self._listeners = listeners
         self._lifecycle = lifecycle
+        self._health = health
+        self._standing = standing
+        self._history = history
+        self._trouble = trouble
         self._clock = clock
+        self._started = datetime.fromtimestamp(int(clock()), UTC)
         self._level_back: asyncio.TimerHandle | None = None
         self._level_until: datetime | None = None
 
@@ -101,6 +121,42 @@ class Control(StoredVerbs):
     def _after(self, seconds: float) -> datetime:
         now = datetime.fromtimestamp(int(self._clock()), UTC)
         return now + timedelta(seconds=round(seconds))
+
+    # --- how it does -----------------------------------------------------------------------
+
+    async def show_overview(self) -> Overview:
+        """How the bridge does: rates, queue, upstreams, sessions, and what is worth a look."""
+        await self._standing.look()
+        standing = self._standing.standing()
+        return Overview(
+            __version__,
+            self._store.node,
+            await self._store.nodes(),
+            self._started,
+            self._health.ready(),
+            self._history.now(),
+            [
+                QueueState(state, count, standing.queue_ages[state])
+                for state, count in standing.queue_messages.items()
+            ],
+            await self.list_upstreams(),
+            [
+                NoticesOwed(kind, count, standing.notices_ages[kind])
+                for kind, count in standing.notices_owed.items()
+            ],
+            [SessionCount(*key, count) for key, count in sorted(standing.sessions.items())],
+            standing.blocked,
+            standing.certificates,
+            self._trouble.recent(),
+        )
+
+    async def show_history(self) -> HistoryOf:
+        """Rates, queue and times of the last hour and the last day."""
+        return HistoryOf(list(self._history.hour), list(self._history.day))
+
+    async def list_upstreams(self) -> list[UpstreamStatus]:
+        """Whether the API takes messages, and if not, what it says and since when."""
+        return [upstream_status(line) for line in self._upstreams.values()]
 
     # --- sessions --------------------------------------------------------------------------
 
@@ -336,6 +392,31 @@ class Control(StoredVerbs):
         self._level_back, self._level_until = None, None
         logging.set_level(self.settings.log.level)
         log.info("log_level_restored", level=self.settings.log.level)
+
+
+#: What the API's last answer makes of an upstream.
+_STATUSES: Final = {
+    "hold": "refused",
+    "slow_down": "slowed down",
+    "broken": "broken",
+    "unknown": "unknown outcomes",
+}
+
+
+def upstream_status(line: UpstreamLine) -> UpstreamStatus:
+    """How an upstream does, in words."""
+    trouble = line.trouble
+    status = "held" if line.held else _STATUSES[trouble.meaning] if trouble else "ok"
+    return UpstreamStatus(
+        line.name,
+        status,
+        trouble.cause if trouble else "",
+        at(trouble.since) if trouble else None,
+        at(trouble.last) if trouble else None,
+        trouble.requests if trouble else 0,
+        line.in_flight,
+        sum(map(len, line.queues.values())),
+    )
 
 
 def _check_chooses(filter: QueueFilter) -> None:

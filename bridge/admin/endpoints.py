@@ -125,6 +125,9 @@ class Endpoint:
 _VIEW, _OPERATE = Role.VIEW, Role.OPERATE
 
 ENDPOINTS: Final = (
+    Endpoint("GET", "/overview", Control.show_overview, _VIEW),
+    Endpoint("GET", "/history", Control.show_history, _VIEW),
+    Endpoint("GET", "/upstreams", Control.list_upstreams, _VIEW),
     Endpoint("GET", "/sessions", Control.list_sessions, _VIEW),
     Endpoint("DELETE", "/sessions", Control.close_sessions, _OPERATE),
     Endpoint("GET", "/blocked", Control.list_blocked, _VIEW),

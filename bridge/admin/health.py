@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from bridge.model.measures import LOOP_LAG
 from bridge.net.sd_notify import notify, watchdog_interval
 from bridge.store import StoreError
 
@@ -41,12 +42,10 @@ class Health:
         write: Callable[[], Awaitable[None]],
         checks: Callable[[], list[str]],
         *,
-        lag: Callable[[float], None] = lambda seconds: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._write = write
         self._checks = checks
-        self._lag = lag
         self._monotonic = monotonic
         self._beat_at = monotonic()
         self._wrote_at = monotonic()
@@ -67,7 +66,7 @@ class Health:
             before = self._monotonic()
             await asyncio.sleep(_BEAT)
             self._beat_at = self._monotonic()
-            self._lag(max(0.0, self._beat_at - before - _BEAT))
+            LOOP_LAG.observe(max(0.0, self._beat_at - before - _BEAT))
             if interval and self._beat_at - fed_at >= interval / 3 and not self._writer_trouble():
                 fed_at = self._beat_at
                 notify("WATCHDOG=1")

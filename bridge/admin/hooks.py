@@ -23,6 +23,7 @@ import structlog
 from bridge.config import settings as config
 from bridge.config.settings import Endpoint
 from bridge.model.failure import Failure, Reason
+from bridge.model.measures import HOOKS
 from bridge.net.http_server import (
     BodyTooLarge,
     Headers,
@@ -159,6 +160,7 @@ class HooksListener:
             refused = Refused(405, "wrong method")
         else:
             refused = await self._take(self._takes[hook], scope, receive, send)
+        HOOKS.add(hook or "none", "taken" if refused is None else str(refused.status))
         if refused is not None:
             self._tell(hook, peer, *refused)
             await self._refuse(refused, scope, receive, send)

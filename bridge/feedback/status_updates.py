@@ -16,6 +16,7 @@ import structlog
 
 from bridge.cascade.status import ApiStatus, NotDocumented, decode_statuses
 from bridge.model.failure import Failure, Reason
+from bridge.model.measures import MESSAGES
 from bridge.model.message import State
 from bridge.store import Noted, Status, Store, StoreError
 
@@ -155,6 +156,8 @@ class Statuses:
             raise error.failure from error
         for status, was in zip(statuses, noted, strict=True):
             self._counts[was.name.lower()] += 1
+            if was is Noted.CHANGED and status.state is not None:
+                MESSAGES.add(status.state._value_)
             if was is Noted.LATE and self._counts["late"] <= _TOLD_EACH:
                 log.warning("status_late", upstream_id=status.upstream_id, word=status.word)
 

@@ -21,6 +21,11 @@ def first_id(unix_time: float) -> int:
     return max(0, int(unix_time) - EPOCH) << _SECOND_SHIFT
 
 
+def second_of(id: int) -> int:
+    """The Unix time at which the id was given, about."""
+    return (id >> _SECOND_SHIFT) + EPOCH
+
+
 def node_of(id: int) -> int:
     """The node that gave the id."""
     return id >> _NODE_SHIFT & MAX_NODE

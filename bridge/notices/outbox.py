@@ -19,6 +19,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from bridge.model.measures import NOTICES
 from bridge.model.message import FINAL
 from bridge.model.notice import Owed, Told
 from bridge.notices.results import Keeper, Results
@@ -361,6 +362,7 @@ class Outbox:
         if answered.cancelled():
             return
         answer, notice = answered.result(), owed.notice
+        NOTICES.add(notice.kind._value_, "taken" if answer.ended else "not_taken")
         present = self._queues.get(queue.name, queue)  # all may have left, and others come
         present.answered_at = self._loop.time()
         if answer.ended:

@@ -30,6 +30,11 @@ class DailyLimits:
         names = [account.name for account in accounts if account.settings.daily_limit]
         return cls({name: await store.sent_since(name, midnight) for name in names}, clock)
 
+    def used(self, account: str) -> int:
+        """How many of an account with a limit were accepted today."""
+        day, accepted = self._today.get(account, (0, 0))
+        return accepted if day == _midnight(self._clock()) else 0
+
     async def load_more(self, accounts: Accounts, store: Store) -> None:
         """Looks into the store for accounts that have a limit only now."""
         midnight = _midnight(self._clock())

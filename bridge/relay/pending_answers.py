@@ -7,6 +7,7 @@ too long, or at once when no answer can come in time. The messages are durable b
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -17,6 +18,7 @@ from bridge.accounts.accounts import Account
 from bridge.log import mask
 from bridge.model.failure import Failure
 from bridge.model.mail_record import dump_refused, original_of
+from bridge.model.measures import SUBMISSION_SECONDS, SUBMISSIONS
 from bridge.model.message import (
     Accepted,
     Message,
@@ -50,6 +52,7 @@ class PendingAnswer:
         "about",
         "account",
         "answering",
+        "began",
         "future",
         "id",
         "known_as",
@@ -79,6 +82,7 @@ class PendingAnswer:
         self.told_id = id
         #: The id that the client knows, where it is an alias.
         self.known_as = known_as or id
+        self.began = time.monotonic()
         self.account = account
         self.submission = submission
         self.recipients = {message.id: recipient for recipient, message in prepared}
@@ -269,6 +273,10 @@ class PendingAnswers:
         if waiting.future.done():
             return
         waiting.future.set_result(outcome)
+        count(waiting.submission, outcome)
+        SUBMISSION_SECONDS[waiting.submission.protocol._value_].observe(
+            time.monotonic() - waiting.began
+        )
         if isinstance(outcome, Accepted):
             submission = waiting.submission
             log.info(
@@ -283,6 +291,15 @@ class PendingAnswers:
                 parts=outcome.parts,
                 queued=outcome.queued,
             )
+
+
+def count(submission: Submission, outcome: Outcome) -> None:
+    """Counts what a client was told."""
+    protocol = submission.protocol._value_
+    if isinstance(outcome, Accepted):
+        SUBMISSIONS.add(protocol, "queued" if outcome.queued else "accepted", "")
+    else:
+        SUBMISSIONS.add(protocol, "refused", outcome.reason._name_)
 
 
 def _refused_notice(waiting: PendingAnswer, outcome: Accepted, now: int) -> Notice | None:

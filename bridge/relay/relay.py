@@ -37,7 +37,7 @@ from bridge.model.notice import Kind, UnjoinedPart
 from bridge.relay import rules
 from bridge.relay.daily_limits import DailyLimits
 from bridge.relay.group_recipients import is_send_out, plan_of
-from bridge.relay.pending_answers import ANSWER_WITHIN, PendingAnswer, PendingAnswers
+from bridge.relay.pending_answers import ANSWER_WITHIN, PendingAnswer, PendingAnswers, count
 from bridge.relay.send_outs import SendOuts
 from bridge.sending.dispatcher import Dispatcher
 from bridge.store import (
@@ -312,14 +312,15 @@ class Relay:
         try:
             prepared, refused = self._admit(account, submission, bulk=bulk)
         except Failure as failure:
+            count(submission, failure)
             answer.set_result(failure)
             return answer
         messages = tuple(message for _, message in prepared)
         first = messages[0]
         if submission.dry_run:
-            count = sum(message.parts for message in messages)
-            log.info("submission_tested", account=account.name, messages=len(messages), parts=count)
-            answer.set_result(Accepted(first.submission_id, count, refused=tuple(refused)))
+            total = sum(message.parts for message in messages)
+            log.info("submission_tested", account=account.name, messages=len(messages), parts=total)
+            answer.set_result(Accepted(first.submission_id, total, refused=tuple(refused)))
             return answer
         pending = PendingAnswer(
             first.submission_id, account, submission, prepared, refused, answer, known_as

@@ -18,6 +18,7 @@ import structlog
 from bridge.config.settings import Cascade
 from bridge.model.failure import Failure
 from bridge.model.ids import Ids
+from bridge.model.measures import MESSAGES
 from bridge.model.message import Message, Receipts, State, Stored
 from bridge.model.selection import Selection
 from bridge.sending.decisions import Rest, after_unknown, expired
@@ -110,6 +111,7 @@ class Dispatcher:
     def offer(self, messages: Iterable[Message]) -> None:
         """Takes over messages that the store has just accepted."""
         for message in messages:
+            MESSAGES.add("accepted")
             self.backlog += 1
             if self._working_set.add(message):
                 self._kick(line_of(self._lines, message.account))
@@ -386,6 +388,7 @@ class Dispatcher:
                 self._working_set.note_due(change.due_at)
             else:
                 self.backlog -= 1
+                MESSAGES.add(state._value_)
             if state is State.HELD:
                 log.error(
                     "message_held", id=message.id, account=message.account, cause=change.cause

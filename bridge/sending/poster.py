@@ -16,6 +16,7 @@ from bridge.cascade.answers import HttpAnswer, Meaning, Verdict, judge
 from bridge.cascade.wire import encode
 from bridge.config.settings import Cascade
 from bridge.model.failure import Failure, Reason
+from bridge.model.measures import UPSTREAM_BATCH, UPSTREAM_REQUESTS, UPSTREAM_SECONDS
 from bridge.model.message import Message, State
 from bridge.sending.decisions import Rest, decide
 from bridge.sending.queue import SendQueue
@@ -23,6 +24,9 @@ from bridge.sending.upstream import NextBatch, UpstreamLine
 from bridge.store import Change
 
 log = structlog.get_logger()
+
+#: Answers that are about the API or our credentials, not about a message.
+_TROUBLE = frozenset({Meaning.HOLD, Meaning.SLOW_DOWN, Meaning.BROKEN, Meaning.UNKNOWN})
 
 
 class Settled(NamedTuple):
@@ -85,6 +89,14 @@ class Poster:
         took: float,
     ) -> None:
         """Tells the pace what the request met, and the log what an administrator should know."""
+        UPSTREAM_REQUESTS.add(verdict.meaning._name_.lower())
+        UPSTREAM_SECONDS.observe(took)
+        UPSTREAM_BATCH.observe(len(messages))
+        if verdict.meaning in _TROUBLE:
+            name = verdict.meaning.name.lower()
+            line.note_trouble(name, verdict.cause, int(self._clock()))
+        else:
+            line.trouble = None
         held, was_open = line.pace.held, line.pace.open
         line.pace.note(verdict, len(messages), self._monotonic())
         fields = {

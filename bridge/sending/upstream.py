@@ -29,6 +29,17 @@ class NextBatch(NamedTuple):
     split: bool
 
 
+class UpstreamTrouble(NamedTuple):
+    """Why the API takes nothing: what it said last (``meaning`` in a word, ``cause`` in its own),
+    since when and until when (Unix times), and to how many requests."""
+
+    meaning: str
+    cause: str
+    since: int
+    last: int
+    requests: int
+
+
 @dataclass(slots=True)
 class UpstreamLine:
     """An upstream at run time; the dispatcher keeps its counts."""
@@ -45,6 +56,14 @@ class UpstreamLine:
     held: bool = False
     timer: asyncio.TimerHandle | None = None
     kicked: bool = False
+    trouble: UpstreamTrouble | None = None
+
+    def note_trouble(self, meaning: str, cause: str, now: int) -> None:
+        """Keeps that the API took nothing, for whoever asks why."""
+        since, requests = now, 0
+        if self.trouble is not None:
+            since, requests = self.trouble.since, self.trouble.requests
+        self.trouble = UpstreamTrouble(meaning, cause, since, now, requests + 1)
 
     def next_batch(self, now: float, max_in_flight: int) -> tuple[NextBatch | None, float | None]:
         """The batch that goes now, or in how many seconds there may be one (``None``: not before

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from bridge.model.measures import STORE_COMMIT_ROWS, STORE_COMMIT_SECONDS, STORE_FAILURES
 from bridge.store.ended import Ended
 from bridge.store.errors import LeaseLost, StoreError, StoreFull
 from bridge.store.postgres.connection import (
@@ -148,6 +149,7 @@ class PostgresWriter:
         assert connection is not None
         for _ in range(_BUSY_TRIES):
             turn = PostgresTurn(connection, self._lease.fence, int(self._clock()), self._ended)
+            began = time.perf_counter()
             try:
                 await write(turn, group)
             except ERRORS as failed:
@@ -163,6 +165,8 @@ class PostgresWriter:
                 if self._failing:
                     self._failing = False
                     log.info("store_recovered")
+                STORE_COMMIT_SECONDS.observe(time.perf_counter() - began)
+                STORE_COMMIT_ROWS.observe(len(group))
                 if turn.queues:
                     self._owed(turn.queues)
                 self._resolve(group)
@@ -192,6 +196,7 @@ class PostgresWriter:
         if not self._failing or fault:
             log.error("store_write_failed", error=str(error), full=not fault)
         self._failing = self._failing or not fault
+        STORE_FAILURES.add()
         kept = [request for request in group if request.verb.kept and not fault]
         self._refuse(
             [request for request in group if fault or not request.verb.kept],

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from bridge.model.measures import STORE_COMMIT_ROWS, STORE_COMMIT_SECONDS, STORE_FAILURES
 from bridge.store.ended import Ended
 from bridge.store.errors import StoreError, StoreFull
 from bridge.store.requests import WriteRequest
@@ -128,6 +129,7 @@ class SqliteWriter:
 
     def _write(self, connection: sqlite3.Connection, group: list[Request]) -> list[Request]:
         """Writes the group in one transaction; returns the requests to be tried again."""
+        began, changes = time.perf_counter(), connection.total_changes
         try:
             queues = self._transaction(connection, group)
         except Exception as error:
@@ -141,13 +143,18 @@ class SqliteWriter:
                 known = isinstance(error, sqlite3.Error)
                 log.error("store_write_failed", error=str(error), full=full, exc_info=not known)
             self._failing = full
+            STORE_FAILURES.add()
             refused = [r for r in group if not (r.verb.kept and full)]
             failure = StoreFull if full else StoreError
             self._resolve(refused, failure(str(error)), set())
             return [r for r in group if r.verb.kept and full]
-        if self._failing:
+        written = connection.total_changes - changes
+        # What writes nothing succeeds on a full disk too.
+        if self._failing and written:
             self._failing = False
             log.info("store_recovered")
+        STORE_COMMIT_SECONDS.observe(time.perf_counter() - began)
+        STORE_COMMIT_ROWS.observe(written)
         self._resolve(group, None, queues)
         return []
 

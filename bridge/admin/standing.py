@@ -1,0 +1,120 @@
+"""How things stand now: asked of the parts, and of the store at most every few seconds."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from bridge.accounts.accounts import Accounts
+from bridge.admin.metrics import MAX_ACCOUNTS, Standing
+from bridge.config.settings import Settings
+from bridge.model.ids import second_of
+from bridge.net import certificates
+from bridge.net.sessions import SessionInfo
+from bridge.sending.dispatcher import Dispatcher
+from bridge.sending.upstream import UpstreamLine
+from bridge.store import Store, StoreError
+from bridge.store.operating.counts import StoreCounts, count_all
+
+log = structlog.get_logger()
+
+#: How old what the store said may be (seconds).
+_FRESH: Final = 5.0
+
+
+def certificates_of(settings: Settings) -> dict[str, Path]:
+    """The certificates in use, by listener."""
+    found = {
+        "smtp": settings.smtp.certificate,
+        "smpp": settings.smpp.certificate,
+        "smsc": settings.smsc.certificate,
+        "admin": settings.admin.certificate,
+        "hooks": settings.hooks.certificate,
+    }
+    return {name: file for name, file in found.items() if file is not None}
+
+
+class NowStanding:
+    """Gathers it. ``daily`` gives what each account with a daily limit has used of it today."""
+
+    def __init__(
+        self,
+        settings: Callable[[], Settings],
+        store: Store,
+        dispatcher: Dispatcher,
+        accounts: Accounts,
+        upstreams: Mapping[str, UpstreamLine],
+        sessions: Callable[[], list[SessionInfo]],
+        daily: Callable[[str], int],
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._dispatcher = dispatcher
+        self._accounts = accounts
+        self._upstreams = upstreams
+        self._sessions = sessions
+        self._daily = daily
+        self._clock = clock
+        self.counts = StoreCounts({}, {})
+        self._looked_at = 0.0
+        self._ends: dict[str, datetime] = {}
+        self._ends_at = 0.0
+
+    async def look(self) -> None:
+        """Asks the store, unless it was asked just now."""
+        now = self._clock()
+        if 0 <= now - self._looked_at < _FRESH:
+            return
+        self._looked_at = now
+        try:
+            self.counts = await self._store.look_up(count_all)
+        except StoreError as error:
+            log.warning("counts_failed", error=str(error))
+
+    def age(self, state: str) -> float:
+        """How old the oldest message in this state is, in seconds; 0 where there is none."""
+        waiting = self.counts.queue.get(state)
+        if waiting is None or not waiting.oldest_id:
+            return 0.0
+        return max(0.0, self._clock() - second_of(waiting.oldest_id))
+
+    def certificates(self) -> dict[str, datetime]:
+        """When the certificates in use end, as their files say now."""
+        if self._clock() - self._ends_at > _FRESH:
+            self._ends_at = self._clock()
+            self._ends = {}
+            for name, file in certificates_of(self._settings()).items():
+                try:
+                    self._ends[name] = certificates.expires_at(file)
+                except (OSError, ValueError) as error:
+                    log.warning("certificate_unreadable", listener=name, cause=str(error))
+        return self._ends
+
+    def standing(self) -> Standing:
+        """All of it, as the metrics say it."""
+        now = self._clock()
+        counts = self.counts
+        sessions = Counter((one.protocol, one.bind) for one in self._sessions())
+        limited = [one for one in self._accounts if one.settings.daily_limit][:MAX_ACCOUNTS]
+        return Standing(
+            {
+                "accepted": self._dispatcher.backlog,
+                "held": counts.queue["held"].messages if "held" in counts.queue else 0,
+            },
+            {state: self.age(state) for state in ("accepted", "held")},
+            {kind: owing.messages for kind, owing in counts.owed.items()},
+            {kind: max(0.0, now - owing.oldest) for kind, owing in counts.owed.items()},
+            {line.name: line.held or bool(line.pace.held) for line in self._upstreams.values()},
+            dict(sessions),
+            len({block.origin for block in self._accounts.lockout.blocks()}),
+            {one.name: self._daily(one.name) / one.settings.daily_limit for one in limited},
+            self.certificates(),
+        )
