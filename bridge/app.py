@@ -64,6 +64,10 @@ log = structlog.get_logger()
 ANSWER_ON_STOP = 5.0
 #: How long sessions have to end by themselves when the daemon stops (seconds).
 DRAIN_WITHIN = 10.0
+#: How much longer than one request to the API the last ones have to end, and to be stored, when the
+#: daemon stops; and how long they have at most (seconds).
+STORE_WITHIN = 5.0
+SEND_WITHIN = 35.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,10 +297,17 @@ class App:
                             task.cancel()
                         dispatcher.stop()
                         outbox.stop()
+                        stopping_at = time.monotonic()
                     draining = asyncio.gather(smtp.drain(DRAIN_WITHIN), smpp.drain(DRAIN_WITHIN))
                     await asyncio.wait({dispatching}, timeout=ANSWER_ON_STOP)
                     relay.drain()
                     await draining
+                    within = min(SEND_WITHIN, settings.cascade.timeout + 5.0 + STORE_WITHIN)
+                    left = stopping_at + within - time.monotonic()
+                    if (await asyncio.wait({dispatching}, timeout=max(0.0, left)))[1]:
+                        # The next start finds them, and takes their outcome for unknown.
+                        log.error("stop_incomplete", cause="the last requests cannot be stored")
+                        dispatching.cancel()
                     gatherer.cancel()
                     telling.cancel()
                     for task in watching:

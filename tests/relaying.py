@@ -84,7 +84,14 @@ async def relaying(
     ids = Ids(engine.node, engine.last_id, time.time)
     lines = upstream_lines(settings)
     pending = PendingAnswers(engine.owe, time.time)
-    dispatcher = Dispatcher(engine, ids, settings.cascade, lines, pending)
+    dispatcher = Dispatcher(
+        engine,
+        ids,
+        settings.cascade,
+        lines,
+        pending,
+        known=lambda name: people.get(name) is not None,
+    )
     limits = await DailyLimits.load(people, engine, time.time)
     directory = Directory(engine)
     await directory.open()

@@ -458,11 +458,13 @@ class Relay:
             again = self._repeat(pending, acceptance, firsts, frozenset(repeats))
             self._tasks.create_task(again)
         if messages and pending.submission.replace_if_present:
-            self._tasks.create_task(self._replace_earlier(pending, messages))
+            self._tasks.create_task(self._replace_earlier(pending, messages, acceptance.claimed))
         elif messages:
-            self._send(pending, messages, wait=bool(repeats))
+            self._send(pending, messages, acceptance.claimed, wait=bool(repeats))
 
-    async def _replace_earlier(self, pending: PendingAnswer, messages: Sequence[Message]) -> None:
+    async def _replace_earlier(
+        self, pending: PendingAnswer, messages: Sequence[Message], claimed: bool
+    ) -> None:
         """Cancels what these messages take the place of, then sends them. They are stored by now:
         whatever happens, one of both goes out."""
         account, submission = pending.account, pending.submission
@@ -479,10 +481,15 @@ class Relay:
                     log.info("message_cancelled", id=id, account=account.name, by=message.id)
             except StoreError as error:
                 log.warning("message_not_replaced", by=message.id, cause=str(error))
-        self._send(pending, messages)
+        self._send(pending, messages, claimed)
 
     def _send(
-        self, pending: PendingAnswer, messages: Sequence[Message], *, wait: bool = False
+        self,
+        pending: PendingAnswer,
+        messages: Sequence[Message],
+        claimed: bool,
+        *,
+        wait: bool = False,
     ) -> None:
         """Hands the messages to the dispatcher. The client waits for the result if one can come in
         time, in any case where ``wait`` says so."""
@@ -494,7 +501,7 @@ class Relay:
             self._pending.add(pending, within)
         else:
             self._pending.give_up(pending)
-        self._dispatcher.offer(messages)
+        self._dispatcher.offer(messages, claimed=claimed)
 
     # --- what came again -------------------------------------------------------------------
 
@@ -586,7 +593,7 @@ class Relay:
         if repeats:  # somebody else was faster
             await self._repeat(pending, mine, _firsts(mine, repeats), frozenset(repeats))
         else:
-            self._send(pending, (message,), wait=True)
+            self._send(pending, (message,), mine.claimed, wait=True)
 
 
 def _firsts(acceptance: Acceptance, repeats: Repeats) -> dict[int, int]:

@@ -92,7 +92,7 @@ class Dispatcher:
         self._monotonic = monotonic
         #: How many messages wait to be sent.
         self.backlog = 0
-        self._working_set = WorkingSet(store, lines, clock)
+        self._working_set = WorkingSet(store, lines, clock, known)
         self._poster = Poster(settings, clock=clock, monotonic=monotonic)
         self._held = HeldAccounts(known)
         for line in lines.values():
@@ -108,12 +108,12 @@ class Dispatcher:
         """Whether a message that is due now would be kept in memory, and so be this node's."""
         return message.due_at <= self._clock() and self._working_set.has_room(message)
 
-    def offer(self, messages: Iterable[Message]) -> None:
-        """Takes over messages that the store has just accepted."""
+    def offer(self, messages: Iterable[Message], *, claimed: bool) -> None:
+        """Takes over messages that the store has just accepted, ``claimed`` as it was told."""
         for message in messages:
             MESSAGES.add("accepted")
             self.backlog += 1
-            if self._working_set.add(message):
+            if self._working_set.add(message, claimed=claimed):
                 self._kick(line_of(self._lines, message.account))
 
     def clear(self, account: str, within: float) -> bool:
@@ -238,6 +238,7 @@ class Dispatcher:
             if scope == "upstream" and line.name == name:
                 line.held = held
             self._kick(line)
+        self._working_set.want()
 
     def share(self, nodes: int) -> None:
         """Divides the request rate between so many nodes."""
@@ -253,7 +254,7 @@ class Dispatcher:
             self._hold(scope, name, True)
         await self.take_up_interrupted()
         self.backlog = await self._store.backlog()
-        await self._working_set.wake()
+        await self._working_set.begin()
         for account in sorted({lane.account for lane in await self._store.lanes()}):
             if not self._held.known(account):
                 log.error("account_unknown", account=account, effect="what waits of it is held")

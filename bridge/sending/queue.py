@@ -8,7 +8,7 @@ ones, but the lowest gets its tenth of every batch.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from bridge.model.message import Message, MessageType, Route
 from bridge.sending.held_accounts import HeldAccounts
@@ -132,6 +132,19 @@ class SendQueue:
 
     def size(self, level: int, account: str) -> int:
         return len(self._levels.get(level, {}).get(account, ()))
+
+    def sizes(self) -> Iterator[tuple[int, str, int]]:
+        """Each lane with its size: level, account, messages."""
+        for level, lanes in self._levels.items():
+            for account, lane in lanes.items():
+                yield level, account, len(lane)
+
+    def take_last(self, count: int, level: int, account: str) -> list[Message]:
+        """Takes out the messages of a lane that would go last."""
+        lane = self._levels[level][account]
+        taken = [lane.pop() for _ in range(min(count, len(lane)))]
+        self._count -= len(taken)
+        return taken
 
     def oldest(self, account: str = "") -> int | None:
         """When the longest waiting message (of an account) became due, a Unix time."""

@@ -65,6 +65,11 @@ class UpstreamLine:
             since, requests = self.trouble.since, self.trouble.requests
         self.trouble = UpstreamTrouble(meaning, cause, since, now, requests + 1)
 
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing goes but probes: held, or the breaker is open."""
+        return self.held or bool(self.pace.held) or self.pace.open
+
     def next_batch(self, now: float, max_in_flight: int) -> tuple[NextBatch | None, float | None]:
         """The batch that goes now, or in how many seconds there may be one (``None``: not before
         something comes). ``now`` is the pace's clock.

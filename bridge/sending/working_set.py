@@ -1,15 +1,16 @@
 """The part of the waiting messages that is in memory.
 
 The store has them all; memory holds what can be posted soon, lane by lane, and no more than a
-bound. What does not fit, or is not due yet, is loaded when there is room or it is time. Whatever
-happens in between, a message is in memory once at most. It is asked by the dispatcher and calls
-nobody back.
+bound. What does not fit, or is not due yet, is loaded when there is room or it is time. Lanes that
+cannot go now, and large ones, make room for others. Whatever happens in between, a message is in
+memory once at most. It is asked by the dispatcher and calls nobody back.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from typing import NamedTuple
 
 from bridge.model.message import Message, Route
 from bridge.sending.queue import SendQueue
@@ -21,22 +22,41 @@ LANE_IN_MEMORY = 5_000
 ALL_IN_MEMORY = 50_000
 
 
+class _Loaded(NamedTuple):
+    """A lane in memory, in the order in which lanes make room: those that cannot go before others,
+    then the larger ones."""
+
+    stopped: bool
+    size: int
+    lane: Lane
+
+
 class WorkingSet:
-    """Which waiting messages are in the queues of the upstreams. Times are Unix times."""
+    """Which waiting messages are in the queues of the upstreams. Times are Unix times.
+
+    Messages of accounts that are not ``known`` here stay in the store.
+    """
 
     def __init__(
-        self, store: Store, lines: Mapping[str, UpstreamLine], clock: Callable[[], float]
+        self,
+        store: Store,
+        lines: Mapping[str, UpstreamLine],
+        clock: Callable[[], float],
+        known: Callable[[str], bool],
     ) -> None:
         self._store = store
         self._lines = lines
         self._clock = clock
+        self._known = known
         #: In a queue, or being posted.
         self._loaded: set[int] = set()
         self._withdrawn: set[int] = set()
         #: Messages for which one of these says so stay in the store for now.
         self._barred: list[Callable[[Message], bool]] = []
-        #: Lanes of which the store has more than memory does.
+        #: Lanes of which the store has more than memory does; what comes goes behind that.
         self._spilled: set[Lane] = set()
+        #: Lanes of which the store may have more: to be looked into.
+        self._unread: set[Lane] = set()
         #: Behind what they were read up to: ``due_at`` and id.
         self._read_to: dict[Lane, tuple[int, int]] = {}
         #: While the store is read: what left memory meanwhile, and lanes that got more.
@@ -50,19 +70,21 @@ class WorkingSet:
 
     # --- messages come and go ----------------------------------------------------------------
 
-    def add(self, message: Message) -> bool:
+    def add(self, message: Message, *, claimed: bool) -> bool:
         """Puts a message into its queue, or leaves it in the store to be loaded later; tells
-        whether it is in the queue now."""
+        whether it is in the queue now. What is not ``claimed`` may be another node's to send."""
         if message.due_at > self._clock():
             self.note_due(message.due_at)
         elif message.id not in self._loaded and message.id not in self._withdrawn:
-            if self.has_room(message) and not (self._barred and self._is_barred(message)):
+            barred = self._barred and self._is_barred(message)
+            if claimed and self.has_room(message) and not barred:
                 self._push(message)
                 return True
-            # Behind what the store has of this lane, so that the order is kept.
             lane = Lane(message.account, message.level, message.route.value)
-            self._spilled.add(lane)
+            # Behind what the store has of this lane, so that the order is kept.
+            (self._spilled if claimed else self._unread).add(lane)
             self._grown.add(lane)
+            self._wanted.set()
         return False
 
     def _push(self, message: Message) -> None:
@@ -74,12 +96,42 @@ class WorkingSet:
         if not self._spilled and len(self._loaded) < LANE_IN_MEMORY:
             return True
         lane = Lane(message.account, message.level, message.route.value)
-        queue = self._queue_of(message.account, message.route)
-        return (
-            lane not in self._spilled
-            and len(self._loaded) < ALL_IN_MEMORY
-            and queue.size(message.level, message.account) < LANE_IN_MEMORY
+        if lane in self._spilled:
+            return False
+        size = self._queue_of(message.account, message.route).size(message.level, message.account)
+        return size < LANE_IN_MEMORY and (
+            len(self._loaded) < ALL_IN_MEMORY or self._make_room(lane, size)
         )
+
+    def _make_room(self, wanting: Lane, size: int) -> bool:
+        """Leaves the latter half of a lane to the store, if one must give way to the lane that
+        wants room and has so many messages in memory; tells whether one did."""
+        stopped = self._stopped(wanting.account, wanting.route)
+        first = max(
+            (
+                _Loaded(self._stopped(account, route.value), count, Lane(account, level, route))
+                for line in {id(line): line for line in self._lines.values()}.values()
+                for route, queue in line.queues.items()
+                for level, account, count in queue.sizes()
+                if count > 1  # what remains is what an upstream is probed with
+            ),
+            default=None,
+        )
+        if first is None or first.lane == wanting or first.stopped < stopped:
+            return False
+        if first.stopped == stopped and first.size <= 2 * size + 1:
+            return False
+        account, level, route = first.lane
+        last = self._queue_of(account, Route(route)).take_last(first.size // 2, level, account)
+        self._loaded.difference_update(message.id for message in last)
+        self._spilled.add(first.lane)
+        self._grown.add(first.lane)
+        self._read_to.pop(first.lane, None)
+        return True
+
+    def _stopped(self, account: str, route: str) -> bool:
+        line = line_of(self._lines, account)
+        return line.stopped or account in line.queues[Route(route)].held
 
     def leave(self, ids: Iterable[int]) -> None:
         """These are no longer in memory: they have been changed in the store."""
@@ -87,7 +139,7 @@ class WorkingSet:
             self._loaded.discard(id)
             if self._left is not None:
                 self._left.add(id)
-        if self._spilled:
+        if self._spilled or self._unread:
             self._wanted.set()
 
     def withdraw(self, message: Message) -> bool:
@@ -136,12 +188,18 @@ class WorkingSet:
 
     # --- loading ---------------------------------------------------------------------------
 
+    async def begin(self) -> None:
+        """As :meth:`wake`; what comes meanwhile goes behind what the store has already."""
+        await self.wake()
+        self._spilled |= self._unread
+
     async def wake(self) -> None:
         """Looks into every lane of the store, and notes when the next message will be due."""
         now = int(self._clock())
         self._wake_at = None
         self._read_to.clear()
-        self._spilled.update(await self._store.lanes())
+        lanes = await self._store.lanes()
+        self._unread.update(lane for lane in lanes if self._known(lane.account))
         due_at = await self._store.next_due(now)
         if due_at is not None:
             self.note_due(due_at)
@@ -168,19 +226,25 @@ class WorkingSet:
         """
         if self._wake_at is not None and self._wake_at <= self._clock():
             await self.wake()
-        for lane in list(self._spilled):
-            if await self._load(lane):
+        for lane in list(self._spilled | self._unread):
+            if not self._known(lane.account):
+                self._spilled.discard(lane)
+                self._unread.discard(lane)
+            elif await self._load(lane):
                 yield lane.account
 
     async def _load(self, lane: Lane) -> bool:
+        """Loads of one lane what has room; tells whether it was anything."""
         queue = self._queue_of(lane.account, Route(lane.route))
-        room = min(
-            LANE_IN_MEMORY - queue.size(lane.level, lane.account),
-            ALL_IN_MEMORY - len(self._loaded),
-        )
+        size = queue.size(lane.level, lane.account)
+        room = min(LANE_IN_MEMORY - size, ALL_IN_MEMORY - len(self._loaded))
         # Only when a good part has gone, so that each look brings many.
-        if room < LANE_IN_MEMORY // 2:
-            return False
+        while room < LANE_IN_MEMORY // 2:
+            if LANE_IN_MEMORY - size < LANE_IN_MEMORY // 2 or not self._make_room(lane, size):
+                self._spilled.add(lane)
+                self._unread.discard(lane)
+                return False
+            room = min(LANE_IN_MEMORY - size, ALL_IN_MEMORY - len(self._loaded))
         left: set[int] = set()
         self._left = left
         self._grown.discard(lane)
@@ -200,11 +264,14 @@ class WorkingSet:
             ):
                 self._push(message)
                 pushed = True
+        self._unread.discard(lane)
         if len(messages) == limit:
+            self._spilled.add(lane)
             self._read_to[lane] = (messages[-1].due_at, messages[-1].id)
         elif self._read_to.pop(lane, None) or lane in self._grown:
             # Once more from the beginning: some may have come meanwhile, and a clock that was set
             # back puts them before what was read.
+            self._unread.add(lane)
             self._wanted.set()
         else:
             self._spilled.discard(lane)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -15,7 +16,7 @@ from bridge.sandbox import Sandbox
 from tests.relaying import relaying
 from tests.samples import submission
 
-QUEUED = {"crm": {"answer": "queued"}}
+QUEUED: dict[str, dict[str, Any]] = {"crm": {"answer": "queued"}}
 
 
 @pytest.fixture
@@ -77,3 +78,21 @@ async def test_an_interrupted_message_that_is_held_raises_the_alarm(
             assert bridge.dispatcher.backlog == 0
     [held] = [entry for entry in logs if entry["event"] == "message_held"]
     assert (held["id"], held["log_level"]) == (outcome.id, "error")
+
+
+async def test_the_backlog_of_a_removed_account_is_held(tmp_path: Path, sandbox: Sandbox) -> None:
+    bank = {"bank": {"answer": "queued", "cascade": {"authorization_key": "own"}}}
+    async with relaying(tmp_path, sandbox, accounts=QUEUED | bank) as bridge:
+        await bridge.dispatcher.set_hold("account", "bank", True)
+        await bridge.submit(submission(text="private"), "bank")
+    with capture_logs() as logs:
+        async with relaying(tmp_path, sandbox) as bridge:
+            await bridge.dispatcher.set_hold("account", "bank", False)
+            await bridge.submit(submission(text="mine"))
+            assert bridge.dispatcher.backlog == 1
+    assert [m.text for m in sandbox.messages] == ["mine"]
+    [told] = [entry for entry in logs if entry["event"] == "account_unknown"]
+    assert told["account"] == "bank"
+    async with relaying(tmp_path, sandbox, accounts=QUEUED | bank) as bridge:
+        await bridge.drained()
+    assert [m.text for m in sandbox.messages] == ["mine", "private"]

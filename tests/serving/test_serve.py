@@ -232,6 +232,23 @@ async def test_a_full_disk_is_said_and_got_over(bridge: Bridge, sandbox: Sandbox
     assert [e for e in bridge.events if e["event"] == "store_recovered"]
 
 
+async def test_a_stop_with_a_full_disk_ends(tmp_path: Path, sandbox: Sandbox) -> None:
+    config = write_config(tmp_path, sandbox.url)
+    config.write_text(config.read_text().replace("[store]", 'timeout = "1s"\n[store]', 1))
+    async with serving(config) as bridge:
+        _, smpp = await bridge.ready()
+        sandbox.fault("slow", seconds=0.8)
+        submitting = asyncio.ensure_future(load(smpp.port, 1, 1, 1).run())
+        await sandbox.wait_for(1)
+        # The disk is full when the answer of the API comes.
+        resource.prlimit(bridge.process.pid, resource.RLIMIT_FSIZE, (4096, -1))
+        bridge.process.terminate()
+        async with asyncio.timeout(30):
+            assert await bridge.ended() == 0
+        await bridge.event("stop_incomplete")
+        await asyncio.gather(submitting, return_exceptions=True)
+
+
 async def test_a_mail_that_comes_again_after_a_restart_gets_its_first_answer(
     bridge: Bridge, sandbox: Sandbox
 ) -> None:

@@ -1,0 +1,170 @@
+"""Which waiting messages are in memory: bounds, lanes that give way, what stays in the store."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bridge.config.settings import settings_from
+from bridge.model.message import Message, Route, State
+from bridge.sending.upstream import UpstreamLine, upstream_lines
+from bridge.sending.working_set import WorkingSet
+from bridge.store import Acceptance, Change, Store
+from bridge.store.sqlite.engine import SqliteStore
+from tests.samples import NOW, message
+
+LANE, ALL = 20, 60
+
+
+@pytest.fixture(autouse=True)
+def _little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.sending.working_set.LANE_IN_MEMORY", LANE)
+    monkeypatch.setattr("bridge.sending.working_set.ALL_IN_MEMORY", ALL)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    store = SqliteStore(tmp_path / "bridge.db", clock=lambda: NOW)
+    await store.open()
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def lines() -> AsyncIterator[dict[str, UpstreamLine]]:
+    """The common upstream, and one of the account "shop"."""
+    base = {"password": "secret12", "sender": "Shop"}
+    lines = upstream_lines(
+        settings_from(
+            {
+                "cascade": {"authorization_key": "key"},
+                "accounts": {"crm": base, "shop": base | {"cascade": {"authorization_key": "own"}}},
+            }
+        )
+    )
+    yield lines
+    for line in lines.values():
+        await line.client.close()
+
+
+class Waiting:
+    """A working set, and how messages come into it."""
+
+    def __init__(self, store: Store, lines: dict[str, UpstreamLine]) -> None:
+        self.store = store
+        self.lines = lines
+        self.strangers: set[str] = set()
+        self.set = WorkingSet(store, lines, lambda: NOW, lambda name: name not in self.strangers)
+        self._id = 0
+
+    async def come(self, account: str, count: int, level: int = 4) -> list[Message]:
+        """Messages are accepted, as the relay does it; those that are in memory then."""
+        loaded = []
+        for _ in range(count):
+            self._id += 1
+            one = message(self._id, account=account, level=level)
+            claimed = self.set.has_room(one)
+            await self.store.accept(Acceptance((one,), claimed=claimed))
+            if self.set.add(one, claimed=claimed):
+                loaded.append(one)
+        return loaded
+
+    async def load(self) -> set[str]:
+        return {account async for account in self.set.load()}
+
+    def size(self, account: str, level: int = 4) -> int:
+        line = self.lines.get(account) or self.lines[""]
+        return line.queues[Route.ASYNC].size(level, account)
+
+    def post(self, account: str, count: int) -> list[int]:
+        """Takes messages out of the queue as the dispatcher does, and lets go of them."""
+        line = self.lines.get(account) or self.lines[""]
+        ids = [one.id for one in line.queues[Route.ASYNC].fill(count)]
+        self.set.leave(ids)
+        return ids
+
+
+@pytest.fixture
+def waiting(store: Store, lines: dict[str, UpstreamLine]) -> Waiting:
+    return Waiting(store, lines)
+
+
+async def test_a_lane_holds_no_more_than_its_bound_and_loads_the_rest_in_order(
+    waiting: Waiting,
+) -> None:
+    assert len(await waiting.come("crm", 50)) == LANE
+    sent: list[int] = []
+    while ids := waiting.post("crm", 15):
+        changes = [Change(id, State.SENT, f"upstream {id}") for id in ids]
+        await waiting.store.finish(0, changes)
+        sent += ids
+        await waiting.load()
+    assert sent == list(range(1, 51))
+
+
+async def test_what_came_while_others_looked_is_still_this_nodes(waiting: Waiting) -> None:
+    await waiting.come("crm", 3)
+    await waiting.set.wake()
+    # Looking into a lane of which memory has all takes no message away from this node.
+    assert len(await waiting.come("crm", 3)) == 3
+    await waiting.load()
+    assert waiting.size("crm") == 6
+
+
+async def test_what_is_not_claimed_is_read_from_the_store(waiting: Waiting) -> None:
+    one = message(1)
+    await waiting.store.accept(Acceptance((one,), claimed=False))
+    assert not waiting.set.add(one, claimed=False)
+    assert await waiting.load() == {"crm"}
+    assert waiting.size("crm") == 1
+
+
+async def test_a_held_upstreams_backlog_leaves_room_for_others(waiting: Waiting) -> None:
+    waiting.lines["shop"].pace.held = "HTTP 401"
+    for level in range(4):
+        await waiting.come("shop", 30, level)
+    assert sum(waiting.size("shop", level) for level in range(4)) == ALL
+    assert len(await waiting.come("crm", LANE)) == LANE
+    assert sum(waiting.size("shop", level) for level in range(4)) > 0, "something to probe with"
+    # And what gave way comes back when it can go.
+    waiting.lines["shop"].pace.held = ""
+    waiting.post("crm", LANE)
+    while await waiting.load() - {"crm"}:
+        pass
+    assert sum(waiting.size("shop", level) for level in range(4)) > ALL // 2
+
+
+async def test_a_held_account_gives_way_too(waiting: Waiting) -> None:
+    for queue in waiting.lines[""].queues.values():
+        queue.held = {"bulk"}
+    for level in range(4):
+        await waiting.come("bulk", 30, level)
+    assert len(await waiting.come("crm", 5)) == 5
+
+
+async def test_a_large_lane_gives_way_to_a_small_one(waiting: Waiting) -> None:
+    for level in range(4):
+        await waiting.come("bulk", 30, level)
+    assert len(await waiting.come("bank", 5)) == 5
+
+
+async def test_nothing_gives_way_to_what_cannot_go(waiting: Waiting) -> None:
+    for level in range(3):
+        await waiting.come("crm", LANE, level)
+    waiting.lines["shop"].held = True
+    assert await waiting.come("shop", 5) == []
+    assert sum(waiting.size("crm", level) for level in range(3)) == ALL
+
+
+async def test_messages_of_an_account_that_is_not_known_stay_in_the_store(
+    waiting: Waiting,
+) -> None:
+    await waiting.store.accept(Acceptance((message(1, account="gone"),), claimed=False))
+    waiting.strangers = {"gone"}
+    await waiting.set.begin()
+    assert await waiting.load() == set()
+    waiting.strangers = set()
+    await waiting.set.wake()
+    assert await waiting.load() == {"gone"}
