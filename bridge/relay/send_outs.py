@@ -210,7 +210,7 @@ class SendOuts:
                 claimed = self._dispatcher.has_room(messages[0])
                 lines = StagedLines(file.id, staged[-1].line)
                 await self._store.accept(Acceptance(messages, claimed=claimed, staged=lines))
-                self._dispatcher.offer(messages)
+                self._dispatcher.offer(messages, claimed=claimed)
                 await self._store.change(touch_import, file.id, self._now())
             except StoreError as error:
                 # Accepted is accepted: it goes on as soon as the store does.

@@ -138,7 +138,7 @@ async def test_a_held_upstreams_backlog_leaves_room_for_others(waiting: Waiting)
 
 async def test_a_held_account_gives_way_too(waiting: Waiting) -> None:
     for queue in waiting.lines[""].queues.values():
-        queue.held = {"bulk"}
+        queue.held.by_operator = {"bulk"}
     for level in range(4):
         await waiting.come("bulk", 30, level)
     assert len(await waiting.come("crm", 5)) == 5
