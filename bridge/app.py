@@ -171,7 +171,12 @@ class App:
             )
             reply_addresses = reply_addresses_of(settings)
             answer_first = AnswerFirst(store.node, accounts, pending, time.time)
-            outbox = Outbox(store, settings.smpp.receipts_keep, answer_first.not_before)
+            outbox = Outbox(
+                store,
+                settings.smpp.receipts_keep,
+                settings.reports.keep,
+                answer_first.not_before,
+            )
             store.on_owed = outbox.wake
             mailing = mailing_of(settings, reply_addresses, accounts.settings_of)
             outbox.join(MAIL, mailing)

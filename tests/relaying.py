@@ -107,7 +107,12 @@ async def relaying(
             upkeep = Upkeep(engine, dispatcher, settings.store)
             engine.on_work = upkeep.wake
             answer_first = AnswerFirst(engine.node, people, pending, time.time)
-            outbox = Outbox(engine, settings.smpp.receipts_keep, answer_first.not_before)
+            outbox = Outbox(
+                engine,
+                settings.smpp.receipts_keep,
+                settings.reports.keep,
+                answer_first.not_before,
+            )
             engine.on_owed = outbox.wake
             working = [tasks.create_task(part.run()) for part in (upkeep, outbox)]
             try:

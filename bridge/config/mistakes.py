@@ -151,6 +151,14 @@ def _store(settings: Settings) -> Iterator[Finding]:
         yield ("store", "url"), "no asyncpg", 'pip install "cascade-bridge[postgres]"'
     if store.retain_text is not None and store.retain_text > store.retain:
         yield ("store", "retain_text"), "more than store.retain", "at most as long as store.retain"
+    kept = {
+        "smpp.receipts_keep": settings.smpp.receipts_keep,
+        "reports.keep": settings.reports.keep,
+    }
+    for key, seconds in kept.items():
+        if store.retain < seconds:
+            # What is owed is never forgotten: the shorter of the two would be no promise.
+            yield ("store", "retain"), f"less than {key}", f"at least as long as {key}"
 
 
 def _smtp(settings: Settings) -> Iterator[Finding]:

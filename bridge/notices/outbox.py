@@ -63,7 +63,7 @@ class Notices(Keeper, Protocol):
 
     def claim_notices(self, queue: str, now: int, limit: int) -> asyncio.Future[Sequence[Owed]]: ...
 
-    async def expire_notices(self, before: int, limit: int) -> int: ...
+    async def expire_notices(self, mails_before: int, before: int, limit: int) -> int: ...
 
     async def note_receivers(self, account: str, bound: bool) -> None: ...
 
@@ -73,19 +73,21 @@ class Outbox:
 
     ``not_before`` gives the Unix time before which an account must not hear of a notice, because
     the answer to the submission comes first; asked again then. What nobody took for ``keep``
-    seconds is given up. ``clock`` gives Unix time.
+    seconds, of mails for ``keep_mails``, is given up. ``clock`` gives Unix time.
     """
 
     def __init__(
         self,
         store: Notices,
         keep: float,
+        keep_mails: float,
         not_before: Callable[[Owed], float] = lambda owed: 0.0,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._keep = keep
+        self._keep_mails = keep_mails
         self._not_before = not_before
         self._clock = clock
         self._loop = asyncio.get_running_loop()
@@ -223,9 +225,10 @@ class Outbox:
             self._noted ^= {account}
 
     async def _expire(self) -> None:
-        before = int(self._clock() - self._keep)
+        now = self._clock()
+        before, mails_before = int(now - self._keep), int(now - self._keep_mails)
         given_up = 0
-        while ended := await self._store.expire_notices(before, _EXPIRE):
+        while ended := await self._store.expire_notices(mails_before, before, _EXPIRE):
             given_up += ended
             await asyncio.sleep(_BREATH)
         if given_up:

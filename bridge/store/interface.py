@@ -181,9 +181,10 @@ class Store(Protocol):
         """Holds or releases an account or an upstream as a whole, over restarts and nodes."""
 
     async def sweep(self, before: int, text_before: int, limit: int) -> int:
-        """Deletes final messages whose last change lies before ``before``, and blanks the texts of
-        those before ``text_before`` (Unix times), at most ``limit`` of each; tells how many it
-        looked at or touched. With few of them it has come to the end for now."""
+        """Deletes what came to its end before ``before``, and blanks the texts of what did before
+        ``text_before`` (Unix times): final messages, and messages from phones that were taken,
+        unless a notice of them is still owed. Looks at ``limit`` of each at most and tells how many
+        that were. With few of them it has come to the end for now."""
 
     async def nodes(self) -> int:
         """How many nodes share the store now, this one included."""
@@ -233,8 +234,9 @@ class Store(Protocol):
     def told(self, told: Sequence[Told]) -> asyncio.Future[None]:
         """Keeps what became of claimed notices. Never refused for want of room."""
 
-    async def expire_notices(self, before: int, limit: int) -> int:
-        """Ends the notices of what happened before then and nobody took; tells how many."""
+    async def expire_notices(self, mails_before: int, before: int, limit: int) -> int:
+        """Ends the notices of what happened before then and nobody took; tells how many. Those
+        that go out as mails have a time of their own."""
 
     async def note_receivers(self, account: str, bound: bool) -> None:
         """Keeps, for the trace, whether receivers of the account are bound to this node now."""

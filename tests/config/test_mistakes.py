@@ -63,6 +63,18 @@ class TestMistakes:
             ('store.url = "sqlite:///b.db"', "store.url", "a relative path", "sqlite:////abs"),
             ('store.url = "sqlite:////etc"', "store.url", "a directory", "a file"),
             ('store.retain_text = "60d"', "store.retain_text", "more than", "at most as long"),
+            (
+                'store.retain = "6d"',
+                "store.retain",
+                "less than smpp.receipts_keep",
+                "at least",
+            ),
+            (
+                'store.retain = "3d"\nsmpp.receipts_keep = "1d"',
+                "store.retain",
+                "less than reports.keep",
+                "at least",
+            ),
             ('admin.listen = [":8025"]', "admin.listen", "no admin.token", "loopback only"),
             ("admin.socket = 5", "admin.socket", "5", "a path in quotes"),
             ('admin.token = "a\\nb"', "admin.token", "other characters", "one line"),

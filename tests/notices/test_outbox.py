@@ -79,7 +79,7 @@ class Telling:
         self.store = store
         self.clock = clock
         self.early: dict[int, float] = {}
-        self.outbox = Outbox(store, 3600, self.not_before, clock=clock)
+        self.outbox = Outbox(store, 3600, 3600, self.not_before, clock=clock)
         store.on_owed = self.outbox.wake
 
     def not_before(self, owed: Owed) -> float:
@@ -415,7 +415,7 @@ async def test_it_ends_when_it_is_cancelled_while_it_is_being_woken(
 ) -> None:
     store = SqliteStore(tmp_path / "bridge.db")
     await store.open()
-    outbox = Outbox(store, 3600, lambda owed: 0.0)
+    outbox = Outbox(store, 3600, 3600, lambda owed: 0.0)
     running = asyncio.create_task(outbox.run())
     await asyncio.sleep(0.01)  # it waits
     outbox.wake(None)

@@ -8,6 +8,7 @@ from typing import Any
 from bridge.model.message import Accepted, Outcome, State
 from bridge.sandbox import Sandbox
 from bridge.sending.upkeep import Upkeep
+from bridge.store import Status
 from tests.relaying import Relaying, relaying
 from tests.samples import submission
 
@@ -41,9 +42,17 @@ async def test_what_waits_beyond_its_validity_ends(tmp_path: Path) -> None:
         assert [m.id for m in sandbox.messages] == [str(long)]
 
 
+async def delivered(bridge: Relaying, submission_id: int) -> None:
+    now = int(time.time())
+    sent = await bridge.store.submission(submission_id)
+    words = [Status(one.upstream_id, "delivered", State.DELIVERED, now) for one in sent]
+    await bridge.store.note_statuses(words)
+
+
 async def test_old_messages_are_forgotten_in_steps(tmp_path: Path) -> None:
     async with Sandbox() as sandbox, relaying(tmp_path, sandbox) as bridge:
         outcome = await bridge.submit(submission(*(f"+38050{n:07}" for n in range(1200))))
+        await delivered(bridge, id_of(outcome))
         clock = time.time() + 100
         work = upkeep(bridge, retain=50.0)
         work._clock = lambda: clock
@@ -54,6 +63,7 @@ async def test_old_messages_are_forgotten_in_steps(tmp_path: Path) -> None:
 async def test_texts_go_before_their_messages(tmp_path: Path) -> None:
     async with Sandbox() as sandbox, relaying(tmp_path, sandbox) as bridge:
         id = id_of(await bridge.submit(submission()))
+        await delivered(bridge, id)
         work = upkeep(bridge, retain=1000.0, retain_text=50.0)
         await work.sweep()
         [stored] = await bridge.store.submission(id)

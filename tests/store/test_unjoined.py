@@ -158,7 +158,7 @@ async def test_a_part_is_forgotten_when_messages_are(store: Store, clock: Clock)
     # The receipt of the second is still owed.
     known = [await store.unjoined(id) is not None for id in (early, early + 1, late)]
     assert known == [False, True, True]
-    assert await store.expire_notices(NOW + 500, 10) == 1
+    assert await store.expire_notices(NOW, NOW + 500, 10) == 1
     assert await store.sweep(NOW + 2000, 0, 10) == 2
     assert await store.unjoined(late) is None
 

@@ -363,9 +363,9 @@ class PostgresStore(PostgresReading):
     def told(self, told: Sequence[Told]) -> asyncio.Future[None]:
         return self._ask(TOLD, told)
 
-    async def expire_notices(self, before: int, limit: int) -> int:
+    async def expire_notices(self, mails_before: int, before: int, limit: int) -> int:
         async with self._turn() as turn:
-            return await expire(turn, before, limit)
+            return await expire(turn, mails_before, before, limit)
 
     async def note_receivers(self, account: str, bound: bool) -> None:
         async with self._turn() as turn:

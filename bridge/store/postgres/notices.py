@@ -14,6 +14,7 @@ import orjson
 from bridge.model.message import State, Stored
 from bridge.model.notice import (
     ALIASES,
+    MAIL,
     Incoming,
     Kind,
     Notice,
@@ -81,7 +82,8 @@ _GIVE_BACK = "UPDATE notice SET owner = -1 WHERE ended_at = 0 AND owner = $1"
 _EXPIRE = (
     "UPDATE notice SET ended_at = $2, outcome = CASE outcome WHEN '' THEN 'nobody took it' "
     "ELSE 'given up: ' || outcome END WHERE id = ANY(ARRAY(SELECT id FROM notice "
-    "WHERE ended_at = 0 AND owner = -1 AND at < $1 AND due_at <= $2 LIMIT $3 "
+    "WHERE ended_at = 0 AND owner = -1 AND due_at <= $2 "
+    "AND at < CASE queue WHEN $4 THEN $5::bigint ELSE $1::bigint END LIMIT $3 "
     "FOR NO KEY UPDATE SKIP LOCKED))"
 )
 _TAKE = (
@@ -266,9 +268,9 @@ async def _recover_owed(
     return {n: None for n, (owed, _) in enumerate(asked) if await _are_owed(connection, owed)}
 
 
-async def expire(turn: PostgresTurn, before: int, limit: int) -> int:
+async def expire(turn: PostgresTurn, mails_before: int, before: int, limit: int) -> int:
     """See :meth:`bridge.store.interface.Store.expire_notices`."""
-    done = await turn.connection.execute(_EXPIRE, before, turn.now, limit)
+    done = await turn.connection.execute(_EXPIRE, before, turn.now, limit, MAIL, mails_before)
     return int(done.rpartition(" ")[2])
 
 

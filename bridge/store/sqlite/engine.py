@@ -309,8 +309,8 @@ class SqliteStore(SqliteReading):
         writing.add_done_callback(done)
         return writing
 
-    async def expire_notices(self, before: int, limit: int) -> int:
-        return await self._call(lambda turn: notices.expire(turn, before, limit))
+    async def expire_notices(self, mails_before: int, before: int, limit: int) -> int:
+        return await self._call(lambda turn: notices.expire(turn, mails_before, before, limit))
 
     async def note_receivers(self, account: str, bound: bool) -> None:
         sql = "INSERT OR REPLACE INTO receiver (account, node, bound, since) VALUES (?, 0, ?, ?)"

@@ -13,6 +13,7 @@ import orjson
 from bridge.model.message import State
 from bridge.model.notice import (
     ALIASES,
+    MAIL,
     Incoming,
     Notice,
     Owed,
@@ -136,13 +137,13 @@ def due(
     return owed
 
 
-def expire(turn: SqliteTurn, before: int, limit: int) -> int:
+def expire(turn: SqliteTurn, mails_before: int, before: int, limit: int) -> int:
     """See :meth:`bridge.store.interface.Store.expire_notices`."""
     return turn.connection.execute(
         "UPDATE notice SET ended_at = ?, outcome = CASE outcome WHEN '' THEN 'nobody took it' "
         "ELSE 'given up: ' || outcome END WHERE id IN (SELECT id FROM notice "
-        "WHERE ended_at = 0 AND at < ? AND due_at <= ? LIMIT ?)",
-        (turn.now, before, turn.now, limit),
+        "WHERE ended_at = 0 AND at < iif(queue = ?, ?, ?) AND due_at <= ? LIMIT ?)",
+        (turn.now, MAIL, mails_before, before, turn.now, limit),
     ).rowcount
 
 

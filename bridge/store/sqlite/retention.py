@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
-from typing import Any
+from typing import Final
 
 from bridge.model.ids import first_id
+from bridge.store.retention import BLANK_AGAIN, Walk, is_over
 from bridge.store.sqlite.verb import SqliteTurn
 
 #: How many free pages one step gives back.
-_PAGES = 200
-_FINAL = "state NOT IN ('accepted', 'held')"
+_PAGES: Final = 200
+_OWED = "EXISTS (SELECT 1 FROM notice WHERE about = {table}.id AND ended_at = 0)"
+_MESSAGES = (
+    f"SELECT id, state, changed_at, {_OWED.format(table='message')} FROM message "  # noqa: S608
+    "WHERE id > ? AND id < ? ORDER BY id LIMIT ?"
+)
+_PHONES = (
+    "SELECT id, '', max(received_at, coalesce((SELECT max(ended_at) FROM notice "  # noqa: S608
+    f"WHERE about = incoming.id), 0)), {_OWED.format(table='incoming')} FROM incoming "
+    "WHERE id > ? AND id < ? ORDER BY id LIMIT ?"
+)
+_BLANK = (
+    "UPDATE message SET text = '', options = '', fallback = '', envelope = "
+    "CASE envelope WHEN '' THEN '' ELSE json_remove(envelope, '$.subject') END "
+    "WHERE id = ? AND (text <> '' OR options <> '' OR fallback <> '')"
+)
 #: What belongs to messages that are deleted.
 _BELONGINGS = (
     "DELETE FROM alias WHERE message_id = ?",
@@ -24,69 +38,55 @@ class SqliteSweeper:
     """Goes on from where it was the last time."""
 
     def __init__(self) -> None:
-        # Up to where texts have been blanked, and the first message that was too young for it.
-        self._blanked = 0
-        self._passed_over = 0
+        self._messages, self._phones = Walk(), Walk()
+        self._texts, self._texts_of_phones = Walk(BLANK_AGAIN), Walk(BLANK_AGAIN)
 
     def sweep(self, turn: SqliteTurn, before: int, text_before: int, limit: int) -> int:
         """See :meth:`bridge.store.interface.Store.sweep`."""
         connection = turn.connection
-        deleted = connection.execute(
-            f"DELETE FROM message WHERE id IN (SELECT id FROM message WHERE id < ? AND {_FINAL} "  # noqa: S608
-            "AND changed_at < ? ORDER BY id LIMIT ?) RETURNING id, submission_id",
-            (first_id(before), before, limit),
-        ).fetchall()
-        phones = connection.execute(
-            "DELETE FROM incoming WHERE id IN (SELECT id FROM incoming WHERE id < ? "
-            "ORDER BY id LIMIT ?) RETURNING id",
-            (first_id(before), limit),
-        ).fetchall()
-        for sql in _BELONGINGS:
-            connection.executemany(sql, [row[:1] for row in (*deleted, *phones)])
+        messages, seen = _over(connection, _MESSAGES, self._messages, before, limit)
+        submissions = set()
+        for id in messages:
+            [row] = connection.execute(
+                "DELETE FROM message WHERE id = ? RETURNING submission_id", (id,)
+            ).fetchall()
+            if row[0] != id:
+                submissions.add(row)
         connection.executemany(
             "DELETE FROM submission WHERE id = ?1 AND NOT EXISTS "
             "(SELECT 1 FROM message WHERE submission_id = ?1 AND submission_id <> id)",
-            {(submission_id,) for id, submission_id in deleted if submission_id != id},
+            submissions,
         )
+        phones, looked = _over(connection, _PHONES, self._phones, before, limit)
+        seen += looked
+        connection.executemany("DELETE FROM incoming WHERE id = ?", [(id,) for id in phones])
+        for sql in _BELONGINGS:
+            connection.executemany(sql, [(id,) for id in (*messages, *phones)])
         # What is about no message of ours: refused recipients, parts that never became one.
-        lonely = connection.execute(
+        seen += connection.execute(
             "DELETE FROM notice WHERE id IN (SELECT id FROM notice WHERE about = 0 "
             "AND known_as < ? AND ended_at > 0 AND ended_at < ? ORDER BY known_as LIMIT ?)",
             (first_id(before), before, limit),
         ).rowcount
-        blanked = self._blank(connection, text_before, limit)
-        _give_back_pages(connection)
-        return len(deleted) + len(phones) + lonely + blanked
-
-    def _blank(self, connection: sqlite3.Connection, before: int, limit: int) -> int:
-        """Blanks texts from where it was the last time; tells how many messages it looked at.
-
-        At the end it goes back to the oldest that could not be blanked yet.
-        """
-        connection.execute(
-            "UPDATE incoming SET text = '' WHERE id IN (SELECT id FROM incoming WHERE id < ? "
-            "AND text <> '' LIMIT ?)",
-            (first_id(before), limit),
-        )
-        rows: Sequence[Any] = connection.execute(
-            f"SELECT id, {_FINAL} AND changed_at < ?1, text <> '' "  # noqa: S608
-            "OR fallback <> '' FROM message WHERE id > ?2 AND id < ?3 ORDER BY id LIMIT ?4",
-            (before, self._blanked, first_id(before), limit),
-        ).fetchall()
+        texts, looked = _over(connection, _MESSAGES, self._texts, text_before, limit)
+        seen += looked
+        connection.executemany(_BLANK, [(id,) for id in texts])
+        texts, looked = _over(connection, _PHONES, self._texts_of_phones, text_before, limit)
+        seen += looked
         connection.executemany(
-            "UPDATE message SET text = '', options = '', fallback = '', envelope = "
-            "CASE envelope WHEN '' THEN '' ELSE json_remove(envelope, '$.subject') END "
-            "WHERE id = ?",
-            [(id,) for id, final, written in rows if final and written],
+            "UPDATE incoming SET text = '' WHERE id = ? AND text <> ''", [(id,) for id in texts]
         )
-        passed_over = [id for id, final, _ in rows if not final]
-        if passed_over and not self._passed_over:
-            self._passed_over = passed_over[0]
-        if rows:
-            self._blanked = rows[-1][0]
-        elif self._passed_over:
-            self._blanked, self._passed_over = self._passed_over - 1, 0
-        return len(rows)
+        _give_back_pages(connection)
+        return seen
+
+
+def _over(
+    connection: sqlite3.Connection, sql: str, walk: Walk, before: int, limit: int
+) -> tuple[list[int], int]:
+    """What is over of the next that are old, and how many it looked at."""
+    rows = connection.execute(sql, (walk.after, first_id(before), limit)).fetchall()
+    lives = [(id, is_over(state, ended, owed, before)) for id, state, ended, owed in rows]
+    return walk.step(lives, limit, before)
 
 
 def _give_back_pages(connection: sqlite3.Connection) -> None:

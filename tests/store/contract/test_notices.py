@@ -215,7 +215,7 @@ async def test_nobody_is_waited_for_for_ever(store: Store, clock: Clock) -> None
     await sent(store, asking(1), asking(2))
     await store.note_statuses([delivered(1, NOW + 5), delivered(2, NOW + 50)])
     clock.now = NOW + 60
-    assert await store.expire_notices(NOW + 10, 100) == 1
+    assert await store.expire_notices(NOW, NOW + 10, 100) == 1
     assert [one.notice.about for one in await owed(store)] == [2]
     story = await store.story(1)
     assert story is not None

@@ -6,12 +6,8 @@ import orjson
 
 from bridge.model.ids import first_id
 from bridge.model.message import State
-from bridge.store import (
-    Acceptance,
-    Alias,
-    Change,
-    Store,
-)
+from bridge.model.notice import MAIL, Kind, Notice, Told
+from bridge.store import Acceptance, Alias, Change, Noted, Store
 from tests.samples import NOW, message
 from tests.store.conftest import Clock
 from tests.store.samples import (
@@ -31,10 +27,10 @@ async def test_old_final_messages_go_and_their_texts_earlier(store: Store, clock
     clock.now = NOW - 290
     await store.finish(0, [Change(old, State.REJECTED)])
     clock.now = NOW - 190
-    await store.finish(0, [Change(younger, State.SENT, "x")])
+    await store.finish(0, [Change(younger, State.REJECTED)])
     clock.now = NOW
-    assert await store.sweep(NOW - 250, NOW - 150, 1) == 2
-    assert await store.sweep(NOW - 250, NOW - 150, 1) == 0
+    while await store.sweep(NOW - 250, NOW - 150, 1):
+        pass
     assert await store.message(old) is None
     stored = await store.message(younger)
     assert stored is not None
@@ -50,10 +46,10 @@ async def test_with_a_message_go_the_ids_that_led_to_it(store: Store, clock: Clo
     both = tuple(message(first + n, submission_id=first) for n in (1, 2))
     await store.accept(Acceptance(both, aliases=(Alias(first + 9, first + 1),)))
     clock.now = NOW - 290
-    await store.finish(0, [Change(one.id, State.SENT, "x") for one in both])
+    await store.finish(0, [Change(one.id, State.REJECTED) for one in both])
     clock.now = NOW
-    for _ in range(4):
-        await store.sweep(NOW - 250, NOW - 250, 1)
+    while await store.sweep(NOW - 250, NOW - 250, 1):
+        pass
     assert await store.message(first + 9) is None
     assert await store.submission(first) == []
 
@@ -64,10 +60,10 @@ async def test_the_text_of_a_message_that_ends_late_goes_too(store: Store, clock
     for id in (early, late):
         await store.accept(Acceptance((message(id),)))
     clock.now = NOW - 290
-    await store.finish(0, [Change(late, State.SENT, "x")])
+    await store.finish(0, [Change(late, State.REJECTED)])
     for _ in range(3):
         await store.sweep(0, NOW - 200, 10)
-    await store.finish(0, [Change(early, State.SENT, "x")])
+    await store.finish(0, [Change(early, State.REJECTED)])
     for _ in range(3):
         await store.sweep(0, NOW + 7200, 10)
     for id in (early, late):
@@ -80,12 +76,66 @@ async def test_what_belongs_to_a_message_goes_with_it(store: Store, clock: Clock
     await sent(store, asking(1))
     await store.note_statuses([delivered(1)])
     await store.take_incoming([(incoming(50), [CRM])])
+    owed = await store.claim_notices(CRM, NOW + 60, 100)
+    await store.told([Told(one.notice.id, True, "taken") for one in owed])
     clock.now = NOW + 90 * 86400
     later = int(clock.now) - 86400
     while await store.sweep(later, later, 100):
         pass
     assert await store.story(1) is None
+    assert await store.from_phones("50", 10) == []
     assert await store.claim_notices(CRM, int(clock.now), 100) == []
+
+
+async def test_what_is_owed_is_kept_with_its_text(store: Store, clock: Clock) -> None:
+    id = first_id(NOW)
+    await sent(store, asking(id))
+    await store.note_statuses([delivered(id)])
+    await store.take_incoming([(incoming(id + 1), [CRM])])
+    clock.now = NOW + 90 * 86400
+    later = int(clock.now) - 86400
+    for _ in range(3):
+        await store.sweep(later, later, 1)
+    owed = await store.claim_notices(CRM, int(clock.now), 10)
+    answer, receipt = sorted(owed, key=lambda one: one.notice.kind.value)
+    assert receipt.stored is not None
+    assert receipt.stored.message.text
+    assert answer.incoming == incoming(id + 1)
+    await store.told([Told(one.notice.id, True, "taken") for one in owed])
+    # A message from a phone lives until the last has it.
+    for _ in range(3):
+        await store.sweep(later, later, 10)
+    assert await store.message(id) is None
+    assert len(await store.from_phones(str(id + 1), 10)) == 1
+    for _ in range(3):
+        await store.sweep(int(clock.now) + 1, later, 10)
+    assert await store.from_phones(str(id + 1), 10) == []
+
+
+async def test_a_message_that_was_sent_is_kept_until_its_end(store: Store, clock: Clock) -> None:
+    id = first_id(NOW)
+    await sent(store, asking(id, scheduled_at=NOW + 30 * 86400, expires_at=NOW + 31 * 86400))
+    clock.now = NOW + 30 * 86400 + 120
+    now = int(clock.now)
+    for _ in range(3):
+        await store.sweep(now - 30 * 86400, now - 3600, 10)
+    stored = await store.message(id)
+    assert stored is not None
+    assert stored.message.text
+    assert list(await store.note_statuses([delivered(id, now)])) == [Noted.CHANGED]
+    assert [one.notice.about for one in await store.claim_notices(CRM, now, 10)] == [id]
+
+
+async def test_mails_and_receipts_are_given_up_after_times_of_their_own(
+    store: Store, clock: Clock
+) -> None:
+    mail = Notice(MAIL, "crm", Kind.REFUSED, 0, 1, NOW, NOW)
+    receipt = Notice(CRM, "crm", Kind.REFUSED, 0, 2, NOW, NOW)
+    await store.owe([mail, receipt])
+    clock.now = NOW + 100
+    assert await store.expire_notices(NOW + 1, NOW, 10) == 1
+    assert await store.claim_notices(MAIL, NOW + 100, 10) == []
+    assert await store.expire_notices(NOW, NOW + 1, 10) == 1
 
 
 async def test_with_its_text_a_message_loses_the_subject_of_its_mail(

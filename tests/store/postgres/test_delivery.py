@@ -215,7 +215,7 @@ async def test_what_a_node_was_telling_when_it_fell_silent_is_told_by_others(nod
         silent.note_receivers("crm", True),
         silent.match_early(NOW, NOW),
         silent.to_poll(LATER, 10),
-        silent.expire_notices(LATER, 10),
+        silent.expire_notices(LATER, LATER, 10),
     ):
         with pytest.raises(StoreError, match="lost its lease"):
             await rare

@@ -144,7 +144,7 @@ _PLANS = {
     "poll": (pg_statuses._POLL, "false, 7, 10", {"message_poll"}),
     "claim": (pg_notices._CLAIM, "0, 'q', 7, 10, '{0}'", _OWED | {"notice_about"}),
     "told": (pg_notices._TOLD, "0, '{1}', '{}'", {"notice_pkey"}),
-    "expire": (pg_notices._EXPIRE, "7, 7, 10", _OWED),
+    "expire": (pg_notices._EXPIRE, "7, 7, 10, 'mail', 7", _OWED),
     "submissions": (pg_retention._FORGET_SUBMISSIONS, "'{1}'", {"message_submission"}),
     "lonely": (pg_retention._SWEEP_LONELY, "7, 7, 10", {"notice_about", "notice_pkey"}),
     "part": (f"SELECT id {unjoined.END.format(id='$1')}", "7", {"notice_about"}),

@@ -113,7 +113,7 @@ async def test_a_number_given_back_is_used_again_and_repeats_no_id(nodes: Nodes)
 async def test_ids_go_on_behind_what_was_swept(nodes: Nodes) -> None:
     store = await nodes.open()
     await store.accept(Acceptance((message(41, submission_id=40), message(42, submission_id=40))))
-    await store.finish(0, [Change(id, State.SENT, "x") for id in (41, 42)])
+    await store.finish(0, [Change(id, State.REJECTED) for id in (41, 42)])
     assert await store.sweep(NOW + 1, 0, 10) == 2
     await store.close()
     assert (await nodes.open()).last_id == 42

@@ -1,0 +1,33 @@
+"""When the store may forget, and how it walks over what is old."""
+
+from __future__ import annotations
+
+from bridge.store.retention import Walk, is_over
+
+
+def test_a_life_is_over_at_its_end_and_when_nothing_is_owed() -> None:
+    assert is_over("delivered", 9, False, 10)
+    assert is_over("", 9, False, 10)
+    assert not is_over("sent", 9, False, 10)
+    assert not is_over("delivered", 10, False, 10)
+    assert not is_over("delivered", 9, True, 10)
+
+
+def test_what_was_passed_over_is_looked_at_again_after_the_end() -> None:
+    walk = Walk()
+    assert walk.step([(1, True), (2, False)], 2, 10) == ([1], 2)
+    assert walk.after == 2
+    assert walk.step([(3, True)], 2, 10) == ([3], 1)
+    assert walk.after == 1
+    assert walk.step([(2, True)], 2, 10) == ([2], 1)
+    assert walk.after == 2
+
+
+def test_a_walk_rests_before_it_begins_again() -> None:
+    walk = Walk(again_after=100)
+    walk.step([(1, False)], 2, 10)
+    assert walk.after == 0
+    walk.step([(1, False)], 2, 109)
+    assert walk.after == 1
+    walk.step([], 2, 110)
+    assert walk.after == 0
