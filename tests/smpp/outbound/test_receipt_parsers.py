@@ -80,9 +80,8 @@ def read_word_by_word(octets: bytes) -> dict[str, str]:
 
 def split_at_names(octets: bytes) -> dict[str, str]:
     """JavaScript: cut at every name, whatever order they have."""
-    pieces = re.split(
-        r" ?\b(id|sub|dlvrd|submit date|done date|stat|err|text):", octets.decode(), 8
-    )
+    name = r" ?\b(id|sub|dlvrd|submit date|done date|stat|err|text):"
+    pieces = re.split(name, octets.decode(), maxsplit=len(NAMES))
     return dict(zip(pieces[1::2], pieces[2::2], strict=True))
 
 
