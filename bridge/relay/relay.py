@@ -61,8 +61,13 @@ _WILL_NOT_ARRIVE = frozenset(
 )
 #: Wishes that are not the client's to change.
 _OURS = Receipts.ALIASES | Receipts.REPORT
-#: The bits of a short id that tell the node.
+#: The bits of a short id that tell the node, and how many ids that leaves to each. They come again
+#: after so many; by then the message of the earlier one is hardly stored any more.
 _NODE_BITS = 6
+_SHORT_IDS = 1 << 32 - _NODE_BITS
+#: So many short ids are left out at the start: of those that were given last some may be known to
+#: clients alone, or stand in the store with the same time.
+_LEFT_OUT = 4096
 
 
 def _why_not(done: str, stored: Sequence[Stored]) -> str:
@@ -114,6 +119,8 @@ class Relay:
         self._monotonic = monotonic
         self._loop = asyncio.get_running_loop()
         self._short_id = store.last_short_id >> _NODE_BITS
+        if self._short_id:
+            self._short_id = (self._short_id + _LEFT_OUT) % _SHORT_IDS
 
     def reload(self, settings: Settings) -> None:
         """Other limits and routes from now on; accounts bring their own."""
@@ -267,7 +274,7 @@ class Relay:
 
     def next_short_id(self) -> int:
         """A number below 2**32 for clients that know no longer ids (SMPP 3.3)."""
-        self._short_id = (self._short_id + 1) % (1 << 32 - _NODE_BITS) or 1
+        self._short_id = (self._short_id + 1) % _SHORT_IDS or 1
         return self._short_id << _NODE_BITS | self._store.node
 
     def congestion(self) -> int:
@@ -560,7 +567,24 @@ class Relay:
                 pending.refuse(message.id, message.parts, refusal)
             else:
                 pending.queued |= not stored.upstream_id
+                await self._know_as_first(pending, acceptance, message, first)
             self._pending.settle(pending)
+
+    async def _know_as_first(
+        self, pending: PendingAnswer, acceptance: Acceptance, message: Message, first: int
+    ) -> None:
+        """Has the ids that the client is told lead to the first message."""
+        aliases = [
+            alias._replace(message_id=first)
+            for alias in acceptance.aliases
+            if alias.message_id == message.id
+        ]
+        if not aliases:
+            return
+        try:
+            await self._store.also_known_as(aliases)
+        except StoreError as error:
+            pending.refuse(message.id, message.parts, error.failure)
 
     async def _send_again(
         self, pending: PendingAnswer, acceptance: Acceptance, message: Message, first: int

@@ -15,6 +15,7 @@ from bridge.model.notice import Incoming, Notice, Owed, Told, UnjoinedPart
 from bridge.store.directory.verb import Verb
 from bridge.store.types import (
     Acceptance,
+    Alias,
     AnsweredIncoming,
     Change,
     Gathered,
@@ -75,12 +76,19 @@ class Store(Protocol):
 
     @property
     def last_short_id(self) -> int:
-        """The greatest alias below 2**32 that the store held when it was opened."""
+        """The id below 2**32 that this node gave last, as of when the store was opened."""
 
     def accept(self, acceptance: Acceptance) -> asyncio.Future[Repeats]:
         """Stores the messages, but for those whose fingerprint is known; tells which these are.
 
         Raises :class:`StoreFull` or :class:`StoreError`; then none of them is stored.
+        """
+
+    def also_known_as(self, aliases: Sequence[Alias]) -> asyncio.Future[None]:
+        """Stores further ids of messages that are stored already.
+
+        With a wish for receipts such an id has those of the states to come, and of the end where
+        the message has come to it.
         """
 
     def begin(self, attempt_id: int, messages: Sequence[Message]) -> asyncio.Future[Set[int]]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any, Final
 
+from bridge.model.ids import EPOCH
 from bridge.model.notice import Notice, Unjoined, UnjoinedPart, part_notice
 from bridge.store.types import Part, PartGroup
 
@@ -28,13 +29,34 @@ OVER: Final = (
 #: The notices of the end of one part, of which the last counts; in an order that no index has.
 END: Final = "FROM notice WHERE about = 0 AND known_as = {id} AND kind = 'state' ORDER BY id + 0"
 
-#: The greatest id of a part of which its notice alone remains, and the greatest short id.
+#: The greatest id of a part of which its notice alone remains.
 LAST_PART: Final = "SELECT coalesce(max(known_as), 0) FROM notice WHERE about = 0"
-LAST_SHORT_ID: Final = (
-    "SELECT coalesce(max(id), 0) FROM (SELECT max(id) AS id FROM alias WHERE id < 4294967296 "
-    "UNION ALL SELECT max(id) FROM part WHERE id < 4294967296 UNION ALL "
-    "SELECT max(known_as) FROM notice WHERE about = 0 AND known_as < 4294967296) AS short"
+
+#: Of each table that holds short ids the one that was given last, with its Unix time.
+_LAST_SHORT_IDS: Final = (
+    f"SELECT id, (message_id >> 22) + {EPOCH} AS at FROM alias "  # noqa: S608
+    "WHERE id < {long} AND id & 63 = {node} ORDER BY message_id DESC, id DESC LIMIT 1",
+    "SELECT id, at FROM part "
+    "WHERE id < {long} AND id & 63 = {node} ORDER BY at DESC, id DESC LIMIT 1",
+    "SELECT known_as AS id, at FROM notice WHERE about = 0 "
+    "AND known_as < {long} AND known_as & 63 = {node} ORDER BY at DESC, known_as DESC LIMIT 1",
 )
+#: Ids of the one sequence are longer than 32 bits.
+_FIRST_LONG_ID: Final = 1 << 32
+
+
+def last_short_id(node: int) -> str:
+    """The query for the short id that this node gave last, 0 for none.
+
+    The last by its time: the ids begin again at their end, so that it need not be the greatest.
+    """
+    found = " UNION ALL ".join(
+        f"SELECT * FROM ({query.format(long=_FIRST_LONG_ID, node=node)}) AS one"  # noqa: S608
+        for query in _LAST_SHORT_IDS
+    )
+    return (
+        f"SELECT coalesce((SELECT id FROM ({found}) AS short ORDER BY at DESC, id DESC LIMIT 1), 0)"  # noqa: S608
+    )
 
 
 def about_part(part: Part, missing: Sequence[int] = ()) -> Unjoined:

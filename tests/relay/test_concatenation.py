@@ -209,6 +209,27 @@ async def test_parts_of_a_duplicate_are_owed_that_it_was_refused(
             assert part.state is State.REJECTED
 
 
+async def test_the_ids_told_of_parts_of_a_repeat_lead_to_the_first_message(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    async with gatherer(tmp_path, sandbox, duplicate_window="1h") as parts:
+        first = [await parts.taken(number) for number in (1, 2, 3)]
+        again = [
+            await parts.taken(number, reference=8, receipts=Receipts.SUCCESS)
+            for number in (1, 2, 3)
+        ]
+        assert len({outcome.id for outcome in first + again}) == 6
+        assert sandbox.message_count == 1
+        found = [
+            await parts.bridge.relay.query(parts.bridge.account(), outcome.id)
+            for outcome in first + again
+        ]
+        assert len({stored.message.id for [stored] in found}) == 1
+        # The first did not ask; whoever does is told under the ids that it knows.
+        [stored] = found[0]
+        assert stored.message.receipts & Receipts.ALIASES
+
+
 async def test_a_part_alone_is_known_to_its_own_account(tmp_path: Path, sandbox: Sandbox) -> None:
     async with gatherer(tmp_path, sandbox) as parts:
         taken = await parts.taken(2, receipts=Receipts.SUCCESS)

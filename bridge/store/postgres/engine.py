@@ -22,6 +22,7 @@ from bridge.store.ended import Ended
 from bridge.store.errors import StoreError
 from bridge.store.postgres import connection as pg
 from bridge.store.postgres.accept import ACCEPT
+from bridge.store.postgres.aliases import ALSO_KNOWN_AS
 from bridge.store.postgres.attempts import BEGIN, FINISH
 from bridge.store.postgres.directory import run
 from bridge.store.postgres.group import announce
@@ -38,6 +39,7 @@ from bridge.store.postgres.watch import Watch
 from bridge.store.postgres.writer import PostgresWriter
 from bridge.store.types import (
     Acceptance,
+    Alias,
     Change,
     Gathered,
     Lane,
@@ -47,7 +49,7 @@ from bridge.store.types import (
     Replacement,
     Status,
 )
-from bridge.store.unjoined import LAST_SHORT_ID
+from bridge.store.unjoined import last_short_id
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -155,7 +157,7 @@ class PostgresStore(PostgresReading):
             await migrate(connection)
             await self._lease.claim(connection)
             self.last_id = await connection.fetchval(LAST_ID)
-            self.last_short_id = await connection.fetchval(LAST_SHORT_ID)
+            self.last_short_id = await connection.fetchval(last_short_id(self.node))
 
     async def close(self) -> None:
         if self._writer is not None and self._watch is not None:
@@ -201,6 +203,9 @@ class PostgresStore(PostgresReading):
 
     def accept(self, acceptance: Acceptance) -> asyncio.Future[Repeats]:
         return self._ask(ACCEPT, acceptance)
+
+    def also_known_as(self, aliases: Sequence[Alias]) -> asyncio.Future[None]:
+        return self._ask(ALSO_KNOWN_AS, aliases)
 
     def begin(self, attempt_id: int, messages: Sequence[Message]) -> asyncio.Future[Set[int]]:
         self._attempts.add(attempt_id)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from bridge.store.postgres.accept import ACCEPT
+from bridge.store.postgres.aliases import ALSO_KNOWN_AS
 from bridge.store.postgres.attempts import BEGIN, FINISH
 from bridge.store.postgres.lease import CHANNEL, OWED
 from bridge.store.postgres.notices import CLAIM, GIVE_BACK, OWE, TAKE_INCOMING, TOLD
@@ -24,6 +25,7 @@ Request = WriteRequest[PostgresVerb[Any, Any], Any, Any]
 #: given back can be claimed again at once.
 ORDER: Final[tuple[PostgresVerb[Any, Any], ...]] = (
     ACCEPT,
+    ALSO_KNOWN_AS,
     BEGIN,
     FINISH,
     ADD_PART,

@@ -25,6 +25,7 @@ from bridge.store.errors import StoreError, StoreInUse
 from bridge.store.rows import to_message
 from bridge.store.sqlite import notices, parts, queue, statuses
 from bridge.store.sqlite.accept import ACCEPT
+from bridge.store.sqlite.aliases import ALSO_KNOWN_AS
 from bridge.store.sqlite.attempts import BEGIN, FINISH
 from bridge.store.sqlite.directory import run_within
 from bridge.store.sqlite.notices import OWE
@@ -36,6 +37,7 @@ from bridge.store.sqlite.verb import SqliteTurn, SqliteVerb
 from bridge.store.sqlite.writer import SqliteWriter
 from bridge.store.types import (
     Acceptance,
+    Alias,
     Change,
     Gathered,
     Noted,
@@ -44,7 +46,7 @@ from bridge.store.types import (
     Replacement,
     Status,
 )
-from bridge.store.unjoined import LAST_PART, LAST_SHORT_ID
+from bridge.store.unjoined import LAST_PART, last_short_id
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -142,7 +144,7 @@ class SqliteStore(SqliteReading):
             # What remains of a part is its notice.
             last = connection.execute(f"SELECT max({last}, ({LAST_PART}))").fetchone()[0]
             self.last_id = last
-            self.last_short_id = connection.execute(LAST_SHORT_ID).fetchone()[0]
+            self.last_short_id = connection.execute(last_short_id(self.node)).fetchone()[0]
             # All who were bound are gone.
             connection.execute(
                 "UPDATE receiver SET bound = 0, since = ? WHERE bound", (int(self._clock()),)
@@ -169,6 +171,9 @@ class SqliteStore(SqliteReading):
 
     def accept(self, acceptance: Acceptance) -> asyncio.Future[Repeats]:
         return self._ask(ACCEPT, acceptance)
+
+    def also_known_as(self, aliases: Sequence[Alias]) -> asyncio.Future[None]:
+        return self._ask(ALSO_KNOWN_AS, aliases)
 
     def begin(self, attempt_id: int, messages: Sequence[Message]) -> asyncio.Future[Set[int]]:
         return self._ask(BEGIN, (attempt_id, [message.id for message in messages]))

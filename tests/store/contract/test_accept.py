@@ -17,6 +17,7 @@ from bridge.store import (
 from tests.samples import NOW, message
 from tests.store.conftest import Clock
 from tests.store.samples import (
+    BOTH,
     LANE,
     asking,
     owed,
@@ -140,3 +141,12 @@ async def test_notices_come_with_the_messages_that_they_are_about(store: Store) 
     assert one.notice._replace(id=0) == later
     assert one.stored is not None
     assert one.stored.message.id == 1
+
+
+async def test_a_message_that_is_stored_may_get_further_ids(store: Store) -> None:
+    await store.accept(Acceptance((asking(1),), aliases=(Alias(70, 1),)))
+    await store.also_known_as([Alias(71, 1), Alias(72, 1, int(BOTH))])
+    for id in (70, 71, 72):
+        found = await store.message(id)
+        assert found is not None
+        assert found.message.id == 1
