@@ -88,8 +88,11 @@ class Bridge:
 OPERATE, VIEW = "operate-token", "view-token"
 
 
-def write_config(folder: Path, api: str, more: str = "", account: str = "") -> Path:
-    """A configuration with the account ``crm``; ``account`` are further lines of it."""
+def write_config(
+    folder: Path, api: str, more: str = "", account: str = "", smpp_port: int = 0
+) -> Path:
+    """A configuration with the account ``crm``; ``account`` are further lines of it, ``more`` of
+    ``[smtp]``."""
     path = folder / "bridge.toml"
     path.write_text(f"""
         [cascade]
@@ -101,7 +104,7 @@ def write_config(folder: Path, api: str, more: str = "", account: str = "") -> P
         listen = ["127.0.0.1:0"]
         {more}
         [smpp]
-        listen = ["127.0.0.1:0"]
+        listen = ["127.0.0.1:{smpp_port}"]
         [admin]
         socket = "{folder}/admin.sock"
         listen = ["127.0.0.1:0"]

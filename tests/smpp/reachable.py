@@ -19,11 +19,7 @@ def hook_url(hooks: int) -> str:
 def reachable(folder: Path, api: str, smpp: int, hooks: int, account: str = "") -> Path:
     """A configuration with these ports; ``account`` are further lines of ``crm``."""
     table = f'[hooks]\nlisten = ["127.0.0.1:{hooks}"]\nsecret = "{HOOKS_SECRET}"'
-    config = write_config(folder, api, account=f"{account}\n{table}")
-    before, found, after = config.read_text().rpartition('listen = ["127.0.0.1:0"]')
-    assert found
-    config.write_text(f'{before}listen = ["127.0.0.1:{smpp}"]{after}')
-    return config
+    return write_config(folder, api, account=f"{account}\n{table}", smpp_port=smpp)
 
 
 async def until(met: Callable[[], object]) -> None:
