@@ -16,14 +16,12 @@ from tests.chaos.run import chaos
 from tests.store.postgres.server import binaries
 from tests.support import missing
 
-COUNT = int(os.environ.get("CASCADE_BRIDGE_CHAOS_FAULTS", "0"))
+COUNT = int(os.environ.get("CASCADE_BRIDGE_CHAOS_FAULTS", "15"))
 SEED = int(os.environ.get("CASCADE_BRIDGE_CHAOS_SEED", "1"))
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "postgres"])
 async def test_nothing_is_lost_whatever_breaks(engine: str, tmp_path: Path) -> None:
-    if not COUNT:
-        pytest.skip("CASCADE_BRIDGE_CHAOS_FAULTS says how many faults are to come")
     if faketime() is None:
         missing("libfaketime")
     if engine == "postgres" and binaries() is None:
