@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import resource
 import signal
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
@@ -129,17 +128,14 @@ class Postgres:
     @asynccontextmanager
     async def full(self) -> AsyncIterator[None]:
         """Tables of the backends that there are grow no more."""
-        limited = []
-        for pid in await self.backends():
-            with contextlib.suppress(ProcessLookupError):
-                before = resource.prlimit(pid, resource.RLIMIT_FSIZE, (FULL_AT, -1))
-                limited.append((pid, before))
+        backends = await self.backends()
+        for pid in backends:
+            await asyncio.to_thread(self._server.limit_files, pid, str(FULL_AT))
         try:
             yield
         finally:
-            for pid, before in limited:
-                with contextlib.suppress(ProcessLookupError):
-                    resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+            for pid in backends:
+                await asyncio.to_thread(self._server.limit_files, pid, "unlimited")
 
 
 Database = SqliteFile | Postgres

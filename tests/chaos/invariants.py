@@ -86,7 +86,7 @@ def everything_was_sent_that_is_known(evidence: Evidence) -> Iterator[str]:
             yield f"the API got {id} {count} times, which the store does not know"
         elif message.state == "cancelled":
             yield f"{id} was cancelled, but the API got it {count} times"
-        elif message.state == "expired" and not message.sent_at:
+        elif message.state == "expired" and not (message.sent_at or message.unknown):
             yield f"{id} is told as never sent, but the API got it {count} times: {message}"
         elif message.state == "rejected":
             yield f"{id} is told as refused, but the API got it {count} times: {message}"

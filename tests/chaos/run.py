@@ -22,7 +22,10 @@ from tests.chaos.scene import PAUSE, Scene, scene
 from tests.chaos.smpp_session import Session
 from tests.serving.daemon import run as run_program
 
-LEASE = 3.0
+#: Longer than a busy machine keeps a process waiting.
+LEASE = 5.0
+#: How often it is seen how late our own loop is, and what is late (seconds).
+BEAT, LATE = 0.25, 1.0
 #: How long everything may take to come to rest after the last fault (seconds): longest is what was
 #: refused several times in turn.
 QUIET_WITHIN = 420.0
@@ -102,6 +105,7 @@ async def chaos(
         await asyncio.gather(*(node.ready() for node in running.nodes))
         clients = [asyncio.create_task(one.run()) for one in running.clients(pause)]
         senders = [asyncio.create_task(one.run()) for one in running.mailers(pause)]
+        clients.append(asyncio.create_task(beat(running, note)))
         senders.append(asyncio.create_task(running.phones(pause).run()))
         try:
             await disturb(running, planned, note)
@@ -131,6 +135,18 @@ def _failures(tasks: Sequence[asyncio.Task[None]]) -> list[str]:
     """A client of ours that broke makes the rest worth little."""
     found = [task.exception() for task in tasks if not task.cancelled()]
     return [f"a client of the run broke: {error!r}" for error in found if error is not None]
+
+
+async def beat(running: Scene, note: Callable[[str], None]) -> None:
+    """Where the machine has no time for us it has none for the daemons, whose leases run out."""
+    while True:
+        began = time.monotonic()
+        await asyncio.sleep(BEAT)
+        late = time.monotonic() - began - BEAT
+        if late > LATE:
+            note(f"the machine stood still for {late:.1f} s")
+            for node in running.nodes:
+                node.unheard(running.database.lease)
 
 
 async def disturb(running: Scene, planned: list[Planned], note: Callable[[str], None]) -> None:

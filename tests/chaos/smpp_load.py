@@ -24,8 +24,9 @@ from tests.chaos.smpp_session import ROK, Session
 
 #: registered_delivery: final states, and what comes before them too (SMPP 3.4 §5.2.17).
 FINAL, EVERYTHING = 0x01, 0x11
-#: query_sm_resp: nothing found.
+#: query_sm_resp: nothing found; any: the operation failed.
 RQUERYFAIL: Final = 0x67
+RSYSERR: Final = 0x08
 #: Submits that one client leaves unanswered.
 WINDOW: Final = 20
 #: Parts are tried again until this long after the first (seconds); below parts_timeout.
@@ -217,6 +218,8 @@ class SmppClient:
             answer: Pdu = await session.ask(command, body)
         except (EOFError, TimeoutError):
             return Said.LOST
+        if answer.command_status == RSYSERR:
+            return Said.LOST  # it failed, whenever that was
         return Said.YES if answer.command_status == ROK else Said.NO
 
 

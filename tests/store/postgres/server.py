@@ -153,6 +153,15 @@ class Server:
             self._process.wait(PATIENCE)
             self._process = None
 
+    def limit_files(self, pid: int, size: str) -> None:
+        """The files of one of its processes grow no further than so many octets, as on a full disk.
+
+        As the server's user, who alone may do that where root has not all of its powers; a process
+        that is gone meanwhile is none of our business.
+        """
+        command = ["prlimit", f"--pid={pid}", f"--fsize={size}:"]
+        subprocess.run(command, check=False, capture_output=True, **self._as())
+
     def remove(self) -> None:
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
