@@ -87,6 +87,9 @@ class Gathering:
         # Messages that are complete and whose outcome is not known yet, by the ids of their parts:
         # a part that comes again meanwhile must not submit its message once more.
         self._joining: dict[tuple[int, ...], asyncio.Future[Outcome]] = {}
+        #: Parts that this node has stored since its start and that wait for others: each has a
+        #: place in the backlog.
+        self._waiting = 0
         self._tasks: asyncio.TaskGroup | None = None
 
     def add(
@@ -99,6 +102,7 @@ class Gathering:
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         try:
             group = self._check(account, segment)
+            self._relay.take_part(account, self._waiting)
         except Failure as failure:
             answer.set_result(failure)
             return answer
@@ -107,7 +111,8 @@ class Gathering:
         id = self._relay.next_short_id() if short_id else self._next_id()
         part = Part(id, group, segment.number, segment.content, receipts, now)
         stored = self._store.add_part(part, now - int(self._parts_timeout))
-        stored.add_done_callback(partial(self._stored, account, group, join, answer))
+        self._waiting += 1
+        stored.add_done_callback(partial(self._stored, account, group, part.id, join, answer))
         return answer
 
     async def run(self) -> None:
@@ -141,11 +146,14 @@ class Gathering:
         self,
         account: Account,
         group: PartGroup,
+        id: int,
         join: Join,
         answer: asyncio.Future[Outcome],
         stored: asyncio.Future[Gathered],
     ) -> None:
         """The part is durable, or the store says why not."""
+        if stored.cancelled() or stored.exception() is not None or stored.result().id != id:
+            self._no_longer_waiting(1)  # there is none, or it is an earlier one
         if answer.done():
             return
         if stored.cancelled():
@@ -200,6 +208,7 @@ class Gathering:
                 account, submission, aliases=aliases, parts=group, known_as=gathered.id
             )
             self._joining[key] = joining
+            self._no_longer_waiting(len(key))
             joining.add_done_callback(lambda _: self._joining.pop(key, None))
             joining.add_done_callback(partial(self._joined, gathered))
         joining.add_done_callback(partial(pass_on, gathered.id, answer))
@@ -240,12 +249,18 @@ class Gathering:
         if not answer.done():
             answer.set_result(outcome)
 
+    def _no_longer_waiting(self, parts: int) -> None:
+        # Those that an earlier run or another node stored were not counted.
+        self._waiting = max(0, self._waiting - parts)
+
     # --- what never became a message -------------------------------------------------------
 
     async def _sweep(self) -> None:
         before = int(self._clock() - self._parts_timeout)
         try:
-            _log_expired(await self._store.expired_parts(before, _SWEEP))
+            expired = await self._store.expired_parts(before, _SWEEP)
+            self._no_longer_waiting(len(expired))
+            _log_expired(expired)
         except StoreError as error:  # the next look may succeed
             log.error("parts_sweep_failed", cause=str(error))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import structlog
@@ -20,6 +20,7 @@ from bridge.model.failure import Failure
 from bridge.model.mail_record import dump_refused, original_of
 from bridge.model.measures import SUBMISSION_SECONDS, SUBMISSIONS
 from bridge.model.message import (
+    FINAL,
     Accepted,
     Message,
     Outcome,
@@ -27,6 +28,7 @@ from bridge.model.message import (
     Receipts,
     Recipient,
     State,
+    Stored,
     Submission,
     expired_unsent,
 )
@@ -132,6 +134,8 @@ class PendingAnswers:
         self._loop = asyncio.get_running_loop()
         self._stopping = False
         self._waiting: dict[int, PendingAnswer] = {}
+        #: Of their messages, those that another node may send.
+        self._elsewhere: dict[int, Message] = {}
         #: By how long they wait: each of these is in the order of its deadlines.
         self._deadlines: dict[float, deque[tuple[float, PendingAnswer]]] = {}
 
@@ -199,6 +203,8 @@ class PendingAnswers:
         if state is State.ACCEPTED:
             return  # again, later
         waiting = self._waiting.get(message.submission_id)
+        if self._elsewhere:
+            self._elsewhere.pop(message.id, None)
         if state is State.EXPIRED:
             failure = None if message.unknown else expired_unsent()
         refused = failure if state in (State.REJECTED, State.EXPIRED) else None
@@ -219,6 +225,29 @@ class PendingAnswers:
         if waiting.settling:
             waiting.settling -= {message.id}
         self.settle(waiting)
+
+    # --- messages that another node may send -----------------------------------------------
+
+    def may_be_sent_elsewhere(self, messages: Iterable[Message]) -> None:
+        """No dispatcher here reports these, unless it takes them up itself."""
+        self._elsewhere.update((message.id, message) for message in messages)
+
+    def elsewhere(self) -> list[int]:
+        """Of these, the ids for which a client still waits."""
+        self._elsewhere = {id: one for id, one in self._elsewhere.items() if self.awaits(one)}
+        return list(self._elsewhere)
+
+    def report_elsewhere(self, stored: Stored) -> None:
+        """How one of these stands now. Whatever ended it there was told by a notice, where it was
+        no yes: the client is answered "queued" then."""
+        message = self._elsewhere.get(stored.message.id)
+        waiting = self._waiting.get(stored.message.submission_id)
+        if message is None or waiting is None:
+            return
+        if stored.sent_at:
+            self.report(Progress(message, State.SENT))
+        elif stored.state is State.HELD or stored.state in FINAL:
+            self.give_up(waiting)
 
     def settle(self, waiting: PendingAnswer) -> None:
         """The outcome of one more of its messages is known."""

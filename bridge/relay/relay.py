@@ -61,6 +61,8 @@ _WILL_NOT_ARRIVE = frozenset(
 )
 #: Wishes that are not the client's to change.
 _OURS = Receipts.ALIASES | Receipts.REPORT
+#: How soon it is looked how a message stands that another node may send (seconds).
+_LOOK_ELSEWHERE = 0.2
 #: The bits of a short id that tell the node, and how many ids that leaves to each. They come again
 #: after so many; by then the message of the earlier one is hardly stored any more.
 _NODE_BITS = 6
@@ -118,6 +120,7 @@ class Relay:
         self._clock = clock
         self._monotonic = monotonic
         self._loop = asyncio.get_running_loop()
+        self._watching = False
         self._short_id = store.last_short_id >> _NODE_BITS
         if self._short_id:
             self._short_id = (self._short_id + _LEFT_OUT) % _SHORT_IDS
@@ -317,7 +320,9 @@ class Relay:
         bulk: bool = False,
     ) -> asyncio.Future[Outcome]:
         try:
-            prepared, refused = self._admit(account, submission, bulk=bulk)
+            # Parts have taken their tokens of the rate as they came.
+            limited = parts is None
+            prepared, refused = self._admit(account, submission, bulk=bulk, limited=limited)
         except Failure as failure:
             count(submission, failure)
             answer.set_result(failure)
@@ -384,14 +389,29 @@ class Relay:
         if self._dispatcher.backlog + more >= self._settings.store.backlog_limit:
             raise Failure(Reason.BRIDGE_FULL, "too many messages wait")
 
+    def take_part(self, account: Account, waiting: int) -> None:
+        """Takes a token of the account's rate for one part of a message, and a place beside
+        ``waiting`` other parts; raises Failure where there is none."""
+        self._check_backlog(waiting)
+        self._take_tokens(account, 1)
+
+    def _take_tokens(self, account: Account, messages: int) -> None:
+        if not account.take(self._monotonic(), messages):
+            raise Failure(Reason.TOO_FAST, f"over {account.settings.rate:g} messages a second")
+
     def _admit(
-        self, account: Account, submission: Submission, *, bulk: bool = False
+        self,
+        account: Account,
+        submission: Submission,
+        *,
+        bulk: bool = False,
+        limited: bool = True,
     ) -> tuple[list[tuple[Recipient, Message]], list[tuple[Recipient, Failure]]]:
         """What the rules make of the submission, where the limits let it in; raises Failure."""
         self._check_backlog()
         prepared, refused = self._prepare(account, submission, bulk=bulk)
-        if not account.take(self._monotonic(), len(prepared)):
-            raise Failure(Reason.TOO_FAST, f"over {account.settings.rate:g} messages a second")
+        if limited:
+            self._take_tokens(account, len(prepared))
         if account.settings.daily_limit and not submission.dry_run:
             self._daily_limits.take(account, len(prepared))
         return prepared, refused
@@ -509,6 +529,24 @@ class Relay:
         else:
             self._pending.give_up(pending)
         self._dispatcher.offer(messages, claimed=claimed)
+        if not claimed and self._pending.awaits(messages[0]):
+            self._pending.may_be_sent_elsewhere(messages)
+            if not self._watching:
+                self._watching = True
+                self._tasks.create_task(self._watch_elsewhere())
+
+    async def _watch_elsewhere(self) -> None:
+        """Looks how messages stand that another node may send, as long as a client waits."""
+        try:
+            while ids := self._pending.elsewhere():
+                await asyncio.sleep(_LOOK_ELSEWHERE)
+                for id in ids:
+                    if (stored := await self._store.message(id)) is not None:
+                        self._pending.report_elsewhere(stored)
+        except StoreError as error:  # the clients hear "queued" in time
+            log.warning("answers_not_looked_up", cause=str(error))
+        finally:
+            self._watching = False
 
     # --- what came again -------------------------------------------------------------------
 

@@ -22,6 +22,8 @@ class Submitter(Protocol):
 
     def check(self, account: Account, submission: Submission) -> None: ...
 
+    def take_part(self, account: Account, waiting: int) -> None: ...
+
     def submit(
         self,
         account: Account,

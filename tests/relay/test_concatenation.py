@@ -134,6 +134,35 @@ async def test_a_part_is_checked_before_it_is_stored(tmp_path: Path, sandbox: Sa
         assert await parts.bridge.store.expired_parts(2**40, 100) == []
 
 
+async def test_each_part_takes_a_token_of_the_rate_and_the_message_none_besides(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    async with gatherer(tmp_path, sandbox, rate=0.001, burst=4) as parts:
+        for number in (1, 2, 3):
+            await parts.taken(number)
+        assert [m.text for m in sandbox.messages] == ["one two three"]
+        await parts.taken(1, reference=8)
+        assert (await parts.refused(2, reference=8)).reason is Reason.TOO_FAST
+
+
+async def test_parts_that_wait_have_places_in_the_backlog(tmp_path: Path, sandbox: Sandbox) -> None:
+    limit = {"backlog_limit": 3}
+    async with relaying(tmp_path, sandbox, store=limit) as bridge:
+        parts = Gatherer(bridge)
+        running = asyncio.create_task(parts.gathering.run())
+        for reference in range(3):
+            await parts.taken(1, total=2, reference=reference)
+        assert (await parts.refused(1, total=2, reference=3)).reason is Reason.BRIDGE_FULL
+        # They end without a message, and make room.
+        parts.clock.now += 301
+        await parts.gathering._sweep()
+        parts.clock.now -= 301
+        await parts.taken(1, total=2, reference=3)
+        await parts.taken(2, total=2, reference=3)
+        assert len(sandbox.messages) == 1
+        running.cancel()
+
+
 async def test_more_parts_than_allowed_may_be_cut_instead(tmp_path: Path, sandbox: Sandbox) -> None:
     async with gatherer(tmp_path, sandbox, max_parts=1, long_text="truncate") as parts:
         await parts.taken(1, total=2, text="a" * 150)
@@ -321,7 +350,7 @@ async def test_a_message_that_begins_while_the_one_before_is_joined_is_another(
 
 
 async def test_what_was_refused_for_now_completes_later(tmp_path: Path, sandbox: Sandbox) -> None:
-    async with gatherer(tmp_path, sandbox, rate=0.001, burst=1) as parts:
+    async with gatherer(tmp_path, sandbox, rate=0.001, burst=3) as parts:
         await parts.taken(1, total=2)
         await parts.taken(2, total=2)
         await parts.taken(1, total=2, reference=8)

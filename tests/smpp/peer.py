@@ -71,6 +71,9 @@ class StandInRelay:
         self.arrived.set()
         return future
 
+    def take_part(self, account: Account, waiting: int) -> None:
+        pass
+
     def check(self, account: Account, submission: Submission) -> None:
         rules.prepare(account, submission, route=Route.ASYNC, now=time.time(), next_id=lambda: 1)
         if self.refuses is not None:

@@ -115,7 +115,7 @@ async def _accept(turn: PostgresTurn, acceptances: Sequence[Acceptance]) -> list
         of_aliases = [(alias.id, alias.message_id, int(alias.receipts)) for alias in aliases]
         await connection.execute(_ALIASES, *zip(*of_aliases, strict=True))
     if joined:
-        await finish_parts(connection, joined)
+        await finish_parts(connection, joined, turn.now)
     if notices:
         await owe(turn, notices)
     for lines in staged:

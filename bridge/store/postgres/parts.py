@@ -39,7 +39,7 @@ _ADD_PARTS = (
     "unnest($1::bigint[], $2::bigint[], $3::integer[], $4::bytea[], $5::smallint[], $6::bigint[])"
 )
 _FINISH = (
-    "UPDATE part_group SET message_id = $6 WHERE id = coalesce("  # noqa: S608
+    "UPDATE part_group SET message_id = $6, begun_at = $8 WHERE id = coalesce("  # noqa: S608
     "(SELECT group_id FROM part WHERE id = $7), "
     f"(SELECT id FROM part_group WHERE {_KEY} AND message_id = 0 ORDER BY turn DESC LIMIT 1))"
 )
@@ -128,14 +128,15 @@ async def _latest(connection: PgConnection, keys: Iterable[PartGroup]) -> dict[P
 
 
 async def finish_parts(
-    connection: PgConnection, joined: Sequence[tuple[PartGroup, int, int]]
+    connection: PgConnection, joined: Sequence[tuple[PartGroup, int, int]], now: int
 ) -> None:
-    """Notes which message a group was joined to: the one with the part of that id.
+    """Notes which message a group was joined to: the one with the part of that id. From now on its
+    time counts anew: a part that comes again finds it for as long as one that is awaited.
 
     Without a part it is the latest group of the key, though a later message may have begun one.
     """
     await connection.executemany(
-        _FINISH, [(*group, message, part) for group, message, part in joined]
+        _FINISH, [(*group, message, part, now) for group, message, part in joined]
     )
 
 

@@ -60,7 +60,8 @@ def _accept(turn: SqliteTurn, acceptances: Sequence[Acceptance]) -> list[Repeats
             owed += [notice for notice in acceptance.notices if notice.about not in repeated]
         if acceptance.parts is not None:
             part_id = acceptance.aliases[0].id if acceptance.aliases else 0
-            parts.finish(connection, acceptance.parts, acceptance.messages[0].id, part_id)
+            message_id = acceptance.messages[0].id
+            parts.finish(connection, acceptance.parts, message_id, part_id, turn.now)
         if acceptance.staged is not None:
             connection.execute(_FORGET_STAGED, acceptance.staged)
         elif len(acceptance.messages) > 1 and new:

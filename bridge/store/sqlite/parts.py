@@ -74,17 +74,18 @@ def _parts(connection: sqlite3.Connection, group_id: int, group: PartGroup) -> t
 
 
 def finish(
-    connection: sqlite3.Connection, group: PartGroup, message_id: int, part_id: int = 0
+    connection: sqlite3.Connection, group: PartGroup, message_id: int, part_id: int, now: int
 ) -> None:
-    """Notes which message a group of this key was joined to: the one with this part.
+    """Notes which message a group of this key was joined to: the one with this part. From now on
+    its time counts anew: a part that comes again finds it for as long as one that is awaited.
 
     Without a part it is the latest group, though a later message may have begun one since.
     """
     connection.execute(
-        f"UPDATE part_group SET message_id = ? WHERE id = coalesce("  # noqa: S608
+        f"UPDATE part_group SET message_id = ?, begun_at = ? WHERE id = coalesce("  # noqa: S608
         f"(SELECT group_id FROM part WHERE id = ?), "
         f"(SELECT max(id) FROM part_group WHERE {_KEY} AND message_id = 0))",
-        (message_id, part_id, *group),
+        (message_id, now, part_id, *group),
     )
 
 

@@ -9,6 +9,7 @@ from bridge.store import (
     Store,
 )
 from tests.samples import NOW, message
+from tests.store.conftest import Clock
 from tests.store.samples import (
     GROUP,
     part,
@@ -69,6 +70,17 @@ async def test_finished_groups_are_forgotten_without_a_word(store: Store) -> Non
     await store.accept(Acceptance((message(100),), parts=one))
     assert await store.expired_parts(NOW + 1, 10) == []
     assert await store.add_part(part(2, 1, group=one), 0) == Gathered(2, (part(2, 1, group=one),))
+
+
+async def test_a_finished_group_is_remembered_from_its_end_on(store: Store, clock: Clock) -> None:
+    pair = GROUP._replace(total=2)
+    await store.add_part(part(1, 1, group=pair), 0)
+    await store.add_part(part(2, 2, group=pair)._replace(at=NOW + 299), 0)
+    clock.now = NOW + 299
+    await store.accept(Acceptance((message(100),), parts=pair, aliases=(Alias(1, 100),)))
+    assert await store.expired_parts(NOW + 299, 10) == []
+    again = await store.add_part(part(3, 1, group=pair), NOW + 299)
+    assert (again.id, again.message_id) == (1, 100)
 
 
 async def test_a_complete_group_does_not_expire_while_its_message_is_being_stored(
