@@ -159,8 +159,10 @@ class App:
         lines = upstream_lines(settings)
         logging.WATCHERS.append(self._trouble.watch)
         try:
-            ids = Ids(store.node, store.last_id, time.time)
-            pending = PendingAnswers(store.owe, time.time)
+            # Of several nodes all go by the clock of the database.
+            clock = store.time
+            ids = Ids(store.node, store.last_id, clock)
+            pending = PendingAnswers(store.owe, clock)
             dispatcher = Dispatcher(
                 store,
                 ids,
@@ -168,27 +170,29 @@ class App:
                 lines,
                 pending,
                 known=lambda account: accounts.get(account) is not None,
+                clock=clock,
             )
             reply_addresses = reply_addresses_of(settings)
-            answer_first = AnswerFirst(store.node, accounts, pending, time.time)
+            answer_first = AnswerFirst(store.node, accounts, pending, clock)
             outbox = Outbox(
                 store,
                 settings.smpp.receipts_keep,
                 settings.reports.keep,
                 answer_first.not_before,
+                clock=clock,
             )
             store.on_owed = outbox.wake
             mailing = mailing_of(settings, reply_addresses, accounts.settings_of)
             outbox.join(MAIL, mailing)
-            statuses = Statuses(store)
-            incoming = IncomingMessages(settings, store, ids.next)
-            poller = Poller(store, statuses, settings.cascade, lines)
+            statuses = Statuses(store, clock=clock)
+            incoming = IncomingMessages(settings, store, ids.next, clock=clock)
+            poller = Poller(store, statuses, settings.cascade, lines, clock=clock)
             hooks = HooksListener(settings.hooks, statuses.take, incoming.take)
-            daily_limits = await DailyLimits.load(accounts, store, time.time)
+            daily_limits = await DailyLimits.load(accounts, store, clock)
             directory = Directory(store)
             await directory.open()
             async with asyncio.TaskGroup() as tasks:
-                send_outs = SendOuts(store, dispatcher, ids, tasks)
+                send_outs = SendOuts(store, dispatcher, ids, tasks, clock=clock)
                 relay = Relay(
                     settings,
                     store,
@@ -199,19 +203,23 @@ class App:
                     directory,
                     send_outs,
                     tasks,
+                    clock=clock,
                 )
-                gathering = Gathering(store, relay, ids.next, settings.smpp.parts_timeout)
+                gathering = Gathering(
+                    store, relay, ids.next, settings.smpp.parts_timeout, clock=clock
+                )
                 smtp = SmtpListener(
                     settings.smtp,
                     accounts,
                     relay,
                     dsn=bool(settings.reports.smarthost),
                     reply_addresses=reply_addresses,
+                    wall_clock=clock,
                 )
-                smpp = SmppListener(settings.smpp, accounts, relay, gathering, outbox)
+                smpp = SmppListener(settings.smpp, accounts, relay, gathering, outbox, clock=clock)
                 listeners: dict[str, Sessions] = {"smtp": smtp, "smpp": smpp}
                 health = Health(
-                    lambda: store.forget_fingerprints(int(time.time())), lambda: _missing(lines)
+                    lambda: store.forget_fingerprints(int(clock())), lambda: _missing(lines)
                 )
                 standing = NowStanding(
                     lambda: self._settings,
@@ -247,7 +255,7 @@ class App:
                 dispatching = tasks.create_task(dispatcher.run(loaded))
                 await loaded.wait()
                 gatherer = tasks.create_task(gathering.run())
-                keeper = Upkeep(store, dispatcher, settings.store)
+                keeper = Upkeep(store, dispatcher, settings.store, clock)
                 store.on_work = keeper.wake
                 upkeep = tasks.create_task(keeper.run())
                 coming_back = [

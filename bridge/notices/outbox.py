@@ -54,6 +54,8 @@ _TURN: Final = 16
 _PAUSE: Final = 6
 #: How long closing waits for the store (seconds).
 _CLOSE_WITHIN: Final = 5.0
+#: Seconds until a node that may have lost its lease looks again whether it has.
+_UNCERTAIN_PAUSE: Final = 0.2
 #: How long a queue rests when the store could not be asked (seconds).
 _STORE_PAUSE: Final = 1.0
 
@@ -66,6 +68,8 @@ class Notices(Keeper, Protocol):
     async def expire_notices(self, mails_before: int, before: int, limit: int) -> int: ...
 
     async def note_receivers(self, account: str, bound: bool) -> None: ...
+
+    def may_tell(self) -> bool: ...
 
 
 class Outbox:
@@ -245,6 +249,11 @@ class Outbox:
     def _pump(self, queue: NoticeQueue) -> None:
         queue.kicked = False
         if self._stopping or self._queues.get(queue.name) is not queue:
+            return
+        if not self._store.may_tell():
+            # Others may be telling what was claimed here: the lease is looked at first.
+            queue.kicked = True
+            self._loop.call_later(_UNCERTAIN_PAUSE, self._pump, queue)
             return
         began = time.perf_counter()
         waits: list[float] = []

@@ -31,6 +31,10 @@ class _Loaded(NamedTuple):
     lane: Lane
 
 
+#: Longest wait for the time at which a message is due (seconds).
+LOOK_EVERY = 5.0
+
+
 class WorkingSet:
     """Which waiting messages are in the queues of the upstreams. Times are Unix times.
 
@@ -211,7 +215,10 @@ class WorkingSet:
 
     async def wanted(self) -> None:
         """Waits until there is room to load something, or something is due."""
+        # A clock that is set forward makes things due that the wait did not know of.
         wait = None if self._wake_at is None else max(0.0, self._wake_at - self._clock())
+        if wait is not None:
+            wait = min(wait, LOOK_EVERY)
         try:
             async with asyncio.timeout(wait):
                 await self._wanted.wait()

@@ -70,6 +70,13 @@ class Store(Protocol):
     def node(self) -> int:
         """This daemon's node number, for its ids."""
 
+    def time(self) -> float:
+        """Unix time by the clock that all nodes share: messages are due, and expire, by this."""
+
+    def may_tell(self) -> bool:
+        """Whether the notices that this node has claimed are its own for certain. They may be
+        others' where it was stopped or cut off for longer than its lease."""
+
     @property
     def last_id(self) -> int:
         """The greatest id that the store held when it was opened."""

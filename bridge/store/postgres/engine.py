@@ -24,6 +24,7 @@ from bridge.store.postgres import connection as pg
 from bridge.store.postgres.accept import ACCEPT
 from bridge.store.postgres.aliases import ALSO_KNOWN_AS
 from bridge.store.postgres.attempts import BEGIN, FINISH
+from bridge.store.postgres.clock import DatabaseClock
 from bridge.store.postgres.directory import run
 from bridge.store.postgres.group import announce
 from bridge.store.postgres.lease import NOBODY, Lease
@@ -93,14 +94,21 @@ class PostgresStore(PostgresReading):
     ``on_work`` is called in the loop when other nodes made messages available, or are gone: it is
     time to look into :meth:`interrupted`, :meth:`holds` and :meth:`lanes`. ``on_lost`` is called
     once if others took over from this node: every verb fails from then on, and the daemon should
-    stop. ``lease`` is in seconds.
+    stop. ``clock`` gives Unix time, unless told otherwise that of the database, with which that of
+    this machine is compared; ``lease`` is in seconds.
     """
 
     def __init__(
-        self, url: str, *, clock: Callable[[], float] = time.time, lease: float = LEASE
+        self,
+        url: str,
+        *,
+        clock: Callable[[], float] | None = None,
+        machine_clock: Callable[[], float] = time.time,
+        lease: float = LEASE,
     ) -> None:
         super().__init__(url, lease)
-        self._clock = clock
+        self._database_clock = DatabaseClock(machine_clock)
+        clock = self._clock = clock or self._database_clock
         self._lease = Lease(lease, clock)
         self.on_work: Callable[[], None] | None = None
         self.on_owed: Callable[[Set[str] | None], None] | None = None
@@ -120,6 +128,12 @@ class PostgresStore(PostgresReading):
     def node(self) -> int:
         return self._lease.number
 
+    def time(self) -> float:
+        return self._clock()
+
+    def may_tell(self) -> bool:
+        return self._lease.is_certain
+
     # --- opening and closing ---------------------------------------------------------------
 
     async def open(self) -> None:
@@ -136,7 +150,9 @@ class PostgresStore(PostgresReading):
         self._writer = PostgresWriter(
             self._url, connection, self._lease, self._owed, self._ended, self._clock
         )
-        self._watch = Watch(self._url, self._lease, self._work, self._owed, self._lost)
+        self._watch = Watch(
+            self._url, self._lease, self._work, self._owed, self._lost, self._database_clock.set
+        )
         self._tasks = [
             asyncio.create_task(self._writer.run(), name="store-writer"),
             asyncio.create_task(self._watch.run(), name="store-watch"),
@@ -154,6 +170,9 @@ class PostgresStore(PostgresReading):
         async with connection.transaction():
             await connection.execute(f"SET LOCAL lock_timeout = '{_OPEN_WITHIN:.0f}s'")
             await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK, timeout=_OPEN_WITHIN)
+            now = await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8")
+            self._database_clock.set(now)
+            self._database_clock.check()
             await migrate(connection)
             await self._lease.claim(connection)
             self.last_id = await connection.fetchval(LAST_ID)

@@ -9,6 +9,7 @@ database was down meanwhile goes on.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -28,16 +29,16 @@ CHANNEL = "cascade_bridge"
 #: The one on which nodes say that they put notices in a queue, with the same payload.
 OWED = "cascade_bridge_owed"
 
-#: Out for a while, and given up. When the database itself was away nobody could renew: then
-#: everybody gets a whole lease from its start on.
-_DEAD = (
-    "(lease_until = '-infinity' OR (lease_until < clock_timestamp() "
-    "AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => $1)))"
-)
+#: Given back by a node that left an attempt.
+_GIVEN_BACK = "lease_until = '-infinity'"
+#: Given back, or run out while the one who looks ($1) renewed its own all the time.
+_DEAD = f"({_GIVEN_BACK} OR (lease_until < clock_timestamp() AND $1::boolean))"
+#: How long a lease must be out before a node that starts takes its number, where no other is left.
+_LONG_OUT = "(lease_until < clock_timestamp() - make_interval(secs => 4 * $1::float8))"
 #: When such a node was last heard of, a lease before its own ran out (Unix time, by the clock of
 #: the database); NULL of one that is alive, or gave its number back.
 LAST_HEARD = (
-    f"CASE WHEN lease_until > '-infinity' AND {_DEAD} "
+    "CASE WHEN lease_until > '-infinity' AND lease_until < clock_timestamp() "
     "THEN floor(extract(epoch FROM lease_until - make_interval(secs => $1)))::bigint END"
 )
 
@@ -59,12 +60,29 @@ FENCED = (
 
 
 class Lease:
-    """One node's lease of ``length`` seconds; ``clock`` is for what others read of it."""
+    """One node's lease of ``length`` seconds; ``clock`` is for what others read of it.
+
+    When the database was out of reach for everybody, all leases are out at the return, and nobody
+    is dead. So a node takes over from others only once it has renewed its own for a whole lease
+    without a gap: whoever lives had the time to do so too.
+    """
 
     def __init__(self, length: float, clock: Callable[[], float] = time.time) -> None:
         self.length = length
         self._clock = clock
         self.fence = Fence(-1, uuid4(), 0)
+        #: Since when the lease was never out, by the clock of the database (Unix time).
+        self._unbroken_since = math.inf
+        #: The time of the database at the last renewal, and until when the lease is this node's for
+        #: certain, by the time since the machine started.
+        self.renewed_at = 0.0
+        self._certain_until = 0.0
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether no other node can have taken over: not when this one was stopped, or cut off,
+        for as long as the lease lasts."""
+        return _uptime() < self._certain_until
 
     @property
     def number(self) -> int:
@@ -76,13 +94,22 @@ class Lease:
         Within the caller's transaction, which holds the schema's lock. Raises
         :class:`bridge.store.errors.StoreInUse` when all are taken.
         """
-        taken = {row[0] for row in await connection.fetch("SELECT number FROM node")}
-        gone = await self._gone(connection)
+        nodes = await connection.fetch(
+            f"SELECT number, {_GIVEN_BACK}, {_LONG_OUT} FROM node ORDER BY lease_until",  # noqa: S608
+            self.length,
+        )
+        taken = {row[0] for row in nodes}
+        gone = {row[0] for row in nodes if row[1]}
         free = [number for number in range(MAX_NODE + 1) if number not in taken or number in gone]
+        if not free:
+            # More nodes have died than others could take over from.
+            gone = {row[0] for row in nodes if row[2]}
+            free = [row[0] for row in nodes if row[2]]
         if not free:
             raise StoreInUse(f"all {MAX_NODE + 1} node numbers of the database are in use")
         number = free[0]
         self.fence = Fence(number, self.fence.holder, 0)
+        self._certain_until = _uptime() + self.length
         await self._clear(connection, [number])
         if number in gone:
             # Its attempts are this node's from now on, with the messages in them.
@@ -101,26 +128,34 @@ class Lease:
         )
 
     async def _gone(self, connection: PgConnection) -> list[int]:
-        """The nodes whose lease has run out, locked; those that are just writing are left out."""
+        """The nodes that are dead, locked; those that are just writing are left out."""
         rows = await connection.fetch(
             f"SELECT number FROM node WHERE {_DEAD} AND number <> $2 "  # noqa: S608
             "ORDER BY number FOR UPDATE SKIP LOCKED",
-            self.length,
+            self.renewed_at - self._unbroken_since >= self.length,
             self.number,
         )
         return [row[0] for row in rows]
 
     async def renew(self, connection: PgConnection) -> None:
         """Raises :class:`LeaseLost` if there is nothing to renew any more."""
-        done = await connection.execute(
+        certain_until = _uptime() + self.length
+        row = await connection.fetchrow(
             "UPDATE node SET lease_until = clock_timestamp() + make_interval(secs => $3) "
-            "WHERE number = $1 AND holder = $2",
+            "FROM (SELECT lease_until < clock_timestamp() AS was_out, "
+            "extract(epoch FROM clock_timestamp())::float8 AS now "
+            "FROM node WHERE number = $1 AND holder = $2) AS before "
+            "WHERE number = $1 AND holder = $2 RETURNING was_out, now",
             self.number,
             self.fence.holder,
             self.length,
         )
-        if done != "UPDATE 1":
+        if row is None:
             raise LeaseLost
+        was_out, self.renewed_at = row
+        self._certain_until = certain_until
+        if was_out or self._unbroken_since > self.renewed_at:
+            self._unbroken_since = self.renewed_at
 
     async def pass_on(self, connection: PgConnection) -> None:
         """Gives the right to write to a new connection.
@@ -219,6 +254,11 @@ class Lease:
             numbers,
             int(self._clock()),
         )
+
+
+def _uptime() -> float:
+    """Seconds that go on while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 async def _announce(connection: PgConnection) -> None:

@@ -23,7 +23,8 @@ _PER_LEASE = 3
 
 class Watch:
     """``work`` is called when messages may have become available to this node, ``owed`` when
-    notices have, ``lost`` once, when its lease turns out to be others'."""
+    notices have, ``lost`` once, when its lease turns out to be others', and ``renewed`` with the
+    time of the database whenever the lease was renewed."""
 
     def __init__(
         self,
@@ -32,11 +33,13 @@ class Watch:
         work: Callable[[], None],
         owed: Callable[[], None],
         lost: Callable[[], None],
+        renewed: Callable[[float], None],
     ) -> None:
         self._url = url
         self._lease = lease
         self._on = {CHANNEL: work, OWED: owed}
         self._lost = lost
+        self._renewed = renewed
         self._closing = asyncio.Event()
         #: Set from the first time on that other nodes can be heard.
         self.listening = asyncio.Event()
@@ -85,6 +88,7 @@ class Watch:
         while not (ended.is_set() or self._closing.is_set()):
             async with asyncio.timeout(every):
                 await self._lease.renew(connection)
+            self._renewed(self._lease.renewed_at)
             if await self._lease.take_over(connection):
                 log.warning("store_node_gone")
                 self._all()

@@ -86,6 +86,12 @@ class SqliteStore(SqliteReading):
         self._ended = Ended()
         self._early = statuses.SqliteEarly()
 
+    def time(self) -> float:
+        return self._clock()
+
+    def may_tell(self) -> bool:
+        return True
+
     # --- opening and closing ---------------------------------------------------------------
 
     async def open(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 
@@ -49,7 +50,7 @@ async def test_a_connection_that_was_cut_costs_nobody_an_answer(
             await execute(database, cut)
             assert await accepted == {}
         assert await asyncio.gather(*begun) == [frozenset()] * 5
-    assert [one.id for one in await store.waiting(LANE, NOW, 10)] == list(range(6))
+    assert await store.backlog() == 6
 
 
 @pytest.fixture
@@ -312,3 +313,57 @@ async def test_while_the_database_is_away_messages_are_refused_and_results_kept(
     assert await mortal.begin(10, [message(2)]) == set()
     assert await mortal.message(3) is None
     assert await mortal.message(4) is None
+
+
+async def test_a_database_that_was_out_of_reach_costs_no_node_its_life(
+    postgres: Server, database: str
+) -> None:
+    wires = [Wire(postgres) for _ in range(3)]
+    stores: list[PostgresStore] = []
+    lost: list[int] = []
+    try:
+        for wire in wires:
+            await wire.open()
+            store = PostgresStore(wire.url(database), clock=lambda: NOW, lease=0.8)
+            stores.append(store)
+            await store.open()
+            store.on_lost = partial(lost.append, store.node)
+        for wire in wires:
+            wire.closed = True
+            wire.cut()
+        async with asyncio.timeout(20):
+            out = "SELECT FROM node WHERE lease_until > clock_timestamp()"
+            while await execute(database, out) != "SELECT 0":  # noqa: ASYNC110 - a row, no event
+                await asyncio.sleep(0.05)
+            # The first is back long before the others.
+            wires[0].mend()
+            back = out + f" AND number = {stores[0].node}"
+            while await execute(database, back) != "SELECT 1":  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+            assert await stores[0].interrupted() == {}
+            for wire in wires[1:]:
+                wire.mend()
+            while await execute(database, out) != "SELECT 3":  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert lost == []
+    finally:
+        for store in stores:
+            await store.close()
+        for wire in wires:
+            await wire.close()
+
+
+async def test_a_node_that_cannot_be_sure_of_its_lease_tells_nothing(
+    remote: PostgresStore, wire: Wire
+) -> None:
+    async with asyncio.timeout(20):
+        while not remote.may_tell():  # noqa: ASYNC110 - a state, no event
+            await asyncio.sleep(0.01)
+        wire.closed = True
+        wire.cut()
+        # Nobody says when a lease runs out.
+        remote._lease._certain_until -= remote._lease.length
+        assert not remote.may_tell()
+        wire.mend()
+        while not remote.may_tell():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
