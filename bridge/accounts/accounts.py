@@ -28,7 +28,7 @@ from bridge.config.settings import AccountSettings, Settings
 from bridge.model.failure import Failure, Reason
 from bridge.model.measures import LOGINS
 from bridge.model.message import MessageType, Protocol
-from bridge.net.networks import NetworkMap
+from bridge.net.networks import NetworkMap, network_set
 from bridge.net.networks import origin as origin_of
 from bridge.net.token_bucket import TokenBucket
 
@@ -166,8 +166,7 @@ class Accounts:
                 account.apply(own)
             self._accounts[name] = account
         self._networks = {
-            name: NetworkMap((network, True) for network in own.networks)
-            for name, own in settings.accounts.items()
+            name: network_set(own.networks) for name, own in settings.accounts.items()
         }
         self._trusted = NetworkMap(
             (network, account)

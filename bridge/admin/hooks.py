@@ -10,11 +10,9 @@ path is ever logged.
 from __future__ import annotations
 
 import hmac
-import ssl
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import orjson
@@ -36,7 +34,8 @@ from bridge.net.http_server import (
     respond,
     skip_body,
 )
-from bridge.net.networks import NetworkMap
+from bridge.net.networks import network_set
+from bridge.net.tls import renewed, server_context
 
 log = structlog.get_logger()
 
@@ -97,12 +96,12 @@ class HooksListener:
         self._limits = limits
         self._monotonic = monotonic
         self._told: dict[tuple[str, str, int, str], float] = {}
-        self._context = _tls_context(settings)
+        self._context = server_context(settings.certificate, settings.private_key)
         self._server = WebServer(self._application, limits, self._context, partial(self._tell, ""))
         self._apply(settings)
 
     def _apply(self, settings: config.Hooks) -> None:
-        self._networks = NetworkMap((network, True) for network in settings.networks)
+        self._networks = network_set(settings.networks)
         secret = settings.secret.get_secret_value() if settings.secret else ""
         self._paths = [
             (f"/hooks/cascade/{secret}/{hook}".encode(), hook) for hook in self._takes if secret
@@ -124,21 +123,10 @@ class HooksListener:
     def reload(self, settings: config.Hooks) -> None:
         """Takes the certificate, the networks and the secret anew.
 
-        The addresses, and whether it listens at all, stay. Raises OSError or ValueError, and
-        changes nothing, where a certificate cannot be used.
+        What needs a restart is named in :mod:`bridge.config.reloading`. Raises OSError or
+        ValueError, and changes nothing, where a certificate cannot be used.
         """
-        context = _tls_context(settings)
-        before = self._settings
-        if self._context is not None and context is not None and settings.certificate is not None:
-            # The listener holds the context itself: what was just seen to work goes into it.
-            self._context.load_cert_chain(settings.certificate, settings.private_key)
-        changed = {
-            "listen": settings.listen != before.listen,
-            "secret": (settings.secret is None) != (before.secret is None),
-            "certificate": (context is None) != (self._context is None),
-        }
-        for key in (key for key, differs in changed.items() if differs):
-            log.warning("reload_incomplete", key=f"hooks.{key}", cause="needs a new start")
+        renewed(self._context, settings.certificate, settings.private_key)
         self._settings = settings
         self._apply(settings)
 
@@ -231,14 +219,3 @@ def _peer(scope: Scope) -> str:
 
 def _asks_upgrade(scope: Scope) -> bool:
     return any(name == b"upgrade" for name, _ in scope["headers"])
-
-
-def _tls_context(settings: config.Hooks) -> ssl.SSLContext | None:
-    if settings.certificate is None:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(
-        settings.certificate, Path(settings.private_key or settings.certificate)
-    )
-    return context

@@ -11,7 +11,6 @@ import grp
 import os
 import pwd
 import socket
-import ssl
 import struct
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -35,6 +34,7 @@ from bridge.net.http_server import (
     WebServer,
     read_body,
 )
+from bridge.net.tls import renewed, server_context
 
 log = structlog.get_logger()
 
@@ -59,7 +59,7 @@ class AdminListener:
         self._settings = settings
         self._application = application
         self._tokens = tokens
-        self._context = _tls_context(settings)
+        self._context = server_context(settings.certificate, settings.private_key)
         self._local = WebServer(self._from_socket, LIMITS)
         self._remote = WebServer(self._from_network, LIMITS, self._context)
         self._path: Path | None = None
@@ -97,9 +97,7 @@ class AdminListener:
     def reload(self, settings: config.Admin) -> None:
         """Takes tokens and certificate anew. Raises OSError or ValueError, and changes nothing,
         where a certificate cannot be used."""
-        if self._context is not None and settings.certificate is not None:
-            _tls_context(settings)  # tried on one that nobody uses
-            self._context.load_cert_chain(settings.certificate, settings.private_key)
+        renewed(self._context, settings.certificate, settings.private_key)
         self._settings = settings
         self._tokens.apply(settings)
 
@@ -211,12 +209,3 @@ def _bearer(scope: Scope) -> str:
             scheme, _, token = value.decode("latin-1").partition(" ")
             return token.strip() if scheme.lower() == "bearer" else ""
     return ""
-
-
-def _tls_context(settings: config.Admin) -> ssl.SSLContext | None:
-    if settings.certificate is None:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(settings.certificate, settings.private_key)
-    return context

@@ -19,6 +19,11 @@ from typing import Any, Final, NamedTuple, cast
 import uvicorn
 from uvicorn.server import ServerState
 
+from bridge.config.settings import Endpoint
+from bridge.net.connection_limits import ConnectionLimits
+from bridge.net.networks import NetworkMap
+from bridge.net.socket_server import SocketServer
+
 Scope = dict[str, Any]
 Receive = Callable[[], Coroutine[Any, Any, dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Coroutine[Any, Any, None]]
@@ -28,6 +33,7 @@ Headers = Iterable[tuple[bytes, bytes]]
 #: How long closing waits for answers that are on their way (seconds).
 CLOSE_WITHIN: Final = 1.0
 _BACKLOG: Final = 1024
+_HANDSHAKE_TIMEOUT: Final = 15.0
 #: One look at all connections is cheaper than a timer for each (seconds).
 _SWEEP_EVERY: Final = 0.5
 #: Bytes of request line and headers, for which uvicorn's faster parser has no limit. No less than
@@ -112,7 +118,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._admitted:
-            self._server.connections.discard(self)
+            self._server.dismiss(self)
             self._protocol.connection_lost(error)
 
     def begin(self) -> None:
@@ -192,6 +198,7 @@ class WebServer:
         self._limits = limits
         self._context = context
         self.tls = context is not None
+        self._room = ConnectionLimits(limits.max_connections)
         self.connections: set[Connection] = set()
         self._state = ServerState()
         self._config = uvicorn.Config(
@@ -207,7 +214,7 @@ class WebServer:
             date_header=False,
             timeout_keep_alive=limits.keep_alive,
         )
-        self._servers: list[asyncio.Server] = []
+        self._servers: list[asyncio.Server | SocketServer] = []
         self._sweeping: asyncio.TimerHandle | None = None
 
     async def start(self, host: str, port: int) -> int:
@@ -215,18 +222,24 @@ class WebServer:
         loop = asyncio.get_running_loop()
         if not self._config.loaded:
             self._config.load()
-        server = await loop.create_server(
-            lambda: Connection(self),
-            host,
-            port,
-            backlog=_BACKLOG,
-            ssl=self._context,
-            ssl_handshake_timeout=self._limits.request_within if self._context else None,
-        )
-        self._servers.append(server)
+        if self._context is None:
+            plain = await loop.create_server(lambda: Connection(self), host, port, backlog=_BACKLOG)
+            self._servers.append(plain)
+            bound: int = plain.sockets[0].getsockname()[1]
+        else:
+            server = SocketServer(
+                lambda client: Connection(self),
+                NetworkMap,
+                limits=self._room,
+                context=self._context,
+                handshake_timeout=self._limits.request_within or _HANDSHAKE_TIMEOUT,
+                backlog=_BACKLOG,
+            )
+            await server.start(Endpoint(host, port))
+            self._servers.append(server)
+            bound = server.sockets[0].getsockname()[1]
         if self._limits.request_within is not None and self._sweeping is None:
             self._sweep(loop)
-        bound: int = server.sockets[0].getsockname()[1]
         return bound
 
     async def start_unix(self, listening: socket.socket) -> None:
@@ -270,11 +283,16 @@ class WebServer:
 
     def admit(self, connection: Connection) -> bool:
         """Whether there is room for one more."""
-        most = self._limits.max_connections
-        if most and len(self.connections) >= most:
+        if self._room.full:
             return False
+        self._room.count_in("")
         self.connections.add(connection)
         return True
+
+    def dismiss(self, connection: Connection) -> None:
+        """Ends what :meth:`admit` counted."""
+        self.connections.discard(connection)
+        self._room.count_out("")
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         assert self._limits.request_within is not None

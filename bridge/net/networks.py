@@ -25,7 +25,7 @@ def parse_address(address: str) -> IPv4Address | IPv6Address | None:
 
 @lru_cache(maxsize=4096)
 def origin(address: str) -> str:
-    """Whose failures count together: an IPv4 address, or the /64 that one IPv6 customer has."""
+    """The key under which failures are counted: an IPv4 address, or the /64 of an IPv6 customer."""
     parsed = parse_address(address)
     if isinstance(parsed, IPv6Address):
         return f"{IPv6Address(int(parsed) >> 64 << 64)}/64"
@@ -55,3 +55,8 @@ class NetworkMap(Generic[T]):
             if table_version == version and (number >> shift) in table:
                 return table[number >> shift]
         return None
+
+
+def network_set(networks: Iterable[IPv4Network | IPv6Network]) -> NetworkMap[bool]:
+    """Finds True for every address inside one of these, such as the proxies of a listener."""
+    return NetworkMap((network, True) for network in networks)

@@ -322,13 +322,6 @@ async def test_secret_and_networks_are_taken_anew(running: Running) -> None:
     assert (await running.post(STATUS, status(1))).status_code == 403
 
 
-async def test_what_only_a_new_start_changes_is_told(running: Running) -> None:
-    with capture_logs() as logs:
-        running.listener.reload(settings(listen=["127.0.0.1:1"]))
-    [log] = [log for log in logs if log["event"] == "reload_incomplete"]
-    assert log["key"] == "hooks.listen"
-
-
 def trusting(pair: Pair) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=pair[0])
 

@@ -149,7 +149,7 @@ class SmppConnection(asyncio.Protocol):
         if self._authentication is not None:
             self._authentication.cancel()
         services = self._services
-        services.occupancy.leave(self._address)
+        services.occupancy.count_out(self._address)
         if self.account is not None and self._requests is not None:
             self._release_bind()
             self._requests.log_counts()

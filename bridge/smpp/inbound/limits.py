@@ -11,25 +11,18 @@ from typing import Final
 
 from bridge.accounts.accounts import Account
 from bridge.model.failure import Failure, Reason
+from bridge.net.connection_limits import ConnectionLimits
 
 #: Connections over a limit that may wait for a bind and its refusal.
 OVERFLOW: Final = 100
 
 
-class Occupancy:
+class Occupancy(ConnectionLimits):
     """Counts by address and by account; belongs to one listener."""
 
     def __init__(self, max_connections: int, max_connections_per_address: int) -> None:
-        self._max_connections = max_connections
-        self._max_per_address = max_connections_per_address
-        self._connections = 0
-        self._addresses: Counter[str] = Counter()
+        super().__init__(max_connections, max_connections_per_address)
         self._binds: Counter[str] = Counter()
-
-    def limit(self, max_connections: int, max_connections_per_address: int) -> None:
-        """Other limits from now on; who is in already stays."""
-        self._max_connections = max_connections
-        self._max_per_address = max_connections_per_address
 
     @property
     def overcrowded(self) -> bool:
@@ -38,20 +31,13 @@ class Occupancy:
 
     def enter(self, address: str) -> Failure | None:
         """Counts a connection in; the failure is why it may not bind."""
-        self._connections += 1
-        self._addresses[address] += 1
-        if self._connections > self._max_connections:
-            return Failure(Reason.TOO_MANY_SESSIONS)
-        if self._addresses[address] > self._max_per_address:
-            return Failure(Reason.TOO_MANY_SESSIONS, "from this address")
-        return None
-
-    def leave(self, address: str) -> None:
-        """Counts a connection out."""
-        self._connections -= 1
-        self._addresses[address] -= 1
-        if not self._addresses[address]:
-            del self._addresses[address]
+        refusal: Failure | None = None
+        if self.full:
+            refusal = Failure(Reason.TOO_MANY_SESSIONS)
+        elif self.full_for(address):
+            refusal = Failure(Reason.TOO_MANY_SESSIONS, "from this address")
+        self.count_in(address)
+        return refusal
 
     def bind(self, account: Account) -> None:
         """Counts a bind in; raises Failure(TOO_MANY_SESSIONS) over the account's ``max_binds``."""

@@ -11,16 +11,16 @@ import ssl
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Final
 
 import structlog
 
 from bridge.config import settings as config
 from bridge.config.settings import Endpoint
-from bridge.net.networks import NetworkMap
-from bridge.net.proxy_server import ProxiedServer
+from bridge.net.networks import network_set
 from bridge.net.sessions import SessionInfo
+from bridge.net.socket_server import SocketServer
+from bridge.net.tls import renewed, server_context
 from bridge.smpp.inbound.connection import SmppConnection
 from bridge.smpp.inbound.limits import Occupancy
 from bridge.smpp.inbound.services import Authenticator, Gatherer, Owing, RelayVerbs, Services
@@ -67,9 +67,9 @@ class SmppListener:
             create_task=self._create_task,
         )
         self._connections: set[SmppConnection] = set()
-        self._proxies = _proxies(settings)
+        self._proxies = network_set(settings.proxies)
         self._context: ssl.SSLContext | None = None
-        self._servers: list[ProxiedServer] = []
+        self._servers: list[SocketServer] = []
         self._group: asyncio.TaskGroup | None = None
         self._running: asyncio.Task[None] | None = None
         self._empty = asyncio.Event()
@@ -85,7 +85,8 @@ class SmppListener:
             for endpoint in settings.listen:
                 await self._listen(endpoint, None)
             if settings.tls_listen:
-                self._context = _tls(settings)
+                _check_certificate(settings)
+                self._context = server_context(settings.certificate, settings.private_key)
             for endpoint in settings.tls_listen:
                 await self._listen(endpoint, self._context)
         except BaseException:
@@ -98,11 +99,12 @@ class SmppListener:
         ]
 
     async def _listen(self, endpoint: Endpoint, context: ssl.SSLContext | None) -> None:
-        server = ProxiedServer(
+        server = SocketServer(
             lambda client: SmppConnection(
                 self._services, self._connections.add, self._closed, client
             ),
             lambda: self._proxies,
+            limits=self._services.occupancy,
             context=context,
             handshake_timeout=self._services.settings.bind_timeout,
             backlog=_BACKLOG,
@@ -117,9 +119,9 @@ class SmppListener:
         certificate that cannot be used; then everything stays as it was.
         """
         if self._context is not None:
-            _tls(settings)  # tried on one that nobody uses
-            self._context.load_cert_chain(*_certificate(settings))
-        self._proxies = _proxies(settings)
+            _check_certificate(settings)
+            renewed(self._context, settings.certificate, settings.private_key)
+        self._proxies = network_set(settings.proxies)
         services = self._services
         services.settings = settings
         services.occupancy.limit(settings.max_connections, settings.max_connections_per_address)
@@ -219,17 +221,6 @@ class SmppListener:
             self._empty.set()
 
 
-def _proxies(settings: config.Smpp) -> NetworkMap[bool]:
-    return NetworkMap((network, True) for network in settings.proxies)
-
-
-def _tls(settings: config.Smpp) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(*_certificate(settings))
-    return context
-
-
-def _certificate(settings: config.Smpp) -> tuple[Path, Path | None]:
+def _check_certificate(settings: config.Smpp) -> None:
     if settings.certificate is None:
         raise ValueError("smpp.tls_listen needs smpp.certificate")
-    return settings.certificate, settings.private_key

@@ -147,7 +147,7 @@ class Connection(SMTP):
 
     def _turn_away(self, transport: asyncio.Transport, error: Failure | reply.Refused) -> None:
         text = reply.of_refusal(error)
-        log.warning("connection_refused", address=self._address, reply=text)
+        self._service.repeats.warn("connection_refused", address=self._address, reply=text)
         transport.write(reply.encode(text))
         transport.close()
 
@@ -210,7 +210,8 @@ class Connection(SMTP):
         try:
             await self.smtp_STARTTLS(None)
         except TLSSetupException as error:
-            log.info("tls_failed", address=self._address, cause=str(error.__cause__))
+            cause = getattr(error.__cause__, "reason", None) or str(error.__cause__)
+            self._service.repeats.warn("tls_failed", address=self._address, cause=cause)
             if self._original_transport is not None:
                 self._original_transport.close()
             raise EOFError from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-import ssl
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,9 +12,10 @@ from typing import Any
 import structlog
 
 from bridge.config.settings import Endpoint, Smtp
-from bridge.net.networks import NetworkMap
-from bridge.net.proxy_server import ProxiedServer
+from bridge.net.networks import network_set
 from bridge.net.sessions import SessionInfo
+from bridge.net.socket_server import SocketServer
+from bridge.net.tls import renewed, server_context
 from bridge.smtp import reply
 from bridge.smtp.inbound.connection import Connection, Kind, template
 from bridge.smtp.inbound.service import Logins, Service, Submitting
@@ -24,11 +24,7 @@ from bridge.smtp.reply_address import ReplyAddresses
 log = structlog.get_logger()
 
 _BACKLOG = 1024
-#: Connections in the middle of a TLS handshake are not counted yet: they get little time.
 _HANDSHAKE_TIMEOUT = 15.0
-
-#: What only a new start can change.
-_FIXED = ("listen", "tls_listen", "lmtp_listen", "hostname")
 
 
 class SmtpListener:
@@ -50,20 +46,21 @@ class SmtpListener:
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
+        _check_certificate(settings)
         self._settings = settings
         self._service = Service(
             settings,
             accounts,
             relay,
             hostname=settings.hostname or socket.gethostname(),
-            tls_context=_tls_context(settings),
+            tls_context=server_context(settings.certificate, settings.private_key),
             dsn=dsn,
             clock=clock,
             wall_clock=wall_clock,
             reply_addresses=reply_addresses,
         )
-        self._proxies = _proxies(settings)
-        self._servers: list[asyncio.Server | ProxiedServer] = []
+        self._proxies = network_set(settings.proxies)
+        self._servers: list[asyncio.Server | SocketServer] = []
         self._connections: set[Connection] = set()
         self._attributes: dict[str, Any] = {}
 
@@ -102,48 +99,36 @@ class SmtpListener:
                 ended=self._connections.discard,
             )
 
-        if self._settings.proxies:
-            proxied = ProxiedServer(
+        if context is not None or self._settings.proxies:
+            server = SocketServer(
                 accept,
                 lambda: self._proxies,
+                limits=self._service.limits,
                 context=context,
                 handshake_timeout=_HANDSHAKE_TIMEOUT,
                 backlog=_BACKLOG,
             )
-            await proxied.start(endpoint)
-            self._servers.append(proxied)
+            await server.start(endpoint)
+            self._servers.append(server)
             return
-        server = await asyncio.get_running_loop().create_server(
-            accept,
-            endpoint.host,
-            endpoint.port,
-            backlog=_BACKLOG,
-            ssl=context,
-            ssl_handshake_timeout=_HANDSHAKE_TIMEOUT if context else None,
+        # Cheaper for a connection than a task that takes it.
+        plain = await asyncio.get_running_loop().create_server(
+            accept, endpoint.host, endpoint.port, backlog=_BACKLOG
         )
-        self._servers.append(server)
+        self._servers.append(plain)
 
     def reload(self, settings: Smtp, *, dsn: bool | None = None) -> None:
         """Takes over certificates, limits, domains and what is offered; no session ends.
 
-        Sessions in progress follow the new limits; TLS that is on stays as it is. Listening
-        addresses are kept, with a warning where they differ, and so is whether proxies are
-        expected at all. Raises ValueError or OSError, and changes nothing, where a certificate
-        cannot be used.
+        Sessions in progress follow the new limits; TLS that is on stays as it is. What needs a
+        restart is named in :mod:`bridge.config.reloading`. Raises ValueError or OSError, and
+        changes nothing, where a certificate cannot be used.
         """
-        context = _tls_context(settings)
+        _check_certificate(settings)
         live = self._service.tls_context
-        if context is not None and live is not None and settings.certificate is not None:
-            # TLS listeners hold the context itself: what was just seen to work goes into it.
-            live.load_cert_chain(settings.certificate, settings.private_key)
-            context = live
-        for key in _FIXED:
-            if getattr(settings, key) != getattr(self._settings, key):
-                log.warning("reload_incomplete", key=f"smtp.{key}", cause="needs a new start")
-        if bool(settings.proxies) != bool(self._settings.proxies):
-            log.warning("reload_incomplete", key="smtp.proxies", cause="needs a new start")
+        context = renewed(live, settings.certificate, settings.private_key)
         self._settings = settings
-        self._proxies = _proxies(settings)
+        self._proxies = network_set(settings.proxies)
         self._service.apply(settings, context, self._service.dsn if dsn is None else dsn)
 
     def sessions(self) -> list[SessionInfo]:
@@ -187,7 +172,7 @@ class SmtpListener:
         self._service.closing = True
         for server in self._servers:
             server.close()
-            if isinstance(server, ProxiedServer):
+            if isinstance(server, SocketServer):
                 await server.wait_closed()
         tasks = self._tasks()
         for task in tasks:
@@ -202,17 +187,6 @@ class SmtpListener:
         return {c.task for c in self._connections if c.task is not None}
 
 
-def _proxies(settings: Smtp) -> NetworkMap[bool]:
-    return NetworkMap((network, True) for network in settings.proxies)
-
-
-def _tls_context(settings: Smtp) -> ssl.SSLContext | None:
-    """The context of both kinds of TLS; ValueError where one is asked for without a certificate."""
-    if settings.certificate is None:
-        if settings.tls_listen or settings.starttls == "required":
-            raise ValueError("smtp.tls_listen and smtp.starttls need smtp.certificate")
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(settings.certificate, settings.private_key)
-    return context
+def _check_certificate(settings: Smtp) -> None:
+    if settings.certificate is None and (settings.tls_listen or settings.starttls == "required"):
+        raise ValueError("smtp.tls_listen and smtp.starttls need smtp.certificate")

@@ -15,6 +15,8 @@ from bridge.accounts.accounts import Account
 from bridge.config.settings import Smtp
 from bridge.model import message
 from bridge.model.failure import Failure, Reason
+from bridge.net.connection_limits import ConnectionLimits
+from bridge.net.repeats import Repeats
 from bridge.smtp.address import comparable_domains
 from bridge.smtp.inbound.auth import MECHANISMS
 from bridge.smtp.inbound.mail_buffer import SharedMemory
@@ -80,6 +82,7 @@ class Service:
         self.hostname = hostname
         self.clock = clock
         self.wall_clock = wall_clock
+        self.limits = ConnectionLimits(0)
         self.apply(settings, tls_context, dsn)
         #: For mails that take long to read; two, so that the loop keeps its turns.
         self.threads = ThreadPoolExecutor(2, "mail-reader")
@@ -87,13 +90,13 @@ class Service:
         self.closing = False
         #: Of the connections, from the start on.
         self.numbers = count(1)
-        self._connections = 0
-        self._by_address: Counter[str] = Counter()
+        self.repeats = Repeats(clock)
         self._by_account: Counter[str] = Counter()
 
     def apply(self, settings: Smtp, tls_context: SSLContext | None, dsn: bool) -> None:
         """Takes over these settings, also for the sessions in progress."""
         self.settings = settings
+        self.limits.limit(settings.max_connections, settings.max_connections_per_address)
         self.tls_context = tls_context
         self.dsn = dsn
         self.domains = comparable_domains(settings.domains)
@@ -123,17 +126,15 @@ class Service:
         if self.closing:
             raise Refused(SHUTTING_DOWN)
         self.accounts.check_address(address)
-        if self._connections >= self.settings.max_connections:
+        if self.limits.full:
             raise Failure(Reason.TOO_MANY_SESSIONS)
-        if self._by_address[address] >= self.settings.max_connections_per_address:
+        if self.limits.full_for(address):
             raise Failure(Reason.TOO_MANY_SESSIONS, "from this address")
-        self._connections += 1
-        self._by_address[address] += 1
+        self.limits.count_in(address)
 
     def release(self, address: str) -> None:
         """Ends what :meth:`admit` counted."""
-        self._connections -= 1
-        _drop(self._by_address, address)
+        self.limits.count_out(address)
 
     def enter(self, account: Account) -> None:
         """Counts a session of ``account``; raises Failure where it is one too many."""
@@ -143,7 +144,9 @@ class Service:
 
     def leave(self, account: Account) -> None:
         """Ends what :meth:`enter` counted."""
-        _drop(self._by_account, account.name)
+        self._by_account[account.name] -= 1
+        if not self._by_account[account.name]:
+            del self._by_account[account.name]
 
     def may_authenticate(self, address: str, secure: bool) -> bool:
         """Whether a password may cross this connection (RFC 4954 §4)."""
@@ -176,9 +179,3 @@ class Service:
             lines.append("AUTH " + " ".join(self.mechanisms))
         replies = [f"250-{line}\r\n" for line in lines[:-1]]
         return "".join([*replies, f"250 {lines[-1]}\r\n"]).encode("ascii")
-
-
-def _drop(counter: Counter[str], key: str) -> None:
-    counter[key] -= 1
-    if counter[key] <= 0:
-        del counter[key]

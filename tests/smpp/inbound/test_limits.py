@@ -20,7 +20,7 @@ def test_connections_are_counted_in_all_and_by_address() -> None:
     assert "this address" in crowded.description
     assert occupancy.enter("192.0.2.2") is not None  # the fourth in all
     for _ in range(3):
-        occupancy.leave("192.0.2.1")
+        occupancy.count_out("192.0.2.1")
     assert occupancy.enter("192.0.2.1") is None
 
 
@@ -30,7 +30,7 @@ def test_far_over_the_limit_nobody_is_even_told() -> None:
         assert not occupancy.overcrowded
         occupancy.enter("192.0.2.1")
     assert occupancy.overcrowded
-    occupancy.leave("192.0.2.1")
+    occupancy.count_out("192.0.2.1")
     assert not occupancy.overcrowded
 
 
@@ -53,5 +53,5 @@ def test_other_limits_count_from_now_on() -> None:
     occupancy.limit(2, 2)
     assert occupancy.enter("192.0.2.1") is None
     occupancy.limit(1, 1)
-    occupancy.leave("192.0.2.1")
+    occupancy.count_out("192.0.2.1")
     assert occupancy.enter("192.0.2.1") is not None

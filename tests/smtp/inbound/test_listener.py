@@ -104,15 +104,6 @@ async def test_limits_and_domains_change_in_the_middle_of_a_session() -> None:
         assert "DSN" in extensions
 
 
-async def test_what_only_a_new_start_can_change_is_said() -> None:
-    async with running() as part:
-        with capture_logs() as logs:
-            part.listener.reload(settings(lmtp_listen=["127.0.0.1:0"], proxies=["192.0.2.0/24"]))
-        assert [event["key"] for event in logs] == ["smtp.lmtp_listen", "smtp.proxies"]
-        async with connected(part.port) as client:
-            assert await client.ask("NOOP") == "250 2.0.0 OK"
-
-
 async def test_a_new_certificate_serves_new_sessions_and_ends_none(
     certificate: Certificate, tmp_path: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""Connections through proxies, on real sockets, plain and inside TLS."""
+"""Connections through proxies and TLS handshakes, on real sockets."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from ipaddress import ip_network
 from typing import cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from bridge.config.settings import Endpoint
-from bridge.net import proxy_server as proxied
+from bridge.net import socket_server
+from bridge.net.connection_limits import ConnectionLimits
 from bridge.net.networks import NetworkMap
-from bridge.net.proxy_server import ProxiedServer
+from bridge.net.socket_server import SocketServer
+from bridge.net.tls import server_context
 from tests.smtp.conftest import Certificate, certificate
 
 __all__ = ["certificate"]
@@ -46,10 +49,19 @@ class Echo(asyncio.Protocol):
 
 @asynccontextmanager
 async def echoing(
-    network: str = "127.0.0.0/8", context: ssl.SSLContext | None = None
+    network: str = "127.0.0.0/8",
+    context: ssl.SSLContext | None = None,
+    limits: ConnectionLimits | None = None,
+    handshake_timeout: float = 15.0,
 ) -> AsyncIterator[int]:
     proxies = NetworkMap([(ip_network(network), True)])
-    server = ProxiedServer(Echo, lambda: proxies, context=context)
+    server = SocketServer(
+        Echo,
+        lambda: proxies,
+        context=context,
+        limits=limits,
+        handshake_timeout=handshake_timeout,
+    )
     await server.start(Endpoint("127.0.0.1", 0))
     try:
         yield server.sockets[0].getsockname()[1]
@@ -108,7 +120,7 @@ async def test_who_is_no_proxy_is_taken_at_its_word() -> None:
 
 
 async def test_a_proxy_gets_little_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proxied, "HEADER_WITHIN", 0.05)
+    monkeypatch.setattr(socket_server, "HEADER_WITHIN", 0.05)
     async with echoing() as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(HEADER[:10])
@@ -143,9 +155,76 @@ async def test_closing_ends_who_waits_for_a_header() -> None:
 
 async def test_an_address_in_use_is_said() -> None:
     async with echoing() as port:
-        second = ProxiedServer(Echo, NetworkMap)
+        second = SocketServer(Echo, NetworkMap)
         with pytest.raises(OSError, match="in use"):
             await second.start(Endpoint("127.0.0.1", port))
+
+
+# --- TLS handshakes
+
+
+def serving(certificate: Certificate) -> ssl.SSLContext:
+    context = server_context(certificate.certificate, certificate.private_key)
+    assert context is not None
+    return context
+
+
+async def hello(port: int, certificate: Certificate, source: str = "127.0.0.1") -> bytes:
+    """What a client hears that comes from this address and means it."""
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", port, ssl=certificate.context(), local_addr=(source, 0)
+    )
+    async with asyncio.timeout(5):
+        heard = await reader.readline()
+    writer.close()
+    return heard
+
+
+async def test_handshakes_that_say_nothing_keep_nobody_out(certificate: Certificate) -> None:
+    limits = ConnectionLimits(60, 50)
+    async with echoing("192.0.2.0/24", serving(certificate), limits) as port:
+        idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(120)]
+        # From another address and from the same one: the oldest handshake gives way.
+        assert await hello(port, certificate, "127.0.0.2") == b"itself\n"
+        assert await hello(port, certificate) == b"itself\n"
+        ended = [reader.at_eof() for reader, _ in idle]
+        assert sum(ended) >= 69
+        assert not any(ended[-40:])
+        for _, writer in idle:
+            writer.close()
+
+
+async def test_handshakes_count_as_connections(certificate: Certificate) -> None:
+    limits = ConnectionLimits(100, 2)
+    async with echoing("192.0.2.0/24", serving(certificate), limits) as port:
+        limits.count_in("127.0.0.1")
+        limits.count_in("127.0.0.1")
+        with capture_logs() as logs, pytest.raises((OSError, ssl.SSLError)):
+            await hello(port, certificate)
+        assert await hello(port, certificate, "127.0.0.2") == b"itself\n"
+        limits.count_out("127.0.0.1")
+        assert await hello(port, certificate) == b"itself\n"
+    assert [event["event"] for event in logs] == ["connection_refused"]
+
+
+async def test_a_failed_handshake_is_logged_with_its_reason_and_counted_out(
+    certificate: Certificate,
+) -> None:
+    limits = ConnectionLimits(0, 1)
+    with capture_logs() as logs:
+        async with echoing("192.0.2.0/24", serving(certificate), limits, 0.2) as port:
+            for said in (b"GET / HTTP/1.1\r\n\r\n", b""):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(said)
+                async with asyncio.timeout(5):
+                    with contextlib.suppress(ConnectionError):
+                        await reader.read()
+                writer.close()
+            assert await hello(port, certificate) == b"itself\n"
+    failed = [event for event in logs if event["event"] == "tls_failed"]
+    assert {event["address"] for event in failed} == {"127.0.0.1"}
+    assert failed[0]["cause"] == "HTTP_REQUEST"
+    assert "handshake" in failed[1]["cause"]
 
 
 def test_all_of_it_on_uvloop(certificate: Certificate) -> None:
@@ -155,5 +234,7 @@ def test_all_of_it_on_uvloop(certificate: Certificate) -> None:
         test_a_proxy_must_begin_with_a_header(),
         test_the_header_stands_before_tls(certificate),
         test_closing_ends_who_waits_for_a_header(),
+        test_handshakes_that_say_nothing_keep_nobody_out(certificate),
+        test_handshakes_count_as_connections(certificate),
     ):
         uvloop.run(scenario)

@@ -1,8 +1,9 @@
-"""Listening sockets before which proxies may stand: the client is known before it is listened to.
+"""Listening sockets before which proxies may stand, and TLS that counts from its first octet on.
 
-The header is read octet-exactly from the raw socket, before a transport or TLS is made of it, so
-that it works the same for plain and for TLS listeners. What a header is stands in
-:mod:`bridge.net.proxy_protocol`; which addresses are proxies is the caller's to say.
+A client's address is known before it is listened to: the PROXY header is read octet-exactly from
+the raw socket, before a transport or TLS is made of it. What a header is stands in
+:mod:`bridge.net.proxy_protocol`; which addresses are proxies, and how many connections there may
+be, the caller says.
 """
 
 from __future__ import annotations
@@ -12,20 +13,22 @@ import errno
 import socket
 import ssl
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, cast
 
 import structlog
 
 from bridge.config.settings import Endpoint
+from bridge.net.connection_limits import ConnectionLimits
 from bridge.net.networks import NetworkMap
 from bridge.net.proxy_protocol import ProxyError, missing, parse
+from bridge.net.repeats import Repeats
 
 log = structlog.get_logger()
 
 #: How long a proxy has for its header; it sends it right away (seconds).
 HEADER_WITHIN = 5.0
-#: Connections whose header or TLS handshake is under way; more wait in the backlog.
-MAX_PENDING = 1000
+#: Connections of proxies whose header is under way; more wait in the backlog.
+MAX_HEADERS = 1000
 #: Out of descriptors: how long to wait until the next connection is tried (seconds).
 _PAUSE = 1.0
 
@@ -33,11 +36,12 @@ _PAUSE = 1.0
 Accept = Callable[[str | None], asyncio.BaseProtocol]
 
 
-class ProxiedServer:
+class SocketServer:
     """One listening address. A connection from a proxy must begin with a PROXY header.
 
     ``accept`` is called with the client's address as the header names it, or with ``None`` where
-    the connection's own address counts. :meth:`start` it, :meth:`close` it.
+    the connection's own address counts; under TLS once the handshake is done. Handshakes count
+    against ``limits``. :meth:`start` it, :meth:`close` it.
     """
 
     def __init__(
@@ -45,18 +49,22 @@ class ProxiedServer:
         accept: Accept,
         proxies: Callable[[], NetworkMap[bool]],
         *,
+        limits: ConnectionLimits | None = None,
         context: ssl.SSLContext | None = None,
         handshake_timeout: float = 15.0,
         backlog: int = 1024,
     ) -> None:
         self._accept = accept
         self._proxies = proxies
+        self._limits = limits or ConnectionLimits(0)
         self._context = context
         self._handshake_timeout = handshake_timeout
         self._backlog = backlog
         self._sockets: list[socket.socket] = []
         self._takers: set[asyncio.Task[None]] = set()
         self._pending: set[asyncio.Task[None]] = set()
+        self._headers: set[asyncio.Future[None]] = set()
+        self._repeats = Repeats()
 
     @property
     def sockets(self) -> tuple[socket.socket, ...]:
@@ -105,35 +113,84 @@ class ProxiedServer:
                 continue
             address = str(peer[0]) if isinstance(peer, tuple) else ""
             _own(self._pending, self._take(connection, address))
-            if len(self._pending) > MAX_PENDING:
-                await asyncio.wait(self._pending, return_when=asyncio.FIRST_COMPLETED)
+            if len(self._headers) > MAX_HEADERS:
+                await asyncio.wait(self._headers, return_when=asyncio.FIRST_COMPLETED)
 
     async def _take(self, connection: socket.socket, peer: str) -> None:
-        loop = asyncio.get_running_loop()
         connection.setblocking(False)
         # asyncio does so by itself only where the listening socket names its protocol.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        address: str | None = None
         try:
-            if self._proxies().find(peer):
-                async with asyncio.timeout(HEADER_WITHIN):
-                    address = await _client_of(loop, connection)
-            await loop.connect_accepted_socket(
-                lambda: self._accept(address),
-                connection,
-                ssl=self._context,
-                ssl_handshake_timeout=self._handshake_timeout if self._context else None,
-            )
+            client = await self._client_of(connection) if self._proxies().find(peer) else None
+            if self._context is None:
+                loop = asyncio.get_running_loop()
+                await loop.connect_accepted_socket(lambda: self._accept(client), connection)
+            else:
+                await self._shake_hands(self._context, connection, client, client or peer)
         except (ProxyError, TimeoutError) as error:
             cause = str(error) or "no PROXY header in time"
-            log.warning("proxy_refused", address=peer, cause=cause)
+            self._repeats.warn("proxy_refused", address=peer, cause=cause)
             connection.close()
-        except OSError as error:  # The client left, or its handshake failed.
-            log.debug("connection_failed", address=address or peer, cause=str(error))
+        except OSError as error:  # The client left.
+            log.debug("connection_failed", address=peer, cause=str(error))
             connection.close()
         except asyncio.CancelledError:
             connection.close()
             raise
+
+    async def _client_of(self, connection: socket.socket) -> str | None:
+        loop = asyncio.get_running_loop()
+        read: asyncio.Future[None] = loop.create_future()
+        self._headers.add(read)
+        try:
+            async with asyncio.timeout(HEADER_WITHIN):
+                return await _client_of(loop, connection)
+        finally:
+            self._headers.discard(read)
+            read.set_result(None)
+
+    async def _shake_hands(
+        self, context: ssl.SSLContext, connection: socket.socket, client: str | None, address: str
+    ) -> None:
+        """TLS, and then the protocol, which counts the connection itself from then on."""
+        limits, task = self._limits, asyncio.current_task()
+        assert task is not None
+        drop = task.cancel
+        if not limits.begin_handshake(address, drop):
+            self._repeats.warn("connection_refused", address=address, cause="too many connections")
+            connection.close()
+            return
+
+        def done(transport: asyncio.BaseTransport) -> None:
+            if limits.end_handshake(address, drop):
+                protocol = self._accept(client)
+                cast("asyncio.Transport", transport).set_protocol(protocol)
+                protocol.connection_made(transport)
+
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.connect_accepted_socket(
+                lambda: _Handshake(done),
+                connection,
+                ssl=context,
+                ssl_handshake_timeout=self._handshake_timeout,
+            )
+        except OSError as error:
+            cause = getattr(error, "reason", None) or str(error) or type(error).__name__
+            self._repeats.warn("tls_failed", address=address, cause=cause)
+            connection.close()
+        finally:
+            limits.end_handshake(address, drop)
+
+
+class _Handshake(asyncio.Protocol):
+    """Stands in for the protocol until the handshake is done."""
+
+    def __init__(self, done: Callable[[asyncio.BaseTransport], None]) -> None:
+        self._done = done
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._done(transport)
 
 
 def _own(tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:

@@ -1,0 +1,37 @@
+"""Events about a peer that may come again and again: logged once in a while, with a count."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+
+log = structlog.get_logger()
+
+#: The same event with the same fields is logged once in so many seconds.
+_EVERY: Final = 60.0
+#: Different events that are remembered.
+_MOST: Final = 1000
+
+
+class Repeats:
+    """``clock`` gives seconds that only grow."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._told: dict[tuple[Any, ...], tuple[float, int]] = {}
+
+    def warn(self, event: str, **fields: Any) -> None:
+        """Logs the event as a warning, or counts it. ``repeated`` says how often it came since it
+        was logged last."""
+        now, kind = self._clock(), (event, *fields.values())
+        at, count = self._told.get(kind, (now - _EVERY, 0))
+        if now - at < _EVERY:
+            self._told[kind] = (at, count + 1)
+            return
+        if len(self._told) >= _MOST:
+            self._told.clear()
+        self._told[kind] = (now, 0)
+        log.warning(event, **fields, **({"repeated": count} if count else {}))
