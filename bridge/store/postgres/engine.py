@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence, Set
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence, Set
 from contextlib import asynccontextmanager
 from typing import ParamSpec, TypeVar
 
@@ -63,6 +63,8 @@ log = structlog.get_logger()
 LEASE = 15.0
 #: How long opening may wait for another node that is changing the schema (seconds).
 _OPEN_WITHIN = 300.0
+#: Pause before a verb whose answer got lost is asked again (seconds).
+_AGAIN = 0.1
 #: How long closing may take beyond what the writer needs (seconds).
 _CLOSE_WITHIN = 5.0
 
@@ -319,12 +321,12 @@ class PostgresStore(PostgresReading):
     async def move(
         self, message_ids: Sequence[int], to: State, *, unposted: bool = False
     ) -> list[int]:
-        async with self._turn() as turn:
-            return await move(turn, message_ids, to, unposted=unposted)
+        return await self._settled(
+            lambda turn, again: move(turn, message_ids, to, unposted=unposted, again=again)
+        )
 
     async def replace(self, replacement: Replacement) -> bool:
-        async with self._turn() as turn:
-            return await replace(turn, replacement)
+        return await self._settled(lambda turn, again: replace(turn, replacement, again=again))
 
     async def set_hold(self, scope: str, name: str, held: bool) -> None:
         sql = (
@@ -411,6 +413,27 @@ class PostgresStore(PostgresReading):
         self._open_writer()
         async with self._connection() as connection:
             yield connection
+
+    async def _settled(self, verb: Callable[[PostgresTurn, bool], Awaitable[T]]) -> T:
+        """What became of a transaction, also where the answer to its commit gets lost: then the
+        verb is asked again, with true, and has to see what it has done."""
+        again = False
+        until = asyncio.get_running_loop().time() + pg.PATIENCE
+        while True:
+            begun = False
+            try:
+                async with self._turn() as turn:
+                    begun = True
+                    return await verb(turn, again)
+            except StoreError as error:
+                cause = error.__cause__
+                lost = cause is not None and pg.trouble(cause) is pg.Trouble.LOST
+                if not again and not (begun and lost):
+                    raise
+                again = True
+                if not lost or asyncio.get_running_loop().time() > until:
+                    raise StoreError(f"it may have been done: {error}") from error
+            await asyncio.sleep(_AGAIN)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[PostgresTurn]:

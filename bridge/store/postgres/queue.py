@@ -44,6 +44,8 @@ _MOVE = (
     "UPDATE message SET state = $2, owner = -1, changed_at = $3 "  # noqa: S608
     f"WHERE id = ANY($1::bigint[]) RETURNING {SUBJECT}"
 )
+_THERE = "SELECT id FROM message WHERE id = ANY($1::bigint[]) AND state = $2"
+_TEXT = "SELECT text FROM message WHERE id = $1"
 _EVENTS = (
     "INSERT INTO event (message_id, at, what, detail) "
     "SELECT id, $2, $3, '' FROM unnest($1::bigint[]) AS messages (id)"
@@ -94,8 +96,11 @@ async def _idle(
     return [row[0] for row in locked if row[0] not in sending]
 
 
-async def move(turn: PostgresTurn, ids: Sequence[int], to: State, *, unposted: bool) -> list[int]:
-    """See :meth:`bridge.store.interface.Store.move`."""
+async def move(
+    turn: PostgresTurn, ids: Sequence[int], to: State, *, unposted: bool, again: bool
+) -> list[int]:
+    """See :meth:`bridge.store.interface.Store.move`. ``again``: those that are there already may
+    have been moved by this verb, whose answer got lost."""
     connection, now = turn.connection, turn.now
     by = now if to is State.EXPIRED else _NEVER
     idle = await _idle(turn, ids, movable_from(to), unposted=unposted, expired_at=by)
@@ -106,11 +111,17 @@ async def move(turn: PostgresTurn, ids: Sequence[int], to: State, *, unposted: b
             await owe_states(turn, [(to_subject(row), to, now) for row in rows])
         turn.is_work = to is State.ACCEPTED
     moved = frozenset(idle)
+    if again:
+        there = await connection.fetch(_THERE, ids, to.value)
+        moved |= {row[0] for row in there}
     return [id for id in ids if id in moved]
 
 
-async def replace(turn: PostgresTurn, new: Replacement) -> bool:
-    """See :meth:`bridge.store.interface.Store.replace`."""
+async def replace(turn: PostgresTurn, new: Replacement, *, again: bool) -> bool:
+    """See :meth:`bridge.store.interface.Store.replace`. ``again``: a message with this text may
+    have been given it by this verb, whose answer got lost, and may have gone since."""
+    if again and await turn.connection.fetchval(_TEXT, new.message_id) == storable(new.text):
+        return True
     if not await _idle(turn, [new.message_id], IDLE, unposted=True):
         return False
     await turn.connection.execute(

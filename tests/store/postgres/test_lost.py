@@ -9,13 +9,14 @@ from functools import partial
 
 import pytest
 
-from bridge.model.message import State
+from bridge.model.message import Receipts, State
 from bridge.model.notice import Kind, Notice, Told, receivers_of
 from bridge.store import (
     Acceptance,
     Change,
     Fingerprint,
     Lane,
+    Replacement,
     Status,
     StoreFull,
 )
@@ -109,6 +110,27 @@ async def test_an_attempt_that_was_noted_though_the_answer_got_lost_is_noted(
     async with asyncio.timeout(10):
         assert await begun == set()
     assert await remote.move([1], State.CANCELLED) == []
+
+
+async def test_what_was_cancelled_or_replaced_though_the_answer_got_lost_is_told_so(
+    remote: PostgresStore, wire: Wire, database: str
+) -> None:
+    await remote.accept(Acceptance((message(1), message(2)), claimed=False))
+    wire.lose(b"COMMIT")
+    moved = asyncio.create_task(remote.move([1, 7], State.CANCELLED))
+    await written(database, "message", 1, "state = 'cancelled'")
+    wire.mend()
+    async with asyncio.timeout(10):
+        assert await moved == [1]
+    wire.lose(b"COMMIT")
+    new = Replacement(2, "another text", "", 1, Receipts.NONE)
+    replaced = asyncio.create_task(remote.replace(new))
+    await written(database, "message", 2, "text = 'another text'")
+    # It may go before the answer to the second question.
+    await execute(database, "UPDATE message SET state = 'sent' WHERE id = 2")
+    wire.mend()
+    async with asyncio.timeout(10):
+        assert await replaced
 
 
 async def test_what_was_refused_though_it_was_stored_is_taken_out_again(
