@@ -27,7 +27,7 @@ def read(path: Path, expected: dict[str, Any]) -> Any:
 
 
 def test_the_corpus_is_there() -> None:
-    assert len(CORPUS) >= 60
+    assert len(CORPUS) >= 250
 
 
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.stem)

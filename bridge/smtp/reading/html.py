@@ -346,4 +346,6 @@ def _written(line: _Line, *, with_links: bool) -> str:
             ends = at == last and not piece.begins
             blank = "" if out and out[-1].endswith(" ") else " "
             out.append(f"{blank}{piece.url}" if ends else f"{blank}({piece.url})")
-    return "".join(out).strip(" ")
+    text = "".join(out)
+    # A signature's mark is one with its blank (RFC 3676 §4.3).
+    return text.strip(" ") if text not in ("-- ", "--\xa0") else "-- "

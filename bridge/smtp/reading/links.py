@@ -62,8 +62,8 @@ _PICTURE = re.compile(
 _FILE_OF_PICTURE = re.compile(r"<(?:image|picture|outlook-)[\w.-]{0,60}\.(?:png|jpe?g|gif)>", re.I)
 #: Links of every list and newsletter.
 _HOUSEKEEPING = re.compile(
-    r"unsubscribe|view (?:it |this |email )*(?:in|online)|privacy|abmelden|abbestellen|im browser|"
-    r"отписаться|відписатися|désabonner|se désinscrire|cancelar suscripción|wypisz|odhlásit",
+    r"unsubscribe|view (?:it |this |email ){0,3}(?:in (?:your |a |the )?browser|online)|privacy|"
+    r"abmelden|abbestellen|im browser|отписаться|відписатися|désabonner|se désinscrire|cancelar suscripción|wypisz|odhlásit",
     re.IGNORECASE,
 )
 

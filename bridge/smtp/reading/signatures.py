@@ -72,6 +72,8 @@ _MOBILE = (
     ),
     re.compile(r"(?:发自|發自|来自|從我的|从我的|나의|נשלח מ|أُرسلت من|أرسلت من|מה).{0,24}", re.I),
 )
+#: "[Proton Mail](https://proton.me/)".
+_LINKED_WORDS = re.compile(r"\[([^\]]{1,40})\]\([^)]{1,100}\)")
 #: "Get Outlook for iOS" with its link.
 _LINK_BEHIND = re.compile(r"[ \xa0]?[<(]?https?://\S{1,200}$")
 _LONGEST = 110
@@ -106,7 +108,7 @@ def cut_mobile(text: str) -> str:
     if word.casefold() not in _FIRST_WORDS and not word.casefold().startswith(_FIRST_LETTERS):
         return text
     head = text_end[:at]
-    last = _LINK_BEHIND.sub("", last)
+    last = _LINK_BEHIND.sub("", _LINKED_WORDS.sub(r"\1", last))
     if len(last) > _LONGEST or not head.strip():
         return text
     # Own text may end in a sentence on sending; this line stands apart, or is nothing else.
