@@ -89,7 +89,7 @@ def test_a_mail(config: str, mail: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "Your order is ready.\n" in out
     assert "part     text/plain\n" in out
     assert "charset  utf-8 (declared as utf-8)\n" in out
-    assert "cut      8 characters: signature\n" in out
+    assert "cut      8 characters: signature or footer\n" in out
     assert "to +380501234567, from Shop, transaction, async, 1 SMS, valid for 2 h" in out
     assert "to +380671234567, from Shop, promo, async, 1 SMS, valid for 2 h" in out
 

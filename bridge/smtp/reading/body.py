@@ -14,6 +14,7 @@ from bridge.model.failure import Failure, Reason
 from bridge.smtp.reading import header, multipart, transfer
 from bridge.smtp.reading.charset import decoded
 from bridge.smtp.reading.content_type import (
+    TEXT_PLAIN,
     ContentType,
     content_type,
     has_file_name,
@@ -43,6 +44,7 @@ _ENCRYPTED = {
     "application/pkcs7-mime": "encrypted or signed by S/MIME",
     "application/x-pkcs7-mime": "encrypted or signed by S/MIME",
 }
+_AS_IT_IS = frozenset({b"", b"7bit", b"8bit"})
 #: Texts that are for programs.
 _NOT_FOR_READERS = frozenset(
     {"text/calendar", "text/vcard", "text/x-vcard", "text/directory", "text/css", "text/rtf"}
@@ -111,12 +113,13 @@ def text_of_body(
     ``record`` keeps what was chosen. ``cut_quotes`` leaves out what HTML marks as a signature, and
     marks its quotations (:data:`bridge.smtp.reading.html.QUOTED`).
     """
-    kind = content_type(first(fields, b"content-type"))
+    declared = fields.get(b"content-type")
+    kind = content_type(declared[0].strip()) if declared else TEXT_PLAIN
     if (
         kind.is_plain
         and not body.startswith(b"--")
         and b"\n--" not in body
-        and first(fields, b"content-transfer-encoding") in (b"", b"8bit", b"7bit")
+        and first(fields, b"content-transfer-encoding") in _AS_IT_IS
         and b"content-disposition" not in fields
     ):
         # What most programs send, and what every line more would cost something.

@@ -63,7 +63,8 @@ _FILE_OF_PICTURE = re.compile(r"<(?:image|picture|outlook-)[\w.-]{0,60}\.(?:png|
 #: Links of every list and newsletter.
 _HOUSEKEEPING = re.compile(
     r"unsubscribe|view (?:it |this |email ){0,3}(?:in (?:your |a |the )?browser|online)|privacy|"
-    r"abmelden|abbestellen|im browser|отписаться|відписатися|désabonner|se désinscrire|cancelar suscripción|wypisz|odhlásit",
+    r"abmelden|abbestellen|im browser|отписаться|відписатися|"
+    r"désabonner|se désinscrire|cancelar suscripción|wypisz|odhlásit",
     re.IGNORECASE,
 )
 

@@ -104,13 +104,6 @@ def read_mail(
     )
 
 
-_BELOW = (
-    (signatures.cut_footer, "footer of a mailing list"),
-    (signatures.cut_signature, "signature"),
-)
-_MOBILE = "line of a mobile program"
-
-
 def _own_text(section: bytes, subject: bytes, body: str, record: Record, fallback: str) -> str:
     """What the sender wrote, without signature, quotations and footers.
 
@@ -120,11 +113,14 @@ def _own_text(section: bytes, subject: bytes, body: str, record: Record, fallbac
     def reply() -> Reply:
         return _reply(section, text_of(subject, fallback, record.declared))
 
-    for cut, what in _BELOW:
-        body = record.cut(body, cut(body), what)
+    left = signatures.cut_signature(signatures.cut_footer(body))
+    if left is not body:
+        body = record.cut(body, left, "signature or footer")
     left, why = quotes.cut_quotes(body, reply)
-    body = record.cut(body, left, why)
-    return record.cut(body, signatures.cut_mobile(body), _MOBILE)
+    if why:
+        body = record.cut(body, left, why)
+    left = signatures.cut_mobile(body)
+    return body if left is body else record.cut(body, left, "line of a mobile program")
 
 
 def _reply(section: bytes, subject: str) -> Reply:

@@ -35,8 +35,6 @@ class Record:
 
     def cut(self, before: str, after: str, what: str) -> str:
         """Notes what ``after`` lacks of ``before``; returns ``after``."""
-        if before is after:
-            return after
         characters = len(before.rstrip()) - len(after.rstrip())
         if characters > 0:
             self.cuts.append(Cutting(what, characters))

@@ -104,8 +104,8 @@ def cut_mobile(text: str) -> str:
     if at < 0 or len(text_end) - at > _LONGEST + 200:
         return text
     last = text_end[at + 1 :].strip(_AROUND)
-    word = last.partition(" ")[0]
-    if word.casefold() not in _FIRST_WORDS and not word.casefold().startswith(_FIRST_LETTERS):
+    word = last.partition(" ")[0].casefold()
+    if word not in _FIRST_WORDS and not word.startswith(_FIRST_LETTERS):
         return text
     head = text_end[:at]
     last = _LINK_BEHIND.sub("", _LINKED_WORDS.sub(r"\1", last))
@@ -145,7 +145,13 @@ _DEVICE_ENDS = re.compile(rf"{_DEVICE}\w*$", re.I)
 
 def cut_footer(text: str) -> str:
     """Without what a mailing list put under the text, below a rule."""
-    if not any(rule in text for rule in ("____", "----", "-=-=", "====", "****")):
+    if (
+        "____" not in text
+        and "----" not in text
+        and "====" not in text
+        and "****" not in text
+        and "-=-=" not in text
+    ):
         return text
     lines = text.rstrip().split("\n")
     for at in range(len(lines) - 1, max(0, len(lines) - _FOOTER_LINES - 2), -1):
