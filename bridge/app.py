@@ -29,6 +29,8 @@ from bridge.admin.history import History
 from bridge.admin.hooks import HooksListener
 from bridge.admin.listener import AdminListener
 from bridge.admin.metrics import Metrics
+from bridge.admin.refusals import EVENTS as REFUSAL_EVENTS
+from bridge.admin.refusals import RefusalKeeper
 from bridge.admin.standing import NowStanding
 from bridge.admin.tokens import Tokens
 from bridge.admin.trouble import RecentTrouble
@@ -157,7 +159,9 @@ class App:
         store.on_lost = self._lose
         await store.open()
         lines = upstream_lines(settings)
-        logging.WATCHERS.append(self._trouble.watch)
+        watched: list[Callable[[str, Mapping[str, Any]], None]] = [self._trouble.watch]
+        logging.WATCHERS += watched
+        logging.WATCHED_EVENTS.update(REFUSAL_EVENTS)
         try:
             # Of several nodes all go by the clock of the database.
             clock = store.time
@@ -218,6 +222,9 @@ class App:
                 )
                 smpp = SmppListener(settings.smpp, accounts, relay, gathering, outbox, clock=clock)
                 listeners: dict[str, Sessions] = {"smtp": smtp, "smpp": smpp}
+                refusals = RefusalKeeper(store, accounts.settings_of)
+                watched.append(refusals.watch)
+                logging.WATCHERS.append(refusals.watch)
                 health = Health(
                     lambda: store.forget_fingerprints(int(clock())), lambda: _missing(lines)
                 )
@@ -263,7 +270,7 @@ class App:
                     for part in (statuses, poller, directory, send_outs)
                 ]
                 telling = tasks.create_task(outbox.run())
-                watching = [tasks.create_task(part.run()) for part in (health, history)]
+                watching = [tasks.create_task(part.run()) for part in (health, history, refusals)]
                 async with contextlib.AsyncExitStack() as stack:
                     stack.push_async_callback(smtp.close)
                     stack.push_async_callback(smpp.close)
@@ -325,6 +332,7 @@ class App:
                     telling.cancel()
                     for task in watching:
                         task.cancel()
+                    await refusals.flush()
                     await mailing.close()
                     await outbox.close()
         finally:
@@ -332,7 +340,8 @@ class App:
                 await line.client.close()
             await store.close()
             accounts.close()
-            logging.WATCHERS.remove(self._trouble.watch)
+            for watcher in watched:
+                logging.WATCHERS.remove(watcher)
         log.info("stopped")
         if self._lost:
             raise StoreError("other nodes took over from this one; start it again")

@@ -155,6 +155,7 @@ class UpstreamStatus:
     until somebody changes something), ``slowed down``, ``broken`` or ``unknown outcomes``.
 
     ``says`` is what the API said last, ``since`` since when; ``waiting`` messages wait for it.
+    ``words`` says all that in a sentence, and is empty where messages go.
     """
 
     name: str
@@ -165,6 +166,7 @@ class UpstreamStatus:
     requests: int
     in_flight: int
     waiting: int
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,3 +214,16 @@ class HistoryOf:
 
     hour: list[Sample]
     day: list[Sample]
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalShown:
+    """Something that a client heard no to, and why."""
+
+    at: datetime
+    kind: str
+    protocol: str
+    account: str
+    peer: str
+    phone: str
+    reason: str

@@ -154,6 +154,10 @@ class Control(StoredVerbs):
         """Rates, queue and times of the last hour and the last day."""
         return HistoryOf(list(self._history.hour), list(self._history.day))
 
+    def _troubles(self) -> dict[str, str]:
+        found = map(upstream_status, self._upstreams.values())
+        return {one.name: one.words for one in found if one.words}
+
     async def list_upstreams(self) -> list[UpstreamStatus]:
         """Whether the API takes messages, and if not, what it says and since when."""
         return [upstream_status(line) for line in self._upstreams.values()]
@@ -238,8 +242,8 @@ class Control(StoredVerbs):
             sorted(own.protocols),
             own.sender,
             own.senders,
-            sorted(kind.value for kind in account.message_types),
-            [str(network) for network in own.networks],
+            [kind.value for kind in own.message_types],
+            [*map(str, own.networks), *(f"{one} (trusted)" for one in own.trusted_networks)],
             own.countries,
             own.rate,
             own.daily_limit,
@@ -407,6 +411,14 @@ def upstream_status(line: UpstreamLine) -> UpstreamStatus:
     """How an upstream does, in words."""
     trouble = line.trouble
     status = "held" if line.held else _STATUSES[trouble.meaning] if trouble else "ok"
+    waiting = sum(map(len, line.queues.values()))
+    words = ""
+    if trouble:
+        since = datetime.fromtimestamp(trouble.since).astimezone()
+        words = (
+            f"the API takes nothing since {since:%Y-%m-%d %H:%M:%S} ({status}): {trouble.cause}; "
+            f"{waiting} messages wait"
+        )
     return UpstreamStatus(
         line.name,
         status,
@@ -415,7 +427,8 @@ def upstream_status(line: UpstreamLine) -> UpstreamStatus:
         at(trouble.last) if trouble else None,
         trouble.requests if trouble else 0,
         line.in_flight,
-        sum(map(len, line.queues.values())),
+        waiting,
+        words,
     )
 
 

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 from pydantic import Field
 
-from bridge.admin.answers import Hold, QueuedMessage, QueueLine, QueueList
+from bridge.admin.answers import Hold, QueuedMessage, QueueLine, QueueList, RefusalShown
 from bridge.admin.queue_filter import QueueFilter
 from bridge.config.settings import Settings
+from bridge.model.failure import Failure, Reason
 from bridge.model.message import Stored
 from bridge.store import Store
 from bridge.store.operating.queue import count_selected, group_queue, list_selected
+from bridge.store.operating.refusals import find_refusals
+from bridge.store.operating.report import AccountReport, report
+from bridge.trace.finding import around_of, by_id, by_name, names_of, utc
+from bridge.trace.story import document
+
+#: Messages of one submission that are told at once.
+MOST_TOLD: Final = 1000
 
 Limit = Annotated[int, Field(ge=1, le=1000)]
 #: Everything.
@@ -34,6 +42,66 @@ class StoredVerbs:
     async def list_holds(self) -> list[Hold]:
         """Accounts and upstreams that are held as a whole."""
         return [Hold(scope, name) for scope, name in sorted(await self._store.holds())]
+
+    async def list_refusals(
+        self,
+        *,
+        phone: str = "",
+        account: str = "",
+        kind: str = "",
+        since: datetime | None = None,
+        limit: Limit = 100,
+    ) -> list[RefusalShown]:
+        """What was refused lately: submissions, recipients, mails, binds, logins, webhooks."""
+        regions = {own.region for own in self.settings.accounts.values()}
+        found = await self._store.look_up(
+            find_refusals,
+            sorted(names_of(phone, regions)) if phone else [],
+            account,
+            kind,
+            int(since.timestamp()) if since else 0,
+            limit,
+        )
+        return [RefusalShown(at(one.at), *one[1:]) for one in found]
+
+    async def report(
+        self, *, begin: datetime, end: datetime, account: str = ""
+    ) -> list[AccountReport]:
+        """What each account had accepted from ``begin`` up to ``end``, and what became of it."""
+        return await self._store.look_up(
+            report, int(begin.timestamp()), int(end.timestamp()), account
+        )
+
+    async def find_messages(
+        self, *, text: str, since: datetime | None = None, limit: Limit = 20
+    ) -> list[dict[str, Any]]:
+        """Messages by any id, phone, reference or Message-ID: as ``trace --json`` tells them."""
+        regions = {own.region for own in self.settings.accounts.values()}
+        found = list(reversed(await by_id(self._store, text)))
+        if not found:
+            after = int(since.timestamp()) if since else 0
+            found = await by_name(self._store, text, regions, limit, after)
+        return [told for one in found[:limit] if (told := await self._document(one))]
+
+    async def show_message(self, *, id: str) -> list[dict[str, Any]]:
+        """A message, or those of a submission, as ``trace --json`` tells them."""
+        found = await by_id(self._store, id)
+        if not found:
+            raise Failure(Reason.NOT_FOUND, f"no message {id}")
+        return [told for one in found[:MOST_TOLD] if (told := await self._document(one))]
+
+    async def _document(self, stored: Stored) -> dict[str, Any] | None:
+        story = await self._store.story(stored.message.id)
+        if story is None:
+            return None
+        around = await around_of(
+            self.settings, self._store, stored.message.account, utc, self._troubles()
+        )
+        return document(story, around, text=False)
+
+    def _troubles(self) -> dict[str, str]:
+        """Why upstreams take nothing now; without a daemon nobody knows."""
+        return {}
 
     async def list_queue(self, *, filter: QueueFilter = ALL, limit: Limit = 100) -> QueueList:
         """What waits or is held, counted by state, account, type, sender and reason."""

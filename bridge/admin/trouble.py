@@ -38,6 +38,8 @@ class RecentTrouble:
 
     def watch(self, level: str, event: Mapping[str, Any]) -> None:
         """Takes one event."""
+        if level in ("debug", "info"):
+            return
         name = str(event.get("event", ""))
         about = " ".join(str(event[field]) for field in _APART if event.get(field))
         says = next((str(event[field]) for field in _WHY if event.get(field)), "")

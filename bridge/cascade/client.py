@@ -101,9 +101,9 @@ class CascadeClient:
             async with asyncio.timeout(self._timeout + 5.0):
                 return await _exchange(transport, request)
         except _BEFORE_SENDING as error:
-            return HttpAnswer(0, sent=False, trouble=_describe(error))
+            return HttpAnswer(0, sent=False, trouble=_describe(error, request.url))
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, TimeoutError) as error:
-            return HttpAnswer(0, sent=True, trouble=_describe(error))
+            return HttpAnswer(0, sent=True, trouble=_describe(error, request.url))
 
 
 async def _exchange(transport: httpx.AsyncHTTPTransport, request: httpx.Request) -> HttpAnswer:
@@ -134,5 +134,8 @@ def _transport(connections: int, context: ssl.SSLContext) -> httpx.AsyncHTTPTran
     )
 
 
-def _describe(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")[:200]
+def _describe(error: Exception, url: httpx.URL) -> str:
+    """What went wrong, and with which host and port: names and firewalls are often to blame."""
+    port = url.port or {"http": 80, "https": 443}.get(url.scheme, 0)
+    said = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")[:200]
+    return f"{said} ({url.host}:{port})"

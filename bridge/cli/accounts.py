@@ -7,11 +7,15 @@ import hashlib
 import secrets
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from bridge.accounts.accounts import HASHER, Account, Accounts
 from bridge.cli import Exit, Stop, config_option
+from bridge.cli.daemon import Daemon, NotRunning, daemon_options, echo_json, json_option
+from bridge.cli.stored import echo_rows
+from bridge.cli.tables import Columns, echo_table, number
 from bridge.config import load
 from bridge.config.settings import Log
 from bridge.log import configure
@@ -29,37 +33,93 @@ def command() -> None:
     """List accounts, hash and test passwords."""
 
 
+_COLUMNS: Columns = {
+    "account": lambda row: row["name"],
+    "protocols": lambda row: ", ".join(row["protocols"]),
+    "sender": lambda row: row["sender"] or "-",
+    "types": lambda row: ", ".join(row["message_types"]) or "any",
+    "rate": lambda row: f"{row['rate']:g}/s" if row["rate"] else "unlimited",
+    "networks": lambda row: ", ".join(row["networks"]) or "any",
+    "countries": lambda row: ", ".join(row["countries"]) or "any",
+}
+#: What is known beside, where a daemon runs.
+_USED: Columns = {
+    "today": lambda row: (
+        f"{number(row['accepted_today'])} of {number(row['daily_limit'])}"
+        if row["daily_limit"]
+        else number(row["accepted_today"])
+    ),
+    "binds": lambda row: f"{row['binds']} of {row['max_binds']}",
+    "mail sessions": lambda row: str(row["mail_sessions"]),
+    "held": lambda row: "held" if row["held"] else "-",
+}
+
+
+def _rows(daemon: Daemon, path: str, **arguments: Any) -> tuple[list[Any], bool]:
+    """The accounts, and whether a daemon said how much they use."""
+    try:
+        found = daemon.ask("GET", path, **arguments)
+    except NotRunning:
+        if daemon.settings is None:
+            raise
+        rows = [_row(Account(name, own)) for name, own in daemon.settings.accounts.items()]
+        if arguments:
+            rows = [row for row in rows if row["name"] == arguments["name"]]
+        return rows, False
+    return (found if isinstance(found, list) else [found]), True
+
+
 @command.command("list")
-@config_option
-def list_accounts(config: Path | None) -> None:
-    """List the configured accounts."""
-    header = ("account", "protocols", "sender", "types", "rate", "networks", "countries")
-    rows = [_row(Account(name, own)) for name, own in load(config, secrets=False).accounts.items()]
+@json_option
+@daemon_options
+def list_accounts(daemon: Daemon, as_json: bool) -> None:
+    """List the accounts; where the daemon runs, with how much of their limits they use.
+
+    \b
+    Examples:
+      cascade-bridge accounts list
+    """
+    rows, used = _rows(daemon, "/accounts")
+    if as_json:
+        echo_json(rows)
+    else:
+        echo_table({**_COLUMNS, **_USED} if used else _COLUMNS, rows, "There are no accounts.")
+
+
+@command.command("show")
+@click.argument("name")
+@json_option
+@daemon_options
+def show_account(daemon: Daemon, name: str, as_json: bool) -> None:
+    """Show account NAME: its limits, and how much of them it uses.
+
+    \b
+    Examples:
+      cascade-bridge accounts show crm
+    """
+    rows, used = _rows(daemon, "/accounts/{name}", name=name)
     if not rows:
-        click.echo("There are no accounts.")
+        raise Stop(f"There is no account {name!r}.", Exit.NO_USER)
+    [row] = rows
+    if as_json:
+        echo_json(row)
         return
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    for row in (header, *rows):
-        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())
+    columns = {**_COLUMNS, **_USED} if used else _COLUMNS
+    echo_rows([(head, fill(row)) for head, fill in columns.items()])
 
 
-def _row(account: Account) -> tuple[str, ...]:
+def _row(account: Account) -> dict[str, Any]:
     settings = account.settings
-    networks = [
-        *map(str, settings.networks),
-        *(f"{n} (trusted)" for n in settings.trusted_networks),
-    ]
-    types = [kind.value for kind in settings.message_types]
-    return (
-        account.name,
-        ", ".join(settings.protocols),
-        settings.sender or "-",
-        ", ".join(types) or "any",
-        f"{settings.rate:g}/s" if settings.rate else "unlimited",
-        ", ".join(networks) or "any",
-        ", ".join(settings.countries) or "any",
-    )
+    trusted = [f"{network} (trusted)" for network in settings.trusted_networks]
+    return {
+        "name": account.name,
+        "protocols": settings.protocols,
+        "sender": settings.sender,
+        "message_types": [kind.value for kind in settings.message_types],
+        "rate": settings.rate,
+        "networks": [*map(str, settings.networks), *trusted],
+        "countries": settings.countries,
+    }
 
 
 def _ask(twice: bool) -> str:

@@ -20,7 +20,7 @@ import httpx
 from bridge.cli import Exit, Stop, config_option
 from bridge.cli.stored import reading
 from bridge.config import load
-from bridge.config.settings import ConfigError, Settings, read_secret
+from bridge.config.settings import Settings, read_secret
 from bridge.model.failure import Failure, Reason
 
 if TYPE_CHECKING:
@@ -230,9 +230,12 @@ def echo_json(document: Any) -> None:
     click.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 
-def settings_or_none(config: Path | None) -> Settings | None:
-    """The configuration, where it can be read."""
+def troubles_of(settings: Settings) -> dict[str, str]:
+    """Why upstreams take nothing now, in words, as a running daemon knows it; empty without one."""
+    transport = httpx.HTTPTransport(uds=str(settings.admin.socket))
     try:
-        return load(config, secrets=False)
-    except ConfigError:
-        return None
+        with httpx.Client(transport=transport, base_url="http://cascade-bridge") as client:
+            found = client.get(f"{PREFIX}/upstreams").json()
+            return {one["name"]: words for one in found if (words := one["words"])}
+    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+        return {}

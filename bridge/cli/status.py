@@ -11,13 +11,14 @@ from pathlib import Path
 import click
 
 from bridge.cli import Exit, Stop, config_option
-from bridge.cli.stored import by_id, echo_rows, local, part_by_id, reading
+from bridge.cli.stored import echo_rows, local, reading
 from bridge.config import load
 from bridge.config.settings import Settings
 from bridge.model.failure import Failure, Reason, render_failure
 from bridge.model.message import Stored
 from bridge.model.notice import UnjoinedPart
 from bridge.model.state_names import render_status, smsc_status, smsc_status_of_part, telling
+from bridge.trace.finding import by_id, part_by_id
 from bridge.trace.part_story import cause_of_part, part_outlook
 from bridge.trace.story import Around, cause_of, known_as
 

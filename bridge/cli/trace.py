@@ -11,29 +11,30 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import click
 
 from bridge.cli import Exit, Stop, config_option
-from bridge.cli.stored import (
-    by_id,
-    by_name,
-    echo_rows,
-    from_phones,
-    local,
-    part_by_id,
-    printable,
-    reading,
-    utc,
-)
+from bridge.cli.daemon import troubles_of
+from bridge.cli.stored import echo_rows, local, printable, reading
 from bridge.config import load
 from bridge.config.settings import Settings, parse_duration
 from bridge.model import mail_record as original
 from bridge.model.failure import Reason
 from bridge.model.message import Stored
 from bridge.model.notice import UnjoinedPart
-from bridge.store import AnsweredIncoming, Store, Story
+from bridge.store import AnsweredIncoming, Story
+from bridge.store.operating.refusals import Refusal
+from bridge.trace.finding import (
+    around_of,
+    by_id,
+    by_name,
+    from_phones,
+    part_by_id,
+    refusals_of,
+    utc,
+)
 from bridge.trace.part_story import (
     part_document,
     part_outlook,
@@ -87,12 +88,23 @@ _FROM_PHONES: dict[str, Callable[[AnsweredIncoming], str]] = {
 }
 
 
+_REFUSALS: dict[str, Callable[[Refusal], str]] = {
+    "refused": lambda one: one.kind,
+    "at": lambda one: local(one.at),
+    "account": lambda one: one.account or "-",
+    "peer": lambda one: one.peer,
+    "phone": lambda one: one.phone,
+    "reason": lambda one: one.reason,
+}
+
+
 class Found(NamedTuple):
     """What is known by the name that was asked for.
 
     ``messages`` and ``answers`` (from phones) are the newest of each, ``more`` says that there are
     others. ``told`` are the messages whose story is to be told, ``part`` is one that leads to no
-    message; with each comes what its story depends on.
+    message; with each comes what its story depends on. ``refusals`` are what was refused to the
+    phone that was asked for.
     """
 
     messages: list[Stored]
@@ -100,6 +112,7 @@ class Found(NamedTuple):
     more: bool
     told: list[tuple[Story, Around]]
     part: tuple[UnjoinedPart, Around] | None = None
+    refusals: Sequence[Refusal] = ()
 
 
 def _since(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int:
@@ -132,17 +145,24 @@ def command(
 ) -> int:
     """Show what happened to a message: every attempt, status and receipt, and what comes next.
 
-    It is found by its own id, a part's, a submission's or the API's; by its phone number; or by its
-    sender's reference. Several are listed, and traced each by its id. What phones wrote is found
-    likewise. Exits with 0, with 66 where nothing is found, and with 69 where the store cannot be
-    read.
+    It is found by its own id, a part's, a submission's or the API's; by its phone number; by its
+    sender's reference; or by the Message-ID of its mail. Several are listed, and traced each by its
+    id. What phones wrote is found likewise, and what was refused to a number. Exits with 0, with 66
+    where nothing is found, and with 69 where the store cannot be read.
+
+    \b
+    Examples:
+      cascade-bridge trace 250072205885444
+      cascade-bridge trace 0501234567 --since 24h
+      cascade-bridge trace "<17.erp@example.com>" --json
     """
     found = asyncio.run(_read(load(config, secrets=False), what, as_json, limit, since))
-    anything = found.messages or found.answers or found.part
+    anything = found.messages or found.answers or found.part or found.refusals
     if as_json:
         documents = [document(story, around, text=text) for story, around in found.told]
         documents += [incoming_document(*answer, text=text) for answer in found.answers]
         documents += [part_document(*found.part)] if found.part else []
+        documents += [_refusal_document(one) for one in found.refusals]
         click.echo(json.dumps(documents, indent=2, ensure_ascii=False))
         return Exit.OK if anything else Exit.NO_INPUT
     if not anything:
@@ -160,9 +180,17 @@ def command(
         _print_answer(*found.answers[0], text=text)
     elif found.answers:
         _list(_FROM_PHONES, [answer for answer, _ in found.answers])
+    if found.refusals:
+        if found.messages or found.answers:
+            click.echo()
+        _list(_REFUSALS, found.refusals)
     if found.more:
         click.echo(f"\nand more: --limit {limit} was reached")
     return Exit.OK
+
+
+def _refusal_document(refusal: Refusal) -> dict[str, Any]:
+    return {"refused": refusal.kind, **refusal._asdict(), "at": utc(refusal.at)}
 
 
 async def _read(settings: Settings, what: str, as_json: bool, limit: int, since: int) -> Found:
@@ -170,13 +198,16 @@ async def _read(settings: Settings, what: str, as_json: bool, limit: int, since:
         regions = {own.region for own in settings.accounts.values()}
         messages = list(reversed(await by_id(store, what)))
         answers: list[AnsweredIncoming] = []
+        refusals: list[Refusal] = []
+        troubles = troubles_of(settings)
         say = utc if as_json else _saying(time.time())
         if not messages and (part := await part_by_id(store, what)) is not None:
-            around = await _around(settings, store, part.account, say)
+            around = await around_of(settings, store, part.account, say, troubles)
             return Found([], [], more=False, told=[], part=(part, around))
         if not messages:
             messages = await by_name(store, what, regions, limit + 1, since)
             answers = await from_phones(store, what, regions, limit + 1, since)
+            refusals = await refusals_of(store, what, regions, limit, since)
         more = max(len(messages), len(answers)) > limit
         del messages[limit:], answers[limit:]
         told = []
@@ -184,30 +215,16 @@ async def _read(settings: Settings, what: str, as_json: bool, limit: int, since:
         for one in messages if as_json or alone else ():
             story = await store.story(one.message.id)
             if story is not None:
-                told.append((story, await _around(settings, store, one.message.account, say)))
+                told.append(
+                    (story, await around_of(settings, store, one.message.account, say, troubles))
+                )
         return Found(
             messages,
-            [(one, await _around(settings, store, one.incoming.account, say)) for one in answers],
+            [(one, await around_of(settings, store, one.incoming.account, say)) for one in answers],
             more,
             told,
+            refusals=refusals,
         )
-
-
-async def _around(
-    settings: Settings, store: Store, account: str, say: Callable[[int], str]
-) -> Around:
-    own = settings.accounts.get(account)
-    apart = own is not None and own.cascade is not None and own.cascade.has_credentials
-    return Around(
-        int(time.time()),
-        say,
-        tuple(await store.receivers(account)),
-        await store.holds(),
-        account if apart else "cascade",
-        polls=settings.cascade.poll,
-        mails=bool(settings.reports.smarthost),
-        parts_timeout=int(settings.smpp.parts_timeout),
-    )
 
 
 def _saying(now: float) -> Callable[[int], str]:

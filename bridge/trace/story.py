@@ -35,7 +35,8 @@ class Around(NamedTuple):
     message's account; ``held`` are the accounts and upstreams that are held as a whole
     (:meth:`bridge.store.Store.holds`), ``upstream`` is the name of the message's own. ``polls``
     says whether the API is asked for statuses, ``mails`` whether mails can be sent;
-    ``parts_timeout`` is how long parts wait for each other, in seconds.
+    ``parts_timeout`` is how long parts wait for each other, in seconds. ``trouble`` says why the
+    API takes nothing now, where that is known.
     """
 
     now: int
@@ -46,6 +47,7 @@ class Around(NamedTuple):
     polls: bool = True
     mails: bool = True
     parts_timeout: int = 300
+    trouble: str = ""
 
 
 #: Event → what happened, and the sentence where the event has no words and where it has some.
@@ -243,6 +245,8 @@ def outlook(story: Story, around: Around) -> list[str]:
     if message.due_at > around.now:
         again = "it goes again" if message.attempts else "it goes"
         first = f"{again} at {say(message.due_at)}"
+    elif around.trouble:
+        first = around.trouble
     else:
         first = "it goes as soon as it is its turn"
     holds = (("account", message.account), ("upstream", around.upstream))

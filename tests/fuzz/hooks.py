@@ -27,7 +27,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 import structlog
 
 from bridge.admin.hooks import LIMITS, HooksListener
-from bridge.cli.stored import local, printable, utc
+from bridge.cli.stored import local, printable
 from bridge.config.settings import settings_from
 from bridge.feedback.incoming import IncomingMessages
 from bridge.feedback.status_updates import Statuses, meaning_of
@@ -41,6 +41,7 @@ from bridge.smtp.outbound.mime import Letter
 from bridge.smtp.outbound.report import House
 from bridge.smtp.reply_address import ReplyAddresses
 from bridge.store.sqlite.engine import SqliteStore
+from bridge.trace.finding import utc
 from bridge.trace.story import Around, document, incoming_document, incoming_steps, steps
 from tests.onway import sent, stored, upstream_id
 from tests.samples import message

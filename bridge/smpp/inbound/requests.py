@@ -236,7 +236,13 @@ class Requests:
             ("submissions_refused", untold),
         ):
             if count > 0:
-                log.warning(event, account=self._account.name, peer=self._peer, submits=count)
+                log.warning(
+                    event,
+                    account=self._account.name,
+                    peer=self._peer,
+                    submits=count,
+                    reason=self.last_refusal,
+                )
         self._throttled = self._refused = 0
 
 

@@ -339,6 +339,20 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (import_id, line)
     );
     """,
+    # 4: what was refused, for a while.
+    """
+    CREATE TABLE refusal (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        at bigint NOT NULL,
+        kind text NOT NULL,
+        protocol text NOT NULL,
+        account text NOT NULL,
+        peer text NOT NULL,
+        phone text NOT NULL,
+        reason text NOT NULL
+    );
+    CREATE INDEX refusal_at ON refusal (at);
+    """,
 )
 
 #: How long a step may take (seconds): those of a large database make indexes.

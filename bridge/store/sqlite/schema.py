@@ -300,6 +300,20 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (import_id, line)
     ) STRICT, WITHOUT ROWID;
     """,
+    # 4: what was refused, for a while.
+    """
+    CREATE TABLE refusal (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        at INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        protocol TEXT NOT NULL,
+        account TEXT NOT NULL,
+        peer TEXT NOT NULL,
+        phone TEXT NOT NULL,
+        reason TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX refusal_at ON refusal (at);
+    """,
 )
 
 #: Ends the transaction of a step.

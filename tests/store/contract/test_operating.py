@@ -6,9 +6,12 @@ import time
 
 import pytest
 
+from bridge.model.ids import first_id
 from bridge.model.message import MessageType, State
 from bridge.model.selection import Selection
-from bridge.store import Acceptance, Change, Store
+from bridge.store import Acceptance, Change, Status, Store
+from bridge.store.operating.counts import count_all
+from bridge.store.operating.finding import find_by_message_id
 from bridge.store.operating.queue import (
     count_selected,
     group_queue,
@@ -16,6 +19,13 @@ from bridge.store.operating.queue import (
     select_ids,
     send_now,
 )
+from bridge.store.operating.refusals import (
+    Refusal,
+    find_refusals,
+    forget_refusals,
+    keep_refusals,
+)
+from bridge.store.operating.report import report
 from tests.samples import NOW
 from tests.samples import message as a_message
 from tests.store.conftest import Engine
@@ -110,3 +120,69 @@ async def test_a_hundred_thousand_messages_are_moved_in_steps(engine: Engine) ->
     print(f"moved {moved} in {time.perf_counter() - began:.1f} s, longest step {longest:.3f} s")
     assert moved == len(ids)
     assert await store.backlog() == 0
+
+
+async def test_refusals_are_found_by_number_account_and_kind_and_bounded(store: Store) -> None:
+    some = [
+        Refusal(NOW + n, "submission", "smpp", "crm", "192.0.2.7", f"+38050000000{n}", "no")
+        for n in range(3)
+    ]
+    login = Refusal(NOW + 9, "login", "smtp", "erp", "192.0.2.8", "", "wrong login or password")
+    await store.change(keep_refusals, [*some, login])
+    find = find_refusals
+    assert await store.look_up(find, ["+380500000001"], "", "", 0, 9) == [some[1]]
+    assert await store.look_up(find, [], "crm", "", 0, 2) == [some[2], some[1]]
+    assert await store.look_up(find, [], "", "login", 0, 9) == [login]
+    assert await store.look_up(find, [], "", "", NOW + 2, 9) == [login, some[2]]
+    await store.change(forget_refusals, NOW + 2)
+    assert await store.look_up(find, [], "crm", "", 0, 9) == [some[2]]
+
+
+async def test_a_report_counts_what_became_of_a_days_messages(engine: Engine) -> None:
+    store = await engine.open()
+    first = first_id(NOW)
+    sent, refused, other, later = (
+        a_message(id, account=name)
+        for id, name in (
+            (first + 1, "crm"),
+            (first + 2, "crm"),
+            (first + 3, "erp"),
+            (first_id(NOW + 86400) + 1, "crm"),
+        )
+    )
+    for message in (sent, refused, other, later):
+        await store.accept(Acceptance((message,)))
+    await store.begin(9001, [sent, refused])
+    await store.finish(
+        9001,
+        [
+            Change(sent.id, State.SENT, upstream_id="up-1"),
+            Change(refused.id, State.REJECTED, failure="WRONG_PHONE", cause="1003"),
+        ],
+    )
+    status = Status("up-1", "delivered", State.DELIVERED, NOW + 5, cost="0.45")
+    await store.note_statuses([status])
+    no = Refusal(NOW + 1, "submission", "smpp", "crm", "192.0.2.7", "12345", "wrong phone number")
+    await store.change(keep_refusals, [no])
+    crm, erp = await store.look_up(report, NOW, NOW + 86400)
+    assert (crm.account, crm.accepted, crm.sent, crm.delivered, crm.cost) == ("crm", 2, 1, 1, 0.45)
+    assert (crm.failed, crm.refused) == ({"WRONG_PHONE": 1}, {"wrong phone number": 1})
+    assert (erp.account, erp.accepted, erp.waiting) == ("erp", 1, 1)
+    [only] = await store.look_up(report, NOW, NOW + 86400, "erp")
+    assert only == erp
+
+
+async def test_what_waits_is_held_and_is_owed_is_counted(engine: Engine) -> None:
+    store = await filled(engine)
+    counts = await store.look_up(count_all)
+    assert counts.queue["accepted"].messages == 3
+    assert (counts.queue["held"].messages, counts.queue["held"].oldest_id) == (1, 104)
+
+
+async def test_a_mail_is_found_by_its_message_id(store: Store) -> None:
+    envelope = '{"message_id":"<17_4%a@erp.example.com>"}'
+    await store.accept(Acceptance((a_message(101, envelope=envelope), a_message(102))))
+    for text in ("<17_4%a@erp.example.com>", "17_4%a@erp.example.com"):
+        [found] = await store.look_up(find_by_message_id, text, 9, 0)
+        assert found.message.id == 101
+    assert not await store.look_up(find_by_message_id, "<17x4%a@erp.example.com>", 9, 0)

@@ -1,0 +1,28 @@
+"""Messages by what somebody knows of them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import orjson
+
+from bridge.model.ids import first_id
+from bridge.model.message import Stored
+from bridge.store.directory.verb import Statement, Verb
+from bridge.store.rows import STORED, to_stored
+
+_STORED: Final = ", ".join(STORED)
+
+
+def find_by_message_id(message_id: str, limit: int, since: int) -> Verb[list[Stored]]:
+    """The latest messages out of the mail with this Message-ID (with or without brackets), the
+    newest first, of those accepted since then (Unix time)."""
+    written = orjson.dumps(message_id.strip("<>")).decode()[1:-1]
+    for sign in ("\\", "%", "_"):
+        written = written.replace(sign, "\\" + sign)
+    rows = yield Statement(
+        f"SELECT {_STORED} FROM message WHERE id >= ? AND envelope LIKE ? ESCAPE '\\' "  # noqa: S608
+        "ORDER BY id DESC LIMIT ?",
+        (first_id(since), f"%{written}%", limit),
+    )
+    return [to_stored(row) for row in rows]

@@ -1,0 +1,68 @@
+"""What was refused, kept for a while: with account, peer, number and reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from bridge.store.directory.verb import Statement, Verb
+
+#: So many are kept, whatever happens.
+MOST: Final = 50_000
+
+
+class Refusal(NamedTuple):
+    """Something that a client heard no to.
+
+    ``kind`` is ``submission``, ``recipient``, ``mail``, ``throttled``, ``bind``, ``login``,
+    ``pdu``, ``hook``, ``connection`` or ``token``. ``phone`` is E.164 where it could be told, else
+    as it was written. ``at`` is a Unix time.
+    """
+
+    at: int
+    kind: str
+    protocol: str
+    account: str
+    peer: str
+    phone: str
+    reason: str
+
+
+_COLUMNS: Final = ", ".join(f'"{name}"' for name in Refusal._fields)
+
+
+def keep_refusals(refusals: Sequence[Refusal]) -> Verb[None]:
+    """Stores them, and forgets the oldest over :data:`MOST`."""
+    yield Statement(
+        f"INSERT INTO refusal ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+        many=refusals,
+    )
+    yield Statement(
+        f"DELETE FROM refusal WHERE id <= (SELECT max(id) FROM refusal) - {MOST}"  # noqa: S608
+    )
+
+
+def forget_refusals(before: int) -> Verb[None]:
+    """Forgets those from before then (Unix time)."""
+    yield Statement("DELETE FROM refusal WHERE at < ?", (before,))
+
+
+def find_refusals(
+    phones: Sequence[str], account: str, kind: str, since: int, limit: int
+) -> Verb[list[Refusal]]:
+    """The newest, of any of these phones (none: of all), an account, a kind."""
+    terms, args = ["at >= ?"], [since]
+    values: list[Any] = list(args)
+    if phones:
+        terms.append(f"phone IN ({', '.join('?' * len(phones))})")
+        values += phones
+    for column, value in (("account", account), ("kind", kind)):
+        if value:
+            terms.append(f"{column} = ?")
+            values.append(value)
+    rows = yield Statement(
+        f"SELECT {_COLUMNS} FROM refusal WHERE {' AND '.join(terms)} "  # noqa: S608
+        "ORDER BY id DESC LIMIT ?",
+        (*values, limit),
+    )
+    return [Refusal(*row) for row in rows]

@@ -1,0 +1,123 @@
+"""Finds messages, parts and refusals by whatever somebody knows of them."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from bridge.config.settings import Settings
+from bridge.model.failure import Failure
+from bridge.model.message import Stored
+from bridge.model.notice import UnjoinedPart
+from bridge.model.phone import normalise
+from bridge.store import AnsweredIncoming, Store
+from bridge.store.operating.finding import find_by_message_id
+from bridge.store.operating.refusals import Refusal, find_refusals
+from bridge.trace.story import Around
+
+#: The short ids of SMPP 3.3, and those of up to 53 bits.
+_HEXADECIMAL = re.compile(r"[0-9A-Fa-f]{8}")
+_DECIMAL = re.compile(r"[0-9]{1,16}", re.ASCII)
+#: A mail's Message-ID (RFC 5322 §3.6.4).
+_MESSAGE_ID = re.compile(r"<?[^\s<>@]+@[^\s<>@]+>?")
+
+
+def utc(unix_time: int) -> str:
+    """A time for programs (RFC 3339)."""
+    return datetime.fromtimestamp(unix_time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+async def by_id(store: Store, text: str) -> list[Stored]:
+    """The message or the submission's messages with this id, in the order of their ids."""
+    for id in _ids(text):
+        found = await store.submission(id)
+        if not found and (message := await store.message(id)) is not None:
+            found = [message]
+        if found:
+            return found
+    return []
+
+
+async def part_by_id(store: Store, text: str) -> UnjoinedPart | None:
+    """The part with this id, where it leads to no message (:func:`by_id`)."""
+    for id in _ids(text):
+        if (part := await store.unjoined(id)) is not None:
+            return part
+    return None
+
+
+def _ids(text: str) -> list[int]:
+    ids = [int(text, 16)] if _HEXADECIMAL.fullmatch(text) else []
+    return ids + ([int(text)] if _DECIMAL.fullmatch(text) else [])
+
+
+async def by_name(
+    store: Store, text: str, regions: Iterable[str], limit: int, since: int
+) -> list[Stored]:
+    """Messages to this phone, in any form that a region allows, or with this reference or upstream
+    id, of those accepted since then (Unix time); the newest first."""
+    names = names_of(text, regions)
+    found = {one.message.id: one for name in names for one in await store.find(name, limit, since)}
+    if not found and _MESSAGE_ID.fullmatch(text):
+        mails = await store.look_up(find_by_message_id, text, limit, since)
+        found = {one.message.id: one for one in mails}
+    return [found[id] for id in sorted(found, reverse=True)][:limit]
+
+
+async def from_phones(
+    store: Store, text: str, regions: Iterable[str], limit: int, since: int
+) -> list[AnsweredIncoming]:
+    """Messages from this phone, or with this id of ours or the provider's; the newest first."""
+    names = names_of(text, regions)
+    found = {
+        one.incoming.id: one
+        for name in names
+        for one in await store.from_phones(name, limit, since)
+    }
+    return [found[id] for id in sorted(found, reverse=True)][:limit]
+
+
+def names_of(text: str, regions: Iterable[str]) -> set[str]:
+    """What somebody wrote, and the phones that it may mean."""
+    names = {text}
+    for region in regions:
+        with suppress(Failure):
+            names.add(normalise(text, region))
+    return names
+
+
+async def refusals_of(
+    store: Store, text: str, regions: Iterable[str], limit: int, since: int
+) -> list[Refusal]:
+    """What was refused to this phone, in any form that a region allows; the newest first."""
+    return await store.look_up(find_refusals, sorted(names_of(text, regions)), "", "", since, limit)
+
+
+async def around_of(
+    settings: Settings,
+    store: Store,
+    account: str,
+    say: Callable[[int], str],
+    troubles: Mapping[str, str] | None = None,
+) -> Around:
+    """What the story of a message of this account depends on beside it.
+
+    ``troubles`` says of upstreams that take nothing why, where a daemon was asked.
+    """
+    own = settings.accounts.get(account)
+    apart = own is not None and own.cascade is not None and own.cascade.has_credentials
+    upstream = account if apart else "cascade"
+    return Around(
+        int(time.time()),
+        say,
+        tuple(await store.receivers(account)),
+        await store.holds(),
+        upstream,
+        polls=settings.cascade.poll,
+        mails=bool(settings.reports.smarthost),
+        parts_timeout=int(settings.smpp.parts_timeout),
+        trouble=(troubles or {}).get(upstream, ""),
+    )
