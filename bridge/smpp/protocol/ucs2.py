@@ -12,6 +12,7 @@ from typing import Final
 _BIG: Final = b"\xfe\xff"
 _LITTLE: Final = b"\xff\xfe"
 _MARKS: Final = {_BIG: "utf-16-be", _LITTLE: "utf-16-le"}
+_FIRST_OF_MARKS: Final = 0xFE
 
 #: High octets of Latin and Cyrillic letters, digits and blanks.
 _LETTERS: Final = b"\x00\x04"
@@ -22,10 +23,12 @@ _FEWEST_DIFFERENT: Final = 3
 
 def decode(octets: bytes) -> str:
     """The text without its byte-order mark; raises UnicodeDecodeError."""
-    codec = _MARKS.get(octets[:2])
-    if codec is not None:
-        return octets[2:].decode(codec)
-    return octets.decode("utf-16-le" if _is_little_endian(octets) else "utf-16-be")
+    if len(octets) > 1:
+        if octets[0] >= _FIRST_OF_MARKS and (codec := _MARKS.get(octets[:2])):
+            return octets[2:].decode(codec)
+        if octets[1] in _LETTERS and _is_little_endian(octets):
+            return octets.decode("utf-16-le")
+    return octets.decode("utf-16-be")
 
 
 def join(parts: Sequence[bytes]) -> bytes:
