@@ -839,3 +839,47 @@ async def test_of_a_storm_of_refusals_the_number_is_told() -> None:
         counted = [line["submits"] for line in logs if line["event"] == "submissions_refused"]
         assert len(told) + sum(counted) == 1000
         assert len(told) <= 100
+
+
+# --- connections that do not bind ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "limits", [{"max_connections": 3}, {"max_connections_per_address": 3}], ids=lambda one: str(one)
+)
+async def test_idle_connections_give_way_to_new_ones_the_oldest_first(
+    limits: dict[str, int],
+) -> None:
+    async with bridge(limits) as running:
+        bound = await running.bound()
+        idle = [await running.connect() for _ in range(2)]
+        for _ in range(2):
+            # Whoever is answered is a connection that is counted.
+            newer = await running.connect()
+            assert (await newer.ask("enquire_link")).command_status == CommandStatus.ESME_ROK
+            assert await idle.pop(0).ends()
+            idle.append(newer)
+        assert (await idle[-1].bind()).command_status == CommandStatus.ESME_ROK
+        assert (await bound.ask("enquire_link")).command_status == CommandStatus.ESME_ROK
+
+
+async def test_where_all_are_bound_a_new_one_is_told_that_there_is_no_room() -> None:
+    async with bridge({"max_connections": 2}) as running:
+        for _ in range(2):
+            await running.bound()
+        refused = await (await running.connect()).bind()
+        assert refused.command_status == CommandStatus.ESME_RBINDFAIL
+
+
+async def test_pdus_of_many_tlvs_before_a_bind_are_answered_by_their_headers() -> None:
+    async with bridge() as running:
+        peer = await running.connect()
+        many = struct.pack(">IIII", 69_996, 4, 0, 7) + b"\x14\0\0\0" * 17_495
+        peer.writer.write(many * 3)
+        for _ in range(3):
+            assert (await peer.read()).command_status == CommandStatus.ESME_RINVBNDSTS
+        assert (await peer.bind()).command_status == CommandStatus.ESME_ROK
+        # Bound, they are read; the connection's turns end all the same.
+        peer.writer.write(many * 3)
+        for _ in range(3):
+            assert (await peer.read()).command == "submit_sm_resp"

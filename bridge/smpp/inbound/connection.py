@@ -48,9 +48,10 @@ log = structlog.get_logger()
 #: Seconds that a closing connection has to take its last octets.
 LINGER: Final = 5.0
 
-#: PDUs of one connection that are acted upon at once. Who has said more waits for so many times
-#: what that took, so that a storm leaves most of the time to the others.
+#: PDUs of one connection, and their octets, that are acted upon at once. A client that has sent
+#: more waits for so many times what that took, so that a storm leaves most of the time to others.
 TURN: Final = 100
+TURN_OCTETS: Final = 65_536
 PAUSE: Final = 3
 
 #: Seconds that a session which is asked to end has to answer what it was told, and then the unbind.
@@ -94,6 +95,8 @@ class SmppConnection(asyncio.Protocol):
         self.peer = ""
         self._address = ""
         self._unwelcome: Failure | None = None
+        self._binding = False  # counted among those that have not tried to bind
+        self._counted = False  # counted among the others
         self._requests: Requests | None = None
         self._receiver: Receiver | None = None
         self._interface_version = VERSION_34
@@ -118,12 +121,21 @@ class SmppConnection(asyncio.Protocol):
         self._address = self._client or host
         self.peer = self._client or str(config.Endpoint(host, port))
         occupancy = self._services.occupancy
-        if not host or occupancy.overcrowded or self._services.closing:
-            self._lost = True
-            transport.abort()
-            return
-        self._unwelcome = occupancy.enter(self._address)
+        if host and not self._services.closing:
+            self._binding = occupancy.begin_handshake(self._address, self._give_way)
+        if not self._binding:
+            if not host or occupancy.overcrowded or self._services.closing:
+                self._lost = True
+                transport.abort()
+                return
+            self._unwelcome = occupancy.enter(self._address)
+            self._counted = True
         self._opened(self)
+
+    def _give_way(self) -> None:
+        """Makes room for a newer connection: nobody has tried to bind here."""
+        self._binding = False
+        self.abort("no bind yet, and no room for another connection")
 
     def data_received(self, data: bytes) -> None:
         if self._closing_since is None:
@@ -149,7 +161,10 @@ class SmppConnection(asyncio.Protocol):
         if self._authentication is not None:
             self._authentication.cancel()
         services = self._services
-        services.occupancy.count_out(self._address)
+        if self._binding:
+            services.occupancy.end_handshake(self._address, self._give_way)
+        elif self._counted:
+            services.occupancy.count_out(self._address)
         if self.account is not None and self._requests is not None:
             self._release_bind()
             self._requests.log_counts()
@@ -201,6 +216,7 @@ class SmppConnection(asyncio.Protocol):
         """
         now = self._services.monotonic()
         session, framer = self.session, self._framer
+        octets = 0
         for _ in range(TURN):
             if self._closing_since is not None or session.authenticating:
                 return
@@ -214,6 +230,9 @@ class SmppConnection(asyncio.Protocol):
             action = session.receive(frame, now)
             if action is not None:
                 self.act(action)
+            octets += len(frame)
+            if octets > TURN_OCTETS:
+                break
         self._turn_over = True
         self._choose_reading()
         took = self._services.monotonic() - now
@@ -375,6 +394,10 @@ class SmppConnection(asyncio.Protocol):
         body = pdu.body
         assert isinstance(body, Bind)
         self._interface_version = spoken(pdu.command, body.interface_version)
+        occupancy = self._services.occupancy
+        if self._binding and occupancy.end_handshake(self._address, self._give_way):
+            self._binding, self._counted = False, True
+            occupancy.count_in(self._address)
         self._choose_reading()
         self._authentication = self._services.create_task(self._authenticate(pdu, body))
 
