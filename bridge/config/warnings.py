@@ -49,10 +49,25 @@ def _exposed(settings: Settings) -> Iterator[str]:
     open_smtp = [str(e) for e in smtp.listen if not is_loopback(e)]
     if smtp.clear_text_auth and open_smtp:
         yield f"smtp.clear_text_auth: passwords travel in the clear to {', '.join(open_smtp)}"
+        if smtp.smsc_address:
+            yield (
+                "smtp.smsc_address: passwords in SMSC lines travel in the clear to "
+                f"{', '.join(open_smtp)}"
+            )
     elif open_smtp and not smtp.certificate:
         yield (
             f"smtp.listen: {', '.join(open_smtp)} has no certificate, so that nobody can log in "
             "there; trusted networks work"
+        )
+        if smtp.smsc_address:
+            yield (
+                "smtp.smsc_address: refused to other machines, because the line holds a password "
+                "and there is no certificate"
+            )
+    elif open_smtp and smtp.smsc_address and smtp.starttls != "required":
+        yield (
+            "smtp.smsc_address: refused to other machines that do not use STARTTLS, because the "
+            "line holds a password"
         )
     for endpoint in settings.smpp.listen:
         if not is_loopback(endpoint):

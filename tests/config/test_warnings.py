@@ -56,6 +56,11 @@ class TestWarnings:
             ("", "smtp.domains"),
             ('smtp = {listen = [":25"], clear_text_auth = true}', "smtp.clear_text_auth"),
             ('smtp.listen = [":25"]', "smtp.listen"),
+            ('smtp = {listen = [":25"], smsc_address = "send"}', "smtp.smsc_address: refused"),
+            (
+                'smtp = {listen = [":25"], smsc_address = "send", clear_text_auth = true}',
+                "smtp.smsc_address: passwords in SMSC lines travel in the clear",
+            ),
             ('smpp.listen = [":2775"]', "smpp.listen"),
             ('admin = {listen = [":8025"], token = "t"}', "admin.listen"),
             ("smtp.listen = []\nsmpp.listen = []", "smtp.listen, smpp.listen: nothing"),

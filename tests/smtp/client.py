@@ -41,7 +41,7 @@ class Client:
 
     async def start_tls(self, context: ssl.SSLContext) -> None:
         async with asyncio.timeout(WITHIN):
-            await self.writer.start_tls(context)
+            await self.writer.start_tls(context, server_hostname="localhost")
 
     def reset(self) -> None:
         """Leaves with an RST."""

@@ -6,12 +6,14 @@ import asyncio
 import hmac
 from base64 import b64decode, b64encode
 from typing import Any
+from typing import Any
 
 import pytest
 
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Accepted, MessageType, Outcome, Recipient, Submission
-from tests.smtp.client import ENVELOPE, MAIL, connected
+from tests.smtp.client import ENVELOPE, MAIL, Client, connected
+from tests.smtp.conftest import Certificate
 from tests.smtp.standins import ID, NAME, PASSWORD, StandInAccounts, StandInRelay, running
 
 PLAIN = b64encode(f"\0{NAME}\0{PASSWORD}".encode()).decode()
@@ -163,6 +165,40 @@ async def test_a_line_ended_by_a_bare_line_feed_is_refused() -> None:
 
 
 # --- who may send
+
+
+@pytest.mark.parametrize(
+    ("header", "settings", "answer"),
+    [
+        (b"PROXY TCP4 192.0.2.7 198.51.100.1 40000 25\r\n", {}, "538 5.7.11"),
+        (b"PROXY TCP4 192.0.2.7 198.51.100.1 40000 25\r\n", {"clear_text_auth": True}, "250"),
+        (b"PROXY TCP4 127.0.0.1 127.0.0.1 40000 25\r\n", {}, "250"),
+    ],
+)
+async def test_the_password_of_an_smsc_line_crosses_the_network_as_little_as_a_logins(
+    header: bytes, settings: dict[str, Any], answer: str
+) -> None:
+    async with (
+        running(smsc_address="send", proxies=["127.0.0.0/8"], **settings) as part,
+        connected(part.port, greet=False) as client,
+    ):
+        client.send(header + b"EHLO x\r\nMAIL FROM:<a@b>\r\n")
+        await client.replies(3)
+        assert (await client.ask("RCPT TO:<send@sms.example.com>")).startswith(answer)
+
+
+async def test_under_tls_the_smsc_line_is_taken_from_anywhere(certificate: Certificate) -> None:
+    both = certificate.settings(tls_listen=["127.0.0.1:0"], smsc_address="send")
+    async with running(proxies=["127.0.0.0/8"], **both) as part:
+        reader, writer = await asyncio.open_connection("127.0.0.1", part.tls_port)
+        writer.write(b"PROXY TCP4 192.0.2.7 198.51.100.1 40000 25\r\n")
+        client = Client(reader, writer)
+        await client.start_tls(certificate.context())
+        assert (await client.reply()).startswith("220")
+        await client.ask("EHLO x")
+        await client.ask("MAIL FROM:<a@b>")
+        assert (await client.ask("RCPT TO:<send@sms.example.com>")).startswith("250")
+        writer.close()
 
 
 async def test_without_a_login_rcpt_asks_for_one() -> None:
