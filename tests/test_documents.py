@@ -18,7 +18,7 @@ import click
 import httpx
 import pytest
 
-from bridge.accounts.accounts import HASHER
+from bridge.accounts.passwords import HASHER
 from bridge.cli import Exit, cli
 from bridge.config import load
 from bridge.config import settings as config

@@ -1,29 +1,24 @@
-"""Who may send, from where, how much; checks credentials.
+"""Who may send, from where, how much.
 
-Decides whether a login is right, whether its address and protocol are allowed, and which addresses
-are blocked after failed logins. What an account may say in a message is decided by the relay, out
+Decides whether a login is right and whether its address and protocol are allowed. Passwords are
+held against their hashes in :mod:`bridge.accounts.passwords`, and failed logins counted in
+:mod:`bridge.accounts.lockout`. What an account may say in a message is decided by the relay, out
 of the lookups that :class:`Account` prepares.
 """
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import hmac
 import re
 import secrets
 import time
-from base64 import b64encode
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from enum import Enum
-from typing import NamedTuple
 
-import argon2
 import structlog
 from pydantic import SecretStr
 
 from bridge.accounts.lockout import Lockout
+from bridge.accounts.passwords import PasswordChecks, dummy_hash, md5_of
 from bridge.config.settings import AccountSettings, Settings
 from bridge.model.failure import Failure, Reason
 from bridge.model.measures import LOGINS
@@ -34,14 +29,8 @@ from bridge.net.token_bucket import TokenBucket
 
 log = structlog.get_logger()
 
-#: New hashes: OWASP's second choice for argon2id, about 20 ms. What stands in an account's
-#: ``password_hash`` is verified with the parameters that it names itself.
-HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-
 _MD5 = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
-#: Checks that may wait for a thread; beyond that a login is told to try again.
-MAX_WAITING = 256
 #: Verified logins that are remembered.
 MAX_CACHED = 10_000
 #: Nobody's password is longer; a longer one is wrong without being hashed.
@@ -98,39 +87,6 @@ class Account:
         return self._bucket.wait(now, n)
 
 
-class _Verdict(Enum):
-    RIGHT = "right"
-    WRONG = "wrong"
-    #: Nobody was waiting any more, or only from addresses that were blocked meanwhile.
-    SKIPPED = "skipped"
-    #: Could not be decided (no memory, a hash that cannot be read): never the client's fault.
-    FAILED = "failed"
-
-
-class _Check(NamedTuple):
-    """One password check under way, and who waits for it: (origin, name)."""
-
-    done: asyncio.Future[_Verdict]
-    waiting: list[tuple[str, str]]
-
-
-def _dummy_hash(like: str) -> str:
-    """A hash that no password fits and that takes as long to verify as ``like``."""
-    head = like.rsplit("$", 2)[0]
-    salt, digest = (b64encode(secrets.token_bytes(n)).decode().rstrip("=") for n in (16, 32))
-    return f"{head}${salt}${digest}"
-
-
-def _cost(encoded: str) -> int:
-    parameters = argon2.extract_parameters(encoded)
-    return parameters.time_cost * parameters.memory_cost
-
-
-def _md5(password: bytes) -> bytes:
-    """The form in which clients of the SMSC dialect send a password; no protection of it."""
-    return hashlib.md5(password, usedforsecurity=False).hexdigest().encode()
-
-
 def _secret(value: SecretStr | None) -> bytes | None:
     return None if value is None else value.get_secret_value().encode("utf-8", "surrogatepass")
 
@@ -146,8 +102,7 @@ class Accounts:
         self._clock = clock
         self._lockout = Lockout(login, clock)
         self._key = secrets.token_bytes(32)
-        self._checks: dict[bytes, _Check] = {}
-        self._threads = ThreadPoolExecutor(login.concurrent_checks, "password-check")
+        self._checks = PasswordChecks(self._lockout, login.concurrent_checks)
         self._accounts: dict[str, Account] = {}
         self.reload(settings)
 
@@ -183,9 +138,9 @@ class Accounts:
             for account in self._accounts.values()
             if (secret := _secret(account.settings.api_key)) is not None
         }
-        hashes = [own.password_hash for own in settings.accounts.values() if own.password_hash]
         # Fast where accounts have fast hashes, so that an unknown name is told apart by nobody.
-        self._dummy = _dummy_hash(max(hashes, key=_cost) if hashes else _DEFAULT_HASH)
+        hashes = [own.password_hash for own in settings.accounts.values() if own.password_hash]
+        self._dummy = dummy_hash(hashes)
         return [name for name in before if name not in self._accounts]
 
     def __iter__(self) -> Iterator[Account]:
@@ -246,7 +201,7 @@ class Accounts:
 
     def close(self) -> None:
         """Ends the threads; checks that still wait are dropped."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._checks.close()
 
     def _digest(self, name: str, secret: bytes) -> bytes:
         # A keyed hash: what is kept tells nothing about passwords to who reads the memory later.
@@ -299,63 +254,16 @@ class Accounts:
             plain = _secret(own.password)
             if plain is not None and hmac.compare_digest(plain, secret):
                 return True
-            if md5 and plain is not None and hmac.compare_digest(_md5(plain), secret):
+            if md5 and plain is not None and hmac.compare_digest(md5_of(plain), secret):
                 return True
             if md5 and own.smsc_password_hash:
-                return await self._verify(own.smsc_password_hash, secret, digest, waiter)
+                return await self._checks.fits(own.smsc_password_hash, secret, digest, waiter)
             if own.password_hash and len(secret) <= MAX_PASSWORD:
-                return await self._verify(own.password_hash, secret, digest, waiter)
+                return await self._checks.fits(own.password_hash, secret, digest, waiter)
         # Every wrong login takes one hash, so that nobody learns which names and which kinds of
         # password there are.
-        await self._verify(self._dummy, b"", digest, waiter)
+        await self._checks.fits(self._dummy, b"", digest, waiter)
         return False
-
-    async def _verify(
-        self, encoded: str, secret: bytes, digest: bytes, waiter: tuple[str, str]
-    ) -> bool:
-        """Whether ``secret`` fits the hash; found out in a thread, once for all who ask now."""
-        while not self._lockout.blocked(*waiter):
-            check = self._checks.get(digest)
-            if check is None:
-                check = self._begin(encoded, secret, digest, waiter)
-            else:
-                check.waiting.append(waiter)
-            try:
-                # Shielded: one client that goes away must not end the check for the others.
-                verdict = await asyncio.shield(check.done)
-            finally:
-                check.waiting.remove(waiter)
-            if verdict is _Verdict.FAILED:
-                raise Failure(Reason.OPERATION_FAILED, "the login could not be checked, try again")
-            if verdict is not _Verdict.SKIPPED:
-                return verdict is _Verdict.RIGHT
-        raise Failure(Reason.ADDRESS_BLOCKED)
-
-    def _begin(self, encoded: str, secret: bytes, digest: bytes, waiter: tuple[str, str]) -> _Check:
-        if len(self._checks) >= MAX_WAITING:
-            raise Failure(Reason.OPERATION_FAILED, "too many logins at once, try again")
-        waiting = [waiter]
-        loop = asyncio.get_running_loop()
-        try:
-            done = loop.run_in_executor(self._threads, self._hash, encoded, secret, waiting)
-        except RuntimeError:
-            raise Failure(Reason.OPERATION_FAILED, "the bridge is stopping") from None
-        check = self._checks[digest] = _Check(done, waiting)
-        done.add_done_callback(lambda _: self._checks.pop(digest, None))
-        return check
-
-    def _hash(self, encoded: str, secret: bytes, waiting: list[tuple[str, str]]) -> _Verdict:
-        """Runs in a thread. Who was blocked while waiting gets no further guess."""
-        if all(self._lockout.blocked(*waiter) for waiter in tuple(waiting)):
-            return _Verdict.SKIPPED
-        try:
-            HASHER.verify(encoded, secret)
-        except argon2.exceptions.VerifyMismatchError:
-            return _Verdict.WRONG
-        except (argon2.exceptions.Argon2Error, argon2.exceptions.InvalidHashError, MemoryError):
-            log.exception("password_check_failed")
-            return _Verdict.FAILED
-        return _Verdict.RIGHT
 
     def _wrong(self, origin: str, name: str, protocol: Protocol, address: str) -> Failure:
         self._lockout.failed(origin, name)
@@ -390,7 +298,3 @@ class Accounts:
         self._lockout.succeeded(origin, account.name)
         LOGINS.add("good")
         return account
-
-
-#: Only its parameters matter.
-_DEFAULT_HASH = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$" + "A" * 43

@@ -11,7 +11,8 @@ from typing import Any
 
 import click
 
-from bridge.accounts.accounts import HASHER, Account, Accounts
+from bridge.accounts.accounts import Account, Accounts
+from bridge.accounts.passwords import HASHER
 from bridge.cli import Exit, Stop, config_option
 from bridge.cli.daemon import Daemon, NotRunning, daemon_options, echo_json, json_option
 from bridge.cli.stored import echo_rows

@@ -13,7 +13,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from bridge.accounts import lockout
-from bridge.accounts.accounts import HASHER, MAX_WAITING, Account, Accounts
+from bridge.accounts.accounts import Account, Accounts
+from bridge.accounts.passwords import HASHER, MAX_WAITING
 from bridge.config.settings import settings_from
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import MessageType, Protocol

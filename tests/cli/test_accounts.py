@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from bridge.accounts.accounts import HASHER
+from bridge.accounts.passwords import HASHER
 from bridge.cli import run
 
 CONFIG = f"""

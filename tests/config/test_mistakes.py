@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.accounts.accounts import HASHER
+from bridge.accounts.passwords import HASHER
 from bridge.config import load
 from tests.configs import GOOD, Folder, mistake
 from tests.support import program

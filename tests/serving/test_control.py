@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bridge.accounts.accounts import HASHER
+from bridge.accounts.passwords import HASHER
 from bridge.sandbox import Sandbox
 from tests.serving.daemon import OPERATE, VIEW, Bridge, run, serving, write_config
 from tests.smpp.peer import Peer, a_submit

@@ -6,7 +6,6 @@ import asyncio
 import hmac
 from base64 import b64decode, b64encode
 from typing import Any
-from typing import Any
 
 import pytest
 
