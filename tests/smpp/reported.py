@@ -128,7 +128,7 @@ REPORTED = [
             + _text("hi")
             + "0204 0001 00"
         ),
-        CommandStatus.ESME_RINVPARLEN,
+        fields=(b"hi", (0x0204, b"\0")),
     ),
     Reported(
         "Jasmin: tenths of a second in two digits make validity_period too long",
@@ -201,7 +201,7 @@ REPORTED = [
             + _text("393928110752727040")
             + "00 0427 0001 00"
         ),
-        CommandStatus.ESME_RINVOPTPARAMVAL,
+        CommandStatus.ESME_RINVOPTPARSTREAM,
     ),
     Reported(
         "go-smpp: a user data header that counts one octet too many",
