@@ -96,7 +96,7 @@ class IncomingMessages:
             if account:
                 taken.append((self._incoming(one, account, now), self._queues[account]))
             else:
-                log.error("incoming_of_nobody", to=one.to, phone=one.phone, uid=one.uid)
+                log.error("incoming_unrouted", to=one.to, phone=one.phone, uid=one.uid)
         if taken:
             await self._keep(taken)
         elif phoned:

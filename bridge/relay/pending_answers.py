@@ -172,6 +172,17 @@ class PendingAnswers:
             waiting.queued = True
             self.answer(waiting, waiting.outcome())
 
+    def give_up_within(self, seconds: float, concerned: Callable[[str], bool]) -> None:
+        """No answer to submissions of these accounts will come in so many seconds: their upstream
+        is held or slowed down. Whoever would not wait for longer is answered now."""
+        latest = self._loop.time() + seconds
+        for line in self._deadlines.values():
+            for deadline, waiting in list(line):
+                if deadline > latest:
+                    break
+                if concerned(waiting.account.name):
+                    self.give_up(waiting)
+
     def give_up_all(self) -> None:
         """The daemon stops: nobody waits any longer."""
         self._stopping = True

@@ -61,6 +61,9 @@ class WaitingClients(Protocol):
     def awaits(self, message: Message) -> bool:
         """Whether a client waits for the outcome."""
 
+    def give_up_within(self, seconds: float, concerned: Callable[[str], bool]) -> None:
+        """No answer to messages of these accounts will come in so many seconds."""
+
 
 class Dispatcher:
     """Owns every message that waits to be sent, from its acceptance to its last attempt.
@@ -351,7 +354,7 @@ class Dispatcher:
                 self._working_set.leave(gone)
                 mine = [message for message in batch.messages if message.id not in gone]
                 batch = batch._replace(messages=mine)
-            settled = await self._poster.post(line, batch) if batch.messages else Settled((), ())
+            settled = await self._post(line, batch) if batch.messages else Settled((), ())
             if await self._settle(attempt, settled):
                 if settled.rest is Rest.SPLIT:
                     batch.queue.split(batch.messages)
@@ -361,6 +364,15 @@ class Dispatcher:
             line.in_flight -= 1
             line.splitting -= batch.split
             self._kick(line)
+
+    async def _post(self, line: UpstreamLine, batch: NextBatch) -> Settled:
+        """Posts a batch. Whose time is over before the next may go waits no longer."""
+        settled = await self._poster.post(line, batch)
+        now = self._monotonic()
+        if not line.pace.clear(now):
+            wait = line.pace.wait(now)
+            self._clients.give_up_within(wait, lambda name: line_of(self._lines, name) is line)
+        return settled
 
     async def _settle(self, attempt: int, settled: Settled) -> bool:
         """Ends the attempt (0: there was none), makes the changes durable, then lets go of the

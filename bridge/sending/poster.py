@@ -8,6 +8,7 @@ stored or put back here: :mod:`bridge.sending.dispatcher` does so with the settl
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import structlog
@@ -98,7 +99,12 @@ class Poster:
         else:
             line.trouble = None
         held, was_open = line.pace.held, line.pace.open
-        line.pace.note(verdict, len(messages), self._monotonic())
+        ours = {str(message.id) for message in messages}
+        named = verdict.ids.keys() & ours
+        # A yes that names none of them leaves the outcome of all unknown.
+        taken = verdict.meaning is not Meaning.TAKEN or named
+        noted = verdict if taken else replace(verdict, meaning=Meaning.UNKNOWN)
+        line.pace.note(noted, len(messages), self._monotonic())
         fields = {
             "upstream": line.name,
             "messages": len(messages),
@@ -107,8 +113,7 @@ class Poster:
         }
         if verdict.meaning is Meaning.TAKEN:
             log.debug("batch_sent", **fields)
-            foreign = verdict.ids.keys() - {str(message.id) for message in messages}
-            if foreign:
+            if foreign := verdict.ids.keys() - named:
                 log.warning("unknown_tracking_ids", ids=sorted(foreign)[:10], **fields)
         else:
             log.warning(

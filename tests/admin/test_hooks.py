@@ -189,7 +189,7 @@ async def test_a_message_of_nobody_gets_422_and_is_told(running: Running) -> Non
         response = await running.post(INCOMING, FROM_PHONE | {"alphaName": "Nobody"})
     assert response.status_code == 422
     assert "no account" in response.json()["error"]
-    assert "incoming_of_nobody" in [log["event"] for log in logs]
+    assert "incoming_unrouted" in [log["event"] for log in logs]
 
 
 async def test_other_networks_get_403_whatever_they_ask_for(tmp_path: Path) -> None:

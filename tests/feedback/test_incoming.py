@@ -101,7 +101,7 @@ async def test_what_is_nobodys_is_refused_and_told(store: SqliteStore, make: Mak
     with capture_logs() as logs, pytest.raises(Failure) as caught:
         await incoming.take(body())
     assert caught.value.reason is Reason.NOT_FOUND
-    [log] = [log for log in logs if log["event"] == "incoming_of_nobody"]
+    [log] = [log for log in logs if log["event"] == "incoming_unrouted"]
     assert (log["log_level"], log["to"], log["uid"]) == ("error", "Shop", "u1")
 
 

@@ -143,6 +143,17 @@ async def test_nobody_waits_for_an_upstream_that_is_held(tmp_path: Path, sandbox
         assert await states(bridge, first) == await states(bridge, second) == [State.SENT]
 
 
+async def test_who_waits_hears_queued_when_the_next_request_comes_too_late_for_that(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    accounts = {"crm": {"answer_within": "50s"}}
+    sandbox.fault("429", retry_after=60)
+    async with relaying(tmp_path, sandbox, accounts=accounts) as bridge:
+        outcome = await bridge.submit(numbered(1))
+        assert isinstance(outcome, Accepted)
+        assert outcome.queued
+
+
 async def test_a_broken_api_is_asked_again_later(tmp_path: Path, sandbox: Sandbox) -> None:
     sandbox.fault("502", count=1)
     async with relaying(tmp_path, sandbox) as bridge:
