@@ -9,12 +9,34 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from functools import partial
-from typing import Protocol
+from typing import Final, Protocol
 
 from bridge.accounts.accounts import Account
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Accepted, Outcome, Receipts, Submission
 from bridge.store import Alias, PartGroup
+
+#: The bits of a short id that tell the node, and how many ids that leaves to each. They come again
+#: after so many; by then the message of the earlier one is hardly stored any more.
+_NODE_BITS: Final = 6
+_SHORT_IDS: Final = 1 << 32 - _NODE_BITS
+#: So many short ids are left out at the start: of those that were given last some may be known to
+#: clients alone, or stand in the store with the same time.
+_LEFT_OUT: Final = 4096
+
+
+class ShortIds:
+    """Gives a node's ids below 2**32; ``last`` is the one that was given last before the start."""
+
+    def __init__(self, node: int, last: int) -> None:
+        self._node = node
+        self._last = last >> _NODE_BITS
+        if self._last:
+            self._last = (self._last + _LEFT_OUT) % _SHORT_IDS
+
+    def next(self) -> int:
+        self._last = (self._last + 1) % _SHORT_IDS or 1
+        return self._last << _NODE_BITS | self._node
 
 
 class Submitter(Protocol):

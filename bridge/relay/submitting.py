@@ -1,0 +1,476 @@
+"""Takes submissions: what lies between a listener that hands one in and the answer to its client.
+
+Read from top to bottom: the rules and limits let it in, the store makes it durable, the dispatcher
+gets its messages, the pending answers know when the client hears of it. What came before is
+answered as it was then, or sent where the first will not arrive. A yes is never told before what it
+stands for is durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import structlog
+
+from bridge.accounts.accounts import Account
+from bridge.config.settings import Settings
+from bridge.directory.directory import Directory
+from bridge.directory.groups import names_group
+from bridge.model.failure import Failure, Reason
+from bridge.model.ids import Ids
+from bridge.model.message import (
+    Accepted,
+    Message,
+    Outcome,
+    Recipient,
+    Route,
+    State,
+    Submission,
+)
+from bridge.model.notice import Kind
+from bridge.relay import rules
+from bridge.relay.daily_limits import DailyLimits
+from bridge.relay.fingerprints import fingerprints_of, firsts_of
+from bridge.relay.group_recipients import is_send_out, plan_of
+from bridge.relay.pending_answers import ANSWER_WITHIN, PendingAnswer, PendingAnswers, count
+from bridge.relay.send_outs import SendOuts
+from bridge.relay.short_ids import ShortIds
+from bridge.sending.dispatcher import Dispatcher
+from bridge.store import (
+    Acceptance,
+    Alias,
+    PartGroup,
+    Repeats,
+    Store,
+    StoreError,
+)
+
+log = structlog.get_logger()
+
+#: The states in which a message is no reason to keep its duplicate from being sent.
+_WILL_NOT_ARRIVE = frozenset(
+    {State.CANCELLED, State.EXPIRED, State.REJECTED, State.UNDELIVERABLE, State.HELD}
+)
+#: How soon it is looked how a message stands that another node may send (seconds).
+_LOOK_ELSEWHERE = 0.2
+
+
+class Submitting:
+    """The half of :class:`bridge.relay.relay.Relay` that takes submissions.
+
+    ``tasks`` owns what little work of the relay needs a task.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        ids: Ids,
+        pending: PendingAnswers,
+        dispatcher: Dispatcher,
+        daily_limits: DailyLimits,
+        directory: Directory,
+        send_outs: SendOuts,
+        tasks: asyncio.TaskGroup,
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._ids = ids
+        self._pending = pending
+        self._dispatcher = dispatcher
+        self._daily_limits = daily_limits
+        self._directory = directory
+        self._send_outs = send_outs
+        self._tasks = tasks
+        self._clock = clock
+        self._monotonic = monotonic
+        self._loop = asyncio.get_running_loop()
+        self._watching = False
+        self._short_ids = ShortIds(store.node, store.last_short_id)
+
+    def reload(self, settings: Settings) -> None:
+        """Other limits and routes from now on; accounts bring their own."""
+        self._settings = settings
+
+    def _route_of(self, account: Account) -> Route:
+        own = account.settings.cascade
+        return (own and own.route) or self._settings.cascade.route
+
+    def drain(self) -> None:
+        """Answers "queued" to all who still wait: it is durable, and will be sent later."""
+        self._pending.give_up_all()
+
+    def check_recipient(self, account: Account, recipient: Recipient) -> None:
+        """Raises the :class:`Failure` that this recipient would meet in a submission."""
+        if names_group(recipient.address):
+            self._directory.groups.find(account.name, recipient.address)
+        else:
+            black_list = self._directory.black_lists.of(account.name)
+            # Whether others follow is not known yet: what stops everything is.
+            rules.phone_of(account, recipient.address, black_list and black_list.always)
+
+    def check(self, account: Account, submission: Submission) -> None:
+        """Raises the first :class:`Failure` that the submission would meet before it is stored."""
+        self._prepare(account, submission)
+
+    # --- submit, step by step --------------------------------------------------------------
+
+    def submit(
+        self,
+        account: Account,
+        submission: Submission,
+        *,
+        aliases: Sequence[Alias] = (),
+        parts: PartGroup | None = None,
+        known_as: int = 0,
+    ) -> asyncio.Future[Outcome]:
+        """Takes a submission; the future gets its outcome, and never an exception.
+
+        Cancelling the future changes nothing about what becomes of the messages. ``aliases`` are
+        further ids of the one message (their ``message_id`` is filled in here), ``parts`` names
+        the group of parts that it was joined from, ``known_as`` is the id that the client is
+        told, where it is one of these.
+        """
+        answer: asyncio.Future[Outcome] = self._loop.create_future()
+        if is_send_out(submission):
+            self._tasks.create_task(self._submit_to_groups(account, submission, answer))
+            return answer
+        return self._submit(account, submission, answer, aliases, parts, known_as)
+
+    def _submit(
+        self,
+        account: Account,
+        submission: Submission,
+        answer: asyncio.Future[Outcome],
+        aliases: Sequence[Alias] = (),
+        parts: PartGroup | None = None,
+        known_as: int = 0,
+        *,
+        bulk: bool = False,
+    ) -> asyncio.Future[Outcome]:
+        try:
+            # Parts have taken their tokens of the rate as they came.
+            limited = parts is None
+            prepared, refused = self._admit(account, submission, bulk=bulk, limited=limited)
+        except Failure as failure:
+            count(submission, failure)
+            answer.set_result(failure)
+            return answer
+        messages = tuple(message for _, message in prepared)
+        first = messages[0]
+        if submission.dry_run:
+            total = sum(message.parts for message in messages)
+            log.info("submission_tested", account=account.name, messages=len(messages), parts=total)
+            answer.set_result(Accepted(first.submission_id, total, refused=tuple(refused)))
+            return answer
+        pending = PendingAnswer(
+            first.submission_id, account, submission, prepared, refused, answer, known_as
+        )
+        acceptance = Acceptance(
+            messages,
+            fingerprints_of(account, submission, messages),
+            self._dispatcher.has_room(first),
+            tuple(alias._replace(message_id=first.id) for alias in aliases) if aliases else (),
+            parts,
+            rules.delays(submission, messages, self._settings.reports.delay_after),
+        )
+        self._accept(pending, acceptance)
+        return answer
+
+    async def _submit_to_groups(
+        self, account: Account, submission: Submission, answer: asyncio.Future[Outcome]
+    ) -> None:
+        """A submission with groups among its recipients: few numbers go as any submission, many
+        as a send-out."""
+        try:
+            plan = await plan_of(self._directory, account, submission, self._clock())
+            if plan.phones is not None:
+                self._submit(account, plan.submission, answer, bulk=True)
+                return
+            self._check_backlog()
+            settings = account.settings
+            message = rules.without_phone(
+                account,
+                plan.submission,
+                plan.submission.recipients[0],
+                route=self._route_of(account),
+                now=self._clock(),
+            )
+            black_list = self._directory.black_lists.of(account.name)
+
+            def check(address: str) -> str:
+                return rules.phone_of(account, address, black_list, bulk=True)
+
+            def admit(count: int) -> None:
+                self._check_backlog(count)
+                if settings.daily_limit:
+                    self._daily_limits.take(account, count)
+
+            outcome: Outcome = await self._send_outs.accept(
+                plan.send_out(message, settings.rate), check, admit
+            )
+        except Failure as failure:
+            outcome = failure
+        if not answer.done():
+            answer.set_result(outcome)
+
+    def _check_backlog(self, more: int = 0) -> None:
+        if self._dispatcher.backlog + more >= self._settings.store.backlog_limit:
+            raise Failure(Reason.BRIDGE_FULL, "too many messages wait")
+
+    def take_part(self, account: Account, waiting: int) -> None:
+        """Takes a token of the account's rate for one part of a message, and a place beside
+        ``waiting`` other parts; raises Failure where there is none."""
+        self._check_backlog(waiting)
+        self._take_tokens(account, 1)
+
+    def _take_tokens(self, account: Account, messages: int) -> None:
+        if not account.take(self._monotonic(), messages):
+            raise Failure(Reason.TOO_FAST, f"over {account.settings.rate:g} messages a second")
+
+    def _admit(
+        self,
+        account: Account,
+        submission: Submission,
+        *,
+        bulk: bool = False,
+        limited: bool = True,
+    ) -> tuple[list[tuple[Recipient, Message]], list[tuple[Recipient, Failure]]]:
+        """What the rules make of the submission, where the limits let it in; raises Failure."""
+        self._check_backlog()
+        prepared, refused = self._prepare(account, submission, bulk=bulk)
+        if limited:
+            self._take_tokens(account, len(prepared))
+        if account.settings.daily_limit and not submission.dry_run:
+            self._daily_limits.take(account, len(prepared))
+        return prepared, refused
+
+    def _prepare(
+        self, account: Account, submission: Submission, *, bulk: bool = False
+    ) -> tuple[list[tuple[Recipient, Message]], list[tuple[Recipient, Failure]]]:
+        prepared, refused = rules.prepare(
+            account,
+            submission,
+            route=self._route_of(account),
+            now=self._clock(),
+            next_id=self._ids.next,
+            black_list=self._directory.black_lists.of(account.name),
+            bulk=bulk,
+        )
+        if not prepared:
+            raise refused[0][1]
+        return prepared, refused
+
+    def _accept(self, pending: PendingAnswer, acceptance: Acceptance) -> None:
+        """Has the messages stored; goes on with :meth:`_accepted`."""
+        try:
+            accepted = self._store.accept(acceptance)
+        except StoreError as error:  # it is closed
+            self._not_stored(pending, acceptance.messages, error.failure)
+        else:
+            accepted.add_done_callback(partial(self._accepted, pending, acceptance))
+
+    def _not_stored(
+        self, pending: PendingAnswer, messages: Sequence[Message], failure: Failure
+    ) -> None:
+        """Nothing of it is in the store: it is as if it had never been handed in."""
+        if pending.account.settings.daily_limit:
+            self._daily_limits.give_back(pending.account, len(messages))
+        self._pending.answer(pending, failure)
+
+    def _accepted(
+        self, pending: PendingAnswer, acceptance: Acceptance, accepted: asyncio.Future[Repeats]
+    ) -> None:
+        """The messages are durable, or the store says why not."""
+        error = accepted.exception()
+        if error is not None:
+            if not isinstance(error, StoreError):
+                log.error("submission_failed", id=pending.id, exc_info=error)
+                error = StoreError(str(error))
+            self._not_stored(pending, acceptance.messages, error.failure)
+            return
+        messages, repeats = acceptance.messages, accepted.result()
+        if repeats:
+            firsts = firsts_of(acceptance, repeats)
+            messages = tuple(message for message in messages if message.id not in firsts)
+            # Not on the path of a message: somebody lost an answer.
+            again = self._repeat(pending, acceptance, firsts, frozenset(repeats))
+            self._tasks.create_task(again)
+        if messages and pending.submission.replace_if_present:
+            self._tasks.create_task(self._replace_earlier(pending, messages, acceptance.claimed))
+        elif messages:
+            self._send(pending, messages, acceptance.claimed, wait=bool(repeats))
+
+    async def _replace_earlier(
+        self, pending: PendingAnswer, messages: Sequence[Message], claimed: bool
+    ) -> None:
+        """Cancels what these messages take the place of, then sends them. They are stored by now:
+        whatever happens, one of both goes out."""
+        account, submission = pending.account, pending.submission
+        for message in messages:
+            try:
+                earlier = [
+                    one
+                    for one in await self._store.waiting_for(account.name, message.phone)
+                    if one.message.id < message.id
+                    and one.message.sender == message.sender
+                    and submission.message_type in (None, one.message.message_type)
+                ]
+                for id in await self._dispatcher.move(earlier, State.CANCELLED):
+                    log.info("message_cancelled", id=id, account=account.name, by=message.id)
+            except StoreError as error:
+                log.warning("message_not_replaced", by=message.id, cause=str(error))
+        self._send(pending, messages, claimed)
+
+    def _send(
+        self,
+        pending: PendingAnswer,
+        messages: Sequence[Message],
+        claimed: bool,
+        *,
+        wait: bool = False,
+    ) -> None:
+        """Hands the messages to the dispatcher. The client waits for the result if one can come in
+        time, in any case where ``wait`` says so."""
+        settings = pending.account.settings
+        within = settings.answer_within or ANSWER_WITHIN[pending.submission.protocol]
+        # A message that is not due yet has no result to wait for.
+        soon = settings.answer == "result" and messages[0].due_at <= self._clock()
+        if wait or (soon and self._dispatcher.clear(pending.account.name, within)):
+            self._pending.add(pending, within)
+        else:
+            self._pending.give_up(pending)
+        self._dispatcher.offer(messages, claimed=claimed)
+        if not claimed and self._pending.awaits(messages[0]):
+            self._pending.may_be_sent_elsewhere(messages)
+            if not self._watching:
+                self._watching = True
+                self._tasks.create_task(self._watch_elsewhere())
+
+    async def _watch_elsewhere(self) -> None:
+        """Looks how messages stand that another node may send, as long as a client waits."""
+        try:
+            while ids := self._pending.elsewhere():
+                await asyncio.sleep(_LOOK_ELSEWHERE)
+                for id in ids:
+                    if (stored := await self._store.message(id)) is not None:
+                        self._pending.report_elsewhere(stored)
+        except StoreError as error:  # the clients hear "queued" in time
+            log.warning("answers_not_looked_up", cause=str(error))
+        finally:
+            self._watching = False
+
+    # --- what came again -------------------------------------------------------------------
+
+    async def _repeat(
+        self,
+        pending: PendingAnswer,
+        acceptance: Acceptance,
+        firsts: Mapping[int, int],
+        known: frozenset[bytes],
+    ) -> None:
+        """Answers for messages that came before: as their first submission was, or no; or sends
+        them, where the first will not arrive. ``firsts`` are the earlier ones by their ids."""
+        account, submission = pending.account, pending.submission
+        again = [message for message in acceptance.messages if message.id in firsts]
+        some_new = len(again) < len(acceptance.messages)
+        if account.settings.daily_limit:
+            self._daily_limits.give_back(account, len(again))
+        try:
+            stories = [await self._store.story(firsts[message.id]) for message in again]
+        except StoreError as error:
+            if some_new:
+                # They were taken before, and the others of this submission just now.
+                for _ in again:
+                    pending.queued = True
+                    self._pending.settle(pending)
+            else:
+                self._pending.answer(pending, error.failure)
+            return
+        reported = any(
+            notice.kind is Kind.REFUSED for story in stories if story for notice in story.notices
+        )
+        if reported:
+            pending.reported = frozenset(recipient for recipient, _ in pending.refused)
+        same_mail = {
+            message.id: rules.repeat_key(account, submission, message) in known for message in again
+        }
+        arrived = {
+            message.id: story.stored
+            for message, story in zip(again, stories, strict=True)
+            if story and (same_mail[message.id] or story.stored.state not in _WILL_NOT_ARRIVE)
+        }
+        if len(arrived) == len(acceptance.messages):
+            pending.know_as(arrived[again[0].id].message)
+        for message in again:
+            first = firsts[message.id]
+            stored = arrived.get(message.id)
+            if stored is None:
+                await self._send_again(pending, acceptance, message, first)
+                continue
+            log.info("submission_repeated", id=message.id, first=first)
+            if not same_mail[message.id] and account.settings.duplicates == "refuse":
+                pending.refuse(message.id, message.parts, Failure(Reason.DUPLICATE))
+            elif refusal := stored.refusal:
+                if reported:
+                    pending.reported |= {pending.recipients[message.id]}
+                pending.refuse(message.id, message.parts, refusal)
+            else:
+                pending.queued |= not stored.upstream_id
+                await self._know_as_first(pending, acceptance, message, first)
+            self._pending.settle(pending)
+
+    async def _know_as_first(
+        self, pending: PendingAnswer, acceptance: Acceptance, message: Message, first: int
+    ) -> None:
+        """Has the ids that the client is told lead to the first message."""
+        aliases = [
+            alias._replace(message_id=first)
+            for alias in acceptance.aliases
+            if alias.message_id == message.id
+        ]
+        if not aliases:
+            return
+        try:
+            await self._store.also_known_as(aliases)
+        except StoreError as error:
+            pending.refuse(message.id, message.parts, error.failure)
+
+    async def _send_again(
+        self, pending: PendingAnswer, acceptance: Acceptance, message: Message, first: int
+    ) -> None:
+        """Sends a message that came before and whose first will not arrive."""
+        account = pending.account
+        mine = Acceptance(
+            (message,),
+            tuple(
+                fingerprint._replace(instead_of=first)
+                for fingerprint in acceptance.fingerprints
+                if fingerprint.message_id == message.id
+            ),
+            self._dispatcher.has_room(message),
+            tuple(alias for alias in acceptance.aliases if alias.message_id == message.id),
+            acceptance.parts,
+            tuple(notice for notice in acceptance.notices if notice.about == message.id),
+        )
+        try:
+            if account.settings.daily_limit:
+                self._daily_limits.take(account, 1)
+            repeats = await self._store.accept(mine)
+        except (Failure, StoreError) as error:
+            if account.settings.daily_limit and isinstance(error, StoreError):
+                self._daily_limits.give_back(account, 1)
+            failure = error.failure if isinstance(error, StoreError) else error
+            pending.refuse(message.id, message.parts, failure)
+            self._pending.settle(pending)
+            return
+        if repeats:  # somebody else was faster
+            await self._repeat(pending, mine, firsts_of(mine, repeats), frozenset(repeats))
+        else:
+            self._send(pending, (message,), mine.claimed, wait=True)
