@@ -85,17 +85,12 @@ def decoded(octets: bytes, charset: str, fallback: str) -> tuple[str, str]:
     if octets.isascii() and codec.startswith(_CHARSET_FAMILIES):
         return octets.decode(codec), codec
     if _is_utf_8(octets, codec):
-        return octets.decode("utf-8-sig"), "utf-8"
+        return octets.decode("utf-8-sig", "replace"), "utf-8"
     if codec.startswith("utf-"):
         return _of_unicode(octets, codec), codec
     if own := _OWN.get(codec):
         return own(octets), codec
-    try:
-        return octets.decode(codec), codec
-    except (UnicodeError, ValueError):
-        if _mostly_utf_8(octets):
-            return octets.decode("utf-8", "replace"), "utf-8"
-        return octets.decode(codec, "replace"), codec
+    return octets.decode(codec, "replace"), codec
 
 
 def _damaged(octets: bytes, fallback: str) -> tuple[str, str]:
@@ -108,24 +103,27 @@ def _damaged(octets: bytes, fallback: str) -> tuple[str, str]:
 
 
 def _is_utf_8(octets: bytes, codec: str) -> bool:
-    """Whether what is labelled as ``codec`` proves to be UTF-8."""
+    """Whether what is labelled as ``codec`` proves to be UTF-8, some broken octets aside."""
     if octets.startswith(codecs.BOM_UTF8):
         return True
     if codec.startswith("utf-") or octets.isascii():
         return False
-    try:
-        octets.decode("utf-8")
-    except UnicodeDecodeError:
+    whole, broken = _characters(octets)
+    if codec in _SEVERAL and len(_THREE.findall(octets, 0, 400)) < 2:
         return False
-    return codec not in _SEVERAL or len(_THREE.findall(octets, 0, 400)) > 1
+    return whole > 3 * broken
 
 
 def _mostly_utf_8(octets: bytes) -> bool:
-    """Whether more characters of several octets are whole than are broken."""
+    whole, broken = _characters(octets)
+    return whole > broken
+
+
+def _characters(octets: bytes) -> tuple[int, int]:
+    """How many characters of several octets are whole in UTF-8, and how many are broken."""
     text = octets.decode("utf-8", "replace")
     broken = text.count("\ufffd")
-    whole = sum(map("\x7f".__lt__, text)) - broken
-    return whole > broken
+    return sum(map("\x7f".__lt__, text)) - broken, broken
 
 
 def _of_unicode(octets: bytes, codec: str) -> str:

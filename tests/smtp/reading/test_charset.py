@@ -1,0 +1,114 @@
+"""Which charset octets are read in."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.smtp.reading.charset import codec_of, decode, decoded
+from bridge.smtp.reading.charset_labels import LABELS
+
+#: Of each encoding of the WHATWG standard one character that tells it from its neighbours.
+TELLTALES = {
+    "iso-8859-1": (b"\x80", "€"),
+    "latin1": (b"\x93", "“"),
+    "iso-8859-2": (b"\xb1", "ą"),
+    "iso-8859-9": (b"\x93\xdd", "“İ"),
+    "iso-ir-144": (b"\xbf", "П"),
+    "sun_eu_greek": (b"\xe1", "α"),
+    "visual": (b"\xe0", "א"),
+    "logical": (b"\xe0", "א"),
+    "asmo-708": (b"\xc7", "ا"),
+    "tis-620": (b"\xa1\x93", "ก“"),
+    "koi8-ru": (b"\xa4", "є"),
+    "x-mac-ukrainian": (b"\x80", "А"),
+    "csibm866": (b"\x80", "А"),
+    "x-cp1257": (b"\xe0", "ą"),
+    "ks_c_5601-1989": (b"\x8c\x63", "똠"),
+    "gb_2312-80": (b"\xe9\x46", "镕"),
+    "x-x-big5": (b"\xba\xf2", "緊"),
+    "ms_kanji": (b"\x87\x40", "①"),
+    "windows-31j": (b"\xfb\xfc", "髙"),
+    "cseucpkdfmtjapanese": (b"\xad\xa1", "①"),
+    "csiso2022jp": (b"\x1b$B-!\x1b(B", "①"),
+    "ucs-2": (b"A\0\x04\x04", "AЄ"),
+    "unicodefffe": (b"\x04\x04\0A", "ЄA"),
+    "x-unicode20utf8": (b"\xd0\x84", "Є"),
+}
+
+
+@pytest.mark.parametrize("label", TELLTALES)
+def test_a_label_is_its_superset(label: str) -> None:
+    octets, text = TELLTALES[label]
+    assert decode(octets, label, "windows-1252") == text
+    assert decode(octets, f' "{label.upper()}"; ', "windows-1252") == text
+
+
+def test_every_label_of_the_standard_decodes() -> None:
+    assert len(LABELS) >= 228
+    for label, codec in LABELS.items():
+        if codec and label not in ("ascii", "us-ascii", "ansi_x3.4-1968"):
+            assert codec_of(label) == codec
+        assert isinstance(decode(b"a\xc1\xe9\x81", label, "windows-1252"), str)
+
+
+@pytest.mark.parametrize(
+    ("written", "codec"),
+    [
+        ("win-1251", "cp1251"),
+        ("x-windows-1251", "cp1251"),
+        ("Windows_1251", "cp1251"),
+        ("microsoft-cp1251", "cp1251"),
+        ("CP-1251", "cp1251"),
+        ("koi8_u", "koi8-u"),
+        ("ISO 8859-5", "iso8859-5"),
+        ("iso8859_15", "iso8859-15"),
+        ("8859-1", "cp1252"),
+        ("dos-866", "cp866"),
+        ("utf8mb4", "utf-8"),
+        ("UTF 8", "utf-8"),
+        ("utf-8; format=flowed", "utf-8"),
+        ("_iso-2022-jp$ESC", "iso-2022-jp"),
+        ("cp437", "cp437"),
+        ("cp850", "cp850"),
+        ("", None),
+        ("us-ascii", None),
+        ("x-user-defined", None),
+    ],
+)
+def test_labels_as_they_are_written(written: str, codec: str | None) -> None:
+    assert codec_of(written) == codec
+
+
+@pytest.mark.parametrize("label", ["windows-1251", "koi8-r", "iso-8859-1", "big5", "iso-2022-jp"])
+def test_utf_8_is_utf_8_under_any_label(label: str) -> None:
+    text = "故障 Увага 45 °C"
+    assert decoded(text.encode(), label, "windows-1251") == (text, "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("octets", "label", "text"),
+    [
+        ("Київ".encode() + b"\xd0", "utf-8", "Київ\ufffd"),
+        ("Київ".encode() + b"\xff", "", "Київ\ufffd"),
+        ("Київ".encode() + b"\xff", "windows-1251", "Київ\ufffd"),
+        ("系统".encode("gbk") + b"\xff", "gbk", "系统\ufffd"),
+        (b"45 \xb0C", "utf-8", "45 °C"),
+        ("Київ".encode("cp1251"), "utf-8", "Êè¿â"),
+        (b"\xef\xbb\xbf\xed\xa0", "windows-1251", "\ufffd"),
+    ],
+)
+def test_an_octet_that_does_not_fit_changes_no_other(octets: bytes, label: str, text: str) -> None:
+    read = decode(octets, label, "windows-1252")
+    assert read.replace("\ufffd\ufffd", "\ufffd") == text
+
+
+def test_half_a_surrogate_pair_becomes_a_character_that_can_be_sent() -> None:
+    decode(b"+2AA-", "utf-7", "").encode()
+    decode(b"\xd8\x00", "utf-16be", "").encode()
+
+
+def test_japanese_runs_without_their_end() -> None:
+    assert decode(b"\x1b$B%F%9%H\nabc", "iso-2022-jp", "") == "テスト\nabc"
+    assert decode(b"\x0e\x43\x5e\x0f ok", "iso-2022-jp", "") == "ﾃﾞ ok"
+    assert decode(b"\x1b$(D0!\x1b(B", "iso-2022-jp", "") == "丂"
+    assert decode(b"\x8e\xc3\x8f\xb0\xa1a\xff", "euc-jp", "") == "ﾃ丂a\ufffd"

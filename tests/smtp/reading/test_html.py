@@ -1,0 +1,87 @@
+"""What of an HTML mail its reader sees."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.smtp.reading.html import QUOTED, text_of_html
+from bridge.smtp.reading.html_tokens import Tag, tokens
+
+
+def shown(html: str) -> str:
+    return text_of_html(html, signatures=False, marks=False)
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("a<br>b<br><br>c", "a\nb\n\nc"),
+        ("<p>a</p><p>b</p>", "a\n\nb"),
+        ("<p>a<p>b<div>c</div>d", "a\n\nb\n\nc\nd"),
+        ("<ul><li>a<li>b</ul>", "a\nb"),
+        ("<table><tr><td><p>a</p></td><td><p>b</p></td></tr><tr><td>c<td>d</table>", "a b\nc d"),
+        ("<table><tr><td><p>a</p><p>b</p></td><td>c</td></tr></table>", "a\nb\nc"),
+        ("<pre>a\n  b\n\nc</pre>", "a\nb\n\nc"),
+        ("a \n\t b&nbsp;&amp;&lt;", "a b\xa0&<"),
+        ("1 < 2 <b>12</b><i>34</i>", "1 < 2 1234"),
+        ("<title>no</title><script>no</script>a<!-- no --><!--[if mso]>no<![endif]-->b", "ab"),
+        ("<![if !mso]>a<![endif]><!--[if !mso]><!-->b<!--<![endif]-->", "ab"),
+        ("<img alt='Only this'><img alt=''>", "Only this"),
+        ("a<div class='x_gmail_signature'>no</div>", "a"),
+    ],
+)
+def test_lines(html: str, text: str) -> None:
+    assert shown(html) == text
+
+
+@pytest.mark.parametrize(
+    "style",
+    [
+        "display:none",
+        "DISPLAY : None !important",
+        "color:red;display:none",
+        "visibility:hidden",
+        "mso-hide:all",
+        "max-height:0px;overflow:hidden",
+        "opacity:0",
+        "font-size:0",
+        "font:0/0 a",
+        "font-size:1px",
+        "height:0;overflow:hidden",
+        "position:absolute;left:-9999px",
+        "text-indent:-9999px",
+    ],
+)
+def test_what_is_hidden_is_not_read(style: str) -> None:
+    assert shown(f'<div style="{style}">no</div>yes') == "yes"
+    if "font" not in style:
+        sheet = f"<style>/* x */ .a, p.h {{{style}}} .b{{color:red}}</style>"
+        assert shown(f"{sheet}<p class='c h'>no</p><p class=b>yes</p>") == "yes"
+
+
+@pytest.mark.parametrize(
+    "style",
+    ["display:block", "max-height:0.5em", "opacity:0.9", "font-size:10px", "height:0", "left:-1px"],
+)
+def test_what_is_not_hidden_is_read(style: str) -> None:
+    assert shown(f'<div style="{style}">yes</div>') == "yes"
+
+
+def test_rules_for_other_screens_hide_nothing() -> None:
+    sheet = "<style>@media (max-width:600px){.a{display:none}} .b{display:none}</style>"
+    assert shown(f"{sheet}<p class=a>yes</p><p class=b>no</p>") == "yes"
+    assert shown(f"{sheet}<p class=b style='display:block'>yes</p>") == "yes"
+
+
+def test_lines_of_quotations_are_marked() -> None:
+    html = "<p>own</p><blockquote>a<br>b</blockquote><div class=yahoo_quoted>c</div>own"
+    text = text_of_html(html, signatures=False, marks=True)
+    assert text.split("\n") == ["own", "", f"{QUOTED}a", f"{QUOTED}b", "", f"{QUOTED}c", "own"]
+    assert QUOTED not in text_of_html("\x01&#1;a", signatures=False, marks=False)
+
+
+def test_tags_as_they_are_written() -> None:
+    [tag] = tokens("<A HREF = 'x>y' b=\"&amp;\" c=d/ e href=z>")
+    assert tag == Tag("a", False, {"href": "x>y", "b": "&", "c": "d/", "e": ""})
+    assert list(tokens("a<b")) == ["a"]
+    assert list(tokens("</>x</ b>y")) == ["x", "y"]

@@ -1,0 +1,75 @@
+"""Links for people on phones."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.smtp.reading.links import target_of, tidied, unwrapped
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        "https://eur01.safelinks.protection.outlook.com/?url=https%3A%2F%2Fexample.com%2Fa&data=1",
+        "https://urldefense.proofpoint.com/v2/url?u=https-3A__example.com_a&d=Dw&c=x",
+        "https://urldefense.com/v3/__https://example.com/a__;!!abc!def$",
+        "https://www.google.com/url?q=https://example.com/a&sa=D",
+        "https://secure-web.cisco.com/1abc/https%3A%2F%2Fexample.com%2Fa",
+        "https://linkprotect.cudasvc.com/url?a=https%3a%2f%2fexample.com%2fa&c=E,1",
+        "https://deref-gmx.net/mail/client/x/dereferrer/?redirectUrl=x&url=https%3A%2F%2Fexample.com%2Fa",
+        "https://a.safelinks.protection.outlook.com/?url=https%3A%2F%2Fwww.google.com%2Furl%3Fq%3D"
+        "https%253A%252F%252Fexample.com%252Fa",
+    ],
+)
+def test_what_gateways_wrapped_is_unwrapped(wrapped: str) -> None:
+    assert unwrapped(wrapped) == "https://example.com/a"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://example.com/?url=https%3A%2F%2Fother.example",
+        "https://www.google.com/search?q=https://example.com",
+        "https://a.safelinks.protection.outlook.com/?url=javascript%3Aalert(1)",
+        "https://a.safelinks.protection.outlook.com/?data=1",
+        "https://[broken/?url=x",
+    ],
+)
+def test_others_stay(url: str) -> None:
+    assert unwrapped(url) == url
+
+
+@pytest.mark.parametrize(
+    ("href", "text", "target"),
+    [
+        ("https://example.com/r", "click here", "https://example.com/r"),
+        ("https://example.com/", "example.com", ""),
+        ("https://www.example.com/a", "https://example.com/a", ""),
+        ("https://example.com/u", "Unsubscribe", ""),
+        ("mailto:a@example.com", "write", ""),
+        ("https://example.com/", "a@example.com", ""),
+        ("javascript:x", "here", ""),
+    ],
+)
+def test_a_target_is_added_where_the_text_does_not_say_it(
+    href: str, text: str, target: str
+) -> None:
+    assert target_of(href, text) == target
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("Ack: <https://example.com/a>", "Ack: https://example.com/a"),
+        ("here<https://example.com/a>.", "here https://example.com/a."),
+        ("https://example.com/a<https://example.com/a>", "https://example.com/a"),
+        ("a@b.cd<mailto:a@b.cd>", "a@b.cd"),
+        ("[image: logo.png]x[cid:1@2]", "x"),
+        ("[https://example.com/logo.png]", ""),
+        ("[Company logo]<https://example.com/>x", "x"),
+        ("[Alarm] [3] <b> a < b", "[Alarm] [3] <b> a < b"),
+        ("[https://example.com/docs]", "[https://example.com/docs]"),
+    ],
+)
+def test_plain_texts(text: str, left: str) -> None:
+    assert tidied(text) == left
