@@ -103,6 +103,8 @@ async def chaos(
     count = nodes if engine == "postgres" else 1
     async with scene(folder, database, seed, nodes=count) as running:
         await asyncio.gather(*(node.ready() for node in running.nodes))
+        if isinstance(database, Postgres):
+            await database.spread()
         clients = [asyncio.create_task(one.run()) for one in running.clients(pause)]
         senders = [asyncio.create_task(one.run()) for one in running.mailers(pause)]
         clients.append(asyncio.create_task(beat(running, note)))

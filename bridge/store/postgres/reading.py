@@ -5,6 +5,7 @@ Each question is a statement or two on a connection of the pool.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import ParamSpec, TypeVar
@@ -47,8 +48,11 @@ class PostgresReading:
     async def open_reading(self) -> None:
         try:
             self._pool = await pg.connect_pool(self._url, read_only=True)
-            async with self._pool.acquire(timeout=pg.PATIENCE) as connection:
+            connection = await self._pool.acquire(timeout=pg.PATIENCE)
+            try:
                 version = await version_of(connection)
+            finally:
+                await self._pool.release(connection)
             if version < len(MIGRATIONS):
                 raise StoreError(
                     f"{shown(self._url)} was written by an earlier version: start the daemon"
@@ -206,14 +210,25 @@ class PostgresReading:
         if self._pool is None:
             raise StoreError("the store is not open")
         try:
-            async with self._pool.acquire(timeout=pg.PATIENCE) as connection:
+            connection = await self._pool.acquire(timeout=pg.PATIENCE)
+            try:
                 yield connection
+            finally:
+                # Whoever is cancelled now leaves an error behind that somebody has to take.
+                released = asyncio.ensure_future(self._pool.release(connection))
+                released.add_done_callback(_take_error)
+                await asyncio.shield(released)
         except pg.ERRORS as error:
             raise pg.store_error(error) from error
 
     async def _rows(self, sql: str, *parameters: object) -> list[pg.Row]:
         async with self._connection() as connection:
             return await connection.fetch(sql, *parameters)
+
+
+def _take_error(released: asyncio.Future[None]) -> None:
+    if not released.cancelled():
+        released.exception()
 
 
 def stored(rows: Sequence[pg.Row]) -> list[Stored]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import AsyncIterator
 from functools import partial
@@ -110,6 +111,25 @@ async def test_an_attempt_that_was_noted_though_the_answer_got_lost_is_noted(
     async with asyncio.timeout(10):
         assert await begun == set()
     assert await remote.move([1], State.CANCELLED) == []
+
+
+async def test_who_stops_waiting_when_a_connection_breaks_leaves_no_error_behind(
+    remote: PostgresStore, wire: Wire
+) -> None:
+    left: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: left.append(context))
+    await remote.message(1)
+    # What the pool asks of a connection that comes back.
+    wire.lose(b"pg_advisory_unlock_all")
+    asking = asyncio.create_task(remote.message(1))
+    await asyncio.wait({asking}, timeout=0.5)
+    asking.cancel()
+    await asyncio.wait({asking})
+    wire.mend()
+    assert await remote.message(99) is not None
+    gc.collect()
+    await asyncio.sleep(0)
+    assert not left
 
 
 async def test_what_was_cancelled_or_replaced_though_the_answer_got_lost_is_told_so(
