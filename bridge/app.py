@@ -254,9 +254,10 @@ class App:
                 admin = AdminListener(
                     settings.admin,
                     application(
-                        control, Metrics(standing.look, standing.standing), health.routes()
+                        control, relay, Metrics(standing.look, standing.standing), health.routes()
                     ),
                     Tokens(settings.admin, accounts.lockout),
+                    accounts,
                 )
                 loaded = asyncio.Event()
                 dispatching = tasks.create_task(dispatcher.run(loaded))

@@ -42,7 +42,7 @@ ARROWS: dict[str, set[str]] = {
     | {"accounts", "net", "relay", "notices", "smpp/protocol", "smpp/outbound"},
     "smpp/outbound": COMMON | {"notices", "smpp/protocol"},
     "smsc": COMMON,
-    "admin": COMMON | {"net", "accounts", "store", "sending", "trace"},
+    "admin": COMMON | {"net", "accounts", "store", "sending", "trace", "relay"},
     # The stand-in for the API shares nothing with the bridge's own idea of a message.
     "sandbox": {"net", "log"},
     "app": COMMON

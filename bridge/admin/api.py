@@ -20,12 +20,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from bridge.accounts.accounts import Account
+from bridge.admin import messages
 from bridge.admin.control import Control
 from bridge.admin.endpoints import ENDPOINTS, PREFIX, STATUSES, Endpoint, openapi
 from bridge.admin.metrics import Metrics
 from bridge.admin.tokens import Role
 from bridge.config.settings import ConfigError
 from bridge.model.failure import Failure, Reason
+from bridge.relay.relay import Relay
 from bridge.store import StoreError
 
 log = structlog.get_logger()
@@ -44,13 +47,17 @@ _HTTP_FAILURES: Final = {
 
 
 class Caller(NamedTuple):
-    """Who asks: the role, and a name for the log. ``refused`` is why the role is not more."""
+    """Who asks: the role, and a name for the log. ``refused`` is why the role is not more;
+    ``account`` is the one that logged in."""
 
     role: Role
     name: str
     refused: Failure | None = None
+    account: Account | None = None
 
 
+#: What an account may ask about, of its own alone.
+_OWN: Final = f"{PREFIX}/messages/"
 #: Where the listener puts the :class:`Caller` of a request.
 CALLER: Final = "bridge.caller"
 
@@ -76,7 +83,7 @@ def problem(
     return Response(orjson.dumps(document), status, headers, media_type="application/problem+json")
 
 
-def application(control: Control, metrics: Metrics, extra: list[Route]) -> Starlette:
+def application(control: Control, relay: Relay, metrics: Metrics, extra: list[Route]) -> Starlette:
     """The ASGI application; ``extra`` are routes of health and the console."""
     description = orjson.dumps(openapi())
 
@@ -91,6 +98,7 @@ def application(control: Control, metrics: Metrics, extra: list[Route]) -> Starl
         *extra,
         Route("/metrics", guarded(Role.VIEW, scrape), methods=["GET"]),
         Route(f"{PREFIX}/openapi.json", describe, methods=["GET"]),
+        Route(f"{PREFIX}/messages", partial(_post, control, relay), methods=["POST"]),
         *(
             Route(
                 PREFIX + endpoint.path,
@@ -131,23 +139,63 @@ def guarded(
 
     async def guard(request: Request) -> Response:
         caller: Caller = request.scope[CALLER]
-        if caller.role < role:
+        own = caller.account is not None and request.url.path.startswith(_OWN)
+        if caller.role < role and not own:
             return problem(
                 caller.refused or Failure(Reason.NOT_ALLOWED, "the token may only look"),
                 status=0 if caller.refused else 403,
             )
-        try:
-            return await answer(request)
-        except Failure as failure:
-            return problem(failure)
-        except ConfigError as error:
-            mistakes = tuple(dict(one._asdict()) for one in error.mistakes)
-            detail = f"the configuration has {len(mistakes)} mistakes; nothing changed"
-            return problem(Failure(Reason.BAD_PARAMETER, detail), mistakes=mistakes)
-        except StoreError as error:
-            return problem(Failure(Reason.OPERATION_FAILED, str(error)))
+        return await _safely(partial(answer, request))
 
     return guard
+
+
+async def _safely(answer: Callable[[], Awaitable[Response]]) -> Response:
+    """The answer, or the problem that it meets."""
+    try:
+        return await answer()
+    except Failure as failure:
+        return problem(failure)
+    except ConfigError as error:
+        mistakes = tuple(dict(one._asdict()) for one in error.mistakes)
+        detail = f"the configuration has {len(mistakes)} mistakes; nothing changed"
+        return problem(Failure(Reason.BAD_PARAMETER, detail), mistakes=mistakes)
+    except StoreError as error:
+        return problem(Failure(Reason.OPERATION_FAILED, str(error)))
+
+
+async def _post(control: Control, relay: Relay, request: Request) -> Response:
+    """Sends: an account by its own login, who operates in the name of ``account``."""
+    caller: Caller = request.scope[CALLER]
+    if caller.account is None and caller.role < Role.OPERATE:
+        return problem(caller.refused or Failure(Reason.NOT_ALLOWED, "the token may only look"))
+
+    async def answer() -> Response:
+        try:
+            document = orjson.loads(await request.body())
+        except JSONDecodeError:
+            raise Failure(Reason.BAD_PARAMETER, "the body is no JSON") from None
+        account = caller.account
+        if account is None:
+            account = control.account(_named(document))
+        posted, many = messages.read(document)
+        outcomes = await messages.post(relay, account, posted, caller.name)
+        if not many and isinstance(outcomes[0], Failure):
+            raise outcomes[0]
+        shown = [messages.shown(one, is_) for one, is_ in zip(posted, outcomes, strict=True)]
+        body = orjson.dumps(shown if many else shown[0])
+        return Response(body, 202, _HEADERS, media_type="application/json")
+
+    return await _safely(answer)
+
+
+def _named(document: Any) -> str:
+    """Takes the account out of what who operates sends: the same in each message."""
+    many = document if isinstance(document, list) else [document]
+    names = {str(one.pop("account", "")) if isinstance(one, dict) else "" for one in many} or {""}
+    if len(names) > 1 or "" in names:
+        raise Failure(Reason.BAD_PARAMETER, "name one account in every message")
+    return names.pop()
 
 
 async def _run(control: Control, endpoint: Endpoint, request: Request) -> Response:
@@ -166,6 +214,11 @@ async def _run(control: Control, endpoint: Endpoint, request: Request) -> Respon
     except ValidationError as error:
         raise Failure(Reason.BAD_PARAMETER, _says(error)) from None
     answer = await running
+    account = request.scope[CALLER].account
+    if account is not None:
+        answer = [one for one in answer if one["account"] == account.name]
+        if not answer:
+            raise Failure(Reason.NOT_FOUND)
     return Response(
         endpoint.answer.dump_json(answer),
         endpoint.status,

@@ -223,9 +223,10 @@ class Control(StoredVerbs):
 
     async def show_account(self, *, name: str) -> AccountLimits:
         """One account with its limits and how much of them is used."""
-        return await self._limits(self._account(name), await self._store.holds())
+        return await self._limits(self.account(name), await self._store.holds())
 
-    def _account(self, name: str) -> Account:
+    def account(self, name: str) -> Account:
+        """The account of this name; raises Failure(NOT_FOUND)."""
         account = self._accounts.get(name)
         if account is None:
             raise Failure(Reason.NOT_FOUND, f"no account {name}")
@@ -258,7 +259,7 @@ class Control(StoredVerbs):
         self, *, name: str, password: str, protocol: str = "", address: str = ""
     ) -> LoginTest:
         """Whether the account's password is right, and whether it may come in so from there."""
-        account = self._account(name)
+        account = self.account(name)
         own = account.settings
         if not address and own.networks:
             # Without an address only the password is asked about.
@@ -290,7 +291,7 @@ class Control(StoredVerbs):
 
     def _check_scope(self, scope: str, name: str) -> None:
         if scope == "account":
-            self._account(name)
+            self.account(name)
         elif scope != "upstream":
             raise Failure(Reason.BAD_PARAMETER, f"no scope {scope}: account or upstream")
         elif name not in {line.name for line in self._upstreams.values()}:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
 
 from bridge import __version__
 from bridge.admin.control import Control
+from bridge.admin.messages import PostedMessage, PostedOutcome
 from bridge.admin.stored_verbs import StoredVerbs
 from bridge.admin.tokens import Role
 from bridge.model.failure import Reason
@@ -168,16 +169,57 @@ def openapi() -> dict[str, Any]:
         paths.setdefault(PREFIX + endpoint.path, {})[endpoint.method.lower()] = _operation(
             endpoint, schemas
         )
+    paths[f"{PREFIX}/messages"]["post"] = _posting(schemas)
     return {
         "openapi": "3.1.0",
         "info": {"title": "cascade-bridge", "version": __version__},
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "account": {"type": "http", "scheme": "basic"},
+            },
         },
         "security": [{"token": []}],
     }
+
+
+def _posting(schemas: dict[str, Any]) -> dict[str, Any]:
+    """What sends: :mod:`bridge.admin.messages`."""
+    one = PostedMessage.model_json_schema(ref_template=_REFERENCE)
+    one["properties"]["account"] = {
+        "type": "string",
+        "description": "In whose name, where a token that may operate sends.",
+    }
+    schemas["PostedMessage"] = one
+    outcome = TypeAdapter(PostedOutcome).json_schema(ref_template=_REFERENCE)
+    schemas.update(outcome.pop("$defs", {}))
+    schemas["PostedOutcome"] = outcome
+
+    def one_or_many(name: str) -> dict[str, Any]:
+        ref = {"$ref": _REFERENCE.format(model=name)}
+        return {"application/json": {"schema": {"oneOf": [ref, {"type": "array", "items": ref}]}}}
+
+    return {
+        "operationId": "post_messages",
+        "summary": "Sends messages: an object, or an array of them.",
+        "description": "By an account's own login (Basic), or by a token that may operate with "
+        '"account" in each message. One object that is refused is a problem; of an array each '
+        "element has its outcome.",
+        "security": [{"account": []}, {"token": []}],
+        "requestBody": {"required": True, "content": one_or_many("PostedMessage")},
+        "responses": {
+            "202": {"description": "accepted", "content": one_or_many("PostedOutcome")},
+            **_problems(),
+        },
+    }
+
+
+def _problems() -> dict[str, Any]:
+    schema = {"$ref": _REFERENCE.format(model="Problem")}
+    content = {"application/problem+json": {"schema": schema}}
+    return {str(status): {"description": "refused", "content": content} for status in _PROBLEMS}
 
 
 def _operation(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
@@ -195,17 +237,7 @@ def _operation(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
                 "description": "done",
                 "content": {"application/json": {"schema": answer}},
             },
-            **{
-                str(status): {
-                    "description": "refused",
-                    "content": {
-                        "application/problem+json": {
-                            "schema": {"$ref": _REFERENCE.format(model="Problem")}
-                        }
-                    },
-                }
-                for status in _PROBLEMS
-            },
+            **_problems(),
         },
     }
     if parameters := list(_parameters(endpoint, asked)):

@@ -12,6 +12,7 @@ import os
 import pwd
 import socket
 import struct
+from base64 import b64decode
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -20,11 +21,13 @@ from typing import Any, Final, cast
 import structlog
 from starlette.applications import Starlette
 
+from bridge.accounts.accounts import Account, Accounts
 from bridge.admin.api import CALLER, Caller, problem
 from bridge.admin.tokens import Role, Tokens
 from bridge.config import settings as config
 from bridge.config.settings import Endpoint
 from bridge.model.failure import Failure, Reason
+from bridge.model.message import Protocol
 from bridge.net.http_server import (
     BodyTooLarge,
     Limits,
@@ -55,8 +58,15 @@ class AdminListener:
     where they cannot be had: another bridge may have them.
     """
 
-    def __init__(self, settings: config.Admin, application: Starlette, tokens: Tokens) -> None:
+    def __init__(
+        self,
+        settings: config.Admin,
+        application: Starlette,
+        tokens: Tokens,
+        accounts: Accounts,
+    ) -> None:
         self._settings = settings
+        self._accounts = accounts
         self._application = application
         self._tokens = tokens
         self._context = server_context(settings.certificate, settings.private_key)
@@ -117,13 +127,30 @@ class AdminListener:
     async def _from_network(self, scope: Scope, receive: Receive, send: Send) -> None:
         client: tuple[str, int] | None = scope["client"]
         address = client[0] if client else ""
+        await self._answer(await self._caller(scope, address), scope, receive, send)
+
+    async def _caller(self, scope: Scope, address: str) -> Caller:
+        scheme, credentials = _authorization(scope)
         try:
-            role = await self._tokens.role_of(_bearer(scope), address)
+            if scheme == "basic":
+                account = await self._log_in(credentials, address)
+                own = Failure(Reason.NOT_ALLOWED, "an account asks about its own messages alone")
+                return Caller(Role.NOBODY, address, own, account)
+            token = credentials if scheme == "bearer" else ""
+            role = await self._tokens.role_of(token, address)
         except Failure as failure:
-            caller = Caller(Role.NOBODY, address, failure)
-        else:
-            caller = Caller(role, f"{role.name.lower()} token from {address}")
-        await self._answer(caller, scope, receive, send)
+            return Caller(Role.NOBODY, address, failure)
+        return Caller(role, f"{role.name.lower()} token from {address}")
+
+    async def _log_in(self, credentials: str, address: str) -> Account:
+        """The account of a Basic login (RFC 7617)."""
+        try:
+            name, _, password = b64decode(credentials, validate=True).decode().partition(":")
+        except ValueError:
+            raise Failure(Reason.BAD_PARAMETER, "a Basic login that cannot be read") from None
+        return await self._accounts.authenticate(
+            name, password, protocol=Protocol.HTTP, address=address
+        )
 
     async def _answer(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
         connection = scope["state"]["connection"]
@@ -203,9 +230,10 @@ def _user(scope: Scope) -> str:
         return f"uid {uid}"
 
 
-def _bearer(scope: Scope) -> str:
+def _authorization(scope: Scope) -> tuple[str, str]:
+    """The scheme in small letters, and what follows it."""
     for name, value in scope["headers"]:
         if name == b"authorization":
-            scheme, _, token = value.decode("latin-1").partition(" ")
-            return token.strip() if scheme.lower() == "bearer" else ""
-    return ""
+            scheme, _, credentials = value.decode("latin-1").partition(" ")
+            return scheme.lower(), credentials.strip()
+    return "", ""

@@ -1,0 +1,134 @@
+"""Messages by HTTP: JSON in, the outcome of each out; the same rules as at every other door.
+
+An account sends by its own login; who may operate sends for any account. What an account asks for
+later is answered of its own messages alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from bridge.accounts.accounts import Account
+from bridge.model.failure import Failure, Reason
+from bridge.model.message import (
+    Accepted,
+    MessageType,
+    Outcome,
+    Protocol,
+    Recipient,
+    Route,
+    Submission,
+)
+from bridge.relay.relay import Relay
+
+#: Submissions in one request, and recipients of each.
+MOST = 1000
+
+
+class PostedMessage(BaseModel):
+    """One submission. ``to`` is a phone, or several; ``type`` and ``route`` as in the
+    configuration; ``ttl`` in seconds; ``schedule`` when it is to be sent; ``options`` the answers
+    of a survey; ``reference`` the client's own name for it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    to: str | Annotated[list[str], Field(min_length=1, max_length=MOST)]
+    text: str
+    sender: str = ""
+    type: Literal["", "transaction", "promo", "viber_survey", "flashcall"] = ""
+    route: Literal["", "async", "tg-viber"] = ""
+    ttl: Annotated[int | None, Field(ge=1)] = None
+    schedule: datetime | None = None
+    priority: Annotated[int, Field(ge=0, le=3)] = 0
+    options: list[str] = []
+    fallback: str = ""
+    reference: Annotated[str, Field(max_length=255)] = ""
+
+    def submission(self, peer: str) -> Submission:
+        """The same in the bridge's words."""
+        addresses = [self.to] if isinstance(self.to, str) else self.to
+        return Submission(
+            Protocol.HTTP,
+            tuple(Recipient(address, written=address) for address in addresses),
+            self.text,
+            peer,
+            self.sender,
+            MessageType(self.type) if self.type else None,
+            tuple(self.options),
+            self.fallback,
+            Route(self.route) if self.route else None,
+            self.ttl,
+            int(self.schedule.timestamp()) if self.schedule else None,
+            self.priority,
+            reference=self.reference,
+        )
+
+
+Posted = PostedMessage | Annotated[list[PostedMessage], Field(min_length=1, max_length=MOST)]
+POSTED: TypeAdapter[Posted] = TypeAdapter(Posted)
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedRecipient:
+    """A recipient that gets nothing: ``to`` as it was written, the failure's fmt code and why."""
+
+    to: str
+    reason: str
+    code: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class PostedOutcome:
+    """What became of a submission. Of one that was refused as a whole ``id`` is 0, and ``refused``
+    says why. ``parts`` counts SMS; ``queued``: the API has not answered yet."""
+
+    id: int
+    parts: int
+    queued: bool
+    refused: list[RefusedRecipient]
+
+
+def read(document: Any) -> tuple[list[PostedMessage], bool]:
+    """The submissions of a request, and whether it was a list; raises Failure(BAD_PARAMETER)."""
+    try:
+        # Chosen here, so that what is wrong is said of what was meant.
+        if isinstance(document, list):
+            many = TypeAdapter(list[PostedMessage]).validate_python(document)
+            if not 0 < len(many) <= MOST:
+                raise Failure(Reason.BAD_PARAMETER, f"1 to {MOST} messages at once")
+            return many, True
+        return [PostedMessage.model_validate(document)], False
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise Failure(Reason.BAD_PARAMETER, f"{where}: {first['msg']}") from None
+
+
+async def post(
+    relay: Relay, account: Account, messages: list[PostedMessage], peer: str
+) -> list[Outcome]:
+    """Submits all at once and waits for what becomes of each."""
+    futures = [relay.submit(account, message.submission(peer)) for message in messages]
+    return [await future for future in futures]
+
+
+def shown(message: PostedMessage, outcome: Outcome) -> PostedOutcome:
+    """An outcome as it is answered."""
+    if isinstance(outcome, Accepted):
+        refused = [
+            _refused(recipient.written or recipient.address, failure)
+            for recipient, failure in outcome.refused
+        ]
+        return PostedOutcome(outcome.id, outcome.parts, outcome.queued, refused)
+    to = message.to if isinstance(message.to, str) else ", ".join(message.to)
+    return PostedOutcome(0, 0, False, [_refused(to, outcome)])
+
+
+def _refused(to: str, failure: Failure) -> RefusedRecipient:
+    reason = failure.reason
+    return RefusedRecipient(to, reason.name, reason.codes.fmt, failure.description)
