@@ -270,6 +270,7 @@ class App:
                     tasks.create_task(part.run())
                     for part in (statuses, poller, directory, send_outs)
                 ]
+                coming_back.append(tasks.create_task(daily_limits.run(accounts, store)))
                 telling = tasks.create_task(outbox.run())
                 watching = [tasks.create_task(part.run()) for part in (health, history, refusals)]
                 async with contextlib.AsyncExitStack() as stack:

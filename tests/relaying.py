@@ -41,6 +41,7 @@ class Relaying:
     sandbox: Sandbox
     lines: dict[str, UpstreamLine]
     directory: Directory
+    daily_limits: DailyLimits
 
     def account(self, name: str = "crm") -> Account:
         account = self.accounts.get(name)
@@ -127,6 +128,7 @@ async def relaying(
                     sandbox,
                     lines,
                     directory,
+                    limits,
                 )
             finally:
                 for task in working:

@@ -1,16 +1,39 @@
 """How many messages each account with a ``daily_limit`` has had accepted today.
 
-Days are UTC's. What the store did not take, and what came again, does not count.
+Days are UTC's. What the store did not take, and what came again, does not count. Where several
+nodes share a store each looks every few seconds what all of them have accepted, and takes at most
+its share of what is left until the next look.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Final
+
+import structlog
 
 from bridge.accounts.accounts import Account, Accounts
 from bridge.model.failure import Failure, Reason
-from bridge.store import Store
+from bridge.store import Store, StoreError
+
+log = structlog.get_logger()
+
+
+#: Seconds between two looks into a store that other nodes share.
+LOOK_EVERY: Final = 5.0
+
+
+class _Today:
+    """One account's count: what the store had at the last look, and what came here since."""
+
+    __slots__ = ("day", "here", "stored")
+
+    def __init__(self, day: int, stored: int = 0) -> None:
+        self.day = day
+        self.stored = stored
+        self.here = 0
 
 
 class DailyLimits:
@@ -18,8 +41,9 @@ class DailyLimits:
 
     def __init__(self, accepted: dict[str, int], clock: Callable[[], float]) -> None:
         self._clock = clock
+        self._nodes = 1
         midnight = _midnight(clock())
-        self._today = {name: (midnight, count) for name, count in accepted.items()}
+        self._today = {name: _Today(midnight, count) for name, count in accepted.items()}
 
     @classmethod
     async def load(
@@ -31,34 +55,65 @@ class DailyLimits:
         return cls({name: await store.sent_since(name, midnight) for name in names}, clock)
 
     def used(self, account: str) -> int:
-        """How many of an account with a limit were accepted today."""
-        day, accepted = self._today.get(account, (0, 0))
-        return accepted if day == _midnight(self._clock()) else 0
+        """How many of an account with a limit were accepted today, as far as is known here."""
+        today = self._today.get(account)
+        if today is None or today.day != _midnight(self._clock()):
+            return 0
+        return today.stored + today.here
 
     async def load_more(self, accounts: Accounts, store: Store) -> None:
         """Looks into the store for accounts that have a limit only now."""
-        midnight = _midnight(self._clock())
         for account in accounts:
             if account.settings.daily_limit and account.name not in self._today:
-                accepted = await store.sent_since(account.name, midnight)
-                _, meanwhile = self._today.get(account.name, (midnight, 0))
-                self._today[account.name] = (midnight, accepted + meanwhile)
+                await self._look(account, store)
+
+    async def run(self, accounts: Accounts, store: Store) -> None:
+        """Looks what other nodes have accepted, until it is cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            try:
+                await self.look(accounts, store)
+            except StoreError as error:
+                log.warning("daily_limits_not_read", error=str(error))
+
+    async def look(self, accounts: Accounts, store: Store) -> None:
+        """Looks once, where other nodes share the store."""
+        self._nodes = await store.nodes()
+        for account in accounts:
+            if account.settings.daily_limit and self._nodes > 1:
+                await self._look(account, store)
+
+    async def _look(self, account: Account, store: Store) -> None:
+        midnight = _midnight(self._clock())
+        before = self._today.get(account.name)
+        here = before.here if before is not None and before.day == midnight else 0
+        stored = await store.sent_since(account.name, midnight)
+        now = self._of(account)
+        if now.day == midnight:
+            # What came while the store looked may be among that: a little too much, for one look.
+            now.stored, now.here = stored, max(0, now.here - here)
+
+    def _of(self, account: Account) -> _Today:
+        midnight = _midnight(self._clock())
+        today = self._today.get(account.name)
+        if today is None or today.day != midnight:
+            today = self._today[account.name] = _Today(midnight)
+        return today
 
     def take(self, account: Account, messages: int) -> None:
         """Counts so many more; raises Failure(TOO_FAST) where they are too many."""
-        midnight = _midnight(self._clock())
-        day, accepted = self._today.get(account.name, (midnight, 0))
-        if day != midnight:
-            accepted = 0
-        limit = account.settings.daily_limit
-        if accepted + messages > limit:
+        today, limit = self._of(account), account.settings.daily_limit
+        left = limit - today.stored
+        # Never nothing while something is left: a limit may be less than there are nodes.
+        share = left if self._nodes == 1 else max(min(1, left), left // self._nodes)
+        if today.here + messages > share:
             raise Failure(Reason.TOO_FAST, f"over {limit} messages a day")
-        self._today[account.name] = (midnight, accepted + messages)
+        today.here += messages
 
     def give_back(self, account: Account, messages: int) -> None:
         """So many of those that were counted were not accepted."""
-        day, accepted = self._today[account.name]
-        self._today[account.name] = (day, max(0, accepted - messages))
+        today = self._of(account)
+        today.here = max(0, today.here - messages)
 
 
 def _midnight(now: float) -> int:

@@ -23,7 +23,7 @@ from bridge.model.message import (
 )
 from bridge.model.notice import UnjoinedPart
 from bridge.relay import rules
-from bridge.relay.submitting import Submitting
+from bridge.relay.submitting import SubmittingRelay
 from bridge.store import (
     Replacement,
     StoreError,
@@ -52,7 +52,7 @@ def _store_failing() -> Iterator[None]:
         raise error.failure from error
 
 
-class Relay(Submitting):
+class Relay(SubmittingRelay):
     """What listeners may ask for. Belongs to one event loop; built by :mod:`bridge.app`."""
 
     async def query(self, account: Account, id: int) -> list[Stored]:

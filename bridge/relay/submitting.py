@@ -58,7 +58,7 @@ _WILL_NOT_ARRIVE = frozenset(
 _LOOK_ELSEWHERE = 0.2
 
 
-class Submitting:
+class SubmittingRelay:
     """The half of :class:`bridge.relay.relay.Relay` that takes submissions.
 
     ``tasks`` owns what little work of the relay needs a task.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge.model.failure import Failure
 from bridge.model.message import Accepted, Message, State
 from bridge.sandbox import Sandbox
 from bridge.store import Lane
@@ -47,3 +48,25 @@ async def test_what_another_node_sends_is_answered_here(
     [stored] = await here.relay.query(here.account(), outcome.id)
     assert stored.state is State.SENT
     assert there.sandbox.message_count == 1
+
+
+async def test_a_daily_limit_counts_over_all_nodes(tmp_path: Path, database: str) -> None:  # noqa: F811
+    accounts = {"crm": {"daily_limit": 10}}
+    async with Sandbox() as sandbox, AsyncExitStack() as stack:
+        nodes = [
+            await stack.enter_async_context(
+                relaying(tmp_path, sandbox, accounts=accounts, store={"url": database})
+            )
+            for _ in range(2)
+        ]
+        outcomes = []
+        for turn in range(6):
+            for node in nodes:
+                await node.daily_limits.look(node.accounts, node.store)
+            for n in range(4):
+                for node in nodes:
+                    text = f"text {turn} {n} {node.store.node}"
+                    outcomes.append(await node.submit(submission(text=text)))
+        accepted = [one for one in outcomes if isinstance(one, Accepted)]
+        assert len(accepted) in (10, 11), "the last one is anybody's"
+        assert all(isinstance(one, Failure) for one in outcomes[-4:])
