@@ -246,3 +246,15 @@ def _count_uncut(units: Sequence[_Unit], part: int, leads_a_pair: Callable[[_Uni
         start += part - 1 if leads_a_pair(units[start + part - 1]) else part
         parts += 1
     return parts + 1
+
+
+def fitting(text: str, max_parts: int) -> str:
+    """The longest beginning of ``text`` that takes at most ``max_parts`` parts."""
+    low, high = 0, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if count_parts(text[:middle]) <= max_parts:
+            low = middle
+        else:
+            high = middle - 1
+    return text[:low]

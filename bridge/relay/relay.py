@@ -28,6 +28,7 @@ from bridge.store import (
     Replacement,
     StoreError,
 )
+from bridge.store.references import newest_with_reference
 
 log = structlog.get_logger()
 
@@ -173,6 +174,16 @@ class Relay(SubmittingRelay):
         if not replaced:
             raise Failure(Reason.NOT_FOUND, _why_not("replaced", [old]))
         log.info("message_replaced", id=message.id, account=account.name)
+
+    def used_today(self, account: Account) -> int:
+        """How many messages of an account with a ``daily_limit`` were accepted today."""
+        return self._daily_limits.used(account)
+
+    async def find_reference(self, account: Account, reference: str, phone: str) -> Stored | None:
+        """The newest message of this account to a phone (E.164) with the client's reference."""
+        with _store_failing():
+            id = await self._store.look_up(newest_with_reference, account.name, reference, phone)
+            return None if id is None else await self._store.message(id)
 
     def next_id(self) -> int:
         """An id of the one sequence, for what is none of a submission's messages."""

@@ -15,7 +15,7 @@ from bridge.accounts.accounts import Account
 from bridge.directory.black_list import Entries
 from bridge.directory.groups import names_group
 from bridge.model.failure import Failure, Reason
-from bridge.model.gsm0338 import count_parts
+from bridge.model.gsm0338 import count_parts, fitting
 from bridge.model.mail_record import dump, original_of
 from bridge.model.message import Message, MessageType, Receipts, Recipient, Route, Submission
 from bridge.model.notice import MAIL, Kind, Notice
@@ -275,7 +275,7 @@ def _text(
     if parts > most:
         if settings.long_text == "refuse":
             raise Failure(Reason.TEXT_TOO_LONG, f"{parts} parts, {most} allowed")
-        content = _truncate(content, most)
+        content = fitting(content, most)
         text, fallback = (content, "") if text else ("", content)
         parts = count_parts(content)
     return text, fallback, parts
@@ -288,18 +288,6 @@ def _check_survey(text: str, options: tuple[str, ...]) -> None:
         raise Failure(Reason.BAD_PARAMETER, "a survey has 2 to 5 options")
     if any(not option.strip() or len(option) > SURVEY_OPTION for option in options):
         raise Failure(Reason.BAD_PARAMETER, "a survey option has 1 to 29 characters")
-
-
-def _truncate(text: str, max_parts: int) -> str:
-    """The longest beginning of ``text`` that takes at most ``max_parts`` parts."""
-    low, high = 0, len(text)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if count_parts(text[:middle]) <= max_parts:
-            low = middle
-        else:
-            high = middle - 1
-    return text[:low]
 
 
 def repeat_key(account: Account, submission: Submission, message: Message) -> bytes:

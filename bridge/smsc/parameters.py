@@ -56,6 +56,10 @@ class Parameters(Mapping[str, str]):
         """Whether a switch is on: clients write ``1`` or ``true``."""
         return self[name].strip().lower() in ("1", "true")
 
+    def having(self, **values: str) -> Parameters:
+        """The same with other values."""
+        return Parameters(self._values | values, self.charset)
+
     def given(self, name: str) -> bool:
         """Whether the client said anything by this name, an empty value included."""
         return name in self._values

@@ -310,6 +310,9 @@ MIGRATIONS: tuple[str, ...] = (
         UNIQUE (account, name_key)
     );
 
+    -- Messages by their client's own id, for clients that ask by it.
+    CREATE INDEX message_reference ON message (account, reference) WHERE reference <> '';
+
     -- Submissions with a name, which are steered as one.
     CREATE TABLE send_out (
         submission_id bigint PRIMARY KEY,

@@ -1,0 +1,41 @@
+"""One call of the SMSC dialect: who calls, with which parameters, and how the answer is written."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from bridge.accounts.accounts import Account
+from bridge.model.failure import Failure, Reason
+from bridge.smsc.answers import Format
+from bridge.smsc.parameters import Parameters
+
+
+class Call(NamedTuple):
+    """``now`` is Unix time in seconds, ``peer`` the client's address."""
+
+    account: Account
+    parameters: Parameters
+    fmt: Format
+    peer: str
+    now: float
+
+    def needed(self, name: str) -> str:
+        """A parameter that must be there. Raises Failure (bad parameter)."""
+        value = self.parameters[name].strip()
+        if not value:
+            raise Failure(Reason.BAD_PARAMETER, f"{name} missing")
+        return value
+
+    def number(self, name: str, default: int, most: int) -> int:
+        """A whole number from 0 to ``most``. Raises Failure (bad parameter)."""
+        value = self.parameters[name].strip()
+        if not value:
+            return default
+        if not (value.isascii() and value.isdigit() and len(value) < 19 and int(value) <= most):
+            raise Failure(Reason.BAD_PARAMETER, name)
+        return int(value)
+
+
+#: Answers a call. Raises Failure.
+Operation = Callable[[Call], Awaitable[str]]

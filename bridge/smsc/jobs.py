@@ -1,0 +1,91 @@
+"""``jobs.php``: send-outs, which have a name and are listed and stopped as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Final, Protocol
+
+from bridge.accounts.accounts import Account
+from bridge.dialect.times import MOSCOW
+from bridge.directory import fields
+from bridge.directory.directory import Directory
+from bridge.model.failure import Failure, Reason
+from bridge.model.message import Outcome
+from bridge.smsc.answers import Row, created, done, listing
+from bridge.smsc.call import Call
+from bridge.smsc.send import Submitter, submission_of
+from bridge.store.directory.staging import SendOut, list_send_outs
+from bridge.store.directory.templates import find_template
+
+_ZONE: Final = timezone(MOSCOW)
+_NUMBER: Final = 2**53
+
+
+class Cancelling(Submitter, Protocol):
+    """What is asked of :class:`bridge.relay.relay.Relay`."""
+
+    async def cancel(self, account: Account, id: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """Answers jobs.php."""
+
+    relay: Cancelling
+    directory: Directory
+    short_id: Callable[[], int]
+
+    async def __call__(self, call: Call) -> str:
+        given = call.parameters
+        if given.flag("add"):
+            return await self._add(call)
+        if given.flag("del") or given.flag("cancel"):
+            id = call.number("id", 0, _NUMBER)
+            await self._known(call.account, id)
+            await self.relay.cancel(call.account, id)
+            return done(call.fmt)
+        if given.flag("get"):
+            id = call.number("id", 0, _NUMBER)
+            return listing("job", [_row(await self._known(call.account, id))], call.fmt)
+        if given.flag("get_all"):
+            found = await self.directory.look_up(list_send_outs, call.account.name)
+            if not found:
+                raise Failure(Reason.NOT_FOUND)
+            return listing("job", [_row(one) for one in found], call.fmt)
+        raise Failure(Reason.BAD_PARAMETER, "no command")
+
+    async def _add(self, call: Call) -> str:
+        given = call.parameters
+        if given["rpt"].strip() not in ("", "0"):
+            raise Failure(Reason.BAD_PARAMETER, "rpt: send-outs are not repeated")
+        name = fields.text("name", call.needed("name"))
+        if given["tpl"].strip() and not given["mes"].strip():
+            template = await self.directory.look_up(
+                find_template, call.account.name, given["tpl"].strip()
+            )
+            call = call._replace(parameters=given.having(mes=template.message))
+        submission = submission_of(call, str(self.short_id()))._replace(name=name)
+        outcome: Outcome = await self.relay.submit(call.account, submission)
+        if isinstance(outcome, Failure):
+            raise outcome
+        return created("job", outcome.id, call.fmt)
+
+    async def _known(self, account: Account, id: int) -> SendOut:
+        found = await self.directory.look_up(list_send_outs, account.name, id=id or -1)
+        if not found:
+            raise Failure(Reason.NOT_FOUND)
+        return found[0]
+
+
+def _row(send_out: SendOut) -> Row:
+    at = datetime.fromtimestamp(send_out.at, _ZONE).strftime("%d.%m.%Y %H:%M:%S")
+    return [
+        ("id", send_out.submission_id),
+        ("name", send_out.name),
+        ("date", at),
+        ("phones", send_out.recipients),
+        ("cnt", send_out.parts),
+        ("refused", send_out.refused),
+    ]

@@ -1,0 +1,83 @@
+"""``balance.php``, ``senders.php`` and ``get.php``: what an account may ask about itself."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Final
+
+from bridge.accounts.accounts import Account
+from bridge.dialect.times import MOSCOW
+from bridge.model.failure import Failure, Reason
+from bridge.model.notice import Incoming
+from bridge.smsc.answers import Format, Row, listing, record
+from bridge.smsc.call import Call
+
+_ZONE: Final = timezone(MOSCOW)
+#: The dialect's name of a currency nobody has to convert.
+_CURRENCY: Final = "SMS"
+_LONGEST: Final = 168
+
+
+@dataclass(frozen=True)
+class Balance:
+    """Answers balance.php: a configured figure, or what is left of the daily limit."""
+
+    balance_of: Callable[[Account], str]
+
+    async def __call__(self, call: Call) -> str:
+        balance = self.balance_of(call.account)
+        currency = call.parameters.flag("cur")
+        if call.fmt in (Format.TEXT, Format.NUMBERS):
+            return f"{balance} {_CURRENCY}" if currency and call.fmt is Format.TEXT else balance
+        row: list[tuple[str, int | str]] = [("balance", balance)]
+        if currency:
+            row.append(("currency", _CURRENCY))
+        return record(row, call.fmt)
+
+
+async def senders(call: Call) -> str:
+    """Answers senders.php: the names that the account may use are the configuration's to say."""
+    if not call.parameters.flag("get"):
+        raise Failure(Reason.BAD_PARAMETER, "senders are configured")
+    names = sorted(call.account.senders)
+    if not names:
+        raise Failure(Reason.NOT_FOUND)
+    return listing("sender", [[("sender", name)] for name in names], call.fmt)
+
+
+#: Messages from phones of an account since a Unix time, behind an id, the oldest first.
+FromPhones = Callable[[Account, int, int], Awaitable[Sequence[Incoming]]]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Answers get.php: messages from phones (``get_answers``)."""
+
+    from_phones: FromPhones
+
+    async def __call__(self, call: Call) -> str:
+        if not call.parameters.flag("get_answers"):
+            raise Failure(Reason.BAD_PARAMETER, "only get_answers")
+        hours = call.number("hour", 1, _LONGEST) or 1
+        after = call.number("after_id", 0, 2**53)
+        since = 0 if after else int(call.now) - hours * 3600
+        to_phone = call.parameters["to_phone"].strip()
+        rows: list[Row] = [
+            [
+                ("id", one.id),
+                ("phone", one.phone.lstrip("+")),
+                ("to_phone", one.to),
+                ("message", one.text),
+                ("sent", _date(one.at)),
+                ("received", _date(one.received_at)),
+            ]
+            for one in await self.from_phones(call.account, since, after)
+            if to_phone in ("", one.to)
+        ]
+        return listing("answer", rows, call.fmt)
+
+
+def _date(at: int) -> str:
+    return datetime.fromtimestamp(at, _ZONE).strftime("%d.%m.%Y %H:%M:%S")

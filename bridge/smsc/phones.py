@@ -1,0 +1,327 @@
+"""``phones.php`` and ``templates.php``: the directory, with the answers of the source document."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from bridge.directory import fields
+from bridge.directory.directory import Directory
+from bridge.model.contact import BlackListEntry, Blocks, Contact, Group, Template
+from bridge.model.failure import Failure, Reason
+from bridge.model.phone import normalise
+from bridge.smsc.answers import Format, Row, created, done, listing
+from bridge.smsc.call import Call
+from bridge.store.directory.black_list import (
+    add_to_black_list,
+    delete_from_black_list,
+    list_black_list,
+)
+from bridge.store.directory.contacts import (
+    Membership,
+    add_contact,
+    change_contact,
+    delete_contacts,
+    list_contacts,
+    set_membership,
+)
+from bridge.store.directory.groups import add_group, change_group, delete_group, list_groups
+from bridge.store.directory.templates import (
+    add_template,
+    change_template,
+    delete_template,
+    list_templates,
+)
+
+#: The parameters of a contact, and the fields that they set.
+_CONTACT: Final = {
+    "name": "name",
+    "fnm": "first_name",
+    "lnm": "last_name",
+    "mnm": "middle_name",
+    "bd": "birthday",
+    "myid": "client_id",
+    "cmt": "comments",
+    "tags": "tags",
+    "pho": "phone_other",
+}
+_MOST: Final = 100_000
+_NUMBER: Final = 2**53
+_FORMATS: Final = frozenset({"", "sms", "flash", "bin", "push", "mms", "call", "mail", "viber"})
+
+
+@dataclass(frozen=True)
+class Phones:
+    """Answers phones.php: its command is the first of its switches that is on."""
+
+    directory: Directory
+
+    async def __call__(self, call: Call) -> str:
+        for name, command in self._commands().items():
+            if call.parameters.given(name) and call.parameters[name].strip() not in ("", "0"):
+                return await command(call)
+        raise Failure(Reason.BAD_PARAMETER, "no command")
+
+    def _commands(self) -> dict[str, Callable[[Call], Awaitable[str]]]:
+        return {
+            "add": self._add,
+            "chg": self._change,
+            "del": self._delete,
+            "get": self._get,
+            "add_group": self._add_group,
+            "chg_group": self._change_group,
+            "del_group": self._delete_group,
+            "get_group": self._get_groups,
+            "move_group": self._move,
+            "add_black": self._add_black,
+            "del_black": self._delete_black,
+            "get_black": self._get_black,
+        }
+
+    # --- contacts ------------------------------------------------------------------------------
+
+    async def _add(self, call: Call) -> str:
+        contact = Contact(0, _phones(call, "phone"))._replace(**_changes(call))
+        if call.parameters["grp"].strip():
+            contact = contact._replace(groups=_groups(call))
+        id = await self.directory.change(add_contact, call.account.name, contact)
+        return created("phone", id, call.fmt)
+
+    async def _change(self, call: Call) -> str:
+        [phone, *_] = _phones(call, "phone")
+        changes = _changes(call)
+        if call.parameters.given("grp"):
+            changes["groups"] = _groups(call)
+        if call.parameters["new_phone"].strip():
+            changes["phones"] = _phones(call, "new_phone")
+        await self.directory.change(change_contact, call.account.name, phone, changes)
+        return done(call.fmt)
+
+    async def _delete(self, call: Call) -> str:
+        phones = _many_phones(call)
+        await self.directory.change(delete_contacts, call.account.name, phones)
+        return done(call.fmt)
+
+    async def _get(self, call: Call) -> str:
+        given = call.parameters
+        phone = given["phone"].strip()
+        found = await self.directory.look_up(
+            list_contacts,
+            call.account.name,
+            group=call.number("grp", 0, _NUMBER) or None,
+            phone=normalise(phone, call.account.settings.region) if phone else "",
+            search=f"{given['search']} {given['fio']}",
+            after=call.number("after_id", 0, _NUMBER),
+            limit=call.number("lmt", _MOST, _MOST) or _MOST,
+        )
+        return _listing("contact", [_contact(one) for one in found], call)
+
+    # --- groups --------------------------------------------------------------------------------
+
+    async def _add_group(self, call: Call) -> str:
+        group = Group(0, fields.group_name(call.needed("name")), _group_number(call))
+        id = await self.directory.change(add_group, call.account.name, group)
+        return created("group", id, call.fmt)
+
+    async def _change_group(self, call: Call) -> str:
+        changes: dict[str, Any] = {}
+        if call.parameters["name"].strip():
+            changes["name"] = fields.group_name(call.parameters["name"])
+        if call.parameters.given("num"):
+            changes["number"] = _group_number(call)
+        await self.directory.change(change_group, call.account.name, _group(call), changes)
+        return done(call.fmt)
+
+    async def _delete_group(self, call: Call) -> str:
+        await self.directory.change(delete_group, call.account.name, _group(call))
+        return done(call.fmt)
+
+    async def _get_groups(self, call: Call) -> str:
+        groups = await self.directory.look_up(list_groups, call.account.name)
+        return _listing("group", [_group_row(one, call.fmt) for one in groups], call)
+
+    async def _move(self, call: Call) -> str:
+        try:
+            membership = Membership(call.number("move_group", 0, 3))
+        except ValueError:
+            raise Failure(Reason.BAD_PARAMETER, "move_group") from None
+        phones, group = _many_phones(call), _group(call)
+        await self.directory.change(set_membership, call.account.name, phones, group, membership)
+        return done(call.fmt)
+
+    # --- the black list ------------------------------------------------------------------------
+
+    async def _add_black(self, call: Call) -> str:
+        [phone, *_] = _phones(call, "phone")
+        blocks = Blocks(call.number("type", 0, 2))
+        comment = fields.text("cmt", call.parameters["cmt"])
+        id = await self.directory.change(
+            add_to_black_list, call.account.name, phone, blocks, comment
+        )
+        return created("phone", id, call.fmt)
+
+    async def _delete_black(self, call: Call) -> str:
+        phones = _many_phones(call)
+        await self.directory.change(delete_from_black_list, call.account.name, phones)
+        return done(call.fmt)
+
+    async def _get_black(self, call: Call) -> str:
+        found = await self.directory.look_up(
+            list_black_list,
+            call.account.name,
+            after=call.number("after_id", 0, _NUMBER),
+            limit=call.number("lmt", _MOST, _MOST) or _MOST,
+        )
+        return _listing("record", [_black_row(one) for one in found], call)
+
+
+@dataclass(frozen=True)
+class Templates:
+    """Answers templates.php."""
+
+    directory: Directory
+
+    async def __call__(self, call: Call) -> str:
+        given, account = call.parameters, call.account.name
+        if given.flag("add"):
+            template = Template(
+                0, fields.text("name", call.needed("name")), call.needed("msg")
+            )._replace(**_template_changes(call))
+            return created(
+                "template", await self.directory.change(add_template, account, template), call.fmt
+            )
+        if given.flag("chg"):
+            id, changes = call.number("id", 0, _NUMBER), _template_changes(call)
+            for parameter, field in (("name", "name"), ("msg", "message")):
+                if given[parameter].strip():
+                    changes[field] = given[parameter].strip()
+            await self.directory.change(change_template, account, id, changes)
+            return done(call.fmt)
+        if given.flag("del"):
+            await self.directory.change(delete_template, account, call.number("id", 0, _NUMBER))
+            return done(call.fmt)
+        if given.flag("get"):
+            found = await self.directory.look_up(list_templates, account)
+            rows: list[Row] = [
+                [
+                    ("id", one.id),
+                    ("format", one.format),
+                    ("message", one.message),
+                    ("name", one.name),
+                    ("sender", one.sender),
+                    ("flag", one.flag),
+                ]
+                for one in found
+            ]
+            return _listing("template", rows, call)
+        raise Failure(Reason.BAD_PARAMETER, "no command")
+
+
+# --- parameters --------------------------------------------------------------------------------
+
+
+def _phones(call: Call, name: str) -> tuple[str, ...]:
+    return fields.phones(call.needed(name), call.account.settings.region)
+
+
+def _many_phones(call: Call) -> list[str]:
+    """A list of any length, of which those that are no numbers are left out."""
+    found: dict[str, None] = {}
+    for piece in call.needed("phone").replace(";", ",").split(","):
+        if piece.strip():
+            found.update(dict.fromkeys(fields.phones(piece, call.account.settings.region)))
+    return list(found)
+
+
+def _changes(call: Call) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    for parameter, field in _CONTACT.items():
+        if call.parameters.given(parameter):
+            value = call.parameters[parameter]
+            if field == "birthday":
+                changes[field] = fields.birthday(value)
+            elif field == "comments":
+                changes[field] = fields.text(parameter, value, fields.MAX_COMMENTS)
+            else:
+                changes[field] = fields.text(parameter, value)
+    return changes
+
+
+def _groups(call: Call) -> tuple[int, ...]:
+    try:
+        ids = {
+            int(one) for one in call.parameters["grp"].replace("|", ",").split(",") if one.strip()
+        }
+    except ValueError:
+        raise Failure(Reason.BAD_PARAMETER, "grp") from None
+    if any(not 0 <= id < _NUMBER for id in ids):
+        raise Failure(Reason.BAD_PARAMETER, "grp")
+    return tuple(sorted(ids - {0}))
+
+
+def _group(call: Call) -> int:
+    call.needed("grp")
+    return call.number("grp", 0, _NUMBER)
+
+
+def _group_number(call: Call) -> int | None:
+    return call.number("num", 0, 10**15 - 1) or None
+
+
+def _template_changes(call: Call) -> dict[str, Any]:
+    given = call.parameters
+    changes: dict[str, Any] = {}
+    if given.given("format"):
+        changes["format"] = given["format"].strip().lower()
+        if changes["format"] not in _FORMATS:
+            raise Failure(Reason.BAD_PARAMETER, "format")
+    if given.given("sender"):
+        changes["sender"] = fields.text("sender", given["sender"], 15)
+    if given.given("fl[1]"):
+        changes["flag"] = int(given.flag("fl[1]"))
+    return changes
+
+
+# --- rows --------------------------------------------------------------------------------------
+
+
+def _contact(contact: Contact) -> Row:
+    groups = contact.groups
+    return [
+        ("phone", ",".join(phone.lstrip("+") for phone in contact.phones)),
+        ("name", contact.name),
+        ("group", groups[0] if len(groups) == 1 else ",".join(map(str, groups)) or "0"),
+        ("first_name", contact.first_name),
+        ("last_name", contact.last_name),
+        ("middle_name", contact.middle_name),
+        ("birthday", contact.birthday),
+        ("id", contact.client_id),
+        ("comments", contact.comments),
+        ("tags", contact.tags),
+        ("phone_other", contact.phone_other),
+    ]
+
+
+def _group_row(group: Group, fmt: Format) -> Row:
+    row: list[tuple[str, int | str]] = [("id", group.id), ("name", group.name)]
+    if group.number is not None:
+        row.append(("number", group.number))
+    elif fmt is not Format.JSON:
+        row.append(("number", ""))
+    return [*row, ("cnt", str(group.size))]
+
+
+def _black_row(entry: BlackListEntry) -> Row:
+    return [
+        ("id", entry.id),
+        ("phone", entry.phone.lstrip("+")),
+        ("type", int(entry.blocks)),
+        ("comment", entry.comment),
+    ]
+
+
+def _listing(element: str, rows: Sequence[Row], call: Call) -> str:
+    if not rows:
+        raise Failure(Reason.NOT_FOUND)
+    return listing(element, rows, call.fmt)

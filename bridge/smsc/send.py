@@ -1,0 +1,291 @@
+"""``send.php``: its parameters → a submission, and its outcome → an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from bridge.accounts.accounts import Account
+from bridge.dialect.times import scheduled_at
+from bridge.dialect.translit import transliterated
+from bridge.directory.groups import names_group
+from bridge.model import message as vocabulary
+from bridge.model.failure import Failure, Reason
+from bridge.model.gsm0338 import count_parts, fitting
+from bridge.model.message import Accepted, Outcome, Recipient, Route, Submission
+from bridge.model.phone import normalise
+from bridge.smsc.answers import Number, priced, refused, sent
+from bridge.smsc.call import Call
+from bridge.smsc.prices import balance_of, cost_of
+
+#: Kinds of messages that Cascade has nothing for, by their switch and by a prefix of the text.
+UNSUPPORTED: Final = ("hlr", "ping", "mms", "mail", "call", "soc", "push", "bin", "tinyurl")
+_PREFIX: Final = re.compile(r"__(CALL|VIBER|SOC|PING|HLR|MAIL|BOT)__", re.ASCII)
+_TG_VIBER: Final = ("viber", "tg", "bot")
+#: The client's own id.
+_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,40}", re.ASCII)
+_VALID: Final = re.compile(r"(\d{1,2})(?::(\d\d))?", re.ASCII)
+_BETWEEN: Final = re.compile(r"[,;]")
+_ROW_PHONE: Final = re.compile(r" *(?:\+?[0-9][0-9 ().-]*|[Gg][0-9]+) *", re.ASCII)
+#: SMSC's 0.1 to 720 hours over which messages are spread.
+_LONGEST_PERIOD: Final = 720
+_MAX_PHONES: Final = 10_000
+
+
+class Submitter(Protocol):
+    """What is asked of :class:`bridge.relay.relay.Relay`."""
+
+    def submit(self, account: Account, submission: Submission) -> asyncio.Future[Outcome]: ...
+
+    def used_today(self, account: Account) -> int: ...
+
+
+@dataclass(frozen=True)
+class Sending:
+    """Answers send.php.
+
+    ``short_id`` gives a number for a client without an id of its own, ``group`` the phones of a
+    group.
+    """
+
+    relay: Submitter
+    prices: Callable[[], dict[str, str]]
+    balance: Callable[[], str]
+    short_id: Callable[[], int]
+    group: Callable[[Account, str], AsyncIterator[str]]
+
+    async def __call__(self, call: Call) -> str:
+        id = _own_id(call)
+        try:
+            return await self._send(call, id)
+        except Failure as failure:
+            return refused(failure, call.fmt, id)
+
+    async def _send(self, call: Call, id: str) -> str:
+        cost = call.number("cost", 0, 3)
+        submission = submission_of(call, id or str(self.short_id()))
+        if cost == 1:
+            submission = submission._replace(dry_run=True)
+        outcome = await self.relay.submit(call.account, submission)
+        numbers = self._numbers(call, submission, outcome)
+        if isinstance(outcome, Failure):
+            return refused(outcome, call.fmt, id, numbers)
+        price = await self._price(call.account, submission, outcome) if cost else ""
+        if cost == 1:
+            return priced(price, outcome.parts, call.fmt, numbers)
+        return sent(
+            submission.reference,
+            outcome.parts,
+            call.fmt,
+            cost=price if cost >= 2 else None,
+            balance=self.balance_of(call.account) if cost == 3 else None,
+            numbers=numbers,
+        )
+
+    def balance_of(self, account: Account) -> str:
+        """What balance.php says."""
+        limit = account.settings.daily_limit
+        used = self.relay.used_today(account) if limit else 0
+        return balance_of(self.balance(), limit, used)
+
+    async def _price(self, account: Account, submission: Submission, outcome: Accepted) -> str:
+        prices = self.prices()
+        parts = list(_parts(account, submission, outcome)) if prices else []
+        known = {phone for phone, _ in parts}
+        refused = {recipient.address for recipient, _ in outcome.refused}
+        for recipient in submission.recipients if prices else ():
+            if names_group(recipient.address):
+                count = count_parts(_text(submission, recipient))
+                async for phone in self.group(account, recipient.address):
+                    if phone not in known and phone not in refused:
+                        known.add(phone)
+                        parts.append((phone, count))
+        return cost_of(prices, parts)
+
+    def _numbers(self, call: Call, submission: Submission, outcome: Outcome) -> Sequence[Number]:
+        """What ``op=1`` and ``err=1`` ask for: all numbers, or the wrong ones."""
+        every, wrong = call.parameters.flag("op"), call.parameters.flag("err")
+        if not (every or wrong):
+            return ()
+        if isinstance(outcome, Failure):
+            failed = {recipient.address: outcome for recipient in submission.recipients}
+        else:
+            failed = {recipient.address: failure for recipient, failure in outcome.refused}
+        found = []
+        for recipient in submission.recipients:
+            failure = failed.get(recipient.address)
+            phone = _written(call.account, recipient.address)
+            if failure is not None:
+                code = str(failure.reason.codes.fmt)
+                found.append(Number(phone.lstrip("+"), status="-1", error=code))
+            elif every:
+                parts = [(phone, count_parts(_text(submission, recipient)))]
+                found.append(Number(phone.lstrip("+"), cost=cost_of(self.prices(), parts)))
+        return found
+
+
+def submission_of(call: Call, reference: str) -> Submission:
+    """The submission that a call asks for.
+
+    Raises Failure: bad parameter with the parameter's name, bad schedule time, bad validity, no
+    text.
+    """
+    given = call.parameters
+    for name in UNSUPPORTED:
+        if given[name].strip() not in ("", "0", "false"):
+            raise Failure(Reason.BAD_PARAMETER, f"{name} cannot be sent")
+    route = Route.TG_VIBER if any(given.flag(name) for name in _TG_VIBER) else None
+    text, route = _without_prefix(given["mes"], route)
+    clean = _cleaner(call)
+    recipients = tuple(_recipients(call, clean))
+    if not recipients:
+        raise Failure(Reason.BAD_PARAMETER, "phones missing")
+    text = clean(text)
+    if not text and all(recipient.text is None for recipient in recipients):
+        raise Failure(Reason.NO_TEXT, "mes")
+    sender = given["sender"].strip()
+    return Submission(
+        vocabulary.Protocol.HTTP,
+        recipients,
+        text,
+        call.peer,
+        "" if sender == "." else sender,
+        route=route,
+        ttl=_ttl(given["valid"].strip()),
+        scheduled_at=scheduled_at(f"{given['time']},{given['tz']}", call.now),
+        reference=reference,
+        spread=_spread(given["period"].strip()),
+    )
+
+
+def _own_id(call: Call) -> str:
+    id = call.parameters["id"].strip()
+    if id in ("", "0"):
+        return ""
+    if _ID.fullmatch(id) is None:
+        raise Failure(Reason.BAD_PARAMETER, "id")
+    return id
+
+
+def _without_prefix(text: str, route: Route | None) -> tuple[str, Route | None]:
+    found = _PREFIX.match(text)
+    if found is None:
+        return text, route
+    if found[1] not in ("VIBER", "BOT"):
+        raise Failure(Reason.BAD_PARAMETER, f"{found[0]} cannot be sent")
+    return text[found.end() :].lstrip(), Route.TG_VIBER
+
+
+def _cleaner(call: Call) -> Callable[[str], str]:
+    """What is done to each text: ``nl``, ``translit`` and ``maxsms``."""
+    given = call.parameters
+    translit = given["translit"].strip()
+    if translit not in ("", "0", "1"):
+        # 2 writes with digits and signs that look alike: nobody could read a code in it.
+        raise Failure(Reason.BAD_PARAMETER, "translit")
+    most = call.number("maxsms", 0, 255)
+
+    def clean(text: str) -> str:
+        if given.flag("nl"):
+            text = text.replace("\\n", "\n")
+        if translit == "1":
+            text = transliterated(text)
+        text = text.replace("\r\n", "\n").replace("\r", "\n").strip()
+        return fitting(text, most) if most else text
+
+    return clean
+
+
+def _recipients(call: Call, clean: Callable[[str], str]) -> Iterator[Recipient]:
+    given = call.parameters
+    found = 0
+    if given["list"].strip():
+        for number, row in enumerate(given["list"].splitlines(), 1):
+            if row.strip():
+                phones, text = _row(row, number)
+                text = clean(text)
+                if not text:
+                    raise Failure(Reason.NO_TEXT, f"list row {number}")
+                for phone in phones:
+                    found += 1
+                    _check_count(found)
+                    yield Recipient(phone, text=text)
+        return
+    for phone in _BETWEEN.split(given["phones"]):
+        if phone := phone.strip():
+            found += 1
+            _check_count(found)
+            yield Recipient(phone, written=phone)
+
+
+def _check_count(found: int) -> None:
+    if found > _MAX_PHONES:
+        raise Failure(Reason.BAD_PARAMETER, f"more than {_MAX_PHONES} phones")
+
+
+def _row(row: str, number: int) -> tuple[list[str], str]:
+    """Phones and text of a row: the first colon, or semicolon behind a number, divides them."""
+    head, colon, text = row.partition(":")
+    if not colon or not _all_phones(head):
+        head, colon, text = row.partition(";")
+        if not colon or not _all_phones(head):
+            raise Failure(Reason.BAD_PARAMETER, f"list row {number}")
+    return [phone.strip() for phone in _BETWEEN.split(head) if phone.strip()], text
+
+
+def _all_phones(text: str) -> bool:
+    pieces = _BETWEEN.split(text)
+    return any(pieces) and all(_ROW_PHONE.fullmatch(piece) for piece in pieces if piece.strip())
+
+
+def _ttl(valid: str) -> int | None:
+    """Seconds: ``1`` to ``24`` hours, or ``00:01`` to ``24:00``."""
+    if valid in ("", "0"):
+        return None
+    found = _VALID.fullmatch(valid)
+    seconds = int(found[1]) * 3600 + int(found[2] or 0) * 60 if found else 0
+    if not 0 < seconds <= 24 * 3600 or (found and int(found[2] or 0) > 59):
+        raise Failure(Reason.BAD_VALIDITY, "valid")
+    return seconds
+
+
+def _spread(period: str) -> int:
+    """Seconds over which messages are spread; ``freq`` only says in how many steps."""
+    if not period:
+        return 0
+    try:
+        hours = float(period.replace(",", "."))
+    except ValueError:
+        hours = -1.0
+    if not 0 <= hours <= _LONGEST_PERIOD:
+        raise Failure(Reason.BAD_PARAMETER, "period")
+    return int(hours * 3600)
+
+
+def _written(account: Account, address: str) -> str:
+    """The number as it is called up; as the client wrote it, where it is none."""
+    try:
+        return normalise(address, account.settings.region)
+    except Failure:
+        return address
+
+
+def _text(submission: Submission, recipient: Recipient) -> str:
+    return submission.text if recipient.text is None else recipient.text
+
+
+def _parts(
+    account: Account, submission: Submission, outcome: Accepted
+) -> Iterator[tuple[str, int]]:
+    """The parts of each number that went, but for those of groups."""
+    failed = {recipient.address for recipient, _ in outcome.refused}
+    seen: set[tuple[str, str]] = set()
+    for recipient in submission.recipients:
+        if recipient.address not in failed and not names_group(recipient.address):
+            phone, text = _written(account, recipient.address), _text(submission, recipient)
+            if (phone, text) not in seen:
+                seen.add((phone, text))
+                yield phone, count_parts(text)
