@@ -54,6 +54,7 @@ from bridge.sending.dispatcher import Dispatcher
 from bridge.sending.upkeep import Upkeep
 from bridge.sending.upstream import UpstreamLine, reload_lines, upstream_lines
 from bridge.smpp.inbound.listener import SmppListener
+from bridge.smsc.service import smsc_listener
 from bridge.smtp.inbound.listener import SmtpListener
 from bridge.smtp.outbound.smarthost import mailing_of
 from bridge.smtp.reply_address import reply_addresses_of
@@ -80,6 +81,7 @@ class Addresses:
     smpp: tuple[Endpoint, ...]
     hooks: tuple[Endpoint, ...] = ()
     admin: tuple[Endpoint, ...] = ()
+    smsc: tuple[Endpoint, ...] = ()
 
 
 class App:
@@ -220,6 +222,7 @@ class App:
                     reply_addresses=reply_addresses,
                     wall_clock=clock,
                 )
+                smsc = smsc_listener(settings, accounts, relay, directory)
                 smpp = SmppListener(settings.smpp, accounts, relay, gathering, outbox, clock=clock)
                 listeners: dict[str, Sessions] = {"smtp": smtp, "smpp": smpp}
                 refusals = RefusalKeeper(store, accounts.settings_of)
@@ -278,18 +281,21 @@ class App:
                     stack.push_async_callback(smpp.close)
                     stack.push_async_callback(hooks.close)
                     stack.push_async_callback(admin.close)
+                    stack.push_async_callback(smsc.close)
                     try:
                         addresses = Addresses(
                             tuple(await smtp.start()),
                             tuple(await smpp.start()),
                             tuple(await hooks.start()),
                             tuple(await admin.start()),
+                            tuple(await smsc.start()),
                         )
                         self._takers = [
                             lambda new: smtp.reload(new.smtp),
                             lambda new: smpp.reload(new.smpp),
                             lambda new: hooks.reload(new.hooks),
                             lambda new: admin.reload(new.admin),
+                            lambda new: smsc.reload(new.smsc),
                             control.reload_settings,
                             relay.reload,
                             incoming.reload,
@@ -361,6 +367,7 @@ class App:
             smpp=[str(endpoint) for endpoint in addresses.smpp],
             hooks=[str(endpoint) for endpoint in addresses.hooks],
             admin=[str(endpoint) for endpoint in addresses.admin],
+            smsc=[str(endpoint) for endpoint in addresses.smsc],
             upstream=self._settings.cascade.base_url,
             store=without_password(self._settings.store.url),
             backlog=backlog,

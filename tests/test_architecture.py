@@ -41,13 +41,13 @@ ARROWS: dict[str, set[str]] = {
     "smpp/inbound": COMMON
     | {"accounts", "net", "relay", "notices", "smpp/protocol", "smpp/outbound"},
     "smpp/outbound": COMMON | {"notices", "smpp/protocol"},
-    "smsc": COMMON,
+    "smsc": COMMON | {"accounts", "dialect", "directory", "net"},
     "admin": COMMON | {"net", "accounts", "store", "sending", "trace", "relay"},
     # The stand-in for the API shares nothing with the bridge's own idea of a message.
     "sandbox": {"net", "log"},
     "app": COMMON
     | {"net", "accounts", "store", "directory", "sending", "feedback", "notices", "relay"}
-    | {"smtp", "smtp/inbound", "smtp/outbound", "smpp/inbound", "admin"},
+    | {"smtp", "smtp/inbound", "smtp/outbound", "smpp/inbound", "smsc", "admin"},
     # Commands read the store where no daemon runs, and explain mails as the listener reads them.
     "cli": COMMON
     | {"accounts", "admin", "store", "trace", "relay", "sandbox", "app"}

@@ -69,6 +69,13 @@ class Directory:
         except StoreError as error:
             raise error.failure from error
 
+    async def note(self, verb: Callable[P, Verb[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs a verb that changes nothing of what memory holds. Raises Failure."""
+        try:
+            return await self._store.change(verb, *args, **kwargs)
+        except StoreError as error:
+            raise error.failure from error
+
     async def change(self, verb: Callable[P, Verb[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs a verb; its change counts here from now on. Raises Failure."""
         try:

@@ -72,8 +72,10 @@ class Connection(asyncio.Protocol):
     The application finds it under ``connection`` in the state of a scope.
     """
 
-    def __init__(self, server: WebServer) -> None:
+    def __init__(self, server: WebServer, client: str | None = None) -> None:
         self._server = server
+        #: The address that a proxy names; else the connection's own counts.
+        self.client = client
         self._protocol = server.protocol(self)
         self._admitted = False
         self._head = 0  # bytes of a head that is not complete; none while nothing comes
@@ -183,7 +185,8 @@ class WebServer:
     """Listens and lets ``application`` answer; belongs to the loop in which it was started.
 
     ``context`` is for TLS on every address; who reloads the certificate loads it into that.
-    ``tell`` hears of what the application does not.
+    ``tell`` hears of what the application does not. ``proxies`` are those that speak the PROXY
+    protocol.
     """
 
     def __init__(
@@ -192,8 +195,10 @@ class WebServer:
         limits: Limits = Limits(),  # noqa: B008 - a tuple
         context: ssl.SSLContext | None = None,
         tell: Tell = lambda peer, status, why: None,
+        proxies: Callable[[], NetworkMap[bool]] | None = None,
     ) -> None:
         self._application = application
+        self._proxies = proxies
         self.tell = tell
         self._limits = limits
         self._context = context
@@ -217,19 +222,25 @@ class WebServer:
         self._servers: list[asyncio.Server | SocketServer] = []
         self._sweeping: asyncio.TimerHandle | None = None
 
+    def begin(self) -> None:
+        """Gets ready for connections."""
+        if not self._config.loaded:
+            self._config.load()
+        if self._limits.request_within is not None and self._sweeping is None:
+            self._sweep(asyncio.get_running_loop())
+
     async def start(self, host: str, port: int) -> int:
         """Listens there too; returns the port. Raises OSError."""
         loop = asyncio.get_running_loop()
-        if not self._config.loaded:
-            self._config.load()
-        if self._context is None:
+        self.begin()
+        if self._context is None and self._proxies is None:
             plain = await loop.create_server(lambda: Connection(self), host, port, backlog=_BACKLOG)
             self._servers.append(plain)
             bound: int = plain.sockets[0].getsockname()[1]
         else:
             server = SocketServer(
-                lambda client: Connection(self),
-                NetworkMap,
+                lambda client: Connection(self, client),
+                self._proxies or NetworkMap,
                 limits=self._room,
                 context=self._context,
                 handshake_timeout=self._limits.request_within or _HANDSHAKE_TIMEOUT,
@@ -238,8 +249,6 @@ class WebServer:
             await server.start(Endpoint(host, port))
             self._servers.append(server)
             bound = server.sockets[0].getsockname()[1]
-        if self._limits.request_within is not None and self._sweeping is None:
-            self._sweep(loop)
         return bound
 
     async def start_unix(self, listening: socket.socket) -> None:
@@ -305,6 +314,8 @@ class WebServer:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection: Connection = scope["state"]["connection"]
         connection.begin()
+        if connection.client is not None:
+            scope["client"] = (connection.client, 0)
         await self._application(scope, receive, send)
         connection.answered()  # for which it may need no body
 

@@ -110,11 +110,6 @@ class DailyLimits:
             raise Failure(Reason.TOO_FAST, f"over {limit} messages a day")
         today.here += messages
 
-    def used(self, account: Account) -> int:
-        """How many were accepted today."""
-        day, accepted = self._today.get(account.name, (0, 0))
-        return accepted if day == _midnight(self._clock()) else 0
-
     def give_back(self, account: Account, messages: int) -> None:
         """So many of those that were counted were not accepted."""
         today = self._of(account)

@@ -177,7 +177,7 @@ class Relay(SubmittingRelay):
 
     def used_today(self, account: Account) -> int:
         """How many messages of an account with a ``daily_limit`` were accepted today."""
-        return self._daily_limits.used(account)
+        return self._daily_limits.used(account.name)
 
     async def find_reference(self, account: Account, reference: str, phone: str) -> Stored | None:
         """The newest message of this account to a phone (E.164) with the client's reference."""

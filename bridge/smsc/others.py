@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Final
 
 from bridge.accounts.accounts import Account
 from bridge.dialect.times import MOSCOW
+from bridge.directory.directory import Directory
+from bridge.directory.verbs import incoming_of
 from bridge.model.failure import Failure, Reason
-from bridge.model.notice import Incoming
 from bridge.smsc.answers import Format, Row, listing, record
 from bridge.smsc.call import Call
 
 _ZONE: Final = timezone(MOSCOW)
 #: The dialect's name of a currency nobody has to convert.
 _CURRENCY: Final = "SMS"
+#: Hours that messages may be asked for, and how many are told at once.
 _LONGEST: Final = 168
+_MOST: Final = 10_000
 
 
 @dataclass(frozen=True)
@@ -47,15 +50,11 @@ async def senders(call: Call) -> str:
     return listing("sender", [[("sender", name)] for name in names], call.fmt)
 
 
-#: Messages from phones of an account since a Unix time, behind an id, the oldest first.
-FromPhones = Callable[[Account, int, int], Awaitable[Sequence[Incoming]]]
-
-
 @dataclass(frozen=True)
 class Answers:
     """Answers get.php: messages from phones (``get_answers``)."""
 
-    from_phones: FromPhones
+    directory: Directory
 
     async def __call__(self, call: Call) -> str:
         if not call.parameters.flag("get_answers"):
@@ -73,7 +72,9 @@ class Answers:
                 ("sent", _date(one.at)),
                 ("received", _date(one.received_at)),
             ]
-            for one in await self.from_phones(call.account, since, after)
+            for one in await self.directory.look_up(
+                incoming_of, call.account.name, since, after, _MOST
+            )
             if to_phone in ("", one.to)
         ]
         return listing("answer", rows, call.fmt)

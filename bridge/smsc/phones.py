@@ -8,31 +8,30 @@ from typing import Any, Final
 
 from bridge.directory import fields
 from bridge.directory.directory import Directory
+from bridge.directory.verbs import (
+    Membership,
+    add_contact,
+    add_group,
+    add_template,
+    add_to_black_list,
+    change_contact,
+    change_group,
+    change_template,
+    delete_contacts,
+    delete_from_black_list,
+    delete_group,
+    delete_template,
+    list_black_list,
+    list_contacts,
+    list_groups,
+    list_templates,
+    set_membership,
+)
 from bridge.model.contact import BlackListEntry, Blocks, Contact, Group, Template
 from bridge.model.failure import Failure, Reason
 from bridge.model.phone import normalise
 from bridge.smsc.answers import Format, Row, created, done, listing
 from bridge.smsc.call import Call
-from bridge.store.directory.black_list import (
-    add_to_black_list,
-    delete_from_black_list,
-    list_black_list,
-)
-from bridge.store.directory.contacts import (
-    Membership,
-    add_contact,
-    change_contact,
-    delete_contacts,
-    list_contacts,
-    set_membership,
-)
-from bridge.store.directory.groups import add_group, change_group, delete_group, list_groups
-from bridge.store.directory.templates import (
-    add_template,
-    change_template,
-    delete_template,
-    list_templates,
-)
 
 #: The parameters of a contact, and the fields that they set.
 _CONTACT: Final = {

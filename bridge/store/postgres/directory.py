@@ -8,7 +8,7 @@ from itertools import count
 from typing import Final, TypeVar
 
 from bridge.store.directory.verb import Row, Verb
-from bridge.store.postgres.connection import PgConnection
+from bridge.store.postgres.connection import PgConnection, original, storable
 
 T = TypeVar("T")
 
@@ -32,11 +32,23 @@ async def run(connection: PgConnection, verb: Verb[T]) -> T:
             sql = _numbered(statement.sql)
             rows: Sequence[Row] = ()
             if statement.many is None:
-                rows = await connection.fetch(sql, *statement.args)
+                rows = [
+                    _as_written(row)
+                    for row in await connection.fetch(sql, *_as_stored(statement.args))
+                ]
             else:
                 for start in range(0, len(statement.many), _ROWS):
-                    await connection.executemany(sql, statement.many[start : start + _ROWS])
+                    some = statement.many[start : start + _ROWS]
+                    await connection.executemany(sql, [_as_stored(row) for row in some])
             statement = verb.send(rows)
     except StopIteration as end:
         answer: T = end.value
         return answer
+
+
+def _as_stored(values: Row) -> Row:
+    return [storable(value) if isinstance(value, str) else value for value in values]
+
+
+def _as_written(row: Row) -> Row:
+    return tuple(original(value) if isinstance(value, str) else value for value in row)

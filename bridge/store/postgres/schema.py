@@ -313,6 +313,16 @@ MIGRATIONS: tuple[str, ...] = (
     -- Messages by their client's own id, for clients that ask by it.
     CREATE INDEX message_reference ON message (account, reference) WHERE reference <> '';
 
+    -- Calls of the last minute that change the directory or ask for it.
+    CREATE TABLE recent_call (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        account text NOT NULL,
+        digest bytea NOT NULL,
+        at bigint NOT NULL,
+        open bigint NOT NULL                -- whether it has no answer yet
+    );
+    CREATE INDEX recent_call_account ON recent_call (account, at);
+
     -- Submissions with a name, which are steered as one.
     CREATE TABLE send_out (
         submission_id bigint PRIMARY KEY,

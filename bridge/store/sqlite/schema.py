@@ -274,6 +274,16 @@ MIGRATIONS: tuple[str, ...] = (
     -- Messages by their client's own id, for clients that ask by it.
     CREATE INDEX message_reference ON message (account, reference) WHERE reference <> '';
 
+    -- Calls of the last minute that change the directory or ask for it.
+    CREATE TABLE recent_call (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        account TEXT NOT NULL,
+        digest BLOB NOT NULL,
+        at INTEGER NOT NULL,
+        open INTEGER NOT NULL                -- whether it has no answer yet
+    ) STRICT;
+    CREATE INDEX recent_call_account ON recent_call (account, at);
+
     -- Submissions with a name, which are steered as one.
     CREATE TABLE send_out (
         submission_id INTEGER PRIMARY KEY,

@@ -1,0 +1,67 @@
+"""The verbs of the directory, as its doors name them to :class:`bridge.directory.directory.Directory`.
+
+A door knows neither the store nor its errors: what it wants is one of these.
+"""
+
+from bridge.store.directory.black_list import (
+    add_to_black_list,
+    delete_from_black_list,
+    list_black_list,
+)
+from bridge.store.directory.calls import AT_ONCE, begin_call, end_call
+from bridge.store.directory.contacts import (
+    Membership,
+    add_contact,
+    change_contact,
+    delete_contacts,
+    list_contacts,
+    set_membership,
+)
+from bridge.store.directory.groups import (
+    add_group,
+    change_group,
+    delete_group,
+    find_group,
+    list_groups,
+    member_phones,
+)
+from bridge.store.directory.importing import Imported
+from bridge.store.directory.staging import SendOut, list_send_outs
+from bridge.store.directory.templates import (
+    add_template,
+    change_template,
+    delete_template,
+    find_template,
+    list_templates,
+)
+from bridge.store.references import incoming_of
+
+__all__ = [
+    "AT_ONCE",
+    "Imported",
+    "Membership",
+    "SendOut",
+    "add_contact",
+    "add_group",
+    "add_template",
+    "add_to_black_list",
+    "begin_call",
+    "change_contact",
+    "change_group",
+    "change_template",
+    "delete_contacts",
+    "delete_from_black_list",
+    "delete_group",
+    "delete_template",
+    "end_call",
+    "find_group",
+    "find_template",
+    "incoming_of",
+    "list_black_list",
+    "list_contacts",
+    "list_groups",
+    "list_send_outs",
+    "list_templates",
+    "member_phones",
+    "set_membership",
+]

@@ -1,0 +1,300 @@
+"""The listener of the SMSC dialect: HTTP in, answers of the dialect out.
+
+Decides who may call, how large and how many calls may be, and which operation a path names. Every
+call has an answer in the dialect with HTTP status 200, whatever was wrong with it: clients take
+any other status, and an empty body, for a lost connection, and repeat.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from ssl import SSLContext
+from typing import Final, Protocol
+from urllib.parse import unquote_to_bytes
+
+import structlog
+
+from bridge.accounts.accounts import Account
+from bridge.config import settings as config
+from bridge.config.settings import Endpoint
+from bridge.directory.directory import Directory
+from bridge.directory.verbs import AT_ONCE, begin_call, end_call
+from bridge.model import message as vocabulary
+from bridge.model.failure import Failure, Reason
+from bridge.net.http_server import (
+    BodyTooLarge,
+    Limits,
+    Receive,
+    Scope,
+    Send,
+    WebServer,
+    read_body,
+    respond,
+)
+from bridge.net.networks import NetworkMap
+from bridge.net.tls import renewed, server_context
+from bridge.smsc import soap
+from bridge.smsc.answers import Format, encoded, refused
+from bridge.smsc.call import Call, Operation
+from bridge.smsc.parameters import Parameters, read_parameters
+
+log = structlog.get_logger()
+
+#: What a client may cost. A list of 10,000 rows has about a megabyte.
+LIMITS: Final = Limits(
+    max_body=4 * 1024 * 1024, keep_alive=75, request_within=15.0, max_connections=2000
+)
+SOAP: Final = "soap.php"
+REST: Final = "/rest/send"
+_CONTENT_TYPES: Final = {
+    Format.TEXT: "text/html",
+    Format.NUMBERS: "text/html",
+    Format.XML: "text/xml",
+    Format.JSON: "application/json",
+}
+_WSDL: Final = (b"content-type", b"text/xml; charset=utf-8")
+_SECRETS: Final = frozenset({"psw", "apikey"})
+#: The same refusal of the same client is logged once in so many seconds.
+_TELL_EVERY: Final = 60.0
+_TELL_MOST: Final = 1000
+
+
+class Authenticator(Protocol):
+    """What is asked of :class:`bridge.accounts.accounts.Accounts`."""
+
+    def check_address(self, address: str) -> None: ...
+
+    async def authenticate_smsc(self, name: str, password: str, *, address: str) -> Account: ...
+
+    async def authenticate_key(
+        self, key: str, *, protocol: vocabulary.Protocol, address: str
+    ) -> Account: ...
+
+
+class SmscListener:
+    """Listens where ``[smsc]`` says. Belongs to the loop it starts in.
+
+    ``operations`` are those of ``/sys/<name>``; those in ``limited`` are counted over all nodes.
+    """
+
+    def __init__(
+        self,
+        settings: config.Smsc,
+        accounts: Authenticator,
+        directory: Directory,
+        operations: Mapping[str, Operation],
+        limited: frozenset[str],
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._accounts = accounts
+        self._directory = directory
+        self._operations = operations
+        self._limited = limited
+        self._clock = clock
+        self._monotonic = monotonic
+        self._told: dict[tuple[str, str], float] = {}
+        self._at_once: Counter[str] = Counter()
+        self._context: SSLContext | None = None
+        self._webs: list[WebServer] = []
+        self._apply(settings)
+
+    def _apply(self, settings: config.Smsc) -> None:
+        self._networks = NetworkMap((network, True) for network in settings.networks)
+        self._proxies = NetworkMap((network, True) for network in settings.proxies)
+
+    async def start(self) -> list[Endpoint]:
+        """Binds every address, or none; tells them as bound. Raises OSError and ssl.SSLError."""
+        settings = self._settings
+        bound: list[Endpoint] = []
+        try:
+            bound += await self._listen(settings.listen, None)
+            if settings.tls_listen:
+                self._context = server_context(settings.certificate, settings.private_key)
+                bound += await self._listen(settings.tls_listen, self._context)
+        except BaseException:
+            await self.close()
+            raise
+        return bound
+
+    async def _listen(
+        self, endpoints: list[Endpoint], context: SSLContext | None
+    ) -> list[Endpoint]:
+        if not endpoints:
+            return []
+        web = WebServer(self._application, LIMITS, context, self._tell_http, lambda: self._proxies)
+        self._webs.append(web)
+        return [Endpoint(host, await web.start(host, port)) for host, port in endpoints]
+
+    def reload(self, settings: config.Smsc) -> None:
+        """Takes certificate, networks and proxies anew. Raises OSError or ValueError, and changes
+        nothing, where a certificate cannot be used."""
+        if self._context is not None:
+            renewed(self._context, settings.certificate, settings.private_key)
+        self._settings = settings
+        self._apply(settings)
+
+    async def close(self) -> None:
+        """Answers what is under way, and hangs up."""
+        for web in self._webs:
+            await web.close()
+        self._webs.clear()
+
+    # --- one call ------------------------------------------------------------------------------
+
+    async def _application(self, scope: Scope, receive: Receive, send: Send) -> None:
+        client: tuple[str, int] | None = scope["client"]
+        peer = client[0] if client else ""
+        path = unquote_to_bytes(scope["raw_path"]).decode("latin-1")
+        try:
+            body = await read_body(scope, receive, LIMITS.max_body)
+        except BodyTooLarge:
+            failure = Failure(Reason.BAD_PARAMETER, f"more than {LIMITS.max_body} octets")
+            await self._refuse(send, failure, peer, path)
+            return
+        except ConnectionResetError:
+            return
+        name = path.removeprefix("/sys/") if path.startswith("/sys/") else ""
+        if name == SOAP:
+            await self._soap(scope, body, peer, send)
+            return
+        try:
+            content_type = _header(scope, b"content-type")
+            parameters = read_parameters(scope["query_string"], content_type, body)
+        except Failure as failure:
+            await self._refuse(send, failure, peer, path)
+            return
+        if path.rstrip("/") == REST:
+            name = "send.php"
+            if not parameters.given("fmt"):
+                parameters = parameters.having(fmt="3")
+        answer, fmt, failed = await self.answer(name, parameters, peer)
+        if failed is not None:
+            self._tell(peer, path, failed)
+        octets = encoded(answer, fmt, parameters.charset)
+        await _respond(send, octets, fmt, parameters.charset, failed)
+
+    async def answer(
+        self, name: str, parameters: Parameters, peer: str
+    ) -> tuple[str, Format, Failure | None]:
+        """The answer to a call of ``/sys/<name>``, its format, and why it was refused."""
+        fmt = _format(parameters)
+        try:
+            operation = self._operations.get(name)
+            if operation is None:
+                raise Failure(Reason.BAD_PARAMETER, "no such call")
+            account = await self._log_in(parameters, peer)
+            call = Call(account, parameters, fmt, peer, self._clock())
+            async with self._counted(name, call):
+                return await operation(call), fmt, None
+        except Failure as failure:
+            return refused(failure, fmt), fmt, failure
+        except Exception:  # the edge: the client gets an answer whatever happens
+            log.exception("smsc_call_failed", peer=peer, call=name)
+            ours = Failure(Reason.OPERATION_FAILED)
+            return refused(ours, fmt), fmt, ours
+
+    async def _log_in(self, parameters: Parameters, peer: str) -> Account:
+        if self._networks and not self._networks.find(peer):
+            raise Failure(Reason.NOT_ALLOWED, "network not allowed")
+        self._accounts.check_address(peer)
+        login, password = parameters["login"].strip(), parameters["psw"]
+        key = parameters["apikey"].strip() or ("" if login else password)
+        if key and not (login and password):
+            return await self._accounts.authenticate_key(
+                key, protocol=vocabulary.Protocol.HTTP, address=peer
+            )
+        if not (login and password):
+            raise Failure(Reason.BAD_PARAMETER, "login and psw")
+        return await self._accounts.authenticate_smsc(login, password, address=peer)
+
+    @asynccontextmanager
+    async def _counted(self, name: str, call: Call) -> AsyncIterator[None]:
+        """Keeps an account to its calls at once, and to three identical ones in a minute."""
+        account = call.account.name
+        if self._at_once[account] >= AT_ONCE - 1:
+            raise Failure(Reason.TOO_MANY_SESSIONS)
+        self._at_once[account] += 1
+        begun = 0
+        try:
+            if name in self._limited:
+                begun = await self._directory.note(
+                    begin_call, account, _digest(name, call.parameters), int(call.now)
+                )
+            yield
+        finally:
+            self._at_once[account] -= 1
+            if not self._at_once[account]:
+                del self._at_once[account]
+            if begun:
+                await self._directory.note(end_call, begun)
+
+    async def _soap(self, scope: Scope, body: bytes, peer: str, send: Send) -> None:
+        host = _header(scope, b"host") or "localhost"
+        address = f"{scope['scheme']}://{host}/sys/{SOAP}"
+        if scope["method"] == "GET":
+            await respond(send, 200, (_WSDL,), soap.wsdl(address))
+            return
+
+        async def call(name: str, parameters: Parameters) -> str:
+            answer, _, failed = await self.answer(name, parameters, peer)
+            if failed is not None:
+                self._tell(peer, f"/sys/{SOAP}", failed)
+            return answer
+
+        content_type, octets = await soap.answer(body, call)
+        await respond(send, 200, ((b"content-type", content_type),), octets)
+
+    async def _refuse(self, send: Send, failure: Failure, peer: str, path: str) -> None:
+        self._tell(peer, path, failure)
+        answer = refused(failure, Format.TEXT).encode()
+        await _respond(send, answer, Format.TEXT, "utf-8", failure)
+
+    def _tell(self, peer: str, path: str, failure: Failure) -> None:
+        """Once a minute for each client and reason: a client that repeats itself fills no disk."""
+        now, trouble = self._monotonic(), (peer, str(failure))
+        if now - self._told.get(trouble, -_TELL_EVERY) < _TELL_EVERY:
+            return
+        if len(self._told) >= _TELL_MOST:
+            self._told.clear()
+        self._told[trouble] = now
+        log.warning("call_refused", peer=peer, path=path[:60], reason=str(failure))
+
+    def _tell_http(self, peer: str, status: int, why: str) -> None:
+        self._tell(peer, "", Failure(Reason.BAD_PARAMETER, f"HTTP {status}: {why}"))
+
+
+async def _respond(
+    send: Send, octets: bytes, fmt: Format, charset: str, failure: Failure | None
+) -> None:
+    name = "windows-1251" if charset == "cp1251" else charset
+    headers = [(b"content-type", f"{_CONTENT_TYPES[fmt]}; charset={name}".encode())]
+    if failure is not None and failure.detail:
+        # The dialect has fixed words for an error; what exactly was wrong stands beside them.
+        headers.append((b"x-reason", failure.description.encode("ascii", "replace")))
+    await respond(send, 200, headers, octets)
+
+
+def _header(scope: Scope, name: bytes) -> str:
+    for key, value in scope["headers"]:
+        if key == name:
+            text: str = value.decode("latin-1")
+            return text
+    return ""
+
+
+def _format(parameters: Parameters) -> Format:
+    fmt = parameters["fmt"].strip()
+    return Format(int(fmt)) if fmt in ("0", "1", "2", "3") else Format.TEXT
+
+
+def _digest(name: str, parameters: Parameters) -> bytes:
+    """What identical calls have in common; the password is no part of it."""
+    pairs = sorted((key, value) for key, value in parameters.items() if key not in _SECRETS)
+    return hashlib.blake2b(repr((name, pairs)).encode(), digest_size=16).digest()

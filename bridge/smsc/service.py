@@ -1,0 +1,79 @@
+"""The SMSC dialect as the daemon has it: every operation with what it asks of the rest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol
+
+from bridge.accounts.accounts import Account
+from bridge.config.settings import Settings
+from bridge.directory.directory import Directory
+from bridge.directory.verbs import member_phones
+from bridge.smsc.call import Operation
+from bridge.smsc.jobs import Cancelling, Jobs
+from bridge.smsc.listener import Authenticator, SmscListener
+from bridge.smsc.others import Answers, Balance, senders
+from bridge.smsc.phones import Phones, Templates
+from bridge.smsc.send import Sending
+from bridge.smsc.status import Messages, StatusOf
+
+#: Calls that the dialect counts.
+LIMITED = frozenset({"phones.php", "templates.php", "senders.php", "jobs.php"})
+_PAGE = 1000
+_DIGITS = 0x7FFF_FFFF
+
+
+class Relaying(Cancelling, Messages, Protocol):
+    """What the operations ask of :class:`bridge.relay.relay.Relay`."""
+
+
+class ShortIds:
+    """Ids of at most 31 bits for clients that bring none of their own.
+
+    They follow the clock in steps of 1/256 of a second, and come again after three months: a
+    message is asked for by its number and its id, and the newest counts.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._last = 0
+
+    def next(self) -> int:
+        """The next one."""
+        self._last = max(self._last + 1, int(self._clock() * 256))
+        return self._last & _DIGITS or self.next()
+
+
+def smsc_listener(
+    settings: Settings,
+    accounts: Authenticator,
+    relay: Relaying,
+    directory: Directory,
+) -> SmscListener:
+    """The listener with all of its operations."""
+    ids = ShortIds()
+
+    async def group(account: Account, address: str) -> AsyncIterator[str]:
+        after, id = "", directory.groups.find(account.name, address).id
+        while page := await directory.look_up(
+            member_phones, account.name, [id], after=after, limit=_PAGE
+        ):
+            for phone in page:
+                yield phone
+            after = page[-1]
+
+    sending = Sending(
+        relay, lambda: settings.smsc.prices, lambda: settings.smsc.balance, ids.next, group
+    )
+    operations: dict[str, Operation] = {
+        "send.php": sending,
+        "status.php": StatusOf(relay),
+        "balance.php": Balance(sending.balance_of),
+        "phones.php": Phones(directory),
+        "templates.php": Templates(directory),
+        "senders.php": senders,
+        "jobs.php": Jobs(relay, directory, ids.next),
+        "get.php": Answers(directory),
+    }
+    return SmscListener(settings.smsc, accounts, directory, operations, LIMITED)
