@@ -1,4 +1,4 @@
-"""The verbs of the directory, as its doors name them to :class:`bridge.directory.directory.Directory`.
+"""The verbs of the directory, as its doors name them.
 
 A door knows neither the store nor its errors: what it wants is one of these.
 """
