@@ -268,6 +268,7 @@ class App:
                 gatherer = tasks.create_task(gathering.run())
                 keeper = Upkeep(store, dispatcher, settings.store, clock)
                 store.on_work = keeper.wake
+                store.on_settled = relay.settled_elsewhere
                 upkeep = tasks.create_task(keeper.run())
                 coming_back = [
                     tasks.create_task(part.run())

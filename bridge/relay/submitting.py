@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 
 import structlog
@@ -55,7 +56,7 @@ _WILL_NOT_ARRIVE = frozenset(
     {State.CANCELLED, State.EXPIRED, State.REJECTED, State.UNDELIVERABLE, State.HELD}
 )
 #: How soon it is looked how a message stands that another node may send (seconds).
-_LOOK_ELSEWHERE = 0.2
+_LOOK_ELSEWHERE = 1.0
 
 
 class SubmittingRelay:
@@ -92,6 +93,7 @@ class SubmittingRelay:
         self._monotonic = monotonic
         self._loop = asyncio.get_running_loop()
         self._watching = False
+        self._settled_elsewhere = asyncio.Event()
         self._short_ids = ShortIds(store.node, store.last_short_id)
 
     def reload(self, settings: Settings) -> None:
@@ -353,14 +355,21 @@ class SubmittingRelay:
                 self._watching = True
                 self._tasks.create_task(self._watch_elsewhere())
 
+    def settled_elsewhere(self, message_ids: Sequence[int]) -> None:
+        """Another node says that it settled messages that were accepted here."""
+        self._settled_elsewhere.set()
+
     async def _watch_elsewhere(self) -> None:
-        """Looks how messages stand that another node may send, as long as a client waits."""
+        """Looks how messages stand that another node may send, as long as a client waits: when
+        that node says so, and from time to time, should it not be heard."""
         try:
             while ids := self._pending.elsewhere():
-                await asyncio.sleep(_LOOK_ELSEWHERE)
-                for id in ids:
-                    if (stored := await self._store.message(id)) is not None:
-                        self._pending.report_elsewhere(stored)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK_ELSEWHERE):
+                        await self._settled_elsewhere.wait()
+                self._settled_elsewhere.clear()
+                for stored in await self._store.messages(ids):
+                    self._pending.report_elsewhere(stored)
         except StoreError as error:  # the clients hear "queued" in time
             log.warning("answers_not_looked_up", cause=str(error))
         finally:

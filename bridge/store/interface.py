@@ -47,6 +47,9 @@ class Store(Protocol):
     #: Called in the loop with the queues in which notices were put, ``None`` where only other nodes
     #: know in which.
     on_owed: Callable[[Set[str] | None], None] | None
+    #: Called in the loop with messages that were accepted here and that another node has sent, or
+    #: brought to another end.
+    on_settled: Callable[[Sequence[int]], None] | None
     #: Called in the loop when other nodes took over from this one, which must stop: every verb
     #: fails from then on.
     on_lost: Callable[[], None] | None
@@ -151,6 +154,9 @@ class Store(Protocol):
 
     async def message(self, message_id: int) -> Stored | None:
         """One message by its id or by an alias of it."""
+
+    async def messages(self, message_ids: Sequence[int]) -> list[Stored]:
+        """Those that there are of these messages, in the order of their ids."""
 
     async def submission(self, submission_id: int) -> list[Stored]:
         """The messages of a submission, in the order of their ids."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from bridge.model.message import State
 from bridge.model.notice import Notice
 from bridge.store.postgres.connection import PgConnection, free_text
-from bridge.store.postgres.lease import FENCED, NOBODY
+from bridge.store.postgres.lease import CHANNEL, FENCED, NOBODY
 from bridge.store.postgres.notices import owe
 from bridge.store.postgres.parts import finish_parts
 from bridge.store.postgres.verb import PostgresTurn, PostgresVerb
@@ -52,6 +53,11 @@ _FINGERPRINTS = (
     "THEN coalesce((SELECT array_agg(key) FROM won), '{}') END"
 )
 _KNOWN = "SELECT key, message_id FROM fingerprint WHERE key = ANY($1::bytea[])"
+_RELEASE = (
+    "UPDATE message SET owner = -1 WHERE id = ANY($1::bigint[]) AND state = $2 "
+    "AND owner IS NOT DISTINCT FROM $3"
+)
+_ACCEPTED = State.ACCEPTED.value
 _STORED = "SELECT id FROM message WHERE id = ANY($1::bigint[])"
 _SUBMISSIONS = (
     "INSERT INTO submission (id, account, messages) "
@@ -147,11 +153,11 @@ def _is_work(acceptance: Acceptance, now: int) -> bool:
     return not acceptance.claimed and any(m.due_at <= now for m in acceptance.messages)
 
 
-def _is_one_statement(acceptances: Sequence[Acceptance], now: int) -> bool:
+def _is_one_statement(acceptances: Sequence[Acceptance], turn: PostgresTurn) -> bool:
     return len(acceptances) < COPY_FROM and all(
         len(a.messages) == 1
         and not (a.fingerprints or a.aliases or a.parts or a.notices)
-        and not _is_work(a, now)
+        and not _is_work(a, turn.now)
         for a in acceptances
     )
 
@@ -176,34 +182,35 @@ def _mark(acceptance: Acceptance, repeats: Repeats | None) -> int | None:
 async def _take_back(
     connection: PgConnection, acceptances: Sequence[Acceptance], node: int
 ) -> None:
-    """Removes what was stored though its clients were told that it was not."""
-    ids = [message.id for a in acceptances for message in a.messages]
-    prints = [f.key for a in acceptances for f in a.fingerprints]
+    """Removes what was stored though its clients were told that it was not.
+
+    What leads others to a message stays: a client that repeated it at another node may have been
+    told that it is known. Such messages are sent, by whichever node takes them up.
+    """
+    known = [a for a in acceptances if a.fingerprints or a.parts is not None]
+    kept = [message.id for a in known for message in a.messages]
+    ids = [m.id for a in acceptances if a not in known for m in a.messages]
     async with connection.transaction():
+        await connection.execute(_RELEASE, kept, _ACCEPTED, node)
+        if kept:
+            await connection.execute("SELECT pg_notify($1, '')", CHANNEL)
         # Where another node has taken it up already it stays, and is sent.
         gone = await connection.fetch(
             "DELETE FROM message WHERE id = ANY($1::bigint[]) AND state = $2 "
             "AND owner IN ($3, -1) RETURNING id, submission_id",
             ids,
-            "accepted",
+            _ACCEPTED,
             node,
         )
         ids = [id for id, _ in gone]
         submissions = [submission for _, submission in gone]
-        for sql, *parameters in (
+        for sql, gone_ids in (
             ("DELETE FROM submission WHERE id = ANY($1::bigint[])", submissions),
             ("DELETE FROM alias WHERE message_id = ANY($1::bigint[])", ids),
             ("DELETE FROM notice WHERE about = ANY($1::bigint[])", ids),
-            ("UPDATE part_group SET message_id = 0 WHERE message_id = ANY($1::bigint[])", ids),
-            (
-                "DELETE FROM fingerprint WHERE key = ANY($1::bytea[]) "
-                "AND message_id = ANY($2::bigint[])",
-                prints,
-                ids,
-            ),
         ):
             if ids:
-                await connection.execute(sql, *parameters)
+                await connection.execute(sql, gone_ids)
 
 
 ACCEPT = PostgresVerb(

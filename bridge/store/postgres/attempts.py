@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from bridge.model.ids import node_of
 from bridge.model.message import State
 from bridge.store.postgres.connection import PgConnection, Row, storable
 from bridge.store.postgres.lease import FENCED
@@ -97,6 +98,7 @@ async def _take_back_begun(connection: PgConnection, attempts: Sequence[Begun], 
 
 
 async def _finish(turn: PostgresTurn, finished: Sequence[Finished]) -> list[None]:
+    node = turn.fence.number
     attempts = [attempt for attempt, _ in finished if attempt]
     sent: dict[str, tuple[str, int]] = {}
     others: dict[str, Change] = {}
@@ -107,6 +109,8 @@ async def _finish(turn: PostgresTurn, finished: Sequence[Finished]) -> list[None
             id = str(change.message_id)
             if change.notify:
                 notify[change.message_id] = (change.state, change.heard)
+            if (home := node_of(change.message_id)) != node and change.state is not State.ACCEPTED:
+                turn.settled.setdefault(home, []).append(change.message_id)
             if change.state is State.SENT:
                 sent[id] = (storable(change.upstream_id), change.poll_at)
             else:
@@ -169,9 +173,10 @@ def _values(change: Change) -> list[Any]:
     ]
 
 
-def _is_sent_alone(finished: Sequence[Finished], now: int) -> bool:
+def _is_sent_alone(finished: Sequence[Finished], turn: PostgresTurn) -> bool:
+    node = turn.fence.number
     return all(
-        change.state is State.SENT and not change.notify
+        change.state is State.SENT and not change.notify and node_of(change.message_id) == node
         for _, changes in finished
         for change in changes
     )
@@ -179,7 +184,7 @@ def _is_sent_alone(finished: Sequence[Finished], now: int) -> bool:
 
 BEGIN = PostgresVerb(
     _begin,
-    is_one_statement=lambda attempts, now: len(attempts) == 1,
+    is_one_statement=lambda attempts, turn: len(attempts) == 1,
     recover=_recover_begun,
     take_back=_take_back_begun,
 )

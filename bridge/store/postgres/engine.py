@@ -115,6 +115,7 @@ class PostgresStore(PostgresReading):
         self.on_work: Callable[[], None] | None = None
         self.on_owed: Callable[[Set[str] | None], None] | None = None
         self.on_lost: Callable[[], None] | None = None
+        self.on_settled: Callable[[Sequence[int]], None] | None = None
         self.last_id = 0
         self.last_short_id = 0
         self._writer: PostgresWriter | None = None
@@ -153,7 +154,13 @@ class PostgresStore(PostgresReading):
             self._url, connection, self._lease, self._owed, self._ended, self._clock
         )
         self._watch = Watch(
-            self._url, self._lease, self._work, self._owed, self._lost, self._database_clock.set
+            self._url,
+            self._lease,
+            self._work,
+            self._owed,
+            self._lost,
+            self._database_clock.set,
+            self._settled_elsewhere,
         )
         self._tasks = [
             asyncio.create_task(self._writer.run(), name="store-writer"),
@@ -213,6 +220,10 @@ class PostgresStore(PostgresReading):
     def _owed(self, queues: Set[str] | None = None) -> None:
         if self.on_owed is not None:
             self.on_owed(queues)
+
+    def _settled_elsewhere(self, message_ids: Sequence[int]) -> None:
+        if self.on_settled is not None:
+            self.on_settled(message_ids)
 
     def _lost(self) -> None:
         if self._writer is not None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from bridge.store.postgres.accept import ACCEPT
 from bridge.store.postgres.aliases import ALSO_KNOWN_AS
 from bridge.store.postgres.attempts import BEGIN, FINISH
-from bridge.store.postgres.lease import CHANNEL, OWED
+from bridge.store.postgres.lease import CHANNEL, OWED, SETTLED
 from bridge.store.postgres.notices import CLAIM, GIVE_BACK, OWE, TAKE_INCOMING, TOLD
 from bridge.store.postgres.parts import ADD_PART
 from bridge.store.postgres.statuses import NOTE_STATUSES
@@ -36,6 +36,8 @@ ORDER: Final[tuple[PostgresVerb[Any, Any], ...]] = (
     GIVE_BACK,
     CLAIM,
 )
+#: A payload of NOTIFY has less than 8000 octets.
+_IDS_TOLD: Final = 400
 _NOTIFY = "SELECT pg_notify($1, $2)"
 
 
@@ -50,7 +52,7 @@ async def write(turn: PostgresTurn, requests: Sequence[Request]) -> None:
         by_verb.setdefault(request.verb, []).append(request)
     if len(by_verb) == 1:
         [(verb, some)] = by_verb.items()
-        if verb.is_one_statement([request.payload for request in some], turn.now):
+        if verb.is_one_statement([request.payload for request in some], turn):
             await _write(turn, verb, some)
             return
     async with turn.connection.transaction():
@@ -65,6 +67,10 @@ async def announce(turn: PostgresTurn) -> None:
     for channel, is_something in ((CHANNEL, turn.is_work), (OWED, turn.is_owed)):
         if is_something:
             await turn.connection.execute(_NOTIFY, channel, str(turn.fence.number))
+    for node, ids in turn.settled.items():
+        for start in range(0, len(ids), _IDS_TOLD):
+            words = " ".join(map(str, (node, *ids[start : start + _IDS_TOLD])))
+            await turn.connection.execute(_NOTIFY, SETTLED, words)
 
 
 async def _write(

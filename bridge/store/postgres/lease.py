@@ -28,6 +28,9 @@ NOBODY = -1
 CHANNEL = "cascade_bridge"
 #: The one on which nodes say that they put notices in a queue, with the same payload.
 OWED = "cascade_bridge_owed"
+#: The one on which a node says that it settled messages that another accepted. Payload: the number
+#: of that node, and the ids of the messages.
+SETTLED = "cascade_bridge_settled"
 
 #: Given back by a node that left an attempt.
 _GIVEN_BACK = "lease_until = '-infinity'"

@@ -82,6 +82,10 @@ class PostgresReading:
         )
         return stored(rows)[0] if rows else None
 
+    async def messages(self, message_ids: Sequence[int]) -> list[Stored]:
+        sql = f"SELECT {STORED} FROM message WHERE id = ANY($1::bigint[]) ORDER BY id"  # noqa: S608
+        return stored(await self._rows(sql, list(message_ids)))
+
     async def submission(self, submission_id: int) -> list[Stored]:
         rows = await self._rows(
             f"SELECT {STORED} FROM message WHERE id = $1 AND submission_id = id "  # noqa: S608

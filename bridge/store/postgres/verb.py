@@ -24,7 +24,17 @@ class PostgresTurn:
     there is something for other nodes to send, or to tell.
     """
 
-    __slots__ = ("_held", "connection", "ended", "fence", "is_owed", "is_work", "now", "queues")
+    __slots__ = (
+        "_held",
+        "connection",
+        "ended",
+        "fence",
+        "is_owed",
+        "is_work",
+        "now",
+        "queues",
+        "settled",
+    )
 
     def __init__(self, connection: PgConnection, fence: Fence, now: int, ended: Ended) -> None:
         self.connection = connection
@@ -34,6 +44,8 @@ class PostgresTurn:
         self.queues: set[str] = set()
         self.is_work = False
         self.is_owed = False
+        #: By the node that accepted them, messages of other nodes that are settled here.
+        self.settled: dict[int, list[int]] = {}
         self._held = False
 
     def check(self, held: object) -> None:
@@ -59,6 +71,11 @@ def one(payload: object) -> int:
     return 1
 
 
+def never(payloads: object, turn: PostgresTurn) -> bool:
+    """Of a verb that always needs a transaction."""
+    return False
+
+
 class PostgresVerb(Generic[P, A]):
     """``write`` gets the payloads of all requests and returns an answer for each, in order.
 
@@ -80,7 +97,9 @@ class PostgresVerb(Generic[P, A]):
         *,
         kept: bool = False,
         weight: Callable[[P], int] = one,
-        is_one_statement: Callable[[Sequence[P], int], bool] = lambda payloads, now: False,
+        is_one_statement: Callable[[Sequence[P], PostgresTurn], bool] = lambda payloads, turn: (
+            False
+        ),
         recover: Callable[[PgConnection, Sequence[tuple[P, A | None]]], Awaitable[Mapping[int, A]]]
         | None = None,
         take_back: Callable[[PgConnection, Sequence[P], int], Awaitable[None]] | None = None,

@@ -7,13 +7,13 @@ say. What the daemon does about it is for whoever set the callbacks.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
 from bridge.store.errors import LeaseLost
 from bridge.store.postgres.connection import ERRORS, PgConnection, connect
-from bridge.store.postgres.lease import CHANNEL, OWED, Lease
+from bridge.store.postgres.lease import CHANNEL, OWED, SETTLED, Lease
 
 log = structlog.get_logger()
 
@@ -24,7 +24,8 @@ _PER_LEASE = 3
 class Watch:
     """``work`` is called when messages may have become available to this node, ``owed`` when
     notices have, ``lost`` once, when its lease turns out to be others', and ``renewed`` with the
-    time of the database whenever the lease was renewed."""
+    time of the database whenever the lease was renewed; ``settled`` with the messages of this node
+    that another has settled."""
 
     def __init__(
         self,
@@ -34,12 +35,14 @@ class Watch:
         owed: Callable[[], None],
         lost: Callable[[], None],
         renewed: Callable[[float], None],
+        settled: Callable[[Sequence[int]], None],
     ) -> None:
         self._url = url
         self._lease = lease
         self._on = {CHANNEL: work, OWED: owed}
         self._lost = lost
         self._renewed = renewed
+        self._settled = settled
         self._closing = asyncio.Event()
         #: Set from the first time on that other nodes can be heard.
         self.listening = asyncio.Event()
@@ -80,6 +83,7 @@ class Watch:
         connection.add_termination_listener(lambda _: ended.set())
         for channel in self._on:
             await connection.add_listener(channel, self._heard)
+        await connection.add_listener(SETTLED, self._heard_settled)
         if self.listening.is_set():
             log.info("store_watched_again")
             # Whatever was said while nobody listened.
@@ -106,6 +110,13 @@ class Watch:
     def _heard(self, connection: PgConnection, pid: int, channel: str, payload: str) -> None:
         if payload != str(self._lease.number):
             self._on[channel]()
+
+    def _heard_settled(
+        self, connection: PgConnection, pid: int, channel: str, payload: str
+    ) -> None:
+        node, *ids = map(int, payload.split())
+        if node == self._lease.number:
+            self._settled(ids)
 
     def _all(self) -> None:
         for heard in self._on.values():

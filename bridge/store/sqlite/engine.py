@@ -75,6 +75,7 @@ class SqliteStore(SqliteReading):
         # There are no other nodes, and so nobody calls the first two.
         self.on_work: Callable[[], None] | None = None
         self.on_lost: Callable[[], None] | None = None
+        self.on_settled: Callable[[Sequence[int]], None] | None = None
         self.on_owed: Callable[[Set[str] | None], None] | None = None
         self.last_id = 0
         self.last_short_id = 0

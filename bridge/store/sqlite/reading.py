@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+import orjson
+
 from bridge.model.ids import first_id
 from bridge.model.message import Message, Stored
 from bridge.model.notice import Incoming, Notice, UnjoinedPart
@@ -174,6 +176,14 @@ class SqliteReading:
             (message_id,),
         )
         return to_stored(rows[0]) if rows else None
+
+    async def messages(self, message_ids: Sequence[int]) -> list[Stored]:
+        rows = await self._rows(
+            f"SELECT {_STORED} FROM message "  # noqa: S608
+            "WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
+            (orjson.dumps(list(message_ids)).decode(),),
+        )
+        return [to_stored(row) for row in rows]
 
     async def submission(self, submission_id: int) -> list[Stored]:
         rows = await self._rows(

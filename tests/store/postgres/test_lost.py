@@ -17,6 +17,7 @@ from bridge.store import (
     Change,
     Fingerprint,
     Lane,
+    PartGroup,
     Replacement,
     Status,
     StoreFull,
@@ -85,6 +86,7 @@ async def written(database: str, table: str, id: int, how: str = "true") -> None
 #: In one statement, and in several.
 PLAIN = Acceptance((message(1),))
 PRINTED = Acceptance((message(1),), (Fingerprint(b"one", 1, NOW + 60),))
+JOINED = Acceptance((message(1),), parts=PartGroup("crm", "Shop", "+380501234567", 7, 2))
 
 
 @pytest.mark.parametrize(("acceptance", "last"), [(PLAIN, b""), (PRINTED, b"COMMIT")])
@@ -153,12 +155,11 @@ async def test_what_was_cancelled_or_replaced_though_the_answer_got_lost_is_told
         assert await replaced
 
 
-async def test_what_was_refused_though_it_was_stored_is_taken_out_again(
-    remote: PostgresStore, wire: Wire, database: str, monkeypatch: pytest.MonkeyPatch
+async def refused_though_stored(
+    remote: PostgresStore, wire: Wire, database: str, acceptance: Acceptance, last: bytes
 ) -> None:
-    monkeypatch.setattr("bridge.store.postgres.writer.UNSURE_WITHIN", 0.2)
-    wire.lose(b"COMMIT")
-    accepted = remote.accept(PRINTED)
+    wire.lose(last)
+    accepted = remote.accept(acceptance)
     result = remote.finish(0, [])
     await written(database, "message", 1)
     wire.closed = True
@@ -168,9 +169,40 @@ async def test_what_was_refused_though_it_was_stored_is_taken_out_again(
             await accepted
         wire.mend()
         await result
-        # Nothing of the first is known.
-        assert await remote.accept(PRINTED) == {}
-    assert await remote.backlog() == 2
+
+
+async def test_what_was_refused_though_it_was_stored_is_taken_out_again(
+    remote: PostgresStore, wire: Wire, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.store.postgres.writer.UNSURE_WITHIN", 0.2)
+    await refused_though_stored(remote, wire, database, PLAIN, b"COMMIT")
+    assert await remote.message(1) is None
+    assert await remote.backlog() == 1
+
+
+@pytest.mark.parametrize("acceptance", [PRINTED, JOINED], ids=["fingerprint", "parts"])
+async def test_what_others_may_know_of_stays_though_it_was_refused_and_is_sent(
+    remote: PostgresStore,
+    wire: Wire,
+    database: str,
+    postgresql: Engine,
+    monkeypatch: pytest.MonkeyPatch,
+    acceptance: Acceptance,
+) -> None:
+    monkeypatch.setattr("bridge.store.postgres.writer.UNSURE_WITHIN", 0.2)
+    other = await postgresql.open()
+    work = asyncio.Event()
+    remote.on_work = work.set
+    await refused_though_stored(remote, wire, database, acceptance, b"COMMIT")
+    # The client repeats it at the other node, and is told that it is known.
+    if acceptance.fingerprints:
+        again = PRINTED._replace(
+            messages=(message(2),), fingerprints=(Fingerprint(b"one", 2, NOW + 60),)
+        )
+        assert await other.accept(again) == {b"one": 1}
+    async with asyncio.timeout(10):
+        await work.wait()
+    assert [one.id for one in await other.waiting(LANE, NOW, 10)] == [1]
 
 
 async def test_a_result_that_was_written_is_not_written_again(

@@ -6,7 +6,7 @@ import asyncio
 import random
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Any
 
 import asyncpg
@@ -394,3 +394,25 @@ async def test_an_attempt_that_ends_while_interrupted_ones_are_looked_for_is_not
 
     monkeypatch.setattr(asyncpg.Connection, "fetch", finishing)
     assert await store.interrupted() == {}
+
+
+async def test_whoever_sends_a_message_tells_the_node_that_accepted_it(nodes: Nodes) -> None:
+    first, second = await nodes.open(), await nodes.open()
+    told: list[int] = []
+    event = asyncio.Event()
+
+    def settled(ids: Sequence[int]) -> None:
+        told.extend(ids)
+        event.set()
+
+    first.on_settled = settled
+    second.on_settled = lambda ids: told.append(-1)
+    ids = Ids(first.node, first.last_id, lambda: NOW)
+    mine = [message(ids.next()) for _ in range(3)]
+    await first.accept(Acceptance(tuple(mine), claimed=False))
+    for one in await second.waiting(LANE, NOW, 10):
+        await second.begin(one.id + 100, [one])
+        await second.finish(one.id + 100, [Change(one.id, State.SENT, f"up-{one.id}")])
+        await heard(event)
+    assert told == [one.id for one in mine]
+    assert [one.state for one in await first.messages(told)] == [State.SENT] * 3
