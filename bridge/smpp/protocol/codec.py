@@ -322,14 +322,15 @@ def _walk_tlvs(command: str, frame: bytes, position: int) -> tuple[Tlv, ...]:
             )
         value = frame[position : position + length]
         position += length
-        if tag in read:
-            _check_tlv(*read[tag], value)
+        rule = read.get(tag)
+        if rule is not None:
+            _check_tlv(rule, value)
         found.append(Tlv(tag, value))
     return tuple(found)
 
 
-def _check_tlv(name: str, rule: TlvRule, value: bytes) -> None:
-    _, kind, shortest, longest, values = rule
+def _check_tlv(named: tuple[str, TlvRule], value: bytes) -> None:
+    name, (_, kind, shortest, longest, values) = named
     if not shortest <= len(value) <= longest:
         raise PduError(CommandStatus.ESME_RINVPARLEN, f"{name} of {len(value)} octets")
     # Where a C-octet string's NUL is missing the length says all the same where it ends.
