@@ -158,7 +158,7 @@ class _Reader:
                 self._record.note(one.role.why)
         if not own:
             if self._left_out:
-                self._record.note("no text, only " + ", ".join(self._left_out[:3]))
+                self._record.left_out = "only " + ", ".join(dict.fromkeys(self._left_out[:5]))
             return ""
         self._chosen(own[0])
         if len(own) > 1:

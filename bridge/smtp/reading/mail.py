@@ -82,6 +82,8 @@ def read_mail(
         if not body and subject:
             record.note("no text of its own: the subject")
     written = text.compose(account.text, subject, body)
+    if not written and record.left_out:
+        raise Failure(Reason.NO_TEXT, record.left_out)
     if len(written) > MAX_TEXT:
         if account.long_text == "refuse":
             raise Failure(Reason.TEXT_TOO_LONG, f"more than {MAX_TEXT} characters")

@@ -359,15 +359,33 @@ def _block(bare: list[str], at: int) -> tuple[int, bool]:
         else:
             break
         line += 1
-    meanings = {_LABELS[label] for label in labels if label in _LABELS}
+    return line, _is_a_header(labels, values)
+
+
+def _is_a_header(labels: list[str], values: list[str]) -> bool:
+    """Whether labels and their lines are those of a mail's header.
+
+    The details of a booking or of an order look much the same: they lack the address and the
+    subject that every program writes.
+    """
     written = " ".join(values)
-    dated = _has_date(written) or (_TIME.search(written) is not None and "date" in meanings)
-    if len(set(labels)) >= 3 and _ADDRESS.search(written) and dated:
-        return line, True
-    if dated and _ADDRESS.search(written) and "date" in meanings and len(meanings) > 1:
-        return line, True
-    known = "from" in meanings and ("date" in meanings or "subject" in meanings)
-    return line, known and len(meanings) >= 3 and (dated or "subject" in meanings)
+    has_address = _ADDRESS.search(written) is not None
+    dated = _has_date(written)
+    meanings = {_LABELS[label] for label in labels if label in _LABELS}
+    if "from" in meanings:
+        if len(meanings) > 2 and "subject" in meanings:
+            return dated or has_address or "date" in meanings
+        return len(meanings) > 1 and has_address and dated
+    timed = dated and _TIME.search(written) is not None
+    if meanings:
+        return len(meanings) > 1 and has_address and timed
+    # Of a language that is not in the table: from whom comes first, and when second.
+    return (
+        len(set(labels)) > 2
+        and _ADDRESS.search(values[0]) is not None
+        and _has_date(values[1])
+        and _TIME.search(values[1]) is not None
+    )
 
 
 def _goes_on(bare: list[str], line: int) -> bool:
@@ -394,9 +412,10 @@ def _unquoted(lines: list[str], bare: list[str], before: int) -> list[tuple[int,
             continue
         written = " ".join(bare[begins : at + 1])
         has_address, has_date = _ADDRESS.search(written) is not None, _has_date(written)
-        sure = (has_address and has_date) or (
-            _WROTE.search(written) is not None and (has_address or has_date)
-        )
+        if _WROTE.search(written) is not None:
+            sure = has_address or has_date
+        else:
+            sure = has_address and has_date and _TIME.search(written) is not None
         if sure and not (quoted and any(_is_quoted(one) for one in lines[at:])):
             return [(begins, "what follows an attribution")]
     return []

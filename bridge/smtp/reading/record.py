@@ -20,16 +20,18 @@ class Record:
 
     ``part`` is the type of the part that was read and ``place`` where it stands ("1.2"; empty for
     a mail of one part); ``charset`` is the codec and ``declared`` the label. ``notes`` say
-    what was passed over or read in another way than its label said.
+    what was passed over or read in another way than its label said, ``left_out`` what a mail holds
+    that has no text at all.
     """
 
-    __slots__ = ("charset", "cuts", "declared", "notes", "part", "place")
+    __slots__ = ("charset", "cuts", "declared", "left_out", "notes", "part", "place")
 
     def __init__(self) -> None:
         self.part = ""
         self.place = ""
         self.charset = ""
         self.declared = ""
+        self.left_out = ""
         self.cuts: list[Cutting] = []
         self.notes: list[str] = []
 

@@ -8,17 +8,17 @@ import re
 _SIGNATURE = re.compile(r"^-- $", re.MULTILINE)
 
 _DEVICE = (
-    r"(?:iphon\w*|ios|ipad|ipod|apple watch|imac|mac|android|galaxy|samsung|huawei|honor|xiaomi|"
-    r"redmi|poco|"
-    r"oppo|oneplus|realme|meizu|pixel|nokia|lumia|motorola|moto|htc|sony|xperia|lg|zte|lenovo|"
-    r"blackberry|"
-    r"windows phone|windows mail|windows|outlook|mail for windows|yahoo|aol|gmail|mail\.ru|mailru|"
-    r"яндекс|yandex|рамблер|ukr\.net|proton ?mail|proton|thunderbird|spark|bluemail|typeapp|"
-    r"mymail|mail|"
-    r"nine|k-9 mail|aqua mail|touchdown|zoho|gmx|web\.de|mailbird|em client|airmail|newton|"
-    r"tutanota|"
-    r"fairphone|smartphone|handy|telefon|telefoon|téléphone|móvil|celular|cellulare|mobile|mobil|"
-    r"komórk\w*|смартфон\w*|телефон\w*|мобильн\w*|мобільн\w*|почт\w*|пошт\w*|phone|tablet)"
+    r"(?:iphon\w*|ios|ipad|ipod|apple watch|imac|macbook|android\w{0,3}|galaxy|samsung\w{0,3}|"
+    r"huawei|"
+    r"honor|xiaomi|redmi|poco|oppo|oneplus|realme|meizu|pixel|nokia|lumia|motorola|moto|htc|sony|"
+    r"xperia|lg|zte|lenovo|blackberry|windows phone|windows mail|windows|outlook|yahoo|aol|gmail|"
+    r"mail\.ru|mailru|яндекс|yandex|рамблер|ukr\.net|proton ?mail|proton|thunderbird|spark|"
+    r"bluemail|"
+    r"typeapp|mymail|k-9 mail|aqua mail|touchdown|zoho|gmx|web\.de|mailbird|em client|airmail|"
+    r"newton|"
+    r"tutanota|fairphone|smartphone|handy|telefon|telefoon|téléphone|móvil|celular|cellulare|"
+    r"mobile|"
+    r"mobil|komórk\w*|смартфон\w*|телефон\w*|мобильн\w*|мобільн\w*|почт\w*|пошт\w*|phone|tablet)"
 )
 _SENT = (
     r"(?:sent|send|gesendet|envoyé|enviado|enviada|inviato|inviata|verzonden|verstuurd|skickat|"
@@ -50,7 +50,7 @@ _MOBILE = (
     # "Sent from my iPhone", "Envoyé de mon iPhone", "Отправлено с iPhone" …
     re.compile(
         rf"{_SENT}(?:[ \xa0]{_FROM}){{1,4}}[ \xa0']{{0,2}}[\w.' "
-        rf",&()-]{{0,24}}?{_DEVICE}\w*.{{0,60}}",
+        rf",&()-]{{0,24}}?{_DEVICE}\b.{{0,60}}",
         re.I,
     ),
     re.compile(r"[Ss]ent from my [A-Z0-9][\w-]{1,20}(?: [\w-]{1,12}){0,4}"),
@@ -77,6 +77,8 @@ _LINKED_WORDS = re.compile(r"\[([^\]]{1,40})\]\([^)]{1,100}\)")
 #: "Get Outlook for iOS" with its link.
 _LINK_BEHIND = re.compile(r"[ \xa0]?[<(]?https?://\S{1,200}$")
 _LONGEST = 110
+#: A phone's or a customer's number is no name of a device.
+_NUMBER = re.compile(r"\d{5}")
 
 _RULE = re.compile(r"[ \t]*(?:_{20,}|-{20,}|={20,}|\*{20,}|(?:-=){8,40}-?)[ \t]*")
 _OF_A_LIST = re.compile(
@@ -109,7 +111,7 @@ def cut_mobile(text: str) -> str:
         return text
     head = text_end[:at]
     last = _LINK_BEHIND.sub("", _LINKED_WORDS.sub(r"\1", last))
-    if len(last) > _LONGEST or not head.strip():
+    if len(last) > _LONGEST or not head.strip() or _NUMBER.search(last):
         return text
     # Own text may end in a sentence on sending; this line stands apart, or is nothing else.
     apart = not head.rpartition("\n")[2].strip(_AROUND)

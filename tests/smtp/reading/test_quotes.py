@@ -29,7 +29,7 @@ def kept(text: str, reply: Reply) -> str:
             "ok\n________________________________\nVon: A\nAn: B\nDatum: 6.1.2025\nBetreff: x\nq",
             "ok",
         ),
-        ("ok\nMystery: A <a@b.c>\nWhen: 6 Jan 2025\nTopic: x\n\nq", "ok"),
+        ("ok\nMystery: A <a@b.c>\nWhen: 6 Jan 2025 10:00\nTopic: x\n\nq", "ok"),
     ],
 )
 def test_the_tail_of_a_reply_is_cut(text: str, own: str) -> None:
@@ -50,6 +50,9 @@ def test_the_tail_of_a_reply_is_cut(text: str, own: str) -> None:
         "FYI\n\n-------- Weitergeleitete Nachricht --------\nVon: <a@b.c>\nDatum: 6.1.2025\nAn: x",
         "He puts it well:\n> a saying",
         "Times: 10:00\nPlace: here\nCost: 5",
+        "Flights\nFrom: Kyiv\nTo: Lviv\nDate: 26.11.2026 10:00\nSeat: 5",
+        "Details:\nName: Jan <jan@e.com>\nDate: 26.11.2026\nRoom: 5",
+        "Write to jan@e.com before 26.11.2026:\n- name\n- room",
     ],
 )
 def test_own_text_stays_in_a_reply_too(text: str) -> None:

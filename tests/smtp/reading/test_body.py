@@ -1,0 +1,115 @@
+"""Which part of a mail is its text, and what a mail that cannot be read is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.config.settings import AccountSettings, Smtp
+from bridge.model.failure import Failure, Reason
+from bridge.model.message import Envelope, Recipient
+from bridge.smtp.reading.mail import read_mail
+from bridge.smtp.reading.record import Record
+
+TO = (Recipient("380501234567"),)
+
+
+def read(mail: bytes, record: Record | None = None) -> str:
+    return read_mail(mail, TO, smtp=Smtp(), account=AccountSettings(), record=record).text
+
+
+def parts(*of: bytes, kind: bytes = b"mixed") -> bytes:
+    head = b"Subject: x\nContent-Type: multipart/" + kind + b"; boundary=b\n\n"
+    return head + b"".join(b"--b\n" + part + b"\n" for part in of) + b"--b--\n"
+
+
+TEXT = b"Content-Type: text/plain\n\nown"
+PDF = b"Content-Type: application/pdf\n\nx"
+
+
+@pytest.mark.parametrize(
+    ("mail", "reason", "rule"),
+    [
+        (parts(TEXT, kind=b"encrypted"), Reason.UNDECODABLE_TEXT, "multipart/encrypted"),
+        (
+            b"Content-Type: application/pkcs7-mime\n\nx",
+            Reason.UNDECODABLE_TEXT,
+            "encrypted or signed by S/MIME",
+        ),
+        (
+            b"\n-----BEGIN PGP MESSAGE-----\nx",
+            Reason.UNDECODABLE_TEXT,
+            "encrypted (OpenPGP)",
+        ),
+        (
+            b"Content-Transfer-Encoding: x-gzip\n\nx",
+            Reason.UNDECODABLE_TEXT,
+            "unknown Content-Transfer-Encoding x-gzip",
+        ),
+        (parts(*[TEXT] * 300), Reason.BAD_PARAMETER, "more than 250 parts"),
+        (b"A: " + b"x" * 70_000 + b"\n\nx", Reason.BAD_PARAMETER, "headers of more than"),
+        (
+            b"Content-Type: text/html\n\n" + b"<p>" * 30_000,
+            Reason.TEXT_TOO_LONG,
+            "more than 20000 tags",
+        ),
+        (parts(PDF).replace(b"Subject: x\n", b""), Reason.NO_TEXT, "only application/pdf"),
+    ],
+)
+def test_a_mail_that_cannot_be_read_is_told_the_rule(
+    mail: bytes, reason: Reason, rule: str
+) -> None:
+    with pytest.raises(Failure) as refused:
+        read(mail)
+    assert refused.value.reason is reason
+    assert rule in refused.value.description
+
+
+def test_the_record_says_what_was_chosen() -> None:
+    record = Record()
+    html = b"Content-Type: text/html; charset=koi8-r\n\n<p>\xcf\xcb</p>"
+    mail = parts(b"Content-Type: text/plain\n\n \n", html, kind=b"alternative")
+    assert read(mail, record) == "ок"
+    assert (record.part, record.place, record.charset) == ("text/html", "2", "koi8-r")
+    assert record.summary() == "text/html (part 2); koi8-r"
+
+
+def test_the_record_is_kept_with_the_message_where_a_choice_was_made() -> None:
+    def kept(mail: bytes) -> str:
+        read = read_mail(
+            mail, TO, smtp=Smtp(), account=AccountSettings(), envelope=Envelope("a@b.cd")
+        )
+        assert read.envelope is not None
+        return read.envelope.reading
+
+    assert kept(b"Subject: x\n\ntext\n") == ""
+    cut = kept(b"Subject: Re: x\n\nyes\n\n> secret\n")
+    assert cut == "text/plain; utf-8; cut: quoted lines at the end (10 characters)"
+    assert kept(b"Subject: x\n\n") == "text/plain; utf-8; no text of its own: the subject"
+
+
+def test_nothing_of_another_part_is_read() -> None:
+    log = b"Content-Type: text/plain; name=a.log\n\nlog"
+    assert read(parts(TEXT, log)) == "own"
+    assert read(parts(log, TEXT)) == "log\nown"
+    assert read(parts(PDF, log)) == "log"
+    inner = b"Content-Type: message/rfc822\n\nSubject: y\n\ninner"
+    assert read(parts(TEXT, inner)) == "own"
+    assert read(parts(b"\n \n", inner)) == "inner"
+
+
+def test_whatever_levels_there_are_each_is_looked_at() -> None:
+    nested = TEXT
+    for level in range(15):
+        boundary = b"b%d" % level
+        nested = (
+            b"Content-Type: multipart/mixed; boundary="
+            + boundary
+            + b"\n\n--"
+            + boundary
+            + b"\n"
+            + nested
+            + b"\n--"
+            + boundary
+            + b"--"
+        )
+    assert read(nested) == "own"

@@ -1,0 +1,89 @@
+"""What stands below a text and is not part of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.smtp.reading.signatures import cut_footer, cut_mobile, cut_signature
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("text\n-- \nme", "text\n"),
+        ("text\n--\nme", "text\n--\nme"),
+        ("a -- b", "a -- b"),
+        ("-- \nall of it", "-- \nall of it"),
+    ],
+)
+def test_a_signature(text: str, left: str) -> None:
+    assert cut_signature(text) == left
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Sent from my iPhone",
+        "Sent from my Wiko RIDGE FAB 4G",
+        "Sent via BlackBerry from T-Mobile",
+        "Sent with [Proton Mail](https://proton.me/) secure email.",
+        "Get Outlook for iOS https://aka.ms/o0ukef",
+        "Отправлено с iPhone",
+        "Надіслано з пристрою Galaxy",
+        "Отправлено из мобильной Почты Mail.ru",
+        "Von meinem iPhone gesendet",
+        "Envoyé de mon iPhone",
+        "Enviado desde mi iPhone",
+        "Enviado do meu iPhone",
+        "Inviato da iPhone",
+        "Verstuurd vanaf mijn iPhone",
+        "Wysłane z iPhone'a",
+        "Odesláno z iPhonu",
+        "Elküldve az iPhone-omról",
+        "Lähetetty iPhonesta",
+        "Skickat från min iPhone",
+        "Trimis de pe iPhone-ul meu",
+        "Στάλθηκε από το iPhone μου",
+        "iPhone'umdan gönderildi",
+        "iPhoneから送信",
+        "发自我的iPhone",
+        "나의 iPhone에서 보냄",
+        "נשלח מה-iPhone שלי",
+    ],
+)
+def test_the_line_of_a_mobile_program(line: str) -> None:
+    assert cut_mobile(f"Yes.\n\n{line}\n").rstrip() == "Yes."
+    assert cut_mobile(line) == line
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Sent from my desk, is much easier than my mobile phone.",
+        "sent from Kyiv",
+        "Sent from the machine room",
+        "Отправлено с телефона +380501112233",
+        "Get your Samsung at the shop",
+        "iPhone 15 is ready for you",
+    ],
+)
+def test_own_last_lines_stay(line: str) -> None:
+    assert cut_mobile(f"Yes.\n\n{line}") == f"Yes.\n\n{line}"
+
+
+@pytest.mark.parametrize(
+    "footer",
+    [
+        "_" * 47 + "\nops mailing list\nops@example.com\nhttps://example.com/mailman/listinfo/ops",
+        "-" * 69 + "\nTo unsubscribe, e-mail: ops-unsubscribe@example.com",
+        "-=" * 12 + "-\nGroups.io Links: https://groups.io/g/x/message/1\n" + "-=" * 12 + "-",
+    ],
+)
+def test_the_footer_of_a_list(footer: str) -> None:
+    assert cut_footer(f"text\n{footer}\n") == "text"
+    assert cut_footer(footer) == footer
+
+
+def test_a_rule_alone_is_no_footer() -> None:
+    text = "Total\n" + "-" * 40 + "\n25 items"
+    assert cut_footer(text) == text

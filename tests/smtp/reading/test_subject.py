@@ -1,0 +1,79 @@
+"""What the word before a subject says."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.smtp.reading.subject import Kind, kind_of
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "Re: x",
+        "RE : x",
+        "re[2]: x",
+        "Re(3): x",
+        "Re^2: x",
+        "AW: x",
+        "Antw: x",
+        "SV: x",
+        "Odp: x",
+        "YNT: x",
+        "R: x",
+        "RES: x",
+        "Vá: x",
+        "Отв: x",
+        "Відп: x",
+        "回复：x",
+        "返信: x",
+        "השב: x",
+        "[EXT] Re: x",
+        "[list] [x] AW: x",
+        "***SPAM*** Re: x",
+        "Re: Fwd: x",
+    ],
+)
+def test_answers(subject: str) -> None:
+    assert kind_of(subject) is Kind.ANSWER
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "Fwd: x",
+        "FW: x",
+        "WG: x",
+        "TR : x",
+        "RV: x",
+        "PD: x",
+        "ENC: x",
+        "I: x",
+        "VB: x",
+        "VL: x",
+        "İLT: x",
+        "Пересл: x",
+        "转发: x",
+        "轉寄: x",
+        "転送: x",
+        "[EXT] Fwd: Re: x",
+    ],
+)
+def test_forwards(subject: str) -> None:
+    assert kind_of(subject) is Kind.FORWARD
+
+
+@pytest.mark.parametrize(
+    ("subject", "kind"),
+    [
+        ("Meeting", Kind.NONE),
+        ("", Kind.NONE),
+        ("Alarm: pump", Kind.NONE),
+        ("[Ticket#1] Printer", Kind.NONE),
+        ("10:00 meeting", Kind.NONE),
+        ("VS: x", Kind.UNKNOWN),
+        ("Qx: x", Kind.UNKNOWN),
+    ],
+)
+def test_others(subject: str, kind: Kind) -> None:
+    assert kind_of(subject) is kind
