@@ -38,6 +38,7 @@ COMMANDS = {
     "blocked": "List who is blocked after wrong passwords, and lift blocks.",
     "accounts": "List accounts, hash and test passwords.",
     "report": "Count what was sent, delivered and refused, by day and account.",
+    "backup": "Copy the store while the daemon runs.",
     "reload": "Have the daemon read its configuration again.",
     "drain": "Have the daemon finish what is in flight, and stop.",
     "log-level": "Change the level of the log, for a while.",

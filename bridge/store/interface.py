@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence, Set
+from pathlib import Path
 from typing import ParamSpec, Protocol, TypeVar
 
 from bridge.model.message import Message, State, Stored
@@ -68,6 +69,12 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Writes what was asked for and closes."""
+
+    async def backup(self, to: Path) -> None:
+        """Writes a consistent, verified copy of the store to a new file, while others write too.
+
+        Raises :class:`StoreError`, also where the engine has a better tool for it.
+        """
 
     @property
     def node(self) -> int:

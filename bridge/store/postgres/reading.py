@@ -6,8 +6,10 @@ Each question is a statement or two on a connection of the pool.
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
@@ -65,6 +67,12 @@ class PostgresReading:
         except StoreError:
             self._terminate()
             raise
+
+    async def backup(self, to: Path) -> None:
+        raise StoreError(
+            "a store in PostgreSQL is copied with pg_dump, for instance: "
+            f"pg_dump --format=custom --file={shlex.quote(str(to))} {shown(self._url)}"
+        )
 
     def _terminate(self) -> None:
         """Lets go of the connections without a farewell."""

@@ -28,6 +28,7 @@ from bridge.store.rows import (
     to_notice,
     to_stored,
 )
+from bridge.store.sqlite.backup import back_up
 from bridge.store.sqlite.directory import run
 from bridge.store.sqlite.schema import MIGRATIONS
 from bridge.store.types import Alias, AnsweredIncoming, Event, Lane, Receivers, Story
@@ -83,6 +84,19 @@ class SqliteReading:
                 f"{self._path} has schema version {version}; "
                 f"this program knows versions up to {len(MIGRATIONS)}"
             )
+
+    async def backup(self, to: Path) -> None:
+        def copy() -> None:
+            # A connection of its own: the copy takes long, and others ask meanwhile.
+            source = self._read_only()
+            try:
+                back_up(source, to)
+            except (OSError, sqlite3.Error) as error:
+                raise StoreError(f"{to}: {error}") from error
+            finally:
+                source.close()
+
+        await asyncio.get_running_loop().run_in_executor(None, copy)
 
     async def lanes(self) -> list[Lane]:
         # The index is walked from lane to lane, not row by row: a million waiting cost nothing.

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -217,3 +218,9 @@ async def test_a_result_that_nobody_could_write_ends_with_the_store(
     await store.close()
     with pytest.raises(StoreFull, match="closed before there was room"):
         await result
+
+
+async def test_a_backup_of_postgresql_is_pg_dumps(postgresql: Engine, tmp_path: Path) -> None:
+    store = await postgresql.open()
+    with pytest.raises(StoreError, match="pg_dump --format=custom"):
+        await store.backup(tmp_path / "copy")

@@ -1,0 +1,65 @@
+"""A copy of the store while the daemon writes: it ends, is sound, and never half there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+
+from bridge.store import Acceptance, StoreError
+from bridge.store.sqlite.engine import SqliteStore
+from tests.samples import NOW, message
+
+
+async def test_a_copy_ends_while_others_commit_all_the_time(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "bridge.db", clock=lambda: NOW)
+    await store.open()
+    reader = SqliteStore(tmp_path / "bridge.db")
+    await reader.open_reading()
+    ended = asyncio.Event()
+    committed = 0
+
+    async def write() -> None:
+        nonlocal committed
+        while not ended.is_set():
+            committed += 1
+            await store.accept(Acceptance((message(committed),)))
+
+    copy = tmp_path / "copy.db"
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+        tasks.create_task(write())
+        while committed < 20:  # noqa: ASYNC110 - writes, no event
+            await asyncio.sleep(0.01)
+        before = committed - 1
+        await reader.backup(copy)
+        ended.set()
+    with contextlib.closing(sqlite3.connect(copy)) as connection:
+        [found] = connection.execute("SELECT count(*) FROM message").fetchone()
+    assert before <= found <= committed
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    await reader.close()
+    await store.close()
+    # It is a store, for the day on which it is needed.
+    restored = SqliteStore(copy, clock=lambda: NOW)
+    await restored.open()
+    assert await restored.backlog() == found
+    await restored.close()
+
+
+async def test_a_copy_overwrites_nothing_and_leaves_nothing_half(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "bridge.db", clock=lambda: NOW)
+    await store.open()
+    there = tmp_path / "there.db"
+    there.write_text("mine")
+    with pytest.raises(StoreError, match="exists already"):
+        await store.backup(there)
+    assert there.read_text() == "mine"
+    with pytest.raises(StoreError, match="missing"):
+        await store.backup(tmp_path / "missing" / "copy.db")
+    assert not [name for name in os.listdir(tmp_path) if name.endswith(".part")]
+    await store.close()
