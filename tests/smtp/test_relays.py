@@ -14,7 +14,7 @@ import pytest
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Outcome, Receipts, Submission
 from bridge.sandbox import Sandbox
-from tests.smtp.relays import MailServer, exim, postfix
+from tests.smtp.relays import Exim, MailServer, exim, postfix
 from tests.smtp.standins import DOMAIN, ID, StandInRelay, accepted, running
 from tests.smtp.test_reporting import whole
 
@@ -59,6 +59,15 @@ async def test_a_mail_is_relayed(server: MailServer) -> None:
         await server.said("380501000001", "250 2.0.0 OK - 2 SMS, ID -", str(ID))
     assert part.relay.texts == ["Замовлення готове"]
     assert len(part.relay.submitted[0].recipients) == 2
+
+
+async def test_exim_sends_in_chunks(server: MailServer) -> None:
+    if not isinstance(server, Exim):
+        pytest.skip("Postfix takes chunks and does not send them")
+    async with running(**settings(server)) as part:
+        await send(server, "380501000011")
+        await server.said("380501000011", " K ", "250 2.0.0 OK - 1 SMS")
+    assert part.relay.texts == ["Замовлення готове"]
 
 
 async def test_what_is_refused_for_good_bounces_with_our_words(server: MailServer) -> None:
