@@ -18,7 +18,7 @@ from bridge import app
 from bridge.cli import Exit
 from bridge.cli.clients import Sending, by_smpp, by_smtp
 from bridge.config.files import DEFAULT
-from bridge.config.settings import Admin, Cascade, Settings, Store, parse_duration
+from bridge.config.settings import Admin, Cascade, Settings, StoreSettings, parse_duration
 from bridge.sandbox import Sandbox
 from bridge.store.sqlite.engine import path_of
 from tests.limits import settings
@@ -132,7 +132,7 @@ def test_user_and_group_are_those_that_sysusers_makes() -> None:
 
 def test_the_folders_are_those_that_the_configuration_takes_for_granted() -> None:
     assert DEFAULT.parent == Path("/etc", one("ConfigurationDirectory"))
-    assert path_of(Store().url).parent == Path("/var/lib", one("StateDirectory"))
+    assert path_of(StoreSettings().url).parent == Path("/var/lib", one("StateDirectory"))
     assert Admin().socket.parent == Path("/run", one("RuntimeDirectory"))
     folders = {row[1]: row[2] for row in rows(TMPFILES) if row[0] == "d"}
     # systemd leaves a folder that is there as it is, and warns of another mode.

@@ -68,7 +68,7 @@ _HEADERS: Final[dict[int, Headers]] = {
 _UNREAD: Final = frozenset({403, 404, 405})
 
 
-class Refused(NamedTuple):
+class HookRefusal(NamedTuple):
     """The HTTP status that a caller hears, and why."""
 
     status: int
@@ -139,13 +139,13 @@ class HooksListener:
     async def _application(self, scope: Scope, receive: Receive, send: Send) -> None:
         peer = _peer(scope)
         hook = self._hook_at(scope["raw_path"])
-        refused: Refused | None
+        refused: HookRefusal | None
         if self._networks and not self._networks.find(peer):
-            hook, refused = "", Refused(403, "network not allowed")
+            hook, refused = "", HookRefusal(403, "network not allowed")
         elif not hook:
-            refused = Refused(404, "wrong path or secret")
+            refused = HookRefusal(404, "wrong path or secret")
         elif scope["method"] != "POST":
-            refused = Refused(405, "wrong method")
+            refused = HookRefusal(405, "wrong method")
         else:
             refused = await self._take(self._takes[hook], scope, receive, send)
         HOOKS.add(hook or "none", "taken" if refused is None else str(refused.status))
@@ -153,12 +153,14 @@ class HooksListener:
             self._tell(hook, peer, *refused)
             await self._refuse(refused, scope, receive, send)
 
-    async def _take(self, take: Take, scope: Scope, receive: Receive, send: Send) -> Refused | None:
+    async def _take(
+        self, take: Take, scope: Scope, receive: Receive, send: Send
+    ) -> HookRefusal | None:
         """Has the body kept and says so, or tells why not."""
         try:
             body = await read_body(scope, receive, self._limits.max_body)
         except BodyTooLarge:
-            return Refused(413, f"more than {self._limits.max_body} bytes")
+            return HookRefusal(413, f"more than {self._limits.max_body} bytes")
         except ConnectionResetError:
             return None
         try:
@@ -166,11 +168,11 @@ class HooksListener:
         except Failure as failure:
             status = _STATUSES.get(failure.reason, 500)
             if not body and _asks_upgrade(scope):
-                return Refused(status, "asks for another protocol (Upgrade)")
-            return Refused(status, failure.detail or failure.reason.codes.text)
+                return HookRefusal(status, "asks for another protocol (Upgrade)")
+            return HookRefusal(status, failure.detail or failure.reason.codes.text)
         except Exception:  # the edge: the caller gets an answer whatever happens
             log.exception("hook_failed", peer=_peer(scope))
-            return Refused(500, "operation failed")
+            return HookRefusal(500, "operation failed")
         # Nothing to say is said in one write.
         if bad:
             await respond(send, 200, (_JSON,), orjson.dumps({"refused": bad}))
@@ -178,7 +180,9 @@ class HooksListener:
             await respond(send, 200)
         return None
 
-    async def _refuse(self, refused: Refused, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _refuse(
+        self, refused: HookRefusal, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         status, why = refused
         headers = [*_HEADERS.get(status, ())]
         body = b""

@@ -163,7 +163,7 @@ class Cascade(Upstream):
     status_requests_per_second: float = Field(50, gt=0)
 
 
-class Store(Table):
+class StoreSettings(Table):
     url: str = "sqlite:////var/lib/cascade-bridge/bridge.db"
     backlog_limit: int = Field(1_000_000, ge=1)
     retain: Limit = 30 * 86400.0
@@ -324,7 +324,7 @@ class AccountSettings(Table):
 
 class Settings(Table):
     cascade: Cascade = Cascade()
-    store: Store = Store()
+    store: StoreSettings = StoreSettings()
     smtp: Smtp = Smtp()
     smpp: Smpp = Smpp()
     admin: Admin = Admin()

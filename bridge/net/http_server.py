@@ -66,7 +66,7 @@ class BodyTooLarge(Exception):  # noqa: N818 - says what is the matter
     """The body is larger than the limits allow."""
 
 
-class Connection(asyncio.Protocol):
+class HttpConnection(asyncio.Protocol):
     """uvicorn's protocol, with an eye on how long a request takes to come.
 
     The application finds it under ``connection`` in the state of a scope.
@@ -204,7 +204,7 @@ class WebServer:
         self._context = context
         self.tls = context is not None
         self._room = ConnectionLimits(limits.max_connections)
-        self.connections: set[Connection] = set()
+        self.connections: set[HttpConnection] = set()
         self._state = ServerState()
         self._config = uvicorn.Config(
             self._answer,
@@ -234,12 +234,14 @@ class WebServer:
         loop = asyncio.get_running_loop()
         self.begin()
         if self._context is None and self._proxies is None:
-            plain = await loop.create_server(lambda: Connection(self), host, port, backlog=_BACKLOG)
+            plain = await loop.create_server(
+                lambda: HttpConnection(self), host, port, backlog=_BACKLOG
+            )
             self._servers.append(plain)
             bound: int = plain.sockets[0].getsockname()[1]
         else:
             server = SocketServer(
-                lambda client: Connection(self, client),
+                lambda client: HttpConnection(self, client),
                 self._proxies or NetworkMap,
                 limits=self._room,
                 context=self._context,
@@ -257,7 +259,7 @@ class WebServer:
             self._config.load()
         loop = asyncio.get_running_loop()
         server = await loop.create_unix_server(
-            lambda: Connection(self), sock=listening, backlog=_BACKLOG
+            lambda: HttpConnection(self), sock=listening, backlog=_BACKLOG
         )
         self._servers.append(server)
 
@@ -280,7 +282,7 @@ class WebServer:
 
     # --- connections -----------------------------------------------------------------------
 
-    def protocol(self, connection: Connection) -> Any:
+    def protocol(self, connection: HttpConnection) -> Any:
         """uvicorn's own, for a connection."""
         make: Callable[..., Any] = self._config.http_protocol_class
         state = {"connection": connection}
@@ -290,7 +292,7 @@ class WebServer:
         protocol.send_400_response = partial(connection.no_http, protocol.send_400_response)
         return protocol
 
-    def admit(self, connection: Connection) -> bool:
+    def admit(self, connection: HttpConnection) -> bool:
         """Whether there is room for one more."""
         if self._room.full:
             return False
@@ -298,7 +300,7 @@ class WebServer:
         self.connections.add(connection)
         return True
 
-    def dismiss(self, connection: Connection) -> None:
+    def dismiss(self, connection: HttpConnection) -> None:
         """Ends what :meth:`admit` counted."""
         self.connections.discard(connection)
         self._room.count_out("")
@@ -312,7 +314,7 @@ class WebServer:
         self._sweeping = loop.call_later(_SWEEP_EVERY, self._sweep, loop)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        connection: Connection = scope["state"]["connection"]
+        connection: HttpConnection = scope["state"]["connection"]
         connection.begin()
         if connection.client is not None:
             scope["client"] = (connection.client, 0)

@@ -34,7 +34,7 @@ class Upkeep:
         self,
         store: Store,
         dispatcher: Dispatcher,
-        settings: config.Store,
+        settings: config.StoreSettings,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
@@ -43,7 +43,7 @@ class Upkeep:
         self._clock = clock
         self._work = asyncio.Event()
 
-    def reload(self, settings: config.Store) -> None:
+    def reload(self, settings: config.StoreSettings) -> None:
         """Keeps messages for other times from now on."""
         self._settings = settings
 

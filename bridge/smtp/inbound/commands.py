@@ -18,7 +18,7 @@ from bridge.smtp.address import Path, parse_path
 from bridge.smtp.inbound.auth import MAX_LINE, Exchange, read_credentials
 from bridge.smtp.inbound.mail_session import MailSession, failed
 from bridge.smtp.inbound.service import Service
-from bridge.smtp.inbound.session import Command, State
+from bridge.smtp.inbound.session import Command, Phase
 from bridge.smtp.inbound.target import Target, ToSmscLine, target_of
 from bridge.smtp.inbound.transaction import (
     MAIL_PARAMETERS,
@@ -103,12 +103,12 @@ class Dialog(MailSession):
             raise Refused(reply.AUTH_MECHANISM)
         if not self._service.may_authenticate(self._address, self.secure):
             raise Refused(reply.AUTH_NEEDS_TLS)
-        self.state = State.WAITING
+        self.phase = Phase.WAITING
         exchange = Exchange(self._wire, self._service.hostname, self._service.accounts.get)
         name, password = await read_credentials(
             exchange, mechanism, initial[0] if initial else None
         )
-        self.state = State.BUSY
+        self.phase = Phase.BUSY
         self._wire.send()
         try:
             account = await self._service.accounts.authenticate(

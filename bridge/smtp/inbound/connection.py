@@ -21,13 +21,13 @@ from bridge.net.sessions import SessionInfo
 from bridge.smtp import reply
 from bridge.smtp.inbound.commands import Dialog
 from bridge.smtp.inbound.service import Service
-from bridge.smtp.inbound.session import State
+from bridge.smtp.inbound.session import Phase
 from bridge.smtp.inbound.wire import Wire
 
 log = structlog.get_logger()
 
 
-class Kind(NamedTuple):
+class ListenerKind(NamedTuple):
     """What a listening address speaks: TLS from the first octet, LMTP in place of SMTP."""
 
     implicit_tls: bool = False
@@ -51,7 +51,7 @@ def template(service: Service) -> dict[str, Any]:
     return dict(vars(constructed))
 
 
-class Connection(SMTP):
+class SmtpConnection(SMTP):
     """An SMTP or LMTP connection.
 
     ``client`` is the address that a proxy named; ``None`` where the socket's own counts.
@@ -63,11 +63,11 @@ class Connection(SMTP):
         self,
         service: Service,
         attributes: dict[str, Any],
-        kind: Kind,
+        kind: ListenerKind,
         *,
         client: str | None = None,
-        begun: Callable[[Connection], None],
-        ended: Callable[[Connection], None],
+        begun: Callable[[SmtpConnection], None],
+        ended: Callable[[SmtpConnection], None],
     ) -> None:
         # In place of the constructors of aiosmtpd and of asyncio's stream protocol.
         self.__dict__.update(attributes)
@@ -104,7 +104,7 @@ class Connection(SMTP):
             self.account,
             self._address,
             datetime.fromtimestamp(int(self._since), UTC),
-            in_flight=int(dialog.state is State.BUSY),
+            in_flight=int(dialog.phase is Phase.BUSY),
             submitted=dialog.taken,
             refused=dialog.refused,
             last_error=dialog.last_refusal,
@@ -236,10 +236,10 @@ class Connection(SMTP):
         timeout = self._service.settings.timeout
         left = dialog.deadline - self._service.clock() if dialog else timeout
         # While a command is answered the client is the one who waits.
-        if dialog is None or left > 0 or dialog.state is State.BUSY:
+        if dialog is None or left > 0 or dialog.phase is Phase.BUSY:
             self._watch(left if left > 0 else timeout)
             return
-        log.info("session_timed_out", address=self._address, state=dialog.state.value)
+        log.info("session_timed_out", address=self._address, state=dialog.phase.value)
         self._end(reply.encode(reply.TIMED_OUT))
         # A client that does not read never lets the transport close by itself.
         self._timeout_handle = self.loop.call_later(10, self.abort)
@@ -247,7 +247,7 @@ class Connection(SMTP):
     def dismiss(self, farewell: bytes) -> None:
         """Ends the session: at once when it waits for a command, else after its answer."""
         assert self._dialog is not None  # Who was turned away is in nobody's list.
-        if self._dialog.state is State.WAITING:
+        if self._dialog.phase is Phase.WAITING:
             self._end(farewell)
         else:
             self._dialog.farewell = farewell

@@ -17,7 +17,7 @@ from bridge.net.sessions import SessionInfo
 from bridge.net.socket_server import SocketServer
 from bridge.net.tls import renewed, server_context
 from bridge.smtp import reply
-from bridge.smtp.inbound.connection import Connection, Kind, template
+from bridge.smtp.inbound.connection import ListenerKind, SmtpConnection, template
 from bridge.smtp.inbound.service import Logins, Service, Submitting
 from bridge.smtp.reply_address import ReplyAddresses
 
@@ -61,7 +61,7 @@ class SmtpListener:
         )
         self._proxies = network_set(settings.proxies)
         self._servers: list[asyncio.Server | SocketServer] = []
-        self._connections: set[Connection] = set()
+        self._connections: set[SmtpConnection] = set()
         self._attributes: dict[str, Any] = {}
 
     async def start(self) -> list[Endpoint]:
@@ -72,11 +72,11 @@ class SmtpListener:
         settings = self._settings
         try:
             for endpoint in settings.listen:
-                await self._listen(endpoint, Kind())
+                await self._listen(endpoint, ListenerKind())
             for endpoint in settings.tls_listen:
-                await self._listen(endpoint, Kind(implicit_tls=True))
+                await self._listen(endpoint, ListenerKind(implicit_tls=True))
             for endpoint in settings.lmtp_listen:
-                await self._listen(endpoint, Kind(lmtp=True))
+                await self._listen(endpoint, ListenerKind(lmtp=True))
         except BaseException:
             await self.close()
             raise
@@ -86,11 +86,11 @@ class SmtpListener:
             for bound in server.sockets
         ]
 
-    async def _listen(self, endpoint: Endpoint, kind: Kind) -> None:
+    async def _listen(self, endpoint: Endpoint, kind: ListenerKind) -> None:
         context = self._service.tls_context if kind.implicit_tls else None
 
-        def accept(client: str | None = None) -> Connection:
-            return Connection(
+        def accept(client: str | None = None) -> SmtpConnection:
+            return SmtpConnection(
                 self._service,
                 self._attributes,
                 kind,

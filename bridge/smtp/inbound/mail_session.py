@@ -18,7 +18,7 @@ from bridge.smtp import reply
 from bridge.smtp.inbound.delivery import Delivery
 from bridge.smtp.inbound.mail_buffer import MailBuffer
 from bridge.smtp.inbound.service import Service
-from bridge.smtp.inbound.session import Command, Session, State
+from bridge.smtp.inbound.session import Command, Phase, Session
 from bridge.smtp.inbound.target import Target, ToSmscLine
 from bridge.smtp.inbound.transaction import Transaction
 from bridge.smtp.inbound.wire import ENDLESS, Endless, Wire, unstuffed
@@ -147,14 +147,14 @@ class MailSession(Session):
         self.deadline = min(now + self._service.settings.timeout, self._receive_until)
 
     async def _receive(self, reading: Awaitable[None]) -> None:
-        self.state = State.RECEIVING
+        self.phase = Phase.RECEIVING
         try:
             await reading
         except Endless:
             log.warning("mail_endless", account=self._name, address=self._address)
             raise
         finally:
-            self.state = State.BUSY
+            self.phase = Phase.BUSY
 
     async def _answer(
         self, transaction: Transaction, target: Target, buffer: MailBuffer, mail: bytes

@@ -33,7 +33,7 @@ MAX_IDLE_COMMANDS = 100
 MAX_FAILED_LOGINS = 3
 
 
-class State(Enum):
+class Phase(Enum):
     """What a connection is at, as far as ending it is concerned."""
 
     WAITING = "for a command"
@@ -77,7 +77,7 @@ class Session:
         self.secure = secure
         self._commands = commands
         self._protocol = protocol
-        self.state = State.BUSY
+        self.phase = Phase.BUSY
         self.deadline = 0.0
         #: What to say before leaving as soon as the command in hand is answered.
         self.farewell: bytes | None = None
@@ -119,13 +119,13 @@ class Session:
         while self.farewell is None:
             line = b""
             try:
-                self.state = State.WAITING
+                self.phase = Phase.WAITING
                 line = await wire.line(MAX_LINE)
-                self.state = State.BUSY
+                self.phase = Phase.BUSY
                 self.deadline = self._service.clock() + self._service.settings.timeout
                 await self._obey(line)
             except (Refused, Failure) as refusal:
-                self.state = State.BUSY
+                self.phase = Phase.BUSY
                 self._refuse(line, refusal)
             except (EOFError, ConnectionError):
                 raise

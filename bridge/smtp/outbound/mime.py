@@ -34,7 +34,7 @@ class Letter(NamedTuple):
     octets: bytes
 
 
-class Part(NamedTuple):
+class BodyPart(NamedTuple):
     """A MIME part: its Content-Type, further header lines, and a body of ASCII lines."""
 
     content_type: str
@@ -107,19 +107,19 @@ def date(unix_time: int) -> str:
     return format_datetime(datetime.fromtimestamp(unix_time, UTC))
 
 
-def text_part(text: str) -> Part:
+def text_part(text: str) -> BodyPart:
     """A text for people; quoted-printable, so that no line of it is long or begins anything."""
     lines = _LINE_END.sub("\r\n", text.rstrip("\r\n") + "\n").encode("utf-8", "replace")
-    return Part('text/plain; charset="utf-8"', b2a_qp(lines), "quoted-printable")
+    return BodyPart('text/plain; charset="utf-8"', b2a_qp(lines), "quoted-printable")
 
 
-def entity(part: Part) -> bytes:
+def entity(part: BodyPart) -> bytes:
     """A part with its header."""
     encoding = f"Content-Transfer-Encoding: {part.encoding}\r\n"
     return f"Content-Type: {part.content_type}\r\n{encoding}\r\n".encode() + part.body
 
 
-def multipart(content_type: str, boundary: str, parts: Iterable[Part]) -> bytes:
+def multipart(content_type: str, boundary: str, parts: Iterable[BodyPart]) -> bytes:
     """Header and body of a multipart. In a quoted-printable part ``boundary`` cannot occur if it
     has ``=_`` in it (RFC 2045 §6.7), and in header lines nothing begins a line but a name."""
     pieces = [f'Content-Type: {content_type}; boundary="{boundary}"\r\n\r\n'.encode()]

@@ -20,7 +20,7 @@ from bridge.model.notice import Kind, Notice, Owed, wish_for
 from bridge.model.state_names import render_status, smsc_status
 from bridge.smtp import reply
 from bridge.smtp.outbound import mime as letter
-from bridge.smtp.outbound.mime import Letter, Part, field, plain_field
+from bridge.smtp.outbound.mime import BodyPart, Letter, field, plain_field
 
 
 class House(NamedTuple):
@@ -278,7 +278,7 @@ def _report(
     failed = any(fate.action == "failed" for fate in fates)
     parts = [
         letter.text_part("\n".join(lines)),
-        Part("message/delivery-status", _delivery_status(original, house, arrival, fates)),
+        BodyPart("message/delivery-status", _delivery_status(original, house, arrival, fates)),
         # RFC 3461 §4.3: RET counts where something failed.
         _returned(fates[0], text if failed and original.ret == "FULL" else ""),
     ]
@@ -338,7 +338,7 @@ def _reply(fate: _Fate) -> str:
     return reply.encode(f"{code} {fate.status} {fate.machine}").decode("ascii").strip()
 
 
-def _returned(fate: _Fate, text: str) -> Part:
+def _returned(fate: _Fate, text: str) -> BodyPart:
     """What is given back of the mail: header fields, and its text where that was asked for."""
     original = fate.original
     lines = [plain_field("To", fate.to)]
@@ -347,6 +347,6 @@ def _returned(fate: _Fate, text: str) -> Part:
     if known := letter.message_id(original.message_id):
         lines.append(field("Message-ID", known))
     if not text:
-        return Part("text/rfc822-headers", b"".join(lines))
+        return BodyPart("text/rfc822-headers", b"".join(lines))
     whole = [*lines, b"MIME-Version: 1.0\r\n", letter.entity(letter.text_part(text))]
-    return Part("message/rfc822", b"".join(whole))
+    return BodyPart("message/rfc822", b"".join(whole))
