@@ -23,7 +23,7 @@ from starlette.routing import Route
 from bridge.accounts.accounts import Account
 from bridge.admin import messages
 from bridge.admin.control import Control
-from bridge.admin.endpoints import ENDPOINTS, PREFIX, STATUSES, Endpoint, openapi
+from bridge.admin.endpoints import ENDPOINTS, PREFIX, STATUSES, ApiEndpoint, openapi
 from bridge.admin.metrics import Metrics
 from bridge.admin.tokens import Role
 from bridge.config.settings import ConfigError
@@ -198,7 +198,7 @@ def _named(document: Any) -> str:
     return names.pop()
 
 
-async def _run(control: Control, endpoint: Endpoint, request: Request) -> Response:
+async def _run(control: Control, endpoint: ApiEndpoint, request: Request) -> Response:
     """Runs the verb with what the request gives."""
     given: dict[str, Any] = {}
     if endpoint.in_body:

@@ -60,7 +60,7 @@ class Problem(BaseModel):
     mistakes: list[dict[str, str]] = []
 
 
-class Endpoint:
+class ApiEndpoint:
     """One row: ``verb`` is the method of :class:`Control`, with its first line as summary."""
 
     def __init__(
@@ -126,33 +126,33 @@ class Endpoint:
 _VIEW, _OPERATE = Role.VIEW, Role.OPERATE
 
 ENDPOINTS: Final = (
-    Endpoint("GET", "/overview", Control.show_overview, _VIEW),
-    Endpoint("GET", "/history", Control.show_history, _VIEW),
-    Endpoint("GET", "/upstreams", Control.list_upstreams, _VIEW),
-    Endpoint("GET", "/sessions", Control.list_sessions, _VIEW),
-    Endpoint("DELETE", "/sessions", Control.close_sessions, _OPERATE),
-    Endpoint("GET", "/blocked", Control.list_blocked, _VIEW),
-    Endpoint("DELETE", "/blocked", Control.lift_block, _OPERATE),
-    Endpoint("GET", "/accounts", Control.list_accounts, _VIEW),
-    Endpoint("GET", "/accounts/{name}", Control.show_account, _VIEW),
-    Endpoint("POST", "/accounts/{name}/test", Control.test_login, _OPERATE),
-    Endpoint("GET", "/holds", Control.list_holds, _VIEW),
-    Endpoint("PUT", "/holds/{scope}/{name}", Control.hold, _OPERATE),
-    Endpoint("DELETE", "/holds/{scope}/{name}", Control.release, _OPERATE),
-    Endpoint("GET", "/messages", Control.find_messages, _VIEW),
-    Endpoint("GET", "/messages/{id}", Control.show_message, _VIEW),
-    Endpoint("GET", "/refusals", Control.list_refusals, _VIEW),
-    Endpoint("GET", "/report", Control.report, _VIEW),
-    Endpoint("GET", "/queue", Control.list_queue, _VIEW),
-    Endpoint("GET", "/queue/messages", Control.show_queue, _VIEW),
-    Endpoint("POST", "/queue/hold", Control.hold_messages, _OPERATE),
-    Endpoint("POST", "/queue/release", Control.release_messages, _OPERATE),
-    Endpoint("POST", "/queue/retry", Control.retry_messages, _OPERATE),
-    Endpoint("POST", "/queue/cancel", Control.cancel_messages, _OPERATE),
-    Endpoint("POST", "/reload", Control.reload, _OPERATE),
-    Endpoint("POST", "/drain", Control.drain, _OPERATE),
-    Endpoint("GET", "/log-level", Control.show_log_level, _VIEW),
-    Endpoint("PUT", "/log-level", Control.set_log_level, _OPERATE),
+    ApiEndpoint("GET", "/overview", Control.show_overview, _VIEW),
+    ApiEndpoint("GET", "/history", Control.show_history, _VIEW),
+    ApiEndpoint("GET", "/upstreams", Control.list_upstreams, _VIEW),
+    ApiEndpoint("GET", "/sessions", Control.list_sessions, _VIEW),
+    ApiEndpoint("DELETE", "/sessions", Control.close_sessions, _OPERATE),
+    ApiEndpoint("GET", "/blocked", Control.list_blocked, _VIEW),
+    ApiEndpoint("DELETE", "/blocked", Control.lift_block, _OPERATE),
+    ApiEndpoint("GET", "/accounts", Control.list_accounts, _VIEW),
+    ApiEndpoint("GET", "/accounts/{name}", Control.show_account, _VIEW),
+    ApiEndpoint("POST", "/accounts/{name}/test", Control.test_login, _OPERATE),
+    ApiEndpoint("GET", "/holds", Control.list_holds, _VIEW),
+    ApiEndpoint("PUT", "/holds/{scope}/{name}", Control.hold, _OPERATE),
+    ApiEndpoint("DELETE", "/holds/{scope}/{name}", Control.release, _OPERATE),
+    ApiEndpoint("GET", "/messages", Control.find_messages, _VIEW),
+    ApiEndpoint("GET", "/messages/{id}", Control.show_message, _VIEW),
+    ApiEndpoint("GET", "/refusals", Control.list_refusals, _VIEW),
+    ApiEndpoint("GET", "/report", Control.report, _VIEW),
+    ApiEndpoint("GET", "/queue", Control.list_queue, _VIEW),
+    ApiEndpoint("GET", "/queue/messages", Control.show_queue, _VIEW),
+    ApiEndpoint("POST", "/queue/hold", Control.hold_messages, _OPERATE),
+    ApiEndpoint("POST", "/queue/release", Control.release_messages, _OPERATE),
+    ApiEndpoint("POST", "/queue/retry", Control.retry_messages, _OPERATE),
+    ApiEndpoint("POST", "/queue/cancel", Control.cancel_messages, _OPERATE),
+    ApiEndpoint("POST", "/reload", Control.reload, _OPERATE),
+    ApiEndpoint("POST", "/drain", Control.drain, _OPERATE),
+    ApiEndpoint("GET", "/log-level", Control.show_log_level, _VIEW),
+    ApiEndpoint("PUT", "/log-level", Control.set_log_level, _OPERATE),
 )
 
 
@@ -222,7 +222,7 @@ def _problems() -> dict[str, Any]:
     return {str(status): {"description": "refused", "content": content} for status in _PROBLEMS}
 
 
-def _operation(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
+def _operation(endpoint: ApiEndpoint, schemas: dict[str, Any]) -> dict[str, Any]:
     asked = endpoint.arguments.model_json_schema(ref_template=_REFERENCE)
     schemas.update(asked.pop("$defs", {}))
     answer = endpoint.answer.json_schema(ref_template=_REFERENCE, mode="serialization")
@@ -259,7 +259,7 @@ def _operation(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
     return operation
 
 
-def _parameters(endpoint: Endpoint, asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _parameters(endpoint: ApiEndpoint, asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for name, schema in asked.get("properties", {}).items():
         in_path = name in endpoint.in_path
         if in_path or not endpoint.in_body:

@@ -58,7 +58,7 @@ _HISTOGRAMS: Final = {
 }
 
 
-class Standing(NamedTuple):
+class StandingSource(NamedTuple):
     """How things stand now. Ages are in seconds; ``sessions`` are by protocol and bind."""
 
     queue_messages: dict[str, int]
@@ -75,7 +75,7 @@ class Standing(NamedTuple):
 class BridgeCollector(Collector):
     """Makes the metrics out of the measures and of how things stand."""
 
-    def __init__(self, standing: Callable[[], Standing]) -> None:
+    def __init__(self, standing: Callable[[], StandingSource]) -> None:
         self._standing = standing
 
     def collect(self) -> Iterator[Metric]:
@@ -152,7 +152,7 @@ class Metrics:
     """Renders them for a scrape; ``look`` brings how things stand up to date."""
 
     def __init__(
-        self, look: Callable[[], Awaitable[None]], standing: Callable[[], Standing]
+        self, look: Callable[[], Awaitable[None]], standing: Callable[[], StandingSource]
     ) -> None:
         self._look = look
         self._registry = CollectorRegistry()

@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from bridge.accounts.accounts import Accounts
-from bridge.admin.metrics import MAX_ACCOUNTS, Standing
+from bridge.admin.metrics import MAX_ACCOUNTS, StandingSource
 from bridge.config.settings import Settings
 from bridge.model.ids import second_of
 from bridge.net import certificates
@@ -98,13 +98,13 @@ class NowStanding:
                     log.warning("certificate_unreadable", listener=name, cause=str(error))
         return self._ends
 
-    def standing(self) -> Standing:
+    def standing(self) -> StandingSource:
         """All of it, as the metrics say it."""
         now = self._clock()
         counts = self.counts
         sessions = Counter((one.protocol, one.bind) for one in self._sessions())
         limited = [one for one in self._accounts if one.settings.daily_limit][:MAX_ACCOUNTS]
-        return Standing(
+        return StandingSource(
             {
                 "accepted": self._dispatcher.backlog,
                 "held": counts.queue["held"].messages if "held" in counts.queue else 0,

@@ -25,7 +25,7 @@ _SILENT = "smpplib.silent"
 _DATA_CODING_GSM, _DATA_CODING_UCS2 = 0, 8
 
 
-class Verdict(Enum):
+class DeliveryVerdict(Enum):
     """What a reply means to the one who sends."""
 
     ACCEPTED = "accepted"
@@ -35,17 +35,17 @@ class Verdict(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ServerReply:
     """What the bridge answered: its words, and what they mean."""
 
     text: str
-    verdict: Verdict
+    verdict: DeliveryVerdict
     #: What else it told while the client waited, each in words.
     heard: tuple[str, ...] = ()
 
     @property
     def accepted(self) -> bool:
-        return self.verdict is Verdict.ACCEPTED
+        return self.verdict is DeliveryVerdict.ACCEPTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,9 @@ class Sending:
     timeout: float = 30.0
 
 
-def by_smtp(server: Endpoint, sending: Sending, *, tls: ssl.SSLContext | None = None) -> Reply:
+def by_smtp(
+    server: Endpoint, sending: Sending, *, tls: ssl.SSLContext | None = None
+) -> ServerReply:
     """Sends a mail; with ``tls`` over STARTTLS. Raises OSError where nobody answers properly."""
     mail = EmailMessage()
     mail["From"] = sending.mail_from
@@ -95,7 +97,7 @@ def by_smtp(server: Endpoint, sending: Sending, *, tls: ssl.SSLContext | None = 
         raise OSError(str(error)) from None
 
 
-def _mail(smtp: smtplib.SMTP, sending: Sending, mail: EmailMessage) -> Reply:
+def _mail(smtp: smtplib.SMTP, sending: Sending, mail: EmailMessage) -> ServerReply:
     """The transaction by hand: smtplib's own keeps the reply to DATA to itself."""
     smtp.ehlo_or_helo_if_needed()
     code, text = smtp.mail(sending.mail_from)
@@ -113,21 +115,23 @@ def _mail(smtp: smtplib.SMTP, sending: Sending, mail: EmailMessage) -> Reply:
         return _smtp_reply(code, text)
     code, text = smtp.data(mail.as_bytes())
     reply = _smtp_reply(code, text)
-    return Reply(f"{reply.text} [and at RCPT: {refused}]", reply.verdict) if refused else reply
+    return (
+        ServerReply(f"{reply.text} [and at RCPT: {refused}]", reply.verdict) if refused else reply
+    )
 
 
-def _smtp_reply(code: int, text: bytes | str) -> Reply:
+def _smtp_reply(code: int, text: bytes | str) -> ServerReply:
     words = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
     if code < 400:
-        verdict = Verdict.ACCEPTED
+        verdict = DeliveryVerdict.ACCEPTED
     elif code in (530, 535):
-        verdict = Verdict.LOGIN
+        verdict = DeliveryVerdict.LOGIN
     else:
-        verdict = Verdict.REFUSED if code >= 500 else Verdict.LATER
-    return Reply(f"{code} " + words.replace("\r\n", "\n").replace("\n", " / "), verdict)
+        verdict = DeliveryVerdict.REFUSED if code >= 500 else DeliveryVerdict.LATER
+    return ServerReply(f"{code} " + words.replace("\r\n", "\n").replace("\n", " / "), verdict)
 
 
-def by_smpp(server: Endpoint, sending: Sending) -> Reply:
+def by_smpp(server: Endpoint, sending: Sending) -> ServerReply:
     """Binds and submits, to one number; the id is in the reply. A transmitter hears nothing more.
 
     Raises OSError where nobody answers properly.
@@ -199,7 +203,7 @@ def _deliver_sm(pdu: Any) -> str:
     return f"deliver_sm from {pdu.source_addr.decode()} to {pdu.destination_addr.decode()}: {text}"
 
 
-def _smpp_reply(command: str, status: int, message_id: bytes | None = None) -> Reply:
+def _smpp_reply(command: str, status: int, message_id: bytes | None = None) -> ServerReply:
     from smpplib import consts
 
     names = {
@@ -210,8 +214,8 @@ def _smpp_reply(command: str, status: int, message_id: bytes | None = None) -> R
     words = f"{command} {names.get(status, 'reserved')} (0x{status:02X})"
     if not status:
         id = (message_id or b"").decode("ascii", "replace")
-        return Reply(f"{words}, message_id {id}", Verdict.ACCEPTED)
+        return ServerReply(f"{words}, message_id {id}", DeliveryVerdict.ACCEPTED)
     if command.startswith("bind"):
-        return Reply(words, Verdict.LOGIN)
+        return ServerReply(words, DeliveryVerdict.LOGIN)
     later = status in (0x08, 0x14, 0x58)
-    return Reply(words, Verdict.LATER if later else Verdict.REFUSED)
+    return ServerReply(words, DeliveryVerdict.LATER if later else DeliveryVerdict.REFUSED)

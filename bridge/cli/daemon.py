@@ -24,7 +24,7 @@ from bridge.config.settings import Settings, read_secret
 from bridge.model.failure import Failure, Reason
 
 if TYPE_CHECKING:
-    from bridge.admin.endpoints import Endpoint
+    from bridge.admin.endpoints import ApiEndpoint
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -107,7 +107,7 @@ class Daemon:
             raise Stop(f"{self._where}: {_reason(error)}", Exit.UNAVAILABLE) from None
 
 
-def _of_the_store(method: str, path: str) -> Endpoint | None:
+def _of_the_store(method: str, path: str) -> ApiEndpoint | None:
     """The verb at this path, where it only reads the store."""
     from bridge.admin.endpoints import ENDPOINTS
     from bridge.admin.stored_verbs import StoredVerbs
@@ -119,7 +119,7 @@ def _of_the_store(method: str, path: str) -> Endpoint | None:
     return None
 
 
-def _read(settings: Settings, verb: Endpoint, given: dict[str, Any]) -> Any:
+def _read(settings: Settings, verb: ApiEndpoint, given: dict[str, Any]) -> Any:
     """The answer out of the store, without a daemon."""
     from pydantic import ValidationError
 

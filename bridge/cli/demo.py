@@ -23,7 +23,7 @@ from bridge.cli import Exit
 
 if TYPE_CHECKING:
     from bridge.app import Addresses
-    from bridge.cli.clients import Reply
+    from bridge.cli.clients import ServerReply
     from bridge.sandbox import Received, Sandbox
 
 _ACCOUNT, _PASSWORD = "demo", "demo1234"
@@ -256,7 +256,7 @@ async def _play(scene: Scene, addresses: Addresses, sandbox: Sandbox) -> Played:
         fields=scene.fields,
         hear=1 if scene.heard else 0,
     )
-    by: Callable[..., Reply] = by_smtp if scene.protocol == "smtp" else by_smpp
+    by: Callable[..., ServerReply] = by_smtp if scene.protocol == "smtp" else by_smpp
     server = (addresses.smtp if scene.protocol == "smtp" else addresses.smpp)[0]
     submitting = asyncio.create_task(asyncio.to_thread(by, server, sending))
     if scene.answer:

@@ -12,7 +12,7 @@ import click
 from bridge.cli import Exit, Stop, config_option
 
 if TYPE_CHECKING:
-    from bridge.cli.clients import Reply, Sending
+    from bridge.cli.clients import Sending, ServerReply
     from bridge.config.settings import Endpoint, Settings
 
 #: What SMPP's service_type is for a type of message.
@@ -69,14 +69,14 @@ def command(config: Path | None, **options: Any) -> int:
     return _exit(replies)
 
 
-def _exit(replies: list[Reply]) -> Exit:
-    from bridge.cli.clients import Verdict
+def _exit(replies: list[ServerReply]) -> Exit:
+    from bridge.cli.clients import DeliveryVerdict
 
     codes = {
-        Verdict.ACCEPTED: Exit.OK,
-        Verdict.REFUSED: Exit.DATA,
-        Verdict.LOGIN: Exit.NO_PERMISSION,
-        Verdict.LATER: Exit.TEMPORARY,
+        DeliveryVerdict.ACCEPTED: Exit.OK,
+        DeliveryVerdict.REFUSED: Exit.DATA,
+        DeliveryVerdict.LOGIN: Exit.NO_PERMISSION,
+        DeliveryVerdict.LATER: Exit.TEMPORARY,
     }
     return next((codes[r.verdict] for r in replies if not r.accepted), Exit.OK)
 

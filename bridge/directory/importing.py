@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, TypeVar
 import structlog
 
 from bridge.directory import fields
-from bridge.directory.spreadsheet import Record, read_rows
+from bridge.directory.spreadsheet import SheetRecord, read_rows
 from bridge.directory.vcard import read_cards
 from bridge.model.contact import BlackListEntry, Blocks, Contact
 from bridge.model.failure import Failure, Reason
@@ -86,7 +86,7 @@ def read_contacts(octets: bytes, region: str) -> Lines:
     return Lines(good, wrong)
 
 
-def _entry(record: Record, region: str) -> Entry:
+def _entry(record: SheetRecord, region: str) -> Entry:
     written = record.fields.get
     contact = Contact(
         0,

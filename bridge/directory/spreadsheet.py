@@ -46,14 +46,14 @@ for _column_name, _others in COLUMNS.items():
         _MEANINGS.setdefault(_name, []).append(_column_name)
 
 
-class Record(NamedTuple):
+class SheetRecord(NamedTuple):
     """One row of a file: its line (from 1) and its fields by our names of the columns."""
 
     line: int
     fields: dict[str, str]
 
 
-def read_rows(octets: bytes, wanted: Sequence[str]) -> Iterator[Record]:
+def read_rows(octets: bytes, wanted: Sequence[str]) -> Iterator[SheetRecord]:
     """The rows behind the first one. ``wanted`` are the columns of the table; the first of them
     must be there.
 
@@ -76,7 +76,7 @@ def read_rows(octets: bytes, wanted: Sequence[str]) -> Iterator[Record]:
                     for name, cell in zip(columns, row, strict=False)
                     if name
                 }
-                yield Record(line, fields)
+                yield SheetRecord(line, fields)
             line = lines.line_num + 1
     except csv.Error as e:
         raise Failure(Reason.BAD_PARAMETER, f"line {lines.line_num}: {e}") from None

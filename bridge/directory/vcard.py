@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from bridge.directory.spreadsheet import Record
+from bridge.directory.spreadsheet import SheetRecord
 from bridge.model.contact import Contact
 
 #: A line of a card holds at most so many octets: a photo is longer, and nobody needs it here.
@@ -21,7 +21,7 @@ _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 _NO_TEXTS: Final = frozenset({"fax", "pager", "video"})
 
 
-def read_cards(octets: bytes) -> Iterator[Record]:
+def read_cards(octets: bytes) -> Iterator[SheetRecord]:
     """The cards of a file, each with the line on which it begins."""
     fields: dict[str, str] | None = None
     begun = 0
@@ -30,12 +30,12 @@ def read_cards(octets: bytes) -> Iterator[Record]:
         if name == "BEGIN":
             fields, begun = {}, number
         elif name == "END" and fields is not None:
-            yield Record(begun, fields)
+            yield SheetRecord(begun, fields)
             fields = None
         elif fields is not None:
             _take(fields, name, parameters, value)
     if fields is not None:
-        yield Record(begun, fields)
+        yield SheetRecord(begun, fields)
 
 
 def write_card(contact: Contact, groups: Iterable[str] = ()) -> str:

@@ -33,7 +33,7 @@ LATEST_REQUESTS = 100
 Handler = Callable[[ApiRequest], Answer]
 
 
-class Control:
+class SandboxControl:
     """Answers requests to ``/sandbox/…``."""
 
     def __init__(self, ledger: Ledger, faults: Faults, clear: Callable[[], None]) -> None:

@@ -31,7 +31,7 @@ BAD_FORMAT = "1001"
 MISSING = "1002"
 
 
-class Problem(NamedTuple):
+class RuleProblem(NamedTuple):
     """What is wrong with a value, in the API's words."""
 
     code: str
@@ -46,11 +46,11 @@ class FieldRule(NamedTuple):
     """
 
     good: Callable[[Any], object]
-    problem: Callable[[Any], Problem | None]
+    problem: Callable[[Any], RuleProblem | None]
 
 
 def _field(good: Callable[[Any], object], code: str, message: str) -> FieldRule:
-    problem = Problem(code, message)
+    problem = RuleProblem(code, message)
     return FieldRule(good, lambda value: problem)
 
 
@@ -58,7 +58,7 @@ def _matches(pattern: str, code: str, message: str) -> FieldRule:
     return _field(re.compile(pattern).fullmatch, code, message)
 
 
-def _without(problem: Callable[[Any], Problem | None]) -> FieldRule:
+def _without(problem: Callable[[Any], RuleProblem | None]) -> FieldRule:
     return FieldRule(lambda value: problem(value) is None, problem)
 
 
@@ -66,12 +66,12 @@ def _good_text(value: Any) -> bool:
     return type(value) is str and "\0" not in value and value != "" and not value.isspace()
 
 
-def _text(value: Any) -> Problem | None:
+def _text(value: Any) -> RuleProblem | None:
     if type(value) is not str:
-        return Problem(BAD_FORMAT, "text must be a string")
+        return RuleProblem(BAD_FORMAT, "text must be a string")
     if "\0" in value:
-        return Problem("INVALID_ENCODING", "text has characters that cannot be sent")
-    return None if _good_text(value) else Problem(MISSING, "text must not be empty")
+        return RuleProblem("INVALID_ENCODING", "text has characters that cannot be sent")
+    return None if _good_text(value) else RuleProblem(MISSING, "text must not be empty")
 
 
 def _good_ttl(value: Any) -> bool:
@@ -84,33 +84,35 @@ _is_utc_time = re.compile(
 ).fullmatch
 
 
-def _scheduled_sent(value: Any) -> Problem | None:
+def _scheduled_sent(value: Any) -> RuleProblem | None:
     if type(value) is not str or not _is_utc_time(value):
-        return Problem(BAD_FORMAT, "scheduledSent must be an ISO 8601 time in UTC")
+        return RuleProblem(BAD_FORMAT, "scheduledSent must be an ISO 8601 time in UTC")
     try:
         datetime.fromisoformat(value)
     except ValueError:
-        return Problem(BAD_FORMAT, "scheduledSent is no time of the calendar")
+        return RuleProblem(BAD_FORMAT, "scheduledSent is no time of the calendar")
     return None
 
 
-def _survey_options(value: Any) -> Problem | None:
+def _survey_options(value: Any) -> RuleProblem | None:
     if type(value) is not list or not 2 <= len(value) <= 5:
-        return Problem(BAD_FORMAT, "surveyOptions must be 2 to 5 strings")
+        return RuleProblem(BAD_FORMAT, "surveyOptions must be 2 to 5 strings")
     for option in value:
         if type(option) is not str or not option.strip() or len(option) >= 30:
-            return Problem(BAD_FORMAT, "a survey option must have 1 to 29 characters")
+            return RuleProblem(BAD_FORMAT, "a survey option must have 1 to 29 characters")
     return None
 
 
-def _fallback(value: Any) -> Problem | None:
+def _fallback(value: Any) -> RuleProblem | None:
     if type(value) is not dict or value.keys() != {"messageType", "text"}:
-        return Problem(BAD_FORMAT, "fallback must have messageType and text")
+        return RuleProblem(BAD_FORMAT, "fallback must have messageType and text")
     if value["messageType"] not in ("transaction", "promo"):
-        return Problem(BAD_FORMAT, "fallback.messageType must be transaction or promo")
+        return RuleProblem(BAD_FORMAT, "fallback.messageType must be transaction or promo")
     problem = _text(value["text"])
     if problem is None and len(value["text"]) > MAX_TEXT:
-        return Problem("MESSAGE_TOO_LONG", f"fallback.text is longer than {MAX_TEXT} characters")
+        return RuleProblem(
+            "MESSAGE_TOO_LONG", f"fallback.text is longer than {MAX_TEXT} characters"
+        )
     return problem
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Self
 
 from bridge.sandbox.api import Api
-from bridge.sandbox.control import PREFIX, Control
+from bridge.sandbox.control import PREFIX, SandboxControl
 from bridge.sandbox.exchange import Answer, ApiRequest
 from bridge.sandbox.faults import Fault, Faults, make_fault
 from bridge.sandbox.ledger import Batch, Ledger, Received, Seen
@@ -73,7 +73,7 @@ class Sandbox:
             on_accepted=self._accepted,
             on_seen=on_request,
         )
-        self._control = Control(self._ledger, self._faults, self.clear)
+        self._control = SandboxControl(self._ledger, self._faults, self.clear)
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
         """Listens and returns the base URL; port 0 takes a free one. Raises :class:`OSError`."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.directory.spreadsheet import COLUMNS, Record, read_rows, write_rows
+from bridge.directory.spreadsheet import COLUMNS, SheetRecord, read_rows, write_rows
 from bridge.model.failure import Failure, Reason
 
 WANTED = ("phone", "name", "group", "birthday")
@@ -25,7 +25,7 @@ ROW = {"phone": "+380501234567", "name": "Анна, Київ", "group": "Деж�
 )
 def test_a_file_as_spreadsheets_write_it(octets: bytes) -> None:
     [record] = read_rows(octets, WANTED)
-    assert record == Record(2, ROW)
+    assert record == SheetRecord(2, ROW)
 
 
 def test_rows_are_named_by_the_lines_on_which_they_begin() -> None:
@@ -35,8 +35,8 @@ def test_rows_are_named_by_the_lines_on_which_they_begin() -> None:
 
 def test_empty_rows_and_short_rows() -> None:
     assert list(read_rows(b"phone,name\n1\n,\n  ,\n2,b,surplus\n", WANTED)) == [
-        Record(2, {"phone": "1"}),
-        Record(5, {"phone": "2", "name": "b"}),
+        SheetRecord(2, {"phone": "1"}),
+        SheetRecord(5, {"phone": "2", "name": "b"}),
     ]
 
 
@@ -77,7 +77,7 @@ def test_no_name_stands_for_two_columns_of_a_table(table: tuple[str, ...]) -> No
 def test_what_is_written_is_read_again() -> None:
     text = "".join(write_rows(("phone", "name"), [["+380501234567", 'a "b"; c,\nd']]))
     assert list(read_rows(text.encode(), WANTED)) == [
-        Record(2, {"phone": "+380501234567", "name": 'a "b"; c,\nd'})
+        SheetRecord(2, {"phone": "+380501234567", "name": 'a "b"; c,\nd'})
     ]
 
 

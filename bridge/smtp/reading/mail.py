@@ -14,7 +14,7 @@ from bridge.smtp.reading.encoded_words import text_of
 from bridge.smtp.reading.overrides import Overrides, Wishes, read_overrides
 from bridge.smtp.reading.quotes import Reply
 from bridge.smtp.reading.record import Record
-from bridge.smtp.reading.subject import Kind, kind_of
+from bridge.smtp.reading.subject import SubjectKind, kind_of
 
 _PLAIN_FIELDS = frozenset(
     {
@@ -128,13 +128,13 @@ def _own_text(section: bytes, subject: bytes, body: str, record: Record, fallbac
 def _reply(section: bytes, subject: str) -> Reply:
     """Whether a mail is an answer, by its header."""
     kind = kind_of(subject)
-    if kind is Kind.FORWARD:
+    if kind is SubjectKind.FORWARD:
         return Reply.NO  # What a mail passes on is what it is sent for.
-    if kind is Kind.ANSWER:
+    if kind is SubjectKind.ANSWER:
         return Reply.SURE
     if header.is_generated(section) or not header.names_an_answered_mail(section):
         return Reply.NO
-    return Reply.SURE if kind is Kind.NONE else Reply.PERHAPS
+    return Reply.SURE if kind is SubjectKind.NONE else Reply.PERHAPS
 
 
 def read_reply(

@@ -12,7 +12,7 @@ import re
 from enum import Enum
 
 
-class Kind(Enum):
+class SubjectKind(Enum):
     """What the word before a subject means."""
 
     ANSWER = "answer"
@@ -44,16 +44,16 @@ _PREFIX = re.compile(
 )
 
 
-def kind_of(subject: str) -> Kind:
+def kind_of(subject: str) -> SubjectKind:
     """What the first word before the subject says."""
     tags = _TAGS.match(subject)
     found = _PREFIX.match(subject, tags.end() if tags else 0)
     if found is None:
-        return Kind.NONE
+        return SubjectKind.NONE
     word = found[1].casefold()
     if word in _ANSWERS:
-        return Kind.ANSWER
+        return SubjectKind.ANSWER
     if word in _FORWARDS:
-        return Kind.FORWARD
+        return SubjectKind.FORWARD
     # A word of the subject itself looks the same; prefixes are short.
-    return Kind.UNKNOWN if len(word) <= 4 or not word.isascii() else Kind.NONE
+    return SubjectKind.UNKNOWN if len(word) <= 4 or not word.isascii() else SubjectKind.NONE

@@ -17,7 +17,7 @@ class Waiting(NamedTuple):
     oldest_id: int
 
 
-class Owing(NamedTuple):
+class OwedCount(NamedTuple):
     """So many notices of a kind, the oldest from this Unix time."""
 
     messages: int
@@ -28,7 +28,7 @@ class StoreCounts(NamedTuple):
     """By state, and by the kind of notice."""
 
     queue: dict[str, Waiting]
-    owed: dict[str, Owing]
+    owed: dict[str, OwedCount]
 
 
 def count_all() -> Verb[StoreCounts]:
@@ -42,4 +42,4 @@ def count_all() -> Verb[StoreCounts]:
     rows = yield Statement(
         "SELECT kind, count(*), min(at) FROM notice WHERE ended_at = 0 GROUP BY kind"
     )
-    return StoreCounts(queue, {kind: Owing(count, oldest) for kind, count, oldest in rows})
+    return StoreCounts(queue, {kind: OwedCount(count, oldest) for kind, count, oldest in rows})
