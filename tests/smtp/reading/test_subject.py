@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.smtp.reading.subject import Kind, kind_of
+from bridge.smtp.reading.subject import SubjectKind, kind_of
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ from bridge.smtp.reading.subject import Kind, kind_of
     ],
 )
 def test_answers(subject: str) -> None:
-    assert kind_of(subject) is Kind.ANSWER
+    assert kind_of(subject) is SubjectKind.ANSWER
 
 
 @pytest.mark.parametrize(
@@ -60,20 +60,20 @@ def test_answers(subject: str) -> None:
     ],
 )
 def test_forwards(subject: str) -> None:
-    assert kind_of(subject) is Kind.FORWARD
+    assert kind_of(subject) is SubjectKind.FORWARD
 
 
 @pytest.mark.parametrize(
     ("subject", "kind"),
     [
-        ("Meeting", Kind.NONE),
-        ("", Kind.NONE),
-        ("Alarm: pump", Kind.NONE),
-        ("[Ticket#1] Printer", Kind.NONE),
-        ("10:00 meeting", Kind.NONE),
-        ("VS: x", Kind.UNKNOWN),
-        ("Qx: x", Kind.UNKNOWN),
+        ("Meeting", SubjectKind.NONE),
+        ("", SubjectKind.NONE),
+        ("Alarm: pump", SubjectKind.NONE),
+        ("[Ticket#1] Printer", SubjectKind.NONE),
+        ("10:00 meeting", SubjectKind.NONE),
+        ("VS: x", SubjectKind.UNKNOWN),
+        ("Qx: x", SubjectKind.UNKNOWN),
     ],
 )
-def test_others(subject: str, kind: Kind) -> None:
+def test_others(subject: str, kind: SubjectKind) -> None:
     assert kind_of(subject) is kind
