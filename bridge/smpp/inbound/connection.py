@@ -1,9 +1,8 @@
 """One client's connection: octets to the session and back, and its bind.
 
-Adds to the rules of :mod:`bridge.smpp.protocol.session` what needs I/O: writing once a loop
-iteration, not reading from who does not read, waiting for a password check. What the requests of a
-bound session are about is :mod:`bridge.smpp.inbound.requests`' matter, which connections there are
-the listener's.
+Adds to the rules of :mod:`bridge.smpp.protocol.session` what needs I/O: one write for each
+iteration of the loop, back pressure, the password check. Requests of a bound session are handled by
+:mod:`bridge.smpp.inbound.requests`; the listener keeps the set of connections.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ TURN: Final = 100
 TURN_OCTETS: Final = 65_536
 PAUSE: Final = 3
 
-#: Seconds that a session which is asked to end has to answer what it was told, and then the unbind.
+#: On stop: seconds for the client to answer our requests, and again to answer the unbind.
 ANSWERS_ON_STOP: Final = 2.0
 
 #: What the bridge acts upon.
@@ -104,12 +103,12 @@ class SmppConnection(asyncio.Protocol):
         self._unwritten: list[bytes] = []
         self._holds_bind = False
         self._congested = False
-        self._turn_over = False  # there is more to act upon, when others have had their turn
+        self._turn_over = False  # more PDUs have come; other connections go first
         self._closing_since: float | None = None
         self._lost = False
         self._reason = ""
         self._told = 0  # receipts and messages from phones that were answered
-        self._unbind_at: asyncio.TimerHandle | None = None  # when answers to these are late
+        self._unbind_at: asyncio.TimerHandle | None = None  # ends the wait for those answers
 
     # --- the transport ---------------------------------------------------------------------
 
@@ -144,7 +143,7 @@ class SmppConnection(asyncio.Protocol):
                 self._process()
 
     def eof_received(self) -> bool:
-        """A client that only stopped sending still gets its answers (not over TLS)."""
+        """A half-closed connection still gets its answers (not over TLS)."""
         close = self.session.end("closed by the client")
         self._stop_telling()
         self._release_bind()
@@ -198,8 +197,7 @@ class SmppConnection(asyncio.Protocol):
             self._services.outbox.wake({receivers_of(self.account.name)})
 
     def _choose_reading(self) -> None:
-        """Nothing is read from who does not read, who has said more than is being acted upon, nor
-        while a bind is being decided."""
+        """Stops reading while the client does not read, during a bind, and between two turns."""
         if self._lost or self._transport.is_closing():
             return
         if self._congested or self._turn_over or self.session.authenticating:
@@ -210,10 +208,7 @@ class SmppConnection(asyncio.Protocol):
     # --- between transport and session -----------------------------------------------------
 
     def _process(self) -> None:
-        """Acts upon the complete PDUs that there are, until one has to be waited for.
-
-        A connection that says much at once gives way to the others in between.
-        """
+        """Handles the complete PDUs of the buffer, up to a turn's worth of them."""
         now = self._services.monotonic()
         session, framer = self.session, self._framer
         octets = 0
@@ -306,7 +301,7 @@ class SmppConnection(asyncio.Protocol):
             self._transport.abort()
 
     def _answer(self, pdu: Pdu) -> None:
-        """Answers a request of the bound session; perhaps it ends with that."""
+        """Answers a request; closes the session if it only waited for that."""
         self._write(pdu)
         close = self.session.answered()
         if close is not None:
@@ -315,7 +310,7 @@ class SmppConnection(asyncio.Protocol):
     # --- requests of ours ------------------------------------------------------------------
 
     def _start_telling(self, account: Account, alphabet: str) -> None:
-        """From now on the account hears here what it is owed."""
+        """Receipts and messages from phones go to this session from now on."""
         settings, session = account.settings, self.session
         self._receiver = Receiver(
             self.peer,
@@ -356,7 +351,7 @@ class SmppConnection(asyncio.Protocol):
         self.drain()
 
     def _stop_telling(self) -> None:
-        """No answer can come any more."""
+        """Takes the session off the account's receivers; what is unanswered was not taken."""
         if self._receiver is not None and self.account is not None:
             receiver, self._receiver = self._receiver, None
             self._told = receiver.answered
@@ -364,7 +359,7 @@ class SmppConnection(asyncio.Protocol):
             receiver.lose()
 
     def drain(self) -> None:
-        """The bridge stops: nothing new, and a short time for the answers to what was told."""
+        """The bridge stops: unbinds when the client has answered our requests, or soon after."""
         self.session.draining = True
         if self._receiver is None or not self._receiver.in_flight:
             self._unbind()
@@ -383,7 +378,7 @@ class SmppConnection(asyncio.Protocol):
             self._loop.call_later(ANSWERS_ON_STOP, self._end_unanswered)
 
     def _end_unanswered(self) -> None:
-        """Some clients never answer an unbind (smpplib): the others do not wait for these."""
+        """Some clients never answer an unbind (smpplib)."""
         if not self._lost:
             self.act(self.session.end("no answer to unbind"))
 

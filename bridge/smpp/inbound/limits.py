@@ -1,7 +1,7 @@
-"""How many connections and binds there are, and how many there may be.
+"""Limits on connections and binds.
 
-A few connections over the limit are kept long enough to be told so at their bind; beyond those
-they are not even listened to.
+Connections that have not tried to bind give way to new ones. Where all have, a few more are kept
+until their bind, which is refused with the reason; beyond those new ones are dropped at once.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Occupancy(ConnectionLimits):
 
     @property
     def overcrowded(self) -> bool:
-        """Whether one more connection is not even worth telling so."""
+        """Whether a new connection is dropped without an answer."""
         return self._connections >= self._max_connections + OVERFLOW
 
     def enter(self, address: str) -> Failure | None:

@@ -1,4 +1,4 @@
-"""What the requests of one bound session are about: hands them on, and answers each of them once.
+"""Handles the requests of one bound session, and answers each of them once.
 
 Which request may come when is decided by :mod:`bridge.smpp.protocol.session`; what its fields mean
 by :mod:`bridge.smpp.inbound.submit` and :mod:`bridge.smpp.inbound.queries`. Here an outcome becomes
@@ -46,7 +46,8 @@ log = structlog.get_logger()
 #: congestion_state is a percentage (SMPP 5.0 §4.8.4.18).
 _MOST_CONGESTED: Final = 99
 
-#: Refusals of a session that have a line of their own in the log, between two looks at the time.
+#: Refusals of a session that have a line of their own in the log, in each interval of
+#: :meth:`Requests.log_counts`.
 _MOST_TOLD: Final = 20
 
 
@@ -209,7 +210,7 @@ class Requests:
     # --- the log ---------------------------------------------------------------------------
 
     def log_refused(self, submit: bool, status: int, reason: str, to: str = "") -> None:
-        """One line; of many in a short time, and of submits that were too fast, only the number."""
+        """One line each, up to a limit; throttled submits and the rest are only counted."""
         self.last_refusal = f"{CommandStatus(status).name}: {reason}"
         if status == CommandStatus.ESME_RTHROTTLED:
             self.throttled += 1
@@ -229,7 +230,7 @@ class Requests:
         )
 
     def log_counts(self) -> None:
-        """What was not told since the last time; to be called once in a while."""
+        """Logs how many refusals had no line since the last call."""
         untold = self._refused - _MOST_TOLD
         for event, count in (
             ("submissions_throttled", self._throttled),

@@ -1,8 +1,7 @@
 """deliver_sm and data_sm of ours, as octets: what receipts and messages from phones have in common.
 
-Decides how a session is told something: its :class:`Style`. These PDUs always look the same but for
-a few fields, so that they are put together directly; what they are is
-:mod:`bridge.smpp.protocol.layouts`' to say, and tests hold them against it.
+:class:`Style` holds how a session wants them. These PDUs differ in a few fields only, so that their
+octets are put together directly; tests compare them with :mod:`bridge.smpp.protocol.layouts`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""What a bound receiver is told: requests of ours, how many at once, and what its answers mean.
+"""Sends receipts and messages from phones to one bound receiver: its window, and its answers.
 
-No I/O: octets go out by a function that is handed in, responses and the time come in. When there is
-something to tell is decided by :mod:`bridge.notices.outbox`, what it looks like by
-:mod:`bridge.smpp.outbound.receipt` and :mod:`bridge.smpp.outbound.mobile_originated`.
+No I/O: octets go out by a function that is handed in, responses and the time come in.
+:mod:`bridge.notices.outbox` decides when there is something to send,
+:mod:`bridge.smpp.outbound.receipt` and :mod:`bridge.smpp.outbound.mobile_originated` what it looks
+like.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from bridge.smpp.protocol.pdu import Pdu
 #: What ends a request of ours.
 ANSWERS: Final = frozenset({"deliver_sm_resp", "data_sm_resp", "generic_nack"})
 
-#: Statuses after which it is not said again: taken, or refused for good (SMPP 3.4 §5.1.3: permanent
+#: Statuses that end a notice: taken, or refused for good (SMPP 3.4 §5.1.3: permanent
 #: error and rejection of the receiver; the temporary error is 0x64).
 ENDING: Final = frozenset(
     {CommandStatus.ESME_ROK, CommandStatus.ESME_RX_P_APPN, CommandStatus.ESME_RX_R_APPN}
@@ -85,7 +86,7 @@ class Receiver:
         return self._window - len(self._asked) if self._ready() and not self._lost else 0
 
     def tell(self, owed: Owed) -> asyncio.Future[TakerAnswer]:
-        """Tells a receipt, or a message from a phone: a part of that when the last is answered."""
+        """Sends a receipt or a message from a phone, each part when the one before is answered."""
         answer: asyncio.Future[TakerAnswer] = self._loop.create_future()
         if self._lost:
             answer.set_result(self._gone())
@@ -99,7 +100,7 @@ class Receiver:
             else:
                 self._ask(receipt(owed, self._style), answer, iter(()))
         except (ValueError, TypeError) as error:
-            # It will not be better the next time.
+            # Another try would fail in the same way.
             answer.set_result(TakerAnswer(True, f"cannot be told: {error}"))
         return answer
 
@@ -112,7 +113,7 @@ class Receiver:
         self._send(pdu.frame(sequence_number))
 
     def take(self, response: Pdu) -> None:
-        """What the client answered; what answers nothing of this is left alone."""
+        """Takes a response; one without a request is ignored."""
         if response.command not in ANSWERS:
             return
         asked = self._asked.pop(response.sequence_number, None)
@@ -136,7 +137,7 @@ class Receiver:
         self._end(asked, TakerAnswer(ended, words))
 
     def tick(self, now: float) -> None:
-        """What is not answered in time was not taken."""
+        """Gives up requests without an answer in time; they will be sent again."""
         overdue = []
         for sequence_number, asked in self._asked.items():
             if asked.deadline > now:
