@@ -156,6 +156,26 @@ async def test_what_is_owed_is_told_to_who_joins_and_then_at_once(telling: Telli
     assert await telling.left() == []
 
 
+async def test_nothing_is_told_while_others_may_have_taken_it_over(
+    telling: Telling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certain = asyncio.Event()
+    looked: list[bool] = []
+
+    def may_tell(store: SqliteStore) -> bool:
+        looked.append(certain.is_set())
+        return looked[-1]
+
+    monkeypatch.setattr(SqliteStore, "may_tell", may_tell)
+    await telling.owe(1)
+    taker = Taker()
+    telling.outbox.join(QUEUE, taker)
+    await until(lambda: bool(looked))
+    assert taker.abouts == []
+    certain.set()
+    await until(lambda: taker.abouts == [1])
+
+
 async def test_only_takers_of_the_queue_are_told(telling: Telling) -> None:
     crm, other = Taker(), Taker("10.0.0.2:1")
     telling.outbox.join(QUEUE, crm)

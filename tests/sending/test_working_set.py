@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -168,3 +169,19 @@ async def test_messages_of_an_account_that_is_not_known_stay_in_the_store(
     waiting.strangers = set()
     await waiting.set.wake()
     assert await waiting.load() == {"gone"}
+
+
+async def test_a_clock_that_is_set_forward_makes_no_scheduled_message_late(
+    store: Store, lines: dict[str, UpstreamLine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.sending.working_set.LOOK_EVERY", 0.05)
+    now = float(NOW)
+    working_set = WorkingSet(store, lines, lambda: now, lambda name: True)
+    one = message(1, due_at=NOW + 3600)
+    await store.accept(Acceptance((one,), claimed=False))
+    working_set.add(one, claimed=False)
+    await working_set.wanted()
+    now += 3600
+    async with asyncio.timeout(10):
+        while not [account async for account in working_set.load()]:
+            await working_set.wanted()
