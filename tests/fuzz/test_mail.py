@@ -26,6 +26,21 @@ _WORDS = (
     b"BY=-1;N ",
     b"\0",
     b"\xff\xfe",
+    b"Subject: Re: x\nIn-Reply-To: <1@e>\n",
+    b"\nOn 6 Jan 2025, A <a@b.c> wrote:\n",
+    b"\nFrom: A <a@b.c>\nSent: 6 Jan 2025 10:00\nTo: B\nSubject: x\n",
+    b"\n-----Original Message-----\n",
+    b"\n\nSent from my iPhone\n",
+    b"\n____________________________\nops mailing list\n",
+    b"Content-Type: text/plain; charset=iso-2022-jp\n\n\x1b$B-!\x1b(I1",
+    b"Content-Transfer-Encoding: x-uuencode\n\nbegin 644 x\n",
+    b'Content-Type: multipart/related; start="<t>"; boundary*0=x\n',
+    b"Content-Type: message/rfc822\n\n",
+    b"<blockquote><a href='https://e.com'>x</a><td><p>",
+    b"<style>.a{display:none}</style><p class=a style='font-size:0'>",
+    b"<https://a.safelinks.protection.outlook.com/?url=https%3A%2F%2Fe.com>",
+    b"[image: x][cid:1]",
+    b"=0A\n",
 )
 
 

@@ -104,7 +104,7 @@ _LABEL = re.compile(
 _RULE = re.compile(r"[-_=*~—–]{2,}$|(?:[-—_] ){4,80}[-—_]?$")
 #: "-----Original Message-----" in any language: words between rules.
 _SEPARATOR = re.compile(
-    r"[\s>\x01]{0,8}+([-_=—–]{2,12}+)[ \xa0]{0,2}([^\W\d_][^-_=\n]{2,60}?)[ "
+    r"[\s>\x01]{0,8}+([-_=—–]{2,12}+)[ \xa0]{0,2}([^\W\d_](?:[^-_=\n]|-(?=\w)){2,60}?)[ "
     r"\xa0]{0,2}[-_=—–]{2,12}[ \t]*$"
 )
 _ORIGINAL = re.compile(
