@@ -18,6 +18,7 @@ from collections.abc import Callable
 from enum import IntEnum
 
 from bridge.smtp.reading.html import QUOTED
+from bridge.smtp.reading.quote_words import LABELS, ORIGINAL, PASSED_ON, WROTE
 
 
 class Reply(IntEnum):
@@ -44,58 +45,7 @@ _SHARED = re.compile(
     r"(.{1,200}?)[ -]{1,4}(?=On (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,6},? [A-Z\d]\w{0,9}[ .]\S)"
 )
 _REST_OF_A_LINK = re.compile(r"^[(<]?https?://\S*[)>]? ?>?$|^\S*[=&%]\S*\)$")
-#: "wrote" in the languages whose attributions may lack an address or a date.
-_WROTE = re.compile(
-    r"\b(?:wrote|writes|written by|said|schrieb|schreef|geschreven|a écrit|écrit|escribió|"
-    r"escreveu|"
-    r"ha scritto|scrisse|napisa[łl](?:\(a\)|a)?|pisze|napsala?|napsal\(a\)|píše|napísal\(?a?\)?|"
-    r"skrev|"
-    r"skrifaði|kirjoitti|kirjutas|ezt írta|írta|a scris|scris|yazdı|şunu yazdı|"
-    r"пише|писав|писала|написав|написала|пишет|писал|писала|написал|написала|написа|пиша|έγραψε|"
-    r"rakstīja|rašė|napisao|napisala|je napisal|đã viết|menulis|tulis)\b|写道|寫道|のメール|"
-    r"さんは書きました|작성|כתב|كتب|نوشت|เขียน",
-    re.IGNORECASE,
-)
 
-#: The labels of the header that clients put over what they quote, by what they mean.
-_LABELS = {
-    word: meaning
-    for meaning, words in {
-        "from": (
-            "from|von|de|da|van|od|от|від|fra|från|lähettäjä|kimden|feladó|từ|dari|από|"
-            "差出人|发件人|寄件者|寄件人|보낸 사람|보낸사람|送信者|מאת|من|expéditeur|"
-            "remitente|mittente|afzender|"
-            "absender|nadawca|odesílatel|відправник|отправитель|saatja|nuo|no|pošiljatelj|"
-            "expeditor|gönderen|از|จาก"
-        ),
-        "date": (
-            "date|sent|datum|gesendet|fecha|enviado|enviado el|enviada em|enviado em|data|inviato|"
-            "envoyé|le|verzonden|datum verzonden|dato|sendt|skickat|lähetetty|päivämäärä|"
-            "gönderildi|tarih|gönderme tarihi|küldve|elküldve|dátum|odoslané|odesláno|wysłano|"
-            "data wysłania|дата|отправлено|надіслано|відправлено|выслано|送信日時|日付|日時|"
-            "发送时间|"
-            "发送日期|日期|寄件日期|傳送時間|보낸 날짜|날짜|נשלח|תאריך|التاريخ|"
-            "تاريخ الإرسال|trimis|poslano|"
-            "date d'envoi|sent at|created|received|saadetud|išsiųsta|nosūtīts|εστάλη|ημερομηνία|"
-            "đã gửi|ngày|terkirim|tanggal|ส่ง|วันที่|изпратено|дата и время"
-        ),
-        "to": (
-            "to|an|à|a|para|pour|per|naar|aan|til|till|vastaanottaja|kime|címzett|komu|do|кому|"
-            "adresat|宛先|收件人|收件者|받는 사람|받는사람|אל|إلى|către|za|cc|kopie|cópia|"
-            "copia|kopia|"
-            "kopi|копия|копія|bilgi|másolatot kap|抄送|副本|참조|destinataire|destinatario|"
-            "do:|saaja|"
-            "kam|"
-            "kas|προς|đến|kepada|ถึง|до"
-        ),
-        "subject": (
-            "subject|betreff|objet|oggetto|asunto|assunto|onderwerp|emne|ämne|aihe|konu|tárgy|"
-            "předmět|predmet|temat|тема|件名|主题|主旨|제목|נושא|الموضوع|subiect|zadeva|teema|tema|"
-            "temats|θέμα|chủ đề|subjek|perihal|เรื่อง|относно|re"
-        ),
-    }.items()
-    for word in words.split("|")
-}
 _LABEL = re.compile(
     r"[\s>*|\x01]{0,12}+([^\W\d_](?:[^:：\n<>@\d]{0,24}[^\s:：<>@\d*])??)[ "
     r"\xa0*\t]{0,20}[:：][*]{0,2}"
@@ -106,24 +56,6 @@ _RULE = re.compile(r"[-_=*~—–]{2,}$|(?:[-—_] ){4,80}[-—_]?$")
 _SEPARATOR = re.compile(
     r"[\s>\x01]{0,8}+([-_=—–]{2,12}+)[ \xa0]{0,2}([^\W\d_](?:[^-_=\n]|-(?=\w)){2,60}?)[ "
     r"\xa0]{0,2}[-_=—–]{2,12}[ \t]*$"
-)
-_ORIGINAL = re.compile(
-    r"origin|исходн|оригинал|вихідн|wiadomo|pův|eredeti|alkuper|mesaj|messag|mensaj|mensag|"
-    r"nachricht|ursprün|bericht|besked|meddel|melding|сообщ|повідом|письм|лист|zpráva|správa|"
-    r"poruka|"
-    r"元の|原始|原邮件|原郵件|원본|reply|antwort|yanıt|הודעה|رسالة|sporočilo|viest|kiri|"
-    r"laišk|vēstul|tin nhắn|"
-    r"pesan|μήνυμα",
-    re.IGNORECASE,
-)
-
-_PASSED_ON = re.compile(
-    r"forward|weitergeleitet|transf[ée]r|transmis|reenviad|encaminhad|inoltrat|doorgestuurd|"
-    r"videresend|"
-    r"vidarebef|välitetty|przekaz|přeposl|tovább|iletil|redirec|пересл|переадрес|转发|轉寄|"
-    r"轉發|転送|전달|"
-    r"הועבר|توجيه|προωθ|preposl|proslij|posredov|edastatud|pārsūt|persiųst|diteruskan|chuyển tiếp",
-    re.IGNORECASE,
 )
 
 
@@ -220,7 +152,7 @@ def _attribution_above(bare: list[str], tail: int, reply: Reply) -> int | None:
         return None
     begins = _attribution(bare, last, needs_both=reply is Reply.NO)
     if begins is None and reply is Reply.SURE and _ends_open(bare[last]):
-        return last if _WROTE.search(bare[last]) and len(bare[last]) < 200 else None
+        return last if WROTE.search(bare[last]) and len(bare[last]) < 200 else None
     return begins
 
 
@@ -231,7 +163,7 @@ def _ends_open(line: str) -> bool:
 def _attribution(bare: list[str], last: int, *, needs_both: bool) -> int | None:
     """The first line of the attribution that ends in line ``last``."""
     closing = bare[last]
-    if not _ends_open(closing) and not _WROTE.search(closing):
+    if not _ends_open(closing) and not WROTE.search(closing):
         # Some leave out the colon; then the line has to say all.
         whole = _ADDRESS.search(closing) and _has_date(closing) and len(closing) < 200
         return last if whole and not needs_both and not _is_a_sentence(closing) else None
@@ -254,7 +186,7 @@ def _attribution(bare: list[str], last: int, *, needs_both: bool) -> int | None:
             return first
         if best is None and (has_address or has_date or _has_time_and_day(written)):
             best = first
-        if first == last and has_date and _WROTE.search(written):
+        if first == last and has_date and WROTE.search(written):
             return None if needs_both else first
     return None if needs_both else best
 
@@ -275,7 +207,7 @@ def _is_a_sentence(line: str) -> bool:
 def _introduces(bare: list[str], tail: int) -> bool:
     """Whether the line over quoted lines is own text that leads to them: "Anna commented:"."""
     last = _line_above(bare, tail)
-    return last >= 0 and _ends_open(bare[last]) and _label_of(bare[last]) not in _LABELS
+    return last >= 0 and _ends_open(bare[last]) and _label_of(bare[last]) not in LABELS
 
 
 # --- header blocks -------------------------------------------------------------------------------
@@ -295,7 +227,7 @@ def _headers(bare: list[str], before: int) -> list[tuple[int, str]]:
             continue
         separator = _SEPARATOR.match(bare[at])
         if separator is not None:
-            if len(separator[1]) >= 8 and _PASSED_ON.search(separator[2]):
+            if len(separator[1]) >= 8 and PASSED_ON.search(separator[2]):
                 return []  # What is passed on is what the mail is sent for.
             if _is_original(bare, at, separator):
                 return [(at, "what follows a line for “original message”")]
@@ -319,9 +251,9 @@ def _is_original(bare: list[str], at: int, separator: re.Match[str]) -> bool:
     following = next((n for n in range(at + 1, min(at + 4, len(bare))) if bare[n]), None)
     if following is None:
         return False
-    if len(separator[1]) == 10 and not _ORIGINAL.search(separator[2]):
+    if len(separator[1]) == 10 and not ORIGINAL.search(separator[2]):
         return False
-    if _ORIGINAL.search(separator[2]) or _WROTE.search(separator[2]):
+    if ORIGINAL.search(separator[2]) or WROTE.search(separator[2]):
         return True
     return bool(_label_of(bare[following])) and _block(bare, following)[1]
 
@@ -331,7 +263,7 @@ def _between_dashes(line: str) -> bool:
     inner = line.strip("-— ")
     if len(inner) > 250 or not line.endswith("--") or len(inner) < 8:
         return False
-    attributed = _ADDRESS.search(inner) is not None or _WROTE.search(inner) is not None
+    attributed = _ADDRESS.search(inner) is not None or WROTE.search(inner) is not None
     return attributed and _has_date(inner)
 
 
@@ -352,7 +284,7 @@ def _block(bare: list[str], at: int) -> tuple[int, bool]:
             # HTML turned into text may have a blank line after each.
             blanks += 1
             following = bare[line + 1] if line + 1 < len(bare) else ""
-            if blanks > 1 or _LABELS.get(_label_of(following)) is None or len(labels) > 3:
+            if blanks > 1 or LABELS.get(_label_of(following)) is None or len(labels) > 3:
                 break
         elif labels and len(labels) < 4 and _goes_on(bare, line):
             values[-1] += " " + bare[line]
@@ -371,7 +303,7 @@ def _is_a_header(labels: list[str], values: list[str]) -> bool:
     written = " ".join(values)
     has_address = _ADDRESS.search(written) is not None
     dated = _has_date(written)
-    meanings = {_LABELS[label] for label in labels if label in _LABELS}
+    meanings = {LABELS[label] for label in labels if label in LABELS}
     if "from" in meanings:
         if len(meanings) > 2 and "subject" in meanings:
             return dated or has_address or "date" in meanings
@@ -393,7 +325,7 @@ def _goes_on(bare: list[str], line: int) -> bool:
     wrapped before another label."""
     if bare[line].startswith(("<", "[mailto:")) or _ADDRESS.search(bare[line]):
         return True
-    return line + 1 < len(bare) and _label_of(bare[line + 1]) in _LABELS
+    return line + 1 < len(bare) and _label_of(bare[line + 1]) in LABELS
 
 
 def _unquoted(lines: list[str], bare: list[str], before: int) -> list[tuple[int, str]]:
@@ -412,7 +344,7 @@ def _unquoted(lines: list[str], bare: list[str], before: int) -> list[tuple[int,
             continue
         written = " ".join(bare[begins : at + 1])
         has_address, has_date = _ADDRESS.search(written) is not None, _has_date(written)
-        if _WROTE.search(written) is not None:
+        if WROTE.search(written) is not None:
             sure = has_address or has_date
         else:
             sure = has_address and has_date and _TIME.search(written) is not None
@@ -422,7 +354,7 @@ def _unquoted(lines: list[str], bare: list[str], before: int) -> list[tuple[int,
 
 
 def _may_attribute(bare: list[str], at: int) -> bool:
-    return _label_of(bare[at]) not in _LABELS
+    return _label_of(bare[at]) not in LABELS
 
 
 def _is_quoted(line: str) -> bool:
@@ -437,7 +369,7 @@ def _without_debris(bare: list[str], end: int) -> int:
             not line
             or _RULE.match(line)
             or line in (">", "|", "*", "-")
-            or (_SEPARATOR.match(line) and _ORIGINAL.search(line))
+            or (_SEPARATOR.match(line) and ORIGINAL.search(line))
         ):
             end -= 1
         else:

@@ -1,0 +1,83 @@
+"""Words by which mail programs mark what they quote, in the languages of their users.
+
+Structure finds most quotations (:mod:`bridge.smtp.reading.quotes`); these words decide where it
+alone proves too little.
+"""
+
+from __future__ import annotations
+
+import re
+
+#: "wrote" in the languages whose attributions may lack an address or a date.
+WROTE = re.compile(
+    r"\b(?:wrote|writes|written by|said|schrieb|schreef|geschreven|a écrit|écrit|escribió|"
+    r"escreveu|"
+    r"ha scritto|scrisse|napisa[łl](?:\(a\)|a)?|pisze|napsala?|napsal\(a\)|píše|napísal\(?a?\)?|"
+    r"skrev|"
+    r"skrifaði|kirjoitti|kirjutas|ezt írta|írta|a scris|scris|yazdı|şunu yazdı|"
+    r"пише|писав|писала|написав|написала|пишет|писал|писала|написал|написала|написа|пиша|έγραψε|"
+    r"rakstīja|rašė|napisao|napisala|je napisal|đã viết|menulis|tulis)\b|写道|寫道|のメール|"
+    r"さんは書きました|작성|כתב|كتب|نوشت|เขียน",
+    re.IGNORECASE,
+)
+
+#: The labels of the header that clients put over what they quote, by what they mean.
+LABELS = {
+    word: meaning
+    for meaning, words in {
+        "from": (
+            "from|von|de|da|van|od|от|від|fra|från|lähettäjä|kimden|feladó|từ|dari|από|"
+            "差出人|发件人|寄件者|寄件人|보낸 사람|보낸사람|送信者|מאת|من|expéditeur|"
+            "remitente|mittente|afzender|"
+            "absender|nadawca|odesílatel|відправник|отправитель|saatja|nuo|no|pošiljatelj|"
+            "expeditor|gönderen|از|จาก"
+        ),
+        "date": (
+            "date|sent|datum|gesendet|fecha|enviado|enviado el|enviada em|enviado em|data|inviato|"
+            "envoyé|le|verzonden|datum verzonden|dato|sendt|skickat|lähetetty|päivämäärä|"
+            "gönderildi|tarih|gönderme tarihi|küldve|elküldve|dátum|odoslané|odesláno|wysłano|"
+            "data wysłania|дата|отправлено|надіслано|відправлено|выслано|送信日時|日付|日時|"
+            "发送时间|"
+            "发送日期|日期|寄件日期|傳送時間|보낸 날짜|날짜|נשלח|תאריך|التاريخ|"
+            "تاريخ الإرسال|trimis|poslano|"
+            "date d'envoi|sent at|created|received|saadetud|išsiųsta|nosūtīts|εστάλη|ημερομηνία|"
+            "đã gửi|ngày|terkirim|tanggal|ส่ง|วันที่|изпратено|дата и время"
+        ),
+        "to": (
+            "to|an|à|a|para|pour|per|naar|aan|til|till|vastaanottaja|kime|címzett|komu|do|кому|"
+            "adresat|宛先|收件人|收件者|받는 사람|받는사람|אל|إلى|către|za|cc|kopie|cópia|"
+            "copia|kopia|"
+            "kopi|копия|копія|bilgi|másolatot kap|抄送|副本|참조|destinataire|destinatario|"
+            "do:|saaja|"
+            "kam|"
+            "kas|προς|đến|kepada|ถึง|до"
+        ),
+        "subject": (
+            "subject|betreff|objet|oggetto|asunto|assunto|onderwerp|emne|ämne|aihe|konu|tárgy|"
+            "předmět|predmet|temat|тема|件名|主题|主旨|제목|נושא|الموضوع|subiect|zadeva|teema|tema|"
+            "temats|θέμα|chủ đề|subjek|perihal|เรื่อง|относно|re"
+        ),
+    }.items()
+    for word in words.split("|")
+}
+
+#: Between the rules of "-----Original Message-----" …
+ORIGINAL = re.compile(
+    r"origin|исходн|оригинал|вихідн|wiadomo|pův|eredeti|alkuper|mesaj|messag|mensaj|mensag|"
+    r"nachricht|ursprün|bericht|besked|meddel|melding|сообщ|повідом|письм|лист|zpráva|správa|"
+    r"poruka|"
+    r"元の|原始|原邮件|原郵件|원본|reply|antwort|yanıt|הודעה|رسالة|sporočilo|viest|kiri|"
+    r"laišk|vēstul|tin nhắn|"
+    r"pesan|μήνυμα",
+    re.IGNORECASE,
+)
+
+#: … and of "-------- Forwarded Message --------".
+PASSED_ON = re.compile(
+    r"forward|weitergeleitet|transf[ée]r|transmis|reenviad|encaminhad|inoltrat|doorgestuurd|"
+    r"videresend|"
+    r"vidarebef|välitetty|przekaz|přeposl|tovább|iletil|redirec|пересл|переадрес|转发|轉寄|"
+    r"轉發|転送|전달|"
+    r"הועבר|توجيه|προωθ|preposl|proslij|posredov|edastatud|pārsūt|persiųst|diteruskan|chuyển tiếp",
+    re.IGNORECASE,
+)
