@@ -48,12 +48,14 @@ from bridge.relay.answer_first import AnswerFirst
 from bridge.relay.concatenation import Gathering
 from bridge.relay.daily_limits import DailyLimits
 from bridge.relay.pending_answers import PendingAnswers
+from bridge.relay.phone_commands import PhoneCommands
 from bridge.relay.relay import Relay
 from bridge.relay.send_outs import SendOuts
 from bridge.sending.dispatcher import Dispatcher
 from bridge.sending.upkeep import Upkeep
 from bridge.sending.upstream import UpstreamLine, reload_lines, upstream_lines
 from bridge.smpp.inbound.listener import SmppListener
+from bridge.smsc.callbacks import Callbacks
 from bridge.smsc.service import smsc_listener
 from bridge.smtp.inbound.listener import SmtpListener
 from bridge.smtp.outbound.smarthost import mailing_of
@@ -191,9 +193,7 @@ class App:
             mailing = mailing_of(settings, reply_addresses, accounts.settings_of)
             outbox.join(MAIL, mailing)
             statuses = Statuses(store, clock=clock)
-            incoming = IncomingMessages(settings, store, ids.next, clock=clock)
             poller = Poller(store, statuses, settings.cascade, lines, clock=clock)
-            hooks = HooksListener(settings.hooks, statuses.take, incoming.take)
             daily_limits = await DailyLimits.load(accounts, store, clock)
             directory = Directory(store)
             await directory.open()
@@ -211,6 +211,15 @@ class App:
                     tasks,
                     clock=clock,
                 )
+                commands = PhoneCommands(
+                    relay, directory, accounts.get, lambda: self._settings.hooks
+                )
+                incoming = IncomingMessages(
+                    settings, store, ids.next, clock=clock, follow=commands.follow
+                )
+                hooks = HooksListener(settings.hooks, statuses.take, incoming.take)
+                callbacks = Callbacks(outbox)
+                callbacks.follow(settings.accounts)
                 gathering = Gathering(
                     store, relay, ids.next, settings.smpp.parts_timeout, clock=clock
                 )
@@ -306,6 +315,7 @@ class App:
                         def follow(before: Settings, now: Settings, removed: list[str]) -> None:
                             reload_lines(lines, before, now)
                             smpp.follow_accounts()
+                            callbacks.follow(now.accounts)
                             if reply_addresses is not None:
                                 reply_addresses.reload(now.accounts)
                             tasks.create_task(_refresh(dispatcher, daily_limits, accounts, store))
@@ -343,6 +353,7 @@ class App:
                         task.cancel()
                     await refusals.flush()
                     await mailing.close()
+                    await callbacks.close()
                     await outbox.close()
         finally:
             for line in {id(line): line for line in lines.values()}.values():

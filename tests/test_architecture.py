@@ -41,7 +41,7 @@ ARROWS: dict[str, set[str]] = {
     "smpp/inbound": COMMON
     | {"accounts", "net", "relay", "notices", "smpp/protocol", "smpp/outbound"},
     "smpp/outbound": COMMON | {"notices", "smpp/protocol"},
-    "smsc": COMMON | {"accounts", "dialect", "directory", "net"},
+    "smsc": COMMON | {"accounts", "dialect", "directory", "net", "notices"},
     "admin": COMMON | {"net", "accounts", "store", "sending", "trace", "relay"},
     # The stand-in for the API shares nothing with the bridge's own idea of a message.
     "sandbox": {"net", "log"},
@@ -56,7 +56,7 @@ ARROWS: dict[str, set[str]] = {
 
 #: Libraries that only some folders import.
 LIBRARIES: dict[str, set[str]] = {
-    "httpx": {"cascade", "sandbox", "cli"},
+    "httpx": {"cascade", "sandbox", "smsc", "cli"},
     "sqlite3": {"store"},
     "asyncpg": {"store"},
     "aiosmtpd": {"smtp/inbound"},

@@ -228,6 +228,18 @@ class Hooks(Table):
     secret: Secret | None = None
     incoming: str = ""
     reply_within: Limit = 30 * 86400.0
+    stop_words: list[str] = [
+        *("STOP", "STOPALL", "UNSUBSCRIBE", "СТОП", "ВІДПИСАТИСЯ", "ВІДПИСКА", "ОТПИСАТЬСЯ"),
+        *("ОТПИСКА", "ODHLÁSIT"),
+    ]
+    start_words: list[str] = [
+        "START",
+        "SUBSCRIBE",
+        "СТАРТ",
+        "ПІДПИСАТИСЯ",
+        "ПОДПИСАТЬСЯ",
+        "PŘIHLÁSIT",
+    ]
 
 
 class Smsc(Table):
@@ -319,6 +331,11 @@ class AccountSettings(Table):
     incoming_long: Literal["parts", "payload"] = "parts"
     receipts_to: str = ""
     incoming_to: str = ""
+    callback_url: str = ""
+    callback_secret: Secret | None = None
+    commands_from: list[str] = []
+    stop_reply: str = ""
+    start_reply: str = ""
     cascade: Upstream | None = None
 
 

@@ -8,7 +8,7 @@ without a word. How they reach the account is for the listeners and the report m
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from typing import Final
 
@@ -17,7 +17,7 @@ import structlog
 from bridge.cascade.status import NotDocumented, Phoned, decode_incoming
 from bridge.config.settings import AccountSettings, Settings
 from bridge.model.failure import Failure, Reason
-from bridge.model.notice import MAIL, Incoming, receivers_of
+from bridge.model.notice import MAIL, Incoming, callbacks_of, receivers_of
 from bridge.store import Store, StoreError
 
 log = structlog.get_logger()
@@ -46,11 +46,26 @@ def queues_of(name: str, own: AccountSettings, *, mails: bool) -> list[str]:
         queues.append(receivers_of(name))
     if own.incoming_to and mails:
         queues.append(MAIL)
+    if own.callback_url:
+        queues.append(callbacks_of(name))
     return queues
 
 
+#: Does what a message from a phone asks for; True where it was a command, which is nobody's to
+#: read. Raises Failure where that cannot be done now.
+Follow = Callable[[Incoming], Awaitable[bool]]
+
+
+async def _follow_nothing(_: Incoming) -> bool:
+    return False
+
+
 class IncomingMessages:
-    """Takes messages from phones. ``next_id`` gives ids of the one sequence, ``clock`` the time."""
+    """Takes messages from phones.
+
+    ``next_id`` gives ids of the one sequence, ``clock`` the time. ``follow`` is asked before a
+    message is stored, and again for one that comes again.
+    """
 
     def __init__(
         self,
@@ -59,8 +74,10 @@ class IncomingMessages:
         next_id: Callable[[], int],
         *,
         clock: Callable[[], float] = time.time,
+        follow: Follow = _follow_nothing,
     ) -> None:
         self._store = store
+        self._follow = follow
         self._next_id = next_id
         self._clock = clock
         self.reload(settings)
@@ -94,7 +111,9 @@ class IncomingMessages:
         for one in phoned:
             account = self._owners.get(one.to.casefold(), self._everything_else)
             if account:
-                taken.append((self._incoming(one, account, now), self._queues[account]))
+                incoming = self._incoming(one, account, now)
+                command = await self._follow(incoming)
+                taken.append((incoming, [] if command else self._queues[account]))
             else:
                 log.error("incoming_unrouted", to=one.to, phone=one.phone, uid=one.uid)
         if taken:

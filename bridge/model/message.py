@@ -71,7 +71,7 @@ class Receipts(IntFlag):
 
     ``ALIASES`` says that other ids of the message have wishes of their own, ``REPORT`` that every
     final state is told to the account's ``receipts_to`` besides, ``DELAY`` that the sender of a
-    mail hears if it takes long.
+    mail hears if it takes long, ``CALLBACK`` that the account's ``callback_url`` is called.
     """
 
     NONE = 0
@@ -81,6 +81,7 @@ class Receipts(IntFlag):
     ALIASES = 8
     REPORT = 16
     DELAY = 32
+    CALLBACK = 64
 
 
 class Recipient(NamedTuple):

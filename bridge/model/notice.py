@@ -23,6 +23,11 @@ def receivers_of(account: str) -> str:
     return f"smpp:{account}"
 
 
+def callbacks_of(account: str) -> str:
+    """The queue of what is posted to the account's ``callback_url``."""
+    return f"http:{account}"
+
+
 class Kind(str, Enum):
     """What a notice tells."""
 
@@ -154,6 +159,7 @@ class Told(NamedTuple):
 _WISHES: Final = {State.SENT: int(Receipts.INTERMEDIATE), State.DELIVERED: int(Receipts.SUCCESS)}
 _FAILURE: Final = int(Receipts.FAILURE)
 _REPORT: Final = int(Receipts.REPORT)
+_CALLBACK: Final = int(Receipts.CALLBACK)
 #: Of a message whose other ids have wishes of their own.
 ALIASES: Final = int(Receipts.ALIASES)
 
@@ -213,6 +219,9 @@ def notices_of(
             found.append(Notice(queue, account, Kind.STATE, id, submission_id, at, at, state))
     if mail:
         found.append(Notice(MAIL, account, Kind.STATE, id, submission_id, at, at, state))
+    if receipts & _CALLBACK and state is not State.SENT:
+        queue = callbacks_of(account)
+        found.append(Notice(queue, account, Kind.STATE, id, submission_id, at, at, state))
     return found
 
 

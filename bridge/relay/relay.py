@@ -35,7 +35,7 @@ log = structlog.get_logger()
 #: The states in which a message can be cancelled or replaced.
 _STILL_OURS = frozenset({State.ACCEPTED, State.HELD})
 #: Wishes that are not the client's to change.
-_OURS = Receipts.ALIASES | Receipts.REPORT
+_OURS = Receipts.ALIASES | Receipts.REPORT | Receipts.CALLBACK
 
 
 def _why_not(done: str, stored: Sequence[Stored]) -> str:

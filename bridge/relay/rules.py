@@ -187,7 +187,10 @@ def wishes_of(account: Account, submission: Submission, recipient: Recipient) ->
 
 def _receipts(account: Account, submission: Submission, recipient: Recipient) -> Receipts:
     wishes = wishes_of(account, submission, recipient)
-    return wishes if account.settings.receipts_to in ("", "sender") else wishes | Receipts.REPORT
+    settings = account.settings
+    if settings.callback_url:
+        wishes |= Receipts.CALLBACK
+    return wishes if settings.receipts_to in ("", "sender") else wishes | Receipts.REPORT
 
 
 def delays(submission: Submission, messages: Sequence[Message], after: float) -> tuple[Notice, ...]:

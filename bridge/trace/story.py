@@ -68,6 +68,7 @@ WISHES: Final = {
     Receipts.INTERMEDIATE: "intermediate",
     Receipts.DELAY: "delay",
     Receipts.REPORT: "report",
+    Receipts.CALLBACK: "callback",
 }
 #: The wishes to hear of states.
 OF_STATES: Final = Receipts.SUCCESS | Receipts.FAILURE | Receipts.INTERMEDIATE | Receipts.REPORT

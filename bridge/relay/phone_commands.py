@@ -1,0 +1,131 @@
+"""What phones may ask for by SMS: to be left alone, to be written to again, and, where the account
+allows it, a message to a group.
+
+Each is done before the message from the phone is stored, and doing it again changes nothing: a
+webhook that comes again finds it done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+from bridge.accounts.accounts import Account
+from bridge.config.settings import Hooks
+from bridge.directory.directory import Directory
+from bridge.directory.verbs import add_to_black_list, delete_from_black_list
+from bridge.model.contact import Blocks
+from bridge.model.failure import Failure, Reason
+from bridge.model.message import Accepted, Protocol, Recipient, Submission
+from bridge.model.notice import Incoming
+from bridge.model.phone import normalise
+from bridge.relay.relay import Relay
+
+log = structlog.get_logger()
+
+#: What people put around a word.
+_AROUND = " \t\r\n.,!\"'«»“”"
+
+
+class PhoneCommands:
+    """``account`` gives an account by its name, ``hooks`` the settings as they are now."""
+
+    def __init__(
+        self,
+        relay: Relay,
+        directory: Directory,
+        account: Callable[[str], Account | None],
+        hooks: Callable[[], Hooks],
+    ) -> None:
+        self._relay = relay
+        self._directory = directory
+        self._account = account
+        self._hooks = hooks
+
+    async def follow(self, incoming: Incoming) -> bool:
+        """Does what the message asks for; True where it was a command to send something.
+
+        Raises Failure where it cannot be done now.
+        """
+        account = self._account(incoming.account)
+        if account is None:
+            return False
+        word, hooks = incoming.text.strip(_AROUND).casefold(), self._hooks()
+        if word in {one.casefold() for one in hooks.stop_words}:
+            await self._stop(account, incoming)
+        elif word in {one.casefold() for one in hooks.start_words}:
+            await self._start(account, incoming)
+        elif account.settings.commands_from and self._may_command(account, incoming.phone):
+            return await self._command(account, incoming)
+        return False
+
+    async def _stop(self, account: Account, incoming: Incoming) -> None:
+        await self._directory.change(
+            add_to_black_list,
+            account.name,
+            incoming.phone,
+            Blocks.BULK,
+            comment=f"by SMS: {incoming.text.strip()[:40]}",
+            again=True,
+        )
+        log.info("phone_stopped", account=account.name, phone=incoming.phone)
+        await self._reply(account, incoming, account.settings.stop_reply)
+
+    async def _start(self, account: Account, incoming: Incoming) -> None:
+        try:
+            await self._directory.change(delete_from_black_list, account.name, [incoming.phone])
+        except Failure as failure:
+            if failure.reason is not Reason.NOT_FOUND:
+                raise
+        log.info("phone_started", account=account.name, phone=incoming.phone)
+        await self._reply(account, incoming, account.settings.start_reply)
+
+    async def _reply(self, account: Account, incoming: Incoming, text: str) -> None:
+        if text:
+            await self._submit(account, incoming, (Recipient(incoming.phone),), text)
+
+    def _may_command(self, account: Account, phone: str) -> bool:
+        region = account.settings.region
+        return phone in {normalise(one, region) for one in account.settings.commands_from}
+
+    async def _command(self, account: Account, incoming: Incoming) -> bool:
+        """``<group> text``: the group is named by the longest beginning that is one."""
+        words = incoming.text.strip().split(" ")
+        for count in range(min(len(words) - 1, 8), 0, -1):
+            name, text = " ".join(words[:count]), " ".join(words[count:]).strip()
+            try:
+                self._directory.groups.find(account.name, name)
+            except Failure:
+                continue
+            if text:
+                await self._submit(account, incoming, (Recipient(name),), text)
+                return True
+        return False
+
+    async def _submit(
+        self, account: Account, incoming: Incoming, recipients: tuple[Recipient, ...], text: str
+    ) -> None:
+        """A refusal is logged, and costs the message from the phone nothing; a failure that passes
+        makes the webhook come again."""
+        outcome = await self._relay.submit(
+            account,
+            Submission(
+                Protocol.HTTP,
+                recipients,
+                text,
+                incoming.phone,
+                repeat_key=f"incoming {incoming.uid}".encode(),
+            ),
+        )
+        if isinstance(outcome, Accepted):
+            log.info("phone_answered", account=account.name, phone=incoming.phone, id=outcome.id)
+        elif outcome.reason in (Reason.OPERATION_FAILED, Reason.BRIDGE_FULL, Reason.TOO_FAST):
+            raise outcome
+        else:
+            log.warning(
+                "phone_not_answered",
+                account=account.name,
+                phone=incoming.phone,
+                reason=str(outcome),
+            )

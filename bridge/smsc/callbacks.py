@@ -1,0 +1,166 @@
+"""Calls to an account's ``callback_url``: statuses and messages from phones, as SMSC posts them.
+
+They are owed as receipts are: stored, told in order, and tried again until the client answers with
+2xx. The body is a form in UTF-8; a header beside it proves who wrote it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Final, Protocol
+from urllib.parse import urlencode
+
+import httpx
+import structlog
+from pydantic import SecretStr
+
+from bridge.config.settings import AccountSettings
+from bridge.dialect.times import MOSCOW
+from bridge.model.notice import Kind, Owed, callbacks_of
+from bridge.model.state_names import err_of, smsc_status
+from bridge.notices.subscribers import Taker, TakerAnswer
+
+log = structlog.get_logger()
+
+#: How many are under way at once, and how long each may take (seconds).
+WINDOW: Final = 8
+WITHIN: Final = 10.0
+#: HMAC-SHA256 of the body with the account's ``callback_secret``, in hexadecimal digits.
+SIGNATURE: Final = "X-Signature"
+_ZONE: Final = timezone(MOSCOW)
+
+
+class Callback:
+    """Takes the notices of one account's queue (:class:`bridge.notices.subscribers.Taker`).
+
+    Belongs to one event loop; :meth:`close` it.
+    """
+
+    def __init__(self, account: str, url: str, secret: SecretStr | None) -> None:
+        self.account = account
+        self.url = url
+        self.secret = secret
+        self._client = httpx.AsyncClient(
+            timeout=WITHIN,
+            follow_redirects=False,
+            trust_env=False,
+            limits=httpx.Limits(max_connections=WINDOW, max_keepalive_connections=WINDOW),
+        )
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def name(self) -> str:
+        return self.url
+
+    def room(self) -> int:
+        return WINDOW - len(self._tasks)
+
+    def tell(self, owed: Owed) -> asyncio.Future[TakerAnswer]:
+        """The future gets what became of the call, and never an exception."""
+        answer: asyncio.Future[TakerAnswer] = asyncio.get_running_loop().create_future()
+        task = asyncio.get_running_loop().create_task(self._tell(owed, answer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return answer
+
+    async def _tell(self, owed: Owed, answer: asyncio.Future[TakerAnswer]) -> None:
+        try:
+            said = await self._call(owed)
+        except httpx.HTTPError as error:
+            said = TakerAnswer(False, f"{type(error).__name__}: {error}"[:200])
+        except Exception:  # the edge: whatever it is, the notice comes again
+            log.exception("callback_failed", account=self.account, notice=owed.notice.id)
+            said = TakerAnswer(False, "operation failed")
+        if not answer.done():
+            answer.set_result(said)
+
+    async def _call(self, owed: Owed) -> TakerAnswer:
+        form = form_of(owed)
+        if form is None:
+            return TakerAnswer(True, "its message was deleted")
+        body = urlencode(form).encode()
+        headers = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
+        if self.secret is not None:
+            key = self.secret.get_secret_value().encode()
+            headers[SIGNATURE] = hmac.digest(key, body, "sha256").hex()
+        async with self._client.stream("POST", self.url, content=body, headers=headers) as response:
+            # What the client says beside its status is nothing to us.
+            if response.is_success:
+                return TakerAnswer(True, f"taken by {self.url}")
+            return TakerAnswer(False, f"HTTP {response.status_code} from {self.url}")
+
+    async def close(self) -> None:
+        """Drops what is under way: it is owed, and comes again."""
+        for task in list(self._tasks):
+            task.cancel()
+        await self._client.aclose()
+
+
+class Outbox(Protocol):
+    """What is asked of :class:`bridge.notices.outbox.Outbox`."""
+
+    def join(self, queue: str, taker: Taker) -> None: ...
+
+    def leave(self, queue: str, taker: Taker) -> None: ...
+
+
+class Callbacks:
+    """The callbacks of all accounts that have a ``callback_url``; :meth:`close` it."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._takers: dict[str, Callback] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def follow(self, accounts: Mapping[str, AccountSettings]) -> None:
+        """Calls the URLs of these accounts from now on, and no others."""
+        for name, taker in list(self._takers.items()):
+            own = accounts.get(name)
+            if own is None or (own.callback_url, own.callback_secret) != (taker.url, taker.secret):
+                self._outbox.leave(callbacks_of(name), self._takers.pop(name))
+                closing = asyncio.get_running_loop().create_task(taker.close())
+                self._closing.add(closing)
+                closing.add_done_callback(self._closing.discard)
+        for name, own in accounts.items():
+            if own.callback_url and name not in self._takers:
+                taker = self._takers[name] = Callback(name, own.callback_url, own.callback_secret)
+                self._outbox.join(callbacks_of(name), taker)
+
+    async def close(self) -> None:
+        """Drops what is under way: it is owed, and comes again."""
+        await asyncio.gather(*(taker.close() for taker in self._takers.values()), *self._closing)
+
+
+def form_of(owed: Owed) -> dict[str, str] | None:
+    """The fields of a call; None where what it tells of is gone."""
+    if owed.notice.kind is Kind.INCOMING and owed.incoming is not None:
+        incoming = owed.incoming
+        return {
+            "phone": incoming.phone.lstrip("+"),
+            "to": incoming.to,
+            "mes": incoming.text,
+            "id": str(incoming.id),
+            "date": _date(incoming.at),
+            "get_timestamp": str(incoming.received_at),
+        }
+    if owed.stored is None:
+        return None
+    code, since = smsc_status(owed.stored)
+    message = owed.stored.message
+    return {
+        "phone": message.phone.lstrip("+"),
+        "status": str(code),
+        "time": _date(since),
+        "ts": str(since),
+        "id": message.reference or str(message.id),
+        "err": str(err_of(owed.stored)),
+        "cost": owed.stored.cost,
+        "cnt": str(owed.stored.counted_parts or message.parts),
+    }
+
+
+def _date(at: int) -> str:
+    return datetime.fromtimestamp(at, _ZONE).strftime("%d.%m.%Y %H:%M:%S")
