@@ -156,7 +156,7 @@ class Accounts:
 
     @property
     def lockout(self) -> Lockout:
-        """Who is blocked after failed logins."""
+        """Blocks after failed logins."""
         return self._lockout
 
     def trusted(self, address: str) -> Account | None:
@@ -204,7 +204,7 @@ class Accounts:
         self._checks.close()
 
     def _digest(self, name: str, secret: bytes) -> bytes:
-        # A keyed hash: what is kept tells nothing about passwords to who reads the memory later.
+        # A keyed hash, so that a memory dump reveals no passwords.
         text = name.encode("utf-8", "surrogatepass") + b"\0" + secret
         return hmac.digest(self._key, text, "sha256")
 
@@ -278,7 +278,7 @@ class Accounts:
         return Failure(Reason.WRONG_LOGIN)
 
     def _admit(self, account: Account, origin: str, protocol: Protocol, address: str) -> Account:
-        """What is asked only once the password is right: nobody else learns about it."""
+        """Checks protocol and address; only after a right password, so that strangers learn nothing."""
         networks = self._networks[account.name]
         cause = ""
         if protocol not in account.protocols:

@@ -120,7 +120,7 @@ class PasswordChecks:
         return check
 
     def _hash(self, encoded: str, secret: bytes, waiting: list[tuple[str, str]]) -> _Verdict:
-        """Runs in a thread. Who was blocked while waiting gets no further guess."""
+        """Runs in a thread. Waiters that were blocked meanwhile get no further guess."""
         if all(self._lockout.blocked(*waiter) for waiter in tuple(waiting)):
             return _Verdict.SKIPPED
         try:

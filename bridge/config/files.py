@@ -96,7 +96,7 @@ class _Files:
         return str(self.files[0])
 
     def in_order(self) -> list[Mistake]:
-        """The mistakes as somebody meets them who reads the files from top to bottom."""
+        """The mistakes in the order of the files, from top to bottom."""
         files = {str(file): n for n, file in enumerate(self.files)}
         keys = {dotted(path): n for n, path in enumerate(self._origin)}
 
@@ -241,7 +241,7 @@ def _range(field: FieldInfo | None) -> str:
 
 
 def _nearest(path: KeyPath) -> str:
-    """What somebody who wrote the unknown key at ``path`` may have meant."""
+    """Suggestions for the unknown key at ``path``."""
     key = str(path[-1])
     table = table_at(path[:-1]) or Settings
     known = [name for name in _fields(table) if not (table is Settings and name == "include")]
@@ -309,7 +309,7 @@ def _remove(data: dict[str, Any], path: KeyPath) -> None:
 
 
 def _validate(files: _Files, context: Any) -> tuple[Settings, set[KeyPath]]:
-    """The settings without what is wrong in them, and where that was."""
+    """The settings without the wrong keys, and where those were."""
     try:
         return Settings.model_validate(files.data, context=context), set()
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Rules between keys: what cannot work together.
+"""Rules between keys: contradictions and settings that cannot work.
 
 Every single value already is what its model allows. Each rule is a small generator in the table at
 the end; :mod:`bridge.config.files` finds out which file a finding belongs to. What works and is yet
@@ -141,7 +141,7 @@ def _store(settings: Settings) -> Iterator[Finding]:
     scheme, _, rest = store.url.partition("://")
     allowed = '"sqlite:////absolute/path.db" or "postgresql://user@host/database"'
     if scheme not in ("sqlite", "postgresql", "postgres"):
-        # What stands in the URL may be a password.
+        # The URL may hold a password.
         yield ("store", "url"), "another kind of URL", allowed
     elif scheme == "sqlite" and not rest.startswith("//"):
         yield ("store", "url"), f'"{store.url}", a relative path', allowed

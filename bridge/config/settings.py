@@ -282,7 +282,7 @@ class Log(Table):
 
 
 class AccountSettings(Table):
-    """What one account may do and what is assumed where a client does not say."""
+    """Permissions of one account, and defaults where a client says nothing."""
 
     password: Secret | None = None
     password_hash: str = ""

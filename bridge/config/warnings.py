@@ -1,4 +1,4 @@
-"""What works in a configuration, and yet is worth a second look.
+"""Settings that work and yet are worth a second look.
 
 A sentence each, beginning with the key. Mistakes, with which nothing starts, are found in
 :mod:`bridge.config.mistakes`.
@@ -157,6 +157,6 @@ _WARNINGS = (_accounts, _exposed, _unfinished, _hooks, _reports, _readable)
 
 
 def find_warnings(settings: Settings) -> Iterator[str]:
-    """What works, and yet is worth a second look."""
+    """A sentence for each setting that works and yet is worth a second look."""
     for rule in _WARNINGS:
         yield from rule(settings)

@@ -1,8 +1,8 @@
 """How many connections a listener may have, in all and from one address.
 
 A TLS handshake that is under way counts as a connection. Where the limit is reached, the oldest
-handshake of the same address gives way to a new connection: whoever means it is done with a
-handshake in a moment, so that connections which say nothing keep nobody out.
+handshake of the same address gives way to a new connection: a real client completes its handshake
+in a moment, so that idle connections keep nobody out.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class ConnectionLimits:
         self._handshakes: dict[str, dict[Drop, None]] = {}
 
     def limit(self, max_connections: int, max_per_address: int = 0) -> None:
-        """Other limits from now on; who is in already stays."""
+        """Sets other limits; open connections stay."""
         self._max_connections = max_connections
         self._max_per_address = max_per_address
 

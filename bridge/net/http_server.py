@@ -42,7 +42,7 @@ _HEAD: Final = 256 * 1024
 #: So many times the limit is read of a body that is too large, so that the client, which may still
 #: be writing, hears why it was refused.
 _PATIENCE: Final = 4
-#: What is said below the application: the rest of the status line, and why.
+#: Responses sent without the application: the rest of the status line, and the reason.
 _REFUSALS: Final = {
     408: (b"Request Timeout", "did not come whole in time"),
     431: (b"Request Header Fields Too Large", f"head of more than {_HEAD} bytes"),
@@ -351,7 +351,7 @@ async def read_body(scope: Scope, receive: Receive, max_body: int) -> bytes:
 
 
 async def skip_body(scope: Scope, receive: Receive, most: int) -> bool:
-    """Reads what is not needed, so that the client, which may still be writing, hears the answer.
+    """Reads and discards a body, so that the client, which may still be writing, gets the answer.
 
     False where the body did not come to its end within ``most`` bytes: the connection is of no use
     any more.

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 @lru_cache(maxsize=4096)
 def parse_address(address: str) -> IPv4Address | IPv6Address | None:
-    """The address, an IPv4 one inside IPv6 as itself; None for what is none (a socket's path)."""
+    """The parsed address, IPv4-mapped IPv6 as IPv4; None if it is no address (a socket's path)."""
     try:
         parsed = ip_address(address.partition("%")[0])
     except ValueError:

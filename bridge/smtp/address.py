@@ -102,7 +102,7 @@ def parse_recipient(local: str) -> Recipient:
         elif tag in ROUTES and route is None:
             route = ROUTES[tag]
         else:
-            # A digit may be one of a number's: what is said here is logged.
+            # The detail is logged, and a digit may belong to a phone number.
             named = "" if _DIGIT.search(tag) else f" +{tag[:30]}"
             raise Failure(Reason.BAD_PARAMETER, f"unknown or second tag{named}")
     return Recipient(found[1].translate(_SEPARATORS), message_type, route)

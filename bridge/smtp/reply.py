@@ -92,7 +92,7 @@ def encode(reply: str, *, smtputf8: bool = False) -> bytes:
 
 
 def of_refusal(refusal: Refused | Failure, fmt: int = 0) -> str:
-    """The reply to what was refused, whoever refused it."""
+    """The reply to a refusal of either kind."""
     return refusal.reply if isinstance(refusal, Refused) else of_failure(refusal, fmt)
 
 

@@ -79,7 +79,7 @@ class ReplyAddresses:
         return f"{_PREFIX}{b32encode(octets).decode().rstrip('=').lower()}@{self._domain}"
 
     def thread(self, account: str, phone: str, to: str) -> str:
-        """The Message-ID under which all that a phone writes to a sender hangs together."""
+        """The Message-ID that threads all messages from a phone to a sender."""
         what = "\0".join((account, phone, to)).encode()
         name = b32encode(hmac.digest(self._key, b"thread\0" + what, "sha256")[:15]).decode()
         return f"<thread-{name.lower()}@{self._domain}>"

@@ -79,7 +79,7 @@ class Dialog(MailSession):
             raise Refused(reply.TLS_ALREADY)
         if not self._service.offers_starttls:
             raise Refused(reply.TLS_NOT_AVAILABLE)
-        # RFC 3207 §4.2: what was learnt before is forgotten, what was sent ahead is not obeyed.
+        # RFC 3207 §4.2: forget the session so far, discard pipelined input.
         self._wire.forget_input()
         await self._upgrade()
         self.secure = True
@@ -203,7 +203,7 @@ class Dialog(MailSession):
 
     def _refuse_recipient(self, path: Path, error: Refused | Failure, smtputf8: bool) -> None:
         if self._account is None:
-            # Whoever is logged in is bounded by the attempts of a transaction.
+            # A client that has logged in is bounded by the attempts of a transaction.
             self._count_idle()
             if self._login_refused and getattr(error, "reason", None) is Reason.LOGIN_REQUIRED:
                 error = Failure(Reason.LOGIN_REQUIRED, "the login was refused")

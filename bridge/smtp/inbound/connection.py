@@ -96,7 +96,7 @@ class SmtpConnection(SMTP):
     def info(self) -> SessionInfo:
         """The session as an operator sees it."""
         dialog = self._dialog
-        assert dialog is not None  # Who was turned away is in nobody's list.
+        assert dialog is not None  # A connection that was turned away is not listed.
         return SessionInfo(
             self.id,
             "lmtp" if self._kind.lmtp else "smtp",
@@ -246,7 +246,7 @@ class SmtpConnection(SMTP):
 
     def dismiss(self, farewell: bytes) -> None:
         """Ends the session: at once when it waits for a command, else after its answer."""
-        assert self._dialog is not None  # Who was turned away is in nobody's list.
+        assert self._dialog is not None  # A connection that was turned away is not listed.
         if self._dialog.phase is Phase.WAITING:
             self._end(farewell)
         else:

@@ -71,7 +71,7 @@ class MailBuffer:
             self._kept += octets
 
     def refuse(self, refusal: Refused | Failure) -> None:
-        """Throws away what is here and what still comes."""
+        """Discards the mail: the octets so far and those to come."""
         self.refusal = refusal
         self.close()
 

@@ -28,7 +28,7 @@ _LOOPBACK = ("127.", "::1", "::ffff:127.")
 
 
 class Logins(Protocol):
-    """What is asked of :class:`bridge.accounts.accounts.Accounts`."""
+    """The part of :class:`bridge.accounts.accounts.Accounts` that SMTP needs."""
 
     async def authenticate(
         self, name: str, password: str, *, protocol: message.Protocol, address: str
@@ -46,7 +46,7 @@ class Logins(Protocol):
 
 
 class Submitting(Protocol):
-    """What is asked of :class:`bridge.relay.relay.Relay`."""
+    """The part of :class:`bridge.relay.relay.Relay` that SMTP needs."""
 
     def submit(
         self, account: Account, submission: message.Submission
@@ -133,7 +133,7 @@ class Service:
         self.limits.count_in(address)
 
     def release(self, address: str) -> None:
-        """Ends what :meth:`admit` counted."""
+        """Counts the connection out again."""
         self.limits.count_out(address)
 
     def enter(self, account: Account) -> None:
@@ -143,7 +143,7 @@ class Service:
         self._by_account[account.name] += 1
 
     def leave(self, account: Account) -> None:
-        """Ends what :meth:`enter` counted."""
+        """Counts the session out again."""
         self._by_account[account.name] -= 1
         if not self._by_account[account.name]:
             del self._by_account[account.name]

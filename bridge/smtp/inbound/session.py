@@ -34,7 +34,7 @@ MAX_FAILED_LOGINS = 3
 
 
 class Phase(Enum):
-    """What a connection is at, as far as ending it is concerned."""
+    """Where the dialogue stands; decides how a connection may be ended."""
 
     WAITING = "for a command"
     RECEIVING = "a mail"
@@ -54,7 +54,7 @@ class Command(NamedTuple):
 
 
 class Session:
-    """From the greeting to the end; ``commands`` are what is obeyed, run with the session.
+    """From the greeting to the end. ``commands`` maps verbs to rows, which run with the session.
 
     ``secure`` says whether TLS is on, ``protocol`` is the greeting's word. Raises :class:`Failure`
     for a trusted client whose account has too many sessions; :meth:`ended` must be called in the
@@ -79,7 +79,7 @@ class Session:
         self._protocol = protocol
         self.phase = Phase.BUSY
         self.deadline = 0.0
-        #: What to say before leaving as soon as the command in hand is answered.
+        #: Reply with which the session ends after the current command.
         self.farewell: bytes | None = None
         self._account: Account | None = None
         self._refusals = Refusals(address)
@@ -197,7 +197,7 @@ class Session:
 
     @property
     def account(self) -> Account | None:
-        """Who sends, as far as that is known."""
+        """The account that sends; ``None`` before a login."""
         return self._account
 
     @property

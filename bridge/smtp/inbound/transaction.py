@@ -1,4 +1,4 @@
-"""A mail's envelope: the parameters of MAIL and RCPT, and what they ask for.
+"""A mail's envelope: the parameters of MAIL and RCPT, and the wishes they express.
 
 One table a command: the keyword, how its value is read, the RFC that it comes from. What is asked
 for is turned into the words of :mod:`bridge.model.message` here; whether an account may have it is
@@ -82,7 +82,7 @@ def _body(value: str) -> str:
 
 
 # RFC 3461's parameters are hints about reports. A mail that must go out is not refused for a
-# mistake in them: what cannot be understood counts as not said.
+# mistake in them: a value that cannot be understood is ignored.
 
 
 def _ret(value: str) -> str:
@@ -144,8 +144,8 @@ def _hold_until(value: str) -> int:
     return int(datetime.fromisoformat(value.upper()).timestamp())
 
 
-#: What may stand behind a path and how it is read; ``None``: it takes no value. A reader raises
-#: ValueError for what its RFC does not allow.
+#: Keywords and their parsers; ``None``: the keyword takes no value. A parser raises ValueError for
+#: values that its RFC does not allow.
 Known = dict[str, Callable[[str], Any] | None]
 MAIL_PARAMETERS: Known = {
     "SIZE": _size,
@@ -225,7 +225,7 @@ class Transaction:
             )
 
     def _hold(self, parameters: dict[str, Any], by: DeliverBy | None, now: float) -> str:
-        """Sets the wishes; what was asked for, as a report names it (RFC 4865)."""
+        """Sets the wishes; returns the hold as a report names it (RFC 4865)."""
         release: int | None = parameters.get("HOLDUNTIL")
         asked = ""
         if release is not None:
@@ -252,7 +252,7 @@ class Transaction:
         return asked
 
     def add(self, target: Target, written: str, parameters: dict[str, Any]) -> None:
-        """Takes a recipient; the same one again is one, with what was said of it first.
+        """Adds a recipient; a repeated one counts once, with the parameters of its first RCPT.
 
         Raises :class:`Refused` for one that cannot be in the same mail as those before it.
         """

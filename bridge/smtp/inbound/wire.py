@@ -14,19 +14,19 @@ from collections.abc import Callable
 from bridge.smtp.inbound.mail_buffer import MailBuffer
 from bridge.smtp.reply import BARE_LF, LINE_TOO_LONG, Refused
 
-#: What is taken from a client that sends faster than it is obeyed; then it is not read.
+#: Input buffered for a client that sends faster than it is served; beyond it reading pauses.
 MAX_AHEAD = 128 * 1024
 #: Replies to a long group of commands are sent in pieces of about this size.
 _MANY_REPLIES = 16 * 1024
 
-#: A mail this many times over the limit is not waited for: the connection is cut.
+#: The connection is cut when a mail exceeds its limit this many times.
 ENDLESS = 10
 
 END_OF_MAIL = b"\r\n.\r\n"
 
 
 class Endless(EOFError):  # noqa: N818 - an end, as EOFError is
-    """The client sent so much more than a mail may have that it is not listened to any longer."""
+    """The client sent far more than the size limit; the connection is cut."""
 
 
 class Wire:
@@ -62,7 +62,7 @@ class Wire:
     # What the connection reports.
 
     def attach(self, transport: asyncio.Transport) -> None:
-        """Goes on over another transport: TLS is on now. What came before it counts for nothing."""
+        """Continues over another transport after STARTTLS; earlier input is discarded."""
         self._transport = transport
         self._pending.clear()
         self._reading = True
@@ -76,7 +76,7 @@ class Wire:
         _wake(self._more_came)
 
     def end(self, error: Exception | None = None) -> None:
-        """Nothing more comes; with ``error``, nothing more goes either."""
+        """The client sends no more; with ``error`` the connection is lost."""
         self._ended = True
         self._error = error
         _wake(self._more_came)
@@ -93,7 +93,7 @@ class Wire:
 
     @property
     def closed(self) -> bool:
-        """Whether nothing that is said now will reach the client."""
+        """Whether replies no longer reach the client."""
         return self._transport.is_closing()
 
     def reply(self, line: bytes) -> None:
@@ -189,7 +189,7 @@ class Wire:
             arrived()
 
     async def _more(self) -> None:
-        """Until more has come in than there was; what was to be said is said first."""
+        """Sends queued replies, then waits for more input."""
         had = len(self._pending)
         self.send()
         if not self._writable:

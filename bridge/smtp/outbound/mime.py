@@ -43,7 +43,7 @@ class BodyPart(NamedTuple):
 
 
 def field(name: str, value: str) -> bytes:
-    """One header field; what is not ASCII is written as encoded words (RFC 2047)."""
+    """One header field; text beyond ASCII becomes encoded words (RFC 2047)."""
     value = " ".join(_printable(value).split())[:_LONGEST]
     if value.isascii() and "=?" not in value:
         return _folded(name, value)

@@ -58,7 +58,7 @@ _WORDS: Final = {
     State.DELIVERED: _Words("delivered", "2.0.0", "Delivered", "was delivered."),
     State.REJECTED: _Words("failed", "5.0.0", "Not delivered", "was refused: {why}."),
     State.UNDELIVERABLE: _Words("failed", "5.0.0", "Not delivered", "could not be delivered."),
-    # RFC 2852 §4 has this status for what is too late.
+    # RFC 2852 §4: the status of an expired delivery time.
     State.EXPIRED: _Words(
         "failed", "5.4.7", "Not delivered", "could not be delivered while it was valid."
     ),
@@ -328,7 +328,7 @@ def _delivery_status(
 
 
 def _ascii(address: str) -> str:
-    """RFC 6533 §3: what is not ASCII by its number."""
+    """RFC 6533 §3: characters beyond ASCII as escapes."""
     return "".join(char if char.isascii() else f"\\x{{{ord(char):X}}}" for char in address)
 
 
@@ -339,7 +339,7 @@ def _reply(fate: _Fate) -> str:
 
 
 def _returned(fate: _Fate, text: str) -> BodyPart:
-    """What is given back of the mail: header fields, and its text where that was asked for."""
+    """The returned part of the mail: header fields, and with RET=FULL its text."""
     original = fate.original
     lines = [plain_field("To", fate.to)]
     if original.subject:
