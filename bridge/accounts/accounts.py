@@ -278,7 +278,7 @@ class Accounts:
         return Failure(Reason.WRONG_LOGIN)
 
     def _admit(self, account: Account, origin: str, protocol: Protocol, address: str) -> Account:
-        """Checks protocol and address; only after a right password, so that strangers learn nothing."""
+        """Checks protocol and address, after the password: strangers learn nothing from it."""
         networks = self._networks[account.name]
         cause = ""
         if protocol not in account.protocols:
