@@ -175,3 +175,12 @@ def test_no_folder_is_for_everything() -> None:
     # Their names say nothing about what belongs in them, so that everything ends there.
     names = {name.removesuffix(".py") for file in FILES for name in file.relative_to(ROOT).parts}
     assert not names & {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
+
+
+def test_no_two_classes_have_the_same_name() -> None:
+    names: dict[str, list[str]] = {}
+    for file in FILES:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                names.setdefault(node.name, []).append(str(file.relative_to(ROOT)))
+    assert {name: files for name, files in names.items() if len(files) > 1} == {}

@@ -49,7 +49,7 @@ class ServerReply:
 
 
 @dataclass(frozen=True, slots=True)
-class Sending:
+class ToSend:
     """One submission.
 
     By SMTP ``headers`` are X-Cascade ones and ``options`` the answers of a survey; by SMPP
@@ -70,9 +70,7 @@ class Sending:
     timeout: float = 30.0
 
 
-def by_smtp(
-    server: Endpoint, sending: Sending, *, tls: ssl.SSLContext | None = None
-) -> ServerReply:
+def by_smtp(server: Endpoint, sending: ToSend, *, tls: ssl.SSLContext | None = None) -> ServerReply:
     """Sends a mail; with ``tls`` over STARTTLS. Raises OSError where nobody answers properly."""
     mail = EmailMessage()
     mail["From"] = sending.mail_from
@@ -97,7 +95,7 @@ def by_smtp(
         raise OSError(str(error)) from None
 
 
-def _mail(smtp: smtplib.SMTP, sending: Sending, mail: EmailMessage) -> ServerReply:
+def _mail(smtp: smtplib.SMTP, sending: ToSend, mail: EmailMessage) -> ServerReply:
     """The transaction by hand: smtplib's own keeps the reply to DATA to itself."""
     smtp.ehlo_or_helo_if_needed()
     code, text = smtp.mail(sending.mail_from)
@@ -131,7 +129,7 @@ def _smtp_reply(code: int, text: bytes | str) -> ServerReply:
     return ServerReply(f"{code} " + words.replace("\r\n", "\n").replace("\n", " / "), verdict)
 
 
-def by_smpp(server: Endpoint, sending: Sending) -> ServerReply:
+def by_smpp(server: Endpoint, sending: ToSend) -> ServerReply:
     """Binds and submits, to one number; the id is in the reply. A transmitter hears nothing more.
 
     Raises OSError where nobody answers properly.
@@ -176,7 +174,7 @@ def by_smpp(server: Endpoint, sending: Sending) -> ServerReply:
         client.disconnect()
 
 
-def _submit_sm(sending: Sending) -> dict[str, Any]:
+def _submit_sm(sending: ToSend) -> dict[str, Any]:
     octets = gsm_encode(sending.text)
     data_coding = _DATA_CODING_GSM
     if octets is None:

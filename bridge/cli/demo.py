@@ -243,10 +243,10 @@ async def _interrupted() -> None:
 
 
 async def _play(scene: Scene, addresses: Addresses, sandbox: Sandbox) -> Played:
-    from bridge.cli.clients import Sending, by_smpp, by_smtp
+    from bridge.cli.clients import ToSend, by_smpp, by_smtp
 
     before = sandbox.message_count
-    sending = Sending(
+    sending = ToSend(
         to=scene.to,
         text=scene.text,
         account=_ACCOUNT,

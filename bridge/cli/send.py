@@ -12,7 +12,7 @@ import click
 from bridge.cli import Exit, Stop, config_option
 
 if TYPE_CHECKING:
-    from bridge.cli.clients import Sending, ServerReply
+    from bridge.cli.clients import ServerReply, ToSend
     from bridge.config.settings import Endpoint, Settings
 
 #: What SMPP's service_type is for a type of message.
@@ -111,8 +111,8 @@ def _server(options: dict[str, Any], settings: Settings | None) -> Endpoint:
     return Endpoint(local.get(host, host), port)
 
 
-def _sending(options: dict[str, Any], settings: Settings | None, to: tuple[str, ...]) -> Sending:
-    from bridge.cli.clients import Sending
+def _sending(options: dict[str, Any], settings: Settings | None, to: tuple[str, ...]) -> ToSend:
+    from bridge.cli.clients import ToSend
 
     name = options["account"]
     accounts = settings.accounts if settings else {}
@@ -132,7 +132,7 @@ def _sending(options: dict[str, Any], settings: Settings | None, to: tuple[str, 
         fields["validity_period"] = _relative(options["ttl"])
     if options["reference"]:
         headers["X-Cascade-Reference"] = options["reference"]
-    return Sending(
+    return ToSend(
         to=to,
         text=_text(options),
         account=name,

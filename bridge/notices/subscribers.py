@@ -1,7 +1,7 @@
-"""Takers of what accounts are owed, and whose turn it is among those of one queue.
+"""Takers of notices, and whose turn it is among those of one queue.
 
-Decides who is told the next thing, and how a taker is treated that does not take: when there is
-something to tell is :mod:`bridge.notices.outbox`'s matter.
+Decides who is told the next notice, and how to treat a taker that refuses. When there is something
+to tell is decided by :mod:`bridge.notices.outbox`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, Protocol
 
 from bridge.model.notice import Owed
 
-#: A taker that does not take is told one thing at a time, with pauses that grow (seconds).
+#: After a refusal a taker gets one notice at a time, with growing pauses (seconds).
 FIRST_REST: Final = 0.05
 LONGEST_REST: Final = 5.0
 #: Seconds after an answer for which another is expected.
@@ -61,7 +61,7 @@ class Place:
     def room(self, now: float) -> int:
         if not self.failures:
             return self.taker.room()
-        # Who did not take the last one shows with one that it takes again.
+        # After a refusal, probe with a single notice.
         return 0 if self.told or now < self.rests_until else min(1, self.taker.room())
 
     def note(self, answer: TakerAnswer, now: float) -> None:

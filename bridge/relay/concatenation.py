@@ -22,7 +22,7 @@ from bridge.model.failure import Failure, Reason
 from bridge.model.message import Accepted, Outcome, Receipts, State, Stored, Submission
 from bridge.model.notice import Notice, part_notice
 from bridge.relay import rules
-from bridge.relay.short_ids import Submitter, pass_on
+from bridge.relay.short_ids import PartSubmitter, pass_on
 from bridge.store import Alias, Gathered, Part, PartGroup, StoreError
 from bridge.store.unjoined import about_part
 
@@ -74,7 +74,7 @@ class Gathering:
     def __init__(
         self,
         store: PartStore,
-        relay: Submitter,
+        relay: PartSubmitter,
         next_id: Callable[[], int],
         parts_timeout: float,
         clock: Callable[[], float] = time.time,

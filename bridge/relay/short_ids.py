@@ -25,7 +25,7 @@ _SHORT_IDS: Final = 1 << 32 - _NODE_BITS
 _LEFT_OUT: Final = 4096
 
 
-class ShortIds:
+class ShortIdSequence:
     """Gives a node's ids below 2**32; ``last`` is the one that was given last before the start."""
 
     def __init__(self, node: int, last: int) -> None:
@@ -39,7 +39,7 @@ class ShortIds:
         return self._last << _NODE_BITS | self._node
 
 
-class Submitter(Protocol):
+class PartSubmitter(Protocol):
     """What is asked of :class:`bridge.relay.relay.Relay`."""
 
     def check(self, account: Account, submission: Submission) -> None: ...
@@ -60,7 +60,7 @@ class Submitter(Protocol):
 
 
 def submit_short(
-    relay: Submitter, account: Account, submission: Submission
+    relay: PartSubmitter, account: Account, submission: Submission
 ) -> asyncio.Future[Outcome]:
     """Submits; the future gets the outcome under an id below 2**32 that leads to the message."""
     answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()

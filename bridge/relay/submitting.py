@@ -38,7 +38,7 @@ from bridge.relay.fingerprints import fingerprints_of, firsts_of
 from bridge.relay.group_recipients import is_send_out, plan_of
 from bridge.relay.pending_answers import ANSWER_WITHIN, PendingAnswer, PendingAnswers, count
 from bridge.relay.send_outs import SendOuts
-from bridge.relay.short_ids import ShortIds
+from bridge.relay.short_ids import ShortIdSequence
 from bridge.sending.dispatcher import Dispatcher
 from bridge.store import (
     Acceptance,
@@ -94,7 +94,7 @@ class SubmittingRelay:
         self._loop = asyncio.get_running_loop()
         self._watching = False
         self._settled_elsewhere = asyncio.Event()
-        self._short_ids = ShortIds(store.node, store.last_short_id)
+        self._short_ids = ShortIdSequence(store.node, store.last_short_id)
 
     def reload(self, settings: Settings) -> None:
         """Other limits and routes from now on; accounts bring their own."""

@@ -63,7 +63,7 @@ _TELL_EVERY: Final = 60.0
 _TELL_MOST: Final = 1000
 
 
-class Authenticator(Protocol):
+class SmscAuthenticator(Protocol):
     """What is asked of :class:`bridge.accounts.accounts.Accounts`."""
 
     def check_address(self, address: str) -> None: ...
@@ -84,7 +84,7 @@ class SmscListener:
     def __init__(
         self,
         settings: config.Smsc,
-        accounts: Authenticator,
+        accounts: SmscAuthenticator,
         directory: Directory,
         operations: Mapping[str, Operation],
         limited: frozenset[str],

@@ -12,7 +12,7 @@ from bridge.directory.directory import Directory
 from bridge.directory.verbs import member_phones
 from bridge.smsc.call import Operation
 from bridge.smsc.jobs import Cancelling, Jobs
-from bridge.smsc.listener import Authenticator, SmscListener
+from bridge.smsc.listener import SmscAuthenticator, SmscListener
 from bridge.smsc.others import Answers, Balance, senders
 from bridge.smsc.phones import Phones, Templates
 from bridge.smsc.send import Sending
@@ -47,7 +47,7 @@ class ShortIds:
 
 def smsc_listener(
     settings: Settings,
-    accounts: Authenticator,
+    accounts: SmscAuthenticator,
     relay: Relaying,
     directory: Directory,
 ) -> SmscListener:

@@ -15,7 +15,7 @@ from bridge.model.message import MessageType, Outcome, Receipts, Stored
 from bridge.model.notice import UnjoinedPart
 from bridge.notices.subscribers import Taker
 from bridge.relay.concatenation import Join, Segment
-from bridge.relay.short_ids import Submitter
+from bridge.relay.short_ids import PartSubmitter
 from bridge.smpp.inbound.limits import Occupancy
 
 
@@ -27,7 +27,7 @@ class Authenticator(Protocol):
     ) -> Account: ...
 
 
-class RelayVerbs(Submitter, Protocol):
+class RelayVerbs(PartSubmitter, Protocol):
     """What a session asks of :class:`bridge.relay.relay.Relay`."""
 
     async def query(self, account: Account, id: int) -> Sequence[Stored]: ...
