@@ -16,7 +16,7 @@ import pytest
 
 from bridge import app
 from bridge.cli import Exit
-from bridge.cli.clients import Sending, by_smpp, by_smtp
+from bridge.cli.clients import ToSend, by_smpp, by_smtp
 from bridge.config.files import DEFAULT
 from bridge.config.settings import Admin, Cascade, Settings, StoreSettings, parse_duration
 from bridge.sandbox import Sandbox
@@ -264,7 +264,7 @@ async def test_the_bridge_lives_with_the_units_limits(tmp_path: Path) -> None:
         )
         async with limited(config) as bridge:
             smtp, smpp = await bridge.ready()
-            sending = Sending(("0501234567",), "Код 493817", "crm", "secret12")
+            sending = ToSend(("0501234567",), "Код 493817", "crm", "secret12")
             for by, server in ((by_smtp, smtp), (by_smpp, smpp)):
                 reply = await asyncio.to_thread(by, server, sending)
                 assert reply.accepted, reply.text

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from bridge.cli.clients import Sending, by_smpp, by_smtp
+from bridge.cli.clients import ToSend, by_smpp, by_smtp
 from bridge.cli.demo import SCENES, Scene
 from bridge.config.settings import parse_endpoint
 from tests.serving.daemon import run
@@ -105,7 +105,7 @@ async def test_keep_serves_until_it_is_interrupted() -> None:
                 for name in ("SMTP", "SMPP")
             }
             [account, password] = re.findall(r"account       (\w+), password (\w+)", output)[0]
-            sending = Sending(("+380501234567",), "Hello", account, password)
+            sending = ToSend(("+380501234567",), "Hello", account, password)
             for by, name in ((by_smtp, "SMTP"), (by_smpp, "SMPP")):
                 reply = await asyncio.to_thread(by, servers[name], sending)
                 assert reply.accepted, reply.text
