@@ -99,8 +99,8 @@ class Callback:
         await self._client.aclose()
 
 
-class Outbox(Protocol):
-    """What is asked of :class:`bridge.notices.outbox.Outbox`."""
+class CallbackOutbox(Protocol):
+    """What is asked of :class:`bridge.notices.outbox.CallbackOutbox`."""
 
     def join(self, queue: str, taker: Taker) -> None: ...
 
@@ -110,7 +110,7 @@ class Outbox(Protocol):
 class Callbacks:
     """The callbacks of all accounts that have a ``callback_url``; :meth:`close` it."""
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, outbox: CallbackOutbox) -> None:
         self._outbox = outbox
         self._takers: dict[str, Callback] = {}
         self._closing: set[asyncio.Task[None]] = set()
