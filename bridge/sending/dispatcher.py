@@ -147,7 +147,7 @@ class Dispatcher:
             for one in mine:
                 self._working_set.restore(one.message.id)
             if len(moved) < len(mine) or to is State.ACCEPTED:
-                await self._working_set.wake()
+                self._working_set.wake()
         for message, state, *_ in mine:
             if message.id in moved:
                 self.backlog += (to is State.ACCEPTED) - (state is State.ACCEPTED)
@@ -179,7 +179,7 @@ class Dispatcher:
             if barred is not None:
                 self._working_set.unbar(matches)
             self.backlog = await self._store.backlog()
-            await self._working_set.wake()
+            self._working_set.wake()
         return moved
 
     async def send_now(self, selection: Selection) -> int:
@@ -189,7 +189,7 @@ class Dispatcher:
         now = int(self._clock())
         for start in range(0, len(ids), MOVE_STEP):
             hurried += await self._store.change(send_now, ids[start : start + MOVE_STEP], now)
-        await self._working_set.wake()
+        self._working_set.wake()
         return hurried
 
     async def replace(self, old: Message, new: Replacement) -> bool:
@@ -201,7 +201,7 @@ class Dispatcher:
             replaced = await self._store.replace(new)
         finally:
             self._working_set.restore(old.id)
-            await self._working_set.wake()
+            self._working_set.wake()
         return replaced
 
     async def expire(self) -> None:
@@ -224,7 +224,7 @@ class Dispatcher:
                 self._hold("upstream", line.name, False)
         for scope, name in holds:
             self._hold(scope, name, True)
-        await self._working_set.wake()
+        self._working_set.wake()
         for line in self._lines.values():
             self._kick(line)
 

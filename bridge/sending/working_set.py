@@ -68,6 +68,8 @@ class WorkingSet:
         self._grown: set[Lane] = set()
         self._wanted = asyncio.Event()
         self._wake_at: float | None = None
+        #: Something in the store has changed since it was looked into.
+        self._unseen = False
 
     def _queue_of(self, account: str, route: Route) -> SendQueue:
         return line_of(self._lines, account).queues[route]
@@ -193,18 +195,28 @@ class WorkingSet:
     # --- loading ---------------------------------------------------------------------------
 
     async def begin(self) -> None:
-        """As :meth:`wake`; what comes meanwhile goes behind what the store has already."""
-        await self.wake()
+        """The first look; what comes meanwhile goes behind what the store has already."""
+        await self._look()
         self._spilled |= self._unread
 
-    async def wake(self) -> None:
+    def wake(self) -> None:
+        """Has every lane of the store looked into, with the next :meth:`load` that can."""
+        self._unseen = True
+        self._wanted.set()
+
+    async def _look(self) -> None:
         """Looks into every lane of the store, and notes when the next message will be due."""
         now = int(self._clock())
+        self._unseen = False
         self._wake_at = None
         self._read_to.clear()
-        lanes = await self._store.lanes()
+        try:
+            lanes = await self._store.lanes()
+            due_at = await self._store.next_due(now)
+        except BaseException:
+            self._unseen = True  # nobody else knows what is due
+            raise
         self._unread.update(lane for lane in lanes if self._known(lane.account))
-        due_at = await self._store.next_due(now)
         if due_at is not None:
             self.note_due(due_at)
         self._wanted.set()
@@ -231,8 +243,8 @@ class WorkingSet:
 
         Raises :class:`bridge.store.StoreError`.
         """
-        if self._wake_at is not None and self._wake_at <= self._clock():
-            await self.wake()
+        if self._unseen or (self._wake_at is not None and self._wake_at <= self._clock()):
+            await self._look()
         for lane in list(self._spilled | self._unread):
             if not self._known(lane.account):
                 self._spilled.discard(lane)

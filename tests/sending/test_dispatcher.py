@@ -13,6 +13,7 @@ from bridge.model.message import Accepted, Receipts, State
 from bridge.model.notice import receivers_of
 from bridge.model.state_names import err_of
 from bridge.sandbox import Sandbox
+from bridge.store import StoreFull
 from tests.relaying import relaying
 from tests.samples import submission
 
@@ -96,3 +97,23 @@ async def test_the_backlog_of_a_removed_account_is_held(tmp_path: Path, sandbox:
     async with relaying(tmp_path, sandbox, accounts=QUEUED | bank) as bridge:
         await bridge.drained()
     assert [m.text for m in sandbox.messages] == ["mine", "private"]
+
+
+async def test_a_replacement_that_is_stored_is_said_though_the_store_is_away_right_after(
+    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with relaying(tmp_path, sandbox, accounts=QUEUED) as bridge:
+        await bridge.dispatcher.set_hold("account", "crm", True)
+        outcome = await bridge.submit(submission())
+        assert isinstance(outcome, Accepted)
+
+        async def fail(*_: object) -> Any:
+            raise StoreFull("the store is away")
+
+        with monkeypatch.context() as broken:
+            for question in ("lanes", "next_due"):
+                broken.setattr(bridge.store, question, fail)
+            await bridge.relay.replace(bridge.account(), outcome.id, text="another")
+        await bridge.dispatcher.set_hold("account", "crm", False)
+        await sandbox.wait_for(1)
+        assert [one.text for one in sandbox.messages] == ["another"]

@@ -12,7 +12,7 @@ from bridge.config.settings import settings_from
 from bridge.model.message import Message, Route, State
 from bridge.sending.upstream import UpstreamLine, upstream_lines
 from bridge.sending.working_set import WorkingSet
-from bridge.store import Acceptance, Change, Store
+from bridge.store import Acceptance, Change, Store, StoreError
 from bridge.store.sqlite.engine import SqliteStore
 from tests.samples import NOW, message
 
@@ -107,7 +107,7 @@ async def test_a_lane_holds_no_more_than_its_bound_and_loads_the_rest_in_order(
 
 async def test_what_came_while_others_looked_is_still_this_nodes(waiting: Waiting) -> None:
     await waiting.come("crm", 3)
-    await waiting.set.wake()
+    waiting.set.wake()
     # Looking into a lane of which memory has all takes no message away from this node.
     assert len(await waiting.come("crm", 3)) == 3
     await waiting.load()
@@ -167,7 +167,7 @@ async def test_messages_of_an_account_that_is_not_known_stay_in_the_store(
     await waiting.set.begin()
     assert await waiting.load() == set()
     waiting.strangers = set()
-    await waiting.set.wake()
+    waiting.set.wake()
     assert await waiting.load() == {"gone"}
 
 
@@ -185,3 +185,19 @@ async def test_a_clock_that_is_set_forward_makes_no_scheduled_message_late(
     async with asyncio.timeout(10):
         while not [account async for account in working_set.load()]:
             await working_set.wanted()
+
+
+async def test_a_look_that_failed_is_made_again_though_nothing_is_due(
+    waiting: Waiting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await waiting.store.accept(Acceptance((message(1, due_at=NOW - 1),), claimed=False))
+    waiting.set.wake()
+    with monkeypatch.context() as broken:
+        broken.setattr(waiting.store, "next_due", _fail)
+        with pytest.raises(StoreError):
+            await waiting.load()
+    assert await waiting.load() == {"crm"}
+
+
+async def _fail(now: int) -> int:
+    raise StoreError("the store is away")
