@@ -47,7 +47,7 @@ class Bridge:
                     return event
             return None
 
-        async with asyncio.timeout(20), self._grown:
+        async with asyncio.timeout(60), self._grown:
             while (event := found()) is None:
                 assert self.events[-1:] != [{"event": "end of log"}], self.events
                 await self._grown.wait()
@@ -78,7 +78,7 @@ class Bridge:
         await self.ended()
 
     async def ended(self) -> int:
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(60):
             code = await self.process.wait()
             await self._reader
         return code
@@ -147,7 +147,7 @@ async def run(*command: str, input: str = "") -> tuple[int, str]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(60):
         output, _ = await process.communicate(input.encode())
     assert process.returncode is not None
     return process.returncode, output.decode(errors="replace")

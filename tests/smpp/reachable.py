@@ -24,6 +24,6 @@ def reachable(folder: Path, api: str, smpp: int, hooks: int, account: str = "") 
 
 async def until(met: Callable[[], object]) -> None:
     """Waits for what another process does, and so nothing in this one tells of."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while not met():  # noqa: ASYNC110 - another process has no event
             await asyncio.sleep(0.02)

@@ -249,7 +249,7 @@ class Client:
             self.receipts.append(heard)
 
     async def until(self, met: Callable[[], object]) -> None:
-        async with asyncio.timeout(40), self._grown:
+        async with asyncio.timeout(120), self._grown:
             while not met():
                 assert not self._ended, "the client ended"
                 await self._grown.wait()
