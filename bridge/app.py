@@ -34,6 +34,7 @@ from bridge.admin.refusals import RefusalKeeper
 from bridge.admin.standing import NowStanding
 from bridge.admin.tokens import Tokens
 from bridge.admin.trouble import RecentTrouble
+from bridge.cascade.virtual import VirtualDeliveries
 from bridge.config.reloading import changed_keys, need_restart
 from bridge.config.settings import ConfigError, Endpoint, Settings
 from bridge.directory.directory import Directory
@@ -101,8 +102,8 @@ class App:
         self._takers: list[Callable[[Settings], None]] = []
         self._trouble = RecentTrouble()
         self._accounts: Accounts | None = None
-        #: Follows other accounts: the settings before and now, and who is gone.
-        self._follow: Callable[[Settings, Settings, list[str]], None] = lambda *_: None
+        #: Follows other accounts: the settings, and which accounts are gone.
+        self._follow: Callable[[Settings, list[str]], None] = lambda *_: None
 
     def stop(self) -> None:
         """Lets what is in flight finish; :meth:`run` then returns."""
@@ -141,7 +142,7 @@ class App:
             self._settings = before
             raise
         removed = self._accounts.reload(settings) if self._accounts is not None else []
-        self._follow(before, settings, removed)
+        self._follow(settings, removed)
         if settings.log.level != before.log.level:
             logging.set_level(settings.log.level)
         changed = changed_keys(before, settings)
@@ -162,7 +163,8 @@ class App:
         store = engine_of(settings.store.url, settings.store.lease)
         store.on_lost = self._lose
         await store.open()
-        lines = upstream_lines(settings)
+        virtual = VirtualDeliveries()
+        lines = upstream_lines(settings, virtual)
         watched: list[Callable[[str, Mapping[str, Any]], None]] = [self._trouble.watch]
         logging.WATCHERS += watched
         logging.WATCHED_EVENTS.update(REFUSAL_EVENTS)
@@ -284,6 +286,7 @@ class App:
                     for part in (statuses, poller, directory, send_outs)
                 ]
                 coming_back.append(tasks.create_task(daily_limits.run(accounts, store)))
+                coming_back.append(tasks.create_task(virtual.run(statuses.note)))
                 telling = tasks.create_task(outbox.run())
                 watching = [tasks.create_task(part.run()) for part in (health, history, refusals)]
                 async with contextlib.AsyncExitStack() as stack:
@@ -312,8 +315,8 @@ class App:
                             lambda new: keeper.reload(new.store),
                         ]
 
-                        def follow(before: Settings, now: Settings, removed: list[str]) -> None:
-                            reload_lines(lines, before, now)
+                        def follow(now: Settings, removed: list[str]) -> None:
+                            reload_lines(lines, now, virtual)
                             smpp.follow_accounts()
                             callbacks.follow(now.accounts)
                             if reply_addresses is not None:

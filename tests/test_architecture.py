@@ -46,7 +46,17 @@ ARROWS: dict[str, set[str]] = {
     # The stand-in for the API shares nothing with the bridge's own idea of a message.
     "sandbox": {"net", "log"},
     "app": COMMON
-    | {"net", "accounts", "store", "directory", "sending", "feedback", "notices", "relay"}
+    | {
+        "net",
+        "cascade",
+        "accounts",
+        "store",
+        "directory",
+        "sending",
+        "feedback",
+        "notices",
+        "relay",
+    }
     | {"smtp", "smtp/inbound", "smtp/outbound", "smpp/inbound", "smsc", "admin"},
     # Commands read the store where no daemon runs, and explain mails as the listener reads them.
     "cli": COMMON

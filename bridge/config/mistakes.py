@@ -340,7 +340,7 @@ def _upstream_keys(settings: Settings) -> Iterator[Finding]:
     missing = [
         name
         for name, own in settings.accounts.items()
-        if not (own.cascade and own.cascade.has_credentials)
+        if not (own.virtual or (own.cascade and own.cascade.has_credentials))
     ]
     if missing:
         allowed = "authorization_key, viber_auth_token or telegram_bot_key"

@@ -28,6 +28,10 @@ NEED_RESTART: Final[dict[str, frozenset[str]]] = {
 }
 
 
+#: Whether an account's messages are sent is never changed by a reload.
+VIRTUAL: Final = ".virtual"
+
+
 def changed_keys(old: Settings, new: Settings) -> list[str]:
     """The keys whose values differ, dotted; of accounts that come or go, the table's name."""
     found: list[str] = []
@@ -50,6 +54,8 @@ def need_restart(old: Settings, new: Settings) -> list[str]:
 
 
 def _needs_restart(key: str) -> bool:
+    if key.endswith(VIRTUAL) and key.count(".") == 2:
+        return True
     table, _, name = key.partition(".")
     fixed = NEED_RESTART.get(table, frozenset())
     return name in fixed or "*" in fixed

@@ -336,6 +336,7 @@ class AccountSettings(Table):
     commands_from: list[str] = []
     stop_reply: str = ""
     start_reply: str = ""
+    virtual: bool = False
     cascade: Upstream | None = None
 
 

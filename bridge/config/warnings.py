@@ -27,6 +27,8 @@ def _weak_accounts(name: str, own: AccountSettings) -> Iterator[str]:
         yield f"{at}.countries: empty, so that it may send to every country, at every price"
     if not own.sender:
         yield f"{at}.sender: empty, so that every message must name its sender"
+    if own.virtual:
+        yield f"{at}.virtual: what it sends counts as delivered, and nothing goes to the API"
     if own.burst and not own.rate:
         yield f"{at}.burst: without effect, because rate is 0 (unlimited)"
     for network in own.trusted_networks:

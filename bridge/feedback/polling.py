@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -68,10 +69,15 @@ class Poller:
         self._poll = settings.poll
         self._lines = lines
         rate = settings.status_requests_per_second
-        self._paces = {name: Pace(rate, max(1.0, rate * BURST), 1, monotonic()) for name in lines}
-        self._asking = dict.fromkeys(lines, 0)
+
+        # By upstream; a reload may bring more of them.
+        def pace() -> Pace:
+            return Pace(rate, max(1.0, rate * BURST), 1, monotonic())
+
+        self._paces = defaultdict(pace, {name: pace() for name in lines})
+        self._asking: Counter[str] = Counter()
         #: When each was slowed down last; questions that were out by then tell nothing new.
-        self._slowed_at = dict.fromkeys(lines, float("-inf"))
+        self._slowed_at: defaultdict[str, float] = defaultdict(lambda: float("-inf"))
         self._clock = clock
         self._monotonic = monotonic
         self._places = asyncio.Semaphore(MAX_QUESTIONS)

@@ -11,13 +11,25 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
+from bridge.cascade.answers import HttpAnswer
 from bridge.cascade.client import CascadeClient, credentials
+from bridge.cascade.virtual import VirtualClient, VirtualDeliveries
 from bridge.config.settings import Settings, Upstream
 from bridge.model.message import Message, Route
 from bridge.sending.pace import Pace
 from bridge.sending.queue import SendQueue
+
+
+class ApiClient(Protocol):
+    """What is asked of :class:`bridge.cascade.client.CascadeClient`."""
+
+    async def post(self, route: Route, headers: Mapping[str, str], body: bytes) -> HttpAnswer: ...
+
+    async def ask(self, headers: Mapping[str, str], upstream_id: str) -> HttpAnswer: ...
+
+    async def close(self) -> None: ...
 
 
 class NextBatch(NamedTuple):
@@ -45,7 +57,7 @@ class UpstreamLine:
     """An upstream at run time; the dispatcher keeps its counts."""
 
     name: str
-    client: CascadeClient
+    client: ApiClient
     headers: Mapping[str, str]
     pace: Pace
     queues: dict[Route, SendQueue] = field(
@@ -97,41 +109,55 @@ class UpstreamLine:
         return None, soonest
 
 
-def upstream_lines(settings: Settings) -> dict[str, UpstreamLine]:
-    """The upstreams: the common one under the empty name, and those of accounts with own keys."""
-    lines = {"": _line("cascade", settings, settings.cascade)}
-    for name, upstream in _own_keys(settings):
-        lines[name] = _line(name, settings, upstream)
+def upstream_lines(
+    settings: Settings, virtual: VirtualDeliveries | None = None
+) -> dict[str, UpstreamLine]:
+    """The upstreams: the common one under the empty name, and those of accounts with own keys.
+
+    Virtual accounts have lines of their own, which lead to ``virtual``.
+    """
+    lines = {"": _line("cascade", settings, settings.cascade, None)}
+    for name, upstream in _own_lines(settings):
+        lines[name] = _line(name, settings, upstream, virtual)
     return lines
 
 
-def _line(name: str, settings: Settings, upstream: Upstream) -> UpstreamLine:
+def _line(
+    name: str, settings: Settings, upstream: Upstream, virtual: VirtualDeliveries | None
+) -> UpstreamLine:
     cascade = settings.cascade
     pace = Pace(cascade.requests_per_second, cascade.burst, cascade.max_batch, time.monotonic())
-    return UpstreamLine(name, CascadeClient(cascade), credentials(upstream), pace)
+    account = settings.accounts.get(name)
+    client: ApiClient
+    if account is not None and account.virtual:
+        client = VirtualClient(virtual or VirtualDeliveries())
+    else:
+        client = CascadeClient(cascade)
+    return UpstreamLine(name, client, credentials(upstream), pace)
 
 
-def _own_keys(settings: Settings) -> list[tuple[str, Upstream]]:
+def _own_lines(settings: Settings) -> list[tuple[str, Upstream]]:
     return [
-        (name, account.cascade)
+        (name, account.cascade or Upstream())
         for name, account in settings.accounts.items()
-        if account.cascade is not None and account.cascade.has_credentials
+        if account.virtual or (account.cascade is not None and account.cascade.has_credentials)
     ]
 
 
-def reload_lines(lines: dict[str, UpstreamLine], old: Settings, new: Settings) -> None:
+def reload_lines(
+    lines: dict[str, UpstreamLine], new: Settings, virtual: VirtualDeliveries | None = None
+) -> None:
     """Takes over keys. What waits of an account that has keys of its own now goes with them; one
     that has them no longer keeps its own line, with the common keys."""
     common = credentials(new.cascade)
-    own = dict(_own_keys(new))
+    own = dict(_own_lines(new))
     for name, line in lines.items():
         headers = credentials(own[name]) if name in own else common
         if headers != line.headers:
             line.headers = headers
             line.pace.try_now(time.monotonic())
     for name in own.keys() - lines.keys():
-        # Everything else of an upstream counts from a start on.
-        line = lines[name] = _line(name, old, own[name])
+        line = lines[name] = _line(name, new, own[name], virtual)
         for route, queue in lines[""].queues.items():
             line.queues[route].held = queue.held
             for message in queue.take_matching(partial(_is_of, name)):

@@ -1,0 +1,74 @@
+"""Stands in for the API where an account is virtual: takes everything, and sends nothing.
+
+For trials and migrations: all that the bridge does with a message it does, up to the request; then
+the message counts as delivered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
+
+import orjson
+import structlog
+
+from bridge.cascade.answers import HttpAnswer
+from bridge.cascade.status import ApiStatus
+from bridge.model.failure import Failure
+from bridge.model.message import Route
+
+log = structlog.get_logger()
+
+#: How long such a message is on its way (seconds).
+_ON_ITS_WAY: Final = 0.5
+_PREFIX: Final = "virtual-"
+_DELIVERED: Final = "delivered"
+
+
+class VirtualDeliveries:
+    """Tells the statuses of virtual messages; :meth:`run` it."""
+
+    def __init__(self) -> None:
+        self._taken: list[str] = []
+        self._wanted = asyncio.Event()
+
+    def add(self, upstream_ids: Sequence[str]) -> None:
+        """These are delivered soon."""
+        self._taken += upstream_ids
+        self._wanted.set()
+
+    async def run(self, note: Callable[[Sequence[ApiStatus]], Awaitable[None]]) -> None:
+        """Has them noted until it is cancelled; what cannot be noted now is asked for later."""
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            await asyncio.sleep(_ON_ITS_WAY)
+            taken, self._taken = self._taken, []
+            try:
+                await note([ApiStatus(id, _DELIVERED) for id in taken])
+            except Failure as failure:
+                log.warning("statuses_not_matched", cause=str(failure))
+
+
+class VirtualClient:
+    """Answers as :class:`bridge.cascade.client.CascadeClient` does, without a request."""
+
+    def __init__(self, deliveries: VirtualDeliveries) -> None:
+        self._deliveries = deliveries
+
+    async def post(self, route: Route, headers: Mapping[str, str], body: bytes) -> HttpAnswer:
+        """Takes all of them."""
+        ids = [str(item["id"]) for item in orjson.loads(body)]
+        answer = [{"trackinId": id, "messageId": _PREFIX + id} for id in ids]
+        self._deliveries.add([_PREFIX + id for id in ids])
+        return HttpAnswer(200, orjson.dumps(answer))
+
+    async def ask(self, headers: Mapping[str, str], upstream_id: str) -> HttpAnswer:
+        """Delivered, whenever it is asked."""
+        return HttpAnswer(
+            200, orjson.dumps({"messageId": upstream_id, "deliveryStatus": _DELIVERED})
+        )
+
+    async def close(self) -> None:
+        """Nothing is open."""
