@@ -106,3 +106,19 @@ def test_a_body_may_begin_at_the_limit_of_the_header() -> None:
     section = b"Subject: x\n" + b"X-A: b\n" * 9000
     body = b"no field here\n" * 1000
     assert split(section + body)[1] == body
+
+
+def test_a_line_that_a_script_broke_goes_on_with_its_field() -> None:
+    fields, body = split(b"Subject: one\ntwo\nthree\nMIME-Version: 1.0\n\nbody")
+    assert (text_of(fields[b"subject"][0], ""), body) == ("one two three", b"body")
+
+
+@pytest.mark.parametrize("before", [b"\n", b" \n\n", b"\xef\xbb\xbf"])
+def test_a_header_may_have_blank_lines_or_a_mark_before_it(before: bytes) -> None:
+    fields, body = split(before + b"Subject: x\nMIME-Version: 1.0\n\nbody")
+    assert (fields, body) == ({b"subject": [b" x"]}, b"body")
+
+
+@pytest.mark.parametrize("text", [b"\nFrom: 0501112233\nDate: 26 Nov\n", b"\nSubject: x\n\ny"])
+def test_a_text_that_looks_like_fields_stays_a_text(text: bytes) -> None:
+    assert split(text) == ({}, text[1:])
