@@ -13,11 +13,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
+
+from bridge.sandbox.statuses import ending
 from tests.chaos.databases import Database, Postgres, SqliteFile
 from tests.chaos.evidence import Evidence, gather
 from tests.chaos.faults import FAULTS, HARMLESS, Planned, plan
 from tests.chaos.invariants import INVARIANTS
 from tests.chaos.node import one_ready
+from tests.chaos.phones import path
 from tests.chaos.scene import PAUSE, Scene, scene
 from tests.chaos.smpp_session import Session
 from tests.serving.daemon import run as run_program
@@ -29,6 +33,8 @@ BEAT, LATE = 0.25, 1.0
 #: How long everything may take to come to rest after the last fault (seconds): longest is what was
 #: refused several times in turn.
 QUIET_WITHIN = 420.0
+#: When statuses that got lost are told again, and after how long once more (seconds).
+TELL_AGAIN_AFTER = 30.0
 #: How long no daemon at all may serve (seconds).
 SERVED_WITHIN = 90.0
 #: How long clients have to finish what they began (seconds).
@@ -190,16 +196,36 @@ async def rest(
         await session.idle()
     counts = " UNION ALL ".join(f"SELECT count(*) FROM {what}" for what in _UNREST.values())
     unrest: list[int] = []
+    told_again = time.monotonic()
     while time.monotonic() < deadline:
         with contextlib.suppress(*HARMLESS):
             unrest = [count for (count,) in await running.database.rows(counts)]
             if not any(unrest):
                 note("quiet")
                 return found
+            if time.monotonic() > told_again + TELL_AGAIN_AFTER:
+                told_again = time.monotonic()
+                await tell_again(running)
         await asyncio.sleep(0.5)
     words = ", ".join(f"{n} {what}" for n, what in zip(unrest, _UNREST, strict=True) if n)
     note(f"not quiet: {words}")
     return [*found, f"not quiet within {QUIET_WITHIN:g} s: {words}"]
+
+
+async def tell_again(running: Scene) -> None:
+    """The API says once more what became of messages of which it said so in vain: they would be
+    asked about within ten minutes, which is long to wait for."""
+    open_ones = "SELECT upstream_id, phone FROM message WHERE state = 'sent' AND upstream_id <> ''"
+    said = [
+        {"messageId": upstream_id, "deliverystatus": ending(phone)}
+        for upstream_id, phone in await running.database.rows(open_ones)
+    ]
+    _, at = await one_ready(running.nodes, running.record.chance)
+    async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
+        for start in range(0, len(said), 100):
+            url = f"http://127.0.0.1:{at.hooks}{path('status')}"
+            with contextlib.suppress(httpx.HTTPError):
+                await client.post(url, json=said[start : start + 100])
 
 
 async def look_up(running: Scene) -> list[str]:
