@@ -50,7 +50,9 @@ from bridge.net.sessions import SessionInfo
 from bridge.sending.dispatcher import Dispatcher
 from bridge.sending.upstream import UpstreamLine
 from bridge.store import Store
+from bridge.store.operating.erase import Erased, erase
 from bridge.store.operating.queue import count_selected
+from bridge.trace.finding import names_of
 
 log = structlog.get_logger()
 
@@ -348,6 +350,18 @@ class Control(StoredVerbs):
 
     async def _count(self, filter: QueueFilter) -> int:
         return await self._store.look_up(count_selected, filter.selection())
+
+    async def erase(self, *, by: str, phone: str, dry_run: bool = False) -> Erased:
+        """Forgets all that is stored about a number, but what is still on its way."""
+        regions = {own.region for own in self.settings.accounts.values()}
+        phones = sorted(name for name in names_of(phone, regions) if name.startswith("+"))
+        if not phones:
+            raise Failure(Reason.WRONG_PHONE)
+        if dry_run:
+            return await self._store.look_up(erase, phones, really=False)
+        erased = await self._store.change(erase, phones, really=True)
+        self._audit("erase", by, phone=phones[0], messages=erased.messages)
+        return erased
 
     # --- the daemon ------------------------------------------------------------------------
 

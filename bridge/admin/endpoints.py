@@ -126,6 +126,7 @@ class ApiEndpoint:
 _VIEW, _OPERATE = Role.VIEW, Role.OPERATE
 
 ENDPOINTS: Final = (
+    ApiEndpoint("DELETE", "/phones/{phone}", Control.erase, _OPERATE),
     ApiEndpoint("GET", "/overview", Control.show_overview, _VIEW),
     ApiEndpoint("GET", "/history", Control.show_history, _VIEW),
     ApiEndpoint("GET", "/upstreams", Control.list_upstreams, _VIEW),

@@ -1,0 +1,129 @@
+"""``sendmail``: stands in for /usr/sbin/sendmail; queues nothing itself."""
+
+from __future__ import annotations
+
+import getpass
+import smtplib
+import socket
+import sys
+from email import message_from_bytes, policy
+from email.utils import getaddresses
+from pathlib import Path
+
+import click
+
+from bridge.cli import Exit, Stop, config_option
+from bridge.config import load
+
+#: How long the bridge may take to answer (seconds).
+_TIMEOUT = 60.0
+
+
+@click.command(
+    context_settings={"ignore_unknown_options": True, "help_option_names": ["-h", "--help"]}
+)
+@click.option("-t", "from_header", is_flag=True, help="Recipients are those of To, Cc and Bcc.")
+@click.option("-i", "whole", is_flag=True, help="A line with a dot alone ends nothing.")
+@click.option("-f", "-r", "sender", metavar="ADDRESS", help="The return path.")
+@click.option("-F", "full_name", metavar="NAME", help="The name in From, where there is none.")
+@click.option("-o", "options", multiple=True, metavar="OPTION", help="-oi is -i; others: nothing.")
+@click.option("-b", "mode", metavar="MODE", default="m", help="m: a mail on stdin; s: SMTP there.")
+@click.argument("recipients", nargs=-1)
+@config_option
+def command(
+    config: Path | None,
+    from_header: bool,
+    whole: bool,
+    sender: str | None,
+    full_name: str | None,
+    options: tuple[str, ...],
+    mode: str,
+    recipients: tuple[str, ...],
+) -> int:
+    """Hand a mail on standard input to the bridge, as sendmail does.
+
+    Programs that call /usr/sbin/sendmail send through the bridge so. It logs in nowhere: this
+    machine's address has to be in an account's trusted_networks. Exits with 0 where the bridge took
+    it, 65 where it refused, and 75 where it does not answer.
+
+    \b
+    Examples:
+      echo "Server down" | cascade-bridge sendmail 380501234567@sms.example.com
+      cascade-bridge sendmail -t -i < mail.eml
+    """
+    listen = load(config, secrets=False).smtp.listen
+    if not listen:
+        raise Stop("smtp.listen names no address.", Exit.CONFIG)
+    host, port = listen[0]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    if mode == "s":
+        return _talk(host, port)
+    if mode != "m":
+        raise click.UsageError(f"-b{mode} is not offered: -bm and -bs are.")
+    mail = _read(whole or "i" in options)
+    parsed = message_from_bytes(mail, policy=policy.compat32)
+    found = list(recipients)
+    if from_header:
+        fields = [str(one) for name in ("to", "cc", "bcc") for one in parsed.get_all(name, [])]
+        found += [address for _, address in getaddresses(fields) if address]
+        del parsed["bcc"]
+    if not found:
+        raise Stop("There is no recipient.", Exit.USAGE)
+    if parsed["from"] is None:
+        user = f"{getpass.getuser()}@{socket.gethostname()}"
+        parsed["From"] = f'"{full_name}" <{user}>' if full_name else user
+    _, address = getaddresses([str(parsed["from"])])[0]
+    return _send(host, port, sender if sender is not None else address, found, parsed.as_bytes())
+
+
+def _read(whole: bool) -> bytes:
+    """The mail; unless it is taken whole, it ends with a line that is a dot."""
+    mail = sys.stdin.buffer.read()
+    if whole:
+        return mail
+    head, dot, _ = (b"\n" + mail.replace(b"\r\n", b"\n")).partition(b"\n.\n")
+    return (head + b"\n" if dot else head)[1:]
+
+
+def _send(host: str, port: int, sender: str, recipients: list[str], mail: bytes) -> int:
+    try:
+        with smtplib.SMTP(host, port, timeout=_TIMEOUT) as smtp:
+            refused = smtp.sendmail(sender.strip("<>"), recipients, mail)
+    except smtplib.SMTPRecipientsRefused as error:
+        refused = error.recipients
+    except smtplib.SMTPResponseException as error:
+        said = error.smtp_error
+        words = said.decode(errors="replace") if isinstance(said, bytes) else said
+        code = Exit.DATA if error.smtp_code >= 500 else Exit.TEMPORARY
+        raise Stop(f"{error.smtp_code} {words}", code) from None
+    except (OSError, smtplib.SMTPException) as error:
+        raise Stop(f"{host}:{port}: {error}", Exit.TEMPORARY) from None
+    for recipient, (status, text) in refused.items():
+        click.echo(f"{recipient}: {status} {text.decode(errors='replace')}", err=True)
+    if any(status < 500 for status, _ in refused.values()):
+        return Exit.TEMPORARY
+    return Exit.DATA if refused else Exit.OK
+
+
+def _talk(host: str, port: int) -> int:
+    """Carries an SMTP dialogue on standard input and output to the bridge and back."""
+    try:
+        connection = socket.create_connection((host, port), _TIMEOUT)
+    except OSError as error:
+        raise Stop(f"{host}:{port}: {error}", Exit.TEMPORARY) from None
+    with connection, connection.makefile("rb") as replies:
+        while True:
+            while line := replies.readline():
+                sys.stdout.buffer.write(line)
+                sys.stdout.buffer.flush()
+                if line[3:4] != b"-":
+                    break
+            if not line or line.startswith(b"221"):
+                return Exit.OK
+            data = line.startswith(b"354")
+            while asked := sys.stdin.buffer.readline():
+                connection.sendall(asked)
+                if not data or asked.strip() == b".":
+                    break
+            if not asked:
+                return Exit.OK
