@@ -33,18 +33,19 @@ def is_send_out(submission: Submission) -> bool:
 
 class Expanded(NamedTuple):
     """A submission whose groups are known. ``phones`` are all of its numbers where they are few,
-    and then they are the submission's recipients; else None."""
+    and then they are the submission's recipients; else None. ``beside`` are the recipients that
+    are no groups of the account."""
 
     submission: Submission
     groups: tuple[int, ...]
     phones: tuple[Recipient, ...] | None
+    beside: tuple[Recipient, ...]
 
     def send_out(self, message: Message, rate: float) -> Plan:
         """As a send-out: its messages no faster than ``rate`` a second (0: as fast as can be)."""
         submission = self.submission
-        beside = tuple(one for one in submission.recipients if not names_group(one.address))
         interval = 1 / rate if rate else 0.0
-        return Plan(message, self.groups, beside, submission.name, interval, submission.spread)
+        return Plan(message, self.groups, self.beside, submission.name, interval, submission.spread)
 
 
 async def plan_of(
@@ -52,24 +53,39 @@ async def plan_of(
 ) -> Expanded:
     """Finds the groups, applies their options, and reads their numbers where they are few.
 
-    Raises Failure: NOT_FOUND for a group that is not there or is empty.
+    A group that is not there or is empty stays among the recipients, and is refused with them.
     """
-    groups = {
-        group.id: (group, recipient)
-        for recipient in submission.recipients
-        if names_group(recipient.address)
-        for group in (directory.groups.find(account.name, recipient.address),)
-    }
+    groups: dict[int, tuple[Group, Recipient]] = {}
+    beside: list[Recipient] = []
+    for recipient in submission.recipients:
+        group = None
+        if names_group(recipient.address):
+            group = await _with_contacts(directory, account, recipient)
+        if group is None:
+            beside.append(recipient)
+        else:
+            groups[group.id] = (group, recipient)
     for group, _ in groups.values():
         submission = _with_options(account, submission, group, now)
-    beside = [one for one in submission.recipients if not names_group(one.address)]
     few = await _few(directory, account, groups, beside)
     ids = tuple(groups)
     if few is None or submission.name or submission.spread:
         if len({one.text for one in submission.recipients}) > 1:
             raise Failure(Reason.BAD_PARAMETER, "a send-out has one text")
-        return Expanded(submission, ids, None)
-    return Expanded(submission._replace(recipients=few), ids, few)
+        return Expanded(submission, ids, None, tuple(beside))
+    return Expanded(submission._replace(recipients=few), ids, few, tuple(beside))
+
+
+async def _with_contacts(
+    directory: Directory, account: Account, recipient: Recipient
+) -> Group | None:
+    """The group that a recipient stands for, where it has somebody in it."""
+    try:
+        group = directory.groups.find(account.name, recipient.address)
+    except Failure:
+        return None
+    some = await directory.look_up(member_phones, account.name, [group.id], limit=1)
+    return group if some else None
 
 
 async def _few(
@@ -82,8 +98,6 @@ async def _few(
     found = {recipient.address: recipient for recipient in beside}
     for id, (_, recipient) in groups.items():
         phones = await directory.look_up(member_phones, account.name, [id], limit=AT_ONCE + 1)
-        if not phones:
-            raise Failure(Reason.NOT_FOUND, "the group has no contacts")
         for phone in phones:
             found.setdefault(phone, recipient._replace(address=phone))
         if len(found) > AT_ONCE:

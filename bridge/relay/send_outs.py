@@ -104,6 +104,26 @@ class SendOuts:
         except StoreError as error:
             raise error.failure from error
 
+    async def count(self, plan: Plan, check: Check) -> Accepted:
+        """What :meth:`accept` would answer, with nothing stored. Raises Failure."""
+        count = 0
+        refused: list[tuple[Recipient, Failure]] = []
+        try:
+            async for recipient in self._recipients(plan):
+                try:
+                    check(recipient.address)
+                except Failure as failure:
+                    if len(refused) < NAMED:
+                        refused.append((recipient, failure))
+                else:
+                    count += 1
+        except StoreError as error:
+            raise error.failure from error
+        if not count:
+            raise refused[0][1]
+        parts = count * plan.message.parts
+        return Accepted(self._ids.next(), parts, refused=tuple(refused))
+
     async def _accept(self, plan: Plan, check: Check, admit: Callable[[int], None]) -> Accepted:
         message = plan.message
         file = await self._store.change(begin_import, message.account, SEND_OUT, self._now())

@@ -214,9 +214,12 @@ class SubmittingRelay:
                 if settings.daily_limit:
                     self._daily_limits.take(account, count)
 
-            outcome: Outcome = await self._send_outs.accept(
-                plan.send_out(message, settings.rate), check, admit
-            )
+            send_out = plan.send_out(message, settings.rate)
+            outcome: Outcome
+            if submission.dry_run:
+                outcome = await self._send_outs.count(send_out, check)
+            else:
+                outcome = await self._send_outs.accept(send_out, check, admit)
         except Failure as failure:
             outcome = failure
         if not answer.done():
