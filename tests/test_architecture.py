@@ -60,7 +60,7 @@ ARROWS: dict[str, set[str]] = {
     | {"smtp", "smtp/inbound", "smtp/outbound", "smpp/inbound", "smsc", "admin"},
     # Commands read the store where no daemon runs, and explain mails as the listener reads them.
     "cli": COMMON
-    | {"accounts", "admin", "store", "trace", "relay", "sandbox", "app"}
+    | {"net", "accounts", "admin", "store", "cascade", "trace", "relay", "sandbox", "app"}
     | {"smtp", "smtp/inbound", "smtp/reading"},
 }
 

@@ -13,11 +13,22 @@ from bridge.config.settings import ConfigError, Mistake, Settings
 
 
 @click.command()
+@click.option(
+    "--connect",
+    is_flag=True,
+    help="Try listeners, certificates, the API and its key, smarthost, store and disk, too.",
+)
 @config_option
-def command(config: Path | None) -> int:
+def command(config: Path | None, connect: bool) -> int:
     """Check the configuration and say what would be served.
 
-    Exits with 0 where the bridge would start, and with 78 where it would not.
+    Exits with 0 where the bridge would start, and with 78 where it would not; with --connect also
+    with 69 where something does not work. Nothing is sent.
+
+    \b
+    Examples:
+      cascade-bridge check --config bridge.toml
+      cascade-bridge check --connect
     """
     try:
         settings = load(config)
@@ -31,7 +42,20 @@ def command(config: Path | None) -> int:
         for warning in found:
             click.echo(f"  {warning}")
     click.echo("\nThe configuration is good.")
-    return Exit.OK
+    return _connect(settings) if connect else Exit.OK
+
+
+def _connect(settings: Settings) -> int:
+    """Tries what the configuration names, and prints each as it is tried."""
+    from bridge.cli.connect import try_all
+
+    click.echo()
+    bad = 0
+    for tried in try_all(settings):
+        bad += not tried.good
+        click.echo(f"  {'good' if tried.good else 'BAD':<4}  {tried.what}: {tried.says}")
+    click.echo(f"\n{_count(bad, 'thing')} to mend." if bad else "\nEverything works.")
+    return Exit.UNAVAILABLE if bad else Exit.OK
 
 
 def _count(number: int, what: str) -> str:

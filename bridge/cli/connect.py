@@ -1,0 +1,149 @@
+"""What ``check --connect`` tries beyond the file: listeners, certificates, the API and its key,
+smarthost, store and disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import smtplib
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import httpx
+
+from bridge.cascade.client import credentials
+from bridge.cascade.wire import STATUS_PATH
+from bridge.config.settings import Endpoint, Settings
+from bridge.net.certificates import expires_at
+from bridge.store import StoreError
+from bridge.store.engines import engine_of
+
+#: A certificate must be valid for so long.
+DAYS = 14
+#: So much room must be left for the store.
+ROOM = 500 * 1024 * 1024
+_WITHIN = 5.0
+
+
+class Tried(NamedTuple):
+    """One thing that was tried: what, whether it is good, and what was found."""
+
+    what: str
+    good: bool
+    says: str
+
+
+def try_all(settings: Settings) -> Iterator[Tried]:
+    """Tries one after the other."""
+    yield from _listeners(settings)
+    yield from _certificates(settings)
+    yield _api(settings)
+    if settings.reports.smarthost:
+        yield _smarthost(settings.reports.smarthost)
+    yield asyncio.run(_store(settings))
+    if settings.store.url.startswith("sqlite:"):
+        yield _disk(Path(settings.store.url.removeprefix("sqlite:///")))
+
+
+def _listeners(settings: Settings) -> Iterator[Tried]:
+    found = [
+        ("smtp", settings.smtp.listen, b"220"),
+        ("smtp", settings.smtp.tls_listen, b""),
+        ("lmtp", settings.smtp.lmtp_listen, b"220"),
+        ("smpp", settings.smpp.listen, b""),
+        ("smpp", settings.smpp.tls_listen, b""),
+        ("hooks", settings.hooks.listen if settings.hooks.secret else [], b""),
+        ("admin", settings.admin.listen, b""),
+    ]
+    for name, endpoints, greeting in found:
+        for endpoint in endpoints:
+            yield _listener(f"{name} {endpoint}", endpoint, greeting)
+
+
+def _listener(what: str, endpoint: Endpoint, greeting: bytes) -> Tried:
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(endpoint.host, endpoint.host)  # noqa: S104
+    try:
+        with socket.create_connection((host, endpoint.port), _WITHIN) as connection:
+            said = connection.recv(200) if greeting else b""
+    except OSError as error:
+        return Tried(what, False, f"does not answer: {error.strerror or error}")
+    good = said.startswith(greeting)
+    return Tried(what, good, "answers" if good else f"says {said.decode(errors='replace').strip()}")
+
+
+def _certificates(settings: Settings) -> Iterator[Tried]:
+    files = {
+        table.certificate
+        for table in (settings.smtp, settings.smpp, settings.admin, settings.hooks, settings.smsc)
+        if table.certificate is not None
+    }
+    for file in sorted(files):
+        try:
+            end = expires_at(file)
+        except (OSError, ValueError) as error:
+            yield Tried(f"certificate {file}", False, str(error))
+            continue
+        left = (end - datetime.now(UTC)).days
+        yield Tried(f"certificate {file}", left >= DAYS, f"ends {end:%Y-%m-%d}, in {left} days")
+
+
+def _api(settings: Settings) -> Tried:
+    """Asks for the status of a message that is not there: whether the key is good, and what the
+    clocks say. Nothing is sent."""
+    url = settings.cascade.base_url
+    what = f"API {urlsplit(url).hostname}"
+    headers = credentials(settings.cascade)
+    try:
+        answer = httpx.get(
+            f"{url.rstrip('/')}{STATUS_PATH}0", headers=headers, timeout=_WITHIN, trust_env=False
+        )
+    except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
+        return Tried(what, False, f"cannot be reached: {type(error).__name__}: {error}")
+    if answer.status_code in (401, 403):
+        return Tried(what, False, f"refuses the key: HTTP {answer.status_code}")
+    return Tried(what, answer.status_code < 500, f"answers HTTP {answer.status_code} to the key")
+
+
+def _smarthost(address: str) -> Tried:
+    host, _, port = address.rpartition(":")
+    what = f"smarthost {address}"
+    try:
+        with smtplib.SMTP(host.strip("[]"), int(port), timeout=_WITHIN) as smtp:
+            code, text = smtp.ehlo()
+    except (OSError, smtplib.SMTPException) as error:
+        return Tried(what, False, f"does not answer: {error}")
+    first = text.decode(errors="replace").splitlines()[:1]
+    return Tried(what, code == 250, f"greets: {code} {' '.join(first)}")
+
+
+async def _store(settings: Settings) -> Tried:
+    began = time.monotonic()
+    try:
+        store = engine_of(settings.store.url, settings.store.lease)
+        try:
+            await store.open_reading()
+            await store.holds()
+        finally:
+            await store.close()
+    except StoreError as error:
+        return Tried("store", False, str(error))
+    return Tried("store", True, f"answers within {(time.monotonic() - began) * 1000:.0f} ms")
+
+
+def _disk(file: Path) -> Tried:
+    folder = file.parent
+    try:
+        room = shutil.disk_usage(folder).free
+    except OSError as error:
+        return Tried(f"disk {folder}", False, error.strerror or str(error))
+    writable = os.access(folder, os.W_OK)
+    says = f"{room // (1024 * 1024):,} MB free" + ("" if writable else "; may not be written to")
+    return Tried(f"disk {folder}", room >= ROOM and writable, says)
