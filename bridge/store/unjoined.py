@@ -105,8 +105,9 @@ def _notices(parts: Sequence[Part], now: int) -> list[Notice]:
     group = answered[0].group
     missing = _missing(group.total, (part.number for part in answered))
     if not missing:
-        # They are all there and made no message: who sent the last of them has heard why.
-        answered.remove(max(answered, key=lambda part: (part.at, part.id)))
+        # They are all there and made no message: who sent the last of them has heard why. Ids
+        # grow though a clock is set back.
+        answered.remove(max(answered, key=lambda part: part.id))
     return [
         part_notice(group.account, part.id, about_part(part, missing), now) for part in answered
     ]

@@ -8,6 +8,7 @@ from bridge.model.ids import first_id
 from bridge.model.message import Receipts, State
 from bridge.model.notice import Kind, Told, Unjoined, UnjoinedPart, receivers_of
 from bridge.store import Acceptance, Alias, Part, PartGroup, Store
+from bridge.store.unjoined import notices_of_parts
 from tests.samples import NOW, message
 from tests.store.conftest import Clock, Engine
 
@@ -176,3 +177,10 @@ async def test_no_id_of_a_part_is_given_again(engine: Engine) -> None:
     await store.close()
     store = await engine.open()
     assert (store.last_id, store.last_short_id) == (first_id(NOW), 0x0440)
+
+
+def test_the_last_part_is_the_one_with_the_last_id_though_the_clock_was_set_back() -> None:
+    group = PartGroup("crm", "Shop", "+380501234567", 7, 2)
+    first = Part(1, group, 1, b"a", 3, NOW + 90)
+    last = Part(2, group, 2, b"b", 3, NOW)
+    assert [notice.known_as for notice in notices_of_parts([[first, last]], NOW + 200)] == [1]
