@@ -63,6 +63,11 @@ class Number(NamedTuple):
     error: str = ""
 
 
+def written_id(id: str) -> Value:
+    """A client's id: a number where it is written like one."""
+    return int(id) if id.isascii() and id.isdigit() and str(int(id)) == id else id
+
+
 def error_text(failure: Failure) -> str:
     """The description of a failure in the dialect's words."""
     return _TEXTS.get(failure.reason, failure.reason.codes.text)
@@ -78,7 +83,7 @@ def refused(failure: Failure, fmt: Format, id: str = "", numbers: Sequence[Numbe
         return "\n".join([f"{id or 0},-{code}", *_number_lines(numbers, fmt)])
     members: list[tuple[str, Value]] = [("error", text), ("error_code", code)]
     if id:
-        members.append(("id", _id(id)))
+        members.append(("id", written_id(id)))
     return _record("result", members, fmt, numbers)
 
 
@@ -127,7 +132,7 @@ def sent(
         if balance is not None:
             text += f", BALANCE - {balance}"
         return "\n".join([text, *_number_lines(numbers, fmt)])
-    members: list[tuple[str, Value]] = [("id", _id(id)), ("cnt", count)]
+    members: list[tuple[str, Value]] = [("id", written_id(id)), ("cnt", count)]
     if cost is not None:
         members.append(("cost", cost))
     if balance is not None:
@@ -143,22 +148,20 @@ def priced(cost: str, count: int, fmt: Format, numbers: Sequence[Number] = ()) -
 
 
 def encoded(answer: str, fmt: Format, charset: str) -> bytes:
-    """The octets of an answer; a character that the charset lacks is written as its number where
-    the format has a way to do so."""
+    """The octets of an answer. Parsers of JSON and XML expect UTF-8 whatever a client asked for:
+    in another charset their characters are written as numbers."""
     if fmt is Format.JSON and charset != "utf-8":
         # Escapes mean the same in every charset.
         answer = "".join(
             char if char < "\x80" else json.dumps(char, ensure_ascii=True)[1:-1] for char in answer
         )
-    return answer.encode(charset, "xmlcharrefreplace" if fmt is Format.XML else "replace")
+    if fmt is Format.XML and charset != "utf-8":
+        # An answer has no XML declaration, so that parsers take it for UTF-8.
+        return answer.encode("ascii", "xmlcharrefreplace")
+    return answer.encode(charset, "replace")
 
 
 # --- layout ------------------------------------------------------------------------------------
-
-
-def _id(id: str) -> Value:
-    """A client's id: a number where it is written like one."""
-    return int(id) if id.isascii() and id.isdigit() and str(int(id)) == id else id
 
 
 def _line(value: Value) -> str:

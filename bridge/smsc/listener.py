@@ -92,7 +92,7 @@ class SmscListener:
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._settings = settings
+        self.settings = settings
         self._accounts = accounts
         self._directory = directory
         self._operations = operations
@@ -111,7 +111,7 @@ class SmscListener:
 
     async def start(self) -> list[Endpoint]:
         """Binds every address, or none; tells them as bound. Raises OSError and ssl.SSLError."""
-        settings = self._settings
+        settings = self.settings
         bound: list[Endpoint] = []
         try:
             bound += await self._listen(settings.listen, None)
@@ -137,7 +137,7 @@ class SmscListener:
         nothing, where a certificate cannot be used."""
         if self._context is not None:
             renewed(self._context, settings.certificate, settings.private_key)
-        self._settings = settings
+        self.settings = settings
         self._apply(settings)
 
     async def close(self) -> None:

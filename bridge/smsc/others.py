@@ -77,6 +77,9 @@ class Answers:
             )
             if to_phone in ("", one.to)
         ]
+        if not rows and call.fmt in (Format.TEXT, Format.NUMBERS):
+            # These formats have no empty list, and clients take an empty body for a failure.
+            raise Failure(Reason.NOT_FOUND)
         return listing("answer", rows, call.fmt)
 
 

@@ -64,7 +64,7 @@ def smsc_listener(
             after = page[-1]
 
     sending = Sending(
-        relay, lambda: settings.smsc.prices, lambda: settings.smsc.balance, ids.next, group
+        relay, lambda: listener.settings.prices, lambda: listener.settings.balance, ids.next, group
     )
     operations: dict[str, Operation] = {
         "send.php": sending,
@@ -76,4 +76,5 @@ def smsc_listener(
         "jobs.php": Jobs(relay, directory, ids.next),
         "get.php": Answers(directory),
     }
-    return SmscListener(settings.smsc, accounts, directory, operations, LIMITED)
+    listener = SmscListener(settings.smsc, accounts, directory, operations, LIMITED)
+    return listener

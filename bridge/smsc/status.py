@@ -13,7 +13,7 @@ from bridge.model.failure import Failure, Reason
 from bridge.model.message import Stored
 from bridge.model.phone import country, normalise
 from bridge.model.state_names import err_of, smsc_status
-from bridge.smsc.answers import Format, Row, Value, listing, record
+from bridge.smsc.answers import Format, Row, Value, listing, record, written_id
 from bridge.smsc.call import Call
 
 _NOT_FOUND: Final = -3
@@ -33,13 +33,16 @@ _NAMES: Final = {
 }
 _ZONE: Final = timezone(MOSCOW)
 _MAX_MESSAGES: Final = 1000
-#: Every member there is, in order.
+#: Every member there is, in the order of the provider's full answer.
 _MEMBERS: Final = (
     *("status", "last_date", "last_timestamp", "err", "send_date", "send_timestamp", "phone"),
-    *("cost", "sender_id", "country", "operator", "region", "status_name", "message", "type"),
-    *("id", "sms_cnt"),
+    *("mccmnc", "country", "operator", "region", "cost", "sender_id", "status_name", "message"),
+    *("type", "id", "int_id", "sms_cnt", "format"),
 )
-#: How many members each ``all`` has in the format of numbers: the text comes last in each.
+#: What only ``all=2`` tells.
+_SUBSCRIBER: Final = frozenset({"mccmnc", "country", "operator", "region", "int_id", "format"})
+#: The members of each ``all`` in the format of numbers. The text comes last, since clients split
+#: at the first 8 or 11 commas; only in a list does the id follow it.
 _NUMBERS: Final = {
     0: ("status", "last_timestamp", "err"),
     1: (
@@ -47,10 +50,14 @@ _NUMBERS: Final = {
         *("status_name", "message"),
     ),
     2: (
-        *("status", "last_timestamp", "err", "send_timestamp", "phone", "cost", "sender_id"),
-        *("country", "operator", "region", "status_name", "message"),
+        *("status", "last_timestamp", "err", "send_timestamp", "phone"),
+        *("country", "operator", "region", "cost", "sender_id", "status_name", "message"),
     ),
 }
+#: How the format of text calls members that it does not call by their names.
+_IN_TEXT: Final = {"status": "Status", "last_date": "check_time", "id": "ID"}
+#: What the format of text leaves out: dates stand for seconds.
+_NOT_IN_TEXT: Final = frozenset({"last_timestamp", "err", "send_timestamp"})
 
 
 class Messages(Protocol):
@@ -77,17 +84,11 @@ class StatusOf:
         every = call.number("all", 0, 2)
         if "," not in phones and "," not in ids:
             found = await self._find(call.account, phones, ids)
-            if call.fmt is Format.TEXT:
-                return _line(found, phones, ids, every)
             return record(_row(found, phones, ids, every, call.fmt), call.fmt)
-        pairs = _pairs(phones, ids)
-        rows, lines = [], []
-        for phone, id in pairs:
+        rows = []
+        for phone, id in _pairs(phones, ids):
             found = await self._find(call.account, phone, id)
-            lines.append(_line(found, phone, id, every, listed=True))
             rows.append(_row(found, phone, id, every, call.fmt, listed=True))
-        if call.fmt is Format.TEXT:
-            return "\n".join(lines)
         return listing("message", rows, call.fmt)
 
     async def _find(self, account: Account, phone: str, id: str) -> Stored | None:
@@ -132,8 +133,10 @@ def _members(found: Stored | None, phone: str, id: str) -> dict[str, Value]:
             "phone": phone.lstrip("+"),
             "status_name": _NAMES[_NOT_FOUND],
             "type": 0,
-            "id": id,
+            "id": written_id(id),
+            "int_id": 0,
             "sms_cnt": 0,
+            "format": 0,
         }
     code, since = smsc_status(found)
     message = found.message
@@ -145,16 +148,19 @@ def _members(found: Stored | None, phone: str, id: str) -> dict[str, Value]:
         "send_date": _date(message.accepted_at),
         "send_timestamp": message.accepted_at,
         "phone": message.phone.lstrip("+"),
-        "cost": found.cost,
-        "sender_id": message.sender,
+        "mccmnc": "",
         "country": country(message.phone),
         "operator": "",
         "region": "",
+        "cost": found.cost,
+        "sender_id": message.sender,
         "status_name": _NAMES[code],
         "message": message.text or message.fallback,
         "type": 0,
-        "id": int(id) if id.isdigit() else id,
+        "id": written_id(id),
+        "int_id": message.id,
         "sms_cnt": found.counted_parts or message.parts,
+        "format": 0,
     }
 
 
@@ -162,37 +168,17 @@ def _row(
     found: Stored | None, phone: str, id: str, every: int, fmt: Format, *, listed: bool = False
 ) -> Row:
     members = _members(found, phone, id)
+    names: Sequence[str]
     if fmt is Format.NUMBERS:
-        names: Sequence[str] = _NUMBERS[every]
+        names = _NUMBERS[every]
         if listed:
-            # The id goes before what a client splits at last.
-            names = (*names[:3], "id", *(("phone",) if not every else ()), *names[3:])
+            names = (*names, "id") if every else (*names, "id", "phone")
     elif every:
-        names = [name for name in members if every == 2 or name not in ("operator", "region")]
+        names = [name for name in _MEMBERS if every == 2 or name not in _SUBSCRIBER]
     else:
         names = ["status", "last_date", "last_timestamp", "err"]
         names += ["id", "phone"] if listed else []
+    if fmt is Format.TEXT:
+        names = [name for name in names if name not in _NOT_IN_TEXT]
+        return [(_IN_TEXT.get(name, name), members[name]) for name in names]
     return [(name, members[name]) for name in names]
-
-
-def _line(found: Stored | None, phone: str, id: str, every: int, *, listed: bool = False) -> str:
-    """The format of text: dates instead of seconds."""
-    members = _members(found, phone, id)
-    fields: list[tuple[str, str]] = [
-        ("Status", "status"),
-        ("check_time", "last_date"),
-    ]
-    if every:
-        names = ["send_date", "phone", "cost", "sender_id", "status_name", "message"]
-        fields += [(name, name) for name in names]
-    elif listed:
-        fields.append(("phone", "phone"))
-    if every == 2:
-        fields += [(name, name) for name in ("country", "operator", "region", "type")]
-    if every or listed:
-        fields += [("ID", "id"), ("sms_cnt", "sms_cnt")] if every else [("ID", "id")]
-    return ", ".join(f"{name} = {_one_line(members[member])}" for name, member in fields)
-
-
-def _one_line(value: Value) -> str:
-    return " ".join(str(value).splitlines())
