@@ -207,6 +207,7 @@ async def _demo(folder: Path, keep: bool, failed: list[Played]) -> None:
                 "smtp": {"listen": ["127.0.0.1:0"]},
                 "smpp": {"listen": ["127.0.0.1:0"]},
                 "hooks": {"listen": ["127.0.0.1:0"], "secret": _SECRET},
+                "admin": {"listen": ["127.0.0.1:0"], "socket": f"{folder}/admin.sock"},
                 # What is refused here is shown below, and needs no second line.
                 "log": {"level": "error"},
                 "accounts": {_ACCOUNT: {"password": _PASSWORD, "sender": "Demo"}},

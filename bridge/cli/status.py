@@ -11,7 +11,9 @@ from pathlib import Path
 import click
 
 from bridge.cli import Exit, Stop, config_option
+from bridge.cli.daemon import reach
 from bridge.cli.stored import echo_rows, local, reading
+from bridge.cli.top import lines
 from bridge.config import load
 from bridge.config.settings import Settings
 from bridge.model.failure import Failure, Reason, render_failure
@@ -24,22 +26,34 @@ from bridge.trace.story import Around, cause_of, known_as
 
 
 @click.command("status")
-@click.argument("id")
+@click.argument("id", required=False)
 @click.option(
     "--fmt",
     type=click.IntRange(0, 3),
     help="Answer as SMSC does: 0 words, 1 numbers, 2 XML, 3 JSON.",
 )
 @config_option
-def command(config: Path | None, id: str, fmt: int | None) -> int:
-    """Show the state of a message by its ID, that of a part or of a submission.
+def command(config: Path | None, id: str | None, fmt: int | None) -> int:
+    """Show the state of a message by its ID, that of a part or of a submission; without an ID, how
+    the bridge does.
 
     A part that leads to no message has a state of its own.
 
     Several messages that were submitted at once are told as one: as one that is on its way, else as
     the one that went worst. Exits with 0, with 66 where there is no such message, and with 69 where
     the store cannot be read.
+
+    \b
+    Examples:
+      cascade-bridge status 250072205885444
+      cascade-bridge status 250072205885444 --fmt 1
+      cascade-bridge status
     """
+    if id is None:
+        with reach(config, None, None) as daemon:
+            for line in lines(daemon.ask("GET", "/overview")):
+                click.echo(line)
+        return Exit.OK
     settings = load(config, secrets=False)
     if fmt is None:
         found = asyncio.run(_find(settings, id))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
@@ -395,13 +396,15 @@ class Dispatcher:
                 self._clients.wait_on(message)
             return False
         self._working_set.leave(message.id for message in settled.messages)
+        for ended, number in Counter(change.state for change in changes).items():
+            if ended is not State.ACCEPTED:
+                MESSAGES.add(ended._value_, n=number)
         for message, change in zip(settled.messages, changes, strict=True):
             state = change.state
             if state is State.ACCEPTED:
                 self._working_set.note_due(change.due_at)
             else:
                 self.backlog -= 1
-                MESSAGES.add(state._value_)
             if state is State.HELD:
                 log.error(
                     "message_held", id=message.id, account=message.account, cause=change.cause
