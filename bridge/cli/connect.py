@@ -62,6 +62,8 @@ def _listeners(settings: Settings) -> Iterator[Tried]:
         ("smpp", settings.smpp.tls_listen, b""),
         ("hooks", settings.hooks.listen if settings.hooks.secret else [], b""),
         ("admin", settings.admin.listen, b""),
+        ("smsc", settings.smsc.listen, b""),
+        ("smsc", settings.smsc.tls_listen, b""),
     ]
     for name, endpoints, greeting in found:
         for endpoint in endpoints:

@@ -74,6 +74,9 @@ def _exposed(settings: Settings) -> Iterator[str]:
     for endpoint in settings.smpp.listen:
         if not is_loopback(endpoint):
             yield f"smpp.listen: passwords travel in the clear to {endpoint}; tls_listen is safer"
+    for endpoint in settings.smsc.listen:
+        if not is_loopback(endpoint):
+            yield f"smsc.listen: passwords travel in the clear to {endpoint}; tls_listen is safer"
     for endpoint in settings.admin.listen:
         if not settings.admin.certificate and not is_loopback(endpoint):
             yield f"admin.listen: the token travels in the clear to {endpoint}"
@@ -81,9 +84,33 @@ def _exposed(settings: Settings) -> Iterator[str]:
     if url.scheme == "http" and not is_loopback(Endpoint(url.hostname or "", 0)):
         yield "cascade.base_url: keys and texts travel in the clear; https is safer"
     if not any((smtp.listen, smtp.tls_listen, smtp.lmtp_listen)) and not any(
-        (settings.smpp.listen, settings.smpp.tls_listen)
+        (settings.smpp.listen, settings.smpp.tls_listen, *_smsc_listens(settings))
     ):
         yield "smtp.listen, smpp.listen: nothing listens, so that nobody can send"
+
+
+def _smsc_listens(settings: Settings) -> list[Endpoint]:
+    return [*settings.smsc.listen, *settings.smsc.tls_listen]
+
+
+def _http(settings: Settings) -> Iterator[str]:
+    """Accounts that call over HTTP, and the listeners that they need."""
+    callers = {name: own for name, own in settings.accounts.items() if "http" in own.protocols}
+    if _smsc_listens(settings):
+        if not callers:
+            yield 'smsc.listen: no account has "http" in its protocols, so that nobody can call'
+        for name, own in callers.items():
+            if own.password_hash and not own.smsc_password_hash:
+                yield (
+                    f"accounts.{name}.smsc_password_hash: not set, so that clients that send the "
+                    "MD5 of their password cannot log in (accounts hash-password --smsc)"
+                )
+    elif not settings.admin.listen:
+        for name in callers:
+            yield (
+                f'accounts.{name}.protocols: "http" is without effect, because neither '
+                "smsc.listen nor admin.listen is set"
+            )
 
 
 def _unfinished(settings: Settings) -> Iterator[str]:
@@ -114,7 +141,7 @@ def _hooks(settings: Settings) -> Iterator[str]:
 
 def _readable(settings: Settings) -> Iterator[str]:
     secrets = [("secret", file) for file in settings.files]
-    for table in (settings.smtp, settings.smpp, settings.admin, settings.hooks):
+    for table in (settings.smtp, settings.smpp, settings.admin, settings.hooks, settings.smsc):
         secrets += [("private key", table.private_key)] if table.private_key else []
     for kind, file in dict.fromkeys(secrets):
         try:
@@ -131,7 +158,7 @@ def _holds_secret(file: Path) -> bool:
         return True
     literal = (
         r"(?m)^[^#\n]*\b((?:smarthost_)?password|api_key|authorization_key|viber_auth_token|telegram_bot_key|(?:view_)?token"
-        r"""|secret)\s*=\s*["'](?!file:|env:|credential:)"""
+        r"""|(?:callback_)?secret)\s*=\s*["'](?!file:|env:|credential:)"""
     )
     return re.search(literal, file.read_text("utf-8", "replace")) is not None
 
@@ -155,7 +182,7 @@ def _reports(settings: Settings) -> Iterator[str]:
                 yield f"accounts.{name}.incoming_to: nothing comes in without hooks.secret"
 
 
-_WARNINGS = (_accounts, _exposed, _unfinished, _hooks, _reports, _readable)
+_WARNINGS = (_accounts, _exposed, _http, _unfinished, _hooks, _reports, _readable)
 
 
 def find_warnings(settings: Settings) -> Iterator[str]:

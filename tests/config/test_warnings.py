@@ -10,6 +10,7 @@ from bridge.config import load, warnings
 from tests.configs import GOOD, Folder
 
 SECRET = "long-enough-for-a-path"
+HASH = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$" + 43 * "A"
 
 
 @pytest.fixture
@@ -62,6 +63,17 @@ class TestWarnings:
                 "smtp.smsc_address: passwords in SMSC lines travel in the clear",
             ),
             ('smpp.listen = [":2775"]', "smpp.listen"),
+            ('smsc.listen = [":8080"]', "smsc.listen: passwords travel in the clear"),
+            ('smsc.listen = ["127.0.0.1:8080"]', "smsc.listen: no account"),
+            (
+                'admin.listen = []\naccounts.a = {password = "x", protocols = ["http"]}',
+                'accounts.a.protocols: "http" is without effect',
+            ),
+            (
+                f'smsc.listen = ["127.0.0.1:8080"]\n'
+                f'accounts.a = {{password_hash = "{HASH}", protocols = ["http"]}}',
+                "accounts.a.smsc_password_hash: not set",
+            ),
             ('admin = {listen = [":8025"], token = "t"}', "admin.listen"),
             ("smtp.listen = []\nsmpp.listen = []", "smtp.listen, smpp.listen: nothing"),
             ('store.url = "sqlite:////no/such/bridge.db"', "store.url"),
@@ -70,6 +82,17 @@ class TestWarnings:
     def test_worth_a_second_look(self, write: Folder, text: str, key: str) -> None:
         text += '\n[cascade]\nauthorization_key = "k"' if "cascade." not in text else ""
         assert self.about(write(text), key)
+
+    def test_callers_over_http(self, write: Folder) -> None:
+        account = 'cascade.authorization_key = "k"\n'
+        account += 'accounts.a = {password = "x", protocols = ["http"]}\n'
+        smsc = account + 'smsc.listen = ["127.0.0.1:8080"]'
+        assert not self.about(write(smsc), "smsc.listen")
+        assert not self.about(write(smsc), "accounts.a.protocols")
+        assert not self.about(write(smsc), "accounts.a.smsc_password_hash")
+        alone = smsc + "\nsmtp.listen = []\nsmpp.listen = []"
+        assert not self.about(write(alone), "smtp.listen, smpp.listen")
+        assert not self.about(write(account), "accounts.a.protocols")
 
     def test_keys_in_the_clear(self, write: Folder) -> None:
         assert self.about(write('cascade.base_url = "http://api.example.com"'), "cascade.base_url")

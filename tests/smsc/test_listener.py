@@ -1,0 +1,117 @@
+"""The listener of the dialect: TLS, proxies, networks, long requests, and what a reload changes."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import ssl
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+
+from tests.serving.daemon import Bridge
+from tests.smsc.calling import FIRST, LOGIN, smsc
+from tests.smtp.conftest import (  # noqa: F401 - a fixture
+    Certificate,
+    certificate,
+    make_certificate,
+)
+
+BALANCE = "/sys/balance.php?login=crm&psw=secret12"
+
+
+async def reload(bridge: Bridge) -> None:
+    code, printed = await bridge.command("reload")
+    assert code == 0, printed
+
+
+async def talk(address: str, octets: bytes) -> bytes:
+    """Sends the octets, and gives all that comes back; nothing where it is hung up on."""
+    host, _, port = address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    said = b""
+    with suppress(ConnectionError):
+        async with asyncio.timeout(20):
+            writer.write(octets)
+            said = await reader.read()
+    writer.close()
+    return said
+
+
+def request(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+
+
+async def test_tls_and_a_new_certificate(
+    tmp_path: Path,
+    certificate: Certificate,  # noqa: F811
+) -> None:
+    files = Certificate(tmp_path / "current.pem", tmp_path / "current.key")
+    for source, target in zip(certificate, files, strict=True):
+        shutil.copy(source, target)
+    more = (
+        'tls_listen = ["127.0.0.1:0"]\n'
+        f'certificate = "{files.certificate}"\nprivate_key = "{files.private_key}"'
+    )
+    async with smsc(tmp_path, more=more) as face:
+        [_, address] = (await face.bridge.event("ready"))["smsc"]
+
+        async def call(trust: ssl.SSLContext) -> str:
+            async with httpx.AsyncClient(verify=trust) as client:
+                return (await client.get(f"https://{address}{BALANCE}")).text
+
+        assert await call(certificate.context()) == "0"
+        (tmp_path / "second").mkdir()
+        second = make_certificate(tmp_path / "second")
+        for source, target in zip(second, files, strict=True):
+            shutil.copy(source, target)
+        await reload(face.bridge)
+        assert await call(second.context()) == "0"
+        # A client that speaks clear text there gets nothing, and harms nobody.
+        assert b"200 OK" not in await talk(address, request(BALANCE))
+        assert await call(second.context()) == "0"
+
+
+async def test_a_proxy_says_who_calls(tmp_path: Path) -> None:
+    more = 'proxies = ["127.0.0.1"]\nnetworks = ["192.0.2.0/24"]'
+    async with smsc(tmp_path, more=more) as face:
+        [address] = (await face.bridge.event("ready"))["smsc"]
+        for source, answer in (
+            ("192.0.2.7", b"\r\n0"),
+            ("198.51.100.7", b"ERROR = 2 (authorise error)"),
+        ):
+            header = f"PROXY TCP4 {source} 127.0.0.1 40000 80\r\n".encode()
+            assert (await talk(address, header + request(BALANCE))).endswith(answer)
+        await face.bridge.event("call_refused", peer="198.51.100.7")
+        # A proxy that says nothing is not believed to be the client.
+        assert b"200 OK" not in await talk(address, request(BALANCE))
+
+
+async def test_a_reload_changes_networks_and_accounts(tmp_path: Path) -> None:
+    async with smsc(tmp_path, more='networks = ["192.0.2.0/24"]') as face:
+        assert await face.call("balance", fmt=1) == "0,-2"
+        config = face.bridge.config
+        config.write_text(config.read_text().replace("192.0.2.0/24", "127.0.0.0/8"))
+        await reload(face.bridge)
+        assert await face.call("balance", fmt=1) == "0"
+        config.write_text(config.read_text().replace('"http", ', ""))
+        await reload(face.bridge)
+        assert await face.call("balance", fmt=1) == "0,-2"
+
+
+async def test_a_long_url_is_read(tmp_path: Path) -> None:
+    async with smsc(tmp_path) as face:
+        phones = ",".join(["12"] * 9_999 + [FIRST])
+        query = LOGIN | {"phones": phones, "mes": "x", "fmt": "1", "id": "7"}
+        response = await face.client.get("/sys/send.php", params=query)
+        assert response.text == "7,1"
+
+
+async def test_a_mistake_in_the_settings_has_an_answer_before_the_start(tmp_path: Path) -> None:
+    async with smsc(tmp_path) as face:
+        config = face.bridge.config
+        config.write_text(config.read_text() + 'tls_listen = ["127.0.0.1:0"]\n')
+        code, printed = await face.bridge.command("check")
+        assert code == 78
+        assert "smsc.tls_listen" in printed
