@@ -20,7 +20,15 @@ from statistics import median
 
 import click
 
-from tests.benchmarks import hooks_cases, paths, peers, receipts_cases, relay_cases, store_cases
+from tests.benchmarks import (
+    hooks_cases,
+    paths,
+    peers,
+    receipts_cases,
+    relay_cases,
+    smsc_cases,
+    store_cases,
+)
 from tests.benchmarks.harness import Figures, Served, bridge
 
 TO = "380501234567@sms.example.com"
@@ -67,7 +75,13 @@ PEERS = {
     "Postfix, into its queue": peers.postfix,
     "smtp-sink": peers.smtp_sink,
 }
-CASES = relay_cases.CASES | store_cases.CASES | hooks_cases.CASES | receipts_cases.CASES
+CASES = (
+    relay_cases.CASES
+    | store_cases.CASES
+    | hooks_cases.CASES
+    | receipts_cases.CASES
+    | smsc_cases.CASES
+)
 #: What both sides do for the first time is not measured.
 WARM_UP = 500
 
@@ -102,8 +116,8 @@ class Row:
 @click.option("--runs", type=click.IntRange(1, 100), default=3, show_default=True)
 def main(names: tuple[str, ...], count: int | None, runs: int) -> None:
     """Measure NAME (default: the first four): smpp, smpp-latency, smtp, smtp-new, end to end;
-    smtp-1, smtp-10, smtp-new-1, smtp-new-10, mails by fewer sessions at once; and store, relay,
-    backlog, the parts behind."""
+    smtp-1, smtp-10, smtp-new-1, smtp-new-10, mails by fewer sessions at once; smsc, calls of
+    send.php; and store, relay, backlog, hooks, receipts, the parts behind."""
     chosen = {name: PATHS[name] for name in names or USUAL if name in PATHS}
     if any(path.sessions for path in chosen.values()) and peers.which("smtp-source") is None:
         message = "smtp-source is missing: it comes with Postfix. Without it: smpp smpp-latency"
