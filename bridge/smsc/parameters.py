@@ -29,6 +29,8 @@ CHARSETS: Final[dict[str, str]] = {
 }
 #: More parameters than any call has; the rest of a hostile one is not read.
 MAX_PARAMETERS: Final = 200
+#: What nearly all calls have: a GET without a body, or a form.
+_PLAIN: Final = frozenset({"", "application/x-www-form-urlencoded"})
 #: Numbers in JSON may be as long as an id.
 _JSON_SCALARS: Final = (str, int, float)
 
@@ -83,6 +85,8 @@ def read_parameters(query: bytes, content_type: str, body: bytes) -> Parameters:
 
 def _content_type(field: str) -> tuple[str, bytes]:
     """The media type, and the boundary of a multipart one."""
+    if field in _PLAIN:
+        return field, b""
     header = Message()
     header["content-type"] = field[:1000].replace("\r", " ").replace("\n", " ")
     boundary = header.get_boundary() or ""
@@ -97,7 +101,8 @@ def _urlencoded(text: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _unquoted(text: bytes) -> bytes:
-    return unquote_to_bytes(text.replace(b"+", b" "))
+    text = text.replace(b"+", b" ")
+    return unquote_to_bytes(text) if b"%" in text else text
 
 
 def _multipart(boundary: bytes, body: bytes) -> Iterator[tuple[bytes, bytes]]:
