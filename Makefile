@@ -72,7 +72,7 @@ bench: ## the benchmarks (make bench ARGS="--runs 1 smpp")
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 .PHONY: fuzz
-fuzz: ## one fuzzer (make fuzz TARGET=smpp|mail|hooks ARGS=-max_total_time=600)
+fuzz: ## one fuzzer (make fuzz TARGET=smpp|mail|hooks|smsc ARGS=-max_total_time=600)
 	$(BIN)/pip install -q -e '.[test,fuzz]'
 	$(BIN)/python -m tests.fuzz $(TARGET) $(ARGS)
 

@@ -37,11 +37,11 @@ WATCHED_EVENTS: set[str] = set()
 _WATCHED = frozenset({"warning", "error", "exception", "critical"})
 
 #: Loggers of libraries, which tell of every command and request at INFO; whoever scans the Internet
-#: would fill the log with the broken requests that one of them warns of.
+#: would fill the log with the broken requests and forms that two of them warn of.
 _LIBRARIES = dict.fromkeys(
     ("mail.log", "mail.debug", "httpx", "httpcore", "uvicorn", "uvicorn.access", "asyncio"),
     logging.WARNING,
-) | {"uvicorn.error": logging.ERROR}
+) | {"uvicorn.error": logging.ERROR, "python_multipart": logging.ERROR}
 
 #: Fields that are left out of every event, whoever puts them in.
 SECRET_FIELDS = frozenset(

@@ -191,6 +191,7 @@ def test_libraries_speak_through_it_at_warning() -> None:
         logging.getLogger(name).warning("trouble %s", 2)
     # Of every broken request that a stranger sends.
     logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
+    logging.getLogger("python_multipart.multipart").warning("Expected boundary character")
     said = [(event["logger"], event["message"]) for event in events()]
     assert said == [(name, "trouble 2") for name in names]
 

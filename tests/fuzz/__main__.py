@@ -3,6 +3,7 @@
     pip install -e '.[test,fuzz]'
     python -m tests.fuzz smpp -runs=1000000 [-max_len=4096] [FOLDER]
     python -m tests.fuzz hooks -max_total_time=600
+    python -m tests.fuzz smsc -runs=1000000 -timeout=5
     python -m tests.fuzz mail -max_total_time=3600 -timeout=5 [FOLDER]
 
 FOLDER keeps the inputs that were found to matter, for the next time; the arguments are libFuzzer's.
@@ -28,6 +29,12 @@ TARGETS = {
         "bridge.feedback.incoming",
         "bridge.admin",
         "bridge.net.http_server",
+    ],
+    "smsc": [
+        "bridge.smsc",
+        "bridge.dialect",
+        "bridge.directory",
+        "bridge.relay.rules",
     ],
     "mail": [
         "bridge.smtp",

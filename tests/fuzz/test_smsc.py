@@ -1,0 +1,106 @@
+"""The SMSC face under calls of every parameter, and damaged ones: the same each time."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import structlog
+
+from bridge.smsc.answers import Format
+from bridge.smsc.soap import ENVELOPE_12, METHODS
+from tests.fuzz.smsc import (
+    CALLS,
+    FORMS,
+    WAYS,
+    Face,
+    call_of,
+    envelope,
+    facing,
+    faults_into,
+    judge,
+    judge_soap,
+    seeds,
+    taken,
+)
+from tests.fuzz.test_mail import damaged
+
+_NAMES = sorted({pair.partition(b"=")[0].decode() for form in FORMS for pair in form.split(b"&")})
+_VALUES = (
+    *("", "0", "1", "2", "-1", "true", "99999999999999999999", "9" * 5000, "1e9", "nan", "٣", "\0"),
+    *(
+        "380501234567",
+        "+380 (50) 123-45-67",
+        "G7",
+        "12",
+        ",",
+        ";",
+        "1,2",
+        "\n",
+        "a\r\nb",
+        "€\ud7ff",
+    ),
+    *("utf-8", "windows-1251", "koi8-r", "utf-16", "Shop", "0-24", "3113260000", "24:00", "<&>"),
+)
+#: Words that mean something to somebody who reads XML.
+_XML = (
+    *(b"<!DOCTYPE x [<!ENTITY a 'b'>]>", b"<?xml version='1.0' encoding='utf-16'?>", b"&a;"),
+    *(b"<s:Body>", b"</s:Body>", b"<a>" * 40, b"&#0;", b"&#xD800;", b"]]>", b"<![CDATA[", b"\xff"),
+)
+
+
+def keeping() -> list[Any]:
+    """From now on, what is logged with a traceback."""
+    faults: list[Any] = []
+    structlog.configure(processors=[faults_into(faults)])
+    return faults
+
+
+async def calls(face: Face, source: random.Random, count: int) -> None:
+    for _ in range(count):
+        fields = {
+            source.choice(_NAMES): source.choice(_VALUES) for _ in range(source.randrange(1, 9))
+        }
+        octets = urlencode(fields, errors="replace").encode()
+        if source.random() < 0.5:
+            octets = source.choice(FORMS) + b"&" + octets
+        asked = call_of(source.choice(CALLS), source.choice(WAYS), source.randrange(4), octets)
+        judge(await face.ask(*asked))
+
+
+async def test_whatever_a_call_says_has_an_answer_of_the_dialect(tmp_path: Path) -> None:
+    faults = keeping()
+    async with facing(tmp_path) as face:
+        await calls(face, random.Random(20_261_126), 600)
+    assert not faults
+
+
+async def test_damaged_calls_have_an_answer_of_the_dialect(tmp_path: Path) -> None:
+    faults = keeping()
+    source = random.Random(20_261_127)
+    async with facing(tmp_path) as face:
+        for _ in range(600):
+            octets = damaged(source, source.choice(seeds()))
+            await taken(face, octets, source.randrange(len(CALLS) * len(Format) * len(WAYS)))
+    assert not faults
+
+
+async def test_damaged_envelopes_have_a_response_or_a_fault(tmp_path: Path) -> None:
+    faults = keeping()
+    source = random.Random(20_261_128)
+    good = [
+        *(envelope(method, phones="380501234567", mes="x", phone="12") for method in METHODS),
+        envelope("get_status2", ENVELOPE_12, phone="1", id="2", query="all=1&amp;fmt=0"),
+    ]
+    async with facing(tmp_path) as face:
+        for _ in range(400):
+            octets = source.choice(good)
+            for _ in range(source.randrange(3)):
+                at = source.randrange(len(octets))
+                octets = octets[:at] + source.choice(_XML) + octets[at:]
+            if source.random() < 0.3:
+                octets = damaged(source, octets) or b" "
+            judge_soap(await face.ask("/sys/soap.php", "text/xml", octets))
+    assert not faults
