@@ -28,7 +28,7 @@ _PHONE: Final = re.compile(r"(?:\+|00)?([1-9]\d{4,14})", re.ASCII)
 _MILLISECONDS: Final = 100_000_000_000
 #: 2000-01-01. What lies before is no time that a message was sent: .NET says year 1 for none.
 _EARLIEST: Final = 946_684_800
-#: The escapes of a JSON string; the second group is half a surrogate pair alone (RFC 8259 §8.2).
+#: The escapes of a JSON string; the second group is an unpaired surrogate (RFC 8259 §8.2).
 _ESCAPE: Final = re.compile(
     r"(\\u[dD][89aAbB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
     r"|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"

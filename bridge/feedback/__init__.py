@@ -1,1 +1,1 @@
-"""What the API says later: statuses and messages from phones."""
+"""Feedback from the API: statuses and messages from phones."""

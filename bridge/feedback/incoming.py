@@ -1,8 +1,8 @@
-"""Messages from phones: which account each belongs to, and into which queues its notices go.
+"""Messages from phones: the account of each, and the queues for its notices.
 
-A sender name that phones answer to belongs to the one account that may use it; what belongs to
-nobody goes to the account named in ``[hooks] incoming``, or is refused, so that nothing is lost
-without a word. How they reach the account is for the listeners and the report mails.
+A sender name that phones answer to belongs to an account if that alone may use it. Other messages
+go to the account named in ``[hooks] incoming``; without one they are refused and logged, so that
+none is lost silently. The listeners and the report mails bring them to the account.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from bridge.store import Store, StoreError
 
 log = structlog.get_logger()
 
-#: Ways to bind in which a session receives.
+#: Kinds of bind with which a session receives.
 _RECEIVING: Final = frozenset({"receiver", "transceiver"})
-#: One without an id and a time of its own is the same as another if it comes within this (seconds).
+#: Equal messages without id and time count as one within this time (seconds).
 _SAME_WITHIN: Final = 600
-#: So many of one request that cannot be read are told by their ids.
+#: Most ids of unreadable messages that are logged for one request.
 _TOLD_EACH: Final = 20
 
 
 def owners_of(settings: Settings) -> dict[str, str]:
-    """Sender name, in small letters → the one account that may use it."""
+    """Sender name in lower case → the account, where only one account may use it."""
     owners: dict[str, str | None] = {}
     for name, own in settings.accounts.items():
         for sender in {sender.casefold() for sender in (own.sender, *own.senders) if sender}:
@@ -40,7 +40,7 @@ def owners_of(settings: Settings) -> dict[str, str]:
 
 
 def queues_of(name: str, own: AccountSettings, *, mails: bool) -> list[str]:
-    """Where an account hears of messages from phones; ``mails`` says whether any are sent."""
+    """The queues for an account's messages from phones; ``mails``: a smarthost is set."""
     queues = []
     if "smpp" in own.protocols and not _RECEIVING.isdisjoint(own.binds):
         queues.append(receivers_of(name))
@@ -51,8 +51,8 @@ def queues_of(name: str, own: AccountSettings, *, mails: bool) -> list[str]:
     return queues
 
 
-#: Does what a message from a phone asks for; True where it was a command, which is nobody's to
-#: read. Raises Failure where that cannot be done now.
+#: Carries out a command in a message from a phone; True if it was one: the account is not told of
+#: commands. Raises Failure if the command cannot be carried out now.
 Follow = Callable[[Incoming], Awaitable[bool]]
 
 
@@ -63,8 +63,8 @@ async def _follow_nothing(_: Incoming) -> bool:
 class IncomingMessages:
     """Takes messages from phones.
 
-    ``next_id`` gives ids of the one sequence, ``clock`` the time. ``follow`` is asked before a
-    message is stored, and again for one that comes again.
+    ``next_id`` gives ids of the node's sequence, ``clock`` gives Unix time. ``follow`` is called
+    before a message is stored, and again if the same message comes again.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class IncomingMessages:
         self.reload(settings)
 
     def reload(self, settings: Settings) -> None:
-        """Other accounts and senders from now on."""
+        """Takes over new accounts and senders."""
         self._owners = owners_of(settings)
         self._everything_else = settings.hooks.incoming
         mails = bool(settings.reports.smarthost)
@@ -92,18 +92,17 @@ class IncomingMessages:
         }
 
     async def take(self, document: bytes) -> int:
-        """Stores what an incoming-message webhook brought; tells how many elements it could not.
+        """Stores the messages of an incoming-message webhook; returns how many it had to skip.
 
-        Raises Failure: BAD_PARAMETER where nothing in it is a message, NOT_FOUND where none of
-        them belongs to an account, BRIDGE_FULL or OPERATION_FAILED where the store could not
-        keep them.
+        Raises Failure: BAD_PARAMETER if no element is a message, NOT_FOUND if no message belongs to
+        an account, BRIDGE_FULL or OPERATION_FAILED if the store fails.
         """
         try:
             phoned, bad = decode_incoming(document)
         except NotDocumented as error:
             raise Failure(Reason.BAD_PARAMETER, str(error)) from None
         if bad:
-            # Each by its id: these are lost unless they come again in another form.
+            # With their ids: these messages are lost unless the API sends them again.
             uids = [error.id for error in bad if error.id][:_TOLD_EACH]
             log.warning("incoming_unreadable", count=len(bad), cause=str(bad[0]), uids=uids)
         now = int(self._clock())
@@ -120,14 +119,14 @@ class IncomingMessages:
             await self._keep(taken)
         elif phoned:
             raise Failure(
-                Reason.NOT_FOUND, "no account has this alphaName, nor is one named for it"
+                Reason.NOT_FOUND, "no account owns this alphaName, and [hooks] incoming is not set"
             )
         elif bad:
             raise Failure(Reason.BAD_PARAMETER, str(bad[0]))
         return len(bad) + len(phoned) - len(taken)
 
     def _incoming(self, phoned: Phoned, account: str, now: int) -> Incoming:
-        # A clock ahead of ours, or a local time without its zone, is no message from the future.
+        # A clock ahead of ours, or a local time without a zone, must not give a future time.
         at = now if phoned.at is None else min(phoned.at, now)
         uid = phoned.uid or _uid(phoned, now)
         return Incoming(
@@ -150,11 +149,11 @@ class IncomingMessages:
                 account=incoming.account,
                 phone=incoming.phone,
                 to=incoming.to,
-                **({} if queues else {"effect": "only stored: the account has no way to hear"}),
+                **({} if queues else {"effect": "only stored: the account receives no messages"}),
             )
 
 
 def _uid(phoned: Phoned, now: int) -> str:
-    """A name for a message that the provider gave none, the same if it comes again."""
+    """An id for a message without one, the same whenever the message comes."""
     at = phoned.at if phoned.at is not None else now // _SAME_WITHIN
     return sha256(repr((phoned.to, phoned.phone, phoned.text, at)).encode()).hexdigest()

@@ -1,8 +1,8 @@
-"""Asks the API for the statuses that no webhook brought, and ends what it never said a word about.
+"""Asks the API for statuses that no webhook brought; ends messages without a final status.
 
-The store tells whose turn it is; how often a message is asked about is decided there (first after
-``poll_after``, then at doubling intervals). Here: how fast, with whose credentials, what an answer
-means for the pace, and when a message ends without a word.
+The store decides when a message is asked about (first after ``poll_after``, then at doubling
+intervals). Decided here: how fast, with which credentials, the effect of an answer on the pace, and
+when a message ends without a status.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ from bridge.store import Store, StoreError
 
 log = structlog.get_logger()
 
-#: While the API does not answer, a message is asked about for so long beyond its end (seconds).
+#: While the API does not answer, a message is asked about for this long after its end (seconds).
 LAST_CHANCE: Final = 3600
 #: The documented burst of status calls is this many times their rate.
 BURST: Final = 1.5
-#: Messages whose turn is looked for at once; about what can be asked in a second.
+#: Due messages read at once; about one second's requests.
 _CHUNK: Final = 100
-#: Seconds between two looks when nothing is due, and between two that led to no question.
+#: Seconds between two looks if few messages are due, and if many are but none could be asked.
 _LOOK_EVERY: Final = 1.0
 _PAUSE: Final = 0.05
-#: Seconds between two looks how many nodes share the rate.
+#: Seconds between two counts of the nodes that share the rate.
 _NODES_EVERY: Final = 5.0
 
-#: The API said something about the message, if only that it does not know it.
+#: The API said something about the message, even if only that it does not know it.
 _ANSWERED: Final = frozenset({Meaning.TAKEN, Meaning.BAD})
-#: Answers about one message that say nothing about the others; it may be known later.
+#: HTTP statuses about this one message: it has no status yet, and may have one later.
 _NO_WORD: Final = frozenset({204, 400, 404, 410, 422})
 
 
 class Poller:
     """One for the daemon; :meth:`run` it beside the dispatcher.
 
-    ``lines`` are as the dispatcher has them; a pace of its own for each keeps questions and
-    messages from slowing each other down. ``clock`` gives Unix time.
+    ``lines`` are the dispatcher's upstreams. Each has a second pace here, so that status requests
+    and messages do not slow each other down. ``clock`` gives Unix time.
     """
 
     def __init__(
@@ -76,20 +76,20 @@ class Poller:
 
         self._paces = defaultdict(pace, {name: pace() for name in lines})
         self._asking: Counter[str] = Counter()
-        #: When each was slowed down last; questions that were out by then tell nothing new.
+        #: When each was slowed down last; answers to requests from before then are ignored.
         self._slowed_at: defaultdict[str, float] = defaultdict(lambda: float("-inf"))
         self._clock = clock
         self._monotonic = monotonic
         self._places = asyncio.Semaphore(MAX_QUESTIONS)
 
     async def run(self) -> None:
-        """Works until it is cancelled."""
+        """Polls until it is cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._share())
             while True:
                 try:
                     asked, looked = await self._look(tasks)
-                except StoreError as error:  # the next look may succeed
+                except StoreError as error:
                     log.warning("polling_failed", cause=str(error))
                     asked = looked = 0
                 if looked < _CHUNK:
@@ -102,7 +102,7 @@ class Poller:
         while True:
             try:
                 nodes = await self._store.nodes()
-            except StoreError:  # the next look may succeed
+            except StoreError:  # keep the last count
                 pass
             else:
                 for pace in self._paces.values():
@@ -110,7 +110,7 @@ class Poller:
             await asyncio.sleep(_NODES_EVERY)
 
     async def _look(self, tasks: asyncio.TaskGroup) -> tuple[int, int]:
-        """Takes up what is due; tells of how many it asked, and at how many it looked."""
+        """Reads the messages that are due; returns how many it asked about and how many it read."""
         due = await self._store.to_poll(int(self._clock()), _CHUNK)
         asked = 0
         over: list[Stored] = []
@@ -129,7 +129,8 @@ class Poller:
         return message.account if message.account in self._lines else ""
 
     async def _may_ask(self, message: Message) -> bool:
-        """Waits for its place; false where the API is not to be asked now. Its turn comes again."""
+        """Waits for a free place; False if the API must not be asked now. The store lists the
+        message again later."""
         name = self._line_of(message)
         pace = self._paces[name]
         now = self._monotonic()
@@ -145,7 +146,7 @@ class Poller:
         return True
 
     async def _ask(self, stored: Stored, *, last: bool) -> None:
-        """One question, and what its answer leads to."""
+        """Sends one status request and applies the answer."""
         name = self._line_of(stored.message)
         line, upstream_id = self._lines[name], stored.upstream_id
         asked_at = self._monotonic()
@@ -162,17 +163,17 @@ class Poller:
             known = verdict.meaning in _ANSWERED
             if last and known and (said is None or meaning_of(said.word) is None):
                 await self._end([stored])
-        except Failure as failure:  # its turn comes again
+        except Failure as failure:  # the store lists the message again later
             log.warning("status_not_kept", id=stored.message.id, cause=failure.cause)
 
     async def _end(self, over: list[Stored]) -> None:
         try:
             await self._statuses.end([stored.upstream_id for stored in over])
-        except Failure as failure:  # their turn comes again
+        except Failure as failure:  # the store lists these messages again later
             log.warning("status_not_kept", id=over[0].message.id, cause=failure.cause)
 
     def _note(self, name: str, verdict: Verdict, asked_at: float) -> None:
-        """Tells the pace what the question met, and the log when that changes the pace."""
+        """Notes the answer in the pace; logs a change of the pace."""
         now, pace, upstream = self._monotonic(), self._paces[name], self._lines[name].name
         good = verdict.meaning in _ANSWERED
         if not good and asked_at < self._slowed_at[name]:
@@ -190,7 +191,7 @@ class Poller:
 
 
 def read(answer: HttpAnswer, upstream_id: str) -> tuple[ApiStatus | None, Verdict]:
-    """What the answer to a question says of the message, and what it means for the next ones."""
+    """The message's status, if the answer has one, and the verdict for the pace."""
     if answer.status == 200:
         said = decode_status(answer.body, upstream_id)
         if said is None:
@@ -200,7 +201,7 @@ def read(answer: HttpAnswer, upstream_id: str) -> tuple[ApiStatus | None, Verdic
     if answer.status in _NO_WORD:
         return None, Verdict(Meaning.BAD, verdict.failure)
     if verdict.meaning is Meaning.UNKNOWN:
-        # A question changes nothing: that it may have arrived does not matter.
+        # A status request changes nothing: it does not matter whether it arrived.
         return None, Verdict(Meaning.BROKEN, verdict.failure)
     if verdict.meaning is Meaning.FORBIDDEN:
         return None, Verdict(Meaning.HOLD, verdict.failure)

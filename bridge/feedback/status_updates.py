@@ -1,7 +1,7 @@
-"""What the API says of messages on their way: what its words mean, and that they are kept.
+"""Statuses from the API, by webhook or by polling (:mod:`bridge.feedback.polling`).
 
-By webhook or because it was asked (:mod:`bridge.feedback.polling`): here a word becomes a state,
-and the store notes it with whatever follows. Nothing is said to be kept before it is durable.
+Maps each word to a state and has the store note it together with the notices that follow. A
+webhook is confirmed only after its statuses are durable.
 """
 
 from __future__ import annotations
@@ -22,46 +22,47 @@ from bridge.store import Noted, Status, Store, StoreError
 
 log = structlog.get_logger()
 
-#: How long a status waits for the API's answer that tells whose it is (seconds).
+#: A status may come before the API's answer that names its message; it is kept for this long
+#: (seconds).
 EARLY_KEPT: Final = 300
-#: How often the store looks whether that answer has come (seconds).
+#: How often such statuses are matched with the answers (seconds).
 MATCH_EVERY: Final = 1.0
-#: How often the log hears how many statuses came (seconds), and how many of one kind by their ids.
+#: How often the counts of statuses are logged (seconds), and how many of a kind with their ids.
 TELL_EVERY: Final = 60.0
 _TOLD_EACH: Final = 20
-#: Words that are none of ours: so many are remembered as told.
+#: Most unknown words that are logged.
 _MAX_UNKNOWN: Final = 100
 
 
 class Ending(NamedTuple):
-    """What a final word means: the state, and the ``err`` of its receipt."""
+    """The meaning of a final word: the state, and the ``err`` of its receipt."""
 
     state: State
     err: int
 
 
-#: The API's words, in small letters without anything between them; ``None`` ends nothing. The codes
-#: are those that SMSC's clients know (reference: providers, section 4), the nearest in each case.
+#: The API's words in lower case, letters only; ``None``: not final. The codes are the nearest ones
+#: that SMSC's clients know.
 WORDS: Final[dict[str, Ending | None]] = {
     "scheduled": None,
     "processing": None,
     "sent": None,
     "delivered": Ending(State.DELIVERED, 0),
-    # Whoever read it has it; it may be the only word where a channel tells nothing before.
+    # A message that was read was delivered; some channels send no word but this.
     "read": Ending(State.DELIVERED, 0),
     # No channel reached the phone, now or in time: "offline".
     "undeliverable": Ending(State.UNDELIVERABLE, 6),
     "expired": Ending(State.EXPIRED, 6),
-    # The operator said no, and trying again would not help: "rejected by the operator".
+    # The operator refused it for good: "rejected by the operator".
     "permanenterror": Ending(State.UNDELIVERABLE, 255),
     "failed": Ending(State.UNDELIVERABLE, 255),
 }
-#: The end of a message of which no final word came: "no status received".
+#: The end of a message without a final status: "no status received".
 UNHEARD: Final = Ending(State.UNDELIVERABLE, 245)
 
 
 def meaning_of(word: str) -> Ending | None:
-    """What a word of the API ends a message with; ``None`` if it does not, or nobody knows it."""
+    """The end that a word of the API means; ``None`` if the word is not final or unknown."""
     return WORDS.get(_plain(word))
 
 
@@ -70,7 +71,7 @@ def _plain(word: str) -> str:
 
 
 class Statuses:
-    """Takes the API's words. ``clock`` gives Unix time."""
+    """Takes the API's statuses. ``clock`` gives Unix time."""
 
     def __init__(self, store: Store, *, clock: Callable[[], float] = time.time) -> None:
         self._store = store
@@ -79,10 +80,10 @@ class Statuses:
         self._unknown: set[str] = set()
 
     async def take(self, document: bytes) -> int:
-        """Keeps what a status webhook brought, durably; tells how many elements were no statuses.
+        """Stores the statuses of a webhook durably; returns how many elements were no statuses.
 
-        Raises Failure: BAD_PARAMETER where nothing in it is a status, BRIDGE_FULL or
-        OPERATION_FAILED where the store could not keep it.
+        Raises Failure: BAD_PARAMETER if no element is a status, BRIDGE_FULL or OPERATION_FAILED if
+        the store fails.
         """
         try:
             said, bad = decode_statuses(document)
@@ -102,12 +103,12 @@ class Statuses:
         return len(bad)
 
     async def note(self, said: Sequence[ApiStatus]) -> None:
-        """Keeps these words, durably. Raises Failure as :meth:`take`."""
+        """Stores these statuses durably. Raises Failure as :meth:`take`."""
         now = int(self._clock())
         await self._keep([self._status(one, now) for one in said])
 
     async def end(self, upstream_ids: Sequence[str]) -> None:
-        """Ends messages of which no final word came. Raises Failure as :meth:`take`."""
+        """Ends messages without a final status. Raises Failure as :meth:`take`."""
         now = int(self._clock())
         await self._keep(
             [Status(id, "", UNHEARD.state, now, err=UNHEARD.err) for id in upstream_ids]
@@ -115,7 +116,7 @@ class Statuses:
         self._counts["ended unheard"] += len(upstream_ids)
 
     async def run(self) -> None:
-        """Matches statuses that came early, and tells the log how many came, until cancelled."""
+        """Matches early statuses with their messages and logs the counts, until cancelled."""
         tell_at = self._clock() + TELL_EVERY
         try:
             while True:
@@ -123,7 +124,7 @@ class Statuses:
                 now = self._clock()
                 try:
                     forgotten = await self._store.match_early(int(now), int(now) - EARLY_KEPT)
-                except StoreError as error:  # the next look may succeed
+                except StoreError as error:
                     log.warning("statuses_not_matched", cause=str(error))
                 else:
                     self._counts["of no message"] += forgotten

@@ -1,1 +1,1 @@
-"""What accounts are owed, and who takes it."""
+"""Notices that wait for their account, and the subscribers that take them."""

@@ -1,9 +1,9 @@
-"""What accounts are owed finds those who take it: receivers bound here, the smarthost.
+"""Brings notices to their takers: receivers bound at this node, the smarthost, callback URLs.
 
-Decides who is told what and when. What is due first goes first: to the session that submitted the
-message if that still takes it, else to the others in turn. What was not taken is tried again with
-back-off, and nobody hears of a message before the answer to its submission. What a notice looks
-like is its taker's matter; that notices of one message come one after the other, the store's.
+Decides which taker gets which notice, and when. The notice that is due first goes first: to the
+session that submitted the message if it has room, else to the others in turn. A refused notice is
+retried with back-off. No notice goes out before the answer to its submission. The taker decides
+how a notice looks; the store keeps the notices of one message in order.
 """
 
 from __future__ import annotations
@@ -28,40 +28,40 @@ from bridge.store import StoreError
 
 log = structlog.get_logger()
 
-#: What was not taken is tried again after so many seconds, and after twice as many each time.
+#: Back-off for a notice that was not taken: doubles from the first to the longest (seconds).
 FIRST_BACK_OFF: Final = 5.0
 LONGEST_BACK_OFF: Final = 300.0
-#: Seconds between two looks for what became due by time alone, and queues looked into each time.
+#: Seconds between two looks for notices that became due by time, and queues per look.
 LOOK_EVERY: Final = 1.0
 _LOOKS: Final = 50
-#: Seconds between two looks that other nodes bring about.
+#: Shortest time between two looks, however often other nodes wake this one (seconds).
 _BREATH: Final = 0.1
-#: How often the log hears of what was not taken (seconds).
+#: How often refused notices are logged (seconds).
 _TELL_EVERY: Final = 10.0
-#: Notices claimed at once, of a queue of which fewer than so many wait here.
+#: Most notices claimed at once, and the number waiting here below which more are claimed.
 _CLAIM: Final = 500
 _FEW: Final = 32
-#: Seconds between two claims of less than a turn.
+#: Shortest time between two claims of fewer notices than one turn tells (seconds).
 _CLAIM_EVERY: Final = 0.003
-#: Notices of a queue that may wait here for the answers to their messages' submissions.
+#: Most notices of a queue that wait here for the answer to their submission.
 _MOST_EARLY: Final = 10_000
-#: Seconds between two looks for what nobody took in time, and how many end at once.
+#: Seconds between two looks for expired notices, and how many end in one transaction.
 _EXPIRE_EVERY: Final = 60.0
 _EXPIRE: Final = 1000
-#: Told in one turn of the loop; nothing more is for so many times as long as that took. Others, and
-#: the store's threads, have most of the time.
+#: Notices told in one turn; then pause for ``_PAUSE`` times the turn's duration, to leave most of
+#: the time to other tasks and to the store's threads.
 _TURN: Final = 16
 _PAUSE: Final = 6
-#: How long closing waits for the store (seconds).
+#: Longest wait for the store on closing (seconds).
 _CLOSE_WITHIN: Final = 5.0
-#: Seconds until a node that may have lost its lease looks again whether it has.
+#: Seconds until a node that may have lost its lease checks again.
 _UNCERTAIN_PAUSE: Final = 0.2
-#: How long a queue rests when the store could not be asked (seconds).
+#: Pause of a queue after a failed claim (seconds).
 _STORE_PAUSE: Final = 1.0
 
 
 class Notices(Keeper, Protocol):
-    """What is asked of :class:`bridge.store.Store`."""
+    """The part of :class:`bridge.store.Store` that the outbox uses."""
 
     def claim_notices(self, queue: str, now: int, limit: int) -> asyncio.Future[Sequence[Owed]]: ...
 
@@ -73,11 +73,11 @@ class Notices(Keeper, Protocol):
 
 
 class Outbox:
-    """Owns what is told by this node. Belongs to one event loop; :meth:`run` it there.
+    """Tells the notices of this node. Belongs to one event loop; :meth:`run` it there.
 
-    ``not_before`` gives the Unix time before which an account must not hear of a notice, because
-    the answer to the submission comes first; asked again then. What nobody took for ``keep``
-    seconds, of mails for ``keep_mails``, is given up. ``clock`` gives Unix time.
+    ``not_before`` gives the Unix time before which a notice must not be told, because the answer to
+    the submission comes first; it is called again at that time. A notice that nobody took within
+    ``keep`` seconds (a mail: ``keep_mails``) is given up. ``clock`` gives Unix time.
     """
 
     def __init__(
@@ -98,8 +98,8 @@ class Outbox:
         self._queues: dict[str, NoticeQueue] = {}
         self._results = Results(store, self.wake)
         self._refused: Counter[tuple[str, str, str]] = Counter()
-        self._accounts: dict[str, str] = {}  # queue → whose receivers its takers are
-        self._noted: set[str] = set()  # accounts with receivers here, as the store knows
+        self._accounts: dict[str, str] = {}  # queue → account that its receivers belong to
+        self._noted: set[str] = set()  # accounts with receivers here, as noted in the store
         self._wanted = asyncio.Event()
         self._stopping = False
         self._turn = 0
@@ -107,9 +107,9 @@ class Outbox:
     # --- takers ----------------------------------------------------------------------------
 
     def join(self, queue: str, taker: Taker, *, account: str = "") -> None:
-        """From now on ``taker`` takes what is in ``queue``.
+        """From now on ``taker`` gets notices of ``queue``.
 
-        With an ``account`` the store is told since when that has receivers here, for the trace.
+        With an ``account``, the store notes since when it has receivers here, for the trace.
         """
         place = Place(taker)
         found = self._queues.get(queue)
@@ -123,7 +123,7 @@ class Outbox:
         self._kick(found)
 
     def leave(self, queue: str, taker: Taker) -> None:
-        """It takes nothing any more; its answers to what it was told still count."""
+        """Tells ``taker`` no further notices; its answers to earlier ones still count."""
         found = self._queues.get(queue)
         if found is None:
             return
@@ -141,9 +141,9 @@ class Outbox:
             self._wanted.set()
 
     def wake(self, queues: Set[str] | None) -> None:
-        """There is something in these queues, or a taker has room again; None: in any of them."""
+        """New notices in these queues, or a taker has room again. None: any queue."""
         if queues is None:
-            self._wanted.set()  # other nodes may say so often: looks have their own pace
+            self._wanted.set()  # other nodes may call this often: run() sets the pace
             return
         for name in queues:
             queue = self._queues.get(name)
@@ -154,10 +154,10 @@ class Outbox:
     # --- its life --------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Looks after the time, until it is cancelled."""
+        """Finds notices that become due by time and ends expired ones, until cancelled."""
         expire_at = tell_at = 0.0
         while True:
-            # Not wait_for: that of Python 3.11 forgets to be cancelled while it is being woken.
+            # Not wait_for: in Python 3.11 it loses a cancellation that comes as it is woken.
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_EVERY):
                     await self._wanted.wait()
@@ -176,7 +176,7 @@ class Outbox:
             await asyncio.sleep(_BREATH)
 
     def _tell_refused(self) -> None:
-        """One line for each taker and what it said, however often."""
+        """Logs one line for each taker and outcome, with the number of notices."""
         for (queue, taker, outcome), notices in self._refused.items():
             log.warning(
                 "notices_not_taken", queue=queue, taker=taker, outcome=outcome, notices=notices
@@ -184,14 +184,14 @@ class Outbox:
         self._refused.clear()
 
     def stop(self) -> None:
-        """Tells nobody anything any more. Answers are still kept; what has none comes again after
-        the next start."""
+        """Tells no further notices. Answers are still stored; notices without one are told again
+        after the next start."""
         self._stopping = True
 
     async def close(self) -> None:
-        """Waits until the answers are durable; nothing comes after that.
+        """Waits until the answers are durable, ``_CLOSE_WITHIN`` seconds at most.
 
-        Not for long: a store that cannot keep them now has them told again after the next start.
+        Notices whose answers could not be stored are told again after the next start.
         """
         self._stopping = True
         try:
@@ -205,7 +205,7 @@ class Outbox:
         self._noted.clear()
 
     def _look(self) -> None:
-        """Looks into some queues for what became due by time alone, into all of them in turn."""
+        """Looks for notices that became due by time, in a few queues each time, all in turn."""
         now = int(self._clock())
         names = list(self._queues)
         if self._turn >= len(names):
@@ -218,11 +218,11 @@ class Outbox:
         self.wake({*again, *chosen})
         for queue in self._queues.values():
             if queue.stands(self._loop.time()):
-                self._give_back(queue)  # perhaps another node's takers take it
+                self._give_back(queue)  # takers at another node may take them
                 self._kick(queue)
 
     async def _note_receivers(self) -> None:
-        """Tells the store which accounts have receivers here now, where that has changed."""
+        """Notes in the store which accounts have gained or lost their receivers here."""
         bound = {account for queue, account in self._accounts.items() if queue in self._queues}
         for account in bound ^ self._noted:
             await self._store.note_receivers(account, account in bound)
@@ -241,7 +241,7 @@ class Outbox:
     # --- telling ---------------------------------------------------------------------------
 
     def _kick(self, queue: NoticeQueue) -> None:
-        """Looks after the queue when this turn of the loop is over: what comes together, once."""
+        """Schedules :meth:`_pump` after this turn of the loop, once for all calls within it."""
         if not queue.kicked:
             queue.kicked = True
             self._loop.call_soon(self._pump, queue)
@@ -251,7 +251,7 @@ class Outbox:
         if self._stopping or self._queues.get(queue.name) is not queue:
             return
         if not self._store.may_tell():
-            # Others may be telling what was claimed here: the lease is looked at first.
+            # The lease may be lost: another node may be telling the notices claimed here.
             queue.kicked = True
             self._loop.call_later(_UNCERTAIN_PAUSE, self._pump, queue)
             return
@@ -275,7 +275,7 @@ class Outbox:
         few = len(queue.waiting) < _FEW and len(queue.early) < _MOST_EARLY
         if few and queue.look and not queue.claiming:
             room = min(_CLAIM, queue.room(mono))
-            # A few at a time cost as much as many.
+            # A claim of a few costs as much as a claim of many.
             later = 0.0 if room >= _TURN else queue.claimed_at + _CLAIM_EVERY - mono
             if room > 0 and later <= 0:
                 queue.claimed_at = mono
@@ -285,7 +285,7 @@ class Outbox:
         self._set_timer(queue, now, waits)
 
     def _set_timer(self, queue: NoticeQueue, now: float, waits: list[float]) -> None:
-        """Comes back when something may be told, or when a taker has rested."""
+        """Pumps again when an early notice may be told, or when a taker has rested."""
         if queue.early:
             waits.append(queue.early[0][0] - now)
         mono = self._loop.time()
@@ -298,7 +298,7 @@ class Outbox:
             queue.timer = self._loop.call_later(min(waits), self._kick, queue)
 
     def _line_up(self, queue: NoticeQueue, owed: Owed, now: float) -> None:
-        """To be told now, or when the answer to its submission is out."""
+        """Queues a notice: for now, or until the answer to its submission is out."""
         at = self._not_before(owed)
         if at <= now:
             queue.waiting.append(owed)
@@ -336,7 +336,7 @@ class Outbox:
         for owed in found:
             self._line_up(queue, owed, now)
         if self._stopping:
-            return  # they are this node's until it is gone
+            return  # they stay claimed by this node until it has ended
         if self._queues.get(queue.name) is not queue:
             self._give_back(queue)
             return
@@ -344,7 +344,7 @@ class Outbox:
             self._kick(queue)
 
     def _give_back(self, queue: NoticeQueue) -> None:
-        """Nobody takes them here any more; perhaps somebody does elsewhere, or later."""
+        """Returns claimed notices to the store: for another node, or for later."""
         if queue.timer is not None:
             queue.timer.cancel()
             queue.timer = None
@@ -352,7 +352,7 @@ class Outbox:
         queue.waiting.clear()
         queue.early.clear()
         if self._stopping:
-            return  # as if they had not been claimed
+            return  # the store frees them when this node has ended
         for owed in kept:
             id, outcome, due_at = owed.notice.id, owed.notice.outcome, owed.notice.due_at
             self._results.note(Told(id, False, outcome, due_at, tried=False), queue.name)
@@ -361,7 +361,7 @@ class Outbox:
         place.told += 1
         try:
             answer = place.taker.tell(owed)
-        except Exception:  # one notice's trouble must not hold up the others
+        except Exception:  # one faulty notice must not stop the others
             log.exception("notice_failed", queue=queue.name, notice=owed.notice.id)
             answer = self._loop.create_future()
             answer.set_result(TakerAnswer(False, "operation failed"))
@@ -375,14 +375,14 @@ class Outbox:
             return
         answer, notice = answered.result(), owed.notice
         NOTICES.add(notice.kind._value_, "taken" if answer.ended else "not_taken")
-        present = self._queues.get(queue.name, queue)  # all may have left, and others come
+        present = self._queues.get(queue.name, queue)  # new takers may have replaced the queue
         present.answered_at = self._loop.time()
         if answer.ended:
-            # What follows it may have waited for this.
+            # The message's next notice may have waited for this one.
             more = "" if notice.state in FINAL else queue.name
             self._results.note(Told(notice.id, True, answer.outcome), more)
         elif self._stopping:
-            return  # as if it had not been told: it comes again after the next start
+            return  # it is told again after the next start
         else:
             due = int(self._clock())
             at_once = answer.lost and not notice.tries

@@ -1,7 +1,7 @@
-"""What became of notices, on its way into the store.
+"""Writes the results of notices to the store.
 
-Answers that come in quick succession are written together, so that what waits for the store beside
-them waits little. What a notice's answer means was decided before, by :mod:`bridge.notices.outbox`.
+Results that come in quick succession are written together, so that they take little of the store's
+time. :mod:`bridge.notices.outbox` has decided before what an answer means.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ _WRITE_EVERY: Final = 0.02
 
 
 class Keeper(Protocol):
-    """What is asked of :class:`bridge.store.Store`."""
+    """The part of :class:`bridge.store.Store` that takes results."""
 
     def told(self, told: Sequence[Told]) -> asyncio.Future[None]: ...
 
 
 class Results:
-    """Gathers and writes. Belongs to one event loop.
+    """Gathers results and writes them. Belongs to one event loop.
 
-    ``wake`` is told in which queues there may be more, once what brought that about is durable.
+    ``wake`` is called with the queues that may have more notices, once the results are durable.
     """
 
     def __init__(self, store: Keeper, wake: Callable[[Set[str]], None]) -> None:
@@ -39,7 +39,7 @@ class Results:
         self._wake = wake
         self._loop = asyncio.get_running_loop()
         self._answers: list[Told] = []
-        self._then: set[str] = set()  # where to look when these are durable
+        self._then: set[str] = set()  # queues to wake when these are durable
         self._writing: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._wrote_at = 0.0
@@ -47,7 +47,7 @@ class Results:
         self._flushing = False
 
     def note(self, told: Told, queue: str = "") -> None:
-        """Keeps what became of a notice; with a ``queue`` there may be more to tell in it then."""
+        """Stores the result of a notice soon; wakes ``queue``, if given, when it is durable."""
         self._answers.append(told)
         if queue:
             self._then.add(queue)
@@ -55,7 +55,8 @@ class Results:
             self._write_soon()
 
     async def flush(self) -> None:
-        """Waits until all is durable, or the store has refused it; writes at once from now on."""
+        """Waits until all results are durable or refused by the store. Later ones are written at
+        once."""
         self._flushing = True
         if self._timer is not None:
             self._timer.cancel()
@@ -78,7 +79,7 @@ class Results:
         then, self._then = self._then, set()
         try:
             self._writing = self._store.told(answers)
-        except StoreError as error:  # it is closed: they come again after the next start
+        except StoreError as error:  # closed: the notices are told again after the next start
             log.error("notices_not_kept", notices=len(answers), error=str(error))
             self._written.set()
             return

@@ -1,7 +1,7 @@
-"""Takers of notices, and whose turn it is among those of one queue.
+"""The takers of a queue's notices, and their turns.
 
-Decides who is told the next notice, and how to treat a taker that refuses. When there is something
-to tell is decided by :mod:`bridge.notices.outbox`.
+Decides which taker gets the next notice, and how long a taker rests after a refusal.
+:mod:`bridge.notices.outbox` decides when a notice is told.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from typing import Final, NamedTuple, Protocol
 
 from bridge.model.notice import Owed
 
-#: After a refusal a taker gets one notice at a time, with growing pauses (seconds).
+#: After a refusal a taker gets one notice at a time, after pauses that double (seconds).
 FIRST_REST: Final = 0.05
 LONGEST_REST: Final = 5.0
-#: Seconds after an answer for which another is expected.
+#: After an answer, the next one is expected within this time (seconds).
 MOVING: Final = 1.0
 
 
 class TakerAnswer(NamedTuple):
-    """What a taker says of a notice: ended for good, or to be tried again.
+    """A taker's answer to a notice: it has ended, or it is to be retried.
 
-    ``outcome`` is who took it or why not, for the trace. ``lost`` says that the taker went away
-    without an answer, which is not the notice's fault: it may be tried at once, once.
+    ``outcome`` names the peer that took it, or the cause of the refusal, for the trace. ``lost``:
+    the connection closed without an answer. The first such loss is retried without a pause.
     """
 
     ended: bool
@@ -33,21 +33,21 @@ class TakerAnswer(NamedTuple):
 
 
 class Taker(Protocol):
-    """Somebody who takes what is in a queue."""
+    """A subscriber that takes the notices of a queue."""
 
     @property
     def name(self) -> str:
-        """Its peer, for the trace and the log; also how a submitting session is known again."""
+        """Its peer, for the trace and the log; it also identifies the submitting session."""
 
     def room(self) -> int:
-        """How many more it takes now."""
+        """How many more notices it can take now."""
 
     def tell(self, owed: Owed) -> asyncio.Future[TakerAnswer]:
-        """Tells it; the future gets the answer, and never an exception."""
+        """Sends the notice. The future gets the answer, never an exception."""
 
 
 class Place:
-    """A taker in a queue, and how it behaves."""
+    """A taker's place in a queue: notices in flight, refusals, rest."""
 
     __slots__ = ("failures", "gone", "rests_until", "taker", "told")
 
@@ -65,18 +65,18 @@ class Place:
         return 0 if self.told or now < self.rests_until else min(1, self.taker.room())
 
     def note(self, answer: TakerAnswer, now: float) -> None:
-        """Keeps how it answered."""
+        """Counts a refusal and sets the rest after it; success resets both."""
         if answer.ended:
             self.failures = 0
             return
         if self.failures and now < self.rests_until:
-            return  # it was told before it was known to refuse
+            return  # this notice was sent before the refusal was known
         self.rests_until = now + min(LONGEST_REST, FIRST_REST * 2 ** min(self.failures, 10))
         self.failures += 1
 
 
 class NoticeQueue:
-    """One queue with takers, and what of it this node has claimed and not told yet."""
+    """A queue with its takers, and the notices that this node has claimed and not told yet."""
 
     __slots__ = (
         "answered_at",
@@ -94,11 +94,11 @@ class NoticeQueue:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.places: dict[str, list[Place]] = {}  # by the takers' names, in turn
+        self.places: dict[str, list[Place]] = {}  # by taker name, in the order of turns
         self.waiting: deque[Owed] = deque()
-        self.early: list[tuple[float, int, Owed]] = []  # a heap: from when on it may be told
-        self.look = True  # the store may have something due
-        self.retry_at = 0  # when something that was not taken is due again, 0: nothing is
+        self.early: list[tuple[float, int, Owed]] = []  # heap by earliest time to tell
+        self.look = True  # the store may have notices that are due
+        self.retry_at = 0  # next retry of a refused notice (Unix time); 0: none
         self.claiming = False
         self.claimed_at = 0.0
         self.answered_at = -MOVING
@@ -110,14 +110,14 @@ class NoticeQueue:
             yield from places
 
     def stands(self, now: float) -> bool:
-        """Whether what waits here has waited long with no taker answering."""
+        """Whether notices wait here and no taker has answered for ``MOVING`` seconds."""
         return bool(self.waiting) and now - max(self.answered_at, self.claimed_at) >= MOVING
 
     def room(self, now: float) -> int:
-        """How many more may be claimed: as many as takers have room for.
+        """How many more notices may be claimed: the room of all takers.
 
-        Of those who answer, as many again as they are being told: so there is something left when
-        they do, and the store is asked for many at once.
+        A taker that answers counts with its notices in flight as well: the next ones are here when
+        it answers, and one claim brings many.
         """
         room, moving = 0, now - self.answered_at < MOVING
         for place in self.all_places():
@@ -126,7 +126,7 @@ class NoticeQueue:
         return room - len(self.waiting)
 
     def choose(self, owed: Owed, now: float) -> Place | None:
-        """Who is to be told: the session that submitted it, else the next that has room."""
+        """The taker to tell: the session that submitted the message, else the next with room."""
         if len(self.places) == 1:
             [places] = self.places.values()
             if len(places) == 1:
@@ -140,11 +140,11 @@ class NoticeQueue:
         for place in self.all_places():
             if place.room(now) > 0:
                 chosen = place
-                # What was not taken goes to somebody who takes, if there is one.
+                # Prefer a taker without failures for a notice that was refused before.
                 if not (again and place.failures):
                     break
         if chosen is not None:
-            # To the end of the line: the others have their turn first.
+            # It has had its turn: the others come first.
             places = self.places.pop(chosen.taker.name)
             places.remove(chosen)
             places.append(chosen)

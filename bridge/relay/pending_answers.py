@@ -226,7 +226,7 @@ class PendingAnswers:
                     id=message.id,
                     account=message.account,
                     phone=message.phone,
-                    reason=str(failure or "nobody knows whether the API took it"),
+                    reason=str(failure or "unknown whether the API took it"),
                 )
             return
         if refused is not None:

@@ -270,7 +270,7 @@ def _text(
         for string in (content, submission.reference, *submission.options):
             string.encode()
     except UnicodeEncodeError:
-        raise Failure(Reason.UNDECODABLE_TEXT, "half a surrogate pair") from None
+        raise Failure(Reason.UNDECODABLE_TEXT, "unpaired surrogate") from None
     parts = count_parts(content)
     most = settings.max_parts
     if submission.max_parts:

@@ -1,1 +1,1 @@
-"""What waits, when it is posted to the API, and what becomes of it."""
+"""Sends waiting messages to the API: queues, pace, batches and their results."""

@@ -1,7 +1,7 @@
-"""What becomes of each message of a batch after the API's answer.
+"""Decides the next state of each message of a batch after the API's answer.
 
-One pure function of the batch, the verdict and the time. How fast to go on is
-:mod:`bridge.sending.pace`'s matter, and making it happen :mod:`bridge.sending.dispatcher`'s.
+Pure functions of the batch, the verdict and the time. :mod:`bridge.sending.pace` decides how fast
+to go on, :mod:`bridge.sending.dispatcher` carries the decisions out.
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ from bridge.model.message import Message, Receipts, State
 from bridge.sending.pace import retry_delay
 from bridge.store import Change
 
-#: "Sent again with the same tracking id, twice at most, then held."
+#: After an unknown outcome a message is sent again with the same tracking id, so many times at
+#: most; then it is held.
 MAX_UNKNOWN = 2
-#: How long after its validity a message may still come to an end (seconds).
+#: How long after the end of its validity a final status may still come (seconds).
 END_AFTER = 3600
-#: Who asks for these may want to hear that the API took the message.
+#: Requests that may call for a notice when the API takes the message.
 _INTERMEDIATE = Receipts.INTERMEDIATE | Receipts.ALIASES
 
 
 class Rest(Enum):
-    """What happens to the messages of a batch that do not change."""
+    """The next step for the messages of a batch that do not change."""
 
     NONE = "there are none"
     SPLIT = "they go again in smaller batches, until the bad ones stand alone"
@@ -49,10 +50,10 @@ def decide(
     poll_after: float | None = None,
     jitter: Callable[[], float] = random.random,
 ) -> Decision:
-    """Decides about a posted batch. ``now`` is Unix time; ``hold_unknown``: unknown outcomes are
-    held at once instead of sent again; ``poll_after`` is in how many seconds the API is to be asked
-    for statuses (``None``: only at the end). ``jitter`` is drawn once: what was one request is one
-    again."""
+    """Decides about a posted batch. ``now`` is Unix time. ``hold_unknown``: messages with an
+    unknown outcome are held at once instead of sent again. ``poll_after``: seconds until the API is
+    asked for statuses (``None``: only after the validity). ``jitter`` is drawn once for the batch,
+    so that its messages are retried in one request."""
     drawn = jitter()
 
     def unknown(message: Message, cause: str) -> Change:
@@ -96,7 +97,8 @@ def after_unknown(
     hold: bool,
     drawn: float = 0.5,
 ) -> Change:
-    """The API may have the message or not: again with the same id, or held for a person.
+    """The API may have the message or not: send it again with the same id, or hold it for the
+    operator.
 
     ``drawn`` is the batch's jitter, 0 to 1.
     """
@@ -106,15 +108,15 @@ def after_unknown(
 
 
 def expired(message: Message) -> Change:
-    """Its validity ended while it waited. Where an earlier attempt may have reached the API, that
-    is what everybody is told: not that it was never sent."""
+    """Its validity ended while it waited. The cause says so if an earlier attempt may have reached
+    the API: the message was perhaps sent."""
     return Change(
         message.id,
         State.EXPIRED,
         due_at=message.due_at,
         attempts=message.attempts,
         unknown=message.unknown,
-        cause="nobody knows whether the API took it" if message.unknown else "",
+        cause="unknown whether the API took it" if message.unknown else "",
     )
 
 
@@ -131,8 +133,8 @@ def _again(message: Message, unknown: int, cause: str, now: float, drawn: float)
 
 
 def _refused(message: Message, verdict: Verdict) -> Change:
-    """The API's no to one message. It is held where the no is not about the message, or where an
-    earlier yes may have got lost."""
+    """The API refused one message. It is held if the refusal is not about the message itself, or
+    if the API may have accepted it in an earlier attempt."""
     final = verdict.meaning is not Meaning.FORBIDDEN and not message.unknown
     return Change(
         message.id,

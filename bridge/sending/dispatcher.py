@@ -1,9 +1,9 @@
-"""The dispatcher: has what waits posted to the API, and makes durable what became of it.
+"""The dispatcher: has waiting messages posted to the API and makes the results durable.
 
-What is in memory is decided by :mod:`bridge.sending.working_set`, which batch goes next by
-:mod:`bridge.sending.upstream`, what an answer means for each message by
-:mod:`bridge.sending.poster`. Here messages come and go, are held and moved, and each change is
-durable before anybody is told.
+:mod:`bridge.sending.working_set` decides which messages are in memory,
+:mod:`bridge.sending.upstream` which batch goes next, :mod:`bridge.sending.poster` what an answer
+means for each message. The dispatcher takes, holds, moves and settles messages; each change is
+durable before a client hears of it.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from bridge.store.operating.queue import select_ids, send_now
 
 log = structlog.get_logger()
 
-#: Messages that one transaction moves where many are meant.
+#: Most messages that one transaction moves.
 MOVE_STEP = 1_000
-#: How long a place for requests, or loading, rests when the store fails (seconds).
+#: Pause of a request slot, or of loading, after the store failed (seconds).
 STORE_PAUSE = 1.0
 
 
 class Progress(NamedTuple):
-    """What became of a message, durably: its new state, and why where it was not taken."""
+    """A message's new state, durable by now, and the failure if the API refused it."""
 
     message: Message
     state: State
@@ -47,17 +47,17 @@ class Progress(NamedTuple):
 
 
 class WaitingClients(Protocol):
-    """What is asked of :class:`bridge.relay.pending_answers.PendingAnswers`."""
+    """The part of :class:`bridge.relay.pending_answers.PendingAnswers` that the dispatcher uses."""
 
     def report(self, progress: Progress) -> None:
-        """What became of a message, durably."""
+        """A message has a new state, which is durable."""
 
     def will_hear(self, message: Message) -> int:
-        """The id under which a client is answered with the end that is being stored now, for which
-        it waits; 0 if there is none."""
+        """The message's final state is about to be stored. Returns the id under which a waiting
+        client will get it as its answer; 0 if no client waits."""
 
     def wait_on(self, message: Message) -> None:
-        """That end could not be stored."""
+        """That final state could not be stored: the client waits on."""
 
     def awaits(self, message: Message) -> bool:
         """Whether a client waits for the outcome."""
@@ -69,10 +69,10 @@ class WaitingClients(Protocol):
 class Dispatcher:
     """Owns every message that waits to be sent, from its acceptance to its last attempt.
 
-    ``lines`` are the upstreams of the accounts that have their own, and under the empty name that
-    of all the others; ``known`` says whether the settings have an account of that name, and nothing
-    of others is sent. ``clients`` hear in the loop what is durable. Times of messages are Unix
-    times (``clock``), of requests monotonic seconds.
+    ``lines`` are the upstreams by account; the one of accounts without their own has the empty
+    name. ``known``: whether the settings have an account of that name; messages of other accounts
+    are not sent. ``clients`` are told of each durable change. Times of messages are Unix times
+    (``clock``), of requests monotonic seconds.
     """
 
     def __init__(
@@ -109,11 +109,11 @@ class Dispatcher:
     # --- what others ask -------------------------------------------------------------------
 
     def has_room(self, message: Message) -> bool:
-        """Whether a message that is due now would be kept in memory, and so be this node's."""
+        """Whether the message is due and has room in memory, so that this node claims it."""
         return message.due_at <= self._clock() and self._working_set.has_room(message)
 
     def offer(self, messages: Iterable[Message], *, claimed: bool) -> None:
-        """Takes over messages that the store has just accepted, ``claimed`` as it was told."""
+        """Takes over messages that the store has just accepted; ``claimed``: for this node."""
         for message in messages:
             MESSAGES.add("accepted")
             self.backlog += 1
@@ -136,8 +136,8 @@ class Dispatcher:
     ) -> list[int]:
         """Cancels, holds, releases or expires messages that are not at the API.
 
-        With ``unposted`` only those that no attempt of unknown outcome may have delivered. Tells
-        the ids of those that it could; each is reported.
+        With ``unposted``, messages with an attempt of unknown outcome stay as they are. Returns the
+        ids of the moved messages; each is reported.
         """
         mine = [one for one in stored if self._working_set.withdraw(one.message)]
         moved: list[int] = []
@@ -156,19 +156,20 @@ class Dispatcher:
         return moved
 
     async def move_selected(self, selection: Selection, to: State) -> int:
-        """Cancels, holds or releases all that is selected and not at the API; tells how many.
+        """Cancels, holds or releases the selected messages that are not at the API; returns how
+        many.
 
-        Nothing of it goes out from the first moment on. The store is changed in steps, so that
-        others wait for none of them long.
+        None of them goes out once this has begun. The store is changed in small steps, so that
+        other work never waits long.
         """
         matches = selection.may_hold
-        # What is held is in no queue.
+        # Held messages are in no queue.
         barred = self._working_set.bar(matches) if selection.state is not State.HELD else None
         taken = {message.id: message for message in barred or ()}
         moved = 0
         try:
             ids = await self._store.look_up(select_ids, selection)
-            # What would go first is stopped first.
+            # Stop the messages first that would be sent first.
             ids.sort()
             for start in range(0, len(ids), MOVE_STEP):
                 done = await self._store.move(ids[start : start + MOVE_STEP], to)
@@ -184,7 +185,7 @@ class Dispatcher:
         return moved
 
     async def send_now(self, selection: Selection) -> int:
-        """Ends the pause before the next attempt of what is selected; tells how many."""
+        """Ends the pause before the next attempt of the selected messages; returns how many."""
         ids = await self._store.look_up(select_ids, selection)
         hurried = 0
         now = int(self._clock())
@@ -194,7 +195,7 @@ class Dispatcher:
         return hurried
 
     async def replace(self, old: Message, new: Replacement) -> bool:
-        """Puts ``new`` in the place of the text of ``old``, unless that may have gone out."""
+        """Replaces the text of ``old`` by ``new``, unless it may have gone out."""
         if not self._working_set.withdraw(old):
             return False
         replaced = False
@@ -215,7 +216,7 @@ class Dispatcher:
                 return
 
     async def refresh(self) -> None:
-        """Looks for what other nodes have changed: holds, and messages that are free now."""
+        """Takes over changes by other nodes: holds, and messages that are free now."""
         holds = await self._store.holds()
         by_operator = {name for scope, name in holds if scope == "account"}
         for account in self._held.by_operator - by_operator:
@@ -230,7 +231,7 @@ class Dispatcher:
             self._kick(line)
 
     async def set_hold(self, scope: str, name: str, held: bool) -> None:
-        """Holds or releases, durably, all that waits of an ``account`` or an ``upstream``."""
+        """Holds or releases an ``account`` or an ``upstream``, durably."""
         await self._store.set_hold(scope, name, held)
         self._hold(scope, name, held)
 
@@ -252,7 +253,7 @@ class Dispatcher:
     # --- its life --------------------------------------------------------------------------
 
     async def run(self, ready: asyncio.Event) -> None:
-        """Takes up what an earlier run left, then works until :meth:`stop`; returns when the
+        """Takes up the messages of an earlier run, then sends until :meth:`stop`. Returns when the
         requests in flight are done."""
         for scope, name in await self._store.holds():
             self._hold(scope, name, True)
@@ -261,7 +262,7 @@ class Dispatcher:
         await self._working_set.begin()
         for account in sorted({lane.account for lane in await self._store.lanes()}):
             if not self._held.known(account):
-                log.error("account_unknown", account=account, effect="what waits of it is held")
+                log.error("account_unknown", account=account, effect="its messages are held")
         async with asyncio.TaskGroup() as tasks:
             loading = tasks.create_task(self._load())
             async with asyncio.TaskGroup() as self._requests:
@@ -272,11 +273,12 @@ class Dispatcher:
             loading.cancel()
 
     def stop(self) -> None:
-        """Begins no further request; :meth:`run` returns when those in flight are done."""
+        """Starts no further requests; :meth:`run` returns when those in flight are done."""
         self._stopping.set()
 
     async def take_up_interrupted(self) -> None:
-        """Decides about what was in flight when a daemon died: its outcome is unknown."""
+        """Decides about messages that were in flight when a daemon died: their outcome is
+        unknown."""
         hold = self._settings.unknown_outcome == "hold"
         for attempt, messages in (await self._store.interrupted()).items():
             log.warning("attempt_interrupted", attempt=attempt, messages=len(messages))
@@ -299,11 +301,11 @@ class Dispatcher:
                 await asyncio.sleep(STORE_PAUSE)
                 self._working_set.want()
 
-    # --- from a queue to the API, and what became of it --------------------------------------
+    # --- from a queue to the API, and the result ---------------------------------------------
 
     def _kick(self, line: UpstreamLine) -> None:
-        """Looks for a request to start, after what else this turn of the loop brings:
-        what one commit made durable goes in one batch."""
+        """Looks for a request to start at the end of this turn of the loop, so that the messages
+        of one commit go in one batch."""
         if not line.kicked:
             line.kicked = True
             self._loop.call_soon(self._pump, line)
@@ -313,7 +315,7 @@ class Dispatcher:
         self._kick(line)
 
     def _pump(self, line: UpstreamLine) -> None:
-        """Starts as many requests as may be in flight, as far as pace and messages go."""
+        """Starts requests, as many as the limit, the pace and the waiting messages allow."""
         line.kicked = False
         if self._requests is None:
             return
@@ -342,7 +344,7 @@ class Dispatcher:
         return [message for message in messages if message.expires_at > now]
 
     async def _send(self, line: UpstreamLine, batch: NextBatch) -> None:
-        """One attempt: stored, posted, and what came of it stored."""
+        """One attempt: noted in the store, posted, its results stored."""
         try:
             attempt = self._ids.next()
             try:
@@ -367,7 +369,7 @@ class Dispatcher:
             self._kick(line)
 
     async def _post(self, line: UpstreamLine, batch: NextBatch) -> Settled:
-        """Posts a batch. Whose time is over before the next may go waits no longer."""
+        """Posts a batch. Clients whose time ends before the next request may go are answered."""
         settled = await self._poster.post(line, batch)
         now = self._monotonic()
         if not line.pace.clear(now):
@@ -376,10 +378,10 @@ class Dispatcher:
         return settled
 
     async def _settle(self, attempt: int, settled: Settled) -> bool:
-        """Ends the attempt (0: there was none), makes the changes durable, then lets go of the
-        messages that changed and reports each; tells whether it could be stored.
+        """Ends the attempt (0: there was none) and makes the changes durable, then removes the
+        changed messages from memory and reports each; returns whether they could be stored.
 
-        An end that no client waits for any more brings about a notice, stored with it.
+        A final state that is no client's answer gets a notice, stored with it.
         """
         changes = [
             self._ended(message, change)
@@ -390,7 +392,7 @@ class Dispatcher:
         try:
             await self._store.finish(attempt, changes)
         except StoreError as error:
-            # Only while closing, or for a fault of ours: the next start takes them up again.
+            # Only on closing, or after a bug: the next start takes the messages up again.
             log.error("finish_failed", attempt=attempt, error=str(error))
             for message in settled.messages:
                 self._clients.wait_on(message)
@@ -414,7 +416,8 @@ class Dispatcher:
         return True
 
     def _ended(self, message: Message, change: Change) -> Change:
-        """Says who hears of an end by a notice: those whom no answer tells, under each id."""
+        """Adds the notices of a final state, for each id whose client does not get it as its
+        answer."""
         if change.state is State.EXPIRED and message.unknown:
             return change._replace(notify=True)  # the answer is no failure: the API may have it
         heard = self._clients.will_hear(message)

@@ -1,8 +1,8 @@
-"""Accounts of which nothing is sent.
+"""Accounts whose messages are not sent.
 
-An operator holds and releases an account for all nodes, in the store. An account that the settings
-do not have is held for as long as that is so, by this node alone: it has no keys, route or limits
-of its own any more, and its messages must not go out with those of others.
+An operator holds and releases an account for all nodes, in the store. An account that is missing
+from this node's settings is held by this node as long as it is missing: it has no keys, route or
+limits, and its messages must not go out with those of other accounts.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 
 class HeldAccounts:
-    """``known`` says whether the settings have an account of that name."""
+    """``known``: whether the settings have an account of that name."""
 
     def __init__(self, known: Callable[[str], bool] = lambda account: True) -> None:
         self.by_operator: set[str] = set()

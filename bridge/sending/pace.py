@@ -1,6 +1,6 @@
-"""How fast one upstream may be asked, and whether at all: rate, slowing down, breaker, hold.
+"""The pace of requests to one upstream: rate, slowing down, breaker, hold.
 
-Pure state: what came back is noted with the time, and :meth:`Pace.wait` tells how long the next
+Pure state: each answer is noted with its time, and :meth:`Pace.wait` returns how long the next
 request has to wait.
 """
 
@@ -13,24 +13,24 @@ from bridge.net.token_bucket import TokenBucket
 SLOW_FIRST, SLOW_MOST = 1.0, 60.0
 #: Probes of a held upstream: 1 s doubling to 60 s.
 PROBE_FIRST, PROBE_MOST = 1.0, 60.0
-#: Messages that met a broken API: 1 s doubling to 5 min.
+#: Retries of a message after a broken answer: 1 s doubling to 5 min.
 RETRY_FIRST, RETRY_MOST = 1.0, 300.0
-#: So many failures in a row open the breaker; an unknown outcome is one of them.
+#: Failures in a row that open the breaker; an unknown outcome counts.
 BREAKER_AFTER = 5
-#: After so many unknown outcomes in a row no answer is expected soon.
+#: Unknown outcomes in a row after which no answer is expected soon.
 DOUBTFUL_AFTER = 2
-#: Splitting refused batches takes at most this share of the request rate.
+#: Largest share of the request rate for the pieces of refused batches.
 SPLIT_SHARE = 0.5
 
 
 def doubling(first: float, most: float, times: int) -> float:
-    """``first``, twice, four times … ``most``: the wait after ``times`` failures (from 1)."""
+    """The wait after ``times`` failures (from 1): ``first``, doubled each time up to ``most``."""
     return min(most, first * 2.0 ** min(times - 1, 30))
 
 
 def retry_delay(attempts: int, drawn: float) -> float:
-    """Seconds until a message is posted again after ``attempts`` broken answers, half of it
-    by chance (``drawn``, 0 to 1), so that batches that failed together do not come back so."""
+    """Seconds until a message is posted again after ``attempts`` broken answers. Half of it is
+    random (``drawn``, 0 to 1), so that batches that failed together are not retried together."""
     return doubling(RETRY_FIRST, RETRY_MOST, attempts) * (0.5 + 0.5 * drawn)
 
 
@@ -42,7 +42,7 @@ class Pace:
         self._requests = TokenBucket(rate, burst, now)
         self._splits = TokenBucket(rate * SPLIT_SHARE, max(1.0, burst * SPLIT_SHARE), now)
         self.max_batch = max_batch
-        self.held = ""  # why nothing is sent but probes; empty: not held
+        self.held = ""  # why only probes are sent; empty: not held
         self._failures = 0
         self._unknown = 0  # of these: in a row up to now
         self._slowed = 0
@@ -56,15 +56,15 @@ class Pace:
 
     @property
     def rate(self) -> float:
-        """Requests a second that may go; this node's share."""
+        """Requests per second; this node's share."""
         return self._requests.rate
 
     @property
     def probing(self) -> bool:
-        """Whether only one message at a time may go, to see if the API is back.
+        """Whether only one message at a time may go, as a probe.
 
-        So it is from the first unknown outcome on: what goes out while the API takes messages and
-        does not say so may have to go out again, and that must not be everything that waits.
+        True from the first unknown outcome on. An API that takes messages without answering gets
+        them again: that must be a few messages, not the whole queue.
         """
         return bool(self.held) or self.open or self._unknown > 0
 
@@ -79,23 +79,23 @@ class Pace:
         return not stopped and now >= self._not_before
 
     def wait(self, now: float, *, split: bool = False) -> float:
-        """Seconds until the next request may go; 0: now. ``split`` for a piece of a batch."""
+        """Seconds until the next request may go; 0: now. ``split``: it is a piece of a batch."""
         wait = max(self._not_before - now, self._requests.wait(now))
         return max(wait, self._splits.wait(now)) if split else wait
 
     def take(self, now: float, *, split: bool = False) -> None:
-        """Notes that a request goes."""
+        """Notes that a request is sent."""
         self._requests.take(now)
         if split:
             self._splits.take(now)
 
     def try_now(self, now: float) -> None:
-        """Probes at once: what it waited for may have been mended."""
+        """Allows a probe at once: the cause of the wait may be mended."""
         self._probes = self._slowed = 0
         self._not_before = now
 
     def note(self, verdict: Verdict, size: int, now: float) -> None:
-        """Notes what a request of ``size`` messages met."""
+        """Notes the verdict on a request of ``size`` messages."""
         meaning = verdict.meaning
         if meaning is Meaning.HOLD:
             self.held = verdict.cause or "refused"
@@ -114,7 +114,7 @@ class Pace:
                 times = self._failures - BREAKER_AFTER + 1
                 self._not_before = now + doubling(PROBE_FIRST, PROBE_MOST, times)
         else:
-            # It answers, and not about our credentials: whatever stopped us is over.
+            # An answer, and not about our credentials: the hold is over.
             self.held = ""
             self._failures = self._unknown = self._slowed = self._probes = 0
             if meaning is Meaning.TOO_LARGE and size > 1:

@@ -1,8 +1,8 @@
-"""Posts one batch to the API and says what became of each of its messages.
+"""Posts one batch to the API and returns the result for each of its messages.
 
-What an answer means is read by :mod:`bridge.cascade.answers`, what follows for each message decided
-by :mod:`bridge.sending.decisions`, how fast to go on by :mod:`bridge.sending.pace`. Nothing is
-stored or put back here: :mod:`bridge.sending.dispatcher` does so with the settled batch.
+:mod:`bridge.cascade.answers` reads the answer, :mod:`bridge.sending.decisions` decides about each
+message, :mod:`bridge.sending.pace` how fast to go on. :mod:`bridge.sending.dispatcher` stores the
+result and puts the other messages back into their queues.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _TROUBLE = frozenset({Meaning.HOLD, Meaning.SLOW_DOWN, Meaning.BROKEN, Meaning.U
 
 
 class Settled(NamedTuple):
-    """What a batch came to: the changes of these messages, in their order, and why they were not
-    taken; and what happens to those that do not change."""
+    """The result of a batch: the changes of these messages, in their order; the failure, if they
+    were not taken; and the next step for the messages that do not change."""
 
     messages: Sequence[Message]
     changes: Sequence[Change]
@@ -41,7 +41,7 @@ class Settled(NamedTuple):
 
 
 class Poster:
-    """Makes the requests. Times of messages are Unix times (``clock``), of requests monotonic
+    """Sends the requests. Times of messages are Unix times (``clock``), of requests monotonic
     seconds."""
 
     def __init__(
@@ -56,13 +56,13 @@ class Poster:
         self._monotonic = monotonic
 
     async def post(self, line: UpstreamLine, batch: NextBatch) -> Settled:
-        """One request and what follows from its answer. The attempt has been stored before."""
+        """Sends one request and applies its answer. The attempt has been stored before."""
         messages = batch.messages
         began = self._monotonic()
         try:
             body = encode(messages, self._clock(), self._settings.schedule_field)
         except TypeError as error:
-            # One of them cannot be written as JSON; it is found as if the API had refused it.
+            # One message cannot be written as JSON: find it as after a refusal, by splitting.
             verdict = Verdict(Meaning.BAD, Failure(Reason.OPERATION_FAILED, cause=str(error)))
             log.error("batch_not_encoded", messages=len(messages), error=str(error))
         else:
@@ -77,7 +77,7 @@ class Poster:
             poll_after=self._settings.poll_after if self._settings.poll else None,
         )
         _note_conduct(batch.queue, messages, decision.changes)
-        # Changes are those of the whole batch, or there are none.
+        # Either all messages of the batch change, or none.
         changed = messages if decision.changes else ()
         return Settled(changed, decision.changes, verdict.failure, decision.rest)
 
@@ -89,7 +89,7 @@ class Poster:
         verdict: Verdict,
         took: float,
     ) -> None:
-        """Tells the pace what the request met, and the log what an administrator should know."""
+        """Notes the verdict in the pace, and logs what the operator should know."""
         UPSTREAM_REQUESTS.add(verdict.meaning._name_.lower())
         UPSTREAM_SECONDS.observe(took)
         UPSTREAM_BATCH.observe(len(messages))
@@ -101,7 +101,7 @@ class Poster:
         held, was_open = line.pace.held, line.pace.open
         ours = {str(message.id) for message in messages}
         named = verdict.ids.keys() & ours
-        # A yes that names none of them leaves the outcome of all unknown.
+        # A success that names none of the messages leaves the outcome of all unknown.
         taken = verdict.meaning is not Meaning.TAKEN or named
         noted = verdict if taken else replace(verdict, meaning=Meaning.UNKNOWN)
         line.pace.note(noted, len(messages), self._monotonic())
@@ -130,7 +130,7 @@ class Poster:
 
 
 def _note_conduct(queue: SendQueue, batch: Sequence[Message], changes: Sequence[Change]) -> None:
-    """Counts whose messages are refused and whose are taken."""
+    """Counts refused and taken messages by account."""
     if not changes:
         return
     if changes[0].state is State.REJECTED:

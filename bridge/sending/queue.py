@@ -1,8 +1,7 @@
-"""Which messages go into the next request: lanes in memory, turns, and pieces of refused batches.
+"""Decides which messages go into the next request: lanes, turns, pieces of refused batches.
 
-Pure data structures, told what waits and asked for batches. Within a lane the message that is due
-first goes first; between lanes of one level accounts take turns; higher levels go before lower
-ones, but the lowest gets its tenth of every batch.
+Pure data structures. Within a lane the message that is due first goes first. The accounts of one
+level take turns. Higher levels go before lower ones, but promos get a tenth of every batch.
 """
 
 from __future__ import annotations
@@ -26,14 +25,14 @@ def level_of(message_type: MessageType, priority: int) -> int:
     return base + min(max(priority, 0), 3)
 
 
-#: So many refused messages, without APART_UNTIL good ones between them, set an account apart.
+#: Refused messages, without APART_UNTIL taken ones between them, that set an account apart.
 APART_AFTER = 3
-#: So many messages taken in a row bring it back.
+#: Taken messages in a row that bring it back.
 APART_UNTIL = 100
 
 
 class Conduct:
-    """Whose messages are often refused: such accounts are batched on their own (section 9)."""
+    """Finds accounts whose messages are often refused: they are batched on their own."""
 
     def __init__(self) -> None:
         self._refused: dict[str, int] = {}
@@ -41,7 +40,7 @@ class Conduct:
         self.apart: set[str] = set()
 
     def refused(self, account: str) -> bool:
-        """Notes a refused message; whether this sets the account apart now."""
+        """Notes a refused message; returns whether this sets the account apart."""
         self._good[account] = 0
         self._refused[account] = self._refused.get(account, 0) + 1
         if self._refused[account] < APART_AFTER or account in self.apart:
@@ -50,7 +49,7 @@ class Conduct:
         return True
 
     def taken(self, messages: Iterable[Message]) -> list[str]:
-        """Notes messages that were taken; the accounts that are apart no longer."""
+        """Notes taken messages; returns the accounts that are no longer set apart."""
         if not self._refused:
             return []
         back: list[str] = []
@@ -72,14 +71,14 @@ class SendQueue:
     def __init__(self, route: Route) -> None:
         self.route = route
         self.conduct = Conduct()
-        #: Accounts that nothing is taken from.
+        #: Accounts whose messages stay in the queue.
         self.held = HeldAccounts()
         self._levels: dict[int, dict[str, deque[Message]]] = {}
         self._pieces: deque[list[Message]] = deque()
         self._count = 0
 
     def __len__(self) -> int:
-        """Messages that wait, without those in pieces."""
+        """Number of waiting messages, without the pieces of refused batches."""
         return self._count
 
     def push(self, message: Message) -> None:
@@ -93,14 +92,14 @@ class SendQueue:
         self._count += 1
 
     def push_back(self, messages: Iterable[Message]) -> None:
-        """Puts messages that were taken to the front again, in their order."""
+        """Puts messages back to the front, in their order."""
         for message in reversed(list(messages)):
             lanes = self._levels.setdefault(message.level, {})
             lanes.setdefault(message.account, deque()).appendleft(message)
             self._count += 1
 
     def remove(self, id: int, level: int, account: str) -> bool:
-        """Takes one message out, wherever it waits; whether it was there."""
+        """Removes a message, wherever it waits; returns whether it was there."""
         lane = self._levels.get(level, {}).get(account, deque())
         for waiting in (lane, *self._pieces):
             for message in waiting:
@@ -111,7 +110,7 @@ class SendQueue:
         return False
 
     def take_matching(self, matches: Callable[[Message], bool]) -> list[Message]:
-        """Takes out all messages for which ``matches`` says so."""
+        """Removes and returns all messages for which ``matches`` is true."""
         taken: list[Message] = []
         for lanes in self._levels.values():
             for account, lane in list(lanes.items()):
@@ -140,14 +139,14 @@ class SendQueue:
                 yield level, account, len(lane)
 
     def take_last(self, count: int, level: int, account: str) -> list[Message]:
-        """Takes out the messages of a lane that would go last."""
+        """Removes and returns the messages of a lane that would go last."""
         lane = self._levels[level][account]
         taken = [lane.pop() for _ in range(min(count, len(lane)))]
         self._count -= len(taken)
         return taken
 
     def oldest(self, account: str = "") -> int | None:
-        """When the longest waiting message (of an account) became due, a Unix time."""
+        """Unix time at which the longest waiting message (of an account) became due."""
         heads = (
             lane[0].due_at
             for lanes in self._levels.values()
@@ -158,12 +157,12 @@ class SendQueue:
 
     @property
     def has_split(self) -> bool:
-        """Whether there may be something for :meth:`fill_split`."""
+        """Whether :meth:`fill_split` may find messages."""
         return bool(self._pieces or (self._count and self.conduct.apart))
 
     def fill_split(self, limit: int) -> list[Message]:
-        """Takes up to ``limit`` messages that go on their own: the next part of a refused batch,
-        else messages of one account that is set apart, in turns."""
+        """Takes up to ``limit`` messages for a batch of their own: the next piece of a refused
+        batch, else messages of one account that is set apart; these accounts take turns."""
         while self._pieces:
             piece = self._pieces.popleft()
             going = [message for message in piece if message.account not in self.held]
@@ -183,7 +182,7 @@ class SendQueue:
         return batch
 
     def fill(self, limit: int) -> list[Message]:
-        """Takes up to ``limit`` messages of all accounts but those that are set apart."""
+        """Takes up to ``limit`` messages of all accounts that are not set apart."""
         if not self._count:
             return []
         batch: list[Message] = []
@@ -226,7 +225,7 @@ class SendQueue:
                 turns = [account for account in turns if account in lanes]
 
     def split(self, batch: Sequence[Message]) -> None:
-        """Queues the parts of a refused batch: by account first, then halves."""
+        """Queues the pieces of a refused batch: first one for each account, then halves."""
         accounts: dict[str, list[Message]] = {}
         for message in batch:
             accounts.setdefault(message.account, []).append(message)

@@ -1,6 +1,6 @@
-"""What has to be done from time to time: ends, takes over, forgets.
+"""Periodic tasks: expiry, takeover from nodes that are gone, retention.
 
-Each task has its interval; all of it is done in small steps that never hold up a submit.
+Each task has its interval and works in small steps that never hold up a submit.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from bridge.store import Store, StoreError
 
 log = structlog.get_logger()
 
-#: Seconds between two looks for messages whose validity has ended, and for nodes that are gone.
+#: Seconds between two checks for expired messages, and for nodes that are gone.
 EXPIRE_EVERY = 5.0
 NODES_EVERY = 5.0
-#: Seconds between two sweeps; each goes on in steps of STEP rows until nothing is left to do.
+#: Seconds between two sweeps; each works in steps of STEP rows until it is done.
 SWEEP_EVERY = 60.0
 STEP = 500
-#: Seconds of rest after each step, so that a sweep takes a small share of the disk.
+#: Pause after each step, so that a sweep takes a small share of the disk (seconds).
 STEP_PAUSE = 0.05
 
 
@@ -44,15 +44,15 @@ class Upkeep:
         self._work = asyncio.Event()
 
     def reload(self, settings: config.StoreSettings) -> None:
-        """Keeps messages for other times from now on."""
+        """Takes over new retention times."""
         self._settings = settings
 
     def wake(self) -> None:
-        """Other nodes have changed something: looks at once instead of after a while."""
+        """Checks at once: another node has changed something."""
         self._work.set()
 
     async def run(self) -> None:
-        """Works until it is cancelled."""
+        """Runs the tasks until it is cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._every(EXPIRE_EVERY, self._dispatcher.expire))
             tasks.create_task(self._every(NODES_EVERY, self.nodes))
@@ -76,7 +76,7 @@ class Upkeep:
                 await self._dispatcher.refresh()
             except StoreError as error:
                 log.warning("upkeep_failed", work="refresh", error=str(error))
-            # What comes in quick succession is one look.
+            # Signals in quick succession cause one check.
             await asyncio.sleep(STEP_PAUSE)
 
     async def nodes(self) -> None:
@@ -84,12 +84,12 @@ class Upkeep:
         nodes = await self._store.nodes()
         self._dispatcher.share(nodes)
         if nodes > 1:
-            # The others send and cancel too.
+            # Other nodes send and cancel too.
             self._dispatcher.backlog = await self._store.backlog()
         await self._dispatcher.take_up_interrupted()
 
     async def sweep(self) -> None:
-        """Forgets what is older than the configuration keeps it."""
+        """Deletes messages and texts that are older than the retention times."""
         now = int(self._clock())
         retain = self._settings.retain
         retain_text = retain if self._settings.retain_text is None else self._settings.retain_text

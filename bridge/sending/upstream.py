@@ -1,7 +1,6 @@
-"""One upstream: a set of credentials at the API with its client, its pace and what waits for it.
+"""An upstream: a set of credentials at the API, with its client, pace and queues.
 
-Decides which batch goes next and whether it may go now. Posting it is
-:mod:`bridge.sending.poster`'s matter.
+Decides which batch goes next and whether it may go now. :mod:`bridge.sending.poster` posts it.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from bridge.sending.queue import SendQueue
 
 
 class ApiClient(Protocol):
-    """What is asked of :class:`bridge.cascade.client.CascadeClient`."""
+    """The part of :class:`bridge.cascade.client.CascadeClient` that sending uses."""
 
     async def post(self, route: Route, headers: Mapping[str, str], body: bytes) -> HttpAnswer: ...
 
@@ -33,8 +32,8 @@ class ApiClient(Protocol):
 
 
 class NextBatch(NamedTuple):
-    """Messages for one request. ``split``: a piece of a refused batch, or of an account set
-    apart."""
+    """Messages for one request. ``split``: a piece of a refused batch, or messages of an account
+    that is set apart."""
 
     queue: SendQueue
     messages: list[Message]
@@ -42,8 +41,8 @@ class NextBatch(NamedTuple):
 
 
 class UpstreamTrouble(NamedTuple):
-    """Why the API takes nothing: what it said last (``meaning`` in a word, ``cause`` in its own),
-    since when and until when (Unix times), and to how many requests."""
+    """Why the API takes no messages: its last answer (``meaning`` as our word, ``cause`` as its
+    own), the first and the last time (Unix times), and the number of requests."""
 
     meaning: str
     cause: str
@@ -54,7 +53,7 @@ class UpstreamTrouble(NamedTuple):
 
 @dataclass(slots=True)
 class UpstreamLine:
-    """An upstream at run time; the dispatcher keeps its counts."""
+    """An upstream at run time; the dispatcher keeps the counts."""
 
     name: str
     client: ApiClient
@@ -71,7 +70,7 @@ class UpstreamLine:
     trouble: UpstreamTrouble | None = None
 
     def note_trouble(self, meaning: str, cause: str, now: int) -> None:
-        """Keeps that the API took nothing, for whoever asks why."""
+        """Notes that the API took no messages, for ``status`` and the console."""
         since, requests = now, 0
         if self.trouble is not None:
             since, requests = self.trouble.since, self.trouble.requests
@@ -79,16 +78,16 @@ class UpstreamLine:
 
     @property
     def stopped(self) -> bool:
-        """Whether nothing goes but probes: held, or the breaker is open."""
+        """Whether only probes go: it is held, or the breaker is open."""
         return self.held or bool(self.pace.held) or self.pace.open
 
     def next_batch(self, now: float, max_in_flight: int) -> tuple[NextBatch | None, float | None]:
-        """The batch that goes now, or in how many seconds there may be one (``None``: not before
-        something comes). ``now`` is the pace's clock.
+        """The batch that goes now, or the seconds until there may be one (``None``: not before a
+        new message comes). ``now`` is the pace's clock.
 
         Pieces of refused batches and accounts set apart go first, but take at most half of the
-        places and half of the rate. Of two routes, the one whose message has waited longest goes
-        first.
+        requests in flight and half of the rate. Of two routes, the one whose message has waited
+        longest goes first.
         """
         pace = self.pace
         if self.held or self.in_flight >= (1 if pace.probing else max_in_flight):
@@ -112,9 +111,10 @@ class UpstreamLine:
 def upstream_lines(
     settings: Settings, virtual: VirtualDeliveries | None = None
 ) -> dict[str, UpstreamLine]:
-    """The upstreams: the common one under the empty name, and those of accounts with own keys.
+    """The upstreams by account: those of accounts with their own keys, and the common one under
+    the empty name.
 
-    Virtual accounts have lines of their own, which lead to ``virtual``.
+    Each virtual account has its own, whose client is that of ``virtual``.
     """
     lines = {"": _line("cascade", settings, settings.cascade, None)}
     for name, upstream in _own_lines(settings):
@@ -147,8 +147,8 @@ def _own_lines(settings: Settings) -> list[tuple[str, Upstream]]:
 def reload_lines(
     lines: dict[str, UpstreamLine], new: Settings, virtual: VirtualDeliveries | None = None
 ) -> None:
-    """Takes over keys. What waits of an account that has keys of its own now goes with them; one
-    that has them no longer keeps its own line, with the common keys."""
+    """Takes over new keys. Waiting messages of an account that now has its own keys move to its
+    new upstream; an account that has lost them keeps its upstream, with the common keys."""
     common = credentials(new.cascade)
     own = dict(_own_lines(new))
     for name, line in lines.items():

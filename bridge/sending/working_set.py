@@ -1,9 +1,9 @@
 """The part of the waiting messages that is in memory.
 
-The store has them all; memory holds what can be posted soon, lane by lane, and no more than a
-bound. What does not fit, or is not due yet, is loaded when there is room or it is time. Lanes that
-cannot go now, and large ones, make room for others. Whatever happens in between, a message is in
-memory once at most. It is asked by the dispatcher and calls nobody back.
+The store has all waiting messages. Memory has the ones that can be posted soon, lane by lane, up to
+a limit. The others are loaded when they are due and there is room. Stopped and large lanes make
+room for others. A message is never in memory twice. The dispatcher calls the working set, never the
+other way round.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ ALL_IN_MEMORY = 50_000
 
 
 class _Loaded(NamedTuple):
-    """A lane in memory, in the order in which lanes make room: those that cannot go before others,
-    then the larger ones."""
+    """A lane in memory, in the order in which lanes make room: stopped ones first, then the
+    larger ones."""
 
     stopped: bool
     size: int
     lane: Lane
 
 
-#: Longest wait for the time at which a message is due (seconds).
+#: Longest wait before the clock is read again (seconds).
 LOOK_EVERY = 5.0
 
 
 class WorkingSet:
-    """Which waiting messages are in the queues of the upstreams. Times are Unix times.
+    """Decides which waiting messages are in the queues of the upstreams. Times are Unix times.
 
-    Messages of accounts that are not ``known`` here stay in the store.
+    Messages of accounts that are not ``known`` stay in the store.
     """
 
     def __init__(
@@ -52,23 +52,23 @@ class WorkingSet:
         self._lines = lines
         self._clock = clock
         self._known = known
-        #: In a queue, or being posted.
+        #: Ids in a queue, or being posted.
         self._loaded: set[int] = set()
         self._withdrawn: set[int] = set()
-        #: Messages for which one of these says so stay in the store for now.
+        #: Messages that one of these matches stay in the store for now.
         self._barred: list[Callable[[Message], bool]] = []
-        #: Lanes of which the store has more than memory does; what comes goes behind that.
+        #: Lanes with more messages in the store than in memory; new messages go behind those.
         self._spilled: set[Lane] = set()
-        #: Lanes of which the store may have more: to be looked into.
+        #: Lanes that may have more messages in the store: to be read.
         self._unread: set[Lane] = set()
-        #: Behind what they were read up to: ``due_at`` and id.
+        #: The last message read of a lane: ``due_at`` and id.
         self._read_to: dict[Lane, tuple[int, int]] = {}
-        #: While the store is read: what left memory meanwhile, and lanes that got more.
+        #: During a read of the store: the ids that left memory, and the lanes that grew.
         self._left: set[int] | None = None
         self._grown: set[Lane] = set()
         self._wanted = asyncio.Event()
         self._wake_at: float | None = None
-        #: Something in the store has changed since it was looked into.
+        #: The store may have changed since the last look.
         self._unseen = False
 
     def _queue_of(self, account: str, route: Route) -> SendQueue:
@@ -77,8 +77,8 @@ class WorkingSet:
     # --- messages come and go ----------------------------------------------------------------
 
     def add(self, message: Message, *, claimed: bool) -> bool:
-        """Puts a message into its queue, or leaves it in the store to be loaded later; tells
-        whether it is in the queue now. What is not ``claimed`` may be another node's to send."""
+        """Puts a message into its queue, or leaves it in the store to be loaded later; returns
+        whether it is in the queue. A message that is not ``claimed`` may belong to another node."""
         if message.due_at > self._clock():
             self.note_due(message.due_at)
         elif message.id not in self._loaded and message.id not in self._withdrawn:
@@ -87,7 +87,7 @@ class WorkingSet:
                 self._push(message)
                 return True
             lane = Lane(message.account, message.level, message.route.value)
-            # Behind what the store has of this lane, so that the order is kept.
+            # Behind the lane's messages in the store, to keep the order.
             (self._spilled if claimed else self._unread).add(lane)
             self._grown.add(lane)
             self._wanted.set()
@@ -110,8 +110,8 @@ class WorkingSet:
         )
 
     def _make_room(self, wanting: Lane, size: int) -> bool:
-        """Leaves the latter half of a lane to the store, if one must give way to the lane that
-        wants room and has so many messages in memory; tells whether one did."""
+        """Removes the latter half of another lane from memory, if one must give way to the lane
+        ``wanting``, which has ``size`` messages in memory; returns whether one did."""
         stopped = self._stopped(wanting.account, wanting.route)
         first = max(
             (
@@ -119,7 +119,7 @@ class WorkingSet:
                 for line in {id(line): line for line in self._lines.values()}.values()
                 for route, queue in line.queues.items()
                 for level, account, count in queue.sizes()
-                if count > 1  # what remains is what an upstream is probed with
+                if count > 1  # the rest serves as probe of its upstream
             ),
             default=None,
         )
@@ -140,7 +140,7 @@ class WorkingSet:
         return line.stopped or account in line.queues[Route(route)].held
 
     def leave(self, ids: Iterable[int]) -> None:
-        """These are no longer in memory: they have been changed in the store."""
+        """Forgets these messages: they have changed in the store."""
         for id in ids:
             self._loaded.discard(id)
             if self._left is not None:
@@ -149,9 +149,10 @@ class WorkingSet:
             self._wanted.set()
 
     def withdraw(self, message: Message) -> bool:
-        """Takes a message out to be changed in the store; tells whether it could.
+        """Removes a message, so that it can be changed in the store; returns whether it could.
 
-        It cannot while the message is being posted. Until :meth:`restore` it is not loaded.
+        It cannot while the message is being posted. The message is not loaded until
+        :meth:`restore`.
         """
         if message.id in self._loaded:
             queue = self._queue_of(message.account, message.route)
@@ -162,8 +163,8 @@ class WorkingSet:
         return True
 
     def bar(self, matches: Callable[[Message], bool]) -> list[Message]:
-        """Takes all messages out for which ``matches`` says so, but those that are being posted,
-        and lets none of them in until :meth:`unbar`."""
+        """Removes and returns all matching messages, except those that are being posted. No
+        matching message is loaded until :meth:`unbar`."""
         self._barred.append(matches)
         taken = [
             message
@@ -187,7 +188,7 @@ class WorkingSet:
         self.leave([id])
 
     def note_due(self, due_at: float) -> None:
-        """Something in the store will be due then."""
+        """A message in the store will be due at this time."""
         if self._wake_at is None or due_at < self._wake_at:
             self._wake_at = due_at
             self._wanted.set()
@@ -195,12 +196,12 @@ class WorkingSet:
     # --- loading ---------------------------------------------------------------------------
 
     async def begin(self) -> None:
-        """The first look; what comes meanwhile goes behind what the store has already."""
+        """The first look into the store; later messages go behind the ones found."""
         await self._look()
         self._spilled |= self._unread
 
     def wake(self) -> None:
-        """Has every lane of the store looked into, with the next :meth:`load` that can."""
+        """Has the next :meth:`load` look into every lane of the store."""
         self._unseen = True
         self._wanted.set()
 
@@ -214,7 +215,7 @@ class WorkingSet:
             lanes = await self._store.lanes()
             due_at = await self._store.next_due(now)
         except BaseException:
-            self._unseen = True  # nobody else knows what is due
+            self._unseen = True  # look again
             raise
         self._unread.update(lane for lane in lanes if self._known(lane.account))
         if due_at is not None:
@@ -222,12 +223,12 @@ class WorkingSet:
         self._wanted.set()
 
     def want(self) -> None:
-        """Ends :meth:`wanted`: there is something to load, or a load has failed."""
+        """Ends :meth:`wanted`: there are messages to load, or a load has failed."""
         self._wanted.set()
 
     async def wanted(self) -> None:
-        """Waits until there is room to load something, or something is due."""
-        # A clock that is set forward makes things due that the wait did not know of.
+        """Waits until there is room to load messages, or a message is due."""
+        # LOOK_EVERY at most: the clock may be set forward meanwhile.
         wait = None if self._wake_at is None else max(0.0, self._wake_at - self._clock())
         if wait is not None:
             wait = min(wait, LOOK_EVERY)
@@ -239,7 +240,7 @@ class WorkingSet:
         self._wanted.clear()
 
     async def load(self) -> AsyncIterator[str]:
-        """Loads what is due and has room; gives each account that got something.
+        """Loads messages that are due and have room; yields each account that got some.
 
         Raises :class:`bridge.store.StoreError`.
         """
@@ -253,11 +254,11 @@ class WorkingSet:
                 yield lane.account
 
     async def _load(self, lane: Lane) -> bool:
-        """Loads of one lane what has room; tells whether it was anything."""
+        """Loads one lane as far as there is room; returns whether any message was loaded."""
         queue = self._queue_of(lane.account, Route(lane.route))
         size = queue.size(lane.level, lane.account)
         room = min(LANE_IN_MEMORY - size, ALL_IN_MEMORY - len(self._loaded))
-        # Only when a good part has gone, so that each look brings many.
+        # Only when half of the lane is free, so that each read brings many messages.
         while room < LANE_IN_MEMORY // 2:
             if LANE_IN_MEMORY - size < LANE_IN_MEMORY // 2 or not self._make_room(lane, size):
                 self._spilled.add(lane)
@@ -268,7 +269,7 @@ class WorkingSet:
         self._left = left
         self._grown.discard(lane)
         after = self._read_to.get(lane, (0, 0))
-        # At first those in memory come again, and are passed over.
+        # The first read brings the messages in memory again; they are skipped.
         limit = room if lane in self._read_to else room + min(len(self._loaded), 2 * LANE_IN_MEMORY)
         try:
             messages = await self._store.waiting(lane, int(self._clock()), limit, after)
@@ -288,8 +289,8 @@ class WorkingSet:
             self._spilled.add(lane)
             self._read_to[lane] = (messages[-1].due_at, messages[-1].id)
         elif self._read_to.pop(lane, None) or lane in self._grown:
-            # Once more from the beginning: some may have come meanwhile, and a clock that was set
-            # back puts them before what was read.
+            # Read again from the start: new messages may have come, and if the clock was set back
+            # they stand before the ones read.
             self._unread.add(lane)
             self._wanted.set()
         else:

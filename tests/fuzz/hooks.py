@@ -280,7 +280,7 @@ def _alike(element: dict[str, Any]) -> dict[str, Any]:
 
 
 def _string(value: object) -> str:
-    """A string or a whole number; half a surrogate pair is a broken character."""
+    """A string or a whole number; an unpaired surrogate is an invalid character."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         return ""
     if isinstance(value, int):

@@ -138,6 +138,6 @@ def _of_unicode(octets: bytes, codec: str) -> str:
             codec = "utf-16-be" if big else "utf-16-le"
     text = octets.decode(codec, "replace").removeprefix("\ufeff")
     if codec == "utf-7" and not text.isascii():
-        # UTF-7 may hold half a surrogate pair, which nothing else can encode.
+        # UTF-7 may hold an unpaired surrogate, which nothing else can encode.
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return text

@@ -81,7 +81,7 @@ def test_an_alphabet_that_nobody_reads_is_refused(data_coding: int) -> None:
         (1, b"\xe9"),
         (5, b"\x81"),
         (8, b"\x04"),  # half a character
-        (8, b"\xd8\x00"),  # half a surrogate pair
+        (8, b"\xd8\x00"),  # unpaired surrogate
         (10, b"\xff"),
         (13, b"\xff\xff"),
         (14, b"\xff\xff"),
