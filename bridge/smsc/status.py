@@ -18,13 +18,12 @@ from bridge.smsc.call import Call
 
 _NOT_FOUND: Final = -3
 #: How the dialect calls its codes.
-_NAMES: Final = {
+NAMES: Final = {
     -3: "Not found",
     -2: "Stopped",
     -1: "Waiting",
     0: "Sent",
     1: "Delivered",
-    2: "Read",
     3: "Expired",
     20: "Undeliverable",
     22: "Wrong number",
@@ -131,7 +130,7 @@ def _members(found: Stored | None, phone: str, id: str) -> dict[str, Value]:
             "err": 0,
             "send_timestamp": 0,
             "phone": phone.lstrip("+"),
-            "status_name": _NAMES[_NOT_FOUND],
+            "status_name": NAMES[_NOT_FOUND],
             "type": 0,
             "id": written_id(id),
             "int_id": 0,
@@ -154,7 +153,7 @@ def _members(found: Stored | None, phone: str, id: str) -> dict[str, Value]:
         "region": "",
         "cost": found.cost,
         "sender_id": message.sender,
-        "status_name": _NAMES[code],
+        "status_name": NAMES[code],
         "message": message.text or message.fallback,
         "type": 0,
         "id": written_id(id),
