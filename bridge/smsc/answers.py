@@ -8,6 +8,7 @@ line break. Which values stand in an answer is decided by the operations.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import Final, NamedTuple
@@ -53,6 +54,10 @@ _TEXTS: Final[dict[Reason, str]] = {
 }
 
 
+#: An id that JSON writes as a number: no zeros before it, and few enough digits for every parser.
+_NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
+
+
 class Number(NamedTuple):
     """What became of one number of a submission (``op=1``, ``err=1``)."""
 
@@ -65,7 +70,7 @@ class Number(NamedTuple):
 
 def written_id(id: str) -> Value:
     """A client's id: a number where it is written like one."""
-    return int(id) if id.isascii() and id.isdigit() and str(int(id)) == id else id
+    return int(id) if _NUMBER.fullmatch(id) else id
 
 
 def error_text(failure: Failure) -> str:

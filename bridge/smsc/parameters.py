@@ -8,6 +8,7 @@ windows-1251. What a parameter means is decided by the operations.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from email.message import Message
 from typing import Final
@@ -33,6 +34,8 @@ MAX_PARAMETERS: Final = 200
 _PLAIN: Final = frozenset({"", "application/x-www-form-urlencoded"})
 #: Numbers in JSON may be as long as an id.
 _JSON_SCALARS: Final = (str, int, float)
+#: Half a character, which JSON can write and no charset.
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 class Parameters(Mapping[str, str]):
@@ -155,11 +158,12 @@ def _charset(name: str) -> str:
 
 
 def _decoded(pairs: dict[bytes, bytes]) -> Parameters:
-    charset = _charset(pairs.get(b"charset", b"").decode("latin-1"))
+    label = pairs.get(b"charset", b"").decode("latin-1").strip()
+    charset = read_as = _charset(label)
     octets = b"".join(pairs.values())
-    read_as = charset
-    if not octets.isascii() and _is_utf_8(octets):
-        # A label of one octet a character fits everything; UTF-8 fits nothing but itself.
+    if not label and not octets.isascii() and _is_utf_8(octets):
+        # Clients that name no charset send UTF-8 as often as windows-1251, which fits everything.
+        # A name that is given counts: "Ні" in windows-1251 happens to be UTF-8 too.
         read_as = "utf-8"
     values = {
         name.decode(read_as, "replace"): value.decode(read_as, "replace")
@@ -196,7 +200,7 @@ def _from_scalar(name: str, value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, _JSON_SCALARS):
-        return str(value)
+        return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", str(value))
     if isinstance(value, list) and all(isinstance(one, str | int) for one in value):
-        return ",".join(str(one) for one in value)
+        return ",".join(_from_scalar(name, one) for one in value)
     raise Failure(Reason.BAD_PARAMETER, name)

@@ -97,6 +97,9 @@ async def answer(body: bytes, run: Run) -> tuple[bytes, bytes]:
     except Failure as failure:
         return _written(envelope, _fault(envelope, failure))
     found = json.loads(await run(method.call, _parameters(method, request)))
+    if isinstance(found, list):
+        # Statuses of several messages, for which a response has no place.
+        found = {"error_code": Reason.BAD_PARAMETER.codes.fmt}
     return _written(envelope, _response(method, request.namespace, found))
 
 

@@ -96,9 +96,10 @@ class StatusOf:
         except Failure:
             return None
         found = await self.relay.find_reference(account, id.strip(), number)
-        if found is None and id.strip().isascii() and id.strip().isdigit():
+        own = written_id(id.strip())
+        if found is None and isinstance(own, int):
             try:
-                messages = await self.relay.query(account, int(id))
+                messages = await self.relay.query(account, own)
             except Failure as failure:
                 if failure.reason is not Reason.NOT_FOUND:
                     raise

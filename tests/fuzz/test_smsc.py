@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import structlog
 
@@ -74,6 +75,40 @@ async def test_whatever_a_call_says_has_an_answer_of_the_dialect(tmp_path: Path)
     faults = keeping()
     async with facing(tmp_path) as face:
         await calls(face, random.Random(20_261_126), 600)
+    assert not faults
+
+
+#: What a parser, an encoder or a database may stumble over.
+_ODD = ("9" * 5000, "\ud800", "a\0b", "٣", "1,", ",", "-1", "1e400", "\u2028", "﷽" * 300)
+
+
+async def test_odd_values_of_every_parameter_have_an_answer(tmp_path: Path) -> None:
+    faults = keeping()
+    async with facing(tmp_path) as face:
+        for form in FORMS:
+            given = dict(parse_qsl(form.decode("latin-1"), keep_blank_values=True))
+            for name in given:
+                for odd in _ODD:
+                    fields = {**given, name: odd}
+                    for call in ("send.php", "status.php", "phones.php", "jobs.php"):
+                        octets = urlencode(fields, errors="surrogatepass").encode()
+                        target = call_of(call, WAYS[1], 3, octets)
+                        judge(await face.ask(*target))
+                    body = json.dumps({**fields, "login": "crm", "psw": "secret"}).encode()
+                    judge(await face.ask("/rest/send/", "application/json", body))
+                    judge(await face.ask("/sys/phones.php?fmt=2", "application/json", body))
+    assert not faults
+
+
+async def test_odd_values_by_soap_have_a_response_or_a_fault(tmp_path: Path) -> None:
+    faults = keeping()
+    async with facing(tmp_path) as face:
+        for method, layout in METHODS.items():
+            for name in layout.arguments:
+                for odd in ("9" * 5000, "1,", ",", "1,2", "&#9;", "op=1&amp;err=1&amp;cost=9", ""):
+                    given = {"phones": "380501234567", "mes": "x", "phone": "1", "id": "2"}
+                    octets = envelope(method, **given | {name: odd})
+                    judge_soap(await face.ask("/sys/soap.php", "text/xml", octets))
     assert not faults
 
 

@@ -88,10 +88,21 @@ def test_the_charset_may_stand_behind_the_text_and_in_capitals() -> None:
     assert read_parameters(query.encode(), "", b"")["mes"] == "Привет"
 
 
-def test_utf_8_under_another_label_is_utf_8() -> None:
+def test_utf_8_without_a_label_is_utf_8() -> None:
     read = read_parameters(urlencode({"mes": "Привіт ☎"}).encode(), "", b"")
     assert read["mes"] == "Привіт ☎"
     assert read.charset == "cp1251"
+
+
+def test_a_charset_that_is_named_counts() -> None:
+    text = quote_from_bytes("Ні".encode("cp1251"))
+    assert read_parameters(f"mes={text}&charset=windows-1251".encode(), "", b"")["mes"] == "Ні"
+
+
+def test_half_a_character_in_json_is_a_broken_one() -> None:
+    body = rb'{"mes": "a\ud800b", "phones": ["\udfff"]}'
+    read = read_parameters(b"", "application/json", body)
+    assert (read["mes"], read["phones"]) == ("a\ufffdb", "\ufffd")
 
 
 def test_a_charset_that_nobody_knows_is_a_bad_parameter() -> None:
