@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from bridge.accounts.accounts import Account
+from bridge.dialect.answers import Format
 from bridge.model.failure import Failure, Reason
-from bridge.smsc.answers import Format
 from bridge.smsc.parameters import Parameters
 
 

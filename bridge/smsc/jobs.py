@@ -8,13 +8,13 @@ from datetime import datetime, timezone
 from typing import Final, Protocol
 
 from bridge.accounts.accounts import Account
+from bridge.dialect.answers import Row, created, done, listing
 from bridge.dialect.times import MOSCOW
 from bridge.directory import fields
 from bridge.directory.directory import Directory
 from bridge.directory.verbs import SendOut, find_template, list_send_outs
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Outcome
-from bridge.smsc.answers import Row, created, done, listing
 from bridge.smsc.call import Call
 from bridge.smsc.send import Submitter, submission_of
 

@@ -21,6 +21,7 @@ import structlog
 from bridge.accounts.accounts import Account
 from bridge.config import settings as config
 from bridge.config.settings import Endpoint
+from bridge.dialect.answers import Format, encoded, refused
 from bridge.directory.directory import Directory
 from bridge.directory.verbs import AT_ONCE, begin_call, end_call
 from bridge.model import message as vocabulary
@@ -38,7 +39,6 @@ from bridge.net.http_server import (
 from bridge.net.networks import NetworkMap
 from bridge.net.tls import renewed, server_context
 from bridge.smsc import soap
-from bridge.smsc.answers import Format, encoded, refused
 from bridge.smsc.call import Call, Operation
 from bridge.smsc.parameters import Parameters, read_parameters
 

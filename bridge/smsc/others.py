@@ -8,11 +8,11 @@ from datetime import datetime, timezone
 from typing import Final
 
 from bridge.accounts.accounts import Account
+from bridge.dialect.answers import Format, Row, listing, record
 from bridge.dialect.times import MOSCOW
 from bridge.directory.directory import Directory
 from bridge.directory.verbs import incoming_of
 from bridge.model.failure import Failure, Reason
-from bridge.smsc.answers import Format, Row, listing, record
 from bridge.smsc.call import Call
 
 _ZONE: Final = timezone(MOSCOW)

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from bridge.dialect.answers import Row, created, done, listing
+from bridge.dialect.directory_rows import black_list_row, contact_row, group_row, template_row
 from bridge.directory import fields
 from bridge.directory.directory import Directory
 from bridge.directory.verbs import (
@@ -27,10 +29,9 @@ from bridge.directory.verbs import (
     list_templates,
     set_membership,
 )
-from bridge.model.contact import BlackListEntry, Blocks, Contact, Group, Template
+from bridge.model.contact import Blocks, Contact, Group, Template
 from bridge.model.failure import Failure, Reason
 from bridge.model.phone import normalise
-from bridge.smsc.answers import Format, Row, created, done, listing
 from bridge.smsc.call import Call
 
 #: The parameters of a contact, and the fields that they set.
@@ -114,7 +115,7 @@ class Phones:
             after=call.number("after_id", 0, _NUMBER),
             limit=call.number("lmt", _MOST, _MOST) or _MOST,
         )
-        return _listing("contact", [_contact(one) for one in found], call)
+        return _listing("contact", [contact_row(one) for one in found], call)
 
     # --- groups --------------------------------------------------------------------------------
 
@@ -138,7 +139,7 @@ class Phones:
 
     async def _get_groups(self, call: Call) -> str:
         groups = await self.directory.look_up(list_groups, call.account.name)
-        return _listing("group", [_group_row(one, call.fmt) for one in groups], call)
+        return _listing("group", [group_row(one, call.fmt) for one in groups], call)
 
     async def _move(self, call: Call) -> str:
         try:
@@ -172,7 +173,7 @@ class Phones:
             after=call.number("after_id", 0, _NUMBER),
             limit=call.number("lmt", _MOST, _MOST) or _MOST,
         )
-        return _listing("record", [_black_row(one) for one in found], call)
+        return _listing("record", [black_list_row(one) for one in found], call)
 
 
 @dataclass(frozen=True)
@@ -202,18 +203,7 @@ class Templates:
             return done(call.fmt)
         if given.flag("get"):
             found = await self.directory.look_up(list_templates, account)
-            rows: list[Row] = [
-                [
-                    ("id", one.id),
-                    ("format", one.format),
-                    ("message", one.message),
-                    ("name", one.name),
-                    ("sender", one.sender),
-                    ("flag", one.flag),
-                ]
-                for one in found
-            ]
-            return _listing("template", rows, call)
+            return _listing("template", [template_row(one) for one in found], call)
         raise Failure(Reason.BAD_PARAMETER, "no command")
 
 
@@ -280,44 +270,6 @@ def _template_changes(call: Call) -> dict[str, Any]:
     if given.given("fl[1]"):
         changes["flag"] = int(given.flag("fl[1]"))
     return changes
-
-
-# --- rows --------------------------------------------------------------------------------------
-
-
-def _contact(contact: Contact) -> Row:
-    groups = contact.groups
-    return [
-        ("phone", ",".join(phone.lstrip("+") for phone in contact.phones)),
-        ("name", contact.name),
-        ("group", groups[0] if len(groups) == 1 else ",".join(map(str, groups)) or "0"),
-        ("first_name", contact.first_name),
-        ("last_name", contact.last_name),
-        ("middle_name", contact.middle_name),
-        ("birthday", contact.birthday),
-        ("id", contact.client_id),
-        ("comments", contact.comments),
-        ("tags", contact.tags),
-        ("phone_other", contact.phone_other),
-    ]
-
-
-def _group_row(group: Group, fmt: Format) -> Row:
-    row: list[tuple[str, int | str]] = [("id", group.id), ("name", group.name)]
-    if group.number is not None:
-        row.append(("number", group.number))
-    elif fmt is not Format.JSON:
-        row.append(("number", ""))
-    return [*row, ("cnt", str(group.size))]
-
-
-def _black_row(entry: BlackListEntry) -> Row:
-    return [
-        ("id", entry.id),
-        ("phone", entry.phone.lstrip("+")),
-        ("type", int(entry.blocks)),
-        ("comment", entry.comment),
-    ]
 
 
 def _listing(element: str, rows: Sequence[Row], call: Call) -> str:

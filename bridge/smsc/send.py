@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from bridge.accounts.accounts import Account
+from bridge.dialect.answers import Number, priced, refused, sent
 from bridge.dialect.times import scheduled_at
 from bridge.dialect.translit import transliterated
 from bridge.directory.groups import names_group
@@ -17,7 +18,6 @@ from bridge.model.failure import Failure, Reason
 from bridge.model.gsm0338 import count_parts, fitting
 from bridge.model.message import Accepted, Outcome, Recipient, Route, Submission
 from bridge.model.phone import normalise
-from bridge.smsc.answers import Number, priced, refused, sent
 from bridge.smsc.call import Call
 from bridge.smsc.prices import balance_of, cost_of
 

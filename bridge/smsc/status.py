@@ -8,12 +8,12 @@ from datetime import datetime, timezone
 from typing import Final, Protocol
 
 from bridge.accounts.accounts import Account
+from bridge.dialect.answers import Format, Row, Value, listing, record, written_id
 from bridge.dialect.times import MOSCOW
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Stored
 from bridge.model.phone import country, normalise
 from bridge.model.state_names import err_of, smsc_status
-from bridge.smsc.answers import Format, Row, Value, listing, record, written_id
 from bridge.smsc.call import Call
 
 _NOT_FOUND: Final = -3

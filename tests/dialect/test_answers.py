@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model.failure import Failure, Reason
-from bridge.smsc.answers import (
+from bridge.dialect.answers import (
     Format,
     Number,
     Row,
@@ -23,6 +22,7 @@ from bridge.smsc.answers import (
     refused,
     sent,
 )
+from bridge.model.failure import Failure, Reason
 
 TEXT, NUMBERS, XML, JSON = Format
 

@@ -1,0 +1,59 @@
+"""Contacts, groups, the black list and templates as rows of the dialect's answers.
+
+Names and order of the members are the source document's.
+"""
+
+from __future__ import annotations
+
+from bridge.dialect.answers import Format, Row
+from bridge.model.contact import BlackListEntry, Contact, Group, Template
+
+
+def contact_row(contact: Contact) -> Row:
+    """Phones without their plus, groups by their ids; 0 where a contact has none."""
+    groups = contact.groups
+    return [
+        ("phone", ",".join(phone.lstrip("+") for phone in contact.phones)),
+        ("name", contact.name),
+        ("group", groups[0] if len(groups) == 1 else ",".join(map(str, groups)) or "0"),
+        ("first_name", contact.first_name),
+        ("last_name", contact.last_name),
+        ("middle_name", contact.middle_name),
+        ("birthday", contact.birthday),
+        ("id", contact.client_id),
+        ("comments", contact.comments),
+        ("tags", contact.tags),
+        ("phone_other", contact.phone_other),
+    ]
+
+
+def group_row(group: Group, fmt: Format) -> Row:
+    """In JSON a group without a number has no such member."""
+    row: list[tuple[str, int | str]] = [("id", group.id), ("name", group.name)]
+    if group.number is not None:
+        row.append(("number", group.number))
+    elif fmt is not Format.JSON:
+        row.append(("number", ""))
+    return [*row, ("cnt", str(group.size))]
+
+
+def black_list_row(entry: BlackListEntry) -> Row:
+    """The type is what the entry stops: 0 all, 1 bulk, 2 single messages."""
+    return [
+        ("id", entry.id),
+        ("phone", entry.phone.lstrip("+")),
+        ("type", int(entry.blocks)),
+        ("comment", entry.comment),
+    ]
+
+
+def template_row(template: Template) -> Row:
+    """As templates.php lists it."""
+    return [
+        ("id", template.id),
+        ("format", template.format),
+        ("message", template.message),
+        ("name", template.name),
+        ("sender", template.sender),
+        ("flag", template.flag),
+    ]
