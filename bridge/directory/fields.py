@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Final
 
+from bridge.model.contact import Blocks
 from bridge.model.failure import Failure, Reason
 from bridge.model.phone import normalise
 
@@ -101,3 +102,46 @@ def group_name(value: str) -> str:
     if re.fullmatch(r"[gG]\d+", name, re.ASCII):
         raise Failure(Reason.BAD_PARAMETER, "name: g and a number address a group by its number")
     return name
+
+
+def group_number(value: str) -> int | None:
+    """A group's number, None for nothing or 0. Raises Failure (bad parameter)."""
+    return _number("number", value, 10**15 - 1) or None
+
+
+def parts(value: str) -> int:
+    """How many parts a message to a group may have; 0 for nothing. Raises Failure."""
+    return _number("max_parts", value, 255)
+
+
+def blocks(value: str) -> Blocks:
+    """What an entry of the black list stops, by its number or its name; nothing means all.
+
+    Raises Failure (bad parameter).
+    """
+    word = value.strip().upper()
+    for kind in Blocks:
+        if word in (str(int(kind)), kind.name, "" if kind is Blocks.ALL else kind.name):
+            return kind
+    raise Failure(Reason.BAD_PARAMETER, "type: 0 all, 1 bulk, 2 single messages")
+
+
+#: The dialect's words for a template's format.
+_FORMATS: Final = frozenset({"sms", "flash", "bin", "push", "mms", "call", "mail", "viber"})
+
+
+def template_format(value: str) -> str:
+    """One of the dialect's words. Raises Failure (bad parameter)."""
+    word = value.strip().lower()
+    if word and word not in _FORMATS:
+        raise Failure(Reason.BAD_PARAMETER, "format")
+    return word
+
+
+def _number(name: str, value: str, most: int) -> int:
+    value = value.strip()
+    if not value:
+        return 0
+    if not (value.isascii() and value.isdigit() and len(value) < 19 and int(value) <= most):
+        raise Failure(Reason.BAD_PARAMETER, name)
+    return int(value)

@@ -6,6 +6,7 @@ Other nodes' changes come by the store's versions (:mod:`bridge.store.directory.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from bridge.model.contact import Group
@@ -16,10 +17,29 @@ from bridge.store.directory.versions import GROUPS, versions
 
 _NUMBER: Final = re.compile(r"[gG](\d{1,15})", re.ASCII)
 
+_BLANKS: Final = str.maketrans("._", "  ")
+
 
 def names_group(address: str) -> bool:
     """Whether an address stands for a group: ``g<number>``, or a name, which has a letter."""
     return any(char.isalpha() for char in address)
+
+
+def group_meant(groups: Iterable[Group], written: str) -> Group:
+    """The group that an operator names: by its name, ``g<number>``, or its id.
+
+    Raises Failure (nothing found).
+    """
+    found = _NUMBER.fullmatch(written)
+    name = written.casefold()
+    for group in groups:
+        if found:
+            meant = group.number == int(found[1])
+        else:
+            meant = group.name.casefold() == name or str(group.id) == written
+        if meant:
+            return group
+    raise Failure(Reason.NOT_FOUND, f"no group {written[:40]}")
 
 
 class Groups:
@@ -36,7 +56,11 @@ class Groups:
         if number := _NUMBER.fullmatch(address):
             group = self._by_number.get((account, int(number[1])))
         else:
-            group = self._by_name.get((account, address.casefold()))
+            name = address.casefold()
+            group = self._by_name.get((account, name))
+            if group is None:
+                # Not every mail program writes a local part with blanks.
+                group = self._by_name.get((account, name.translate(_BLANKS)))
         if group is None:
             raise Failure(Reason.NOT_FOUND, f"no group {address[:40]}")
         return group

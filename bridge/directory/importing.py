@@ -1,25 +1,32 @@
-"""Files of contacts and of the black list: preview and import.
+"""Files of contacts, of groups and of the black list: preview and import.
 
-A file is read whole and every wrong line is named before anything is written. Importing is taken
+A preview names every wrong line and says what would become of the others. Importing is taken
 whole or not at all (:mod:`bridge.store.directory.staging`), in steps between which the store serves
 others.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final, NamedTuple, TypeVar
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from typing import Any, Final, NamedTuple, TypeVar
 
 import structlog
 
 from bridge.directory import fields
 from bridge.directory.spreadsheet import SheetRecord, read_rows
 from bridge.directory.vcard import read_cards
-from bridge.model.contact import BlackListEntry, Blocks, Contact
-from bridge.model.failure import Failure, Reason
+from bridge.model.contact import BlackListEntry, Contact, Group
+from bridge.model.failure import Failure
 from bridge.store import Store
-from bridge.store.directory.importing import Entry, Imported, import_contacts
+from bridge.store.directory.importing import (
+    Entry,
+    Imported,
+    import_black_list,
+    import_contacts,
+    import_groups,
+)
 from bridge.store.directory.staging import (
     CONTACTS,
     ImportFile,
@@ -30,8 +37,10 @@ from bridge.store.directory.staging import (
     merge_step,
     stage_black_list,
     stage_contacts,
+    stage_groups,
 )
-from bridge.store.directory.versions import BLACK_LIST
+from bridge.store.directory.verb import Verb
+from bridge.store.directory.versions import BLACK_LIST, GROUPS
 
 log = structlog.get_logger()
 
@@ -43,47 +52,74 @@ CONTACT_COLUMNS: Final = (
     *("comments", "tags", "phone_other"),
 )
 BLACK_LIST_COLUMNS: Final = ("phone", "type", "comments")
+GROUP_COLUMNS: Final = ("name", "number", "hours", "max_parts")
+TEMPLATE_COLUMNS: Final = ("name", "message", "format", "sender", "flag")
 
 #: Lines of one transaction: some milliseconds.
 STEP: Final = 250
 #: A file that nobody touches for so long was left behind (seconds).
 ABANDONED_AFTER: Final = 60
 _BETWEEN_GROUPS: Final = str.maketrans("|", ";")
-#: Told after each step: lines done, lines in all.
-Progress = Callable[[int, int], None]
+#: Reading a file takes so long at once, and pauses as long (seconds).
+_READ_FOR: Final = 0.002
+#: Told after each step: ``read`` or ``stored``, lines done, lines in all (0: not known yet).
+Progress = Callable[[str, int, int], None]
 
 
-class Lines(NamedTuple):
-    """The lines of a file: good ones, and wrong ones with why."""
-
-    good: list[Entry]
-    wrong: list[tuple[int, str]]
+def _untold(phase: str, done: int, of: int) -> None:
+    pass
 
 
-def read_contacts(octets: bytes, region: str) -> Lines:
+class _KindVerbs(NamedTuple):
+    """What the store does with the lines of a kind of file."""
+
+    stage: Callable[..., Verb[None]]
+    merge: Callable[..., Verb[Imported]]
+
+
+#: The kinds of files.
+_VERBS: Final = {
+    CONTACTS: _KindVerbs(stage_contacts, import_contacts),
+    GROUPS: _KindVerbs(stage_groups, import_groups),
+    BLACK_LIST: _KindVerbs(stage_black_list, import_black_list),
+}
+
+
+class WrongLine(NamedTuple):
+    """A line of a file that is not taken, and why."""
+
+    line: int
+    why: str
+
+
+#: What a file has, line by line, while it is read.
+Lines = Iterator[T | WrongLine]
+
+
+def contact_lines(octets: bytes, region: str) -> Lines[Entry]:
     """Reads a file of contacts, CSV or vCard.
 
     Raises Failure (bad parameter) where it is neither.
     """
     start = octets[:200].lstrip(b"\xef\xbb\xbf\xff\xfe\0 \r\n").replace(b"\0", b"")
     cards = start[:11].upper() == b"BEGIN:VCARD"
-    records = read_cards(octets) if cards else read_rows(octets, CONTACT_COLUMNS)
-    good: list[Entry] = []
-    wrong: list[tuple[int, str]] = []
     line_of: dict[str, int] = {}
-    for record in records:
+    for record in read_cards(octets) if cards else read_rows(octets, CONTACT_COLUMNS):
         try:
             entry = _entry(record, region)
         except Failure as failure:
-            wrong.append((record.line, failure.description))
+            yield WrongLine(record.line, failure.description)
             continue
         repeated = next((phone for phone in entry.contact.phones if phone in line_of), None)
         if repeated is not None:
-            wrong.append((record.line, f"the same number as in line {line_of[repeated]}"))
+            yield _repeated(record.line, line_of[repeated])
             continue
         line_of.update(dict.fromkeys(entry.contact.phones, record.line))
-        good.append(entry)
-    return Lines(good, wrong)
+        yield entry
+
+
+def _repeated(line: int, first: int) -> WrongLine:
+    return WrongLine(line, f"the same number as in line {first}")
 
 
 def _entry(record: SheetRecord, region: str) -> Entry:
@@ -110,25 +146,46 @@ def _entry(record: SheetRecord, region: str) -> Entry:
     )
 
 
-def read_black_list(octets: bytes, region: str) -> tuple[list[BlackListEntry], Lines]:
-    """Reads a file of the black list; the ids of its entries are the lines' numbers."""
-    good: dict[str, BlackListEntry] = {}
-    wrong: list[tuple[int, str]] = []
+def black_list_lines(octets: bytes, region: str) -> Lines[BlackListEntry]:
+    """Reads a file of the black list; the ids of its entries count them.
+
+    Raises Failure (bad parameter) where it is no such table.
+    """
+    # A million numbers as texts would take twice the room.
+    line_of: dict[int, int] = {}
     for record in read_rows(octets, BLACK_LIST_COLUMNS):
-        written = record.fields
-        kind = written.get("type", "") or "0"
         try:
-            if kind not in ("0", "1", "2"):
-                raise Failure(Reason.BAD_PARAMETER, "type: 0 all, 1 bulk, 2 single messages")
-            comment = fields.text("comments", written.get("comments", ""))
-            for phone in fields.phones(written.get("phone", ""), region):
-                good.setdefault(
-                    phone, BlackListEntry(record.line, phone, Blocks(int(kind)), comment)
-                )
+            blocks = fields.blocks(record.fields.get("type", ""))
+            comment = fields.text("comments", record.fields.get("comments", ""))
+            for phone in fields.phones(record.fields.get("phone", ""), region):
+                first = line_of.setdefault(int(phone), record.line)
+                if first != record.line:
+                    yield _repeated(record.line, first)
+                else:
+                    yield BlackListEntry(len(line_of), phone, blocks, comment)
         except Failure as failure:
-            wrong.append((record.line, failure.description))
-    numbered = [entry._replace(id=n) for n, entry in enumerate(good.values(), 1)]
-    return numbered, Lines([], wrong)
+            yield WrongLine(record.line, failure.description)
+
+
+def group_lines(octets: bytes) -> Lines[Group]:
+    """Reads a file of groups; their ids are the lines' numbers.
+
+    Raises Failure (bad parameter) where it is no such table.
+    """
+    line_of: dict[str, int] = {}
+    for record in read_rows(octets, GROUP_COLUMNS):
+        written = record.fields.get
+        try:
+            name = fields.group_name(written("name", ""))
+            first = line_of.setdefault(name.casefold(), record.line)
+            if first != record.line:
+                yield WrongLine(record.line, f"the same name as in line {first}")
+                continue
+            number = fields.group_number(written("number", ""))
+            hours = fields.hours(written("hours", ""))
+            yield Group(record.line, name, number, 0, hours, fields.parts(written("max_parts", "")))
+        except Failure as failure:
+            yield WrongLine(record.line, failure.description)
 
 
 class Importer:
@@ -138,55 +195,50 @@ class Importer:
         self._store = store
         self._clock = clock
 
-    async def preview(self, account: str, lines: Lines) -> Imported:
-        """What :meth:`contacts` would do."""
-        steps = [
-            await self._store.look_up(import_contacts, account, some, dry_run=True)
-            for some in _steps(lines.good)
-        ]
-        return _together(steps, lines.wrong)
-
-    async def contacts(
-        self, account: str, lines: Lines, progress: Progress = lambda done, of: None
+    async def preview(
+        self, account: str, kind: str, lines: Lines[Any], progress: Progress = _untold
     ) -> Imported:
-        """Imports the good lines of a file of contacts; tells what became of each line."""
-        file = await self._store.change(begin_import, account, CONTACTS, self._now())
-        for some in _steps(lines.good):
-            await self._store.change(stage_contacts, file.id, some, self._now())
-        return await self._commit(file, len(lines.good), lines.wrong, progress)
+        """What :meth:`take` would do. Raises Failure, and StoreError."""
+        wrong: list[tuple[int, str]] = []
+        steps: list[Imported] = []
+        done = 0
+        async for some in _steps(lines, wrong):
+            steps.append(await self._store.look_up(_VERBS[kind].merge, account, some, dry_run=True))
+            done += len(some)
+            progress("read", done, 0)
+        return _together(steps, wrong)
 
-    async def black_list(
-        self,
-        account: str,
-        entries: Sequence[BlackListEntry],
-        progress: Progress = lambda done, of: None,
+    async def take(
+        self, account: str, kind: str, lines: Lines[Any], progress: Progress = _untold
     ) -> Imported:
-        """Imports entries of the black list."""
-        file = await self._store.change(begin_import, account, BLACK_LIST, self._now())
-        for some in _steps(entries):
-            await self._store.change(stage_black_list, file.id, some, self._now())
-        return await self._commit(file, len(entries), (), progress)
+        """Imports the good lines of a file of this kind; tells what became of each line.
+
+        Raises Failure and StoreError, and then nothing of the file is taken: what is staged is
+        dropped by :meth:`resume`.
+        """
+        wrong: list[tuple[int, str]] = []
+        file = await self._store.change(begin_import, account, kind, self._now())
+        count = 0
+        async for some in _steps(lines, wrong):
+            await self._store.change(_VERBS[kind].stage, file.id, some, self._now())
+            count += len(some)
+            progress("read", count, 0)
+        await self._store.change(commit_import, file.id, self._now())
+        return _together(await self._merge(file, count, progress), wrong)
 
     async def resume(self) -> None:
         """Merges files that a process which is gone had committed, and drops its others."""
         now = self._now()
         for file in await self._store.change(
-            abandoned_imports, (CONTACTS, BLACK_LIST), now - ABANDONED_AFTER, now
+            abandoned_imports, tuple(_VERBS), now - ABANDONED_AFTER, now
         ):
             if file.committed:
                 log.info("import_resumed", account=file.account, kind=file.kind)
-                await self._merge(file, 0, lambda done, of: None)
+                await self._merge(file, 0, _untold)
             else:
                 log.warning("import_dropped", account=file.account, kind=file.kind)
                 while await self._store.change(discard_step, file.id, STEP):
                     pass
-
-    async def _commit(
-        self, file: ImportFile, count: int, wrong: Iterable[tuple[int, str]], progress: Progress
-    ) -> Imported:
-        await self._store.change(commit_import, file.id, self._now())
-        steps = await self._merge(file, count, progress)
-        return _together(steps, wrong)
 
     async def _merge(self, file: ImportFile, count: int, progress: Progress) -> list[Imported]:
         steps: list[Imported] = []
@@ -194,16 +246,32 @@ class Importer:
         while step := await self._store.change(merge_step, file, STEP, self._now()):
             steps.append(step)
             done += step.added + step.changed + step.unchanged + len(step.wrong)
-            progress(done, count)
+            progress("stored", done, count)
         return steps
 
     def _now(self) -> int:
         return int(self._clock())
 
 
-def _steps(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(values), STEP):
-        yield values[start : start + STEP]
+async def _steps(lines: Lines[T], wrong: list[tuple[int, str]]) -> AsyncIterator[list[T]]:
+    """The good lines, so many as one transaction takes; reading pauses for whatever else the loop
+    has to do."""
+    some: list[T] = []
+    pause_at = time.monotonic() + _READ_FOR
+    for line in lines:
+        if isinstance(line, WrongLine):
+            wrong.append((line.line, line.why))
+        else:
+            some.append(line)
+        if len(some) >= STEP:
+            yield some
+            some = []
+        elif time.monotonic() < pause_at:
+            continue
+        await asyncio.sleep(_READ_FOR)
+        pause_at = time.monotonic() + _READ_FOR
+    if some:
+        yield some
 
 
 def _together(steps: Iterable[Imported], wrong: Iterable[tuple[int, str]]) -> Imported:

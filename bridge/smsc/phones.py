@@ -48,7 +48,6 @@ _CONTACT: Final = {
 }
 _MOST: Final = 100_000
 _NUMBER: Final = 2**53
-_FORMATS: Final = frozenset({"", "sms", "flash", "bin", "push", "mms", "call", "mail", "viber"})
 
 
 @dataclass(frozen=True)
@@ -262,9 +261,7 @@ def _template_changes(call: Call) -> dict[str, Any]:
     given = call.parameters
     changes: dict[str, Any] = {}
     if given.given("format"):
-        changes["format"] = given["format"].strip().lower()
-        if changes["format"] not in _FORMATS:
-            raise Failure(Reason.BAD_PARAMETER, "format")
+        changes["format"] = fields.template_format(given["format"])
     if given.given("sender"):
         changes["sender"] = fields.text("sender", given["sender"], 15)
     if given.given("fl[1]"):

@@ -8,14 +8,22 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from bridge.directory.importing import ABANDONED_AFTER, Importer, read_black_list, read_contacts
+from bridge.directory.importing import (
+    ABANDONED_AFTER,
+    Importer,
+    WrongLine,
+    black_list_lines,
+    contact_lines,
+    group_lines,
+)
 from bridge.model.contact import Blocks
 from bridge.store import Store
 from bridge.store.directory.black_list import list_black_list
 from bridge.store.directory.contacts import list_contacts
 from bridge.store.directory.groups import list_groups
-from bridge.store.directory.importing import Imported
+from bridge.store.directory.importing import Entry, Imported
 from bridge.store.directory.staging import CONTACTS, begin_import, commit_import, stage_contacts
+from bridge.store.directory.versions import BLACK_LIST, GROUPS
 from bridge.store.sqlite.engine import SqliteStore
 
 FILE = """\
@@ -37,9 +45,9 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 def test_every_wrong_line_is_named() -> None:
-    lines = read_contacts(FILE, "UA")
-    assert [entry.line for entry in lines.good] == [2, 3]
-    assert lines.wrong == [
+    lines = list(contact_lines(FILE, "UA"))
+    assert [entry.line for entry in lines if not isinstance(entry, WrongLine)] == [2, 3]
+    assert [line for line in lines if isinstance(line, WrongLine)] == [
         (4, "wrong phone number"),
         (5, "the same number as in line 2"),
         (6, "bad parameter: birthday: dd.mm.yyyy"),
@@ -48,44 +56,85 @@ def test_every_wrong_line_is_named() -> None:
 
 def test_a_vcard_is_known_by_its_beginning() -> None:
     card = b"\xef\xbb\xbfBEGIN:VCARD\nFN:Anna\nTEL:0501234567\nCATEGORIES:Night,Day\nEND:VCARD\n"
-    [entry] = read_contacts(card, "UA").good
+    [entry] = contact_lines(card, "UA")
+    assert isinstance(entry, Entry)
     assert entry.contact.phones == ("+380501234567",)
     assert entry.groups == ("Night", "Day")
 
 
 async def test_the_preview_says_what_the_import_does(store: Store) -> None:
-    importer, lines = Importer(store), read_contacts(FILE, "UA")
-    expected = Imported(2, 0, 0, ("Дежурные", "Ночь"), tuple(lines.wrong))
-    assert await importer.preview("crm", lines) == expected
+    importer = Importer(store)
+    wrong = [line for line in contact_lines(FILE, "UA") if isinstance(line, WrongLine)]
+    expected = Imported(2, 0, 0, ("Дежурные", "Ночь"), tuple(map(tuple, wrong)))
+    assert await importer.preview("crm", CONTACTS, contact_lines(FILE, "UA")) == expected
     assert await store.look_up(list_contacts, "crm") == []
-    assert await importer.contacts("crm", lines) == expected
+    assert await importer.take("crm", CONTACTS, contact_lines(FILE, "UA")) == expected
     contacts = await store.look_up(list_contacts, "crm")
     assert [contact.name for contact in contacts] == ["Анна Шевченко", "Борис"]
-    assert (await importer.contacts("crm", lines)).unchanged == 2
+    assert (await importer.take("crm", CONTACTS, contact_lines(FILE, "UA"))).unchanged == 2
 
 
 async def test_progress_is_told(store: Store) -> None:
     rows = "".join(f"38050{n:07}\n" for n in range(600))
-    told: list[tuple[int, int]] = []
-    lines = read_contacts(f"phone\n{rows}".encode(), "UA")
-    await Importer(store).contacts("crm", lines, lambda done, of: told.append((done, of)))
-    assert told == [(250, 600), (500, 600), (600, 600)]
+    told: list[tuple[str, int, int]] = []
+    await Importer(store).take(
+        "crm",
+        CONTACTS,
+        contact_lines(f"phone\n{rows}".encode(), "UA"),
+        lambda *progress: told.append(progress),
+    )
+    counts = (250, 500, 600)
+    assert told == [
+        *(("read", count, 0) for count in counts),
+        *(("stored", count, 600) for count in counts),
+    ]
 
 
 async def test_a_file_of_the_black_list(store: Store) -> None:
     octets = b"phone,type,comment\n0501234567,1,asked\n0671112233,,\n0631112233,7,\nx,0,\n"
-    entries, lines = read_black_list(octets, "UA")
-    assert [line for line, _ in lines.wrong] == [4, 5]
-    assert (await Importer(store).black_list("crm", entries)).added == 2
+    importer = Importer(store)
+    expected = Imported(
+        2,
+        0,
+        0,
+        (),
+        (
+            (4, "bad parameter: type: 0 all, 1 bulk, 2 single messages"),
+            (5, "wrong phone number"),
+        ),
+    )
+    for act in (importer.preview, importer.take):
+        assert await act("crm", BLACK_LIST, black_list_lines(octets, "UA")) == expected
     listed = await store.look_up(list_black_list, "crm")
     assert [entry[1:] for entry in listed] == [
         ("+380501234567", Blocks.BULK, "asked"),
         ("+380671112233", Blocks.ALL, ""),
     ]
+    other = b"phone,type,comment\n0501234567,single,asked\n0671112233,,\n0501234567,0,\n"
+    for act in (importer.preview, importer.take):
+        assert await act("crm", BLACK_LIST, black_list_lines(other, "UA")) == Imported(
+            0, 1, 1, (), ((4, "the same number as in line 2"),)
+        )
+
+
+async def test_a_file_of_groups(store: Store) -> None:
+    octets = b"name,number,hours,max_parts\nNight,7,21-6,1\nDay,8,,\nnight,9,,\n12,,,\nX,7,,\n"
+    importer = Importer(store)
+    for act in (importer.preview, importer.take):
+        done = await act("crm", GROUPS, group_lines(octets))
+        assert (done.added, done.changed, done.unchanged) == (2, 0, 0)
+        assert [line for line, _ in done.wrong] == [4, 5, 6]
+    listed = await store.look_up(list_groups, "crm")
+    assert [(one.name, one.number, one.hours, one.max_parts) for one in listed] == [
+        ("Night", 7, "21-6", 1),
+        ("Day", 8, "", 0),
+    ]
+    again = await importer.take("crm", GROUPS, group_lines(b"name,number\nNIGHT,7\nDay,5\n"))
+    assert (again.added, again.changed, again.unchanged) == (0, 1, 1)
 
 
 async def test_what_a_dead_process_committed_is_merged_and_the_rest_dropped(store: Store) -> None:
-    entries = read_contacts(FILE, "UA").good
+    entries = [one for one in contact_lines(FILE, "UA") if isinstance(one, Entry)]
     committed = await store.change(begin_import, "crm", CONTACTS, 1000)
     await store.change(stage_contacts, committed.id, entries[:1], 1000)
     await store.change(commit_import, committed.id, 1000)

@@ -1,11 +1,11 @@
-"""Contacts of a file, added or changed: what becomes of each line."""
+"""Lines of files, added or changed: what becomes of each."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from bridge.model.contact import Contact, Group
+from bridge.model.contact import BlackListEntry, Contact, Group
 from bridge.store.directory.contacts import (
     COLUMNS,
     FIELDS,
@@ -17,7 +17,7 @@ from bridge.store.directory.contacts import (
     set_phones,
     values_of,
 )
-from bridge.store.directory.groups import add_group, list_groups
+from bridge.store.directory.groups import add_group, change_group, list_groups
 from bridge.store.directory.verb import Statement, Verb, chunks, marks
 
 
@@ -40,6 +40,74 @@ class Entry(NamedTuple):
     line: int
     contact: Contact
     groups: tuple[str, ...] = ()
+
+
+def import_black_list(
+    account: str, entries: Sequence[BlackListEntry], *, dry_run: bool
+) -> Verb[Imported]:
+    """Adds entries of the black list, or changes those of the same numbers.
+
+    With ``dry_run`` nothing is written, and the answer is the same. Nodes learn of it by a version
+    that the caller counts.
+    """
+    known: dict[str, tuple[int, str]] = {}
+    for some in chunks(entries):
+        rows = yield Statement(
+            "SELECT phone, blocks, comment FROM black_list "  # noqa: S608
+            f"WHERE account = ? AND phone IN ({marks(some)})",
+            (account, *(entry.phone for entry in some)),
+        )
+        known.update((phone, (int(blocks), comment)) for phone, blocks, comment in rows)
+    new = [entry for entry in entries if entry.phone not in known]
+    other = [
+        entry
+        for entry in entries
+        if known.get(entry.phone, entry[2:]) != (int(entry.blocks), entry.comment)
+    ]
+    if not dry_run:
+        yield Statement(
+            "INSERT INTO black_list (account, phone, blocks, comment) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (account, phone) DO UPDATE SET blocks = excluded.blocks, "
+            "comment = excluded.comment",
+            many=[(account, e.phone, int(e.blocks), e.comment) for e in (*new, *other)],
+        )
+    return Imported(len(new), len(other), len(entries) - len(new) - len(other), (), ())
+
+
+def import_groups(account: str, groups: Sequence[Group], *, dry_run: bool) -> Verb[Imported]:
+    """Adds groups, or changes those of the same names; their ids are the lines' numbers.
+
+    Empty fields of the file change nothing. With ``dry_run`` nothing is written, and the answer is
+    the same.
+    """
+    there = yield from list_groups(account)
+    by_name = {group.name.casefold(): group for group in there}
+    owner = {group.number: group.name.casefold() for group in there if group.number is not None}
+    added = changed = unchanged = 0
+    wrong: list[tuple[int, str]] = []
+    for group in groups:
+        key = group.name.casefold()
+        if group.number is not None and owner.setdefault(group.number, key) != key:
+            wrong.append((group.id, f"another group has the number {group.number}"))
+            continue
+        old = by_name.get(key)
+        if old is None:
+            added += 1
+            if not dry_run:
+                yield from add_group(account, group)
+            continue
+        changes = {
+            name: value
+            for name in ("number", "hours", "max_parts")
+            if (value := getattr(group, name)) and value != getattr(old, name)
+        }
+        if not changes:
+            unchanged += 1
+            continue
+        changed += 1
+        if not dry_run:
+            yield from change_group(account, old.id, changes)
+    return Imported(added, changed, unchanged, (), tuple(wrong))
 
 
 def import_contacts(account: str, entries: Sequence[Entry], *, dry_run: bool) -> Verb[Imported]:

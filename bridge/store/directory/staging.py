@@ -12,10 +12,16 @@ import json
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from bridge.model.contact import BlackListEntry, Contact
-from bridge.store.directory.importing import Entry, Imported, import_contacts
+from bridge.model.contact import BlackListEntry, Blocks, Contact, Group
+from bridge.store.directory.importing import (
+    Entry,
+    Imported,
+    import_black_list,
+    import_contacts,
+    import_groups,
+)
 from bridge.store.directory.verb import Statement, Verb, marks
-from bridge.store.directory.versions import BLACK_LIST, next_version
+from bridge.store.directory.versions import BLACK_LIST, GROUPS, next_version
 
 CONTACTS: Final = "contacts"
 SEND_OUT: Final = "send_out"
@@ -73,6 +79,12 @@ def stage_contacts(import_id: int, entries: Sequence[Entry], now: int) -> Verb[N
 def stage_black_list(import_id: int, entries: Sequence[BlackListEntry], now: int) -> Verb[None]:
     """Stores some lines of a file of the black list; their ids are the lines' numbers."""
     rows = [(entry.id, json.dumps(entry[1:], ensure_ascii=False)) for entry in entries]
+    yield from _stage(import_id, rows, now)
+
+
+def stage_groups(import_id: int, groups: Sequence[Group], now: int) -> Verb[None]:
+    """Stores some lines of a file of groups; their ids are the lines' numbers."""
+    rows = [(group.id, json.dumps(group[1:], ensure_ascii=False)) for group in groups]
     yield from _stage(import_id, rows, now)
 
 
@@ -158,17 +170,17 @@ def merge_step(file: ImportFile, limit: int, now: int) -> Verb[Imported | None]:
         return None
     read = [(int(line), json.loads(fields)) for line, fields in rows]
     if file.kind == CONTACTS:
-        done = yield from import_contacts(
-            file.account, [_entry(line, fields) for line, fields in read], dry_run=False
-        )
+        entries = [_entry(line, fields) for line, fields in read]
+        done = yield from import_contacts(file.account, entries, dry_run=False)
+    elif file.kind == GROUPS:
+        groups = [Group(line, *fields) for line, fields in read]
+        done = yield from import_groups(file.account, groups, dry_run=False)
     else:
-        yield Statement(
-            "INSERT INTO black_list (account, phone, blocks, comment) VALUES (?, ?, ?, ?) "
-            "ON CONFLICT (account, phone) DO UPDATE SET blocks = excluded.blocks, "
-            "comment = excluded.comment",
-            many=[(file.account, *fields) for _, fields in read],
-        )
-        done = Imported(len(read), 0, 0, (), ())
+        numbers = [
+            BlackListEntry(line, phone, Blocks(blocks), comment)
+            for line, (phone, blocks, comment) in read
+        ]
+        done = yield from import_black_list(file.account, numbers, dry_run=False)
     yield Statement(
         "DELETE FROM import_line WHERE import_id = ? AND line <= ?", (file.id, read[-1][0])
     )
