@@ -38,6 +38,7 @@ from bridge.cascade.virtual import VirtualDeliveries
 from bridge.config.reloading import changed_keys, need_restart
 from bridge.config.settings import ConfigError, Endpoint, Settings
 from bridge.directory.directory import Directory
+from bridge.directory.imports import Imports
 from bridge.feedback.incoming import IncomingMessages
 from bridge.feedback.polling import Poller
 from bridge.feedback.status_updates import Statuses
@@ -199,6 +200,7 @@ class App:
             daily_limits = await DailyLimits.load(accounts, store, clock)
             directory = Directory(store)
             await directory.open()
+            imports = Imports(directory)
             async with asyncio.TaskGroup() as tasks:
                 send_outs = SendOuts(store, dispatcher, ids, tasks, clock=clock)
                 relay = Relay(
@@ -264,6 +266,8 @@ class App:
                     standing=standing,
                     history=history,
                     trouble=self._trouble,
+                    directory=directory,
+                    imports=imports,
                 )
                 admin = AdminListener(
                     settings.admin,
@@ -283,7 +287,7 @@ class App:
                 upkeep = tasks.create_task(keeper.run())
                 coming_back = [
                     tasks.create_task(part.run())
-                    for part in (statuses, poller, directory, send_outs)
+                    for part in (statuses, poller, directory, imports, send_outs)
                 ]
                 coming_back.append(tasks.create_task(daily_limits.run(accounts, store)))
                 coming_back.append(tasks.create_task(virtual.run(statuses.note)))

@@ -42,7 +42,7 @@ ARROWS: dict[str, set[str]] = {
     | {"accounts", "net", "relay", "notices", "smpp/protocol", "smpp/outbound"},
     "smpp/outbound": COMMON | {"notices", "smpp/protocol"},
     "smsc": COMMON | {"accounts", "dialect", "directory", "net", "notices"},
-    "admin": COMMON | {"net", "accounts", "store", "sending", "trace", "relay"},
+    "admin": COMMON | {"net", "accounts", "store", "directory", "sending", "trace", "relay"},
     # The stand-in for the API shares nothing with the bridge's own idea of a message.
     "sandbox": {"net", "log"},
     "app": COMMON
@@ -60,7 +60,8 @@ ARROWS: dict[str, set[str]] = {
     | {"smtp", "smtp/inbound", "smtp/outbound", "smpp/inbound", "smsc", "admin"},
     # Commands read the store where no daemon runs, and explain mails as the listener reads them.
     "cli": COMMON
-    | {"net", "accounts", "admin", "store", "cascade", "trace", "relay", "sandbox", "app"}
+    | {"net", "accounts", "admin", "dialect", "directory", "store", "cascade", "trace", "relay"}
+    | {"sandbox", "app"}
     | {"smtp", "smtp/inbound", "smtp/reading"},
 }
 

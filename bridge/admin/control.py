@@ -34,13 +34,16 @@ from bridge.admin.answers import (
     SessionCount,
     UpstreamStatus,
 )
+from bridge.admin.directory_verbs import DirectoryVerbs
 from bridge.admin.health import Health
 from bridge.admin.history import History
 from bridge.admin.queue_filter import QueueFilter
 from bridge.admin.standing import NowStanding
-from bridge.admin.stored_verbs import ALL, StoredVerbs, at
+from bridge.admin.stored_verbs import ALL, at
 from bridge.admin.trouble import RecentTrouble
 from bridge.config.settings import Settings, parse_duration
+from bridge.directory.directory import Directory
+from bridge.directory.imports import Imports
 from bridge.log import EVENTS
 from bridge.model import message
 from bridge.model.failure import Failure, Reason
@@ -76,7 +79,7 @@ class Lifecycle(Protocol):
     def stop(self) -> None: ...
 
 
-class Control(StoredVerbs):
+class Control(DirectoryVerbs):
     """The verbs of a running daemon. Belongs to one event loop; ``clock`` gives Unix time.
 
     ``by`` names who asks, for the log: every change is an ``audit`` event there.
@@ -96,9 +99,11 @@ class Control(StoredVerbs):
         standing: NowStanding,
         history: History,
         trouble: RecentTrouble,
+        directory: Directory,
+        imports: Imports,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__(settings, store)
+        super().__init__(settings, store, directory, imports)
         self._accounts = accounts
         self._dispatcher = dispatcher
         self._upstreams = upstreams
@@ -116,9 +121,6 @@ class Control(StoredVerbs):
     def reload_settings(self, settings: Settings) -> None:
         """Other settings from now on."""
         self.settings = settings
-
-    def _audit(self, what: str, by: str, **fields: object) -> None:
-        log.info("audit", action=what, by=by, **fields)
 
     def _after(self, seconds: float) -> datetime:
         now = datetime.fromtimestamp(int(self._clock()), UTC)

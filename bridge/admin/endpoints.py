@@ -137,6 +137,31 @@ ENDPOINTS: Final = (
     ApiEndpoint("GET", "/accounts", Control.list_accounts, _VIEW),
     ApiEndpoint("GET", "/accounts/{name}", Control.show_account, _VIEW),
     ApiEndpoint("POST", "/accounts/{name}/test", Control.test_login, _OPERATE),
+    ApiEndpoint("GET", "/accounts/{account}/contacts", Control.list_contacts, _VIEW),
+    ApiEndpoint("POST", "/accounts/{account}/contacts", Control.add_contact, _OPERATE),
+    ApiEndpoint("POST", "/accounts/{account}/contacts/change", Control.change_contact, _OPERATE),
+    ApiEndpoint("POST", "/accounts/{account}/contacts/delete", Control.delete_contacts, _OPERATE),
+    ApiEndpoint("POST", "/accounts/{account}/contacts/move", Control.move_contacts, _OPERATE),
+    ApiEndpoint("GET", "/accounts/{account}/groups", Control.list_groups, _VIEW),
+    ApiEndpoint("POST", "/accounts/{account}/groups", Control.add_group, _OPERATE),
+    ApiEndpoint("PATCH", "/accounts/{account}/groups/{group}", Control.change_group, _OPERATE),
+    ApiEndpoint("DELETE", "/accounts/{account}/groups/{group}", Control.delete_group, _OPERATE),
+    ApiEndpoint("GET", "/accounts/{account}/blacklist", Control.list_black_list, _VIEW),
+    ApiEndpoint("POST", "/accounts/{account}/blacklist", Control.add_to_black_list, _OPERATE),
+    ApiEndpoint(
+        "POST", "/accounts/{account}/blacklist/delete", Control.delete_from_black_list, _OPERATE
+    ),
+    ApiEndpoint("GET", "/accounts/{account}/templates", Control.list_templates, _VIEW),
+    ApiEndpoint("POST", "/accounts/{account}/templates", Control.add_template, _OPERATE),
+    ApiEndpoint("GET", "/accounts/{account}/templates/{template}", Control.show_template, _VIEW),
+    ApiEndpoint(
+        "PATCH", "/accounts/{account}/templates/{template}", Control.change_template, _OPERATE
+    ),
+    ApiEndpoint(
+        "DELETE", "/accounts/{account}/templates/{template}", Control.delete_template, _OPERATE
+    ),
+    ApiEndpoint("POST", "/accounts/{account}/imports", Control.import_file, _OPERATE),
+    ApiEndpoint("GET", "/accounts/{account}/imports/{id}", Control.show_import, _VIEW),
     ApiEndpoint("GET", "/holds", Control.list_holds, _VIEW),
     ApiEndpoint("PUT", "/holds/{scope}/{name}", Control.hold, _OPERATE),
     ApiEndpoint("DELETE", "/holds/{scope}/{name}", Control.release, _OPERATE),

@@ -44,6 +44,8 @@ log = structlog.get_logger()
 LIMITS: Final = Limits(
     max_body=4 * 1024 * 1024, keep_alive=75, request_within=10.0, max_connections=200
 )
+#: Who may operate imports files: a million lines in base64.
+MAX_FILE: Final = 64 * 1024 * 1024
 #: Whose members may use the socket, where this group exists.
 GROUP: Final = "cascade-bridge"
 _MODE: Final = 0o660
@@ -154,10 +156,11 @@ class AdminListener:
 
     async def _answer(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
         connection = scope["state"]["connection"]
+        most = MAX_FILE if caller.role >= Role.OPERATE else LIMITS.max_body
         try:
-            body = await read_body(scope, receive, LIMITS.max_body)
+            body = await read_body(scope, receive, most)
         except BodyTooLarge:
-            detail = f"more than {LIMITS.max_body} bytes"
+            detail = f"more than {most} bytes"
             too_large = problem(Failure(Reason.BAD_PARAMETER, detail), status=413)
             too_large.headers["Connection"] = "close"
             await too_large(scope, receive, cast(Any, send))

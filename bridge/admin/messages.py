@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from bridge.accounts.accounts import Account
 from bridge.model.failure import Failure, Reason
@@ -27,17 +27,21 @@ from bridge.relay.relay import Relay
 
 #: Submissions in one request, and recipients of each.
 MOST = 1000
+#: The longest time over which a send-out goes out: 30 days (seconds).
+MAX_SPREAD = 30 * 86400
 
 
 class PostedMessage(BaseModel):
     """One submission. ``to`` is a phone, or several; ``type`` and ``route`` as in the
     configuration; ``ttl`` in seconds; ``schedule`` when it is to be sent; ``options`` the answers
-    of a survey; ``reference`` the client's own name for it."""
+    of a survey; ``reference`` the client's own name for it. Groups are recipients as phones are
+    (``g7``, or a name). ``name`` makes it a send-out, which goes out ``over`` so many seconds.
+    ``template`` takes the place of ``text``, with ``variables`` in it."""
 
     model_config = ConfigDict(extra="forbid")
 
     to: str | Annotated[list[str], Field(min_length=1, max_length=MOST)]
-    text: str
+    text: str = ""
     sender: str = ""
     type: Literal["", "transaction", "promo", "viber_survey", "flashcall"] = ""
     route: Literal["", "async", "tg-viber"] = ""
@@ -47,6 +51,16 @@ class PostedMessage(BaseModel):
     options: list[str] = []
     fallback: str = ""
     reference: Annotated[str, Field(max_length=255)] = ""
+    name: Annotated[str, Field(max_length=255)] = ""
+    over: Annotated[int, Field(ge=0, le=MAX_SPREAD)] = 0
+    template: Annotated[str, Field(max_length=255)] = ""
+    variables: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _one_text(self) -> PostedMessage:
+        if self.text and self.template:
+            raise ValueError("give a text or a template")
+        return self
 
     def submission(self, peer: str) -> Submission:
         """The same in the bridge's words."""
@@ -65,6 +79,10 @@ class PostedMessage(BaseModel):
             int(self.schedule.timestamp()) if self.schedule else None,
             self.priority,
             reference=self.reference,
+            name=self.name,
+            spread=self.over,
+            template=self.template,
+            variables=tuple(self.variables.items()),
         )
 
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from bridge.admin.answers import Hold, QueuedMessage, QueueLine, QueueList, RefusalShown
 from bridge.admin.queue_filter import QueueFilter
+from bridge.admin.stored_directory import StoredDirectory
 from bridge.config.settings import Settings
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Stored
@@ -32,7 +33,7 @@ def at(unix_time: int) -> datetime:
     return datetime.fromtimestamp(unix_time, UTC)
 
 
-class StoredVerbs:
+class StoredVerbs(StoredDirectory):
     """Answers out of the store alone."""
 
     def __init__(self, settings: Settings, store: Store) -> None:

@@ -6,6 +6,7 @@ Used by ``send`` and ``demo``. What comes back is what the bridge said, word for
 from __future__ import annotations
 
 import logging
+import re
 import smtplib
 import ssl
 import time
@@ -52,7 +53,8 @@ class ServerReply:
 class ToSend:
     """One submission.
 
-    By SMTP ``headers`` are X-Cascade ones and ``options`` the answers of a survey; by SMPP
+    By SMTP ``headers`` are X-Cascade ones, ``options`` the answers of a survey and ``variables``
+    those of a template (``name=value``); by SMPP
     ``fields`` are those of submit_sm, ``to`` is one number, and so many deliver_sm are waited for
     as ``hear`` says.
     """
@@ -65,6 +67,7 @@ class ToSend:
     mail_from: str = "cascade-bridge@localhost"
     headers: Mapping[str, str] = field(default_factory=dict)
     options: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
     fields: Mapping[str, Any] = field(default_factory=dict)
     hear: int = 0
     timeout: float = 30.0
@@ -74,11 +77,13 @@ def by_smtp(server: Endpoint, sending: ToSend, *, tls: ssl.SSLContext | None = N
     """Sends a mail; with ``tls`` over STARTTLS. Raises OSError where nobody answers properly."""
     mail = EmailMessage()
     mail["From"] = sending.mail_from
-    mail["To"] = ", ".join(f"{to}@{sending.domain}" for to in sending.to)
+    mail["To"] = ", ".join(_address(to, sending.domain) for to in sending.to)
     for name, value in sending.headers.items():
         mail[name] = value
     for option in sending.options:
         mail["X-Cascade-Option"] = option
+    for variable in sending.variables:
+        mail["X-Cascade-Var"] = variable
     mail.set_content(sending.text)
     try:
         with smtplib.SMTP(server.host, server.port, timeout=sending.timeout) as smtp:
@@ -98,13 +103,16 @@ def by_smtp(server: Endpoint, sending: ToSend, *, tls: ssl.SSLContext | None = N
 def _mail(smtp: smtplib.SMTP, sending: ToSend, mail: EmailMessage) -> ServerReply:
     """The transaction by hand: smtplib's own keeps the reply to DATA to itself."""
     smtp.ehlo_or_helo_if_needed()
-    code, text = smtp.mail(sending.mail_from)
+    wide = not all(to.isascii() for to in sending.to)  # RFC 6531
+    if wide:
+        smtp.command_encoding = "utf-8"
+    code, text = smtp.mail(sending.mail_from, ["SMTPUTF8"] if wide else [])
     if code != 250:
         return _smtp_reply(code, text)
     refused = ""
     taken = 0
     for to in sending.to:
-        code, text = smtp.rcpt(f"{to}@{sending.domain}")
+        code, text = smtp.rcpt(f"<{_address(to, sending.domain)}>")
         if code in (250, 251):
             taken += 1
         else:
@@ -116,6 +124,13 @@ def _mail(smtp: smtplib.SMTP, sending: ToSend, mail: EmailMessage) -> ServerRepl
     return (
         ServerReply(f"{reply.text} [and at RCPT: {refused}]", reply.verdict) if refused else reply
     )
+
+
+def _address(to: str, domain: str) -> str:
+    """A group's name with blanks is a quoted local part (RFC 5321 §4.1.2)."""
+    if re.fullmatch(r"[\w.+-]+", to) is None:
+        to = '"' + re.sub(r'(["\\])', r"\\\1", to) + '"'
+    return f"{to}@{domain}"
 
 
 def _smtp_reply(code: int, text: bytes | str) -> ServerReply:

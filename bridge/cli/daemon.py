@@ -52,6 +52,14 @@ class NotRunning(Stop):
         super().__init__(f"the daemon does not run: {where}: {why}", Exit.UNAVAILABLE)
 
 
+class DaemonRefused(Stop):
+    """A verb that was refused, with the failure."""
+
+    def __init__(self, failure: Failure, words: str, code: Exit) -> None:
+        super().__init__(words, code)
+        self.failure = failure
+
+
 class Daemon:
     """A running daemon, or what takes its place.
 
@@ -135,7 +143,8 @@ def _read(settings: Settings, verb: ApiEndpoint, given: dict[str, Any]) -> Any:
     except ValidationError as error:
         raise Stop(str(error.errors()[0]["msg"]), Exit.USAGE) from None
     except Failure as failure:
-        raise Stop(failure.description, _EXITS.get(failure.reason, Exit.FAILED)) from None
+        code = _EXITS.get(failure.reason, Exit.FAILED)
+        raise DaemonRefused(failure, failure.description, code) from None
 
 
 def _reason(error: Exception) -> str:
@@ -152,7 +161,7 @@ def _refused(response: httpx.Response) -> Stop:
         return Stop(f"HTTP {response.status_code}", Exit.SOFTWARE)
     lines = [words, *(_mistake(one) for one in problem.get("mistakes", ()))]
     code = Exit.CONFIG if problem.get("mistakes") else _EXITS.get(reason, Exit.FAILED)
-    return Stop("\n".join(lines), code)
+    return DaemonRefused(Failure(reason), "\n".join(lines), code)
 
 
 def _mistake(one: dict[str, str]) -> str:

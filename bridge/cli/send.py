@@ -24,9 +24,19 @@ _SERVICE_TYPES = {
 }
 
 
+#: Options whose values have other names.
+_OPTIONS = {"options": "option", "variables": "var"}
+
+
 @click.command("send")
 @click.argument("to", nargs=-1, required=True, metavar="NUMBER...")
 @click.option("--text", "-t", default="-", help="The text; - reads it from standard input.")
+@click.option("--template", metavar="NAME", help="By SMTP: a template of the account, as text.")
+@click.option(
+    "--var", "variables", multiple=True, metavar="NAME=VALUE", help="Of the template; repeat it."
+)
+@click.option("--name", help="By SMTP: a name, which makes it a send-out.")
+@click.option("--over", metavar="TIME", help="By SMTP: spread it over so long, for instance 2h.")
 @click.option("--by", type=click.Choice(["smtp", "smpp"]), default="smtp", show_default=True)
 @click.option("--server", metavar="HOST:PORT", help="[default: from the configuration]")
 @click.option("--domain", help="By SMTP: the bridge's. [default: from the configuration]")
@@ -47,15 +57,28 @@ _SERVICE_TYPES = {
 def command(config: Path | None, **options: Any) -> int:
     """Send one text to each NUMBER and print what the bridge answers, word for word.
 
+    By SMTP a group is a recipient too: its name, or g<number>.
+
     Exits with 0 where it was accepted, 65 where it was refused, 75 where it may be tried again,
     77 where the login was refused, and 69 where no bridge answered.
+
+    \b
+    Examples:
+      cascade-bridge send +380501234567 --text "Your order is ready"
+      cascade-bridge send +380501234567 --template ready --var name=Anna --var order=17
+      cascade-bridge send "Night shift" --text "Call the office" --name alarm
+      cascade-bridge send g7 --text "News" --name november --over 2h
     """
     from bridge.cli.clients import by_smpp, by_smtp
 
     settings = _settings(config)
     server = _server(options, settings)
-    if options["by"] == "smpp" and (options["options"] or options["tls"]):
-        raise click.UsageError("--option and --tls go with --by smtp")
+    if options["by"] == "smpp":
+        for name in ("options", "tls", "template", "variables", "name", "over"):
+            if options[name]:
+                raise click.UsageError(f"--{_OPTIONS.get(name, name)} goes with --by smtp")
+    if options["variables"] and not options["template"]:
+        raise click.UsageError("--var goes with --template")
     try:
         if options["by"] == "smtp":
             tls = ssl.create_default_context() if options["tls"] else None
@@ -130,6 +153,9 @@ def _sending(options: dict[str, Any], settings: Settings | None, to: tuple[str, 
     if options["ttl"]:
         headers["X-Cascade-TTL"] = str(options["ttl"])
         fields["validity_period"] = _relative(options["ttl"])
+    for name in ("template", "name", "over"):
+        if options[name]:
+            headers[f"X-Cascade-{name.capitalize()}"] = options[name]
     if options["reference"]:
         headers["X-Cascade-Reference"] = options["reference"]
     return ToSend(
@@ -140,6 +166,7 @@ def _sending(options: dict[str, Any], settings: Settings | None, to: tuple[str, 
         domain=options["domain"] or (domains[0] if domains else _NO_DOMAIN),
         headers=headers,
         options=options["options"],
+        variables=options["variables"],
         fields=fields,
     )
 
@@ -158,6 +185,8 @@ def _relative(seconds: int) -> str:
 
 
 def _text(options: dict[str, Any]) -> str:
+    if options["template"] and options["text"] == "-":
+        return ""
     if options["text"] == "-":
         # The line that a shell ends is no line of the text.
         options["text"] = sys.stdin.read().removesuffix("\n")

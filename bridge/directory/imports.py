@@ -16,7 +16,6 @@ import structlog
 
 from bridge.directory.directory import Directory
 from bridge.directory.importing import (
-    CONTACTS,
     Lines,
     black_list_lines,
     contact_lines,
@@ -25,6 +24,7 @@ from bridge.directory.importing import (
 from bridge.model.failure import Failure, Reason
 from bridge.store import StoreError
 from bridge.store.directory.importing import Imported
+from bridge.store.directory.staging import CONTACTS
 from bridge.store.directory.versions import BLACK_LIST, GROUPS
 
 log = structlog.get_logger()

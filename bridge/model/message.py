@@ -139,7 +139,8 @@ class Submission(NamedTuple):
     the place of what still waits for the same phone from the same sender, of the same type where
     one is named (SMPP 3.4 §5.2.18). ``name`` makes it a send-out, which is
     steered as one; ``spread`` are the seconds over which its messages go out. ``max_parts`` bounds
-    its parts beside the account's limit (0: it alone counts).
+    its parts beside the account's limit (0: it alone counts). ``template`` names a template of the
+    account (its name or its id) whose text takes the place of ``text``, with ``variables`` in it.
     """
 
     protocol: Protocol
@@ -163,6 +164,8 @@ class Submission(NamedTuple):
     name: str = ""
     spread: int = 0
     max_parts: int = 0
+    template: str = ""
+    variables: tuple[tuple[str, str], ...] = ()
 
 
 class Message(NamedTuple):

@@ -20,6 +20,8 @@ from bridge.accounts.accounts import Account
 from bridge.config.settings import Settings
 from bridge.directory.directory import Directory
 from bridge.directory.groups import names_group
+from bridge.directory.templates import from_template
+from bridge.directory.verbs import find_template
 from bridge.model.failure import Failure, Reason
 from bridge.model.ids import Ids
 from bridge.model.message import (
@@ -140,6 +142,9 @@ class SubmittingRelay:
         told, where it is one of these.
         """
         answer: asyncio.Future[Outcome] = self._loop.create_future()
+        if submission.template:
+            self._tasks.create_task(self._submit_template(account, submission, answer))
+            return answer
         if is_send_out(submission):
             self._tasks.create_task(self._submit_to_groups(account, submission, answer))
             return answer
@@ -184,6 +189,25 @@ class SubmittingRelay:
         )
         self._accept(pending, acceptance)
         return answer
+
+    async def _submit_template(
+        self, account: Account, submission: Submission, answer: asyncio.Future[Outcome]
+    ) -> None:
+        """A submission whose text is a template's."""
+        try:
+            template = await self._directory.look_up(
+                find_template, account.name, submission.template
+            )
+            submission = from_template(submission, template)
+        except Failure as failure:
+            count(submission, failure)
+            if not answer.done():
+                answer.set_result(failure)
+            return
+        if is_send_out(submission):
+            await self._submit_to_groups(account, submission, answer)
+        else:
+            self._submit(account, submission, answer)
 
     async def _submit_to_groups(
         self, account: Account, submission: Submission, answer: asyncio.Future[Outcome]

@@ -12,11 +12,11 @@ from bridge.dialect.answers import Row, created, done, listing
 from bridge.dialect.times import MOSCOW
 from bridge.directory import fields
 from bridge.directory.directory import Directory
-from bridge.directory.verbs import SendOut, find_template, list_send_outs
+from bridge.directory.verbs import SendOut, list_send_outs
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Outcome
 from bridge.smsc.call import Call
-from bridge.smsc.send import Submitter, submission_of
+from bridge.smsc.send import Submitter, submission_of, with_template
 
 _ZONE: Final = timezone(MOSCOW)
 _NUMBER: Final = 2**53
@@ -60,11 +60,7 @@ class Jobs:
         if given["rpt"].strip() not in ("", "0"):
             raise Failure(Reason.BAD_PARAMETER, "rpt: send-outs are not repeated")
         name = fields.text("name", call.needed("name"))
-        if given["tpl"].strip() and not given["mes"].strip():
-            template = await self.directory.look_up(
-                find_template, call.account.name, given["tpl"].strip()
-            )
-            call = call._replace(parameters=given.having(mes=template.message))
+        call = await with_template(call, self.directory)
         submission = submission_of(call, str(self.short_id()))._replace(name=name)
         outcome: Outcome = await self.relay.submit(call.account, submission)
         if isinstance(outcome, Failure):

@@ -12,7 +12,10 @@ from bridge.accounts.accounts import Account
 from bridge.dialect.answers import Number, priced, refused, sent
 from bridge.dialect.times import scheduled_at
 from bridge.dialect.translit import transliterated
+from bridge.directory.directory import Directory
 from bridge.directory.groups import names_group
+from bridge.directory.templates import filled
+from bridge.directory.verbs import find_template
 from bridge.model import message as vocabulary
 from bridge.model.failure import Failure, Reason
 from bridge.model.gsm0338 import count_parts, fitting
@@ -33,6 +36,7 @@ _ROW_PHONE: Final = re.compile(r" *(?:\+?[0-9][0-9 ().-]*|[Gg][0-9]+) *", re.ASC
 #: SMSC's 0.1 to 720 hours over which messages are spread.
 _LONGEST_PERIOD: Final = 720
 _MAX_PHONES: Final = 10_000
+_VARIABLE: Final = re.compile(r"var\[(\w{1,40})\]")
 
 
 class Submitter(Protocol):
@@ -55,6 +59,7 @@ class Sending:
     prices: Callable[[], dict[str, str]]
     balance: Callable[[], str]
     short_id: Callable[[], int]
+    directory: Directory
     group: Callable[[Account, str], AsyncIterator[str]]
 
     async def __call__(self, call: Call) -> str:
@@ -66,6 +71,7 @@ class Sending:
 
     async def _send(self, call: Call, id: str) -> str:
         cost = call.number("cost", 0, 3)
+        call = await with_template(call, self.directory)
         submission = submission_of(call, id or str(self.short_id()))
         if cost == 1:
             submission = submission._replace(dry_run=True)
@@ -125,6 +131,24 @@ class Sending:
                 parts = [(phone, count_parts(_text(submission, recipient)))]
                 found.append(Number(phone.lstrip("+"), cost=cost_of(self.prices(), parts)))
         return found
+
+
+async def with_template(call: Call, directory: Directory) -> Call:
+    """The call with the text of the template that ``tpl`` names, unless it has one of its own;
+    variables are ``var[name]``.
+
+    Raises Failure: NOT_FOUND, bad parameter for a variable that is missing.
+    """
+    given = call.parameters
+    name = given["tpl"].strip()
+    if name in ("", "0") or given["mes"].strip() or given["list"].strip():
+        return call
+    template = await directory.look_up(find_template, call.account.name, name)
+    variables = {found[1]: given[key] for key in given if (found := _VARIABLE.fullmatch(key))}
+    sender = given["sender"].strip() or template.sender
+    return call._replace(
+        parameters=given.having(mes=filled(template.message, variables), sender=sender)
+    )
 
 
 def submission_of(call: Call, reference: str) -> Submission:

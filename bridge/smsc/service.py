@@ -64,7 +64,12 @@ def smsc_listener(
             after = page[-1]
 
     sending = Sending(
-        relay, lambda: listener.settings.prices, lambda: listener.settings.balance, ids.next, group
+        relay,
+        lambda: listener.settings.prices,
+        lambda: listener.settings.balance,
+        ids.next,
+        directory,
+        group,
     )
     operations: dict[str, Operation] = {
         "send.php": sending,

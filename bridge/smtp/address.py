@@ -85,27 +85,46 @@ _LETTER = re.compile(r"[^\W\d_]")
 
 @lru_cache(maxsize=4096)
 def parse_recipient(local: str) -> Recipient:
-    """The recipient that a local part names: a number and tags (``380501234567+promo``).
+    """The recipient that a local part names: a number, or a group's name or ``g<number>``, and tags
+    (``380501234567+promo``).
 
-    Raises a Failure: NOT_FOUND for a group's name, BAD_PARAMETER for an unknown tag.
+    Raises a Failure: BAD_PARAMETER for an unknown tag, WRONG_PHONE for neither.
     """
     found = _NUMBER.fullmatch(local)
     if found is None:
         if _LETTER.search(local):
-            raise Failure(Reason.NOT_FOUND, "no such group")
+            return _group(local)
         raise Failure(Reason.WRONG_PHONE)
+    tags = found[2].lower().split("+") if found[2] is not None else ()
+    message_type, route, wrong = _tagged(tags)
+    if wrong is not None:
+        # A digit may be one of a number's: what is said here is logged.
+        named = "" if _DIGIT.search(wrong) else f" +{wrong[:30]}"
+        raise Failure(Reason.BAD_PARAMETER, f"unknown or second tag{named}")
+    return Recipient(found[1].translate(_SEPARATORS), message_type, route)
+
+
+def _group(local: str) -> Recipient:
+    """A group; its name may have a plus of its own."""
+    name, *tags = local.split("+")
+    message_type, route, wrong = _tagged([tag.lower() for tag in tags])
+    if wrong is not None:
+        return Recipient(local)
+    return Recipient(name.strip(), message_type, route)
+
+
+def _tagged(tags: Iterable[str]) -> tuple[MessageType | None, Route | None, str | None]:
+    """What tags choose, and the first that is unknown or one too many."""
     message_type: MessageType | None = None
     route: Route | None = None
-    for tag in found[2].lower().split("+") if found[2] is not None else ():
+    for tag in tags:
         if tag in MESSAGE_TYPES and message_type is None:
             message_type = MESSAGE_TYPES[tag]
         elif tag in ROUTES and route is None:
             route = ROUTES[tag]
         else:
-            # The detail is logged, and a digit may belong to a phone number.
-            named = "" if _DIGIT.search(tag) else f" +{tag[:30]}"
-            raise Failure(Reason.BAD_PARAMETER, f"unknown or second tag{named}")
-    return Recipient(found[1].translate(_SEPARATORS), message_type, route)
+            return message_type, route, tag
+    return message_type, route, None
 
 
 def comparable_domains(domains: Iterable[str]) -> frozenset[str]:

@@ -65,7 +65,7 @@ def test_a_vcard_is_known_by_its_beginning() -> None:
 async def test_the_preview_says_what_the_import_does(store: Store) -> None:
     importer = Importer(store)
     wrong = [line for line in contact_lines(FILE, "UA") if isinstance(line, WrongLine)]
-    expected = Imported(2, 0, 0, ("Дежурные", "Ночь"), tuple(map(tuple, wrong)))
+    expected = Imported(2, 0, 0, ("Дежурные", "Ночь"), tuple(wrong))
     assert await importer.preview("crm", CONTACTS, contact_lines(FILE, "UA")) == expected
     assert await store.look_up(list_contacts, "crm") == []
     assert await importer.take("crm", CONTACTS, contact_lines(FILE, "UA")) == expected

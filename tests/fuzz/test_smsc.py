@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import structlog
 
-from bridge.smsc.answers import Format
+from bridge.dialect.answers import Format
 from bridge.smsc.soap import ENVELOPE_12, METHODS
 from tests.fuzz.smsc import (
     CALLS,

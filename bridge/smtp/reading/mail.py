@@ -82,7 +82,7 @@ def read_mail(
         if not body and subject:
             record.note("no text of its own: the subject")
     written = text.compose(account.text, subject, body)
-    if not written and record.left_out:
+    if not written and record.left_out and b"x-cascade-template" not in fields:
         raise Failure(Reason.NO_TEXT, record.left_out)
     if len(written) > MAX_TEXT:
         if account.long_text == "refuse":

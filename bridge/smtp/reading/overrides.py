@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypedDict
 
 from bridge.config.settings import parse_duration
+from bridge.dialect.variables import read_variable
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import MessageType, Route
 from bridge.smtp.reading.encoded_words import text_of
@@ -49,6 +50,10 @@ class Overrides(Wishes, total=False):
     route: Route
     reference: str
     priority: int
+    name: str
+    spread: int
+    template: str
+    variables: tuple[tuple[str, str], ...]
 
 
 def _seconds(text: str) -> int:
@@ -89,6 +94,9 @@ _ROWS = (
     _Row("X-Cascade-Route", "route", lambda v: ROUTES[v.lower()], "not async or tg-viber"),
     _Row("X-Cascade-Reference", "reference", str, "a text"),
     _Row("X-Cascade-Priority", "priority", _priority, "not 0 to 3"),
+    _Row("X-Cascade-Name", "name", str, "a name"),
+    _Row("X-Cascade-Over", "spread", _seconds, 'not seconds or "2h"'),
+    _Row("X-Cascade-Template", "template", str, "a name"),
 )
 #: By the name as :mod:`bridge.smtp.reading.header` gives it.
 FIELDS = {row.name.lower().encode(): row for row in _ROWS}
@@ -104,6 +112,11 @@ def read_overrides(fields: Fields, fallback: str) -> Overrides:
         texts = [text_of(value, fallback) for value in values]
         if name == b"x-cascade-option":
             overrides["options"] = tuple(_bounded("X-Cascade-Option", text) for text in texts)
+            continue
+        if name == b"x-cascade-var":
+            overrides["variables"] = tuple(
+                read_variable(_bounded("X-Cascade-Var", text)) for text in texts
+            )
             continue
         row = FIELDS.get(name)
         if row is None:

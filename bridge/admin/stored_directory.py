@@ -1,0 +1,103 @@
+"""The verbs that read the directory out of the store: also where no daemon runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from bridge.admin.directory_answers import (
+    BlackListShown,
+    ContactShown,
+    GroupShown,
+    TemplateShown,
+)
+from bridge.config.settings import Settings
+from bridge.directory.groups import group_meant
+from bridge.directory.templates import variables_of
+from bridge.directory.verbs import (
+    find_template,
+    list_black_list,
+    list_contacts,
+    list_groups,
+    list_templates,
+)
+from bridge.model.contact import Template
+from bridge.model.failure import Failure, Reason
+from bridge.model.phone import normalise
+from bridge.store import Store
+
+#: Records of one answer; who wants more asks again with ``after``.
+PageSize = Annotated[int, Field(ge=1, le=10_000)]
+
+
+class StoredDirectory:
+    """Answers out of the store alone."""
+
+    settings: Settings
+    _store: Store
+
+    def region(self, account: str) -> str:
+        """The region of an account's numbers; raises Failure(NOT_FOUND) where there is none."""
+        own = self.settings.accounts.get(account)
+        if own is None:
+            raise Failure(Reason.NOT_FOUND, f"no account {account}")
+        return own.region
+
+    async def list_contacts(
+        self,
+        *,
+        account: str,
+        group: str = "",
+        phone: str = "",
+        search: str = "",
+        after: int = 0,
+        limit: PageSize = 1000,
+    ) -> list[ContactShown]:
+        """Contacts of an account behind the id ``after``, of one group, or with a text in them."""
+        region = self.region(account)
+        groups = await self._store.look_up(list_groups, account)
+        found = await self._store.look_up(
+            list_contacts,
+            account,
+            group=group_meant(groups, group).id if group else None,
+            phone=normalise(phone, region) if phone else "",
+            search=search,
+            after=after,
+            limit=limit,
+        )
+        names = {one.id: one.name for one in groups}
+        return [ContactShown.of(contact, names) for contact in found]
+
+    async def list_groups(self, *, account: str) -> list[GroupShown]:
+        """Groups of an account."""
+        self.region(account)
+        return [GroupShown.of(one) for one in await self._store.look_up(list_groups, account)]
+
+    async def list_black_list(
+        self, *, account: str, phone: str = "", after: int = 0, limit: PageSize = 1000
+    ) -> list[BlackListShown]:
+        """The black list of an account behind the id ``after``, or one number's entry."""
+        region = self.region(account)
+        found = await self._store.look_up(
+            list_black_list,
+            account,
+            phone=normalise(phone, region) if phone else "",
+            after=after,
+            limit=limit,
+        )
+        return [BlackListShown.of(one) for one in found]
+
+    async def list_templates(self, *, account: str) -> list[TemplateShown]:
+        """Templates of an account."""
+        self.region(account)
+        return [_shown(one) for one in await self._store.look_up(list_templates, account)]
+
+    async def show_template(self, *, account: str, template: str) -> TemplateShown:
+        """A template by its id or its name."""
+        self.region(account)
+        return _shown(await self._store.look_up(find_template, account, template))
+
+
+def _shown(template: Template) -> TemplateShown:
+    return TemplateShown.of(template, variables_of(template.message))

@@ -1,0 +1,251 @@
+"""What the commands of the directory share: whose it is, how records are shown, files in and out.
+
+Each record has three forms: columns for people, JSON for programs, and a row of the SMSC dialect
+(``--fmt``). Failures in the dialect's forms go to standard output too, since its clients read them
+there.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import click
+
+from bridge.cli import Exit, Stop
+from bridge.cli.daemon import Daemon, DaemonRefused, daemon_options, echo_json
+from bridge.cli.tables import Columns, echo_table, number
+from bridge.dialect.answers import Format, Row, created, done, listing, refused
+from bridge.model.failure import Failure, Reason
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: Records that are asked for at once.
+_PAGE = 5000
+#: How often a running import is asked how far it is (seconds).
+_ASK_EVERY = 0.2
+#: Wrong lines that are printed; ``--json`` has more.
+_WRONG_SHOWN = 20
+
+
+class Asked:
+    """One command of the directory: the daemon, the account, and how to answer."""
+
+    def __init__(self, daemon: Daemon, account: str, as_json: bool, fmt: int | None) -> None:
+        self._daemon = daemon
+        self._account = account
+        self.as_json = as_json
+        self.fmt = None if fmt is None else Format(fmt)
+
+    def ask(self, method: str, path: str, **arguments: Any) -> Any:
+        """The answer to a verb below the account's path."""
+        return self._daemon.ask(
+            method, f"/accounts/{{account}}{path}", account=self._account, **arguments
+        )
+
+    def pages(self, path: str, **arguments: Any) -> Iterator[dict[str, Any]]:
+        """All records of a list that is given page by page."""
+        after = 0
+        while page := self.ask("GET", path, after=after, limit=_PAGE, **arguments):
+            yield from page
+            after = page[-1]["id"]
+
+    def list(
+        self,
+        element: str,
+        rows: Iterable[dict[str, Any]],
+        columns: Columns,
+        row: Callable[[dict[str, Any], Format], Row],
+        nothing: str,
+    ) -> None:
+        """Prints records; an empty list in the dialect is "record not found"."""
+        found = list(rows)
+        if self.as_json:
+            echo_json(found)
+        elif self.fmt is None:
+            echo_table(columns, found, nothing)
+        elif not found:
+            raise Failure(Reason.NOT_FOUND)
+        else:
+            fmt = self.fmt
+            click.echo(listing(element, [row(one, fmt) for one in found], fmt))
+
+    def created(self, element: str, answer: dict[str, Any], words: str) -> None:
+        """Says what was added."""
+        if self.as_json:
+            echo_json(answer)
+        elif self.fmt is None:
+            click.echo(f"{words} (id {answer['id']}).")
+        else:
+            click.echo(created(element, answer["id"], self.fmt))
+
+    def changed(self, answer: dict[str, Any], words: str) -> None:
+        """Says what was changed."""
+        if self.as_json:
+            echo_json(answer)
+        else:
+            click.echo(f"{words}." if self.fmt is None else done(self.fmt))
+
+
+def directory_options(function: F) -> F:
+    """Adds ``--account``, ``--json``, ``--fmt`` and where the daemon is; the command gets
+    ``asked``."""
+
+    @wraps(function)
+    def command(
+        daemon: Daemon, account: str | None, as_json: bool, fmt: int | None, **arguments: Any
+    ) -> Any:
+        if as_json and fmt is not None:
+            raise click.UsageError("Give --json or --fmt.")
+        asked = Asked(daemon, account_of(daemon, account), as_json, fmt)
+        try:
+            return function(asked=asked, **arguments)
+        except DaemonRefused as error:
+            return _refused(asked, error.failure, error)
+        except Failure as failure:
+            return _refused(asked, failure, Stop(str(failure), Exit.NO_INPUT))
+
+    decorated = cast(F, daemon_options(command))
+    for option in (
+        click.option(
+            "--fmt",
+            type=click.IntRange(0, 3),
+            help="Answer as SMSC does: 0 text, 1 numbers, 2 XML, 3 JSON.",
+        ),
+        click.option("--json", "as_json", is_flag=True, help="All of it, for programs."),
+        click.option("--account", "-a", metavar="NAME", help="[default: the only one configured]"),
+    ):
+        decorated = option(decorated)
+    return decorated
+
+
+def account_of(daemon: Daemon, account: str | None) -> str:
+    """The account that is meant; raises where that is not clear."""
+    accounts = list(daemon.settings.accounts) if daemon.settings else []
+    if account is None and len(accounts) == 1:
+        account = accounts[0]
+    if account is None:
+        raise click.UsageError("Give --account.")
+    return account
+
+
+def _refused(asked: Asked, failure: Failure, error: Stop) -> int:
+    if asked.fmt is None:
+        raise error
+    click.echo(refused(failure, asked.fmt))
+    return error.code
+
+
+# --- files -------------------------------------------------------------------------------------
+
+
+def import_command(group: click.Group, kind: str, one: str, words: str) -> None:
+    """Makes the command ``import`` of a group out of a kind of file."""
+
+    @group.command("import", help=words)
+    @click.argument("file", type=click.File("rb"))
+    @click.option("--preview", is_flag=True, help="Say what would be done, and do nothing.")
+    @click.option("--yes", is_flag=True, help="Do not ask.")
+    @directory_options
+    def take(asked: Asked, file: Any, preview: bool, yes: bool) -> int:
+        octets = b64encode(file.read()).decode()
+        expected = _run(asked, kind, octets, preview=True)
+        if preview:
+            _say(asked, expected, one)
+            return Exit.OK
+        if not yes:
+            if asked.as_json or not sys.stdin.isatty():
+                raise click.UsageError("Say with --yes that it is to be imported.")
+            _say(asked, expected, one)
+            if not expected["added"] + expected["changed"]:
+                click.echo("There is nothing to import.")
+                return Exit.OK
+            click.confirm("Import?", abort=True)
+        result = _run(asked, kind, octets, preview=False)
+        _say(asked, result, one, would=False)
+        return Exit.OK
+
+
+def _run(asked: Asked, kind: str, octets: str, *, preview: bool) -> dict[str, Any]:
+    """An import from its beginning to its end; raises where it fails."""
+    run: dict[str, Any] = asked.ask("POST", "/imports", kind=kind, file=octets, preview=preview)
+    with _progress() as show:
+        while run["phase"] != "finished":
+            show(run)
+            time.sleep(_ASK_EVERY)
+            run = asked.ask("GET", "/imports/{id}", id=run["id"])
+    if run["failed"]:
+        raise Stop(run["failed"], Exit.DATA)
+    return run
+
+
+def _progress() -> AbstractContextManager[Callable[[dict[str, Any]], None]]:
+    """How far it is, on a terminal."""
+    if not sys.stderr.isatty():
+        return nullcontext(lambda run: None)
+    from bridge.cli.progress import ImportProgress
+
+    return ImportProgress()
+
+
+def _say(asked: Asked, run: dict[str, Any], one: str, *, would: bool = True) -> None:
+    if asked.as_json:
+        echo_json(run)
+        return
+    verb = "would be " if would else ""
+    for what in ("added", "changed", "left as they are"):
+        count = run["unchanged" if what.startswith("left") else what]
+        click.echo(f"{number(count):>10} {one} {verb}{what}")
+    if run["groups"]:
+        click.echo(f"{'':>10} new groups: {', '.join(run['groups'])}")
+    if run["wrong"]:
+        click.echo(f"{number(run['wrong']):>10} lines are wrong and left out:")
+        for line in run["wrong_lines"][:_WRONG_SHOWN]:
+            click.echo(f"{'':>10} line {line['line']}: {line['why']}")
+        if run["wrong"] > _WRONG_SHOWN:
+            click.echo(f"{'':>10} and {number(run['wrong'] - _WRONG_SHOWN)} more")
+
+
+def write_out(pieces: Iterable[str], file: Path | None) -> None:
+    """Writes an export to a file, or to standard output."""
+    if file is None:
+        for piece in pieces:
+            click.echo(piece.encode(), nl=False)
+        return
+    try:
+        with file.open("w", encoding="utf-8", newline="") as out:
+            out.writelines(pieces)
+    except OSError as error:
+        raise Stop(str(error), Exit.CANNOT_CREATE) from None
+
+
+def phones_argument(function: F) -> F:
+    """Adds ``PHONE...``; the command gets ``phones``."""
+    return click.argument("phones", nargs=-1, required=True, metavar="PHONE...")(function)
+
+
+def output_option(function: F) -> F:
+    """Adds ``--output``; the command gets ``output``."""
+    return click.option(
+        "--output",
+        "-o",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="Write there [default: standard output].",
+    )(function)
+
+
+def counted(count: int, one: str) -> str:
+    """``1 contact``, ``2 contacts``."""
+    return f"{number(count)} {one}{'' if count == 1 else 's'}"
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """The options that were given."""
+    return {name: value for name, value in values.items() if value not in (None, ())}
