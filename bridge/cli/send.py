@@ -153,9 +153,9 @@ def _sending(options: dict[str, Any], settings: Settings | None, to: tuple[str, 
     if options["ttl"]:
         headers["X-Cascade-TTL"] = str(options["ttl"])
         fields["validity_period"] = _relative(options["ttl"])
-    for name in ("template", "name", "over"):
-        if options[name]:
-            headers[f"X-Cascade-{name.capitalize()}"] = options[name]
+    for option in ("template", "name", "over"):
+        if options[option]:
+            headers[f"X-Cascade-{option.capitalize()}"] = options[option]
     if options["reference"]:
         headers["X-Cascade-Reference"] = options["reference"]
     return ToSend(

@@ -73,7 +73,7 @@ async def arrived(bridge: Relaying, count: int) -> list[str]:
 class TestFewNumbers:
     """A group of few numbers goes in one transaction, and its sender may hear the result."""
 
-    @pytest.mark.parametrize("address", ["G7", "g7", "night SHIFT"])
+    @pytest.mark.parametrize("address", ["G7", "g7", "night SHIFT", "night.shift"])
     async def test_each_number_once(self, tmp_path: Path, address: str) -> None:
         async with Sandbox() as sandbox, relaying(tmp_path, sandbox) as bridge:
             await group_of(bridge, FIRST, SECOND)

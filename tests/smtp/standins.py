@@ -11,6 +11,7 @@ from typing import Any
 
 from bridge.accounts.accounts import Account
 from bridge.config.settings import AccountSettings, Endpoint, Smtp
+from bridge.directory.groups import names_group
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Accepted, Outcome, Protocol, Recipient, Submission
 from bridge.smtp.inbound.listener import SmtpListener
@@ -47,6 +48,8 @@ class StandInRelay:
         return future
 
     def check_recipient(self, account: Account, recipient: Recipient) -> None:
+        if names_group(recipient.address):
+            raise Failure(Reason.NOT_FOUND)
         if len(recipient.address.strip("+")) < 9:
             raise Failure(Reason.WRONG_PHONE)
 
