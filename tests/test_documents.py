@@ -289,7 +289,7 @@ def test_the_four_forms_of_an_answer() -> None:
 
 def test_the_header_fields_are_all_that_there_are() -> None:
     names = {row[0] for row in table("Header fields\nsay more")}
-    assert names == {row.name for row in FIELDS.values()} | {"X-Cascade-Option"}
+    assert names == {row.name for row in FIELDS.values()} | {"X-Cascade-Option", "X-Cascade-Var"}
     rows = {row[0]: set(re.findall("`([a-z_-]+)`", row[1])) for row in table("Header fields\nsay")}
     assert rows["X-Cascade-Type"] == set(MESSAGE_TYPES)
     assert rows["X-Cascade-Route"] <= set(ROUTES)

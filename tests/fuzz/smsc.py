@@ -24,8 +24,8 @@ import structlog
 
 from bridge.accounts.accounts import Accounts
 from bridge.config.settings import parse_endpoint, settings_from
-from bridge.sandbox import Sandbox
 from bridge.dialect.answers import Format
+from bridge.sandbox import Sandbox
 from bridge.smsc.service import smsc_listener
 from bridge.smsc.soap import ENVELOPE_11, ENVELOPE_12, METHODS
 from tests.relaying import relaying
