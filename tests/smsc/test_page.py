@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 from typing import Final
 
+from bridge.dialect.answers import error_text
 from bridge.model.failure import Failure, Reason
 from bridge.smsc import soap
-from bridge.smsc.answers import error_text
 from bridge.smsc.send import UNSUPPORTED
 from bridge.smsc.status import NAMES
 
