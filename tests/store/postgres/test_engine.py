@@ -137,7 +137,7 @@ _PLANS = {
         f"{_FENCE}, '{{1}}', '{{1}}', '{{}}', 7, 'accepted', '{{}}'",
         {"message_pkey"},
     ),
-    "changed": (_CHANGED, f"{_FENCE}, '{{1}}', '{{}}', 7, 'accepted', '{{}}'", {"message_pkey"}),
+    "changed": (_CHANGED, f"{_FENCE}, '{{1}}', '{{}}', 7, 'accepted'", {"message_pkey"}),
     "find": (pg_statuses._FIND_SENT, "'{up-1}'", {"message_upstream"}),
     "ended": (pg_statuses._FIND_ENDED, "'{1}', 'sent'", {"message_pkey"}),
     "status": (pg_statuses._CHANGE, "'{1}', '{}'", {"message_pkey"}),

@@ -102,7 +102,8 @@ async def test_a_store_of_the_former_version_goes_on_with_all_that_is_in_it(node
         "fallback, route, level, parts, accepted_at, due_at, scheduled_at, expires_at, receipts, "
         "reference, attempts, unknown FROM message WHERE id = 1"
     )
-    assert [one.id for one in await store.waiting(LANE, NOW, 10)] == [1, 40]
+    # The other one is in an attempt, whose outcome is decided first.
+    assert [one.id for one in await store.waiting(LANE, NOW, 10)] == [40]
 
 
 async def test_a_reader_writes_nothing(nodes: Nodes) -> None:
