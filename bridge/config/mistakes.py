@@ -28,6 +28,7 @@ ARGON2 = re.compile(
 )
 _MAIL_ADDRESS = re.compile(r"[^\s@<>]+@[^\s@<>]+")
 _DOMAIN = re.compile(r"[^\s@.]+(\.[^\s@.]+)*\.?")
+_FIGURE = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?", re.ASCII)
 _SENDER = re.compile(r"[0-9]{1,15}|.{1,11}")
 #: A secret that stands in a URL's path.
 _PATH_SECRET = re.compile(r"[A-Za-z0-9._~-]{16,}")
@@ -159,6 +160,14 @@ def _store(settings: Settings) -> Iterator[Finding]:
         if store.retain < seconds:
             # What is owed is never forgotten: the shorter of the two would be no promise.
             yield ("store", "retain"), f"less than {key}", f"at least as long as {key}"
+
+
+def _smsc(settings: Settings) -> Iterator[Finding]:
+    """Figures as clients of the dialect read them: a comma would divide two fields."""
+    figures = [(("prices", region), price) for region, price in settings.smsc.prices.items()]
+    for at, figure in (*figures, (("balance",), settings.smsc.balance or "0")):
+        if not _FIGURE.fullmatch(figure):
+            yield ("smsc", *at), f'"{figure}"', 'a number such as "0.40"'
 
 
 def _smtp(settings: Settings) -> Iterator[Finding]:
@@ -300,6 +309,10 @@ def _account_values(settings: Settings) -> Iterator[Finding]:
                     yield (*at, key), f'"{region}"', allowed
         if own.receipts_to not in ("", "sender") and not _MAIL_ADDRESS.fullmatch(own.receipts_to):
             yield (*at, "receipts_to"), f'"{own.receipts_to}"', 'a mail address or "sender"'
+        url = urlsplit(own.callback_url)
+        if own.callback_url and (url.scheme not in ("http", "https") or not url.hostname):
+            found = f'"{own.callback_url}"'
+            yield (*at, "callback_url"), found, 'a URL such as "https://shop.example/sms"'
         if own.incoming_to and not _MAIL_ADDRESS.fullmatch(own.incoming_to):
             yield (*at, "incoming_to"), f'"{own.incoming_to}"', "a mail address"
         if not _is_zone(own.zone):
@@ -353,6 +366,7 @@ _MISTAKES = (
     _upstream_keys,
     _store,
     _smtp,
+    _smsc,
     _same_address,
     _tls,
     _others,

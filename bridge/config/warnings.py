@@ -77,6 +77,12 @@ def _exposed(settings: Settings) -> Iterator[str]:
     for endpoint in settings.smsc.listen:
         if not is_loopback(endpoint):
             yield f"smsc.listen: passwords travel in the clear to {endpoint}; tls_listen is safer"
+    for name, own in settings.accounts.items():
+        target = urlsplit(own.callback_url)
+        if target.scheme == "http" and not is_loopback(Endpoint(target.hostname or "", 0)):
+            yield f"accounts.{name}.callback_url: texts travel in the clear; https is safer"
+        if own.callback_secret and not own.callback_url:
+            yield f"accounts.{name}.callback_secret: without effect without callback_url"
     for endpoint in settings.admin.listen:
         if not settings.admin.certificate and not is_loopback(endpoint):
             yield f"admin.listen: the token travels in the clear to {endpoint}"

@@ -57,6 +57,9 @@ class TestMistakes:
             ('smpp.tls_listen = [":3550"]', "smpp.tls_listen", "no certificate", "beside"),
             ('smpp.listen = ["127.0.0.1:2525"]', "smpp.listen", "smtp.listen has", "of its own"),
             ('smpp.listen = [":2525"]', "smpp.listen", "smtp.listen has already", "of its own"),
+            ('smsc.balance = "15,00"', "smsc.balance", '"15,00"', "a number such as"),
+            ('smsc.prices = {UA = "free"}', "smsc.prices.UA", '"free"', "a number such as"),
+            ('smsc.tls_listen = [":443"]', "smsc.tls_listen", "no certificate", "beside"),
             ('smpp.system_id = "more than fifteen"', None, '"more', "at most 15 characters"),
             ("store.url = 5", "store.url", "5", "a string in quotes"),
             ('store.url = "bridge.db"', "store.url", "another kind", "sqlite:////absolute"),
@@ -130,6 +133,7 @@ class TestMistakes:
             ('receipt_zone = "Kyiv"', ".receipt_zone", '"Kyiv"', '"Europe/Kyiv"'),
             ('receipt_zone = "../etc"', ".receipt_zone", '"../etc"', '"Europe/Kyiv"'),
             ('incoming_to = "sender"', ".incoming_to", '"sender"', "a mail address"),
+            ('callback_url = "shop.example/sms"', None, '"shop', "a URL such as"),
             ('cascade.route = "x"', ".cascade.route", '"x"', '"async" or'),
             ('cascade.viber_auth_token = "ключ"', None, "other characters", "ASCII"),
             (

@@ -63,6 +63,14 @@ class TestWarnings:
                 "smtp.smsc_address: passwords in SMSC lines travel in the clear",
             ),
             ('smpp.listen = [":2775"]', "smpp.listen"),
+            (
+                'accounts.a = {password = "x", callback_url = "http://shop.example/sms"}',
+                "accounts.a.callback_url: texts travel in the clear",
+            ),
+            (
+                'accounts.a = {password = "x", callback_secret = "s"}',
+                "accounts.a.callback_secret: without effect",
+            ),
             ('smsc.listen = [":8080"]', "smsc.listen: passwords travel in the clear"),
             ('smsc.listen = ["127.0.0.1:8080"]', "smsc.listen: no account"),
             (

@@ -426,6 +426,9 @@ async def test_a_client_like_the_providers_own(tmp_path: Path) -> None:
         await asyncio.to_thread(converse)
         face.sandbox.fault("400")
         assert await asyncio.to_thread(library.send_sms, FIRST, "x", id=3) == ["3", "-7"]
+        face.sandbox.clear_faults()
+        face.sandbox.fault("400", code="1013")
+        assert await asyncio.to_thread(library.send_sms, FIRST, "y", id=4) == ["4", "-8"]
         await asyncio.to_thread(fail)
         library.close()
         assert texts(face)[0] == (FIRST, TEXT)
