@@ -75,6 +75,7 @@ def _print_mistakes(mistakes: list[Mistake]) -> None:
 def _summary(settings: Settings) -> list[tuple[str, str]]:
     """What would be served, as rows of a word and its meaning."""
     smtp, smpp, hooks = settings.smtp, settings.smpp, settings.hooks
+    admin, smsc = settings.admin, settings.smsc
     tls = "STARTTLS" if smtp.certificate and smtp.starttls != "off" else ""
     listeners = [
         ("smtp", smtp.listen, tls),
@@ -83,6 +84,9 @@ def _summary(settings: Settings) -> list[tuple[str, str]]:
         ("smpp", smpp.listen, ""),
         ("smpp", smpp.tls_listen, "TLS"),
         ("hooks", hooks.listen if hooks.secret else [], "TLS" if hooks.certificate else ""),
+        ("admin", admin.listen, "TLS" if admin.certificate else ""),
+        ("smsc", smsc.listen, ""),
+        ("smsc", smsc.tls_listen, "TLS"),
     ]
     rows = [
         (name, f"{endpoint} {note}".strip())
