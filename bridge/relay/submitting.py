@@ -39,6 +39,7 @@ from bridge.relay.daily_limits import DailyLimits
 from bridge.relay.fingerprints import fingerprints_of, firsts_of
 from bridge.relay.group_recipients import is_send_out, plan_of
 from bridge.relay.pending_answers import ANSWER_WITHIN, PendingAnswer, PendingAnswers, count
+from bridge.relay.replacing import Replacing
 from bridge.relay.send_outs import SendOuts
 from bridge.relay.short_ids import ShortIdSequence
 from bridge.sending.dispatcher import Dispatcher
@@ -94,6 +95,7 @@ class SubmittingRelay:
         self._clock = clock
         self._monotonic = monotonic
         self._loop = asyncio.get_running_loop()
+        self._replacing = Replacing(store, dispatcher)
         self._watching = False
         self._settled_elsewhere = asyncio.Event()
         self._short_ids = ShortIdSequence(store.node, store.last_short_id)
@@ -187,7 +189,10 @@ class SubmittingRelay:
             parts,
             rules.delays(submission, messages, self._settings.reports.delay_after),
         )
-        self._accept(pending, acceptance)
+        if submission.replace_if_present:
+            self._tasks.create_task(self._accept_instead(pending, acceptance))
+        else:
+            self._accept(pending, acceptance)
         return answer
 
     async def _submit_template(
@@ -305,6 +310,15 @@ class SubmittingRelay:
         else:
             accepted.add_done_callback(partial(self._accepted, pending, acceptance))
 
+    async def _accept_instead(self, pending: PendingAnswer, acceptance: Acceptance) -> None:
+        """As :meth:`_accept`, and cancels what waits and is replaced."""
+        accepted: asyncio.Future[Repeats] = self._loop.create_future()
+        try:
+            accepted.set_result(await self._replacing.accept(pending.submission, acceptance))
+        except StoreError as error:
+            accepted.set_exception(error)
+        self._accepted(pending, acceptance, accepted)
+
     def _not_stored(
         self, pending: PendingAnswer, messages: Sequence[Message], failure: Failure
     ) -> None:
@@ -331,31 +345,8 @@ class SubmittingRelay:
             # Not on the path of a message: somebody lost an answer.
             again = self._repeat(pending, acceptance, firsts, frozenset(repeats))
             self._tasks.create_task(again)
-        if messages and pending.submission.replace_if_present:
-            self._tasks.create_task(self._replace_earlier(pending, messages, acceptance.claimed))
-        elif messages:
+        if messages:
             self._send(pending, messages, acceptance.claimed, wait=bool(repeats))
-
-    async def _replace_earlier(
-        self, pending: PendingAnswer, messages: Sequence[Message], claimed: bool
-    ) -> None:
-        """Cancels what these messages take the place of, then sends them. They are stored by now:
-        whatever happens, one of both goes out."""
-        account, submission = pending.account, pending.submission
-        for message in messages:
-            try:
-                earlier = [
-                    one
-                    for one in await self._store.waiting_for(account.name, message.phone)
-                    if one.message.id < message.id
-                    and one.message.sender == message.sender
-                    and submission.message_type in (None, one.message.message_type)
-                ]
-                for id in await self._dispatcher.move(earlier, State.CANCELLED):
-                    log.info("message_cancelled", id=id, account=account.name, by=message.id)
-            except StoreError as error:
-                log.warning("message_not_replaced", by=message.id, cause=str(error))
-        self._send(pending, messages, claimed)
 
     def _send(
         self,
@@ -498,7 +489,10 @@ class SubmittingRelay:
         try:
             if account.settings.daily_limit:
                 self._daily_limits.take(account, 1)
-            repeats = await self._store.accept(mine)
+            if pending.submission.replace_if_present:
+                repeats = await self._replacing.accept(pending.submission, mine)
+            else:
+                repeats = await self._store.accept(mine)
         except (Failure, StoreError) as error:
             if account.settings.daily_limit and isinstance(error, StoreError):
                 self._daily_limits.give_back(account, 1)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import structlog
@@ -27,7 +27,15 @@ from bridge.sending.held_accounts import HeldAccounts
 from bridge.sending.poster import Poster, Settled
 from bridge.sending.upstream import NextBatch, UpstreamLine, line_of
 from bridge.sending.working_set import WorkingSet
-from bridge.store import Change, Replacement, Store, StoreError
+from bridge.store import (
+    Acceptance,
+    Change,
+    Repeats,
+    Replacement,
+    Store,
+    StoreError,
+    Superseded,
+)
 from bridge.store.operating.queue import select_ids, send_now
 
 log = structlog.get_logger()
@@ -139,11 +147,48 @@ class Dispatcher:
         With ``unposted``, messages with an attempt of unknown outcome stay as they are. Returns the
         ids of the moved messages; each is reported.
         """
+
+        async def move(ids: list[int]) -> list[int]:
+            return await self._store.move(ids, to, unposted=unposted)
+
+        return await self._move(stored, to, move)
+
+    async def accept_instead(
+        self, acceptance: Acceptance, earlier: Mapping[int, tuple[Stored, int]]
+    ) -> tuple[Repeats, list[int]]:
+        """Has messages stored and cancels what they take the place of, both or neither.
+
+        ``earlier`` are the messages that wait, by their ids, each with the id of the one that takes
+        its place. Tells which messages came before (:meth:`Store.accept`), and which are cancelled:
+        those that no attempt may have delivered.
+        """
+        repeats: Repeats = {}
+
+        async def accept(ids: list[int]) -> list[int]:
+            nonlocal repeats
+            superseded = tuple(Superseded(id, earlier[id][1]) for id in ids)
+            repeats = await self._store.accept(acceptance._replace(superseded=superseded))
+            try:
+                there = await self._store.messages(ids) if ids else ()
+            except StoreError:
+                return ids  # most likely; the store knows which still wait
+            return [one.message.id for one in there if one.state is State.CANCELLED]
+
+        stored = [one for one, _ in earlier.values()]
+        cancelled = await self._move(stored, State.CANCELLED, accept)
+        return repeats, cancelled
+
+    async def _move(
+        self,
+        stored: Sequence[Stored],
+        to: State,
+        change: Callable[[list[int]], Awaitable[list[int]]],
+    ) -> list[int]:
+        """Keeps messages from being posted while ``change`` moves those that it can."""
         mine = [one for one in stored if self._working_set.withdraw(one.message)]
         moved: list[int] = []
         try:
-            ids = [one.message.id for one in mine]
-            moved = await self._store.move(ids, to, unposted=unposted)
+            moved = await change([one.message.id for one in mine])
         finally:
             for one in mine:
                 self._working_set.restore(one.message.id)

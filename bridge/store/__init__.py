@@ -25,6 +25,7 @@ from bridge.store.types import (
     Replacement,
     Status,
     Story,
+    Superseded,
 )
 
 __all__ = [
@@ -50,4 +51,5 @@ __all__ = [
     "StoreFull",
     "StoreInUse",
     "Story",
+    "Superseded",
 ]

@@ -88,6 +88,13 @@ class StagedLines(NamedTuple):
     last_line: int
 
 
+class Superseded(NamedTuple):
+    """A message that waits, and the one of an acceptance that takes its place."""
+
+    id: int
+    by: int
+
+
 class Acceptance(NamedTuple):
     """The messages of one submission, to be stored together or not at all.
 
@@ -97,7 +104,8 @@ class Acceptance(NamedTuple):
     from, the one that has the first of the aliases; it counts as finished from then on.
     ``notices`` are about these messages, and owed for those that are stored. ``staged`` names the
     staged lines that the messages were made from (:mod:`bridge.store.directory.staging`): they are
-    forgotten with it, and the submission is known already.
+    forgotten with it, and the submission is known already. ``superseded`` are cancelled with it, as
+    :meth:`Store.move` with ``unposted`` would, where the message that takes their place is stored.
     """
 
     messages: tuple[Message, ...]
@@ -107,6 +115,7 @@ class Acceptance(NamedTuple):
     parts: PartGroup | None = None
     notices: tuple[Notice, ...] = ()
     staged: StagedLines | None = None
+    superseded: tuple[Superseded, ...] = ()
 
 
 class Replacement(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bridge.model.failure import Failure, Reason
-from bridge.model.message import Accepted, Envelope, Outcome, Protocol, State, Submission
+from bridge.model.message import Accepted, Envelope, Outcome, Protocol, State, Stored, Submission
 from bridge.model.notice import MAIL, Kind
 from bridge.sandbox import Sandbox
 from bridge.store import Acceptance, Repeats, StoreError, StoreFull, Story
@@ -57,6 +57,10 @@ def id_of(outcome: Outcome) -> int:
 async def state(bridge: Relaying, outcome: Outcome) -> State:
     [stored] = await bridge.relay.query(bridge.account(), id_of(outcome))
     return stored.state
+
+
+async def waiting(bridge: Relaying) -> list[Stored]:
+    return await bridge.store.waiting_for("crm", "+380501234567")
 
 
 async def refusals(bridge: Relaying) -> int:
@@ -149,6 +153,62 @@ async def test_what_waits_stays_where_its_replacement_is_refused(
         assert await state(bridge, first) is State.ACCEPTED
         assert await state(bridge, await bridge.submit(newer)) is State.SENT
         assert await state(bridge, first) is State.CANCELLED
+
+
+async def test_a_bridge_that_dies_has_replaced_what_it_stored_and_nothing_else(
+    tmp_path: Path,
+    sandbox: Sandbox,
+    store: dict[str, Any] | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    accounts = {"crm": {"schedule": "bridge"}}
+    async with relaying(tmp_path, sandbox, accounts=accounts, store=store) as bridge:
+        first = await bridge.submit(later())
+        newer = later()._replace(text="newer", replace_if_present=True)
+        with monkeypatch.context() as crash:
+            # Nothing comes after the commit.
+            dies, checked = asyncio.Event(), asyncio.Event()
+            accept = bridge.store.accept
+
+            async def commit(acceptance: Acceptance) -> Repeats:
+                repeats = await accept(acceptance)
+                dies.set()
+                await checked.wait()
+                return repeats
+
+            crash.setattr(bridge.store, "accept", commit)
+            lost = asyncio.ensure_future(bridge.submit(newer))
+            await dies.wait()
+            states = {one.message.text: one.state for one in await waiting(bridge)}
+            assert states == {"newer": State.ACCEPTED}
+            assert await state(bridge, first) is State.CANCELLED
+            checked.set()
+            await lost
+
+
+async def test_of_several_that_replace_each_other_at_once_the_last_waits(
+    tmp_path: Path, sandbox: Sandbox, store: dict[str, Any] | None
+) -> None:
+    accounts = {"crm": {"schedule": "bridge"}}
+    async with relaying(tmp_path, sandbox, accounts=accounts, store=store) as bridge:
+        newer = [later()._replace(text=f"{n}", replace_if_present=True) for n in range(5)]
+        outcomes = await asyncio.gather(*map(bridge.submit, newer))
+        assert [await state(bridge, one) for one in outcomes] == [
+            *[State.CANCELLED] * 4,
+            State.ACCEPTED,
+        ]
+
+
+async def test_what_may_have_been_delivered_is_not_replaced(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    async with relaying(tmp_path, sandbox, unknown_outcome="hold") as bridge:
+        sandbox.fault("hang-up-after", count=1)
+        first = await bridge.submit(submission())
+        assert await state(bridge, first) is State.HELD
+        newer = await bridge.submit(submission(text="newer", replace_if_present=True))
+        assert await state(bridge, newer) is State.SENT
+        assert await state(bridge, first) is State.HELD
 
 
 async def test_a_mail_that_comes_again_gets_no_second_report_of_refused_recipients(

@@ -11,6 +11,7 @@ from bridge.store.postgres.connection import PgConnection, free_text
 from bridge.store.postgres.lease import CHANNEL, FENCED, NOBODY
 from bridge.store.postgres.notices import owe
 from bridge.store.postgres.parts import finish_parts
+from bridge.store.postgres.queue import move
 from bridge.store.postgres.verb import PostgresTurn, PostgresVerb
 from bridge.store.rows import MESSAGE_COLUMNS, to_row
 from bridge.store.types import Acceptance, Alias, Fingerprint, PartGroup, Repeats, StagedLines
@@ -81,6 +82,7 @@ async def _accept(turn: PostgresTurn, acceptances: Sequence[Acceptance]) -> list
     joined: list[tuple[PartGroup, int, int]] = []
     notices: list[Notice] = []
     staged: list[StagedLines] = []
+    superseded: list[int] = []
     for acceptance in acceptances:
         messages = acceptance.messages
         repeats: dict[bytes, int] = {}
@@ -105,6 +107,9 @@ async def _accept(turn: PostgresTurn, acceptances: Sequence[Acceptance]) -> list
         if acceptance.notices:
             ids = {message.id for message in messages}
             notices += [notice for notice in acceptance.notices if notice.about in ids]
+        if acceptance.superseded:
+            ids = {message.id for message in messages}
+            superseded += [one.id for one in acceptance.superseded if one.by in ids]
         if acceptance.parts is not None:
             part = acceptance.aliases[0].id if acceptance.aliases else 0
             joined.append((acceptance.parts, acceptance.messages[0].id, part))
@@ -126,6 +131,8 @@ async def _accept(turn: PostgresTurn, acceptances: Sequence[Acceptance]) -> list
         await owe(turn, notices)
     for lines in staged:
         await connection.execute(_FORGET_STAGED, *lines)
+    if superseded:
+        await move(turn, superseded, State.CANCELLED, unposted=True)
     return answers
 
 
@@ -156,7 +163,7 @@ def _is_work(acceptance: Acceptance, now: int) -> bool:
 def _is_one_statement(acceptances: Sequence[Acceptance], turn: PostgresTurn) -> bool:
     return len(acceptances) < COPY_FROM and all(
         len(a.messages) == 1
-        and not (a.fingerprints or a.aliases or a.parts or a.notices)
+        and not (a.fingerprints or a.aliases or a.parts or a.notices or a.superseded)
         and not _is_work(a, turn.now)
         for a in acceptances
     )
@@ -185,9 +192,10 @@ async def _take_back(
     """Removes what was stored though its clients were told that it was not.
 
     What leads others to a message stays: a client that repeated it at another node may have been
-    told that it is known. Such messages are sent, by whichever node takes them up.
+    told that it is known. So does what took another message's place: neither would be sent. Such
+    messages are sent, by whichever node takes them up.
     """
-    known = [a for a in acceptances if a.fingerprints or a.parts is not None]
+    known = [a for a in acceptances if a.fingerprints or a.parts is not None or a.superseded]
     kept = [message.id for a in known for message in a.messages]
     ids = [m.id for a in acceptances if a not in known for m in a.messages]
     async with connection.transaction():

@@ -97,7 +97,7 @@ async def _idle(
 
 
 async def move(
-    turn: PostgresTurn, ids: Sequence[int], to: State, *, unposted: bool, again: bool
+    turn: PostgresTurn, ids: Sequence[int], to: State, *, unposted: bool, again: bool = False
 ) -> list[int]:
     """See :meth:`bridge.store.interface.Store.move`. ``again``: those that are there already may
     have been moved by this verb, whose answer got lost."""
@@ -109,7 +109,7 @@ async def move(
         await connection.execute(_EVENTS, idle, now, to.value)
         if to in FINAL:
             await owe_states(turn, [(to_subject(row), to, now) for row in rows])
-        turn.is_work = to is State.ACCEPTED
+        turn.is_work = turn.is_work or to is State.ACCEPTED
     moved = frozenset(idle)
     if again:
         there = await connection.fetch(_THERE, ids, to.value)

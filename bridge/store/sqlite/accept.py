@@ -6,10 +6,12 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
+from bridge.model.message import State
 from bridge.model.notice import Notice
 from bridge.store.rows import MESSAGE_COLUMNS, to_row
 from bridge.store.sqlite import notices, parts
 from bridge.store.sqlite.many_rows import cut, write_rows
+from bridge.store.sqlite.queue import move
 from bridge.store.sqlite.verb import SqliteTurn, SqliteVerb
 from bridge.store.types import Acceptance, Repeats
 
@@ -41,6 +43,7 @@ def _accept(turn: SqliteTurn, acceptances: Sequence[Acceptance]) -> list[Repeats
     fingerprints: list[tuple[Any, ...]] = []
     aliases: list[tuple[Any, ...]] = []
     owed: list[Notice] = []
+    superseded: list[int] = []
     for acceptance in acceptances:
         repeats = {
             f.key: known[f.key]
@@ -58,6 +61,8 @@ def _accept(turn: SqliteTurn, acceptances: Sequence[Acceptance]) -> list[Repeats
         aliases += [alias for alias in acceptance.aliases if alias.message_id not in repeated]
         if acceptance.notices:
             owed += [notice for notice in acceptance.notices if notice.about not in repeated]
+        if acceptance.superseded:
+            superseded += [one.id for one in acceptance.superseded if one.by not in repeated]
         if acceptance.parts is not None:
             part_id = acceptance.aliases[0].id if acceptance.aliases else 0
             message_id = acceptance.messages[0].id
@@ -72,6 +77,8 @@ def _accept(turn: SqliteTurn, acceptances: Sequence[Acceptance]) -> list[Repeats
     write_rows(connection, _INSERT_ALIAS, aliases)
     write_rows(connection, _INSERT_FINGERPRINT, fingerprints)
     notices.owe(turn, owed)
+    if superseded:
+        move(turn, superseded, State.CANCELLED, unposted=True)
     return answers
 
 

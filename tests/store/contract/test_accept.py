@@ -13,6 +13,7 @@ from bridge.store import (
     Fingerprint,
     Lane,
     Store,
+    Superseded,
 )
 from tests.samples import NOW, message
 from tests.store.conftest import Clock
@@ -150,3 +151,36 @@ async def test_a_message_that_is_stored_may_get_further_ids(store: Store) -> Non
         found = await store.message(id)
         assert found is not None
         assert found.message.id == 1
+
+
+async def test_what_is_superseded_is_cancelled_with_the_acceptance_and_tells_of_it(
+    store: Store,
+) -> None:
+    await store.accept(Acceptance((asking(1), asking(2, unknown=1), asking(3), message(4))))
+    await store.begin(900, [asking(3)])
+    await store.move([4], State.HELD)
+    earlier = tuple(Superseded(id, by=5) for id in (1, 2, 3, 4, 99))
+    await store.accept(Acceptance((message(5),), superseded=earlier))
+    states = {one.message.id: one.state for one in await store.messages([1, 2, 3, 4, 5])}
+    # What an attempt has, or may have delivered, stays.
+    assert states == {
+        1: State.CANCELLED,
+        2: State.ACCEPTED,
+        3: State.ACCEPTED,
+        4: State.CANCELLED,
+        5: State.ACCEPTED,
+    }
+    assert [(one.notice.about, one.notice.state) for one in await owed(store)] == [
+        (1, State.CANCELLED)
+    ]
+
+
+async def test_nothing_is_superseded_by_what_came_before(store: Store) -> None:
+    def prints(id: int) -> tuple[Fingerprint, ...]:
+        return (Fingerprint(b"one", id, NOW + 3600),)
+
+    await store.accept(Acceptance((message(1),), prints(1)))
+    again = Acceptance((message(2),), prints(2), superseded=(Superseded(1, by=2),))
+    assert await store.accept(again) == {b"one": 1}
+    [waits] = await store.messages([1])
+    assert waits.state is State.ACCEPTED

@@ -21,6 +21,7 @@ from bridge.store import (
     Replacement,
     Status,
     StoreFull,
+    Superseded,
 )
 from bridge.store.postgres.engine import PostgresStore
 from tests.samples import NOW, message
@@ -87,6 +88,7 @@ async def written(database: str, table: str, id: int, how: str = "true") -> None
 PLAIN = Acceptance((message(1),))
 PRINTED = Acceptance((message(1),), (Fingerprint(b"one", 1, NOW + 60),))
 JOINED = Acceptance((message(1),), parts=PartGroup("crm", "Shop", "+380501234567", 7, 2))
+REPLACING = Acceptance((message(1),), superseded=(Superseded(99, by=1),))
 
 
 @pytest.mark.parametrize(("acceptance", "last"), [(PLAIN, b""), (PRINTED, b"COMMIT")])
@@ -180,7 +182,9 @@ async def test_what_was_refused_though_it_was_stored_is_taken_out_again(
     assert await remote.backlog() == 1
 
 
-@pytest.mark.parametrize("acceptance", [PRINTED, JOINED], ids=["fingerprint", "parts"])
+@pytest.mark.parametrize(
+    "acceptance", [PRINTED, JOINED, REPLACING], ids=["fingerprint", "parts", "superseded"]
+)
 async def test_what_others_may_know_of_stays_though_it_was_refused_and_is_sent(
     remote: PostgresStore,
     wire: Wire,

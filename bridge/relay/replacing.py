@@ -1,0 +1,68 @@
+"""What waits and is replaced by what comes (``replace_if_present_flag``, SMPP 3.4 §5.2.18).
+
+Replaced is what waits for the same phone, from the same sender and, where the submission names a
+type, of the same type. It is cancelled in the transaction that stores the new message: never both
+go out, and never neither.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+import structlog
+
+from bridge.model.message import Stored, Submission
+from bridge.sending.dispatcher import Dispatcher
+from bridge.store import Acceptance, Repeats, Store
+
+log = structlog.get_logger()
+
+
+class Replacing:
+    """Of several submissions to one phone at once the later replaces the earlier."""
+
+    def __init__(self, store: Store, dispatcher: Dispatcher) -> None:
+        self._store = store
+        self._dispatcher = dispatcher
+        #: The last submission to each account's phone that is being stored.
+        self._under_way: dict[tuple[str, str], asyncio.Future[None]] = {}
+
+    async def accept(self, submission: Submission, acceptance: Acceptance) -> Repeats:
+        """Has the messages stored; tells which came before, and replace nothing.
+
+        Raises :class:`bridge.store.StoreError`; then nothing has changed.
+        """
+        async with self._turn({(one.account, one.phone) for one in acceptance.messages}):
+            earlier: dict[int, tuple[Stored, int]] = {}
+            for message in acceptance.messages:
+                for one in await self._store.waiting_for(message.account, message.phone):
+                    if one.message.sender == message.sender and submission.message_type in (
+                        None,
+                        one.message.message_type,
+                    ):
+                        earlier[one.message.id] = one, message.id
+            repeats, cancelled = await self._dispatcher.accept_instead(acceptance, earlier)
+        for id in cancelled:
+            message = earlier[id][0].message
+            log.info("message_cancelled", id=id, account=message.account, by=earlier[id][1])
+        return repeats
+
+    @asynccontextmanager
+    async def _turn(self, phones: Iterable[tuple[str, str]]) -> AsyncIterator[None]:
+        """Waits until those who came before are stored. In the order of their coming, so that
+        none waits for another that waits for it."""
+        phones = tuple(phones)
+        before = {self._under_way[phone] for phone in phones if phone in self._under_way}
+        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._under_way.update(dict.fromkeys(phones, mine))
+        try:
+            if before:
+                await asyncio.wait(before)
+            yield
+        finally:
+            mine.set_result(None)
+            for phone in phones:
+                if self._under_way.get(phone) is mine:
+                    del self._under_way[phone]
