@@ -37,5 +37,14 @@ class Call(NamedTuple):
         return int(value)
 
 
-#: Answers a call. Raises Failure.
+class AnsweredRefusal(Exception):  # noqa: N818 - says what it is
+    """A refusal whose answer holds more than the failure: the client's id, the wrong numbers."""
+
+    def __init__(self, failure: Failure, answer: str) -> None:
+        super().__init__(failure, answer)
+        self.failure = failure
+        self.answer = answer
+
+
+#: Answers a call. Raises Failure and AnsweredRefusal.
 Operation = Callable[[Call], Awaitable[str]]

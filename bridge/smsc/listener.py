@@ -39,7 +39,7 @@ from bridge.net.http_server import (
 from bridge.net.networks import NetworkMap
 from bridge.net.tls import renewed, server_context
 from bridge.smsc import soap
-from bridge.smsc.call import Call, Operation
+from bridge.smsc.call import AnsweredRefusal, Call, Operation
 from bridge.smsc.parameters import Parameters, read_parameters
 
 log = structlog.get_logger()
@@ -195,6 +195,8 @@ class SmscListener:
                 return await operation(call), fmt, None
         except Failure as failure:
             return refused(failure, fmt), fmt, failure
+        except AnsweredRefusal as refusal:
+            return refusal.answer, fmt, refusal.failure
         except Exception:  # the edge: the client gets an answer whatever happens
             log.exception("smsc_call_failed", peer=peer, call=name)
             ours = Failure(Reason.OPERATION_FAILED)
@@ -275,7 +277,7 @@ async def _respond(
 ) -> None:
     name = "windows-1251" if charset == "cp1251" else charset
     headers = [(b"content-type", f"{_CONTENT_TYPES[fmt]}; charset={name}".encode())]
-    if failure is not None and failure.detail:
+    if failure is not None:
         # The dialect has fixed words for an error; what exactly was wrong stands beside them.
         headers.append((b"x-reason", failure.description.encode("ascii", "replace")))
     await respond(send, 200, headers, octets)

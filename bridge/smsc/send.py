@@ -21,7 +21,7 @@ from bridge.model.failure import Failure, Reason
 from bridge.model.gsm0338 import count_parts, fitting
 from bridge.model.message import Accepted, Outcome, Recipient, Route, Submission
 from bridge.model.phone import normalise
-from bridge.smsc.call import Call
+from bridge.smsc.call import AnsweredRefusal, Call
 from bridge.smsc.prices import balance_of, cost_of
 
 #: Kinds of messages that Cascade has nothing for, by their switch and by a prefix of the text.
@@ -67,7 +67,7 @@ class Sending:
         try:
             return await self._send(call, id)
         except Failure as failure:
-            return refused(failure, call.fmt, id)
+            raise AnsweredRefusal(failure, refused(failure, call.fmt, id)) from None
 
     async def _send(self, call: Call, id: str) -> str:
         cost = call.number("cost", 0, 3)
@@ -78,7 +78,7 @@ class Sending:
         outcome = await self.relay.submit(call.account, submission)
         numbers = self._numbers(call, submission, outcome)
         if isinstance(outcome, Failure):
-            return refused(outcome, call.fmt, id, numbers)
+            raise AnsweredRefusal(outcome, refused(outcome, call.fmt, id, numbers))
         price = await self._price(call.account, submission, outcome) if cost else ""
         if cost == 1:
             return priced(price, outcome.parts, call.fmt, numbers)

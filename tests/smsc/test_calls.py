@@ -129,6 +129,18 @@ class TestRefusals:
                 assert await face.call("send", **sent) == f"541,-{code}", parameters
             assert not face.sandbox.messages
 
+    async def test_say_exactly_why_in_a_header_and_in_the_log(self, tmp_path: Path) -> None:
+        async with smsc(tmp_path) as face:
+            for mes, more, reason in (
+                ("x", {"hlr": "1"}, "bad parameter: hlr cannot be sent"),
+                ("x", {"sender": "Bank"}, "sender not allowed"),
+                ("", {}, "no text: mes"),
+            ):
+                query = LOGIN | {"phones": FIRST, "mes": mes} | more
+                response = await face.client.get("/sys/send.php", params=query)
+                assert response.headers["x-reason"] == reason
+                await face.bridge.event("call_refused", reason=reason, path="/sys/send.php")
+
     async def test_of_what_does_not_exist(self, tmp_path: Path) -> None:
         async with smsc(tmp_path) as face:
             for path in ("/sys/users.php", "/sys/", "/", "/sys/../etc", "/sys/send.php%00"):
