@@ -35,6 +35,7 @@ EVENTS: Final = {
     "login_refused": ("login", ""),
     "pdu_refused": ("pdu", "smpp"),
     "hook_refused": ("hook", "http"),
+    "call_refused": ("call", "http"),
     "connection_refused": ("connection", "smtp"),
     "token_refused": ("token", "http"),
 }

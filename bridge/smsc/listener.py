@@ -58,7 +58,7 @@ _CONTENT_TYPES: Final = {
 }
 _WSDL: Final = (b"content-type", b"text/xml; charset=utf-8")
 _SECRETS: Final = frozenset({"psw", "apikey"})
-#: The same refusal of the same client is logged once in so many seconds.
+#: The same refusal of the same client is logged once in so many seconds, and no more in all.
 _TELL_EVERY: Final = 60.0
 _TELL_MOST: Final = 1000
 
@@ -99,7 +99,8 @@ class SmscListener:
         self._limited = limited
         self._clock = clock
         self._monotonic = monotonic
-        self._told: dict[tuple[str, str], float] = {}
+        self._told: set[tuple[str, str, str]] = set()
+        self._told_since = monotonic()
         self._at_once: Counter[str] = Counter()
         self._context: SSLContext | None = None
         self._webs: list[WebServer] = []
@@ -174,17 +175,16 @@ class SmscListener:
             name = "send.php"
             if not parameters.given("fmt"):
                 parameters = parameters.having(fmt="3")
-        answer, fmt, failed = await self.answer(name, parameters, peer)
-        if failed is not None:
-            self._tell(peer, path, failed)
+        answer, fmt, failed = await self.answer(name, parameters, peer, path)
         octets = encoded(answer, fmt, parameters.charset)
         await _respond(send, octets, fmt, parameters.charset, failed)
 
     async def answer(
-        self, name: str, parameters: Parameters, peer: str
+        self, name: str, parameters: Parameters, peer: str, path: str
     ) -> tuple[str, Format, Failure | None]:
         """The answer to a call of ``/sys/<name>``, its format, and why it was refused."""
         fmt = _format(parameters)
+        account: Account | None = None
         try:
             operation = self._operations.get(name)
             if operation is None:
@@ -193,14 +193,17 @@ class SmscListener:
             call = Call(account, parameters, fmt, peer, self._clock())
             async with self._counted(name, call):
                 return await operation(call), fmt, None
-        except Failure as failure:
-            return refused(failure, fmt), fmt, failure
+        except Failure as failed:
+            answer, failure = refused(failed, fmt), failed
         except AnsweredRefusal as refusal:
-            return refusal.answer, fmt, refusal.failure
+            answer, failure = refusal.answer, refusal.failure
         except Exception:  # the edge: the client gets an answer whatever happens
             log.exception("smsc_call_failed", peer=peer, call=name)
-            ours = Failure(Reason.OPERATION_FAILED)
-            return refused(ours, fmt), fmt, ours
+            failure = Failure(Reason.OPERATION_FAILED)
+            answer = refused(failure, fmt)
+        number = parameters["phones"] or parameters["phone"]
+        self._tell(peer, path, failure, account.name if account else "", number[:40])
+        return answer, fmt, failure
 
     async def _log_in(self, parameters: Parameters, peer: str) -> Account:
         if self._networks and not self._networks.find(peer):
@@ -245,9 +248,7 @@ class SmscListener:
             return
 
         async def call(name: str, parameters: Parameters) -> str:
-            answer, _, failed = await self.answer(name, parameters, peer)
-            if failed is not None:
-                self._tell(peer, f"/sys/{SOAP}", failed)
+            answer, _, _ = await self.answer(name, parameters, peer, f"/sys/{SOAP}")
             return answer
 
         content_type, octets = await soap.answer(body, call)
@@ -258,15 +259,28 @@ class SmscListener:
         answer = refused(failure, Format.TEXT).encode()
         await _respond(send, answer, Format.TEXT, "utf-8", failure)
 
-    def _tell(self, peer: str, path: str, failure: Failure) -> None:
-        """Once a minute for each client and reason: a client that repeats itself fills no disk."""
-        now, trouble = self._monotonic(), (peer, str(failure))
-        if now - self._told.get(trouble, -_TELL_EVERY) < _TELL_EVERY:
-            return
-        if len(self._told) >= _TELL_MOST:
+    def _tell(
+        self, peer: str, path: str, failure: Failure, account: str = "", number: str = ""
+    ) -> None:
+        """Once a minute for each client, reason and number, and so many lines in all: a client
+        that repeats itself fills no disk."""
+        now = self._monotonic()
+        if now - self._told_since >= _TELL_EVERY:
+            self._told_since = now
             self._told.clear()
-        self._told[trouble] = now
-        log.warning("call_refused", peer=peer, path=path[:60], reason=str(failure))
+        # Whoever did not log in may write any number.
+        trouble = (peer, str(failure), account and number)
+        if trouble in self._told or len(self._told) >= _TELL_MOST:
+            return
+        self._told.add(trouble)
+        log.warning(
+            "call_refused",
+            account=account,
+            peer=peer,
+            path=path[:60],
+            recipient=number if account else "",
+            reason=str(failure),
+        )
 
     def _tell_http(self, peer: str, status: int, why: str) -> None:
         self._tell(peer, "", Failure(Reason.BAD_PARAMETER, f"HTTP {status}: {why}"))

@@ -139,7 +139,12 @@ class TestRefusals:
                 query = LOGIN | {"phones": FIRST, "mes": mes} | more
                 response = await face.client.get("/sys/send.php", params=query)
                 assert response.headers["x-reason"] == reason
-                await face.bridge.event("call_refused", reason=reason, path="/sys/send.php")
+                await face.bridge.event(
+                    "call_refused",
+                    account="crm",
+                    reason=reason,
+                    path="/sys/send.php",
+                )
 
     async def test_of_what_does_not_exist(self, tmp_path: Path) -> None:
         async with smsc(tmp_path) as face:
