@@ -1,1 +1,1 @@
-"""The one door: submissions become durable messages, and each gets its outcome."""
+"""The relay: submissions become durable messages, and each client gets the outcome."""

@@ -1,7 +1,7 @@
-"""The answer to a submission comes before any notice of its messages.
+"""Holds notices back until the answer to their submission is out.
 
-The answer tells the client the message's id; most clients drop a receipt whose id they do not know
-yet.
+The answer tells the client the message id; most clients drop a receipt with an id that they do not
+know yet.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from bridge.model.ids import node_of
 from bridge.model.notice import Owed
 from bridge.relay.pending_answers import ANSWER_WITHIN, PendingAnswers
 
-#: An answer that has just been decided on is on its way for less than this (seconds); clocks of
-#: nodes differ by less than this too.
+#: Longest time from the decision on an answer to its sending, and largest difference between the
+#: clocks of nodes (seconds).
 MARGIN: Final = 1.0
-#: How soon to ask again while a client of this node still waits (seconds).
+#: Interval for checking again while a client of this node still waits (seconds).
 AGAIN: Final = 0.1
 
 
 class AnswerFirst:
-    """Knows which clients of this node still wait, and how long those of other nodes may.
+    """Knows which clients of this node still wait, and how long clients of other nodes may wait.
 
     ``node`` is this daemon's number, ``clock`` gives Unix time.
     """
@@ -36,7 +36,7 @@ class AnswerFirst:
         self._clock = clock
 
     def not_before(self, owed: Owed) -> float:
-        """The Unix time from which on the notice may be told, or is to be asked about again."""
+        """The Unix time from which the notice may be told, or at which to call this again."""
         stored = owed.stored
         if stored is None:
             return 0.0
@@ -52,6 +52,6 @@ class AnswerFirst:
             within = settings.answer_within or ANSWER_WITHIN[message.protocol]
         latest = message.accepted_at + within
         if message.submission_id == message.id:
-            # One message alone is answered as soon as anything is known of it.
+            # A single message is answered as soon as its outcome is known.
             latest = min(latest, stored.sent_at or stored.changed_at)
         return latest + MARGIN

@@ -1,8 +1,8 @@
 """Gathers the parts of concatenated messages, over sessions, restarts and nodes.
 
-Decides what the sender of a part hears: every part is checked and durable before it is answered
-with its own id, and the one that completes its message carries that message's outcome. How the
-contents of the parts become one text is the listener's matter; what is a part's group, the store's.
+Decides the answer to each part: a part is checked and durable before it is answered with its own
+id; the part that completes the message gets the message's outcome. The listener joins the contents
+of the parts to one text, the store finds the group of a part.
 """
 
 from __future__ import annotations
@@ -28,21 +28,20 @@ from bridge.store.unjoined import about_part
 
 log = structlog.get_logger()
 
-#: Groups of parts that the store looks through at once, and how often it does (seconds): more than
-#: are begun in that time.
+#: Groups of parts checked at once, and the interval (seconds). Fewer groups are begun in that time.
 _SWEEP: Final = 2000
 _SWEEP_EVERY: Final = 1.0
 
-#: Contents of a message's parts, in order → the submission that they make; may raise Failure.
+#: Contents of a message's parts, in order → the whole submission; may raise Failure.
 Join = Callable[[Sequence[bytes]], Submission]
 
 
 class Segment(NamedTuple):
     """One part as a listener hands it over.
 
-    ``submission`` is what the part would be on its own, and what it is checked as; its recipients
-    and sender tell the message apart from others. ``content`` is what :data:`Join` gets; the same
-    part has the same content whenever it comes.
+    ``submission`` is the part as a submission of its own: the rules check it, and its recipients
+    and sender identify the message. ``content`` goes to :data:`Join`; a repeated part has the same
+    content.
     """
 
     reference: int
@@ -53,7 +52,7 @@ class Segment(NamedTuple):
 
 
 class PartStore(Protocol):
-    """What is asked of :class:`bridge.store.Store`."""
+    """The part of :class:`bridge.store.Store` that is used here."""
 
     def add_part(self, part: Part, since: int) -> asyncio.Future[Gathered]: ...
 
@@ -67,8 +66,8 @@ class PartStore(Protocol):
 class Gathering:
     """Takes parts. Belongs to the event loop that :meth:`run` runs in.
 
-    ``next_id`` gives ids of the one sequence, ``parts_timeout`` is in seconds, ``clock`` gives Unix
-    time.
+    ``next_id`` gives ids of the node's sequence, ``parts_timeout`` is in seconds, ``clock`` gives
+    Unix time.
     """
 
     def __init__(
@@ -84,18 +83,17 @@ class Gathering:
         self._next_id = next_id
         self._parts_timeout = parts_timeout
         self._clock = clock
-        # Messages that are complete and whose outcome is not known yet, by the ids of their parts:
-        # a part that comes again meanwhile must not submit its message once more.
+        # Complete messages without an outcome yet, by the ids of their parts: a part that is
+        # repeated meanwhile must not submit the message again.
         self._joining: dict[tuple[int, ...], asyncio.Future[Outcome]] = {}
-        #: Parts that this node has stored since its start and that wait for others: each has a
-        #: place in the backlog.
+        #: Parts stored by this node since its start that wait for others; they count as backlog.
         self._waiting = 0
         self._tasks: asyncio.TaskGroup | None = None
 
     def add(
         self, account: Account, segment: Segment, join: Join, *, short_id: bool = False
     ) -> asyncio.Future[Outcome]:
-        """Takes a part; the future gets its outcome under the part's own id, and no exception.
+        """Takes a part; the future gets its outcome under the part's own id, never an exception.
 
         With ``short_id`` that id is below 2**32.
         """
@@ -116,7 +114,7 @@ class Gathering:
         return answer
 
     async def run(self) -> None:
-        """Looks for parts whose message was never completed, until it is cancelled."""
+        """Ends parts whose message was not completed in time, until it is cancelled."""
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 while True:
@@ -128,13 +126,13 @@ class Gathering:
     # --- one part --------------------------------------------------------------------------
 
     def _check(self, account: Account, segment: Segment) -> PartGroup:
-        """Which message the part belongs to; raises Failure for what is wrong with it already."""
+        """The message that the part belongs to; raises Failure if the part breaks a rule."""
         settings, submission = account.settings, segment.submission
         if segment.total > settings.max_parts and settings.long_text == "refuse":
             detail = f"{segment.total} parts, {settings.max_parts} allowed"
             raise Failure(Reason.TEXT_TOO_LONG, detail)
         if not submission.text.strip():
-            # Blanks alone are a text if other parts have more to say.
+            # A blank part is allowed: other parts have text.
             submission = submission._replace(text="-")
         self._relay.check(account, submission)
         phones = [_phone(account, recipient.address) for recipient in submission.recipients]
@@ -151,9 +149,9 @@ class Gathering:
         answer: asyncio.Future[Outcome],
         stored: asyncio.Future[Gathered],
     ) -> None:
-        """The part is durable, or the store says why not."""
+        """The part is durable, or the store has failed."""
         if stored.cancelled() or stored.exception() is not None or stored.result().id != id:
-            self._no_longer_waiting(1)  # there is none, or it is an earlier one
+            self._no_longer_waiting(1)  # no part was stored, or an earlier one is repeated
         if answer.done():
             return
         if stored.cancelled():
@@ -169,7 +167,7 @@ class Gathering:
             return
         gathered = stored.result()
         if gathered.message_id and self._tasks is not None:
-            # Not on the path of a message: somebody lost an answer.
+            # Rare, so in a task of its own: the client lost an answer.
             self._tasks.create_task(self._repeated(gathered, answer))
         elif gathered.message_id:
             answer.set_result(_taken(gathered.id))
@@ -186,7 +184,7 @@ class Gathering:
         gathered: Gathered,
         answer: asyncio.Future[Outcome],
     ) -> None:
-        """All parts are there: one message goes on its way, its outcome is this part's too."""
+        """All parts are there: submits the message; its outcome is this part's answer."""
         key = tuple(part.id for part in gathered.parts)
         joining = self._joining.get(key)
         if joining is None:
@@ -195,11 +193,11 @@ class Gathering:
             except Failure as failure:
                 answer.set_result(failure)
                 return
-            except Exception:  # the client is to be answered whatever happens
+            except Exception:  # the client must get an answer
                 log.exception("parts_not_joined", account=account.name, total=group.total)
                 answer.set_result(Failure(Reason.OPERATION_FAILED))
                 return
-            # Whoever asked for receipts asked for them under the ids of the parts.
+            # Receipts were requested part by part, and go out under the ids of the parts.
             aliases = [Alias(part.id, 0, part.receipts) for part in gathered.parts]
             wanted = any(part.receipts for part in gathered.parts)
             wishes = Receipts.ALIASES if wanted else Receipts.NONE
@@ -214,15 +212,16 @@ class Gathering:
         joining.add_done_callback(partial(pass_on, gathered.id, answer))
 
     def _joined(self, gathered: Gathered, joining: asyncio.Future[Outcome]) -> None:
-        """Who sent the other parts of a duplicate heard a yes, and is told that it was none after
-        all. What the API refuses is told with its end; what was not stored expires in its parts.
+        """The other parts of a refused duplicate were answered with success: notices tell of the
+        refusal. A message that the API refuses gets its own notices, and parts of a message that
+        was not stored expire.
         """
         if joining.cancelled() or joining.exception() is not None or self._tasks is None:
             return
         outcome = joining.result()
         if isinstance(outcome, Failure) and outcome.reason is Reason.DUPLICATE:
             others = [part for part in gathered.parts if part.id != gathered.id]
-            # Not on the path of a message: somebody sends the same again.
+            # Rare, so in a task of its own: a duplicate.
             self._tasks.create_task(self._owe_refusals(others))
 
     async def _owe_refusals(self, parts: Sequence[Part]) -> None:
@@ -237,7 +236,7 @@ class Gathering:
             log.error("parts_receipts_failed", parts=len(parts), cause=str(error))
 
     async def _repeated(self, gathered: Gathered, answer: asyncio.Future[Outcome]) -> None:
-        """A part of a message that has gone: what is known of that is the answer."""
+        """Answers a repeated part whose message was submitted before, with that message's state."""
         try:
             stored = await self._store.message(gathered.message_id)
         except Exception as error:  # the client is to be answered whatever happens
@@ -250,10 +249,10 @@ class Gathering:
             answer.set_result(outcome)
 
     def _no_longer_waiting(self, parts: int) -> None:
-        # Those that an earlier run or another node stored were not counted.
+        # Parts stored by an earlier run or another node were not counted.
         self._waiting = max(0, self._waiting - parts)
 
-    # --- what never became a message -------------------------------------------------------
+    # --- parts without a message -----------------------------------------------------------
 
     async def _sweep(self) -> None:
         before = int(self._clock() - self._parts_timeout)
@@ -266,12 +265,12 @@ class Gathering:
 
 
 def _taken(id: int) -> Accepted:
-    """A part alone has been sent nowhere yet."""
+    """The outcome of a part whose message is not complete."""
     return Accepted(id, 1, queued=True)
 
 
 def _phone(account: Account, address: str) -> str:
-    """One name for a destination however it is written; a group's is its own."""
+    """The destination as E.164, so that all spellings are equal; a group keeps its name."""
     try:
         return rules.phone_of(account, address)
     except Failure:

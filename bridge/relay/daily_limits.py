@@ -1,8 +1,8 @@
-"""How many messages each account with a ``daily_limit`` has had accepted today.
+"""Counts today's accepted messages of each account with a ``daily_limit``.
 
-Days are UTC's. What the store did not take, and what came again, does not count. Where several
-nodes share a store each looks every few seconds what all of them have accepted, and takes at most
-its share of what is left until the next look.
+Days are UTC. Messages that the store did not take, and repeated ones, do not count. Where several
+nodes share a store, each reads the common count every few seconds, and accepts at most its share of
+the rest until the next reading.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from bridge.store import Store, StoreError
 log = structlog.get_logger()
 
 
-#: Seconds between two looks into a store that other nodes share.
+#: Seconds between two readings of a shared store.
 LOOK_EVERY: Final = 5.0
 
 
 class _Today:
-    """One account's count: what the store had at the last look, and what came here since."""
+    """One account's count: that of the store at the last reading, and the messages since then."""
 
     __slots__ = ("day", "here", "stored")
 
@@ -49,26 +49,26 @@ class DailyLimits:
     async def load(
         cls, accounts: Accounts, store: Store, clock: Callable[[], float]
     ) -> DailyLimits:
-        """With what the store has of today."""
+        """Creates the limits with today's counts from the store."""
         midnight = _midnight(clock())
         names = [account.name for account in accounts if account.settings.daily_limit]
         return cls({name: await store.sent_since(name, midnight) for name in names}, clock)
 
     def used(self, account: str) -> int:
-        """How many of an account with a limit were accepted today, as far as is known here."""
+        """Messages of an account with a limit that were accepted today, as far as known here."""
         today = self._today.get(account)
         if today is None or today.day != _midnight(self._clock()):
             return 0
         return today.stored + today.here
 
     async def load_more(self, accounts: Accounts, store: Store) -> None:
-        """Looks into the store for accounts that have a limit only now."""
+        """Reads the counts of accounts that have just got a limit."""
         for account in accounts:
             if account.settings.daily_limit and account.name not in self._today:
                 await self._look(account, store)
 
     async def run(self, accounts: Accounts, store: Store) -> None:
-        """Looks what other nodes have accepted, until it is cancelled."""
+        """Reads the common counts periodically, until it is cancelled."""
         while True:
             await asyncio.sleep(LOOK_EVERY)
             try:
@@ -77,7 +77,7 @@ class DailyLimits:
                 log.warning("daily_limits_not_read", error=str(error))
 
     async def look(self, accounts: Accounts, store: Store) -> None:
-        """Looks once, where other nodes share the store."""
+        """Reads the common counts once, if other nodes share the store."""
         self._nodes = await store.nodes()
         for account in accounts:
             if account.settings.daily_limit and self._nodes > 1:
@@ -90,7 +90,7 @@ class DailyLimits:
         stored = await store.sent_since(account.name, midnight)
         now = self._of(account)
         if now.day == midnight:
-            # What came while the store looked may be among that: a little too much, for one look.
+            # Messages accepted during the reading may be counted twice, until the next one.
             now.stored, now.here = stored, max(0, now.here - here)
 
     def _of(self, account: Account) -> _Today:
@@ -101,17 +101,17 @@ class DailyLimits:
         return today
 
     def take(self, account: Account, messages: int) -> None:
-        """Counts so many more; raises Failure(TOO_FAST) where they are too many."""
+        """Counts messages; raises Failure(TOO_FAST) if they exceed the limit."""
         today, limit = self._of(account), account.settings.daily_limit
         left = limit - today.stored
-        # Never nothing while something is left: a limit may be less than there are nodes.
+        # At least one while any is left: a limit may be smaller than the number of nodes.
         share = left if self._nodes == 1 else max(min(1, left), left // self._nodes)
         if today.here + messages > share:
             raise Failure(Reason.TOO_FAST, f"over {limit} messages a day")
         today.here += messages
 
     def give_back(self, account: Account, messages: int) -> None:
-        """So many of those that were counted were not accepted."""
+        """Uncounts messages that were not accepted after all."""
         today = self._of(account)
         today.here = max(0, today.here - messages)
 

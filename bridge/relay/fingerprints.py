@@ -1,7 +1,7 @@
-"""What marks a message as one that may come again, and which earlier ones the store knew.
+"""Fingerprints of messages, by which repeated submissions and duplicates are found.
 
-What has the same fingerprint is decided by :mod:`bridge.relay.rules`, what follows when one comes
-again by :mod:`bridge.relay.submitting`.
+:mod:`bridge.relay.rules` decides which messages have the same fingerprint,
+:mod:`bridge.relay.submitting` what happens to a repeated one.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from bridge.store import Acceptance, Fingerprint, Repeats
 def fingerprints_of(
     account: Account, submission: Submission, messages: Sequence[Message]
 ) -> tuple[Fingerprint, ...]:
-    """What marks these messages as ones that may come again; nothing where the account and the
-    protocol have no such thing."""
+    """The fingerprints of these messages; none where neither the protocol nor the account has
+    them."""
     window = int(account.settings.duplicate_window)
     if not (submission.repeat_key or window):
         return ()
     found: list[Fingerprint] = []
     for message in messages:
-        # The stronger first: a mail that comes again is no duplicate.
+        # The stronger first: a repeated mail is not a duplicate.
         for key, seconds in (
             (rules.repeat_key(account, submission, message), rules.REPEAT_WITHIN),
             (rules.duplicate_key(account, message), window),
@@ -35,7 +35,7 @@ def fingerprints_of(
 
 
 def firsts_of(acceptance: Acceptance, repeats: Repeats) -> dict[int, int]:
-    """The messages that were not stored, each with the earlier one that has its fingerprint."""
+    """The ids of messages that were not stored, each with the earlier message's id."""
     firsts: dict[int, int] = {}
     for fingerprint in acceptance.fingerprints:
         if fingerprint.key in repeats:

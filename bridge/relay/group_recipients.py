@@ -1,4 +1,4 @@
-"""Groups among the recipients of a submission: which they are, and what their options mean."""
+"""Groups among the recipients of a submission, and their options."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ AT_ONCE: Final = STEP
 
 
 def is_send_out(submission: Submission) -> bool:
-    """Whether the submission has a group among its recipients, or is steered as one."""
+    """Whether the submission has a group among its recipients, or a name of its own."""
     if submission.name or submission.spread:
         return True
     for recipient in submission.recipients:
         address = recipient.address
-        # Most are digits: that is seen at once.
+        # Most are digits: quick to check.
         if not address.isdigit() and names_group(address):
             return True
     return False
 
 
 class Expanded(NamedTuple):
-    """A submission whose groups are known. ``phones`` are all of its numbers where they are few,
-    and then they are the submission's recipients; else None. ``beside`` are the recipients that
-    are no groups of the account."""
+    """A submission whose groups are known. ``phones`` are all of its numbers if they are few; they
+    are then the submission's recipients. Else None. ``beside`` are the recipients that are no
+    groups of the account."""
 
     submission: Submission
     groups: tuple[int, ...]
@@ -42,7 +42,7 @@ class Expanded(NamedTuple):
     beside: tuple[Recipient, ...]
 
     def send_out(self, message: Message, rate: float) -> Plan:
-        """As a send-out: its messages no faster than ``rate`` a second (0: as fast as can be)."""
+        """The plan of a send-out with ``rate`` messages per second at most (0: no limit)."""
         submission = self.submission
         interval = 1 / rate if rate else 0.0
         return Plan(message, self.groups, self.beside, submission.name, interval, submission.spread)
@@ -51,9 +51,9 @@ class Expanded(NamedTuple):
 async def plan_of(
     directory: Directory, account: Account, submission: Submission, now: float
 ) -> Expanded:
-    """Finds the groups, applies their options, and reads their numbers where they are few.
+    """Finds the groups, applies their options, and reads their numbers if they are few.
 
-    A group that is not there or is empty stays among the recipients, and is refused with them.
+    An unknown or empty group stays among the recipients and is refused with them.
     """
     groups: dict[int, tuple[Group, Recipient]] = {}
     beside: list[Recipient] = []
@@ -79,7 +79,7 @@ async def plan_of(
 async def _with_contacts(
     directory: Directory, account: Account, recipient: Recipient
 ) -> Group | None:
-    """The group that a recipient stands for, where it has somebody in it."""
+    """The group that a recipient names, if it has contacts."""
     try:
         group = directory.groups.find(account.name, recipient.address)
     except Failure:
@@ -94,7 +94,7 @@ async def _few(
     groups: dict[int, tuple[Group, Recipient]],
     beside: list[Recipient],
 ) -> tuple[Recipient, ...] | None:
-    """All numbers, each once; None where they are many."""
+    """All numbers, each once; None if they are many."""
     found = {recipient.address: recipient for recipient in beside}
     for id, (_, recipient) in groups.items():
         phones = await directory.look_up(member_phones, account.name, [id], limit=AT_ONCE + 1)
@@ -117,8 +117,8 @@ def _with_options(account: Account, submission: Submission, group: Group, now: f
 
 
 def next_within(hours: str, zone: str, at: int) -> int:
-    """The first moment from ``at`` on (Unix time) whose hour in ``zone`` is one of ``hours``
-    (``"9-21"``; past midnight where the second is the smaller one)."""
+    """The earliest Unix time from ``at`` on with an hour of ``hours`` in ``zone`` (``"9-21"``; past
+    midnight if the second number is the smaller)."""
     first, last = map(int, hours.split("-"))
     local = datetime.fromtimestamp(at, ZoneInfo(zone))
     hour = local.hour

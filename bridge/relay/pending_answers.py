@@ -1,7 +1,7 @@
 """Submissions whose client has no answer yet.
 
-Decides when each is answered: when the outcome of all of its messages is known, when that has taken
-too long, or at once when no answer can come in time. The messages are durable by then.
+Decides when each is answered: when the outcomes of all its messages are known, when the time is
+over, or at once if the API cannot answer in time. The messages are durable by then.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ from bridge.store import StoreError
 
 log = structlog.get_logger()
 
-#: How long a client waits for the API's own answer, where its account does not say (seconds).
+#: How long a client waits for the API's answer, unless its account says otherwise (seconds).
 ANSWER_WITHIN = {Protocol.SMTP: 20.0, Protocol.SMPP: 5.0, Protocol.HTTP: 10.0}
-#: How long until a notice is stored again that could not be (seconds).
+#: Pause before a failed storing of a notice is tried again (seconds).
 _OWE_AGAIN = 1.0
-#: How long until it is looked again whether an end was stored (seconds).
+#: Interval for checking whether a final state has been stored (seconds).
 _SETTLING = 0.5
 
 
 class PendingAnswer:
-    """One submission, and what is known of its outcome so far."""
+    """One submission, and its outcome as far as known."""
 
     __slots__ = (
         "about",
@@ -80,9 +80,9 @@ class PendingAnswer:
         known_as: int = 0,
     ) -> None:
         self.id = id
-        #: The id in the answer: that of an earlier submission, where this one repeats it.
+        #: The id in the answer: that of the earlier submission, if this one repeats it.
         self.told_id = id
-        #: The id that the client knows, where it is an alias.
+        #: The id that the client knows, which may be an alias.
         self.known_as = known_as or id
         self.began = time.monotonic()
         self.account = account
@@ -93,22 +93,22 @@ class PendingAnswer:
         self.queued = False
         self.refused = refused
         self.future = future
-        #: Recipients of whose refusal the sender of the mail has been told before.
+        #: Recipients whose refusal was reported to the sender of the mail before.
         self.reported: frozenset[Recipient] = frozenset()
         #: The message that such a report is about.
         self.about = prepared[0][1].id
-        #: Its messages whose end is being stored: the client hears of these or of nothing.
+        #: Its messages whose final state is being stored, to be told in the answer alone.
         self.settling: frozenset[int] = frozenset()
-        #: The answer is known, and waits for a notice to be stored.
+        #: The answer is known and waits until a notice is stored.
         self.answering = False
 
     def refuse(self, message_id: int, parts: int, failure: Failure) -> None:
-        """One of its messages did not go."""
+        """Notes that a message was refused."""
         self.parts -= parts
         self.refused.append((self.recipients[message_id], failure))
 
     def know_as(self, first: Message) -> None:
-        """Nothing new was stored: the client is told what it was told of ``first``."""
+        """Nothing new was stored: the client gets the ids of ``first`` as its answer."""
         self.told_id = first.submission_id
         self.about = first.id
 
@@ -119,7 +119,7 @@ class PendingAnswer:
 
 
 class PendingAnswers:
-    """All of them, by the id of the submission.
+    """The pending answers, by the id of the submission.
 
     ``owe`` stores notices, ``clock`` gives Unix time.
     """
@@ -134,13 +134,14 @@ class PendingAnswers:
         self._loop = asyncio.get_running_loop()
         self._stopping = False
         self._waiting: dict[int, PendingAnswer] = {}
-        #: Of their messages, those that another node may send.
+        #: Their messages that another node may send.
         self._elsewhere: dict[int, Message] = {}
-        #: By how long they wait: each of these is in the order of its deadlines.
+        #: By waiting time; each queue is in the order of its deadlines.
         self._deadlines: dict[float, deque[tuple[float, PendingAnswer]]] = {}
 
     def add(self, waiting: PendingAnswer, within: float) -> None:
-        """Waits for the outcome up to ``within`` seconds; one timer a duration, not a message."""
+        """Waits for the outcome up to ``within`` seconds; one timer per duration, not per
+        message."""
         self._waiting[waiting.id] = waiting
         line = self._deadlines.get(within)
         if line is None:
@@ -162,9 +163,9 @@ class PendingAnswers:
             self._loop.call_at(line[0][0], self._tick, within)
 
     def give_up(self, waiting: PendingAnswer) -> None:
-        """Answers "queued" with what is known: the rest is durable and goes its way.
+        """Answers "queued": the messages without an outcome are durable and are sent later.
 
-        Not while an end is being stored without a notice, because the client was to be told it.
+        Waits while a final state is being stored without a notice: the answer must tell it.
         """
         if waiting.settling:
             self._loop.call_later(_SETTLING, self.give_up, waiting)
@@ -173,8 +174,8 @@ class PendingAnswers:
             self.answer(waiting, waiting.outcome())
 
     def give_up_within(self, seconds: float, concerned: Callable[[str], bool]) -> None:
-        """No answer to submissions of these accounts will come in so many seconds: their upstream
-        is held or slowed down. Whoever would not wait for longer is answered now."""
+        """The upstream of these accounts is held or slowed down and will not answer for so many
+        seconds: answers the clients now that would not wait longer."""
         latest = self._loop.time() + seconds
         for line in self._deadlines.values():
             for deadline, waiting in list(line):
@@ -184,7 +185,7 @@ class PendingAnswers:
                     self.give_up(waiting)
 
     def give_up_all(self) -> None:
-        """The daemon stops: nobody waits any longer."""
+        """The daemon stops: answers all clients now."""
         self._stopping = True
         for waiting in list(self._waiting.values()):
             self.give_up(waiting)
@@ -194,8 +195,8 @@ class PendingAnswers:
         return message.submission_id in self._waiting
 
     def will_hear(self, message: Message) -> int:
-        """The id that a client knows who waits, and will be answered with the end that is being
-        stored now; 0 if none does."""
+        """The message's final state is about to be stored. Returns the id under which a waiting
+        client will get it as its answer; 0 if no client waits."""
         waiting = self._waiting.get(message.submission_id)
         if waiting is None:
             return 0
@@ -203,13 +204,13 @@ class PendingAnswers:
         return waiting.known_as
 
     def wait_on(self, message: Message) -> None:
-        """That end could not be stored: the message waits as before."""
+        """That final state could not be stored: the client waits as before."""
         waiting = self._waiting.get(message.submission_id)
         if waiting is not None:
             waiting.settling -= {message.id}
 
     def report(self, progress: Progress) -> None:
-        """What became of a message, durably."""
+        """Takes a message's new state, which is durable."""
         message, state, failure = progress
         if state is State.ACCEPTED:
             return  # again, later
@@ -240,17 +241,17 @@ class PendingAnswers:
     # --- messages that another node may send -----------------------------------------------
 
     def may_be_sent_elsewhere(self, messages: Iterable[Message]) -> None:
-        """No dispatcher here reports these, unless it takes them up itself."""
+        """Another node may send these messages, so the dispatcher here may not report them."""
         self._elsewhere.update((message.id, message) for message in messages)
 
     def elsewhere(self) -> list[int]:
-        """Of these, the ids for which a client still waits."""
+        """The ids of such messages for which a client still waits."""
         self._elsewhere = {id: one for id, one in self._elsewhere.items() if self.awaits(one)}
         return list(self._elsewhere)
 
     def report_elsewhere(self, stored: Stored) -> None:
-        """How one of these stands now. Whatever ended it there was told by a notice, where it was
-        no yes: the client is answered "queued" then."""
+        """Takes the state of such a message. If it ended there without being sent, a notice tells
+        of it: the client is answered "queued"."""
         message = self._elsewhere.get(stored.message.id)
         waiting = self._waiting.get(stored.message.submission_id)
         if message is None or waiting is None:
@@ -261,13 +262,14 @@ class PendingAnswers:
             self.give_up(waiting)
 
     def settle(self, waiting: PendingAnswer) -> None:
-        """The outcome of one more of its messages is known."""
+        """Notes that the outcome of one more message is known."""
         waiting.pending -= 1
         if not waiting.pending:
             self.answer(waiting, waiting.outcome())
 
     def answer(self, waiting: PendingAnswer, outcome: Outcome) -> None:
-        """Answers; a yes to a mail takes over to tell its sender who got nothing."""
+        """Answers the client. If a mail is accepted for some recipients only, a notice tells its
+        sender of the others, and is stored first."""
         self._waiting.pop(waiting.id, None)
         if waiting.future.done() or waiting.answering:
             return
@@ -299,13 +301,13 @@ class PendingAnswers:
         if error is None:
             self._say(waiting, outcome)
         elif isinstance(error, StoreError) and not self._stopping:
-            # The client waits meanwhile. If it gives up and comes again, it is answered then.
+            # The client waits meanwhile. If it gives up and repeats the mail, it is answered then.
             self._loop.call_later(_OWE_AGAIN, self._owe_notice, waiting, outcome, notice)
         else:
             self._not_owed(waiting, outcome, error)
 
     def _not_owed(self, waiting: PendingAnswer, outcome: Outcome, error: BaseException) -> None:
-        # The log names the submission, and the others must not go again.
+        # Answer all the same: a repeated mail would go again to the other recipients.
         log.error("notice_not_stored", id=waiting.id, error=str(error))
         self._say(waiting, outcome)
 
@@ -334,7 +336,7 @@ class PendingAnswers:
 
 
 def count(submission: Submission, outcome: Outcome) -> None:
-    """Counts what a client was told."""
+    """Counts the outcome that a client was told."""
     protocol = submission.protocol._value_
     if isinstance(outcome, Accepted):
         SUBMISSIONS.add(protocol, "queued" if outcome.queued else "accepted", "")
@@ -343,7 +345,7 @@ def count(submission: Submission, outcome: Outcome) -> None:
 
 
 def _refused_notice(waiting: PendingAnswer, outcome: Accepted, now: int) -> Notice | None:
-    """What tells the sender of a mail which of its recipients got nothing, though others did."""
+    """The notice that tells the sender of a mail which recipients were refused, if any were."""
     submission, account = waiting.submission, waiting.account
     envelope = submission.envelope
     if envelope is None:

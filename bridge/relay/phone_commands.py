@@ -1,8 +1,7 @@
-"""What phones may ask for by SMS: to be left alone, to be written to again, and, where the account
-allows it, a message to a group.
+"""Commands by SMS: stop messages, resume them, and, where the account allows it, send to a group.
 
-Each is done before the message from the phone is stored, and doing it again changes nothing: a
-webhook that comes again finds it done.
+Each is carried out before the message from the phone is stored. A repeated webhook does not carry
+it out twice.
 """
 
 from __future__ import annotations
@@ -24,12 +23,12 @@ from bridge.relay.relay import Relay
 
 log = structlog.get_logger()
 
-#: What people put around a word.
+#: Characters that people put around a word.
 _AROUND = " \t\r\n.,!\"'«»“”"
 
 
 class PhoneCommands:
-    """``account`` gives an account by its name, ``hooks`` the settings as they are now."""
+    """``account`` gives an account by its name, ``hooks`` the current settings."""
 
     def __init__(
         self,
@@ -44,9 +43,9 @@ class PhoneCommands:
         self._hooks = hooks
 
     async def follow(self, incoming: Incoming) -> bool:
-        """Does what the message asks for; True where it was a command to send something.
+        """Carries out the command in a message; True if it was a command to send to a group.
 
-        Raises Failure where it cannot be done now.
+        Raises Failure if it cannot be carried out now.
         """
         account = self._account(incoming.account)
         if account is None:
@@ -90,7 +89,7 @@ class PhoneCommands:
         return phone in {normalise(one, region) for one in account.settings.commands_from}
 
     async def _command(self, account: Account, incoming: Incoming) -> bool:
-        """``<group> text``: the group is named by the longest beginning that is one."""
+        """``<group> text``: the group is the longest beginning that names one."""
         words = incoming.text.strip().split(" ")
         for count in range(min(len(words) - 1, 8), 0, -1):
             name, text = " ".join(words[:count]), " ".join(words[count:]).strip()
@@ -106,8 +105,8 @@ class PhoneCommands:
     async def _submit(
         self, account: Account, incoming: Incoming, recipients: tuple[Recipient, ...], text: str
     ) -> None:
-        """A refusal is logged, and costs the message from the phone nothing; a failure that passes
-        makes the webhook come again."""
+        """A refusal is logged, and the message from the phone is still stored. After a temporary
+        failure the webhook is refused, so that it comes again."""
         outcome = await self._relay.submit(
             account,
             Submission(

@@ -1,7 +1,7 @@
-"""The one door: submit, query, cancel, replace.
+"""The relay: submit, query, cancel, replace.
 
-How a submission is taken is told in :mod:`bridge.relay.submitting`; here is what clients ask about
-messages afterwards, and the ids that they are given.
+Submitting is in :mod:`bridge.relay.submitting`; here are the later requests about messages, and
+the ids.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ log = structlog.get_logger()
 
 #: The states in which a message can be cancelled or replaced.
 _STILL_OURS = frozenset({State.ACCEPTED, State.HELD})
-#: Wishes that are not the client's to change.
+#: Flags that a client cannot change.
 _OURS = Receipts.ALIASES | Receipts.REPORT | Receipts.CALLBACK
 
 
@@ -46,7 +46,7 @@ def _why_not(done: str, stored: Sequence[Stored]) -> str:
 
 @contextmanager
 def _store_failing() -> Iterator[None]:
-    """What the store cannot do now is told to the client as a failure."""
+    """Raises a store error as the failure for the client."""
     try:
         yield
     except StoreError as error:
@@ -54,12 +54,12 @@ def _store_failing() -> Iterator[None]:
 
 
 class Relay(SubmittingRelay):
-    """What listeners may ask for. Belongs to one event loop; built by :mod:`bridge.app`."""
+    """The verbs for listeners. Belongs to one event loop; built by :mod:`bridge.app`."""
 
     async def query(self, account: Account, id: int) -> list[Stored]:
-        """The message or the submission's messages with this id, of this account alone.
+        """The message, or the submission's messages, with this id.
 
-        Raises Failure(NOT_FOUND); another account's id is not found either.
+        Raises Failure(NOT_FOUND), also for ids of other accounts.
         """
         with _store_failing():
             stored = await self._store.submission(id)
@@ -72,9 +72,9 @@ class Relay(SubmittingRelay):
         return stored
 
     async def unjoined(self, account: Account, id: int) -> UnjoinedPart:
-        """The part of this account alone with this id, where :meth:`query` finds no message of it.
+        """The part with this id, if :meth:`query` finds no message of it.
 
-        Raises Failure(NOT_FOUND).
+        Raises Failure(NOT_FOUND), also for ids of other accounts.
         """
         with _store_failing():
             part = await self._store.unjoined(id)
@@ -83,9 +83,9 @@ class Relay(SubmittingRelay):
         return part
 
     async def cancel(self, account: Account, id: int) -> None:
-        """Cancels what is not at the API yet of a message or a submission.
+        """Cancels a message, or the messages of a submission, that are not at the API yet.
 
-        Raises Failure(NOT_FOUND) where there is nothing of the kind.
+        Raises Failure(NOT_FOUND) if there are none.
         """
         await self._cancel(await self.query(account, id))
 
@@ -96,9 +96,10 @@ class Relay(SubmittingRelay):
         address: str,
         message_type: MessageType | None = None,
     ) -> int:
-        """Cancels what waits from ``sender`` (empty: the default) to a number; tells how many.
+        """Cancels waiting messages from ``sender`` (empty: the default) to a number; returns how
+        many.
 
-        Raises Failure: WRONG_PHONE, or NOT_FOUND where nothing waits.
+        Raises Failure: WRONG_PHONE, or NOT_FOUND if none waits.
         """
         phone = rules.phone_of(account, address)
         with _store_failing():
@@ -137,10 +138,10 @@ class Relay(SubmittingRelay):
         ttl: int | None = None,
         receipts: Receipts | None = None,
     ) -> None:
-        """Puts another text in the place of a message's that is not at the API yet.
+        """Replaces the text of a message that is not at the API yet.
 
-        ``None`` keeps what the message had; a ``sender`` must be the message's own. Raises
-        Failure: NOT_FOUND, or what the new text meets in the rules.
+        ``None`` keeps the message's value; a ``sender`` must be the message's own. Raises Failure:
+        NOT_FOUND, or the rule that the new text breaks.
         """
         [old, *more] = await self.query(account, id)
         message = old.message
@@ -176,7 +177,7 @@ class Relay(SubmittingRelay):
         log.info("message_replaced", id=message.id, account=account.name)
 
     def used_today(self, account: Account) -> int:
-        """How many messages of an account with a ``daily_limit`` were accepted today."""
+        """Messages of an account with a ``daily_limit`` that were accepted today."""
         return self._daily_limits.used(account.name)
 
     async def find_reference(self, account: Account, reference: str, phone: str) -> Stored | None:
@@ -186,11 +187,11 @@ class Relay(SubmittingRelay):
             return None if id is None else await self._store.message(id)
 
     def next_id(self) -> int:
-        """An id of the one sequence, for what is none of a submission's messages."""
+        """An id of the node's sequence, for anything but a submission's messages."""
         return self._ids.next()
 
     def next_short_id(self) -> int:
-        """A number below 2**32 for clients that know no longer ids (SMPP 3.3)."""
+        """An id below 2**32, for clients that support no longer ids (SMPP 3.3)."""
         return self._short_ids.next()
 
     def congestion(self) -> int:

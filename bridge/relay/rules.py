@@ -1,7 +1,7 @@
-"""What the provider documents and the account allows: a submission → complete messages.
+"""The rules of the provider and of the account: a submission → complete messages.
 
-Plain functions without I/O. Everything that can be known to be wrong is found here, before
-anything is stored or sent, and raised as the failure that belongs to it.
+Plain functions without I/O. A submission that breaks a rule raises its failure here, before
+anything is stored or sent.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from bridge.sending.queue import level_of
 
 #: The source document: "Don't schedule more than 30 days in advance".
 MAX_SCHEDULE_AHEAD = 30 * 86400
-#: A schedule that has just passed means now: clocks differ by so much (seconds).
+#: A schedule at most this long ago means now, because clocks differ (seconds).
 SCHEDULE_GRACE = 60
 #: "Survey text maximum: 85 characters", 2–5 options, each under 30 characters.
 SURVEY_TEXT, SURVEY_OPTIONS, SURVEY_OPTION = 85, range(2, 6), 29
-#: A mail that comes again within an hour after its answer was lost gets that answer.
+#: A mail that is repeated within this time gets the first answer again (seconds).
 REPEAT_WITHIN = 3600
 
 _VARIABLE = re.compile(r"%(?:name|url|short_url)=[^%\s]*%", re.IGNORECASE)
 
 
 class _Shared(NamedTuple):
-    """What all messages of a submission have in common."""
+    """The common fields of all messages of a submission."""
 
     sender: str
     route: Route
@@ -48,9 +48,9 @@ class _Shared(NamedTuple):
 def phone_of(
     account: Account, address: str, black_list: Entries | None = None, *, bulk: bool = False
 ) -> str:
-    """The E.164 number that an address means to the account; raises if it may not send there.
+    """The E.164 number of an address; raises :class:`Failure` if the account may not send there.
 
-    ``black_list`` is the account's, ``bulk`` tells messages to many.
+    ``black_list`` is the account's; ``bulk``: the submission has several recipients.
     """
     if names_group(address):
         raise Failure(Reason.NOT_FOUND, f"no group {address[:40]}")
@@ -72,11 +72,11 @@ def prepare(
     black_list: Entries | None = None,
     bulk: bool = False,
 ) -> tuple[list[tuple[Recipient, Message]], list[tuple[Recipient, Failure]]]:
-    """Each recipient's message, and the recipients that get none with the reason.
+    """The message of each recipient, and the refused recipients with their failures.
 
-    ``route`` is the account's own; ``now`` is Unix time in seconds. A number that is named twice
-    gets one message. More than one recipient is ``bulk``, and so is a group of one. Raises
-    :class:`Failure` for what is wrong with the submission as a whole.
+    ``route`` is the account's; ``now`` is Unix time in seconds. A repeated number gets one message.
+    More than one recipient is ``bulk``, and so is a group of one. Raises :class:`Failure` if the
+    submission as a whole breaks a rule.
     """
     shared = _shared(account, submission, route, now)
     if len(submission.recipients) == 1:
@@ -102,7 +102,7 @@ def prepare(
 def without_phone(
     account: Account, submission: Submission, recipient: Recipient, *, route: Route, now: float
 ) -> Message:
-    """What all messages of a send-out have in common. Raises :class:`Failure` as
+    """The common fields of all messages of a send-out. Raises :class:`Failure` as
     :func:`prepare` does."""
     shared = _shared(account, submission, route, now)
     return _message(account, submission, recipient, "", 0, 0, shared)
@@ -158,16 +158,16 @@ def _message(
     )
 
 
-#: What RFC 3461 §4.1 has for a recipient without NOTIFY, and what "sender" adds.
+#: The default for a recipient without NOTIFY (RFC 3461 §4.1).
 _WITHOUT_NOTIFY = Receipts.FAILURE
 _FINAL_STATES = Receipts.SUCCESS | Receipts.FAILURE
 _DELAY = int(Receipts.DELAY)  # A flag's own "&" takes a microsecond.
 
 
 def wishes_of(account: Account, submission: Submission, recipient: Recipient) -> Receipts:
-    """Of what the sender of a submission wants to hear about the message to this recipient.
+    """The notices that the sender gets about the message to this recipient.
 
-    Nobody hears of a mail with the null return path (RFC 3461 §5.2.1, RFC 5321 §4.5.5), nor of a
+    None for a mail with the null return path (RFC 3461 §5.2.1, RFC 5321 §4.5.5), nor for a
     recipient with NOTIFY=NEVER.
     """
     envelope = submission.envelope
@@ -194,9 +194,9 @@ def _receipts(account: Account, submission: Submission, recipient: Recipient) ->
 
 
 def delays(submission: Submission, messages: Sequence[Message], after: float) -> tuple[Notice, ...]:
-    """The notices that tell the sender of a mail if its messages take long.
+    """The notices that tell the sender of a mail that its messages are delayed.
 
-    ``after`` is how many seconds are long, where DELIVERBY says nothing else.
+    A delay is ``after`` seconds, unless DELIVERBY gives another time.
     """
     envelope = submission.envelope
     if envelope is None:
@@ -207,7 +207,7 @@ def delays(submission: Submission, messages: Sequence[Message], after: float) ->
         if int(m.receipts) & _DELAY:
             start = m.scheduled_at or m.due_at
             due_at = start + int(after) if by is None else max(m.accepted_at, m.accepted_at + by)
-            # Known under no id of the client's: nothing else waits until this has been told.
+            # With no alias, so that no other notice waits for this one.
             found.append(Notice(MAIL, m.account, Kind.DELAY, m.id, 0, due_at, due_at))
     return tuple(found)
 
@@ -223,12 +223,12 @@ def _sender(account: Account, sender: str) -> str:
 
 
 def _times(account: Account, submission: Submission, now: float) -> tuple[int, int | None, int]:
-    """When the message is due, what schedule Cascade is told, and when its validity ends."""
+    """When the message is due, the schedule for Cascade, and the end of the validity."""
     settings = account.settings
     ttl = settings.ttl if submission.ttl is None else float(submission.ttl)
     if ttl <= 0:
         raise Failure(Reason.BAD_VALIDITY)
-    # As message centres do: a validity beyond the account's is cut to it.
+    # Like a message centre, cut a validity that is longer than the account's.
     ttl = min(ttl, settings.max_ttl)
     at = submission.scheduled_at
     if at is None:
@@ -247,11 +247,11 @@ def _times(account: Account, submission: Submission, now: float) -> tuple[int, i
 def _text(
     account: Account, message_type: MessageType, text: str, submission: Submission
 ) -> tuple[str, str, int]:
-    """Text, fallback text of a flash call, and the parts that they count for."""
+    """Text, fallback text of a flash call, and the number of parts."""
     settings = account.settings
     fallback = submission.fallback
     if message_type is MessageType.FLASHCALL:
-        # Its one text is what goes out if the call does not get through.
+        # Its text is sent if the call does not get through.
         text, fallback = "", fallback or text
     elif fallback:
         raise Failure(Reason.BAD_PARAMETER, "only a flash call has a fallback text")
@@ -294,16 +294,16 @@ def _check_survey(text: str, options: tuple[str, ...]) -> None:
 
 
 def repeat_key(account: Account, submission: Submission, message: Message) -> bytes:
-    """What marks ``message`` as one that the protocol may bring again, after its answer was lost:
-    a mail's Message-ID, the phone and the text. Empty where it has nothing of the kind."""
+    """The fingerprint of a message that a client repeats after a lost answer: Message-ID, phone and
+    text of a mail. Empty for other protocols."""
     if not submission.repeat_key:
         return b""
     return _digest(account, b"mail\0" + submission.repeat_key, message)
 
 
 def duplicate_key(account: Account, message: Message) -> bytes:
-    """What another message has in common that is the same again: sender, phone and text. Empty
-    where the account has no ``duplicate_window``."""
+    """The fingerprint of duplicates: sender, phone and text. Empty if the account has no
+    ``duplicate_window``."""
     if not account.settings.duplicate_window:
         return b""
     return _digest(account, b"text\0" + message.sender.encode(), message)

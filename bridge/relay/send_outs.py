@@ -1,9 +1,9 @@
 """Send-outs: submissions to groups, to more numbers than one transaction takes, or with a name.
 
-The recipients are staged in small transactions, one small transaction accepts the whole, and from
-then on messages are made of them step by step, by this node or, when it is gone, by another
+The recipients are staged in small transactions, and one small transaction accepts the whole. Then
+messages are made of them step by step, by this node or, if it is gone, by another
 (:mod:`bridge.store.directory.staging`). Memory does not grow with the group, and no transaction
-stops others for more than a few milliseconds.
+delays others for more than a few milliseconds.
 """
 
 from __future__ import annotations
@@ -43,23 +43,23 @@ log = structlog.get_logger()
 
 #: Messages of one transaction: some milliseconds.
 STEP: Final = 250
-#: How many refused numbers the outcome names; the others are counted.
+#: Most refused numbers that the outcome names; the others are counted.
 NAMED: Final = 100
-#: A send-out that nobody touches for so long was left behind (seconds).
+#: A send-out that no node has touched for this long is abandoned (seconds).
 ABANDONED_AFTER: Final = 60
 _RESUME_EVERY: Final = 60.0
 _RETRY_AFTER: Final = 1.0
 _PAGE: Final = 1000
 
-#: The E.164 number of a recipient; raises the Failure that it meets.
+#: The E.164 number of a recipient; raises its Failure.
 Check = Callable[[str], str]
 
 
 class Plan(NamedTuple):
-    """What is to be sent: ``message`` is that of the first recipient.
+    """A send-out: ``message`` is that of the first recipient.
 
-    ``groups`` are ids of groups, ``phones`` numbers beside them. ``interval`` are the seconds
-    between two messages, at least; ``spread`` those over which all of them go out.
+    ``groups`` are ids of groups, ``phones`` further numbers. ``interval`` is the shortest time
+    between two messages, ``spread`` the time over which all of them are spread (seconds).
     """
 
     message: Message
@@ -71,9 +71,9 @@ class Plan(NamedTuple):
 
 
 class SendOuts:
-    """Belongs to one event loop; :meth:`run` it to finish what was begun.
+    """Accepts send-outs. Belongs to one event loop; :meth:`run` it to take up abandoned ones.
 
-    ``tasks`` owns the making of messages after a send-out was accepted.
+    ``tasks`` owns the tasks that make messages of accepted send-outs.
     """
 
     def __init__(
@@ -89,15 +89,14 @@ class SendOuts:
         self._ids = ids
         self._tasks = tasks
         self._clock = clock
-        #: Files that this process is at, so that it does not take them for left behind.
+        #: Files that this process works on: they are not abandoned.
         self._active: set[int] = set()
 
     async def accept(self, plan: Plan, check: Check, admit: Callable[[int], None]) -> Accepted:
-        """Accepts a send-out whole; its messages follow.
+        """Accepts a whole send-out; its messages are made afterwards.
 
-        ``admit`` is asked for so many messages before anything counts, and raises the Failure of a
-        limit. Raises Failure: that of the first recipient where none is left, and those of the
-        store.
+        ``admit`` gets the number of messages first, and raises the Failure of a limit. Raises
+        Failure: that of the first recipient if all are refused, or that of the store.
         """
         try:
             return await self._accept(plan, check, admit)
@@ -105,7 +104,7 @@ class SendOuts:
             raise error.failure from error
 
     async def count(self, plan: Plan, check: Check) -> Accepted:
-        """What :meth:`accept` would answer, with nothing stored. Raises Failure."""
+        """The answer that :meth:`accept` would give; stores nothing. Raises Failure."""
         count = 0
         refused: list[tuple[Recipient, Failure]] = []
         try:
@@ -177,7 +176,7 @@ class SendOuts:
         return Accepted(submission_id, parts, True, tuple(refused))
 
     async def _recipients(self, plan: Plan) -> AsyncIterator[Recipient]:
-        """Each number once: those beside the groups first."""
+        """Each number once; those outside the groups first."""
         seen: set[str] = set()
         for recipient in plan.phones:
             seen.add(recipient.address)
@@ -195,7 +194,7 @@ class SendOuts:
             after = page[-1]
 
     async def run(self) -> None:
-        """Takes up what nodes that are gone had accepted, and drops what they had not."""
+        """Takes up accepted send-outs of nodes that are gone, and drops unaccepted ones."""
         while True:
             try:
                 now = self._now()
@@ -215,7 +214,7 @@ class SendOuts:
             await asyncio.sleep(_RESUME_EVERY)
 
     async def _finish(self, file: ImportFile) -> None:
-        """Makes messages of what is staged, until nothing is."""
+        """Makes messages of all staged recipients."""
         self._active.add(file.id)
         head = orjson.loads(file.head)
         message, interval = to_message(head["message"]), head["interval"]
@@ -233,7 +232,7 @@ class SendOuts:
                 self._dispatcher.offer(messages, claimed=claimed)
                 await self._store.change(touch_import, file.id, self._now())
             except StoreError as error:
-                # Accepted is accepted: it goes on as soon as the store does.
+                # It is accepted: go on as soon as the store works again.
                 log.warning("send_out_waits", account=file.account, error=str(error))
                 await asyncio.sleep(_RETRY_AFTER)
 

@@ -1,7 +1,7 @@
-"""Submissions whose client knows them by another id than the bridge does.
+"""Short ids: aliases below 2**32 under which SMPP 3.3 clients know their messages.
 
 The id of a part, and the eight hexadecimal digits of SMPP 3.3, are aliases of a message. Receipts
-that were asked for under such an id are the alias's: the message itself then only says so.
+requested under an alias are stored with the alias; the message itself only has a flag for them.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from bridge.model.failure import Failure, Reason
 from bridge.model.message import Accepted, Outcome, Receipts, Submission
 from bridge.store import Alias, PartGroup
 
-#: The bits of a short id that tell the node, and how many ids that leaves to each. They come again
-#: after so many; by then the message of the earlier one is hardly stored any more.
+#: The bits of a short id that tell the node, and the number of ids that this leaves to each node.
+#: After so many they repeat; the earlier message is most likely deleted by then.
 _NODE_BITS: Final = 6
 _SHORT_IDS: Final = 1 << 32 - _NODE_BITS
-#: So many short ids are left out at the start: of those that were given last some may be known to
-#: clients alone, or stand in the store with the same time.
+#: Short ids skipped at the start: the last ones given may be unknown to the store, or stored with
+#: the same time.
 _LEFT_OUT: Final = 4096
 
 
 class ShortIdSequence:
-    """Gives a node's ids below 2**32; ``last`` is the one that was given last before the start."""
+    """Gives a node's ids below 2**32; ``last`` is the last one given before the start."""
 
     def __init__(self, node: int, last: int) -> None:
         self._node = node
@@ -40,7 +40,7 @@ class ShortIdSequence:
 
 
 class PartSubmitter(Protocol):
-    """What is asked of :class:`bridge.relay.relay.Relay`."""
+    """The part of :class:`bridge.relay.relay.Relay` that is used here."""
 
     def check(self, account: Account, submission: Submission) -> None: ...
 
@@ -73,7 +73,7 @@ def submit_short(
 
 
 def pass_on(id: int, answer: asyncio.Future[Outcome], outcome: asyncio.Future[Outcome]) -> None:
-    """Gives ``answer`` the outcome, under ``id`` where it is good."""
+    """Passes the outcome on to ``answer``; if accepted, under ``id``."""
     if answer.done():
         return
     if outcome.cancelled():

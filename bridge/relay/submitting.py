@@ -1,9 +1,9 @@
-"""Takes submissions: what lies between a listener that hands one in and the answer to its client.
+"""Takes submissions, from the listener to the answer.
 
-Read from top to bottom: the rules and limits let it in, the store makes it durable, the dispatcher
-gets its messages, the pending answers know when the client hears of it. What came before is
-answered as it was then, or sent where the first will not arrive. A yes is never told before what it
-stands for is durable.
+Read from top to bottom: rules and limits check the submission, the store makes it durable, the
+dispatcher gets its messages, the pending answers decide when the client is answered. A repeated
+message gets its first answer, or is sent if the first one will not arrive. No message is confirmed
+before it is durable.
 """
 
 from __future__ import annotations
@@ -54,18 +54,18 @@ from bridge.store import (
 
 log = structlog.get_logger()
 
-#: The states in which a message is no reason to keep its duplicate from being sent.
+#: States of an earlier message after which its duplicate is sent all the same.
 _WILL_NOT_ARRIVE = frozenset(
     {State.CANCELLED, State.EXPIRED, State.REJECTED, State.UNDELIVERABLE, State.HELD}
 )
-#: How soon it is looked how a message stands that another node may send (seconds).
+#: Interval for reading the state of messages that another node may send (seconds).
 _LOOK_ELSEWHERE = 1.0
 
 
 class SubmittingRelay:
     """The half of :class:`bridge.relay.relay.Relay` that takes submissions.
 
-    ``tasks`` owns what little work of the relay needs a task.
+    ``tasks`` owns the relay's tasks.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class SubmittingRelay:
         self._short_ids = ShortIdSequence(store.node, store.last_short_id)
 
     def reload(self, settings: Settings) -> None:
-        """Other limits and routes from now on; accounts bring their own."""
+        """Takes over new limits and routes; accounts bring their own."""
         self._settings = settings
 
     def _route_of(self, account: Account) -> Route:
@@ -109,20 +109,20 @@ class SubmittingRelay:
         return (own and own.route) or self._settings.cascade.route
 
     def drain(self) -> None:
-        """Answers "queued" to all who still wait: it is durable, and will be sent later."""
+        """Answers "queued" to all waiting clients: their messages are durable and sent later."""
         self._pending.give_up_all()
 
     def check_recipient(self, account: Account, recipient: Recipient) -> None:
-        """Raises the :class:`Failure` that this recipient would meet in a submission."""
+        """Raises the :class:`Failure` that this recipient would get in a submission."""
         if names_group(recipient.address):
             self._directory.groups.find(account.name, recipient.address)
         else:
             black_list = self._directory.black_lists.of(account.name)
-            # Whether others follow is not known yet: what stops everything is.
+            # Other recipients may follow, so only entries that block all messages count.
             rules.phone_of(account, recipient.address, black_list and black_list.always)
 
     def check(self, account: Account, submission: Submission) -> None:
-        """Raises the first :class:`Failure` that the submission would meet before it is stored."""
+        """Raises the first :class:`Failure` that the submission would get before it is stored."""
         self._prepare(account, submission)
 
     # --- submit, step by step --------------------------------------------------------------
@@ -136,12 +136,11 @@ class SubmittingRelay:
         parts: PartGroup | None = None,
         known_as: int = 0,
     ) -> asyncio.Future[Outcome]:
-        """Takes a submission; the future gets its outcome, and never an exception.
+        """Takes a submission; the future gets its outcome, never an exception.
 
-        Cancelling the future changes nothing about what becomes of the messages. ``aliases`` are
-        further ids of the one message (their ``message_id`` is filled in here), ``parts`` names
-        the group of parts that it was joined from, ``known_as`` is the id that the client is
-        told, where it is one of these.
+        Cancelling the future does not cancel the messages. ``aliases`` are further ids of the one
+        message (their ``message_id`` is filled in here), ``parts`` is the group of parts that it
+        was joined from, ``known_as`` is the alias in the client's answer, if any.
         """
         answer: asyncio.Future[Outcome] = self._loop.create_future()
         if submission.template:
@@ -164,7 +163,7 @@ class SubmittingRelay:
         bulk: bool = False,
     ) -> asyncio.Future[Outcome]:
         try:
-            # Parts have taken their tokens of the rate as they came.
+            # Each part has taken its token of the rate before.
             limited = parts is None
             prepared, refused = self._admit(account, submission, bulk=bulk, limited=limited)
         except Failure as failure:
@@ -217,8 +216,8 @@ class SubmittingRelay:
     async def _submit_to_groups(
         self, account: Account, submission: Submission, answer: asyncio.Future[Outcome]
     ) -> None:
-        """A submission with groups among its recipients: few numbers go as any submission, many
-        as a send-out."""
+        """Takes a submission to groups: as a normal submission if they have few numbers, else as
+        a send-out."""
         try:
             plan = await plan_of(self._directory, account, submission, self._clock())
             if plan.phones is not None:
@@ -259,8 +258,8 @@ class SubmittingRelay:
             raise Failure(Reason.BRIDGE_FULL, "too many messages wait")
 
     def take_part(self, account: Account, waiting: int) -> None:
-        """Takes a token of the account's rate for one part of a message, and a place beside
-        ``waiting`` other parts; raises Failure where there is none."""
+        """Takes a token of the account's rate for one part of a message, and a place in the
+        backlog beside ``waiting`` other parts; raises Failure if there is none."""
         self._check_backlog(waiting)
         self._take_tokens(account, 1)
 
@@ -276,7 +275,8 @@ class SubmittingRelay:
         bulk: bool = False,
         limited: bool = True,
     ) -> tuple[list[tuple[Recipient, Message]], list[tuple[Recipient, Failure]]]:
-        """What the rules make of the submission, where the limits let it in; raises Failure."""
+        """Checks the submission against rules and limits, and makes its messages; raises
+        Failure."""
         self._check_backlog()
         prepared, refused = self._prepare(account, submission, bulk=bulk)
         if limited:
@@ -302,7 +302,7 @@ class SubmittingRelay:
         return prepared, refused
 
     def _accept(self, pending: PendingAnswer, acceptance: Acceptance) -> None:
-        """Has the messages stored; goes on with :meth:`_accepted`."""
+        """Stores the messages; continues with :meth:`_accepted`."""
         try:
             accepted = self._store.accept(acceptance)
         except StoreError as error:  # it is closed
@@ -322,7 +322,7 @@ class SubmittingRelay:
     def _not_stored(
         self, pending: PendingAnswer, messages: Sequence[Message], failure: Failure
     ) -> None:
-        """Nothing of it is in the store: it is as if it had never been handed in."""
+        """The store has not taken the submission: undoes all counts and answers the failure."""
         if pending.account.settings.daily_limit:
             self._daily_limits.give_back(pending.account, len(messages))
         self._pending.answer(pending, failure)
@@ -330,7 +330,7 @@ class SubmittingRelay:
     def _accepted(
         self, pending: PendingAnswer, acceptance: Acceptance, accepted: asyncio.Future[Repeats]
     ) -> None:
-        """The messages are durable, or the store says why not."""
+        """The messages are durable, or the store has failed."""
         error = accepted.exception()
         if error is not None:
             if not isinstance(error, StoreError):
@@ -342,7 +342,7 @@ class SubmittingRelay:
         if repeats:
             firsts = firsts_of(acceptance, repeats)
             messages = tuple(message for message in messages if message.id not in firsts)
-            # Not on the path of a message: somebody lost an answer.
+            # Rare, so in a task of its own: the client lost an answer.
             again = self._repeat(pending, acceptance, firsts, frozenset(repeats))
             self._tasks.create_task(again)
         if messages:
@@ -356,8 +356,8 @@ class SubmittingRelay:
         *,
         wait: bool = False,
     ) -> None:
-        """Hands the messages to the dispatcher. The client waits for the result if one can come in
-        time, in any case where ``wait`` says so."""
+        """Hands the messages to the dispatcher. The client waits for the result if it can come in
+        time, and always with ``wait``."""
         settings = pending.account.settings
         within = settings.answer_within or ANSWER_WITHIN[pending.submission.protocol]
         # A message that is not due yet has no result to wait for.
@@ -374,12 +374,12 @@ class SubmittingRelay:
                 self._tasks.create_task(self._watch_elsewhere())
 
     def settled_elsewhere(self, message_ids: Sequence[int]) -> None:
-        """Another node says that it settled messages that were accepted here."""
+        """Another node has settled messages that were accepted here."""
         self._settled_elsewhere.set()
 
     async def _watch_elsewhere(self) -> None:
-        """Looks how messages stand that another node may send, as long as a client waits: when
-        that node says so, and from time to time, should it not be heard."""
+        """Reads the state of messages that another node may send, as long as a client waits: when
+        that node signals it, and periodically in case the signal is lost."""
         try:
             while ids := self._pending.elsewhere():
                 with suppress(TimeoutError):
@@ -393,7 +393,7 @@ class SubmittingRelay:
         finally:
             self._watching = False
 
-    # --- what came again -------------------------------------------------------------------
+    # --- repeated messages -----------------------------------------------------------------
 
     async def _repeat(
         self,
@@ -402,8 +402,8 @@ class SubmittingRelay:
         firsts: Mapping[int, int],
         known: frozenset[bytes],
     ) -> None:
-        """Answers for messages that came before: as their first submission was, or no; or sends
-        them, where the first will not arrive. ``firsts`` are the earlier ones by their ids."""
+        """Answers repeated messages: with the first answer or, for duplicates, a refusal; or sends
+        them if the first will not arrive. ``firsts``: id of the repeated → id of the earlier."""
         account, submission = pending.account, pending.submission
         again = [message for message in acceptance.messages if message.id in firsts]
         some_new = len(again) < len(acceptance.messages)
@@ -456,7 +456,7 @@ class SubmittingRelay:
     async def _know_as_first(
         self, pending: PendingAnswer, acceptance: Acceptance, message: Message, first: int
     ) -> None:
-        """Has the ids that the client is told lead to the first message."""
+        """Stores the ids of the client's answer as aliases of the first message."""
         aliases = [
             alias._replace(message_id=first)
             for alias in acceptance.aliases
@@ -472,7 +472,7 @@ class SubmittingRelay:
     async def _send_again(
         self, pending: PendingAnswer, acceptance: Acceptance, message: Message, first: int
     ) -> None:
-        """Sends a message that came before and whose first will not arrive."""
+        """Sends a repeated message whose first one will not arrive."""
         account = pending.account
         mine = Acceptance(
             (message,),

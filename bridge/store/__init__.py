@@ -1,4 +1,4 @@
-"""What must survive. The face of the store: other rooms import from here and from ``engines``."""
+"""The store: everything durable. Other rooms import from here and from ``engines`` only."""
 
 from bridge.store.errors import (
     LeaseLost,

@@ -1,9 +1,10 @@
-"""Messages that came to an end not long ago, by their upstream ids: kept in memory, and bounded.
+"""Recently ended messages by their upstream ids, in memory, up to a limit.
 
-The index of upstream ids holds what is under way alone, so that it stays small. What the API says
-again, or against itself, mostly comes soon after; with this it is still recognised. Of what ended
-before the daemon started, or at another node, nothing is known here. A word about such a message
-passes for an early one, and while there are any of these the latest messages are looked through.
+The database index of upstream ids covers only messages that are under way, so that it stays small.
+The API may repeat or contradict a status; most such statuses come soon after the first and are
+recognised here. Messages that ended before the daemon started, or at another node, are not known
+here. A status for one of these counts as early; while there are early statuses, the latest messages
+are searched for them.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from collections.abc import Iterable
 from typing import Final
 
 _MOST = 20_000
-#: How many of the latest messages are looked through, and how often at most (seconds).
+#: Number of latest messages searched, and shortest time between two searches (seconds).
 LOOK_THROUGH: Final = 50_000
 LOOK_EVERY: Final = 60
 
 
 class Ended:
-    """The ids of the last messages that ended here."""
+    """The ids of the messages that ended here last."""
 
     def __init__(self, most: int = _MOST) -> None:
         self._most = most
@@ -29,19 +30,19 @@ class Ended:
         return upstream_id in self._ids
 
     def add(self, ids: Iterable[tuple[str, int]]) -> None:
-        """Upstream ids with their messages' ids, the latest last."""
+        """Adds upstream ids with their message ids, the latest last."""
         self._ids.update(ids)
         if len(self._ids) > self._most:
-            # A quarter at once: each time is a walk over all.
+            # Remove a quarter at once: each removal walks over all ids.
             for upstream_id in list(self._ids)[: len(self._ids) - self._most * 3 // 4]:
                 del self._ids[upstream_id]
 
     def find(self, upstream_ids: Iterable[str]) -> list[int]:
-        """The ids of the messages that are known of these."""
+        """The message ids of those upstream ids that are known."""
         return [self._ids[one] for one in upstream_ids if one in self._ids]
 
     def look(self, now: int) -> bool:
-        """Whether to look through the latest messages now (Unix time): not again for a while."""
+        """Whether to search the latest messages now (Unix time); False for a while afterwards."""
         if self._looked_at <= now < self._looked_at + LOOK_EVERY:
             return False
         self._looked_at = now

@@ -1,4 +1,4 @@
-"""Which engine an address of a store names."""
+"""Chooses the engine by the store's address."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from bridge.store.interface import Store
 def engine_of(url: str, lease: float = 15.0) -> Store:
     """The engine for ``sqlite:///PATH`` or ``postgresql://…``, not opened yet.
 
-    ``lease`` is how long, in seconds, one of several nodes may be silent. Raises
-    :class:`StoreError` where the address is none, or its library is not installed.
+    ``lease`` is the time after which a silent node counts as gone (seconds). Raises
+    :class:`StoreError` for an invalid address, or if the engine's library is not installed.
     """
     scheme = url.partition("://")[0]
     if scheme == "sqlite":
@@ -29,7 +29,7 @@ def engine_of(url: str, lease: float = 15.0) -> Store:
 
 
 def without_password(url: str) -> str:
-    """The address of a store as it may be shown."""
+    """The address of a store without its password, for display."""
     if url.startswith("sqlite:"):
         return url
     parts = urlsplit(url)

@@ -1,4 +1,4 @@
-"""What the store raises.
+"""Errors of the store.
 
 StoreError            the verb did nothing
 ├── StoreFull         no room on the disk, or the database cannot be reached: try again later
@@ -6,7 +6,7 @@ StoreError            the verb did nothing
 ├── SchemaTooNew      a later version of the program wrote the store
 └── LeaseLost         other nodes have taken over from this one: it must stop
 
-Each knows the failure that a client is told of it.
+Each knows the failure for the client.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from bridge.model.failure import Failure, Reason
 
 
 class StoreError(Exception):
-    """The store could not do what it was asked; nothing of it was done."""
+    """The store could not carry out a verb; nothing was changed."""
 
     reason: ClassVar[Reason] = Reason.OPERATION_FAILED
 
     @property
     def failure(self) -> Failure:
-        """What a client is told, with the store's own words as the cause."""
+        """The failure for the client, with this error's text as the cause."""
         return Failure(self.reason, cause=str(self))
 
 
 class StoreFull(StoreError):  # noqa: N818 - a state of the store, and not always an error
-    """There is no room, or the store cannot be written to for now. Trying again may succeed."""
+    """There is no room, or the store cannot be written to for now. A retry may succeed."""
 
     reason = Reason.BRIDGE_FULL
 
@@ -45,4 +45,4 @@ class LeaseLost(StoreError):  # noqa: N818
     """The lease of this node ran out and other nodes took over: it must not write any more."""
 
     def __init__(self) -> None:
-        super().__init__("this node has lost its lease, others have taken over")
+        super().__init__("this node has lost its lease; other nodes have taken over")

@@ -1,7 +1,7 @@
 """The verbs that every engine offers. The contract tests in ``tests/store`` run on each engine.
 
-An engine makes durable what it is told before it answers. What a message means, and when one is
-due, is decided by its callers.
+An engine answers a write only after it is durable. The callers decide what a message means and when
+it is due.
 """
 
 from __future__ import annotations
@@ -37,22 +37,22 @@ P = ParamSpec("P")
 class Store(Protocol):
     """The verbs of an engine.
 
-    Those that return a future are on the path of a message: the engine gathers what is asked
-    while an earlier group is being written, and writes it as one. A future is resolved when
-    everything it stands for is durable, in the order in which the verbs were called.
+    Verbs that return a future are on the path of a message: the engine gathers requests while an
+    earlier group is being written, and writes them in one transaction. A future is resolved when
+    its request is durable, in the order of the calls.
     """
 
-    #: Called in the loop when other nodes made something available, or are gone: it is time to look
-    #: into :meth:`interrupted`, :meth:`holds` and :meth:`lanes`.
+    #: Called in the loop when other nodes made messages available, or are gone: call
+    #: :meth:`interrupted`, :meth:`holds` and :meth:`lanes` then.
     on_work: Callable[[], None] | None
-    #: Called in the loop with the queues in which notices were put, ``None`` where only other nodes
-    #: know in which.
+    #: Called in the loop with the queues that got notices; ``None`` if another node added them and
+    #: the queues are unknown.
     on_owed: Callable[[Set[str] | None], None] | None
-    #: Called in the loop with messages that were accepted here and that another node has sent, or
-    #: brought to another end.
+    #: Called in the loop with messages that were accepted here and that another node has sent or
+    #: ended.
     on_settled: Callable[[Sequence[int]], None] | None
-    #: Called in the loop when other nodes took over from this one, which must stop: every verb
-    #: fails from then on.
+    #: Called in the loop when other nodes have taken over from this one. It must stop: every verb
+    #: fails from now on.
     on_lost: Callable[[], None] | None
 
     async def open(self) -> None:
@@ -62,18 +62,18 @@ class Store(Protocol):
         """
 
     async def open_reading(self) -> None:
-        """Opens it beside a daemon that has it open, to read alone; nothing can be written.
+        """Opens the store read-only; a daemon may have it open at the same time.
 
-        Raises :class:`StoreError`, also for a store that a daemon has still to bring up to date.
+        Raises :class:`StoreError`, also for a store whose schema is not up to date.
         """
 
     async def close(self) -> None:
-        """Writes what was asked for and closes."""
+        """Writes all requests and closes."""
 
     async def backup(self, to: Path) -> None:
         """Writes a consistent, verified copy of the store to a new file, while others write too.
 
-        Raises :class:`StoreError`, also where the engine has a better tool for it.
+        Raises :class:`StoreError`, also if the database has a better tool for backups.
         """
 
     @property
@@ -81,22 +81,22 @@ class Store(Protocol):
         """This daemon's node number, for its ids."""
 
     def time(self) -> float:
-        """Unix time by the clock that all nodes share: messages are due, and expire, by this."""
+        """Unix time by the clock that all nodes share, for due and expiry times of messages."""
 
     def may_tell(self) -> bool:
-        """Whether the notices that this node has claimed are its own for certain. They may be
-        others' where it was stopped or cut off for longer than its lease."""
+        """Whether the notices that this node has claimed are certainly still its own. If it was
+        stopped or cut off for longer than its lease, other nodes may have taken them over."""
 
     @property
     def last_id(self) -> int:
-        """The greatest id that the store held when it was opened."""
+        """The greatest id in the store when it was opened."""
 
     @property
     def last_short_id(self) -> int:
-        """The id below 2**32 that this node gave last, as of when the store was opened."""
+        """The id below 2**32 that this node had given last when the store was opened."""
 
     def accept(self, acceptance: Acceptance) -> asyncio.Future[Repeats]:
-        """Stores the messages, but for those whose fingerprint is known; tells which these are.
+        """Stores the messages, except those with a known fingerprint; returns these fingerprints.
 
         Raises :class:`StoreFull` or :class:`StoreError`; then none of them is stored.
         """
@@ -104,29 +104,29 @@ class Store(Protocol):
     def also_known_as(self, aliases: Sequence[Alias]) -> asyncio.Future[None]:
         """Stores further ids of messages that are stored already.
 
-        With a wish for receipts such an id has those of the states to come, and of the end where
-        the message has come to it.
+        An alias that requests receipts gets those of later states, and that of the final state even
+        if the message has reached it already.
         """
 
     def begin(self, attempt_id: int, messages: Sequence[Message]) -> asyncio.Future[Set[int]]:
-        """Notes that these messages are about to be posted, so that a crash is not forgotten.
+        """Notes that these messages are about to be posted, so that they are found after a crash.
 
-        Tells the ids of those that are this node's to send no longer (another node cancelled,
-        held or replaced them meanwhile); they are not part of the attempt.
+        Returns the ids of messages that no longer belong to this node (another node has cancelled,
+        held or replaced them); they are not part of the attempt.
         """
 
     def finish(self, attempt_id: int, changes: Sequence[Change]) -> asyncio.Future[None]:
-        """Ends an attempt with what became of its messages (the others wait as before).
+        """Ends an attempt with the changes of its messages (its other messages wait as before).
 
-        Never refused for want of room: it is tried again until it succeeds or the store closes.
+        Never refused for lack of room: it is tried again until it succeeds or the store closes.
         """
 
     async def interrupted(self) -> dict[int, list[Message]]:
-        """The attempts that were begun and never finished by a daemon that is gone.
+        """The unfinished attempts of a daemon that is gone, each with its messages.
 
-        Each with its messages; their outcome is unknown, and :meth:`finish` ends the attempt with
-        what is decided. On one machine they are found at the start; where several nodes share a
-        store, this takes over what belongs to nodes whose lease ran out, whenever it is called.
+        Their outcome is unknown; the caller decides and ends each attempt with :meth:`finish`. A
+        single daemon finds them at its start. Where several nodes share a store, each call also
+        takes over from nodes whose lease has run out.
         """
 
     async def lanes(self) -> list[Lane]:
@@ -135,35 +135,36 @@ class Store(Protocol):
     async def waiting(
         self, lane: Lane, now: int, limit: int, after: tuple[int, int] = (0, 0)
     ) -> list[Message]:
-        """The ``limit`` messages of a lane that are due first, of those due at ``now``.
+        """The first ``limit`` messages of a lane that are due at ``now``, in the order of due
+        times.
 
-        ``after`` is the ``due_at`` and id behind which to look. What is in an attempt does not
-        come: its outcome is decided first.
+        Only messages after ``after``, a ``due_at`` and an id, and no messages in an attempt: their
+        outcome is decided first.
 
-        Where several nodes share a store they are claimed for this node, and only those come that
-        no other living node has claimed; what this node has claimed before comes again.
+        Where several nodes share a store, the messages are claimed for this node. Messages claimed
+        by another living node are left out; those claimed by this node before come again.
         """
 
     async def next_due(self, now: int) -> int | None:
-        """When the next message after ``now`` will be due; ``None`` if none waits for a time."""
+        """When the next message after ``now`` will be due; ``None`` if there is none."""
 
     async def waiting_for(self, account: str, phone: str) -> list[Stored]:
-        """What waits or is held of an account for one phone."""
+        """An account's waiting and held messages to one phone."""
 
     async def overdue(self, now: int, limit: int) -> list[Stored]:
-        """Messages that wait or are held though their validity has ended."""
+        """Waiting and held messages whose validity has ended."""
 
     async def backlog(self) -> int:
-        """How many messages wait to be sent."""
+        """The number of messages that wait to be sent."""
 
     async def sent_since(self, account: str, unix_time: int) -> int:
-        """How many messages of an account were accepted since then."""
+        """The number of an account's messages accepted since then."""
 
     async def message(self, message_id: int) -> Stored | None:
         """One message by its id or by an alias of it."""
 
     async def messages(self, message_ids: Sequence[int]) -> list[Stored]:
-        """Those that there are of these messages, in the order of their ids."""
+        """The messages with these ids, as far as stored, in the order of their ids."""
 
     async def submission(self, submission_id: int) -> list[Stored]:
         """The messages of a submission, in the order of their ids."""
@@ -171,103 +172,102 @@ class Store(Protocol):
     async def move(
         self, message_ids: Sequence[int], to: State, *, unposted: bool = False
     ) -> list[int]:
-        """Cancels, holds, releases or expires messages that wait or are held; tells which it could.
+        """Cancels, holds, releases or expires waiting or held messages; returns the moved ones.
 
-        A message in an attempt is not touched, nor one whose state does not lead to ``to``
-        (:data:`bridge.model.message.TRANSITIONS`), nor one that is to expire before its validity
-        ends. With ``unposted`` those stay besides that an attempt of unknown outcome may have
-        delivered. Race-free against every node's :meth:`begin`. The notices that the messages ask
-        for are stored with a final state.
+        Left as they are: messages in an attempt, messages whose state does not lead to ``to``
+        (:data:`bridge.model.message.TRANSITIONS`), messages to be expired whose validity has not
+        ended, and with ``unposted`` messages with an attempt of unknown outcome. Race-free against
+        every node's :meth:`begin`. A final state is stored together with the requested notices.
         """
 
     async def replace(self, replacement: Replacement) -> bool:
         """Replaces the text of a message that :meth:`move` could cancel with ``unposted``.
 
-        Where it waits it is claimed by this node from then on.
+        If it waits, it is claimed by this node from now on.
         """
 
     def add_part(self, part: Part, since: int) -> asyncio.Future[Gathered]:
-        """Stores a part of a concatenated message and tells what there is of its group now.
+        """Stores a part of a concatenated message and returns the state of its group.
 
-        Parts and finished groups from before ``since`` (Unix time) do not count. The same number
-        with other content, or with a finished group, begins a new group.
+        Parts and finished groups from before ``since`` (Unix time) do not count. A part whose
+        number is taken by other content, or whose group is finished, begins a new group.
         """
 
     async def expired_parts(self, before: int, limit: int) -> list[Part]:
-        """Takes the parts of unfinished groups whose first part came before then, and forgets
-        finished groups of that age. What remains of each part is a notice, stored with it: owed to
-        those that asked."""
+        """Removes and returns the parts of unfinished groups whose first part came before then;
+        deletes finished groups of that age. A notice for each part is stored, and is owed if
+        receipts were requested."""
 
     async def unjoined(self, part_id: int) -> UnjoinedPart | None:
-        """A part that waits for the others of its message, or that never came into one. To be asked
-        where no message is known by this id (:meth:`message`)."""
+        """A part that waits for the others of its message, or whose message was never completed.
+        To be called if :meth:`message` knows no message by this id."""
 
     async def holds(self) -> set[tuple[str, str]]:
-        """What is held as a whole: ("account", name) and ("upstream", name)."""
+        """The holds of whole accounts and upstreams: ("account", name) and ("upstream", name)."""
 
     async def set_hold(self, scope: str, name: str, held: bool) -> None:
-        """Holds or releases an account or an upstream as a whole, over restarts and nodes."""
+        """Holds or releases a whole account or upstream, for all nodes, across restarts."""
 
     async def sweep(self, before: int, text_before: int, limit: int) -> int:
-        """Deletes what came to its end before ``before``, and blanks the texts of what did before
-        ``text_before`` (Unix times): final messages, and messages from phones that were taken,
-        unless a notice of them is still owed. Looks at ``limit`` of each at most and tells how many
-        that were. With few of them it has come to the end for now."""
+        """Deletes messages that ended before ``before`` and blanks the texts of those that ended
+        before ``text_before`` (Unix times): final messages, and messages from phones that were
+        taken; not while a notice of them is owed. Looks at ``limit`` of each kind at most and
+        returns how many it looked at; fewer than ``limit`` means that it is done for now."""
 
     async def nodes(self) -> int:
-        """How many nodes share the store now, this one included."""
+        """The number of nodes that share the store now, including this one."""
 
     async def forget_fingerprints(self, now: int) -> None:
-        """Drops those whose time has passed, a few at a time."""
+        """Deletes expired fingerprints, a few at a time."""
 
-    # --- what comes back ---------------------------------------------------------------------
+    # --- statuses and messages from phones ---------------------------------------------------
 
     def note_statuses(self, statuses: Sequence[Status]) -> asyncio.Future[Sequence[Noted]]:
-        """Keeps what the API said of messages, with the notices that follow; tells of each, in
-        order, what it was. Only messages in the state ``sent`` change. Of those that ended long
-        ago, at another node or before the store was opened nothing is known at first
-        (:attr:`Noted.EARLY`)."""
+        """Stores statuses together with their notices; returns the result of each, in order. Only
+        messages in the state ``sent`` change. A status of a message that ended long ago, at another
+        node or before the store was opened counts as early at first (:attr:`Noted.EARLY`)."""
 
     async def match_early(self, now: int, before: int) -> int:
-        """Notes the statuses that came before the message had its upstream id, where it has one
-        now, and those of messages that were not known to have ended; forgets those that came before
-        ``before`` and tells how many. To be called often, at every node."""
+        """Notes early statuses whose message has its upstream id now, or turns out to have ended;
+        deletes those that came before ``before`` and returns how many. To be called often, at every
+        node."""
 
     async def to_poll(self, now: int, limit: int) -> list[Stored]:
-        """Messages whose ``poll_at`` has come, those first whose sender waits for a notice.
+        """Messages whose ``poll_at`` has come; those that request notices first.
 
-        Their next turn is set: after as long as it is since they were sent, at most ten minutes.
+        Sets their next ``poll_at``: after as long as they have been on their way, at most ten
+        minutes.
         """
 
     def take_incoming(
         self, incoming: Sequence[tuple[Incoming, Sequence[str]]]
     ) -> asyncio.Future[Sequence[bool]]:
-        """Stores messages from phones, each with a notice in these queues; tells of each whether it
-        was new."""
+        """Stores messages from phones, each with a notice in these queues; returns for each whether
+        it was new."""
 
-    # --- what is owed ------------------------------------------------------------------------
+    # --- notices -----------------------------------------------------------------------------
 
     def owe(self, notices: Sequence[Notice]) -> asyncio.Future[None]:
-        """Stores notices that follow from nothing that the store knows."""
+        """Stores notices that do not follow from a change in the store."""
 
     def claim_notices(self, queue: str, now: int, limit: int) -> asyncio.Future[Sequence[Owed]]:
-        """The notices of a queue that are due first; they are this node's until it says
-        (:meth:`told`) what became of them, or is gone.
+        """Claims the notices of a queue that are due first. They belong to this node until it
+        stores their results (:meth:`told`), or is gone.
 
-        None comes while an earlier one of the same ``about`` and ``known_as`` has not ended, but
-        for a delay, which may never come.
-        What came in at another node is left to that for a second.
+        A notice waits for earlier ones with the same ``about`` and ``known_as``, except for delays,
+        which may never become due. For one second, notices of submissions that came in at another
+        node are left to that node.
         """
 
     def told(self, told: Sequence[Told]) -> asyncio.Future[None]:
-        """Keeps what became of claimed notices. Never refused for want of room."""
+        """Stores the results of claimed notices. Never refused for lack of room."""
 
     async def expire_notices(self, mails_before: int, before: int, limit: int) -> int:
-        """Ends the notices of what happened before then and nobody took; tells how many. Those
-        that go out as mails have a time of their own."""
+        """Ends notices from before ``before`` that nobody took; returns how many. For notices that
+        go out as mails ``mails_before`` counts."""
 
     async def note_receivers(self, account: str, bound: bool) -> None:
-        """Keeps, for the trace, whether receivers of the account are bound to this node now."""
+        """Stores, for the trace, whether receivers of the account are bound to this node now."""
 
     # --- the directory -----------------------------------------------------------------------
 
@@ -277,7 +277,7 @@ class Store(Protocol):
     async def change(self, verb: Callable[P, Verb[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs a verb of :mod:`bridge.store.directory` as one transaction.
 
-        Raises the :class:`bridge.model.failure.Failure` that it raises; then it changed nothing.
+        Raises the verb's :class:`bridge.model.failure.Failure`; then nothing was changed.
         """
 
     # --- the story of a message --------------------------------------------------------------
@@ -287,12 +287,12 @@ class Store(Protocol):
 
     async def find(self, text: str, limit: int, since: int = 0) -> list[Stored]:
         """The latest messages with this phone (E.164), client's reference or upstream id, the
-        newest first, of those accepted since then (Unix time). Looks through all of these: an index
-        would cost every message more than a rare question is worth."""
+        newest first, among those accepted since then (Unix time). Scans all of these: an index
+        would cost every message too much for a rare query."""
 
     async def receivers(self, account: str) -> list[Receivers]:
         """Where receivers of the account are bound, or were."""
 
     async def from_phones(self, text: str, limit: int, since: int = 0) -> list[AnsweredIncoming]:
         """The latest messages from phones with this id, number (E.164) or ``uid``, the newest
-        first, of those taken since then (Unix time)."""
+        first, among those taken since then (Unix time)."""

@@ -1,4 +1,4 @@
-"""What clients ask for without an id of ours: a message by its reference, messages from phones."""
+"""Queries without an id of the bridge: a message by its reference, messages from phones."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def newest_with_reference(account: str, reference: str, phone: str) -> Verb[int 
 
 
 def incoming_of(account: str, since: int, after: int, limit: int) -> Verb[list[Incoming]]:
-    """Messages from phones to an account, taken since a Unix time and behind an id, the oldest
-    first."""
+    """Messages from phones to an account, taken since a Unix time and with an id greater than
+    ``after``, the oldest first."""
     rows = yield Statement(
         'SELECT id, uid, account, phone, "to", text, at, received_at FROM incoming '
         "WHERE id > ? AND account = ? ORDER BY id LIMIT ?",

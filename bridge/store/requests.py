@@ -1,4 +1,4 @@
-"""What the writer of an engine is asked: a verb, what it is called with, and who waits for it."""
+"""A request to an engine's writer: a verb, its arguments, and the future of its caller."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""When the store may forget: counted from the end of a life, never while anything is owed of it.
+"""Retention: when the store may delete a message. Never while one of its notices is owed.
 
-A message lives until its final state, a message from a phone until the last who is to get it has
-it. Both engines walk over what is old with a :class:`Walk`, and decide with :func:`is_over`.
+The time counts from a message's final state, and for a message from a phone from its last notice.
+Both engines walk over old rows with a :class:`Walk`, and decide with :func:`is_over`.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ from typing import Final
 
 from bridge.model.message import FINAL
 
-#: How often texts are looked at again that could not be blanked (seconds).
+#: Interval for checking again texts that could not be blanked (seconds).
 BLANK_AGAIN: Final = 3600
 _FINAL: Final = frozenset(state.value for state in FINAL)
 
 
 def is_over(state: str, ended_at: int, owed: bool, before: int) -> bool:
-    """Whether a life ended before then (Unix times), and nobody is to hear of it any more.
+    """Whether a message ended before then (Unix times) and none of its notices is owed.
 
-    ``state`` is a message's; a message from a phone has none.
+    ``state`` is empty for a message from a phone.
     """
     return (not state or state in _FINAL) and ended_at < before and not owed
 
 
 class Walk:
-    """Where a walk over what is old stands, from the oldest on.
+    """The position of a walk over old rows, from the oldest on.
 
-    What cannot go yet is passed over. When the end is reached the walk begins again at the first
-    of these, but not before ``again_after`` seconds of the time up to which things are old.
+    Rows that must stay are skipped. At its end the walk begins again at the first of these, after
+    the age limit has moved on by ``again_after`` seconds.
     """
 
     def __init__(self, again_after: int = 0) -> None:
@@ -41,8 +41,8 @@ class Walk:
     def step(
         self, rows: Sequence[tuple[int, bool]], limit: int, before: int
     ) -> tuple[list[int], int]:
-        """Takes the ids behind :attr:`after` with whether each may go; gives those that may, and
-        how many there were: at the end of the walk those that go alone."""
+        """Takes the ids after :attr:`after`, each with whether it may go; returns those that may,
+        and how many ids there were (at the end of the walk: how many may go)."""
         gone = [id for id, may_go in rows if may_go]
         if not self._first_passed:
             self._first_passed = next((id for id, may_go in rows if not may_go), 0)

@@ -36,7 +36,7 @@ MESSAGE_COLUMNS = (
     "unknown",
     "envelope",
 )
-#: What a stored message has besides.
+#: The further columns of a stored message.
 STATE_COLUMNS = (
     "state",
     "upstream_id",
@@ -67,7 +67,7 @@ NOTICE = (
     "ended_at",
     "outcome",
 )
-#: Of these, what a new one comes with.
+#: The columns of a new notice.
 NEW_NOTICE = (*NOTICE[:8], "ended_at", "outcome", "content")
 INCOMING = ("id", "uid", "account", "phone", '"to"', "text", "at", "received_at")
 
@@ -109,7 +109,7 @@ def to_row(message: Message) -> tuple[Any, ...]:
 
 
 def to_message(row: Sequence[Any]) -> Message:
-    """The message out of the first columns of a row."""
+    """A message from the first columns of a row."""
     (id, submission_id, account, protocol, peer, phone, sender, message_type, text) = row[:9]
     (options, fallback, route, level, parts, accepted_at, due_at, scheduled_at) = row[9:17]
     (expires_at, receipts, reference, attempts, unknown, envelope) = row[17:23]
@@ -141,16 +141,13 @@ def to_message(row: Sequence[Any]) -> Message:
 
 
 def to_stored(row: Sequence[Any]) -> Stored:
-    """A message with its state out of a whole row."""
+    """A message with its state from a whole row."""
     state, *rest = row[23:34]
     return Stored(to_message(row), _STATES[state], *rest)
 
 
 def from_notice(notice: Notice) -> tuple[Any, ...]:
-    """The columns of a notice that is new: of :data:`NOTICE` those that :data:`NEW_NOTICE` names.
-
-    ``content`` is the last of them.
-    """
+    """The columns :data:`NEW_NOTICE` of a new notice. ``content`` is the last of them."""
     n = notice
     state = "" if n.state is None else n.state._value_
     return (
@@ -169,14 +166,14 @@ def from_notice(notice: Notice) -> tuple[Any, ...]:
 
 
 def to_notice(row: Sequence[Any]) -> Notice:
-    """A notice out of the columns :data:`NOTICE`."""
+    """A notice from the columns :data:`NOTICE`."""
     queue, account, kind, about, known_as, at, due_at, state, *rest = row
     told = _STATES[state] if state else None
     return Notice(queue, account, _KINDS[kind], about, known_as, at, due_at, told, *rest)
 
 
 def to_owed(row: Sequence[Any]) -> Owed:
-    """A notice with what it is about, out of the columns of :data:`NOTICE`, :data:`INCOMING` and
+    """A notice with its subject, from the columns of :data:`NOTICE`, :data:`INCOMING` and
     :data:`STORED` (NULL where there is none)."""
     notice = to_notice(row[:13])
     about_incoming = notice.kind is Kind.INCOMING

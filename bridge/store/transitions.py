@@ -1,7 +1,7 @@
-"""What becomes of a message, whichever engine holds it: plain functions, no SQL and no I/O.
+"""Changes of a message's state, for both engines: plain functions, no SQL and no I/O.
 
-The states and where they lead are in :data:`bridge.model.message.TRANSITIONS`. A message in an
-attempt is stored as ``accepted``: that it is being sent is what the attempt says.
+:data:`bridge.model.message.TRANSITIONS` has the states and their transitions. A message in an
+attempt is stored as ``accepted``: the attempt tells that it is being sent.
 """
 
 from __future__ import annotations
@@ -13,21 +13,22 @@ import orjson
 from bridge.model.message import TRANSITIONS, State
 from bridge.store.types import Noted, Status
 
-#: Nobody is sending a message in one of these states, unless it is in an attempt.
+#: States of a message that is not being sent, unless it is in an attempt.
 IDLE: Final = (State.ACCEPTED, State.HELD)
-#: The longest time between two questions about one message (seconds).
+#: The longest time between two status requests for one message (seconds).
 MAX_POLL: Final = 600
-#: Stored with a message that ended because the API never said what became of it.
+#: The cause of a message that ended without a final status from the API.
 NO_STATUS: Final = "no status was received"
 
 
 def movable_from(to: State) -> tuple[State, ...]:
-    """The states from which a message that nobody is sending can be moved to this one."""
+    """The states from which an idle message can be moved to this one."""
     return tuple(state for state in IDLE if to in TRANSITIONS[state])
 
 
 class Standing(NamedTuple):
-    """What of a stored message a status may change; as in :class:`bridge.model.message.Stored`."""
+    """The fields of a stored message that a status may change; as in
+    :class:`bridge.model.message.Stored`."""
 
     state: str
     status: str
@@ -40,10 +41,10 @@ class Standing(NamedTuple):
 
 
 def note_status(standing: Standing, status: Status) -> tuple[Noted, Standing]:
-    """What a status is to a message, and how the message stands afterwards.
+    """The effect of a status on a message, and the message's fields afterwards.
 
-    Only a message that was sent changes its state. After its end a status may still add what the
-    API counted; one that contradicts the end is late and changes nothing.
+    Only a sent message changes its state. After the final state a status may still add the API's
+    cost and part count; one that contradicts the final state is late and changes nothing.
     """
     to, word = status.state, status.word
     is_sent = standing.state == State.SENT._value_
@@ -70,12 +71,12 @@ def note_status(standing: Standing, status: Status) -> tuple[Noted, Standing]:
 
 
 def poll_interval(now: int, sent_at: int) -> int:
-    """How long after a question the next follows: as long as the message has been on its way."""
+    """Seconds until the next status request: as long as the message has been on its way."""
     return max(1, min(MAX_POLL, now - sent_at))
 
 
 def without_subject(envelope: str) -> str:
-    """The envelope of a mail whose text is blanked: the subject may be the text."""
+    """The envelope of a mail without its subject, which may contain the blanked text."""
     if not envelope:
         return envelope
     fields = orjson.loads(envelope)

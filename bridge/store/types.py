@@ -1,4 +1,4 @@
-"""The words of the store's interface: what goes into its verbs and what comes out. Plain data."""
+"""The arguments and results of the store's verbs. Plain data."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Lane(NamedTuple):
 
 
 class Alias(NamedTuple):
-    """Another id of a message, of a part for instance, with its own wish for receipts."""
+    """Another id of a message, for instance of a part, with the receipts requested for it."""
 
     id: int
     message_id: int
@@ -31,7 +31,7 @@ class Alias(NamedTuple):
 
 
 class PartGroup(NamedTuple):
-    """What the parts of one concatenated message have in common (SMPP 3.4 §5.3.2.22 ff.)."""
+    """The common key of the parts of one concatenated message (SMPP 3.4 §5.3.2.22 ff.)."""
 
     account: str
     source: str
@@ -43,8 +43,8 @@ class PartGroup(NamedTuple):
 class Part(NamedTuple):
     """One part of a concatenated message, as it was received.
 
-    ``number`` counts from 1. ``content`` is whatever the listener needs to join the parts; the
-    same part has the same content. ``at`` is a Unix time in seconds.
+    ``number`` counts from 1. ``content`` is for the listener, to join the parts; a repeated part
+    has the same content. ``at`` is a Unix time in seconds.
     """
 
     id: int
@@ -56,11 +56,11 @@ class Part(NamedTuple):
 
 
 class Gathered(NamedTuple):
-    """What the store has of a group of parts after one was added.
+    """The state of a group of parts after one was added.
 
-    ``id`` is the id of the part: an earlier one's, where the same part came again. ``parts`` are
-    all of the group in the order of their numbers where it is complete, else empty. ``message_id``
-    is the message that the group was joined to already, else 0.
+    ``id`` is the id of the part; a repeated part has the id of the first. ``parts`` are all parts
+    in the order of their numbers if the group is complete, else empty. ``message_id`` is the
+    message that the group was joined to already, else 0.
     """
 
     id: int
@@ -69,10 +69,10 @@ class Gathered(NamedTuple):
 
 
 class Fingerprint(NamedTuple):
-    """What marks a message as one that may come again.
+    """The key by which a repeated message is recognised.
 
-    While ``until`` (Unix time) lies ahead, another message with the same ``key`` is not stored, but
-    for one that comes ``instead_of`` the message that has the key: that one will not arrive.
+    Until ``until`` (Unix time) no other message with the same ``key`` is stored, except one that
+    comes ``instead_of`` the message with the key, because that one will not arrive.
     """
 
     key: bytes
@@ -98,14 +98,14 @@ class Superseded(NamedTuple):
 class Acceptance(NamedTuple):
     """The messages of one submission, to be stored together or not at all.
 
-    ``claimed`` says that this node's dispatcher keeps them in memory and will send them; the
-    others belong to whichever node asks for them (:meth:`Store.waiting`). ``aliases`` are further
-    ids that lead to a message. ``parts`` names the group of parts that the message was joined
-    from, the one that has the first of the aliases; it counts as finished from then on.
-    ``notices`` are about these messages, and owed for those that are stored. ``staged`` names the
-    staged lines that the messages were made from (:mod:`bridge.store.directory.staging`): they are
-    forgotten with it, and the submission is known already. ``superseded`` are cancelled with it, as
-    :meth:`Store.move` with ``unposted`` would, where the message that takes their place is stored.
+    ``claimed``: this node's dispatcher keeps them in memory and will send them; other messages go
+    to the node that claims them (:meth:`Store.waiting`). ``aliases`` are further ids of a message.
+    ``parts`` is the group of parts that the message was joined from, the one with the first alias;
+    it counts as finished from then on. ``notices`` are owed for those of the messages that are
+    stored. ``staged`` are the staged lines that the messages were made from
+    (:mod:`bridge.store.directory.staging`): they are deleted in the same transaction, and the
+    submission is in the store already. ``superseded`` are cancelled in it, as by :meth:`Store.move`
+    with ``unposted``, if the message that replaces them is stored.
     """
 
     messages: tuple[Message, ...]
@@ -119,10 +119,10 @@ class Acceptance(NamedTuple):
 
 
 class Replacement(NamedTuple):
-    """What takes the place of a waiting message's text, and of the wishes that came with it.
+    """A new text for a waiting message, with its receipts and times.
 
-    ``None`` keeps what the message has. With ``due_at`` it waits here until then. What the queue
-    knows of the message, its attempts for instance, is nobody's to replace.
+    ``None`` keeps the message's value. With ``due_at`` it waits in the bridge until then. The state
+    of the queue, for instance its attempts, is not replaced.
     """
 
     message_id: int
@@ -135,12 +135,12 @@ class Replacement(NamedTuple):
 
 
 class Change(NamedTuple):
-    """What became of a message that was accepted: its new state and what belongs to it.
+    """A change of an accepted message: its new state and the fields that belong to it.
 
-    ``due_at`` counts for the state ``accepted`` (again, later), ``poll_at`` for ``sent``: when the
-    API is to be asked for its status. ``failure`` is the reason's name and ``cause`` the API's own
-    words, for the trace. ``notify`` says that nobody hears of it otherwise: the notices that the
-    message asks for are stored with it, but for that of the id ``heard``.
+    ``due_at`` is for the state ``accepted`` (retry later), ``poll_at`` for ``sent``: when the API
+    is asked for the status. ``failure`` is the name of the reason and ``cause`` the API's text, for
+    the trace. ``notify``: the requested notices are stored with the change, except the one for the
+    id ``heard``, whose client gets the change as its answer.
     """
 
     message_id: int
@@ -157,9 +157,9 @@ class Change(NamedTuple):
 
 
 class Status(NamedTuple):
-    """One word of the API on the way of a message, by a webhook or because it was asked.
+    """One status of a message from the API, by webhook or by polling.
 
-    ``state`` is what the word means, ``None`` where it ends nothing. ``at`` is when it came (Unix
+    ``state`` is the meaning of the word, ``None`` if it is not final. ``at`` is when it came (Unix
     time); ``cost``, ``counted_parts`` and ``err`` as in :class:`bridge.model.message.Stored`.
     """
 
@@ -173,7 +173,7 @@ class Status(NamedTuple):
 
 
 class Noted(Enum):
-    """What a status was to the store."""
+    """The effect of a status."""
 
     CHANGED = "the message came to a final state"
     KEPT = "the message stays as it is; the word is kept"
@@ -183,10 +183,10 @@ class Noted(Enum):
 
 
 class Event(NamedTuple):
-    """One line of a message's story that its own row does not tell.
+    """One line of a message's story that is not in its own row.
 
-    ``what`` is the state that it led to, or ``status`` for a late word of the API; ``detail`` are
-    the words that came with it. ``at`` is a Unix time.
+    ``what`` is the new state, or ``status`` for a late status of the API; ``detail`` is the text
+    that came with it. ``at`` is a Unix time.
     """
 
     at: int
@@ -195,8 +195,8 @@ class Event(NamedTuple):
 
 
 class Story(NamedTuple):
-    """All that is known of a message. ``attempt_at`` is since when it is being posted, 0 if not;
-    ``poll_at`` is when the API is asked for its status next, or it ends without one."""
+    """Everything stored about a message. ``attempt_at``: since when it is being posted, 0 if it is
+    not; ``poll_at``: when the API is asked for its status next, or it ends without one."""
 
     stored: Stored
     aliases: tuple[Alias, ...]
@@ -207,7 +207,7 @@ class Story(NamedTuple):
 
 
 class AnsweredIncoming(NamedTuple):
-    """A message from a phone, and the notices of it."""
+    """A message from a phone, with its notices."""
 
     incoming: Incoming
     notices: tuple[Notice, ...]
@@ -221,5 +221,5 @@ class Receivers(NamedTuple):
     since: int
 
 
-#: Fingerprints that were known already, with the id of the message that had them first.
+#: Fingerprints that were known already, with the id of the first message that had them.
 Repeats = Mapping[bytes, int]

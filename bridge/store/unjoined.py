@@ -1,6 +1,7 @@
-"""Parts that lead to no message, and whom their end concerns; the same for both engines.
+"""Parts that were not joined to a message, and their notices; the same for both engines.
 
-The end of such a part is a notice, also where nobody is told: it is what remains of the part.
+The end of such a part is stored as a notice, even if no receipt was requested: the notice is the
+only record of the part.
 """
 
 from __future__ import annotations
@@ -19,20 +20,20 @@ GROUP: Final = (
     "begun_at FROM part JOIN part_group ON part_group.id = part.group_id "
     "WHERE group_id = (SELECT group_id FROM part WHERE id = {id})"
 )
-#: Groups that began before ``{before}`` and are over. A complete one without a message is being
+#: Groups that began before ``{before}`` and have ended. A complete group without a message is being
 #: joined now, unless its last part came before then too.
 OVER: Final = (
     "begun_at < {before} AND (message_id <> 0 OR (SELECT max(at) FROM part "
     "WHERE group_id = part_group.id HAVING count(*) = part_group.total) IS NULL "
     "OR (SELECT max(at) FROM part WHERE group_id = part_group.id) < {before})"
 )
-#: The notices of the end of one part, of which the last counts; in an order that no index has.
+#: The notices of the end of one part; the last one counts. No index has this order.
 END: Final = "FROM notice WHERE about = 0 AND known_as = {id} AND kind = 'state' ORDER BY id + 0"
 
-#: The greatest id of a part of which its notice alone remains.
+#: The greatest id of a part whose notice is its only record.
 LAST_PART: Final = "SELECT coalesce(max(known_as), 0) FROM notice WHERE about = 0"
 
-#: Of each table that holds short ids the one that was given last, with its Unix time.
+#: The last short id of each table that has short ids, with its Unix time.
 _LAST_SHORT_IDS: Final = (
     f"SELECT id, (message_id >> 22) + {EPOCH} AS at FROM alias "  # noqa: S608
     "WHERE id < {long} AND id & 63 = {node} ORDER BY message_id DESC, id DESC LIMIT 1",
@@ -41,14 +42,14 @@ _LAST_SHORT_IDS: Final = (
     "SELECT known_as AS id, at FROM notice WHERE about = 0 "
     "AND known_as < {long} AND known_as & 63 = {node} ORDER BY at DESC, known_as DESC LIMIT 1",
 )
-#: Ids of the one sequence are longer than 32 bits.
+#: Ids of the node's sequence are longer than 32 bits.
 _FIRST_LONG_ID: Final = 1 << 32
 
 
 def last_short_id(node: int) -> str:
     """The query for the short id that this node gave last, 0 for none.
 
-    The last by its time: the ids begin again at their end, so that it need not be the greatest.
+    The last by time: short ids wrap around, so that the last need not be the greatest.
     """
     found = " UNION ALL ".join(
         f"SELECT * FROM ({query.format(long=_FIRST_LONG_ID, node=node)}) AS one"  # noqa: S608
@@ -60,7 +61,7 @@ def last_short_id(node: int) -> str:
 
 
 def about_part(part: Part, missing: Sequence[int] = ()) -> Unjoined:
-    """What is told of a part of whose group these are missing."""
+    """The content of a part's notice; ``missing`` are the missing numbers of its group."""
     group = part.group
     phone = group.destination.partition(",")[0]
     return Unjoined(
@@ -69,23 +70,23 @@ def about_part(part: Part, missing: Sequence[int] = ()) -> Unjoined:
 
 
 def notices_of_parts(groups: Iterable[Sequence[Part]], now: int) -> list[Notice]:
-    """The notices for the parts of each of these groups that were answered with a yes."""
+    """The notices for those parts of these groups whose clients got an accepting answer."""
     return [notice for parts in groups for notice in _notices(parts, now)]
 
 
 def groups_of(rows: Iterable[tuple[int, Part]]) -> list[list[Part]]:
-    """Parts that are given with the number of their group, one group after the other."""
+    """Splits parts, given with the number of their group, into their groups."""
     return [[part for _, part in some] for _, some in groupby(rows, key=lambda row: row[0])]
 
 
 def part_of(id: int, rows: Iterable[Sequence[Any]], end: Notice | None) -> UnjoinedPart | None:
-    """The part with this id, out of the rows of its :data:`GROUP` and the notice of its end."""
+    """The part with this id, from the rows of its :data:`GROUP` and the notice of its end."""
     group = {row[0]: row for row in rows}
     if id in group:
         _, account, source, destination, reference, total, number, receipts, at, begun_at = group[
             id
         ]
-        # Short ids come again after many others.
+        # Short ids wrap around: the notice may be an earlier part's.
         if end is None or end.at < at:
             key = PartGroup(account, source, destination, reference, total)
             missing = _missing(total, (row[6] for row in group.values()))
@@ -105,8 +106,8 @@ def _notices(parts: Sequence[Part], now: int) -> list[Notice]:
     group = answered[0].group
     missing = _missing(group.total, (part.number for part in answered))
     if not missing:
-        # They are all there and made no message: who sent the last of them has heard why. Ids
-        # grow though a clock is set back.
+        # All parts came, but no message was made: the sender of the last part has been told why.
+        # The last is the one with the greatest id, even if a clock was set back.
         answered.remove(max(answered, key=lambda part: part.id))
     return [
         part_notice(group.account, part.id, about_part(part, missing), now) for part in answered

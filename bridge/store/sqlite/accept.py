@@ -23,7 +23,7 @@ _INSERT_FINGERPRINT = "INSERT OR REPLACE INTO fingerprint (key, message_id, unti
 
 
 def _known(connection: sqlite3.Connection, keys: Sequence[bytes], now: int) -> dict[bytes, int]:
-    """Which of the fingerprints are stored and still count, with their message's id."""
+    """The fingerprints that are stored and have not expired, with their message's id."""
     known: dict[bytes, int] = {}
     for some, size in cut(keys):
         marks = ",".join("?" * size)

@@ -1,4 +1,4 @@
-"""Attempts in SQLite: noted before a request to the API, ended with what became of its messages."""
+"""Attempts in SQLite: noted before a request to the API, ended with the messages' changes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from bridge.store.types import Change
 
 #: An attempt with the ids of its messages.
 Begun = tuple[int, Sequence[int]]
-#: An attempt (0: of none) with what became of its messages.
+#: An attempt (0: none) with the changes of its messages.
 Finished = tuple[int, Sequence[Change]]
 
 _INSERT = "INSERT INTO attempt (id, begun_at, message_ids) VALUES "
-# A message that is no longer in the attempt's state ended meanwhile, and stays as it is.
+# A message that has left the state ``accepted`` ended meanwhile, and stays as it is.
 _SENT = (
     "WITH change (id, upstream_id, at, poll_at) AS (VALUES {rows}) "
     "UPDATE message SET state = 'sent', upstream_id = change.upstream_id, sent_at = change.at, "
@@ -36,7 +36,7 @@ _WAITING = "FROM message WHERE state = 'accepted' AND id IN ({keys})"
 def _begin(turn: SqliteTurn, attempts: Sequence[Begun]) -> list[Set[int]]:
     rows = [(attempt, turn.now, orjson.dumps(ids).decode()) for attempt, ids in attempts]
     write_rows(turn.connection, _INSERT, rows)
-    # There is no other node that could have taken one of them away.
+    # No other node can have taken one of the messages.
     return [frozenset()] * len(attempts)
 
 
@@ -58,7 +58,7 @@ def _finish(turn: SqliteTurn, finished: Sequence[Finished]) -> list[None]:
                 # From the state on, in the order of the type.
                 other.append((state._value_, *change[2:8], now, id))
     if notify:
-        # Who hears of a change is told of one that is made.
+        # Only changes that are really made get notices.
         waiting = {id for [id] in read_rows(connection, ("id",), _WAITING, list(notify))}
         notify = {id: one for id, one in notify.items() if id in waiting}
     write_rows(connection, _SENT, sent)

@@ -1,7 +1,7 @@
-"""A copy of the SQLite file while the daemon writes: one snapshot, verified before it has its name.
+"""Copies the SQLite file while the daemon writes: one snapshot, verified before it gets its name.
 
-``VACUUM INTO`` reads all of it in one transaction, so that it ends however often others commit;
-SQLite's backup interface begins again with every commit of another connection.
+``VACUUM INTO`` reads the file in one transaction, so that commits do not disturb it; the backup API
+of SQLite starts again with every commit of another connection.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from bridge.store.errors import StoreError
 
 
 def back_up(source: sqlite3.Connection, to: Path) -> None:
-    """Writes the copy. Raises OSError, sqlite3.Error, or :class:`StoreError` for a copy that is
-    not sound; then there is none."""
+    """Writes the copy. Raises OSError, sqlite3.Error, or :class:`StoreError` if the copy is
+    damaged; the copy is then removed."""
     if to.exists():
         raise StoreError(f"{to} exists already")
     unverified = to.with_name(f"{to.name}.{os.getpid()}.part")
-    # Texts and numbers are nobody else's business.
+    # Texts and numbers are private.
     os.close(os.open(unverified, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     try:
         source.execute("VACUUM INTO ?", (str(unverified),))

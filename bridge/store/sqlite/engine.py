@@ -1,8 +1,8 @@
 """The SQLite engine: one file, one daemon, one writing connection.
 
-WAL with ``synchronous = FULL``: what the bridge said yes to survives a power cut. Readers have a
-connection of their own that cannot write. A lock file keeps a second daemon out; SQLite before
-3.51.3 can corrupt a WAL that two connections write to, and this engine never has two.
+WAL with ``synchronous = FULL``: accepted messages survive a power cut. Reading has a read-only
+connection of its own. A lock file keeps a second daemon out; SQLite before 3.51.3 can corrupt a WAL
+with two writing connections, and this engine never has two.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ P = ParamSpec("P")
 A = TypeVar("A")
 Payload = TypeVar("Payload")
 
-#: STRICT tables came with 3.37, the newest thing used.
+#: STRICT tables, the newest feature used, came with 3.37.
 _OLDEST_SQLITE = (3, 37, 0)
 
 
@@ -65,14 +65,14 @@ def path_of(url: str) -> Path:
 
 
 class SqliteStore(SqliteReading):
-    """The engine behind :class:`bridge.store.Store` for one node; its verbs are told there."""
+    """The engine for one node; :class:`bridge.store.Store` describes its verbs."""
 
     node = 0
 
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
         super().__init__(path)
         self._clock = clock
-        # There are no other nodes, and so nobody calls the first two.
+        # There are no other nodes, so that the first two are never called.
         self.on_work: Callable[[], None] | None = None
         self.on_lost: Callable[[], None] | None = None
         self.on_settled: Callable[[Sequence[int]], None] | None = None
@@ -83,7 +83,7 @@ class SqliteStore(SqliteReading):
         self._claims = notices.Claims()
         self._lock: int | None = None
         self._writer: SqliteWriter | None = None
-        #: Belongs to the thread of the writer, but for :meth:`Ended.look`.
+        #: Belongs to the writer's thread, except for :meth:`Ended.look`.
         self._ended = Ended()
         self._early = statuses.SqliteEarly()
 
@@ -111,7 +111,7 @@ class SqliteStore(SqliteReading):
             self.on_owed(queues)
 
     def _connect(self) -> sqlite3.Connection:
-        # Nobody else should write; whoever does all the same holds nobody up for long.
+        # No other program should write; one that does must not block this one for long.
         # Every kind of statement is prepared for several numbers of rows.
         connection = sqlite3.connect(
             self._path, timeout=1.0, isolation_level=None, cached_statements=256
@@ -119,24 +119,24 @@ class SqliteStore(SqliteReading):
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA foreign_keys = ON")
-        # What a statement would take back of itself, if it failed, needs no file.
+        # Statement journals need no file.
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("PRAGMA cache_size = -32768")
         connection.execute("PRAGMA journal_size_limit = 67108864")
-        # Pages that are written again and again go back into the file once in 32 MB of log.
+        # Checkpoint after 32 MB of log, so that pages changed often are written back once.
         connection.execute("PRAGMA wal_autocheckpoint = 8000")
         return connection
 
     def _prepare(self) -> None:
         """Creates or migrates the file, and opens the connection for reading."""
-        # Texts and numbers are nobody else's business: SQLite gives the WAL the same mode.
+        # Texts and numbers are private. SQLite gives the WAL the same mode.
         os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o640))
         connection = self._connect()
         try:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             self._check_version(version)
             if version == 0:
-                # Both can't be changed later without rewriting the file.
+                # These cannot be changed later without rewriting the file.
                 connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA journal_mode = WAL")
             for step in range(version, len(MIGRATIONS)):
@@ -148,11 +148,11 @@ class SqliteStore(SqliteReading):
             last = 0
             for table in ("message", "submission", "alias", "attempt", "part", "incoming"):
                 last = connection.execute(greatest.format(last, table)).fetchone()[0]
-            # What remains of a part is its notice.
+            # The notice is the only record of an expired part.
             last = connection.execute(f"SELECT max({last}, ({LAST_PART}))").fetchone()[0]
             self.last_id = last
             self.last_short_id = connection.execute(last_short_id(self.node)).fetchone()[0]
-            # All who were bound are gone.
+            # No receiver is bound any more.
             connection.execute(
                 "UPDATE receiver SET bound = 0, since = ? WHERE bound", (int(self._clock()),)
             )
@@ -208,7 +208,7 @@ class SqliteStore(SqliteReading):
     async def interrupted(self) -> dict[int, list[Message]]:
         def read() -> dict[int, list[Message]]:
             attempts: dict[int, list[Message]] = {}
-            # Those of this run have later ids.
+            # Attempts of this run have later ids.
             before = "SELECT id FROM attempt WHERE id <= ? ORDER BY id"
             for (attempt,) in self._query(before, (self.last_id,)):
                 rows = self._query(
@@ -258,13 +258,13 @@ class SqliteStore(SqliteReading):
             pass
 
     async def change(self, verb: Callable[P, Verb[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        # A group that fails is written again, one request after the other: the verb begins anew.
+        # If a group fails, its requests run again one by one: the verb starts from the beginning.
         answer = await self._call(lambda turn: run_within(turn.connection, verb(*args, **kwargs)))
         if isinstance(answer, Failure):
             raise answer
         return answer
 
-    # --- what comes back ---------------------------------------------------------------------
+    # --- statuses and messages from phones ---------------------------------------------------
 
     def note_statuses(self, statuses: Sequence[Status]) -> asyncio.Future[Sequence[Noted]]:
         return self._ask(NOTE_STATUSES, statuses)
@@ -284,7 +284,7 @@ class SqliteStore(SqliteReading):
     ) -> asyncio.Future[Sequence[bool]]:
         return self._ask(notices.TAKE_INCOMING, incoming)
 
-    # --- what is owed ------------------------------------------------------------------------
+    # --- notices -----------------------------------------------------------------------------
 
     def owe(self, notices: Sequence[Notice]) -> asyncio.Future[None]:
         return self._ask(OWE, notices)

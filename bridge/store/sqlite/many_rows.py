@@ -1,7 +1,7 @@
-"""Many rows in few statements: what every module that writes to SQLite needs.
+"""Writes and reads many rows with few statements, for all modules of this engine.
 
-SQLite lets go of the interpreter while a statement runs, and taking it back from a busy event loop
-is what costs the time.
+Python releases the interpreter lock (GIL) for each SQLite statement; taking it back from a busy
+event loop costs most of the time.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import orjson
 
 T = TypeVar("T")
 
-#: What became of a message, and the words that came with it: its row keeps the last alone.
+#: A line of a message's story: state and text. The message's own row has only the last one.
 INSERT_EVENT = "INSERT INTO event (message_id, at, what, detail) VALUES "
 #: Most rows of one statement, a power of two.
 _MOST = 256
@@ -37,8 +37,8 @@ def write_rows(
 ) -> None:
     """Runs ``template`` for all rows, in as few statements as the prepared sizes allow.
 
-    The rows stand at ``{rows}``, where one of NULL must do nothing, or at its end. The first column
-    is never NULL.
+    The rows are inserted at ``{rows}``, where a row of NULLs must have no effect, or at the end.
+    The first column of a row is never NULL.
     """
     if not rows:
         return
@@ -58,10 +58,11 @@ def read_rows(
     found: str,
     keys: Sequence[int] | Sequence[str],
 ) -> list[list[Any]]:
-    """These columns of what is ``found``, in any order: the rest of a SELECT from the FROM on, the
-    keys in its place ``{keys}``, texts without a NUL. Columns are numbers and texts.
+    """These columns of the rows that ``found`` selects, in any order. ``found`` is the rest of a
+    SELECT from FROM on, with ``{keys}`` for the keys, which are texts without NUL. Columns are
+    numbers and texts.
 
-    The rows come as one text: as many rows would be as many times that the interpreter is let go.
+    The rows are read as one text: each single row would release the interpreter lock once.
     """
     if not keys:
         return []
@@ -78,8 +79,9 @@ def _packed(columns: str, found: str) -> str:
 
 
 def cut(rows: Sequence[T]) -> Iterator[tuple[Sequence[T], int]]:
-    """The rows in pieces, each with the size of its statement, a power of two: so that few are
-    prepared, and a group takes one or two. A piece may be up to a quarter smaller than that."""
+    """The rows in pieces, each with the size of its statement, a power of two, so that few
+    statements are prepared and a group needs one or two. A piece has at least three quarters of
+    the statement's rows."""
     start = 0
     while (left := len(rows) - start) > 0:
         size = min(_MOST, 1 << (left - 1).bit_length())

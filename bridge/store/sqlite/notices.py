@@ -1,6 +1,6 @@
 """Notices in SQLite: owed, claimed, told, and the messages from phones that some are about.
 
-Which notices follow from what is decided in :mod:`bridge.model.notice`.
+:mod:`bridge.model.notice` decides which notices follow from a change.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from bridge.store.sqlite.verb import SqliteTurn, SqliteVerb
 _OWE = f"INSERT INTO notice ({', '.join(NEW_NOTICE)}) VALUES "  # noqa: S608
 _SUBJECT = ("id", "submission_id", "account", "protocol", "receipts")
 _ALIAS = ("message_id", "id", "receipts")
-#: The head of each line alone: what is told of one message is told in order. A delay that has not
-#: come yet keeps no end waiting.
+#: Only the first notice of each message and alias: these are told in order. A delay that is not
+#: due yet does not block a final state.
 _DUE = (
     "SELECT json_group_array(id) FROM (SELECT id FROM notice INDEXED BY notice_owed "
     "WHERE ended_at = 0 AND queue = ? AND due_at <= ? AND NOT EXISTS ("
@@ -61,14 +61,14 @@ _INCOMING = (
 
 
 def owe(turn: SqliteTurn, notices: Sequence[Notice]) -> None:
-    """Stores them."""
+    """Stores notices."""
     write_rows(turn.connection, _OWE, list(map(from_notice, notices)))
     turn.queues.update(notice.queue for notice in notices if not notice.ended_at)
 
 
 def owe_states(turn: SqliteTurn, changes: Iterable[tuple[int, State, int]]) -> None:
-    """Stores the notices that follow from messages having come to these states now, each with the
-    id under which a client hears of it otherwise."""
+    """Stores the notices of messages that have reached these states now; the third of each is the
+    id whose client gets the state as its answer (0: none)."""
     states = {id: (state, heard) for id, state, heard in changes}
     told: list[tuple[Subject, State, int]] = []
     found = "FROM message WHERE id IN ({keys})"
@@ -79,7 +79,7 @@ def owe_states(turn: SqliteTurn, changes: Iterable[tuple[int, State, int]]) -> N
 
 
 def owe_subjects(turn: SqliteTurn, changes: Sequence[tuple[Subject, State, int]]) -> None:
-    """The same, where it is known already what matters of the messages, and when it was."""
+    """The same, with the messages' fields and the times given."""
     aliases: dict[int, list[tuple[int, int]]] = {}
     asking = [subject.id for subject, _, _ in changes if subject.receipts & ALIASES]
     found = "FROM alias WHERE message_id IN ({keys})"
@@ -96,9 +96,9 @@ def owe_subjects(turn: SqliteTurn, changes: Sequence[tuple[Subject, State, int]]
 
 
 class Claims:
-    """What this daemon is telling, in memory: it is alone, and one that starts tells nothing yet.
+    """The claimed notices, in memory: there is no other daemon, and after a start none is claimed.
 
-    So a claim writes nothing, and keeps no message waiting that is to be stored.
+    A claim therefore writes nothing, and delays no message that is to be stored.
     """
 
     def __init__(self) -> None:
@@ -110,7 +110,7 @@ class Claims:
         return frozenset(self._ids.get(queue, ()))
 
     def take(self, queue: str, owed: Sequence[Owed]) -> list[Owed]:
-        """Claims those of them that are not claimed."""
+        """Claims those of the notices that are not claimed yet."""
         ids = self._ids.setdefault(queue, set())
         taken = [one for one in owed if one.notice.id not in ids]
         for one in taken:
@@ -119,7 +119,7 @@ class Claims:
         return taken
 
     def end(self, told: Sequence[Told]) -> None:
-        """Lets go of them: what became of them is durable."""
+        """Ends the claims: the results are durable."""
         for one in told:
             queue = self._queues.pop(one.notice_id, None)
             if queue is not None:
@@ -129,7 +129,7 @@ class Claims:
 def due(
     connection: sqlite3.Connection, queue: str, now: int, limit: int, claimed: frozenset[int]
 ) -> list[Owed]:
-    """What of a queue is due and not claimed, the first ``limit`` of it. Only reads."""
+    """The first ``limit`` notices of a queue that are due and not claimed. Only reads."""
     [(found,)] = connection.execute(_DUE, (queue, now, limit + len(claimed)))
     ids = [id for id in orjson.loads(found) if id not in claimed][:limit]
     owed = [to_owed(row) for row in read_rows(connection, _OWED, _WITH_SUBJECT, ids)]
@@ -149,7 +149,7 @@ def expire(turn: SqliteTurn, mails_before: int, before: int, limit: int) -> int:
 
 # --- the writer's verbs --------------------------------------------------------------------------
 
-#: A message from a phone, with the queues of those who are to get it.
+#: A message from a phone, with the queues for its notices.
 Arrival = tuple[Incoming, Sequence[str]]
 
 

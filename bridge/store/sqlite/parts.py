@@ -1,4 +1,4 @@
-"""Parts of concatenated messages in SQLite: added, joined, forgotten."""
+"""Parts of concatenated messages in SQLite: added, joined, deleted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bridge.store.unjoined import OVER, notices_of_parts
 _KEY = "account = ? AND source = ? AND destination = ? AND reference = ? AND total = ?"
 
 
-#: A part, and since when others of its group count (Unix time).
+#: A part, and the Unix time since when other parts of its group count.
 Added = tuple[Part, int]
 
 
@@ -40,7 +40,7 @@ def _add(connection: sqlite3.Connection, part: Part, since: int) -> Gathered:
         if same and same[1] == part.content:
             return Gathered(same[0], _if_complete(connection, group_id, part.group), message_id)
         if same or message_id:
-            # References wrap: this is the first part of another message.
+            # References wrap around: this is the first part of another message.
             group_id = 0
     if not group_id:
         cursor = connection.execute(
@@ -76,10 +76,10 @@ def _parts(connection: sqlite3.Connection, group_id: int, group: PartGroup) -> t
 def finish(
     connection: sqlite3.Connection, group: PartGroup, message_id: int, part_id: int, now: int
 ) -> None:
-    """Notes which message a group of this key was joined to: the one with this part. From now on
-    its time counts anew: a part that comes again finds it for as long as one that is awaited.
+    """Notes the message that the group with this part was joined to. The group's time starts again,
+    so that a repeated part finds it for as long as it would be awaited.
 
-    Without a part it is the latest group, though a later message may have begun one since.
+    Without a part the latest group of this key is taken, even if a later message has begun it.
     """
     connection.execute(
         f"UPDATE part_group SET message_id = ?, begun_at = ? WHERE id = coalesce("  # noqa: S608

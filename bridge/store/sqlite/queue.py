@@ -11,10 +11,10 @@ from bridge.store.sqlite.verb import SqliteTurn
 from bridge.store.transitions import IDLE, movable_from
 from bridge.store.types import Replacement
 
-#: A message in an attempt may be at the API already.
+#: Messages in an attempt: they may be at the API already.
 _SENDING = "SELECT value FROM attempt, json_each(message_ids)"
 _IN_NO_ATTEMPT = f"id NOT IN ({_SENDING})"
-#: How many messages one statement moves.
+#: Most messages that one statement moves.
 _AT_ONCE = 500
 
 

@@ -1,6 +1,6 @@
-"""What the SQLite engine can be asked beside what it writes; also where a daemon has it open.
+"""The reading verbs of the SQLite engine; usable while a daemon has the store open.
 
-Each question goes to a connection that cannot write, in a thread of its own.
+They use a read-only connection in a thread of its own.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _STORED = ", ".join(STORED)
 
 
 class SqliteReading:
-    """The questions of :class:`bridge.store.Store` that change nothing; they are told there."""
+    """The verbs that change nothing; :class:`bridge.store.Store` describes them."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -87,7 +87,7 @@ class SqliteReading:
 
     async def backup(self, to: Path) -> None:
         def copy() -> None:
-            # A connection of its own: the copy takes long, and others ask meanwhile.
+            # A connection of its own: the copy takes long, and other reads go on meanwhile.
             source = self._read_only()
             try:
                 back_up(source, to)
@@ -99,7 +99,7 @@ class SqliteReading:
         await asyncio.get_running_loop().run_in_executor(None, copy)
 
     async def lanes(self) -> list[Lane]:
-        # The index is walked from lane to lane, not row by row: a million waiting cost nothing.
+        # Skips from lane to lane in the index, however many messages wait in each.
         found: list[Lane] = []
         step = (
             "SELECT account, level, route FROM message INDEXED BY message_waiting "
@@ -161,7 +161,7 @@ class SqliteReading:
         return [to_stored(row) for row in rows]
 
     async def overdue(self, now: int, limit: int) -> list[Stored]:
-        # The first walks its index alone; held messages are few.
+        # The first query reads only its index; held messages are few.
         rows = await self._rows(
             f"SELECT {_STORED} FROM message WHERE id IN ("  # noqa: S608
             "SELECT id FROM message INDEXED BY message_waiting "
@@ -262,7 +262,7 @@ class SqliteReading:
         return [Receivers(node, bool(bound), since) for node, bound, since in rows]
 
     async def _read(self, read: Callable[[], T]) -> T:
-        """Runs ``read`` in the thread that reads; raises :class:`StoreError`."""
+        """Runs ``read`` in the reading thread; raises :class:`StoreError`."""
         if self._closed:
             raise StoreError("the store is not open")
         try:

@@ -1,4 +1,4 @@
-"""What SQLite forgets: old messages with all that belongs to them, and their texts before that."""
+"""Retention in SQLite: deletes old messages with their rows elsewhere; blanks texts before."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bridge.model.ids import first_id
 from bridge.store.retention import BLANK_AGAIN, Walk, is_over
 from bridge.store.sqlite.verb import SqliteTurn
 
-#: How many free pages one step gives back.
+#: Most free pages that one step gives back to the file system.
 _PAGES: Final = 200
 _OWED = "EXISTS (SELECT 1 FROM notice WHERE about = {table}.id AND ended_at = 0)"
 _MESSAGES = (
@@ -26,7 +26,7 @@ _BLANK = (
     "CASE envelope WHEN '' THEN '' ELSE json_remove(envelope, '$.subject') END "
     "WHERE id = ? AND (text <> '' OR options <> '' OR fallback <> '')"
 )
-#: What belongs to messages that are deleted.
+#: Rows of other tables that belong to deleted messages.
 _BELONGINGS = (
     "DELETE FROM alias WHERE message_id = ?",
     "DELETE FROM event WHERE message_id = ?",
@@ -35,7 +35,7 @@ _BELONGINGS = (
 
 
 class SqliteSweeper:
-    """Goes on from where it was the last time."""
+    """Sweeps in steps; each continues where the last one ended."""
 
     def __init__(self) -> None:
         self._messages, self._phones = Walk(), Walk()
@@ -62,7 +62,7 @@ class SqliteSweeper:
         connection.executemany("DELETE FROM incoming WHERE id = ?", [(id,) for id in phones])
         for sql in _BELONGINGS:
             connection.executemany(sql, [(id,) for id in (*messages, *phones)])
-        # What is about no message of ours: refused recipients, parts that never became one.
+        # Notices without a message: refused recipients, parts that were not joined.
         seen += connection.execute(
             "DELETE FROM notice WHERE id IN (SELECT id FROM notice WHERE about = 0 "
             "AND known_as < ? AND ended_at > 0 AND ended_at < ? ORDER BY known_as LIMIT ?)",
@@ -83,15 +83,15 @@ class SqliteSweeper:
 def _over(
     connection: sqlite3.Connection, sql: str, walk: Walk, before: int, limit: int
 ) -> tuple[list[int], int]:
-    """What is over of the next that are old, and how many it looked at."""
+    """The next old rows that may go, and how many it looked at."""
     rows = connection.execute(sql, (walk.after, first_id(before), limit)).fetchall()
     lives = [(id, is_over(state, ended, owed, before)) for id, state, ended, owed in rows]
     return walk.step(lives, limit, before)
 
 
 def _give_back_pages(connection: sqlite3.Connection) -> None:
-    """Gives some of the pages that are free back to the file system."""
+    """Gives some free pages back to the file system."""
     [free] = connection.execute("PRAGMA freelist_count").fetchone()
     for _ in range(min(free, _PAGES)):
-        # Each page is a row without columns, after the first of which the module stops.
+        # Each page is a row without columns; the module sqlite3 stops after the first.
         connection.execute("PRAGMA incremental_vacuum(1)")

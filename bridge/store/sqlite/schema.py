@@ -1,7 +1,7 @@
-"""The SQLite schema, one step a version.
+"""The SQLite schema, one migration per version.
 
-``MIGRATIONS[n]`` brings a store from version n to n + 1; ``PRAGMA user_version`` tells the version
-and the table ``migration`` when each step was taken. A step that was released never changes.
+``MIGRATIONS[n]`` brings a store from version n to n + 1. ``PRAGMA user_version`` is the version; the
+table ``migration`` has the time of each migration. A released migration never changes.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX fingerprint_until ON fingerprint (until);
     """,
-    # 2: what comes back: statuses, notices of them, messages from phones, and the story of it.
+    # 2: statuses, notices, messages from phones, and the story of a message.
     """
     ALTER TABLE message ADD COLUMN envelope TEXT NOT NULL DEFAULT '';   -- JSON, or empty
     ALTER TABLE message ADD COLUMN sent_at INTEGER NOT NULL DEFAULT 0;
@@ -313,7 +313,7 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (import_id, line)
     ) STRICT, WITHOUT ROWID;
     """,
-    # 4: what was refused, for a while.
+    # 4: refusals, kept for a while.
     """
     CREATE TABLE refusal (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -329,7 +329,7 @@ MIGRATIONS: tuple[str, ...] = (
     """,
 )
 
-#: Ends the transaction of a step.
+#: Ends the transaction of a migration.
 MIGRATED = """
     INSERT INTO migration (version, at)
         SELECT user_version, CAST(strftime('%s') AS INTEGER) FROM pragma_user_version;

@@ -1,6 +1,6 @@
-"""The API's words on messages in SQLite: noted, kept for later, asked for.
+"""Statuses in SQLite: noted, kept if early, polled for.
 
-What a status is to a message is decided in :mod:`bridge.store.transitions`.
+:mod:`bridge.store.transitions` decides the effect of a status.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from bridge.store.sqlite.verb import SqliteTurn, SqliteVerb
 from bridge.store.transitions import Standing, note_status, poll_interval
 from bridge.store.types import Noted, Status
 
-#: How many early statuses :meth:`SqliteEarly.match` looks at in one step.
+#: Most early statuses that one step of :meth:`SqliteEarly.match` looks at.
 _STEP = 5000
 
-#: Those of the latest messages that ended and of which an early status may tell.
+#: The latest ended messages that have an early status.
 ENDED_LATELY = (
     "SELECT upstream_id, id FROM (SELECT id, upstream_id, state FROM message "  # noqa: S608
     f"ORDER BY id DESC LIMIT {LOOK_THROUGH}) WHERE state <> 'sent' AND upstream_id <> '' "
@@ -54,7 +54,7 @@ _EARLY = "INSERT INTO early_status (upstream_id, word, state, at, cost, counted_
 
 @dataclass(slots=True)
 class _Found:
-    """A message that statuses are about, and how it stands after those that were noted."""
+    """A message with its fields after the statuses noted so far."""
 
     subject: Subject
     standing: Standing
@@ -62,7 +62,7 @@ class _Found:
 
 
 def note(turn: SqliteTurn, statuses: Sequence[Status]) -> list[Noted]:
-    """What each of them was; those that came early are kept."""
+    """Notes statuses and returns the effect of each; early ones are kept."""
     found = _find(turn, list({status.upstream_id for status in statuses}))
     noted: list[Noted] = []
     early: list[tuple[Any, ...]] = []
@@ -116,14 +116,14 @@ NOTE_STATUSES = SqliteVerb(_note_all)
 
 
 class SqliteEarly:
-    """Goes through the statuses that came too early, some at a time, from the oldest on."""
+    """Goes through the early statuses, some at a time, from the oldest on."""
 
     def __init__(self) -> None:
         self._seen = 0
 
     def match(self, turn: SqliteTurn, before: int, over: Sequence[tuple[str, int]]) -> int:
-        """Notes those whose message is known now, forgets what is older than ``before`` and tells
-        how many that were.
+        """Notes those whose message is known now; deletes those older than ``before`` and returns
+        how many.
 
         ``over`` are messages that turned out to have ended (:data:`ENDED_LATELY`).
         """

@@ -1,4 +1,4 @@
-"""A verb of the writer: one function that writes what all requests of a group ask of it."""
+"""A verb of the writer: one function that writes all its requests of a group."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ A = TypeVar("A")
 
 
 class SqliteTurn:
-    """The transaction of one group. ``now`` is its Unix time; the queues in which notices were put
-    gather in ``queues``."""
+    """The transaction of one group. ``now`` is its Unix time; ``queues`` gathers the queues that
+    got notices."""
 
     __slots__ = ("connection", "ended", "now", "queues")
 
@@ -28,7 +28,7 @@ class SqliteTurn:
 class SqliteVerb(Generic[P, A]):
     """``write`` gets the payloads of all requests and returns an answer for each, in order.
 
-    ``kept`` requests wait for room where others are refused.
+    ``kept`` requests wait for room; others are refused if there is none.
     """
 
     __slots__ = ("kept", "write")

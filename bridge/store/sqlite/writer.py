@@ -1,8 +1,8 @@
 """The one thread that writes to SQLite, with group commit.
 
-What is asked for while a transaction is being written gathers and goes into the next one, so that
-a busy store syncs the disk once for hundreds of messages and an idle one at once. Each group is
-written with few statements of many rows (:mod:`bridge.store.sqlite.many_rows`).
+Requests that come while a transaction is being written go together into the next one: a busy store
+syncs the disk once for hundreds of messages, an idle one writes at once. Each group is written with
+few statements of many rows (:mod:`bridge.store.sqlite.many_rows`).
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from bridge.store.sqlite.verb import SqliteTurn, SqliteVerb
 
 log = structlog.get_logger()
 
-#: How many requests one transaction takes; bounds its time, not the throughput.
+#: Most requests of one transaction; limits its duration, not the throughput.
 MAX_GROUP = 2000
-#: How long a group that must not be refused waits before it is tried again (seconds).
+#: Pause before a group that must not be refused is written again (seconds).
 _RETRY_AFTER = 0.5
-#: What "no room", "cannot be written to" and "somebody else is writing" look like: all pass, and
-#: what must not be refused waits for it. Anything else is a fault of ours.
+#: Errors for "no room", "cannot be written to" and "another program is writing". They are
+#: temporary; requests that must not be refused wait. Any other error is a bug.
 _PASSING_CODES = frozenset(
     {
         sqlite3.SQLITE_FULL,
@@ -61,7 +61,7 @@ class SqliteWriter:
     """Owns the writing connection; every method but the constructor's caller runs in its thread.
 
     ``connect`` makes the connection, in the thread that will use it. ``owed`` is called in the loop
-    with the queues in which notices were put.
+    with the queues that got notices.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class SqliteWriter:
         self._connect = connect
         self._loop = loop
         self._owed = owed
-        #: Belongs to the thread.
+        #: Belongs to the writer's thread.
         self._ended = ended
         self._clock = clock
         self._requests: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
@@ -84,13 +84,13 @@ class SqliteWriter:
         self._thread.start()
 
     def ask(self, verb: SqliteVerb[P, A], payload: P) -> asyncio.Future[A]:
-        """From the loop: the future is resolved there when the request is durable."""
+        """Called in the loop; the future is resolved there when the request is durable."""
         future: asyncio.Future[A] = self._loop.create_future()
         self._requests.put(WriteRequest(verb, payload, future))
         return future
 
     def call(self, function: Callable[[SqliteTurn], T]) -> asyncio.Future[T]:
-        """The same for rare work."""
+        """Like :meth:`ask`, for rare work."""
         return self.ask(_CALL, function)
 
     async def close(self) -> None:
@@ -114,7 +114,7 @@ class SqliteWriter:
             connection.close()
 
     def _gather(self, waiting: list[Request]) -> tuple[list[Request], bool]:
-        """What is to be written next, the earlier first; and whether it is the last."""
+        """The requests to write next, the earlier first, and whether they are the last."""
         group = list(waiting)
         try:
             request = self._requests.get(timeout=_RETRY_AFTER if waiting else None)
@@ -136,7 +136,7 @@ class SqliteWriter:
             code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
             full = code in _PASSING_CODES
             if not full and len(group) > 1:
-                # One of them is at fault: alone, it takes none of the others with it.
+                # One request is faulty: write each alone, so that the others succeed.
                 log.error("store_group_failed", error=str(error), requests=len(group))
                 return [request for one in group for request in self._write(connection, [one])]
             if not self._failing or not full:
@@ -149,7 +149,7 @@ class SqliteWriter:
             self._resolve(refused, failure(str(error)), set())
             return [r for r in group if r.verb.kept and full]
         written = connection.total_changes - changes
-        # What writes nothing succeeds on a full disk too.
+        # A group that writes nothing succeeds on a full disk too.
         if self._failing and written:
             self._failing = False
             log.info("store_recovered")
@@ -172,7 +172,7 @@ class SqliteWriter:
         self._loop.call_soon_threadsafe(resolve)
 
     def _transaction(self, connection: sqlite3.Connection, group: list[Request]) -> set[str]:
-        """Writes the group; in which queues it put notices."""
+        """Writes the group; returns the queues that got notices."""
         turn = SqliteTurn(connection, int(self._clock()), self._ended)
         connection.execute("BEGIN IMMEDIATE")
         try:
