@@ -1,1 +1,1 @@
-"""SMPP in: PDU codec, session rules, server, alphabets."""
+"""SMPP: the protocol, the listener, and the receipts and messages to receivers."""

@@ -1,1 +1,1 @@
-"""The story of a message or of a part."""
+"""Traces: the story of a message or of a part."""

@@ -1,4 +1,4 @@
-"""Finds messages, parts and refusals by whatever somebody knows of them."""
+"""Finds messages, parts and refusals by id, phone, reference or Message-ID."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def utc(unix_time: int) -> str:
 
 
 async def by_id(store: Store, text: str) -> list[Stored]:
-    """The message or the submission's messages with this id, in the order of their ids."""
+    """The message, or the submission's messages, with this id, in the order of their ids."""
     for id in _ids(text):
         found = await store.submission(id)
         if not found and (message := await store.message(id)) is not None:
@@ -42,7 +42,7 @@ async def by_id(store: Store, text: str) -> list[Stored]:
 
 
 async def part_by_id(store: Store, text: str) -> UnjoinedPart | None:
-    """The part with this id, where it leads to no message (:func:`by_id`)."""
+    """The part with this id, if :func:`by_id` finds no message of it."""
     for id in _ids(text):
         if (part := await store.unjoined(id)) is not None:
             return part
@@ -58,7 +58,7 @@ async def by_name(
     store: Store, text: str, regions: Iterable[str], limit: int, since: int
 ) -> list[Stored]:
     """Messages to this phone, in any form that a region allows, or with this reference or upstream
-    id, of those accepted since then (Unix time); the newest first."""
+    id, accepted since then (Unix time); the newest first."""
     names = names_of(text, regions)
     found = {one.message.id: one for name in names for one in await store.find(name, limit, since)}
     if not found and _MESSAGE_ID.fullmatch(text):
@@ -70,7 +70,8 @@ async def by_name(
 async def from_phones(
     store: Store, text: str, regions: Iterable[str], limit: int, since: int
 ) -> list[AnsweredIncoming]:
-    """Messages from this phone, or with this id of ours or the provider's; the newest first."""
+    """Messages from this phone, or with this id of the bridge or of the provider; the newest
+    first."""
     names = names_of(text, regions)
     found = {
         one.incoming.id: one
@@ -81,7 +82,7 @@ async def from_phones(
 
 
 def names_of(text: str, regions: Iterable[str]) -> set[str]:
-    """What somebody wrote, and the phones that it may mean."""
+    """The text itself, and the phones that it may mean."""
     names = {text}
     for region in regions:
         with suppress(Failure):
@@ -92,7 +93,7 @@ def names_of(text: str, regions: Iterable[str]) -> set[str]:
 async def refusals_of(
     store: Store, text: str, regions: Iterable[str], limit: int, since: int
 ) -> list[Refusal]:
-    """What was refused to this phone, in any form that a region allows; the newest first."""
+    """Refusals for this phone, in any form that a region allows; the newest first."""
     return await store.look_up(find_refusals, sorted(names_of(text, regions)), "", "", since, limit)
 
 
@@ -103,9 +104,9 @@ async def around_of(
     say: Callable[[int], str],
     troubles: Mapping[str, str] | None = None,
 ) -> Around:
-    """What the story of a message of this account depends on beside it.
+    """The circumstances of an account's messages, for their stories.
 
-    ``troubles`` says of upstreams that take nothing why, where a daemon was asked.
+    ``troubles``: the upstreams that take no messages, with the cause, if a daemon was asked.
     """
     own = settings.accounts.get(account)
     apart = own is not None and own.cascade is not None and own.cascade.has_credentials

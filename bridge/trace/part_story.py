@@ -1,6 +1,6 @@
-"""The story of a part that leads to no message: it waits for the others, or they never came.
+"""The story of a part without a message: it waits for the others, or they never came.
 
-In short sentences and as plain data, as :mod:`bridge.trace.story` tells that of a message.
+As short sentences and as plain data, like the story of a message in :mod:`bridge.trace.story`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from bridge.trace.story import (
     wishes,
 )
 
-#: Numbers of parts in a row that are said as the first and the last.
+#: This many numbers in a row are written as a range.
 _MANY: Final = 3
 
 
 def cause_of_part(part: UnjoinedPart) -> str:
-    """Why the part has become no message; empty while it waits."""
+    """Why the part was not joined to a message; empty while it waits."""
     about = part.about
     if part.state is State.ACCEPTED:
         return ""
@@ -37,7 +37,7 @@ def cause_of_part(part: UnjoinedPart) -> str:
 
 
 def part_steps(part: UnjoinedPart) -> list[Step]:
-    """What happened, the earliest first."""
+    """The steps so far, the earliest first."""
     about, end = part.about, part.notice
     by = f"from {part.account} by {Protocol.SMPP.value}"
     found = [Step(about.accepted_at, "accepted", f"{by}, part {about.number} of {about.total}")]
@@ -49,7 +49,7 @@ def part_steps(part: UnjoinedPart) -> list[Step]:
 
 
 def part_outlook(part: UnjoinedPart, around: Around) -> list[str]:
-    """What happens to the part next; empty where it has come to its end."""
+    """The next steps of the part; empty if it has ended."""
     if part.notice is not None:
         return []
     about, until = part.about, around.say(part.begun_at + around.parts_timeout)
@@ -60,12 +60,12 @@ def part_outlook(part: UnjoinedPart, around: Around) -> list[str]:
 
 
 def part_owed(part: UnjoinedPart, around: Around) -> list[str]:
-    """The receipt that the account has still to hear, with what it waits for."""
+    """The receipt that is still owed, with the reason why it waits."""
     return owed_notices((part.notice,), around) if part.notice is not None else []
 
 
 def why_none_of_part(part: UnjoinedPart) -> str:
-    """Why nobody is told what became of the part; empty where somebody is or was."""
+    """Why no receipt is sent for the part; empty if one is or was."""
     asked = Receipts(part.about.receipts) & OF_STATES
     if not asked:
         return "the part did not ask for one"
@@ -76,7 +76,7 @@ def why_none_of_part(part: UnjoinedPart) -> str:
 
 
 def part_document(part: UnjoinedPart, around: Around) -> dict[str, Any]:
-    """All of it as what JSON can say; as :func:`bridge.trace.story.document`."""
+    """The story as JSON data, like :func:`bridge.trace.story.document`."""
     about, end, why_none = part.about, part.notice, why_none_of_part(part)
 
     def at(unix_time: int | None) -> str | None:
@@ -108,7 +108,7 @@ def part_document(part: UnjoinedPart, around: Around) -> dict[str, Any]:
 
 
 def _parts(numbers: Sequence[int]) -> str:
-    """These parts by their numbers, which grow: ``parts 2 and 5 to 9``."""
+    """Ascending part numbers as words: ``parts 2 and 5 to 9``."""
     said = list(_runs(numbers))
     listed = " and ".join(filter(None, (", ".join(said[:-1]), said[-1])))
     return ("part " if len(numbers) == 1 else "parts ") + listed

@@ -1,7 +1,7 @@
-"""The story of a message: what happened in time order, who heard of it, and what comes next.
+"""The story of a message: its steps in time order, its notices, and the next steps.
 
-Turns what the store knows of a message into short sentences and into plain data. Nothing is looked
-up here: what a story depends on besides comes as :class:`Around`.
+Turns the stored facts about a message into short sentences and plain data. Looks nothing up: the
+circumstances come as :class:`Around`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bridge.store import AnsweredIncoming, Event, Receivers, Story
 
 
 class Step(NamedTuple):
-    """One thing that happened at ``at`` (Unix time).
+    """One step at ``at`` (Unix time).
 
     ``what`` is a state, or one of ``attempt``, ``released``, ``replaced``, ``status``, ``receipt``,
     ``report``; ``says`` is a sentence.
@@ -29,14 +29,14 @@ class Step(NamedTuple):
 
 
 class Around(NamedTuple):
-    """What a story depends on beside its message.
+    """The circumstances of a message that its story depends on.
 
     ``now`` is Unix time, ``say`` puts a Unix time into words. ``receivers`` are those of the
-    message's account; ``held`` are the accounts and upstreams that are held as a whole
-    (:meth:`bridge.store.Store.holds`), ``upstream`` is the name of the message's own. ``polls``
-    says whether the API is asked for statuses, ``mails`` whether mails can be sent;
-    ``parts_timeout`` is how long parts wait for each other, in seconds. ``trouble`` says why the
-    API takes nothing now, where that is known.
+    message's account; ``held`` are the held accounts and upstreams
+    (:meth:`bridge.store.Store.holds`), ``upstream`` is the name of the message's upstream.
+    ``polls``: whether the API is asked for statuses; ``mails``: whether mails can be sent;
+    ``parts_timeout``: how long parts wait for each other (seconds). ``trouble``: why the API takes
+    no messages now, if known.
     """
 
     now: int
@@ -50,7 +50,7 @@ class Around(NamedTuple):
     trouble: str = ""
 
 
-#: Event → what happened, and the sentence where the event has no words and where it has some.
+#: Event → step and sentence, for an event without a text and for one with a text.
 _EVENTS: Final = {
     "accepted": (("released", "it waits again"), ("attempt", "{}; it waits again")),
     "held": (("held", "by hand"), ("held", "until somebody decides: {}")),
@@ -61,7 +61,7 @@ _EVENTS: Final = {
     "status": (("status", "after the end"), ("status", 'the API says "{}", after the end')),
 }
 
-#: Wish → what it is for, in words.
+#: Requested notice → its name.
 WISHES: Final = {
     Receipts.SUCCESS: "success",
     Receipts.FAILURE: "failure",
@@ -70,34 +70,34 @@ WISHES: Final = {
     Receipts.REPORT: "report",
     Receipts.CALLBACK: "callback",
 }
-#: The wishes to hear of states.
+#: The requested notices about states.
 OF_STATES: Final = Receipts.SUCCESS | Receipts.FAILURE | Receipts.INTERMEDIATE | Receipts.REPORT
 
 
 def wishes(receipts: int) -> list[str]:
-    """What an account asked to hear of, in words."""
+    """The names of the requested notices."""
     return [word for wish, word in WISHES.items() if receipts & wish]
 
 
 def state_of(story: Story) -> State:
-    """Where the message is in its life: what is being posted is not a column's value."""
+    """The message's state. It is ``sending`` during an attempt, which is not stored with it."""
     state = story.stored.state
     return State.SENDING if story.attempt_at and state is State.ACCEPTED else state
 
 
 def cause_of(stored: Stored) -> str:
-    """Why the message is not sent, or came to no good end; empty where that is not so.
+    """Why the message is not sent or failed; empty otherwise.
 
-    What earlier attempts met says nothing of what was sent after all.
+    The causes of earlier attempts do not count once it was sent.
     """
     return stored.cause if not stored.sent_at or (stored.err and not stored.status) else ""
 
 
-# --- what happened ------------------------------------------------------------------------------
+# --- steps --------------------------------------------------------------------------------------
 
 
 def steps(story: Story) -> list[Step]:
-    """What happened, the earliest first."""
+    """The steps so far, the earliest first."""
     stored, message = story.stored, story.stored.message
     peer = f" at {message.peer}" if message.peer else ""
     by = f"from {message.account} by {message.protocol.value}{peer}"
@@ -121,7 +121,7 @@ def _step(event: Event) -> Step:
 
 
 def _word(story: Story) -> str:
-    """The API's last word, with what it counted."""
+    """The API's last status, with cost and part count."""
     stored = story.stored
     said = [f'the API says "{stored.status}"' if stored.status else cause_of(stored)]
     if stored.cost:
@@ -134,7 +134,7 @@ def _word(story: Story) -> str:
 
 
 def told_step(notice: Notice) -> Step:
-    """That a notice was taken or given up."""
+    """The step of a notice that was taken or given up."""
     tries = f", at try {notice.tries}" if notice.tries > 1 else ""
     says = f"{_subject(notice)}: {notice.outcome or 'ended'}{tries}"
     return Step(notice.ended_at, _kind(notice), says)
@@ -162,16 +162,16 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}" + ("" if number == 1 else "s")
 
 
-# --- who hears of it ----------------------------------------------------------------------------
+# --- notices ------------------------------------------------------------------------------------
 
 
 def owed(story: Story, around: Around) -> list[str]:
-    """What the account has still to hear, each with what it waits for."""
+    """The notices that are still owed, each with the reason why it waits."""
     return owed_notices(story.notices, around)
 
 
 def owed_notices(notices: tuple[Notice, ...], around: Around) -> list[str]:
-    """Those that have not ended, each with what it waits for."""
+    """The notices that have not ended, each with the reason why it waits."""
     return [
         f"{_kind(notice)} {_subject(notice)}: {_waits(notice, around)}"
         for notice in notices
@@ -198,7 +198,7 @@ def _waits(notice: Notice, around: Around) -> str:
 
 
 def _absent(around: Around) -> str:
-    """Since when nobody is there to hear; empty while somebody is."""
+    """Since when no receiver is bound; empty while one is."""
     if not around.receivers:
         return "no receiver has been bound yet"
     if any(node.bound for node in around.receivers):
@@ -207,7 +207,7 @@ def _absent(around: Around) -> str:
 
 
 def why_none(story: Story) -> str:
-    """Why nobody is told what became of the message; empty where somebody is or was."""
+    """Why no notice is sent for the message; empty if one is or was."""
     if any(notice.kind is Kind.STATE for notice in story.notices):
         return ""
     stored, message = story.stored, story.stored.message
@@ -225,11 +225,11 @@ def why_none(story: Story) -> str:
     return "the client heard it as the answer to what it sent"
 
 
-# --- what comes next ----------------------------------------------------------------------------
+# --- next steps ---------------------------------------------------------------------------------
 
 
 def outlook(story: Story, around: Around) -> list[str]:
-    """What happens to the message next; empty where it has come to its end."""
+    """The next steps of the message; empty if it has ended."""
     message, say = story.stored.message, around.say
     state = state_of(story)
     if state is State.SENT:
@@ -273,10 +273,10 @@ def _after_sent(story: Story, around: Around) -> list[str]:
 
 
 def document(story: Story, around: Around, *, text: bool) -> dict[str, Any]:
-    """All of it as what JSON can say; these keys are part of the interface.
+    """The story as JSON data; these keys are part of the interface.
 
-    Times are in the words of ``around``, ``None`` where there is none. ``text`` adds what the
-    phone gets.
+    Times are written by ``around.say``, ``None`` if there is none. ``text`` adds the message's
+    text.
     """
     stored, message = story.stored, story.stored.message
 
@@ -327,7 +327,7 @@ def document(story: Story, around: Around, *, text: bool) -> dict[str, Any]:
 
 
 def notice_document(notice: Notice, at: Callable[[int | None], str | None]) -> dict[str, Any]:
-    """A notice as what JSON can say; ``at`` puts a Unix time into words."""
+    """A notice as JSON data; ``at`` puts a Unix time into words."""
     return {
         "kind": _kind(notice),
         "id": notice.known_as,
@@ -340,11 +340,11 @@ def notice_document(notice: Notice, at: Callable[[int | None], str | None]) -> d
     }
 
 
-# --- what phones say ----------------------------------------------------------------------------
+# --- messages from phones -----------------------------------------------------------------------
 
 
 def incoming_steps(answered: AnsweredIncoming) -> list[Step]:
-    """What happened to a message from a phone, the earliest first."""
+    """The steps of a message from a phone, the earliest first."""
     incoming = answered.incoming
     found = [
         Step(incoming.at, "written", f"by {incoming.phone} to {incoming.to}"),
@@ -355,19 +355,19 @@ def incoming_steps(answered: AnsweredIncoming) -> list[Step]:
 
 
 def incoming_owed(answered: AnsweredIncoming, around: Around) -> list[str]:
-    """Who has still to get it, and what that waits for."""
+    """Its notices that are still owed, each with the reason why it waits."""
     return owed_notices(answered.notices, around)
 
 
 def incoming_why_none(answered: AnsweredIncoming) -> str:
-    """Why nobody gets it; empty where somebody did or will."""
+    """Why nobody gets it; empty if somebody did or will."""
     if answered.notices:
         return ""
     return "the account had neither SMPP receivers nor an incoming_to when it came"
 
 
 def incoming_document(answered: AnsweredIncoming, around: Around, *, text: bool) -> dict[str, Any]:
-    """All of a message from a phone as what JSON can say; as :func:`document`."""
+    """The story of a message from a phone as JSON data, like :func:`document`."""
     incoming = answered.incoming
 
     def at(unix_time: int | None) -> str | None:

@@ -1,1 +1,1 @@
-"""The SMPP listener: connections and what their requests become."""
+"""The SMPP listener: connections and their requests."""

@@ -1,8 +1,8 @@
 """One client's connection: octets to the session and back, and its bind.
 
-Adds to the rules of :mod:`bridge.smpp.protocol.session` what needs I/O: one write for each
-iteration of the loop, back pressure, the password check. Requests of a bound session are handled by
-:mod:`bridge.smpp.inbound.requests`; the listener keeps the set of connections.
+Adds I/O to the rules of :mod:`bridge.smpp.protocol.session`: one write for each iteration of the
+loop, back pressure, the password check. :mod:`bridge.smpp.inbound.requests` handles the requests of
+a bound session; the listener keeps the set of connections.
 """
 
 from __future__ import annotations
@@ -44,19 +44,19 @@ from bridge.smpp.protocol.versions import VERSION_34, VERSION_50, has_tlvs, spok
 
 log = structlog.get_logger()
 
-#: Seconds that a closing connection has to take its last octets.
+#: Time for a closing connection to take its last octets (seconds).
 LINGER: Final = 5.0
 
-#: PDUs of one connection, and their octets, that are acted upon at once. A client that has sent
-#: more waits for so many times what that took, so that a storm leaves most of the time to others.
+#: Most PDUs, and octets, of one connection that are handled in one turn. If more have come, pause
+#: for a multiple of the turn's duration, so that a storm leaves most of the time to others.
 TURN: Final = 100
 TURN_OCTETS: Final = 65_536
 PAUSE: Final = 3
 
-#: On stop: seconds for the client to answer our requests, and again to answer the unbind.
+#: On stop: time for the client to answer the bridge's requests, and again for the unbind (seconds).
 ANSWERS_ON_STOP: Final = 2.0
 
-#: What the bridge acts upon.
+#: The requests that the bridge handles.
 OFFERED: Final = frozenset({*rules.BINDS, *HANDLERS})
 
 _BIND_RESPONSES: Final = frozenset(RESPONSES[command] for command in rules.BINDS)
@@ -73,8 +73,8 @@ class SmppConnection(asyncio.Protocol):
         closed: Callable[[SmppConnection], None],
         client: str | None = None,
     ) -> None:
-        """``opened`` and ``closed`` hear when the connection begins and ends. ``client`` is the
-        address that a proxy gave, None where it is the connection's own."""
+        """``opened`` and ``closed`` are called when the connection begins and ends. ``client`` is
+        the address given by a proxy, None for the connection's own."""
         settings = services.settings
         self._services = services
         self._opened = opened
@@ -115,7 +115,7 @@ class SmppConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports have the methods, not the base class.
         self._transport = transport = cast(asyncio.Transport, transport)
-        # A client that is gone already has no address any more.
+        # A client that has already gone has no address.
         host, port = (transport.get_extra_info("peername") or ("", 0))[:2]
         self._address = self._client or host
         self.peer = self._client or str(config.Endpoint(host, port))
@@ -132,7 +132,7 @@ class SmppConnection(asyncio.Protocol):
         self._opened(self)
 
     def _give_way(self) -> None:
-        """Makes room for a newer connection: nobody has tried to bind here."""
+        """Closes for a newer connection: this client has not tried to bind."""
         self._binding = False
         self.abort("no bind yet, and no room for another connection")
 
@@ -181,7 +181,7 @@ class SmppConnection(asyncio.Protocol):
         self._closed(self)
 
     def _release_bind(self) -> None:
-        """Makes room for another bind of the account; once."""
+        """Gives the bind of the account back, once."""
         if self._holds_bind and self.account is not None:
             self._holds_bind = False
             self._services.occupancy.unbind(self.account)
@@ -197,7 +197,7 @@ class SmppConnection(asyncio.Protocol):
             self._services.outbox.wake({receivers_of(self.account.name)})
 
     def _choose_reading(self) -> None:
-        """Stops reading while the client does not read, during a bind, and between two turns."""
+        """Pauses reading while the client does not read, during a bind, and between two turns."""
         if self._lost or self._transport.is_closing():
             return
         if self._congested or self._turn_over or self.session.authenticating:
@@ -208,7 +208,7 @@ class SmppConnection(asyncio.Protocol):
     # --- between transport and session -----------------------------------------------------
 
     def _process(self) -> None:
-        """Handles the complete PDUs of the buffer, up to a turn's worth of them."""
+        """Handles the complete PDUs of the buffer, one turn of them at most."""
         now = self._services.monotonic()
         session, framer = self.session, self._framer
         octets = 0
@@ -240,7 +240,7 @@ class SmppConnection(asyncio.Protocol):
             self._choose_reading()
 
     def act(self, action: rules.Action | None) -> None:
-        """Carries out what the session decided."""
+        """Carries out an action of the session."""
         if isinstance(action, HandleRequest):
             if self._requests is None:
                 self._bind(action.pdu)
@@ -285,12 +285,12 @@ class SmppConnection(asyncio.Protocol):
         self._transport.close()
 
     def abort(self, reason: str) -> None:
-        """Closes at once, whatever is still unwritten."""
+        """Closes at once, even if octets are unwritten."""
         self._reason = self._reason or reason
         self._transport.abort()
 
     def tick(self, now: float) -> None:
-        """What the time brings about."""
+        """Checks the timers."""
         if self._closing_since is None:
             self.act(self.session.tick(now))
             if self._requests is not None:
@@ -301,16 +301,16 @@ class SmppConnection(asyncio.Protocol):
             self._transport.abort()
 
     def _answer(self, pdu: Pdu) -> None:
-        """Answers a request; closes the session if it only waited for that."""
+        """Answers a request; closes the session if it waited only for that."""
         self._write(pdu)
         close = self.session.answered()
         if close is not None:
             self._close(close)
 
-    # --- requests of ours ------------------------------------------------------------------
+    # --- requests of the bridge ------------------------------------------------------------
 
     def _start_telling(self, account: Account, alphabet: str) -> None:
-        """Receipts and messages from phones go to this session from now on."""
+        """From now on this session gets receipts and messages from phones."""
         settings, session = account.settings, self.session
         self._receiver = Receiver(
             self.peer,
@@ -326,7 +326,7 @@ class SmppConnection(asyncio.Protocol):
         self._services.outbox.join(queue, self._receiver, account=account.name)
 
     def info(self) -> SessionInfo:
-        """The session as an operator sees it."""
+        """The session for the operator's list."""
         requests, receiver = self._requests, self._receiver
         return SessionInfo(
             self.id,
@@ -346,12 +346,13 @@ class SmppConnection(asyncio.Protocol):
         )
 
     def dismiss(self, reason: str) -> None:
-        """Unbinds after the answers in flight, for a reason that the log is told."""
+        """Unbinds after the answers in flight; ``reason`` is logged."""
         self._reason = self._reason or reason
         self.drain()
 
     def _stop_telling(self) -> None:
-        """Takes the session off the account's receivers; what is unanswered was not taken."""
+        """Removes the session from the account's receivers; unanswered notices count as not
+        taken."""
         if self._receiver is not None and self.account is not None:
             receiver, self._receiver = self._receiver, None
             self._told = receiver.answered
@@ -359,7 +360,8 @@ class SmppConnection(asyncio.Protocol):
             receiver.lose()
 
     def drain(self) -> None:
-        """The bridge stops: unbinds when the client has answered our requests, or soon after."""
+        """The bridge stops: unbinds when the client has answered the bridge's requests, or after
+        a short time."""
         self.session.draining = True
         if self._receiver is None or not self._receiver.in_flight:
             self._unbind()
@@ -385,7 +387,7 @@ class SmppConnection(asyncio.Protocol):
     # --- bind ------------------------------------------------------------------------------
 
     def _bind(self, pdu: Pdu) -> None:
-        """Has the password checked; nothing is read meanwhile."""
+        """Has the password checked; reads nothing meanwhile."""
         body = pdu.body
         assert isinstance(body, Bind)
         self._interface_version = spoken(pdu.command, body.interface_version)
@@ -404,7 +406,7 @@ class SmppConnection(asyncio.Protocol):
                 account = await self._admit(pdu, body)
             except (Failure, PduError) as failure:
                 refused = failure
-            except Exception:  # the client is to be answered whatever happens
+            except Exception:  # the client must get an answer
                 log.exception("bind_failed", peer=self.peer)
                 refused = Failure(Reason.OPERATION_FAILED)
         self._authentication = None
@@ -420,7 +422,7 @@ class SmppConnection(asyncio.Protocol):
         self._choose_reading()
 
     async def _admit(self, pdu: Pdu, body: Bind) -> Account:
-        """The account, counted in; raises what the bind is refused with."""
+        """The account, with its bind counted; raises the failure for a refused bind."""
         account = await self._services.accounts.authenticate(
             word(body.system_id),
             word(body.password),
@@ -479,7 +481,7 @@ class SmppConnection(asyncio.Protocol):
             self._close(close)
 
     def _log_refused_pdu(self, reply: Pdu, why: str) -> None:
-        """A PDU that the session itself refused: malformed, out of state, over the window."""
+        """Logs a PDU that the session refused: malformed, out of state, over the window."""
         status = reply.command_status
         if self._requests is not None:
             self._requests.log_refused(reply.command in _SUBMIT_RESPONSES, status, why)

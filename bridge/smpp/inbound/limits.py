@@ -1,7 +1,7 @@
 """Limits on connections and binds.
 
-Connections that have not tried to bind give way to new ones. Where all have, a few more are kept
-until their bind, which is refused with the reason; beyond those new ones are dropped at once.
+Connections that have not tried to bind give way to new ones. If all have, a few more are kept until
+their bind, which is refused with the reason; further ones are dropped at once.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ OVERFLOW: Final = 100
 
 
 class Occupancy(ConnectionLimits):
-    """Counts by address and by account; belongs to one listener."""
+    """Counts connections by address and binds by account; belongs to one listener."""
 
     def __init__(self, max_connections: int, max_connections_per_address: int) -> None:
         super().__init__(max_connections, max_connections_per_address)
@@ -30,7 +30,7 @@ class Occupancy(ConnectionLimits):
         return self._connections >= self._max_connections + OVERFLOW
 
     def enter(self, address: str) -> Failure | None:
-        """Counts a connection in; the failure is why it may not bind."""
+        """Counts a new connection; returns a failure if it must not bind."""
         refusal: Failure | None = None
         if self.full:
             refusal = Failure(Reason.TOO_MANY_SESSIONS)
@@ -40,14 +40,14 @@ class Occupancy(ConnectionLimits):
         return refusal
 
     def bind(self, account: Account) -> None:
-        """Counts a bind in; raises Failure(TOO_MANY_SESSIONS) over the account's ``max_binds``."""
+        """Counts a bind; raises Failure(TOO_MANY_SESSIONS) over the account's ``max_binds``."""
         limit = account.settings.max_binds
         if self._binds[account.name] >= limit:
             raise Failure(Reason.TOO_MANY_SESSIONS, f"{limit} binds of this account are open")
         self._binds[account.name] += 1
 
     def unbind(self, account: Account) -> None:
-        """Counts a bind out."""
+        """Uncounts a bind."""
         self._binds[account.name] -= 1
         if not self._binds[account.name]:
             del self._binds[account.name]

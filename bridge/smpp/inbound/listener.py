@@ -1,7 +1,6 @@
 """The SMPP listener: its sockets, plain and TLS, and the connections on them.
 
-Decides when it starts, drains and closes; one connection is :mod:`bridge.smpp.inbound.connection`'s
-matter.
+Starts, drains and closes; :mod:`bridge.smpp.inbound.connection` handles one connection.
 """
 
 from __future__ import annotations
@@ -32,15 +31,15 @@ _BACKLOG: Final = 1024
 #: How long closing waits for connections that were aborted (seconds).
 _CLOSE_WITHIN: Final = 5.0
 
-#: One sweep over all connections is cheaper than timers of their own: this often in the shortest
-#: of the session timers, but not more often than each second unless a timer is shorter than that.
+#: Sweeps over all connections in the shortest session timer, which are cheaper than timers of their
+#: own. At most one per second, unless a timer is shorter than that.
 _SWEEPS_A_TIMER: Final = 4
 
 
 class SmppListener:
     """Serves SMPP 3.3 to 5.0. Belongs to the event loop that :meth:`start` runs in.
 
-    ``clock`` gives Unix time, ``monotonic`` seconds that only grow.
+    ``clock`` gives Unix time, ``monotonic`` the seconds of a monotonic clock.
     """
 
     def __init__(
@@ -75,7 +74,7 @@ class SmppListener:
         self._empty = asyncio.Event()
 
     async def start(self) -> list[Endpoint]:
-        """Listens; gives the addresses, the plain ones first. Raises OSError and ssl.SSLError."""
+        """Listens; returns the addresses, plain ones first. Raises OSError and ssl.SSLError."""
         loop = asyncio.get_running_loop()
         opened: asyncio.Future[None] = loop.create_future()
         self._running = loop.create_task(self._run(opened))
@@ -113,10 +112,10 @@ class SmppListener:
         self._servers.append(server)
 
     def reload(self, settings: config.Smpp) -> None:
-        """Takes certificates, limits, timers and proxies anew, for connections to come.
+        """Takes over certificates, limits, timers and proxies, for new connections.
 
-        The addresses to listen on stay as they are. Raises OSError and ssl.SSLError for a
-        certificate that cannot be used; then everything stays as it was.
+        The addresses to listen on do not change. Raises OSError and ssl.SSLError for an unusable
+        certificate; then everything stays as it was.
         """
         if self._context is not None:
             _check_certificate(settings)
@@ -127,18 +126,18 @@ class SmppListener:
         services.occupancy.limit(settings.max_connections, settings.max_connections_per_address)
 
     def follow_accounts(self) -> None:
-        """Sessions that are open keep to the limits that their accounts have now."""
+        """Applies the accounts' new limits to open sessions."""
         for connection in self._connections:
             if connection.account is not None:
                 connection.session.window = connection.account.settings.window
 
     def sessions(self) -> list[SessionInfo]:
-        """Those that are open, the oldest first."""
+        """The open sessions, the oldest first."""
         found = [connection.info() for connection in self._connections]
         return sorted(found, key=lambda info: int(info.id.rpartition("-")[2]))
 
     def end_sessions(self, reason: str, *, id: str = "", account: str = "") -> int:
-        """Unbinds the session with this id, or all of an account; tells how many."""
+        """Unbinds the session with this id, or all of an account; returns how many."""
         found = [
             connection
             for connection in self._connections
@@ -150,7 +149,7 @@ class SmppListener:
         return len(found)
 
     async def drain(self, within: float) -> None:
-        """Takes no connection and no submit any more, answers what is in flight, unbinds, closes.
+        """Takes no more connections and submits, answers the requests in flight, unbinds, closes.
 
         Returns when every session has ended, or after ``within`` seconds.
         """
@@ -167,7 +166,7 @@ class SmppListener:
                     await self._empty.wait()
 
     async def close(self) -> None:
-        """Closes whatever is open, at once."""
+        """Closes all connections at once."""
         self._services.closing = True
         for server in self._servers:
             server.close()
@@ -175,8 +174,8 @@ class SmppListener:
         self._empty.clear()
         for connection in list(connections):
             connection.abort("the bridge stops")
-        # A connection that was just being made, or an event loop that has lost count of one, must
-        # not keep the daemon from ending.
+        # A connection that is just being made, or one that the event loop miscounts, must not keep
+        # the daemon from ending.
         try:
             async with asyncio.timeout(_CLOSE_WITHIN):
                 if connections:
@@ -193,7 +192,7 @@ class SmppListener:
             self._running = None
 
     async def _run(self, opened: asyncio.Future[None]) -> None:
-        """Owns every task of the listener, and looks after the time."""
+        """Owns the tasks of the listener, and sweeps for its timers."""
         async with asyncio.TaskGroup() as self._group:
             opened.set_result(None)
             while True:
@@ -207,7 +206,7 @@ class SmppListener:
         for connection in list(self._connections):
             try:
                 connection.tick(now)
-            except Exception:  # one connection's trouble must not stop the timers of all
+            except Exception:  # one faulty connection must not stop the timers of all
                 log.exception("session_failed", peer=connection.peer)
                 connection.abort("operation failed")
 

@@ -1,6 +1,6 @@
-"""query_sm, cancel_sm, replace_sm: what they ask of the relay, and its words as SMPP says them.
+"""query_sm, cancel_sm, replace_sm: calls the relay, and writes its answers as SMPP bodies.
 
-Whether a message may still be cancelled or replaced is decided by the relay.
+The relay decides whether a message may still be cancelled or replaced.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _UCS2: Final = 8
 
 
 class Asker(NamedTuple):
-    """Who asks, and what of its session the answer depends on."""
+    """The account, and the properties of its session that the answer depends on."""
 
     relay: RelayVerbs
     account: Account
@@ -43,7 +43,7 @@ class Asker(NamedTuple):
 
 
 async def query(asker: Asker, pdu: Pdu, now: float) -> Body:
-    """The state of a message, of a submission's messages taken together, or of a part alone."""
+    """The state of a message, of a submission as a whole, or of a part without a message."""
     assert isinstance(pdu.body, QuerySm)
     message_id = pdu.body.message_id
     id = message_id_from(message_id, asker.interface_version)
@@ -65,7 +65,7 @@ async def query(asker: Asker, pdu: Pdu, now: float) -> Body:
 
 
 def _part(message_id: bytes, part: UnjoinedPart, asker: Asker) -> QuerySmResp:
-    """How a part stands that waits for the others of its message, or whose message never came."""
+    """The state of a part that waits for the others, or whose message was never completed."""
     return QuerySmResp(
         message_id,
         _final_date(part.changed_at) if part.state in FINAL else b"",
@@ -80,7 +80,7 @@ def _final_date(unix_time: int) -> bytes:
 
 
 async def cancel(asker: Asker, pdu: Pdu, _: float) -> Body:
-    """One message by its id, or all with a source, a destination and a service type."""
+    """Cancels one message by its id, or all with this source, destination and service type."""
     body = pdu.body
     assert isinstance(body, CancelSm)
     relay, account = asker.relay, asker.account
@@ -88,7 +88,7 @@ async def cancel(asker: Asker, pdu: Pdu, _: float) -> Body:
         await relay.cancel(account, message_id_from(body.message_id, asker.interface_version))
         return Empty()
     if not body.destination_addr:
-        # SMPP 3.4 §4.9.1: both addresses then; without this all of an account's would go.
+        # SMPP 3.4 §4.9.1 requires both addresses; otherwise all of the account's would go.
         raise Failure(Reason.NOT_FOUND, "neither message_id nor destination_addr")
     await relay.cancel_matching(
         account,
@@ -100,7 +100,7 @@ async def cancel(asker: Asker, pdu: Pdu, _: float) -> Body:
 
 
 async def replace(asker: Asker, pdu: Pdu, now: float) -> Body:
-    """Another text for a message that still waits; times that are empty stay as they were."""
+    """Replaces the text of a waiting message; empty times stay as they were."""
     body = pdu.body
     assert isinstance(body, ReplaceSm)
     id = message_id_from(body.message_id, asker.interface_version)
@@ -122,14 +122,14 @@ async def replace(asker: Asker, pdu: Pdu, now: float) -> Body:
 def _replacing(octets: bytes, text: str, default_alphabet: str) -> str:
     """The new text, in the alphabet of the old one: replace_sm has no data_coding.
 
-    A text that needs UCS-2 was written in it; one that does not may have been, which the zeros
-    before its characters then tell.
+    If the old text needs UCS-2, the new one is UCS-2. If not, it may be UCS-2 all the same: the
+    zeros before its characters tell.
     """
     wide = not len(octets) % 2 and (not gsm0338.is_gsm(text) or not any(octets[::2]))
     return decode_text(Encoded(_UCS2 if octets and wide else 0, octets, default_alphabet))
 
 
-#: Command → what answers it.
+#: Command → its handler.
 OPERATIONS: Final[dict[str, Callable[[Asker, Pdu, float], Awaitable[Body]]]] = {
     "query_sm": query,
     "cancel_sm": cancel,

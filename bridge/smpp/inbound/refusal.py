@@ -1,4 +1,4 @@
-"""A failure as a response PDU: its status, and its text for who asked for it."""
+"""A failure as a response PDU: its status, and its text where the client gets texts."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def refusal(
     settings: AccountSettings | None,
     tlvs: tuple[Tlv, ...] = (),
 ) -> Pdu:
-    """The response to ``command``; ``settings`` are the account's, None where there is none yet.
+    """The response to ``command``; ``settings`` are the account's, None before the login.
 
-    The text goes to 5.0 binds, and to accounts that have ``failure_text`` where their clients know
-    of TLVs, as their ``reply_fmt`` writes it. ``tlvs`` go with it.
+    The text, written as ``reply_fmt`` says, goes to 5.0 sessions, and to accounts with
+    ``failure_text`` whose clients know TLVs. ``tlvs`` are added.
     """
     response = RESPONSES[command]
     body = failed_body(response, interface_version)

@@ -1,8 +1,8 @@
 """Handles the requests of one bound session, and answers each of them once.
 
-Which request may come when is decided by :mod:`bridge.smpp.protocol.session`; what its fields mean
-by :mod:`bridge.smpp.inbound.submit` and :mod:`bridge.smpp.inbound.queries`. Here an outcome becomes
-a response.
+:mod:`bridge.smpp.protocol.session` decides which request may come when;
+:mod:`bridge.smpp.inbound.submit` and :mod:`bridge.smpp.inbound.queries` read the fields. Here
+outcomes become responses.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ log = structlog.get_logger()
 #: congestion_state is a percentage (SMPP 5.0 §4.8.4.18).
 _MOST_CONGESTED: Final = 99
 
-#: Refusals of a session that have a line of their own in the log, in each interval of
-#: :meth:`Requests.log_counts`.
+#: Refusals of a session that are logged one by one between two calls of
+#: :meth:`Requests.log_counts`; the others are counted.
 _MOST_TOLD: Final = 20
 
 
@@ -87,20 +87,20 @@ class Requests:
         self._short_id = has_short_ids(interface_version)
         self._answer = answer
         self._asker = Asker(services.relay, account, interface_version, origin.default_alphabet)
-        #: Of the whole session, for the list of sessions.
+        #: Counts of the whole session, for the list of sessions.
         self.submits = self.refused = self.throttled = 0
         self.last_refusal = ""
         self._throttled = 0
         self._refused = 0
 
     def take(self, pdu: Pdu) -> None:
-        """Acts upon a request; it is answered at any time, whatever happens."""
+        """Handles a request, which is answered in any case, now or later."""
         HANDLERS[pdu.command](self, pdu)
 
-    # --- what hands a message over ---------------------------------------------------------
+    # --- submits ---------------------------------------------------------------------------
 
     def submit(self, pdu: Pdu) -> None:
-        """Hands a submit_sm, submit_multi or data_sm to the relay, a part to be gathered."""
+        """Hands a submit_sm, submit_multi or data_sm to the relay; a part to the gatherer."""
         self.submits += 1
         services = self._services
         try:
@@ -151,7 +151,7 @@ class Requests:
             self._refuse(pdu, result)
 
     def _unsuccess(self, body: SubmitMulti, accepted: Accepted) -> Iterator[UnsuccessSme]:
-        """The destinations that got nothing, as the client wrote them (SMPP 3.4 §4.5.2.1)."""
+        """The refused destinations, as the client wrote them (SMPP 3.4 §4.5.2.1)."""
         failures = {recipient.address: failure for recipient, failure in accepted.refused}
         if not failures:
             return
@@ -165,10 +165,10 @@ class Requests:
             else:
                 yield UnsuccessSme(*destination, status)
 
-    # --- what asks about messages ----------------------------------------------------------
+    # --- queries ---------------------------------------------------------------------------
 
     def operate(self, pdu: Pdu) -> None:
-        """query_sm, cancel_sm, replace_sm: the answer may have to be looked up."""
+        """Handles query_sm, cancel_sm and replace_sm, which may need the store."""
         self._services.create_task(self._operate(pdu))
 
     async def _operate(self, pdu: Pdu) -> None:
@@ -210,7 +210,7 @@ class Requests:
     # --- the log ---------------------------------------------------------------------------
 
     def log_refused(self, submit: bool, status: int, reason: str, to: str = "") -> None:
-        """One line each, up to a limit; throttled submits and the rest are only counted."""
+        """Logs one line each, up to a limit; throttled submits and all others are only counted."""
         self.last_refusal = f"{CommandStatus(status).name}: {reason}"
         if status == CommandStatus.ESME_RTHROTTLED:
             self.throttled += 1
@@ -256,8 +256,7 @@ def _destination(pdu: Pdu) -> str:
     return ""
 
 
-#: What the bridge offers to who is bound: request → what acts upon it. Any other request of the
-#: layouts is answered with ESME_RINVCMDID.
+#: Request → its handler. Any other request is answered with ESME_RINVCMDID.
 HANDLERS: Final[dict[str, Callable[[Requests, Pdu], None]]] = {
     **dict.fromkeys(SUBMITS, Requests.submit),
     **dict.fromkeys(OPERATIONS, Requests.operate),

@@ -1,4 +1,4 @@
-"""What the connections of one listener share, and what they ask of the rest of the bridge."""
+"""The shared state of a listener's connections, and their interfaces to other rooms."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bridge.smpp.inbound.limits import Occupancy
 
 
 class Authenticator(Protocol):
-    """What a connection asks of :class:`bridge.accounts.accounts.Accounts`."""
+    """The part of :class:`bridge.accounts.accounts.Accounts` that a connection uses."""
 
     async def authenticate(
         self, name: str, password: str, *, protocol: vocabulary.Protocol, address: str
@@ -28,7 +28,7 @@ class Authenticator(Protocol):
 
 
 class RelayVerbs(PartSubmitter, Protocol):
-    """What a session asks of :class:`bridge.relay.relay.Relay`."""
+    """The part of :class:`bridge.relay.relay.Relay` that a session uses."""
 
     async def query(self, account: Account, id: int) -> Sequence[Stored]: ...
 
@@ -56,7 +56,7 @@ class RelayVerbs(PartSubmitter, Protocol):
 
 
 class Gatherer(Protocol):
-    """What a session asks of :class:`bridge.relay.concatenation.Gathering`."""
+    """The part of :class:`bridge.relay.concatenation.Gathering` that a session uses."""
 
     def add(
         self, account: Account, segment: Segment, join: Join, *, short_id: bool = False
@@ -64,7 +64,7 @@ class Gatherer(Protocol):
 
 
 class Owing(Protocol):
-    """What a session asks of :class:`bridge.notices.outbox.Outbox`."""
+    """The part of :class:`bridge.notices.outbox.Outbox` that a session uses."""
 
     def join(self, queue: str, taker: Taker, *, account: str = "") -> None: ...
 
@@ -75,9 +75,9 @@ class Owing(Protocol):
 
 @dataclass(slots=True)
 class Services:
-    """``settings`` may be replaced while the listener runs; who wants to keep them keeps its own.
+    """``settings`` may be replaced while the listener runs; a user of old ones keeps a reference.
 
-    ``closing`` says that the listener stops: what is accepted only now would outlive it.
+    ``closing``: the listener stops, and must not accept submits any more.
     """
 
     settings: config.Smpp
@@ -89,6 +89,6 @@ class Services:
     monotonic: Callable[[], float]
     occupancy: Occupancy
     create_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
-    #: Of the connections, from the start on.
+    #: Numbers of the connections since the start.
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
     closing: bool = False

@@ -1,7 +1,7 @@
-"""submit_sm, submit_multi, data_sm → Submission: what each of their fields means to the bridge.
+"""submit_sm, submit_multi, data_sm → Submission: the meaning of each field.
 
-Says too what is kept of a part of a concatenated message, and makes the Submission of them all.
-Whether the account may send it, to whom and when, is decided by the relay.
+Also decides the stored content of a part of a concatenated message, and joins the parts to one
+Submission. The relay decides whether the account may send it, to whom and when.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ ESM_CLASS_MESSAGE_TYPE: Final = 0b0011_1100
 #: Default, and the two acknowledgements that a client may send (SMPP 3.4 §5.2.12).
 MESSAGE_TYPES: Final = frozenset({0x00, 0x08, 0x10})
 
-#: ``service_type`` → type. Any other one (CMT, WAP …) says nothing to the bridge.
+#: ``service_type`` → type. All others (CMT, WAP …) are ignored.
 SERVICE_TYPES: Final[dict[bytes, MessageType]] = {
     b"TRANS": MessageType.TRANSACTION,
     b"PROMO": MessageType.PROMO,
@@ -55,7 +55,7 @@ SERVICE_TYPES: Final[dict[bytes, MessageType]] = {
     b"FLASH": MessageType.FLASHCALL,
 }
 
-#: ``service_type`` of what is no text to a phone and would be shown as one.
+#: ``service_type`` of data that is not a text; a phone would show it as one.
 NO_MESSAGES: Final[dict[bytes, str]] = {
     b"USSD": "USSD dialogues",
     b"OTA": "commands for the SIM (OTA)",
@@ -64,7 +64,7 @@ _NO_MESSAGE_TLVS: Final = {USSD_SERVICE_OP: b"USSD", ITS_SESSION_INFO: b"USSD"}
 #: ``protocol_id`` of data for the phone's software or the SIM (3GPP TS 23.040 §9.2.3.9).
 FOR_THE_SIM: Final = frozenset(range(0x7C, 0x80))
 
-#: What vendor TLV 0x1500 may hold: a service type or Cascade's own word.
+#: Values of vendor TLV 0x1500: a service type or the name of a type in Cascade.
 _TYPES: Final = {name.decode(): kind for name, kind in SERVICE_TYPES.items()} | {
     kind.value: kind for kind in MessageType
 }
@@ -82,8 +82,8 @@ RECEIPTS: Final = tuple(
     for flags in range(256)
 )
 
-#: Texts that ask SMSC for a number look-up; Cascade has nothing for them. Who writes ASCII where
-#: GSM 03.38 is meant sends paragraph signs for underscores.
+#: Texts for number look-ups at SMSC, which Cascade does not offer. ASCII underscores become paragraph
+#: signs if a client sends them as GSM 03.38.
 LOOK_UPS: Final = frozenset({"__HLR__", "__PING__", "§§HLR§§", "§§PING§§"})
 
 _LARGEST_PRIORITY: Final = 3
@@ -92,32 +92,32 @@ _Choice = TypeVar("_Choice")
 
 
 class Origin(NamedTuple):
-    """What of the session a submit depends on."""
+    """The properties of the session that a submit depends on."""
 
     peer: str
     default_alphabet: str = "gsm7"
 
 
 def submission_from(pdu: Pdu, origin: Origin, now: float) -> Submission | Segment:
-    """What a submit_sm, submit_multi or data_sm asks for: a Submission, or one part of one.
+    """Reads a submit_sm, submit_multi or data_sm: a Submission, or one part of one.
 
-    ``now`` is the Unix time. Raises Failure for what the table of failures names, PduError for what
-    only SMPP knows.
+    ``now`` is Unix time. Raises Failure for reasons in the table of failures, PduError for those
+    that only SMPP has.
     """
     submit = _as_submit(pdu)
     encoded, part = _user_data(pdu, submit, origin.default_alphabet)
     if part is None or part.total == 1:
         return _submission(pdu, submit, decode_text(encoded), origin.peer, now)
     submission = _submission(pdu, submit, decode_part(encoded), origin.peer, now)
-    # The sequence number is another one when the part comes again.
+    # A repeated part has another sequence number.
     content = origin.default_alphabet.encode() + b"\0" + encode(pdu._replace(sequence_number=0))
     return Segment(part.reference, part.total, part.number, submission, content)
 
 
 def joined(peer: str, now: float, contents: Sequence[bytes]) -> Submission:
-    """The Submission that all parts of a message make, by the contents of their Segments in order.
+    """The Submission of all parts of a message, from the contents of their Segments in order.
 
-    All but the text is as the first part says. Raises Failure.
+    All fields but the text are those of the first part. Raises Failure.
     """
     texts = []
     for content in contents:
@@ -129,7 +129,7 @@ def joined(peer: str, now: float, contents: Sequence[bytes]) -> Submission:
 
 
 def _as_submit(pdu: Pdu) -> SubmitSm:
-    """The fields of any command that hands a message over, under their names in submit_sm."""
+    """The fields of any submitting command, under their names in submit_sm."""
     body = pdu.body
     if isinstance(body, SubmitSm):
         return body
@@ -144,7 +144,7 @@ def _submission(pdu: Pdu, submit: SubmitSm, text: str, peer: str, now: float) ->
     if submit.sm_default_msg_id and not text:
         raise PduError(CommandStatus.ESME_RINVDFTMSGID, "there are no predefined messages")
     if "\0" in text:
-        text = text.replace("\0", "")  # no phone shows it; some clients end their texts with it
+        text = text.replace("\0", "")  # invisible; some clients end their texts with it
     if text in LOOK_UPS:
         raise Failure(Reason.BAD_PARAMETER, "number look-ups (HLR, ping) are not supported")
     service_type = submit.service_type.upper()
@@ -180,26 +180,27 @@ def _submission(pdu: Pdu, submit: SubmitSm, text: str, peer: str, now: float) ->
 
 
 def recipient_from(destination: SmeAddress | DistributionList) -> Recipient:
-    """A dest_address of submit_multi; a distribution list is a group, by its name or its number."""
+    """A dest_address of submit_multi; a distribution list is a group, by name or number."""
     if isinstance(destination, DistributionList):
         name = word(destination.dl_name)
         return Recipient("g" + name if name.isdecimal() else name)
     if not destination.destination_addr:
-        return Recipient("")  # a wrong number as others are; the rest may be right
+        return Recipient("")  # a wrong number; the other destinations may be right
     return Recipient(address_from(destination.dest_addr_ton, destination.destination_addr))
 
 
 def sender_from(source_addr: bytes) -> str:
-    """``.`` and nothing mean the account's default sender; some clients fill up with blanks."""
+    """``.`` and an empty field mean the default sender; some clients pad with blanks."""
     sender = word(source_addr).strip(" ")
     return "" if sender == "." else sender
 
 
 def address_from(ton: int, address: bytes) -> str:
-    """A destination as the relay takes it.
+    """A destination in the form that the relay takes.
 
-    Odd TON are common, so an international one is only believed of digits that can be: no country
-    code begins with 0. Everything else stays as written, for the account's region to read.
+    Wrong TONs are common, so an international TON counts only for digits without a leading 0 (no
+    country code begins with 0). Other addresses stay as written, to be read by the account's
+    region.
     """
     if not address:
         raise Failure(Reason.WRONG_PHONE, "destination_addr is empty")
@@ -210,7 +211,7 @@ def address_from(ton: int, address: bytes) -> str:
 
 
 def word(octets: bytes) -> str:
-    """A name, an address or another short field: UTF-8 as most write it, else Latin-1."""
+    """A name, an address or another short field: UTF-8 if valid, else Latin-1."""
     try:
         return octets.decode()
     except UnicodeDecodeError:
@@ -220,7 +221,7 @@ def word(octets: bytes) -> str:
 def _user_data(
     pdu: Pdu, submit: SubmitSm, default_alphabet: str
 ) -> tuple[Encoded, Concatenation | None]:
-    """What this PDU has of a text, and which part that is if it is one of several."""
+    """The text in this PDU, and its place among the parts of a message, if it is one."""
     if submit.esm_class & ESM_CLASS_MESSAGE_TYPE not in MESSAGE_TYPES:
         raise PduError(
             CommandStatus.ESME_RINVESMCLASS,
@@ -283,7 +284,7 @@ def schedule_from(schedule_delivery_time: bytes, now: float) -> int | None:
 
 
 class _Vendor(NamedTuple):
-    """What the TLVs say that fields of the PDU do not."""
+    """The values of the vendor TLVs."""
 
     message_type: MessageType | None = None
     options: tuple[str, ...] = ()

@@ -1,1 +1,1 @@
-"""Receipts and messages from phones, as PDUs to the receivers of an account."""
+"""Receipts and messages from phones, as PDUs for the receivers of an account."""

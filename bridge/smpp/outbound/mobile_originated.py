@@ -1,9 +1,9 @@
-"""A message from a phone as deliver_sm: in which data_coding, and in how many of them.
+"""A message from a phone as deliver_sm: the data_coding, and the number of PDUs.
 
-What data_coding 0 can carry goes as that, everything else as UCS-2. A text that is too long for one
-short message comes whole in message_payload where the account says so and it fits, and otherwise in
-parts with user data headers; where GSM 03.38's national tables make fewer parts than UCS-2, in
-those.
+A text in the alphabet of data_coding 0 goes in that, any other text as UCS-2. A text that is too
+long for one short message goes whole in message_payload if the account is set so and it fits;
+otherwise in parts with user data headers, in the national tables of GSM 03.38 if these make fewer
+parts than UCS-2.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from bridge.smpp.protocol.udh import CONCATENATED_8, ESM_CLASS_UDHI, LOCKING_SHI
 
 UCS2: Final = 8
 
-#: 3GPP TS 23.040 §9.2.3.24.1: what is left of 140 octets beside a user data header of six.
+#: 3GPP TS 23.040 §9.2.3.24.1: the room of 140 octets that a user data header of six leaves.
 _OCTETS_SINGLE: Final = 140
 _OCTETS_PART: Final = 134
-#: Octets of a user data header that says nothing but which part it is.
+#: Octets of a user data header with only the concatenation element.
 _CONCATENATION_HEADER: Final = 6
 _MOST_PARTS: Final = 255
 #: The length of a TLV's value has 16 bits (SMPP 3.4 §3.2.4.1).
@@ -31,10 +31,10 @@ _LONGEST_PAYLOAD: Final = 0xFFFF
 
 
 class _Written(NamedTuple):
-    """A text as its units (septets, octets), and how many of them go in one message and in a part
-    of several. ``leads`` says that a unit must not be the last of a part; ``write`` makes octets of
-    the units of a part that has so many fill bits before it. ``elements`` belong into the user data
-    header of every message."""
+    """A text as units (septets or octets), and how many of them fit in a single message and in a
+    part. ``leads``: whether a unit must not be the last of a part. ``write`` makes octets of a
+    part's units, after so many fill bits. ``elements`` go in the user data header of every
+    message."""
 
     data_coding: int
     units: bytes
@@ -46,7 +46,7 @@ class _Written(NamedTuple):
 
 
 def incoming_pdus(incoming: Incoming, style: Style) -> list[Outgoing]:
-    """The requests that bring it, in order; most are one."""
+    """The requests for a message from a phone, in order; mostly one."""
     text, to = incoming.text, addresses(incoming.phone, incoming.to)
     written = _write(text, style.alphabet)
     if len(written.units) > written.single and style.payload:
@@ -75,12 +75,12 @@ def incoming_pdus(incoming: Incoming, style: Style) -> list[Outgoing]:
 
 
 def _fill_bits(header: bytes) -> int:
-    """Where septets are packed, text begins on a septet border after the header."""
+    """Fill bits, so that packed septets begin on a septet border after the header."""
     return -8 * len(header) % 7
 
 
 def _write(text: str, alphabet: str) -> _Written:
-    """In the alphabet of data_coding 0 if that has all of the characters, else in UCS-2."""
+    """Writes in the alphabet of data_coding 0 if that has all characters, else in UCS-2."""
     if alphabet.startswith("gsm7"):
         septets = gsm0338.encode(text)
         if septets is not None:
@@ -120,7 +120,7 @@ def _leads_escape(units: bytes, end: int) -> bool:
 
 
 def _leads_utf8(units: bytes, end: int) -> bool:
-    return units[end] & 0xC0 == 0x80  # the next octet goes on with this one's character
+    return units[end] & 0xC0 == 0x80  # the next octet belongs to the same character
 
 
 def _leads_surrogate(units: bytes, end: int) -> bool:
@@ -132,7 +132,7 @@ def _leads_nothing(units: bytes, end: int) -> bool:
 
 
 def _cut(written: _Written) -> list[bytes]:
-    """The units of each part; no character is cut in two. What is over 255 parts is left out."""
+    """The octets of each part; no character is cut in two. Text beyond 255 parts is left out."""
     units, start = written.units, 0
     if len(units) <= written.single:
         return [units]

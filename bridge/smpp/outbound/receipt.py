@@ -1,7 +1,7 @@
-"""What a receipt says: Appendix B's text and its TLVs (SMPP 3.4 §5.2.12, §5.2.28, §5.3.2.35, B).
+"""Receipts: the text of Appendix B and the TLVs (SMPP 3.4 §5.2.12, §5.2.28, §5.3.2.35, B).
 
-The text is a line for other programs: no octet in it is below 0x20, since parsers of some client
-libraries end at the first of those.
+The text is a line for other programs. It has no octet below 0x20, because parsers of some client
+libraries end at the first one.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from bridge.smpp.protocol.versions import (
     receipted_id,
 )
 
-#: esm_class (SMPP 3.4 §5.2.12): a receipt of a final state, and what comes before that one. SMPP
-#: 3.3 knows the first alone.
+#: esm_class (SMPP 3.4 §5.2.12): a receipt of a final state, and an intermediate notification. SMPP
+#: 3.3 has only the first.
 RECEIPT: Final = 0x04
 INTERMEDIATE: Final = 0x20
 
@@ -46,18 +46,18 @@ STATS: Final[dict[int, bytes]] = {
 _GSM: Final = b"\3"
 _MESSAGE_CENTRE: Final = b"\x08"
 
-#: What is the same octet in every alphabet of data_coding 0.
+#: Characters with the same octet in every alphabet of data_coding 0.
 _PLAIN: Final = re.compile("[ !\"#%&'()*+,./0-9:;<=>?A-Za-z-]*")
-#: How much of the message's text a receipt says (Appendix B).
+#: Characters of the message's text in a receipt (Appendix B).
 _TEXT: Final = 20
-#: Stands for a character that the alphabet writes with an octet below 0x20.
+#: Replaces a character that the alphabet writes with an octet below 0x20.
 _UNPRINTABLE: Final = b"?"
 
 
 def receipt(owed: Owed, style: Style) -> Outgoing:
-    """The receipt of a message's new state, or of a part's that never became one.
+    """The receipt of a message's new state, or of the end of a part without a message.
 
-    Raises ValueError where it is not known any more what the notice is about.
+    Raises ValueError if the message is deleted.
     """
     notice, stored = owed.notice, owed.stored
     state = notice.state
@@ -67,7 +67,7 @@ def receipt(owed: Owed, style: Style) -> Outgoing:
     if stored is not None:
         message = stored.message
         phone, sender, accepted_at = message.phone, message.sender, message.accepted_at
-        # An earlier state may be told when the message has come further.
+        # The message may have a later state than the notice.
         err = err_of(stored) if stored.state is state else 0
         if style.with_text:
             text = message.text[:_TEXT]
@@ -104,19 +104,19 @@ def receipt(owed: Owed, style: Style) -> Outgoing:
     return write(addresses(phone, sender), esm_class, 0, words, tlvs)
 
 
-@lru_cache(maxsize=4096)  # receipts come in crowds, of messages that came in crowds
+@lru_cache(maxsize=4096)  # many receipts in a row have the same text
 def _date(unix_time: int, zone: tzinfo, date_format: str) -> bytes:
     return datetime.fromtimestamp(unix_time, zone).strftime(date_format).encode()
 
 
 def _excerpt(text: str, alphabet: str) -> bytes:
-    """The beginning of a text that is ASCII, in what data_coding 0 means; of any other, nothing."""
+    """The beginning of an ASCII text in the alphabet of data_coding 0; empty for other texts."""
     if _PLAIN.fullmatch(text):
         return text.encode()
     if not text.isascii():
         return b""
     if not text.isprintable():
-        # A receipt is one line to those who take it apart.
+        # Parsers expect a receipt to be one line.
         text = "".join(char if char.isprintable() else " " for char in text)
     if not alphabet.startswith("gsm7"):
         return text.encode()

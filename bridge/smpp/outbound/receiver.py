@@ -1,9 +1,8 @@
-"""Sends receipts and messages from phones to one bound receiver: its window, and its answers.
+"""Sends receipts and messages from phones to one bound receiver: the window and the answers.
 
-No I/O: octets go out by a function that is handed in, responses and the time come in.
-:mod:`bridge.notices.outbox` decides when there is something to send,
-:mod:`bridge.smpp.outbound.receipt` and :mod:`bridge.smpp.outbound.mobile_originated` what it looks
-like.
+No I/O: octets go out by a given function; responses and the time come in.
+:mod:`bridge.notices.outbox` decides when to send, :mod:`bridge.smpp.outbound.receipt` and
+:mod:`bridge.smpp.outbound.mobile_originated` write the PDUs.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from bridge.smpp.outbound.receipt import receipt
 from bridge.smpp.protocol.command_status import CommandStatus
 from bridge.smpp.protocol.pdu import Pdu
 
-#: What ends a request of ours.
+#: The responses to requests of the bridge.
 ANSWERS: Final = frozenset({"deliver_sm_resp", "data_sm_resp", "generic_nack"})
 
 #: Statuses that end a notice: taken, or refused for good (SMPP 3.4 §5.1.3: permanent
@@ -33,7 +32,7 @@ _NAMES: Final[dict[int, str]] = {status.value: status.name for status in Command
 
 
 class _Asked(NamedTuple):
-    """A request without a response: whose answer it is, and which requests follow it."""
+    """A request without a response yet: its notice's answer, and the requests that follow."""
 
     answer: asyncio.Future[TakerAnswer]
     deadline: float
@@ -41,11 +40,11 @@ class _Asked(NamedTuple):
 
 
 class Receiver:
-    """One session's side of what its account is owed (:class:`bridge.notices.subscribers.Taker`).
+    """A session that takes its account's notices (:class:`bridge.notices.subscribers.Taker`).
 
-    ``name`` is the session's peer, ``window`` how many requests of ours it may leave unanswered and
-    ``response_timeout`` for how many seconds. ``send`` writes octets, ``ready`` says whether the
-    session takes requests now. Times are seconds of one clock that only grows.
+    ``name`` is the session's peer, ``window`` the most unanswered requests, ``response_timeout``
+    the time for an answer (seconds). ``send`` writes octets, ``ready`` tells whether the session
+    takes requests now. Times are seconds of one monotonic clock.
     """
 
     def __init__(
@@ -79,14 +78,14 @@ class Receiver:
 
     @property
     def in_flight(self) -> int:
-        """How many requests of ours wait for their responses."""
+        """The number of requests that wait for their responses."""
         return len(self._asked)
 
     def room(self) -> int:
         return self._window - len(self._asked) if self._ready() and not self._lost else 0
 
     def tell(self, owed: Owed) -> asyncio.Future[TakerAnswer]:
-        """Sends a receipt or a message from a phone, each part when the one before is answered."""
+        """Sends a receipt or a message from a phone; each part after the answer to the last."""
         answer: asyncio.Future[TakerAnswer] = self._loop.create_future()
         if self._lost:
             answer.set_result(self._gone())
@@ -100,7 +99,7 @@ class Receiver:
             else:
                 self._ask(receipt(owed, self._style), answer, iter(()))
         except (ValueError, TypeError) as error:
-            # Another try would fail in the same way.
+            # A retry would fail in the same way.
             answer.set_result(TakerAnswer(True, f"cannot be told: {error}"))
         return answer
 
@@ -113,7 +112,7 @@ class Receiver:
         self._send(pdu.frame(sequence_number))
 
     def take(self, response: Pdu) -> None:
-        """Takes a response; one without a request is ignored."""
+        """Takes a response; ignored if no request has its number."""
         if response.command not in ANSWERS:
             return
         asked = self._asked.pop(response.sequence_number, None)
@@ -137,7 +136,7 @@ class Receiver:
         self._end(asked, TakerAnswer(ended, words))
 
     def tick(self, now: float) -> None:
-        """Gives up requests without an answer in time; they will be sent again."""
+        """Gives up requests that are not answered in time; their notices are retried."""
         overdue = []
         for sequence_number, asked in self._asked.items():
             if asked.deadline > now:
@@ -148,7 +147,7 @@ class Receiver:
             self._end(self._asked.pop(sequence_number), TakerAnswer(False, words))
 
     def lose(self) -> None:
-        """The session is over: no answer can come any more."""
+        """The session is over: no more answers will come."""
         self._lost = True
         asked = list(self._asked.values())
         self._asked.clear()

@@ -1,11 +1,11 @@
-"""PDUs to and from octets: one walk over the layouts, strict and bounds-checked.
+"""Decodes and encodes PDUs, strictly by the layouts and with all bounds checked.
 
-:class:`Framer` cuts a stream into PDUs, :func:`decode` reads one, :func:`encode` writes one. The
-only exception that any input causes is :class:`PduError`, which carries the command_status to
-answer with. Which PDU may come when is decided by the session.
+:class:`Framer` cuts a stream into PDUs, :func:`decode` reads one, :func:`encode` writes one. Any
+input raises :class:`PduError` or nothing; it has the command_status for the answer. The session
+decides which PDU may come when.
 
-Reading is strict first. Only where that fails, NULs that nothing counts are passed over: in front
-of the TLVs (clients that end a short_message with a NUL) and at the end of the PDU.
+Reading is strict first. Only if that fails, uncounted NULs are skipped: before the TLVs (some
+clients end a short_message with a NUL) and at the end of the PDU.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from bridge.smpp.protocol.pdu import (
 from bridge.smpp.protocol.tlvs import READ, TlvKind, TlvRule
 from bridge.smpp.protocol.versions import VERSION_34, VERSION_50
 
-#: The longest PDU that is taken: a message_payload of 65,535 octets and all the rest.
+#: The longest PDU that is taken: room for a message_payload of 65,535 octets and the other fields.
 MAX_LENGTH: Final = 70_000
 
 HEADER: Final = Struct(">IIII")  # command_length, command_id, command_status, sequence_number
@@ -79,8 +79,8 @@ _Plans = dict[str, tuple[_Step, ...]]
 _PLANS_34: Final[_Plans] = {command: _plan(command, VERSION_34) for command in COMMAND_IDS}
 _PLANS_50: Final[_Plans] = {command: _plan(command, VERSION_50) for command in COMMAND_IDS}
 
-#: How many uncounted NULs in front of the TLVs are tried. Four of them read as an empty TLV with
-#: tag 0, so that these are all there are.
+#: Numbers of uncounted NULs to skip before the TLVs. Four NULs read as an empty TLV with tag 0, so
+#: that there are never more than three.
 _STRAY_NULS: Final = range(1, 4)
 
 #: A command that reads no TLV.
@@ -88,12 +88,12 @@ _READS_NONE: Final[dict[int, tuple[str, TlvRule]]] = {}
 
 _EMPTY: Final = Empty()
 
-#: Responses whose body real clients leave out although all is well (the field in it is unused).
+#: Responses whose body some clients leave out despite success (its field is unused).
 _BODY_MAY_MISS: Final = frozenset({"deliver_sm_resp"})
 
 
 class Framer:
-    """Cuts what arrives into PDUs. What is not complete waits for more."""
+    """Cuts the stream into PDUs. An incomplete PDU waits for the rest."""
 
     __slots__ = ("_buffer", "_position", "_waiting", "_wanted")
 
@@ -117,8 +117,8 @@ class Framer:
     def next(self) -> bytes | None:
         """The next complete PDU, or None.
 
-        Raises PduError (ESME_RINVCMDLEN) for an impossible command_length: where the next PDU
-        begins is then unknown for good.
+        Raises PduError (ESME_RINVCMDLEN) for an impossible command_length: the start of the next
+        PDU is then unknown.
         """
         buffer, start = self._buffer, self._position
         left = len(buffer) - start
@@ -148,7 +148,7 @@ class Framer:
 
 
 def decode(frame: bytes, interface_version: int = VERSION_34) -> Pdu:
-    """One PDU out of its octets, as :meth:`Framer.next` gives them.
+    """One PDU from its octets, as :meth:`Framer.next` gives them.
 
     From SMPP 5.0 on a short_message and a list of destinations may be one longer. Raises PduError
     with the status for the response, and with the command unless it is unknown.
@@ -278,7 +278,7 @@ def _decode_unsuccess(frame: bytes, position: int) -> tuple[tuple[UnsuccessSme, 
 
 
 def _decode_tlvs(command: str, frame: bytes, position: int) -> tuple[Tlv, ...]:
-    """All TLVs in their order, the unknown and the repeated ones too (SMPP 3.4 §5.3)."""
+    """All TLVs in their order, including unknown and repeated ones (SMPP 3.4 §5.3)."""
     try:
         return _walk_tlvs(command, frame, position)
     except PduError as error:
@@ -333,7 +333,7 @@ def _check_tlv(named: tuple[str, TlvRule], value: bytes) -> None:
     name, (_, kind, shortest, longest, values) = named
     if not shortest <= len(value) <= longest:
         raise PduError(CommandStatus.ESME_RINVPARLEN, f"{name} of {len(value)} octets")
-    # Where a C-octet string's NUL is missing the length says all the same where it ends.
+    # A C-octet string without its NUL is accepted: its length is known.
     if kind is TlvKind.C_OCTET_STRING and 0 in value[:-1]:
         raise PduError(CommandStatus.ESME_RINVOPTPARAMVAL, f"{name} with a NUL within")
     if values is not None and int.from_bytes(value, "big") not in values:

@@ -1,7 +1,7 @@
 """data_coding → text (SMPP 3.4 §5.2.19, and the message classes of 3GPP TS 23.038 §4).
 
-Decides in which alphabet octets are written. What data_coding 0 means is the account's matter
-(``default_alphabet``) or the bind's (``system_type`` ISO).
+Decides the alphabet of the octets. The account (``default_alphabet``) or the bind (``system_type``
+ISO) sets the alphabet of data_coding 0.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from bridge.model.gsm0338 import NO_SHIFTS, Shifts
 from bridge.smpp.protocol import ucs2
 from bridge.smpp.protocol.japanese import NEC_ROWS
 
-DEFAULT: Final = "default"  # whatever the account takes for the SMSC default alphabet
+DEFAULT: Final = "default"  # the alphabet that the account has as SMSC default
 OCTETS: Final = "octets"  # no text
 IA5: Final = "ia5"
-LATIN1_OR_OCTETS: Final = "latin1 or octets"  # octets where the header names an application port
+LATIN1_OR_OCTETS: Final = "latin1 or octets"  # octets if the header names an application port
 UCS2: Final = "ucs2"
 EUC_JP: Final = "euc_jp"
 ISO_2022_JP: Final = "iso2022_jp_ext"
 
-#: data_coding → alphabet: one of the words above, or a codec of Python. Where Windows has a
-#: superset of an alphabet, clients write that.
+#: data_coding → alphabet: one of the words above, or a codec of Python. Clients use the Windows
+#: superset of an alphabet where there is one.
 DATA_CODINGS: Final[dict[int, str]] = {
     0x00: DEFAULT,
     0x01: IA5,
@@ -40,13 +40,13 @@ DATA_CODINGS: Final[dict[int, str]] = {
     0x0A: ISO_2022_JP,  # music codes
     0x0D: EUC_JP,  # extended Kanji, JIS X 0212-1990
     0x0E: "cp949",  # KS C 5601
-    # 3GPP TS 23.038 §4. Message classes, and texts to be deleted when they are read: bits 3-2 name
-    # the alphabet, and what is reserved there is the default one. Compressed texts are not read.
+    # 3GPP TS 23.038 §4. Message classes, and texts to be deleted after reading: bits 3-2 name the
+    # alphabet; reserved values mean the default one. Compressed texts are not supported.
     **dict.fromkeys((*range(0x10, 0x14), *range(0x40, 0x44), *range(0x50, 0x54)), DEFAULT),
     **dict.fromkeys((*range(0x14, 0x18), *range(0x44, 0x48), *range(0x54, 0x58)), OCTETS),
     **dict.fromkeys((*range(0x18, 0x1C), *range(0x48, 0x4C), *range(0x58, 0x5C)), UCS2),
     **dict.fromkeys((*range(0x1C, 0x20), *range(0x4C, 0x50), *range(0x5C, 0x60)), DEFAULT),
-    # Message waiting: the text of 0xC0-0xCF may be thrown away by the phone.
+    # Message waiting: the phone may discard the text of 0xC0-0xCF.
     **dict.fromkeys(range(0xC0, 0xE0), DEFAULT),
     **dict.fromkeys(range(0xE0, 0xF0), UCS2),
     **dict.fromkeys(range(0xF0, 0xF4), DEFAULT),
@@ -54,18 +54,18 @@ DATA_CODINGS: Final[dict[int, str]] = {
 }
 
 
-#: Controls that no IA5 text has, but where GSM 03.38 has @, $, _, é and the escape.
+#: Controls that IA5 texts do not have; GSM 03.38 has @, $, _, é and the escape there.
 _NO_IA5: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 def _ia5(octets: bytes) -> str:
-    """Widespread clients (node-smpp) write GSM 03.38 and call it IA5: controls tell them apart."""
+    """Decodes IA5, or GSM 03.38 if it has controls: some clients (node-smpp) write that instead."""
     if _NO_IA5.search(octets):
         return gsm0338.decode(octets)
     return octets.decode("ascii")
 
 
-#: Alphabets that Python has no codec for, or whose names are the configuration's.
+#: Alphabets without a codec in Python, or with a name of the configuration.
 _DECODERS: Final[dict[str, Callable[[bytes], str]]] = {
     "gsm7": gsm0338.decode,
     "gsm7-packed": lambda octets: gsm0338.decode(gsm0338.unpack(octets)),
@@ -78,8 +78,8 @@ _DECODERS: Final[dict[str, Callable[[bytes], str]]] = {
     ISO_2022_JP: lambda octets: octets.decode(ISO_2022_JP, NEC_ROWS),
 }
 
-#: Alphabets in which a character may be cut at the border of a part: octets of it here and there.
-#: (What GSM 03.38 leaves of an escape sequence is always a text.)
+#: Alphabets in which a character may be cut at the border of two parts. (A cut escape sequence of
+#: GSM 03.38 is still a text.)
 _MULTI_OCTET: Final = {
     "utf8": "utf8",
     UCS2: "utf-16-be",
@@ -89,16 +89,15 @@ _MULTI_OCTET: Final = {
     "cp949": "cp949",
 }
 
-#: Alphabets of which a user data header with a national language table says that they are GSM 03.38
-#: whatever else they were taken for.
+#: Alphabets that are really GSM 03.38 if a user data header names a national language table.
 _SHIFTABLE: Final = frozenset({"gsm7", "latin1", "ascii", "utf8", IA5})
 
 
 class Encoded(NamedTuple):
-    """Octets of a text with all that says how they are written.
+    """Octets of a text, with the properties that decide their alphabet.
 
-    ``header_length`` counts the octets of the user data header before them, ``has_ports`` says that
-    it names an application port, ``shifts`` which national language tables.
+    ``header_length`` counts the octets of the user data header before them; ``has_ports``: it names
+    an application port; ``shifts``: its national language tables.
     """
 
     data_coding: int
@@ -126,9 +125,9 @@ def alphabet_of(encoded: Encoded) -> str:
 
 
 def decode_text(encoded: Encoded) -> str:
-    """The text of a short message, nothing trimmed.
+    """The text of a short message, untrimmed.
 
-    Raises Failure(UNDECODABLE_TEXT), also for octets that are no text in their alphabet.
+    Raises Failure(UNDECODABLE_TEXT), also for octets that are invalid in their alphabet.
     """
     if encoded.header_length:
         return _decode(*_unpacked(encoded))
@@ -136,7 +135,7 @@ def decode_text(encoded: Encoded) -> str:
 
 
 def decode_part(encoded: Encoded) -> str:
-    """The text of a part on its own, characters that are cut at its borders being replaced."""
+    """The text of a single part; characters cut at its borders are replaced."""
     alphabet, shifts, octets = _unpacked(encoded)
     if alphabet in _MULTI_OCTET:
         return octets.decode(_MULTI_OCTET[alphabet], "replace")
@@ -144,9 +143,9 @@ def decode_part(encoded: Encoded) -> str:
 
 
 def decode_parts(parts: Iterable[Encoded]) -> str:
-    """The text that parts make together.
+    """The text of all parts together.
 
-    Neighbours in one alphabet are joined before they are decoded, so that surrogate pairs, escape
+    Successive parts in one alphabet are joined before decoding, so that surrogate pairs, escape
     sequences and other characters that were cut at the border survive.
     """
     pieces = []
@@ -158,7 +157,7 @@ def decode_parts(parts: Iterable[Encoded]) -> str:
 
 
 def _unpacked(encoded: Encoded) -> tuple[str, Shifts, bytes]:
-    """Alphabet, national tables and octets, septets being one an octet."""
+    """Alphabet, national tables and octets; packed septets become one octet each."""
     alphabet, octets, shifts = alphabet_of(encoded), encoded.octets, encoded.shifts
     if alphabet == "gsm7-packed":
         # Text starts on a septet border after the header.

@@ -1,7 +1,7 @@
 """PDU layouts as data: every command of SMPP 3.4 §4 and SMPP 5.0 §4, each field in its order.
 
-:mod:`bridge.smpp.protocol.codec` walks these tables in both directions. What follows the mandatory
-fields are TLVs (:mod:`bridge.smpp.protocol.tlvs`).
+:mod:`bridge.smpp.protocol.codec` walks these tables in both directions. TLVs
+(:mod:`bridge.smpp.protocol.tlvs`) follow the mandatory fields.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class FieldKind(Enum):
 
 
 class Layout(NamedTuple):
-    """One mandatory field. ``size`` is SMPP 3.4's, ``size_50`` SMPP 5.0's where that is larger."""
+    """One mandatory field. ``size`` is that of SMPP 3.4, ``size_50`` the larger one of SMPP 5.0."""
 
     name: str
     kind: FieldKind
@@ -40,8 +40,8 @@ def _string(name: str, size: int) -> Layout:
     return Layout(name, FieldKind.C_OCTET_STRING, size, size)
 
 
-#: Binds say passwords of up to 8 octets (SMPP 3.4 §4.1.1); ours may be longer, and clients send
-#: what they are told to.
+#: Passwords have up to 8 octets in SMPP 3.4 (§4.1.1). Those of the bridge may be longer, and clients
+#: send them.
 LONGEST_PASSWORD: Final = 64
 
 #: SMPP 3.4 §4.1.1, §4.1.3, §4.1.5
@@ -240,14 +240,14 @@ RESPONSE: Final = 0x80000000
 LAYOUTS: Final = {name: command.fields for name, command in _COMMANDS.items()}
 BODIES: Final = {name: command.body for name, command in _COMMANDS.items()}
 
-#: What answers a request; alert_notification and outbind have no response of their own.
+#: Request → its response; alert_notification and outbind have none.
 RESPONSES: Final = {
     name: COMMANDS.get(command_id | RESPONSE, "generic_nack")
     for name, command_id in COMMAND_IDS.items()
     if not command_id & RESPONSE
 }
 
-#: The requests that hand a message over.
+#: The requests that submit messages.
 SUBMITS: Final = frozenset({"submit_sm", "submit_multi", "data_sm"})
 
 #: The status for a field whose value is too long; for others it is ESME_RINVCMDLEN.

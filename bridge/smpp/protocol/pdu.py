@@ -1,8 +1,8 @@
-"""What a PDU is made of: one class for each body, its fields under the specification's names.
+"""The bodies of PDUs: one class for each, with the specification's field names.
 
-Bodies leave out the fields that only count others (sm_length, number_of_dests, no_unsuccess).
-C-octet strings are bytes without their NUL. How all this looks on the wire is decided by
-:mod:`bridge.smpp.protocol.layouts`.
+Bodies leave out fields that only count others (sm_length, number_of_dests, no_unsuccess). C-octet
+strings are bytes without their NUL. :mod:`bridge.smpp.protocol.layouts` has the layouts on the
+wire.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from bridge.smpp.protocol.command_status import CommandStatus
 
 
 class Tlv(NamedTuple):
-    """An optional parameter as it stood in the PDU, known to us or not."""
+    """An optional parameter of a PDU, known or unknown."""
 
     tag: int
     value: bytes
@@ -87,7 +87,7 @@ class DistributionList(NamedTuple):
 
 
 class UnsuccessSme(NamedTuple):
-    """One destination that submit_multi could not take (SMPP 3.4 §4.5.2.1)."""
+    """A refused destination of submit_multi (SMPP 3.4 §4.5.2.1)."""
 
     dest_addr_ton: int
     dest_addr_npi: int
@@ -244,7 +244,7 @@ Body = (
 
 
 class Pdu(NamedTuple):
-    """One PDU. ``body`` is None in a response whose error status left it out."""
+    """One PDU. ``body`` is None in a response that an error status leaves without a body."""
 
     command: str
     sequence_number: int
@@ -261,10 +261,10 @@ class Pdu(NamedTuple):
 
 
 class PduError(Exception):
-    """A PDU that cannot be taken, with the command_status that says so.
+    """A PDU that is refused, with the command_status for the answer.
 
-    ``command`` is empty where the command_id is unknown or framing is lost: such a PDU is answered
-    by generic_nack. ``detail`` is for the log.
+    ``command`` is empty if the command_id is unknown or framing is lost: the answer is a
+    generic_nack. ``detail`` is for the log.
     """
 
     def __init__(

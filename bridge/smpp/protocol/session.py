@@ -1,8 +1,8 @@
 """The rules of one SMPP session, without I/O: octets and the time in, actions out.
 
-Everything that decides what a PDU may do in which state is here: the states, who may send what
-when, the window, the timers. What a request means is left to the caller, who answers it and calls
-:meth:`SmppSession.answered`; so is the writing.
+All rules on which PDU may come in which state are here: the states, the directions, the window, the
+timers. The caller carries out and answers the requests, calls :meth:`SmppSession.answered`, and
+writes to the connection.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bridge.smpp.protocol.versions import VERSION_34, failed_body
 
 
 class SessionState(Enum):
-    """SMPP 3.4 §2.2. A session that is UNBOUND only waits for its last answers."""
+    """SMPP 3.4 §2.2. An UNBOUND session only waits for its last answers."""
 
     OPEN = "open"
     BOUND_TX = "bound as transmitter"
@@ -32,7 +32,7 @@ _BOUND: Final = frozenset({SessionState.BOUND_TX, SessionState.BOUND_RX, Session
 _SENDING: Final = frozenset({SessionState.BOUND_TX, SessionState.BOUND_TRX})
 _RECEIVING: Final = frozenset({SessionState.BOUND_RX, SessionState.BOUND_TRX})
 
-#: Which request may come in which state (SMPP 3.4 §2.3; enquire_link as in SMPP 5.0 §2.4).
+#: Request → the states in which it may come (SMPP 3.4 §2.3; enquire_link as in SMPP 5.0 §2.4).
 ALLOWED: Final[dict[str, frozenset[SessionState]]] = {
     "bind_transmitter": frozenset({SessionState.OPEN}),
     "bind_receiver": frozenset({SessionState.OPEN}),
@@ -45,17 +45,17 @@ ALLOWED: Final[dict[str, frozenset[SessionState]]] = {
     "query_sm": _SENDING,
     "cancel_sm": _SENDING,
     "replace_sm": _SENDING,
-    # Nobody broadcasts by this bridge.
+    # The bridge has no broadcasting.
     "broadcast_sm": frozenset(),
     "query_broadcast_sm": frozenset(),
     "cancel_broadcast_sm": frozenset(),
-    # What only a message centre says to its clients.
+    # Only a message centre sends these to its clients.
     "deliver_sm": frozenset(),
     "alert_notification": frozenset(),
     "outbind": frozenset(),
 }
 
-#: What a successful bind leads to.
+#: Bind request → the state after its success.
 BINDS: Final[dict[str, SessionState]] = {
     "bind_transmitter": SessionState.BOUND_TX,
     "bind_receiver": SessionState.BOUND_RX,
@@ -67,15 +67,15 @@ assert ALLOWED.keys() == RESPONSES.keys()
 #: Other requests that may be in flight beside a window full of submits.
 BESIDE_THE_WINDOW: Final = 10
 
-#: So many refused binds, and the connection is closed.
+#: Refused binds after which the connection is closed.
 MAX_REFUSED_BINDS: Final = 5
 
-#: The longest PDU that is decoded of an unbound client. A bind has up to 210 octets and few TLVs.
+#: The longest PDU of an unbound client that is decoded. A bind has up to 210 octets and few TLVs.
 LONGEST_UNBOUND: Final = 1024
 
 
 class Timers(NamedTuple):
-    """Seconds: for a bind to come, of silence before an enquire_link, of silence to the end."""
+    """Seconds until the bind, of silence before an enquire_link, of silence before closing."""
 
     bind: float
     enquire_link: float
@@ -83,26 +83,26 @@ class Timers(NamedTuple):
 
 
 class WritePdu(NamedTuple):
-    """To be written. ``why`` says, for the log, what was wrong where the status is an error."""
+    """Write this PDU. ``why`` is the cause of an error status, for the log."""
 
     pdu: Pdu
     why: str = ""
 
 
 class HandleRequest(NamedTuple):
-    """To be acted upon and answered, at any time and in any order."""
+    """Carry out this request and answer it, at any time and in any order."""
 
     pdu: Pdu
 
 
 class HandleResponse(NamedTuple):
-    """What the client answered to a request of ours."""
+    """The client's response to a request of the bridge."""
 
     pdu: Pdu
 
 
 class CloseSession(NamedTuple):
-    """The session is over: ``last`` is to be written, then the connection closed."""
+    """The session is over: write ``last``, then close the connection."""
 
     reason: str
     last: Pdu | None = None
@@ -114,8 +114,8 @@ Action = WritePdu | HandleRequest | HandleResponse | CloseSession
 class SmppSession:
     """One connection from its first octet to its last.
 
-    ``offered`` names the requests that the caller acts upon; the others are answered with
-    ESME_RINVCMDID. All times are seconds of one clock that only grows.
+    ``offered`` names the requests that the caller handles; others are answered with
+    ESME_RINVCMDID. All times are seconds of one monotonic clock.
     """
 
     def __init__(self, timers: Timers, now: float, offered: Collection[str]) -> None:
@@ -133,11 +133,11 @@ class SmppSession:
         self._enquired_at = now
         self._refused_binds = 0
         self._sequence_number = 0
-        self._last: Pdu | None = None  # the unbind_resp that waits for what is in flight
+        self._last: Pdu | None = None  # the unbind_resp, which waits for requests in flight
         self._ending = ""  # why the session closes as soon as nothing is in flight
 
     def receive(self, frame: bytes, now: float) -> Action | None:
-        """What follows from one PDU; None if nothing does."""
+        """The action that a PDU calls for, if any."""
         self._heard_at = now
         if len(frame) > LONGEST_UNBOUND and self.state not in _BOUND:
             return self._unbound(frame)
@@ -176,9 +176,9 @@ class SmppSession:
         return HandleRequest(pdu)
 
     def _unbound(self, frame: bytes) -> Action | None:
-        """Answers a long PDU of an unbound client by its header alone.
+        """Answers a long PDU of an unbound client without decoding its body.
 
-        Decoding takes time in proportion to the PDU, and nobody has logged in.
+        Decoding takes time in proportion to the length, and the client has not logged in.
         """
         _, command_id, _, sequence_number = codec.HEADER.unpack_from(frame)
         command = COMMANDS.get(command_id, "")
@@ -192,7 +192,7 @@ class SmppSession:
         return self._malformed(frame, error)
 
     def _misplaced(self, request: Pdu) -> WritePdu:
-        """Refuses a request that may not come in this state."""
+        """Refuses a request that is not allowed in this state."""
         command, status = request.command, CommandStatus.ESME_RINVBNDSTS
         if not ALLOWED[command]:
             status = CommandStatus.ESME_RINVCMDID
@@ -201,7 +201,7 @@ class SmppSession:
         return self._refuse(request, status, f"{command} while {self.state.value}")
 
     def _refuse(self, request: Pdu, status: CommandStatus, why: str) -> WritePdu:
-        """Answers a request by its own response, or by generic_nack where it has none."""
+        """Answers a request with its own response, or with generic_nack if it has none."""
         command = RESPONSES[request.command]
         body = failed_body(command, self.interface_version)
         return WritePdu(Pdu(command, request.sequence_number, body, (), status), why)
@@ -209,7 +209,7 @@ class SmppSession:
     def _malformed(self, frame: bytes, error: PduError) -> Action | None:
         command_id = int.from_bytes(frame[4:8], "big")
         if command_id & RESPONSE:
-            # Responses and nacks are never answered, and the header says what matters of them.
+            # Responses and nacks are never answered; their header is enough.
             status = int.from_bytes(frame[8:12], "big")
             answered = Pdu(error.command, error.sequence_number, None, (), status)
             return self._response(answered) if error.command else None
@@ -235,14 +235,14 @@ class SmppSession:
         return CloseSession(f"not SMPP: {error.detail}", nack)
 
     def bound(self, request: Pdu, window: int, interface_version: int) -> None:
-        """The bind was accepted; ``window`` is how many submits may be in flight."""
+        """The bind was accepted; ``window`` is the most submits in flight."""
         self.authenticating = False
         self.interface_version = interface_version
         self.state = BINDS[request.command]
         self.window = window
 
     def bind_refused(self, now: float) -> CloseSession | None:
-        """The bind was refused; the time that deciding took does not count against the client."""
+        """The bind was refused. The time for the decision does not count against the client."""
         self.authenticating = False
         self._opened_at += now - self._authenticating_since
         self._refused_binds += 1
@@ -252,16 +252,16 @@ class SmppSession:
 
     @property
     def receiving(self) -> bool:
-        """Whether the client takes requests of ours now."""
+        """Whether the client takes requests of the bridge now."""
         return self.state in _RECEIVING and not (self.draining or self._ending)
 
     def answered(self) -> CloseSession | None:
-        """A request other than a bind has its answer; perhaps the session waited for that."""
+        """A request other than a bind is answered; closes the session if it waited for that."""
         self.in_flight -= 1
         return self._end_when_idle() if self._ending else None
 
     def end(self, reason: str) -> CloseSession | None:
-        """Closes as soon as nothing is in flight: now, or when the last answer is given."""
+        """Closes as soon as nothing is in flight: now, or after the last answer."""
         self._ending = self._ending or reason
         return self._end_when_idle()
 
@@ -269,19 +269,19 @@ class SmppSession:
         return None if self.in_flight else CloseSession(self._ending, self._last)
 
     def drain(self) -> Action:
-        """The bridge stops: unbind, and answer what is in flight."""
+        """The bridge stops: sends unbind, and answers the requests in flight."""
         self.draining = True
         if self.state not in _BOUND:
             return CloseSession("the bridge stops")
         return WritePdu(Pdu("unbind", self.next_sequence_number()))
 
     def next_sequence_number(self) -> int:
-        """For a request of ours: 1 to 0x7FFFFFFF (SMPP 3.4 §5.1.4)."""
+        """For a request of the bridge: 1 to 0x7FFFFFFF (SMPP 3.4 §5.1.4)."""
         self._sequence_number = self._sequence_number % 0x7FFF_FFFF + 1
         return self._sequence_number
 
     def tick(self, now: float) -> Action | None:
-        """What the time alone brings about; to be called again and again."""
+        """The action that the timers call for, if any; to be called often."""
         if self.authenticating:
             return None
         if self.state is SessionState.OPEN:

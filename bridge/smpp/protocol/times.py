@@ -1,6 +1,6 @@
 """SMPP's times: ``YYMMDDhhmmsstnnp`` (SMPP 3.4 §7.1.1), absolute and relative.
 
-Tenths of a second are read over, and so is all of ``tnn`` in a relative time (SMPP 5.0 §4.7.23.5).
+Tenths of a second are ignored, and so is all of ``tnn`` in a relative time (SMPP 5.0 §4.7.23.5).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Final
 _ABSOLUTE: Final = re.compile(rb"(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)\d(\d\d)([+-])")
 _RELATIVE: Final = re.compile(rb"(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)\d{3}R")
 
-#: The largest value of each relative field, and its seconds. The specification does not say how
-#: long a relative year or month is: 365 and 30 days here.
+#: The largest value of each relative field, and its seconds. The specification does not define the
+#: length of a relative year or month: 365 and 30 days here.
 _UNITS: Final = (
     (99, 365 * 86400),
     (12, 30 * 86400),
@@ -29,14 +29,14 @@ _MAX_QUARTERS: Final = 48
 
 
 def is_no_time(value: bytes) -> bool:
-    """Whether a time is empty, or of zeros alone: no wish."""
+    """Whether a time is empty or all zeros: none is requested."""
     return not value.rstrip(b"R+-").strip(b"0")
 
 
 def parse_time(value: bytes, now: float) -> int:
     """The Unix time that ``value`` names; relative ones count from ``now``.
 
-    Raises ValueError for what is not exactly in one of the two formats.
+    Raises ValueError if it is not exactly in one of the two formats.
     """
     if value.endswith(b"R"):
         return int(now) + _relative_seconds(value)
@@ -51,7 +51,7 @@ def parse_time(value: bytes, now: float) -> int:
     return int((local - ahead if absolute[8] == b"+" else local + ahead).timestamp())
 
 
-@lru_cache(maxsize=1024)  # a client writes the same few again and again
+@lru_cache(maxsize=1024)  # a client uses the same few times
 def _relative_seconds(value: bytes) -> int:
     relative = _RELATIVE.fullmatch(value)
     if relative is None:

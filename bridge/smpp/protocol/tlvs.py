@@ -1,7 +1,7 @@
 """TLVs (optional parameters) as data: tag, type and bounds of each (SMPP 3.4 §5.3.2, 5.0 §4.8.4).
 
-Decides which of them a command reads. Those must be well-formed; every other TLV is carried along
-as it came, whatever its length or value (SMPP 5.0 §2.11.1).
+Decides which of them a command reads. These must be well-formed; all other TLVs are kept as they
+came, whatever their length or value (SMPP 5.0 §2.11.1).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class TlvKind(Enum):
 
 
 class TlvRule(NamedTuple):
-    """A TLV: the length of its value in octets, and for some integers which values there are."""
+    """A TLV: the length of its value in octets, and for some integers the allowed values."""
 
     tag: int
     kind: TlvKind
@@ -30,7 +30,7 @@ class TlvRule(NamedTuple):
 
 _INTEGER, _STRING, _OCTETS = TlvKind.INTEGER, TlvKind.C_OCTET_STRING, TlvKind.OCTETS
 
-#: Nothing in a PDU is longer than its two-octet length can say.
+#: The largest two-octet length.
 _ANY_LENGTH: Final = 0xFFFF
 
 TLVS: Final[dict[str, TlvRule]] = {
@@ -50,7 +50,7 @@ TLVS: Final[dict[str, TlvRule]] = {
     "privacy_indicator": TlvRule(0x0201, _INTEGER, 1, 1, range(4)),
     "source_subaddress": TlvRule(0x0202, _OCTETS, 2, 23),
     "dest_subaddress": TlvRule(0x0203, _OCTETS, 2, 23),
-    # Two octets by the letter; one is what some clients write, and says the same.
+    # Two octets by the specification; some clients write one, with the same meaning.
     "user_message_reference": TlvRule(0x0204, _INTEGER, 1, 2),
     "user_response_code": TlvRule(0x0205, _INTEGER, 1, 1),
     "source_port": TlvRule(0x020A, _INTEGER, 2, 2),
@@ -118,7 +118,7 @@ ADDITIONAL_STATUS_INFO_TEXT: Final = TLVS["additional_status_info_text"].tag
 USSD_SERVICE_OP: Final = TLVS["ussd_service_op"].tag
 ITS_SESSION_INFO: Final = TLVS["its_session_info"].tag
 
-#: Vendor TLVs of this bridge; what they may hold is decided where a Submission is made of them.
+#: Vendor TLVs of this bridge; :mod:`bridge.smpp.inbound.submit` checks their values.
 CASCADE_TYPE: Final = 0x1500
 CASCADE_SURVEY_OPTION: Final = 0x1501
 CASCADE_ROUTE: Final = 0x1502
@@ -134,7 +134,7 @@ _SUBMIT: Final = (
     "message_payload",
 )
 
-#: Command → the TLVs that it reads. (Those that refuse a submit by their presence are not read.)
+#: Command → the TLVs that it reads. (TLVs whose presence refuses a submit are not read.)
 _READ: Final[dict[str, tuple[str, ...]]] = {
     "submit_sm": _SUBMIT,
     "submit_multi": _SUBMIT,
@@ -142,7 +142,7 @@ _READ: Final[dict[str, tuple[str, ...]]] = {
     "replace_sm": ("message_payload",),
 }
 
-#: The same by tags, as the codec looks them up.
+#: The same by tags, for the codec.
 READ: Final[dict[str, dict[int, tuple[str, TlvRule]]]] = {
     command: {TLVS[name].tag: (name, TLVS[name]) for name in names}
     for command, names in _READ.items()

@@ -1,7 +1,7 @@
-"""UCS-2 as clients write it: by the specification big-endian, by some little-endian or with a mark.
+"""UCS-2 as clients write it: big-endian by the specification; some use little-endian or a mark.
 
-Decides which octet order a text has. Without a byte-order mark it is big-endian, except where only
-the other order makes letters of it.
+Decides the octet order of a text. Without a byte-order mark it is big-endian, unless only the other
+order gives letters.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _FIRST_OF_MARKS: Final = 0xFE
 
 #: High octets of Latin and Cyrillic letters, digits and blanks.
 _LETTERS: Final = b"\x00\x04"
-#: So much of a text has to speak for the other order before it is believed.
+#: Fewest characters by which the other order is recognised.
 _FEWEST_CHARACTERS: Final = 4
 _FEWEST_DIFFERENT: Final = 3
 
@@ -32,17 +32,17 @@ def decode(octets: bytes) -> str:
 
 
 def join(parts: Sequence[bytes]) -> bytes:
-    """The octets of a text that came in parts; any of them may begin with a mark."""
+    """The octets of a text in parts; each part may begin with a mark."""
     marks = [part[:2] for part in parts if part[:2] in _MARKS]
     without = [part[2:] if part[:2] in _MARKS else part for part in parts]
     return b"".join((*marks[:1], *without))
 
 
 def _is_little_endian(octets: bytes) -> bool:
-    """Whether every second octet is a letter's high one and the others are of many kinds.
+    """Whether every second octet is the high one of a letter, and the other octets vary.
 
-    Read as big-endian this would be a row of rare ideographs and symbols whose low octets are all
-    00 or 04, which no text is.
+    Read as big-endian, this would be a row of rare ideographs and symbols with the low octets 00
+    and 04 only: no real text is like that.
     """
     if octets[1::2].strip(_LETTERS) or len(octets) < 2 * _FEWEST_CHARACTERS:
         return False

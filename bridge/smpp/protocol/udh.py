@@ -1,7 +1,7 @@
-"""User data headers, and which part of a concatenated message a PDU carries, by UDH or SAR TLVs.
+"""User data headers, and the part of a concatenated message that a PDU has, by UDH or SAR TLVs.
 
-Decides where a user data header ends and what it says (3GPP TS 23.040 §9.2.3.24). Gathering parts
-is :mod:`bridge.relay.concatenation`'s matter.
+Decides where a user data header ends and what it means (3GPP TS 23.040 §9.2.3.24).
+:mod:`bridge.relay.concatenation` gathers the parts.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from bridge.model.gsm0338 import NO_SHIFTS, Shifts
 from bridge.smpp.protocol.pdu import Pdu
 from bridge.smpp.protocol.tlvs import SAR_MSG_REF_NUM, SAR_SEGMENT_SEQNUM, SAR_TOTAL_SEGMENTS
 
-#: The bit of esm_class that says: the text begins with a user data header (SMPP 3.4 §5.2.12).
+#: The bit of esm_class for a text that begins with a user data header (SMPP 3.4 §5.2.12).
 ESM_CLASS_UDHI: Final = 0b0100_0000
 
-#: Information element identifiers, and the octets that their data must have.
+#: Information element identifiers, and the length of their data in octets.
 CONCATENATED_8: Final = 0x00
 PORTS_8: Final = 0x04
 PORTS_16: Final = 0x05
@@ -37,7 +37,7 @@ _LENGTHS: Final = {
 
 
 class Concatenation(NamedTuple):
-    """One segment: which message it belongs to, and its place (1 to ``total``) in it."""
+    """One segment: the reference of its message, and its number (1 to ``total``)."""
 
     reference: int
     total: int
@@ -45,10 +45,10 @@ class Concatenation(NamedTuple):
 
 
 class UserDataHeader(NamedTuple):
-    """``length`` counts all octets of the header, its length octet too.
+    """A user data header. ``length`` counts all of its octets, including the length octet.
 
-    ``shifts`` are the national language tables that the text is written in, ``for_sim`` says that
-    it is none but a command for the SIM.
+    ``shifts`` are the national language tables of the text; ``for_sim``: there is no text, but a
+    command for the SIM.
     """
 
     length: int = 0
@@ -59,10 +59,10 @@ class UserDataHeader(NamedTuple):
 
 
 def read_header(user_data: bytes) -> UserDataHeader:
-    """What the user data header says; raises ValueError for a broken one.
+    """Reads the user data header; raises ValueError for a broken one.
 
-    An element that we do not know is skipped; of a repeated one the last counts
-    (3GPP TS 23.040 §9.2.3.24). A part whose number is 0 or above its total says nothing.
+    Unknown elements are skipped; of a repeated one the last counts (3GPP TS 23.040 §9.2.3.24). A
+    part number of 0 or above the total is ignored.
     """
     if not user_data or user_data[0] >= len(user_data):
         raise ValueError("the user data header is longer than the message")
@@ -91,7 +91,7 @@ def read_header(user_data: bytes) -> UserDataHeader:
 
 
 def sar_part(pdu: Pdu) -> Concatenation | None:
-    """The part that the SAR TLVs name; without all three of them they are to be ignored
+    """The part by the SAR TLVs. They are ignored unless all three are there
     (SMPP 3.4 §5.3.2.22 to §5.3.2.24)."""
     reference = pdu.tlv(SAR_MSG_REF_NUM)
     if reference is None:

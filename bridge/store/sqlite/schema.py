@@ -1,6 +1,6 @@
 """The SQLite schema, one migration per version.
 
-``MIGRATIONS[n]`` brings a store from version n to n + 1. ``PRAGMA user_version`` is the version, and
+``MIGRATIONS[n]`` brings a store from version n to n + 1. ``PRAGMA user_version`` is the version;
 the table ``migration`` has the time of each migration. A released migration never changes.
 """
 
