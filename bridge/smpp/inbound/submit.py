@@ -82,8 +82,8 @@ RECEIPTS: Final = tuple(
     for flags in range(256)
 )
 
-#: Texts for number look-ups at SMSC, which Cascade does not offer. ASCII underscores become paragraph
-#: signs if a client sends them as GSM 03.38.
+#: Texts for number look-ups at SMSC, which Cascade does not offer. ASCII underscores sent as
+#: GSM 03.38 become paragraph signs.
 LOOK_UPS: Final = frozenset({"__HLR__", "__PING__", "§§HLR§§", "§§PING§§"})
 
 _LARGEST_PRIORITY: Final = 3

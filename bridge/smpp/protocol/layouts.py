@@ -40,8 +40,8 @@ def _string(name: str, size: int) -> Layout:
     return Layout(name, FieldKind.C_OCTET_STRING, size, size)
 
 
-#: Passwords have up to 8 octets in SMPP 3.4 (§4.1.1). Those of the bridge may be longer, and clients
-#: send them.
+#: Passwords have up to 8 octets in SMPP 3.4 (§4.1.1). Those of the bridge may be longer, and
+#: clients send them.
 LONGEST_PASSWORD: Final = 64
 
 #: SMPP 3.4 §4.1.1, §4.1.3, §4.1.5
