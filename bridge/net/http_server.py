@@ -1,8 +1,8 @@
-"""An HTTP server in our loop: a bare ASGI application on uvicorn's protocol class.
+"""An HTTP server in the event loop: a bare ASGI application on uvicorn's protocol class.
 
-How connections begin, how long a request may take to come, and how closing ends them is decided
-here; what is answered, by the application. There is no framework in between, and uvicorn's own
-server, with its signal handlers and its polling, is left out: starting and closing take no time.
+Decides how connections begin, how long a request may take to arrive, and how closing ends them; the
+application answers. There is no framework, and uvicorn's own server, with its signal handlers and
+polling, is not used: starting and closing take no time.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ Send = Callable[[dict[str, Any]], Coroutine[Any, Any, None]]
 Application = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
 Headers = Iterable[tuple[bytes, bytes]]
 
-#: How long closing waits for answers that are on their way (seconds).
+#: How long closing waits for answers in progress (seconds).
 CLOSE_WITHIN: Final = 1.0
 _BACKLOG: Final = 1024
 _HANDSHAKE_TIMEOUT: Final = 15.0
-#: One look at all connections is cheaper than a timer for each (seconds).
+#: Interval of the check of all connections, which is cheaper than a timer for each (seconds).
 _SWEEP_EVERY: Final = 0.5
-#: Bytes of request line and headers, for which uvicorn's faster parser has no limit. No less than
-#: one read may bring: a body that comes with its head is no part of that.
+#: Most bytes of request line and headers, for which uvicorn's faster parser has no limit. At least
+#: the size of one read, since that may bring a body together with its head.
 _HEAD: Final = 256 * 1024
-#: So many times the limit is read of a body that is too large, so that the client, which may still
-#: be writing, hears why it was refused.
+#: A body that is too large is read up to so many times the limit: the client may still be writing,
+#: and must get the reason.
 _PATIENCE: Final = 4
 #: Responses sent without the application: the rest of the status line, and the reason.
 _REFUSALS: Final = {
@@ -48,13 +48,13 @@ _REFUSALS: Final = {
     431: (b"Request Header Fields Too Large", f"head of more than {_HEAD} bytes"),
     503: (b"Service Unavailable\r\nRetry-After: 5", "too many connections"),
 }
-#: Hears of requests that no application sees: the peer's address, the HTTP status, why.
+#: Called for requests that the application does not see: the peer's address, the HTTP status, why.
 Tell = Callable[[str, int, str], None]
 
 
 class Limits(NamedTuple):
-    """What clients may cost: bytes of a body, seconds between requests and for one request to come
-    whole (``None``: as long as it likes), connections in all (0: any number)."""
+    """Limits for clients: bytes of a body, seconds between requests and for a request to arrive
+    (``None``: no limit), connections in total (0: no limit)."""
 
     max_body: int = 1024 * 1024
     keep_alive: int = 75
@@ -67,22 +67,22 @@ class BodyTooLarge(Exception):  # noqa: N818 - says what is the matter
 
 
 class HttpConnection(asyncio.Protocol):
-    """uvicorn's protocol, with an eye on how long a request takes to come.
+    """uvicorn's protocol, with a time limit for the arrival of a request.
 
     The application finds it under ``connection`` in the state of a scope.
     """
 
     def __init__(self, server: WebServer, client: str | None = None) -> None:
         self._server = server
-        #: The address that a proxy names; else the connection's own counts.
+        #: The address given by a proxy, if any; else the connection's own counts.
         self.client = client
         self._protocol = server.protocol(self)
         self._admitted = False
-        self._head = 0  # bytes of a head that is not complete; none while nothing comes
-        self._answering = False  # a request came whole and has not been answered
-        self._last = False  # nothing more comes behind it
+        self._head = 0  # bytes of an incomplete head
+        self._answering = False  # a complete request has not been answered yet
+        self._last = False  # it is the last request
         self.transport: asyncio.Transport | None = None
-        #: Since when a request is coming (monotonic); 0 while none is.
+        #: Since when a request is arriving (monotonic); 0 if none is.
         self.coming_since = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -105,7 +105,7 @@ class HttpConnection(asyncio.Protocol):
             self._protocol.data_received(data)
 
     def eof_received(self) -> bool | None:
-        # TLS knows no half of a connection.
+        # TLS has no half-closed connections.
         if self._answering and not self._server.tls:
             self._last = True
             return True
@@ -124,23 +124,23 @@ class HttpConnection(asyncio.Protocol):
             self._protocol.connection_lost(error)
 
     def begin(self) -> None:
-        """The head of a request is here; its body may have to come."""
+        """The head of a request has arrived; its body may follow."""
         self._head = -sys.maxsize
         if not self.coming_since:
             self.coming_since = time.monotonic()
 
     def came(self) -> None:
-        """All of the request is here that will be read."""
+        """The request has arrived, as far as it will be read."""
         self.coming_since = 0.0
         self._head = 0
         self._answering = True
 
     def answered(self) -> None:
-        """The application is done with the request."""
+        """The application has finished the request."""
         self.came()
         self._answering = False
         if self._last:
-            # Another request may have come before the last word; it begins first.
+            # Another request may have arrived meanwhile; it begins first.
             asyncio.get_running_loop().call_soon(self._hang_up)
 
     def _hang_up(self) -> None:
@@ -148,16 +148,16 @@ class HttpConnection(asyncio.Protocol):
             self.transport.close()
 
     def time_out(self) -> None:
-        """A request has been coming for too long."""
+        """A request takes too long to arrive."""
         self._cut(408)
 
     def no_http(self, say: Callable[[str], None], message: str) -> None:
-        """What came is no request; ``say`` is how uvicorn answers that."""
+        """The input is not an HTTP request; ``say`` sends uvicorn's answer."""
         self._server.tell(self._peer(), 400, "no HTTP")
         say(message)
 
     def _cut(self, status: int) -> None:
-        """Says why if something of a request is here and no answer is on its way, and hangs up."""
+        """Closes; sends the reason first if a request has begun and is not being answered."""
         assert self.transport is not None
         if self.transport.is_closing() or self._answering or not self._head:
             self.abort()
@@ -184,9 +184,9 @@ class HttpConnection(asyncio.Protocol):
 class WebServer:
     """Listens and lets ``application`` answer; belongs to the loop in which it was started.
 
-    ``context`` is for TLS on every address; who reloads the certificate loads it into that.
-    ``tell`` hears of what the application does not. ``proxies`` are those that speak the PROXY
-    protocol.
+    ``context`` is for TLS on every address; a renewed certificate is loaded into it. ``tell`` is
+    called for requests that the application does not see. ``proxies`` are the proxies that use the
+    PROXY protocol.
     """
 
     def __init__(
@@ -264,7 +264,7 @@ class WebServer:
         self._servers.append(server)
 
     async def close(self, within: float = CLOSE_WITHIN) -> None:
-        """Stops listening, lets answers that are on their way go out, and hangs up."""
+        """Stops listening, sends the answers in progress, and closes the connections."""
         for server in self._servers:
             server.close()
         for protocol in list(self._state.connections):
@@ -283,17 +283,17 @@ class WebServer:
     # --- connections -----------------------------------------------------------------------
 
     def protocol(self, connection: HttpConnection) -> Any:
-        """uvicorn's own, for a connection."""
+        """uvicorn's protocol for a connection."""
         make: Callable[..., Any] = self._config.http_protocol_class
         state = {"connection": connection}
         protocol = make(config=self._config, server_state=self._state, app_state=state)
-        # Whether it keeps one is read from a logger, which others may have changed by now.
+        # uvicorn derives this from a logger that other code may have changed.
         protocol.access_log = False
         protocol.send_400_response = partial(connection.no_http, protocol.send_400_response)
         return protocol
 
     def admit(self, connection: HttpConnection) -> bool:
-        """Whether there is room for one more."""
+        """Counts a connection; returns whether there is room for it."""
         if self._room.full:
             return False
         self._room.count_in("")
@@ -301,7 +301,7 @@ class WebServer:
         return True
 
     def dismiss(self, connection: HttpConnection) -> None:
-        """Ends what :meth:`admit` counted."""
+        """Uncounts a connection."""
         self.connections.discard(connection)
         self._room.count_out("")
 
@@ -325,7 +325,7 @@ class WebServer:
 async def read_body(scope: Scope, receive: Receive, max_body: int) -> bytes:
     """The whole body of a request.
 
-    Raises :class:`BodyTooLarge`, and ConnectionResetError where the client went away in the middle.
+    Raises :class:`BodyTooLarge`, and ConnectionResetError if the client left before its end.
     """
     message = await receive()
     if message["type"] == "http.request" and not message["more_body"]:
@@ -353,8 +353,7 @@ async def read_body(scope: Scope, receive: Receive, max_body: int) -> bytes:
 async def skip_body(scope: Scope, receive: Receive, most: int) -> bool:
     """Reads and discards a body, so that the client, which may still be writing, gets the answer.
 
-    False where the body did not come to its end within ``most`` bytes: the connection is of no use
-    any more.
+    False if the body did not end within ``most`` bytes: the connection cannot be used any more.
     """
     size = 0
     message = await receive()

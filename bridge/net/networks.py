@@ -1,6 +1,6 @@
-"""Client addresses: what they are, whom they stand for, and which configured network holds one.
+"""Client addresses: parsing them, their origin, and the configured network of each.
 
-Decides nothing about who may do what; addresses come as the text that a socket gives.
+Addresses come as the text that a socket gives. Permissions are decided elsewhere.
 """
 
 from __future__ import annotations

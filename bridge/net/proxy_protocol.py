@@ -1,8 +1,8 @@
-"""The PROXY protocol, versions 1 and 2: who is behind a proxy's connection. No I/O.
+"""The PROXY protocol, versions 1 and 2: the client behind a proxy's connection. No I/O.
 
-Decides where a header ends and which client it names, after the protocol's own document (HAProxy,
-``proxy-protocol.txt``, whose sections are cited). Who may send one, and how long to wait for it, is
-for the listeners to say.
+Decides where a header ends and which client it names, by the protocol's specification (HAProxy,
+``proxy-protocol.txt``, whose sections are cited). The listeners decide who may send one, and how
+long to wait for it.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ _V1_ADDRESSES: dict[bytes, type[IPv4Address] | type[IPv6Address]] = {
 
 
 class ProxyError(ValueError):
-    """No such header, or a broken one: the connection must be closed (§2)."""
+    """The header is missing or broken: the connection must be closed (§2)."""
 
 
 class Header(NamedTuple):
-    """A whole header: the client's address and port, and how many octets it took.
+    """A complete header: the client's address and port, and the header's length in octets.
 
-    ``address`` is empty where the proxy speaks for itself (LOCAL, such as its health checks) or
-    does not know for whom: the connection's own address counts then (§2.1, §2.2).
+    ``address`` is empty if the connection is the proxy's own (LOCAL, such as health checks) or its
+    client is unknown: the connection's own address counts then (§2.1, §2.2).
     """
 
     address: str
@@ -51,10 +51,10 @@ class Header(NamedTuple):
 
 
 def missing(octets: bytes | bytearray) -> int:
-    """How many octets the header at the start of ``octets`` lacks at least; 0: it is whole.
+    """The least number of octets that the header at the start of ``octets`` lacks; 0: none.
 
-    Who reads exactly so many never reads what follows the header. Raises :class:`ProxyError` as
-    soon as it cannot become one.
+    Reading exactly so many octets never reads beyond the header. Raises :class:`ProxyError` as soon
+    as it cannot be a header.
     """
     if octets.startswith(SIGNATURE[: len(octets)]):
         if len(octets) < MIN_HEADER:
@@ -70,15 +70,15 @@ def missing(octets: bytes | bytearray) -> int:
         return 0
     if len(octets) >= MAX_V1:
         raise ProxyError("a PROXY header without an end")
-    # All but the last octet of CR LF may be there.
+    # Only the last octet of CR LF may be missing.
     return 1 if octets.endswith(b"\r") else 2
 
 
 def parse(octets: bytes | bytearray) -> Header | None:
-    """The header at the start of ``octets``; ``None`` while it is not whole.
+    """The header at the start of ``octets``; ``None`` while it is incomplete.
 
-    Raises :class:`ProxyError` for what is none, and for one of another version or with addresses
-    that are none. Transports other than TCP are read as "unknown".
+    Raises :class:`ProxyError` for an invalid header, another version, or invalid addresses.
+    Transports other than TCP are read as "unknown".
     """
     if missing(octets):
         return None

@@ -1,4 +1,4 @@
-"""Events about a peer that may come again and again: logged once in a while, with a count."""
+"""Logs repeated events about a peer once in a while, with a count."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import structlog
 
 log = structlog.get_logger()
 
-#: The same event with the same fields is logged once in so many seconds.
+#: The shortest time between two logs of the same event with the same fields (seconds).
 _EVERY: Final = 60.0
-#: Different events that are remembered.
+#: Most different events that are remembered.
 _MOST: Final = 1000
 
 
 class Repeats:
-    """``clock`` gives seconds that only grow."""
+    """``clock`` gives the seconds of a monotonic clock."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._told: dict[tuple[Any, ...], tuple[float, int]] = {}
 
     def warn(self, event: str, **fields: Any) -> None:
-        """Logs the event as a warning, or counts it. ``repeated`` says how often it came since it
-        was logged last."""
+        """Logs the event as a warning, or counts it. ``repeated`` is the count since it was logged
+        last."""
         now, kind = self._clock(), (event, *fields.values())
         at, count = self._told.get(kind, (now - _EVERY, 0))
         if now - at < _EVERY:

@@ -1,4 +1,4 @@
-"""Tells the service manager how we are: systemd's sd_notify(3), without its library."""
+"""Tells the service manager the daemon's state: systemd's sd_notify(3), without its library."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import socket
 
 
 def watchdog_interval() -> float:
-    """Within how many seconds the service manager wants ``WATCHDOG=1``; 0 where it does not."""
+    """The interval in which the service manager expects ``WATCHDOG=1`` (seconds); 0: none."""
     for_us = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
     return int(os.environ.get("WATCHDOG_USEC", "0")) / 1e6 if for_us else 0.0
 
 
 def notify(state: str) -> None:
-    """Sends ``READY=1``, ``STOPPING=1`` …; does nothing where no service manager listens."""
+    """Sends ``READY=1``, ``STOPPING=1`` …; does nothing without a service manager."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return

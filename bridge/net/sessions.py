@@ -1,4 +1,4 @@
-"""One open session of any listener, as an operator sees it."""
+"""An open session of any listener, for the operator's list."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from datetime import datetime
 class SessionInfo:
     """``id`` is unique while the daemon runs; ``bind`` is SMPP's (``transceiver`` …) or empty.
 
-    ``in_flight`` are submits without an answer, ``window`` how many there may be (0: no such
-    limit). ``told`` are receipts and messages from phones that the client took, ``telling`` those
+    ``in_flight`` is the number of unanswered submits, ``window`` its limit (0: none). ``told`` is
+    the number of receipts and messages from phones that the client took, ``telling`` of those that
     it has not answered.
     """
 

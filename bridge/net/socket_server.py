@@ -1,9 +1,8 @@
-"""Listening sockets before which proxies may stand, and TLS that counts from its first octet on.
+"""Listening sockets, with the PROXY protocol and with limits for TLS handshakes.
 
-A client's address is known before it is listened to: the PROXY header is read octet-exactly from
-the raw socket, before a transport or TLS is made of it. What a header is stands in
-:mod:`bridge.net.proxy_protocol`; which addresses are proxies, and how many connections there may
-be, the caller says.
+The client's address is known before its protocol begins: the PROXY header is read octet by octet
+from the raw socket, before a transport or TLS is made of it. :mod:`bridge.net.proxy_protocol`
+parses it; the caller gives the addresses of proxies and the limits.
 """
 
 from __future__ import annotations
@@ -25,23 +24,23 @@ from bridge.net.repeats import Repeats
 
 log = structlog.get_logger()
 
-#: How long a proxy has for its header; it sends it right away (seconds).
+#: Time limit for a proxy's header, which is sent at once (seconds).
 HEADER_WITHIN = 5.0
-#: Connections of proxies whose header is under way; more wait in the backlog.
+#: Most connections of proxies without their header yet; more wait in the backlog.
 MAX_HEADERS = 1000
-#: Out of descriptors: how long to wait until the next connection is tried (seconds).
+#: Pause before the next accept when there are no descriptors left (seconds).
 _PAUSE = 1.0
 
-#: Makes the protocol for a connection; ``None`` where no proxy says who the client is.
+#: Makes the protocol for a connection, with the address given by a proxy or ``None``.
 Accept = Callable[[str | None], asyncio.BaseProtocol]
 
 
 class SocketServer:
     """One listening address. A connection from a proxy must begin with a PROXY header.
 
-    ``accept`` is called with the client's address as the header names it, or with ``None`` where
-    the connection's own address counts; under TLS once the handshake is done. Handshakes count
-    against ``limits``. :meth:`start` it, :meth:`close` it.
+    ``accept`` is called with the client's address in the header, or with ``None`` if the
+    connection's own address counts; with TLS after the handshake. Handshakes count against
+    ``limits``. :meth:`start` it, :meth:`close` it.
     """
 
     def __init__(
@@ -88,7 +87,7 @@ class SocketServer:
             _own(self._takers, self._take_all(listening))
 
     def close(self) -> None:
-        """Takes no more connections, and drops those whose header has not come yet."""
+        """Takes no more connections, and drops those without their header yet."""
         for task in (*self._takers, *self._pending):
             task.cancel()
         for listening in self._sockets:
@@ -96,7 +95,7 @@ class SocketServer:
         self._sockets.clear()
 
     async def wait_closed(self) -> None:
-        """Until everything that :meth:`close` ended has ended."""
+        """Waits for the end of the tasks that :meth:`close` has cancelled."""
         if tasks := self._takers | self._pending:
             await asyncio.wait(tasks)
 
@@ -118,7 +117,7 @@ class SocketServer:
 
     async def _take(self, connection: socket.socket, peer: str) -> None:
         connection.setblocking(False)
-        # asyncio does so by itself only where the listening socket names its protocol.
+        # asyncio sets this only if the listening socket names its protocol.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             client = await self._client_of(connection) if self._proxies().find(peer) else None
@@ -152,7 +151,7 @@ class SocketServer:
     async def _shake_hands(
         self, context: ssl.SSLContext, connection: socket.socket, client: str | None, address: str
     ) -> None:
-        """TLS, and then the protocol, which counts the connection itself from then on."""
+        """Does the TLS handshake, then starts the protocol, which counts the connection itself."""
         limits, task = self._limits, asyncio.current_task()
         assert task is not None
         drop = task.cancel
@@ -200,7 +199,7 @@ def _own(tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> Non
 
 
 async def _client_of(loop: asyncio.AbstractEventLoop, connection: socket.socket) -> str | None:
-    """The address in the header that stands next on the socket; nothing behind it is read."""
+    """Reads the header on the socket, and nothing after it; returns its address."""
     octets = bytearray()
     while count := missing(octets):
         chunk = await loop.sock_recv(connection, count)

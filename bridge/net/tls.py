@@ -9,8 +9,8 @@ from pathlib import Path
 def server_context(certificate: Path | None, private_key: Path | None) -> ssl.SSLContext | None:
     """A context with this certificate, TLS 1.2 or later; ``None`` without one.
 
-    Without a key of its own the certificate's file holds it. Raises OSError and ssl.SSLError for
-    files that cannot be used.
+    Without a private key file, the key is in the certificate's file. Raises OSError and
+    ssl.SSLError for unusable files.
     """
     if certificate is None:
         return None
@@ -25,9 +25,8 @@ def renewed(
 ) -> ssl.SSLContext | None:
     """``live`` with this certificate, a new context where there was none, ``None`` without one.
 
-    Listening sockets hold the context itself, so that a certificate is changed inside it. It is
-    tried on another one first: one that cannot be used changes nothing, and raises as
-    :func:`server_context` does.
+    Listening sockets keep the context, so that the certificate is changed inside it. It is tried on
+    another context first: an unusable one changes nothing, and raises as :func:`server_context`.
     """
     context = server_context(certificate, private_key)
     if live is None or certificate is None or context is None:

@@ -1,4 +1,4 @@
-"""A token bucket: how fast something may go on average, and how much at once."""
+"""A token bucket: limits an average rate and a burst."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class TokenBucket:
         self._at = now
 
     def take(self, now: float, n: int = 1) -> bool:
-        """Takes ``n`` tokens if they are there; a request above ``burst`` waits for a full one.
+        """Takes ``n`` tokens if they are there; for more than ``burst`` the bucket must be full.
 
-        The bucket may go into debt by the part above ``burst``, so that one large submission
-        passes and what follows pays for it.
+        The bucket then goes into debt by the part above ``burst``: one large submission passes, and
+        later ones wait longer.
         """
         if not self.rate:
             return True

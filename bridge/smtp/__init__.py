@@ -1,1 +1,1 @@
-"""Mail in: listener, mail to messages, outcome to reply."""
+"""SMTP: the listener, the reading of mails, and the bridge's own mails."""

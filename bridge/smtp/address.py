@@ -1,8 +1,8 @@
-"""Paths of MAIL and RCPT, and what a recipient's local part stands for.
+"""Paths of MAIL and RCPT, and the recipient that a local part names.
 
 RFC 5321 §4.1.2 as clients write it: quoted local parts, source routes, display names and missing
-brackets are read. Whether a number is a number, and whether the account may send there, is for the
-relay to say.
+brackets are accepted. The relay decides whether a number is valid and whether the account may send
+there.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bridge.smtp.reading.overrides import MESSAGE_TYPES, ROUTES
 #: RFC 5321 §4.5.3.1.3 allows 256 octets; longer local parts occur where systems generate them.
 MAX_PATH = 1000
 
-# Blanks inside the brackets are not RFC 5321's, but people's way of writing numbers.
+# RFC 5321 has no blanks inside the brackets, but people write numbers with them.
 _BRACKETED = re.compile(
     r"""<(?:@[^<>:"\s]+:)?                                  # a source route is ignored, App. C
          (?:("(?:[^"\\\x00-\x1f]|\\.)*"|[^<>"@\x00-\x1f]++)
@@ -45,7 +45,7 @@ class Path(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def parse_path(argument: str) -> tuple[Path, str] | None:
-    """The path after ``FROM:`` or ``TO:`` and the parameters behind it; ``None`` if it is none."""
+    """The path after ``FROM:`` or ``TO:`` and its parameters; ``None`` if it is malformed."""
     if len(argument) > MAX_PATH:
         return None
     text = argument.strip()
@@ -88,7 +88,7 @@ def parse_recipient(local: str) -> Recipient:
     """The recipient that a local part names: a number, or a group's name or ``g<number>``, and tags
     (``380501234567+promo``).
 
-    Raises a Failure: BAD_PARAMETER for an unknown tag, WRONG_PHONE for neither.
+    Raises a Failure: BAD_PARAMETER for an unknown tag, WRONG_PHONE if it is neither.
     """
     found = _NUMBER.fullmatch(local)
     if found is None:
@@ -98,7 +98,7 @@ def parse_recipient(local: str) -> Recipient:
     tags = found[2].lower().split("+") if found[2] is not None else ()
     message_type, route, wrong = _tagged(tags)
     if wrong is not None:
-        # A digit may be one of a number's: what is said here is logged.
+        # The text is logged, and its digits may be part of a number.
         named = "" if _DIGIT.search(wrong) else f" +{wrong[:30]}"
         raise Failure(Reason.BAD_PARAMETER, f"unknown or second tag{named}")
     return Recipient(found[1].translate(_SEPARATORS), message_type, route)
@@ -114,7 +114,7 @@ def _group(local: str) -> Recipient:
 
 
 def _tagged(tags: Iterable[str]) -> tuple[MessageType | None, Route | None, str | None]:
-    """What tags choose, and the first that is unknown or one too many."""
+    """The values of the tags, and the first tag that is unknown or repeated."""
     message_type: MessageType | None = None
     route: Route | None = None
     for tag in tags:
@@ -128,7 +128,7 @@ def _tagged(tags: Iterable[str]) -> tuple[MessageType | None, Route | None, str 
 
 
 def comparable_domains(domains: Iterable[str]) -> frozenset[str]:
-    """The domains in lower case, and those with other letters in their ASCII form too (IDNA)."""
+    """The domains in lower case, and the ASCII form of internationalized ones too (IDNA)."""
     names = {domain.lower().rstrip(".") for domain in domains}
     for name in tuple(names):
         if not name.isascii():

@@ -18,7 +18,7 @@ MAX_REPLY = 512
 class Refused(Exception):  # noqa: N818 - a reply that is raised, like a Failure
     """A refusal that only SMTP knows (syntax, sequence, SMTP's own limits): the whole reply.
 
-    ``ends``: the session ends with it, because what follows cannot be told apart from commands.
+    ``ends``: the session ends with it, because the rest of the input may not be commands.
     """
 
     def __init__(self, reply: str, *, ends: bool = False) -> None:
@@ -80,7 +80,7 @@ TOO_MANY_LOGINS = "421 4.7.0 Too many failed logins"
 
 
 def encode(reply: str, *, smtputf8: bool = False) -> bytes:
-    """The reply's octets with CR LF: one line, bounded, ASCII-safe."""
+    """The reply's octets with CR LF: one ASCII line of limited length."""
     line = " ".join(reply.split())
     if smtputf8:
         octets = line.encode("utf-8", "replace")
@@ -105,8 +105,8 @@ def of_failure(failure: Failure, fmt: int = 0) -> str:
 def of_outcome(outcome: Outcome, fmt: int = 0) -> str:
     """The reply to DATA.
 
-    Where some recipients were refused after others went, the reply is still a 250, which names
-    them: anything else would make the client repeat those that went.
+    If only some recipients are accepted, the reply is still a 250 and names the others: any other
+    code would make the client repeat the mail to all.
     """
     if isinstance(outcome, Failure):
         return of_failure(outcome, fmt)
@@ -117,7 +117,7 @@ def of_outcome(outcome: Outcome, fmt: int = 0) -> str:
 
 
 def _naming_refused(text: str, outcome: Accepted, fmt: int) -> str:
-    """The longest form that still fits a reply; the last resort is the number of the refused."""
+    """The longest form that fits in a reply; the shortest is the number of refused recipients."""
     refused = outcome.refused
     for count in range(min(len(refused), 20), -1, -1):
         named = _NAMED[fmt](text, refused[:count], len(refused) - count)

@@ -1,9 +1,8 @@
-"""Addresses at which a phone can be answered by mail: made and signed here, and read again.
+"""Reply addresses, at which a phone can be answered by mail: made, signed and read here.
 
-Such an address says which account, which phone, which sender and until when, and carries a
-signature over it; whoever knows it may answer that phone, and nobody can make one. Mails may change
-the case of letters, so that it is written in base32 (RFC 4648 §6), in at most 64 octets
-(RFC 5321 §4.5.3.1.1).
+Such an address contains the account, the phone, the sender and the expiry, with a signature. It is
+its holder's right to answer that phone, and cannot be forged. It is base32 (RFC 4648 §6), because
+mail systems may change the case of letters, with at most 64 octets (RFC 5321 §4.5.3.1.1).
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from bridge.config.settings import AccountSettings, Settings
 from bridge.model.failure import Failure, Reason
 
 _PREFIX: Final = "reply-"
-#: Octets of the phone, of the hour at which it ends, of what names account and sender, and of the
+#: Octets of the phone, of the hour of expiry, of the digest of account and sender, and of the
 #: signature.
 _PHONE, _HOUR, _NAME, _SIGNATURE = 7, 3, 3, 12
 _SIGNED: Final = _PHONE + _HOUR + 2 * _NAME
@@ -26,7 +25,7 @@ _LOCAL: Final = re.compile(rf"{_PREFIX}([a-z2-7]{{{-(-(_SIGNED + _SIGNATURE) * 8
 
 
 class ReplyAddress(NamedTuple):
-    """What a reply address stands for: a phone that an account may answer.
+    """The content of a reply address: a phone that an account may answer.
 
     ``sender`` is the account's sender that the phone wrote to, empty for its default.
     """
@@ -38,7 +37,8 @@ class ReplyAddress(NamedTuple):
 
 
 def reply_addresses_of(settings: Settings) -> ReplyAddresses | None:
-    """Those of a configuration; None without a hook secret: no phone's message can come in then."""
+    """The reply addresses of a configuration; None without a hook secret, because no messages from
+    phones can come then."""
     secret = settings.hooks.secret
     if secret is None:
         return None
@@ -47,7 +47,8 @@ def reply_addresses_of(settings: Settings) -> ReplyAddresses | None:
 
 
 class ReplyAddresses:
-    """Makes and reads them. ``secret`` is shared by all nodes, ``within`` is in seconds."""
+    """Makes and reads reply addresses. ``secret`` is common to all nodes; ``within`` is how long
+    they are valid (seconds)."""
 
     def __init__(
         self, secret: str, domain: str, within: float, accounts: Mapping[str, AccountSettings]
@@ -58,14 +59,14 @@ class ReplyAddresses:
         self.reload(accounts)
 
     def reload(self, accounts: Mapping[str, AccountSettings]) -> None:
-        """Other accounts from now on."""
+        """Takes over new accounts."""
         self._accounts = accounts
         self._named: dict[bytes, list[str]] = {}
         for name in accounts:
             self._named.setdefault(self._name(name), []).append(name)
 
     def address(self, account: str, phone: str, to: str, now: float) -> str:
-        """Where ``phone`` (E.164), which wrote to the sender ``to``, can be answered from now."""
+        """The address for answers to ``phone`` (E.164), which wrote to the sender ``to``."""
         hour = (int(now) + self._within) // 3600
         signed = b"".join(
             (
@@ -85,9 +86,9 @@ class ReplyAddresses:
         return f"<thread-{name.lower()}@{self._domain}>"
 
     def read(self, local: str, now: float) -> ReplyAddress | None:
-        """What a local part stands for; ``None`` where it has not the form of a reply address.
+        """The content of a local part; ``None`` if it does not have the form of a reply address.
 
-        Raises Failure: NOT_FOUND for one that we did not make, PROHIBITED for one that has ended.
+        Raises Failure: NOT_FOUND for a wrong signature, PROHIBITED if it has expired.
         """
         found = _LOCAL.fullmatch(local.lower())
         if found is None:
@@ -112,7 +113,7 @@ class ReplyAddresses:
         return hmac.digest(self._key, b"name\0" + name.encode(), "sha256")[:_NAME]
 
     def _signature(self, account: str, signed: bytes) -> bytes:
-        # Over the whole name: two accounts may be named by the same few octets.
+        # Signs the whole name: two accounts may have the same short digest.
         what = b"reply\0" + account.encode() + b"\0" + signed
         return hmac.digest(self._key, what, "sha256")[:_SIGNATURE]
 
@@ -121,7 +122,7 @@ class ReplyAddresses:
         return [] if settings is None else [settings.sender, *settings.senders]
 
     def _sender(self, account: str, to: str) -> str:
-        """The account's own writing of a sender; empty where it has none of that name."""
+        """The sender in the account's spelling; empty if the account does not have it."""
         same = [one for one in self._senders(account) if one.casefold() == to.casefold()]
         return same[0] if same else ""
 

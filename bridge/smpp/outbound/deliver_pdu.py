@@ -1,7 +1,7 @@
-"""deliver_sm and data_sm of ours, as octets: what receipts and messages from phones have in common.
+"""Writes deliver_sm and data_sm for receipts and messages from phones.
 
-:class:`Style` holds how a session wants them. These PDUs differ in a few fields only, so that their
-octets are put together directly; tests compare them with :mod:`bridge.smpp.protocol.layouts`.
+:class:`Style` has the session's options. These PDUs differ in a few fields only, so that their
+octets are composed directly; tests compare them with :mod:`bridge.smpp.protocol.layouts`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from bridge.smpp.protocol.versions import has_tlvs
 DELIVER_SM: Final = COMMAND_IDS["deliver_sm"]
 DATA_SM: Final = COMMAND_IDS["data_sm"]
 
-#: SMPP 3.4 §5.2.5, §5.2.6: who is a number with its country code, who a name, who another number.
+#: TON and NPI (SMPP 3.4 §5.2.5, §5.2.6) of an international number, of a name, of another number.
 _PHONE: Final = b"\1\1"
 _NAME: Final = b"\5\0"
 _SHORT_NUMBER: Final = b"\0\1"
-#: A number of fewer digits has no country code: it is a short one of the operators.
+#: A number with fewer digits is a short number of an operator, without a country code.
 _SHORTEST_PHONE: Final = 7
 #: destination_addr without its NUL (SMPP 3.4 §4.6.1).
 _LONGEST_ADDRESS: Final = 20
@@ -33,9 +33,9 @@ _TLV: Final = Struct(">HH")
 
 
 class Style(NamedTuple):
-    """How one session is told things.
+    """The options of a session's receipts and messages from phones.
 
-    ``alphabet`` is what data_coding 0 means to it, ``zone`` that of the dates in receipts.
+    ``alphabet`` is that of data_coding 0, ``zone`` the time zone of dates in receipts.
     """
 
     interface_version: int
@@ -49,7 +49,7 @@ class Style(NamedTuple):
 
     @classmethod
     def of(cls, settings: AccountSettings, interface_version: int, alphabet: str) -> Style:
-        """What the account's settings and the version that the session speaks make of it."""
+        """The style by the account's settings and the session's version."""
         tlvs = has_tlvs(interface_version)
         return cls(
             interface_version,
@@ -64,7 +64,7 @@ class Style(NamedTuple):
 
 
 class Outgoing(NamedTuple):
-    """A request of ours without its sequence number: ``octets`` follow the header."""
+    """A request of the bridge without its sequence number: ``octets`` follow the header."""
 
     command_id: int
     octets: bytes

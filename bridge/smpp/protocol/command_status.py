@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class CommandStatus(IntEnum):
-    """A command_status. What 3.4 and 5.0 name differently has the name of 3.4."""
+    """A command_status. If 3.4 and 5.0 have different names, it is that of 3.4."""
 
     ESME_ROK = 0x00
     ESME_RINVMSGLEN = 0x01

@@ -1,8 +1,8 @@
-"""What clients write in EUC-JP and ISO-2022-JP beyond the standards: NEC's and IBM's rows, kana.
+"""Characters in EUC-JP and ISO-2022-JP beyond the standards: the rows of NEC and IBM, and kana.
 
-Windows has circled numbers, units and rare kanji in rows of JIS X 0208 that the standard leaves
-empty, and half-width kana as single octets. Python's codecs know neither; the error handler
-:data:`NEC_ROWS` looks them up in cp932, where the same rows are.
+Windows has circled numbers, units and rare kanji in rows that JIS X 0208 leaves empty, and
+half-width kana as single octets. Python's codecs lack both; the error handler :data:`NEC_ROWS`
+looks them up in cp932, which has the same rows.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 from typing import Final
 
-#: The name of the error handler for ``bytes.decode``; what cp932 lacks too is still an error.
+#: The name of the error handler for ``bytes.decode``; characters that cp932 lacks too are errors.
 NEC_ROWS: Final = "bridge-nec-rows"
 
 _SEVEN_BIT: Final = range(0x21, 0x7F)
@@ -36,7 +36,7 @@ def _look_up(error: UnicodeError) -> tuple[str, int]:
 
 
 def _shift_jis(row: int, column: int) -> bytes:
-    """Row and column, both from 0, as Shift_JIS writes them."""
+    """Row and column, both from 0, in Shift_JIS."""
     lead = (0x81 if row < 62 else 0xC1) + row // 2
     if row % 2:
         return bytes((lead, 0x9F + column))

@@ -1,6 +1,6 @@
-"""The SASL mechanisms: how a name and a password come out of the exchange (RFC 4954).
+"""The SASL mechanisms: they read a name and a password from the exchange (RFC 4954).
 
-Whether they are right is for :mod:`bridge.accounts.accounts` to say.
+:mod:`bridge.accounts.accounts` checks them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bridge.accounts.accounts import Account
 from bridge.smtp.inbound.wire import Wire
 from bridge.smtp.reply import AUTH_ABORTED, AUTH_MALFORMED, Refused
 
-#: RFC 4954 §4: at least this long must a line of the exchange be allowed to be.
+#: RFC 4954 §4: lines of the exchange may have at least this length.
 MAX_LINE = 12288
 
 
@@ -26,7 +26,7 @@ class Credentials(NamedTuple):
 
 
 class Exchange(NamedTuple):
-    """What a mechanism may use: the connection, our name, and the accounts by theirs."""
+    """The interface for a mechanism: the connection, the host name, and the accounts by name."""
 
     wire: Wire
     hostname: str
@@ -44,8 +44,8 @@ async def _ask(wire: Wire, challenge: bytes) -> str:
 def _decoded(encoded: bytes) -> str:
     octets = encoded.strip()
     try:
-        # Some clients leave the padding out. A password that is not UTF-8 is nobody's here; it
-        # fails as a wrong one and is counted.
+        # Some clients leave the padding out. No password here is anything but UTF-8: others fail
+        # and count like wrong ones.
         padded = octets + b"=" * (-len(octets) % 4)
         return b64decode(padded, validate=True).decode("utf-8", "replace")
     except Base64Error:
@@ -55,8 +55,8 @@ def _decoded(encoded: bytes) -> str:
 async def _plain(exchange: Exchange, initial: str | None) -> Credentials:
     """RFC 4616: ``authzid NUL authcid NUL passwd``.
 
-    The authzid is not looked at: an account acts for nobody but itself, and clients write their
-    mail address there. Some end the password with a NUL.
+    The authzid is ignored: an account acts only for itself, and clients write their mail address
+    there. Some end the password with a NUL.
     """
     message = await _ask(exchange.wire, b"") if initial is None else initial
     _, *fields = message.split("\0", 2)
@@ -70,17 +70,17 @@ async def _plain(exchange: Exchange, initial: str | None) -> Credentials:
 
 
 async def _login(exchange: Exchange, initial: str | None) -> Credentials:
-    """draft-murchison-sasl-login: two questions, both fixed by what clients compare them with."""
+    """draft-murchison-sasl-login: two prompts, whose exact texts clients expect."""
     name = await _ask(exchange.wire, b"Username:") if initial is None else initial
     return Credentials(name, await _ask(exchange.wire, b"Password:"))
 
 
 async def _cram_md5(exchange: Exchange, initial: str | None) -> Credentials:
-    """RFC 2195, for accounts whose password is kept plain.
+    """RFC 2195, for accounts with a plain password in the configuration.
 
-    The password itself never crosses the wire. Where the digest is right it is the account's;
-    otherwise it is the digest, which is nobody's password, so that the failure takes as long and
-    counts as much as any other.
+    The password itself never crosses the wire. For a correct digest, the account's password is
+    returned; otherwise the digest itself, which is never a password, so that this failure takes as
+    long and counts as any other.
     """
     if initial is not None:
         raise Refused(AUTH_MALFORMED)  # RFC 4954 §4: the server speaks first.
@@ -110,7 +110,7 @@ MECHANISMS: dict[str, Callable[[Exchange, str | None], Awaitable[Credentials]]] 
 async def read_credentials(exchange: Exchange, mechanism: str, initial: str | None) -> Credentials:
     """Runs one exchange; ``initial`` is the still encoded response that came with the command.
 
-    Raises :class:`~bridge.smtp.reply.Refused` where the client aborts or is not understood.
+    Raises :class:`~bridge.smtp.reply.Refused` if the client aborts or its response is malformed.
     """
     if initial is not None:
         initial = "" if initial == "=" else _decoded(initial.encode("ascii", "replace"))

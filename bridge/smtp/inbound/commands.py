@@ -1,8 +1,8 @@
-"""The SMTP dialogue: what each command does and what it is answered (RFC 5321).
+"""The SMTP dialogue: the effect of each command and its reply (RFC 5321).
 
-Decides about syntax, sequence and SMTP's own limits. Who may send, and whether a message is
-possible, is asked of the accounts and the relay. How a session goes on and ends is decided in
-:mod:`bridge.smtp.inbound.session`.
+Decides about syntax, sequence and SMTP's own limits. The accounts and the relay decide who may send
+and which messages are possible; :mod:`bridge.smtp.inbound.session` decides how a session continues
+and ends.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ log = structlog.get_logger()
 
 
 class Dialog(MailSession):
-    """One client's session with what its commands do.
+    """One client's session with the commands.
 
-    ``upgrade`` turns TLS on and returns when it is. With ``lmtp`` it is RFC 2033's dialogue.
-    Otherwise as :class:`bridge.smtp.inbound.session.Session`.
+    ``upgrade`` turns TLS on and returns when it is on. ``lmtp``: the dialogue is that of RFC 2033.
+    For the rest see :class:`bridge.smtp.inbound.session.Session`.
     """
 
     def __init__(
@@ -191,7 +191,7 @@ class Dialog(MailSession):
         if isinstance(target, ReplyAddress):
             account = service.sender_of(target)
             if not transaction.envelope.return_path:
-                # RFC 3834 §2: what answers by itself must not answer a phone.
+                # RFC 3834 §2: automatic replies must not go to a phone.
                 raise Refused(reply.NOT_BY_ITSELF)
             service.relay.check_recipient(account, Recipient(target.phone))
         elif isinstance(target, ToSmscLine):
@@ -203,7 +203,7 @@ class Dialog(MailSession):
 
     def _refuse_recipient(self, path: Path, error: Refused | Failure, smtputf8: bool) -> None:
         if self._account is None:
-            # A client that has logged in is bounded by the attempts of a transaction.
+            # For a client that has logged in, the limits of a transaction apply.
             self._count_idle()
             if self._login_refused and getattr(error, "reason", None) is Reason.LOGIN_REQUIRED:
                 error = Failure(Reason.LOGIN_REQUIRED, "the login was refused")
@@ -246,7 +246,7 @@ COMMANDS: dict[bytes, Command] = {
     b"MAIL": Command(Dialog.mail),
     b"RCPT": Command(Dialog.rcpt),
     b"DATA": Command(Dialog.data),
-    # Whatever is wrong with it, its octets follow: it looks for TLS itself.
+    # Its octets follow even if it is refused, so that it checks for TLS itself.
     b"BDAT": Command(Dialog.bdat, limit=MAX_LINE, before_tls=True, any_octets=True),
     b"RSET": Command(Dialog.rset, idle=True),
     b"NOOP": Command(Dialog.noop, before_tls=True, idle=True, any_octets=True),

@@ -1,8 +1,7 @@
-"""One accepted connection: aiosmtpd's protocol, with what must not be inherited replaced.
+"""One accepted connection: aiosmtpd's protocol, of which only STARTTLS is used.
 
-aiosmtpd carries STARTTLS. Its constructor, its streams, its command loop and its ways of ending a
-connection are replaced: each replacement says why. What is said on the connection is
-:mod:`bridge.smtp.inbound.commands`'s.
+Its constructor, streams, command loop and ways of ending a connection are replaced, for the reasons
+given at each. :mod:`bridge.smtp.inbound.commands` has the dialogue.
 """
 
 from __future__ import annotations
@@ -28,17 +27,17 @@ log = structlog.get_logger()
 
 
 class ListenerKind(NamedTuple):
-    """What a listening address speaks: TLS from the first octet, LMTP in place of SMTP."""
+    """The protocol of a listening address: TLS from the first octet, LMTP instead of SMTP."""
 
     implicit_tls: bool = False
     lmtp: bool = False
 
 
 def template(service: Service) -> dict[str, Any]:
-    """The attributes of a constructed aiosmtpd protocol, which every connection starts from.
+    """The attributes of a constructed aiosmtpd protocol, which every connection starts with.
 
-    aiosmtpd's constructor spends about 200 µs a connection on looking for methods of commands and
-    hooks, all the same every time; it runs once. The host name is given, since the default is a
+    aiosmtpd's constructor takes about 200 µs to look up the methods of commands and hooks, always
+    with the same result; here it runs once. The host name is given, because the default is a
     blocking DNS query.
     """
     constructed = SMTP(
@@ -54,7 +53,7 @@ def template(service: Service) -> dict[str, Any]:
 class SmtpConnection(SMTP):
     """An SMTP or LMTP connection.
 
-    ``client`` is the address that a proxy named; ``None`` where the socket's own counts.
+    ``client`` is the address given by a proxy; ``None`` for the socket's own.
     """
 
     _wire: Wire
@@ -69,9 +68,9 @@ class SmtpConnection(SMTP):
         begun: Callable[[SmtpConnection], None],
         ended: Callable[[SmtpConnection], None],
     ) -> None:
-        # In place of the constructors of aiosmtpd and of asyncio's stream protocol.
+        # Instead of the constructors of aiosmtpd and of asyncio's stream protocol.
         self.__dict__.update(attributes)
-        # The class's own is one dictionary for all connections, which every EHLO grows.
+        # The class attribute is one dictionary for all connections, and grows with every EHLO.
         self.command_size_limits: dict[str, int] = {}
         self._service = service
         self._kind = kind
@@ -84,17 +83,17 @@ class SmtpConnection(SMTP):
 
     @property
     def task(self) -> asyncio.Task[None] | None:
-        """The task that talks; ``None`` for a connection that was turned away."""
+        """The dialogue's task; ``None`` for a connection that was turned away."""
         return self._handler_coroutine
 
     @property
     def account(self) -> str:
-        """The name of the account that sends here; empty while nobody has logged in."""
+        """The name of the sending account; empty before a login."""
         account = self._dialog.account if self._dialog else None
         return account.name if account else ""
 
     def info(self) -> SessionInfo:
-        """The session as an operator sees it."""
+        """The session for the operator's list."""
         dialog = self._dialog
         assert dialog is not None  # A connection that was turned away is not listed.
         return SessionInfo(
@@ -164,8 +163,8 @@ class SmtpConnection(SMTP):
             self._wire.resume_writing()
 
     def connection_lost(self, error: Exception | None) -> None:
-        # aiosmtpd's cancels the handler here and at an EOF, and with it a mail that is being
-        # submitted; ours finishes what it has and finds the end of the stream by itself.
+        # aiosmtpd cancels the handler here and at an EOF, and with it a mail that is being
+        # submitted; this one finishes the mail and finds the end of the stream by itself.
         if self._timeout_handle is not None:
             self._timeout_handle.cancel()
         if self._original_transport is not None:
@@ -178,8 +177,8 @@ class SmtpConnection(SMTP):
         if self._dialog is None:
             return False
         self._wire.end()
-        # Half-closed is fine without TLS: the answer to what was sent still goes out. TLS cannot
-        # stay open after close_notify.
+        # Without TLS a half-closed connection still gets its replies. TLS cannot stay open after
+        # close_notify.
         return not self._secure
 
     @property
@@ -187,8 +186,8 @@ class SmtpConnection(SMTP):
         return self._kind.implicit_tls or self._tls_protocol is not None
 
     async def _handle_client(self) -> None:
-        """The connection's task; in place of aiosmtpd's command loop, which logs every line, looks
-        for addresses with the e-mail package's parser, and takes a cancellation for an answer."""
+        """The connection's task, instead of aiosmtpd's command loop, which logs every line, parses
+        addresses with the email package, and answers a cancellation."""
         assert self._dialog is not None
         try:
             await self._dialog.run()
@@ -217,12 +216,12 @@ class SmtpConnection(SMTP):
             raise EOFError from error
 
     async def push(self, status: str | bytes) -> None:
-        """What aiosmtpd's own commands (of which only STARTTLS is used) say."""
+        """Sends a reply of aiosmtpd's own commands (only STARTTLS is used)."""
         assert self._dialog is not None
         await self._dialog.say(status if isinstance(status, bytes) else status.encode())
 
-    # Time. One timer a connection, which looks at the dialogue's deadline when it fires: setting it
-    # anew for every command would cost more than the command.
+    # Time. One timer per connection, which checks the dialogue's deadline when it fires: setting it
+    # again for every command would cost more than the command.
 
     def _reset_timeout(self, duration: float | None = None) -> None:
         if self._timeout_handle is None:
@@ -235,17 +234,17 @@ class SmtpConnection(SMTP):
         dialog = self._dialog
         timeout = self._service.settings.timeout
         left = dialog.deadline - self._service.clock() if dialog else timeout
-        # While a command is answered the client is the one who waits.
+        # While a command is being answered, the client waits.
         if dialog is None or left > 0 or dialog.phase is Phase.BUSY:
             self._watch(left if left > 0 else timeout)
             return
         log.info("session_timed_out", address=self._address, state=dialog.phase.value)
         self._end(reply.encode(reply.TIMED_OUT))
-        # A client that does not read never lets the transport close by itself.
+        # With a client that does not read, the transport never closes by itself.
         self._timeout_handle = self.loop.call_later(10, self.abort)
 
     def dismiss(self, farewell: bytes) -> None:
-        """Ends the session: at once when it waits for a command, else after its answer."""
+        """Ends the session: at once if it waits for a command, else after the reply."""
         assert self._dialog is not None  # A connection that was turned away is not listed.
         if self._dialog.phase is Phase.WAITING:
             self._end(farewell)
@@ -253,7 +252,7 @@ class SmtpConnection(SMTP):
             self._dialog.farewell = farewell
 
     def abort(self) -> None:
-        """Ends the connection without a word, and drops what the client did not read."""
+        """Ends the connection without a reply, and drops unread replies."""
         transport = cast("asyncio.Transport | None", self.transport)
         if transport is not None:
             transport.abort()

@@ -1,7 +1,7 @@
-"""A received mail to its outcome: it is read, submitted and waited for.
+"""From a received mail to its outcome: reads it, submits it and waits.
 
-Decides only what a mail that could not be read or submitted is answered, and where the reading of
-a large one runs; the words are :mod:`bridge.smtp.reply`'s.
+Decides the answer to a mail that cannot be read or submitted, and whether it is read in a thread.
+:mod:`bridge.smtp.reply` writes the replies.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ T = TypeVar("T")
 class Delivery:
     """One mail on its way, from the client at ``address`` to ``target``.
 
-    ``before_waiting`` is called if an outcome is not there at once. A mail that the relay took is
-    finished by it, whatever happens here.
+    ``before_waiting`` is called if the outcome is not known at once. The relay finishes a mail that
+    it took, even if the connection ends.
     """
 
     __slots__ = (
@@ -63,14 +63,14 @@ class Delivery:
         self._mail = mail
         self._address = address
         self._before_waiting = before_waiting
-        #: Who sends it, as soon as that is known.
+        #: The sending account, as soon as it is known.
         self.account: Account | None = None
 
     async def outcomes(self, *, each: bool) -> list[Outcome]:
         """The outcome of the mail or, with ``each``, of every recipient in order; raises nothing.
 
-        With ``each`` the recipients are submissions of their own: a client that hears of each may
-        send again to those alone that were refused for now.
+        With ``each`` every recipient is a submission of its own: the client gets a reply for each,
+        and may retry only those that were refused temporarily.
         """
         each = each and not isinstance(self._target, ToSmscLine)
         try:

@@ -28,11 +28,10 @@ _HANDSHAKE_TIMEOUT = 15.0
 
 
 class SmtpListener:
-    """Listens where the settings say, hands submissions to the relay.
+    """Listens on the configured addresses, and hands submissions to the relay.
 
-    ``dsn`` says whether reports are sent, so that DSN is offered; ``reply_addresses`` reads reply
-    addresses. ``clock`` gives seconds that only grow, with which time limits are measured;
-    ``wall_clock`` is Unix time.
+    ``dsn``: reports are sent, so that DSN is offered; ``reply_addresses`` reads reply addresses.
+    ``clock`` is monotonic, for time limits; ``wall_clock`` gives Unix time.
     """
 
     def __init__(
@@ -66,7 +65,7 @@ class SmtpListener:
 
     async def start(self) -> list[Endpoint]:
         """Binds every address, or none; returns them as bound: plain, TLS, LMTP."""
-        # Every command at INFO would cost more than the command.
+        # It would log every command at INFO, at a cost higher than the command's.
         logging.getLogger("mail.log").setLevel(logging.WARNING)
         self._attributes = template(self._service)
         settings = self._settings
@@ -118,11 +117,11 @@ class SmtpListener:
         self._servers.append(plain)
 
     def reload(self, settings: Smtp, *, dsn: bool | None = None) -> None:
-        """Takes over certificates, limits, domains and what is offered; no session ends.
+        """Takes over certificates, limits, domains and extensions; no session ends.
 
-        Sessions in progress follow the new limits; TLS that is on stays as it is. What needs a
-        restart is named in :mod:`bridge.config.reloading`. Raises ValueError or OSError, and
-        changes nothing, where a certificate cannot be used.
+        Open sessions follow the new limits; their TLS stays as it is. Keys that need a restart are
+        in :mod:`bridge.config.reloading`. Raises ValueError or OSError, and changes nothing, if a
+        certificate is unusable.
         """
         _check_certificate(settings)
         live = self._service.tls_context
@@ -132,12 +131,12 @@ class SmtpListener:
         self._service.apply(settings, context, self._service.dsn if dsn is None else dsn)
 
     def sessions(self) -> list[SessionInfo]:
-        """Those that are open, the oldest first."""
+        """The open sessions, the oldest first."""
         found = [connection.info() for connection in self._connections]
         return sorted(found, key=lambda info: int(info.id.rpartition("-")[2]))
 
     def end_sessions(self, reason: str, *, id: str = "", account: str = "") -> int:
-        """Ends the session with this id, or all of an account, with 421; tells how many."""
+        """Ends the session with this id, or all of an account, with 421; returns how many."""
         found = [
             connection
             for connection in self._connections
@@ -149,10 +148,10 @@ class SmtpListener:
         return len(found)
 
     async def drain(self, within: float) -> None:
-        """Takes no new connections, lets mails in flight be answered, and ends all sessions.
+        """Takes no new connections, answers mails in flight, and ends all sessions.
 
-        Sessions that wait for a command hear 421 at once. What is still there after ``within``
-        seconds is cut; a mail that was submitted by then is finished by the relay all the same.
+        Sessions that wait for a command get 421 at once. Sessions that are open after ``within``
+        seconds are cut; the relay still finishes their submitted mails.
         """
         self._service.closing = True
         for server in self._servers:
@@ -168,7 +167,7 @@ class SmtpListener:
         await self.close()
 
     async def close(self) -> None:
-        """Ends everything now; may be called again."""
+        """Closes all sessions now; may be called again."""
         self._service.closing = True
         for server in self._servers:
             server.close()

@@ -1,7 +1,7 @@
 """The octets of a mail while it arrives, and the memory that all arriving mails share.
 
-Decides when a mail is thrown away: over its limit, or where the others leave no room. What is
-thrown away takes no memory from then on, however long it goes on.
+Decides when a mail is discarded: over its limit, or if the others leave no room. The rest of a
+discarded mail takes no memory, however long it is.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 from bridge.model.failure import Failure, Reason
 from bridge.smtp.reply import MAIL_TOO_BIG, Refused
 
-#: All mails that are arriving may take this much memory together (octets), beyond what the sockets
-#: hold: a mail that arrives in one piece is not counted.
+#: The most memory for all arriving mails together (octets), beyond the socket buffers: a mail that
+#: arrives in one piece does not count.
 MAX_BUFFERED = 256 * 1024 * 1024
 
 
 class SharedMemory:
-    """How much of :data:`MAX_BUFFERED` is in use."""
+    """The part of :data:`MAX_BUFFERED` that is in use."""
 
     __slots__ = ("used",)
 
@@ -23,7 +23,7 @@ class SharedMemory:
         self.used = 0
 
     def take(self, size: int) -> bool:
-        """Counts ``size`` octets, if there is room for them."""
+        """Counts ``size`` octets if there is room for them; returns whether there is."""
         if self.used + size > MAX_BUFFERED:
             return False
         self.used += size
@@ -34,9 +34,9 @@ class SharedMemory:
 
 
 class MailBuffer:
-    """One mail of at most ``limit`` octets. :meth:`close` it, whatever becomes of the mail.
+    """One mail of at most ``limit`` octets. :meth:`close` it in any case.
 
-    ``size`` counts the octets that came, kept or not. ``refusal`` says why the mail is thrown away.
+    ``size`` counts all octets that came. ``refusal`` is the reason for which the mail is discarded.
     """
 
     __slots__ = ("_kept", "_memory", "_taken", "limit", "refusal", "size")
@@ -50,7 +50,7 @@ class MailBuffer:
         self.refusal: Refused | Failure | None = None
 
     def add(self, octets: bytes | bytearray) -> None:
-        """Keeps a piece, more of which will follow."""
+        """Keeps a piece that is not the last."""
         self.size += len(octets)
         if self.refusal is not None:
             return
@@ -63,7 +63,7 @@ class MailBuffer:
             self._kept += octets
 
     def add_last(self, octets: bytes | bytearray) -> None:
-        """Keeps the last piece; it is read at once, so that it takes no shared memory."""
+        """Keeps the last piece. The mail is read at once, so it takes no shared memory."""
         self.size += len(octets)
         if self.refusal is None and self.size > self.limit:
             self.refuse(Refused(MAIL_TOO_BIG))

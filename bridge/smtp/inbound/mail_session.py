@@ -1,8 +1,7 @@
 """How a session takes a mail, by DATA or in chunks, and answers it (RFC 5321 §4.1.1.4, RFC 3030).
 
-Decides how long a mail may take to arrive, which chunk belongs to it, and how its outcome is told.
-Whose mail it is and to whom was settled by the commands before
-(:mod:`bridge.smtp.inbound.commands`).
+Decides how long a mail may take to arrive, which chunk belongs to it, and how it is answered. The
+commands before (:mod:`bridge.smtp.inbound.commands`) have decided its account and its recipients.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from bridge.smtp.reply import Refused
 
 log = structlog.get_logger()
 
-#: A mail has to arrive within this many times the timeout, however steadily it drips.
+#: A mail must arrive within this many timeouts, even if it keeps coming slowly.
 MAX_TIMEOUTS_OF_A_MAIL = 3
 #: A chunk that is smaller than this and not the last counts as a command without a mail (octets).
 _SMALL_CHUNK = 1024

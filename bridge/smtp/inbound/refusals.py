@@ -1,8 +1,8 @@
-"""What one connection was refused, in the log without repeating itself.
+"""Logs the refusals of one connection without repetition.
 
-The first refusal of a kind is logged at once, with all that is known about it. Further ones are
-counted, and the count is logged when :meth:`Refusals.log_repeated` is called. A kind is an event
-with a reply code, so that a client can make neither the log nor the memory grow.
+The first refusal of a kind is logged at once, with all details. Further ones are counted, and
+:meth:`Refusals.log_repeated` logs the count. A kind is an event with a reply code, so that a client
+can grow neither the log nor the memory.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import structlog
 
 log = structlog.get_logger()
 
-#: ``550 5.1.1``: what kinds of refusals are told apart by.
+#: The length of ``550 5.1.1``, by which kinds of refusals are distinguished.
 _CODE = 9
 
 
 class Refusals:
-    """Those of the client at ``address``."""
+    """The refusals of the client at ``address``."""
 
     __slots__ = ("_address", "_seen")
 
@@ -28,14 +28,14 @@ class Refusals:
         self._seen: Counter[tuple[str, str]] = Counter()
 
     def note(self, event: str, account: str, reply: str, **fields: Any) -> None:
-        """Logs ``event``, or counts it where this reply code has been logged before."""
+        """Logs ``event``, or counts it if this reply code has been logged before."""
         kind = (event, reply[:_CODE])
         if not self._seen[kind]:
             log.info(event, account=account, address=self._address, reply=reply, **fields)
         self._seen[kind] += 1
 
     def log_repeated(self, account: str) -> None:
-        """Logs how often each kind came again; from now on the first one is logged anew."""
+        """Logs how often each kind was repeated; the next one of each kind is logged again."""
         for (event, reply), count in self._seen.items():
             if count > 1:
                 log.info(

@@ -1,4 +1,4 @@
-"""What all SMTP connections share: settings, accounts, the relay, and limits over all of them."""
+"""The shared state of all SMTP connections: settings, accounts, the relay, common limits."""
 
 from __future__ import annotations
 
@@ -58,9 +58,8 @@ class Submitting(Protocol):
 class Service:
     """Shared by the connections of one listener.
 
-    ``clock`` gives seconds that only grow, with which time limits are measured; ``wall_clock`` is
-    Unix time. ``dsn`` says whether reports are sent; ``reply_addresses`` reads reply
-    addresses, where there are any.
+    ``clock`` is monotonic, for time limits; ``wall_clock`` gives Unix time. ``dsn``: reports are
+    sent; ``reply_addresses`` reads reply addresses, if there are any.
     """
 
     def __init__(
@@ -84,17 +83,17 @@ class Service:
         self.wall_clock = wall_clock
         self.limits = ConnectionLimits(0)
         self.apply(settings, tls_context, dsn)
-        #: For mails that take long to read; two, so that the loop keeps its turns.
+        #: For mails that take long to read; two, so that the event loop gets its share of time.
         self.threads = ThreadPoolExecutor(2, "mail-reader")
         self.memory = SharedMemory()
         self.closing = False
-        #: Of the connections, from the start on.
+        #: Numbers of the connections since the start.
         self.numbers = count(1)
         self.repeats = Repeats(clock)
         self._by_account: Counter[str] = Counter()
 
     def apply(self, settings: Smtp, tls_context: SSLContext | None, dsn: bool) -> None:
-        """Takes over these settings, also for the sessions in progress."""
+        """Takes over these settings, also for open sessions."""
         self.settings = settings
         self.limits.limit(settings.max_connections, settings.max_connections_per_address)
         self.tls_context = tls_context
@@ -106,22 +105,22 @@ class Service:
         self.requires_tls = settings.starttls == "required"
 
     def reply_address(self, local: str) -> ReplyAddress | None:
-        """What a reply address stands for, ``None`` for another local part; raises Failure."""
+        """The content of a reply address, ``None`` for another local part; raises Failure."""
         if self._reply_addresses is None:
             return None
         return self._reply_addresses.read(local, self.wall_clock())
 
     def sender_of(self, target: ReplyAddress) -> Account:
-        """The account that answers the phone; raises Failure where it is not configured."""
+        """The account that answers the phone; raises Failure if it is not configured."""
         account = self.accounts.get(target.account)
         if account is None:
             raise Failure(Reason.NOT_FOUND, "no such reply address")
         return account
 
     def admit(self, address: str) -> None:
-        """Counts a connection; raises Failure where it is one too many or its address blocked.
+        """Counts a connection; raises Failure if there are too many or its address is blocked.
 
-        Refused is raised for one that comes late, out of a TLS handshake, while all others end.
+        Raises Refused for one whose TLS handshake ends when the listener is already closing.
         """
         if self.closing:
             raise Refused(SHUTTING_DOWN)
@@ -133,17 +132,17 @@ class Service:
         self.limits.count_in(address)
 
     def release(self, address: str) -> None:
-        """Counts the connection out again."""
+        """Uncounts the connection."""
         self.limits.count_out(address)
 
     def enter(self, account: Account) -> None:
-        """Counts a session of ``account``; raises Failure where it is one too many."""
+        """Counts a session of ``account``; raises Failure if it has too many."""
         if self._by_account[account.name] >= self.settings.max_connections_per_account:
             raise Failure(Reason.TOO_MANY_SESSIONS, "of this account")
         self._by_account[account.name] += 1
 
     def leave(self, account: Account) -> None:
-        """Counts the session out again."""
+        """Uncounts the session."""
         self._by_account[account.name] -= 1
         if not self._by_account[account.name]:
             del self._by_account[account.name]

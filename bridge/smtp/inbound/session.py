@@ -1,8 +1,7 @@
-"""One client's SMTP session: its lines are obeyed one after the other until it ends (RFC 5321).
+"""One client's SMTP session: runs its commands one after the other until it ends (RFC 5321).
 
-Decides whose session it is, how long it may take, how many mistakes it may make, and what the log
-says of them. What each command does is decided in :mod:`bridge.smtp.inbound.commands`. Knows
-nothing of sockets and TLS records.
+Decides the session's account, its time limits, the number of errors allowed, and their log.
+:mod:`bridge.smtp.inbound.commands` has the commands. No sockets and TLS here.
 """
 
 from __future__ import annotations
@@ -25,16 +24,16 @@ from bridge.smtp.reply import Refused
 
 log = structlog.get_logger()
 
-#: Commands that bring no mail nearer, and mistakes, since the last mail (RFC 5321 §4.3.2 leaves
+#: Most errors, and commands that do not lead to a mail, since the last mail (RFC 5321 §4.3.2 leaves
 #: the number to the server).
 MAX_IDLE_COMMANDS = 100
-#: Failed logins with one mechanism. A client that tries three mechanisms with a wrong password is
-#: refused by each, and must hear of the password at the end and not of the number of its tries.
+#: Most failed logins with one mechanism. A client that tries three mechanisms with a wrong password
+#: must be told at the end that the password is wrong, not that it has tried too often.
 MAX_FAILED_LOGINS = 3
 
 
 class Phase(Enum):
-    """Where the dialogue stands; decides how a connection may be ended."""
+    """The phase of the dialogue; decides how a connection may be ended."""
 
     WAITING = "for a command"
     RECEIVING = "a mail"
@@ -42,9 +41,9 @@ class Phase(Enum):
 
 
 class Command(NamedTuple):
-    """One row: what runs, how long the line may be, whether TLS may be missing where it is
-    required (RFC 3207 §4), whether it brings no mail nearer, and whether nothing depends on its
-    argument, so that octets of any charset will do."""
+    """One command: its method, the longest line, whether it is allowed before a required TLS
+    (RFC 3207 §4), whether it does not lead to a mail, and whether its argument is ignored and may
+    have any octets."""
 
     run: Callable[[Any, str], Awaitable[None] | None]
     limit: int = 2048
@@ -54,11 +53,10 @@ class Command(NamedTuple):
 
 
 class Session:
-    """From the greeting to the end. ``commands`` maps verbs to rows, which run with the session.
+    """A session from the greeting to the end. ``commands`` maps verbs to commands.
 
-    ``secure`` says whether TLS is on, ``protocol`` is the greeting's word. Raises :class:`Failure`
-    for a trusted client whose account has too many sessions; :meth:`ended` must be called in the
-    end.
+    ``secure``: TLS is on; ``protocol`` is its name in the greeting. Raises :class:`Failure` for a
+    trusted client whose account has too many sessions; :meth:`ended` must be called at the end.
     """
 
     def __init__(
@@ -85,14 +83,14 @@ class Session:
         self._refusals = Refusals(address)
         self._idle_commands = 0
         self._failed_logins: Counter[str] = Counter()
-        #: For the list of sessions: mails taken, refusals, and what the last of them was.
+        #: For the list of sessions: mails taken, refusals, and the last refusal.
         self.taken = self.refused = 0
         self.last_refusal = ""
         self.touch()
         self._become(service.accounts.trusted(address))
 
     def _become(self, account: Account | None) -> None:
-        """From now on this account sends; raises Failure where it has too many sessions."""
+        """Sets the sending account; raises Failure if it has too many sessions."""
         self._leave()
         if account is not None:
             self._service.enter(account)
@@ -104,12 +102,12 @@ class Session:
             self._account = None
 
     def ended(self) -> None:
-        """The session counts for nobody any more; may be called again."""
+        """Uncounts the session; may be called again."""
         self._refusals.log_repeated(self._name)
         self._leave()
 
     def touch(self) -> None:
-        """The client gets its full time again."""
+        """Restarts the client's time limit."""
         self.deadline = self._service.clock() + self._service.settings.timeout
 
     async def run(self) -> None:
@@ -130,14 +128,14 @@ class Session:
             except (EOFError, ConnectionError):
                 raise
             except Exception:
-                # The client must hear something that lets it try again, and nothing of ours.
+                # A temporary error, without internal details, so that the client tries again.
                 log.exception("command_failed", address=self._address, account=self._name)
                 wire.reply(reply.encode(reply.of_failure(Failure(Reason.OPERATION_FAILED))))
         wire.reply(self.farewell)
         await wire.flush()
 
     async def say(self, line: bytes) -> None:
-        """Answers out of the order of commands: TLS begins right behind this."""
+        """Sends a reply at once: TLS begins right after it."""
         self._wire.reply(line + b"\r\n")
         await self._wire.flush()
 
@@ -145,7 +143,7 @@ class Session:
         verb, _, rest = line.partition(b" ")
         command = self._commands.get(verb) or self._commands.get(verb.upper())
         if command is None:
-            # A tab in place of the blank.
+            # A tab instead of the blank.
             verb, rest = [*line.split(None, 1), b"", b""][:2]
             command = self._commands.get(verb.upper())
         if command is None:
@@ -165,9 +163,9 @@ class Session:
             await done
 
     def _refuse(self, line: bytes, refusal: Refused | Failure) -> None:
-        """Answers a command that is not obeyed, and logs it.
+        """Answers a refused command, and logs it.
 
-        Its words are not logged, since they may be a password that came in the wrong place.
+        The command's text is not logged: it may be a password in the wrong place.
         """
         verb = b"".join(line.split(None, 1)[:1]).upper()
         known = verb.decode() if verb in self._commands else "unknown"
@@ -180,7 +178,7 @@ class Session:
             self._wire.reply(reply.encode(text))
 
     def _note_refused(self, event: str, text: str, **fields: object) -> None:
-        """Counts a refusal, and logs it where it is the first of its kind."""
+        """Counts a refusal, and logs it if it is the first of its kind."""
         self.refused += 1
         self.last_refusal = text
         self._refusals.note(event, self._name, text, **fields)

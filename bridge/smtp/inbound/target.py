@@ -1,4 +1,4 @@
-"""What a path of RCPT means, decided in the order in which a client may learn it."""
+"""The target of a path of RCPT. The order of the checks decides what a client can find out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bridge.smtp.reply_address import ReplyAddress
 
 
 class ToPhone(NamedTuple):
-    """A phone, as far as the path names it, and the account that sends to it."""
+    """A phone as named by the path, and the account that sends to it."""
 
     account: Account
     recipient: Recipient
@@ -24,10 +24,10 @@ class ToPhone(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ToSmscLine:
-    """The address that takes the SMSC line: the mail itself says who sends what to whom."""
+    """The address for SMSC lines: the mail itself names account, numbers and text."""
 
 
-#: A reply address stands for a phone too, and its signature is the login.
+#: A reply address leads to a phone too; its signature is the login.
 Target = ToPhone | ToSmscLine | ReplyAddress
 
 Check = Callable[[Account, Recipient], object]
@@ -43,10 +43,10 @@ def target_of(
     check: Check,
     reply_address: ReadReplyAddress = lambda local: None,
 ) -> Target:
-    """What ``path`` means to a client that sends as ``account``, as far as that is known.
+    """The target of ``path`` for a client that sends as ``account``, if that is known.
 
-    ``check`` raises the failure that a recipient would meet with the relay. ``reply_address`` reads
-    a local part (:meth:`bridge.smtp.reply_address.ReplyAddresses.read`). Raises :class:`Failure` or
+    ``check`` raises the relay's failure for a recipient. ``reply_address`` reads a local part
+    (:meth:`bridge.smtp.reply_address.ReplyAddresses.read`). Raises :class:`Failure` or
     :class:`~bridge.smtp.reply.Refused`.
     """
     if not path.domain:

@@ -1,8 +1,7 @@
-"""A mail's envelope: the parameters of MAIL and RCPT, and the wishes they express.
+"""A mail's envelope: the parameters of MAIL and RCPT.
 
-One table a command: the keyword, how its value is read, the RFC that it comes from. What is asked
-for is turned into the words of :mod:`bridge.model.message` here; whether an account may have it is
-for the relay to say.
+One table for each command: the keyword, its parser, its RFC. The values become fields of
+:mod:`bridge.model.message`; the relay decides whether the account may use them.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ _BY_BEFORE_RELEASE = "501 5.5.4 Deliver-by time is not after the release time"
 
 
 class DeliverBy(NamedTuple):
-    """RFC 2852 §4: seconds from now, what follows them, and whether every step is to be traced."""
+    """RFC 2852 §4: seconds from now, the mode, and whether every step is traced."""
 
     seconds: int
     returns: bool
@@ -55,9 +54,9 @@ _NOTIFY = {
 
 
 def _decoded(xtext: str) -> str:
-    """RFC 3461 §4, and what clients write in its place: a plus that is not encoded stays.
+    """Decodes xtext (RFC 3461 §4); a plus that is not an escape stays, as some clients write it.
 
-    What is not printable ASCII is dropped, since the text ends in headers.
+    Characters other than printable ASCII are dropped, because the text goes into headers.
     """
 
     def char(found: re.Match[str]) -> str:
@@ -81,8 +80,8 @@ def _body(value: str) -> str:
     return value
 
 
-# RFC 3461's parameters are hints about reports. A mail that must go out is not refused for a
-# mistake in them: a value that cannot be understood is ignored.
+# The parameters of RFC 3461 are about reports only. A mail is not refused for an error in them:
+# invalid values are ignored.
 
 
 def _ret(value: str) -> str:
@@ -107,7 +106,7 @@ def _notify(value: str) -> Receipts | None:
 
 
 def _orcpt(value: str) -> str:
-    """RFC 3461 §4.2: ``type;address``, at most 500 characters. Without a type it is a mail's."""
+    """RFC 3461 §4.2: ``type;address``, at most 500 characters. The default type is ``rfc822``."""
     if len(value) > 500:
         return ""
     kind, semicolon, address = value.partition(";")
@@ -180,12 +179,12 @@ def parse_parameters(text: str, known: Known) -> dict[str, Any]:
 
 
 class Transaction:
-    """A mail's envelope while it is told (RFC 5321 §3.3), and the mail as far as chunks brought it.
+    """A mail's envelope during the dialogue (RFC 5321 §3.3), and the chunks of the mail so far.
 
-    ``target`` is what the first recipient means: phones may be many, the others are alone.
-    ``recipients`` are the phones by what the path says of them, without what RCPT's parameters add.
-    ``accepted`` has the phone of every RCPT that was accepted, or None for the SMSC line: LMTP
-    answers each (RFC 2033 §4.2). ``wishes`` are the fields of the submission that MAIL sets.
+    ``target`` is that of the first recipient: phones may be many, other targets must be alone.
+    ``recipients`` are the phones by their path, without the parameters of RCPT. ``accepted`` has
+    the phone of every accepted RCPT, or None for the SMSC line: LMTP answers each (RFC 2033 §4.2).
+    ``wishes`` are the fields of the submission that MAIL sets.
     """
 
     __slots__ = (
@@ -208,7 +207,7 @@ class Transaction:
         self.recipients: dict[Recipient, Recipient] = {}
         self.accepted: list[Recipient | None] = []
         self.attempts = 0
-        #: What BDAT brought so far; ``None`` before the first chunk.
+        #: The chunks of BDAT so far; ``None`` before the first.
         self.buffer: MailBuffer | None = None
         self.wishes: Wishes = {}
         self.envelope = Envelope(str(sender))
@@ -225,7 +224,7 @@ class Transaction:
             )
 
     def _hold(self, parameters: dict[str, Any], by: DeliverBy | None, now: float) -> str:
-        """Sets the wishes; returns the hold as a report names it (RFC 4865)."""
+        """Sets the times; returns the hold in the form for a report (RFC 4865)."""
         release: int | None = parameters.get("HOLDUNTIL")
         asked = ""
         if release is not None:
@@ -281,6 +280,6 @@ class Transaction:
         self.accepted.append(phone)
 
     def end(self) -> None:
-        """Gives back the memory of a mail that chunks brought."""
+        """Frees the memory of the mail's chunks."""
         if self.buffer is not None:
             self.buffer.close()

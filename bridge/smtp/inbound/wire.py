@@ -1,9 +1,9 @@
-"""Octets of one connection to command lines and mails, and replies gathered on the way back.
+"""Reads command lines and mails from the octets of one connection, and gathers the replies.
 
 Decides where a command and a mail end (RFC 5321 §2.3.8, §4.1.1.4): only ``CR LF . CR LF`` ends a
-mail. Replies wait until the client waits for them (RFC 2920 §3.2), so that a group of commands is
-answered in one segment. The connection feeds it; a stream reader between the two would cost more
-than the whole of this.
+mail. Replies are sent when the client waits for them (RFC 2920 §3.2), so that a group of commands
+is answered in one segment. The connection feeds it directly; a stream reader would cost more than
+all of this.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Wire:
         self._reading = True
         self._writable = True
 
-    # What the connection reports.
+    # Called by the connection.
 
     def attach(self, transport: asyncio.Transport) -> None:
         """Continues over another transport after STARTTLS; earlier input is discarded."""
@@ -89,7 +89,7 @@ class Wire:
         self._writable = True
         _wake(self._drained)
 
-    # What the dialogue asks for.
+    # Called by the dialogue.
 
     @property
     def closed(self) -> bool:
@@ -109,31 +109,31 @@ class Wire:
             self._out_size = 0
 
     async def flush(self) -> None:
-        """Sends the queued replies and waits while the client does not read them."""
+        """Sends the queued replies and waits until the client reads them."""
         self.send()
         while not self._writable and not self._transport.is_closing():
             self._drained = self._loop.create_future()
             await self._drained
 
     def close(self) -> None:
-        """Sends what is queued and closes."""
+        """Sends the queued replies and closes."""
         self.send()
         self._transport.close()
 
     def forget_input(self) -> None:
-        """Drops what the client sent ahead (RFC 3207 §4.2), so that TLS can begin."""
+        """Drops input that was sent before TLS begins (RFC 3207 §4.2)."""
         self._pending.clear()
         self._read_on()
 
     async def line(self, limit: int) -> bytes:
         """The next command line without its end; raises EOFError when the client is gone.
 
-        Raises :class:`Refused` for a line of more than ``limit`` octets or one that a bare LF
-        ends; that line is gone then.
+        Raises :class:`Refused` for a line of more than ``limit`` octets or one that ends in a bare
+        LF; the line is then discarded.
         """
         pending = self._pending
         scanned = 0
-        too_long = b""  # how it begins
+        too_long = b""  # its beginning
         if self._out_size > _MANY_REPLIES:
             await self.flush()
             await asyncio.sleep(0)
@@ -147,16 +147,16 @@ class Wire:
         del pending[: end + 1]
         if not (too_long or end > limit) and line.endswith(b"\r"):
             return line[:-1]
-        # What follows may be a chunk, which must not be taken for commands.
+        # A chunk may follow, which must not be read as commands.
         ends = (too_long or line[:4]).upper() == b"BDAT"
         raise Refused(LINE_TOO_LONG if too_long or end > limit else BARE_LF, ends=ends)
 
     async def mail(self, buffer: MailBuffer, arrived: Callable[[], None]) -> None:
         """Reads a mail up to its end, dots still stuffed (RFC 5321 §4.5.2), into ``buffer``.
 
-        ``arrived`` hears of every piece. A mail that the buffer refuses is read to its end all the
-        same, so that the client hears why. Raises EOFError for a client that leaves, Endless for
-        one that never ends.
+        ``arrived`` is called for every piece. A mail that the buffer refuses is still read to its
+        end, so that the client gets the reply. Raises EOFError if the client leaves, Endless if the
+        mail does not end.
         """
         pending = self._pending
         while len(pending) < 3:
@@ -165,7 +165,7 @@ class Wire:
             del pending[:3]
             return
         while (end := pending.find(END_OF_MAIL)) < 0:
-            # All but what may be the first half of the end.
+            # Keep the octets that may begin the end mark.
             ready = max(len(pending) - len(END_OF_MAIL) + 1, 0)
             buffer.add(pending[:ready])
             del pending[:ready]

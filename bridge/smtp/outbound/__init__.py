@@ -1,1 +1,1 @@
-"""Mails of our own: reports, messages from phones, and their way to the smarthost."""
+"""The bridge's own mails: reports, messages from phones, and their delivery to the smarthost."""

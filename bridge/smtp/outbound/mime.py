@@ -1,7 +1,7 @@
-"""Mails of our own: header fields and MIME parts, as octets that any mail server takes.
+"""Writes header fields and MIME parts of the bridge's own mails.
 
-Whatever is put in, what comes out is ASCII with CR LF, in lines of bounded length, and a value
-stays the value of its own field (RFC 5322 §2.1.1, §2.2). What the mails say is for others to write.
+For any input the output is ASCII with CR LF, in lines of limited length, and a value cannot break
+out of its field (RFC 5322 §2.1.1, §2.2).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _MESSAGE_ID = re.compile(r"<[!-;=?-~]+@[!-;=?-~]+>")
 
 
 class Letter(NamedTuple):
-    """A whole mail, and the addresses of its envelope. Its return path is always the null one."""
+    """A whole mail, and the recipients of its envelope. Its return path is the null one."""
 
     recipients: tuple[str, ...]
     octets: bytes
@@ -52,13 +52,13 @@ def field(name: str, value: str) -> bytes:
 
 
 def plain_field(name: str, value: str) -> bytes:
-    """One field of a part that knows no encoded words, such as a delivery status."""
+    """One field of a part without encoded words, such as a delivery status."""
     value = " ".join(_printable(value).split())[:_LONGEST]
     return _folded(name, value.encode("ascii", "replace").decode("ascii"))
 
 
 def address_field(name: str, addresses: Iterable[str], display: str = "") -> bytes:
-    """A field of addresses as :func:`address` gives them; UTF-8 where one needs it (RFC 6532)."""
+    """A field of addresses from :func:`address`; UTF-8 if one needs it (RFC 6532)."""
     if display:
         quoted = _SPECIAL.sub(r"\\\1", _printable(display))
         [only] = addresses
@@ -71,7 +71,7 @@ def _printable(value: str) -> str:
 
 
 def _folded(name: str, value: str) -> bytes:
-    """Broken at blanks, so that lines stay short where there are any."""
+    """Folds a field at its blanks."""
     lines: list[str] = []
     line = f"{name}:"
     for word in value.split(" "):
@@ -83,9 +83,9 @@ def _folded(name: str, value: str) -> bytes:
 
 
 def address(written: str) -> str:
-    """The address of an envelope as it stands in a command: quoted where it must be.
+    """An envelope address as written in a command, quoted if necessary.
 
-    Empty for what can be no address (RFC 5321 §4.1.2).
+    Empty if it is invalid (RFC 5321 §4.1.2).
     """
     local, at, domain = written.rpartition("@")
     if not at:
@@ -98,7 +98,7 @@ def address(written: str) -> str:
 
 
 def message_id(written: str) -> str:
-    """A Message-ID that a mail named, if it is one (RFC 5322 §3.6.4); else empty."""
+    """A mail's Message-ID, if it is valid (RFC 5322 §3.6.4); else empty."""
     return written if _MESSAGE_ID.fullmatch(written) and len(written) <= 250 else ""
 
 
@@ -108,7 +108,8 @@ def date(unix_time: int) -> str:
 
 
 def text_part(text: str) -> BodyPart:
-    """A text for people; quoted-printable, so that no line of it is long or begins anything."""
+    """A text for people; quoted-printable, so that no line is too long or mistaken for a
+    boundary."""
     lines = _LINE_END.sub("\r\n", text.rstrip("\r\n") + "\n").encode("utf-8", "replace")
     return BodyPart('text/plain; charset="utf-8"', b2a_qp(lines), "quoted-printable")
 
@@ -120,8 +121,8 @@ def entity(part: BodyPart) -> bytes:
 
 
 def multipart(content_type: str, boundary: str, parts: Iterable[BodyPart]) -> bytes:
-    """Header and body of a multipart. In a quoted-printable part ``boundary`` cannot occur if it
-    has ``=_`` in it (RFC 2045 §6.7), and in header lines nothing begins a line but a name."""
+    """Header and body of a multipart. A ``boundary`` with ``=_`` cannot occur in a quoted-printable
+    part (RFC 2045 §6.7), and header lines begin with a name."""
     pieces = [f'Content-Type: {content_type}; boundary="{boundary}"\r\n\r\n'.encode()]
     for part in parts:
         pieces += [f"--{boundary}\r\n".encode(), entity(part), b"\r\n"]

@@ -1,4 +1,4 @@
-"""A message from a phone as a mail, which a reply answers. A plain function."""
+"""A message from a phone as a mail, which can be answered by a reply. A plain function."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def compose(
     house: House,
     reply_addresses: ReplyAddresses | None,
 ) -> Letter | Nothing:
-    """The mail to the account's ``incoming_to``; what a phone writes to a sender is one thread.
+    """The mail to the account's ``incoming_to``. Messages from a phone to a sender are one thread.
 
-    A reply goes to an address that ends a while after the message came.
+    Its reply address expires some time after the message came.
     """
     notice, incoming = owed.notice, owed.incoming
     if incoming is None:

@@ -1,8 +1,8 @@
-"""Reports to who sent a mail: what became of its messages (RFC 3464, RFC 6522).
+"""Reports to the sender of a mail on the states of its messages (RFC 3464, RFC 6522).
 
-Plain functions: a notice with what it is about → a mail, or the reason why none is sent. A report
-says in a sentence what happened, in the account's ``fmt`` form and as a delivery status what
-machines want to know, and gives back no more of the mail than was asked for.
+Plain functions: a notice with its subject → a mail, or the reason why none is sent. A report has a
+sentence for people, the account's ``fmt`` form and a delivery status for programs, and returns only
+the requested part of the mail.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from bridge.smtp.outbound.mime import BodyPart, Letter, field, plain_field
 
 
 class House(NamedTuple):
-    """Who we are: our host's name, what the mails' From says, and the domains of phones' addresses,
-    in lower case, the first of them for addresses that we make."""
+    """The bridge's host name, its From address, and the domains of phones' addresses in lower
+    case; the first of these is for new addresses."""
 
     hostname: str
     sender: str
@@ -33,19 +33,20 @@ class House(NamedTuple):
     domains: frozenset[str]
 
     def owns(self, address: str) -> bool:
-        """Whether a mail to this address would become a message to a phone: no report must."""
+        """Whether a mail to this address would become a message to a phone: no report may go
+        there."""
         local, _, domain = address.rpartition("@")
         return domain.lower() in self.domains and _NUMBER.match(local) is not None
 
 
 class Nothing(NamedTuple):
-    """No mail, because of this."""
+    """No mail, for this reason."""
 
     cause: str
 
 
 class _Words(NamedTuple):
-    """How a state is told: RFC 3464's action (§2.3.3), RFC 3463's status, and in English."""
+    """A state in a report: the action (RFC 3464 §2.3.3), the status (RFC 3463), and in English."""
 
     action: str
     status: str
@@ -69,15 +70,15 @@ _REFUSED: Final = _Words("failed", "5.0.0", "Not delivered", "")
 
 #: How a phone's address begins (:mod:`bridge.smtp.address`).
 _NUMBER: Final = re.compile(r'"?[+\d][\d .\-()/]*(?:\+|"?$)')
-#: SMSC's code of an undeliverable message → what RFC 3463 has for it.
+#: SMSC's code of an undeliverable message → the status of RFC 3463.
 _STATUSES: Final = {22: "5.1.1", 23: "5.7.1"}
 
 
 class _Fate(NamedTuple):
-    """What became of one recipient of a mail: a group of fields of the delivery status.
+    """The state of one recipient of a mail: a group of fields of the delivery status.
 
-    ``to`` is the recipient's address, ``machine`` the ``fmt`` form; ``last`` is when it was last
-    tried, ``until`` until when it goes on (Unix times, 0: not said).
+    ``to`` is the recipient's address, ``machine`` the ``fmt`` form; ``last`` is the time of the
+    last attempt, ``until`` the end of the attempts (Unix times, 0: none).
     """
 
     original: Original
@@ -117,7 +118,7 @@ def _state(owed: Owed, account: AccountSettings, house: House) -> Letter | Nothi
     if failure is not None:
         status, machine = failure.reason.codes.enhanced, render_failure(failure, account.reply_fmt)
     else:
-        # What the state was then: a message may have come further since it was passed on.
+        # The state of the notice: the message may have a later one by now.
         then = stored._replace(state=state, changed_at=notice.at)
         smsc = smsc_status(then)
         machine = render_status(smsc, account.reply_fmt, UTC)
