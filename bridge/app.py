@@ -23,6 +23,9 @@ from bridge import log as logging
 from bridge.accounts.accounts import Accounts
 from bridge.admin.answers import Reloaded
 from bridge.admin.api import application
+from bridge.admin.audit_trail import EVENT as AUDIT
+from bridge.admin.audit_trail import AuditTrail
+from bridge.admin.console.console import Console
 from bridge.admin.control import Control, Sessions
 from bridge.admin.health import Health
 from bridge.admin.history import History
@@ -102,6 +105,7 @@ class App:
         #: Who takes over new settings, in this order; the first may raise before anything changed.
         self._takers: list[Callable[[Settings], None]] = []
         self._trouble = RecentTrouble()
+        self._audits = AuditTrail()
         self._accounts: Accounts | None = None
         #: Follows other accounts: the settings, and which accounts are gone.
         self._follow: Callable[[Settings, list[str]], None] = lambda *_: None
@@ -166,9 +170,12 @@ class App:
         await store.open()
         virtual = VirtualDeliveries()
         lines = upstream_lines(settings, virtual)
-        watched: list[Callable[[str, Mapping[str, Any]], None]] = [self._trouble.watch]
+        watched: list[Callable[[str, Mapping[str, Any]], None]] = [
+            self._trouble.watch,
+            self._audits.watch,
+        ]
         logging.WATCHERS += watched
-        logging.WATCHED_EVENTS.update(REFUSAL_EVENTS)
+        logging.WATCHED_EVENTS.update(REFUSAL_EVENTS, [AUDIT])
         try:
             # Of several nodes all go by the clock of the database.
             clock = store.time
@@ -253,7 +260,9 @@ class App:
                     lambda: [info for one in listeners.values() for info in one.sessions()],
                     daily_limits.used,
                 )
-                history = History(lambda: (dispatcher.backlog, standing.age("accepted")), time.time)
+                history = History(
+                    lambda: (dispatcher.backlog, standing.age("accepted")), standing.look, time.time
+                )
                 control = Control(
                     settings,
                     accounts=accounts,
@@ -268,13 +277,19 @@ class App:
                     trouble=self._trouble,
                     directory=directory,
                     imports=imports,
+                    audits=self._audits,
                 )
+                tokens = Tokens(settings.admin, accounts.lockout)
+                console = Console(control, tokens)
                 admin = AdminListener(
                     settings.admin,
                     application(
-                        control, relay, Metrics(standing.look, standing.standing), health.routes()
+                        control,
+                        relay,
+                        Metrics(standing.look, standing.standing),
+                        [*health.routes(), *console.routes()],
                     ),
-                    Tokens(settings.admin, accounts.lockout),
+                    tokens,
                     accounts,
                 )
                 loaded = asyncio.Event()

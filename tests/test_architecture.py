@@ -75,6 +75,7 @@ LIBRARIES: dict[str, set[str]] = {
     "email": {"smtp", "smtp/inbound", "smtp/outbound", "smsc", "cli"},
     "python_multipart": {"smsc"},
     "starlette": {"admin"},
+    "jinja2": {"admin"},
     "prometheus_client": {"admin"},
     "rich": {"cli"},
     "uvicorn": {"net"},

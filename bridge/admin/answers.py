@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from bridge.admin.history import Sample
 from bridge.admin.trouble import NotableEvent
@@ -227,3 +228,65 @@ class RefusalShown:
     peer: str
     phone: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailuresShown:
+    """Messages that failed for one ``reason``: a failure's name, the API's word, or the state."""
+
+    reason: str
+    count: int
+    newest: int
+
+
+@dataclass(frozen=True, slots=True)
+class FailedMessage:
+    """A message that came to no good end, and why."""
+
+    id: int
+    account: str
+    state: str
+    phone: str
+    sender: str
+    accepted: datetime
+    reason: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailureList:
+    """Reasons, the commonest first, and the newest messages."""
+
+    reasons: list[FailuresShown]
+    newest: list[FailedMessage]
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneStory:
+    """All that is known of a number: messages to it and from it, as ``trace --json`` tells them,
+    refusals, and the accounts whose black list has it, with what it stops."""
+
+    phone: str
+    messages: list[dict[str, Any]]
+    incoming: list[dict[str, Any]]
+    refusals: list[RefusalShown]
+    black_listed: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class HookTaken:
+    """Webhooks of one kind that were taken since the start, and when the last one was."""
+
+    kind: str
+    count: int
+    last: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class HooksShown:
+    """What SMSBAT calls: where it is listened (nowhere: no secret is set), what was taken, and
+    what was refused last."""
+
+    listen: list[str]
+    taken: list[HookTaken]
+    refused: list[RefusalShown]

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -25,6 +25,8 @@ from bridge.admin.answers import (
     Changed,
     HistoryOf,
     Hold,
+    HooksShown,
+    HookTaken,
     LoginTest,
     LogLevel,
     NoticesOwed,
@@ -34,18 +36,19 @@ from bridge.admin.answers import (
     SessionCount,
     UpstreamStatus,
 )
+from bridge.admin.audit_trail import AuditRecord, AuditTrail
 from bridge.admin.directory_verbs import DirectoryVerbs
 from bridge.admin.health import Health
 from bridge.admin.history import History
 from bridge.admin.queue_filter import QueueFilter
 from bridge.admin.standing import NowStanding
-from bridge.admin.stored_verbs import ALL, at
+from bridge.admin.stored_verbs import ALL, Limit, at
 from bridge.admin.trouble import RecentTrouble
 from bridge.config.settings import Settings, parse_duration
 from bridge.directory.directory import Directory
 from bridge.directory.imports import Imports
 from bridge.log import EVENTS
-from bridge.model import message
+from bridge.model import measures, message
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import State
 from bridge.net.networks import origin
@@ -55,7 +58,7 @@ from bridge.sending.upstream import UpstreamLine
 from bridge.store import Store
 from bridge.store.operating.erase import Erased, erase
 from bridge.store.operating.queue import count_selected
-from bridge.trace.finding import names_of
+from bridge.trace.finding import by_id, from_phones, names_of
 
 log = structlog.get_logger()
 
@@ -101,6 +104,7 @@ class Control(DirectoryVerbs):
         trouble: RecentTrouble,
         directory: Directory,
         imports: Imports,
+        audits: AuditTrail,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(settings, store, directory, imports)
@@ -113,6 +117,7 @@ class Control(DirectoryVerbs):
         self._standing = standing
         self._history = history
         self._trouble = trouble
+        self._audits = audits
         self._clock = clock
         self._started = datetime.fromtimestamp(int(clock()), UTC)
         self._level_back: asyncio.TimerHandle | None = None
@@ -165,6 +170,40 @@ class Control(DirectoryVerbs):
     async def list_upstreams(self) -> list[UpstreamStatus]:
         """Whether the API takes messages, and if not, what it says and since when."""
         return [upstream_status(line) for line in self._upstreams.values()]
+
+    async def list_audits(self, *, id: str = "", limit: Limit = 100) -> list[AuditRecord]:
+        """Who looked at a text or changed something since the start; of one message with ``id``."""
+        return self._audits.newest(limit, id)
+
+    async def list_hooks(self) -> HooksShown:
+        """What SMSBAT calls: what was taken since the start, and what was refused last."""
+        hooks = self.settings.hooks
+        taken = [
+            HookTaken(
+                kind,
+                measures.HOOKS.total(kind=kind, outcome="taken"),
+                at(int(seen)) if (seen := measures.HOOKS_TAKEN_AT.get(kind)) else None,
+            )
+            for kind in ("status", "incoming")
+        ]
+        refused = await self.list_refusals(kind="hook", limit=20)
+        return HooksShown([str(one) for one in hooks.listen if hooks.secret], taken, refused)
+
+    async def show_text(self, *, by: str, id: str) -> list[dict[str, Any]]:
+        """The texts of a message, of a submission's, or of one from a phone; the log says who
+        asked."""
+        found = await by_id(self._store, id)
+        told = [one for stored in found[:100] if (one := await self._document(stored, text=True))]
+        for one in told:
+            self._audit("show_text", by, id=one["id"], phone=one["phone"])
+        if not told:
+            for answered in await from_phones(self._store, id, (), 1, 0):
+                incoming = answered.incoming
+                self._audit("show_text", by, id=incoming.id, phone=incoming.phone)
+                told.append({"id": incoming.id, "phone": incoming.phone, "text": incoming.text})
+        if not told:
+            raise Failure(Reason.NOT_FOUND, f"no message {id}")
+        return told
 
     # --- sessions --------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -66,10 +66,17 @@ class _Totals:
 
 
 class History:
-    """Takes samples. ``queue`` gives how many messages wait, and the age of the oldest."""
+    """Takes samples. ``queue`` gives how many messages wait, and the age of the oldest, as far as
+    ``look`` found out."""
 
-    def __init__(self, queue: Callable[[], tuple[int, float]], clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        queue: Callable[[], tuple[int, float]],
+        look: Callable[[], Awaitable[None]],
+        clock: Callable[[], float],
+    ) -> None:
         self._queue = queue
+        self._look = look
         self._clock = clock
         self.hour: deque[Sample] = deque(maxlen=_HOUR)
         self.day: deque[Sample] = deque(maxlen=_DAY)
@@ -81,6 +88,7 @@ class History:
         """Samples until it is cancelled."""
         while True:
             await asyncio.sleep(EVERY)
+            await self._look()
             self.sample()
 
     def now(self) -> Sample:

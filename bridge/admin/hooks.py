@@ -21,7 +21,7 @@ import structlog
 from bridge.config import settings as config
 from bridge.config.settings import Endpoint
 from bridge.model.failure import Failure, Reason
-from bridge.model.measures import HOOKS
+from bridge.model.measures import HOOKS, HOOKS_TAKEN_AT
 from bridge.net.http_server import (
     BodyTooLarge,
     Headers,
@@ -149,7 +149,9 @@ class HooksListener:
         else:
             refused = await self._take(self._takes[hook], scope, receive, send)
         HOOKS.add(hook or "none", "taken" if refused is None else str(refused.status))
-        if refused is not None:
+        if refused is None:
+            HOOKS_TAKEN_AT[hook] = time.time()
+        else:
             self._tell(hook, peer, *refused)
             await self._refuse(refused, scope, receive, send)
 

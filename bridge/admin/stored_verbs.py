@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
 from pydantic import Field
 
-from bridge.admin.answers import Hold, QueuedMessage, QueueLine, QueueList, RefusalShown
+from bridge.admin.answers import (
+    FailedMessage,
+    FailureList,
+    FailuresShown,
+    Hold,
+    PhoneStory,
+    QueuedMessage,
+    QueueLine,
+    QueueList,
+    RefusalShown,
+)
 from bridge.admin.queue_filter import QueueFilter
 from bridge.admin.stored_directory import StoredDirectory
 from bridge.config.settings import Settings
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Stored
 from bridge.store import Store
+from bridge.store.directory.black_list import list_black_list
+from bridge.store.operating.failures import group_failures, newest_failures
 from bridge.store.operating.queue import count_selected, group_queue, list_selected
 from bridge.store.operating.refusals import find_refusals
 from bridge.store.operating.report import AccountReport, report
-from bridge.trace.finding import around_of, by_id, by_name, names_of, utc
-from bridge.trace.story import document
+from bridge.trace.finding import around_of, by_id, by_name, from_phones, names_of, utc
+from bridge.trace.story import document, incoming_document
 
 #: Messages of one submission that are told at once.
 MOST_TOLD: Final = 1000
@@ -91,14 +103,67 @@ class StoredVerbs(StoredDirectory):
             raise Failure(Reason.NOT_FOUND, f"no message {id}")
         return [told for one in found[:MOST_TOLD] if (told := await self._document(one))]
 
-    async def _document(self, stored: Stored) -> dict[str, Any] | None:
+    async def show_phone(self, *, phone: str, limit: Limit = 50) -> PhoneStory:
+        """A number: messages to it and from it, refusals, black lists; the newest first."""
+        regions = {own.region for own in self.settings.accounts.values()}
+        names = sorted(names_of(phone, regions), key=lambda name: not name.startswith("+"))
+        incoming = []
+        for one in await from_phones(self._store, phone, regions, limit, 0):
+            around = await around_of(self.settings, self._store, one.incoming.account, utc)
+            incoming.append(incoming_document(one, around, text=False))
+        black_listed = {
+            account: entry.blocks.name.lower()
+            for account in self.settings.accounts
+            for name in names
+            for entry in await self._store.look_up(list_black_list, account, phone=name, limit=1)
+        }
+        sent = await by_name(self._store, phone, regions, limit, 0)
+        return PhoneStory(
+            names[0],
+            [told for one in sent if (told := await self._document(one))],
+            incoming,
+            await self.list_refusals(phone=phone, limit=limit),
+            black_listed,
+        )
+
+    async def list_failures(
+        self,
+        *,
+        account: str = "",
+        reason: str = "",
+        since: datetime | None = None,
+        limit: Limit = 20,
+    ) -> FailureList:
+        """What failed of the messages of the last day, or since then: by reason, and the newest."""
+        since = since or datetime.now(UTC) - timedelta(days=1)
+        after = int(since.timestamp())
+        groups = await self._store.look_up(group_failures, after, account, 100)
+        newest = await self._store.look_up(newest_failures, after, account, reason, limit)
+        return FailureList(
+            [FailuresShown(*group) for group in groups],
+            [
+                FailedMessage(
+                    one.message.id,
+                    one.message.account,
+                    one.state.value,
+                    one.message.phone,
+                    one.message.sender,
+                    at(one.message.accepted_at),
+                    one.failure or one.status or one.state.value,
+                    one.cause,
+                )
+                for one in newest
+            ],
+        )
+
+    async def _document(self, stored: Stored, *, text: bool = False) -> dict[str, Any] | None:
         story = await self._store.story(stored.message.id)
         if story is None:
             return None
         around = await around_of(
             self.settings, self._store, stored.message.account, utc, self._troubles()
         )
-        return document(story, around, text=False)
+        return document(story, around, text=text)
 
     def _troubles(self) -> dict[str, str]:
         """Why upstreams take nothing now; without a daemon nobody knows."""

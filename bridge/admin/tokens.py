@@ -44,12 +44,18 @@ class Tokens:
         self._lockout = lockout
         self._hasher = argon2.PasswordHasher()
         self._key = secrets.token_bytes(32)
+        #: Grows when the tokens change; sessions of the console end with it.
+        self.generation = 0
+        self._tokens: list[tuple[Role, str]] = []
         self.apply(settings)
 
     def apply(self, settings: Admin) -> None:
         """Other tokens count from now on."""
         tokens = ((Role.OPERATE, settings.token), (Role.VIEW, settings.view_token))
+        before = self._tokens
         self._tokens = [(role, token.get_secret_value()) for role, token in tokens if token]
+        if self._tokens != before:
+            self.generation += 1
         self._verified: dict[bytes, Role] = {}
 
     @property

@@ -218,6 +218,7 @@ class Admin(Table):
     private_key: File | None = None
     token: Secret | None = None
     view_token: Secret | None = None
+    console: Literal["off", "private", "anywhere"] = "private"
 
 
 class Hooks(Table):

@@ -67,6 +67,8 @@ UPSTREAM_BATCH: Final = Histogram(_MANY)
 LOGINS: Final = Tally("result")
 NOTICES: Final = Tally("kind", "outcome")
 HOOKS: Final = Tally("kind", "outcome")
+#: Kind → when the last one was taken (Unix time).
+HOOKS_TAKEN_AT: Final[dict[str, float]] = {}
 STORE_COMMIT_SECONDS: Final = Histogram(_FAST)
 STORE_COMMIT_ROWS: Final = Histogram(_MANY)
 STORE_FAILURES: Final = Tally()
