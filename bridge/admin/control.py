@@ -190,8 +190,10 @@ class Control(DirectoryVerbs):
         return HooksShown([str(one) for one in hooks.listen if hooks.secret], taken, refused)
 
     async def show_text(self, *, by: str, id: str) -> list[dict[str, Any]]:
-        """The texts of a message, of a submission's, or of one from a phone; the log says who
-        asked."""
+        """The texts of what has this id: a message, a submission, or a message from a phone.
+
+        The log says who asked.
+        """
         found = await by_id(self._store, id)
         told = [one for stored in found[:100] if (one := await self._document(stored, text=True))]
         for one in told:
