@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -27,6 +28,7 @@ TONES: Final = {
     **dict.fromkeys(("held", "refused", "broken", "rejected", "error"), "bad"),
     **dict.fromkeys(("undeliverable", "expired", "unknown outcomes"), "bad"),
 }
+_UTC: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)", re.ASCII)
 _AGES: Final = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
@@ -39,6 +41,12 @@ def moment(at: datetime | str | None) -> Markup:
     return Markup('<time datetime="{}">{}</time>').format(
         given.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), local.strftime("%Y-%m-%d %H:%M:%S")
     )
+
+
+def sentence(text: str) -> Markup:
+    """A sentence whose times are as programs write them, with times as people do."""
+    parts = _UTC.split(text)
+    return Markup("").join(moment(part) if place % 2 else part for place, part in enumerate(parts))
 
 
 def age(seconds: float | None) -> str:
@@ -72,6 +80,7 @@ _ENVIRONMENT: Final = Environment(
 _ENVIRONMENT.filters |= {
     "moment": moment,
     "age": age,
+    "sentence": sentence,
     "number": number,
     "ms": milliseconds,
     "tone": lambda state: TONES.get(str(state), "quiet"),
