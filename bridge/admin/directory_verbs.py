@@ -82,8 +82,10 @@ class DirectoryVerbs(StoredVerbs):
         new_phone: str = "",
         given: ContactFields = _NO_FIELDS,
     ) -> Changed:
-        """Changes fields of the contact with this phone; ``new_phone`` takes all its phones'
-        place."""
+        """Changes fields of the contact with this phone.
+
+        ``new_phone`` takes the place of all its phones.
+        """
         region = self.region(account)
         changes = await self._contact(account, given)
         if new_phone:
@@ -280,8 +282,10 @@ class DirectoryVerbs(StoredVerbs):
     async def import_file(
         self, *, by: str, account: str, kind: ImportKind, file: str, preview: bool = False
     ) -> ImportShown:
-        """Begins an import of a file (CSV; contacts also vCard) in base64, or says what it would
-        do."""
+        """Begins an import of a file, or says what it would do.
+
+        ``file`` is CSV, for contacts also vCard, in base64.
+        """
         try:
             octets = b64decode(file, validate=True)
         except ValueError:
