@@ -16,7 +16,7 @@ from bridge.model.failure import Failure, Reason
 from bridge.smsc.call import Call
 
 _ZONE: Final = timezone(MOSCOW)
-#: The dialect's name of a currency nobody has to convert.
+#: The balance counts messages, not money.
 _CURRENCY: Final = "SMS"
 #: Hours that messages may be asked for, and how many are told at once.
 _LONGEST: Final = 168

@@ -32,7 +32,7 @@ CHARSETS: Final[dict[str, str]] = {
 MAX_PARAMETERS: Final = 200
 #: What nearly all calls have: a GET without a body, or a form.
 _PLAIN: Final = frozenset({"", "application/x-www-form-urlencoded"})
-#: Numbers in JSON may be as long as an id.
+#: What a parameter may be in JSON, beside a switch and a list.
 _JSON_SCALARS: Final = (str, int, float)
 #: Half a character, which JSON can write and no charset.
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")

@@ -1,6 +1,6 @@
 """What messages cost: the table ``[smsc] prices`` by country, and the account's balance.
 
-The API tells a price only after it sent, so that before that there is none but the operator's own.
+The API tells a price only after it has sent; before that, only the operator's own table has one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def cost_of(prices: Mapping[str, str], parts: Iterable[tuple[str, int]]) -> str:
 def balance_of(configured: str, daily_limit: int, used: int) -> str:
     """The configured figure, or how many messages are left today; never empty.
 
-    Clients take a comma for an error, so that there is none.
+    Clients take an answer with a comma for an error.
     """
     if configured:
         return configured

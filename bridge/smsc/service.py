@@ -18,7 +18,7 @@ from bridge.smsc.phones import Phones, Templates
 from bridge.smsc.send import Sending
 from bridge.smsc.status import Messages, StatusOf
 
-#: Calls that the dialect counts.
+#: Calls of which an account may make three identical ones in a minute.
 LIMITED = frozenset({"phones.php", "templates.php", "senders.php", "jobs.php"})
 _PAGE = 1000
 _DIGITS = 0x7FFF_FFFF
@@ -40,7 +40,7 @@ class ShortIds:
         self._last = 0
 
     def next(self) -> int:
-        """The next one."""
+        """A new id."""
         self._last = max(self._last + 1, int(self._clock() * 256))
         return self._last & _DIGITS or self.next()
 
