@@ -1,1 +1,1 @@
-"""Who may send, from where, and how much."""
+"""Accounts: logins, networks, limits."""

@@ -1,9 +1,8 @@
-"""Who may send, from where, how much.
+"""Accounts at run time: logins, networks, rates.
 
-Decides whether a login is right and whether its address and protocol are allowed. Passwords are
-held against their hashes in :mod:`bridge.accounts.passwords`, and failed logins counted in
-:mod:`bridge.accounts.lockout`. What an account may say in a message is decided by the relay, out
-of the lookups that :class:`Account` prepares.
+Decides whether a login is correct and whether its address and protocol are allowed.
+:mod:`bridge.accounts.passwords` checks passwords, :mod:`bridge.accounts.lockout` counts failed
+logins. The relay decides what an account may send, with the lookups that :class:`Account` prepares.
 """
 
 from __future__ import annotations
@@ -33,15 +32,15 @@ _MD5 = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 #: Verified logins that are remembered.
 MAX_CACHED = 10_000
-#: Nobody's password is longer; a longer one is wrong without being hashed.
+#: The longest password; a longer one is refused without being hashed.
 MAX_PASSWORD = 1024
 
 
 class Account:
-    """One configured account at run time: its name, its settings and what it uses up.
+    """One configured account at run time: its name, its settings and its rate.
 
-    ``senders`` holds every sender that it may use, ``message_types`` every type (all, where the
-    settings name none), ``countries`` every destination (empty: any).
+    ``senders`` has every sender that it may use, ``message_types`` every type (all, if the settings
+    name none), ``countries`` every destination (empty: any).
     """
 
     __slots__ = (
@@ -60,7 +59,7 @@ class Account:
         self.apply(settings)
 
     def apply(self, settings: AccountSettings) -> None:
-        """Other settings from now on, also for sessions that are open."""
+        """Takes over new settings, also for open sessions."""
         self.settings = settings
         self.senders = frozenset({settings.sender, *settings.senders} - {""})
         self.message_types = (
@@ -70,7 +69,7 @@ class Account:
         )
         self.countries = frozenset(settings.countries)
         self.protocols = frozenset(map(Protocol, settings.protocols))
-        # Without a burst of its own a second's worth may come at once.
+        # The default burst is one second's messages.
         burst = max(settings.burst or settings.rate, 1.0)
         if (settings.rate, burst) != (self._bucket.rate, self._bucket.burst):
             self._bucket = TokenBucket(settings.rate, burst, 0.0)
@@ -79,7 +78,7 @@ class Account:
         return f"Account({self.name!r})"
 
     def take(self, now: float, n: int = 1) -> bool:
-        """Whether ``n`` messages keep within ``rate`` at the time ``now`` (seconds)."""
+        """Whether ``n`` messages are within ``rate`` at the time ``now`` (seconds)."""
         return self._bucket.take(now, n)
 
     def wait(self, now: float, n: int = 1) -> float:
@@ -92,9 +91,9 @@ def _secret(value: SecretStr | None) -> bytes | None:
 
 
 class Accounts:
-    """The configured accounts: who logs in, who is trusted, who is blocked.
+    """The configured accounts: their logins, trusted networks and blocks.
 
-    ``clock`` gives seconds that only grow. Belongs to one event loop; :meth:`close` it.
+    ``clock`` is monotonic. Belongs to one event loop; :meth:`close` it.
     """
 
     def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -107,7 +106,7 @@ class Accounts:
         self.reload(settings)
 
     def reload(self, settings: Settings) -> list[str]:
-        """Takes over accounts, passwords, networks and limits; the names of accounts that are gone.
+        """Takes over accounts, passwords, networks and limits; returns the names of removed ones.
 
         An account that stays is the same object, so that open sessions follow it.
         """
@@ -138,7 +137,7 @@ class Accounts:
             for account in self._accounts.values()
             if (secret := _secret(account.settings.api_key)) is not None
         }
-        # Fast where accounts have fast hashes, so that an unknown name is told apart by nobody.
+        # As slow as the accounts' hashes, so that an unknown name cannot be recognised by time.
         hashes = [own.password_hash for own in settings.accounts.values() if own.password_hash]
         self._dummy = dummy_hash(hashes)
         return [name for name in before if name not in self._accounts]
@@ -150,7 +149,7 @@ class Accounts:
         return self._accounts.get(name)
 
     def settings_of(self, name: str) -> AccountSettings | None:
-        """The settings of an account, if there is one of that name."""
+        """The settings of an account, if it exists."""
         account = self._accounts.get(name)
         return None if account is None else account.settings
 
@@ -171,26 +170,26 @@ class Accounts:
     async def authenticate(
         self, name: str, password: str, *, protocol: Protocol, address: str
     ) -> Account:
-        """The account whose name and password these are.
+        """The account with this name and password.
 
         Raises Failure: WRONG_LOGIN (also for an unknown name, after the same time),
-        ADDRESS_BLOCKED, NOT_ALLOWED where only protocol or address are wrong, and
-        OPERATION_FAILED where the check could not be made now.
+        ADDRESS_BLOCKED, NOT_ALLOWED if only protocol or address are wrong, OPERATION_FAILED if the
+        check is not possible now.
         """
         digest = self._digest(name, password.encode("utf-8", "surrogatepass"))
         return await self._log_in(name, password, digest, protocol, address)
 
     async def authenticate_smsc(self, name: str, password: str, *, address: str) -> Account:
-        """The account of a login in the SMSC dialect, where ``password`` may also be the MD5 of
-        the account's in hexadecimal digits; raises as :meth:`authenticate` does."""
+        """The account of a login in the SMSC dialect, where ``password`` may also be the
+        hexadecimal MD5 of the password; raises as :meth:`authenticate`."""
         if _MD5.fullmatch(password) is None:
             return await self.authenticate(name, password, protocol=Protocol.HTTP, address=address)
-        # What counts as a password here must not be one at another door.
+        # An MD5 that is accepted here must not be accepted by another protocol.
         digest = self._digest(f"md5\0{name}", password.encode())
         return await self._log_in(name, password, digest, Protocol.HTTP, address, md5=True)
 
     async def authenticate_key(self, key: str, *, protocol: Protocol, address: str) -> Account:
-        """The account whose ``api_key`` this is; raises as :meth:`authenticate` does."""
+        """The account with this ``api_key``; raises as :meth:`authenticate`."""
         origin = origin_of(address)
         if self._lockout.blocked(origin, ""):
             raise Failure(Reason.ADDRESS_BLOCKED)
@@ -200,7 +199,7 @@ class Accounts:
         return self._admit(account, origin, protocol, address)
 
     def close(self) -> None:
-        """Ends the threads; checks that still wait are dropped."""
+        """Ends the threads; waiting checks are dropped."""
         self._checks.close()
 
     def _digest(self, name: str, secret: bytes) -> bytes:
@@ -233,7 +232,7 @@ class Accounts:
             cached = self._cached
             right = await self._is_right(account, secret, digest, (origin, name), md5)
             if self._lockout.blocked(origin, name):
-                # Guesses made at once are no more guesses than those made one by one.
+                # Parallel guesses get no more attempts than sequential ones.
                 raise Failure(Reason.ADDRESS_BLOCKED)
             if account is None or not right:
                 raise self._wrong(origin, name, protocol, address)
@@ -260,8 +259,8 @@ class Accounts:
                 return await self._checks.fits(own.smsc_password_hash, secret, digest, waiter)
             if own.password_hash and len(secret) <= MAX_PASSWORD:
                 return await self._checks.fits(own.password_hash, secret, digest, waiter)
-        # Every wrong login takes one hash, so that nobody learns which names and which kinds of
-        # password there are.
+        # Every wrong login takes one hash, so that its time reveals neither names nor kinds of
+        # password.
         await self._checks.fits(self._dummy, b"", digest, waiter)
         return False
 
@@ -278,7 +277,7 @@ class Accounts:
         return Failure(Reason.WRONG_LOGIN)
 
     def _admit(self, account: Account, origin: str, protocol: Protocol, address: str) -> Account:
-        """Checks protocol and address, after the password: strangers learn nothing from it."""
+        """Checks protocol and address; after the password, so that strangers learn nothing."""
         networks = self._networks[account.name]
         cause = ""
         if protocol not in account.protocols:

@@ -1,7 +1,7 @@
-"""Which addresses are blocked after failed logins, and for whom.
+"""Counts failed logins, and blocks addresses or accounts at an address.
 
-Counts and blocks. What a failed login is, is decided in :mod:`bridge.accounts.accounts`. Memory is
-bounded, whatever a stranger sends.
+:mod:`bridge.accounts.accounts` decides what a failed login is. Memory is limited, whatever
+strangers send.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from bridge.config.settings import Login
 
 log = structlog.get_logger()
 
-#: Addresses with failures, and addresses with good logins, that are remembered.
+#: Most addresses with failures, and with good logins, that are remembered.
 MAX_ADDRESSES = 10_000
-#: Names that may fail at one address at a time; more is guessing, and the address is not spared.
+#: Most names that may fail at one address at a time; more is guessing: the address is blocked.
 MAX_NAMES = 32
-#: How long a good login spares its address, in seconds.
+#: How long after a good login its address is spared (seconds).
 SPARED_FOR = 86_400.0
 
 
 class Block(NamedTuple):
-    """An address that is blocked, or one account at it (``name``; empty: all of them).
+    """A blocked address, or a blocked account at it (``name``; empty: all accounts).
 
-    ``seconds`` are left; ``attempts`` are the failures that brought it about: how long ago, in
-    seconds, and with which name.
+    ``seconds`` are left; ``attempts`` are the failures that led to it: how long ago, in seconds,
+    and with which name.
     """
 
     origin: str
@@ -49,7 +49,7 @@ class _Failures:
         self.causes: deque[tuple[float, str]] = deque(maxlen=limit)
 
     def add(self, now: float, name: str, login: Login) -> bool:
-        """Counts one; whether it was the one too many, so that the block begins."""
+        """Counts a failure; returns whether the block begins with it."""
         self.times.append(now)
         self.causes.append((now, name))
         if len(self.times) < login.max_failures or self.times[0] < now - login.failures_within:
@@ -60,18 +60,18 @@ class _Failures:
 
 
 class _Address:
-    """An address with failed logins: all of them together, and those of each name."""
+    """An address with failed logins: in total, and by name."""
 
     __slots__ = ("crowded_until", "names", "whole")
 
     def __init__(self, limit: int) -> None:
         self.whole = _Failures(limit)
         self.names: dict[str, _Failures] = {}
-        #: Until when its failures have too many names to be somebody's mistake.
+        #: Until when its failures have too many names to be a user's mistake.
         self.crowded_until = 0.0
 
     def counter(self, name: str, now: float, login: Login) -> _Failures | None:
-        """That of a name. A name too many gets none, and takes no other one's place."""
+        """The counter of a name; None for a name beyond the limit."""
         failures = self.names.get(name)
         if failures is None:
             if len(self.names) >= MAX_NAMES:
@@ -83,7 +83,7 @@ class _Address:
         return failures
 
     def _forget(self, now: float, before: float) -> None:
-        """Drops the names whose failures count no longer."""
+        """Drops the names whose failures no longer count."""
         self.names = {
             name: failures
             for name, failures in self.names.items()
@@ -94,9 +94,9 @@ class _Address:
 class Lockout:
     """Counts failed logins by address and by account at an address, and blocks either.
 
-    An address from which somebody logged in well is spared: there only the account that fails is
-    blocked, unless the failures go through too many names to be somebody's mistake. A good login
-    does not change that: whoever guesses may have an account of their own.
+    An address with a good login is spared: only the failing account is blocked there, unless the
+    failures have too many names to be a user's mistake. A good login does not reset that: an
+    attacker may have an account.
     """
 
     def __init__(self, login: Login, clock: Callable[[], float]) -> None:
@@ -106,7 +106,7 @@ class Lockout:
         self._spared: dict[str, float] = {}
 
     def apply(self, login: Login) -> None:
-        """Other limits for failures to come; blocks that hold stay."""
+        """Takes over limits for new failures; present blocks stay."""
         self._login = login
 
     def blocked(self, origin: str, name: str | None = None) -> bool:
@@ -147,7 +147,7 @@ class Lockout:
             address.names.pop(name[:64], None)
 
     def blocks(self) -> Iterator[Block]:
-        """Every block that holds now."""
+        """All present blocks."""
         now = self._clock()
         for origin, address in self._addresses.items():
             for name, failures in (("", address.whole), *address.names.items()):
@@ -156,8 +156,8 @@ class Lockout:
                     yield Block(origin, name, failures.blocked_until - now, causes)
 
     def lift(self, origin: str, name: str | None = None) -> int:
-        """Ends the blocks of an address, of one account at it where a name is given; tells how
-        many. Their failures are forgotten."""
+        """Ends the blocks of an address, or of one account at it; returns how many. Their failures
+        are forgotten."""
         found = [
             block
             for block in self.blocks()

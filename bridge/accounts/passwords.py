@@ -1,7 +1,7 @@
-"""Password hashes: made, and held against passwords in threads of their own.
+"""Makes password hashes, and checks passwords in threads of their own.
 
-Decides how hashes are made and how many checks run at once. Which hash belongs to whom, and what a
-wrong password leads to, is decided in :mod:`bridge.accounts.accounts`.
+Decides the parameters of hashes and how many checks run at once. :mod:`bridge.accounts.accounts`
+decides which hash to check, and what follows from a wrong password.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from bridge.model.failure import Failure, Reason
 
 log = structlog.get_logger()
 
-#: New hashes: OWASP's second choice for argon2id, about 20 ms. What stands in an account's
-#: ``password_hash`` is verified with the parameters that it names itself.
+#: New hashes: OWASP's second choice for argon2id, about 20 ms. An account's ``password_hash`` is
+#: verified with its own parameters.
 HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 
-#: Checks that may wait for a thread; beyond that a login is told to try again.
+#: Most checks that wait for a thread; further logins are told to try again.
 MAX_WAITING = 256
 
 #: Only its parameters matter.
@@ -35,7 +35,7 @@ _DEFAULT_HASH = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$" + "A" *
 
 
 def dummy_hash(hashes: Collection[str]) -> str:
-    """A hash that no password fits and that takes as long to verify as the slowest of these."""
+    """A hash without a password, which takes as long to verify as the slowest of these."""
     like = max(hashes, key=_cost) if hashes else _DEFAULT_HASH
     head = like.rsplit("$", 2)[0]
     salt, digest = (b64encode(secrets.token_bytes(n)).decode().rstrip("=") for n in (16, 32))
@@ -48,21 +48,21 @@ def _cost(encoded: str) -> int:
 
 
 def md5_of(password: bytes) -> bytes:
-    """The form in which clients of the SMSC dialect send a password; no protection of it."""
+    """The form in which clients of the SMSC dialect send a password; it does not protect it."""
     return hashlib.md5(password, usedforsecurity=False).hexdigest().encode()
 
 
 class _Verdict(Enum):
     RIGHT = "right"
     WRONG = "wrong"
-    #: Nobody was waiting any more, or only from addresses that were blocked meanwhile.
+    #: No caller was waiting any more, or only from addresses that were blocked meanwhile.
     SKIPPED = "skipped"
-    #: Could not be decided (no memory, a hash that cannot be read): never the client's fault.
+    #: Not decided (no memory, an unreadable hash): never the client's fault.
     FAILED = "failed"
 
 
 class _Check(NamedTuple):
-    """One password check under way, and who waits for it: (origin, name)."""
+    """One password check under way, with its waiting callers: (origin, name)."""
 
     done: asyncio.Future[_Verdict]
     waiting: list[tuple[str, str]]
@@ -77,17 +77,17 @@ class PasswordChecks:
         self._threads = ThreadPoolExecutor(concurrent, "password-check")
 
     def close(self) -> None:
-        """Ends the threads; checks that still wait are dropped."""
+        """Ends the threads; waiting checks are dropped."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def fits(
         self, encoded: str, secret: bytes, digest: bytes, waiter: tuple[str, str]
     ) -> bool:
-        """Whether ``secret`` fits the hash ``encoded``.
+        """Whether ``secret`` matches the hash ``encoded``.
 
-        ``digest`` stands for both, so that it is found out once for all who ask now; ``waiter`` is
-        who asks, by origin and name. Raises Failure: ADDRESS_BLOCKED for a waiter that is blocked
-        meanwhile, OPERATION_FAILED where the check cannot be made now.
+        ``digest`` identifies both, so that equal checks at the same time run once; ``waiter`` is
+        the caller's origin and name. Raises Failure: ADDRESS_BLOCKED for a waiter that is blocked
+        meanwhile, OPERATION_FAILED if the check is not possible now.
         """
         while not self._lockout.blocked(*waiter):
             check = self._checks.get(digest)
@@ -96,7 +96,7 @@ class PasswordChecks:
             else:
                 check.waiting.append(waiter)
             try:
-                # Shielded: one client that goes away must not end the check for the others.
+                # Shielded: one client that leaves must not cancel the check of the others.
                 verdict = await asyncio.shield(check.done)
             finally:
                 check.waiting.remove(waiter)
@@ -120,7 +120,7 @@ class PasswordChecks:
         return check
 
     def _hash(self, encoded: str, secret: bytes, waiting: list[tuple[str, str]]) -> _Verdict:
-        """Runs in a thread. Waiters that were blocked meanwhile get no further guess."""
+        """Runs in a thread. Waiters that are blocked meanwhile get no check."""
         if all(self._lockout.blocked(*waiter) for waiter in tuple(waiting)):
             return _Verdict.SKIPPED
         try:

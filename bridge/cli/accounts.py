@@ -186,7 +186,7 @@ def test(name: str, protocol: str | None, address: str, config: Path | None) -> 
         wrong = failure.reason in (Reason.WRONG_LOGIN, Reason.NOT_ALLOWED)
         code = Exit.NO_PERMISSION if wrong else Exit.TEMPORARY
         raise Stop(str(failure), code) from None
-    click.echo(f"The password of {name} is right.")
+    click.echo(f"Password accepted for account {name}.")
 
 
 async def _try(

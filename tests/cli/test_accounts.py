@@ -95,7 +95,7 @@ def test_nothing_on_stdin(stdin: io.StringIO, capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize(
     ("args", "password", "code", "said"),
     [
-        (["crm"], "secret12", 0, "The password of crm is right."),
+        (["crm"], "secret12", 0, "Password accepted for account crm."),
         (["crm"], "wrong", 77, "wrong login or password"),
         (["crm", "--address", "10.1.1.1"], "secret12", 0, "right"),
         (["crm", "--address", "11.1.1.1"], "secret12", 77, "accounts.crm.networks does not hold"),

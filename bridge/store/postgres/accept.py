@@ -141,7 +141,7 @@ async def _first(turn: PostgresTurn, prints: Sequence[Fingerprint]) -> dict[byte
     first: dict[bytes, Fingerprint] = {}
     for f in prints:
         first.setdefault(f.key, f)
-    # In one order on every node, so that none waits for another that waits for it.
+    # In the same order on every node, to avoid deadlocks.
     mine = [first[key] for key in sorted(first)]
     *columns, instead_of = zip(*mine, strict=True)
     held, won = await turn.connection.fetchrow(
@@ -156,7 +156,7 @@ async def _first(turn: PostgresTurn, prints: Sequence[Fingerprint]) -> dict[byte
 
 
 def _is_work(acceptance: Acceptance, now: int) -> bool:
-    """Whether other nodes may send something of it now."""
+    """Whether it has messages that other nodes may send now."""
     return not acceptance.claimed and any(m.due_at <= now for m in acceptance.messages)
 
 
@@ -181,7 +181,7 @@ async def _recover(
 def _mark(acceptance: Acceptance, repeats: Repeats | None) -> int | None:
     """A message that is in the database if and only if the acceptance is."""
     if repeats is None and acceptance.fingerprints:
-        return None  # the transaction did not come to its end
+        return None  # the transaction was not finished
     repeated = {f.message_id for f in acceptance.fingerprints if f.key in (repeats or ())}
     return next((m.id for m in acceptance.messages if m.id not in repeated), None)
 
@@ -202,7 +202,7 @@ async def _take_back(
         await connection.execute(_RELEASE, kept, _ACCEPTED, node)
         if kept:
             await connection.execute("SELECT pg_notify($1, '')", CHANNEL)
-        # Where another node has taken it up already it stays, and is sent.
+        # A message that another node has taken up stays, and is sent.
         gone = await connection.fetch(
             "DELETE FROM message WHERE id = ANY($1::bigint[]) AND state = $2 "
             "AND owner IN ($3, -1) RETURNING id, submission_id",

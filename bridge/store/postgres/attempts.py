@@ -1,8 +1,8 @@
-"""Attempts in PostgreSQL: noted before a request to the API, ended with what became of it all.
+"""Attempts in PostgreSQL: noted before a request to the API, ended with the messages' changes.
 
-Statements that find messages by their ids name the state by a parameter and compare the owner
-without an operator of the index: there is one index that they can use, and the planner cannot be
-wrong about it.
+Statements that find messages by their ids give the state as a parameter and compare the owner
+without an operator of the index: they can use only the primary key, so that the planner cannot
+choose a wrong index.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from bridge.store.types import Change
 
 #: An attempt with the ids of its messages.
 Begun = tuple[int, Sequence[int]]
-#: An attempt (0: of none) with what became of its messages.
+#: An attempt (0: none) with the changes of its messages.
 Finished = tuple[int, Sequence[Change]]
 
-#: The rows are locked: whoever moves or replaces one of them does so before, or sees the attempt.
+#: Locks the rows: another node moves or replaces a message before this, or sees the attempt.
 _BEGIN = (
     f"{FENCED}, mine AS MATERIALIZED (SELECT id FROM message "  # noqa: S608
     "WHERE id = ANY($4::bigint[]) AND state = $5 AND owner IS NOT DISTINCT FROM $1 "
@@ -36,8 +36,8 @@ _BEGIN = (
     "CASE WHEN (SELECT count(*) FROM mine) < cardinality($4) "
     "THEN coalesce((SELECT array_agg(id) FROM mine), '{}') END"
 )
-#: A message that this node has no longer stays as it is: the change was decided too late, or it
-#: was written before and the answer got lost.
+#: A message that no longer belongs to this node stays as it is: the change was decided too late, or
+#: was written before and the confirmation was lost.
 _SENT = (
     f"{FENCED}, ended AS (DELETE FROM attempt "  # noqa: S608
     "WHERE id = ANY($4::bigint[]) AND node = $1 AND EXISTS (SELECT FROM fence)), "
@@ -61,7 +61,7 @@ _CHANGED = (
     "SELECT held, changed.* FROM (SELECT EXISTS (SELECT FROM fence)) AS f (held) "
     "LEFT JOIN changed ON true"
 )
-#: What became of a message, and the words that came with it: its row keeps the last alone.
+#: A line of a message's story: state and text. The message's own row has only the last one.
 _EVENTS = (
     "INSERT INTO event (message_id, at, what, detail) SELECT id, $1, what, detail "
     "FROM unnest($2::bigint[], $3::text[], $4::text[]) "
@@ -88,7 +88,7 @@ async def _forget(connection: PgConnection, attempts: Sequence[Begun]) -> None:
 async def _recover_begun(
     connection: PgConnection, asked: Sequence[tuple[Begun, Set[int] | None]]
 ) -> dict[int, Set[int]]:
-    # Nothing was posted for these: nobody had an answer. They begin once more.
+    # Nothing was posted for these yet, because the caller had no answer. They begin again.
     await _forget(connection, [begun for begun, _ in asked])
     return {}
 
@@ -102,7 +102,7 @@ async def _finish(turn: PostgresTurn, finished: Sequence[Finished]) -> list[None
     attempts = [attempt for attempt, _ in finished if attempt]
     sent: dict[str, tuple[str, int]] = {}
     others: dict[str, Change] = {}
-    #: Who hears of it otherwise under the second of these, and else by a notice.
+    #: Message → state, and the id whose client gets the state as its answer (0: none).
     notify: dict[int, tuple[State, int]] = {}
     for _, changes in finished:
         for change in changes:
@@ -141,7 +141,7 @@ async def _finish(turn: PostgresTurn, finished: Sequence[Finished]) -> list[None
 
 
 async def _change(turn: PostgresTurn, changes: dict[str, Change]) -> list[Row]:
-    """Writes all but what was sent; with the rows of those that it changed."""
+    """Writes all changes but ``sent``; returns the rows of the changed messages."""
     values = {id: _values(change) for id, change in changes.items()}
     changed = await turn.connection.fetch(
         _CHANGED,

@@ -1,8 +1,7 @@
-"""The time of the database, by which all nodes go.
+"""The clock of the database, which all nodes use.
 
 Leases, expiry and schedules of several nodes must not depend on the clock of each machine. Between
-two looks at the database's clock the time goes on by the machine's monotonic one, which no
-administrator sets.
+two readings of the database's clock, the machine's monotonic clock is added, which nobody sets.
 """
 
 from __future__ import annotations
@@ -17,15 +16,15 @@ from bridge.store.errors import StoreError
 
 log = structlog.get_logger()
 
-#: From this difference on the log says so, and says so again when it has changed by as much
+#: Difference between the clocks that is logged, and logged again after it has changed by as much
 #: (seconds).
 _NOTICED: Final = 2.0
-#: With a greater one a node does not start (seconds).
+#: Largest difference with which a node starts (seconds).
 MAX_SKEW: Final = 30.0
 
 
 class DatabaseClock:
-    """Gives Unix time once it was :meth:`set`. ``machine`` is the clock of this machine."""
+    """Gives Unix time after :meth:`set`. ``machine`` is the clock of this machine."""
 
     def __init__(
         self,
@@ -43,7 +42,7 @@ class DatabaseClock:
         return self._monotonic() + self._offset
 
     def set(self, database_time: float) -> None:
-        """Takes over what the clock of the database has just said (Unix time)."""
+        """Takes over a new reading of the database's clock (Unix time)."""
         self._offset = database_time - self._monotonic()
         skew = self._machine() - database_time
         if abs(skew - self._said) >= _NOTICED:

@@ -1,7 +1,4 @@
-"""Connections to PostgreSQL: how they are set up, what their errors mean, what they cannot carry.
-
-What is done on a connection, and what follows from an error, is decided elsewhere.
-"""
+"""Connections to PostgreSQL: their settings, the meaning of errors, texts that need escaping."""
 
 from __future__ import annotations
 
@@ -21,26 +18,26 @@ PATIENCE = 15.0
 
 _SETTINGS = {
     "application_name": "cascade-bridge",
-    # Every statement of ours goes by an index. The planner must not think otherwise of a table
-    # that was empty when it looked: the plan is kept, and the table grows by thousands a second.
+    # Every statement uses an index. The planner must not choose otherwise for a table that is empty
+    # at first: plans are cached, and the table grows by thousands a second.
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "plan_cache_mode": "force_generic_plan",
     "jit": "off",
     "timezone": "UTC",
-    # A node that went silent in the middle of a transaction must not keep its locks.
+    # A node that falls silent within a transaction must not keep its locks.
     "idle_in_transaction_session_timeout": "15s",
     "lock_timeout": "10s",
 }
 
 
-#: A row of a result. What its columns hold is for the statement to know.
+#: A row of a result; the statement decides its columns.
 Row = Sequence[Any]
 
 
 class PgConnection(Protocol):
-    """What of asyncpg's connection is used. Its errors are :data:`ERRORS`."""
+    """The part of asyncpg's connection that is used. It raises :data:`ERRORS`."""
 
     async def execute(self, query: str, *args: object, timeout: float | None = None) -> str:
         """The tag of the command, for instance ``UPDATE 3``."""
@@ -73,7 +70,7 @@ class PgConnection(Protocol):
 
 
 class PgPool(Protocol):
-    """What of asyncpg's pool is used."""
+    """The part of asyncpg's pool that is used."""
 
     async def acquire(self, *, timeout: float | None = None) -> PgConnection: ...
 
@@ -85,7 +82,7 @@ class PgPool(Protocol):
 
 
 async def connect(url: str) -> PgConnection:
-    """A connection of its own; raises what asyncpg and the system do."""
+    """A single connection; raises the errors of asyncpg and of the system."""
     connection = await asyncpg.connect(
         url, timeout=PATIENCE, command_timeout=PATIENCE, server_settings=_SETTINGS
     )
@@ -93,7 +90,7 @@ async def connect(url: str) -> PgConnection:
 
 
 async def connect_pool(url: str, *, read_only: bool = False) -> PgPool:
-    """A pool for whatever is not on the path of a message."""
+    """A pool for verbs that are not on the path of a message."""
     access = {"default_transaction_read_only": "on"} if read_only else {}
     pool = await asyncpg.create_pool(
         url,
@@ -111,7 +108,7 @@ async def connect_pool(url: str, *, read_only: bool = False) -> PgPool:
 
 
 class Trouble(Enum):
-    """What an error of the database means for what was asked of it."""
+    """The meaning of a database error for the request."""
 
     LOST = "the connection is gone; what was being written may be stored or not"
     FULL = "nothing of it was stored, and nothing can be for now"
@@ -138,11 +135,11 @@ def trouble(error: BaseException) -> Trouble:
         code = error.sqlstate or ""
         return _MEANINGS.get(code) or _MEANINGS.get(code[:2]) or Trouble.FAULT
     if isinstance(error, ValueError):
-        return Trouble.FAULT  # a value that PostgreSQL does not have, found before it was sent
+        return Trouble.FAULT  # a value that PostgreSQL cannot store, found before it was sent
     return Trouble.LOST
 
 
-#: What a connection may raise; asyncpg's own states may fall out of step where one is cut.
+#: Errors that a connection may raise, including asyncpg's internal ones after a cut.
 ERRORS = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
@@ -160,14 +157,14 @@ def store_error(error: BaseException) -> StoreError:
 
 # --- text --------------------------------------------------------------------------------------
 
-# PostgreSQL's text cannot hold U+0000, which an SMPP text may. A character that no text should
-# hold marks where one was; where it stands itself, it is doubled.
+# PostgreSQL's text type cannot store U+0000, which an SMPP text may contain. A private-use
+# character marks it; that character itself is doubled.
 _MARK = "\ue000"
 _ESCAPED = {0: _MARK + "0", ord(_MARK): _MARK * 2}
 
 
 def storable(text: str) -> str:
-    """The text as it is stored; :func:`original` turns it back."""
+    """The text in its stored form; :func:`original` reverses it."""
     return text.translate(_ESCAPED) if "\0" in text or _MARK in text else text
 
 
@@ -177,7 +174,7 @@ def original(text: str) -> str:
     return _MARK.join(piece.replace(_MARK + "0", "\0") for piece in text.split(_MARK * 2))
 
 
-#: The columns whose texts are strangers' own.
+#: The columns with texts from outside.
 _FREE = tuple(
     at
     for at, name in enumerate(MESSAGE_COLUMNS + STATE_COLUMNS)
@@ -191,7 +188,7 @@ _WRITTEN = tuple(at for at in _FREE if at < len(MESSAGE_COLUMNS))
 
 
 def free_text(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """Rows of messages with their texts as they are stored; looked through column by column."""
+    """Rows of messages with their texts in the stored form; checks column by column."""
     for at in _WRITTEN:
         together = "".join([row[at] for row in rows])
         if "\0" in together or _MARK in together:

@@ -12,20 +12,19 @@ from bridge.store.postgres.connection import PgConnection, original, storable
 
 T = TypeVar("T")
 
-#: How many rows are written before the connection's time limit begins anew.
+#: Rows that are written before the connection's time limit starts again.
 _ROWS: Final = 5000
 
 
 @lru_cache(maxsize=256)
 def _numbered(sql: str) -> str:
-    """``$1, $2 …`` in the place of ``?``."""
+    """Replaces each ``?`` by ``$1, $2 …``."""
     pieces, numbers = sql.split("?"), count(1)
     return "".join([pieces[0], *(f"${next(numbers)}{piece}" for piece in pieces[1:])])
 
 
 async def run(connection: PgConnection, verb: Verb[T]) -> T:
-    """Runs the statements of a verb within the caller's transaction; raises the Failure that it
-    raises."""
+    """Runs the statements of a verb within the caller's transaction; raises the verb's Failure."""
     try:
         statement = next(verb)
         while True:

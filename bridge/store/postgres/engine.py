@@ -1,8 +1,8 @@
 """The PostgreSQL engine: one database, up to 64 nodes.
 
-A node has a number by a lease, owns the messages that it has in memory, and hears from the others
-when something becomes available. Everything that is said to be stored is committed; what a node
-owned when it died is taken over by the others.
+A node has a number by a lease, owns the messages that it has in memory, and gets signals from other
+nodes when messages become available. A write is confirmed after its commit; other nodes take over
+the messages of a node that died.
 """
 
 from __future__ import annotations
@@ -59,16 +59,16 @@ Payload = TypeVar("Payload")
 
 log = structlog.get_logger()
 
-#: How long a node may be silent before the others take over (seconds).
+#: How long a node may be silent before other nodes take over (seconds).
 LEASE = 15.0
 #: How long opening may wait for another node that is changing the schema (seconds).
 _OPEN_WITHIN = 300.0
-#: Pause before a verb whose answer got lost is asked again (seconds).
+#: Pause before a verb whose confirmation was lost is run again (seconds).
 _AGAIN = 0.1
 #: How long closing may take beyond what the writer needs (seconds).
 _CLOSE_WITHIN = 5.0
 
-# The index is walked from lane to lane, not row by row: a million waiting cost nothing.
+# Skips from lane to lane in the index, however many messages wait in each.
 _LANES = """
     WITH RECURSIVE lane AS (
         (SELECT account, level, route FROM message WHERE state = 'accepted' AND owner = $1::smallint
@@ -91,13 +91,10 @@ _DUE = """, (
 
 
 class PostgresStore(PostgresReading):
-    """The engine behind :class:`bridge.store.Store` for many nodes; its verbs are told there.
+    """The engine for several nodes; :class:`bridge.store.Store` describes its verbs and callbacks.
 
-    ``on_work`` is called in the loop when other nodes made messages available, or are gone: it is
-    time to look into :meth:`interrupted`, :meth:`holds` and :meth:`lanes`. ``on_lost`` is called
-    once if others took over from this node: every verb fails from then on, and the daemon should
-    stop. ``clock`` gives Unix time, unless told otherwise that of the database, with which that of
-    this machine is compared; ``lease`` is in seconds.
+    ``clock`` gives Unix time; by default it is the clock of the database, with which this machine's
+    clock is compared. ``lease`` is in seconds.
     """
 
     def __init__(
@@ -124,7 +121,7 @@ class PostgresStore(PostgresReading):
         self._sweeper = PostgresSweeper()
         self._ended = Ended()
         self._early = PostgresEarly()
-        #: Attempts that this process knows about: begun here, or told by :meth:`interrupted`.
+        #: Attempts that this process knows about: begun here, or returned by :meth:`interrupted`.
         self._attempts: set[int] = set()
 
     @property
@@ -199,7 +196,7 @@ class PostgresStore(PostgresReading):
                     async with self._connection() as connection:
                         await self._lease.release(connection)
             except (*pg.ERRORS, StoreError) as error:
-                # The lease will run out by itself.
+                # The lease runs out by itself.
                 log.warning("store_not_released", error=str(error) or type(error).__name__)
                 self._terminate()
         await self._close_pool()
@@ -272,10 +269,10 @@ class PostgresStore(PostgresReading):
             raise StoreError("the store is not open")
         return self._writer
 
-    # --- beside it: what waits ---------------------------------------------------------------
+    # --- waiting messages --------------------------------------------------------------------
 
     async def interrupted(self) -> dict[int, list[Message]]:
-        # An attempt that ends after the look is known from before it.
+        # Known before the query: an attempt may end during it.
         known = frozenset(self._attempts)
         async with self._writing() as connection:
             await self._lease.take_over(connection)
@@ -283,7 +280,7 @@ class PostgresStore(PostgresReading):
             for attempt, ids in await connection.fetch(
                 "SELECT id, message_ids FROM attempt WHERE node = $1 ORDER BY id", self.node
             ):
-                # What was begun here meanwhile is known here.
+                # Attempts begun here meanwhile are not interrupted.
                 if attempt not in known and attempt not in self._attempts:
                     rows = await connection.fetch(
                         f"SELECT {MESSAGE} FROM message WHERE id = ANY($1::bigint[]) "  # noqa: S608
@@ -317,7 +314,7 @@ class PostgresStore(PostgresReading):
         return min(due, default=None)
 
     async def overdue(self, now: int, limit: int) -> list[Stored]:
-        # Those in the memory of other nodes are theirs to find.
+        # Other nodes expire the messages that they have in memory.
         rows = await self._rows(
             f"(SELECT {STORED} FROM message WHERE expires_at <= $1 AND {IDLE} "  # noqa: S608
             "ORDER BY expires_at LIMIT $2) UNION ALL "
@@ -371,7 +368,7 @@ class PostgresStore(PostgresReading):
         async with self._turn() as turn:
             return await run(turn.connection, verb(*args, **kwargs))
 
-    # --- what comes back ---------------------------------------------------------------------
+    # --- statuses and messages from phones ---------------------------------------------------
 
     def note_statuses(self, statuses: Sequence[Status]) -> asyncio.Future[Sequence[Noted]]:
         return self._ask(NOTE_STATUSES, statuses)
@@ -389,7 +386,7 @@ class PostgresStore(PostgresReading):
     ) -> asyncio.Future[Sequence[bool]]:
         return self._ask(TAKE_INCOMING, incoming)
 
-    # --- what is owed ------------------------------------------------------------------------
+    # --- notices -----------------------------------------------------------------------------
 
     def owe(self, notices: Sequence[Notice]) -> asyncio.Future[None]:
         return self._ask(OWE, notices)
@@ -420,14 +417,14 @@ class PostgresStore(PostgresReading):
 
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[pg.PgConnection]:
-        """A connection of the pool, for a node whose transactions must hold the lease."""
+        """A connection of the pool; its transactions must hold the lease."""
         self._open_writer()
         async with self._connection() as connection:
             yield connection
 
     async def _settled(self, verb: Callable[[PostgresTurn, bool], Awaitable[T]]) -> T:
-        """What became of a transaction, also where the answer to its commit gets lost: then the
-        verb is asked again, with true, and has to see what it has done."""
+        """Runs a transaction. If the confirmation of its commit is lost, the verb runs again, with
+        True, and must find out what it has done."""
         again = False
         until = asyncio.get_running_loop().time() + pg.PATIENCE
         while True:
@@ -448,8 +445,8 @@ class PostgresStore(PostgresReading):
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[PostgresTurn]:
-        """One transaction beside the writer that holds the lease; the other nodes, and whoever
-        tells notices here, hear of what it brings about."""
+        """One transaction outside the writer that holds the lease; it signals its effects to other
+        nodes and to the outbox here."""
         async with self._writing() as connection:
             turn = PostgresTurn(connection, self._lease.fence, int(self._clock()), self._ended)
             async with connection.transaction():

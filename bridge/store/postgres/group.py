@@ -1,7 +1,7 @@
-"""What a group of requests becomes: a few statements of many rows, in one transaction.
+"""Writes a group of requests: a few statements of many rows, in one transaction.
 
-Each statement is fenced (:mod:`bridge.store.postgres.lease`), so that a group of a single
-statement, as an idle bridge writes them, is a single round trip.
+Each statement is fenced (:mod:`bridge.store.postgres.lease`): a group of one statement, as in an
+idle bridge, is a single round trip.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ from bridge.store.requests import WriteRequest
 
 Request = WriteRequest[PostgresVerb[Any, Any], Any, Any]
 
-#: In one order on every node, so that none waits for another that waits for it. What is told or
-#: given back can be claimed again at once.
+#: In the same order on every node, to avoid deadlocks. Notices are freed before others are claimed.
 ORDER: Final[tuple[PostgresVerb[Any, Any], ...]] = (
     ACCEPT,
     ALSO_KNOWN_AS,
@@ -42,9 +41,9 @@ _NOTIFY = "SELECT pg_notify($1, $2)"
 
 
 async def write(turn: PostgresTurn, requests: Sequence[Request]) -> None:
-    """Writes the requests and leaves their answers.
+    """Writes the requests and sets their answers.
 
-    Raises :class:`bridge.store.errors.LeaseLost`, or what asyncpg raises; then nothing is stored,
+    Raises :class:`bridge.store.errors.LeaseLost`, or asyncpg's errors; then nothing is stored,
     unless the connection was lost.
     """
     by_verb: dict[PostgresVerb[Any, Any], list[Request]] = {}
@@ -63,7 +62,7 @@ async def write(turn: PostgresTurn, requests: Sequence[Request]) -> None:
 
 
 async def announce(turn: PostgresTurn) -> None:
-    """Tells the other nodes, once the transaction is committed, what there is for them to do."""
+    """Signals new work to the other nodes, when the transaction is committed."""
     for channel, is_something in ((CHANNEL, turn.is_work), (OWED, turn.is_owed)):
         if is_something:
             await turn.connection.execute(_NOTIFY, channel, str(turn.fence.number))

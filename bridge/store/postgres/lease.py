@@ -1,10 +1,10 @@
 """A node's number, and its right to write: a row of the table ``node`` that it renews.
 
-The row is the truth, not a clock of ours: a node may write as long as its row has its name in it,
-and every transaction that writes locks the row first. Whoever takes over from a node whose lease
-ran out deletes the row, and waits for no one: a transaction that holds it is let finish, the next
-one finds it gone. So a node that was cut off and comes back writes nothing any more, and one whose
-database was down meanwhile goes on.
+The row decides, not a node's clock: a node may write as long as its row has its name in it, and
+every writing transaction locks the row first. To take over from a node whose lease has run out,
+another node deletes the row; it skips a row that a transaction holds, and the next transaction
+finds the row gone. A node that was cut off therefore writes nothing after its return, and a node
+goes on if only the database was down.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from bridge.model.message import State
 from bridge.store.errors import LeaseLost, StoreInUse
 from bridge.store.postgres.connection import PgConnection
 
-#: The owner of a message that no node has in memory. Not NULL: the planner does not see that an
-#: index whose first column IS NULL is in the order of the others.
+#: The owner of a message that no node has in memory. Not NULL: for ``IS NULL`` on the first column
+#: the planner does not use the order of the index's other columns.
 NOBODY = -1
 
-#: The channel of NOTIFY. Payload: the node that already knows, or nothing.
+#: The channel of NOTIFY for available messages. Payload: the node that already knows, or empty.
 CHANNEL = "cascade_bridge"
-#: The one on which nodes say that they put notices in a queue, with the same payload.
+#: The channel for new notices, with the same payload.
 OWED = "cascade_bridge_owed"
-#: The one on which a node says that it settled messages that another accepted. Payload: the number
-#: of that node, and the ids of the messages.
+#: The channel for settled messages that another node accepted. Payload: the number of that node,
+#: and the ids of the messages.
 SETTLED = "cascade_bridge_settled"
 
 #: Given back by a node that left an attempt.
 _GIVEN_BACK = "lease_until = '-infinity'"
-#: Given back, or run out while the one who looks ($1) renewed its own all the time.
+#: Given back, or run out while the asking node has renewed its own without a gap ($1).
 _DEAD = f"({_GIVEN_BACK} OR (lease_until < clock_timestamp() AND $1::boolean))"
-#: How long a lease must be out before a node that starts takes its number, where no other is left.
+#: Run out for so long that a starting node may take its number if no other number is free.
 _LONG_OUT = "(lease_until < clock_timestamp() - make_interval(secs => 4 * $1::float8))"
 #: When such a node was last heard of, a lease before its own ran out (Unix time, by the clock of
 #: the database); NULL of one that is alive, or gave its number back.
@@ -47,15 +47,15 @@ LAST_HEARD = (
 
 
 class Fence(NamedTuple):
-    """Who may write: the first parameters of every statement that begins with :data:`FENCED`."""
+    """The right to write: the first parameters of every statement with :data:`FENCED`."""
 
     number: int
     holder: UUID
     epoch: int
 
 
-#: Begins a statement that writes: ``EXISTS (SELECT FROM fence)`` must be true. KEY SHARE lets the
-#: lease be renewed meanwhile, but neither taken over nor passed to another connection.
+#: Begins a writing statement: ``EXISTS (SELECT FROM fence)`` must be true. KEY SHARE allows the
+#: lease to be renewed meanwhile, but not to be taken over or passed to another connection.
 FENCED = (
     "WITH fence AS MATERIALIZED (SELECT FROM node "
     "WHERE number = $1 AND holder = $2 AND epoch = $3 FOR KEY SHARE)"
@@ -63,28 +63,28 @@ FENCED = (
 
 
 class Lease:
-    """One node's lease of ``length`` seconds; ``clock`` is for what others read of it.
+    """One node's lease of ``length`` seconds; ``clock`` is for times that other nodes read.
 
-    When the database was out of reach for everybody, all leases are out at the return, and nobody
-    is dead. So a node takes over from others only once it has renewed its own for a whole lease
-    without a gap: whoever lives had the time to do so too.
+    If the database was out of reach for all nodes, all leases have run out when it is back, though
+    no node is dead. A node therefore takes over from others only after it has renewed its own lease
+    for a whole lease without a gap: every living node had time to do the same.
     """
 
     def __init__(self, length: float, clock: Callable[[], float] = time.time) -> None:
         self.length = length
         self._clock = clock
         self.fence = Fence(-1, uuid4(), 0)
-        #: Since when the lease was never out, by the clock of the database (Unix time).
+        #: Since when the lease has been renewed without a gap, by the database's clock (Unix time).
         self._unbroken_since = math.inf
-        #: The time of the database at the last renewal, and until when the lease is this node's for
-        #: certain, by the time since the machine started.
+        #: The database's time at the last renewal, and until when the lease certainly holds, by the
+        #: machine's uptime.
         self.renewed_at = 0.0
         self._certain_until = 0.0
 
     @property
     def is_certain(self) -> bool:
-        """Whether no other node can have taken over: not when this one was stopped, or cut off,
-        for as long as the lease lasts."""
+        """Whether certainly no other node has taken over; False if this node was stopped or cut off
+        for the length of the lease."""
         return _uptime() < self._certain_until
 
     @property
@@ -105,7 +105,7 @@ class Lease:
         gone = {row[0] for row in nodes if row[1]}
         free = [number for number in range(MAX_NODE + 1) if number not in taken or number in gone]
         if not free:
-            # More nodes have died than others could take over from.
+            # All numbers are taken: take that of a node that has been gone for long.
             gone = {row[0] for row in nodes if row[2]}
             free = [row[0] for row in nodes if row[2]]
         if not free:
@@ -115,7 +115,7 @@ class Lease:
         self._certain_until = _uptime() + self.length
         await self._clear(connection, [number])
         if number in gone:
-            # Its attempts are this node's from now on, with the messages in them.
+            # Its attempts, with their messages, now belong to this node.
             await connection.execute("DELETE FROM node WHERE number = $1", number)
             await connection.execute(
                 "UPDATE message SET owner = -1 WHERE owner = $1 AND state = 'accepted' "
@@ -131,7 +131,7 @@ class Lease:
         )
 
     async def _gone(self, connection: PgConnection) -> list[int]:
-        """The nodes that are dead, locked; those that are just writing are left out."""
+        """The nodes that are dead, locked; nodes that are writing are skipped."""
         rows = await connection.fetch(
             f"SELECT number FROM node WHERE {_DEAD} AND number <> $2 "  # noqa: S608
             "ORDER BY number FOR UPDATE SKIP LOCKED",
@@ -141,7 +141,7 @@ class Lease:
         return [row[0] for row in rows]
 
     async def renew(self, connection: PgConnection) -> None:
-        """Raises :class:`LeaseLost` if there is nothing to renew any more."""
+        """Renews the lease; raises :class:`LeaseLost` if the row is gone."""
         certain_until = _uptime() + self.length
         row = await connection.fetchrow(
             "UPDATE node SET lease_until = clock_timestamp() + make_interval(secs => $3) "
@@ -161,9 +161,9 @@ class Lease:
             self._unbroken_since = self.renewed_at
 
     async def pass_on(self, connection: PgConnection) -> None:
-        """Gives the right to write to a new connection.
+        """Passes the right to write to a new connection.
 
-        Waits for what the old one may still be writing; nothing else of it is written afterwards.
+        Waits for a transaction of the old one, which cannot write any more afterwards.
         """
         async with connection.transaction():
             held = await connection.fetchval(
@@ -179,7 +179,7 @@ class Lease:
         self.fence = self.fence._replace(epoch=held + 1)
 
     async def hold(self, connection: PgConnection) -> None:
-        """For rare transactions on other connections: whether this node may still write."""
+        """Holds the lease in a rare transaction on another connection; raises LeaseLost."""
         if not await connection.fetchval(
             "SELECT true FROM node WHERE number = $1 AND holder = $2 FOR KEY SHARE",
             self.number,
@@ -188,10 +188,10 @@ class Lease:
             raise LeaseLost
 
     async def take_over(self, connection: PgConnection) -> bool:
-        """Takes over from nodes whose lease ran out; whether there were any.
+        """Takes over from nodes whose lease has run out; returns whether there were any.
 
-        Their attempts, with the messages in them, become this node's; what else they had in
-        memory is anybody's.
+        Their attempts, with the messages in them, become this node's; any node may claim their
+        other messages.
         """
         async with connection.transaction():
             await self.hold(connection)
@@ -223,7 +223,7 @@ class Lease:
         return True
 
     async def release(self, connection: PgConnection) -> None:
-        """Gives the number back; attempts that never ended are for others to take over."""
+        """Gives the number back; other nodes take over attempts that have not ended."""
         async with connection.transaction():
             await self.hold(connection)
             await connection.execute(
@@ -243,8 +243,8 @@ class Lease:
             await _announce(connection)
 
     async def _clear(self, connection: PgConnection, numbers: Sequence[int]) -> None:
-        """Gives back the notices that these nodes were telling; nobody is bound to them now, nor
-        was to one that fell silent since it was last heard of."""
+        """Frees the notices that these nodes were telling. No receivers are bound to them now, and
+        none to a silent node since it was last heard of."""
         await connection.execute(
             "UPDATE notice SET owner = -1 WHERE ended_at = 0 AND owner = ANY($1::smallint[])",
             numbers,
@@ -260,12 +260,12 @@ class Lease:
 
 
 def _uptime() -> float:
-    """Seconds that go on while the machine sleeps."""
+    """Uptime of the machine in seconds, including suspended time."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 async def _announce(connection: PgConnection) -> None:
-    """Tells every node that something was given back."""
+    """Signals to every node that messages or notices are free."""
     await connection.execute(
         "SELECT pg_notify(channel, '') FROM unnest($1::text[]) AS channels (channel)",
         [CHANNEL, OWED],

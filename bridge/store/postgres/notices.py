@@ -1,7 +1,7 @@
 """Notices in PostgreSQL: owed, claimed, told. Each within the transaction of its caller.
 
-Which notices follow from what is :mod:`bridge.model.notice`'s to decide. The ids of notices grow in
-the order in which they are stored, and those of one message are stored under its lock.
+:mod:`bridge.model.notice` decides which notices follow from a change. The ids of notices grow in
+the order in which they are stored; those of one message are stored under its lock.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from bridge.store.rows import (
     to_stored,
 )
 
-#: What of a message decides who hears of it, as :func:`to_subject` reads it.
+#: The columns that decide about a message's notices, for :func:`to_subject`.
 SUBJECT = "id, submission_id, account, protocol, receipts"
 
 _NOTICE = ", ".join(NOTICE)
@@ -52,11 +52,11 @@ _ALIASES = (  # in an order that no index has
     "SELECT message_id, id, receipts FROM alias WHERE message_id = ANY($1::bigint[]) "
     "ORDER BY id + 0"
 )
-#: The node at which it came in: the number in the id of what it is about, or of the submission.
+#: The node at which it came in: the number in the id of its subject, or of the submission.
 _FROM = "((coalesce(nullif(notice.about, 0), notice.known_as) >> 16) & 63)"
-#: The head of each line alone: what is told of one message is told in order. A delay that has not
-#: come yet keeps no end waiting. "OFFSET" and "+ 0" leave one way to look for earlier ones, by what
-#: they are about: while the table is small the planner takes others, through all that is owed.
+#: Only the first notice of each message and alias: these are told in order. A delay that is not due
+#: yet does not block a final state. "OFFSET" and "+ 0" force the search for earlier notices by
+#: subject: while the table is small, the planner would scan all that are owed.
 _CLAIM = (
     "UPDATE notice SET owner = $1 WHERE id = ANY(ARRAY("  # noqa: S608
     "SELECT id FROM notice WHERE ended_at = 0 AND owner = -1 AND queue = $2 AND due_at <= $3 "
@@ -71,7 +71,7 @@ _CLAIM = (
 _LIVING = "SELECT coalesce(array_agg(number), '{}') FROM node WHERE lease_until > clock_timestamp()"
 _MESSAGES = f"SELECT {', '.join(STORED)} FROM message WHERE id = ANY($1::bigint[])"  # noqa: S608
 _PHONES = f"SELECT {', '.join(INCOMING)} FROM incoming WHERE id = ANY($1::bigint[])"  # noqa: S608
-#: Those that another node has taken over meanwhile stay as they are.
+#: Notices that another node has taken over meanwhile stay as they are.
 _TOLD = (
     "UPDATE notice SET owner = -1, (ended_at, outcome, due_at, tries) = "
     "(SELECT (t ->> 0)::bigint, t ->> 1, (t ->> 2)::bigint, tries + (t ->> 3)::integer "
@@ -97,14 +97,14 @@ _SAME = (
 )
 
 
-#: A message from a phone, with the queues of those who are to get it.
+#: A message from a phone, with the queues for its notices.
 Arrival = tuple[Incoming, Sequence[str]]
-#: A queue, the time, and how many notices of it at most.
+#: A queue, the time, and the most notices.
 Claim = tuple[str, int, int]
 
 
 def to_subject(row: Sequence[Any]) -> Subject:
-    """Out of the columns :data:`SUBJECT`."""
+    """The subject from the columns :data:`SUBJECT`."""
     return subject_of(*row)
 
 
@@ -112,7 +112,7 @@ def to_subject(row: Sequence[Any]) -> Subject:
 
 
 async def owe(turn: PostgresTurn, notices: Sequence[Notice]) -> None:
-    """Stores them."""
+    """Stores notices."""
     if notices:
         rows = [(*row[:-1], storable(row[-1])) for row in map(from_notice, notices)]
         await turn.connection.execute(_OWE, *zip(*rows, strict=True))
@@ -120,7 +120,7 @@ async def owe(turn: PostgresTurn, notices: Sequence[Notice]) -> None:
 
 
 async def owe_states(turn: PostgresTurn, changes: Iterable[tuple[Subject, State, int]]) -> None:
-    """Stores the notices that follow from messages having come to these states then."""
+    """Stores the notices of messages that have reached these states."""
     told = [change for change in changes if change[0].receipts]
     asking = [subject.id for subject, _, _ in told if subject.receipts & ALIASES]
     aliases: dict[int, list[tuple[int, int]]] = {}
@@ -136,7 +136,7 @@ async def owe_states(turn: PostgresTurn, changes: Iterable[tuple[Subject, State,
 
 
 async def _are_owed(connection: PgConnection, notices: Sequence[Notice]) -> bool:
-    """Whether these, which were stored together or not at all, are stored."""
+    """Whether these notices are stored; they were stored together or not at all."""
     if not notices:
         return True
     first = notices[0]
@@ -154,13 +154,13 @@ async def _are_owed(connection: PgConnection, notices: Sequence[Notice]) -> bool
 
 
 async def _take(turn: PostgresTurn, payloads: Sequence[Sequence[Arrival]]) -> list[Sequence[bool]]:
-    """Stores messages from phones, with the notices that follow."""
+    """Stores messages from phones, with their notices."""
     await turn.hold()
     incoming = [arrival for payload in payloads for arrival in payload]
     first: dict[str, Incoming] = {}
     for one, _ in incoming:
         first.setdefault(one.uid, one)
-    # In one order on every node, so that none waits for another that waits for it.
+    # In the same order on every node, to avoid deadlocks.
     rows = [[_text(value) for value in first[uid]] for uid in sorted(first)]
     new: set[int] = set()
     if rows:
@@ -201,7 +201,7 @@ async def _claim_one(
 
 
 def read_notice(row: Sequence[Any]) -> Notice:
-    """Out of the columns :data:`bridge.store.rows.NOTICE`."""
+    """A notice from the columns :data:`bridge.store.rows.NOTICE`."""
     notice = to_notice(row)
     return notice._replace(content=original(notice.content), outcome=original(notice.outcome))
 
@@ -238,7 +238,7 @@ async def _told(turn: PostgresTurn, payloads: Sequence[Sequence[Told]]) -> list[
     }
     ids = sorted(map(int, values))
     await turn.connection.execute(_TOLD, turn.fence.number, ids, orjson.dumps(values).decode())
-    # What goes back may be told at another node.
+    # Freed notices may be told at another node.
     turn.is_owed |= any(not one.ended and one.due_at <= turn.now for one in told)
     return [None] * len(payloads)
 
@@ -252,7 +252,7 @@ async def _give_back(turn: PostgresTurn, payloads: Sequence[Sequence[int]]) -> l
 
 
 async def give_back_all(connection: PgConnection, node: int, but: Iterable[int]) -> None:
-    """Makes what a node has claimed anybody's again, but for some."""
+    """Frees the notices that a node has claimed, except some."""
     await connection.execute(f"{_GIVE_BACK} AND id <> ALL($2::bigint[])", node, list(but))
 
 

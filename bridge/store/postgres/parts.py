@@ -1,7 +1,7 @@
-"""Parts of concatenated messages in PostgreSQL: added, joined, forgotten.
+"""Parts of concatenated messages in PostgreSQL: added, joined, deleted.
 
-Each within the transaction of its caller. Parts of one message may come to several nodes at once:
-whoever adds some holds an advisory lock on what they have in common.
+All within the caller's transaction. Parts of one message may come to several nodes at once: adding
+parts holds an advisory lock on their common key.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ _EXPIRED = (
 )
 
 
-#: A part, and since when others of its group count (Unix time).
+#: A part, and the Unix time since when other parts of its group count.
 Added = tuple[Part, int]
 
 
 @dataclass(slots=True)
 class _Group:
-    """The latest group of a key, as it is in the database and with what is added to it."""
+    """The latest group of a key in the database, with the parts added since."""
 
     id: int
     begun_at: int
@@ -73,7 +73,7 @@ async def _add_parts(turn: PostgresTurn, added: Sequence[Added]) -> list[Gathere
     await turn.hold()
     connection = turn.connection
     keys = {part.group for part, _ in added}
-    # In one order on every node, so that none waits for another that waits for it.
+    # In the same order on every node, to avoid deadlocks.
     await connection.execute(_LOCK, sorted(map(_lock_key, keys)))
     latest = await _latest(connection, keys)
     groups: list[tuple[Any, ...]] = []
@@ -89,7 +89,7 @@ async def _add_parts(turn: PostgresTurn, added: Sequence[Added]) -> list[Gathere
                 answers.append(_gathered(group, same))
                 continue
             if same is not None or group.message_id:
-                # References wrap: this is the first part of another message.
+                # References wrap around: this is the first part of another message.
                 group = None
         if group is None:
             group = latest[part.group] = _Group(part.id, part.at, 0)
@@ -130,10 +130,10 @@ async def _latest(connection: PgConnection, keys: Iterable[PartGroup]) -> dict[P
 async def finish_parts(
     connection: PgConnection, joined: Sequence[tuple[PartGroup, int, int]], now: int
 ) -> None:
-    """Notes which message a group was joined to: the one with the part of that id. From now on its
-    time counts anew: a part that comes again finds it for as long as one that is awaited.
+    """Notes the message that the group with this part was joined to. The group's time starts again,
+    so that a repeated part finds it for as long as it would be awaited.
 
-    Without a part it is the latest group of the key, though a later message may have begun one.
+    Without a part the latest group of the key is taken, even if a later message has begun it.
     """
     await connection.executemany(
         _FINISH, [(*group, message, part, now) for group, message, part in joined]

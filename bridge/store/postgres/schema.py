@@ -13,7 +13,7 @@ from bridge.store.errors import SchemaTooNew
 from bridge.store.postgres.connection import PgConnection
 from bridge.store.unjoined import LAST_PART
 
-#: Whoever changes the schema or takes a node number holds this advisory lock.
+#: The advisory lock for changing the schema and for taking a node number.
 LOCK = 0x63617363616465
 
 MIGRATIONS: tuple[str, ...] = (
@@ -145,7 +145,7 @@ MIGRATIONS: tuple[str, ...] = (
     );
     INSERT INTO swept VALUES (0);
     """,
-    # 2: what comes back: statuses, notices of them, messages from phones, and the story of it.
+    # 2: statuses, notices, messages from phones, and the story of a message.
     """
     ALTER TABLE message
         ADD COLUMN envelope text COLLATE "C" NOT NULL DEFAULT '',   -- JSON, or empty
@@ -352,7 +352,7 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (import_id, line)
     );
     """,
-    # 4: what was refused, for a while.
+    # 4: refusals, kept for a while.
     """
     CREATE TABLE refusal (
         id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -368,10 +368,10 @@ MIGRATIONS: tuple[str, ...] = (
     """,
 )
 
-#: How long a step may take (seconds): those of a large database make indexes.
+#: Time limit of a migration (seconds): in a large database it may build indexes.
 _STEP_WITHIN = 3600.0
 
-#: Every table whose ids are of the one sequence.
+#: Every table with ids of the nodes' sequences.
 _IDS = ("message", "submission", "alias", "attempt", "part", "incoming")
 _GREATEST = ", ".join(f"(SELECT max(id) FROM {table})" for table in _IDS)  # noqa: S608
 
@@ -379,7 +379,7 @@ LAST_ID = f"SELECT greatest({_GREATEST}, (SELECT last_id FROM swept), ({LAST_PAR
 
 
 async def version_of(connection: PgConnection) -> int:
-    """The schema's version, 0 where there is none.
+    """The schema's version, 0 if there is none.
 
     Raises :class:`bridge.store.errors.SchemaTooNew`.
     """
@@ -395,7 +395,7 @@ async def version_of(connection: PgConnection) -> int:
 
 
 async def migrate(connection: PgConnection) -> None:
-    """Takes the steps that are missing, within the caller's transaction, which holds the lock.
+    """Runs the missing migrations within the caller's transaction, which holds the lock.
 
     Raises :class:`bridge.store.errors.SchemaTooNew`.
     """

@@ -1,6 +1,6 @@
-"""The API's words on messages in PostgreSQL: noted, kept for later, asked for.
+"""Statuses in PostgreSQL: noted, kept if early, polled for.
 
-Each function within the transaction of its caller. What a word means was decided before.
+All within the caller's transaction. :mod:`bridge.store.transitions` decides the effect of a status.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from bridge.store.rows import STORED, to_stored
 from bridge.store.transitions import MAX_POLL, Standing, note_status
 from bridge.store.types import Noted, Status
 
-#: How many early statuses :meth:`PostgresEarly.match` looks at in one step.
+#: Most early statuses that one step of :meth:`PostgresEarly.match` looks at.
 _STEP = 5000
 
 _FOUND = f"SELECT {SUBJECT}, upstream_id, {', '.join(Standing._fields)} FROM message WHERE "  # noqa: S608
-# All that the index says, and an order that no other index has.
+# The whole condition of the index, and an order that no other index has.
 _IS_SENT = "message.state = 'sent' AND message.upstream_id <> ''"
 _FIND_SENT = (
     f"{_FOUND}{_IS_SENT} AND upstream_id = ANY($1::text[]) ORDER BY id + 0 FOR NO KEY UPDATE"
@@ -49,15 +49,15 @@ _EARLY = (
     "$3::text[], $4::bigint[], $5::text[], $6::integer[], $7::integer[]) "
     "WITH ORDINALITY AS early (upstream_id, word, state, at, cost, parts, err, n) ORDER BY n"
 )
-#: Those of the latest messages that ended and of which an early status may tell. "IS TRUE" keeps it
-#: from being a join, which would go by a loop within a loop; so few fit into a hash.
+#: The latest ended messages that have an early status. "IS TRUE" prevents a join with nested loops;
+#: the few upstream ids fit into a hash.
 _ENDED_LATELY = (
     "SELECT upstream_id, id FROM (SELECT id, upstream_id, state FROM message "  # noqa: S608
     f"ORDER BY id DESC LIMIT {LOOK_THROUGH}) AS latest WHERE state <> 'sent' "
     "AND upstream_id <> '' AND (upstream_id IN (SELECT upstream_id FROM early_status "
     "ORDER BY id DESC LIMIT 20000)) IS TRUE ORDER BY id"
 )
-#: "OFFSET" keeps the planner from looking through all that is under way.
+#: "OFFSET" keeps the planner from scanning all messages under way.
 _PAGE = (
     "SELECT id, upstream_id, EXISTS (SELECT FROM message "  # noqa: S608
     f"WHERE message.upstream_id = early.upstream_id AND {_IS_SENT} OFFSET 0) "
@@ -69,12 +69,12 @@ _MATCHED = (
     "WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE SKIP LOCKED)) "
     "RETURNING id, upstream_id, word, state, at, cost, counted_parts, err"
 )
-#: Their ids grow with time, nearly.
+#: Their ids grow nearly with time.
 _FORGET = (
     "DELETE FROM early_status WHERE id = ANY(ARRAY(SELECT id FROM early_status "
     "ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)) AND at < $1"
 )
-# Both as the index has it; written out, true and false would be simplified away.
+# Both written as in the index; plain true and false would be simplified away.
 _POLL = (
     "SELECT id FROM message WHERE state = 'sent' AND (receipts = 0) = $1::boolean "
     "AND poll_at >= 0 AND poll_at <= $2 ORDER BY poll_at, id LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED"
@@ -88,7 +88,7 @@ _SENT = State.SENT.value
 
 @dataclass(slots=True)
 class _Known:
-    """A message that statuses are about, and how it stands after those that were noted."""
+    """A message with its fields after the statuses noted so far."""
 
     subject: Subject
     standing: Standing
@@ -96,7 +96,7 @@ class _Known:
 
 
 async def note(turn: PostgresTurn, statuses: Sequence[Status]) -> list[Noted]:
-    """What each of them was; those that came early are kept."""
+    """Notes statuses and returns the effect of each; early ones are kept."""
     connection = turn.connection
     by_upstream = await _find(turn, {status.upstream_id for status in statuses})
     noted: list[Noted] = []
@@ -134,7 +134,7 @@ async def note(turn: PostgresTurn, statuses: Sequence[Status]) -> list[Noted]:
 
 
 async def _find(turn: PostgresTurn, upstream_ids: Set[str]) -> dict[str, list[_Known]]:
-    """What is known of the messages with these upstream ids, locked."""
+    """The messages with these upstream ids, locked."""
     found: dict[str, list[_Known]] = {}
     rows = await turn.connection.fetch(_FIND_SENT, sorted(map(storable, upstream_ids)))
     if len(rows) < len(upstream_ids):
@@ -177,7 +177,7 @@ def _early_row(status: Status) -> tuple[Any, ...]:
 
 
 class PostgresEarly:
-    """Goes through the statuses that came too early, some at a time, from the oldest on."""
+    """Goes through the early statuses, some at a time, from the oldest on."""
 
     def __init__(self) -> None:
         self._seen = 0
@@ -185,7 +185,7 @@ class PostgresEarly:
     async def match(self, turn: PostgresTurn, now: int, before: int) -> int:
         """See :meth:`bridge.store.interface.Store.match_early`.
 
-        What ended at another node is matched there.
+        Statuses of messages that ended at another node are matched there.
         """
         connection, ended = turn.connection, turn.ended
         page = await connection.fetch(_PAGE, self._seen, _STEP)

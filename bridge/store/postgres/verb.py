@@ -1,4 +1,4 @@
-"""A verb of the writer: one function that writes what all requests of a group ask of it."""
+"""A verb of the writer: one function that writes all its requests of a group."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _HELD = f"{FENCED} SELECT EXISTS (SELECT FROM fence)"  # noqa: S608
 class PostgresTurn:
     """The transaction of one group. ``now`` is its Unix time.
 
-    The queues in which notices were put gather in ``queues``; ``is_work`` and ``is_owed`` say that
-    there is something for other nodes to send, or to tell.
+    ``queues`` gathers the queues that got notices; ``is_work`` and ``is_owed``: there are messages
+    for other nodes to send, or notices for them to tell.
     """
 
     __slots__ = (
@@ -44,12 +44,12 @@ class PostgresTurn:
         self.queues: set[str] = set()
         self.is_work = False
         self.is_owed = False
-        #: By the node that accepted them, messages of other nodes that are settled here.
+        #: Messages of other nodes that are settled here, by the node that accepted them.
         self.settled: dict[int, list[int]] = {}
         self._held = False
 
     def check(self, held: object) -> None:
-        """Whether a fenced statement found the lease. Raises :class:`LeaseLost`."""
+        """Takes the result of a fenced statement; raises :class:`LeaseLost` without a lease."""
         if not held:
             raise LeaseLost
         self._held = True
@@ -60,7 +60,7 @@ class PostgresTurn:
             self.check(await self.connection.fetchval(_HELD, *self.fence))
 
     def put(self, notices: Sequence[Notice]) -> None:
-        """Notes where these were stored, so that those who take them hear of it."""
+        """Notes the queues of these notices, so that their takers are woken."""
         owed = [notice for notice in notices if not notice.ended_at]
         self.queues.update(notice.queue for notice in owed)
         self.is_owed = self.is_owed or any(notice.due_at <= self.now for notice in owed)
@@ -72,21 +72,20 @@ def one(payload: object) -> int:
 
 
 def never(payloads: object, turn: PostgresTurn) -> bool:
-    """Of a verb that always needs a transaction."""
+    """For a verb that always needs a transaction."""
     return False
 
 
 class PostgresVerb(Generic[P, A]):
     """``write`` gets the payloads of all requests and returns an answer for each, in order.
 
-    ``kept`` requests wait for room, or for the database, where others are refused. ``weight`` is
-    about how many rows a request writes. ``is_one_statement`` tells of payloads that are all that a
-    group writes whether a single fenced statement does it, which needs no transaction around it.
+    ``kept`` requests wait for room, or for the database; others are refused. ``weight`` is the
+    approximate number of rows that a request writes. ``is_one_statement``: whether these payloads,
+    if they are the whole group, need a single fenced statement and so no transaction.
 
-    ``recover`` gives, by their positions, the answers of requests that were stored though the
-    connection was lost: it gets each payload with the answer as far as it was known. Requests
-    without one are written again.
-    ``take_back`` removes what was stored of refused requests, on behalf of this node.
+    ``recover`` finds requests that were stored although the connection was lost: it gets each
+    payload with the answer as far as known, and returns answers by position. Requests without one
+    are written again. ``take_back`` removes refused requests that were stored after all.
     """
 
     __slots__ = ("is_one_statement", "kept", "recover", "take_back", "weight", "write")

@@ -1,7 +1,7 @@
-"""Keeps the lease and listens: the connection beside that of the writer.
+"""Keeps the lease and listens for signals, on a connection beside the writer's.
 
-Renews this node's lease, takes over from nodes that are gone, and hears what other nodes have to
-say. What the daemon does about it is for whoever set the callbacks.
+Renews this node's lease, takes over from nodes that are gone, and calls callbacks for the signals
+of other nodes.
 """
 
 from __future__ import annotations
@@ -17,15 +17,14 @@ from bridge.store.postgres.lease import CHANNEL, OWED, SETTLED, Lease
 
 log = structlog.get_logger()
 
-#: The lease is renewed, and others' are looked at, three times in its length.
+#: The lease is renewed, and other leases are checked, three times in its length.
 _PER_LEASE = 3
 
 
 class Watch:
-    """``work`` is called when messages may have become available to this node, ``owed`` when
-    notices have, ``lost`` once, when its lease turns out to be others', and ``renewed`` with the
-    time of the database whenever the lease was renewed; ``settled`` with the messages of this node
-    that another has settled."""
+    """``work`` is called when messages may be available to this node, ``owed`` when notices may be,
+    ``lost`` once, when other nodes have taken over, ``renewed`` with the database's time after each
+    renewal, ``settled`` with messages of this node that another node has settled."""
 
     def __init__(
         self,
@@ -44,14 +43,14 @@ class Watch:
         self._renewed = renewed
         self._settled = settled
         self._closing = asyncio.Event()
-        #: Set from the first time on that other nodes can be heard.
+        #: Set when this node has begun to listen.
         self.listening = asyncio.Event()
 
     def close(self) -> None:
         self._closing.set()
 
     async def run(self) -> None:
-        """Until :meth:`close`, or until the lease is lost."""
+        """Works until :meth:`close`, or until the lease is lost."""
         every = self._lease.length / _PER_LEASE
         away = False
         while not self._closing.is_set():
@@ -73,12 +72,12 @@ class Watch:
                 away = True
                 await self._rest(min(0.25, every))
             except Exception:
-                # Without a watch the lease would run out.
+                # Go on: without a watch the lease would run out.
                 log.exception("store_watch_broke")
                 await self._rest(every)
 
     async def _watch(self, connection: PgConnection, every: float) -> None:
-        """Until the connection ends."""
+        """Works until the connection ends."""
         ended = asyncio.Event()
         connection.add_termination_listener(lambda _: ended.set())
         for channel in self._on:
@@ -86,7 +85,7 @@ class Watch:
         await connection.add_listener(SETTLED, self._heard_settled)
         if self.listening.is_set():
             log.info("store_watched_again")
-            # Whatever was said while nobody listened.
+            # Signals may have been missed before.
             self._all()
         self.listening.set()
         while not (ended.is_set() or self._closing.is_set()):
@@ -99,7 +98,7 @@ class Watch:
             await self._rest(every, ended)
 
     async def _rest(self, seconds: float, ended: asyncio.Event | None = None) -> None:
-        """So long, or until it is over."""
+        """Waits for this time, or until the watch ends."""
         waits = [asyncio.ensure_future(event.wait()) for event in (self._closing, ended) if event]
         try:
             await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)

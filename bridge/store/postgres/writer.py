@@ -1,9 +1,9 @@
-"""The one connection that writes what is on the path of a message, with group commit.
+"""The one connection for writes on the path of a message, with group commit.
 
-What is asked for while a group is being written gathers and goes into the next one. What happens
-when the database refuses, or goes away in the middle, is decided here: messages are refused, what
-became of messages is kept and written again, and whether a group whose connection was lost had
-been stored is looked up before anybody is told.
+Requests that come while a group is being written go together into the next one. Decides about
+errors: if the database refuses or is away, new messages are refused, and results of messages are
+kept and written again. If the connection is lost, the writer finds out whether the group was stored
+before it answers.
 """
 
 from __future__ import annotations
@@ -38,21 +38,21 @@ A = TypeVar("A")
 
 log = structlog.get_logger()
 
-#: How many requests one transaction takes; bounds its time, not the throughput.
+#: Most requests of one transaction; limits its duration, not the throughput.
 MAX_GROUP = 2000
-#: How long what must not be refused waits before it is tried again (seconds).
+#: Pause before requests that must not be refused are written again (seconds).
 RETRY_AFTER = 0.5
-#: How long a client waits to hear whether its message was stored before the connection was lost,
-#: and how long the end of the daemon waits for a database that is away (seconds).
+#: How long a client waits for the fate of its message after a lost connection, and how long the end
+#: of the daemon waits for a database that is away (seconds).
 UNSURE_WITHIN = 5.0
-#: How often a group that was in the way of others is written again at once.
+#: How often a group is written again at once after a deadlock or lock conflict.
 _BUSY_TRIES = 5
 
 
 class PostgresWriter:
     """Belongs to the event loop that :meth:`run` runs in.
 
-    ``owed`` is called with the queues in which notices were put.
+    ``owed`` is called with the queues that got notices.
     """
 
     def __init__(
@@ -75,13 +75,13 @@ class PostgresWriter:
         self._asked = asyncio.Event()
         self._closing = False
         self._failing = False
-        #: Why nothing but results is taken now: the database is away, or the lease.
+        #: Why only results are taken now: the database is away, or the lease is lost.
         self._refusal: StoreError | None = None
-        #: Refused while nobody knew whether they were stored: to be taken out again.
+        #: Refused while it was unknown whether they were stored: to be removed again.
         self._disowned: list[Request] = []
         #: Being written when the connection was lost: stored or not.
         self._unsure: set[Request] = set()
-        #: The notices that somebody here is telling.
+        #: The notices that are being told here.
         self._telling: set[int] = set()
 
     def ask(self, verb: PostgresVerb[P, A], payload: P) -> asyncio.Future[A]:
@@ -96,12 +96,12 @@ class PostgresWriter:
         return future
 
     def close(self) -> None:
-        """Lets :meth:`run` return when it has written what was asked for."""
+        """Lets :meth:`run` return when it has written all requests."""
         self._closing = True
         self._asked.set()
 
     def fence_off(self) -> None:
-        """The lease is lost: nothing is written any more."""
+        """The lease is lost: no more writes."""
         self._refusal = LeaseLost()
         self._refuse(self._requests, self._refusal)
         self._requests.clear()
@@ -134,7 +134,7 @@ class PostgresWriter:
             await _close(self._connection)
 
     async def _wait(self, seconds: float | None) -> None:
-        """Until something is asked for, or this time has passed."""
+        """Waits for a request, or for this time."""
         self._asked.clear()
         try:
             async with asyncio.timeout(seconds):
@@ -158,7 +158,7 @@ class PostgresWriter:
                 self.fence_off()
                 self._refuse(group, failed)
                 return []
-            except Exception as failed:  # whoever asked must hear
+            except Exception as failed:  # the callers must get an answer
                 log.exception("store_group_broke")
                 error, kind = failed, Trouble.FAULT
             else:
@@ -184,10 +184,10 @@ class PostgresWriter:
     async def _refused(
         self, group: list[Request], kind: Trouble, error: Exception
     ) -> list[Request]:
-        """What follows when the database stored nothing of a group, and said so."""
+        """Handles an error after which nothing of a group is stored."""
         fault = kind is Trouble.FAULT
         if fault and len(group) > 1:
-            # One of them is at fault: alone, it takes none of the others with it.
+            # One request is faulty: write each alone, so that the others succeed.
             log.error("store_group_failed", error=str(error), requests=len(group))
             again: list[Request] = []
             for request in group:
@@ -218,7 +218,7 @@ class PostgresWriter:
         if not request.future.done():
             self._telling.update(ids)
         elif ids:
-            # Whoever asked has gone meanwhile.
+            # The caller has been cancelled meanwhile.
             given = self.ask(GIVE_BACK, ids)
             given.add_done_callback(lambda done: done.cancelled() or done.exception())
 
@@ -230,7 +230,8 @@ class PostgresWriter:
     # --- without a connection --------------------------------------------------------------
 
     async def _reconnect(self, again: list[Request]) -> list[Request]:
-        """Comes back with a connection, or (closing, or fenced) without; with what to write."""
+        """Waits for a new connection, or for the end (closing, or the lease is lost); returns the
+        requests that are still to be written."""
         began = self._loop.time()
         self._refusal = self._refusal or StoreFull("the database cannot be reached")
         again += self._requests
@@ -250,7 +251,7 @@ class PostgresWriter:
                 self._refuse(again, failed)
                 self._closing = True
                 return []
-            except Exception as failed:  # whoever asked must hear, sooner or later
+            except Exception as failed:  # the callers must get an answer in time
                 log.debug("store_still_away", error=str(failed), exc_info=_unknown(failed))
                 await asyncio.sleep(wait)
                 wait = min(2 * wait, RETRY_AFTER)
@@ -261,7 +262,7 @@ class PostgresWriter:
             return again
 
     async def _restore(self, again: list[Request]) -> tuple[PgConnection, list[Request]]:
-        """A connection that may write, and what is still to be written."""
+        """A connection with the right to write, and the requests still to be written."""
         connection = await connect(self._url)
         try:
             await self._lease.pass_on(connection)
@@ -271,7 +272,7 @@ class PostgresWriter:
             raise
 
     def _give_up(self, group: list[Request]) -> list[Request]:
-        """Refuses, after some time, all that may be refused; returns the rest."""
+        """Refuses, after some time, all requests that may be refused; returns the others."""
         kept = [request for request in group if request.verb.kept]
         refused = [request for request in group if not request.verb.kept]
         self._disowned += [request for request in refused if request in self._unsure]
@@ -279,9 +280,10 @@ class PostgresWriter:
         return kept
 
     async def _settle(self, connection: PgConnection, group: list[Request]) -> list[Request]:
-        """Resolves what proves to be stored, takes out what was refused; returns the rest.
+        """Answers the requests that prove to be stored, removes refused ones that were stored;
+        returns the others.
 
-        The old connection writes nothing any more, so that what is not there will not come.
+        The old connection cannot write any more, so that missing rows will not come later.
         """
         for verb, some in _by_verb(self._disowned).items():
             if verb.take_back is not None:
@@ -289,7 +291,7 @@ class PostgresWriter:
                 await verb.take_back(connection, payloads, self._lease.number)
         self._unsure.difference_update(self._disowned)
         self._disowned.clear()
-        # Nobody is telling what a claim without an answer brought.
+        # Notices of a claim without an answer are not being told.
         await give_back_all(connection, self._lease.number, but=self._telling)
         settled: set[Request] = set()
         unsure = [request for request in group if request in self._unsure]
@@ -315,12 +317,12 @@ def _by_verb(requests: Iterable[Request]) -> dict[PostgresVerb[Any, Any], list[R
 
 
 def _size(request: Request) -> int:
-    """About how many rows it writes."""
+    """The approximate number of rows that a request writes."""
     return request.verb.weight(request.payload)
 
 
 def _unknown(error: Exception) -> bool:
-    """Whether it is an error that no connection should raise, and its traceback of interest."""
+    """Whether the error is unexpected, so that its traceback is logged."""
     return not isinstance(error, ERRORS)
 
 
