@@ -21,6 +21,7 @@ from statistics import median
 import click
 
 from tests.benchmarks import (
+    directory_cases,
     hooks_cases,
     paths,
     peers,
@@ -81,6 +82,7 @@ CASES = (
     | hooks_cases.CASES
     | receipts_cases.CASES
     | smsc_cases.CASES
+    | directory_cases.CASES
 )
 #: What both sides do for the first time is not measured.
 WARM_UP = 500

@@ -88,9 +88,16 @@ def running(command: list[str], port: int, log: Path) -> Iterator[subprocess.Pop
 
 @contextmanager
 def bridge(
-    folder: Path, *, delay: float = 0.0, account: str = "", store: str = "", cascade: str = ""
+    folder: Path,
+    *,
+    delay: float = 0.0,
+    account: str = "",
+    store: str = "",
+    cascade: str = "",
+    url: str = "",
 ) -> Iterator[Served]:
-    """The bridge serving on free ports, its store in ``folder``, a sandbox API behind it."""
+    """The bridge serving on free ports, its store in ``folder`` or at ``url``, a sandbox API behind
+    it."""
     api, smtp, smpp = free_port(), free_port(), free_port()
     config = folder / "bridge.toml"
     config.write_text(f"""
@@ -99,7 +106,7 @@ def bridge(
         authorization_key = "benchmark"
         {cascade}
         [store]
-        url = "sqlite:///{folder}/bridge.db"
+        url = "{url or f"sqlite:///{folder}/bridge.db"}"
         {store}
         [smtp]
         listen = ["127.0.0.1:{smtp}"]

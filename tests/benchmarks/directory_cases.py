@@ -1,0 +1,186 @@
+"""Large directories: imports, a message to a large group, a black list of a million numbers, and
+what another account's submits notice of each."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import tempfile
+import time
+from base64 import b64encode
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from bridge.directory.black_list import Entries
+from bridge.model.contact import Blocks
+from tests.benchmarks.harness import bridge, cpu_seconds, resident_mb, run
+from tests.benchmarks.relay_cases import Row
+from tests.benchmarks.smpp_load import Paced
+from tests.store.postgres.server import Server, binaries, execute
+
+#: Another account, and how often it submits, one message at a time (seconds).
+OTHER = '[accounts.other]\npassword = "other"\nsender = "Other"'
+PACE = 0.02
+#: Seconds for which nobody does anything else.
+QUIET = 5.0
+LIMIT = "requests_per_second = 10000\nburst = 10000\npoll = false"
+#: Entries of the black list for each contact, and the part of the contacts that is in the group.
+BLOCKED, IN_GROUP = 10, 0.5
+#: How often it is looked how far a step is (seconds).
+_ASK_EVERY = 0.1
+
+
+def directory(count: int, runs: int) -> Iterator[Row]:
+    """``count`` contacts imported, half of them in a group that gets a message, and ten times as
+    many blocked numbers, on each engine."""
+    for _ in range(runs):
+        with ExitStack() as stack:
+            urls = {"SQLite": ""}
+            if (bin := binaries()) is not None:
+                server = Server(bin)
+                stack.callback(server.remove)
+                server.start()
+                asyncio.run(execute(server.url("postgres"), "CREATE DATABASE bench"))
+                urls["PostgreSQL"] = server.url("bench")
+            for engine, url in urls.items():
+                yield from _served(engine, url, count)
+    yield from _in_memory(count * BLOCKED)
+
+
+def _served(engine: str, url: str, count: int) -> Iterator[Row]:
+    with tempfile.TemporaryDirectory(prefix="cascade-bridge-") as name:
+        socket = f"{name}/admin.sock"
+        account = f'{OTHER}\n[admin]\nsocket = "{socket}"\nlisten = []'
+        with bridge(Path(name), account=account, cascade=LIMIT, url=url) as served:
+            steps = run(_measure(served.smpp, served.pid, socket, count, served.taken))
+        for step in steps:
+            yield step.says(engine)
+
+
+class _Step:
+    """One thing that is done while another account submits."""
+
+    def __init__(self, name: str, pid: int) -> None:
+        self.name = name
+        self.seconds = 0.0
+        self.cpu = 0.0
+        self.peak = resident_mb(pid)
+        self.latencies: list[float] = []
+
+    def says(self, engine: str) -> Row:
+        p50, p99 = (1000 * _quantile(self.latencies, q) for q in (0.5, 0.99))
+        return (
+            f"{self.name}, {engine}",
+            f"{self.seconds:.1f} s",
+            f"{self.cpu:.1f} s",
+            f"{self.peak:.0f} MB; other's submits p50 {p50:.1f} ms, p99 {p99:.1f} ms",
+        )
+
+
+def _quantile(found: list[float], q: float) -> float:
+    return sorted(found)[int(q * len(found))] if found else 0.0
+
+
+async def _measure(
+    port: int, pid: int, socket: str, count: int, taken: Callable[[], int]
+) -> list[_Step]:
+    transport = httpx.AsyncHTTPTransport(uds=socket)
+    steps: list[_Step] = []
+    async with (
+        httpx.AsyncClient(transport=transport, base_url="http://bridge/api/v1", timeout=120) as api,
+        Paced(port, 1, PACE, account="other") as paced,
+    ):
+
+        async def step(name: str, doing: Coroutine[Any, Any, None]) -> None:
+            found = _Step(name, pid)
+            paced.latencies = []
+            began, cpu = time.perf_counter(), cpu_seconds(pid)
+            watched = asyncio.create_task(_watch(found, pid))
+            await doing
+            found.seconds, found.cpu = time.perf_counter() - began, cpu_seconds(pid) - cpu
+            watched.cancel()
+            found.latencies = paced.latencies
+            steps.append(found)
+
+        async def send() -> None:
+            posted = {"to": "everybody", "text": "hello", "account": "bench"}
+            answer = await api.post("/messages", json=posted)
+            answer.raise_for_status()
+
+        async def arrive(messages: int) -> None:
+            while True:
+                others = sum(len(step.latencies) for step in steps) + len(paced.latencies)
+                if await asyncio.to_thread(taken) - others >= messages:
+                    return
+                await asyncio.sleep(_ASK_EVERY)
+
+        members = int(count * IN_GROUP)
+        await step("nothing else", asyncio.sleep(QUIET))
+        await step(f"import of {count:,} contacts", _import(api, "contacts", contacts(count)))
+        await step("the same again, nothing new", _import(api, "contacts", contacts(count)))
+        await step(f"a message to a group of {members:,}", send())
+        await step("its messages go out", arrive(members))
+        blocked = count * BLOCKED
+        await step(f"import of {blocked:,} numbers", _import(api, "black_list", numbers(blocked)))
+        await step("nothing else, after it", asyncio.sleep(QUIET))
+    return steps
+
+
+async def _watch(step: _Step, pid: int) -> None:
+    while True:
+        step.peak = max(step.peak, resident_mb(pid))
+        await asyncio.sleep(_ASK_EVERY)
+
+
+async def _import(api: httpx.AsyncClient, kind: str, file: bytes) -> None:
+    document = {"kind": kind, "file": b64encode(file).decode()}
+    run = (await api.post("/accounts/bench/imports", json=document)).raise_for_status().json()
+    while run["phase"] != "finished":
+        await asyncio.sleep(_ASK_EVERY)
+        run = (await api.get(f"/accounts/bench/imports/{run['id']}")).json()
+    assert not run["failed"], run
+    assert not run["wrong"], run
+
+
+def contacts(count: int) -> bytes:
+    """A file as a spreadsheet writes it; the first half is in a group."""
+    rows = (
+        f"+38050{n:07};Name {n};Family;{'Everybody' if n < count * IN_GROUP else ''};note {n}"
+        for n in range(count)
+    )
+    return "\r\n".join(("phone;first name;last name;group;comments", *rows)).encode()
+
+
+def numbers(count: int) -> bytes:
+    """Numbers that no contact has."""
+    return "\r\n".join(("phone,type", *(f"+38067{n:07},1" for n in range(count)))).encode()
+
+
+def _in_memory(count: int) -> Iterator[Row]:
+    """What an entry and a look cost in the memory of one process."""
+    before = resident_mb(os.getpid())
+    entries = Entries()
+    for n in range(count):
+        entries.put(f"+38067{n:07}", Blocks.BULK)
+    octets = (resident_mb(os.getpid()) - before) * 1024 * 1024 / count
+    looked = [f"+38067{random.randrange(2 * count):07}" for _ in range(100_000)]
+    began = time.perf_counter()
+    for phone in looked:
+        entries.block(phone, bulk=True)
+    each = (time.perf_counter() - began) / len(looked) * 1e6
+    yield (
+        f"black list of {count:,} in memory",
+        "",
+        "",
+        f"{octets:.0f} octets an entry, {each:.2f} µs a look",
+    )
+
+
+CASES: dict[str, tuple[int, Callable[[int, int], Iterator[Row]]]] = {
+    "directory": (100_000, directory),
+}
