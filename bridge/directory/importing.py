@@ -242,8 +242,9 @@ class Importer:
 
     async def _merge(self, file: ImportFile, count: int, progress: Progress) -> list[Imported]:
         steps: list[Imported] = []
-        done = 0
-        while step := await self._store.change(merge_step, file, STEP, self._now()):
+        done = last = 0
+        while merged := await self._store.change(merge_step, file, STEP, self._now(), last):
+            step, last = merged
             steps.append(step)
             done += step.added + step.changed + step.unchanged + len(step.wrong)
             progress("stored", done, count)

@@ -218,17 +218,19 @@ class SendOuts:
         self._active.add(file.id)
         head = orjson.loads(file.head)
         message, interval = to_message(head["message"]), head["interval"]
+        last = 0
         while True:
             try:
-                staged = await self._store.look_up(staged_phones, file.id, STEP)
+                staged = await self._store.look_up(staged_phones, file.id, STEP, last)
                 if not staged:
                     await self._store.change(finish_import, file.id)
                     self._active.discard(file.id)
                     return
                 messages = tuple(_message(message, one, interval) for one in staged)
                 claimed = self._dispatcher.has_room(messages[0])
-                lines = StagedLines(file.id, staged[-1].line)
+                lines = StagedLines(file.id, last, staged[-1].line)
                 await self._store.accept(Acceptance(messages, claimed=claimed, staged=lines))
+                last = lines.last
                 self._dispatcher.offer(messages, claimed=claimed)
                 await self._store.change(touch_import, file.id, self._now())
             except StoreError as error:

@@ -82,10 +82,11 @@ class Fingerprint(NamedTuple):
 
 
 class StagedLines(NamedTuple):
-    """The lines of a staged file up to and including one."""
+    """The lines of a staged file behind one, up to and including another."""
 
     import_id: int
-    last_line: int
+    after: int
+    last: int
 
 
 class Superseded(NamedTuple):

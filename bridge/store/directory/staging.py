@@ -127,11 +127,13 @@ def commit_send_out(
     yield from commit_import(import_id, now)
 
 
-def staged_phones(import_id: int, limit: int) -> Verb[list[StagedPhone]]:
-    """The next recipients of a send-out whose messages are not stored yet."""
+def staged_phones(import_id: int, limit: int, after: int = 0) -> Verb[list[StagedPhone]]:
+    """The next recipients of a send-out whose messages are not stored yet, behind a line: what was
+    deleted before it is not walked over again."""
     rows = yield Statement(
-        "SELECT line, fields FROM import_line WHERE import_id = ? ORDER BY line LIMIT ?",
-        (import_id, limit),
+        "SELECT line, fields FROM import_line WHERE import_id = ? AND line > ? "
+        "ORDER BY line LIMIT ?",
+        (import_id, after, limit),
     )
     return [StagedPhone(int(line), *json.loads(fields)) for line, fields in rows]
 
@@ -156,11 +158,15 @@ def list_send_outs(account: str, *, id: int = 0, limit: int = 1000) -> Verb[list
     return [SendOut(*row) for row in rows]
 
 
-def merge_step(file: ImportFile, limit: int, now: int) -> Verb[Imported | None]:
-    """Merges the next lines of a committed file; None where none are left, and it is forgotten."""
+def merge_step(
+    file: ImportFile, limit: int, now: int, after: int = 0
+) -> Verb[tuple[Imported, int] | None]:
+    """Merges the next lines of a committed file behind the line ``after``, and tells the last of
+    them; None where none are left, and the file is forgotten."""
     rows = yield Statement(
-        "SELECT line, fields FROM import_line WHERE import_id = ? ORDER BY line LIMIT ?",
-        (file.id, limit),
+        "SELECT line, fields FROM import_line WHERE import_id = ? AND line > ? "
+        "ORDER BY line LIMIT ?",
+        (file.id, after, limit),
     )
     if not rows:
         if file.kind == BLACK_LIST:
@@ -181,11 +187,13 @@ def merge_step(file: ImportFile, limit: int, now: int) -> Verb[Imported | None]:
             for line, (phone, blocks, comment) in read
         ]
         done = yield from import_black_list(file.account, numbers, dry_run=False)
+    last = read[-1][0]
     yield Statement(
-        "DELETE FROM import_line WHERE import_id = ? AND line <= ?", (file.id, read[-1][0])
+        "DELETE FROM import_line WHERE import_id = ? AND line > ? AND line <= ?",
+        (file.id, after, last),
     )
     yield Statement("UPDATE import_file SET touched_at = ? WHERE id = ?", (now, file.id))
-    return done
+    return done, last
 
 
 def _entry(line: int, fields: list[list[object]]) -> Entry:

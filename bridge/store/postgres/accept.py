@@ -64,7 +64,7 @@ _SUBMISSIONS = (
     "INSERT INTO submission (id, account, messages) "
     "SELECT * FROM unnest($1::bigint[], $2::text[], $3::integer[])"
 )
-_FORGET_STAGED = "DELETE FROM import_line WHERE import_id = $1 AND line <= $2"
+_FORGET_STAGED = "DELETE FROM import_line WHERE import_id = $1 AND line > $2 AND line <= $3"
 _ALIASES = (
     "INSERT INTO alias (id, message_id, receipts) "
     "SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[])"

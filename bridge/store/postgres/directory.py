@@ -14,6 +14,8 @@ T = TypeVar("T")
 
 #: Rows that are written before the connection's time limit starts again.
 _ROWS: Final = 5000
+#: So many arguments are a list of what is looked for.
+_MANY: Final = 50
 
 
 @lru_cache(maxsize=256)
@@ -33,7 +35,7 @@ async def run(connection: PgConnection, verb: Verb[T]) -> T:
             if statement.many is None:
                 rows = [
                     _as_written(row)
-                    for row in await connection.fetch(sql, *_as_stored(statement.args))
+                    for row in await _fetch(connection, sql, _as_stored(statement.args))
                 ]
             else:
                 for start in range(0, len(statement.many), _ROWS):
@@ -43,6 +45,17 @@ async def run(connection: PgConnection, verb: Verb[T]) -> T:
     except StopIteration as end:
         answer: T = end.value
         return answer
+
+
+async def _fetch(connection: PgConnection, sql: str, args: Row) -> Sequence[Row]:
+    if len(args) < _MANY:
+        return await connection.fetch(sql, *args)
+    async with connection.transaction():
+        # A plan that was kept since the table was small reads all of it for every such look.
+        await connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
+        rows = await connection.fetch(sql, *args)
+        await connection.execute("SET LOCAL plan_cache_mode = auto")
+        return rows
 
 
 def _as_stored(values: Row) -> Row:

@@ -36,9 +36,10 @@ async def test_lines_count_from_the_commit_on(store: Store) -> None:
     await store.change(stage_contacts, file.id, ENTRIES[3:], 102)
     assert await store.look_up(list_contacts, "crm") == []
     await store.change(commit_import, file.id, 103)
-    steps = []
-    while (step := await store.change(merge_step, file, 2, 104)) is not None:
-        steps.append(step)
+    steps, last = [], 0
+    while (step := await store.change(merge_step, file, 2, 104, last)) is not None:
+        steps.append(step[0])
+        last = step[1]
     assert steps == [
         Imported(2, 0, 0, ("All",), ()),
         Imported(2, 0, 0, (), ()),
