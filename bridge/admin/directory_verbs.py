@@ -44,7 +44,7 @@ from bridge.store import Store
 log = structlog.get_logger()
 
 Phones = Annotated[list[str], Field(min_length=1, max_length=10_000)]
-ImportKind = Literal["contacts", "groups", "black_list"]
+ImportKind = Literal["contacts", "groups", "templates", "black_list"]
 _NO_FIELDS = ContactFields()
 
 

@@ -46,7 +46,7 @@ COMMANDS = {
     "contacts": "Add, change, delete, list, move, import and export contacts.",
     "groups": "Add, change, delete, list, import and export groups.",
     "blacklist": "Add, delete, list, import and export blocked numbers.",
-    "templates": "Add, change, delete, list and export templates.",
+    "templates": "Add, change, delete, list, import and export templates.",
     "variables": "Upload values for template variables.",
     "erase": "Erase everything stored about a phone number.",
     "sendmail": "Stand in for /usr/sbin/sendmail.",

@@ -7,7 +7,14 @@ from typing import Any
 
 import click
 
-from bridge.cli.directory import Asked, directory_options, given, output_option, write_out
+from bridge.cli.directory import (
+    Asked,
+    directory_options,
+    given,
+    import_command,
+    output_option,
+    write_out,
+)
 from bridge.cli.tables import Columns
 from bridge.dialect.answers import Format, Row
 from bridge.dialect.directory_rows import template_row
@@ -30,7 +37,7 @@ def _row(row: dict[str, Any], fmt: Format) -> Row:
 
 @click.group()
 def command() -> None:
-    """Add, change, delete, list and export templates."""
+    """Add, change, delete, list, import and export templates."""
 
 
 @command.command("list")
@@ -107,11 +114,26 @@ def delete_template(asked: Asked, template: str) -> None:
     asked.changed(answer, "Deleted")
 
 
+import_command(
+    command,
+    "templates",
+    "templates",
+    """Import templates from FILE: CSV with the columns name, message, format, sender, flag. A
+    preview comes first.
+
+    \b
+    Examples:
+      cascade-bridge templates import templates.csv --preview
+      cascade-bridge templates import templates.csv --yes
+    """,
+)
+
+
 @command.command("export")
 @output_option
 @directory_options
 def export_templates(asked: Asked, output: Path | None) -> None:
-    """Export templates as CSV.
+    """Export templates as CSV, which import reads again.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""Files of contacts, of groups and of the black list: preview and import.
+"""Files of contacts, groups, templates and the black list: preview and import.
 
 A preview names every wrong line and says what would become of the others. Importing is taken
 whole or not at all (:mod:`bridge.store.directory.staging`), in steps between which the store serves
@@ -17,8 +17,8 @@ import structlog
 from bridge.directory import fields
 from bridge.directory.spreadsheet import SheetRecord, read_rows
 from bridge.directory.vcard import read_cards
-from bridge.model.contact import BlackListEntry, Contact, Group
-from bridge.model.failure import Failure
+from bridge.model.contact import BlackListEntry, Contact, Group, Template
+from bridge.model.failure import Failure, Reason
 from bridge.store import Store
 from bridge.store.directory.importing import (
     Entry,
@@ -26,9 +26,11 @@ from bridge.store.directory.importing import (
     import_black_list,
     import_contacts,
     import_groups,
+    import_templates,
 )
 from bridge.store.directory.staging import (
     CONTACTS,
+    TEMPLATES,
     ImportFile,
     abandoned_imports,
     begin_import,
@@ -38,6 +40,7 @@ from bridge.store.directory.staging import (
     stage_black_list,
     stage_contacts,
     stage_groups,
+    stage_templates,
 )
 from bridge.store.directory.verb import Verb
 from bridge.store.directory.versions import BLACK_LIST, GROUPS
@@ -81,6 +84,7 @@ class _KindVerbs(NamedTuple):
 _VERBS: Final = {
     CONTACTS: _KindVerbs(stage_contacts, import_contacts),
     GROUPS: _KindVerbs(stage_groups, import_groups),
+    TEMPLATES: _KindVerbs(stage_templates, import_templates),
     BLACK_LIST: _KindVerbs(stage_black_list, import_black_list),
 }
 
@@ -188,6 +192,30 @@ def group_lines(octets: bytes) -> Lines[Group]:
             yield WrongLine(record.line, failure.description)
 
 
+def template_lines(octets: bytes) -> Lines[Template]:
+    """Reads a file of templates; their ids are the lines' numbers.
+
+    Raises Failure (bad parameter) where it is no such table.
+    """
+    line_of: dict[str, int] = {}
+    for record in read_rows(octets, TEMPLATE_COLUMNS):
+        written = record.fields.get
+        try:
+            name, message = fields.text("name", written("name", "")), written("message", "")
+            if not name or not message:
+                raise Failure(Reason.BAD_PARAMETER, f"{'message' if name else 'name'} missing")
+            first = line_of.setdefault(name.casefold(), record.line)
+            if first != record.line:
+                yield WrongLine(record.line, f"the same name as in line {first}")
+                continue
+            form = fields.template_format(written("format", "")) or "sms"
+            sender = fields.text("sender", written("sender", ""), 15)
+            flag = int(written("flag", "") == "1")
+            yield Template(record.line, name, message, form, sender, flag)
+        except Failure as failure:
+            yield WrongLine(record.line, failure.description)
+
+
 class Importer:
     """Imports files of all accounts. Belongs to one event loop; :meth:`resume` it now and then."""
 
@@ -242,7 +270,7 @@ class Importer:
 
     async def _merge(self, file: ImportFile, count: int, progress: Progress) -> list[Imported]:
         steps: list[Imported] = []
-        done = last = 0
+        done, last = 0, -1
         while merged := await self._store.change(merge_step, file, STEP, self._now(), last):
             step, last = merged
             steps.append(step)

@@ -20,11 +20,12 @@ from bridge.directory.importing import (
     black_list_lines,
     contact_lines,
     group_lines,
+    template_lines,
 )
 from bridge.model.failure import Failure, Reason
 from bridge.store import StoreError
 from bridge.store.directory.importing import Imported
-from bridge.store.directory.staging import CONTACTS
+from bridge.store.directory.staging import CONTACTS, TEMPLATES
 from bridge.store.directory.versions import BLACK_LIST, GROUPS
 
 log = structlog.get_logger()
@@ -37,6 +38,7 @@ _WAITING: Final = 8
 READERS: Final[dict[str, Callable[[bytes, str], Lines[Any]]]] = {
     CONTACTS: contact_lines,
     GROUPS: lambda octets, region: group_lines(octets),
+    TEMPLATES: lambda octets, region: template_lines(octets),
     BLACK_LIST: black_list_lines,
 }
 

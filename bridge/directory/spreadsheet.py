@@ -38,6 +38,10 @@ COLUMNS: Final[dict[str, str]] = {
     "number": "num, номер",
     "hours": "часы, години",
     "max_parts": "parts",
+    "message": "text, текст, повідомлення, сообщение",
+    "format": "формат",
+    "sender": "відправник, отправитель",
+    "flag": "",
 }
 #: What each name may mean; which of them it is, is told by the columns that a table has.
 _MEANINGS: Final[dict[str, list[str]]] = {}

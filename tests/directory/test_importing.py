@@ -15,6 +15,7 @@ from bridge.directory.importing import (
     black_list_lines,
     contact_lines,
     group_lines,
+    template_lines,
 )
 from bridge.model.contact import Blocks
 from bridge.store import Store
@@ -22,7 +23,14 @@ from bridge.store.directory.black_list import list_black_list
 from bridge.store.directory.contacts import list_contacts
 from bridge.store.directory.groups import list_groups
 from bridge.store.directory.importing import Entry, Imported
-from bridge.store.directory.staging import CONTACTS, begin_import, commit_import, stage_contacts
+from bridge.store.directory.staging import (
+    CONTACTS,
+    TEMPLATES,
+    begin_import,
+    commit_import,
+    stage_contacts,
+)
+from bridge.store.directory.templates import list_templates
 from bridge.store.directory.versions import BLACK_LIST, GROUPS
 from bridge.store.sqlite.engine import SqliteStore
 
@@ -131,6 +139,20 @@ async def test_a_file_of_groups(store: Store) -> None:
     ]
     again = await importer.take("crm", GROUPS, group_lines(b"name,number\nNIGHT,7\nDay,5\n"))
     assert (again.added, again.changed, again.unchanged) == (0, 1, 1)
+
+
+async def test_a_file_of_templates(store: Store) -> None:
+    octets = "name;message;sender\nready;{who}: готово;\nREADY;x;\nempty;;\n;y;\n".encode()
+    importer = Importer(store)
+    for act in (importer.preview, importer.take):
+        done = await act("crm", TEMPLATES, template_lines(octets))
+        assert (done.added, done.changed, done.unchanged) == (1, 0, 0)
+        assert [line for line, _ in done.wrong] == [3, 4, 5]
+    [template] = await store.look_up(list_templates, "crm")
+    assert (template.name, template.message, template.format) == ("ready", "{who}: готово", "sms")
+    other = b"name,message\nREADY,other\n"
+    assert (await importer.take("crm", TEMPLATES, template_lines(other))).changed == 1
+    assert (await importer.take("crm", TEMPLATES, template_lines(other))).unchanged == 1
 
 
 async def test_what_a_dead_process_committed_is_merged_and_the_rest_dropped(store: Store) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from bridge.model.contact import BlackListEntry, Contact, Group
+from bridge.model.contact import BlackListEntry, Contact, Group, Template
 from bridge.store.directory.contacts import (
     COLUMNS,
     FIELDS,
@@ -18,6 +18,7 @@ from bridge.store.directory.contacts import (
     values_of,
 )
 from bridge.store.directory.groups import add_group, change_group, list_groups
+from bridge.store.directory.templates import add_template, change_template, list_templates
 from bridge.store.directory.verb import Statement, Verb, chunks, marks
 
 
@@ -108,6 +109,32 @@ def import_groups(account: str, groups: Sequence[Group], *, dry_run: bool) -> Ve
         if not dry_run:
             yield from change_group(account, old.id, changes)
     return Imported(added, changed, unchanged, (), tuple(wrong))
+
+
+def import_templates(
+    account: str, templates: Sequence[Template], *, dry_run: bool
+) -> Verb[Imported]:
+    """Adds templates, or changes those of the same names; their ids are the lines' numbers.
+
+    With ``dry_run`` nothing is written, and the answer is the same.
+    """
+    by_name = {one.name.casefold(): one for one in (yield from list_templates(account))}
+    added = changed = unchanged = 0
+    for template in templates:
+        old = by_name.get(template.name.casefold())
+        if old is None:
+            added += 1
+            if not dry_run:
+                yield from add_template(account, template)
+        elif old[1:] == template[1:]:
+            unchanged += 1
+        else:
+            changed += 1
+            if not dry_run:
+                changes = template._asdict()
+                del changes["id"]
+                yield from change_template(account, old.id, changes)
+    return Imported(added, changed, unchanged, (), ())
 
 
 def import_contacts(account: str, entries: Sequence[Entry], *, dry_run: bool) -> Verb[Imported]:

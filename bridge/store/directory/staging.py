@@ -2,8 +2,8 @@
 
 The lines of a file are staged, and one small transaction commits it. From then on it will be taken
 over, step by step, by this process or, after a crash, by another one. A file that was not committed
-leaves nothing behind. A file may be one of contacts, one of the black list, or the recipients of a
-send-out.
+leaves nothing behind. A file may be one of contacts, groups, templates or the black list, or the
+recipients of a send-out.
 """
 
 from __future__ import annotations
@@ -12,18 +12,20 @@ import json
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from bridge.model.contact import BlackListEntry, Blocks, Contact, Group
+from bridge.model.contact import BlackListEntry, Blocks, Contact, Group, Template
 from bridge.store.directory.importing import (
     Entry,
     Imported,
     import_black_list,
     import_contacts,
     import_groups,
+    import_templates,
 )
 from bridge.store.directory.verb import Statement, Verb, marks
 from bridge.store.directory.versions import BLACK_LIST, GROUPS, next_version
 
 CONTACTS: Final = "contacts"
+TEMPLATES: Final = "templates"
 SEND_OUT: Final = "send_out"
 
 
@@ -85,6 +87,12 @@ def stage_black_list(import_id: int, entries: Sequence[BlackListEntry], now: int
 def stage_groups(import_id: int, groups: Sequence[Group], now: int) -> Verb[None]:
     """Stores some lines of a file of groups; their ids are the lines' numbers."""
     rows = [(group.id, json.dumps(group[1:], ensure_ascii=False)) for group in groups]
+    yield from _stage(import_id, rows, now)
+
+
+def stage_templates(import_id: int, templates: Sequence[Template], now: int) -> Verb[None]:
+    """Stores some lines of a file of templates; their ids are the lines' numbers."""
+    rows = [(one.id, json.dumps(one[1:], ensure_ascii=False)) for one in templates]
     yield from _stage(import_id, rows, now)
 
 
@@ -159,7 +167,7 @@ def list_send_outs(account: str, *, id: int = 0, limit: int = 1000) -> Verb[list
 
 
 def merge_step(
-    file: ImportFile, limit: int, now: int, after: int = 0
+    file: ImportFile, limit: int, now: int, after: int = -1
 ) -> Verb[tuple[Imported, int] | None]:
     """Merges the next lines of a committed file behind the line ``after``, and tells the last of
     them; None where none are left, and the file is forgotten."""
@@ -181,6 +189,9 @@ def merge_step(
     elif file.kind == GROUPS:
         groups = [Group(line, *fields) for line, fields in read]
         done = yield from import_groups(file.account, groups, dry_run=False)
+    elif file.kind == TEMPLATES:
+        templates = [Template(line, *fields) for line, fields in read]
+        done = yield from import_templates(file.account, templates, dry_run=False)
     else:
         numbers = [
             BlackListEntry(line, phone, Blocks(blocks), comment)
