@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import signal
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
@@ -75,9 +76,11 @@ ANSWER_ON_STOP = 5.0
 #: How long sessions have to end by themselves when the daemon stops (seconds).
 DRAIN_WITHIN = 10.0
 #: How much longer than one request to the API the last ones have to end, and to be stored, when the
-#: daemon stops; and how long they have at most (seconds).
-STORE_WITHIN = 5.0
-SEND_WITHIN = 35.0
+#: daemon stops (seconds).
+STORE_WITHIN = 10.0
+#: What of ``stop_timeout`` is left for sessions, notices and the store when the last requests have
+#: ended (seconds).
+CLOSE_WITHIN = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,11 +362,14 @@ class App:
                         dispatcher.stop()
                         outbox.stop()
                         stopping_at = time.monotonic()
-                    draining = asyncio.gather(smtp.drain(DRAIN_WITHIN), smpp.drain(DRAIN_WITHIN))
-                    await asyncio.wait({dispatching}, timeout=ANSWER_ON_STOP)
+                        limit = self._settings.admin.stop_timeout
+                        last_resort = asyncio.get_running_loop().call_later(limit, _end_now)
+                    drain_within = min(DRAIN_WITHIN, limit)
+                    draining = asyncio.gather(smtp.drain(drain_within), smpp.drain(drain_within))
+                    await asyncio.wait({dispatching}, timeout=min(ANSWER_ON_STOP, limit))
                     relay.drain()
                     await draining
-                    within = min(SEND_WITHIN, settings.cascade.timeout + 5.0 + STORE_WITHIN)
+                    within = min(limit - CLOSE_WITHIN, settings.cascade.timeout + STORE_WITHIN)
                     left = stopping_at + within - time.monotonic()
                     if (await asyncio.wait({dispatching}, timeout=max(0.0, left)))[1]:
                         # The next start finds them, and takes their outcome for unknown.
@@ -384,6 +390,7 @@ class App:
             accounts.close()
             for watcher in watched:
                 logging.WATCHERS.remove(watcher)
+        last_resort.cancel()
         log.info("stopped")
         if self._lost:
             raise StoreError("other nodes took over from this one; start it again")
@@ -423,6 +430,13 @@ def _reload(app: App) -> None:
     # What was wrong stands in the log.
     with contextlib.suppress(ConfigError, OSError, ValueError):
         app.load()
+
+
+def _end_now() -> None:
+    """Ends the process as kill -9 would: what was accepted is durable, and what is in flight counts
+    as unknown after the next start."""
+    log.error("stop_incomplete", cause="stop_timeout has passed")
+    os._exit(os.EX_UNAVAILABLE)
 
 
 def _missing(lines: Mapping[str, UpstreamLine]) -> list[str]:

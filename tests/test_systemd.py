@@ -168,8 +168,9 @@ def test_what_cannot_be_mended_by_a_restart_is_not_restarted() -> None:
 
 
 def test_systemd_waits_until_what_is_in_flight_is_finished() -> None:
-    longest = Cascade().timeout + app.DRAIN_WITHIN + app.ANSWER_ON_STOP
-    assert parse_duration(one("TimeoutStopSec")) > longest
+    stop_timeout = Admin().stop_timeout
+    assert parse_duration(one("TimeoutStopSec")) > stop_timeout
+    assert stop_timeout - app.CLOSE_WITHIN > Cascade().timeout
 
 
 def test_there_are_enough_file_descriptors() -> None:

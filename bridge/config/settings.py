@@ -219,6 +219,7 @@ class Admin(Table):
     token: Secret | None = None
     view_token: Secret | None = None
     console: Literal["off", "private", "anywhere"] = "private"
+    stop_timeout: Limit = 55.0
 
 
 class Hooks(Table):
