@@ -1,1 +1,1 @@
-"""HTTP out: the Cascade client, its wire format, batches and rate."""
+"""The Cascade API: the client, its wire format, the meaning of answers."""

@@ -1,7 +1,7 @@
-"""What an answer of the API means for the batch that was posted.
+"""The meaning of the API's answers to posted batches.
 
-One table by status, and one pure function that reads it. What then happens to each message and to
-the upstream is decided by :mod:`bridge.sending.pace` and :mod:`bridge.sending.poster`.
+One table by HTTP status, and one pure function that reads it. :mod:`bridge.sending.decisions` and
+:mod:`bridge.sending.pace` decide what follows for the messages and the upstream.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bridge.model.failure import Failure, Reason, from_api
 
 
 class Meaning(Enum):
-    """What an answer says about a whole request."""
+    """The meaning of an answer for a whole request."""
 
     TAKEN = "the API took the messages that it named"
     BAD = "the API refuses the request for what is in it"
@@ -28,7 +28,7 @@ class Meaning(Enum):
     UNKNOWN = "the API may have taken it or not"
 
 
-#: A server may ask for a longer pause than this (seconds), and does not get it.
+#: The longest pause that a server can request (seconds); longer ones are cut to it.
 LONGEST_PAUSE: Final = 600.0
 
 _BY_STATUS: dict[int, Meaning] = {
@@ -58,8 +58,8 @@ _BY_CLASS: dict[int, Meaning] = {
 class HttpAnswer:
     """An HTTP answer, or the lack of one.
 
-    ``status`` is 0 where none came; then ``sent`` says whether the request had gone out, so that
-    the API may have taken it, and ``trouble`` what went wrong.
+    ``status`` is 0 if none came; then ``sent`` tells whether the request had gone out, so that the
+    API may have taken it, and ``trouble`` is the error.
     """
 
     status: int
@@ -71,7 +71,7 @@ class HttpAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What an answer means: its class, the ids it gives, and the failure it stands for."""
+    """An answer's meaning, the ids in it, and the failure for the client."""
 
     meaning: Meaning
     failure: Failure
@@ -80,12 +80,12 @@ class Verdict:
 
     @property
     def cause(self) -> str:
-        """The API's own words, or what went wrong on the way to it."""
+        """The API's own text, or the error on the way to it."""
         return self.failure.cause
 
 
 def judge(answer: HttpAnswer) -> Verdict:
-    """Reads an answer. Never raises, whatever a server or a proxy may have sent."""
+    """Reads an answer. Never raises, even for garbage from a server or proxy."""
     if not answer.status:
         meaning = Meaning.UNKNOWN if answer.sent else Meaning.BROKEN
         return Verdict(meaning, Failure(Reason.REFUSED, cause=answer.trouble))
@@ -115,7 +115,7 @@ def _failure(status: int, error: ErrorBody | None) -> Failure:
 
 
 def _seconds(retry_after: str) -> float | None:
-    """``Retry-After`` in seconds, :data:`LONGEST_PAUSE` at most (RFC 9110 §10.2.3); dates are not
-    worth their clock skew."""
+    """``Retry-After`` in seconds, :data:`LONGEST_PAUSE` at most (RFC 9110 §10.2.3). Dates are
+    ignored because of clock skew."""
     digits = retry_after.strip()
     return min(LONGEST_PAUSE, float(digits)) if digits.isdecimal() else None

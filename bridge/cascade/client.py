@@ -1,4 +1,4 @@
-"""The HTTP client: posts batches and asks for statuses; tells what came back or how far it got."""
+"""The HTTP client: posts batches and asks for statuses; returns the answer or the error."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bridge.cascade.wire import PATHS, STATUS_PATH
 from bridge.config.settings import Cascade, Upstream
 from bridge.model.message import Route
 
-#: Errors that come before the whole request is on its way: the API cannot have taken anything.
+#: Errors before the whole request is sent: the API cannot have taken it.
 _BEFORE_SENDING = (
     httpx.WriteError,
     httpx.WriteTimeout,
@@ -31,14 +31,14 @@ _HEADERS = {
     "Accept-Encoding": "identity",
     "User-Agent": f"cascade-bridge/{__version__}",
 }
-#: An answer to a thousand messages is about 100 KB; more than this is none.
+#: Most bytes of an answer; one to a thousand messages has about 100 KB.
 MAX_ANSWER = 4 * 1024 * 1024
-#: Questions for statuses at once; a pool of their own keeps them from being in the way of messages.
+#: Status requests at the same time, in a pool of their own, so that they do not delay messages.
 MAX_QUESTIONS = 8
 
 
 def credentials(upstream: Upstream) -> dict[str, str]:
-    """The documented header credentials of an upstream; those that are set."""
+    """The credentials of an upstream as headers; only those that are set."""
     headers = {
         "X-Authorization-Key": upstream.authorization_key,
         "X-Viber-Auth-Token": upstream.viber_auth_token,
@@ -48,13 +48,12 @@ def credentials(upstream: Upstream) -> dict[str, str]:
 
 
 class CascadeClient:
-    """A transport, with one pool of connections, for messages and one for questions, for the life
-    of the daemon.
+    """Two transports, each with a pool of connections: for messages and for status requests.
 
-    httpx's client would look for cookies, redirects and environment variables at every request,
-    for a quarter of its time; its transport does all that is needed. It grows slower with every
-    connection in its pool, so there are only as many as requests may be in flight. It never tries
-    again by itself: whether that is safe is known elsewhere.
+    httpx's client would check cookies, redirects and environment variables at every request, in a
+    quarter of its time; its transport is enough. It is slower with every connection in its pool, so
+    there are only as many as requests may be in flight. It never retries: only the caller knows
+    whether that is safe.
     """
 
     def __init__(self, settings: Cascade) -> None:
@@ -73,7 +72,7 @@ class CascadeClient:
         await self._questions.aclose()
 
     async def post(self, route: Route, headers: Mapping[str, str], body: bytes) -> HttpAnswer:
-        """Posts a request body; an answer always comes back, also of what went wrong."""
+        """Posts a request body; errors are returned as an answer too."""
         request = httpx.Request(
             "POST",
             self._urls[route],
@@ -84,7 +83,7 @@ class CascadeClient:
         return await self._send(self._transport, request)
 
     async def ask(self, headers: Mapping[str, str], upstream_id: str) -> HttpAnswer:
-        """Asks for the status of a message; an answer always comes back, as from :meth:`post`."""
+        """Asks for the status of a message; errors are returned as by :meth:`post`."""
         request = httpx.Request(
             "GET",
             self._status_url + quote(upstream_id, safe=""),
@@ -97,7 +96,7 @@ class CascadeClient:
         self, transport: httpx.AsyncHTTPTransport, request: httpx.Request
     ) -> HttpAnswer:
         try:
-            # The parts of httpx's time limit start anew with every byte; this one does not.
+            # httpx's time limits start again with every byte; this one does not.
             async with asyncio.timeout(self._timeout + 5.0):
                 return await _exchange(transport, request)
         except _BEFORE_SENDING as error:
@@ -135,7 +134,7 @@ def _transport(connections: int, context: ssl.SSLContext) -> httpx.AsyncHTTPTran
 
 
 def _describe(error: Exception, url: httpx.URL) -> str:
-    """What went wrong, and with which host and port: names and firewalls are often to blame."""
+    """The error, with host and port: names and firewalls are often the cause."""
     port = url.port or {"http": 80, "https": 443}.get(url.scheme, 0)
     said = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")[:200]
     return f"{said} ({url.host}:{port})"

@@ -1,10 +1,10 @@
-"""What the API says of messages by itself or when it is asked: its JSON → words of ours.
+"""Decodes the API's JSON about messages: statuses and messages from phones.
 
-Three documents are read: the status webhook's, the answer to ``GET /bat/message/{id}``, and the
-incoming-message webhook's. All are read tolerantly: names of fields without regard to case and
-underscores, numbers as strings and the other way round, one object or an array; a byte order mark,
-octets that are no UTF-8, halves of surrogate pairs, bare control characters and NaN cost no more
-than themselves. What a word means is decided by :mod:`bridge.feedback.status_updates`.
+Three documents are read: the status webhook, the answer to ``GET /bat/message/{id}``, and the
+incoming-message webhook. All are read tolerantly: field names without regard to case and
+underscores, numbers as strings and the other way round, one object or an array. A byte order mark,
+invalid UTF-8, unpaired surrogates, bare control characters and NaN are skipped or replaced; the
+rest of the document is read. :mod:`bridge.feedback.status_updates` decides what a word means.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ T = TypeVar("T")
 MAX_ID: Final = 128
 MAX_WORD: Final = 64
 _PHONE: Final = re.compile(r"(?:\+|00)?([1-9]\d{4,14})", re.ASCII)
-#: No number of seconds since 1970 in our time, so that it counts milliseconds.
+#: Numbers from here on are milliseconds since 1970, not seconds.
 _MILLISECONDS: Final = 100_000_000_000
-#: 2000-01-01. What lies before is no time that a message was sent: .NET says year 1 for none.
+#: 2000-01-01. Earlier times are invalid: .NET writes the year 1 for none.
 _EARLIEST: Final = 946_684_800
 #: The escapes of a JSON string; the second group is an unpaired surrogate (RFC 8259 §8.2).
 _ESCAPE: Final = re.compile(
@@ -37,9 +37,9 @@ _ESCAPE: Final = re.compile(
 
 
 class NotDocumented(ValueError):  # noqa: N818 - says what is the matter
-    """A document that has not the documented shape; the text says why.
+    """A document without the documented form; the text says why.
 
-    ``id`` is what it calls itself (``messageId``, ``idUuid``), empty where it does not.
+    ``id`` is its ``messageId`` or ``idUuid``, empty if it has none.
     """
 
     def __init__(self, why: str, id: str = "") -> None:
@@ -48,8 +48,8 @@ class NotDocumented(ValueError):  # noqa: N818 - says what is the matter
 
 
 class ApiStatus(NamedTuple):
-    """The API's word on one message. ``cost`` is its own number as written, empty where there is
-    none; ``counted_parts`` is 0 where it does not say."""
+    """The API's status of one message. ``cost`` is its number as written, empty if there is none;
+    ``counted_parts`` is 0 if not given."""
 
     upstream_id: str
     word: str
@@ -70,20 +70,20 @@ class Phoned(NamedTuple):
 
 
 def decode_statuses(body: bytes) -> tuple[list[ApiStatus], list[NotDocumented]]:
-    """What a status webhook says, and why elements of its array are none (it may be all of them).
+    """The statuses in a status webhook, and the errors of invalid elements (perhaps all).
 
-    Raises :class:`NotDocumented` where it is no JSON.
+    Raises :class:`NotDocumented` if it is not JSON.
     """
     return _decode(body, _said)
 
 
 def decode_incoming(body: bytes) -> tuple[list[Phoned], list[NotDocumented]]:
-    """What an incoming-message webhook brings; otherwise as :func:`decode_statuses`."""
+    """The messages in an incoming-message webhook; for the rest as :func:`decode_statuses`."""
     return _decode(body, _phoned)
 
 
 def decode_status(body: bytes, upstream_id: str) -> ApiStatus | None:
-    """What the answer to a question says of that message; ``None`` if it is no such answer."""
+    """The status of a message in the answer to a status request; ``None`` if it has none."""
     try:
         document = _loads(body)
         if isinstance(document, list) and len(document) == 1:
@@ -110,14 +110,14 @@ def _decode(body: bytes, read: Callable[[object], T]) -> tuple[list[T], list[Not
 
 
 def _loads(body: bytes) -> object:
-    """Raises :class:`NotDocumented` where it is no JSON, however generously it is read."""
+    """Reads JSON tolerantly; raises :class:`NotDocumented` if even that fails."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
         pass
     text = _ESCAPE.sub(_whole, body.decode("utf-8-sig", errors="replace"))
     try:
-        # Takes line ends in strings, NaN and any number too.
+        # Accepts line ends in strings, NaN and any number.
         return json.loads(text, strict=False)
     except (ValueError, RecursionError) as error:
         raise NotDocumented("not JSON") from error
@@ -128,7 +128,7 @@ def _whole(escape: re.Match[str]) -> str:
 
 
 def _fields(element: object) -> dict[str, Any]:
-    """The fields by names that are alike however they are spelt."""
+    """The fields by normalised names."""
     if not isinstance(element, dict):
         raise NotDocumented("no object")
     return {name.lower().replace("_", ""): value for name, value in element.items()}
@@ -177,20 +177,20 @@ def _phoned(element: object) -> Phoned:
 
 
 def _name(text: str) -> str:
-    """What of a name can stand in a line of a log and on a terminal."""
+    """A name for a line of the log or the terminal, without other characters."""
     return text if text.isprintable() else "".join(filter(str.isprintable, text))
 
 
 def _text(value: object) -> str:
-    """A string, also out of a number; no database takes a NUL in a text."""
+    """A string, also from a number; without NUL, which databases refuse."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         return ""
     return str(value).replace("\0", "")
 
 
 def _time(value: object) -> int | None:
-    """A Unix time out of one, in seconds or milliseconds, or out of ISO 8601 (UTC if it has no
-    zone: the documentation does not say); ``None`` where it is none of our time."""
+    """A Unix time from seconds, milliseconds or ISO 8601 (UTC if it has no zone: the documentation
+    does not say); ``None`` if it is before 2000 or invalid."""
     text = _text(value).strip()
     if re.fullmatch(r"\d{9,14}", text, re.ASCII):
         number = int(text)

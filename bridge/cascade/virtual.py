@@ -1,7 +1,7 @@
-"""Stands in for the API where an account is virtual: takes everything, and sends nothing.
+"""Replaces the API for virtual accounts: takes all messages, and sends none.
 
-For trials and migrations: all that the bridge does with a message it does, up to the request; then
-the message counts as delivered.
+For trials and migrations: the bridge does everything up to the request, and then the message counts
+as delivered.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bridge.model.message import Route
 
 log = structlog.get_logger()
 
-#: How long such a message is on its way (seconds).
+#: Time until such a message is delivered (seconds).
 _ON_ITS_WAY: Final = 0.5
 _PREFIX: Final = "virtual-"
 _DELIVERED: Final = "delivered"
@@ -34,12 +34,12 @@ class VirtualDeliveries:
         self._wanted = asyncio.Event()
 
     def add(self, upstream_ids: Sequence[str]) -> None:
-        """These are delivered soon."""
+        """Takes messages that will be delivered soon."""
         self._taken += upstream_ids
         self._wanted.set()
 
     async def run(self, note: Callable[[Sequence[ApiStatus]], Awaitable[None]]) -> None:
-        """Has them noted until it is cancelled; what cannot be noted now is asked for later."""
+        """Notes deliveries until it is cancelled; polling finds those that could not be noted."""
         while True:
             await self._wanted.wait()
             self._wanted.clear()
@@ -58,14 +58,14 @@ class VirtualClient:
         self._deliveries = deliveries
 
     async def post(self, route: Route, headers: Mapping[str, str], body: bytes) -> HttpAnswer:
-        """Takes all of them."""
+        """Accepts all messages."""
         ids = [str(item["id"]) for item in orjson.loads(body)]
         answer = [{"trackinId": id, "messageId": _PREFIX + id} for id in ids]
         self._deliveries.add([_PREFIX + id for id in ids])
         return HttpAnswer(200, orjson.dumps(answer))
 
     async def ask(self, headers: Mapping[str, str], upstream_id: str) -> HttpAnswer:
-        """Delivered, whenever it is asked."""
+        """Answers that the message is delivered."""
         return HttpAnswer(
             200, orjson.dumps({"messageId": upstream_id, "deliveryStatus": _DELIVERED})
         )

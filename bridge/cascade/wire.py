@@ -1,8 +1,8 @@
-"""The Cascade API's wire format: messages → request body, response body → words of ours.
+"""The Cascade API's wire format: encodes request bodies, decodes response bodies.
 
-Only the documented fields are sent. What is read is read tolerantly: elements are matched by
-``trackinId`` (also spelt ``trackingId``), never by their place, and all three documented shapes of
-an error body are understood.
+Only the documented fields are sent. Responses are read tolerantly: elements are matched by
+``trackinId`` (also spelt ``trackingId``), never by their position, and all three documented forms
+of an error body are accepted.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ PATHS = {
     Route.ASYNC: "/api/CascadeMessage/send_message/async",
     Route.TG_VIBER: "/api/CascadeMessage/send_message/tg-viber/async",
 }
-#: Behind it stands the API's ``messageId``.
+#: The API's ``messageId`` follows.
 STATUS_PATH = "/bat/message/"
 
 
 class ErrorBody(NamedTuple):
-    """An error body: the API's code, its text and the field it points at; each may be empty."""
+    """An error body: the API's code, its text and the field concerned; each may be empty."""
 
     code: str = ""
     text: str = ""
@@ -33,7 +33,7 @@ class ErrorBody(NamedTuple):
 
 
 def encode(messages: Iterable[Message], now: float, schedule_field: str = "scheduledSent") -> bytes:
-    """The request body: a JSON array. ``ttl`` is what is left of the validity, in whole seconds."""
+    """The request body: a JSON array. ``ttl`` is the rest of the validity, in whole seconds."""
     array = []
     for m in messages:
         start = now if m.scheduled_at is None else max(now, m.scheduled_at)
@@ -62,10 +62,10 @@ def encode(messages: Iterable[Message], now: float, schedule_field: str = "sched
 
 
 def decode_ids(body: bytes) -> dict[str, str] | None:
-    """Tracking id → ``messageId`` out of a 200 response; ``None`` if it is no such array.
+    """Tracking id → ``messageId`` from a 200 response; ``None`` if it is no such array.
 
-    Elements without both ids are passed over: their outcome is unknown. Of two answers for one
-    id the first counts.
+    Elements without both ids are skipped: their outcome is unknown. Of two answers for one id the
+    first counts.
     """
     try:
         array = orjson.loads(body)
@@ -84,7 +84,7 @@ def decode_ids(body: bytes) -> dict[str, str] | None:
 
 
 def decode_error(body: bytes) -> ErrorBody | None:
-    """What an error body says, in any of the documented shapes; ``None`` if it is no JSON object.
+    """The content of an error body in any documented form; ``None`` if it is no JSON object.
 
     ``{"error": {"code", "message", "field"}}`` · ``{"status", "error", "message", "code"}`` ·
     ``{"error": "Too Many Requests", "message", "status"}``.

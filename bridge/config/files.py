@@ -1,8 +1,8 @@
-"""Reads the configuration's files and says in plain words what is wrong with them.
+"""Reads the configuration's files and words the mistakes in them.
 
-Decides which file is read, how ``include`` joins several, and how a mistake is put. What a value
-may be is decided by the models in :mod:`bridge.config.settings`, what fits together by
-:mod:`bridge.config.mistakes`. A secret's value is never repeated.
+Decides which file is read, how ``include`` joins files, and how a mistake is worded. The models in
+:mod:`bridge.config.settings` check single values, :mod:`bridge.config.mistakes` their combinations.
+The value of a secret is never shown.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from bridge.config.settings import (
     Table,
 )
 
-#: Where the configuration is when nobody says otherwise.
+#: The default path of the configuration.
 DEFAULT = Path("/etc/cascade-bridge/bridge.toml")
 
 KeyPath = tuple[str | int, ...]
 
-#: What is allowed, by pydantic's error type, where the type alone says it.
+#: pydantic's error type → the allowed value, where the type alone tells it.
 _ALLOWED = {
     "bool_type": "true or false",
     "int_type": "a whole number",
@@ -51,7 +51,7 @@ _ALLOWED = {
 
 
 def dotted(path: KeyPath) -> str:
-    """``accounts.crm.networks[0]``; a name that TOML wants in quotes has them here too."""
+    """``accounts.crm.networks[0]``; with quotes around names for which TOML requires them."""
     text = ""
     for part in path:
         if isinstance(part, int):
@@ -63,7 +63,7 @@ def dotted(path: KeyPath) -> str:
 
 
 def _show(value: object) -> str:
-    """A value as it stands in the file, not too long of it."""
+    """A value as written in the file, shortened if it is long."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
@@ -77,14 +77,14 @@ def _show(value: object) -> str:
 
 
 class _Files:
-    """The tables of all files joined, and which file each key came from."""
+    """The joined tables of all files, and the file of each key."""
 
     def __init__(self) -> None:
         self.data: dict[str, Any] = {}
         self.mistakes: list[Mistake] = []
         self.files: list[Path] = []
         self.secrets: list[Path] = []
-        #: Whether a file could not be read, so that what it holds seems to be missing.
+        #: Whether a file could not be read, so that its keys seem to be missing.
         self.incomplete = False
         self._origin: dict[KeyPath, Path] = {}
 
@@ -133,7 +133,7 @@ class _Files:
     def _parse(self, file: Path) -> dict[str, Any]:
         self.files.append(file)
         try:
-            # Some editors write a byte-order mark, which TOML does not know.
+            # Some editors write a byte-order mark, which TOML does not allow.
             return tomllib.loads(file.read_bytes().decode("utf-8-sig"))
         except OSError as error:
             self._add(file, "", f"no readable file ({error.strerror})", "a file in TOML")
@@ -169,7 +169,7 @@ class _Files:
                 self._add(file, dotted(path), found, "each key once")
 
     def _anchored(self, path: KeyPath, value: Any, file: Path) -> Any:
-        """A relative path means: beside the file that names it."""
+        """Makes a path absolute; it is relative to the file with the key."""
         field = field_at(path)
         if field is None or not isinstance(value, str):
             return value
@@ -184,7 +184,7 @@ class _Files:
 
 
 def _kinds(annotation: Any) -> set[Any]:
-    """The plain types that an annotation is made of."""
+    """The plain types in an annotation."""
     if get_origin(annotation) in (Union, UnionType):
         return set().union(*map(_kinds, get_args(annotation)))
     if hasattr(annotation, "__metadata__"):
@@ -197,7 +197,7 @@ def _fields(table: type[Table]) -> dict[str, FieldInfo]:
 
 
 def table_at(path: KeyPath) -> type[Table] | None:
-    """The model of the table at ``path``; None where there is no table."""
+    """The model of the table at ``path``; None if there is no table."""
     table: type[Table] = Settings
     parts = list(path)
     while parts:
@@ -218,7 +218,7 @@ def table_at(path: KeyPath) -> type[Table] | None:
 
 
 def field_at(path: KeyPath) -> FieldInfo | None:
-    """The model's field for the key at ``path``, be it the key or something inside its list."""
+    """The model's field for the key at ``path``, which may be an item of the key's list."""
     while path and isinstance(path[-1], int):
         path = path[:-1]
     table = table_at(path[:-1]) if path else None
@@ -226,7 +226,7 @@ def field_at(path: KeyPath) -> FieldInfo | None:
 
 
 def _range(field: FieldInfo | None) -> str:
-    """`` from 1 to 1000`` and the like, out of the field's constraints."""
+    """The field's range in words, such as `` from 1 to 1000``."""
     limits = {
         name: getattr(constraint, name)
         for constraint in (field.metadata if field else ())
@@ -260,7 +260,7 @@ def _nearest(path: KeyPath) -> str:
 
 
 def _says(error: ErrorDetails) -> tuple[str, str]:
-    """What was found and what is allowed, out of one of pydantic's errors."""
+    """What was found and what is allowed, from one of pydantic's errors."""
     path: KeyPath = tuple(error["loc"])
     kind = error["type"]
     if kind == "extra_forbidden":
@@ -291,13 +291,13 @@ def _found(error: ErrorDetails, field: FieldInfo | None) -> str:
     if field is not None and SecretStr in _kinds(field.annotation):
         return "a secret that cannot be read" if isinstance(value, str) else "something else"
     if error["type"] in ("model_type", "dict_type") and not isinstance(value, dict | list):
-        # Somebody may have put a key where the table of keys belongs.
+        # A key may stand in the place of a table.
         return "a single value"
     return _show(value)
 
 
 def _remove(data: dict[str, Any], path: KeyPath) -> None:
-    """Takes the key at ``path`` out of ``data``, with the list it stands in."""
+    """Removes the key at ``path`` from ``data``; an item with its whole list."""
     table: Any = data
     for part in path[:-1]:
         inner = table.get(part)
@@ -309,7 +309,7 @@ def _remove(data: dict[str, Any], path: KeyPath) -> None:
 
 
 def _validate(files: _Files, context: Any) -> tuple[Settings, set[KeyPath]]:
-    """The settings without the wrong keys, and where those were."""
+    """The settings without the wrong keys, and the paths of these keys."""
     try:
         return Settings.model_validate(files.data, context=context), set()
     except ValidationError as error:
@@ -324,7 +324,7 @@ def _validate(files: _Files, context: Any) -> tuple[Settings, set[KeyPath]]:
 
 
 def _related(path: KeyPath, wrong: set[KeyPath]) -> bool:
-    """Whether something else is wrong in the same table, so that a rule may see a ghost."""
+    """Whether the same table has another mistake, so that a rule may report a false one."""
     depth = 2 if path[0] == "accounts" else 1
     return any(path[:depth] == other[: min(depth, len(other))] for other in wrong)
 

@@ -1,8 +1,8 @@
 """Rules between keys: contradictions and settings that cannot work.
 
-Every single value already is what its model allows. Each rule is a small generator in the table at
-the end; :mod:`bridge.config.files` finds out which file a finding belongs to. What works and is yet
-worth a second look is in :mod:`bridge.config.warnings`.
+Single values have been checked by the models before. Each rule is a small generator in the table at
+the end; :mod:`bridge.config.files` finds the file of a finding. :mod:`bridge.config.warnings` has
+the settings that work but may be wrong.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _MAIL_ADDRESS = re.compile(r"[^\s@<>]+@[^\s@<>]+")
 _DOMAIN = re.compile(r"[^\s@.]+(\.[^\s@.]+)*\.?")
 _FIGURE = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?", re.ASCII)
 _SENDER = re.compile(r"[0-9]{1,15}|.{1,11}")
-#: A secret that stands in a URL's path.
+#: A secret that is part of a URL's path.
 _PATH_SECRET = re.compile(r"[A-Za-z0-9._~-]{16,}")
 _PLAIN_ASCII = re.compile(r"[!-~]([ -~]*[!-~])?")
 
 
 def is_loopback(endpoint: Endpoint) -> bool:
-    """Whether only this machine reaches the address."""
+    """Whether the address can be reached only from this machine."""
     try:
         return ip_address(endpoint.host).is_loopback
     except ValueError:
@@ -44,7 +44,7 @@ def is_loopback(endpoint: Endpoint) -> bool:
 
 
 def listeners(settings: Settings) -> Iterator[tuple[str, str, Endpoint]]:
-    """(table, key, address) of everything that listens."""
+    """(table, key, address) of every listener."""
     for table in ("smtp", "smpp", "admin", "hooks", "smsc"):
         for key in ("listen", "tls_listen", "lmtp_listen"):
             for endpoint in getattr(getattr(settings, table), key, ()):
@@ -72,7 +72,7 @@ def _same_address(settings: Settings) -> Iterator[Finding]:
 
 
 def tls_mistake(certificate: Path, private_key: Path) -> str:
-    """Why this pair cannot serve TLS; empty where it can."""
+    """Why this pair cannot serve TLS; empty if it can."""
     for file in (certificate, private_key):
         try:
             file.open("rb").close()
@@ -142,7 +142,7 @@ def _store(settings: Settings) -> Iterator[Finding]:
     scheme, _, rest = store.url.partition("://")
     allowed = '"sqlite:////absolute/path.db" or "postgresql://user@host/database"'
     if scheme not in ("sqlite", "postgresql", "postgres"):
-        # The URL may hold a password.
+        # The URL may contain a password.
         yield ("store", "url"), "another kind of URL", allowed
     elif scheme == "sqlite" and not rest.startswith("//"):
         yield ("store", "url"), f'"{store.url}", a relative path', allowed
@@ -158,12 +158,12 @@ def _store(settings: Settings) -> Iterator[Finding]:
     }
     for key, seconds in kept.items():
         if store.retain < seconds:
-            # What is owed is never forgotten: the shorter of the two would be no promise.
+            # Owed notices are never deleted, so that a shorter time would not be kept.
             yield ("store", "retain"), f"less than {key}", f"at least as long as {key}"
 
 
 def _smsc(settings: Settings) -> Iterator[Finding]:
-    """Figures as clients of the dialect read them: a comma would divide two fields."""
+    """Numbers as clients of the dialect read them: a comma would separate two fields."""
     figures = [(("prices", region), price) for region, price in settings.smsc.prices.items()]
     for at, figure in (*figures, (("balance",), settings.smsc.balance or "0")):
         if not _FIGURE.fullmatch(figure):

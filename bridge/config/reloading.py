@@ -1,4 +1,4 @@
-"""What a reload takes over, and what counts from the next start on alone."""
+"""The keys that a reload takes over, and those that need a restart."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Final
 
 from bridge.config.settings import Settings, Table
 
-#: Keys of each table that need a new start; ``*``: all of them. Keys that are not here, and all of
-#: an account's, are taken over by a reload.
+#: Keys of each table that need a restart; ``*``: all of them. A reload takes over all others, and
+#: all keys of accounts.
 NEED_RESTART: Final[dict[str, frozenset[str]]] = {
     "cascade": frozenset(
         {
@@ -28,12 +28,12 @@ NEED_RESTART: Final[dict[str, frozenset[str]]] = {
 }
 
 
-#: Whether an account's messages are sent is never changed by a reload.
+#: The key of an account that needs a restart.
 VIRTUAL: Final = ".virtual"
 
 
 def changed_keys(old: Settings, new: Settings) -> list[str]:
-    """The keys whose values differ, dotted; of accounts that come or go, the table's name."""
+    """The keys whose values differ, dotted; for added or removed accounts, the table's name."""
     found: list[str] = []
     for name in type(old).model_fields:
         before, after = getattr(old, name), getattr(new, name)
@@ -47,7 +47,7 @@ def changed_keys(old: Settings, new: Settings) -> list[str]:
 
 
 def need_restart(old: Settings, new: Settings) -> list[str]:
-    """Of :func:`changed_keys`, those that a reload does not take over."""
+    """The :func:`changed_keys` that a reload does not take over."""
     return [key for key in changed_keys(old, new) if _needs_restart(key)] + [
         f"{table}.{key}" for table, key in _switched(old, new)
     ]
@@ -62,7 +62,7 @@ def _needs_restart(key: str) -> bool:
 
 
 def _switched(old: Settings, new: Settings) -> Iterator[tuple[str, str]]:
-    """What a listener either has or has not, from its start on."""
+    """Properties that a listener has from its start, or does not have."""
     for table, key in (
         ("smtp", "proxies"),
         ("admin", "certificate"),

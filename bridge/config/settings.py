@@ -1,10 +1,10 @@
-"""Typed settings out of TOML.
+"""Typed settings from TOML.
 
-The models below are the whole of what may be configured: one class a table, one attribute a key,
-under the key's own name. Durations are seconds, addresses are :class:`Endpoint` values, secrets
-are resolved to their text while they are read. What single values may be stands here; reading files
-and putting mistakes into words is :mod:`bridge.config.files`, rules between keys are
-:mod:`bridge.config.mistakes` and :mod:`bridge.config.warnings`.
+The models define all settings: one class for each table, one attribute for each key, with the key's
+name. Durations are seconds, addresses are :class:`Endpoint` values, secrets are resolved to their
+text when they are read. The models check single values; :mod:`bridge.config.files` reads files and
+words mistakes; :mod:`bridge.config.mistakes` and :mod:`bridge.config.warnings` have the rules
+between keys.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Endpoint(NamedTuple):
 
 
 def parse_duration(value: object) -> float:
-    """Seconds out of ``"20s"``, ``"5m"``, ``"1h30m"`` or ``"30d"``."""
+    """Seconds from ``"20s"``, ``"5m"``, ``"1h30m"`` or ``"30d"``."""
     text = value.strip() if isinstance(value, str) else ""
     if not re.fullmatch(r"(\d+(?:ms|s|m|h|d|w))+", text):
         raise ValueError('a duration such as "20s", "5m", "24h" or "30d"')
@@ -70,7 +70,7 @@ def parse_network(value: object) -> Network:
 
 
 def read_secret(value: object) -> str:
-    """The secret that a literal, ``file:PATH``, ``env:NAME`` or ``credential:NAME`` stands for."""
+    """The secret behind a literal, ``file:PATH``, ``env:NAME`` or ``credential:NAME``."""
     if not isinstance(value, str):
         raise ValueError("a string: the secret itself, file:PATH, env:NAME or credential:NAME")
     kind, _, name = value.partition(":")
@@ -99,7 +99,7 @@ def read_secret(value: object) -> str:
     return text
 
 
-#: Stands for a secret that is somewhere else, where nobody is going to use it.
+#: Placeholder for an unreadable secret that the command does not need.
 _UNREAD = "not-read-in-this-command"
 
 
@@ -113,24 +113,24 @@ def _secret(value: object, info: ValidationInfo) -> str:
         raise
 
 
-#: The context of a validation that does without secrets that cannot be read.
+#: The context of a validation that allows unreadable secrets.
 WITHOUT_SECRETS: Final = {"secrets": "not needed"}
 
 Duration = Annotated[float, BeforeValidator(parse_duration)]
-#: A time limit, which 0 would make impossible to keep.
+#: A time limit above 0.
 Limit = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
 Address = Annotated[Endpoint, BeforeValidator(parse_endpoint)]
 NetworkList = list[Annotated[Network, BeforeValidator(parse_network)]]
 Secret = Annotated[SecretStr, BeforeValidator(_secret)]
 PhoneRegion = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
-# Strict tables want the enum and the Path itself; TOML has only strings.
+# Strict tables require enum members and Paths; TOML has only strings.
 Type = Annotated[MessageType, Field(strict=False)]
 RouteName = Annotated[Route, Field(strict=False)]
 File = Annotated[Path, Field(strict=False)]
 
 
 class Table(BaseModel):
-    """A TOML table: every key is known, nothing changes after it was read."""
+    """A TOML table: unknown keys are mistakes, values are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
