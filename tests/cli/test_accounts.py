@@ -97,9 +97,9 @@ def test_nothing_on_stdin(stdin: io.StringIO, capsys: pytest.CaptureFixture[str]
     [
         (["crm"], "secret12", 0, "Password accepted for account crm."),
         (["crm"], "wrong", 77, "wrong login or password"),
-        (["crm", "--address", "10.1.1.1"], "secret12", 0, "right"),
+        (["crm", "--address", "10.1.1.1"], "secret12", 0, "accepted"),
         (["crm", "--address", "11.1.1.1"], "secret12", 77, "accounts.crm.networks does not hold"),
-        (["crm", "--protocol", "smpp"], "secret12", 0, "right"),
+        (["crm", "--protocol", "smpp"], "secret12", 0, "accepted"),
         (["printer", "--protocol", "smpp"], "x", 77, "wrong login or password"),
         (["nobody"], "x", 67, "There is no account 'nobody'."),
     ],
