@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import fields
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -249,8 +249,25 @@ async def sessions(visit: Visit) -> Response:
 
 
 async def accounts(visit: Visit) -> Response:
-    """Accounts with their limits and how much of them is used."""
-    return visit.page("accounts.html", "Accounts", accounts=await visit.control.list_accounts())
+    """Accounts with their limits and how much of them is used, and what they sent on a day."""
+    today = date.today()
+    try:
+        day = date.fromisoformat(visit.asked.get("day", ""))
+    except ValueError:
+        day = today
+    begin = datetime.combine(day, time.min)
+    return visit.page(
+        "accounts.html",
+        "Accounts",
+        accounts=await visit.control.list_accounts(),
+        day=day.isoformat(),
+        today=today.isoformat(),
+        yesterday=(today - timedelta(days=1)).isoformat(),
+        # Days of this machine's zone, whatever the length of this one.
+        report=await visit.control.report(
+            begin=begin.astimezone(), end=(begin + timedelta(days=1)).astimezone()
+        ),
+    )
 
 
 async def directory(visit: Visit) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +23,10 @@ _ACCOUNTS = """
     [accounts.shop]
     password = "secret12"
     sender = "Shop"
+    [hooks]
+    listen = ["127.0.0.1:0"]
+    secret = "a-secret-of-hooks"
+    incoming = "crm"
 """
 
 
@@ -34,6 +39,20 @@ class Scene(NamedTuple):
     crm: Peer
     shop: Peer
     sent: int
+
+    async def say(self, text: str, secret: str = "a-secret-of-hooks") -> int:
+        """The phone says something; tells the HTTP status of the webhook."""
+        hooks = (await self.bridge.event("ready"))["hooks"][0]
+        said = {
+            "idUuid": text,
+            "alphaName": "Shop",
+            "phoneNumber": PHONE.lstrip("+"),
+            "text": text,
+            "dt": int(time.time()),
+        }
+        async with httpx.AsyncClient() as client:
+            url = f"http://{hooks}/hooks/cascade/{secret}/incoming"
+            return (await client.post(url, json=said)).status_code
 
     async def submit(self, peer: Peer, *phones: str, kind: bytes = b"") -> list[int]:
         return [await _submit(peer, phone, kind) for phone in phones]

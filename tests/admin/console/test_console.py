@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -217,6 +219,35 @@ async def test_a_search_leads_to_a_message_by_id_and_to_a_number_in_any_form(
             assert answer.headers["location"] == "/console/phones/%2B380501234567"
 
 
+async def test_what_a_phone_says_stands_in_the_conversation(scene: Scene) -> None:
+    assert await scene.say("Call me at noon") == 200
+    async with logged_in(scene.url, VIEW) as client:
+        page = (await client.get(f"/console/phones/{PHONE}")).text
+        assert '<li class="in">' in page
+        assert '<li class="out">' in page
+        assert "Call me at noon" not in page
+        asked = re.findall(r'action="/console(/messages/\d+/text)"', page)
+        texts = [await client.post("/console" + path, data={"phone": PHONE}) for path in asked]
+        assert ["Call me at noon" in one.text for one in texts] == [True, False]
+        assert [TEXT.decode() in one.text for one in texts] == [False, True]
+
+
+async def test_webhooks_are_shown_with_the_last_taken_and_why_others_were_refused(
+    scene: Scene,
+) -> None:
+    async with logged_in(scene.url, VIEW) as client:
+        page = (await client.get("/console/hooks")).text
+        assert "Nothing was refused." in page
+        await scene.say("hello")
+        await scene.say("hello", secret="a-guess-of-a-secret")
+        async with asyncio.timeout(60):  # refusals are stored every second
+            while "wrong path or secret" not in (page := (await client.get("/console/hooks")).text):
+                await asyncio.sleep(0.1)
+        row = page.partition("messages from phones</th>")[2]
+        assert row.startswith('<td class="n">1</td><td><time')
+        assert "a-guess-of-a-secret" not in page
+
+
 async def test_a_number_is_put_on_the_black_list_and_taken_off(scene: Scene) -> None:
     async with logged_in(scene.url, OPERATE) as client:
         form = {"account": "crm", "phone": PHONE, "blocks": "all", "back": f"/phones/{PHONE}"}
@@ -260,6 +291,22 @@ async def test_failures_are_counted_by_reason_with_the_newest(scene: Scene) -> N
         page = (await client.get("/console/failures")).text
         assert "+380509999999" in page.partition("Refused, so that")[0]
         assert "wrong" in page.lower()  # the number that was refused before
+
+
+async def test_what_accounts_sent_on_a_day_is_told_with_what_failed(scene: Scene) -> None:
+    async with logged_in(scene.url, VIEW) as client:
+        page = (await client.get("/console/accounts")).text
+        told = page.partition("What they sent on a day")[2]
+        rows = told.partition("<tbody>")[2].split("<tr>")[1:]
+        cells = [re.findall(r"<t[hd][^>]*>([^<]*)", row) for row in rows]
+        assert [row[:6] for row in cells] == [
+            ["crm", "1", "1", "0", "0", "0"],
+            ["shop", "20", "0", "0", "20", "0"],
+        ]
+        assert "1 wrong phone number" in rows[0]
+        page = (await client.get("/console/accounts?day=2020-02-29")).text
+        assert "Nothing was accepted" in page
+        assert (await client.get("/console/accounts?day=none")).status_code == 200
 
 
 async def test_what_is_not_there_is_said_on_a_page(scene: Scene) -> None:
