@@ -192,6 +192,9 @@ async def test_a_text_is_hidden_until_somebody_asks_and_the_log_says_who(scene: 
         page = await client.get(f"/console/messages/{scene.sent}")
         assert TEXT.decode() not in page.text
         assert "view token from 127.0.0.1 in the console" in page.text
+    code, said = await scene.bridge.command("audits", "--id", str(scene.sent))
+    assert code == 0
+    assert "view token from 127.0.0.1 in the console" in said
     event = await scene.bridge.event("audit", action="show_text", id=scene.sent)
     assert event["phone"] == "+3805******67"
 
@@ -241,11 +244,14 @@ async def test_webhooks_are_shown_with_the_last_taken_and_why_others_were_refuse
         await scene.say("hello")
         await scene.say("hello", secret="a-guess-of-a-secret")
         async with asyncio.timeout(60):  # refusals are stored every second
-            while "wrong path or secret" not in (page := (await client.get("/console/hooks")).text):
-                await asyncio.sleep(0.1)
+            while "wrong path or secret" not in page:
+                page = (await client.get("/console/hooks")).text
         row = page.partition("messages from phones</th>")[2]
         assert row.startswith('<td class="n">1</td><td><time')
         assert "a-guess-of-a-secret" not in page
+    code, said = await scene.bridge.command("hooks")
+    assert code == 0
+    assert "wrong path or secret" in said
 
 
 async def test_a_number_is_put_on_the_black_list_and_taken_off(scene: Scene) -> None:
@@ -291,6 +297,9 @@ async def test_failures_are_counted_by_reason_with_the_newest(scene: Scene) -> N
         page = (await client.get("/console/failures")).text
         assert "+380509999999" in page.partition("Refused, so that")[0]
         assert "wrong" in page.lower()  # the number that was refused before
+    code, said = await scene.bridge.command("failures", "--account", "crm")
+    assert code == 0
+    assert "+380509999999" in said
 
 
 async def test_what_accounts_sent_on_a_day_is_told_with_what_failed(scene: Scene) -> None:

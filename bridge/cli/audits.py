@@ -1,0 +1,37 @@
+"""``audits``: who looked at what and who changed what."""
+
+from __future__ import annotations
+
+import click
+
+from bridge.cli.daemon import Daemon, daemon_options, echo_json, json_option
+from bridge.cli.tables import Columns, echo_table, when
+
+_COLUMNS: Columns = {
+    "at": lambda row: when(row["at"]),
+    "action": lambda row: row["action"],
+    "by": lambda row: row["by"],
+    "about": lambda row: ", ".join(f"{name} {value}" for name, value in row["about"].items()),
+}
+
+
+@click.command()
+@click.option("--id", metavar="ID", help="Only what is about this message.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
+@json_option
+@daemon_options
+def command(daemon: Daemon, id: str | None, limit: int, as_json: bool) -> None:
+    """List who looked at texts, logged in and changed something since the start.
+
+    The log has all of it, as the event "audit".
+
+    \b
+    Examples:
+      cascade-bridge audits
+      cascade-bridge audits --id 250072205885441
+    """
+    rows = daemon.ask("GET", "/audits", id=id, limit=limit)
+    if as_json:
+        echo_json(rows)
+    else:
+        echo_table(_COLUMNS, rows, "Nobody looked at a text, and nobody changed anything.")
