@@ -1,4 +1,4 @@
-"""``python -m bridge.cli``, where the command is not on the path."""
+"""``python -m bridge.cli``, if the command is not in the path."""
 
 from bridge.cli import main
 

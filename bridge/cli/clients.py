@@ -1,6 +1,6 @@
 """One submission by either protocol, as a client sends it: smtplib for mail, smpplib for SMPP.
 
-Used by ``send`` and ``demo``. What comes back is what the bridge said, word for word.
+Used by ``send`` and ``demo``. Returns the bridge's reply word for word.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _DATA_CODING_GSM, _DATA_CODING_UCS2 = 0, 8
 
 
 class DeliveryVerdict(Enum):
-    """What a reply means to the one who sends."""
+    """The meaning of a reply for the client."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"  # for good
@@ -37,11 +37,11 @@ class DeliveryVerdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ServerReply:
-    """What the bridge answered: its words, and what they mean."""
+    """The bridge's reply: its text and its meaning."""
 
     text: str
     verdict: DeliveryVerdict
-    #: What else it told while the client waited, each in words.
+    #: The receipts and messages that came while the client waited, in words.
     heard: tuple[str, ...] = ()
 
     @property

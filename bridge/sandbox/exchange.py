@@ -1,4 +1,4 @@
-"""A request and its answer as plain values, between the server and those who decide."""
+"""A request and its answer as plain values, between the server and the endpoints."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bridge.sandbox.faults import Manner
 
 
 class ApiRequest(NamedTuple):
-    """What came. Header names are lower case; ``body`` is ``None`` where it was too large."""
+    """A request. Header names are lower case; ``body`` is ``None`` if it was too large."""
 
     method: str
     path: str
@@ -19,7 +19,7 @@ class ApiRequest(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What goes back and in which manner; ``seconds`` is the pause that belongs to the manner.
+    """An answer and the manner of sending it; ``seconds`` is the pause of that manner.
 
     ``size``, ``fault`` and ``error`` are for the record of requests only.
     """
@@ -36,5 +36,5 @@ class Answer(NamedTuple):
 
     @property
     def is_silent(self) -> bool:
-        """Nothing of it is ever seen by the client."""
+        """Whether the client gets no answer at all."""
         return self.manner in (Manner.HANG, Manner.CLOSE, Manner.RESET)

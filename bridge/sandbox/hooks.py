@@ -1,8 +1,8 @@
-"""Status webhooks: tells a URL of each status that a message comes to.
+"""Status webhooks: posts each status of a message to a URL.
 
-Off unless a URL is given. What is due when is decided by :mod:`bridge.sandbox.statuses`; here it
-is only kept in order and posted, once each: the provider documents no repetition. Bounded: when
-too much is waiting, new notices are dropped and counted.
+Off unless a URL is given. :mod:`bridge.sandbox.statuses` decides when a status is due; here they
+are kept in order and posted once each, because the provider documents no repetition. If too many
+wait, new ones are dropped and counted.
 """
 
 from __future__ import annotations

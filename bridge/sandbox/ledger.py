@@ -1,7 +1,7 @@
-"""What the sandbox got: messages and requests, bounded, and which tracking ids came again.
+"""Records the sandbox's messages and requests, up to a limit, and repeated tracking ids.
 
-The last ones are kept in full, by request as they came; of the others only a 64-bit hash of the
-tracking id stays, which is enough to notice a repeat. Nothing is decided here.
+The last messages are kept in full, by request; of older ones only a 64-bit hash of the tracking id
+is kept, which is enough to notice a repeat.
 """
 
 from __future__ import annotations

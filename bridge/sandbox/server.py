@@ -1,7 +1,7 @@
 """Serves the sandbox over HTTP.
 
-How an answer goes out is decided here: pauses, trickling bodies, connections that hang, are
-closed or reset. What it says was decided before.
+Decides how an answer is sent: pauses, trickling bodies, connections that hang, are closed or reset.
+The content is decided before.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from bridge.sandbox.faults import Manner
 log = structlog.get_logger()
 
 MAX_BODY = 16 * 1024 * 1024
-#: In how many pieces a trickling body goes out.
+#: Number of pieces of a trickling body.
 DRIPS = 8
 
 

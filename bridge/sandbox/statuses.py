@@ -1,7 +1,7 @@
 """How a message's ``deliverystatus`` moves on by itself: a function of the time and the number.
 
-Nothing runs in the background: who asks is told where the message would be by now. The last four
-digits of a number decide how it ends (:data:`ENDINGS`); every other number is delivered.
+Nothing runs in the background: the status is computed when it is asked for. The last four digits of
+a number decide the final status (:data:`ENDINGS`); messages to all other numbers are delivered.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The black list: numbers to which nothing, or nothing of a kind, is sent.
+"""The black list: numbers to which no messages, or none of a kind, are sent.
 
-Every node has all of it in memory. Each change has a version of its account, by which the others
-learn of it.
+Every node has the whole list in memory. Each change increases the account's version, by which other
+nodes notice it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bridge.model.failure import Failure, Reason
 from bridge.store.directory.verb import Statement, Verb
 from bridge.store.directory.versions import BLACK_LIST, next_version
 
-#: Whoever is further behind reads the whole list.
+#: Changes kept; a node that is further behind reads the whole list.
 _CHANGES_KEPT: Final = 1000
 
 

@@ -1,6 +1,6 @@
-"""Versions of what nodes keep in memory: each change of it counts one.
+"""Versions of data that nodes keep in memory: each change increases the version.
 
-A node that finds a later version than the one it has reads what has changed.
+A node that finds a later version than its own reads the changes.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Final
 
 from bridge.store.directory.verb import Statement, Verb
 
-#: What has versions, by account.
+#: The topic with versions by account.
 BLACK_LIST: Final = "black_list"
 GROUPS: Final = "groups"
 

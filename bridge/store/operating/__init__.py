@@ -1,1 +1,1 @@
-"""What operators ask of the store: its verbs, the same for both engines."""
+"""Verbs of the store for operators, the same for both engines."""

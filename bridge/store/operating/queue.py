@@ -10,7 +10,7 @@ from bridge.model.selection import Selection
 from bridge.store.directory.verb import Statement, Verb, chunks, marks
 from bridge.store.rows import STORED, to_stored
 
-#: What waits or is held, unless the selection says otherwise.
+#: The default states of a selection: waiting and held.
 QUEUED: Final = (State.ACCEPTED, State.HELD)
 _STORED: Final = ", ".join(STORED)
 
@@ -110,7 +110,7 @@ def send_now(ids: Sequence[int], now: int) -> Verb[int]:
     hurried = 0
     for some in chunks(ids):
         rows = yield Statement(
-            # What is being posted is due already. What nobody tried waits for its schedule.
+            # Messages being posted are due already. Those without an attempt wait for their time.
             "UPDATE message SET due_at = ? WHERE state = 'accepted' AND due_at > ? "  # noqa: S608
             f"AND attempts > 0 AND id IN ({marks(some)}) RETURNING id",
             (now, now, *some),

@@ -1,4 +1,4 @@
-"""What was refused, kept for a while: with account, peer, number and reason."""
+"""Refusals, kept for a while with account, peer, number and reason."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any, Final, NamedTuple
 
 from bridge.store.directory.verb import Statement, Verb
 
-#: So many are kept, whatever happens.
+#: Most refusals that are kept.
 MOST: Final = 50_000
 
 
 class Refusal(NamedTuple):
-    """Something that a client heard no to.
+    """A request that was refused.
 
     ``kind`` is ``submission``, ``recipient``, ``mail``, ``throttled``, ``bind``, ``login``,
     ``pdu``, ``hook``, ``connection`` or ``token``. ``phone`` is E.164 where it could be told, else

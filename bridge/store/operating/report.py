@@ -1,4 +1,4 @@
-"""What each account sent on a day, and what became of it."""
+"""The messages of each account in a period, by state."""
 
 from __future__ import annotations
 

@@ -189,11 +189,11 @@ def _mark(acceptance: Acceptance, repeats: Repeats | None) -> int | None:
 async def _take_back(
     connection: PgConnection, acceptances: Sequence[Acceptance], node: int
 ) -> None:
-    """Removes what was stored though its clients were told that it was not.
+    """Removes stored messages whose clients were told that they are not stored.
 
-    What leads others to a message stays: a client that repeated it at another node may have been
-    told that it is known. So does what took another message's place: neither would be sent. Such
-    messages are sent, by whichever node takes them up.
+    A message with a fingerprint stays: a client that repeated it at another node may have been told
+    that it is accepted. So does one that replaces another: otherwise neither would be sent. Any
+    node may send these.
     """
     known = [a for a in acceptances if a.fingerprints or a.parts is not None or a.superseded]
     kept = [message.id for a in known for message in a.messages]
