@@ -35,7 +35,7 @@ COMMANDS = {
     "hold": "Send nothing more of an account or an upstream.",
     "release": "Send again what was held as a whole.",
     "sessions": "List who is connected, and end sessions.",
-    "blocked": "List who is blocked after wrong passwords, and lift blocks.",
+    "blocked": "List addresses blocked after wrong passwords, and lift blocks.",
     "accounts": "List accounts, hash and test passwords.",
     "report": "Count what was sent, delivered and refused, by day and account.",
     "failures": "List what failed: by reason, and the newest.",

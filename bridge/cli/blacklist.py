@@ -1,4 +1,4 @@
-"""``blacklist``: phones to which nothing, or nothing of a kind, is sent."""
+"""``blacklist``: phones to which no messages, or none of a kind, are sent."""
 
 from __future__ import annotations
 

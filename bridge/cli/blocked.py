@@ -1,4 +1,4 @@
-"""``blocked``: who may not log in after wrong passwords, and letting them in again."""
+"""``blocked``: addresses and accounts blocked after wrong passwords; lifting blocks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COLUMNS: Columns = {
 
 @click.group()
 def command() -> None:
-    """List who is blocked after wrong passwords, and lift blocks."""
+    """List addresses blocked after wrong passwords, and lift blocks."""
 
 
 @command.command("list")

@@ -1,4 +1,4 @@
-"""``completion``: what a shell needs to complete our commands and options."""
+"""``completion``: scripts that complete commands and options in a shell."""
 
 from __future__ import annotations
 

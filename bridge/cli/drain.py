@@ -12,7 +12,7 @@ from bridge.cli.daemon import Daemon, daemon_options
 def command(daemon: Daemon) -> None:
     """Have the daemon finish and answer what is in flight, and stop; as SIGTERM does.
 
-    What waits is sent after the next start. systemd does not start it again by itself.
+    Waiting messages are sent after the next start. systemd does not start it again by itself.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""``queue``: what waits or is held; holding, releasing, retrying and cancelling it."""
+"""``queue``: waiting and held messages; holding, releasing, retrying and cancelling them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _MESSAGES: Columns = {
 
 @click.group()
 def command() -> None:
-    """List, hold, release, retry and cancel what waits to be sent."""
+    """List, hold, release, retry and cancel waiting messages."""
 
 
 def _moment(_: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -86,7 +86,7 @@ def filter_options(function: F) -> F:
 @json_option
 @daemon_options
 def list_queue(daemon: Daemon, as_json: bool, **filter: Any) -> None:
-    """List what waits or is held, by state, account, type, sender and reason.
+    """List waiting and held messages by state, account, type, sender and reason.
 
     \b
     Examples:
@@ -155,7 +155,7 @@ def _verb(verb: str, done: str, words: str) -> None:
 _verb(
     "hold",
     "held",
-    """Hold what waits: message or submission ID, or all that the options select.
+    """Hold waiting messages: message or submission ID, or all that the options select.
 
     It is not sent until "queue release". With options it says first how many, and asks.
 
@@ -180,7 +180,7 @@ _verb(
 _verb(
     "retry",
     "sent again",
-    """Send now what waits for its next attempt, and what is held.
+    """Send messages now that are held or wait for their next attempt.
 
     \b
     Examples:
@@ -191,7 +191,7 @@ _verb(
 _verb(
     "cancel",
     "cancelled",
-    """Cancel what waits or is held, for good. Senders that asked for it are told.
+    """Cancel waiting or held messages for good. Senders that asked for it are told.
 
     What is at the API already is not cancelled.
 

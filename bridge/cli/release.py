@@ -1,4 +1,4 @@
-"""``release``: what waits of a held account or upstream is sent again."""
+"""``release``: sends the messages of a held account or upstream again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bridge.cli.hold import SCOPE
 @json_option
 @daemon_options
 def command(daemon: Daemon, scope: str, name: str, as_json: bool) -> None:
-    """Send what waits of an account or an upstream that is held as a whole.
+    """Send the waiting messages of a held account or upstream again.
 
     Single messages are released by "queue release".
 

@@ -15,7 +15,7 @@ def command(daemon: Daemon, as_json: bool) -> None:
 
     Taken over are accounts, passwords, limits, routes, upstream keys, certificates and the log's
     level; what needs a restart is named. A configuration with mistakes changes nothing (78). The
-    sessions of an account that is gone are ended, and what waits of it is held.
+    sessions of a removed account are ended, and its waiting messages are held.
 
     \b
     Examples:
@@ -30,6 +30,6 @@ def command(daemon: Daemon, as_json: bool) -> None:
     for key in answer["need_restart"]:
         click.echo(f"needs restart  {key}")
     for name in answer["removed_accounts"]:
-        click.echo(f"held           what waits of {name}; its sessions are ended")
+        click.echo(f"held           the messages of {name}; its sessions are ended")
     if not any(answer.values()):
         click.echo("Nothing has changed.")

@@ -93,7 +93,7 @@ async def test_an_account_that_is_gone_is_unbound_and_what_waits_of_it_held(
     assert (await gone.ask("submit_sm", a_submit(b"of crm"))).command_status == 0
     change(bridge, ("[accounts.crm]", "[accounts.desk]"))
     said = await reload(bridge)
-    assert "held           what waits of crm; its sessions are ended" in said
+    assert "held           the messages of crm; its sessions are ended" in said
     assert (await gone.read()).command == "unbind"
     await gone.close()
     await bridge.event("account_removed", account="crm", sessions=1)
