@@ -1,11 +1,13 @@
 """Counts failed logins, and blocks addresses or accounts at an address.
 
 :mod:`bridge.accounts.accounts` decides what a failed login is. Memory is limited, whatever
-strangers send.
+strangers send: beyond so many addresses, new ones are counted together by network, and nothing that
+still counts is forgotten.
 """
 
 from __future__ import annotations
 
+import ipaddress
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -18,6 +20,8 @@ log = structlog.get_logger()
 
 #: Most addresses with failures, and with good logins, that are remembered.
 MAX_ADDRESSES = 10_000
+#: Beyond them, the length of the network prefix that is counted as one address, by version of IP.
+_PREFIX = {4: 24, 6: 48}
 #: Most names that may fail at one address at a time; more is guessing: the address is blocked.
 MAX_NAMES = 32
 #: How long after a good login its address is spared (seconds).
@@ -62,13 +66,15 @@ class _Failures:
 class _Address:
     """An address with failed logins: in total, and by name."""
 
-    __slots__ = ("crowded_until", "names", "whole")
+    __slots__ = ("crowded_until", "last", "names", "whole")
 
     def __init__(self, limit: int) -> None:
         self.whole = _Failures(limit)
         self.names: dict[str, _Failures] = {}
         #: Until when its failures have too many names to be a user's mistake.
         self.crowded_until = 0.0
+        #: When the last failure came.
+        self.last = 0.0
 
     def counter(self, name: str, now: float, login: Login) -> _Failures | None:
         """The counter of a name; None for a name beyond the limit."""
@@ -103,6 +109,8 @@ class Lockout:
         self._login = login
         self._clock = clock
         self._addresses: dict[str, _Address] = {}
+        #: The networks of addresses that found no place there.
+        self._networks: dict[str, _Address] = {}
         self._spared: dict[str, float] = {}
 
     def apply(self, login: Login) -> None:
@@ -112,9 +120,11 @@ class Lockout:
     def blocked(self, origin: str, name: str | None = None) -> bool:
         """Whether logins from ``origin`` (as ``name``) are refused now. Safe from any thread."""
         address = self._addresses.get(origin)
+        now = self._clock()
+        if address is None and self._networks and self._spared.get(origin, 0.0) <= now:
+            address = self._networks.get(_network_of(origin))
         if address is None:
             return False
-        now = self._clock()
         if address.whole.blocked_until > now:
             return True
         failures = None if name is None else address.names.get(name[:64])
@@ -124,10 +134,7 @@ class Lockout:
         now = self._clock()
         login = self._login
         name = name[:64]
-        address = self._addresses.pop(origin, None) or _Address(login.max_failures)
-        self._addresses[origin] = address  # the latest is last: the oldest is dropped first
-        if len(self._addresses) > MAX_ADDRESSES:
-            del self._addresses[next(iter(self._addresses))]
+        address = self._entry(origin, now)
         failures = address.counter(name, now, login)
         if failures is not None and failures.add(now, name, login):
             log.warning("login_blocked", account=name, address=origin, seconds=login.blocked_for)
@@ -137,6 +144,23 @@ class Lockout:
                 address.whole.blocked_until = 0.0
             else:
                 log.warning("address_blocked", address=origin, seconds=login.blocked_for)
+
+    def _entry(self, origin: str, now: float) -> _Address:
+        """The counters of an address, or of its network where there are too many addresses."""
+        login, entries = self._login, self._addresses
+        if origin not in entries:
+            counts_until = max(login.failures_within, login.blocked_for)
+            for places in (self._addresses, self._networks):
+                while places and next(iter(places.values())).last + counts_until < now:
+                    del places[next(iter(places))]
+            if len(entries) >= MAX_ADDRESSES:
+                origin, entries = _network_of(origin), self._networks
+        address = entries.pop(origin, None) or _Address(login.max_failures)
+        entries[origin] = address  # the latest is last: the oldest is dropped first
+        if len(entries) > MAX_ADDRESSES:
+            del entries[next(iter(entries))]
+        address.last = now
+        return address
 
     def succeeded(self, origin: str, name: str) -> None:
         self._spared.pop(origin, None)
@@ -149,7 +173,7 @@ class Lockout:
     def blocks(self) -> Iterator[Block]:
         """All present blocks."""
         now = self._clock()
-        for origin, address in self._addresses.items():
+        for origin, address in (*self._addresses.items(), *self._networks.items()):
             for name, failures in (("", address.whole), *address.names.items()):
                 if failures.blocked_until > now:
                     causes = tuple((now - at, cause) for at, cause in failures.causes)
@@ -164,10 +188,20 @@ class Lockout:
             if block.origin == origin and name in (None, block.name)
         ]
         for block in found:
-            address = self._addresses[origin]
+            address = self._addresses.get(origin) or self._networks[origin]
             if block.name:
                 del address.names[block.name]
             else:
                 address.whole.blocked_until = 0.0
                 address.whole.times.clear()
         return len(found)
+
+
+def _network_of(origin: str) -> str:
+    """The network of an address, which may be one itself (an IPv6 /64)."""
+    try:
+        address = ipaddress.ip_interface(origin).ip
+    except ValueError:
+        return origin
+    prefix = _PREFIX[address.version]
+    return str(ipaddress.ip_network((address, prefix), strict=False))

@@ -123,11 +123,48 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         counts.failed(f"192.0.2.{n}", "crm" * 1000)
         counts.succeeded(f"198.51.100.{n}", "crm")
     for n in range(1000):
-        counts.failed("192.0.2.49", f"{n}")
+        counts.failed("192.0.2.9", f"{n}")
     assert len(counts._addresses) == 10
     assert len(counts._spared) == 10
-    assert len(counts._addresses["192.0.2.49"].names) <= MAX_NAMES
-    assert max(map(len, counts._addresses["192.0.2.49"].names)) <= 64
+    assert len(counts._addresses["192.0.2.9"].names) <= MAX_NAMES
+    assert max(map(len, counts._addresses["192.0.2.9"].names)) <= 64
+
+
+def test_more_addresses_than_are_remembered_push_no_failures_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lockout, "MAX_ADDRESSES", 10)
+    counts = Lockout(LOGIN, lambda: 0.0)
+    counts.succeeded("198.51.100.200", OWN)
+    guesses = 0
+    for turn in range(PER_NAME * 3):
+        for n in range(100):
+            if not counts.blocked(f"198.51.100.{n}", VICTIM):
+                counts.failed(f"198.51.100.{n}", VICTIM)
+                guesses += 1
+        assert len(counts._addresses) <= 10, turn
+    # Ten addresses and one network.
+    assert guesses <= 11 * PER_NAME
+    assert counts.blocked("198.51.100.99", VICTIM)
+    assert not counts.blocked("203.0.113.1", VICTIM)
+    assert not counts.blocked("198.51.100.200", VICTIM), "somebody logged in well from there"
+    assert "198.51.100.0/24" in {block.origin for block in counts.blocks()}
+    assert counts.lift("198.51.100.0/24")
+
+
+def test_places_of_addresses_become_free_when_their_failures_count_no_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lockout, "MAX_ADDRESSES", 10)
+    now = 0.0
+    counts = Lockout(LOGIN, lambda: now)
+    for n in range(20):
+        counts.failed(f"2001:db8:{n:x}::/64", VICTIM)
+    assert len(counts._networks) == 10
+    now = LOGIN.failures_within + LOGIN.blocked_for
+    counts.failed("2001:db8:ffff::/64", VICTIM)
+    assert list(counts._addresses) == ["2001:db8:ffff::/64"]
+    assert not counts._networks
 
 
 def test_blocks_are_listed_with_their_causes_and_lifted() -> None:
