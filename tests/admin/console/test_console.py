@@ -16,6 +16,7 @@ from tests.admin.console.scene import PHONE, TEXT, Scene, logged_in, staged
 from tests.serving.daemon import OPERATE, VIEW, serving, write_config
 from tests.serving.test_control import change
 from tests.smpp.peer import a_submit
+from tests.smtp.conftest import make_certificate
 
 OWN = {"Sec-Fetch-Site": "same-origin"}
 
@@ -340,3 +341,22 @@ async def test_the_console_is_served_where_the_configuration_says(
     ):
         answer = await client.get("/console/login")
         assert answer.status_code == status
+
+
+async def test_under_tls_the_cookie_belongs_to_this_host_alone(
+    tmp_path: Path,
+) -> None:
+    certificate = make_certificate(tmp_path)
+    config = write_config(tmp_path, "http://127.0.0.1:9")
+    pair = f'certificate = "{certificate.certificate}"\nprivate_key = "{certificate.private_key}"\n'
+    config.write_text(config.read_text().replace("view_token", f"{pair}view_token"))
+    async with serving(config) as bridge:
+        url = (await bridge.api()).replace("http:", "https:")
+        trusted = certificate.context()
+        async with httpx.AsyncClient(base_url=url, headers=OWN, verify=trusted) as client:
+            answer = await client.post("/console/login", data={"token": VIEW})
+            cookie = answer.headers["set-cookie"]
+            assert cookie.startswith("__Host-cascade-bridge-session=")
+            assert "; Secure" in cookie
+            assert "; HttpOnly" in cookie
+            assert (await client.get("/console/")).status_code == 200
