@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import fields
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
@@ -19,9 +21,11 @@ from bridge.admin.history import Sample
 from bridge.admin.queue_filter import QueueFilter
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import MessageType
+from bridge.trace.finding import names_of
 
 _FILTER: Final = TypeAdapter(QueueFilter)
 _FIELDS: Final = frozenset(field.name for field in fields(QueueFilter))
+_NUMBER: Final = re.compile(r"\+?[\d\s().-]+", re.ASCII)
 #: Contacts and entries of a black list on a page; a search finds the others.
 _SHOWN: Final = 200
 #: What the Failures page may look back at.
@@ -151,16 +155,21 @@ async def confirm(visit: Visit) -> Response:
 
 
 async def search(visit: Visit) -> Response:
-    """Leads to the one message, or to the number's page; lists what else was found."""
+    """Leads to the message with this id, or to the number's page; lists what else was found."""
     text = visit.asked.get("q", "")
-    found = await visit.control.find_messages(text=text, limit=50) if text else []
-    if len(found) == 1 and text.isdigit() and text == str(found[0]["id"]):
-        return visit.go(f"/messages/{found[0]['id']}")
-    story = await visit.control.show_phone(phone=text, limit=1) if text else None
-    if story is not None and story.phone.startswith("+"):
-        return visit.go(f"/phones/{quote(story.phone, safe='')}")
+    if not text:
+        return visit.page("search.html", "Search", q="", found=[], story=None)
+    # What has an index is asked first: a name is looked for through all that is stored.
+    with suppress(Failure):
+        await visit.control.show_message(id=text)
+        return visit.go(f"/messages/{quote(text, safe='')}")
+    regions = {own.region for own in visit.control.settings.accounts.values()}
+    if _NUMBER.fullmatch(text) and any(name.startswith("+") for name in names_of(text, regions)):
+        return visit.go(f"/phones/{quote(text, safe='')}")
+    found = await visit.control.find_messages(text=text, limit=50)
     if len(found) == 1:
         return visit.go(f"/messages/{found[0]['id']}")
+    story = None if found else await visit.control.show_phone(phone=text, limit=10)
     return visit.page("search.html", "Search", q=text, found=found, story=story)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -220,7 +221,9 @@ async def test_a_search_leads_to_a_message_by_id_and_to_a_number_in_any_form(
         assert answer.headers["location"] == f"/console/messages/{scene.sent}"
         for form in (PHONE, "050 123 45 67", "380501234567"):
             answer = await client.get("/console/search", params={"q": form})
-            assert answer.headers["location"] == "/console/phones/%2B380501234567"
+            assert answer.headers["location"] == "/console/phones/" + quote(form, safe="")
+            page = await client.get(answer.headers["location"])
+            assert f"<h1>{PHONE}</h1>" in page.text
 
 
 async def test_what_a_phone_says_stands_in_the_conversation(scene: Scene) -> None:
