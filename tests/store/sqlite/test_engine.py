@@ -250,3 +250,15 @@ async def test_the_file_shrinks_by_more_than_a_page_at_once(tmp_path: Path) -> N
 def pages(path: Path) -> int:
     with contextlib.closing(sqlite3.connect(path)) as connection:
         return int(connection.execute("PRAGMA page_count").fetchone()[0])
+
+
+async def test_a_file_that_cannot_be_read_fails_the_verb_and_nothing_else(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "bridge.db")
+    await store.open()
+    with contextlib.closing(sqlite3.connect(tmp_path / "bridge.db")) as other:
+        other.execute("ALTER TABLE early_status RENAME TO gone")
+        with pytest.raises(StoreError, match="early_status"):
+            await store.match_early(NOW, NOW)
+        other.execute("ALTER TABLE gone RENAME TO early_status")
+    assert await store.match_early(NOW, NOW) == 0
+    await store.close()
