@@ -74,18 +74,19 @@ def _untold(phase: str, done: int, of: int) -> None:
 
 
 class _KindVerbs(NamedTuple):
-    """What the store does with the lines of a kind of file."""
+    """What the store does with the lines of a kind of file, and how many in one transaction."""
 
     stage: Callable[..., Verb[None]]
     merge: Callable[..., Verb[Imported]]
+    step: int
 
 
 #: The kinds of files.
 _VERBS: Final = {
-    CONTACTS: _KindVerbs(stage_contacts, import_contacts),
-    GROUPS: _KindVerbs(stage_groups, import_groups),
-    TEMPLATES: _KindVerbs(stage_templates, import_templates),
-    BLACK_LIST: _KindVerbs(stage_black_list, import_black_list),
+    CONTACTS: _KindVerbs(stage_contacts, import_contacts, STEP),
+    GROUPS: _KindVerbs(stage_groups, import_groups, STEP),
+    TEMPLATES: _KindVerbs(stage_templates, import_templates, STEP),
+    BLACK_LIST: _KindVerbs(stage_black_list, import_black_list, 3 * STEP),
 }
 
 
@@ -230,7 +231,7 @@ class Importer:
         wrong: list[tuple[int, str]] = []
         steps: list[Imported] = []
         done = 0
-        async for some in _steps(lines, wrong):
+        async for some in _steps(lines, wrong, _VERBS[kind].step):
             steps.append(await self._store.look_up(_VERBS[kind].merge, account, some, dry_run=True))
             done += len(some)
             progress("read", done, 0)
@@ -247,7 +248,7 @@ class Importer:
         wrong: list[tuple[int, str]] = []
         file = await self._store.change(begin_import, account, kind, self._now())
         count = 0
-        async for some in _steps(lines, wrong):
+        async for some in _steps(lines, wrong, _VERBS[kind].step):
             await self._store.change(_VERBS[kind].stage, file.id, some, self._now())
             count += len(some)
             progress("read", count, 0)
@@ -271,7 +272,8 @@ class Importer:
     async def _merge(self, file: ImportFile, count: int, progress: Progress) -> list[Imported]:
         steps: list[Imported] = []
         done, last = 0, -1
-        while merged := await self._store.change(merge_step, file, STEP, self._now(), last):
+        size = _VERBS[file.kind].step
+        while merged := await self._store.change(merge_step, file, size, self._now(), last):
             step, last = merged
             steps.append(step)
             done += step.added + step.changed + step.unchanged + len(step.wrong)
@@ -282,7 +284,9 @@ class Importer:
         return int(self._clock())
 
 
-async def _steps(lines: Lines[T], wrong: list[tuple[int, str]]) -> AsyncIterator[list[T]]:
+async def _steps(
+    lines: Lines[T], wrong: list[tuple[int, str]], size: int
+) -> AsyncIterator[list[T]]:
     """The good lines, so many as one transaction takes; reading pauses for whatever else the loop
     has to do."""
     some: list[T] = []
@@ -292,7 +296,7 @@ async def _steps(lines: Lines[T], wrong: list[tuple[int, str]]) -> AsyncIterator
             wrong.append((line.line, line.why))
         else:
             some.append(line)
-        if len(some) >= STEP:
+        if len(some) >= size:
             yield some
             some = []
         elif time.monotonic() < pause_at:

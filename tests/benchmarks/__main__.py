@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from statistics import median
 
@@ -131,7 +132,7 @@ def main(names: tuple[str, ...], count: int | None, runs: int) -> None:
     for name in names:
         if name in CASES:
             usual, case = CASES[name]
-            for cells in (relay_cases.HEAD, *case(count or usual, runs)):
+            for cells in chain([relay_cases.HEAD], case(count or usual, runs)):
                 click.echo(f"{cells[0]:<40}{cells[1]:>10}{cells[2]:>8}  {cells[3]}".rstrip())
     if not chosen:
         return

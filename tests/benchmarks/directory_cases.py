@@ -18,7 +18,7 @@ import httpx
 
 from bridge.directory.black_list import Entries
 from bridge.model.contact import Blocks
-from tests.benchmarks.harness import bridge, cpu_seconds, resident_mb, run
+from tests.benchmarks.harness import Served, bridge, cpu_seconds, resident_mb, run
 from tests.benchmarks.relay_cases import Row
 from tests.benchmarks.smpp_load import Paced
 from tests.store.postgres.server import Server, binaries, execute
@@ -48,16 +48,17 @@ def directory(count: int, runs: int) -> Iterator[Row]:
                 asyncio.run(execute(server.url("postgres"), "CREATE DATABASE bench"))
                 urls["PostgreSQL"] = server.url("bench")
             for engine, url in urls.items():
-                yield from _served(engine, url, count)
+                for part in (_people, _blocked):
+                    yield from _served(part, engine, url, count)
     yield from _in_memory(count * BLOCKED)
 
 
-def _served(engine: str, url: str, count: int) -> Iterator[Row]:
+def _served(part: Part, engine: str, url: str, count: int) -> Iterator[Row]:
     with tempfile.TemporaryDirectory(prefix="cascade-bridge-") as name:
         socket = f"{name}/admin.sock"
         account = f'{OTHER}\n[admin]\nsocket = "{socket}"\nlisten = []'
         with bridge(Path(name), account=account, cascade=LIMIT, url=url) as served:
-            steps = run(_measure(served.smpp, served.pid, socket, count, served.taken))
+            steps = run(_measure(part, served, socket, count))
         for step in steps:
             yield step.says(engine)
 
@@ -86,65 +87,85 @@ def _quantile(found: list[float], q: float) -> float:
     return sorted(found)[int(q * len(found))] if found else 0.0
 
 
-async def _measure(
-    port: int, pid: int, socket: str, count: int, taken: Callable[[], int]
-) -> list[_Step]:
+class _Bench:
+    """A client of the API, and another account that submits meanwhile."""
+
+    def __init__(self, served: Served, api: httpx.AsyncClient, paced: Paced) -> None:
+        self._served = served
+        self.api = api
+        self._paced = paced
+        self.steps: list[_Step] = []
+
+    async def step(self, name: str, doing: Coroutine[Any, Any, None]) -> None:
+        pid = self._served.pid
+        found = _Step(name, pid)
+        self._paced.latencies = []
+        began, cpu = time.perf_counter(), cpu_seconds(pid)
+        watched = asyncio.create_task(_watch(found, pid))
+        await doing
+        found.seconds, found.cpu = time.perf_counter() - began, cpu_seconds(pid) - cpu
+        watched.cancel()
+        found.latencies = self._paced.latencies
+        self.steps.append(found)
+
+    async def send(self) -> None:
+        posted = {"to": "everybody", "text": "hello", "account": "bench"}
+        (await self.api.post("/messages", json=posted)).raise_for_status()
+
+    async def arrive(self, messages: int) -> None:
+        while True:
+            others = sum(len(step.latencies) for step in self.steps) + len(self._paced.latencies)
+            if await asyncio.to_thread(self._served.taken) - others >= messages:
+                return
+            await asyncio.sleep(_ASK_EVERY)
+
+    async def import_file(self, kind: str, file: bytes) -> None:
+        document = {"kind": kind, "file": b64encode(file).decode()}
+        answer = await self.api.post("/accounts/bench/imports", json=document)
+        run = answer.raise_for_status().json()
+        while run["phase"] != "finished":
+            await asyncio.sleep(_ASK_EVERY)
+            run = (await self.api.get(f"/accounts/bench/imports/{run['id']}")).json()
+        assert not run["failed"], run
+        assert not run["wrong"], run
+
+
+Part = Callable[[_Bench, int], Coroutine[Any, Any, None]]
+
+
+async def _people(bench: _Bench, count: int) -> None:
+    members = int(count * IN_GROUP)
+    await bench.step("nothing else", asyncio.sleep(QUIET))
+    file = contacts(count)
+    await bench.step(f"import of {count:,} contacts", bench.import_file("contacts", file))
+    await bench.step("the same file again", bench.import_file("contacts", file))
+    await bench.step(f"a message to a group of {members:,}", bench.send())
+    await bench.step("its messages go out", bench.arrive(members))
+
+
+async def _blocked(bench: _Bench, count: int) -> None:
+    blocked = count * BLOCKED
+    await bench.step("nothing else", asyncio.sleep(QUIET))
+    file = numbers(blocked)
+    await bench.step(f"import of {blocked:,} numbers", bench.import_file("black_list", file))
+    await bench.step("nothing else, after it", asyncio.sleep(QUIET))
+
+
+async def _measure(part: Part, served: Served, socket: str, count: int) -> list[_Step]:
     transport = httpx.AsyncHTTPTransport(uds=socket)
-    steps: list[_Step] = []
     async with (
         httpx.AsyncClient(transport=transport, base_url="http://bridge/api/v1", timeout=120) as api,
-        Paced(port, 1, PACE, account="other") as paced,
+        Paced(served.smpp, 1, PACE, account="other") as paced,
     ):
-
-        async def step(name: str, doing: Coroutine[Any, Any, None]) -> None:
-            found = _Step(name, pid)
-            paced.latencies = []
-            began, cpu = time.perf_counter(), cpu_seconds(pid)
-            watched = asyncio.create_task(_watch(found, pid))
-            await doing
-            found.seconds, found.cpu = time.perf_counter() - began, cpu_seconds(pid) - cpu
-            watched.cancel()
-            found.latencies = paced.latencies
-            steps.append(found)
-
-        async def send() -> None:
-            posted = {"to": "everybody", "text": "hello", "account": "bench"}
-            answer = await api.post("/messages", json=posted)
-            answer.raise_for_status()
-
-        async def arrive(messages: int) -> None:
-            while True:
-                others = sum(len(step.latencies) for step in steps) + len(paced.latencies)
-                if await asyncio.to_thread(taken) - others >= messages:
-                    return
-                await asyncio.sleep(_ASK_EVERY)
-
-        members = int(count * IN_GROUP)
-        await step("nothing else", asyncio.sleep(QUIET))
-        await step(f"import of {count:,} contacts", _import(api, "contacts", contacts(count)))
-        await step("the same again, nothing new", _import(api, "contacts", contacts(count)))
-        await step(f"a message to a group of {members:,}", send())
-        await step("its messages go out", arrive(members))
-        blocked = count * BLOCKED
-        await step(f"import of {blocked:,} numbers", _import(api, "black_list", numbers(blocked)))
-        await step("nothing else, after it", asyncio.sleep(QUIET))
-    return steps
+        bench = _Bench(served, api, paced)
+        await part(bench, count)
+        return bench.steps
 
 
 async def _watch(step: _Step, pid: int) -> None:
     while True:
         step.peak = max(step.peak, resident_mb(pid))
         await asyncio.sleep(_ASK_EVERY)
-
-
-async def _import(api: httpx.AsyncClient, kind: str, file: bytes) -> None:
-    document = {"kind": kind, "file": b64encode(file).decode()}
-    run = (await api.post("/accounts/bench/imports", json=document)).raise_for_status().json()
-    while run["phase"] != "finished":
-        await asyncio.sleep(_ASK_EVERY)
-        run = (await api.get(f"/accounts/bench/imports/{run['id']}")).json()
-    assert not run["failed"], run
-    assert not run["wrong"], run
 
 
 def contacts(count: int) -> bytes:
