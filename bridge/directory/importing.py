@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
 
 import structlog
 
@@ -48,6 +48,7 @@ from bridge.store.directory.versions import BLACK_LIST, GROUPS
 log = structlog.get_logger()
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 #: Columns of a file of contacts and of one of the black list; the first must be there.
 CONTACT_COLUMNS: Final = (
@@ -65,6 +66,7 @@ ABANDONED_AFTER: Final = 60
 _BETWEEN_GROUPS: Final = str.maketrans("|", ";")
 #: Reading a file takes so long at once, and pauses as long (seconds).
 _READ_FOR: Final = 0.002
+_LONGEST_PAUSE: Final = 0.02
 #: Told after each step: ``read`` or ``stored``, lines done, lines in all (0: not known yet).
 Progress = Callable[[str, int, int], None]
 
@@ -249,7 +251,7 @@ class Importer:
         file = await self._store.change(begin_import, account, kind, self._now())
         count = 0
         async for some in _steps(lines, wrong, _VERBS[kind].step):
-            await self._store.change(_VERBS[kind].stage, file.id, some, self._now())
+            await self._turn(_VERBS[kind].stage, file.id, some, self._now())
             count += len(some)
             progress("read", count, 0)
         await self._store.change(commit_import, file.id, self._now())
@@ -273,12 +275,19 @@ class Importer:
         steps: list[Imported] = []
         done, last = 0, -1
         size = _VERBS[file.kind].step
-        while merged := await self._store.change(merge_step, file, size, self._now(), last):
+        while merged := await self._turn(merge_step, file, size, self._now(), last):
             step, last = merged
             steps.append(step)
             done += step.added + step.changed + step.unchanged + len(step.wrong)
             progress("stored", done, count)
         return steps
+
+    async def _turn(self, verb: Callable[P, Verb[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """One transaction, and a pause as long as it took: others get every second turn."""
+        began = time.monotonic()
+        answer = await self._store.change(verb, *args, **kwargs)
+        await asyncio.sleep(min(time.monotonic() - began, _LONGEST_PAUSE))
+        return answer
 
     def _now(self) -> int:
         return int(self._clock())

@@ -77,9 +77,10 @@ class _Step:
         p50, p99 = (1000 * _quantile(self.latencies, q) for q in (0.5, 0.99))
         return (
             f"{self.name}, {engine}",
-            f"{self.seconds:.1f} s",
-            f"{self.cpu:.1f} s",
-            f"{self.peak:.0f} MB; other's submits p50 {p50:.1f} ms, p99 {p99:.1f} ms",
+            "",
+            "",
+            f"{self.seconds:.1f} s, CPU {self.cpu:.1f} s, {self.peak:.0f} MB; another account's "
+            f"submits p50 {p50:.1f} ms, p99 {p99:.1f} ms",
         )
 
 
