@@ -45,7 +45,15 @@ class Expanded(NamedTuple):
         """The plan of a send-out with ``rate`` messages per second at most (0: no limit)."""
         submission = self.submission
         interval = 1 / rate if rate else 0.0
-        return Plan(message, self.groups, self.beside, submission.name, interval, submission.spread)
+        return Plan(
+            message,
+            self.groups,
+            self.beside,
+            submission.name,
+            interval,
+            submission.spread,
+            submission.repeat_key,
+        )
 
 
 async def plan_of(

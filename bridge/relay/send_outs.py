@@ -9,6 +9,7 @@ delays others for more than a few milliseconds.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Final, NamedTuple
@@ -19,6 +20,7 @@ import structlog
 from bridge.model.failure import Failure
 from bridge.model.ids import Ids
 from bridge.model.message import Accepted, Message, Recipient
+from bridge.relay.rules import REPEAT_WITHIN
 from bridge.sending.dispatcher import Dispatcher
 from bridge.store import Acceptance, Store, StoreError
 from bridge.store.directory.groups import member_phones
@@ -37,7 +39,7 @@ from bridge.store.directory.staging import (
     touch_import,
 )
 from bridge.store.rows import to_message, to_row
-from bridge.store.types import StagedLines
+from bridge.store.types import Fingerprint, StagedLines
 
 log = structlog.get_logger()
 
@@ -60,6 +62,7 @@ class Plan(NamedTuple):
 
     ``groups`` are ids of groups, ``phones`` further numbers. ``interval`` is the shortest time
     between two messages, ``spread`` the time over which all of them are spread (seconds).
+    ``repeat_key`` is the submission's.
     """
 
     message: Message
@@ -68,6 +71,7 @@ class Plan(NamedTuple):
     name: str = ""
     interval: float = 0.0
     spread: int = 0
+    repeat_key: bytes = b""
 
 
 class SendOuts:
@@ -95,8 +99,9 @@ class SendOuts:
     async def accept(self, plan: Plan, check: Check, admit: Callable[[int], None]) -> Accepted:
         """Accepts a whole send-out; its messages are made afterwards.
 
-        ``admit`` gets the number of messages first, and raises the Failure of a limit. Raises
-        Failure: that of the first recipient if all are refused, or that of the store.
+        ``admit`` gets the number of messages first, and raises the Failure of a limit; it gets the
+        number below zero where the same send-out was accepted before, which is then the answer.
+        Raises Failure: that of the first recipient if all are refused, or that of the store.
         """
         try:
             return await self._accept(plan, check, admit)
@@ -159,9 +164,20 @@ class SendOuts:
         head = orjson.dumps({"message": to_row(message), "interval": interval}).decode()
         parts = count * message.parts
         send_out = SendOut(submission_id, plan.name, self._now(), count, parts, refusals)
-        await self._store.change(
-            commit_send_out, file.id, message.account, head, send_out, self._now()
+        first = await self._store.change(
+            commit_send_out,
+            file.id,
+            message.account,
+            head,
+            send_out,
+            self._now(),
+            _fingerprint(plan, submission_id, self._now()),
         )
+        if first != submission_id:
+            log.info("submission_repeated", id=submission_id, first=first)
+            admit(-count)
+            self._tasks.create_task(self._discard(file))
+            return Accepted(first, parts, True, tuple(refused))
         log.info(
             "submission_accepted",
             id=submission_id,
@@ -248,6 +264,16 @@ class SendOuts:
 
     def _now(self) -> int:
         return int(self._clock())
+
+
+def _fingerprint(plan: Plan, id: int, now: int) -> Fingerprint | None:
+    """What the same send-out has in common when it comes again because its answer was lost."""
+    if not plan.repeat_key:
+        return None
+    message = plan.message
+    what = "\0".join((message.account, message.text or message.fallback)).encode()
+    key = hashlib.blake2b(b"send-out\0" + plan.repeat_key + b"\0" + what, digest_size=16).digest()
+    return Fingerprint(key, id, now + REPEAT_WITHIN)
 
 
 def _message(message: Message, staged: StagedPhone, interval: float) -> Message:

@@ -170,6 +170,17 @@ class TestSendOuts:
             assert found.submission_id == outcome.id
             assert (found.name, found.recipients, found.parts) == ("Black Friday", 2, 2)
 
+    async def test_a_repeat_is_not_sent_again(self, tmp_path: Path) -> None:
+        accounts = {"crm": {"daily_limit": 2 * MANY}}
+        async with Sandbox() as sandbox, relaying(tmp_path, sandbox, accounts=accounts) as bridge:
+            mail = to(await large_group(bridge), repeat_key=b"<1@example.com>")
+            first, again = await bridge.submit(mail), await bridge.submit(mail)
+            assert first == again
+            await arrived(bridge, MANY)
+            # What was not accepted twice is not counted twice.
+            assert bridge.relay.used_today(bridge.account()) == MANY
+            assert len(sandbox.messages) == MANY
+
     async def test_its_messages_are_spread_over_time(self, tmp_path: Path) -> None:
         async with Sandbox() as sandbox, relaying(tmp_path, sandbox) as bridge:
             outcome = await bridge.submit(to(FIRST, SECOND, THIRD, spread=3600))

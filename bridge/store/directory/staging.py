@@ -23,6 +23,7 @@ from bridge.store.directory.importing import (
 )
 from bridge.store.directory.verb import Statement, Verb, marks
 from bridge.store.directory.versions import BLACK_LIST, GROUPS, next_version
+from bridge.store.types import Fingerprint
 
 CONTACTS: Final = "contacts"
 TEMPLATES: Final = "templates"
@@ -118,9 +119,31 @@ def commit_import(import_id: int, now: int) -> Verb[None]:
 
 
 def commit_send_out(
-    import_id: int, account: str, head: str, send_out: SendOut, now: int
-) -> Verb[None]:
-    """From here on the send-out is accepted, and its submission known."""
+    import_id: int,
+    account: str,
+    head: str,
+    send_out: SendOut,
+    now: int,
+    fingerprint: Fingerprint | None = None,
+) -> Verb[int]:
+    """From here on the send-out is accepted, and its submission known; the id of its submission.
+
+    Where the ``fingerprint`` is known already, nothing is accepted, and the id is that of the first
+    one.
+    """
+    if fingerprint is not None:
+        rows = yield Statement(
+            "INSERT INTO fingerprint (key, message_id, until) VALUES (?, ?, ?) "
+            "ON CONFLICT (key) DO UPDATE "
+            "SET message_id = excluded.message_id, until = excluded.until "
+            "WHERE fingerprint.until <= ? RETURNING message_id",
+            (fingerprint.key, send_out.submission_id, fingerprint.until, now),
+        )
+        if not rows:
+            [[first]] = yield Statement(
+                "SELECT message_id FROM fingerprint WHERE key = ?", (fingerprint.key,)
+            )
+            return int(first)
     yield Statement("UPDATE import_file SET head = ? WHERE id = ?", (head, import_id))
     yield Statement(
         "INSERT INTO submission (id, account, messages) VALUES (?, ?, ?)",
@@ -133,6 +156,7 @@ def commit_send_out(
             (account, *send_out),
         )
     yield from commit_import(import_id, now)
+    return send_out.submission_id
 
 
 def staged_phones(import_id: int, limit: int, after: int = 0) -> Verb[list[StagedPhone]]:
