@@ -55,7 +55,8 @@ coverage-report: ## the report and the floor, from measurements that are there
 #: What depends on the language: everything that starts no daemon and no database.
 QUICK := tests/accounts tests/admin tests/cascade tests/config tests/feedback tests/model tests/net \
 	tests/notices tests/relay tests/sandbox tests/sending tests/smpp/inbound tests/smpp/outbound \
-	tests/smpp/protocol tests/smtp/inbound tests/smtp/reading tests/store/sqlite tests/trace
+	tests/smpp/protocol tests/smtp/inbound tests/smtp/reading tests/store/sqlite tests/trace \
+	--ignore=tests/admin/console
 
 .PHONY: quick
 quick: ## the tests that need no other program
