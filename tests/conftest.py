@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
+
+from bridge.sandbox import Sandbox
 
 # How fast the machine is says nothing about the program.
 settings.register_profile(
@@ -26,3 +28,10 @@ def _log_as_if_new() -> Iterator[None]:
         if name.startswith("bridge") and hasattr(log, "_logger_factory_args"):
             # What structlog caches on first use.
             vars(log).pop("bind", None)
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    """The stand-in for the API, on a port of its own."""
+    async with Sandbox() as sandbox:
+        yield sandbox

@@ -13,8 +13,9 @@ from typing import Any
 from bridge.accounts.accounts import Account, Accounts
 from bridge.config.settings import Settings, settings_from
 from bridge.directory.directory import Directory
+from bridge.model.failure import Failure, Reason
 from bridge.model.ids import Ids
-from bridge.model.message import Outcome, Submission
+from bridge.model.message import Accepted, Outcome, State, Submission
 from bridge.notices.outbox import Outbox
 from bridge.relay.answer_first import AnswerFirst
 from bridge.relay.daily_limits import DailyLimits
@@ -27,6 +28,18 @@ from bridge.sending.upkeep import Upkeep
 from bridge.sending.upstream import UpstreamLine, upstream_lines
 from bridge.store import Store
 from bridge.store.engines import engine_of
+
+
+def id_of(outcome: Outcome) -> int:
+    """The id of a submission that was accepted."""
+    assert isinstance(outcome, Accepted), outcome
+    return outcome.id
+
+
+def reason_of(outcome: Outcome) -> Reason:
+    """Why a submission was refused."""
+    assert isinstance(outcome, Failure), outcome
+    return outcome.reason
 
 
 @dataclass
@@ -51,6 +64,11 @@ class Relaying:
     async def submit(self, submission: Submission, name: str = "crm") -> Outcome:
         async with asyncio.timeout(15):
             return await self.relay.submit(self.account(name), submission)
+
+    async def states(self, outcome: Outcome) -> list[State]:
+        """The states of the submission's messages, of the account ``crm``."""
+        stored = await self.relay.query(self.account(), id_of(outcome))
+        return [one.state for one in stored]
 
     async def drained(self) -> None:
         """Until nothing waits to be sent any more."""

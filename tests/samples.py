@@ -58,3 +58,8 @@ def submission(*phones: str, **fields: Any) -> Submission:
         "text": "Your code is 1234",
     }
     return Submission(**(values | fields))
+
+
+def numbered(n: int, **fields: Any) -> Submission:
+    """The n-th of several submissions, each to a phone of its own."""
+    return submission(f"+38050{n:07}", text=f"text {n}", **fields)

@@ -6,7 +6,6 @@ anything is stored or sent.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -28,8 +27,6 @@ MAX_SCHEDULE_AHEAD = 30 * 86400
 SCHEDULE_GRACE = 60
 #: "Survey text maximum: 85 characters", 2–5 options, each under 30 characters.
 SURVEY_TEXT, SURVEY_OPTIONS, SURVEY_OPTION = 85, range(2, 6), 29
-#: A mail that is repeated within this time gets the first answer again (seconds).
-REPEAT_WITHIN = 3600
 
 _VARIABLE = re.compile(r"%(?:name|url|short_url)=[^%\s]*%", re.IGNORECASE)
 
@@ -291,24 +288,3 @@ def _check_survey(text: str, options: tuple[str, ...]) -> None:
         raise Failure(Reason.BAD_PARAMETER, "a survey has 2 to 5 options")
     if any(not option.strip() or len(option) > SURVEY_OPTION for option in options):
         raise Failure(Reason.BAD_PARAMETER, "a survey option has 1 to 29 characters")
-
-
-def repeat_key(account: Account, submission: Submission, message: Message) -> bytes:
-    """The fingerprint of a message that a client repeats after a lost answer: Message-ID, phone and
-    text of a mail. Empty for other protocols."""
-    if not submission.repeat_key:
-        return b""
-    return _digest(account, b"mail\0" + submission.repeat_key, message)
-
-
-def duplicate_key(account: Account, message: Message) -> bytes:
-    """The fingerprint of duplicates: sender, phone and text. Empty if the account has no
-    ``duplicate_window``."""
-    if not account.settings.duplicate_window:
-        return b""
-    return _digest(account, b"text\0" + message.sender.encode(), message)
-
-
-def _digest(account: Account, head: bytes, message: Message) -> bytes:
-    what = "\0".join((account.name, message.phone, message.text or message.fallback))
-    return hashlib.blake2b(head + b"\0" + what.encode(), digest_size=16).digest()

@@ -20,7 +20,7 @@ import structlog
 from bridge.model.failure import Failure
 from bridge.model.ids import Ids
 from bridge.model.message import Accepted, Message, Recipient
-from bridge.relay.rules import REPEAT_WITHIN
+from bridge.relay.fingerprints import REPEAT_WITHIN
 from bridge.sending.dispatcher import Dispatcher
 from bridge.store import Acceptance, Store, StoreError
 from bridge.store.directory.groups import member_phones

@@ -1,17 +1,15 @@
 """Takes submissions, from the listener to the answer.
 
 Read from top to bottom: rules and limits check the submission, the store makes it durable, the
-dispatcher gets its messages, the pending answers decide when the client is answered. A repeated
-message gets its first answer, or is sent if the first one will not arrive. No message is confirmed
-before it is durable.
+messages are handed over to the dispatcher, the pending answers decide when the client is answered.
+No message is confirmed before it is durable.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import structlog
@@ -30,15 +28,15 @@ from bridge.model.message import (
     Outcome,
     Recipient,
     Route,
-    State,
     Submission,
 )
-from bridge.model.notice import Kind
 from bridge.relay import rules
 from bridge.relay.daily_limits import DailyLimits
 from bridge.relay.fingerprints import fingerprints_of, firsts_of
 from bridge.relay.group_recipients import is_send_out, plan_of
-from bridge.relay.pending_answers import ANSWER_WITHIN, PendingAnswer, PendingAnswers, count
+from bridge.relay.handover import Handover
+from bridge.relay.pending_answers import PendingAnswer, PendingAnswers, count
+from bridge.relay.repeated import RepeatedMessages
 from bridge.relay.replacing import Replacing
 from bridge.relay.send_outs import SendOuts
 from bridge.relay.short_ids import ShortIdSequence
@@ -53,13 +51,6 @@ from bridge.store import (
 )
 
 log = structlog.get_logger()
-
-#: States of an earlier message after which its duplicate is sent all the same.
-_WILL_NOT_ARRIVE = frozenset(
-    {State.CANCELLED, State.EXPIRED, State.REJECTED, State.UNDELIVERABLE, State.HELD}
-)
-#: Interval for reading the state of messages that another node may send (seconds).
-_LOOK_ELSEWHERE = 1.0
 
 
 class SubmittingRelay:
@@ -96,8 +87,10 @@ class SubmittingRelay:
         self._monotonic = monotonic
         self._loop = asyncio.get_running_loop()
         self._replacing = Replacing(store, dispatcher)
-        self._watching = False
-        self._settled_elsewhere = asyncio.Event()
+        self._handover = Handover(store, pending, dispatcher, tasks, clock)
+        self._repeated = RepeatedMessages(
+            store, pending, dispatcher, daily_limits, self._replacing, self._handover
+        )
         self._short_ids = ShortIdSequence(store.node, store.last_short_id)
 
     def reload(self, settings: Settings) -> None:
@@ -107,6 +100,10 @@ class SubmittingRelay:
     def _route_of(self, account: Account) -> Route:
         own = account.settings.cascade
         return (own and own.route) or self._settings.cascade.route
+
+    def settled_elsewhere(self, message_ids: Sequence[int]) -> None:
+        """Another node has settled messages that were accepted here."""
+        self._handover.settled_elsewhere(message_ids)
 
     def drain(self) -> None:
         """Answers "queued" to all waiting clients: their messages are durable and sent later."""
@@ -343,164 +340,7 @@ class SubmittingRelay:
             firsts = firsts_of(acceptance, repeats)
             messages = tuple(message for message in messages if message.id not in firsts)
             # Rare, so in a task of its own: the client lost an answer.
-            again = self._repeat(pending, acceptance, firsts, frozenset(repeats))
+            again = self._repeated.answer(pending, acceptance, firsts, frozenset(repeats))
             self._tasks.create_task(again)
         if messages:
-            self._send(pending, messages, acceptance.claimed, wait=bool(repeats))
-
-    def _send(
-        self,
-        pending: PendingAnswer,
-        messages: Sequence[Message],
-        claimed: bool,
-        *,
-        wait: bool = False,
-    ) -> None:
-        """Hands the messages to the dispatcher. The client waits for the result if it can come in
-        time, and always with ``wait``."""
-        settings = pending.account.settings
-        within = settings.answer_within or ANSWER_WITHIN[pending.submission.protocol]
-        # A message that is not due yet has no result to wait for.
-        soon = settings.answer == "result" and messages[0].due_at <= self._clock()
-        if wait or (soon and self._dispatcher.clear(pending.account.name, within)):
-            self._pending.add(pending, within)
-        else:
-            self._pending.give_up(pending)
-        self._dispatcher.offer(messages, claimed=claimed)
-        if not claimed and self._pending.awaits(messages[0]):
-            self._pending.may_be_sent_elsewhere(messages)
-            if not self._watching:
-                self._watching = True
-                self._tasks.create_task(self._watch_elsewhere())
-
-    def settled_elsewhere(self, message_ids: Sequence[int]) -> None:
-        """Another node has settled messages that were accepted here."""
-        self._settled_elsewhere.set()
-
-    async def _watch_elsewhere(self) -> None:
-        """Reads the state of messages that another node may send, as long as a client waits: when
-        that node signals it, and periodically in case the signal is lost."""
-        try:
-            while ids := self._pending.elsewhere():
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(_LOOK_ELSEWHERE):
-                        await self._settled_elsewhere.wait()
-                self._settled_elsewhere.clear()
-                for stored in await self._store.messages(ids):
-                    self._pending.report_elsewhere(stored)
-        except StoreError as error:  # the clients hear "queued" in time
-            log.warning("answers_not_looked_up", cause=str(error))
-        finally:
-            self._watching = False
-
-    # --- repeated messages -----------------------------------------------------------------
-
-    async def _repeat(
-        self,
-        pending: PendingAnswer,
-        acceptance: Acceptance,
-        firsts: Mapping[int, int],
-        known: frozenset[bytes],
-    ) -> None:
-        """Answers repeated messages: with the first answer or, for duplicates, a refusal; or sends
-        them if the first will not arrive. ``firsts``: id of the repeated → id of the earlier."""
-        account, submission = pending.account, pending.submission
-        again = [message for message in acceptance.messages if message.id in firsts]
-        some_new = len(again) < len(acceptance.messages)
-        if account.settings.daily_limit:
-            self._daily_limits.give_back(account, len(again))
-        try:
-            stories = [await self._store.story(firsts[message.id]) for message in again]
-        except StoreError as error:
-            if some_new:
-                # They were taken before, and the others of this submission just now.
-                for _ in again:
-                    pending.queued = True
-                    self._pending.settle(pending)
-            else:
-                self._pending.answer(pending, error.failure)
-            return
-        reported = any(
-            notice.kind is Kind.REFUSED for story in stories if story for notice in story.notices
-        )
-        if reported:
-            pending.reported = frozenset(recipient for recipient, _ in pending.refused)
-        same_mail = {
-            message.id: rules.repeat_key(account, submission, message) in known for message in again
-        }
-        arrived = {
-            message.id: story.stored
-            for message, story in zip(again, stories, strict=True)
-            if story and (same_mail[message.id] or story.stored.state not in _WILL_NOT_ARRIVE)
-        }
-        if len(arrived) == len(acceptance.messages):
-            pending.know_as(arrived[again[0].id].message)
-        for message in again:
-            first = firsts[message.id]
-            stored = arrived.get(message.id)
-            if stored is None:
-                await self._send_again(pending, acceptance, message, first)
-                continue
-            log.info("submission_repeated", id=message.id, first=first)
-            if not same_mail[message.id] and account.settings.duplicates == "refuse":
-                pending.refuse(message.id, message.parts, Failure(Reason.DUPLICATE))
-            elif refusal := stored.refusal:
-                if reported:
-                    pending.reported |= {pending.recipients[message.id]}
-                pending.refuse(message.id, message.parts, refusal)
-            else:
-                pending.queued |= not stored.upstream_id
-                await self._know_as_first(pending, acceptance, message, first)
-            self._pending.settle(pending)
-
-    async def _know_as_first(
-        self, pending: PendingAnswer, acceptance: Acceptance, message: Message, first: int
-    ) -> None:
-        """Stores the ids of the client's answer as aliases of the first message."""
-        aliases = [
-            alias._replace(message_id=first)
-            for alias in acceptance.aliases
-            if alias.message_id == message.id
-        ]
-        if not aliases:
-            return
-        try:
-            await self._store.also_known_as(aliases)
-        except StoreError as error:
-            pending.refuse(message.id, message.parts, error.failure)
-
-    async def _send_again(
-        self, pending: PendingAnswer, acceptance: Acceptance, message: Message, first: int
-    ) -> None:
-        """Sends a repeated message whose first one will not arrive."""
-        account = pending.account
-        mine = Acceptance(
-            (message,),
-            tuple(
-                fingerprint._replace(instead_of=first)
-                for fingerprint in acceptance.fingerprints
-                if fingerprint.message_id == message.id
-            ),
-            self._dispatcher.has_room(message),
-            tuple(alias for alias in acceptance.aliases if alias.message_id == message.id),
-            acceptance.parts,
-            tuple(notice for notice in acceptance.notices if notice.about == message.id),
-        )
-        try:
-            if account.settings.daily_limit:
-                self._daily_limits.take(account, 1)
-            if pending.submission.replace_if_present:
-                repeats = await self._replacing.accept(pending.submission, mine)
-            else:
-                repeats = await self._store.accept(mine)
-        except (Failure, StoreError) as error:
-            if account.settings.daily_limit and isinstance(error, StoreError):
-                self._daily_limits.give_back(account, 1)
-            failure = error.failure if isinstance(error, StoreError) else error
-            pending.refuse(message.id, message.parts, failure)
-            self._pending.settle(pending)
-            return
-        if repeats:  # somebody else was faster
-            await self._repeat(pending, mine, firsts_of(mine, repeats), frozenset(repeats))
-        else:
-            self._send(pending, (message,), mine.claimed, wait=True)
+            self._handover.send(pending, messages, acceptance.claimed, wait=bool(repeats))

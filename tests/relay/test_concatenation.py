@@ -75,12 +75,6 @@ class Gatherer:
         return outcome
 
 
-@pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox() as sandbox:
-        yield sandbox
-
-
 @asynccontextmanager
 async def gatherer(
     folder: Path, sandbox: Sandbox, timeout: float = 300, **account: Any

@@ -18,7 +18,7 @@ from bridge.model.message import (
     Submission,
 )
 from bridge.model.notice import Kind
-from bridge.relay.rules import delays, duplicate_key, prepare, repeat_key
+from bridge.relay.rules import delays, prepare
 from tests.samples import NOW, account, submission
 
 DAY = 86400
@@ -195,29 +195,6 @@ def test_a_schedule_lies_ahead_but_not_over_30_days() -> None:
     assert why_not({}, scheduled_at=NOW - 3600).reason is Reason.BAD_SCHEDULE
     assert only(account(), submission(scheduled_at=NOW + 30 * DAY)).scheduled_at
     assert why_not({}, scheduled_at=NOW + 30 * DAY + 60).reason is Reason.BAD_SCHEDULE
-
-
-def test_a_mail_that_comes_again_is_known_by_id_phone_and_text() -> None:
-    mail = submission(repeat_key=b"id-1")
-    one = only(account(), mail)
-    key = repeat_key(account(), mail, one)
-    assert key == repeat_key(account(), mail, one._replace(id=9, sender="Shop UA")) != b""
-    assert key not in (
-        repeat_key(account("other"), mail, one),
-        repeat_key(account(), submission(repeat_key=b"id-2"), one),
-        repeat_key(account(), mail, one._replace(phone="+380671234567")),
-        repeat_key(account(), mail, one._replace(text="other")),
-    )
-    assert repeat_key(account(), submission(), one) == b""
-
-
-def test_a_duplicate_is_known_by_sender_phone_and_text() -> None:
-    one = only(account(), submission())
-    window = account(duplicate_window="1m")
-    assert duplicate_key(window, one) == duplicate_key(window, one._replace(id=9)) != b""
-    assert duplicate_key(window, one) != duplicate_key(window, one._replace(sender="Shop UA"))
-    assert duplicate_key(window, one) != duplicate_key(window, one._replace(text="other"))
-    assert duplicate_key(account(), one) == b""
 
 
 # --- who wants to hear of a mail -----------------------------------------------------------------

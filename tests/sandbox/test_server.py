@@ -17,12 +17,6 @@ from tests.sandbox.samples import HEADERS, SEND, batch, message
 
 
 @pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
 async def client(sandbox: Sandbox) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(
         base_url=sandbox.url, headers=HEADERS, timeout=5, trust_env=False

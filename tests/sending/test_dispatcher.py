@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from bridge.model.message import Accepted, Receipts, State
+from bridge.model.message import (
+    Accepted,
+    Receipts,
+    State,
+)
 from bridge.model.notice import receivers_of
 from bridge.model.state_names import err_of
 from bridge.sandbox import Sandbox
 from bridge.store import StoreFull
 from tests.relaying import relaying
-from tests.samples import submission
+from tests.samples import numbered, submission
 
 QUEUED: dict[str, dict[str, Any]] = {"crm": {"answer": "queued"}}
-
-
-@pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox() as sandbox:
-        yield sandbox
 
 
 async def test_an_api_that_answers_too_late_costs_repeats_of_what_was_in_flight(
@@ -117,3 +115,142 @@ async def test_a_replacement_that_is_stored_is_said_though_the_store_is_away_rig
         await bridge.dispatcher.set_hold("account", "crm", False)
         await sandbox.wait_for(1)
         assert [one.text for one in sandbox.messages] == ["another"]
+
+
+async def test_what_waits_together_goes_together(tmp_path: Path, sandbox: Sandbox) -> None:
+    async with relaying(tmp_path, sandbox) as bridge:
+        outcomes = await asyncio.gather(*(bridge.submit(numbered(n)) for n in range(300)))
+        assert all(isinstance(outcome, Accepted) for outcome in outcomes)
+        assert sandbox.message_count == 300
+        assert len(sandbox.requests) <= 5
+        assert not sandbox.duplicates
+
+
+async def test_a_broken_api_is_asked_again_later(tmp_path: Path, sandbox: Sandbox) -> None:
+    sandbox.fault("502", count=1)
+    async with relaying(tmp_path, sandbox) as bridge:
+        outcome = await bridge.submit(submission())
+        assert await bridge.states(outcome) == [State.SENT]
+        assert len(sandbox.requests) == 2
+        assert not sandbox.duplicates
+
+
+async def test_an_unknown_outcome_is_sent_again_with_the_same_id(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    sandbox.fault("hang-up-after", count=1)
+    async with relaying(tmp_path, sandbox) as bridge:
+        outcome = await bridge.submit(submission())
+        assert isinstance(outcome, Accepted)
+        assert sandbox.duplicates == {str(outcome.id): 1}
+
+
+async def test_an_unknown_outcome_can_be_held(tmp_path: Path, sandbox: Sandbox) -> None:
+    sandbox.fault("hang-up-after", count=1)
+    async with relaying(tmp_path, sandbox, unknown_outcome="hold") as bridge:
+        outcome = await bridge.submit(submission())
+        assert isinstance(outcome, Accepted)
+        assert outcome.queued
+        assert await bridge.states(outcome) == [State.HELD]
+        assert not sandbox.duplicates
+
+
+async def test_a_message_the_answer_does_not_name_is_unknown(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    sandbox.fault("missing", count=1)
+    async with relaying(tmp_path, sandbox) as bridge:
+        outcome = await bridge.submit(submission("+380500000001", "+380500000002"))
+        assert await bridge.states(outcome) == [State.SENT, State.SENT]
+        assert len(sandbox.duplicates) == 1
+
+
+@pytest.mark.parametrize("fault", ["wrong-order", "duplicate-answers", "tracking-id"])
+async def test_answers_are_matched_by_id(tmp_path: Path, sandbox: Sandbox, fault: str) -> None:
+    sandbox.fault(fault, count=1)
+    async with relaying(tmp_path, sandbox) as bridge:
+        outcomes = await asyncio.gather(*(bridge.submit(numbered(n)) for n in range(5)))
+        received = {m.id: m.message_id for m in sandbox.messages}
+        for outcome in outcomes:
+            assert isinstance(outcome, Accepted)
+            [stored] = await bridge.relay.query(bridge.account(), outcome.id)
+            assert stored.upstream_id == received[str(outcome.id)]
+
+
+async def test_too_many_requests_lose_nothing(tmp_path: Path, sandbox: Sandbox) -> None:
+    sandbox.fault("429", count=1, retry_after=1)
+    async with relaying(tmp_path, sandbox) as bridge:
+        outcome = await bridge.submit(submission())
+        assert await bridge.states(outcome) == [State.SENT]
+        assert len(sandbox.requests) == 2
+
+
+async def test_what_waits_is_sent_after_a_restart(tmp_path: Path, sandbox: Sandbox) -> None:
+    accounts = {"crm": {"answer": "queued"}}
+    sandbox.fault("401")
+    async with relaying(tmp_path, sandbox, accounts=accounts) as bridge:
+        phones = [f"+38050{n:07}" for n in range(500)]
+        outcome = await bridge.submit(submission(*phones))
+    sandbox.clear_faults()
+    async with relaying(tmp_path, sandbox, accounts=accounts) as bridge:
+        assert bridge.dispatcher.backlog == 500
+        await bridge.drained()
+        assert set(await bridge.states(outcome)) == {State.SENT}
+        assert sandbox.message_count == 500
+        assert not sandbox.duplicates
+
+
+async def test_more_than_memory_holds_is_loaded_from_the_store(
+    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.sending.working_set.LANE_IN_MEMORY", 100)
+    monkeypatch.setattr("bridge.sending.working_set.ALL_IN_MEMORY", 150)
+    accounts = {"crm": {"answer": "queued"}, "bank": {"answer": "queued"}}
+    async with relaying(tmp_path, sandbox, accounts=accounts, max_batch=20) as bridge:
+        for n in range(0, 2000, 100):
+            phones = [f"+38050{m:07}" for m in range(n, n + 100)]
+            await bridge.submit(submission(*phones), ("crm", "bank")[n // 100 % 2])
+        await bridge.drained()
+        assert len({m.phone for m in sandbox.messages}) == sandbox.message_count == 2000
+        assert not sandbox.duplicates
+
+
+async def test_a_hold_stays_over_a_restart(tmp_path: Path, sandbox: Sandbox) -> None:
+    accounts = {"crm": {"answer": "queued"}, "bank": {"answer": "queued"}}
+    async with relaying(tmp_path, sandbox, accounts=accounts) as bridge:
+        await bridge.dispatcher.set_hold("account", "crm", True)
+        await bridge.submit(submission())
+    async with relaying(tmp_path, sandbox, accounts=accounts) as bridge:
+        await bridge.submit(submission(text="bank"), "bank")
+        assert [m.text for m in await sandbox.wait_for(1)] == ["bank"]
+        await bridge.dispatcher.set_hold("account", "crm", False)
+        await bridge.drained()
+        assert sandbox.message_count == 2
+
+
+async def test_one_message_can_be_held_and_released(tmp_path: Path, sandbox: Sandbox) -> None:
+    async with relaying(tmp_path, sandbox, accounts={"crm": {"answer": "queued"}}) as bridge:
+        await bridge.dispatcher.set_hold("upstream", "cascade", True)
+        outcome = await bridge.submit(submission())
+        assert isinstance(outcome, Accepted)
+        stored = await bridge.relay.query(bridge.account(), outcome.id)
+        assert await bridge.dispatcher.move(stored, State.HELD) == [outcome.id]
+        await bridge.dispatcher.set_hold("upstream", "cascade", False)
+        await bridge.submit(numbered(1))
+        await bridge.drained()
+        assert sandbox.message_count == 1
+        stored = await bridge.relay.query(bridge.account(), outcome.id)
+        assert await bridge.dispatcher.move(stored, State.ACCEPTED) == [outcome.id]
+        await bridge.drained()
+        assert sandbox.message_count == 2
+
+
+async def test_an_outcome_that_stays_unknown_is_sent_twice_more_and_then_held(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    sandbox.fault("hang-up-after")
+    async with relaying(tmp_path, sandbox, accounts={"crm": {"answer": "queued"}}) as bridge:
+        outcome = await bridge.submit(submission())
+        await bridge.drained()
+        assert await bridge.states(outcome) == [State.HELD]
+        assert sandbox.message_count == 3

@@ -36,12 +36,6 @@ class Posting:
 
 
 @pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
 async def posting(sandbox: Sandbox) -> AsyncIterator[Posting]:
     posting = Posting(sandbox.url)
     yield posting

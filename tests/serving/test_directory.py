@@ -16,12 +16,6 @@ FIRST, SECOND, THIRD = "+380501234567", "+380671112233", "+380631112233"
 
 
 @pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
 async def bridge(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Bridge]:
     async with serving(write_config(tmp_path, sandbox.url)) as bridge:
         await bridge.ready()

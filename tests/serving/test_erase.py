@@ -15,12 +15,6 @@ from tests.serving.test_night_calls import submit, until
 
 
 @pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
 async def bridge(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Bridge]:
     account = 'answer = "queued"\ntrusted_networks = ["127.0.0.1"]'
     async with serving(write_config(tmp_path, sandbox.url, account=account)) as bridge:

@@ -32,12 +32,6 @@ NAMES = {
 
 
 @pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
 async def bridge(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Bridge]:
     config = write_config(tmp_path, sandbox.url, account="daily_limit = 4")
     async with serving(config) as bridge:

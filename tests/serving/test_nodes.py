@@ -24,12 +24,6 @@ KEYS = ({"authorization_key": "first"}, {"viber_auth_token": "second"})
 
 
 @pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
 async def nodes(
     tmp_path: Path,
     sandbox: Sandbox,

@@ -17,12 +17,6 @@ PHONE = "+380501234567"
 
 
 @pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
 async def bridge(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Bridge]:
     config = write_config(tmp_path, sandbox.url, account='protocols = ["smpp", "http"]')
     config.write_text(

@@ -17,12 +17,6 @@ from tests.smtp.client import connected
 
 
 @pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
 async def bridge(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Bridge]:
     config = write_config(tmp_path, sandbox.url, account="rate = 0")
     config.write_text(

@@ -18,12 +18,6 @@ from tests.support import program
 
 
 @pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
 async def bridge(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Bridge]:
     async with serving(write_config(tmp_path, sandbox.url)) as bridge:
         yield bridge

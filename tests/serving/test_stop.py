@@ -17,12 +17,6 @@ from tests.store.postgres.server import Server
 
 
 @pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
 async def proxy(postgres: Server) -> AsyncIterator[FaultProxy]:  # noqa: F811
     path = f"{postgres.folder}/.s.PGSQL.5432"
     proxy = FaultProxy(lambda: asyncio.open_unix_connection(path))

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
-
-import pytest
 
 from bridge.sandbox import Sandbox
 from bridge.smpp.protocol.pdu import MessageIdResp, Pdu
@@ -13,12 +10,6 @@ from tests.serving.daemon import serving, write_config
 from tests.serving.test_control import bound, change, connect
 from tests.serving.test_night_calls import until
 from tests.smpp.peer import a_submit
-
-
-@pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox() as sandbox:
-        yield sandbox
 
 
 async def test_a_submit_is_answered_receipted_as_delivered_and_not_sent(

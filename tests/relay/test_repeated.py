@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bridge.model.failure import Failure, Reason
-from bridge.model.message import Accepted, Envelope, Outcome, Protocol, State, Stored, Submission
+from bridge.model.message import (
+    Accepted,
+    Envelope,
+    Outcome,
+    Protocol,
+    State,
+    Stored,
+    Submission,
+)
 from bridge.model.notice import MAIL, Kind
 from bridge.sandbox import Sandbox
-from bridge.store import Acceptance, Repeats, StoreError, StoreFull, Story
-from tests.relaying import Relaying, relaying
+from bridge.store import StoreError, Story
+from tests.relaying import Relaying, id_of, reason_of, relaying
 from tests.samples import submission
 from tests.store.conftest import database, postgres  # noqa: F401 - fixtures
 
 WINDOW: dict[str, dict[str, Any]] = {"crm": {"duplicate_window": "1h", "schedule": "bridge"}}
-
-
-@pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox() as sandbox:
-        yield sandbox
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -47,11 +48,6 @@ def mail(*phones: str) -> Submission:
         repeat_key=b"<1@shop.example>",
         envelope=Envelope(return_path="erp@shop.example"),
     )
-
-
-def id_of(outcome: Outcome) -> int:
-    assert isinstance(outcome, Accepted), outcome
-    return outcome.id
 
 
 async def state(bridge: Relaying, outcome: Outcome) -> State:
@@ -122,95 +118,6 @@ async def test_several_of_which_some_came_before_and_died(tmp_path: Path, sandbo
         assert sandbox.message_count == 3
 
 
-async def test_the_same_text_takes_the_place_of_one_that_waits_and_is_sent_once(
-    tmp_path: Path, sandbox: Sandbox
-) -> None:
-    async with relaying(tmp_path, sandbox, accounts=WINDOW) as bridge:
-        first = await bridge.submit(later())
-        replacing = submission(replace_if_present=True)
-        second = await bridge.submit(replacing._replace(scheduled_at=int(time.time()) + 3600))
-        # The one that waits is the same: it stays, and is what the client is told of.
-        assert id_of(second) == id_of(first)
-        assert await state(bridge, first) is State.ACCEPTED
-
-
-async def test_what_waits_stays_where_its_replacement_is_refused(
-    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    accounts = {"crm": {"schedule": "bridge"}}
-    async with relaying(tmp_path, sandbox, accounts=accounts) as bridge:
-        first = await bridge.submit(later())
-
-        def full(acceptance: Acceptance) -> asyncio.Future[Repeats]:
-            raise StoreFull("no room")
-
-        with monkeypatch.context() as disk:
-            disk.setattr(bridge.store, "accept", full)
-            newer = submission(text="newer", replace_if_present=True)
-            refused = await bridge.submit(newer)
-            assert isinstance(refused, Failure)
-            assert refused.reason is Reason.BRIDGE_FULL
-        assert await state(bridge, first) is State.ACCEPTED
-        assert await state(bridge, await bridge.submit(newer)) is State.SENT
-        assert await state(bridge, first) is State.CANCELLED
-
-
-async def test_a_bridge_that_dies_has_replaced_what_it_stored_and_nothing_else(
-    tmp_path: Path,
-    sandbox: Sandbox,
-    store: dict[str, Any] | None,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    accounts = {"crm": {"schedule": "bridge"}}
-    async with relaying(tmp_path, sandbox, accounts=accounts, store=store) as bridge:
-        first = await bridge.submit(later())
-        newer = later()._replace(text="newer", replace_if_present=True)
-        with monkeypatch.context() as crash:
-            # Nothing comes after the commit.
-            dies, checked = asyncio.Event(), asyncio.Event()
-            accept = bridge.store.accept
-
-            async def commit(acceptance: Acceptance) -> Repeats:
-                repeats = await accept(acceptance)
-                dies.set()
-                await checked.wait()
-                return repeats
-
-            crash.setattr(bridge.store, "accept", commit)
-            lost = asyncio.ensure_future(bridge.submit(newer))
-            await dies.wait()
-            states = {one.message.text: one.state for one in await waiting(bridge)}
-            assert states == {"newer": State.ACCEPTED}
-            assert await state(bridge, first) is State.CANCELLED
-            checked.set()
-            await lost
-
-
-async def test_of_several_that_replace_each_other_at_once_the_last_waits(
-    tmp_path: Path, sandbox: Sandbox, store: dict[str, Any] | None
-) -> None:
-    accounts = {"crm": {"schedule": "bridge"}}
-    async with relaying(tmp_path, sandbox, accounts=accounts, store=store) as bridge:
-        newer = [later()._replace(text=f"{n}", replace_if_present=True) for n in range(5)]
-        outcomes = await asyncio.gather(*map(bridge.submit, newer))
-        assert [await state(bridge, one) for one in outcomes] == [
-            *[State.CANCELLED] * 4,
-            State.ACCEPTED,
-        ]
-
-
-async def test_what_may_have_been_delivered_is_not_replaced(
-    tmp_path: Path, sandbox: Sandbox
-) -> None:
-    async with relaying(tmp_path, sandbox, unknown_outcome="hold") as bridge:
-        sandbox.fault("hang-up-after", count=1)
-        first = await bridge.submit(submission())
-        assert await state(bridge, first) is State.HELD
-        newer = await bridge.submit(submission(text="newer", replace_if_present=True))
-        assert await state(bridge, newer) is State.SENT
-        assert await state(bridge, first) is State.HELD
-
-
 async def test_a_mail_that_comes_again_gets_no_second_report_of_refused_recipients(
     tmp_path: Path, sandbox: Sandbox
 ) -> None:
@@ -252,3 +159,60 @@ async def test_a_repeat_whose_first_cannot_be_looked_up_is_told_no_id(
             assert isinstance(refused, Failure)
             assert refused.reason is Reason.OPERATION_FAILED
         assert await bridge.submit(mail("0501234567")) == first
+
+
+async def test_a_mail_that_comes_again_gets_the_first_answer(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    mail = submission("0501234567", "0671234567", repeat_key=b"message-id")
+    async with relaying(tmp_path, sandbox) as bridge:
+        first = await bridge.submit(mail)
+        again = await bridge.submit(mail)
+        assert first == again
+    async with relaying(tmp_path, sandbox) as bridge:
+        assert await bridge.submit(mail) == first
+        assert sandbox.message_count == 2
+        more = submission("0501234567", "0631234567", repeat_key=b"message-id")
+        outcome = await bridge.submit(more)
+        assert isinstance(outcome, Accepted)
+        assert (outcome.parts, sandbox.message_count) == (2, 3)
+
+
+async def test_a_refusal_is_remembered_for_a_mail_that_comes_again(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    sandbox.fault("400", count=1)
+    mail = submission(repeat_key=b"message-id")
+    async with relaying(tmp_path, sandbox) as bridge:
+        assert reason_of(await bridge.submit(mail)) is Reason.WRONG_PHONE
+        assert reason_of(await bridge.submit(mail)) is Reason.WRONG_PHONE
+        assert sandbox.message_count == 0
+
+
+async def test_duplicates_within_the_window_get_the_same_answer_or_no(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    accounts = {
+        "crm": {"duplicate_window": "1m"},
+        "bank": {"duplicate_window": "1m", "duplicates": "refuse"},
+    }
+    async with relaying(tmp_path, sandbox, accounts=accounts) as bridge:
+        assert await bridge.submit(submission()) == await bridge.submit(submission())
+        assert isinstance(await bridge.submit(submission(), "bank"), Accepted)
+        assert reason_of(await bridge.submit(submission(), "bank")) is Reason.DUPLICATE
+        assert isinstance(await bridge.submit(submission(text="other"), "bank"), Accepted)
+        assert sandbox.message_count == 3
+
+
+async def test_a_mail_may_come_again_but_not_another_with_its_text(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    accounts = {"crm": {"duplicate_window": "1m", "duplicates": "refuse"}}
+    mail = submission(repeat_key=b"first")
+    async with relaying(tmp_path, sandbox, accounts=accounts) as bridge:
+        first = await bridge.submit(mail)
+        assert isinstance(first, Accepted)
+        assert await bridge.submit(mail) == first
+        other = await bridge.submit(submission(repeat_key=b"second"))
+        assert reason_of(other) is Reason.DUPLICATE
+        assert sandbox.message_count == 1

@@ -1,0 +1,159 @@
+"""Repeated messages: mails that come again, and duplicates.
+
+:mod:`bridge.relay.fingerprints` finds them. Here is decided how they are answered: with the first
+answer or, for duplicates, a refusal. If the first message will not arrive, the second is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import structlog
+
+from bridge.model.failure import Failure, Reason
+from bridge.model.message import Message, State
+from bridge.model.notice import Kind
+from bridge.relay.daily_limits import DailyLimits
+from bridge.relay.fingerprints import firsts_of, repeat_key
+from bridge.relay.handover import Handover
+from bridge.relay.pending_answers import PendingAnswer, PendingAnswers
+from bridge.relay.replacing import Replacing
+from bridge.sending.dispatcher import Dispatcher
+from bridge.store import Acceptance, Store, StoreError
+
+log = structlog.get_logger()
+
+#: States of an earlier message after which its duplicate is sent all the same.
+_WILL_NOT_ARRIVE = frozenset(
+    {State.CANCELLED, State.EXPIRED, State.REJECTED, State.UNDELIVERABLE, State.HELD}
+)
+
+
+class RepeatedMessages:
+    """Answers them, or hands them over."""
+
+    def __init__(
+        self,
+        store: Store,
+        pending: PendingAnswers,
+        dispatcher: Dispatcher,
+        daily_limits: DailyLimits,
+        replacing: Replacing,
+        handover: Handover,
+    ) -> None:
+        self._store = store
+        self._pending = pending
+        self._dispatcher = dispatcher
+        self._daily_limits = daily_limits
+        self._replacing = replacing
+        self._handover = handover
+
+    async def answer(
+        self,
+        pending: PendingAnswer,
+        acceptance: Acceptance,
+        firsts: Mapping[int, int],
+        known: frozenset[bytes],
+    ) -> None:
+        """Answers repeated messages: with the first answer or, for duplicates, a refusal; or sends
+        them if the first will not arrive. ``firsts``: id of the repeated → id of the earlier."""
+        account, submission = pending.account, pending.submission
+        again = [message for message in acceptance.messages if message.id in firsts]
+        some_new = len(again) < len(acceptance.messages)
+        if account.settings.daily_limit:
+            self._daily_limits.give_back(account, len(again))
+        try:
+            stories = [await self._store.story(firsts[message.id]) for message in again]
+        except StoreError as error:
+            if some_new:
+                # They were taken before, and the others of this submission just now.
+                for _ in again:
+                    pending.queued = True
+                    self._pending.settle(pending)
+            else:
+                self._pending.answer(pending, error.failure)
+            return
+        reported = any(
+            notice.kind is Kind.REFUSED for story in stories if story for notice in story.notices
+        )
+        if reported:
+            pending.reported = frozenset(recipient for recipient, _ in pending.refused)
+        same_mail = {
+            message.id: repeat_key(account, submission, message) in known for message in again
+        }
+        arrived = {
+            message.id: story.stored
+            for message, story in zip(again, stories, strict=True)
+            if story and (same_mail[message.id] or story.stored.state not in _WILL_NOT_ARRIVE)
+        }
+        if len(arrived) == len(acceptance.messages):
+            pending.know_as(arrived[again[0].id].message)
+        for message in again:
+            first = firsts[message.id]
+            stored = arrived.get(message.id)
+            if stored is None:
+                await self._send_again(pending, acceptance, message, first)
+                continue
+            log.info("submission_repeated", id=message.id, first=first)
+            if not same_mail[message.id] and account.settings.duplicates == "refuse":
+                pending.refuse(message.id, message.parts, Failure(Reason.DUPLICATE))
+            elif refusal := stored.refusal:
+                if reported:
+                    pending.reported |= {pending.recipients[message.id]}
+                pending.refuse(message.id, message.parts, refusal)
+            else:
+                pending.queued |= not stored.upstream_id
+                await self._know_as_first(pending, acceptance, message, first)
+            self._pending.settle(pending)
+
+    async def _know_as_first(
+        self, pending: PendingAnswer, acceptance: Acceptance, message: Message, first: int
+    ) -> None:
+        """Stores the ids of the client's answer as aliases of the first message."""
+        aliases = [
+            alias._replace(message_id=first)
+            for alias in acceptance.aliases
+            if alias.message_id == message.id
+        ]
+        if not aliases:
+            return
+        try:
+            await self._store.also_known_as(aliases)
+        except StoreError as error:
+            pending.refuse(message.id, message.parts, error.failure)
+
+    async def _send_again(
+        self, pending: PendingAnswer, acceptance: Acceptance, message: Message, first: int
+    ) -> None:
+        """Sends a repeated message whose first one will not arrive."""
+        account = pending.account
+        mine = Acceptance(
+            (message,),
+            tuple(
+                fingerprint._replace(instead_of=first)
+                for fingerprint in acceptance.fingerprints
+                if fingerprint.message_id == message.id
+            ),
+            self._dispatcher.has_room(message),
+            tuple(alias for alias in acceptance.aliases if alias.message_id == message.id),
+            acceptance.parts,
+            tuple(notice for notice in acceptance.notices if notice.about == message.id),
+        )
+        try:
+            if account.settings.daily_limit:
+                self._daily_limits.take(account, 1)
+            if pending.submission.replace_if_present:
+                repeats = await self._replacing.accept(pending.submission, mine)
+            else:
+                repeats = await self._store.accept(mine)
+        except (Failure, StoreError) as error:
+            if account.settings.daily_limit and isinstance(error, StoreError):
+                self._daily_limits.give_back(account, 1)
+            failure = error.failure if isinstance(error, StoreError) else error
+            pending.refuse(message.id, message.parts, failure)
+            self._pending.settle(pending)
+            return
+        if repeats:  # somebody else was faster
+            await self.answer(pending, mine, firsts_of(mine, repeats), frozenset(repeats))
+        else:
+            self._handover.send(pending, (message,), mine.claimed, wait=True)

@@ -1,0 +1,130 @@
+"""A submission that replaces a waiting message (``replace_if_present_flag``)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.model.failure import Failure, Reason
+from bridge.model.message import Outcome, State, Stored, Submission
+from bridge.sandbox import Sandbox
+from bridge.store import Acceptance, Repeats, StoreFull
+from tests.relaying import Relaying, id_of, relaying
+from tests.samples import submission
+from tests.store.conftest import database, postgres  # noqa: F401 - fixtures
+
+WINDOW: dict[str, dict[str, Any]] = {"crm": {"duplicate_window": "1h", "schedule": "bridge"}}
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest) -> dict[str, Any] | None:
+    """Keys of the store's table; the rules hold on both engines."""
+    if request.param == "sqlite":
+        return None
+    return {"url": request.getfixturevalue("database")}
+
+
+def later() -> Submission:
+    return submission(scheduled_at=int(time.time()) + 3600)
+
+
+async def state(bridge: Relaying, outcome: Outcome) -> State:
+    [stored] = await bridge.relay.query(bridge.account(), id_of(outcome))
+    return stored.state
+
+
+async def waiting(bridge: Relaying) -> list[Stored]:
+    return await bridge.store.waiting_for("crm", "+380501234567")
+
+
+async def test_the_same_text_takes_the_place_of_one_that_waits_and_is_sent_once(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    async with relaying(tmp_path, sandbox, accounts=WINDOW) as bridge:
+        first = await bridge.submit(later())
+        replacing = submission(replace_if_present=True)
+        second = await bridge.submit(replacing._replace(scheduled_at=int(time.time()) + 3600))
+        # The one that waits is the same: it stays, and is what the client is told of.
+        assert id_of(second) == id_of(first)
+        assert await state(bridge, first) is State.ACCEPTED
+
+
+async def test_what_waits_stays_where_its_replacement_is_refused(
+    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accounts = {"crm": {"schedule": "bridge"}}
+    async with relaying(tmp_path, sandbox, accounts=accounts) as bridge:
+        first = await bridge.submit(later())
+
+        def full(acceptance: Acceptance) -> asyncio.Future[Repeats]:
+            raise StoreFull("no room")
+
+        with monkeypatch.context() as disk:
+            disk.setattr(bridge.store, "accept", full)
+            newer = submission(text="newer", replace_if_present=True)
+            refused = await bridge.submit(newer)
+            assert isinstance(refused, Failure)
+            assert refused.reason is Reason.BRIDGE_FULL
+        assert await state(bridge, first) is State.ACCEPTED
+        assert await state(bridge, await bridge.submit(newer)) is State.SENT
+        assert await state(bridge, first) is State.CANCELLED
+
+
+async def test_a_bridge_that_dies_has_replaced_what_it_stored_and_nothing_else(
+    tmp_path: Path,
+    sandbox: Sandbox,
+    store: dict[str, Any] | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    accounts = {"crm": {"schedule": "bridge"}}
+    async with relaying(tmp_path, sandbox, accounts=accounts, store=store) as bridge:
+        first = await bridge.submit(later())
+        newer = later()._replace(text="newer", replace_if_present=True)
+        with monkeypatch.context() as crash:
+            # Nothing comes after the commit.
+            dies, checked = asyncio.Event(), asyncio.Event()
+            accept = bridge.store.accept
+
+            async def commit(acceptance: Acceptance) -> Repeats:
+                repeats = await accept(acceptance)
+                dies.set()
+                await checked.wait()
+                return repeats
+
+            crash.setattr(bridge.store, "accept", commit)
+            lost = asyncio.ensure_future(bridge.submit(newer))
+            await dies.wait()
+            states = {one.message.text: one.state for one in await waiting(bridge)}
+            assert states == {"newer": State.ACCEPTED}
+            assert await state(bridge, first) is State.CANCELLED
+            checked.set()
+            await lost
+
+
+async def test_of_several_that_replace_each_other_at_once_the_last_waits(
+    tmp_path: Path, sandbox: Sandbox, store: dict[str, Any] | None
+) -> None:
+    accounts = {"crm": {"schedule": "bridge"}}
+    async with relaying(tmp_path, sandbox, accounts=accounts, store=store) as bridge:
+        newer = [later()._replace(text=f"{n}", replace_if_present=True) for n in range(5)]
+        outcomes = await asyncio.gather(*map(bridge.submit, newer))
+        assert [await state(bridge, one) for one in outcomes] == [
+            *[State.CANCELLED] * 4,
+            State.ACCEPTED,
+        ]
+
+
+async def test_what_may_have_been_delivered_is_not_replaced(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    async with relaying(tmp_path, sandbox, unknown_outcome="hold") as bridge:
+        sandbox.fault("hang-up-after", count=1)
+        first = await bridge.submit(submission())
+        assert await state(bridge, first) is State.HELD
+        newer = await bridge.submit(submission(text="newer", replace_if_present=True))
+        assert await state(bridge, newer) is State.SENT
+        assert await state(bridge, first) is State.HELD
