@@ -21,9 +21,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from bridge.accounts.accounts import Account
-from bridge.admin import messages
+from bridge.admin import alerts, messages
 from bridge.admin.control import Control
-from bridge.admin.endpoints import ENDPOINTS, PREFIX, STATUSES, ApiEndpoint, openapi
+from bridge.admin.endpoints import (
+    ALERT_PARAMETERS,
+    ENDPOINTS,
+    PREFIX,
+    STATUSES,
+    ApiEndpoint,
+    openapi,
+)
 from bridge.admin.metrics import Metrics
 from bridge.admin.tokens import Role
 from bridge.config.settings import ConfigError
@@ -99,6 +106,7 @@ def application(control: Control, relay: Relay, metrics: Metrics, extra: list[Ro
         Route("/metrics", guarded(Role.VIEW, scrape), methods=["GET"]),
         Route(f"{PREFIX}/openapi.json", describe, methods=["GET"]),
         Route(f"{PREFIX}/messages", partial(_post, control, relay), methods=["POST"]),
+        Route(f"{PREFIX}/alerts", partial(_alert, control, relay), methods=["POST"]),
         *(
             Route(
                 PREFIX + endpoint.path,
@@ -166,27 +174,57 @@ async def _safely(answer: Callable[[], Awaitable[Response]]) -> Response:
 
 async def _post(control: Control, relay: Relay, request: Request) -> Response:
     """Sends: an account by its own login, who operates in the name of ``account``."""
-    caller: Caller = request.scope[CALLER]
-    if caller.account is None and caller.role < Role.OPERATE:
-        return problem(caller.refused or Failure(Reason.NOT_ALLOWED, "the token may only look"))
 
     async def answer() -> Response:
-        try:
-            document = orjson.loads(await request.body())
-        except JSONDecodeError:
-            raise Failure(Reason.BAD_PARAMETER, "the body is no JSON") from None
-        account = caller.account
-        if account is None:
-            account = control.account(_named(document))
+        account = _sending(request)
+        document = _json(await request.body())
+        account = account or control.account(_named(document))
         posted, many = messages.read(document)
-        outcomes = await messages.post(relay, account, posted, caller.name)
+        outcomes = await messages.post(relay, account, posted, request.scope[CALLER].name)
         if not many and isinstance(outcomes[0], Failure):
             raise outcomes[0]
         shown = [messages.shown(one, is_) for one, is_ in zip(posted, outcomes, strict=True)]
-        body = orjson.dumps(shown if many else shown[0])
-        return Response(body, 202, _HEADERS, media_type="application/json")
+        return _accepted(shown if many else shown[0])
 
     return await _safely(answer)
+
+
+async def _alert(control: Control, relay: Relay, request: Request) -> Response:
+    """Sends an alert of a monitoring system to the phones and groups of its URL."""
+
+    async def answer() -> Response:
+        account = _sending(request)
+        given = request.query_params
+        if unknown := given.keys() - ALERT_PARAMETERS.keys():
+            raise Failure(Reason.BAD_PARAMETER, f"{min(unknown)}: no such parameter")
+        account = account or control.account(given.get("account", ""))
+        document = _json(await request.body())
+        message = alerts.read(document, given.getlist("to"), given.get("sender", ""))
+        [outcome] = await messages.post(relay, account, [message], request.scope[CALLER].name)
+        if isinstance(outcome, Failure):
+            raise outcome
+        return _accepted(messages.shown(message, outcome))
+
+    return await _safely(answer)
+
+
+def _sending(request: Request) -> Account | None:
+    """The account that logged in; None for a token that may operate. Others are refused."""
+    caller: Caller = request.scope[CALLER]
+    if caller.account is None and caller.role < Role.OPERATE:
+        raise caller.refused or Failure(Reason.NOT_ALLOWED, "the token may only look")
+    return caller.account
+
+
+def _accepted(document: Any) -> Response:
+    return Response(orjson.dumps(document), 202, _HEADERS, media_type="application/json")
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except JSONDecodeError:
+        raise Failure(Reason.BAD_PARAMETER, "the body is no JSON") from None
 
 
 def _named(document: Any) -> str:
@@ -230,10 +268,7 @@ async def _run(control: Control, endpoint: ApiEndpoint, request: Request) -> Res
 def _body(body: bytes) -> dict[str, Any]:
     if not body:
         return {}
-    try:
-        found = orjson.loads(body)
-    except JSONDecodeError:
-        raise Failure(Reason.BAD_PARAMETER, "the body is no JSON") from None
+    found = _json(body)
     if not isinstance(found, dict):
         raise Failure(Reason.BAD_PARAMETER, "the body is no JSON object")
     return found

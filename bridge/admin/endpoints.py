@@ -17,6 +17,7 @@ from typing import Any, Final, get_type_hints
 from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
 
 from bridge import __version__
+from bridge.admin.alerts import PostedAlerts
 from bridge.admin.control import Control
 from bridge.admin.messages import PostedMessage, PostedOutcome
 from bridge.admin.stored_verbs import StoredVerbs
@@ -201,6 +202,7 @@ def openapi() -> dict[str, Any]:
             endpoint, schemas
         )
     paths[f"{PREFIX}/messages"]["post"] = _posting(schemas)
+    paths[f"{PREFIX}/alerts"] = {"post": _alerting(schemas)}
     return {
         "openapi": "3.1.0",
         "info": {"title": "cascade-bridge", "version": __version__},
@@ -245,6 +247,48 @@ def _posting(schemas: dict[str, Any]) -> dict[str, Any]:
             **_problems(),
         },
     }
+
+
+#: What the URL for alerts may say, and whether it has to.
+ALERT_PARAMETERS: Final = {
+    "to": "A phone or a group; repeated for several.",
+    "sender": "One of the account's senders.",
+    "account": "In whose name, where a token that may operate sends.",
+}
+
+
+def _alerting(schemas: dict[str, Any]) -> dict[str, Any]:
+    """What makes messages of alerts: :mod:`bridge.admin.alerts`."""
+    alerts = PostedAlerts.model_json_schema(ref_template=_REFERENCE)
+    schemas.update(alerts.pop("$defs", {}))
+    schemas["PostedAlerts"] = alerts
+    many = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+    return {
+        "operationId": "post_alerts",
+        "summary": "Sends alerts, as webhooks of Alertmanager and Grafana bring them.",
+        "description": "By an account's own login (Basic), or by a token that may operate. A line "
+        "for each of the first five alerts.",
+        "security": [{"account": []}, {"token": []}],
+        "parameters": [
+            {
+                "name": name,
+                "in": "query",
+                "required": name == "to",
+                "description": says,
+                "schema": many if name == "to" else {"type": "string"},
+            }
+            for name, says in ALERT_PARAMETERS.items()
+        ],
+        "requestBody": {"required": True, "content": _json_of("PostedAlerts")},
+        "responses": {
+            "202": {"description": "accepted", "content": _json_of("PostedOutcome")},
+            **_problems(),
+        },
+    }
+
+
+def _json_of(model: str) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": _REFERENCE.format(model=model)}}}
 
 
 def _problems() -> dict[str, Any]:

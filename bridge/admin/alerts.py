@@ -1,0 +1,63 @@
+"""Alerts as Prometheus' Alertmanager and Grafana post them to a webhook, made a message.
+
+Both send one JSON object with a list ``alerts``: Alertmanager in its format 4, Grafana in the same
+with fields of its own, which are ignored.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pydantic import BaseModel, Field, ValidationError
+
+from bridge.admin.messages import PostedMessage
+from bridge.model.failure import Failure, Reason
+
+#: Alerts that a text names; the others are counted.
+_NAMED: Final = 5
+#: The annotations that say in words what is wrong, the best first.
+_WORDS: Final = ("summary", "message", "description")
+#: The labels that say it where no annotation does.
+_LABELS: Final = ("alertname", "instance", "job", "severity")
+
+
+class Alert(BaseModel):
+    """One alert: ``status`` is ``firing`` or ``resolved``."""
+
+    status: str = Field(min_length=1, max_length=20)
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+
+    @property
+    def line(self) -> str:
+        """The alert in one line: ``FIRING: disk of web1 is full``."""
+        words = next(filter(None, map(self.annotations.get, _WORDS)), "")
+        labels = " ".join(filter(None, map(self.labels.get, _LABELS)))
+        return f"{self.status.upper()}: {' '.join((words or labels).split()) or 'an alert'}"
+
+
+class PostedAlerts(BaseModel):
+    """What a webhook brings: one group of alerts. ``truncatedAlerts`` were left out of it."""
+
+    alerts: list[Alert] = Field(min_length=1, max_length=10_000)
+    truncated: int = Field(0, ge=0, alias="truncatedAlerts")
+
+    @property
+    def text(self) -> str:
+        """A line for each of the first alerts, those that fire before those that are over."""
+        alerts = sorted(self.alerts, key=lambda alert: alert.status != "firing")
+        lines = [alert.line for alert in alerts[:_NAMED]]
+        if more := len(alerts[_NAMED:]) + self.truncated:
+            lines.append(f"and {more} more")
+        return "\n".join(lines)
+
+
+def read(document: Any, to: list[str], sender: str) -> PostedMessage:
+    """The message to send; raises Failure(BAD_PARAMETER)."""
+    try:
+        text = PostedAlerts.model_validate(document).text
+        return PostedMessage(to=to, text=text, sender=sender)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise Failure(Reason.BAD_PARAMETER, f"{where}: {first['msg']}") from None

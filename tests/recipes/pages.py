@@ -1,0 +1,30 @@
+"""The configurations that the documents show, to be tried with the programs that they are for."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def blocks(page: str, heading: str, language: str = "") -> list[str]:
+    """The fenced blocks of a language under a heading of a page, up to the next heading."""
+    text = (DOCS / page).read_text("utf-8")
+    found = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#+ |\Z)", text, re.M | re.S)
+    assert found, f"{page} has no heading {heading!r}"
+    return re.findall(rf"^```{language}\n(.*?)^```$", found[1], re.M | re.S)
+
+
+def block(page: str, heading: str, language: str = "") -> str:
+    """The only such block."""
+    [only] = blocks(page, heading, language)
+    return only
+
+
+def replaced(text: str, *changes: tuple[str, str]) -> str:
+    """A configuration with addresses and files of the test; each must be there to be replaced."""
+    for old, new in changes:
+        assert old in text, f"{old!r} is not in the recipe"
+        text = text.replace(old, new)
+    return text
