@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -24,7 +23,6 @@ from bridge.admin.answers import (
     BlockedLogin,
     Changed,
     HistoryOf,
-    Hold,
     HooksShown,
     HookTaken,
     LoginTest,
@@ -37,33 +35,27 @@ from bridge.admin.answers import (
     UpstreamStatus,
 )
 from bridge.admin.audit_trail import AuditRecord, AuditTrail
-from bridge.admin.directory_verbs import DirectoryVerbs
 from bridge.admin.health import Health
 from bridge.admin.history import History
-from bridge.admin.queue_filter import QueueFilter
+from bridge.admin.queue_verbs import QueueVerbs
 from bridge.admin.standing import NowStanding
-from bridge.admin.stored_verbs import ALL, Limit, at
+from bridge.admin.stored_verbs import Limit, at
 from bridge.admin.trouble import RecentTrouble
+from bridge.admin.upstream_status import upstream_status
 from bridge.config.settings import Settings, parse_duration
 from bridge.directory.directory import Directory
 from bridge.directory.imports import Imports
 from bridge.log import EVENTS
 from bridge.model import measures, message
 from bridge.model.failure import Failure, Reason
-from bridge.model.message import State
 from bridge.net.networks import origin
 from bridge.net.sessions import SessionInfo
 from bridge.sending.dispatcher import Dispatcher
 from bridge.sending.upstream import UpstreamLine
 from bridge.store import Store
-from bridge.store.operating.erase import Erased, erase
-from bridge.store.operating.queue import count_selected
-from bridge.trace.finding import by_id, from_phones, names_of
+from bridge.trace.finding import by_id, from_phones
 
 log = structlog.get_logger()
-
-#: What may be held as a whole.
-SCOPES: Final = ("account", "upstream")
 
 
 class Sessions(Protocol):
@@ -82,7 +74,7 @@ class Lifecycle(Protocol):
     def stop(self) -> None: ...
 
 
-class Control(DirectoryVerbs):
+class Control(QueueVerbs):
     """The verbs of a running daemon. Belongs to one event loop; ``clock`` gives Unix time.
 
     ``by`` names who asks, for the log: every change is an ``audit`` event there.
@@ -107,10 +99,7 @@ class Control(DirectoryVerbs):
         audits: AuditTrail,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__(settings, store, directory, imports)
-        self._accounts = accounts
-        self._dispatcher = dispatcher
-        self._upstreams = upstreams
+        super().__init__(settings, store, directory, imports, accounts, dispatcher, upstreams)
         self._listeners = listeners
         self._lifecycle = lifecycle
         self._health = health
@@ -270,13 +259,6 @@ class Control(DirectoryVerbs):
         """One account with its limits and how much of them is used."""
         return await self._limits(self.account(name), await self._store.holds())
 
-    def account(self, name: str) -> Account:
-        """The account of this name; raises Failure(NOT_FOUND)."""
-        account = self._accounts.get(name)
-        if account is None:
-            raise Failure(Reason.NOT_FOUND, f"no account {name}")
-        return account
-
     async def _limits(self, account: Account, holds: set[tuple[str, str]]) -> AccountLimits:
         own = account.settings
         now = datetime.fromtimestamp(self._clock(), UTC)
@@ -315,96 +297,6 @@ class Control(DirectoryVerbs):
             raise Failure(Reason.BAD_PARAMETER, f"no protocol {protocol}") from None
         await self._accounts.authenticate(name, password, protocol=way, address=address)
         return LoginTest(name, way.value, address)
-
-    # --- holds -----------------------------------------------------------------------------
-
-    async def hold(self, *, by: str, scope: str, name: str) -> Hold:
-        """Sends nothing more of an account or an upstream, until it is released."""
-        self._check_scope(scope, name)
-        await self._dispatcher.set_hold(scope, name, True)
-        self._audit("hold", by, scope=scope, name=name)
-        return Hold(scope, name)
-
-    async def release(self, *, by: str, scope: str, name: str) -> Hold:
-        """Sends what waits of an account or an upstream that is held as a whole."""
-        if (scope, name) not in await self._store.holds():
-            self._check_scope(scope, name)
-            raise Failure(Reason.NOT_FOUND, f"{scope} {name} is not held")
-        await self._dispatcher.set_hold(scope, name, False)
-        self._audit("release", by, scope=scope, name=name)
-        return Hold(scope, name)
-
-    def _check_scope(self, scope: str, name: str) -> None:
-        if scope == "account":
-            self.account(name)
-        elif scope != "upstream":
-            raise Failure(Reason.BAD_PARAMETER, f"no scope {scope}: account or upstream")
-        elif name not in {line.name for line in self._upstreams.values()}:
-            raise Failure(Reason.NOT_FOUND, f"no upstream {name}")
-
-    # --- the queue -------------------------------------------------------------------------
-
-    async def hold_messages(
-        self, *, by: str, filter: QueueFilter = ALL, dry_run: bool = False
-    ) -> Changed:
-        """Holds what waits and is selected; it is not sent until it is released."""
-        return await self._move("hold_messages", by, filter, State.HELD, dry_run)
-
-    async def release_messages(
-        self, *, by: str, filter: QueueFilter = ALL, dry_run: bool = False
-    ) -> Changed:
-        """Sends what is held and selected."""
-        return await self._move("release_messages", by, filter, State.ACCEPTED, dry_run)
-
-    async def cancel_messages(
-        self, *, by: str, filter: QueueFilter = ALL, dry_run: bool = False
-    ) -> Changed:
-        """Cancels for good what waits or is held and is selected."""
-        return await self._move("cancel_messages", by, filter, State.CANCELLED, dry_run)
-
-    async def retry_messages(
-        self, *, by: str, filter: QueueFilter = ALL, dry_run: bool = False
-    ) -> Changed:
-        """Sends at once what waits for its next attempt and is selected, and what is held."""
-        _check_chooses(filter)
-        if dry_run:
-            return Changed(await self._count(filter))
-        held = await self._dispatcher.move_selected(
-            filter.selection()._replace(state=State.HELD), State.ACCEPTED
-        )
-        hurried = await self._dispatcher.send_now(filter.selection())
-        self._audit("retry_messages", by, filter=_words(filter), messages=held + hurried)
-        return Changed(held + hurried)
-
-    async def _move(
-        self, verb: str, by: str, filter: QueueFilter, to: State, dry_run: bool
-    ) -> Changed:
-        _check_chooses(filter)
-        selection = filter.selection()
-        if to is State.HELD and selection.state is None:
-            selection = selection._replace(state=State.ACCEPTED)
-        if to is State.ACCEPTED and selection.state is None:
-            selection = selection._replace(state=State.HELD)
-        if dry_run:
-            return Changed(await self._store.look_up(count_selected, selection))
-        moved = await self._dispatcher.move_selected(selection, to)
-        self._audit(verb, by, filter=_words(filter), messages=moved)
-        return Changed(moved)
-
-    async def _count(self, filter: QueueFilter) -> int:
-        return await self._store.look_up(count_selected, filter.selection())
-
-    async def erase(self, *, by: str, phone: str, dry_run: bool = False) -> Erased:
-        """Forgets all that is stored about a number, but what is still on its way."""
-        regions = {own.region for own in self.settings.accounts.values()}
-        phones = sorted(name for name in names_of(phone, regions) if name.startswith("+"))
-        if not phones:
-            raise Failure(Reason.WRONG_PHONE)
-        if dry_run:
-            return await self._store.look_up(erase, phones, really=False)
-        erased = await self._store.change(erase, phones, really=True)
-        self._audit("erase", by, phone=phones[0], messages=erased.messages)
-        return erased
 
     # --- the daemon ------------------------------------------------------------------------
 
@@ -454,52 +346,3 @@ class Control(DirectoryVerbs):
         self._level_back, self._level_until = None, None
         logging.set_level(self.settings.log.level)
         log.info("log_level_restored", level=self.settings.log.level)
-
-
-#: What the API's last answer makes of an upstream.
-_STATUSES: Final = {
-    "hold": "refused",
-    "slow_down": "slowed down",
-    "broken": "broken",
-    "unknown": "unknown outcomes",
-}
-
-
-def upstream_status(line: UpstreamLine) -> UpstreamStatus:
-    """How an upstream does, in words."""
-    trouble = line.trouble
-    status = "held" if line.held else _STATUSES[trouble.meaning] if trouble else "ok"
-    waiting = sum(map(len, line.queues.values()))
-    words = ""
-    if trouble:
-        since = datetime.fromtimestamp(trouble.since).astimezone()
-        words = (
-            f"the API takes nothing since {since:%Y-%m-%d %H:%M:%S} ({status}): {trouble.cause}; "
-            f"{waiting} messages wait"
-        )
-    return UpstreamStatus(
-        line.name,
-        status,
-        trouble.cause if trouble else "",
-        at(trouble.since) if trouble else None,
-        at(trouble.last) if trouble else None,
-        trouble.requests if trouble else 0,
-        line.in_flight,
-        waiting,
-        words,
-    )
-
-
-def _check_chooses(filter: QueueFilter) -> None:
-    if not filter.chooses:
-        raise Failure(Reason.BAD_PARAMETER, "say which messages: by account, state, type, time …")
-
-
-def _words(filter: QueueFilter) -> str:
-    """The filter for the log; phones are masked there by their field alone."""
-    given = {
-        field.name: value for field in fields(filter) if (value := getattr(filter, field.name))
-    }
-    if "phone" in given:
-        given["phone"] = logging.mask(filter.phone.rstrip("*"))
-    return ", ".join(f"{name} {value}" for name, value in given.items())

@@ -1,0 +1,155 @@
+"""The verbs that change the queue: hold, release, retry, cancel, erase."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+
+from bridge import log as logging
+from bridge.accounts.accounts import Account, Accounts
+from bridge.admin.answers import Changed, Hold
+from bridge.admin.directory_verbs import DirectoryVerbs
+from bridge.admin.queue_filter import QueueFilter
+from bridge.admin.stored_verbs import ALL
+from bridge.config.settings import Settings
+from bridge.directory.directory import Directory
+from bridge.directory.imports import Imports
+from bridge.model.failure import Failure, Reason
+from bridge.model.message import State
+from bridge.sending.dispatcher import Dispatcher
+from bridge.sending.upstream import UpstreamLine
+from bridge.store import Store
+from bridge.store.operating.erase import Erased, erase
+from bridge.store.operating.queue import count_selected
+from bridge.trace.finding import names_of
+
+
+class QueueVerbs(DirectoryVerbs):
+    """``by`` names who asks: every change is an ``audit`` event."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        directory: Directory,
+        imports: Imports,
+        accounts: Accounts,
+        dispatcher: Dispatcher,
+        upstreams: Mapping[str, UpstreamLine],
+    ) -> None:
+        super().__init__(settings, store, directory, imports)
+        self._accounts = accounts
+        self._dispatcher = dispatcher
+        self._upstreams = upstreams
+
+    def account(self, name: str) -> Account:
+        """The account of this name; raises Failure(NOT_FOUND)."""
+        account = self._accounts.get(name)
+        if account is None:
+            raise Failure(Reason.NOT_FOUND, f"no account {name}")
+        return account
+
+    # --- holds -----------------------------------------------------------------------------
+
+    async def hold(self, *, by: str, scope: str, name: str) -> Hold:
+        """Holds an account or an upstream: nothing of it is sent until it is released."""
+        self._check_scope(scope, name)
+        await self._dispatcher.set_hold(scope, name, True)
+        self._audit("hold", by, scope=scope, name=name)
+        return Hold(scope, name)
+
+    async def release(self, *, by: str, scope: str, name: str) -> Hold:
+        """Releases an account or an upstream: its waiting messages are sent."""
+        if (scope, name) not in await self._store.holds():
+            self._check_scope(scope, name)
+            raise Failure(Reason.NOT_FOUND, f"{scope} {name} is not held")
+        await self._dispatcher.set_hold(scope, name, False)
+        self._audit("release", by, scope=scope, name=name)
+        return Hold(scope, name)
+
+    def _check_scope(self, scope: str, name: str) -> None:
+        if scope == "account":
+            self.account(name)
+        elif scope != "upstream":
+            raise Failure(Reason.BAD_PARAMETER, f"no scope {scope}: account or upstream")
+        elif name not in {line.name for line in self._upstreams.values()}:
+            raise Failure(Reason.NOT_FOUND, f"no upstream {name}")
+
+    # --- the queue -------------------------------------------------------------------------
+
+    async def hold_messages(
+        self, *, by: str, filter: QueueFilter = ALL, dry_run: bool = False
+    ) -> Changed:
+        """Holds the selected messages that wait; they are sent after a release."""
+        return await self._move("hold_messages", by, filter, State.HELD, dry_run)
+
+    async def release_messages(
+        self, *, by: str, filter: QueueFilter = ALL, dry_run: bool = False
+    ) -> Changed:
+        """Sends the selected messages that are held."""
+        return await self._move("release_messages", by, filter, State.ACCEPTED, dry_run)
+
+    async def cancel_messages(
+        self, *, by: str, filter: QueueFilter = ALL, dry_run: bool = False
+    ) -> Changed:
+        """Cancels the selected messages that wait or are held, for good."""
+        return await self._move("cancel_messages", by, filter, State.CANCELLED, dry_run)
+
+    async def retry_messages(
+        self, *, by: str, filter: QueueFilter = ALL, dry_run: bool = False
+    ) -> Changed:
+        """Sends the selected messages now: those that wait for a later attempt, and held ones."""
+        _check_chooses(filter)
+        if dry_run:
+            return Changed(await self._count(filter))
+        held = await self._dispatcher.move_selected(
+            filter.selection()._replace(state=State.HELD), State.ACCEPTED
+        )
+        hurried = await self._dispatcher.send_now(filter.selection())
+        self._audit("retry_messages", by, filter=_words(filter), messages=held + hurried)
+        return Changed(held + hurried)
+
+    async def _move(
+        self, verb: str, by: str, filter: QueueFilter, to: State, dry_run: bool
+    ) -> Changed:
+        _check_chooses(filter)
+        selection = filter.selection()
+        if to is State.HELD and selection.state is None:
+            selection = selection._replace(state=State.ACCEPTED)
+        if to is State.ACCEPTED and selection.state is None:
+            selection = selection._replace(state=State.HELD)
+        if dry_run:
+            return Changed(await self._store.look_up(count_selected, selection))
+        moved = await self._dispatcher.move_selected(selection, to)
+        self._audit(verb, by, filter=_words(filter), messages=moved)
+        return Changed(moved)
+
+    async def _count(self, filter: QueueFilter) -> int:
+        return await self._store.look_up(count_selected, filter.selection())
+
+    async def erase(self, *, by: str, phone: str, dry_run: bool = False) -> Erased:
+        """Erases all data about a number, except messages that are still on their way."""
+        regions = {own.region for own in self.settings.accounts.values()}
+        phones = sorted(name for name in names_of(phone, regions) if name.startswith("+"))
+        if not phones:
+            raise Failure(Reason.WRONG_PHONE)
+        if dry_run:
+            return await self._store.look_up(erase, phones, really=False)
+        erased = await self._store.change(erase, phones, really=True)
+        self._audit("erase", by, phone=phones[0], messages=erased.messages)
+        return erased
+
+
+def _check_chooses(filter: QueueFilter) -> None:
+    if not filter.chooses:
+        raise Failure(Reason.BAD_PARAMETER, "say which messages: by account, state, type, time …")
+
+
+def _words(filter: QueueFilter) -> str:
+    """The filter for the log; phones are masked there by their field alone."""
+    given = {
+        field.name: value for field in fields(filter) if (value := getattr(filter, field.name))
+    }
+    if "phone" in given:
+        given["phone"] = logging.mask(filter.phone.rstrip("*"))
+    return ", ".join(f"{name} {value}" for name, value in given.items())
