@@ -17,20 +17,27 @@ import structlog
 from bridge.accounts.accounts import Account
 from bridge.config import settings as config
 from bridge.model import message as vocabulary
-from bridge.model.failure import Failure, Reason
+from bridge.model.failure import Failure
 from bridge.model.notice import receivers_of
 from bridge.net.sessions import SessionInfo
-from bridge.smpp.inbound.refusal import refusal
+from bridge.smpp.inbound.bind import (
+    BIND_RESPONSES,
+    admit,
+    bind_name,
+    bind_resp,
+    log_bound,
+    refused_bind_resp,
+)
 from bridge.smpp.inbound.requests import HANDLERS, Requests
 from bridge.smpp.inbound.services import Services
-from bridge.smpp.inbound.submit import Origin, word
+from bridge.smpp.inbound.submit import Origin
 from bridge.smpp.outbound.deliver_pdu import Style
 from bridge.smpp.outbound.receiver import Receiver
 from bridge.smpp.protocol import session as rules
 from bridge.smpp.protocol.codec import Framer, encode
 from bridge.smpp.protocol.command_status import CommandStatus
 from bridge.smpp.protocol.layouts import RESPONSES, SUBMITS
-from bridge.smpp.protocol.pdu import Bind, BindResp, Pdu, PduError, Tlv
+from bridge.smpp.protocol.pdu import Bind, Pdu, PduError
 from bridge.smpp.protocol.session import (
     CloseSession,
     HandleRequest,
@@ -39,8 +46,7 @@ from bridge.smpp.protocol.session import (
     Timers,
     WritePdu,
 )
-from bridge.smpp.protocol.tlvs import SC_INTERFACE_VERSION
-from bridge.smpp.protocol.versions import VERSION_34, VERSION_50, has_tlvs, spoken
+from bridge.smpp.protocol.versions import VERSION_34, spoken
 
 log = structlog.get_logger()
 
@@ -59,7 +65,6 @@ ANSWERS_ON_STOP: Final = 2.0
 #: The requests that the bridge handles.
 OFFERED: Final = frozenset({*rules.BINDS, *HANDLERS})
 
-_BIND_RESPONSES: Final = frozenset(RESPONSES[command] for command in rules.BINDS)
 _SUBMIT_RESPONSES: Final = frozenset(RESPONSES[command] for command in SUBMITS)
 
 
@@ -399,82 +404,39 @@ class SmppConnection(asyncio.Protocol):
         self._authentication = self._services.create_task(self._authenticate(pdu, body))
 
     async def _authenticate(self, pdu: Pdu, body: Bind) -> None:
-        refused: Failure | PduError | None = self._unwelcome
-        account = None
-        if refused is None:
-            try:
-                account = await self._admit(pdu, body)
-            except (Failure, PduError) as failure:
-                refused = failure
-            except Exception:  # the client must get an answer
-                log.exception("bind_failed", peer=self.peer)
-                refused = Failure(Reason.OPERATION_FAILED)
+        services = self._services
+        bound: Account | Failure | PduError | None = self._unwelcome
+        if bound is None:
+            bound = await admit(services, pdu, body, self._address, self.peer)
         self._authentication = None
         if self._transport.is_closing():
-            if account is not None:
-                self._services.occupancy.unbind(account)
+            if isinstance(bound, Account):
+                services.occupancy.unbind(bound)
             return
-        if refused is not None:
-            self._refuse_bind(pdu, body, refused)
-        elif account is not None:
-            self._bound(pdu, body, account)
+        if isinstance(bound, Account):
+            self._bound(pdu, body, bound)
+        else:
+            self._refuse_bind(pdu, body, bound)
         self._process()
         self._choose_reading()
-
-    async def _admit(self, pdu: Pdu, body: Bind) -> Account:
-        """The account, with its bind counted; raises the failure for a refused bind."""
-        account = await self._services.accounts.authenticate(
-            word(body.system_id),
-            word(body.password),
-            protocol=vocabulary.Protocol.SMPP,
-            address=self._address,
-        )
-        bind = pdu.command.removeprefix("bind_")
-        if bind not in account.settings.binds:
-            cause = f"accounts.{account.name}.binds does not name {bind}"
-            raise Failure(Reason.NOT_ALLOWED, cause=cause)
-        self._services.occupancy.bind(account)
-        return account
 
     def _bound(self, pdu: Pdu, body: Bind, account: Account) -> None:
         settings, version = account.settings, self._interface_version
         latin = body.system_type.upper() == b"ISO"
         origin = Origin(self.peer, "latin1" if latin else settings.default_alphabet)
         self.account = account
-        self._bind_name = pdu.command.removeprefix("bind_")
+        self._bind_name = bind_name(pdu)
         self._holds_bind = True
         self._requests = Requests(self._services, account, origin, version, self._answer)
         self.session.bound(pdu, settings.window, version)
-        tlvs: tuple[Tlv, ...] = ()
-        if has_tlvs(version):
-            ours = VERSION_50 if version >= VERSION_50 else VERSION_34
-            tlvs = (Tlv(SC_INTERFACE_VERSION, bytes((ours,))),)
-        resp = BindResp(self._services.settings.system_id.encode("ascii", "replace"))
-        self._write(Pdu(RESPONSES[pdu.command], pdu.sequence_number, resp, tlvs))
+        self._write(bind_resp(pdu, version, self._services.settings.system_id))
         if self.session.receiving:
             self._start_telling(account, origin.default_alphabet)
-        log.info(
-            "bound",
-            account=account.name,
-            peer=self.peer,
-            bind=self._bind_name,
-            interface_version=f"{version >> 4}.{version & 15}",
-            system_type=word(body.system_type),
-        )
+        log_bound(account, pdu, body, version, self.peer)
 
     def _refuse_bind(self, pdu: Pdu, body: Bind, refused: Failure | PduError) -> None:
         close = self.session.bind_refused(self._services.monotonic())
-        answer = refusal(
-            pdu.command, pdu.sequence_number, refused, self._interface_version, settings=None
-        )
-        self._write(answer)
-        log.warning(
-            "bind_refused",
-            account=word(body.system_id),
-            peer=self.peer,
-            reason=str(refused) if isinstance(refused, Failure) else refused.detail,
-            status=CommandStatus(answer.command_status).name,
-        )
+        self._write(refused_bind_resp(pdu, body, refused, self._interface_version, self.peer))
         if self._unwelcome is not None:
             close = CloseSession(self._unwelcome.description)
         if close is not None:
@@ -485,7 +447,7 @@ class SmppConnection(asyncio.Protocol):
         status = reply.command_status
         if self._requests is not None:
             self._requests.log_refused(reply.command in _SUBMIT_RESPONSES, status, why)
-        elif reply.command in _BIND_RESPONSES:
+        elif reply.command in BIND_RESPONSES:
             log.warning(
                 "bind_refused", peer=self.peer, reason=why, status=CommandStatus(status).name
             )

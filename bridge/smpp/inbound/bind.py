@@ -1,0 +1,86 @@
+"""The bind of a client: password check, response, log events (SMPP 3.4 §4.1)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import structlog
+
+from bridge.accounts.accounts import Account
+from bridge.model.failure import Failure, Reason
+from bridge.model.message import Protocol
+from bridge.smpp.inbound.refusal import refusal
+from bridge.smpp.inbound.services import Services
+from bridge.smpp.inbound.submit import word
+from bridge.smpp.protocol.command_status import CommandStatus
+from bridge.smpp.protocol.layouts import RESPONSES
+from bridge.smpp.protocol.pdu import Bind, BindResp, Pdu, PduError, Tlv
+from bridge.smpp.protocol.session import BINDS
+from bridge.smpp.protocol.tlvs import SC_INTERFACE_VERSION
+from bridge.smpp.protocol.versions import VERSION_34, VERSION_50, has_tlvs
+
+log = structlog.get_logger()
+
+BIND_RESPONSES: Final = frozenset(RESPONSES[command] for command in BINDS)
+
+
+def bind_name(pdu: Pdu) -> str:
+    """``transmitter``, ``receiver`` or ``transceiver``."""
+    return pdu.command.removeprefix("bind_")
+
+
+async def admit(
+    services: Services, pdu: Pdu, body: Bind, address: str, peer: str
+) -> Account | Failure | PduError:
+    """The account, with its bind counted, or the cause of the refusal."""
+    try:
+        account = await services.accounts.authenticate(
+            word(body.system_id), word(body.password), protocol=Protocol.SMPP, address=address
+        )
+        if bind_name(pdu) not in account.settings.binds:
+            cause = f"accounts.{account.name}.binds does not name {bind_name(pdu)}"
+            return Failure(Reason.NOT_ALLOWED, cause=cause)
+        services.occupancy.bind(account)
+    except (Failure, PduError) as refused:
+        return refused
+    except Exception:  # the client must get an answer
+        log.exception("bind_failed", peer=peer)
+        return Failure(Reason.OPERATION_FAILED)
+    return account
+
+
+def bind_resp(pdu: Pdu, version: int, system_id: str) -> Pdu:
+    """The response to an accepted bind."""
+    tlvs: tuple[Tlv, ...] = ()
+    if has_tlvs(version):
+        ours = VERSION_50 if version >= VERSION_50 else VERSION_34
+        tlvs = (Tlv(SC_INTERFACE_VERSION, bytes((ours,))),)
+    resp = BindResp(system_id.encode("ascii", "replace"))
+    return Pdu(RESPONSES[pdu.command], pdu.sequence_number, resp, tlvs)
+
+
+def refused_bind_resp(
+    pdu: Pdu, body: Bind, refused: Failure | PduError, version: int, peer: str
+) -> Pdu:
+    """The response to a refused bind, which is logged."""
+    answer = refusal(pdu.command, pdu.sequence_number, refused, version, settings=None)
+    log.warning(
+        "bind_refused",
+        account=word(body.system_id),
+        peer=peer,
+        reason=str(refused) if isinstance(refused, Failure) else refused.detail,
+        status=CommandStatus(answer.command_status).name,
+    )
+    return answer
+
+
+def log_bound(account: Account, pdu: Pdu, body: Bind, version: int, peer: str) -> None:
+    """Logs an accepted bind."""
+    log.info(
+        "bound",
+        account=account.name,
+        peer=peer,
+        bind=bind_name(pdu),
+        interface_version=f"{version >> 4}.{version & 15}",
+        system_type=word(body.system_type),
+    )
