@@ -1,4 +1,4 @@
-"""What tests of several folders share: programs that may be missing, and free ports."""
+"""Shared by the tests: programs that may be missing, free ports, certificates."""
 
 from __future__ import annotations
 
@@ -64,3 +64,21 @@ def free_port() -> int:
                 probe.bind(("127.0.0.1", port))
                 _GIVEN.add(port)
                 return port
+
+
+#: A certificate and its private key.
+Pair = tuple[Path, Path]
+
+
+def make_certificate(folder: Path, name: str) -> Pair:
+    certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
+    subprocess.run(
+        [
+            *(program("openssl"), "req", "-x509", "-newkey", "ec"),
+            *("-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"),
+            *("-subj", "/CN=localhost", "-keyout", key, "-out", certificate),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return certificate, key

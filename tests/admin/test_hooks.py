@@ -25,7 +25,7 @@ from bridge.model.message import State
 from bridge.store.sqlite.engine import SqliteStore
 from tests.onway import sent, stored, upstream_id
 from tests.samples import message
-from tests.smpp.test_server import Pair, make_certificate
+from tests.support import Pair, make_certificate
 
 SECRET = "9f86d081884c7d659a2feaa0c55ad015"
 STATUS, INCOMING = f"/hooks/cascade/{SECRET}/status", f"/hooks/cascade/{SECRET}/incoming"

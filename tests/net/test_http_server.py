@@ -22,7 +22,7 @@ from bridge.net.http_server import (
     respond,
     skip_body,
 )
-from tests.smpp.test_server import make_certificate
+from tests.support import make_certificate
 
 MAX_BODY = 1000
 
