@@ -109,12 +109,21 @@ def _unquoted(text: bytes) -> bytes:
 
 
 def _multipart(boundary: bytes, body: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The fields of a form; files have nothing to say here and are left out."""
+    """The fields of a form; files have nothing to say here and are left out.
+
+    A form of more parts than a call has parameters is refused: each costs much more than its
+    octets.
+    """
     fields: list[tuple[bytes, bytes]] = []
+    parts = 0
     header, value, name = bytearray(), bytearray(), bytearray()
     head: dict[str, str] = {}
 
     def begin() -> None:
+        nonlocal parts
+        parts += 1
+        if parts > MAX_PARAMETERS:
+            raise Failure(Reason.BAD_PARAMETER, f"more than {MAX_PARAMETERS} parts")
         head.clear()
         value.clear()
 
@@ -128,21 +137,21 @@ def _multipart(boundary: bytes, body: bytes) -> Iterator[tuple[bytes, bytes]]:
         disposition["content-disposition"] = head.get("content-disposition", "")[:1000]
         field = disposition.get_param("name", header="content-disposition")
         is_file = disposition.get_param("filename", header="content-disposition") is not None
-        if isinstance(field, str) and field and not is_file and len(fields) < MAX_PARAMETERS:
+        if isinstance(field, str) and field and not is_file:
             fields.append((field.encode("latin-1", "replace"), bytes(value)))
 
-    parser = MultipartParser(
-        boundary,
-        {
-            "on_part_begin": begin,
-            "on_part_data": lambda data, start, stop: value.extend(data[start:stop]),
-            "on_part_end": end,
-            "on_header_field": lambda data, start, stop: name.extend(data[start:stop]),
-            "on_header_value": lambda data, start, stop: header.extend(data[start:stop]),
-            "on_header_end": head_end,
-        },
-    )
     try:
+        parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": begin,
+                "on_part_data": lambda data, start, stop: value.extend(data[start:stop]),
+                "on_part_end": end,
+                "on_header_field": lambda data, start, stop: name.extend(data[start:stop]),
+                "on_header_value": lambda data, start, stop: header.extend(data[start:stop]),
+                "on_header_end": head_end,
+            },
+        )
         parser.write(body)
         parser.finalize()
     except FormParserError as e:

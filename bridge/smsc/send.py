@@ -32,7 +32,7 @@ _TG_VIBER: Final = ("viber", "tg", "bot")
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,40}", re.ASCII)
 _VALID: Final = re.compile(r"(\d{1,2})(?::(\d\d))?", re.ASCII)
 _BETWEEN: Final = re.compile(r"[,;]")
-_ROW_PHONE: Final = re.compile(r" *(?:\+?[0-9][0-9 ().-]*|[Gg][0-9]+) *", re.ASCII)
+_ROW_PHONE: Final = re.compile(r"\+?[0-9][0-9 ().-]*|[Gg][0-9]+", re.ASCII)
 #: SMSC's 0.1 to 720 hours over which messages are spread.
 _LONGEST_PERIOD: Final = 720
 _MAX_PHONES: Final = 10_000
@@ -262,7 +262,8 @@ def _row(row: str, number: int) -> tuple[list[str], str]:
 
 def _all_phones(text: str) -> bool:
     pieces = _BETWEEN.split(text)
-    return any(pieces) and all(_ROW_PHONE.fullmatch(piece) for piece in pieces if piece.strip())
+    phones = [piece.strip(" ") for piece in pieces if piece.strip()]
+    return any(pieces) and all(map(_ROW_PHONE.fullmatch, phones))
 
 
 def _ttl(valid: str) -> int | None:

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape, quoteattr
 
 from bridge.model.failure import Failure, Reason
-from bridge.smsc.parameters import Parameters
+from bridge.smsc.parameters import MAX_PARAMETERS, Parameters
 from bridge.smsc.xml_reading import Element, read_xml
 
 ENVELOPE_11: Final = "http://schemas.xmlsoap.org/soap/envelope/"
@@ -117,7 +117,8 @@ def _parameters(method: Method, request: Element) -> Parameters:
             values[name] = child.content()
     query = request.child("query") if "query" in method.arguments else None
     if query is not None:
-        values |= dict(parse_qsl(query.content(), keep_blank_values=True)[:200])
+        pairs = query.content().split("&", MAX_PARAMETERS)[:MAX_PARAMETERS]
+        values |= dict(parse_qsl("&".join(pairs), keep_blank_values=True))
     return Parameters(values | dict(method.fixed) | {"fmt": "3", "charset": "utf-8"}, "utf-8")
 
 

@@ -1,5 +1,9 @@
-"""XML of strangers, read within limits: no document type, no entities but XML's own five, bounded
-depth and number of elements."""
+"""XML from strangers, read within limits: no document type, no entities but XML's own five, bounded
+depth, elements, attributes and names.
+
+Namespaces are resolved here. Expat would write the whole namespace into every name: a long one on
+many attributes costs hours, and on many elements all memory.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,9 @@ from bridge.model.failure import Failure, Reason
 
 MAX_DEPTH: Final = 32
 MAX_ELEMENTS: Final = 10_000
-#: Divides the namespace of a name from its local part; no name holds it.
-_DIVIDER: Final = "\x1f"
+#: Most attributes of an element, and the longest name or namespace.
+MAX_ATTRIBUTES: Final = 32
+MAX_NAME: Final = 256
 
 
 class Element(NamedTuple):
@@ -37,19 +42,39 @@ class _Reading:
     def __init__(self) -> None:
         self.root = Element("", "", [], [])
         self._open = [self.root]
+        #: For each open element the namespaces of the prefixes; the default has the empty prefix.
+        self._scopes: list[dict[str, str]] = [{"": ""}]
         self._elements = 0
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         self._elements += 1
         if len(self._open) > MAX_DEPTH or self._elements > MAX_ELEMENTS:
             raise Failure(Reason.BAD_PARAMETER, "XML too deep or too long")
-        namespace, _, local = name.rpartition(_DIVIDER)
-        element = Element(namespace, local, [], [])
+        if len(attributes) > MAX_ATTRIBUTES or len(name) > MAX_NAME:
+            raise Failure(Reason.BAD_PARAMETER, "XML with too many attributes or too long names")
+        scope = self._scope(attributes)
+        prefix, _, local = name.rpartition(":")
+        if prefix not in scope:
+            raise Failure(Reason.BAD_PARAMETER, "XML with an unknown prefix")
+        element = Element(scope[prefix], local, [], [])
         self._open[-1].children.append(element)
         self._open.append(element)
+        self._scopes.append(scope)
+
+    def _scope(self, attributes: dict[str, str]) -> dict[str, str]:
+        """The namespaces within an element with these attributes."""
+        declared = {
+            name[6:]: namespace
+            for name, namespace in attributes.items()
+            if name == "xmlns" or name.startswith("xmlns:")
+        }
+        if any(len(text) > MAX_NAME for pair in declared.items() for text in pair):
+            raise Failure(Reason.BAD_PARAMETER, "XML with too long names")
+        return self._scopes[-1] | declared if declared else self._scopes[-1]
 
     def end(self, name: str) -> None:
         self._open.pop()
+        self._scopes.pop()
 
     def text(self, text: str) -> None:
         self._open[-1].text.append(text)
@@ -61,7 +86,8 @@ class _Reading:
 def read_xml(octets: bytes) -> Element:
     """The root element. Raises Failure (bad parameter)."""
     reading = _Reading()
-    parser = expat.ParserCreate(namespace_separator=_DIVIDER)
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
     parser.StartElementHandler = reading.start
     parser.EndElementHandler = reading.end
     parser.CharacterDataHandler = reading.text
