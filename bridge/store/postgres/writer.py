@@ -12,6 +12,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Set
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -75,8 +76,9 @@ class PostgresWriter:
         self._asked = asyncio.Event()
         self._closing = False
         self._failing = False
-        #: Why only results are taken now: the database is away, or the lease is lost.
-        self._refusal: StoreError | None = None
+        #: Makes the error of a refused request while only results are taken: the database is away,
+        #: or the lease is lost. One error for all would keep the frames of everyone who raised it.
+        self._refusal: Callable[[], StoreError] | None = None
         #: Refused while it was unknown whether they were stored: to be removed again.
         self._disowned: list[Request] = []
         #: Being written when the connection was lost: stored or not.
@@ -88,8 +90,8 @@ class PostgresWriter:
         """The future is resolved when the request is durable."""
         future: asyncio.Future[A] = self._loop.create_future()
         refusal = self._refusal
-        if refusal is not None and (not verb.kept or isinstance(refusal, LeaseLost)):
-            future.set_exception(refusal)
+        if refusal is not None and (not verb.kept or refusal is LeaseLost):
+            future.set_exception(refusal())
         else:
             self._requests.append(WriteRequest(verb, payload, future))
             self._asked.set()
@@ -102,8 +104,8 @@ class PostgresWriter:
 
     def fence_off(self) -> None:
         """The lease is lost: no more writes."""
-        self._refusal = LeaseLost()
-        self._refuse(self._requests, self._refusal)
+        self._refusal = LeaseLost
+        self._refuse(self._requests, LeaseLost)
         self._requests.clear()
 
     # --- its life --------------------------------------------------------------------------
@@ -127,8 +129,8 @@ class PostgresWriter:
                 size += _size(group[-1])
             again = await self._write(group) if group else []
             refused = bool(again)
-        self._refusal = self._refusal or StoreError("the store is not open")
-        closed = StoreFull("the store was closed before there was room")
+        self._refusal = self._refusal or partial(StoreError, "the store is not open")
+        closed = partial(StoreFull, "the store was closed before there was room")
         self._refuse([*again, *self._requests], closed)
         if self._connection is not None:
             await _close(self._connection)
@@ -154,9 +156,9 @@ class PostgresWriter:
                 await write(turn, group)
             except ERRORS as failed:
                 error, kind = failed, trouble(failed)
-            except LeaseLost as failed:
+            except LeaseLost:
                 self.fence_off()
-                self._refuse(group, failed)
+                self._refuse(group, LeaseLost)
                 return []
             except Exception as failed:  # the callers must get an answer
                 log.exception("store_group_broke")
@@ -200,7 +202,7 @@ class PostgresWriter:
         kept = [request for request in group if request.verb.kept and not fault]
         self._refuse(
             [request for request in group if fault or not request.verb.kept],
-            store_error(error) if isinstance(error, ERRORS) else StoreError(repr(error)),
+            lambda: store_error(error) if isinstance(error, ERRORS) else StoreError(repr(error)),
         )
         return kept
 
@@ -222,10 +224,10 @@ class PostgresWriter:
             given = self.ask(GIVE_BACK, ids)
             given.add_done_callback(lambda done: done.cancelled() or done.exception())
 
-    def _refuse(self, group: Iterable[Request], error: StoreError) -> None:
+    def _refuse(self, group: Iterable[Request], error: Callable[[], StoreError]) -> None:
         for request in group:
             if not request.future.done():
-                request.future.set_exception(error)
+                request.future.set_exception(error())
 
     # --- without a connection --------------------------------------------------------------
 
@@ -233,7 +235,7 @@ class PostgresWriter:
         """Waits for a new connection, or for the end (closing, or the lease is lost); returns the
         requests that are still to be written."""
         began = self._loop.time()
-        self._refusal = self._refusal or StoreFull("the database cannot be reached")
+        self._refusal = self._refusal or partial(StoreFull, "the database cannot be reached")
         again += self._requests
         self._requests.clear()
         wait = 0.02
@@ -246,9 +248,9 @@ class PostgresWriter:
             try:
                 async with asyncio.timeout(max(left, UNSURE_WITHIN / 2)):
                     connection, again = await self._restore(again)
-            except LeaseLost as failed:
+            except LeaseLost:
                 self.fence_off()
-                self._refuse(again, failed)
+                self._refuse(again, LeaseLost)
                 self._closing = True
                 return []
             except Exception as failed:  # the callers must get an answer in time
@@ -276,7 +278,7 @@ class PostgresWriter:
         kept = [request for request in group if request.verb.kept]
         refused = [request for request in group if not request.verb.kept]
         self._disowned += [request for request in refused if request in self._unsure]
-        self._refuse(refused, StoreFull("the database cannot be reached"))
+        self._refuse(refused, partial(StoreFull, "the database cannot be reached"))
         return kept
 
     async def _settle(self, connection: PgConnection, group: list[Request]) -> list[Request]:

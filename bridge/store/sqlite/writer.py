@@ -13,6 +13,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -108,7 +109,7 @@ class SqliteWriter:
                 group, closing = self._gather(waiting)
                 waiting = self._write(connection, group) if group else []
             if waiting:
-                closed = StoreFull("the store was closed before there was room")
+                closed = partial(StoreFull, "the store was closed before there was room")
                 self._resolve(waiting, closed, set())
         finally:
             connection.close()
@@ -146,7 +147,7 @@ class SqliteWriter:
             STORE_FAILURES.add()
             refused = [r for r in group if not (r.verb.kept and full)]
             failure = StoreFull if full else StoreError
-            self._resolve(refused, failure(str(error)), set())
+            self._resolve(refused, partial(failure, str(error)), set())
             return [r for r in group if r.verb.kept and full]
         written = connection.total_changes - changes
         # A group that writes nothing succeeds on a full disk too.
@@ -158,7 +159,9 @@ class SqliteWriter:
         self._resolve(group, None, queues)
         return []
 
-    def _resolve(self, group: list[Request], error: StoreError | None, queues: set[str]) -> None:
+    def _resolve(
+        self, group: list[Request], error: Callable[[], StoreError] | None, queues: set[str]
+    ) -> None:
         def resolve() -> None:
             if queues:
                 self._owed(queues)
@@ -167,7 +170,7 @@ class SqliteWriter:
                     if error is None:
                         request.future.set_result(request.answer)
                     else:
-                        request.future.set_exception(error)
+                        request.future.set_exception(error())
 
         self._loop.call_soon_threadsafe(resolve)
 

@@ -384,6 +384,10 @@ async def test_while_the_database_is_away_messages_are_refused_and_results_kept(
                 await mortal.begin(10, [message(2)])
             with pytest.raises(StoreFull):
                 await mortal.lanes()
+        # One error for all would keep the frames of everyone who raised it.
+        refused = [mortal.accept(Acceptance((message(id),))) for id in (5, 6)]
+        errors = {id(error) for error in await asyncio.gather(*refused, return_exceptions=True)}
+        assert len(errors) == 2
     finally:
         await asyncio.to_thread(mortal_postgres.start)
     async with asyncio.timeout(20):

@@ -166,6 +166,10 @@ async def test_a_full_disk_refuses_messages_and_keeps_results(tmp_path: Path) ->
         with pytest.raises(StoreFull):
             await store.accept(Acceptance((message(3),)))
         assert not result.done()
+        # One error for all would keep the frames of everyone who raised it.
+        refused = [store.accept(Acceptance((message(number),))) for number in (5, 6)]
+        errors = {id(error) for error in await asyncio.gather(*refused, return_exceptions=True)}
+        assert len(errors) == 2
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     async with asyncio.timeout(10):
