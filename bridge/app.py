@@ -169,7 +169,7 @@ class App:
         settings = self._settings
         accounts = self._accounts = Accounts(settings)
         store = engine_of(settings.store.url, settings.store.lease)
-        store.on_lost = self._lose
+        store.signals.lost.listen(self._lose)
         await store.open()
         virtual = VirtualDeliveries()
         lines = upstream_lines(settings, virtual)
@@ -202,7 +202,7 @@ class App:
                 answer_first.not_before,
                 clock=clock,
             )
-            store.on_owed = outbox.wake
+            store.signals.owed.listen(outbox.wake)
             mailing = mailing_of(settings, reply_addresses, accounts.settings_of)
             outbox.join(MAIL, mailing)
             statuses = Statuses(store, clock=clock)
@@ -300,8 +300,8 @@ class App:
                 await loaded.wait()
                 gatherer = tasks.create_task(gathering.run())
                 keeper = Upkeep(store, dispatcher, settings.store, clock)
-                store.on_work = keeper.wake
-                store.on_settled = relay.settled_elsewhere
+                store.signals.work.listen(keeper.wake)
+                store.signals.settled.listen(relay.settled_elsewhere)
                 upkeep = tasks.create_task(keeper.run())
                 coming_back = [
                     tasks.create_task(part.run())

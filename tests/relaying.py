@@ -124,7 +124,7 @@ async def relaying(
             tasks.create_task(dispatcher.run(ready))
             await ready.wait()
             upkeep = Upkeep(engine, dispatcher, settings.store)
-            engine.on_work = upkeep.wake
+            engine.signals.work.listen(upkeep.wake)
             answer_first = AnswerFirst(engine.node, people, pending, time.time)
             outbox = Outbox(
                 engine,
@@ -132,7 +132,7 @@ async def relaying(
                 settings.reports.keep,
                 answer_first.not_before,
             )
-            engine.on_owed = outbox.wake
+            engine.signals.owed.listen(outbox.wake)
             working = [tasks.create_task(part.run()) for part in (upkeep, outbox)]
             try:
                 yield Relaying(

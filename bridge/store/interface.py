@@ -14,6 +14,7 @@ from typing import ParamSpec, Protocol, TypeVar
 from bridge.model.message import Message, State, Stored
 from bridge.model.notice import Incoming, Notice, Owed, Told, UnjoinedPart
 from bridge.store.directory.verb import Verb
+from bridge.store.signals import StoreSignals
 from bridge.store.types import (
     Acceptance,
     Alias,
@@ -42,18 +43,8 @@ class Store(Protocol):
     its request is durable, in the order of the calls.
     """
 
-    #: Called in the loop when other nodes made messages available, or are gone: call
-    #: :meth:`interrupted`, :meth:`holds` and :meth:`lanes` then.
-    on_work: Callable[[], None] | None
-    #: Called in the loop with the queues that got notices; ``None`` if another node added them and
-    #: the queues are unknown.
-    on_owed: Callable[[Set[str] | None], None] | None
-    #: Called in the loop with messages that were accepted here and that another node has sent or
-    #: ended.
-    on_settled: Callable[[Sequence[int]], None] | None
-    #: Called in the loop when other nodes have taken over from this one. It must stop: every verb
-    #: fails from now on.
-    on_lost: Callable[[], None] | None
+    #: Signals to other parts; see :mod:`bridge.store.signals`.
+    signals: StoreSignals
 
     async def open(self) -> None:
         """Opens the store and brings its schema up to date.

@@ -80,7 +80,7 @@ class Telling:
         self.clock = clock
         self.early: dict[int, float] = {}
         self.outbox = Outbox(store, 3600, 3600, self.not_before, clock=clock)
-        store.on_owed = self.outbox.wake
+        store.signals.owed.listen(self.outbox.wake)
 
     def not_before(self, owed: Owed) -> float:
         return self.early.get(owed.notice.about, 0.0)

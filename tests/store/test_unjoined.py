@@ -28,7 +28,7 @@ async def test_parts_that_asked_for_failures_are_owed_one(store: Store) -> None:
     await store.add_part(part(1, 1, Receipts.SUCCESS | Receipts.FAILURE), 0)
     await store.add_part(part(2, 3, Receipts.NONE), 0)
     queues: list[object] = []
-    store.on_owed = queues.append
+    store.signals.owed.listen(queues.append)
     assert len(await store.expired_parts(NOW + 100, 10)) == 2
     assert {QUEUE} in queues
     [told] = await store.claim_notices(QUEUE, NOW + 1000, 100)

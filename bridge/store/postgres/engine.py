@@ -38,6 +38,7 @@ from bridge.store.postgres.statuses import NOTE_STATUSES, PostgresEarly, to_poll
 from bridge.store.postgres.verb import PostgresTurn, PostgresVerb
 from bridge.store.postgres.watch import Watch
 from bridge.store.postgres.writer import PostgresWriter
+from bridge.store.signals import StoreSignals
 from bridge.store.types import (
     Acceptance,
     Alias,
@@ -91,7 +92,7 @@ _DUE = """, (
 
 
 class PostgresStore(PostgresReading):
-    """The engine for several nodes; :class:`bridge.store.Store` describes its verbs and callbacks.
+    """The engine for several nodes; :class:`bridge.store.Store` describes its verbs and signals.
 
     ``clock`` gives Unix time; by default it is the clock of the database, with which this machine's
     clock is compared. ``lease`` is in seconds.
@@ -109,10 +110,7 @@ class PostgresStore(PostgresReading):
         self._database_clock = DatabaseClock(machine_clock)
         clock = self._clock = clock or self._database_clock
         self._lease = Lease(lease, clock)
-        self.on_work: Callable[[], None] | None = None
-        self.on_owed: Callable[[Set[str] | None], None] | None = None
-        self.on_lost: Callable[[], None] | None = None
-        self.on_settled: Callable[[Sequence[int]], None] | None = None
+        self.signals = StoreSignals()
         self.last_id = 0
         self.last_short_id = 0
         self._writer: PostgresWriter | None = None
@@ -148,16 +146,14 @@ class PostgresStore(PostgresReading):
         except pg.ERRORS as error:
             raise StoreError(f"{shown(self._url)}: {error}") from None
         self._writer = PostgresWriter(
-            self._url, connection, self._lease, self._owed, self._ended, self._clock
+            self._url, connection, self._lease, self.signals.owed.send, self._ended, self._clock
         )
         self._watch = Watch(
             self._url,
             self._lease,
-            self._work,
-            self._owed,
+            self.signals,
             self._lost,
             self._database_clock.set,
-            self._settled_elsewhere,
         )
         self._tasks = [
             asyncio.create_task(self._writer.run(), name="store-writer"),
@@ -210,23 +206,10 @@ class PostgresStore(PostgresReading):
                 self._pool.terminate()
             self._pool = None
 
-    def _work(self) -> None:
-        if self.on_work is not None:
-            self.on_work()
-
-    def _owed(self, queues: Set[str] | None = None) -> None:
-        if self.on_owed is not None:
-            self.on_owed(queues)
-
-    def _settled_elsewhere(self, message_ids: Sequence[int]) -> None:
-        if self.on_settled is not None:
-            self.on_settled(message_ids)
-
     def _lost(self) -> None:
         if self._writer is not None:
             self._writer.fence_off()
-        if self.on_lost is not None:
-            self.on_lost()
+        self.signals.lost.send()
 
     # --- on the path of a message ----------------------------------------------------------
 
@@ -454,4 +437,4 @@ class PostgresStore(PostgresReading):
                 yield turn
                 await announce(turn)
         if turn.queues:
-            self._owed(turn.queues)
+            self.signals.owed.send(turn.queues)

@@ -1,19 +1,20 @@
 """Keeps the lease and listens for signals, on a connection beside the writer's.
 
-Renews this node's lease, takes over from nodes that are gone, and calls callbacks for the signals
-of other nodes.
+Renews this node's lease, takes over from nodes that are gone, and passes on the signals of other
+nodes.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import structlog
 
 from bridge.store.errors import LeaseLost
 from bridge.store.postgres.connection import ERRORS, PgConnection, connect
 from bridge.store.postgres.lease import CHANNEL, OWED, SETTLED, Lease
+from bridge.store.signals import StoreSignals
 
 log = structlog.get_logger()
 
@@ -22,26 +23,22 @@ _PER_LEASE = 3
 
 
 class Watch:
-    """``work`` is called when messages may be available to this node, ``owed`` when notices may be,
-    ``lost`` once, when other nodes have taken over, ``renewed`` with the database's time after each
-    renewal, ``settled`` with messages of this node that another node has settled."""
+    """Passes on what other nodes announce as ``signals``. ``lost`` is called once, when other nodes
+    have taken over, ``renewed`` with the database's time after each renewal of the lease."""
 
     def __init__(
         self,
         url: str,
         lease: Lease,
-        work: Callable[[], None],
-        owed: Callable[[], None],
+        signals: StoreSignals,
         lost: Callable[[], None],
         renewed: Callable[[float], None],
-        settled: Callable[[Sequence[int]], None],
     ) -> None:
         self._url = url
         self._lease = lease
-        self._on = {CHANNEL: work, OWED: owed}
+        self._signals = signals
         self._lost = lost
         self._renewed = renewed
-        self._settled = settled
         self._closing = asyncio.Event()
         #: Set when this node has begun to listen.
         self.listening = asyncio.Event()
@@ -80,13 +77,12 @@ class Watch:
         """Works until the connection ends."""
         ended = asyncio.Event()
         connection.add_termination_listener(lambda _: ended.set())
-        for channel in self._on:
+        for channel in (CHANNEL, OWED, SETTLED):
             await connection.add_listener(channel, self._heard)
-        await connection.add_listener(SETTLED, self._heard_settled)
         if self.listening.is_set():
             log.info("store_watched_again")
             # Signals may have been missed before.
-            self._all()
+            self._send_all()
         self.listening.set()
         while not (ended.is_set() or self._closing.is_set()):
             async with asyncio.timeout(every):
@@ -94,7 +90,7 @@ class Watch:
             self._renewed(self._lease.renewed_at)
             if await self._lease.take_over(connection):
                 log.warning("store_node_gone")
-                self._all()
+                self._send_all()
             await self._rest(every, ended)
 
     async def _rest(self, seconds: float, ended: asyncio.Event | None = None) -> None:
@@ -107,16 +103,17 @@ class Watch:
                 wait.cancel()
 
     def _heard(self, connection: PgConnection, pid: int, channel: str, payload: str) -> None:
-        if payload != str(self._lease.number):
-            self._on[channel]()
+        node, _, rest = payload.partition(" ")
+        own = node == str(self._lease.number)
+        if channel == SETTLED:  # the node that accepted these messages; elsewhere the sender
+            if own:
+                self._signals.settled.send([int(id) for id in rest.split()])
+        elif not own:
+            if channel == CHANNEL:
+                self._signals.work.send()
+            else:
+                self._signals.owed.send(None)
 
-    def _heard_settled(
-        self, connection: PgConnection, pid: int, channel: str, payload: str
-    ) -> None:
-        node, *ids = map(int, payload.split())
-        if node == self._lease.number:
-            self._settled(ids)
-
-    def _all(self) -> None:
-        for heard in self._on.values():
-            heard()
+    def _send_all(self) -> None:
+        self._signals.work.send()
+        self._signals.owed.send(None)

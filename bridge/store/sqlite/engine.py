@@ -23,6 +23,7 @@ from bridge.store.directory.verb import Verb
 from bridge.store.ended import Ended
 from bridge.store.errors import StoreError, StoreInUse
 from bridge.store.rows import to_message
+from bridge.store.signals import StoreSignals
 from bridge.store.sqlite import notices, parts, queue, statuses
 from bridge.store.sqlite.accept import ACCEPT
 from bridge.store.sqlite.aliases import ALSO_KNOWN_AS
@@ -72,11 +73,8 @@ class SqliteStore(SqliteReading):
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
         super().__init__(path)
         self._clock = clock
-        # There are no other nodes, so that the first two are never called.
-        self.on_work: Callable[[], None] | None = None
-        self.on_lost: Callable[[], None] | None = None
-        self.on_settled: Callable[[Sequence[int]], None] | None = None
-        self.on_owed: Callable[[Set[str] | None], None] | None = None
+        # Only ``owed`` is sent: there are no other nodes.
+        self.signals = StoreSignals()
         self.last_id = 0
         self.last_short_id = 0
         self._sweeper = SqliteSweeper()
@@ -104,11 +102,9 @@ class SqliteStore(SqliteReading):
         except OSError as error:
             raise StoreError(f"{error.filename or self._path}: {error.strerror}") from None
         loop = asyncio.get_running_loop()
-        self._writer = SqliteWriter(self._connect, loop, self._owed, self._ended, self._clock)
-
-    def _owed(self, queues: set[str]) -> None:
-        if self.on_owed is not None:
-            self.on_owed(queues)
+        self._writer = SqliteWriter(
+            self._connect, loop, self.signals.owed.send, self._ended, self._clock
+        )
 
     def _connect(self) -> sqlite3.Connection:
         # No other program should write; one that does must not block this one for long.

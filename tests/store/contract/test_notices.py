@@ -249,7 +249,7 @@ async def test_whoever_listens_hears_where_notices_were_put(store: Store) -> Non
         heard.update(queues or ())
         told.set()
 
-    store.on_owed = hear
+    store.signals.owed.listen(hear)
     await sent(store, asking(1), asking(2, protocol=Protocol.SMTP))
     await store.note_statuses([delivered(1), delivered(2)])
     async with asyncio.timeout(5):

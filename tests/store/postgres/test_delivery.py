@@ -61,7 +61,7 @@ def owed_at(store: PostgresStore) -> tuple[asyncio.Event, list[Set[str] | None]]
         all_heard.append(queues)
         event.set()
 
-    store.on_owed = hear
+    store.signals.owed.listen(hear)
     return event, all_heard
 
 

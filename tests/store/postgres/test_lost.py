@@ -196,7 +196,7 @@ async def test_what_others_may_know_of_stays_though_it_was_refused_and_is_sent(
     monkeypatch.setattr("bridge.store.postgres.writer.UNSURE_WITHIN", 0.2)
     other = await postgresql.open()
     work = asyncio.Event()
-    remote.on_work = work.set
+    remote.signals.work.listen(work.set)
     await refused_though_stored(remote, wire, database, acceptance, b"COMMIT")
     # The client repeats it at the other node, and is told that it is known.
     if acceptance.fingerprints:
@@ -216,7 +216,7 @@ async def test_a_result_that_was_written_is_not_written_again(
     await remote.accept(PLAIN)
     await remote.begin(9, [message(1)])
     work = asyncio.Event()
-    other.on_work = work.set
+    other.signals.work.listen(work.set)
     wire.lose(b"COMMIT")
     result = remote.finish(9, [Change(1, State.ACCEPTED, due_at=NOW, attempts=1)])
     async with asyncio.timeout(10):
@@ -409,7 +409,7 @@ async def test_a_database_that_was_out_of_reach_costs_no_node_its_life(
             store = PostgresStore(wire.url(database), clock=lambda: NOW, lease=0.8)
             stores.append(store)
             await store.open()
-            store.on_lost = partial(lost.append, store.node)
+            store.signals.lost.listen(partial(lost.append, store.node))
         for wire in wires:
             wire.closed = True
             wire.cut()

@@ -72,7 +72,7 @@ async def nodes(database: str) -> AsyncIterator[Nodes]:
 def told(store: PostgresStore) -> asyncio.Event:
     """Set whenever the node hears that there may be work."""
     event = asyncio.Event()
-    store.on_work = event.set
+    store.signals.work.listen(event.set)
     return event
 
 
@@ -332,7 +332,7 @@ async def test_a_killed_node_loses_nothing(nodes: Nodes) -> None:
 async def test_a_node_that_fell_silent_writes_nothing_any_more(nodes: Nodes) -> None:
     silent, other = await nodes.open(), await nodes.open()
     lost = asyncio.Event()
-    silent.on_lost = lost.set
+    silent.signals.lost.listen(lost.set)
     await silent.accept(Acceptance((message(1), message(2))))
     await silent.begin(9, [message(1)])
     await nodes.execute(f"UPDATE node SET lease_until = '-infinity' WHERE number = {silent.node}")
@@ -360,7 +360,7 @@ async def test_a_node_that_fell_silent_writes_nothing_any_more(nodes: Nodes) -> 
 async def test_a_node_is_told_that_its_lease_is_lost(nodes: Nodes) -> None:
     silent = await nodes.open(lease=0.3)
     lost = asyncio.Event()
-    silent.on_lost = lost.set
+    silent.signals.lost.listen(lost.set)
     await nodes.execute("DELETE FROM node")
     await heard(lost)
     with pytest.raises(StoreError, match="lost its lease"):
@@ -405,8 +405,8 @@ async def test_whoever_sends_a_message_tells_the_node_that_accepted_it(nodes: No
         told.extend(ids)
         event.set()
 
-    first.on_settled = settled
-    second.on_settled = lambda ids: told.append(-1)
+    first.signals.settled.listen(settled)
+    second.signals.settled.listen(lambda ids: told.append(-1))
     ids = Ids(first.node, first.last_id, lambda: NOW)
     mine = [message(ids.next()) for _ in range(3)]
     await first.accept(Acceptance(tuple(mine), claimed=False))
