@@ -13,7 +13,8 @@ def blocks(page: str, heading: str, language: str = "") -> list[str]:
     text = (DOCS / page).read_text("utf-8")
     found = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#+ |\Z)", text, re.M | re.S)
     assert found, f"{page} has no heading {heading!r}"
-    return re.findall(rf"^```{language}\n(.*?)^```$", found[1], re.M | re.S)
+    fenced = re.findall(r"^```(\S*)\n(.*?)^```$", found[1], re.M | re.S)
+    return [block for named, block in fenced if named == language]
 
 
 def block(page: str, heading: str, language: str = "") -> str:
