@@ -20,7 +20,8 @@ import httpx
 from bridge.cli import Exit, Stop, config_option
 from bridge.cli.stored import reading
 from bridge.config import load
-from bridge.config.settings import Settings, read_secret
+from bridge.config.secret import read_secret
+from bridge.config.settings import Settings
 from bridge.model.failure import Failure, Reason
 
 if TYPE_CHECKING:

@@ -195,7 +195,7 @@ def _text(options: dict[str, Any]) -> str:
 
 
 def _password(options: dict[str, Any], settings: Settings | None, name: str) -> str:
-    from bridge.config.settings import read_secret
+    from bridge.config.secret import read_secret
 
     if options["password"]:
         try:

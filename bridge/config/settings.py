@@ -9,7 +9,6 @@ between keys.
 
 from __future__ import annotations
 
-import os
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo
 
+from bridge.config.secret import read_secret
 from bridge.model.message import MessageType, Route
 
 Network = IPv4Network | IPv6Network
@@ -67,36 +67,6 @@ def parse_network(value: object) -> Network:
         return ip_network(value, strict=False)
     except ValueError:
         raise ValueError('a network such as "10.0.0.0/8" or an address') from None
-
-
-def read_secret(value: object) -> str:
-    """The secret behind a literal, ``file:PATH``, ``env:NAME`` or ``credential:NAME``."""
-    if not isinstance(value, str):
-        raise ValueError("a string: the secret itself, file:PATH, env:NAME or credential:NAME")
-    kind, _, name = value.partition(":")
-    if kind == "env":
-        if not os.environ.get(name):
-            raise ValueError(f"env:{name} where that variable is set and not empty")
-        return os.environ[name]
-    if kind == "credential":
-        directory = os.environ.get("CREDENTIALS_DIRECTORY")
-        if not directory:
-            raise ValueError(f"credential:{name} where systemd sets CREDENTIALS_DIRECTORY")
-        path = Path(directory, name)
-    elif kind == "file":
-        path = Path(name)
-    else:
-        if not value:
-            raise ValueError("a secret that is not empty (or the key left out)")
-        return value
-    try:
-        text = path.read_text("utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ValueError(f"file:{path} where that can be read ({reason})") from None
-    if not text:
-        raise ValueError(f"a file {path} that is not empty")
-    return text
 
 
 #: Placeholder for an unreadable secret that the command does not need.

@@ -18,7 +18,6 @@ from bridge.config.settings import (
     parse_duration,
     parse_endpoint,
     parse_network,
-    read_secret,
 )
 from bridge.model.message import MessageType, Route
 from tests.configs import GOOD, Folder, mistakes
@@ -103,45 +102,6 @@ class TestValues:
 
 
 class TestSecrets:
-    def test_a_literal(self) -> None:
-        assert read_secret("s3cret") == "s3cret"
-
-    def test_a_file_without_its_line_end(self, tmp_path: Path) -> None:
-        (tmp_path / "key").write_text("s3cret \r\n")
-        assert read_secret(f"file:{tmp_path}/key") == "s3cret "
-
-    def test_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("BRIDGE_KEY", "s3cret")
-        assert read_secret("env:BRIDGE_KEY") == "s3cret"
-
-    def test_a_credential(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        (tmp_path / "key").write_text("s3cret\n")
-        monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-        assert read_secret("credential:key") == "s3cret"
-
-    @pytest.mark.parametrize(
-        ("value", "allowed"),
-        [
-            ("", "not empty"),
-            ("env:BRIDGE_NO_SUCH", "env:BRIDGE_NO_SUCH where"),
-            ("file:/no/such/file", "No such file"),
-            ("file:/etc", "Is a directory"),
-            ("credential:key", "CREDENTIALS_DIRECTORY"),
-            (5, "a string"),
-        ],
-    )
-    def test_one_that_cannot_be_read(
-        self, value: object, allowed: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
-        with pytest.raises(ValueError, match=allowed):
-            read_secret(value)
-
-    def test_an_empty_file(self, tmp_path: Path) -> None:
-        (tmp_path / "key").write_text("\n")
-        with pytest.raises(ValueError, match="not empty"):
-            read_secret(f"file:{tmp_path}/key")
-
     def test_no_mistake_repeats_one(self, write: Folder) -> None:
         path = write(
             """
