@@ -48,6 +48,7 @@ from bridge.feedback.polling import Poller
 from bridge.feedback.status_updates import Statuses
 from bridge.model.ids import Ids
 from bridge.model.notice import MAIL
+from bridge.net.passed_sockets import NONE_PASSED, PassedSockets, passed_sockets
 from bridge.net.sd_notify import notify
 from bridge.notices.outbox import Outbox
 from bridge.relay.answer_first import AnswerFirst
@@ -97,11 +98,17 @@ class Addresses:
 class App:
     """One daemon: :meth:`run` it in a loop of its own, :meth:`stop` it from there.
 
-    ``load`` reads the settings again, for a reload.
+    ``load`` reads the settings again, for a reload. ``passed`` are sockets of the service manager.
     """
 
-    def __init__(self, settings: Settings, load: Callable[[], Settings] | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        load: Callable[[], Settings] | None = None,
+        passed: PassedSockets = NONE_PASSED,
+    ) -> None:
         self._settings = settings
+        self._passed = passed
         self._load = load or (lambda: settings)
         self._stop = asyncio.Event()
         self._lost = False
@@ -319,11 +326,11 @@ class App:
                     stack.push_async_callback(smsc.close)
                     try:
                         addresses = Addresses(
-                            tuple(await smtp.start()),
-                            tuple(await smpp.start()),
-                            tuple(await hooks.start()),
-                            tuple(await admin.start()),
-                            tuple(await smsc.start()),
+                            tuple(await smtp.start(self._passed)),
+                            tuple(await smpp.start(self._passed)),
+                            tuple(await hooks.start(self._passed)),
+                            tuple(await admin.start(self._passed)),
+                            tuple(await smsc.start(self._passed)),
                         )
                         self._takers = [
                             lambda new: smtp.reload(new.smtp),
@@ -418,7 +425,9 @@ class App:
 
 async def serve(settings: Settings, load: Callable[[], Settings]) -> None:
     """Runs the daemon until SIGTERM or SIGINT; SIGHUP loads the settings anew."""
-    app = App(settings, load)
+    passed = passed_sockets()
+    passed.check(settings)
+    app = App(settings, load, passed)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, app.stop)

@@ -17,9 +17,12 @@ import pytest
 from bridge import app
 from bridge.cli import Exit
 from bridge.cli.clients import ToSend, by_smpp, by_smtp
+from bridge.config import secret
 from bridge.config.files import DEFAULT
 from bridge.config.settings import Admin, Cascade, Settings, StoreSettings, parse_duration
+from bridge.net.passed_sockets import PassedSockets
 from bridge.sandbox import Sandbox
+from bridge.store.postgres.connection import PATIENCE
 from bridge.store.sqlite.engine import path_of
 from tests.limits import settings
 from tests.serving.daemon import Bridge, serving, write_config
@@ -29,9 +32,13 @@ REPOSITORY = Path(__file__).parents[1]
 UNIT = REPOSITORY / "systemd/cascade-bridge.service"
 SYSUSERS = REPOSITORY / "systemd/cascade-bridge.sysusers"
 TMPFILES = REPOSITORY / "systemd/cascade-bridge.tmpfiles"
+SOCKETS = {
+    "smtp": REPOSITORY / "systemd/cascade-bridge-smtp.socket",
+    "smpp": REPOSITORY / "systemd/cascade-bridge-smpp.socket",
+}
 KEYS = settings(UNIT)
 #: What overall exposure `systemd-analyze security` may see: 0 is none, 100 all of it.
-EXPOSURE = 20
+EXPOSURE = 10
 
 
 def one(key: str) -> str:
@@ -57,21 +64,23 @@ def root(tmp_path: Path) -> Path:
     units.mkdir(parents=True)
     for target in Path("/usr/lib/systemd/system").glob("*.target"):
         shutil.copy(target, units, follow_symlinks=True)
-    shutil.copy(UNIT, units)
+    for unit in (UNIT, *SOCKETS.values()):
+        shutil.copy(unit, units)
     return tmp_path
 
 
-def verify(root: Path) -> subprocess.CompletedProcess[str]:
+def verify(root: Path, unit: Path = UNIT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [program("systemd-analyze"), "verify", "--man=no", f"--root={root}", UNIT.name],
+        [program("systemd-analyze"), "verify", "--man=no", f"--root={root}", unit.name],
         capture_output=True,
         text=True,
         check=False,
     )
 
 
-def test_systemd_accepts_the_unit(root: Path) -> None:
-    result = verify(root)
+@pytest.mark.parametrize("unit", [UNIT, *SOCKETS.values()], ids=lambda unit: unit.name)
+def test_systemd_accepts_the_unit(root: Path, unit: Path) -> None:
+    result = verify(root, unit)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
@@ -139,19 +148,33 @@ def test_the_folders_are_those_that_the_configuration_takes_for_granted() -> Non
     assert folders[str(DEFAULT.parent)] == one("ConfigurationDirectoryMode")
 
 
-def test_the_key_is_a_credential_that_the_example_configuration_names() -> None:
-    name, _, file = one("LoadCredential").partition(":")
-    assert f'authorization_key = "credential:{name}"' in (
-        REPOSITORY / "config/bridge.toml"
-    ).read_text("utf-8")
-    assert str(Path(file).parent) in {row[1] for row in rows(TMPFILES)}
+def test_the_credentials_are_those_that_the_program_looks_for() -> None:
+    name, _, folder = one("LoadCredential").partition(":")
+    assert folder == str(secret.CREDENTIALS)
+    assert f"{name}_" == secret.PREFIX
+    # Without the folder the service would not start.
+    assert {row[1]: row[2] for row in rows(TMPFILES)}[folder] == "0700"
+
+
+@pytest.mark.parametrize(("name", "port"), [("smtp", 25), ("smpp", 2775)])
+def test_a_socket_unit_passes_what_the_service_takes(name: str, port: int) -> None:
+    keys = settings(SOCKETS[name])
+    assert keys["Service"] == [UNIT.name]
+    assert keys["FileDescriptorName"] == [f"{name}.listen"]
+    assert keys["ListenStream"] == [str(port)]
+    with socket.create_server(("127.0.0.1", 0)) as opened:
+        PassedSockets({f"{name}.listen": [opened]}).check(Settings())
+
+
+def test_the_watchdog_waits_longer_than_the_store_may_take_for_an_answer() -> None:
+    assert parse_duration(one("WatchdogSec")) > 3 * PATIENCE
 
 
 def test_the_guide_installs_what_the_unit_starts() -> None:
     guide = (REPOSITORY / "README.md").read_text("utf-8")
     command = Path(one("ExecStart").split()[0])
     assert f"python3 -m venv {command.parents[1]}" in guide
-    for what in (str(command), str(DEFAULT), one("LoadCredential").partition(":")[2], UNIT.name):
+    for what in (str(command), str(DEFAULT), str(secret.CREDENTIALS), UNIT.name):
         assert what in guide, what
     for file in (SYSUSERS, TMPFILES):
         assert f"{file.relative_to(REPOSITORY)} /etc/{file.suffix[1:]}.d/{file.stem}.conf" in (
@@ -215,6 +238,18 @@ async def test_the_service_manager_hears_of_start_and_stop(
         code = asyncio.create_task(bridge.terminate())
         assert await heard(manager) == b"STOPPING=1"
         assert await code == 0
+
+
+@pytest.mark.parametrize("manager", ["path"], indirect=True)
+async def test_the_watchdog_is_fed(
+    tmp_path: Path, manager: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", "3000000")
+    async with Sandbox() as sandbox, serving(write_config(tmp_path, sandbox.url)) as bridge:
+        states = [await heard(manager) for _ in range(4)]
+        assert states.count(b"READY=1") == 1
+        assert states.count(b"WATCHDOG=1") == 3
+        assert await bridge.terminate() == 0
 
 
 @pytest.mark.parametrize("manager", ["path"], indirect=True)

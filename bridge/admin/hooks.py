@@ -35,6 +35,7 @@ from bridge.net.http_server import (
     skip_body,
 )
 from bridge.net.networks import network_set
+from bridge.net.passed_sockets import NONE_PASSED, PassedSockets
 from bridge.net.tls import renewed, server_context
 
 log = structlog.get_logger()
@@ -107,18 +108,16 @@ class HooksListener:
             (f"/hooks/cascade/{secret}/{hook}".encode(), hook) for hook in self._takes if secret
         ]
 
-    async def start(self) -> list[Endpoint]:
+    async def start(self, passed: PassedSockets = NONE_PASSED) -> list[Endpoint]:
         """Binds every address, or none; tells them as bound. Without a secret there is none."""
         if self._settings.secret is None:
             return []
-        bound: list[Endpoint] = []
         try:
-            for host, port in self._settings.listen:
-                bound.append(Endpoint(host, await self._server.start(host, port)))
+            places = passed.instead_of("hooks.listen", self._settings.listen)
+            return [await self._server.listen(where) for where in places]
         except BaseException:
             await self.close()
             raise
-        return bound
 
     def reload(self, settings: config.Hooks) -> None:
         """Takes the certificate, the networks and the secret anew.

@@ -37,6 +37,7 @@ from bridge.net.http_server import (
     WebServer,
     read_body,
 )
+from bridge.net.passed_sockets import NONE_PASSED, PassedSockets, Where
 from bridge.net.tls import renewed, server_context
 
 log = structlog.get_logger()
@@ -76,16 +77,16 @@ class AdminListener:
         self._remote = WebServer(self._from_network, LIMITS, self._context)
         self._path: Path | None = None
 
-    async def start(self) -> list[Endpoint]:
+    async def start(self, passed: PassedSockets = NONE_PASSED) -> list[Endpoint]:
         """Binds the socket and the addresses; tells those as bound. Raises OSError."""
         chosen = self._settings.model_fields_set
         bound: list[Endpoint] = []
         try:
             await self._optional(self._listen_unix, "socket" in chosen)
-            for host, port in self._settings.listen:
+            for where in passed.instead_of("admin.listen", self._settings.listen):
 
-                async def listen(host: str = host, port: int = port) -> None:
-                    bound.append(Endpoint(host, await self._remote.start(host, port)))
+                async def listen(where: Where = where) -> None:
+                    bound.append(await self._remote.listen(where))
 
                 await self._optional(listen, "listen" in chosen)
         except BaseException:

@@ -21,7 +21,8 @@ from uvicorn.server import ServerState
 
 from bridge.config.settings import Endpoint
 from bridge.net.connection_limits import ConnectionLimits
-from bridge.net.networks import NetworkMap
+from bridge.net.networks import NetworkMap, without_mapping
+from bridge.net.passed_sockets import Where, bound_to, serve
 from bridge.net.socket_server import SocketServer
 
 Scope = dict[str, Any]
@@ -174,7 +175,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _peer(self) -> str:
         name = self.transport.get_extra_info("peername") if self.transport else None
-        return name[0] if isinstance(name, tuple) and name else ""
+        return without_mapping(name[0]) if isinstance(name, tuple) and name else ""
 
     def abort(self) -> None:
         if self.transport is not None:
@@ -231,27 +232,26 @@ class WebServer:
 
     async def start(self, host: str, port: int) -> int:
         """Listens there too; returns the port. Raises OSError."""
-        loop = asyncio.get_running_loop()
+        return (await self.listen(Endpoint(host, port))).port
+
+    async def listen(self, where: Where) -> Endpoint:
+        """Listens there too; returns the address as bound. Raises OSError."""
         self.begin()
         if self._context is None and self._proxies is None:
-            plain = await loop.create_server(
-                lambda: HttpConnection(self), host, port, backlog=_BACKLOG
-            )
+            plain = await serve(lambda: HttpConnection(self), where, backlog=_BACKLOG)
             self._servers.append(plain)
-            bound: int = plain.sockets[0].getsockname()[1]
-        else:
-            server = SocketServer(
-                lambda client: HttpConnection(self, client),
-                self._proxies or NetworkMap,
-                limits=self._room,
-                context=self._context,
-                handshake_timeout=self._limits.request_within or _HANDSHAKE_TIMEOUT,
-                backlog=_BACKLOG,
-            )
-            await server.start(Endpoint(host, port))
-            self._servers.append(server)
-            bound = server.sockets[0].getsockname()[1]
-        return bound
+            return bound_to(where, plain.sockets[0])
+        server = SocketServer(
+            lambda client: HttpConnection(self, client),
+            self._proxies or NetworkMap,
+            limits=self._room,
+            context=self._context,
+            handshake_timeout=self._limits.request_within or _HANDSHAKE_TIMEOUT,
+            backlog=_BACKLOG,
+        )
+        await server.start(where)
+        self._servers.append(server)
+        return bound_to(where, server.sockets[0])
 
     async def start_unix(self, listening: socket.socket) -> None:
         """Listens on a bound Unix socket too."""
@@ -318,6 +318,8 @@ class WebServer:
         connection.begin()
         if connection.client is not None:
             scope["client"] = (connection.client, 0)
+        elif scope["client"]:
+            scope["client"] = (without_mapping(scope["client"][0]), scope["client"][1])
         await self._application(scope, receive, send)
         connection.answered()  # for which it may need no body
 

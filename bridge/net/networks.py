@@ -23,6 +23,11 @@ def parse_address(address: str) -> IPv4Address | IPv6Address | None:
     return getattr(parsed, "ipv4_mapped", None) or parsed
 
 
+def without_mapping(address: str) -> str:
+    """An IPv4 address that came over an IPv6 socket (``::ffff:192.0.2.1``) as IPv4."""
+    return address[7:] if address.startswith("::ffff:") and "." in address else address
+
+
 @lru_cache(maxsize=4096)
 def origin(address: str) -> str:
     """The key under which failures are counted: an IPv4 address, or the /64 of an IPv6 customer."""

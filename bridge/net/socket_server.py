@@ -18,7 +18,8 @@ import structlog
 
 from bridge.config.settings import Endpoint
 from bridge.net.connection_limits import ConnectionLimits
-from bridge.net.networks import NetworkMap
+from bridge.net.networks import NetworkMap, without_mapping
+from bridge.net.passed_sockets import Where
 from bridge.net.proxy_protocol import ProxyError, missing, parse
 from bridge.net.repeats import Repeats
 
@@ -69,8 +70,17 @@ class SocketServer:
     def sockets(self) -> tuple[socket.socket, ...]:
         return tuple(self._sockets)
 
-    async def start(self, endpoint: Endpoint) -> None:
-        """Binds every address that the host has, and takes connections; raises OSError."""
+    async def start(self, where: Where) -> None:
+        """Takes connections of a socket that listens, or binds every address that the host has;
+        raises OSError."""
+        if isinstance(where, socket.socket):
+            self._sockets.append(where)
+        else:
+            await self._bind(where)
+        for listening in self._sockets:
+            _own(self._takers, self._take_all(listening))
+
+    async def _bind(self, endpoint: Endpoint) -> None:
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(*endpoint, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         try:
@@ -83,8 +93,6 @@ class SocketServer:
         except BaseException:
             self.close()
             raise
-        for listening in self._sockets:
-            _own(self._takers, self._take_all(listening))
 
     def close(self) -> None:
         """Takes no more connections, and drops those without their header yet."""
@@ -110,7 +118,7 @@ class SocketServer:
                 log.warning("accept_failed", cause=error.strerror)
                 await asyncio.sleep(_PAUSE)
                 continue
-            address = str(peer[0]) if isinstance(peer, tuple) else ""
+            address = without_mapping(str(peer[0])) if isinstance(peer, tuple) else ""
             _own(self._pending, self._take(connection, address))
             if len(self._headers) > MAX_HEADERS:
                 await asyncio.wait(self._headers, return_when=asyncio.FIRST_COMPLETED)

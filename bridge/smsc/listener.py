@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from ssl import SSLContext
 from typing import Final, Protocol
@@ -37,6 +37,7 @@ from bridge.net.http_server import (
     respond,
 )
 from bridge.net.networks import NetworkMap
+from bridge.net.passed_sockets import NONE_PASSED, PassedSockets, Where
 from bridge.net.tls import renewed, server_context
 from bridge.smsc import soap
 from bridge.smsc.call import AnsweredRefusal, Call, Operation
@@ -110,28 +111,27 @@ class SmscListener:
         self._networks = NetworkMap((network, True) for network in settings.networks)
         self._proxies = NetworkMap((network, True) for network in settings.proxies)
 
-    async def start(self) -> list[Endpoint]:
+    async def start(self, passed: PassedSockets = NONE_PASSED) -> list[Endpoint]:
         """Binds every address, or none; tells them as bound. Raises OSError and ssl.SSLError."""
         settings = self.settings
         bound: list[Endpoint] = []
         try:
-            bound += await self._listen(settings.listen, None)
-            if settings.tls_listen:
+            bound += await self._listen(passed.instead_of("smsc.listen", settings.listen), None)
+            secure = passed.instead_of("smsc.tls_listen", settings.tls_listen)
+            if secure:
                 self._context = server_context(settings.certificate, settings.private_key)
-                bound += await self._listen(settings.tls_listen, self._context)
+                bound += await self._listen(secure, self._context)
         except BaseException:
             await self.close()
             raise
         return bound
 
-    async def _listen(
-        self, endpoints: list[Endpoint], context: SSLContext | None
-    ) -> list[Endpoint]:
-        if not endpoints:
+    async def _listen(self, places: Sequence[Where], context: SSLContext | None) -> list[Endpoint]:
+        if not places:
             return []
         web = WebServer(self._application, LIMITS, context, self._tell_http, lambda: self._proxies)
         self._webs.append(web)
-        return [Endpoint(host, await web.start(host, port)) for host, port in endpoints]
+        return [await web.listen(where) for where in places]
 
     def reload(self, settings: config.Smsc) -> None:
         """Takes certificate, networks and proxies anew. Raises OSError or ValueError, and changes

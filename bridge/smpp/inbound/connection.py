@@ -19,6 +19,7 @@ from bridge.config import settings as config
 from bridge.model import message as vocabulary
 from bridge.model.failure import Failure
 from bridge.model.notice import receivers_of
+from bridge.net.networks import without_mapping
 from bridge.net.sessions import SessionInfo
 from bridge.smpp.inbound.bind import (
     BIND_RESPONSES,
@@ -122,6 +123,7 @@ class SmppConnection(asyncio.Protocol):
         self._transport = transport = cast(asyncio.Transport, transport)
         # A client that has already gone has no address.
         host, port = (transport.get_extra_info("peername") or ("", 0))[:2]
+        host = without_mapping(host)
         self._address = self._client or host
         self.peer = self._client or str(config.Endpoint(host, port))
         occupancy = self._services.occupancy

@@ -17,6 +17,7 @@ import structlog
 from bridge.config import settings as config
 from bridge.config.settings import Endpoint
 from bridge.net.networks import network_set
+from bridge.net.passed_sockets import NONE_PASSED, PassedSockets, Where
 from bridge.net.sessions import SessionInfo
 from bridge.net.socket_server import SocketServer
 from bridge.net.tls import renewed, server_context
@@ -73,7 +74,7 @@ class SmppListener:
         self._running: asyncio.Task[None] | None = None
         self._empty = asyncio.Event()
 
-    async def start(self) -> list[Endpoint]:
+    async def start(self, passed: PassedSockets = NONE_PASSED) -> list[Endpoint]:
         """Listens; returns the addresses, plain ones first. Raises OSError and ssl.SSLError."""
         loop = asyncio.get_running_loop()
         opened: asyncio.Future[None] = loop.create_future()
@@ -81,13 +82,14 @@ class SmppListener:
         await opened
         settings = self._services.settings
         try:
-            for endpoint in settings.listen:
-                await self._listen(endpoint, None)
-            if settings.tls_listen:
+            for where in passed.instead_of("smpp.listen", settings.listen):
+                await self._listen(where, None)
+            secure = passed.instead_of("smpp.tls_listen", settings.tls_listen)
+            if secure:
                 _check_certificate(settings)
                 self._context = server_context(settings.certificate, settings.private_key)
-            for endpoint in settings.tls_listen:
-                await self._listen(endpoint, self._context)
+            for where in secure:
+                await self._listen(where, self._context)
         except BaseException:
             await self.close()
             raise
@@ -97,7 +99,7 @@ class SmppListener:
             for socket in server.sockets
         ]
 
-    async def _listen(self, endpoint: Endpoint, context: ssl.SSLContext | None) -> None:
+    async def _listen(self, where: Where, context: ssl.SSLContext | None) -> None:
         server = SocketServer(
             lambda client: SmppConnection(
                 self._services, self._connections.add, self._closed, client
@@ -108,7 +110,7 @@ class SmppListener:
             handshake_timeout=self._services.settings.bind_timeout,
             backlog=_BACKLOG,
         )
-        await server.start(endpoint)
+        await server.start(where)
         self._servers.append(server)
 
     def reload(self, settings: config.Smpp) -> None:

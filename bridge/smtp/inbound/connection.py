@@ -16,6 +16,7 @@ import structlog
 from aiosmtpd.smtp import SMTP, TLSSetupException
 
 from bridge.model.failure import Failure
+from bridge.net.networks import without_mapping
 from bridge.net.sessions import SessionInfo
 from bridge.smtp import reply
 from bridge.smtp.inbound.commands import Dialog
@@ -120,7 +121,8 @@ class SmtpConnection(SMTP):
             return
         if not self._address:
             peer = transport.get_extra_info("peername")
-            self._address = str(peer[0]) if isinstance(peer, tuple) and peer else ""
+            if isinstance(peer, tuple) and peer:
+                self._address = without_mapping(str(peer[0]))
         try:
             self._service.admit(self._address)
         except (Failure, reply.Refused) as error:

@@ -13,6 +13,7 @@ import structlog
 
 from bridge.config.settings import Endpoint, Smtp
 from bridge.net.networks import network_set
+from bridge.net.passed_sockets import NONE_PASSED, PassedSockets, Where, serve
 from bridge.net.sessions import SessionInfo
 from bridge.net.socket_server import SocketServer
 from bridge.net.tls import renewed, server_context
@@ -63,19 +64,19 @@ class SmtpListener:
         self._connections: set[SmtpConnection] = set()
         self._attributes: dict[str, Any] = {}
 
-    async def start(self) -> list[Endpoint]:
-        """Binds every address, or none; returns them as bound: plain, TLS, LMTP."""
+    async def start(self, passed: PassedSockets = NONE_PASSED) -> list[Endpoint]:
+        """Listens at every address, or none; returns them as bound: plain, TLS, LMTP."""
         # It would log every command at INFO, at a cost higher than the command's.
         logging.getLogger("mail.log").setLevel(logging.WARNING)
         self._attributes = template(self._service)
         settings = self._settings
         try:
-            for endpoint in settings.listen:
-                await self._listen(endpoint, ListenerKind())
-            for endpoint in settings.tls_listen:
-                await self._listen(endpoint, ListenerKind(implicit_tls=True))
-            for endpoint in settings.lmtp_listen:
-                await self._listen(endpoint, ListenerKind(lmtp=True))
+            for where in passed.instead_of("smtp.listen", settings.listen):
+                await self._listen(where, ListenerKind())
+            for where in passed.instead_of("smtp.tls_listen", settings.tls_listen):
+                await self._listen(where, ListenerKind(implicit_tls=True))
+            for where in passed.instead_of("smtp.lmtp_listen", settings.lmtp_listen):
+                await self._listen(where, ListenerKind(lmtp=True))
         except BaseException:
             await self.close()
             raise
@@ -85,7 +86,7 @@ class SmtpListener:
             for bound in server.sockets
         ]
 
-    async def _listen(self, endpoint: Endpoint, kind: ListenerKind) -> None:
+    async def _listen(self, where: Where, kind: ListenerKind) -> None:
         context = self._service.tls_context if kind.implicit_tls else None
 
         def accept(client: str | None = None) -> SmtpConnection:
@@ -107,14 +108,11 @@ class SmtpListener:
                 handshake_timeout=_HANDSHAKE_TIMEOUT,
                 backlog=_BACKLOG,
             )
-            await server.start(endpoint)
+            await server.start(where)
             self._servers.append(server)
             return
         # Cheaper for a connection than a task that takes it.
-        plain = await asyncio.get_running_loop().create_server(
-            accept, endpoint.host, endpoint.port, backlog=_BACKLOG
-        )
-        self._servers.append(plain)
+        self._servers.append(await serve(accept, where, backlog=_BACKLOG))
 
     def reload(self, settings: Smtp, *, dsn: bool | None = None) -> None:
         """Takes over certificates, limits, domains and extensions; no session ends.
