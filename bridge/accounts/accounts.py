@@ -137,7 +137,7 @@ class Accounts:
             for account in self._accounts.values()
             if (secret := _secret(account.settings.api_key)) is not None
         }
-        # As slow as the accounts' hashes, so that an unknown name cannot be recognised by time.
+        # As slow as the accounts' hashes, so that the time does not reveal an unknown name.
         hashes = [own.password_hash for own in settings.accounts.values() if own.password_hash]
         self._dummy = dummy_hash(hashes)
         return [name for name in before if name not in self._accounts]
@@ -180,8 +180,8 @@ class Accounts:
         return await self._log_in(name, password, digest, protocol, address)
 
     async def authenticate_smsc(self, name: str, password: str, *, address: str) -> Account:
-        """The account of a login in the SMSC dialect, where ``password`` may also be the
-        hexadecimal MD5 of the password; raises as :meth:`authenticate`."""
+        """The account of a login in the SMSC dialect: ``password`` may also be the hexadecimal MD5
+        of the password. Raises as :meth:`authenticate`."""
         if _MD5.fullmatch(password) is None:
             return await self.authenticate(name, password, protocol=Protocol.HTTP, address=address)
         # An MD5 that is accepted here must not be accepted by another protocol.
@@ -259,7 +259,7 @@ class Accounts:
                 return await self._checks.fits(own.smsc_password_hash, secret, digest, waiter)
             if own.password_hash and len(secret) <= MAX_PASSWORD:
                 return await self._checks.fits(own.password_hash, secret, digest, waiter)
-        # Every wrong login takes one hash, so that its time reveals neither names nor kinds of
+        # Every wrong login takes the time of one hash, which reveals neither names nor kinds of
         # password.
         await self._checks.fits(self._dummy, b"", digest, waiter)
         return False

@@ -20,11 +20,11 @@ log = structlog.get_logger()
 
 #: Most addresses with failures, and with good logins, that are remembered.
 MAX_ADDRESSES = 10_000
-#: Beyond them, the length of the network prefix that is counted as one address, by version of IP.
+#: Beyond that number: the network prefix that counts as one address, by IP version.
 _PREFIX = {4: 24, 6: 48}
 #: Most names that may fail at one address at a time; more is guessing: the address is blocked.
 MAX_NAMES = 32
-#: How long after a good login its address is spared (seconds).
+#: How long a good login keeps its address from being blocked as a whole (seconds).
 SPARED_FOR = 86_400.0
 
 
@@ -71,7 +71,7 @@ class _Address:
     def __init__(self, limit: int) -> None:
         self.whole = _Failures(limit)
         self.names: dict[str, _Failures] = {}
-        #: Until when its failures have too many names to be a user's mistake.
+        #: Until when its failures have too many names for a user's mistake.
         self.crowded_until = 0.0
         #: When the last failure came.
         self.last = 0.0
@@ -98,18 +98,18 @@ class _Address:
 
 
 class Lockout:
-    """Counts failed logins by address and by account at an address, and blocks either.
+    """Counts failed logins by address and by account at an address; blocks either.
 
-    An address with a good login is spared: only the failing account is blocked there, unless the
-    failures have too many names to be a user's mistake. A good login does not reset that: an
-    attacker may have an account.
+    An address with a good login is not blocked as a whole: only the failing account is blocked
+    there, unless the failures have too many names for a user's mistake. A good login does not reset
+    the counts: an attacker may have an account.
     """
 
     def __init__(self, login: Login, clock: Callable[[], float]) -> None:
         self._login = login
         self._clock = clock
         self._addresses: dict[str, _Address] = {}
-        #: The networks of addresses that found no place there.
+        #: Networks, for addresses beyond the limit of addresses.
         self._networks: dict[str, _Address] = {}
         self._spared: dict[str, float] = {}
 

@@ -1,4 +1,4 @@
-"""Makes password hashes, and checks passwords in threads of their own.
+"""Makes password hashes, and checks passwords in separate threads.
 
 Decides the parameters of hashes and how many checks run at once. :mod:`bridge.accounts.accounts`
 decides which hash to check, and what follows from a wrong password.
@@ -48,21 +48,21 @@ def _cost(encoded: str) -> int:
 
 
 def md5_of(password: bytes) -> bytes:
-    """The form in which clients of the SMSC dialect send a password; it does not protect it."""
+    """The MD5 form in which clients of the SMSC dialect send a password; it gives no protection."""
     return hashlib.md5(password, usedforsecurity=False).hexdigest().encode()
 
 
 class _Verdict(Enum):
     RIGHT = "right"
     WRONG = "wrong"
-    #: No caller was waiting any more, or only from addresses that were blocked meanwhile.
+    #: No caller waits any more, or all callers' addresses have been blocked.
     SKIPPED = "skipped"
-    #: Not decided (no memory, an unreadable hash): never the client's fault.
+    #: No decision (no memory, an unreadable hash): not the client's fault.
     FAILED = "failed"
 
 
 class _Check(NamedTuple):
-    """One password check under way, with its waiting callers: (origin, name)."""
+    """A password check in progress, with its waiting callers: (origin, name)."""
 
     done: asyncio.Future[_Verdict]
     waiting: list[tuple[str, str]]

@@ -1,1 +1,1 @@
-"""What every listener shares: HTTP, proxies, networks, rates, the service manager."""
+"""Shared by the listeners: HTTP, proxies, networks, rates, the service manager."""

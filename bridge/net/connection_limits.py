@@ -1,8 +1,8 @@
-"""How many connections a listener may have, in all and from one address.
+"""Limits on a listener's connections, in total and from one address.
 
-A TLS handshake that is under way counts as a connection. Where the limit is reached, the oldest
-handshake of the same address gives way to a new connection: a real client completes its handshake
-in a moment, so that idle connections keep nobody out.
+A TLS handshake counts as a connection. At the limit, the oldest handshake of the same address is
+dropped for a new connection: a real client completes its handshake quickly, so that idle
+connections cannot keep others out.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ Drop = Callable[[], object]
 
 
 class ConnectionLimits:
-    """Counts connections and handshakes; belongs to one listener. A limit of 0 is none."""
+    """Counts connections and handshakes; belongs to one listener. A limit of 0 means none."""
 
     def __init__(self, max_connections: int, max_per_address: int = 0) -> None:
         self._max_connections = max_connections
         self._max_per_address = max_per_address
         self._connections = 0
         self._addresses: Counter[str] = Counter()
-        #: Handshakes under way by address, the oldest first.
+        #: The handshakes in progress by address, the oldest first.
         self._handshakes: dict[str, dict[Drop, None]] = {}
 
     def limit(self, max_connections: int, max_per_address: int = 0) -> None:
-        """Sets other limits; open connections stay."""
+        """Sets new limits; open connections stay."""
         self._max_connections = max_connections
         self._max_per_address = max_per_address
 
@@ -35,7 +35,7 @@ class ConnectionLimits:
         return 0 < self._max_connections <= self._connections
 
     def full_for(self, address: str) -> bool:
-        """Whether the address has as many connections as it may."""
+        """Whether the address has reached its limit."""
         return 0 < self._max_per_address <= self._addresses[address]
 
     def count_in(self, address: str) -> None:
@@ -49,9 +49,9 @@ class ConnectionLimits:
             del self._addresses[address]
 
     def begin_handshake(self, address: str, drop: Drop) -> bool:
-        """Counts a handshake in, if there is room or an older one gives way.
+        """Counts a handshake, if there is room or an older one can be dropped.
 
-        ``drop`` is called for one that has to; it was counted out by then.
+        ``drop`` is called for a handshake that is dropped, after it was uncounted.
         """
         if self.full_for(address) and not self._drop_oldest(address):
             return False
@@ -62,7 +62,7 @@ class ConnectionLimits:
         return True
 
     def end_handshake(self, address: str, drop: Drop) -> bool:
-        """Counts a handshake out; False for one that was dropped."""
+        """Uncounts a handshake; False if it was dropped before."""
         handshakes = self._handshakes.get(address, {})
         if drop not in handshakes:
             return False
@@ -73,7 +73,7 @@ class ConnectionLimits:
         return True
 
     def _most_handshakes(self) -> str:
-        """The address with the most handshakes under way."""
+        """The address with the most handshakes in progress."""
         return max(self._handshakes, key=lambda one: len(self._handshakes[one]), default="")
 
     def _drop_oldest(self, address: str) -> bool:

@@ -40,8 +40,8 @@ _SWEEP_EVERY: Final = 0.5
 #: Most bytes of request line and headers, for which uvicorn's faster parser has no limit. At least
 #: the size of one read, since that may bring a body together with its head.
 _HEAD: Final = 256 * 1024
-#: A body that is too large is read up to so many times the limit: the client may still be writing,
-#: and must get the reason.
+#: A body that is too large is read up to this multiple of the limit: a client that is still writing
+#: must get the reason.
 _PATIENCE: Final = 4
 #: Responses sent without the application: the rest of the status line, and the reason.
 _REFUSALS: Final = {
@@ -64,7 +64,7 @@ class Limits(NamedTuple):
 
 
 class BodyTooLarge(Exception):  # noqa: N818 - says what is the matter
-    """The body is larger than the limits allow."""
+    """The body is larger than allowed."""
 
 
 class HttpConnection(asyncio.Protocol):

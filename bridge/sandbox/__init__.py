@@ -1,8 +1,8 @@
 """A strict stand-in for the Cascade API, to try and test against.
 
-It accepts what the provider's document allows and refuses the rest with the documented bodies,
-moves statuses on by itself, shows what it got, and breaks in the ways that :data:`FAULTS` lists.
-It shares no code with the bridge's own client, so that the two check each other.
+It accepts only requests that the provider's document allows and refuses others with the documented
+bodies. Statuses change by themselves, received messages can be listed, and :data:`FAULTS` can be
+switched on. It shares no code with the bridge's own client, so that the two check each other.
 """
 
 from bridge.sandbox.faults import FAULTS, Fault, FaultError, fault_from_text, make_fault

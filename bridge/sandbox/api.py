@@ -1,8 +1,7 @@
 """The provider's endpoints: sending, statuses, variables. No I/O: a request in, an answer out.
 
-This module decides what a request gets, in the order in which the provider would: key, media
-type, rules, faults. The rules themselves are in :mod:`bridge.sandbox.rules`, the sandbox's own
-endpoints in :mod:`bridge.sandbox.control`.
+Checks a request in the provider's order: key, media type, rules, faults. The rules themselves are
+in :mod:`bridge.sandbox.rules`, the sandbox's own endpoints in :mod:`bridge.sandbox.control`.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ KEY_HEADERS = {
     b"x-viber-auth-token": "X-Viber-Auth-Token",
     b"x-tg-bot-key": "X-Tg-Bot-Key",
 }
-#: The one key that is never accepted where no accepted keys are configured.
+#: The key that is refused if no accepted keys are configured.
 WRONG_KEY = "wrong"
 
 #: The documented limits: requests a second and burst.
@@ -52,9 +51,9 @@ Handler = Callable[[ApiRequest], Answer]
 class Api:
     """Answers requests to the provider's paths.
 
-    ``keys`` are the accepted keys (empty: every one but :data:`WRONG_KEY`), ``delay`` is the
-    pause in seconds before a good answer to sending, ``clock`` tells the Unix time;
-    ``on_accepted`` hears of every batch, ``on_seen`` of every request.
+    ``keys`` are the accepted keys (empty: every key but :data:`WRONG_KEY`), ``delay`` is the pause
+    before a good answer to sending (seconds), ``clock`` gives Unix time. ``on_accepted`` is called
+    with every batch, ``on_seen`` with every request.
     """
 
     def __init__(
@@ -89,7 +88,7 @@ class Api:
         self._status_path: dict[str, Handler] = {"GET": self._status}
 
     def answer(self, request: ApiRequest) -> Answer:
-        """What the provider would answer; the request is recorded whatever it gets."""
+        """The provider's answer; every request is recorded."""
         now = self._clock()
         try:
             answer = self._handler(request)(request)
@@ -143,8 +142,8 @@ class Api:
         return self._spoil(fault, batch)
 
     def _answer_body(self, batch: Batch) -> bytes:
-        # Neither id has a character that JSON would escape; three times as fast as a list of
-        # dictionaries through orjson.
+        # Neither id needs escaping in JSON. Three times as fast as orjson with a list of
+        # dictionaries.
         head = f'{{"messageId":"{self.ledger.id_prefix}'
         elements = [
             f'{head}{number:012x}","trackinId":"{item["id"]}"}}'
@@ -153,7 +152,7 @@ class Api:
         return f"[{','.join(elements)}]".encode()
 
     def _refuse(self, fault: Fault, size: int = 0) -> Answer:
-        """The fault stands in for the answer; nothing is taken as sent."""
+        """The fault is the answer; no message is accepted."""
         self.faults.use(fault)
         error = fault.error()
         if error is None:
@@ -161,7 +160,7 @@ class Api:
         return error_answer(error)._replace(size=size, fault=fault.name)
 
     def _spoil(self, fault: Fault, batch: Batch) -> Answer:
-        """The messages went, the answer suffers."""
+        """The messages are accepted; the fault changes the answer."""
         self.faults.use(fault)
         behaviour = fault.behaviour
         prefix = self.ledger.id_prefix
@@ -219,7 +218,7 @@ class Api:
         return _json({"variables": variables})
 
     def _check_key(self, request: ApiRequest) -> tuple[str, ...]:
-        """The names of the key headers that came, each with an accepted key."""
+        """The names of the request's key headers, each with an accepted key."""
         headers = request.headers
         names = []
         for header, name in KEY_HEADERS.items():

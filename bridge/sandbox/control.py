@@ -1,4 +1,4 @@
-"""The sandbox's own endpoints: what came, and which faults are on. No I/O.
+"""The sandbox's own endpoints: received messages and requests, faults. No I/O.
 
 GET    /sandbox/messages?since=N&limit=L   accepted messages after number N
 DELETE /sandbox/messages                   forgets messages, requests and repeats

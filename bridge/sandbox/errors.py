@@ -1,8 +1,8 @@
 """The error answers of the API: one table of statuses and the three documented bodies.
 
-What is wrong with a request is found elsewhere (:mod:`bridge.sandbox.rules`); this module only
-says how it is told. The provider documents three JSON bodies for errors, and proxies in front of
-it answer in HTML; all four occur here, so that a client meets each of them.
+:mod:`bridge.sandbox.rules` finds the mistakes of a request; here they become answers. The provider
+documents three JSON bodies for errors, and proxies in front of it answer in HTML. All four occur
+here, so that a client meets each of them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ HTML = b"text/html"
 
 
 class Form(Enum):
-    """Which body an error has."""
+    """The form of an error's body."""
 
     FIELD = "field"  # {"error": {"code", "message", "field"}}
     STATUS = "status"  # {"status", "error", "message", "code"}
@@ -26,7 +26,7 @@ class Form(Enum):
 
 
 class Wording(NamedTuple):
-    """What a status says when nobody says it better."""
+    """The default texts of a status."""
 
     form: Form
     error: str
@@ -51,9 +51,9 @@ STATUSES: dict[int, Wording] = {
 
 
 class ApiError(Exception):
-    """A request is refused: its status and what its body says.
+    """A refused request: the status and texts of its answer.
 
-    ``code`` and ``field`` are the API's own words; an empty ``message`` is the status's.
+    ``code`` and ``field`` are the API's own; without a ``message`` the status's text is used.
     """
 
     def __init__(

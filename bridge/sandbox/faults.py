@@ -1,8 +1,7 @@
-"""The faults that can be switched on: one table of names and what each of them does.
+"""The faults that can be switched on: one table of names and behaviours.
 
-A fault is a name of :data:`FAULTS` with options: for how many requests it stays, which phones it
-is about, how long it takes. Which request meets which fault is decided here; how a connection is
-dropped or an answer delayed is the server's business.
+A fault is a name of :data:`FAULTS` with options: number of requests, phones, duration. Here is
+decided which request meets which fault; the server drops connections and delays answers.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ Pair = tuple[str, str]
 
 
 class Manner(Enum):
-    """How an answer goes out on the wire."""
+    """The way an answer is sent."""
 
     PLAIN = "plain"  # after a pause, if there is one
     DRIP = "drip"  # the headers at once, the body in pieces spread over the pause
@@ -32,11 +31,10 @@ class Manner(Enum):
 
 
 class Behaviour(NamedTuple):
-    """What a fault does.
+    """The behaviour of a fault.
 
-    ``accepts``: the messages are taken as sent all the same. ``spoil`` makes the body of the good
-    answer out of its elements. ``options`` are those the fault may have besides ``count``,
-    ``phones`` and ``on``.
+    ``accepts``: the messages are accepted all the same. ``spoil`` makes the body from the elements
+    of the good answer. ``options`` are allowed besides ``count``, ``phones`` and ``on``.
     """
 
     says: str
@@ -114,21 +112,22 @@ FAULTS: dict[str, Behaviour] = {
     ),
 }
 
-#: What a fault can apply to. Spoilt answers exist for requests to send only.
+#: The requests that a fault can apply to. Only requests to send have spoilt answers.
 TARGETS = ("send", "status")
 
 
 class FaultError(ValueError):
-    """No such fault, or an option that it does not have; the text says what would be right."""
+    """An unknown fault, or an option that it does not have; the text names the allowed values."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One fault that is switched on.
 
-    ``count``: for so many more requests, ``None`` for all. ``phones``: only for requests with a
-    message to one of them. ``seconds`` is the pause of the slow ones, ``retry_after`` the header
-    of 429 and 503 in seconds, ``code`` the API's code in the body of 400 and 422.
+    ``count``: the number of requests that still meet it, ``None`` for all. ``phones``: only
+    requests with a message to one of these. ``seconds`` is the pause of a slow answer,
+    ``retry_after`` the header of 429 and 503 (seconds), ``code`` the API's code in the body of 400
+    and 422.
     """
 
     name: str
@@ -144,7 +143,7 @@ class Fault:
         return FAULTS[self.name]
 
     def error(self) -> ApiError | None:
-        """The error that is told instead of an answer, with this fault's options."""
+        """The error answer with this fault's options."""
         error = self.behaviour.error
         if error is None:
             return None
@@ -170,7 +169,7 @@ _OPTION_TYPES: dict[str, Callable[[Any], bool]] = {
 
 
 def make_fault(name: str, /, **options: Any) -> Fault:
-    """A fault out of its name and options; raises :class:`FaultError` where it has no such."""
+    """A fault from its name and options; raises :class:`FaultError` for unknown ones."""
     behaviour = FAULTS.get(name)
     if behaviour is None:
         raise FaultError(f"unknown fault {name!r}; known are {', '.join(FAULTS)}")
@@ -221,7 +220,7 @@ def fault_from_json(document: Any) -> Fault:
 
 
 class Faults:
-    """The faults that are switched on, in order: a request meets the first that applies to it."""
+    """The faults that are switched on, in order: a request meets the first that applies."""
 
     def __init__(self, faults: tuple[Fault, ...] = ()) -> None:
         self._active = list(faults)
@@ -236,9 +235,9 @@ class Faults:
         self._active = list(faults)
 
     def find(self, on: str, phones: frozenset[str] | None = None) -> Fault | None:
-        """The fault for a request; with ``phones``, the first that is about one of them.
+        """The fault for a request; with ``phones``, the first that applies to one of them.
 
-        Without ``phones`` those that are about certain numbers are left out.
+        Without ``phones``, faults for certain phones do not apply.
         """
         for fault in self._active:
             if fault.on != on:
@@ -251,7 +250,7 @@ class Faults:
         return None
 
     def use(self, fault: Fault) -> None:
-        """The fault took effect once: counts it down."""
+        """Counts one use of the fault."""
         if fault.count is None:
             return
         index = self._active.index(fault)
@@ -265,7 +264,7 @@ class Faults:
         return any(fault.phones for fault in self._active)
 
     def listed(self) -> list[dict[str, Any]]:
-        """For the view: name, what it does, and the options that are set."""
+        """For the list of faults: name, description, and the options that are set."""
         rows = []
         for fault in self._active:
             options = asdict(fault)

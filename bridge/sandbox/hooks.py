@@ -1,8 +1,8 @@
 """Status webhooks: posts each status of a message to a URL.
 
-Off unless a URL is given. :mod:`bridge.sandbox.statuses` decides when a status is due; here they
-are kept in order and posted once each, because the provider documents no repetition. If too many
-wait, new ones are dropped and counted.
+Off unless a URL is given. :mod:`bridge.sandbox.statuses` decides when a status is due. Each is
+posted once, in order: the provider documents no repetition. If too many wait, new ones are dropped
+and counted.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ TIMEOUT = 5.0
 class DueStatus(NamedTuple):
     """One status of one message, ordered by when it is due (a Unix time).
 
-    Where several are due at once, the first step of every message goes before the second of any.
+    If several are due at once, the first steps of all messages come before second steps.
     """
 
     due: float
@@ -74,7 +74,7 @@ class StatusHooks:
         self._task = asyncio.create_task(self._run(), name="sandbox-hooks")
 
     async def close(self) -> None:
-        """Gives up what is waiting."""
+        """Drops the waiting statuses."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -113,7 +113,8 @@ class StatusHooks:
                         await self._added.wait()
 
     def _take_due(self) -> list[DueStatus]:
-        """What is due, a few at once, and never two of one message: they would overtake."""
+        """Some due statuses, at most one per message, so that a message's statuses keep their
+        order."""
         now = self._clock()
         taken: dict[str, DueStatus] = {}
         while self._waiting and self._waiting[0].due <= now and len(taken) < AT_ONCE:

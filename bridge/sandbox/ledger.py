@@ -1,7 +1,7 @@
 """Records the sandbox's messages and requests, up to a limit, and repeated tracking ids.
 
-The last messages are kept in full, by request; of older ones only a 64-bit hash of the tracking id
-is kept, which is enough to notice a repeat.
+The last messages are kept in full, by request. Of older ones a 64-bit hash of the tracking id is
+kept, to recognise a repeat.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 from bridge.sandbox.rules import Item
 
-#: Requests are kept one by one up to here; the totals go on.
+#: Most requests that are kept; the totals count all.
 KEEP_REQUESTS = 10_000
-#: Repeated ids are listed up to here; their count goes on.
+#: Most repeated ids that are listed; their total counts all.
 KEEP_DUPLICATES = 10_000
 
 
@@ -59,7 +59,8 @@ class Received(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """One request to the API. ``status`` is 0 where nothing was answered; ``size`` in messages."""
+    """One request to the API. ``status`` is 0 without an answer; ``size`` is the number of
+    messages."""
 
     number: int
     at: float
@@ -76,8 +77,8 @@ class Ledger:
 
     def __init__(self, keep: int) -> None:
         self.keep = keep
-        # Ids are not guessable across runs; within one, the last 48 bits count the messages, so
-        # that finding a message needs no table. The form is that of a version 4 UUID.
+        # A UUID of version 4 whose last 48 bits count the messages, so that finding one needs no
+        # table. The rest is random, so that ids of different runs differ.
         random = os.urandom(9).hex()
         self.id_prefix = f"{random[:8]}-{random[8:12]}-4{random[12:15]}-8{random[15:18]}-"
         self.total = 0
@@ -85,7 +86,7 @@ class Ledger:
         self.clear()
 
     def clear(self) -> None:
-        """Forgets what came. Numbers go on, so that no ``messageId`` is given twice."""
+        """Forgets all records. Numbers continue, so that no ``messageId`` is given twice."""
         self._batches: deque[Batch] = deque()
         self._kept = 0
         self._ids: set[int] = set()
@@ -98,7 +99,7 @@ class Ledger:
         self.sizes: Counter[int] = Counter()
 
     def add(self, at: float, route: str, keys: tuple[str, ...], items: list[Item]) -> Batch:
-        """Takes the messages of the request that :meth:`seen` will tell of next."""
+        """Records the messages of the request that :meth:`seen` records next."""
         batch = Batch(self.total_requests + 1, at, route, keys, self.total + 1, items)
         self.total += len(items)
         self.messages_count += len(items)
@@ -148,7 +149,7 @@ class Ledger:
         return list(self._requests)
 
     def messages(self, since: int = 0) -> Iterator[Received]:
-        """The messages that are kept, from the one after number ``since``."""
+        """The kept messages after number ``since``."""
         for index in range(self._index(since + 1), len(self._batches)):
             batch = self._batches[index]
             start = max(0, since + 1 - batch.first)
@@ -156,7 +157,7 @@ class Ledger:
                 yield self._received(batch, offset)
 
     def find(self, message_id: str) -> Received | None:
-        """The message with this ``messageId``, if it is still kept."""
+        """The message with this ``messageId``, if it is kept."""
         if not message_id.startswith(self.id_prefix):
             return None
         try:
@@ -171,7 +172,8 @@ class Ledger:
         return self._received(batch, offset) if 0 <= offset < len(batch.items) else None
 
     def _index(self, number: int) -> int:
-        """Which kept batch has message ``number``, or the next one if it is gone."""
+        """The index of the kept batch with message ``number``, or with the next one that is
+        kept."""
         index = bisect_right(self._batches, number, key=lambda batch: batch.first)
         if index and number < self._batches[index - 1].first + len(self._batches[index - 1].items):
             return index - 1

@@ -1,9 +1,9 @@
-"""What the API's document allows of a request to send: plain functions, no state.
+"""The rules of the API's document for requests to send: plain functions, no state.
 
-Each field has one check, each message type says which fields it needs and may have. What the
-document does not name is refused; where it only advises ("avoid special characters", "11
-characters or fewer for SMS"), the advice is the rule here, because a client that keeps to it gets
-through everywhere. A request is good as a whole or refused with its first mistake.
+Each field has one check; each message type has its required and allowed fields. Fields that the
+document does not name are refused. Its advice ("avoid special characters", "11 characters or fewer
+for SMS") is a rule here, because a client that follows it is accepted everywhere. A request is
+accepted as a whole, or refused with its first mistake.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import orjson
 
 from bridge.sandbox.errors import ApiError
 
-#: A message as it came: field name → value.
+#: A message as received: field name → value.
 Item = dict[str, Any]
 
 MAX_BATCH = 1000
 MAX_TEXT = 2000
 MAX_SURVEY_TEXT = 85
 MAX_AHEAD = 30 * 86400.0
-#: How late a ``scheduledSent`` may be: clocks differ and requests wait in queues.
+#: The time by which a ``scheduledSent`` may be past: clocks differ and requests wait in queues.
 PAST_GRACE = 60.0
 
 BAD_FORMAT = "1001"
@@ -32,17 +32,17 @@ MISSING = "1002"
 
 
 class RuleProblem(NamedTuple):
-    """What is wrong with a value, in the API's words."""
+    """A mistake in a value, in the API's words."""
 
     code: str
     message: str
 
 
 class FieldRule(NamedTuple):
-    """A documented field: which values are good, and what is wrong with one that is not.
+    """A documented field: the check for its values, and the error for wrong ones.
 
-    ``good`` is on the path of every message: where it can be, it is a function of the
-    interpreter itself. It may raise :class:`TypeError` for a value of another type.
+    ``good`` runs for every message: if possible it is a built-in function. It may raise
+    :class:`TypeError` for a value of another type.
     """
 
     good: Callable[[Any], object]
@@ -148,7 +148,7 @@ _GOOD = {name: field.good for name, field in FIELDS.items()}
 
 
 class TypeRules(NamedTuple):
-    """Which fields a message type needs and must not have, and how long its text may be."""
+    """The required and forbidden fields of a message type, and its longest text."""
 
     required: frozenset[str]
     forbidden: frozenset[str]
@@ -204,7 +204,7 @@ def _is_good(field: FieldRule, value: Any) -> bool:
 
 
 def _mistake(item: Any) -> ApiError:
-    """What is wrong with an element whose fields are not all good."""
+    """The error for an element with a wrong field."""
     if type(item) is not dict:
         return ApiError(400, BAD_FORMAT, "every element of the array must be an object")
     for name, value in item.items():
@@ -220,7 +220,7 @@ def _mistake(item: Any) -> ApiError:
 
 
 def due_at(item: Item, accepted_at: float) -> float:
-    """When the message is to go, as a Unix time: its schedule, or when it was accepted."""
+    """The Unix time at which the message is sent: its schedule, or its acceptance."""
     scheduled: str | None = item.get("scheduledSent")
     if scheduled is None:
         return accepted_at
@@ -228,7 +228,7 @@ def due_at(item: Item, accepted_at: float) -> float:
 
 
 def check_batch(body: bytes, now: float) -> list[Item]:
-    """The messages of a request's body; raises :class:`ApiError` if anything is wrong with it."""
+    """The messages of a request's body; raises :class:`ApiError` for a mistake."""
     batch = parse(body)
     if type(batch) is not list:
         raise ApiError(400, BAD_FORMAT, "the body must be an array of messages")
@@ -246,10 +246,10 @@ _PLAIN_TYPES = frozenset({"transaction", "promo"})
 
 
 def all_plain(batch: list[Any]) -> bool:
-    """Whether these are messages of the plainest kind, and good: text, perhaps a ttl, no schedule.
+    """Whether these are all valid messages with only text and perhaps a ttl, no schedule.
 
-    Nearly every batch is, and looking at it column by column costs less than half of looking at
-    each message. False decides nothing: there may be a mistake, or just a survey.
+    Nearly every batch is, and this check by columns costs less than half of checking each message.
+    False means that each message must be checked.
     """
     good = _GOOD
     try:

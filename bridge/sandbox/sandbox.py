@@ -22,13 +22,12 @@ if TYPE_CHECKING:
 class Sandbox:
     """A stand-in for the Cascade API on a local port.
 
-    ``keys``: the accepted keys, whatever header they come in; empty: every key but ``wrong``.
-    ``faults``: those that are on from the start. ``scheduled_for`` and ``processing_for``: how
-    many seconds a message stays in these statuses. ``delay``: seconds before each good answer to
-    sending. ``keep``: how many messages are kept in full; with 0 only counts and repeats are
-    known, and no status. ``hook_url``: where status webhooks go; empty: nowhere. ``limits``: keep
-    to the documented limits of requests a second. ``clock``: the Unix time. ``on_request``: hears
-    of every request to the API.
+    ``keys``: the accepted keys, in any key header; empty: every key but ``wrong``. ``faults``:
+    switched on from the start. ``scheduled_for``, ``processing_for``: seconds in these statuses.
+    ``delay``: seconds before each good answer to sending. ``keep``: number of messages that are
+    kept in full; with 0 only counts and repeats are known, and no status. ``hook_url``: for status
+    webhooks; empty: none. ``limits``: enforce the documented rate of requests. ``clock``: gives
+    Unix time. ``on_request``: called with every request to the API.
 
     Also an asynchronous context manager::
 
@@ -56,7 +55,7 @@ class Sandbox:
         self._clock = clock
         self._pace = StatusPace(scheduled_for, processing_for)
         self._hook_url = hook_url
-        #: The webhooks, with their counts, where a URL for them was given.
+        #: The webhooks with their counts, if there is a URL for them.
         self.hooks: StatusHooks | None = None
         self._server: Server | None = None
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
@@ -88,7 +87,7 @@ class Sandbox:
         return self.url
 
     async def post_statuses(self, url: str) -> None:
-        """From now on status webhooks go there; once at most."""
+        """Sends status webhooks there from now on; call it once at most."""
         from bridge.sandbox.hooks import StatusHooks
 
         self.hooks = StatusHooks(
@@ -97,7 +96,7 @@ class Sandbox:
         await self.hooks.start()
 
     async def close(self) -> None:
-        """Stops at once; clients that are kept waiting by a fault lose their connection."""
+        """Stops at once; clients that wait because of a fault lose their connection."""
         if self.hooks is not None:
             await self.hooks.close()
         if self._server is not None:
@@ -112,14 +111,14 @@ class Sandbox:
         await self.close()
 
     def answer(self, request: ApiRequest) -> Answer:
-        """What a request gets, without the wire."""
+        """The answer to a request, without HTTP."""
         if request.path.startswith(PREFIX):
             return self._control.answer(request)
         return self._api.answer(request)
 
     @property
     def messages(self) -> list[Received]:
-        """The accepted messages that are kept, in order."""
+        """The kept accepted messages, in order."""
         return list(self._ledger.messages())
 
     @property
@@ -129,12 +128,12 @@ class Sandbox:
 
     @property
     def message_count(self) -> int:
-        """How many messages were accepted since the start or :meth:`clear`."""
+        """The number of messages accepted since the start or :meth:`clear`."""
         return self._ledger.messages_count
 
     @property
     def duplicates(self) -> dict[str, int]:
-        """The tracking ids that came again, with how often they did."""
+        """Repeated tracking ids, with the number of repeats."""
         return dict(self._ledger.duplicates)
 
     @property
@@ -144,11 +143,11 @@ class Sandbox:
 
     @property
     def faults(self) -> list[Fault]:
-        """The faults that are on."""
+        """The faults that are switched on."""
         return list(self._faults)
 
     def fault(self, name: str, /, **options: Any) -> None:
-        """Switches a fault on, behind those that are; raises ``FaultError`` (a ValueError).
+        """Switches a fault on, after the others; raises ``FaultError`` (a ValueError).
 
         Names and options: :mod:`bridge.sandbox.faults`.
         """
@@ -159,11 +158,11 @@ class Sandbox:
         self._faults.replace([])
 
     def clear(self) -> None:
-        """Forgets the messages, the requests and the repeats; faults stay."""
+        """Forgets messages, requests and repeats; faults stay."""
         self._ledger.clear()
 
     async def wait_for(self, count: int, timeout: float = 5.0) -> list[Received]:
-        """Waits until ``count`` messages were accepted in all; raises :class:`TimeoutError`."""
+        """Waits until ``count`` messages were accepted in total; raises :class:`TimeoutError`."""
         if self.message_count < count:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiters.append((count, waiter))

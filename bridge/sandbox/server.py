@@ -1,7 +1,7 @@
 """Serves the sandbox over HTTP.
 
-Decides how an answer is sent: pauses, trickling bodies, connections that hang, are closed or reset.
-The content is decided before.
+Sends answers: with pauses, trickling bodies, or connections that hang, are closed or reset. The
+content is decided before.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Server:
         return await self._server.start(host, port)
 
     async def close(self) -> None:
-        """Stops listening, hangs up on those who were kept waiting, lets the others finish."""
+        """Stops listening, closes connections that are kept waiting, lets the others finish."""
         for transport in self._waiting:
             transport.abort()
         await self._server.close()
@@ -57,7 +57,7 @@ class Server:
         request = ApiRequest(scope["method"], scope["path"], scope["query_string"], headers, body)
         try:
             answer = self._decide(request)
-        except Exception:  # the edge: a client gets an answer whatever happens
+        except Exception:  # a client must get an answer
             log.exception("sandbox_request_failed", path=request.path)
             answer = error_answer(ApiError(500))
         if answer.manner is not Manner.PLAIN or answer.seconds:
@@ -105,9 +105,9 @@ class Server:
     async def _pause(
         self, seconds: float | None, transport: asyncio.Transport, receive: Receive
     ) -> bool:
-        """Waits; true when the time is over, false as soon as the connection is gone.
+        """Waits; returns True after this time, False as soon as the connection is gone.
 
-        Without ``seconds`` only the end of the connection ends it.
+        Without ``seconds`` it waits for the end of the connection.
         """
         self._waiting.add(transport)
         try:

@@ -1,7 +1,7 @@
-"""How a message's ``deliverystatus`` moves on by itself: a function of the time and the number.
+"""The ``deliverystatus`` of a message over time: a function of the clock and the number.
 
-Nothing runs in the background: the status is computed when it is asked for. The last four digits of
-a number decide the final status (:data:`ENDINGS`); messages to all other numbers are delivered.
+Nothing runs in the background: the status is computed for each request. The last four digits of a
+number decide the final status (:data:`ENDINGS`); messages to all other numbers are delivered.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ DELIVERED = "delivered"
 UNDELIVERABLE = "undeliverable"
 PERMANENT_ERROR = "permanenterror"
 
-#: How messages to numbers with these last digits end. ``processing`` is no end: such a message
-#: never leaves that status.
+#: Final statuses by the last digits of the number. A message with ``processing`` stays in that
+#: status.
 ENDINGS: dict[str, str] = {
     "0002": UNDELIVERABLE,
     "0003": PERMANENT_ERROR,
@@ -29,7 +29,7 @@ PRICE = 0.35
 
 
 class StatusPace(NamedTuple):
-    """How long a message stays in each status before the last, in seconds."""
+    """The seconds for which a message stays in each status before the last."""
 
     scheduled: float = 1.0
     processing: float = 2.0
@@ -43,7 +43,7 @@ def ending(phone: str) -> str:
 
 
 def timeline(item: Item, accepted_at: float, pace: StatusPace) -> list[tuple[float, str]]:
-    """From when (a Unix time) the message has which status, in order."""
+    """The statuses of the message with the Unix time at which each begins, in order."""
     processing_at = due_at(item, accepted_at) + pace.scheduled
     steps = [(accepted_at, SCHEDULED), (processing_at, PROCESSING)]
     last = ending(item["toPhone"])
@@ -62,7 +62,7 @@ def status_at(item: Item, accepted_at: float, now: float, pace: StatusPace) -> s
 
 
 def parts_count(item: Item) -> int:
-    """About how many SMS parts the text makes: 160 or 153 ASCII characters, 70 or 67 others."""
+    """The approximate number of SMS parts: 160 or 153 ASCII characters, 70 or 67 others."""
     text = item.get("text", "")
     if not text:
         return 1

@@ -19,7 +19,7 @@ _CHANGES_KEPT: Final = 1000
 
 
 class BlackListChange(NamedTuple):
-    """An entry that came, changed or (``blocks`` is None) went."""
+    """A change of one entry: added, changed, or (``blocks`` is None) deleted."""
 
     phone: str
     blocks: Blocks | None
@@ -28,7 +28,7 @@ class BlackListChange(NamedTuple):
 def add_to_black_list(
     account: str, phone: str, blocks: Blocks, comment: str = "", *, again: bool = False
 ) -> Verb[int]:
-    """Stores an entry; its id is given here. With ``again`` one that is there is changed."""
+    """Stores an entry and returns its new id. With ``again``, an existing entry is changed."""
     version = yield from _next_version(account)
     rows = yield Statement(
         "INSERT INTO black_list (account, phone, blocks, comment) VALUES (?, ?, ?, ?) "
@@ -51,7 +51,7 @@ def add_to_black_list(
 
 
 def delete_from_black_list(account: str, phones: Sequence[str]) -> Verb[int]:
-    """Deletes the entries of these phones; tells how many."""
+    """Deletes the entries of these phones; returns their number."""
     deleted = 0
     for phone in phones:
         rows = yield Statement(
@@ -73,7 +73,7 @@ def delete_from_black_list(account: str, phones: Sequence[str]) -> Verb[int]:
 def list_black_list(
     account: str, *, phone: str = "", after: int = 0, limit: int = 1000
 ) -> Verb[list[BlackListEntry]]:
-    """Entries in the order of their ids, behind the id ``after``."""
+    """Entries with an id greater than ``after``, in the order of their ids."""
     rows = yield Statement(
         "SELECT id, phone, blocks, comment FROM black_list "
         "WHERE account = ? AND id > ? AND (phone = ? OR ? = '') ORDER BY id LIMIT ?",
@@ -83,7 +83,7 @@ def list_black_list(
 
 
 def black_list_changes(account: str, after: int) -> Verb[list[tuple[int, BlackListChange]]]:
-    """The changes behind a version, in their order; some are missing after an import."""
+    """The changes after a version, in order; incomplete after an import."""
     rows = yield Statement(
         "SELECT version, phone, blocks FROM black_list_change WHERE account = ? AND version > ? "
         "ORDER BY version",

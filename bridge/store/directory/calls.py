@@ -1,4 +1,4 @@
-"""How often an account calls the directory, over all nodes.
+"""Limits on an account's calls of the directory, over all nodes.
 
 The dialect allows three identical calls in a minute, and fewer than fifteen at once.
 """
@@ -17,8 +17,8 @@ WITHIN: Final = 60
 
 
 def begin_call(account: str, digest: bytes, now: int) -> Verb[int]:
-    """Counts a call; its id, for :func:`end_call`. Raises Failure: DUPLICATE where it is one too
-    many of the same, TOO_MANY_SESSIONS where there are too many at once."""
+    """Counts a call and returns its id for :func:`end_call`. Raises Failure: DUPLICATE for too many
+    identical calls, TOO_MANY_SESSIONS for too many at once."""
     yield Statement("DELETE FROM recent_call WHERE account = ? AND at < ?", (account, now - WITHIN))
     [[same, at_once]] = yield Statement(
         "SELECT coalesce(sum(CASE WHEN digest = ? THEN 1 ELSE 0 END), 0), coalesce(sum(open), 0) "
@@ -37,5 +37,5 @@ def begin_call(account: str, digest: bytes, now: int) -> Verb[int]:
 
 
 def end_call(id: int) -> Verb[None]:
-    """The call has its answer."""
+    """The call is answered."""
     yield Statement("UPDATE recent_call SET open = 0 WHERE id = ?", (id,))

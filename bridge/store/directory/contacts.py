@@ -1,4 +1,4 @@
-"""Contacts of the directory and the groups that they are in."""
+"""Contacts of the directory, and their groups."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from bridge.store.directory.verb import Row, Statement, Verb, chunks, marks
 
 
 class Membership(Enum):
-    """What becomes of the groups of a contact."""
+    """A change of a contact's groups."""
 
-    #: It leaves all others.
+    #: Into this group, out of all others.
     MOVE = 1
     ADD = 2
     REMOVE = 3
@@ -47,12 +47,12 @@ def values_of(contact: Contact) -> tuple[str, ...]:
 
 
 def search_text(contact: Contact) -> str:
-    """What a search looks through; the engines disagree on letters that are not ASCII."""
+    """The text for searches, in small letters: the engines fold only ASCII letters alike."""
     return "\n".join((*contact.phones, *values_of(contact))).casefold()
 
 
 def add_contact(account: str, contact: Contact) -> Verb[int]:
-    """Stores a new contact; its id is given here. A phone belongs to one contact alone."""
+    """Stores a new contact and returns its id. A phone can be in one contact only."""
     yield from _check_groups(account, contact.groups)
     [[id]] = yield Statement(_INSERT_CONTACT, (account, *values_of(contact), search_text(contact)))
     yield from set_phones(account, int(id), contact.phones)
@@ -76,7 +76,7 @@ def change_contact(account: str, phone: str, changes: Mapping[str, Any]) -> Verb
 
 
 def delete_contacts(account: str, phones: Sequence[str]) -> Verb[int]:
-    """Deletes the contacts with any of these phones; tells how many."""
+    """Deletes the contacts with any of these phones; returns their number."""
     ids = yield from _ids_of(account, phones)
     for some in chunks(ids):
         found = marks(some)
@@ -92,7 +92,7 @@ def delete_contacts(account: str, phones: Sequence[str]) -> Verb[int]:
 def set_membership(
     account: str, phones: Sequence[str], group: int, membership: Membership
 ) -> Verb[None]:
-    """Puts the contacts with these phones into a group, or takes them out."""
+    """Adds the contacts with these phones to a group, or removes them from it."""
     yield from _check_groups(account, (group,))
     ids = yield from _ids_of(account, phones)
     if membership is Membership.REMOVE:
@@ -116,9 +116,10 @@ def list_contacts(
     after: int = 0,
     limit: int = 1000,
 ) -> Verb[list[Contact]]:
-    """Contacts in the order of their ids, behind the id ``after``; each condition narrows.
+    """Contacts with an id greater than ``after``, in the order of their ids, that meet all
+    conditions.
 
-    ``search`` is looked for in every field, in letters of either case.
+    ``search`` is found in any field, without regard to case.
     """
     where, args = ["account = ?", "id > ?"], [account, after]
     if group is not None:

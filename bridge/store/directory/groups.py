@@ -12,7 +12,7 @@ from bridge.store.directory.versions import GROUPS, next_version
 
 
 def add_group(account: str, group: Group) -> Verb[int]:
-    """Stores a new group; its id is given here. Name and number are the account's only ones."""
+    """Stores a new group and returns its id. Name and number are unique within the account."""
     rows = yield Statement(
         "INSERT INTO contact_group (account, name, name_key, number, hours, max_parts) "
         "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id",
@@ -68,7 +68,7 @@ def list_groups(account: str) -> Verb[list[Group]]:
 
 
 def find_group(account: str, *, number: int | None = None, name: str = "") -> Verb[Group]:
-    """A group by its number, or by its name in letters of either case."""
+    """A group by its number, or by its name without regard to case."""
     if number is not None:
         rows = yield Statement(_GROUP + " AND g.number = ?", (account, number))
     else:
@@ -88,7 +88,7 @@ def _groups(account: str, id: int) -> Verb[list[Group]]:
 def member_phones(
     account: str, groups: Sequence[int], *, after: str = "", limit: int = 1000
 ) -> Verb[list[str]]:
-    """Phones of these groups' contacts, each once, in their order, behind ``after``."""
+    """Phones of these groups' contacts that sort after ``after``, sorted, each once."""
     rows = yield Statement(
         "SELECT DISTINCT p.phone FROM contact_member m "  # noqa: S608
         "JOIN contact_phone p ON p.contact_id = m.contact_id "

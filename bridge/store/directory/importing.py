@@ -1,4 +1,4 @@
-"""Lines of files, added or changed: what becomes of each."""
+"""Import of a file's lines: each adds or changes a record."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from bridge.store.directory.verb import Statement, Verb, chunks, marks
 
 
 class Imported(NamedTuple):
-    """What an import did, or would do: contacts by what became of them, and lines with why not.
+    """The result of an import, or of its preview: numbers of records, and rejected lines with the
+    reason.
 
     ``groups`` are the names of groups that were created.
     """
@@ -46,10 +47,10 @@ class Entry(NamedTuple):
 def import_black_list(
     account: str, entries: Sequence[BlackListEntry], *, dry_run: bool
 ) -> Verb[Imported]:
-    """Adds entries of the black list, or changes those of the same numbers.
+    """Adds entries of the black list, or changes entries with the same phone.
 
-    With ``dry_run`` nothing is written, and the answer is the same. Nodes learn of it by a version
-    that the caller counts.
+    With ``dry_run`` nothing is written, and the answer is the same. The caller increases the
+    version by which nodes notice the change.
     """
     known: dict[str, tuple[int, str]] = {}
     for some in chunks(entries):
@@ -76,7 +77,7 @@ def import_black_list(
 
 
 def import_groups(account: str, groups: Sequence[Group], *, dry_run: bool) -> Verb[Imported]:
-    """Adds groups, or changes those of the same names; their ids are the lines' numbers.
+    """Adds groups, or changes groups with the same name. Their ids are the line numbers.
 
     Empty fields of the file change nothing. With ``dry_run`` nothing is written, and the answer is
     the same.
@@ -114,7 +115,7 @@ def import_groups(account: str, groups: Sequence[Group], *, dry_run: bool) -> Ve
 def import_templates(
     account: str, templates: Sequence[Template], *, dry_run: bool
 ) -> Verb[Imported]:
-    """Adds templates, or changes those of the same names; their ids are the lines' numbers.
+    """Adds templates, or changes templates with the same name. Their ids are the line numbers.
 
     With ``dry_run`` nothing is written, and the answer is the same.
     """
@@ -138,10 +139,10 @@ def import_templates(
 
 
 def import_contacts(account: str, entries: Sequence[Entry], *, dry_run: bool) -> Verb[Imported]:
-    """Adds contacts of a file, or changes those with one of their phones.
+    """Adds contacts, or changes contacts with one of the phones.
 
-    Empty fields of the file change nothing, groups are added to those that a contact has, and
-    unknown ones are created. With ``dry_run`` nothing is written, and the answer is the same.
+    Empty fields of the file change nothing. Groups are added to the contact's own; unknown groups
+    are created. With ``dry_run`` nothing is written, and the answer is the same.
     """
     ids, created = yield from _import_groups(account, entries, dry_run)
     added = changed = unchanged = 0
@@ -179,7 +180,7 @@ def import_contacts(account: str, entries: Sequence[Entry], *, dry_run: bool) ->
 def _import_groups(
     account: str, entries: Sequence[Entry], dry_run: bool
 ) -> Verb[tuple[dict[str, int], tuple[str, ...]]]:
-    """The ids of all groups by their names in small letters, and those that were missing."""
+    """The ids of all groups by name in small letters, and the names of missing groups."""
     groups = yield from list_groups(account)
     ids = {group.name.casefold(): group.id for group in groups}
     created: list[str] = []
@@ -187,7 +188,7 @@ def _import_groups(
         for name in entry.groups:
             if name.casefold() not in ids:
                 created.append(name)
-                # Nobody has a negative id: what is only looked at is told apart.
+                # A preview has negative ids, which no stored group has.
                 ids[name.casefold()] = -len(created)
                 if not dry_run:
                     ids[name.casefold()] = yield from add_group(account, Group(0, name))
@@ -224,14 +225,14 @@ def _rewrite(account: str, before: Contact, after: Contact) -> Verb[None]:
 def _insert(
     account: str, new: Sequence[tuple[Contact, Sequence[str]]], ids: Mapping[str, int]
 ) -> Verb[None]:
-    """Many new contacts at once: their ids are fetched for all in one statement."""
+    """Inserts many new contacts; one statement returns all their ids."""
     rows = ",".join([f"(?, {marks(FIELDS)}, ?)"] * len(new))
     args = [arg for c, _ in new for arg in (account, *values_of(c), search_text(c))]
     found = yield Statement(
         f"INSERT INTO contact (account, {COLUMNS}, search) VALUES {rows} RETURNING id",  # noqa: S608
         tuple(args),
     )
-    # One statement gives its rows growing ids, in the order of the rows.
+    # One statement gives growing ids in the order of its rows.
     numbered = list(zip(sorted(int(id) for [id] in found), new, strict=True))
     yield Statement(
         INSERT_PHONE,

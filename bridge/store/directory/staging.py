@@ -1,8 +1,8 @@
-"""What is too much for one transaction: taken whole or not at all, in many small ones.
+"""Large imports and send-outs: all or nothing, in many small transactions.
 
-The lines of a file are staged, and one small transaction commits it. From then on it will be taken
-over, step by step, by this process or, after a crash, by another one. A file that was not committed
-leaves nothing behind. A file may be one of contacts, groups, templates or the black list, or the
+The lines of a file are staged, and one small transaction commits the file. From then on it is
+processed step by step, by this process or, after a crash, by another one. A file that was not
+committed has no effect. A file contains contacts, groups, templates, the black list, or the
 recipients of a send-out.
 """
 
@@ -31,7 +31,7 @@ SEND_OUT: Final = "send_out"
 
 
 class ImportFile(NamedTuple):
-    """A file that is not taken over yet; ``head`` is what all of its lines have in common."""
+    """A file that is not processed yet; ``head`` has the fields common to all its lines."""
 
     id: int
     account: str
@@ -49,8 +49,7 @@ class StagedPhone(NamedTuple):
 
 
 class SendOut(NamedTuple):
-    """A submission with a name: how many messages and parts it has, and how many numbers were
-    refused."""
+    """A submission with a name, and its numbers of messages, parts and refused recipients."""
 
     submission_id: int
     name: str
@@ -71,7 +70,7 @@ def begin_import(account: str, kind: str, now: int, head: str = "") -> Verb[Impo
 
 
 def stage_contacts(import_id: int, entries: Sequence[Entry], now: int) -> Verb[None]:
-    """Stores some lines of a file of contacts."""
+    """Stores lines of a file of contacts."""
     rows = [
         (entry.line, json.dumps([entry.contact, entry.groups], ensure_ascii=False))
         for entry in entries
@@ -80,25 +79,25 @@ def stage_contacts(import_id: int, entries: Sequence[Entry], now: int) -> Verb[N
 
 
 def stage_black_list(import_id: int, entries: Sequence[BlackListEntry], now: int) -> Verb[None]:
-    """Stores some lines of a file of the black list; their ids are the lines' numbers."""
+    """Stores lines of a file of the black list; their ids are the line numbers."""
     rows = [(entry.id, json.dumps(entry[1:], ensure_ascii=False)) for entry in entries]
     yield from _stage(import_id, rows, now)
 
 
 def stage_groups(import_id: int, groups: Sequence[Group], now: int) -> Verb[None]:
-    """Stores some lines of a file of groups; their ids are the lines' numbers."""
+    """Stores lines of a file of groups; their ids are the line numbers."""
     rows = [(group.id, json.dumps(group[1:], ensure_ascii=False)) for group in groups]
     yield from _stage(import_id, rows, now)
 
 
 def stage_templates(import_id: int, templates: Sequence[Template], now: int) -> Verb[None]:
-    """Stores some lines of a file of templates; their ids are the lines' numbers."""
+    """Stores lines of a file of templates; their ids are the line numbers."""
     rows = [(one.id, json.dumps(one[1:], ensure_ascii=False)) for one in templates]
     yield from _stage(import_id, rows, now)
 
 
 def stage_phones(import_id: int, phones: Sequence[StagedPhone], now: int) -> Verb[None]:
-    """Stores some recipients of a send-out."""
+    """Stores recipients of a send-out."""
     rows = [(one.line, json.dumps(one[1:])) for one in phones]
     yield from _stage(import_id, rows, now)
 
@@ -112,7 +111,7 @@ def _stage(import_id: int, rows: Sequence[tuple[int, str]], now: int) -> Verb[No
 
 
 def commit_import(import_id: int, now: int) -> Verb[None]:
-    """From here on the file counts."""
+    """Commits the file: it will be processed."""
     yield Statement(
         "UPDATE import_file SET committed = 1, touched_at = ? WHERE id = ?", (now, import_id)
     )
@@ -126,10 +125,9 @@ def commit_send_out(
     now: int,
     fingerprint: Fingerprint | None = None,
 ) -> Verb[int]:
-    """From here on the send-out is accepted, and its submission known; the id of its submission.
+    """Commits the send-out and stores its submission; returns the submission's id.
 
-    Where the ``fingerprint`` is known already, nothing is accepted, and the id is that of the first
-    one.
+    With a known ``fingerprint``, nothing is stored, and the id is the first submission's.
     """
     if fingerprint is not None:
         rows = yield Statement(
@@ -160,8 +158,8 @@ def commit_send_out(
 
 
 def staged_phones(import_id: int, limit: int, after: int = 0) -> Verb[list[StagedPhone]]:
-    """The next recipients of a send-out whose messages are not stored yet, behind a line: what was
-    deleted before it is not walked over again."""
+    """The next recipients of a send-out without stored messages, after a line. The line saves the
+    database from walking over deleted rows."""
     rows = yield Statement(
         "SELECT line, fields FROM import_line WHERE import_id = ? AND line > ? "
         "ORDER BY line LIMIT ?",
@@ -171,12 +169,12 @@ def staged_phones(import_id: int, limit: int, after: int = 0) -> Verb[list[Stage
 
 
 def touch_import(import_id: int, now: int) -> Verb[None]:
-    """Says that somebody is at it."""
+    """Marks the file as being processed."""
     yield Statement("UPDATE import_file SET touched_at = ? WHERE id = ?", (now, import_id))
 
 
 def finish_import(import_id: int) -> Verb[None]:
-    """Forgets a file whose lines are all taken over."""
+    """Deletes a file whose lines are all processed."""
     yield Statement("DELETE FROM import_file WHERE id = ?", (import_id,))
 
 
@@ -193,8 +191,8 @@ def list_send_outs(account: str, *, id: int = 0, limit: int = 1000) -> Verb[list
 def merge_step(
     file: ImportFile, limit: int, now: int, after: int = -1
 ) -> Verb[tuple[Imported, int] | None]:
-    """Merges the next lines of a committed file behind the line ``after``, and tells the last of
-    them; None where none are left, and the file is forgotten."""
+    """Imports the next lines of a committed file after the line ``after``; returns the result and
+    the last line. If there are none, deletes the file and returns None."""
     rows = yield Statement(
         "SELECT line, fields FROM import_line WHERE import_id = ? AND line > ? "
         "ORDER BY line LIMIT ?",
@@ -202,7 +200,7 @@ def merge_step(
     )
     if not rows:
         if file.kind == BLACK_LIST:
-            # A version without its change: every node reads the whole list again.
+            # A version without a change makes every node read the whole list again.
             yield from next_version(file.account, BLACK_LIST)
         yield Statement("DELETE FROM import_file WHERE id = ?", (file.id,))
         return None
@@ -238,7 +236,7 @@ def _entry(line: int, fields: list[list[object]]) -> Entry:
 
 
 def discard_step(import_id: int, limit: int) -> Verb[bool]:
-    """Deletes some lines of a file that was not committed; False where none are left."""
+    """Deletes lines of a file that was not committed; False if none are left."""
     rows = yield Statement(
         "SELECT line FROM import_line WHERE import_id = ? ORDER BY line LIMIT ?", (import_id, limit)
     )
@@ -252,8 +250,8 @@ def discard_step(import_id: int, limit: int) -> Verb[bool]:
 
 
 def abandoned_imports(kinds: Sequence[str], before: int, now: int) -> Verb[list[ImportFile]]:
-    """Files of these kinds that nobody has touched since ``before`` (Unix time); they are the
-    caller's now."""
+    """Files of these kinds that no process has marked since ``before`` (Unix time); the caller
+    takes them over."""
     rows = yield Statement(
         f"UPDATE import_file SET touched_at = ? WHERE touched_at < ? AND kind IN ({marks(kinds)}) "  # noqa: S608
         "RETURNING id, account, kind, head, committed",

@@ -1,4 +1,4 @@
-"""Templates: texts with places to fill in."""
+"""Templates: texts with placeholders."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TEMPLATE: Final = "SELECT id, name, message, format, sender, flag FROM template
 
 
 def add_template(account: str, template: Template) -> Verb[int]:
-    """Stores a new template; its id is given here. Its name is the account's only one."""
+    """Stores a new template and returns its id. Its name is unique within the account."""
     rows = yield Statement(
         "INSERT INTO template (account, name, name_key, message, format, sender, flag) "
         "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id",
@@ -59,7 +59,7 @@ def list_templates(account: str) -> Verb[list[Template]]:
 
 
 def find_template(account: str, name: str) -> Verb[Template]:
-    """A template by its id, or by its name in letters of either case."""
+    """A template by its id, or by its name without regard to case."""
     if name.isascii() and name.isdigit():
         rows = yield Statement(_TEMPLATE + " AND id = ?", (account, int(name)))
         if rows:

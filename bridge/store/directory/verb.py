@@ -1,10 +1,9 @@
-"""A transaction of the directory as a value: statements out, rows in, an answer at the end.
+"""A verb of the directory: one transaction as a generator, the same for both engines.
 
-A verb is a generator: it yields the statements of one transaction, is sent the rows of each, and
-returns its answer. An engine only runs it (``sqlite/engine.py``, ``postgres/engine.py``), so that
-both share every rule. Statements are SQL that both understand, with ``?`` for arguments. A
-:class:`bridge.model.failure.Failure` raised in a verb takes back what it wrote: NOT_FOUND for what
-is not there, OPERATION_FAILED for what is there already.
+A verb yields the statements of one transaction, receives the rows of each, and returns its answer.
+The engines only run it, so that both share every rule. Statements are SQL that both engines
+understand, with ``?`` for arguments. A :class:`bridge.model.failure.Failure` raised in a verb rolls
+its statements back: NOT_FOUND for a missing record, OPERATION_FAILED for one that exists already.
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ from typing import Any, Final, NamedTuple, TypeVar
 T = TypeVar("T")
 Row = Sequence[Any]
 
-#: How many values one statement looks for.
+#: Most values in one statement.
 _CHUNK: Final = 500
 
 
 class Statement(NamedTuple):
-    """One statement; with ``many`` it runs once for each of these rows and answers nothing."""
+    """One statement; with ``many`` it runs once for each of these rows and returns none."""
 
     sql: str
     args: tuple[Any, ...] = ()
@@ -32,7 +31,7 @@ Verb = Generator[Statement, Sequence[Row], T]
 
 
 def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    """The values in pieces that one statement can take."""
+    """The values in pieces, each small enough for one statement."""
     for start in range(0, len(values), _CHUNK):
         yield values[start : start + _CHUNK]
 

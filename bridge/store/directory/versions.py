@@ -15,8 +15,7 @@ GROUPS: Final = "groups"
 
 
 def next_version(account: str, topic: str) -> Verb[int]:
-    """Counts a change. The lock on this row puts the changes of all nodes into the order of their
-    versions."""
+    """Increases the version. The lock on this row orders the changes of all nodes by version."""
     [[version]] = yield Statement(
         "INSERT INTO directory_version (account, topic, version) VALUES (?, ?, 1) "
         "ON CONFLICT (account, topic) DO UPDATE SET version = directory_version.version + 1 "

@@ -1,4 +1,4 @@
-"""How much waits, is held and is owed, and since when."""
+"""Counts for operators: waiting and held messages, owed notices, and the oldest of each."""
 
 from __future__ import annotations
 
@@ -6,33 +6,33 @@ from typing import Final, NamedTuple
 
 from bridge.store.directory.verb import Statement, Verb
 
-#: States whose messages are counted: they have small indexes of their own.
+#: The states that are counted; each has a small index.
 _STATES: Final = ("accepted", "held")
 
 
 class Waiting(NamedTuple):
-    """So many, the oldest from ``oldest_id`` on (0: there are none)."""
+    """The number of messages in a state, and the id of the oldest (0: none)."""
 
     messages: int
     oldest_id: int
 
 
 class OwedCount(NamedTuple):
-    """So many notices of a kind, the oldest from this Unix time."""
+    """The number of notices of a kind, and the Unix time of the oldest."""
 
     messages: int
     oldest: int
 
 
 class StoreCounts(NamedTuple):
-    """By state, and by the kind of notice."""
+    """All counts: by state, and by kind of notice."""
 
     queue: dict[str, Waiting]
     owed: dict[str, OwedCount]
 
 
 def count_all() -> Verb[StoreCounts]:
-    """Counts by indexes alone."""
+    """Counts, reading only indexes."""
     queue: dict[str, Waiting] = {}
     for state in _STATES:
         [[count, oldest]] = yield Statement(

@@ -1,4 +1,4 @@
-"""Forgets a phone number: its messages, what it wrote, what was refused to it, its contact."""
+"""Erases a phone number: messages to it and from it, refusals, contacts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bridge.model.message import FINAL
 from bridge.store.directory.verb import Statement, Verb, chunks, marks
 
 _ENDED: Final = ", ".join(f"'{state.value}'" for state in sorted(FINAL))
-#: Tables of what belongs to a message or an incoming message, with their column.
+#: The tables with rows of a message or an incoming message, and the column of its id.
 _OF_MESSAGES: Final = (
     ("alias", "message_id"),
     ("event", "message_id"),
@@ -22,8 +22,8 @@ _OF_INCOMING: Final = (("notice", "about"), ("incoming", "id"))
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """How much is stored about a number. ``left`` are messages that are still on their way: they
-    end first, or are cancelled."""
+    """Numbers of stored records about a phone. ``left``: messages that are still on their way; they
+    must end or be cancelled first."""
 
     messages: int
     incoming: int
@@ -33,8 +33,8 @@ class Erased:
 
 
 def erase(phones: Sequence[str], *, really: bool) -> Verb[Erased]:
-    """Counts, and where it is ``really`` meant deletes. A black-list entry stays: without it the
-    number would get messages again."""
+    """Counts the records, and with ``really`` deletes them. A black-list entry stays: without it
+    the number would get messages again."""
     messages, incoming, contacts = set[int](), set[int](), set[int]()
     refusals = left = 0
     for phone in phones:

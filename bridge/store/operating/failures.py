@@ -1,4 +1,4 @@
-"""What came to no good end: counted by reason, and the newest examples."""
+"""Failed messages: counted by reason, and the newest."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ _REASON: Final = "CASE WHEN failure <> '' THEN failure WHEN status <> '' THEN st
 
 
 class FailureGroup(NamedTuple):
-    """Messages that failed for one reason: a failure's name, the API's word, or the state.
+    """Messages that failed for one reason: the name of a failure, a status of the API, or the
+    state.
 
     ``newest`` is the id of the newest.
     """
@@ -28,7 +29,8 @@ class FailureGroup(NamedTuple):
 
 
 def group_failures(since: int, account: str, limit: int) -> Verb[list[FailureGroup]]:
-    """What failed of the messages accepted since then (Unix time), the commonest reason first."""
+    """Failed messages among those accepted since then (Unix time), the most frequent reason
+    first."""
     rows = yield Statement(
         f"SELECT {_REASON}, count(*), max(id) FROM message WHERE id >= ? "  # noqa: S608
         f"AND state IN ({_FAILED}) AND (account = ? OR ? = '') "
@@ -39,7 +41,7 @@ def group_failures(since: int, account: str, limit: int) -> Verb[list[FailureGro
 
 
 def newest_failures(since: int, account: str, reason: str, limit: int) -> Verb[list[Stored]]:
-    """The newest messages that failed, of those accepted since then (Unix time)."""
+    """The newest failed messages among those accepted since then (Unix time)."""
     rows = yield Statement(
         f"SELECT {_STORED} FROM message WHERE id >= ? "  # noqa: S608
         f"AND state IN ({_FAILED}) AND (account = ? OR ? = '') "

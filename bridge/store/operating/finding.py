@@ -1,4 +1,4 @@
-"""Messages by what somebody knows of them."""
+"""Messages by the Message-ID of their mail."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _STORED: Final = ", ".join(STORED)
 
 
 def find_by_message_id(message_id: str, limit: int, since: int) -> Verb[list[Stored]]:
-    """The latest messages out of the mail with this Message-ID (with or without brackets), the
-    newest first, of those accepted since then (Unix time)."""
+    """The newest messages from the mail with this Message-ID (with or without brackets), among
+    those accepted since then (Unix time)."""
     written = orjson.dumps(message_id.strip("<>")).decode()[1:-1]
     for sign in ("\\", "%", "_"):
         written = written.replace(sign, "\\" + sign)

@@ -1,4 +1,4 @@
-"""Which messages wait or are held, by a selection: counted, shown, and sent at once."""
+"""Waiting and held messages of a selection: counted, listed, and sent at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STORED: Final = ", ".join(STORED)
 
 
 class QueueGroup(NamedTuple):
-    """Messages with the same state, account, type, sender and words of a reason.
+    """Messages with the same state, account, type, sender and reason.
 
     ``oldest`` and ``newest`` are Unix times of acceptance, ``example`` the id of the newest.
     """
@@ -34,7 +34,7 @@ class QueueGroup(NamedTuple):
 
 
 def _where(selection: Selection) -> tuple[str, list[Any]]:
-    """The condition, with states written out so that their partial indexes are used."""
+    """The WHERE condition. States are written out, so that their partial indexes are used."""
     states = QUEUED if selection.state is None else (selection.state,)
     terms = ["(" + " OR ".join(f"state = '{state.value}'" for state in states) + ")"]
     args: list[Any] = []
@@ -69,7 +69,7 @@ def _where(selection: Selection) -> tuple[str, list[Any]]:
 
 
 def group_queue(selection: Selection, limit: int) -> Verb[list[QueueGroup]]:
-    """The groups of what is selected, the largest first."""
+    """The groups of the selected messages, the largest first."""
     where, args = _where(selection)
     rows = yield Statement(
         "SELECT state, account, message_type, sender, failure, cause, count(*), "  # noqa: S608
@@ -82,14 +82,14 @@ def group_queue(selection: Selection, limit: int) -> Verb[list[QueueGroup]]:
 
 
 def count_selected(selection: Selection) -> Verb[int]:
-    """How many messages are selected."""
+    """The number of selected messages."""
     where, args = _where(selection)
     [[count]] = yield Statement(f"SELECT count(*) FROM message WHERE {where}", tuple(args))  # noqa: S608
     return int(count)
 
 
 def list_selected(selection: Selection, limit: int) -> Verb[list[Stored]]:
-    """The newest messages that are selected."""
+    """The newest selected messages."""
     where, args = _where(selection)
     rows = yield Statement(
         f"SELECT {_STORED} FROM message WHERE {where} ORDER BY id DESC LIMIT ?",  # noqa: S608
@@ -99,18 +99,19 @@ def list_selected(selection: Selection, limit: int) -> Verb[list[Stored]]:
 
 
 def select_ids(selection: Selection) -> Verb[list[int]]:
-    """The ids of all that are selected, in no order."""
+    """The ids of all selected messages, in any order."""
     where, args = _where(selection)
     rows = yield Statement(f"SELECT id FROM message WHERE {where}", tuple(args))  # noqa: S608
     return [row[0] for row in rows]
 
 
 def send_now(ids: Sequence[int], now: int) -> Verb[int]:
-    """Ends the pause before the next attempt of those that wait for one; tells how many."""
+    """Makes messages due that wait for their next attempt; returns their number."""
     hurried = 0
     for some in chunks(ids):
         rows = yield Statement(
-            # Messages being posted are due already. Those without an attempt wait for their time.
+            # Messages being posted are due already. Messages without an attempt wait for their
+            # schedule.
             "UPDATE message SET due_at = ? WHERE state = 'accepted' AND due_at > ? "  # noqa: S608
             f"AND attempts > 0 AND id IN ({marks(some)}) RETURNING id",
             (now, now, *some),

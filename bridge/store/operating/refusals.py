@@ -15,8 +15,8 @@ class Refusal(NamedTuple):
     """A request that was refused.
 
     ``kind`` is ``submission``, ``recipient``, ``mail``, ``throttled``, ``bind``, ``login``,
-    ``pdu``, ``hook``, ``connection`` or ``token``. ``phone`` is E.164 where it could be told, else
-    as it was written. ``at`` is a Unix time.
+    ``pdu``, ``hook``, ``connection`` or ``token``. ``phone`` is E.164 if it is a phone number, else
+    as the client wrote it. ``at`` is a Unix time.
     """
 
     at: int
@@ -32,7 +32,7 @@ _COLUMNS: Final = ", ".join(f'"{name}"' for name in Refusal._fields)
 
 
 def keep_refusals(refusals: Sequence[Refusal]) -> Verb[None]:
-    """Stores them, and forgets the oldest over :data:`MOST`."""
+    """Stores refusals, and deletes the oldest beyond :data:`MOST`."""
     yield Statement(
         f"INSERT INTO refusal ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
         many=refusals,
@@ -43,14 +43,14 @@ def keep_refusals(refusals: Sequence[Refusal]) -> Verb[None]:
 
 
 def forget_refusals(before: int) -> Verb[None]:
-    """Forgets those from before then (Unix time)."""
+    """Deletes refusals from before then (Unix time)."""
     yield Statement("DELETE FROM refusal WHERE at < ?", (before,))
 
 
 def find_refusals(
     phones: Sequence[str], account: str, kind: str, since: int, limit: int
 ) -> Verb[list[Refusal]]:
-    """The newest, of any of these phones (none: of all), an account, a kind."""
+    """The newest refusals of these phones (empty: all), an account, a kind."""
     terms, args = ["at >= ?"], [since]
     values: list[Any] = list(args)
     if phones:

@@ -17,8 +17,9 @@ _FAILED: Final = frozenset({State.UNDELIVERABLE.value, State.EXPIRED.value, Stat
 
 @dataclass(slots=True)
 class AccountReport:
-    """Messages that an account had accepted. ``failed`` counts by reason, ``refused`` what was not
-    accepted at all, as far as that is kept; ``cost`` is the API's, where it told it."""
+    """Numbers of an account's accepted messages. ``failed`` counts by reason; ``refused`` counts
+    submissions that were not accepted, as long as they are kept; ``cost`` is the sum of the
+    API's."""
 
     account: str
     accepted: int = 0
@@ -34,7 +35,7 @@ class AccountReport:
 
 
 def report(begin: int, end: int, account: str = "") -> Verb[list[AccountReport]]:
-    """Counts what was accepted from ``begin`` up to ``end`` (Unix times), by account."""
+    """Counts messages accepted from ``begin`` up to ``end`` (Unix times), by account."""
     found: defaultdict[str, AccountReport] = defaultdict(lambda: AccountReport(""))
     only, args = (" AND account = ?", (account,)) if account else ("", ())
     rows = yield Statement(

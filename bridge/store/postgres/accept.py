@@ -16,7 +16,7 @@ from bridge.store.postgres.verb import PostgresTurn, PostgresVerb
 from bridge.store.rows import MESSAGE_COLUMNS, to_row
 from bridge.store.types import Acceptance, Alias, Fingerprint, PartGroup, Repeats, StagedLines
 
-#: From so many rows on COPY is cheaper than a statement with an array for each column.
+#: From so many rows on, COPY is cheaper than a statement with an array for each column.
 COPY_FROM = 24
 
 #: The columns of ``message`` that are no text.

@@ -25,7 +25,8 @@ Begun = tuple[int, Sequence[int]]
 #: An attempt (0: none) with the changes of its messages.
 Finished = tuple[int, Sequence[Change]]
 
-#: Locks the rows: another node moves or replaces a message before this, or sees the attempt.
+#: Locks the rows: another node moves or replaces a message before this statement, or sees the
+#: attempt.
 _BEGIN = (
     f"{FENCED}, mine AS MATERIALIZED (SELECT id FROM message "  # noqa: S608
     "WHERE id = ANY($4::bigint[]) AND state = $5 AND owner IS NOT DISTINCT FROM $1 "
@@ -88,7 +89,7 @@ async def _forget(connection: PgConnection, attempts: Sequence[Begun]) -> None:
 async def _recover_begun(
     connection: PgConnection, asked: Sequence[tuple[Begun, Set[int] | None]]
 ) -> dict[int, Set[int]]:
-    # Nothing was posted for these yet, because the caller had no answer. They begin again.
+    # Nothing was posted for these yet: the caller has no answer. They begin again.
     await _forget(connection, [begun for begun, _ in asked])
     return {}
 

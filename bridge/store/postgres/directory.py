@@ -12,9 +12,9 @@ from bridge.store.postgres.connection import PgConnection, original, storable
 
 T = TypeVar("T")
 
-#: Rows that are written before the connection's time limit starts again.
+#: Most rows of one executemany, which has a time limit.
 _ROWS: Final = 5000
-#: So many arguments are a list of what is looked for.
+#: From so many arguments on, a statement searches for a list of values.
 _MANY: Final = 50
 
 
@@ -51,7 +51,7 @@ async def _fetch(connection: PgConnection, sql: str, args: Row) -> Sequence[Row]
     if len(args) < _MANY:
         return await connection.fetch(sql, *args)
     async with connection.transaction():
-        # A plan that was kept since the table was small reads all of it for every such look.
+        # A plan cached while the table was small would scan the whole table for each value.
         await connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
         rows = await connection.fetch(sql, *args)
         await connection.execute("SET LOCAL plan_cache_mode = auto")

@@ -1,8 +1,8 @@
-"""What a node does to waiting messages besides sending them: claims, moves, replaces.
+"""Waiting messages in PostgreSQL that are claimed, moved or replaced.
 
-Each function is one transaction on a connection that is not the writer's. Those that change
-messages lock them first and look at what is in an attempt afterwards: as an attempt is begun under
-the same locks, either it is seen, or it will see what was done here.
+Each function is one transaction on a connection of the pool. Functions that change messages lock
+them first, and look for attempts afterwards. An attempt begins under the same locks: either it is
+seen here, or it sees the change.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from bridge.store.types import Lane, Replacement
 
 MESSAGE = ", ".join(MESSAGE_COLUMNS)
 
-#: Later than any validity ends.
+#: Later than the end of any validity.
 _NEVER = 2**62
-#: What is in an attempt is being posted, or was when its node died: its outcome comes first.
+#: Not messages in an attempt: they are being posted, or were when their node died. Their outcome is
+#: decided first.
 _LANE = (
     f"SELECT {MESSAGE} FROM message WHERE state = 'accepted' AND owner = $8 "  # noqa: S608
     "AND account = $1 AND level = $2 AND route = $3 AND due_at <= $4 "
@@ -61,8 +62,8 @@ _REPLACE = (
 async def claim(
     turn: PostgresTurn, lane: Lane, now: int, limit: int, after: tuple[int, int]
 ) -> list[Message]:
-    """The messages of a lane that are due first, of this node's own and of nobody's; the latter
-    are this node's from then on."""
+    """The messages of a lane that are due first, of this node or of none; this node claims the
+    latter."""
     connection, node = turn.connection, turn.fence.number
     wanted = (*lane, now, limit, *after)
     rows = await connection.fetch(_FREE, *wanted, NOBODY)
@@ -88,10 +89,10 @@ async def _idle(
     unposted: bool,
     expired_at: int = _NEVER,
 ) -> list[int]:
-    """Locks those that are in one of the states, in no attempt, and expire by then."""
+    """Locks messages that are in one of the states, in no attempt, and expire by then."""
     names = [state.value for state in states]
     locked = await turn.connection.fetch(_LOCK, ids, names, expired_at, unposted)
-    # A statement of its own, which sees what was committed while it waited for the locks.
+    # A second statement: it sees attempts committed while the first waited for the locks.
     sending = {row[0] for row in await turn.connection.fetch(_IN_ATTEMPT, ids)}
     return [row[0] for row in locked if row[0] not in sending]
 
@@ -99,8 +100,8 @@ async def _idle(
 async def move(
     turn: PostgresTurn, ids: Sequence[int], to: State, *, unposted: bool, again: bool = False
 ) -> list[int]:
-    """See :meth:`bridge.store.interface.Store.move`. ``again``: those that are there already may
-    have been moved by this verb, whose answer got lost."""
+    """See :meth:`bridge.store.interface.Store.move`. ``again``: messages in the state ``to`` may
+    have been moved by this verb before its answer was lost."""
     connection, now = turn.connection, turn.now
     by = now if to is State.EXPIRED else _NEVER
     idle = await _idle(turn, ids, movable_from(to), unposted=unposted, expired_at=by)
@@ -119,7 +120,7 @@ async def move(
 
 async def replace(turn: PostgresTurn, new: Replacement, *, again: bool) -> bool:
     """See :meth:`bridge.store.interface.Store.replace`. ``again``: a message with this text may
-    have been given it by this verb, whose answer got lost, and may have gone since."""
+    have got it by this verb before its answer was lost, and may have been sent since."""
     if again and await turn.connection.fetchval(_TEXT, new.message_id) == storable(new.text):
         return True
     if not await _idle(turn, [new.message_id], IDLE, unposted=True):

@@ -1,6 +1,6 @@
-"""What the PostgreSQL engine can be asked beside what it writes; also without being a node.
+"""The reading verbs of the PostgreSQL engine; usable without a node number.
 
-Each question is a statement or two on a connection of the pool.
+Each verb is one or a few statements on a connection of the pool.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ P = ParamSpec("P")
 
 STORED = ", ".join(MESSAGE_COLUMNS + STATE_COLUMNS)
 
-#: As the indexes of what is idle have it.
+#: The condition of the indexes of idle messages.
 IDLE = "state IN ('accepted', 'held') AND owner + 0 < 0"
 
 #: How long a search through all messages may take (seconds).
@@ -40,7 +40,7 @@ _FIND_WITHIN = 120.0
 
 
 class PostgresReading:
-    """The questions of :class:`bridge.store.Store` that change nothing; they are told there."""
+    """The verbs that change nothing; :class:`bridge.store.Store` describes them."""
 
     def __init__(self, url: str, lease: float) -> None:
         self._url = url
@@ -75,7 +75,7 @@ class PostgresReading:
         )
 
     def _terminate(self) -> None:
-        """Lets go of the connections without a farewell."""
+        """Drops the connections without closing them properly."""
         if self._pool is not None:
             self._pool.terminate()
             self._pool = None
@@ -199,7 +199,7 @@ class PostgresReading:
         return tuple(map(read_notice, rows))
 
     async def receivers(self, account: str) -> list[Receivers]:
-        # Those of a node that died, and that nobody has taken over from, are bound no longer.
+        # Receivers of a dead node that no node has taken over from are not bound any more.
         rows = await self._rows(
             f"SELECT receiver.node, bound, since, {LAST_HEARD} FROM receiver "  # noqa: S608
             "LEFT JOIN node ON number = receiver.node WHERE account = $2 ORDER BY receiver.node",
@@ -226,7 +226,7 @@ class PostgresReading:
             try:
                 yield connection
             finally:
-                # Whoever is cancelled now leaves an error behind that somebody has to take.
+                # If the caller is cancelled here, the error must be retrieved by this callback.
                 released = asyncio.ensure_future(self._pool.release(connection))
                 released.add_done_callback(_take_error)
                 await asyncio.shield(released)
@@ -244,12 +244,12 @@ def _take_error(released: asyncio.Future[None]) -> None:
 
 
 def stored(rows: Sequence[pg.Row]) -> list[Stored]:
-    """Messages out of rows of :data:`STORED`."""
+    """Messages from rows of :data:`STORED`."""
     return [to_stored(pg.as_written(row)) for row in rows]
 
 
 def shown(url: str) -> str:
-    """The address without the password in it."""
+    """The address for messages: without password and parameters."""
     parts = urlsplit(url)
     user = f"{parts.username}@" if parts.username else ""
     where = user + parts.netloc.rpartition("@")[2]

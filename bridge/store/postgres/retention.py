@@ -1,4 +1,4 @@
-"""What PostgreSQL forgets: old messages with what belongs to them, and their texts before."""
+"""Retention in PostgreSQL: deletes old messages with their rows elsewhere; blanks texts before."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bridge.store.postgres.verb import PostgresTurn
 from bridge.store.retention import BLANK_AGAIN, Walk, is_over
 from bridge.store.transitions import without_subject
 
-# Without locks: what has come to its end, and is owed no more, stays so.
+# No locks are needed: an ended message without owed notices does not change any more.
 _OWED = "EXISTS (SELECT FROM notice WHERE about = {table}.id AND ended_at + 0 = 0 OFFSET 0)"
 _MESSAGES = (
     f"SELECT id, state, changed_at, {_OWED.format(table='message')} FROM message "  # noqa: S608
@@ -21,13 +21,13 @@ _PHONES = (
 )
 _DELETE = "DELETE FROM message WHERE id = ANY($1::bigint[]) RETURNING id, submission_id"
 _DELETE_PHONES = "DELETE FROM incoming WHERE id = ANY($1::bigint[])"
-#: What belongs to messages that are deleted.
+#: Rows of other tables that belong to deleted messages.
 _BELONGINGS = (
     "DELETE FROM alias WHERE message_id = ANY($1::bigint[])",
     "DELETE FROM event WHERE message_id = ANY($1::bigint[])",
     "DELETE FROM notice WHERE about = ANY($1::bigint[])",
 )
-#: What is about no message of ours: refused recipients, parts that never became one.
+#: Notices without a message: refused recipients, parts that were not joined.
 _SWEEP_LONELY = (
     "DELETE FROM notice WHERE id = ANY(ARRAY(SELECT id FROM notice WHERE about = 0 "
     "AND known_as < $1 AND ended_at > 0 AND ended_at < $2 ORDER BY known_as LIMIT $3 "
@@ -50,7 +50,7 @@ _BLANK_PHONES = "UPDATE incoming SET text = '' WHERE id = ANY($1::bigint[]) AND 
 
 
 class PostgresSweeper:
-    """Goes on from where it was the last time."""
+    """Sweeps in steps; each continues where the last one ended."""
 
     def __init__(self) -> None:
         self._messages, self._phones = Walk(), Walk()
@@ -65,7 +65,7 @@ class PostgresSweeper:
         if ids := [*messages, *phones]:
             gone = await connection.fetch(_DELETE, messages)
             await connection.execute(_DELETE_PHONES, phones)
-            # Ids go on behind the greatest there ever was.
+            # New ids must be greater than any id ever stored.
             await connection.execute("UPDATE swept SET last_id = greatest(last_id, $1)", max(ids))
             for sql in _BELONGINGS:
                 await connection.execute(sql, ids)
@@ -84,7 +84,7 @@ class PostgresSweeper:
 async def _over(
     connection: PgConnection, sql: str, walk: Walk, before: int, limit: int
 ) -> tuple[list[int], int]:
-    """What is over of the next that are old, and how many it looked at."""
+    """The next old rows that may go, and how many it looked at."""
     rows = await connection.fetch(sql, walk.after, first_id(before), limit)
     lives = [(id, is_over(state, ended, owed, before)) for id, state, ended, owed in rows]
     return walk.step(lives, limit, before)
@@ -92,7 +92,7 @@ async def _over(
 
 async def _blank(connection: PgConnection, ids: list[int]) -> None:
     rows = await connection.fetch(_BLANK, ids)
-    # Not by PostgreSQL: its JSON has no U+0000.
+    # In Python: PostgreSQL's JSON cannot contain U+0000.
     envelopes = [(id, storable(without_subject(original(old)))) for id, old in rows if old]
     if envelopes:
         await connection.execute(_ENVELOPES, *zip(*envelopes, strict=True))

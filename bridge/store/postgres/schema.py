@@ -1,8 +1,8 @@
-"""The PostgreSQL schema, one step a version.
+"""The PostgreSQL schema, one migration per version.
 
-``MIGRATIONS[n]`` brings a database from version n to n + 1; the table ``migration`` tells which
-steps were taken, and when. A step that was released never changes. A program that is running
-goes on working while a later one adds its step: steps only add what has a default.
+``MIGRATIONS[n]`` brings a database from version n to n + 1; the table ``migration`` has the time of
+each. A released migration never changes. Nodes of an earlier version go on working during an
+upgrade: migrations only add columns with defaults, and tables.
 """
 
 from __future__ import annotations

@@ -28,8 +28,8 @@ def run(connection: sqlite3.Connection, verb: Verb[T]) -> T:
 
 
 def run_within(connection: sqlite3.Connection, verb: Verb[T]) -> T | Failure:
-    """The same within a transaction of several verbs: a Failure takes back this verb alone, and is
-    the answer."""
+    """As :func:`run`, in a transaction of several verbs: a Failure rolls back this verb only, and
+    is returned."""
     connection.execute("SAVEPOINT directory")
     try:
         answer: T | Failure = run(connection, verb)
