@@ -1,1 +1,1 @@
-"""HTTP for people and machines: what SMSBAT calls."""
+"""HTTP for operators, monitoring and SMSBAT: API, console, metrics, health, webhooks."""

@@ -1,4 +1,4 @@
-"""Alerts as Prometheus' Alertmanager and Grafana post them to a webhook, made a message.
+"""Webhooks of Prometheus' Alertmanager and of Grafana: an alert becomes a message.
 
 Both send one JSON object with a list ``alerts``: Alertmanager in its format 4, Grafana in the same
 with fields of its own, which are ignored.
@@ -13,11 +13,11 @@ from pydantic import BaseModel, Field, ValidationError
 from bridge.admin.messages import PostedMessage
 from bridge.model.failure import Failure, Reason
 
-#: Alerts that a text names; the others are counted.
+#: Most alerts listed in a text; the others are counted.
 _NAMED: Final = 5
-#: The annotations that say in words what is wrong, the best first.
+#: The annotations that describe the problem, the best first.
 _WORDS: Final = ("summary", "message", "description")
-#: The labels that say it where no annotation does.
+#: The labels that are used without such an annotation.
 _LABELS: Final = ("alertname", "instance", "job", "severity")
 
 
@@ -37,14 +37,15 @@ class Alert(BaseModel):
 
 
 class PostedAlerts(BaseModel):
-    """What a webhook brings: one group of alerts. ``truncatedAlerts`` were left out of it."""
+    """The body of a webhook: one group of alerts. ``truncatedAlerts`` is the number of omitted
+    ones."""
 
     alerts: list[Alert] = Field(min_length=1, max_length=10_000)
     truncated: int = Field(0, ge=0, alias="truncatedAlerts")
 
     @property
     def text(self) -> str:
-        """A line for each of the first alerts, those that fire before those that are over."""
+        """A line for each of the first alerts, firing ones before resolved ones."""
         alerts = sorted(self.alerts, key=lambda alert: alert.status != "firing")
         lines = [alert.line for alert in alerts[:_NAMED]]
         if more := len(alerts[_NAMED:]) + self.truncated:

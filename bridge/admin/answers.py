@@ -1,6 +1,7 @@
-"""What the verbs of :mod:`bridge.admin.control` answer: plain data, the same for API and commands.
+"""The answers of the verbs of :mod:`bridge.admin.control`: plain data, the same for API and
+commands.
 
-Times are aware of their zone and written as RFC 3339.
+Times have a zone and are written as RFC 3339.
 """
 
 from __future__ import annotations
@@ -15,16 +16,16 @@ from bridge.admin.trouble import NotableEvent
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """How many sessions, blocks or messages the verb changed."""
+    """The number of sessions, blocks or messages that were changed."""
 
     count: int
 
 
 @dataclass(frozen=True, slots=True)
 class BlockedLogin:
-    """An address that may not log in, or one ``account`` at it; an empty one means all.
+    """A blocked address, or one blocked ``account`` at it (empty: all accounts).
 
-    ``names`` are those that were tried.
+    ``names`` are the account names of the failed logins.
     """
 
     address: str
@@ -38,7 +39,7 @@ class BlockedLogin:
 
 @dataclass(frozen=True, slots=True)
 class AccountLimits:
-    """An account: what it may do, and how much of its limits it uses now."""
+    """An account: its permissions, its limits and their use."""
 
     name: str
     protocols: list[str]
@@ -58,7 +59,7 @@ class AccountLimits:
 
 @dataclass(frozen=True, slots=True)
 class LoginTest:
-    """The password is right, and the account may come in by this protocol from this address."""
+    """The password is correct, and the account may log in by this protocol from this address."""
 
     name: str
     protocol: str
@@ -67,7 +68,7 @@ class LoginTest:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Something that is held as a whole: an ``account`` or an ``upstream``."""
+    """A hold of a whole ``account`` or ``upstream``."""
 
     scope: str
     name: str
@@ -75,8 +76,8 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class LogLevel:
-    """The log's level, until when it holds (``None``: until it is set again), and how many events
-    of each level were written since the start."""
+    """The log level, when it ends (``None``: not by itself), and the number of events by level
+    since the start."""
 
     level: str
     until: datetime | None
@@ -85,7 +86,7 @@ class LogLevel:
 
 @dataclass(frozen=True, slots=True)
 class Reloaded:
-    """What a reload took over (dotted keys), and which changes need a restart."""
+    """The keys that a reload changed, and those that need a restart."""
 
     changed: list[str]
     need_restart: list[str]
@@ -96,8 +97,7 @@ class Reloaded:
 class QueueLine:
     """Messages of the queue with the same state, account, type, sender and reason.
 
-    ``failure`` is the reason's name, ``cause`` the words that came with it; ``example`` is the id
-    of the newest.
+    ``failure`` is the name of the reason, ``cause`` its text; ``example`` is the id of the newest.
     """
 
     state: str
@@ -114,7 +114,7 @@ class QueueLine:
 
 @dataclass(frozen=True, slots=True)
 class QueueList:
-    """How many messages there are in all, and their groups, the largest first."""
+    """The total number of messages, and their groups, the largest first."""
 
     count: int
     groups: list[QueueLine]
@@ -122,8 +122,8 @@ class QueueList:
 
 @dataclass(frozen=True, slots=True)
 class QueuedMessage:
-    """A message of the queue. ``due`` is when it may go (again), ``attempts`` how often it was
-    posted, ``unknown`` how many of these had an unknown outcome."""
+    """A message of the queue. ``due`` is the time of the next attempt, ``attempts`` the number of
+    posts, ``unknown`` the number of those with an unknown outcome."""
 
     id: int
     submission_id: int
@@ -152,11 +152,11 @@ class QueueState:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamStatus:
-    """How one upstream does: ``ok``, ``held`` (by an operator), ``refused`` (nothing gets through
-    until somebody changes something), ``slowed down``, ``broken`` or ``unknown outcomes``.
+    """The state of an upstream: ``ok``, ``held`` (by an operator), ``refused`` (needs a change by
+    an operator), ``slowed down``, ``broken`` or ``unknown outcomes``.
 
-    ``says`` is what the API said last, ``since`` since when; ``waiting`` messages wait for it.
-    ``words`` says all that in a sentence, and is empty where messages go.
+    ``says`` is the API's last error, ``since`` its first time; ``waiting`` is the number of
+    messages that wait for the upstream. ``words`` is the same as a sentence, empty without trouble.
     """
 
     name: str
@@ -181,7 +181,7 @@ class SessionCount:
 
 @dataclass(frozen=True, slots=True)
 class NoticesOwed:
-    """Receipts, reports and messages from phones that nobody took yet, with the oldest's age."""
+    """Receipts, reports and messages from phones that are owed, and the age of the oldest."""
 
     kind: str
     count: int
@@ -190,8 +190,8 @@ class NoticesOwed:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """How the bridge does now. ``missing`` is what it lacks; ``trouble`` are the warnings and
-    errors of the last hour."""
+    """The state of the bridge. ``missing`` are the failed health checks; ``trouble`` are the
+    warnings and errors of the last hour."""
 
     version: str
     node: int
@@ -219,7 +219,7 @@ class HistoryOf:
 
 @dataclass(frozen=True, slots=True)
 class RefusalShown:
-    """Something that a client heard no to, and why."""
+    """A refused request of a client, and the reason."""
 
     at: datetime
     kind: str
@@ -232,7 +232,8 @@ class RefusalShown:
 
 @dataclass(frozen=True, slots=True)
 class FailuresShown:
-    """Messages that failed for one ``reason``: a failure's name, the API's word, or the state."""
+    """Messages that failed for one ``reason``: the name of a failure, a status of the API, or the
+    state."""
 
     reason: str
     count: int
@@ -241,7 +242,7 @@ class FailuresShown:
 
 @dataclass(frozen=True, slots=True)
 class FailedMessage:
-    """A message that came to no good end, and why."""
+    """A failed message, and the reason."""
 
     id: int
     account: str
@@ -255,7 +256,7 @@ class FailedMessage:
 
 @dataclass(frozen=True, slots=True)
 class FailureList:
-    """Reasons, the commonest first, and the newest messages."""
+    """Reasons, the most frequent first, and the newest failed messages."""
 
     reasons: list[FailuresShown]
     newest: list[FailedMessage]
@@ -263,8 +264,8 @@ class FailureList:
 
 @dataclass(frozen=True, slots=True)
 class PhoneStory:
-    """All that is known of a number: messages to it and from it, as ``trace --json`` tells them,
-    refusals, and the accounts whose black list has it, with what it stops."""
+    """A phone number: messages to it and from it, as in ``trace --json``, refusals, and the
+    accounts that have it in their black list, with the kind of block."""
 
     phone: str
     messages: list[dict[str, Any]]
@@ -275,7 +276,7 @@ class PhoneStory:
 
 @dataclass(frozen=True, slots=True)
 class HookTaken:
-    """Webhooks of one kind that were taken since the start, and when the last one was."""
+    """The number of accepted webhooks of one kind since the start, and the time of the last."""
 
     kind: str
     count: int
@@ -284,8 +285,8 @@ class HookTaken:
 
 @dataclass(frozen=True, slots=True)
 class HooksShown:
-    """What SMSBAT calls: where it is listened (nowhere: no secret is set), what was taken, and
-    what was refused last."""
+    """The webhooks: their addresses (none without a secret), accepted ones, and the last refused
+    ones."""
 
     listen: list[str]
     taken: list[HookTaken]

@@ -1,7 +1,7 @@
 """HTTP for the control verbs: health and metrics without a login, ``/api/v1`` with a role.
 
 Requests are checked against :mod:`bridge.admin.endpoints`, and every failure is answered as a
-problem (RFC 9457). Who asks, and with which role, is found out by :mod:`bridge.admin.listener`.
+problem (RFC 9457). :mod:`bridge.admin.listener` finds the caller and its role.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ from bridge.store import StoreError
 
 log = structlog.get_logger()
 
-#: What no answer goes without.
+#: The headers of every answer.
 _HEADERS: Final = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
-#: What HTTP itself refuses, as reason and detail of a failure.
+#: HTTP errors before the verb: reason and detail of the failure.
 _HTTP_FAILURES: Final = {
     404: (Reason.NOT_FOUND, "no such path"),
     405: (Reason.BAD_PARAMETER, "no such method here"),
@@ -54,8 +54,8 @@ _HTTP_FAILURES: Final = {
 
 
 class Caller(NamedTuple):
-    """Who asks: the role, and a name for the log. ``refused`` is why the role is not more;
-    ``account`` is the one that logged in."""
+    """The caller: its role, and a name for the log. ``refused`` is the reason for a missing role;
+    ``account`` is the account that logged in."""
 
     role: Role
     name: str
@@ -63,16 +63,16 @@ class Caller(NamedTuple):
     account: Account | None = None
 
 
-#: What an account may ask about, of its own alone.
+#: The endpoints that an account may use, for its own data.
 _OWN: Final = f"{PREFIX}/messages/"
-#: Where the listener puts the :class:`Caller` of a request.
+#: The key of a request's :class:`Caller` in the scope.
 CALLER: Final = "bridge.caller"
 
 
 def problem(
     failure: Failure, *, status: int = 0, mistakes: tuple[dict[str, str], ...] = ()
 ) -> Response:
-    """A failure as HTTP says it."""
+    """A failure as an HTTP answer."""
     codes = failure.reason.codes
     status = status or STATUSES[failure.reason]
     document: dict[str, Any] = {
@@ -143,7 +143,7 @@ def _joined(routes: list[Route]) -> list[Route]:
 def guarded(
     role: Role, answer: Callable[[Request], Awaitable[Response]]
 ) -> Callable[[Request], Awaitable[Response]]:
-    """Answers only those who have the role, and whatever happens with a problem."""
+    """Answers callers that have the role; every error is answered as a problem."""
 
     async def guard(request: Request) -> Response:
         caller: Caller = request.scope[CALLER]
@@ -159,7 +159,7 @@ def guarded(
 
 
 async def _safely(answer: Callable[[], Awaitable[Response]]) -> Response:
-    """The answer, or the problem that it meets."""
+    """The answer, or the problem."""
     try:
         return await answer()
     except Failure as failure:
@@ -173,7 +173,7 @@ async def _safely(answer: Callable[[], Awaitable[Response]]) -> Response:
 
 
 async def _post(control: Control, relay: Relay, request: Request) -> Response:
-    """Sends: an account by its own login, who operates in the name of ``account``."""
+    """Submits messages: an account by its own login, an operator for ``account``."""
 
     async def answer() -> Response:
         account = _sending(request)
@@ -190,7 +190,7 @@ async def _post(control: Control, relay: Relay, request: Request) -> Response:
 
 
 async def _alert(control: Control, relay: Relay, request: Request) -> Response:
-    """Sends an alert of a monitoring system to the phones and groups of its URL."""
+    """Sends an alert of a monitoring system to the phones and groups in its URL."""
 
     async def answer() -> Response:
         account = _sending(request)
@@ -209,7 +209,7 @@ async def _alert(control: Control, relay: Relay, request: Request) -> Response:
 
 
 def _sending(request: Request) -> Account | None:
-    """The account that logged in; None for a token that may operate. Others are refused."""
+    """The account that logged in; None for an operator's token. Refuses others."""
     caller: Caller = request.scope[CALLER]
     if caller.account is None and caller.role < Role.OPERATE:
         raise caller.refused or Failure(Reason.NOT_ALLOWED, "the token may only look")
@@ -228,7 +228,7 @@ def _json(body: bytes) -> Any:
 
 
 def _named(document: Any) -> str:
-    """Takes the account out of what who operates sends: the same in each message."""
+    """The account named in an operator's messages: the same in each of them."""
     many = document if isinstance(document, list) else [document]
     names = {str(one.pop("account", "")) if isinstance(one, dict) else "" for one in many} or {""}
     if len(names) > 1 or "" in names:
@@ -237,7 +237,7 @@ def _named(document: Any) -> str:
 
 
 async def _run(control: Control, endpoint: ApiEndpoint, request: Request) -> Response:
-    """Runs the verb with what the request gives."""
+    """Runs the verb with the request's arguments."""
     given: dict[str, Any] = {}
     if endpoint.in_body:
         given = _body(await request.body())

@@ -1,6 +1,6 @@
-"""Who looked at what and who changed what, since the start: the newest ``audit`` events of the log.
+"""The newest ``audit`` events since the start: who read texts, who changed what.
 
-The log keeps all of them; these are for who looks at the console.
+The log has all of them; these are kept in memory for the console.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MOST: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class AuditRecord:
-    """``by`` did ``action``; ``about`` are the fields that came with it, phones masked."""
+    """``by`` did ``action``; ``about`` are the other fields of the event, with masked phones."""
 
     at: datetime
     action: str
@@ -48,6 +48,6 @@ class AuditTrail:
         self._records.append(AuditRecord(now, str(event["action"]), str(event["by"]), about))
 
     def newest(self, limit: int, id: str = "") -> list[AuditRecord]:
-        """The newest first; with ``id`` those about one message."""
+        """The newest first; with ``id`` only events about that message."""
         found = [one for one in reversed(self._records) if id in ("", one.about.get("id"))]
         return found[:limit]

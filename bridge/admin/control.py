@@ -1,8 +1,8 @@
-"""The verbs of operating the bridge, in one place: what the socket, the API and the console offer.
+"""The operators' verbs, the same for the socket, the API and the console.
 
-Every public method of :class:`Control` is a verb. It speaks no protocol: arguments are plain
-values, results are dataclasses, and what cannot be done is a :class:`bridge.model.failure.Failure`.
-How a verb is reached over HTTP, and by whom, is :mod:`bridge.admin.endpoints`' matter.
+Every public method of :class:`Control` is a verb. Arguments are plain values, results are
+dataclasses, refusals are a :class:`bridge.model.failure.Failure`. :mod:`bridge.admin.endpoints` has
+the HTTP path and the role of each verb.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ log = structlog.get_logger()
 
 
 class Sessions(Protocol):
-    """What is asked of a listener with sessions."""
+    """The part of a listener with sessions that the verbs use."""
 
     def sessions(self) -> list[SessionInfo]: ...
 
@@ -67,7 +67,7 @@ class Sessions(Protocol):
 
 
 class Lifecycle(Protocol):
-    """What is asked of :class:`bridge.app.App`."""
+    """The part of :class:`bridge.app.App` that the verbs use."""
 
     def load(self) -> Reloaded: ...
 
@@ -77,7 +77,7 @@ class Lifecycle(Protocol):
 class Control(QueueVerbs):
     """The verbs of a running daemon. Belongs to one event loop; ``clock`` gives Unix time.
 
-    ``by`` names who asks, for the log: every change is an ``audit`` event there.
+    ``by`` names the caller: every change is an ``audit`` event in the log.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Control(QueueVerbs):
         self._level_until: datetime | None = None
 
     def reload_settings(self, settings: Settings) -> None:
-        """Other settings from now on."""
+        """Takes over new settings."""
         self.settings = settings
 
     def _after(self, seconds: float) -> datetime:
@@ -123,7 +123,7 @@ class Control(QueueVerbs):
     # --- how it does -----------------------------------------------------------------------
 
     async def show_overview(self) -> Overview:
-        """How the bridge does: rates, queue, upstreams, sessions, and what is worth a look."""
+        """Show the state of the bridge: rates, queue, upstreams, sessions, warnings and errors."""
         await self._standing.look()
         standing = self._standing.standing()
         return Overview(
@@ -149,7 +149,7 @@ class Control(QueueVerbs):
         )
 
     async def show_history(self) -> HistoryOf:
-        """Rates, queue and times of the last hour and the last day."""
+        """Show rates, queue and times of the last hour and the last day."""
         return HistoryOf(list(self._history.hour), list(self._history.day))
 
     def _troubles(self) -> dict[str, str]:
@@ -157,15 +157,15 @@ class Control(QueueVerbs):
         return {one.name: one.words for one in found if one.words}
 
     async def list_upstreams(self) -> list[UpstreamStatus]:
-        """Whether the API takes messages, and if not, what it says and since when."""
+        """List the upstreams: whether the API takes messages, its last error and since when."""
         return [upstream_status(line) for line in self._upstreams.values()]
 
     async def list_audits(self, *, id: str = "", limit: Limit = 100) -> list[AuditRecord]:
-        """Who looked at a text or changed something since the start; of one message with ``id``."""
+        """List who read texts or changed something since the start; with ``id`` for one message."""
         return self._audits.newest(limit, id)
 
     async def list_hooks(self) -> HooksShown:
-        """What SMSBAT calls: what was taken since the start, and what was refused last."""
+        """Show webhooks: accepted ones since the start, and the last refused ones."""
         hooks = self.settings.hooks
         taken = [
             HookTaken(
@@ -179,9 +179,9 @@ class Control(QueueVerbs):
         return HooksShown([str(one) for one in hooks.listen if hooks.secret], taken, refused)
 
     async def show_text(self, *, by: str, id: str) -> list[dict[str, Any]]:
-        """The texts of what has this id: a message, a submission, or a message from a phone.
+        """Show the texts with this id: of a message, a submission, or a message from a phone.
 
-        The log says who asked.
+        The log records the caller.
         """
         found = await by_id(self._store, id)
         told = [one for stored in found[:100] if (one := await self._document(stored, text=True))]
@@ -199,7 +199,7 @@ class Control(QueueVerbs):
     # --- sessions --------------------------------------------------------------------------
 
     async def list_sessions(self, *, account: str = "", protocol: str = "") -> list[SessionInfo]:
-        """Who is connected: binds and SMTP connections, the oldest first."""
+        """List sessions: binds and SMTP connections, the oldest first."""
         return [
             info
             for listener in self._listeners.values()
@@ -208,7 +208,7 @@ class Control(QueueVerbs):
         ]
 
     async def close_sessions(self, *, by: str, id: str = "", account: str = "") -> Changed:
-        """Ends one session, or all of an account, after the answers that are under way."""
+        """End one session, or all of an account, after the answers in flight."""
         if bool(id) == bool(account):
             raise Failure(Reason.BAD_PARAMETER, "name either a session or an account")
         reason = "closed by an operator"
@@ -224,7 +224,7 @@ class Control(QueueVerbs):
     # --- blocked ---------------------------------------------------------------------------
 
     async def list_blocked(self) -> list[BlockedLogin]:
-        """Addresses and accounts that may not log in after too many wrong passwords."""
+        """List addresses and accounts that are blocked after wrong passwords."""
         return [
             BlockedLogin(
                 block.origin,
@@ -239,8 +239,8 @@ class Control(QueueVerbs):
         ]
 
     async def lift_block(self, *, by: str, address: str, account: str | None = None) -> Changed:
-        """Lets an address log in again; with an account, that account from there."""
-        # Blocks of IPv6 are of whole networks: either way of writing it will do.
+        """Lift the block of an address, or of one account at it."""
+        # IPv6 addresses are blocked by network: accept an address and a network.
         where = address if "/" in address else origin(address)
         lifted = self._accounts.lockout.lift(where, account)
         if not lifted:
@@ -251,12 +251,12 @@ class Control(QueueVerbs):
     # --- accounts --------------------------------------------------------------------------
 
     async def list_accounts(self) -> list[AccountLimits]:
-        """Every account with its limits and how much of them is used."""
+        """List the accounts with their limits and their use."""
         holds = await self._store.holds()
         return [await self._limits(account, holds) for account in self._accounts]
 
     async def show_account(self, *, name: str) -> AccountLimits:
-        """One account with its limits and how much of them is used."""
+        """Show an account with its limits and their use."""
         return await self._limits(self.account(name), await self._store.holds())
 
     async def _limits(self, account: Account, holds: set[tuple[str, str]]) -> AccountLimits:
@@ -285,11 +285,11 @@ class Control(QueueVerbs):
     async def test_login(
         self, *, name: str, password: str, protocol: str = "", address: str = ""
     ) -> LoginTest:
-        """Whether the account's password is right, and whether it may come in so from there."""
+        """Test an account's password, and whether protocol and address are allowed."""
         account = self.account(name)
         own = account.settings
         if not address and own.networks:
-            # Without an address only the password is asked about.
+            # Without an address only the password is tested.
             address = str(own.networks[0].network_address)
         try:
             way = message.Protocol(protocol or own.protocols[0])
@@ -301,28 +301,28 @@ class Control(QueueVerbs):
     # --- the daemon ------------------------------------------------------------------------
 
     async def reload(self, *, by: str) -> Reloaded:
-        """Reads the configuration again; sessions stay.
+        """Read the configuration again; sessions stay.
 
-        Raises :class:`bridge.config.settings.ConfigError`, and changes nothing, where it has
-        mistakes.
+        Raises :class:`bridge.config.settings.ConfigError` for invalid settings; the old ones stay
+        in force.
         """
         self._audit("reload", by)
         return self._lifecycle.load()
 
     async def drain(self, *, by: str) -> Changed:
-        """Stops the daemon as SIGTERM does: what is in flight is finished and answered first."""
+        """Stop the daemon as SIGTERM does, after requests in flight are finished and answered."""
         sessions = len(await self.list_sessions())
         self._audit("drain", by, sessions=sessions)
-        # Behind the answer to whoever asked.
+        # After the answer to this request.
         asyncio.get_running_loop().call_later(0.1, self._lifecycle.stop)
         return Changed(sessions)
 
     async def show_log_level(self) -> LogLevel:
-        """From which level on events are written."""
+        """Show the log level."""
         return LogLevel(logging.level(), self._level_until, dict(EVENTS))
 
     async def set_log_level(self, *, by: str, level: str, duration: str = "") -> LogLevel:
-        """Writes events from another level on, for a while or until the next start."""
+        """Set the log level, for a while or until the next start."""
         if level not in logging.LEVELS:
             allowed = ", ".join(logging.LEVELS)
             raise Failure(Reason.BAD_PARAMETER, f"no level {level}: {allowed}")
@@ -333,7 +333,7 @@ class Control(QueueVerbs):
         if self._level_back is not None:
             self._level_back.cancel()
         self._level_back, self._level_until = None, None
-        # First, so that it is written whatever the level is.
+        # First, so that it is written at any level.
         self._audit("set_log_level", by, level=level, duration=duration)
         logging.set_level(level)
         if seconds:

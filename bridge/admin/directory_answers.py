@@ -1,4 +1,4 @@
-"""What the verbs of the directory take and answer: plain data, the same for API and commands."""
+"""Arguments and answers of the directory's verbs: plain data, the same for API and commands."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bridge.directory.imports import ImportRun
 from bridge.model.contact import BlackListEntry, Contact, Group, Template
 
-#: So many wrong lines of a file are named; the others are counted.
+#: Most wrong lines of a file that are listed; the others are counted.
 WRONG_NAMED = 1000
 
 
@@ -44,8 +44,8 @@ class ContactShown:
 
 @dataclass(frozen=True, slots=True)
 class ContactFields:
-    """Fields of a contact; what is not given stays as it is. ``groups`` are names, numbers
-    (``g7``) or ids."""
+    """Fields of a contact; omitted fields do not change. ``groups`` are names, numbers (``g7``) or
+    ids."""
 
     name: str | None = None
     groups: list[str] | None = None
@@ -108,14 +108,14 @@ class TemplateShown:
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """The id of what was added."""
+    """The id of a new record."""
 
     id: int
 
 
 @dataclass(frozen=True, slots=True)
 class WrongLineShown:
-    """A line of a file that is not taken, and why."""
+    """A rejected line of a file, and the reason."""
 
     line: int
     why: str
@@ -123,8 +123,8 @@ class WrongLineShown:
 
 @dataclass(frozen=True, slots=True)
 class ImportShown:
-    """How far an import or its preview is (``phase``: waiting, read, stored, finished), and what
-    became of the lines. ``failed`` says why it ended early; ``groups`` were created."""
+    """The progress of an import or its preview (``phase``: waiting, read, stored, finished) and its
+    counts. ``failed`` is the reason for an early end; ``groups`` were created."""
 
     id: int
     preview: bool

@@ -1,7 +1,7 @@
 """The verbs that change the directory: contacts, groups, black list, templates, imports.
 
-Whether a value is one is said by :mod:`bridge.directory.fields`; every change is an ``audit`` event
-with how many records it changed, and without the phones.
+:mod:`bridge.directory.fields` checks the values. Every change is an ``audit`` event with the number
+of changed records, without phones.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _NO_FIELDS = ContactFields()
 
 
 class DirectoryVerbs(StoredVerbs):
-    """``by`` names who asks, for the log."""
+    """``by`` names the caller, for the log."""
 
     def __init__(
         self, settings: Settings, store: Store, directory: Directory, imports: Imports
@@ -66,7 +66,7 @@ class DirectoryVerbs(StoredVerbs):
     async def add_contact(
         self, *, by: str, account: str, phone: str, given: ContactFields = _NO_FIELDS
     ) -> Created:
-        """Adds a contact; ``phone`` may be several numbers with commas between them."""
+        """Add a contact; ``phone`` may be several numbers separated by commas."""
         changes = await self._contact(account, given)
         contact = Contact(0, fields.phones(phone, self.region(account)))._replace(**changes)
         id = await self._directory.change(add_contact, account, contact)
@@ -82,9 +82,9 @@ class DirectoryVerbs(StoredVerbs):
         new_phone: str = "",
         given: ContactFields = _NO_FIELDS,
     ) -> Changed:
-        """Changes fields of the contact with this phone.
+        """Change fields of the contact with this phone.
 
-        ``new_phone`` takes the place of all its phones.
+        ``new_phone`` replaces all its phones.
         """
         region = self.region(account)
         changes = await self._contact(account, given)
@@ -96,7 +96,7 @@ class DirectoryVerbs(StoredVerbs):
         return Changed(1)
 
     async def delete_contacts(self, *, by: str, account: str, phones: Phones) -> Changed:
-        """Deletes the contacts with any of these phones."""
+        """Delete the contacts with any of these phones."""
         numbers = self._phones(account, phones)
         count = await self._directory.change(delete_contacts, account, numbers)
         self._audit("delete_contacts", by, account=account, contacts=count)
@@ -111,7 +111,7 @@ class DirectoryVerbs(StoredVerbs):
         group: str,
         how: Literal["move", "add", "remove"] = "move",
     ) -> Changed:
-        """Moves contacts into a group, out of all others; adds them to it, or takes them out."""
+        """Move contacts into a group, add them to it, or remove them from it."""
         numbers = self._phones(account, phones)
         [id] = await self._groups(account, [group])
         membership = Membership[how.upper()]
@@ -155,7 +155,7 @@ class DirectoryVerbs(StoredVerbs):
         hours: str = "",
         max_parts: int = 0,
     ) -> Created:
-        """Adds a group; mails reach it by its name, and by ``g<number>``."""
+        """Add a group; its name and ``g<number>`` become recipients."""
         self.region(account)
         group = Group(
             0,
@@ -180,7 +180,7 @@ class DirectoryVerbs(StoredVerbs):
         hours: str | None = None,
         max_parts: int | None = None,
     ) -> Changed:
-        """Changes a group, named by its name, ``g<number>`` or its id."""
+        """Change a group, given by its name, ``g<number>`` or its id."""
         [id] = await self._groups(account, [group])
         changes: dict[str, Any] = {}
         if name is not None:
@@ -196,7 +196,7 @@ class DirectoryVerbs(StoredVerbs):
         return Changed(1)
 
     async def delete_group(self, *, by: str, account: str, group: str) -> Changed:
-        """Deletes a group; its contacts stay."""
+        """Delete a group; its contacts stay."""
         [id] = await self._groups(account, [group])
         await self._directory.change(delete_group, account, id)
         self._audit("delete_group", by, account=account, group=group)
@@ -207,7 +207,7 @@ class DirectoryVerbs(StoredVerbs):
     async def add_to_black_list(
         self, *, by: str, account: str, phone: str, blocks: str = "all", comment: str = ""
     ) -> Created:
-        """Sends nothing more to a phone: nothing at all, or no ``bulk`` or ``single`` messages."""
+        """Block a phone: all messages, or only ``bulk`` or ``single`` ones."""
         [one, *_] = fields.phones(phone, self.region(account))
         comment = fields.text("comment", comment)
         kind = fields.blocks(blocks)
@@ -216,7 +216,7 @@ class DirectoryVerbs(StoredVerbs):
         return Created(id)
 
     async def delete_from_black_list(self, *, by: str, account: str, phones: Phones) -> Changed:
-        """Sends to these phones again."""
+        """Delete these phones from the black list."""
         numbers = self._phones(account, phones)
         count = await self._directory.change(delete_from_black_list, account, numbers)
         self._audit("delete_from_black_list", by, account=account, entries=count)
@@ -227,7 +227,7 @@ class DirectoryVerbs(StoredVerbs):
     async def add_template(
         self, *, by: str, account: str, name: str, message: str, format: str = "", sender: str = ""
     ) -> Created:
-        """Adds a text with places to fill in, such as ``{name}``."""
+        """Add a template: a text with variables such as ``{name}``."""
         self.region(account)
         template = Template(
             0,
@@ -251,7 +251,7 @@ class DirectoryVerbs(StoredVerbs):
         format: str | None = None,
         sender: str | None = None,
     ) -> Changed:
-        """Changes a template, named by its name or its id."""
+        """Change a template, given by its name or its id."""
         found = await self._template(account, template)
         changes: dict[str, Any] = {}
         if name is not None:
@@ -267,7 +267,7 @@ class DirectoryVerbs(StoredVerbs):
         return Changed(1)
 
     async def delete_template(self, *, by: str, account: str, template: str) -> Changed:
-        """Deletes a template, named by its name or its id."""
+        """Delete a template, given by its name or its id."""
         found = await self._template(account, template)
         await self._directory.note(delete_template, account, found.id)
         self._audit("delete_template", by, account=account, template=found.name)
@@ -282,7 +282,7 @@ class DirectoryVerbs(StoredVerbs):
     async def import_file(
         self, *, by: str, account: str, kind: ImportKind, file: str, preview: bool = False
     ) -> ImportShown:
-        """Begins an import of a file, or says what it would do.
+        """Begin the import of a file, or its preview.
 
         ``file`` is CSV, for contacts also vCard, in base64.
         """
@@ -296,7 +296,7 @@ class DirectoryVerbs(StoredVerbs):
         return ImportShown.of_run(run)
 
     async def show_import(self, *, account: str, id: int) -> ImportShown:
-        """How far an import is, and what became of its lines."""
+        """Show the progress and the counts of an import."""
         return ImportShown.of_run(self._imports.find(account, id))
 
 

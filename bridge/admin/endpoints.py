@@ -1,8 +1,8 @@
-"""The API's table: which verb of :mod:`bridge.admin.control` has which method, path and role.
+"""The API's table: method, path and role of each verb of :mod:`bridge.admin.control`.
 
-What a verb takes and answers is read from its signature, for checking requests as for the
-description of the API (OpenAPI 3.1). A verb's argument is a part of the path where the path names
-it, else of the query (GET, DELETE) or of the JSON body.
+Arguments and answers are read from a verb's signature, to check requests and to describe the API
+(OpenAPI 3.1). An argument is in the path if the path names it, else in the query (GET, DELETE) or
+in the JSON body.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from bridge.admin.tokens import Role
 from bridge.model.failure import Reason
 
 PREFIX: Final = "/api/v1"
-#: The argument that a request does not give: who asks.
+#: The argument for the caller's name, which is not in the request.
 _BY: Final = "by"
 
 #: The HTTP status of a failure; its code and text are in the body.
@@ -45,13 +45,13 @@ STATUSES: Final = {
     Reason.BRIDGE_FULL: 503,
     Reason.TOO_MANY_SESSIONS: 503,
 }
-#: Beside those of failures: faults of the request's form, a broken configuration, our own faults.
+#: All statuses of errors: failures, malformed requests, invalid settings, internal errors.
 _PROBLEMS: Final = sorted({*STATUSES.values(), 405, 413, 500})
 
 
 class Problem(BaseModel):
-    """What went wrong (RFC 9457). ``reason`` and ``code`` are the failure's name and fmt code,
-    ``mistakes`` those of a configuration."""
+    """A problem (RFC 9457). ``reason`` and ``code`` are the failure's name and fmt code,
+    ``mistakes`` those of the configuration."""
 
     title: str
     status: int
@@ -84,7 +84,8 @@ class ApiEndpoint:
 
     @cached_property
     def filters(self) -> dict[str, type[Any]]:
-        """Arguments that are filters: a request gives their fields beside the others."""
+        """Arguments that are filters: in a request their fields stand beside the other
+        arguments."""
         hints = get_type_hints(self.verb)
         return {
             name: hint
@@ -94,7 +95,7 @@ class ApiEndpoint:
 
     @cached_property
     def arguments(self) -> type[BaseModel]:
-        """The model of what a request gives."""
+        """The model of a request's arguments."""
         hints = get_type_hints(self.verb, include_extras=True)
         given: dict[str, Any] = {}
         for name, one in inspect.signature(self.verb).parameters.items():
@@ -108,7 +109,7 @@ class ApiEndpoint:
         return create_model(self.verb.__name__, __config__=ConfigDict(extra="forbid"), **given)
 
     def call(self, control: StoredVerbs, given: dict[str, Any], by: str) -> Awaitable[Any]:
-        """Runs the verb with what a request gives; raises ValidationError where that is wrong."""
+        """Runs the verb with a request's arguments; raises ValidationError for invalid ones."""
         model = self.arguments.model_validate(given)
         values = {name: getattr(model, name) for name in type(model).model_fields}
         for name, kind in self.filters.items():
@@ -120,7 +121,7 @@ class ApiEndpoint:
 
     @cached_property
     def answer(self) -> TypeAdapter[Any]:
-        """The type of what the verb answers."""
+        """The type of the verb's answer."""
         return TypeAdapter(get_type_hints(self.verb, include_extras=True)["return"])
 
 
@@ -219,7 +220,7 @@ def openapi() -> dict[str, Any]:
 
 
 def _posting(schemas: dict[str, Any]) -> dict[str, Any]:
-    """What sends: :mod:`bridge.admin.messages`."""
+    """The endpoint that submits: :mod:`bridge.admin.messages`."""
     one = PostedMessage.model_json_schema(ref_template=_REFERENCE)
     one["properties"]["account"] = {
         "type": "string",
@@ -249,7 +250,7 @@ def _posting(schemas: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-#: What the URL for alerts may say, and whether it has to.
+#: The parameters of the URL for alerts, and whether they are required.
 ALERT_PARAMETERS: Final = {
     "to": "A phone or a group; repeated for several.",
     "sender": "One of the account's senders.",
@@ -258,7 +259,7 @@ ALERT_PARAMETERS: Final = {
 
 
 def _alerting(schemas: dict[str, Any]) -> dict[str, Any]:
-    """What makes messages of alerts: :mod:`bridge.admin.alerts`."""
+    """The endpoint for alerts: :mod:`bridge.admin.alerts`."""
     alerts = PostedAlerts.model_json_schema(ref_template=_REFERENCE)
     schemas.update(alerts.pop("$defs", {}))
     schemas["PostedAlerts"] = alerts

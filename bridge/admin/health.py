@@ -1,7 +1,7 @@
-"""Health: whether the process works, and whether it has what it needs.
+"""Health checks of the process, and of its dependencies.
 
-``/healthz`` is about the process: the loop turns, the store's writer writes. ``/readyz`` is about
-what it needs: listeners, store, an upstream that takes messages. Each answers in one line.
+``/healthz`` checks the process: the event loop and the store's writer respond. ``/readyz`` checks
+its dependencies: listeners, store, upstreams that are not held. Each answers in one line.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from bridge.store import StoreError
 
 #: How often the loop's lag is measured (seconds).
 _BEAT: Final = 0.5
-#: A loop that is later than this does not turn (seconds).
+#: The lag with which the loop counts as blocked (seconds).
 _LATE: Final = 5.0
-#: How often the store is asked for one small write, and how long that may take (seconds).
+#: Interval of a small test write to the store, and its time limit (seconds).
 _WRITE_EVERY: Final = 2.0
 _WRITE_WITHIN: Final = 5.0
 
-#: What is wrong, in one line; empty where nothing is.
+#: Returns the problem in one line, empty without one.
 Check = Callable[[], str]
 
 
 class Health:
-    """Watches loop and writer, and feeds the service manager's watchdog while both work.
+    """Monitors loop and writer, and feeds the service manager's watchdog while both respond.
 
     ``write`` goes once through the store's writer. ``checks`` are what the daemon needs besides.
     """
@@ -50,7 +50,7 @@ class Health:
         self._beat_at = monotonic()
         self._wrote_at = monotonic()
         self._trouble = ""
-        #: Set once clients can be served, and not any more when the daemon stops.
+        #: True while clients can be served, until the daemon stops.
         self.serving = False
 
     async def run(self) -> None:
@@ -77,7 +77,7 @@ class Health:
                 await self._write()
                 self._trouble = ""
             except StoreError as error:
-                # A store that says no is at work, as far as the process is concerned.
+                # A store that refuses still responds: the process is healthy.
                 self._trouble = str(error)
             self._wrote_at = self._monotonic()
             await asyncio.sleep(_WRITE_EVERY)
@@ -89,14 +89,14 @@ class Health:
         return f"the store has not written for {stuck:.0f} s"
 
     def alive(self) -> str:
-        """What is wrong with the process; empty where nothing is."""
+        """The problem of the process; empty without one."""
         late = self._monotonic() - self._beat_at - _BEAT
         if late > _LATE:
             return f"the event loop is {late:.0f} s late"
         return self._writer_trouble()
 
     def ready(self) -> list[str]:
-        """What the daemon lacks, each in a few words."""
+        """The failed checks, in a few words each."""
         missing = [] if self.serving else ["not serving"]
         missing += [f"store: {self._trouble}"] if self._trouble else []
         missing += [self._writer_trouble()] if self._writer_trouble() else []

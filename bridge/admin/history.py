@@ -1,6 +1,6 @@
-"""How the bridge did over the last hour and the last day, in memory.
+"""Samples of rates, queue and times over the last hour and the last day, in memory.
 
-A sample is taken every ten seconds; of an hour all are kept, of a day one in thirty.
+A sample is taken every ten seconds; the hour keeps all, the day one in thirty.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _DAY: Final = 288
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Rates are messages a second since the sample before; times are means in seconds, ``None``
-    where nothing was measured. ``loop_lag`` is the mean too."""
+    """Rates are messages per second since the previous sample; times and ``loop_lag`` are means in
+    seconds, ``None`` without a measurement."""
 
     at: datetime
     accepted: float
@@ -66,8 +66,8 @@ class _Totals:
 
 
 class History:
-    """Takes samples. ``queue`` gives how many messages wait, and the age of the oldest, as far as
-    ``look`` found out."""
+    """Takes samples. ``queue`` gives the number of waiting messages and the age of the oldest;
+    ``look`` updates them."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class History:
             self.sample()
 
     def now(self) -> Sample:
-        """Since the last sample, or the one before if that was just now."""
+        """The values since the last sample, or since the one before if the last is too recent."""
         if self.hour and self._clock() - self._at < EVERY / 2:
             return self.hour[-1]
         return self._sample(_Totals(), self._before, self._clock() - self._at)

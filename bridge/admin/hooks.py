@@ -1,10 +1,9 @@
-"""The listener that SMSBAT calls: statuses and messages from phones.
+"""The listener for SMSBAT's webhooks: statuses and messages from phones.
 
-Everything about HTTP is decided here: who may call, where, how much, and what they hear; what is in
-a body, by :mod:`bridge.feedback.status_updates` and :mod:`bridge.feedback.incoming`. 200 means that
-it is stored; what could not be stored gets 503, so that it comes again. The secret in the path is
-all that proves who calls: a wrong one is answered like any wrong path, in the same time, and no
-path is ever logged.
+Decides about HTTP: callers, paths, limits, answers. :mod:`bridge.feedback.status_updates` and
+:mod:`bridge.feedback.incoming` read the bodies. 200 means stored; 503 means not stored, so that the
+caller tries again. Only the secret in the path authenticates a caller: a wrong one is answered like
+any wrong path, in the same time, and no path is ever logged.
 """
 
 from __future__ import annotations
@@ -40,20 +39,20 @@ from bridge.net.tls import renewed, server_context
 
 log = structlog.get_logger()
 
-#: What a caller may cost. A status has about 150 bytes, and a request of them comes at once.
+#: Limits for a caller. A status has about 150 bytes, and a request arrives in one piece.
 LIMITS: Final = Limits(
     max_body=1024 * 1024, keep_alive=75, request_within=10.0, max_connections=1000
 )
-#: When a caller is asked to come again after 503 (seconds).
+#: Retry-After of a 503 (seconds).
 RETRY_AFTER: Final = 30
-#: The HTTP status for what a body met; what is not here is a fault of ours.
+#: The HTTP status by reason; other reasons are internal errors.
 _STATUSES: Final = {
     Reason.BAD_PARAMETER: 400,
     Reason.NOT_FOUND: 422,
     Reason.BRIDGE_FULL: 503,
     Reason.OPERATION_FAILED: 503,
 }
-#: The same trouble with the same caller is logged once in so many seconds.
+#: Interval in which the same problem of a caller is logged once (seconds).
 _TELL_EVERY: Final = 60.0
 _TELL_MOST: Final = 1000
 
@@ -65,23 +64,23 @@ _HEADERS: Final[dict[int, Headers]] = {
     503: ((b"retry-after", b"%d" % RETRY_AFTER),),
 }
 
-#: Whoever hears these has no business here, and hears no more; nobody looked into the body.
+#: Statuses for callers that are not SMSBAT: the body was not read, and no reason is given.
 _UNREAD: Final = frozenset({403, 404, 405})
 
 
 class HookRefusal(NamedTuple):
-    """The HTTP status that a caller hears, and why."""
+    """The HTTP status of the answer, and the reason."""
 
     status: int
     why: str
 
 
-#: Keeps a body, durably; tells how many of its elements it could not. Raises Failure.
+#: Stores a body; returns the number of invalid elements. Raises Failure.
 Take = Callable[[bytes], Awaitable[int]]
 
 
 class HooksListener:
-    """Listens where ``[hooks]`` says, if there is a secret. Belongs to the loop it starts in."""
+    """Listens on the addresses of ``[hooks]``, if there is a secret. Belongs to one event loop."""
 
     def __init__(
         self,
@@ -109,7 +108,7 @@ class HooksListener:
         ]
 
     async def start(self, passed: PassedSockets = NONE_PASSED) -> list[Endpoint]:
-        """Binds every address, or none; tells them as bound. Without a secret there is none."""
+        """Binds all addresses, or none; returns the bound ones. Without a secret there are none."""
         if self._settings.secret is None:
             return []
         try:
@@ -120,17 +119,17 @@ class HooksListener:
             raise
 
     def reload(self, settings: config.Hooks) -> None:
-        """Takes the certificate, the networks and the secret anew.
+        """Takes over a new certificate, networks and secret.
 
-        What needs a restart is named in :mod:`bridge.config.reloading`. Raises OSError or
-        ValueError, and changes nothing, where a certificate cannot be used.
+        :mod:`bridge.config.reloading` lists the keys that need a restart. Raises OSError or
+        ValueError for an unusable certificate; then nothing changes.
         """
         renewed(self._context, settings.certificate, settings.private_key)
         self._settings = settings
         self._apply(settings)
 
     async def close(self) -> None:
-        """Answers what is being stored, and hangs up."""
+        """Answers requests that are being stored, and closes all connections."""
         await self._server.close()
 
     # --- one request -----------------------------------------------------------------------
@@ -157,7 +156,7 @@ class HooksListener:
     async def _take(
         self, take: Take, scope: Scope, receive: Receive, send: Send
     ) -> HookRefusal | None:
-        """Has the body kept and says so, or tells why not."""
+        """Stores the body, and answers with the result."""
         try:
             body = await read_body(scope, receive, self._limits.max_body)
         except BodyTooLarge:
@@ -171,10 +170,10 @@ class HooksListener:
             if not body and _asks_upgrade(scope):
                 return HookRefusal(status, "asks for another protocol (Upgrade)")
             return HookRefusal(status, failure.detail or failure.reason.codes.text)
-        except Exception:  # the edge: the caller gets an answer whatever happens
+        except Exception:  # the caller must get an answer
             log.exception("hook_failed", peer=_peer(scope))
             return HookRefusal(500, "operation failed")
-        # Nothing to say is said in one write.
+        # Header and empty body in one write.
         if bad:
             await respond(send, 200, (_JSON,), orjson.dumps({"refused": bad}))
         else:
@@ -194,13 +193,13 @@ class HooksListener:
             headers.append(_JSON)
             body = orjson.dumps({"error": why})
         if _asks_upgrade(scope):
-            # uvicorn takes what follows for the other protocol.
+            # uvicorn would treat the following data as another protocol.
             headers.append(_CLOSE)
         await respond(send, status, headers, body)
 
     def _hook_at(self, path: bytes) -> str:
-        """Which hook has this path, empty for none; looks as long for a wrong secret as for the
-        right one."""
+        """The hook with this path, or an empty string; takes the same time for a wrong secret as
+        for the right one."""
         found = ""
         for known, hook in self._paths:
             if hmac.compare_digest(known, path):

@@ -1,7 +1,7 @@
-"""Where the API is reached: the Unix socket, whose file mode says who may, and TCP with tokens.
+"""The API's listener: a Unix socket, protected by its file mode, and TCP with tokens.
 
-Reads each request whole before it is answered, finds out who asks, and keeps connections within
-limits. What is answered is :mod:`bridge.admin.api`'s matter.
+Reads each request completely, finds the caller, and limits connections. :mod:`bridge.admin.api`
+answers.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ log = structlog.get_logger()
 LIMITS: Final = Limits(
     max_body=4 * 1024 * 1024, keep_alive=75, request_within=10.0, max_connections=200
 )
-#: Who may operate imports files: a million lines in base64.
+#: Operators import files: a million lines in base64.
 MAX_FILE: Final = 64 * 1024 * 1024
-#: Whose members may use the socket, where this group exists.
+#: The group whose members may use the socket, if it exists.
 GROUP: Final = "cascade-bridge"
 _MODE: Final = 0o660
 #: struct ucred of SO_PEERCRED (unix(7)): pid, uid, gid.
@@ -55,10 +55,10 @@ _UCRED: Final = struct.Struct("iII")
 
 
 class AdminListener:
-    """Listens where ``[admin]`` says. Belongs to the loop it starts in.
+    """Listens on the addresses of ``[admin]``. Belongs to one event loop.
 
-    What the settings name must work; the default socket and address are left out, with a warning,
-    where they cannot be had: another bridge may have them.
+    Configured addresses must be available. Default ones that are not (another bridge may have them)
+    are left out with a warning.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class AdminListener:
         self._path: Path | None = None
 
     async def start(self, passed: PassedSockets = NONE_PASSED) -> list[Endpoint]:
-        """Binds the socket and the addresses; tells those as bound. Raises OSError."""
+        """Binds the socket and the addresses; returns the bound ones. Raises OSError."""
         chosen = self._settings.model_fields_set
         bound: list[Endpoint] = []
         try:
@@ -108,14 +108,14 @@ class AdminListener:
         self._path = path
 
     def reload(self, settings: config.Admin) -> None:
-        """Takes tokens and certificate anew. Raises OSError or ValueError, and changes nothing,
-        where a certificate cannot be used."""
+        """Takes over new tokens and a new certificate. Raises OSError or ValueError for an unusable
+        certificate; then nothing changes."""
         renewed(self._context, settings.certificate, settings.private_key)
         self._settings = settings
         self._tokens.apply(settings)
 
     async def close(self) -> None:
-        """Answers what is under way, and hangs up."""
+        """Answers requests in progress, and closes all connections."""
         await self._remote.close()
         await self._local.close()
         if self._path is not None:
@@ -183,9 +183,9 @@ class AdminListener:
 
 
 def bind_unix(path: Path) -> socket.socket:
-    """A socket at ``path`` for its owner and group alone; one that nobody serves is replaced.
+    """A socket at ``path`` for its owner and group only; replaces a socket without a listener.
 
-    Raises OSError, also where another process serves it.
+    Raises OSError, also if another process listens on it.
     """
     if path.is_socket():
         with socket.socket(socket.AF_UNIX) as probe:
@@ -197,7 +197,7 @@ def bind_unix(path: Path) -> socket.socket:
                 raise OSError(errno.EADDRINUSE, f"{path} is served by another process")
     listening = socket.socket(socket.AF_UNIX)
     try:
-        # Nobody may open it before its group is set.
+        # No other user may open it before its group is set.
         mask = os.umask(0o777)
         try:
             listening.bind(str(path))
@@ -205,7 +205,7 @@ def bind_unix(path: Path) -> socket.socket:
             raise OSError(error.errno, f"{path}: {error.strerror}") from None
         finally:
             os.umask(mask)
-        # Without such a group, or where it is not ours, our own group may use it.
+        # Without such a group, or if we are not in it, our own group may use it.
         with suppress(KeyError, PermissionError):
             os.chown(path, -1, grp.getgrnam(GROUP).gr_gid)
         path.chmod(_MODE)
@@ -217,7 +217,7 @@ def bind_unix(path: Path) -> socket.socket:
 
 
 def _user(scope: Scope) -> str:
-    """Who is at the other end of the Unix socket, for the log."""
+    """The user at the other end of the Unix socket, for the log."""
     transport = scope["state"]["connection"].transport
     found = transport.get_extra_info("socket") if transport is not None else None
     if found is None:
@@ -235,7 +235,7 @@ def _user(scope: Scope) -> str:
 
 
 def _authorization(scope: Scope) -> tuple[str, str]:
-    """The scheme in small letters, and what follows it."""
+    """The scheme in small letters, and its parameters."""
     for name, value in scope["headers"]:
         if name == b"authorization":
             scheme, _, credentials = value.decode("latin-1").partition(" ")

@@ -1,7 +1,7 @@
-"""Messages by HTTP: JSON in, the outcome of each out; the same rules as at every other door.
+"""Submissions by HTTP: JSON in, their outcomes out; the rules are those of the other protocols.
 
-An account sends by its own login; who may operate sends for any account. What an account asks for
-later is answered of its own messages alone.
+An account submits by its own login, an operator for any account. An account sees only its own
+messages.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from bridge.model.message import (
 )
 from bridge.relay.relay import Relay
 
-#: Submissions in one request, and recipients of each.
+#: Most submissions in a request, and recipients of each.
 MOST = 1000
-#: The longest time over which a send-out goes out: 30 days (seconds).
+#: The longest duration of a send-out: 30 days (seconds).
 MAX_SPREAD = 30 * 86400
 
 
 class PostedMessage(BaseModel):
-    """One submission. ``to`` is a phone, or several; ``type`` and ``route`` as in the
-    configuration; ``ttl`` in seconds; ``schedule`` when it is to be sent; ``options`` the answers
-    of a survey; ``reference`` the client's own name for it. Groups are recipients as phones are
-    (``g7``, or a name). ``name`` makes it a send-out, which goes out ``over`` so many seconds.
-    ``template`` takes the place of ``text``, with ``variables`` in it."""
+    """One submission. ``to`` is one or several phones or groups (``g7``, or a name); ``type`` and
+    ``route`` as in the configuration; ``ttl`` in seconds; ``schedule`` is the time of sending;
+    ``options`` are the answers of a survey; ``reference`` is the client's own id. ``name`` makes it
+    a send-out, spread ``over`` a number of seconds. ``template`` replaces ``text``, with
+    ``variables``."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -63,7 +63,7 @@ class PostedMessage(BaseModel):
         return self
 
     def submission(self, peer: str) -> Submission:
-        """The same in the bridge's words."""
+        """The submission in the bridge's vocabulary."""
         addresses = [self.to] if isinstance(self.to, str) else self.to
         return Submission(
             Protocol.HTTP,
@@ -92,7 +92,7 @@ POSTED: TypeAdapter[Posted] = TypeAdapter(Posted)
 
 @dataclass(frozen=True, slots=True)
 class RefusedRecipient:
-    """A recipient that gets nothing: ``to`` as it was written, the failure's fmt code and why."""
+    """A refused recipient: ``to`` as written, the failure's fmt code and text."""
 
     to: str
     reason: str
@@ -102,8 +102,8 @@ class RefusedRecipient:
 
 @dataclass(frozen=True, slots=True)
 class PostedOutcome:
-    """What became of a submission. Of one that was refused as a whole ``id`` is 0, and ``refused``
-    says why. ``parts`` counts SMS; ``queued``: the API has not answered yet."""
+    """The outcome of a submission. If it was refused as a whole, ``id`` is 0 and ``refused`` has
+    the reason. ``parts`` counts SMS; ``queued``: the API has not answered yet."""
 
     id: int
     parts: int
@@ -112,9 +112,9 @@ class PostedOutcome:
 
 
 def read(document: Any) -> tuple[list[PostedMessage], bool]:
-    """The submissions of a request, and whether it was a list; raises Failure(BAD_PARAMETER)."""
+    """The submissions of a request, and whether they were a list; raises Failure(BAD_PARAMETER)."""
     try:
-        # Chosen here, so that what is wrong is said of what was meant.
+        # Chosen here, so that the error is about the form that the client meant.
         if isinstance(document, list):
             many = TypeAdapter(list[PostedMessage]).validate_python(document)
             if not 0 < len(many) <= MOST:
@@ -130,13 +130,13 @@ def read(document: Any) -> tuple[list[PostedMessage], bool]:
 async def post(
     relay: Relay, account: Account, messages: list[PostedMessage], peer: str
 ) -> list[Outcome]:
-    """Submits all at once and waits for what becomes of each."""
+    """Submits all at once and waits for their outcomes."""
     futures = [relay.submit(account, message.submission(peer)) for message in messages]
     return [await future for future in futures]
 
 
 def shown(message: PostedMessage, outcome: Outcome) -> PostedOutcome:
-    """An outcome as it is answered."""
+    """An outcome as an answer."""
     if isinstance(outcome, Accepted):
         refused = [
             _refused(recipient.written or recipient.address, failure)

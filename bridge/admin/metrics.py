@@ -1,7 +1,7 @@
-"""``/metrics`` for Prometheus: what was counted since the start, and how things stand now.
+"""``/metrics`` for Prometheus: counters since the start, and gauges of the present.
 
-Names are interface: alert rules and dashboards of others depend on them. Numbers are counted in
-:mod:`bridge.model.measures`; how things stand is asked when somebody looks.
+Names are interface: alert rules and dashboards depend on them. :mod:`bridge.model.measures` counts;
+gauges are read at each scrape.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from bridge.model.measures import Histogram
 Render = Callable[[CollectorRegistry], bytes]
 
 PREFIX: Final = "cascade_bridge_"
-#: Accounts that have a label of their own.
+#: Most accounts with a label of their own.
 MAX_ACCOUNTS: Final = 200
 
-#: Counters: what they are called without ``_total``, and of what.
+#: Counters: their names without ``_total``, and their measures.
 _TALLIES: Final = {
     "submissions": (measures.SUBMISSIONS, "Submissions by what the client was told."),
     "messages": (measures.MESSAGES, "Messages by the state that they came to."),
@@ -59,7 +59,7 @@ _HISTOGRAMS: Final = {
 
 
 class StandingSource(NamedTuple):
-    """How things stand now. Ages are in seconds; ``sessions`` are by protocol and bind."""
+    """The values of the gauges. Ages are in seconds; ``sessions`` are by protocol and bind."""
 
     queue_messages: dict[str, int]
     queue_ages: dict[str, float]
@@ -73,7 +73,7 @@ class StandingSource(NamedTuple):
 
 
 class BridgeCollector(Collector):
-    """Makes the metrics out of the measures and of how things stand."""
+    """Makes the metrics from the measures and the gauges."""
 
     def __init__(self, standing: Callable[[], StandingSource]) -> None:
         self._standing = standing
@@ -149,7 +149,7 @@ def _histogram(
 
 
 class Metrics:
-    """Renders them for a scrape; ``look`` brings how things stand up to date."""
+    """Renders them for a scrape; ``look`` updates the gauges."""
 
     def __init__(
         self, look: Callable[[], Awaitable[None]], standing: Callable[[], StandingSource]
@@ -161,7 +161,7 @@ class Metrics:
             ProcessCollector(registry=self._registry)
 
     async def render(self, accept: str) -> tuple[bytes, str]:
-        """The text and its type, as the scraper wants it."""
+        """The text and its content type, as the scraper accepts it."""
         await self._look()
         if "application/openmetrics-text" in accept:
             render, kind = cast(Render, openmetrics), OPENMETRICS

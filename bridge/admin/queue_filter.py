@@ -12,11 +12,11 @@ from bridge.model.selection import Selection
 
 @dataclass(frozen=True, slots=True)
 class QueueFilter:
-    """Messages that have all of this; what is left out does not matter.
+    """Messages that meet all given conditions.
 
-    ``id`` is a message's or a submission's. ``phone`` is a number (E.164), or its beginning with
-    ``*`` behind it. ``reason`` is a failure's name (``WRONG_PHONE``), or a part of the words that
-    came with it. ``since`` and ``until`` are times of acceptance.
+    ``id`` is a message's or a submission's. ``phone`` is a number (E.164), or a prefix followed by
+    ``*``. ``reason`` is a failure's name (``WRONG_PHONE``), or a part of its text. ``since`` and
+    ``until`` are times of acceptance.
     """
 
     id: int = 0
@@ -31,11 +31,11 @@ class QueueFilter:
 
     @property
     def chooses(self) -> bool:
-        """Whether it leaves anything out."""
+        """Whether it has any condition."""
         return any(getattr(self, field.name) for field in fields(self))
 
     def selection(self) -> Selection:
-        """The same in the store's words."""
+        """The filter in the store's vocabulary."""
         return Selection(
             self.id,
             self.account,

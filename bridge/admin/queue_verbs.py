@@ -25,7 +25,7 @@ from bridge.trace.finding import names_of
 
 
 class QueueVerbs(DirectoryVerbs):
-    """``by`` names who asks: every change is an ``audit`` event."""
+    """``by`` names the caller: every change is an ``audit`` event."""
 
     def __init__(
         self,
@@ -52,14 +52,14 @@ class QueueVerbs(DirectoryVerbs):
     # --- holds -----------------------------------------------------------------------------
 
     async def hold(self, *, by: str, scope: str, name: str) -> Hold:
-        """Holds an account or an upstream: nothing of it is sent until it is released."""
+        """Hold an account or an upstream: nothing of it is sent until it is released."""
         self._check_scope(scope, name)
         await self._dispatcher.set_hold(scope, name, True)
         self._audit("hold", by, scope=scope, name=name)
         return Hold(scope, name)
 
     async def release(self, *, by: str, scope: str, name: str) -> Hold:
-        """Releases an account or an upstream: its waiting messages are sent."""
+        """Release an account or an upstream: its waiting messages are sent."""
         if (scope, name) not in await self._store.holds():
             self._check_scope(scope, name)
             raise Failure(Reason.NOT_FOUND, f"{scope} {name} is not held")
@@ -80,25 +80,25 @@ class QueueVerbs(DirectoryVerbs):
     async def hold_messages(
         self, *, by: str, filter: QueueFilter = ALL, dry_run: bool = False
     ) -> Changed:
-        """Holds the selected messages that wait; they are sent after a release."""
+        """Hold the selected messages that wait; they are sent after a release."""
         return await self._move("hold_messages", by, filter, State.HELD, dry_run)
 
     async def release_messages(
         self, *, by: str, filter: QueueFilter = ALL, dry_run: bool = False
     ) -> Changed:
-        """Sends the selected messages that are held."""
+        """Send the selected messages that are held."""
         return await self._move("release_messages", by, filter, State.ACCEPTED, dry_run)
 
     async def cancel_messages(
         self, *, by: str, filter: QueueFilter = ALL, dry_run: bool = False
     ) -> Changed:
-        """Cancels the selected messages that wait or are held, for good."""
+        """Cancel the selected messages that wait or are held; this cannot be undone."""
         return await self._move("cancel_messages", by, filter, State.CANCELLED, dry_run)
 
     async def retry_messages(
         self, *, by: str, filter: QueueFilter = ALL, dry_run: bool = False
     ) -> Changed:
-        """Sends the selected messages now: those that wait for a later attempt, and held ones."""
+        """Send the selected messages now: those that wait for a later attempt, and held ones."""
         _check_chooses(filter)
         if dry_run:
             return Changed(await self._count(filter))
@@ -128,7 +128,7 @@ class QueueVerbs(DirectoryVerbs):
         return await self._store.look_up(count_selected, filter.selection())
 
     async def erase(self, *, by: str, phone: str, dry_run: bool = False) -> Erased:
-        """Erases all data about a number, except messages that are still on their way."""
+        """Erase all data about a number, except messages that are still on their way."""
         regions = {own.region for own in self.settings.accounts.values()}
         phones = sorted(name for name in names_of(phone, regions) if name.startswith("+"))
         if not phones:
@@ -146,7 +146,8 @@ def _check_chooses(filter: QueueFilter) -> None:
 
 
 def _words(filter: QueueFilter) -> str:
-    """The filter for the log; phones are masked there by their field alone."""
+    """The filter for the log, with the phone masked: the log masks phones only in fields of their
+    own."""
     given = {
         field.name: value for field in fields(filter) if (value := getattr(filter, field.name))
     }

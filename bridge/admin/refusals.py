@@ -1,7 +1,7 @@
-"""Keeps what was refused: taken from the log's events, stored every second.
+"""Refusals for operators: taken from events of the log, stored every second.
 
-Whatever refuses something says so in the log with account, peer, number and reason; the same is
-kept in the store, bounded, for ``trace``, ``report`` and the console.
+Every refusal is an event of the log with account, peer, number and reason. The store keeps a
+limited number of them for ``trace``, ``report`` and the console.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from bridge.store.operating.refusals import Refusal, forget_refusals, keep_refus
 
 log = structlog.get_logger()
 
-#: Event → kind of refusal, and its protocol where the event does not say it.
+#: Event → kind of refusal, and its protocol if the event does not name it.
 EVENTS: Final = {
     "submission_refused": ("submission", "smpp"),
     "submissions_throttled": ("throttled", "smpp"),
@@ -40,12 +40,12 @@ EVENTS: Final = {
     "token_refused": ("token", "http"),
 }
 _REASONS: Final = ("reason", "reply", "cause")
-#: What says why where the event names no reason.
+#: The fields that can have the reason.
 _PLAIN: Final = {"login_failed": "wrong login or password", "token_refused": "wrong token"}
-#: Between two writes (seconds), and how many wait for one at most.
+#: Interval of writes (seconds), and most refusals that wait for one.
 _EVERY: Final = 1.0
 _WAITING: Final = 2_000
-#: How long they are kept (seconds), and how often the old ones are looked for.
+#: How long refusals are kept, and the interval of deletions (seconds).
 KEPT: Final = 7 * 86400
 _FORGET_EVERY: Final = 600.0
 _LONGEST: Final = 300
@@ -111,7 +111,7 @@ class RefusalKeeper:
                     await self._store.change(forget_refusals, int(self._clock()) - KEPT)
 
     async def flush(self) -> None:
-        """Stores what waits; what cannot be stored now waits on."""
+        """Stores the waiting refusals; if that fails, they keep waiting."""
         some = list(self._waiting)
         if not some:
             return
@@ -123,5 +123,5 @@ class RefusalKeeper:
 
 
 def _clean(text: str) -> str:
-    """Text that both engines take."""
+    """The text as both engines can store it."""
     return text.replace("\0", "").encode("utf-8", "replace").decode()

@@ -1,4 +1,5 @@
-"""How things stand now: asked of the parts, and of the store at most every few seconds."""
+"""The present values for overview and metrics: read from the parts, and from the store every few
+seconds at most."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ from bridge.store.operating.counts import StoreCounts, count_all
 
 log = structlog.get_logger()
 
-#: How old what the store said may be (seconds).
+#: How long counts of the store are used (seconds).
 _FRESH: Final = 5.0
 
 
@@ -80,14 +81,14 @@ class NowStanding:
             log.warning("counts_failed", error=str(error))
 
     def age(self, state: str) -> float:
-        """How old the oldest message in this state is, in seconds; 0 where there is none."""
+        """The age of the oldest message in this state, in seconds; 0 without one."""
         waiting = self.counts.queue.get(state)
         if waiting is None or not waiting.oldest_id:
             return 0.0
         return max(0.0, self._clock() - second_of(waiting.oldest_id))
 
     def certificates(self) -> dict[str, datetime]:
-        """When the certificates in use end, as their files say now."""
+        """The expiry times of the certificates in use, read from their files."""
         if self._clock() - self._ends_at > _FRESH:
             self._ends_at = self._clock()
             self._ends = {}
@@ -99,7 +100,7 @@ class NowStanding:
         return self._ends
 
     def standing(self) -> StandingSource:
-        """All of it, as the metrics say it."""
+        """All values for the metrics."""
         now = self._clock()
         counts = self.counts
         sessions = Counter((one.protocol, one.bind) for one in self._sessions())

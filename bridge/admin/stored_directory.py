@@ -1,4 +1,4 @@
-"""The verbs that read the directory out of the store: also where no daemon runs."""
+"""The verbs that read the directory from the store; they work without a daemon too."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from bridge.model.failure import Failure, Reason
 from bridge.model.phone import normalise
 from bridge.store import Store
 
-#: Records of one answer; who wants more asks again with ``after``.
+#: Most records in one answer; ``after`` gets the next ones.
 PageSize = Annotated[int, Field(ge=1, le=10_000)]
 
 
 class StoredDirectory:
-    """Answers out of the store alone."""
+    """The verbs that need only the store."""
 
     settings: Settings
     _store: Store
 
     def region(self, account: str) -> str:
-        """The region of an account's numbers; raises Failure(NOT_FOUND) where there is none."""
+        """The region of an account's numbers; raises Failure(NOT_FOUND)."""
         own = self.settings.accounts.get(account)
         if own is None:
             raise Failure(Reason.NOT_FOUND, f"no account {account}")
@@ -54,7 +54,8 @@ class StoredDirectory:
         after: int = 0,
         limit: PageSize = 1000,
     ) -> list[ContactShown]:
-        """Contacts of an account behind the id ``after``, of one group, or with a text in them."""
+        """List an account's contacts with an id after ``after``; all, or those of a group or with a
+        text."""
         region = self.region(account)
         groups = await self._store.look_up(list_groups, account)
         found = await self._store.look_up(
@@ -70,14 +71,14 @@ class StoredDirectory:
         return [ContactShown.of(contact, names) for contact in found]
 
     async def list_groups(self, *, account: str) -> list[GroupShown]:
-        """Groups of an account."""
+        """List the groups of an account."""
         self.region(account)
         return [GroupShown.of(one) for one in await self._store.look_up(list_groups, account)]
 
     async def list_black_list(
         self, *, account: str, phone: str = "", after: int = 0, limit: PageSize = 1000
     ) -> list[BlackListShown]:
-        """The black list of an account behind the id ``after``, or one number's entry."""
+        """List an account's black list after the id ``after``, or show the entry of one number."""
         region = self.region(account)
         found = await self._store.look_up(
             list_black_list,
@@ -89,12 +90,12 @@ class StoredDirectory:
         return [BlackListShown.of(one) for one in found]
 
     async def list_templates(self, *, account: str) -> list[TemplateShown]:
-        """Templates of an account."""
+        """List the templates of an account."""
         self.region(account)
         return [_shown(one) for one in await self._store.look_up(list_templates, account)]
 
     async def show_template(self, *, account: str, template: str) -> TemplateShown:
-        """A template by its id or its name."""
+        """Show a template by its id or its name."""
         self.region(account)
         return _shown(await self._store.look_up(find_template, account, template))
 

@@ -1,4 +1,5 @@
-"""The verbs that only read the store: also where no daemon runs, on a store opened for reading."""
+"""The verbs that only read the store; they work without a daemon too, on a store opened for
+reading."""
 
 from __future__ import annotations
 
@@ -32,28 +33,28 @@ from bridge.store.operating.report import AccountReport, report
 from bridge.trace.finding import around_of, by_id, by_name, from_phones, names_of, utc
 from bridge.trace.story import document, incoming_document
 
-#: Messages of one submission that are told at once.
+#: Most messages of a submission in one answer.
 MOST_TOLD: Final = 1000
 
 Limit = Annotated[int, Field(ge=1, le=1000)]
-#: Everything.
+#: Selects all messages.
 ALL = QueueFilter()
 
 
 def at(unix_time: int) -> datetime:
-    """A Unix time of the store, with its zone."""
+    """A Unix time of the store as a time with a zone."""
     return datetime.fromtimestamp(unix_time, UTC)
 
 
 class StoredVerbs(StoredDirectory):
-    """Answers out of the store alone."""
+    """The verbs that need only the store."""
 
     def __init__(self, settings: Settings, store: Store) -> None:
         self.settings = settings
         self._store = store
 
     async def list_holds(self) -> list[Hold]:
-        """Accounts and upstreams that are held as a whole."""
+        """List the holds of whole accounts and upstreams."""
         return [Hold(scope, name) for scope, name in sorted(await self._store.holds())]
 
     async def list_refusals(
@@ -65,7 +66,7 @@ class StoredVerbs(StoredDirectory):
         since: datetime | None = None,
         limit: Limit = 100,
     ) -> list[RefusalShown]:
-        """What was refused lately: submissions, recipients, mails, binds, logins, webhooks."""
+        """List recent refusals: submissions, recipients, mails, binds, logins, webhooks."""
         regions = {own.region for own in self.settings.accounts.values()}
         found = await self._store.look_up(
             find_refusals,
@@ -80,7 +81,7 @@ class StoredVerbs(StoredDirectory):
     async def report(
         self, *, begin: datetime, end: datetime, account: str = ""
     ) -> list[AccountReport]:
-        """What each account had accepted from ``begin`` up to ``end``, and what became of it."""
+        """Report each account's messages accepted from ``begin`` up to ``end``, by result."""
         return await self._store.look_up(
             report, int(begin.timestamp()), int(end.timestamp()), account
         )
@@ -88,7 +89,8 @@ class StoredVerbs(StoredDirectory):
     async def find_messages(
         self, *, text: str, since: datetime | None = None, limit: Limit = 20
     ) -> list[dict[str, Any]]:
-        """Messages by any id, phone, reference or Message-ID: as ``trace --json`` tells them."""
+        """Find messages by any id, phone, reference or Message-ID; the form is that of ``trace
+        --json``."""
         regions = {own.region for own in self.settings.accounts.values()}
         found = list(reversed(await by_id(self._store, text)))
         if not found:
@@ -97,14 +99,14 @@ class StoredVerbs(StoredDirectory):
         return [told for one in found[:limit] if (told := await self._document(one))]
 
     async def show_message(self, *, id: str) -> list[dict[str, Any]]:
-        """A message, or those of a submission, as ``trace --json`` tells them."""
+        """Show a message, or those of a submission; the form is that of ``trace --json``."""
         found = await by_id(self._store, id)
         if not found:
             raise Failure(Reason.NOT_FOUND, f"no message {id}")
         return [told for one in found[:MOST_TOLD] if (told := await self._document(one))]
 
     async def show_phone(self, *, phone: str, limit: Limit = 50) -> PhoneStory:
-        """A number: messages to it and from it, refusals, black lists; the newest first."""
+        """Show a number: messages to it and from it, refusals, black lists; the newest first."""
         regions = {own.region for own in self.settings.accounts.values()}
         names = sorted(names_of(phone, regions), key=lambda name: not name.startswith("+"))
         incoming = []
@@ -134,7 +136,7 @@ class StoredVerbs(StoredDirectory):
         since: datetime | None = None,
         limit: Limit = 20,
     ) -> FailureList:
-        """What failed of the messages of the last day, or since then: by reason, and the newest."""
+        """List failed messages of the last day, or since then: by reason, and the newest."""
         since = since or datetime.now(UTC) - timedelta(days=1)
         after = int(since.timestamp())
         groups = await self._store.look_up(group_failures, after, account, 100)
@@ -166,11 +168,11 @@ class StoredVerbs(StoredDirectory):
         return document(story, around, text=text)
 
     def _troubles(self) -> dict[str, str]:
-        """Why upstreams take nothing now; without a daemon nobody knows."""
+        """Upstreams that take no messages, with the reason; unknown without a daemon."""
         return {}
 
     async def list_queue(self, *, filter: QueueFilter = ALL, limit: Limit = 100) -> QueueList:
-        """What waits or is held, counted by state, account, type, sender and reason."""
+        """Count waiting and held messages by state, account, type, sender and reason."""
         selection = filter.selection()
         groups = await self._store.look_up(group_queue, selection, limit)
         lines = [
@@ -182,7 +184,7 @@ class StoredVerbs(StoredDirectory):
     async def show_queue(
         self, *, filter: QueueFilter = ALL, limit: Limit = 20
     ) -> list[QueuedMessage]:
-        """The newest messages that wait or are held."""
+        """List the newest waiting and held messages."""
         found = await self._store.look_up(list_selected, filter.selection(), limit)
         return [_queued(stored) for stored in found]
 

@@ -1,4 +1,4 @@
-"""Who may use the API over TCP: tokens, their roles, and addresses that guess too often."""
+"""Tokens for the API over TCP, their roles, and the lockout after wrong ones."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from bridge.net.networks import origin
 
 log = structlog.get_logger()
 
-#: Failed attempts are counted under this name.
+#: The name under which wrong tokens are counted.
 NAME: Final = "(token)"
-#: Nobody's token is longer.
+#: The longest token.
 _LONGEST: Final = 1024
-#: Tokens verified against a hash that are remembered.
+#: Most verified tokens that are remembered.
 _MAX_CACHED: Final = 100
 
 
 class Role(IntEnum):
-    """What a caller may do; each role may do what those before it may."""
+    """The permissions of a caller; each role includes those before it."""
 
     NOBODY = 0
     VIEW = 1
@@ -44,13 +44,13 @@ class Tokens:
         self._lockout = lockout
         self._hasher = argon2.PasswordHasher()
         self._key = secrets.token_bytes(32)
-        #: Grows when the tokens change; sessions of the console end with it.
+        #: Increases when the tokens change, which ends sessions of the console.
         self.generation = 0
         self._tokens: list[tuple[Role, str]] = []
         self.apply(settings)
 
     def apply(self, settings: Admin) -> None:
-        """Other tokens count from now on."""
+        """Takes over new tokens."""
         tokens = ((Role.OPERATE, settings.token), (Role.VIEW, settings.view_token))
         before = self._tokens
         self._tokens = [(role, token.get_secret_value()) for role, token in tokens if token]
@@ -60,11 +60,11 @@ class Tokens:
 
     @property
     def any(self) -> bool:
-        """Whether there is a token at all."""
+        """Whether any token is configured."""
         return bool(self._tokens)
 
     async def role_of(self, token: str, address: str) -> Role:
-        """The role of who shows this token.
+        """The role of this token.
 
         Raises Failure: LOGIN_REQUIRED without one, WRONG_LOGIN, or ADDRESS_BLOCKED after too many
         wrong ones.

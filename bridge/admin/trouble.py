@@ -1,4 +1,4 @@
-"""What is worth a look: warnings and errors of the last hour, each kind once with its number."""
+"""Warnings and errors of the last hour, each kind once with its count."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-#: How long a kind is kept after its last event (seconds), and how many kinds.
+#: How long a kind is kept after its last event (seconds), and most kinds.
 KEPT: Final = 3600.0
 _MOST: Final = 500
-#: Fields that tell kinds of one event apart, and those that say why.
+#: Fields that distinguish kinds of one event, and fields with the cause.
 _APART: Final = ("account", "upstream", "listener", "key")
 _WHY: Final = ("cause", "reason", "reply", "error", "meaning", "status")
 
 
 @dataclass(frozen=True, slots=True)
 class NotableEvent:
-    """An event of the log at warning or above: how often, since when, and what it said last."""
+    """A kind of event at warning or above: its count, first time, and last cause."""
 
     event: str
     level: str

@@ -9,7 +9,7 @@ from bridge.admin.answers import UpstreamStatus
 from bridge.admin.stored_verbs import at
 from bridge.sending.upstream import UpstreamLine
 
-#: What the API's last answer makes of an upstream.
+#: The status of an upstream by the meaning of the API's last answer.
 _STATUSES: Final = {
     "hold": "refused",
     "slow_down": "slowed down",
@@ -19,7 +19,7 @@ _STATUSES: Final = {
 
 
 def upstream_status(line: UpstreamLine) -> UpstreamStatus:
-    """How an upstream does, in words."""
+    """The status of an upstream."""
     trouble = line.trouble
     status = "held" if line.held else _STATUSES[trouble.meaning] if trouble else "ok"
     waiting = sum(map(len, line.queues.values()))

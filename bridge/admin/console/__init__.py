@@ -1,5 +1,5 @@
-"""The console: what an operator sees and does in a browser.
+"""The console for operators in a browser.
 
-It has no verbs of its own: pages show what the verbs of :mod:`bridge.admin.control` answer, and
-buttons run them, so that the console can do what the commands and the API can do, and nothing else.
+Its pages show the answers of the verbs of :mod:`bridge.admin.control`, and its buttons run verbs.
+It can do the same as the commands and the API, and nothing else.
 """

@@ -1,4 +1,4 @@
-"""What the buttons do: each runs one verb, and goes on to a page that says what was done."""
+"""The actions of the buttons: each runs one verb, and redirects to a page with the result."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _messages(count: int) -> str:
 
 
 async def change_messages(visit: Visit) -> Response:
-    """Holds, releases, retries or cancels what the filter selects."""
+    """Holds, releases, retries or cancels the messages of the filter."""
     verb = visit.request.path_params["verb"]
     if verb not in BULK:
         raise Failure(Reason.NOT_FOUND, f"no verb {verb}")
@@ -54,14 +54,14 @@ async def close_session(visit: Visit) -> Response:
 
 
 async def lift_block(visit: Visit) -> Response:
-    """Lets an address log in again."""
+    """Lifts the block of an address."""
     address, account = visit.form.get("address", ""), visit.form.get("account")
     await visit.control.lift_block(by=visit.session.by, address=address, account=account)
     return visit.done(f"{address} may log in again.", "/sessions")
 
 
 async def show_texts(visit: Visit) -> Response:
-    """Shows the text of a message; who asked stands in the log."""
+    """Shows the text of a message; the log records the caller."""
     id = visit.request.path_params["id"]
     told = await visit.control.show_text(by=visit.session.by, id=id)
     texts = {one["id"]: one for one in told}

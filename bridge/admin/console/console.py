@@ -1,4 +1,4 @@
-"""The console's door: who may come in, and which page or action a path is.
+"""The console's routes: login, and the page or action of each path.
 
 Every page is a GET that works without JavaScript; every change is a POST of a form that answers
 with a redirect to a page.
@@ -30,9 +30,9 @@ from bridge.store import StoreError
 log = structlog.get_logger()
 
 _LOGIN: Final = f"{PREFIX}/login"
-#: A refresh says so with this header: it does not keep the session alive.
+#: The header of an automatic refresh, which does not keep the session alive.
 _REFRESH: Final = "x-refresh"
-#: A form has no more fields than this.
+#: Most fields of a form.
 _MOST_FIELDS: Final = 50
 
 Answer = Callable[[Visit], Awaitable[Response]]
@@ -47,7 +47,7 @@ class Console:
         self._sessions = ConsoleSessions()
 
     def routes(self) -> list[Route]:
-        """All paths of the console, and the way to it from ``/``."""
+        """All paths of the console, and the redirect from ``/``."""
         return [
             Route("/", _to_overview),
             Route(PREFIX, _to_overview),
@@ -68,7 +68,7 @@ class Console:
     # --- the door --------------------------------------------------------------------------
 
     def _closed(self, request: Request) -> Response | None:
-        """Why the console is not served here, if so."""
+        """The reason for not serving the console, if any."""
         where = self._control.settings.admin.console
         if where == "off":
             return _plain("The console is off: [admin] console.", 404)
@@ -173,7 +173,7 @@ def _failure(error: Failure | StoreError | ValidationError) -> Failure:
 
 
 async def _form(request: Request) -> dict[str, str]:
-    """The fields of a form; raises nothing, what cannot be read is not there."""
+    """The fields of a form, without unreadable ones; raises nothing."""
     body = (await request.body()).decode("utf-8", "replace")
     try:
         return dict(parse_qsl(body, max_num_fields=_MOST_FIELDS))
@@ -182,7 +182,7 @@ async def _form(request: Request) -> dict[str, str]:
 
 
 def _local(path: str) -> str:
-    """A path of the console; anything else is not followed."""
+    """The path if it is one of the console, else the console's start."""
     inside = path.startswith(f"{PREFIX}/") and not set(path) & set("\\\r\n")
     return quote(path, safe="/?&=%+*:.-_~") if inside else f"{PREFIX}/"
 

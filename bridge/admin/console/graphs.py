@@ -1,6 +1,6 @@
 """Graphs as SVG, drawn by the server: lines over time, with their newest and highest values.
 
-Colours and strokes are classes of the style sheet, so that light and dark both work.
+Colours and strokes are classes of the style sheet, for light and dark mode.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _BOTTOM: Final = 96
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One line: its name, the class that colours it, and its values (``None``: nothing known)."""
+    """One line: its name, its CSS class, and its values (``None``: unknown)."""
 
     name: str
     style: str
@@ -33,7 +33,7 @@ def graph(
     series: Sequence[Series],
     say: Callable[[float], str],
 ) -> Markup:
-    """The lines as a figure. ``say`` puts a value into words with its unit."""
+    """The lines as a figure. ``say`` formats a value with its unit."""
     highest = max((v for one in series for v in one.values if v is not None), default=0.0)
     top = highest or 1.0
     parts = [
@@ -69,7 +69,7 @@ def _key(one: Series, say: Callable[[float], str]) -> str:
 
 
 def _line(one: Series, top: float) -> str:
-    """A line with gaps where nothing is known."""
+    """A line with gaps for unknown values."""
     step = WIDTH / max(len(one.values) - 1, 1)
     runs: list[list[str]] = [[]]
     for place, value in enumerate(one.values):

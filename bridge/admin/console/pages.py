@@ -1,4 +1,4 @@
-"""The pages: each asks verbs, and gives their answers to a template."""
+"""The pages: each renders the answers of verbs in a template."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from bridge.trace.finding import names_of
 _FILTER: Final = TypeAdapter(QueueFilter)
 _FIELDS: Final = frozenset(field.name for field in fields(QueueFilter))
 _NUMBER: Final = re.compile(r"\+?[\d\s().-]+", re.ASCII)
-#: Contacts and entries of a black list on a page; a search finds the others.
+#: Most contacts and black-list entries on a page; a search finds the others.
 _SHOWN: Final = 200
-#: What the Failures page may look back at.
+#: The periods of the Failures page.
 PERIODS: Final = {"1h": 3600, "24h": 86400, "7d": 7 * 86400}
-#: Verb → the state of messages that it is for, and what it says.
+#: Verb → the state of the messages that it changes, and its button.
 BULK: Final = {
     "hold": ("accepted", "Hold", "They are not sent until somebody releases them."),
     "release": ("held", "Release", "They are sent as soon as it is their turn."),
@@ -45,7 +45,7 @@ def filter_of(asked: dict[str, str]) -> QueueFilter:
 
 
 async def overview(visit: Visit) -> Response:
-    """Whether it is well: what ``top`` shows, with the last hour and the last day."""
+    """The state of the bridge: as in ``top``, with the last hour and the last day."""
     now = await visit.control.show_overview()
     history = await visit.control.show_history()
     span = "day" if visit.asked.get("span") == "day" else "hour"
@@ -107,7 +107,7 @@ def _graphs(history: HistoryOf, span: str) -> list[Any]:
 
 
 async def queue(visit: Visit) -> Response:
-    """What waits or is held: counts, groups, and the newest messages of the filter."""
+    """Waiting and held messages: counts, groups, and the newest messages of the filter."""
     asked = {name: value for name, value in visit.asked.items() if name in _FIELDS}
     filter = filter_of(asked)
     everything = await visit.control.list_queue(limit=1000)
@@ -132,7 +132,7 @@ async def queue(visit: Visit) -> Response:
 
 
 async def confirm(visit: Visit) -> Response:
-    """Before a filter's messages are changed: how many they are."""
+    """Asks for confirmation with the number of messages that would change."""
     asked = {name: value for name, value in visit.asked.items() if name in _FIELDS}
     verb = visit.asked.get("verb", "")
     if verb not in BULK:
@@ -155,11 +155,11 @@ async def confirm(visit: Visit) -> Response:
 
 
 async def search(visit: Visit) -> Response:
-    """Leads to the message with this id, or to the number's page; lists what else was found."""
+    """Redirects to the message with this id, or to the number's page; lists other results."""
     text = visit.asked.get("q", "")
     if not text:
         return visit.page("search.html", "Search", q="", found=[], story=None)
-    # What has an index is asked first: a name is looked for through all that is stored.
+    # Indexed columns first: a search by name scans all messages.
     with suppress(Failure):
         await visit.control.show_message(id=text)
         return visit.go(f"/messages/{quote(text, safe='')}")
@@ -174,12 +174,12 @@ async def search(visit: Visit) -> Response:
 
 
 async def message(visit: Visit) -> Response:
-    """One message, or those of a submission: its trace, and who looked at its text."""
+    """One message, or those of a submission: its trace, and who read its text."""
     return await show_message(visit, visit.request.path_params["id"])
 
 
 async def show_message(visit: Visit, id: str, texts: dict[int, Any] | None = None) -> Response:
-    """The page of a message; ``texts`` are told where somebody asked for them."""
+    """The page of a message; ``texts`` only on request."""
     told = await visit.control.show_message(id=id)
     looked = {one["id"]: await visit.control.list_audits(id=str(one["id"])) for one in told}
     return visit.page(
@@ -193,12 +193,12 @@ async def show_message(visit: Visit, id: str, texts: dict[int, Any] | None = Non
 
 
 async def phone(visit: Visit) -> Response:
-    """A number: the conversation with it, refusals, and black lists."""
+    """A phone number: its conversation, refusals, and black lists."""
     return await show_phone(visit, visit.request.path_params["phone"])
 
 
 async def show_phone(visit: Visit, number: str, texts: dict[int, Any] | None = None) -> Response:
-    """The page of a number; ``texts`` are told where somebody asked for them."""
+    """The page of a number; ``texts`` only on request."""
     story = await visit.control.show_phone(phone=number)
     return visit.page(
         "phone.html",
@@ -211,7 +211,7 @@ async def show_phone(visit: Visit, number: str, texts: dict[int, Any] | None = N
 
 
 def _conversation(story: PhoneStory) -> list[dict[str, Any]]:
-    """All that went out, came in and was refused, the latest first."""
+    """All messages to and from the number, and refusals, the latest first."""
     found = [{"at": one["accepted_at"], "kind": "out", "is": one} for one in story.messages]
     found += [{"at": one["received_at"], "kind": "in", "is": one} for one in story.incoming]
     found += [
@@ -226,7 +226,7 @@ def _conversation(story: PhoneStory) -> list[dict[str, Any]]:
 
 
 async def failures(visit: Visit) -> Response:
-    """What failed: by reason, and the newest examples; and what was refused."""
+    """Failed messages by reason, and the newest; and refusals."""
     asked = visit.asked
     period = asked.get("period") if asked.get("period") in PERIODS else "24h"
     since = datetime.now(UTC) - timedelta(seconds=PERIODS[str(period)])
@@ -248,7 +248,7 @@ async def failures(visit: Visit) -> Response:
 
 
 async def sessions(visit: Visit) -> Response:
-    """Who is connected, and who may not log in."""
+    """Open sessions, and blocked addresses."""
     return visit.page(
         "sessions.html",
         "Sessions",
@@ -258,7 +258,7 @@ async def sessions(visit: Visit) -> Response:
 
 
 async def accounts(visit: Visit) -> Response:
-    """Accounts with their limits and how much of them is used, and what they sent on a day."""
+    """Accounts with their limits and their use, and their report for a day."""
     today = date.today()
     try:
         day = date.fromisoformat(visit.asked.get("day", ""))
@@ -272,7 +272,7 @@ async def accounts(visit: Visit) -> Response:
         day=day.isoformat(),
         today=today.isoformat(),
         yesterday=(today - timedelta(days=1)).isoformat(),
-        # Days of this machine's zone, whatever the length of this one.
+        # Days of this machine's time zone, which may have 23 or 25 hours.
         report=await visit.control.report(
             begin=begin.astimezone(), end=(begin + timedelta(days=1)).astimezone()
         ),
@@ -304,12 +304,12 @@ async def directory(visit: Visit) -> Response:
 
 
 async def hooks(visit: Visit) -> Response:
-    """What SMSBAT calls: last taken, last refused and why."""
+    """Webhooks: the last accepted and the last refused ones."""
     return visit.page("hooks.html", "Hooks", hooks=await visit.control.list_hooks())
 
 
 async def events(visit: Visit) -> Response:
-    """Warnings and errors of the last hour; who did what since the start."""
+    """Warnings and errors of the last hour; audit events since the start."""
     now = await visit.control.show_overview()
     return visit.page(
         "events.html",

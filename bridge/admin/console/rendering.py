@@ -1,4 +1,4 @@
-"""Templates and what they say: times, ages, numbers. Files of the package are read once."""
+"""Templates, and the formats of times, ages and numbers. Files of the package are read once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _KINDS: Final = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-#: State → how it looks: good, waiting, bad, or quiet.
+#: State → its CSS class: good, waiting, bad, or quiet.
 TONES: Final = {
     **dict.fromkeys(("delivered", "ok", "sent", "released", "report", "receipt"), "good"),
     **dict.fromkeys(("accepted", "sending", "slowed down", "attempt", "warning"), "waiting"),
@@ -33,7 +33,7 @@ _AGES: Final = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
 def moment(at: datetime | str | None) -> Markup:
-    """A time of this machine's zone, as people write it."""
+    """A time in this machine's zone."""
     if at is None or at == "":
         return Markup("–")
     given = datetime.fromisoformat(at) if isinstance(at, str) else at
@@ -44,7 +44,7 @@ def moment(at: datetime | str | None) -> Markup:
 
 
 def sentence(text: str) -> Markup:
-    """A sentence whose times are as programs write them, with times as people do."""
+    """A sentence with its RFC 3339 times replaced by readable ones."""
     parts = _UTC.split(text)
     return Markup("").join(moment(part) if place % 2 else part for place, part in enumerate(parts))
 
@@ -60,7 +60,7 @@ def age(seconds: float | None) -> str:
 
 
 def number(value: float) -> str:
-    """``12345.6`` → ``12 345.6``, with thin spaces that keep together."""
+    """``12345.6`` → ``12 345.6``, with thin no-break spaces."""
     text = f"{value:,}" if isinstance(value, int) else f"{value:,.1f}".removesuffix(".0")
     return text.replace(",", "\N{NARROW NO-BREAK SPACE}")
 

@@ -1,4 +1,4 @@
-"""What a browser may do with the console: cookies, origins, and the headers of every answer."""
+"""The console's security in the browser: cookies, origins, headers of every answer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
-#: Everything comes from here, nothing stands inline, and no other page may show it in a frame.
+#: All content comes from this origin, nothing is inline, and no other page may frame it.
 _POLICY: Final = "; ".join(
     (
         "default-src 'none'",
@@ -29,23 +29,24 @@ HEADERS: Final = {
     "X-Frame-Options": "DENY",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    # Not "no-referrer": with it a browser sends "Origin: null" with our own forms.
+    # Not "no-referrer": then browsers send "Origin: null" with our own forms.
     "Referrer-Policy": "same-origin",
 }
 _COOKIE: Final = "cascade-bridge-session"
 
 
 def cookie_name(request: Request) -> str:
-    """Under TLS its prefix binds the cookie to this host and to TLS (RFC 6265bis §4.1.3)."""
+    """The cookie's name; under TLS its prefix binds it to this host and to TLS (RFC 6265bis
+    §4.1.3)."""
     return f"__Host-{_COOKIE}" if request.url.scheme == "https" else _COOKIE
 
 
 def set_cookie(request: Request, response: Response, id: str) -> None:
-    """Gives the browser a session's id, or takes it back where that is empty."""
+    """Sets the cookie to a session's id, or deletes it for an empty id."""
     response.set_cookie(
         cookie_name(request),
         id,
-        # Until the browser ends; how long a session lives is decided here.
+        # A session cookie of the browser; the server decides about the end of the session.
         max_age=None if id else 0,
         path="/",
         secure=request.url.scheme == "https",
@@ -55,7 +56,7 @@ def set_cookie(request: Request, response: Response, id: str) -> None:
 
 
 def is_private(request: Request) -> bool:
-    """Whether nobody between browser and bridge can listen: the loopback, a Unix socket, TLS."""
+    """Whether the connection cannot be read by others: loopback, Unix socket, TLS."""
     if request.url.scheme == "https":
         return True
     server = request.scope.get("server")
@@ -70,7 +71,7 @@ def is_private(request: Request) -> bool:
 def same_origin(request: Request) -> bool:
     """Whether a page of the console sent this request.
 
-    Browsers say so (Fetch Metadata) over TLS and on the loopback; elsewhere the origin tells.
+    Browsers send Fetch Metadata over TLS and on the loopback; else the origin is compared.
     """
     if site := request.headers.get("sec-fetch-site"):
         return site == "same-origin"

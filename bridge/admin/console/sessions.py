@@ -1,7 +1,7 @@
-"""Sessions of the console: a token becomes a random session, kept in memory alone.
+"""Sessions of the console: a token is exchanged for a random session id, kept in memory only.
 
-Decides how long a session lives and how many there are. Cookies, and which requests may use them,
-are :mod:`bridge.admin.console.security`'s matter.
+Decides the lifetime and the number of sessions; :mod:`bridge.admin.console.security` decides about
+cookies and requests.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from typing import Final
 
 from bridge.admin.tokens import Role
 
-#: A session that nobody uses ends after so many seconds.
+#: Lifetime of an unused session (seconds).
 IDLE: Final = 12 * 3600.0
-#: So many sessions there are at most; the one that was used longest ago makes room.
+#: Most sessions; the least recently used one is dropped for a new one.
 MOST: Final = 10
 _RANDOM_BYTES: Final = 32
 
 
 @dataclass(slots=True)
 class ConsoleSession:
-    """Somebody who logged in. ``by`` names them for the log; ``notes`` are sentences that the next
-    page says once. ``generation`` is that of the tokens at the login."""
+    """A logged-in user. ``by`` is the name for the log; ``notes`` are shown once on the next page.
+    ``generation`` is that of the tokens at the login."""
 
     role: Role
     by: str
@@ -35,15 +35,15 @@ class ConsoleSession:
 
 
 class ConsoleSessions:
-    """Belongs to one event loop. Ids are never kept: only their hashes are."""
+    """Belongs to one event loop. Only hashes of ids are kept."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
-        #: The one that was used longest ago comes first.
+        #: The least recently used first.
         self._sessions: dict[bytes, ConsoleSession] = {}
 
     def begin(self, role: Role, by: str, generation: int) -> str:
-        """A new session; its id is told only here."""
+        """A new session, and its id."""
         self._forget_idle()
         while len(self._sessions) >= MOST:
             del self._sessions[next(iter(self._sessions))]
@@ -52,9 +52,9 @@ class ConsoleSessions:
         return id
 
     def find(self, id: str, generation: int, *, use: bool = True) -> ConsoleSession | None:
-        """The session with this id, if it lives and the tokens are still those of its login.
+        """The session with this id, if it is alive and the tokens have not changed since its login.
 
-        With ``use`` it lives on from now.
+        With ``use`` its lifetime starts again.
         """
         self._forget_idle()
         key = _hash(id)

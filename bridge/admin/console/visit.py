@@ -1,4 +1,4 @@
-"""One request of somebody who is logged in, and what every page shows around its own matter."""
+"""One request of a logged-in user, and the frame of every page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bridge.admin.control import Control
 from bridge.admin.tokens import Role
 
 PREFIX: Final = "/console"
-#: Path → what the navigation calls it.
+#: Path → its name in the navigation.
 NAVIGATION: Final = {
     "/": "Overview",
     "/queue": "Queue",
@@ -44,7 +44,7 @@ class Visit:
 
     @property
     def asked(self) -> dict[str, str]:
-        """The fields of the query that say something."""
+        """The fields of the query that have a value."""
         return {
             name: value.strip()
             for name, value in self.request.query_params.items()
@@ -52,7 +52,7 @@ class Visit:
         }
 
     def context(self, title: str, **more: Any) -> dict[str, Any]:
-        """What a template is given."""
+        """The variables of a template."""
         notes, self.session.notes = self.session.notes, []
         return {
             "title": title,
@@ -70,7 +70,7 @@ class Visit:
         return page(template, self.context(title, **more))
 
     def done(self, note: str, path: str) -> Response:
-        """After a change: another page, which says what was done."""
+        """After a change: redirects to another page, which shows the note."""
         self.session.notes.append(note)
         return self.go(path)
 
