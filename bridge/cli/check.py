@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from bridge.cli import Exit, config_option
+from bridge.cli.service_view import find_unreachable, with_socket_units
 from bridge.config import load, warnings
 from bridge.config.settings import ConfigError, Mistake, Settings
 
@@ -23,7 +24,8 @@ def command(config: Path | None, connect: bool) -> int:
     """Check the configuration and say what would be served.
 
     Exits with 0 where the bridge would start, and with 78 where it would not; with --connect also
-    with 69 where something does not work. Nothing is sent.
+    with 69 where something does not work. Nothing is sent. As root it finds files that the
+    service's user cannot open, and shows the sockets that systemd listens on.
 
     \b
     Examples:
@@ -31,7 +33,9 @@ def command(config: Path | None, connect: bool) -> int:
       cascade-bridge check --connect
     """
     try:
-        settings = load(config)
+        settings = with_socket_units(load(config))
+        if unreachable := find_unreachable(settings):
+            raise ConfigError(unreachable)
     except ConfigError as error:
         _print_mistakes(error.mistakes)
         return Exit.CONFIG
