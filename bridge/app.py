@@ -259,7 +259,9 @@ class App:
                 watched.append(refusals.watch)
                 logging.WATCHERS.append(refusals.watch)
                 health = Health(
-                    lambda: store.forget_fingerprints(int(clock())), lambda: _missing(lines)
+                    lambda: store.forget_fingerprints(int(clock())),
+                    lambda: store.trouble,
+                    lambda: _missing(lines),
                 )
                 standing = NowStanding(
                     lambda: self._settings,

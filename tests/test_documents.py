@@ -404,3 +404,13 @@ def test_files_that_are_named_exist() -> None:
     pattern = r"(?<![\w/-])((?:systemd|config|bridge|tests)/[\w./-]+\.\w+)"
     for path in re.findall(pattern, DOCUMENTS):
         assert (REPOSITORY / path).exists(), path
+
+
+def test_every_night_call_of_the_page_is_staged_by_a_test_of_its_number() -> None:
+    rows = re.findall(r"^\| (\d+) \|", PAGES["docs/night-calls.md"], re.M)
+    assert [int(row) for row in rows] == list(range(1, len(rows) + 1))
+    staged = set()
+    for file in (REPOSITORY / "tests/night_calls").glob("test_*.py"):
+        for name in re.findall(r"def test_(\d+(?:_and_\d+)*)_", file.read_text("utf-8")):
+            staged |= set(name.split("_and_"))
+    assert staged == set(rows)

@@ -34,17 +34,20 @@ Check = Callable[[], str]
 class Health:
     """Monitors loop and writer, and feeds the service manager's watchdog while both respond.
 
-    ``write`` goes once through the store's writer. ``checks`` are what the daemon needs besides.
+    ``write`` goes once through the store's writer; ``store_trouble`` gives why writes of others
+    failed. ``checks`` are what the daemon needs besides.
     """
 
     def __init__(
         self,
         write: Callable[[], Awaitable[None]],
+        store_trouble: Callable[[], str],
         checks: Callable[[], list[str]],
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._write = write
+        self._store_trouble = store_trouble
         self._checks = checks
         self._monotonic = monotonic
         self._beat_at = monotonic()
@@ -98,7 +101,8 @@ class Health:
     def ready(self) -> list[str]:
         """The failed checks, in a few words each."""
         missing = [] if self.serving else ["not serving"]
-        missing += [f"store: {self._trouble}"] if self._trouble else []
+        trouble = self._store_trouble() or self._trouble
+        missing += [f"store: {trouble}"] if trouble else []
         missing += [self._writer_trouble()] if self._writer_trouble() else []
         return [*missing, *self._checks()]
 

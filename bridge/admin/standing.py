@@ -27,6 +27,9 @@ log = structlog.get_logger()
 
 #: How long counts of the store are used (seconds).
 _FRESH: Final = 5.0
+#: A certificate that is valid for less than this is warned of, so often (seconds).
+_SOON: Final = 14 * 86400
+_WARN_EVERY: Final = 3600.0
 
 
 def certificates_of(settings: Settings) -> dict[str, Path]:
@@ -39,6 +42,14 @@ def certificates_of(settings: Settings) -> dict[str, Path]:
         "hooks": settings.hooks.certificate,
     }
     return {name: file for name, file in found.items() if file is not None}
+
+
+def remaining(end: datetime, now: float) -> str:
+    """When a certificate ends, in words."""
+    left = end.timestamp() - now
+    if left < 0:
+        return f"it expired at {end:%Y-%m-%d %H:%M} UTC"
+    return f"it expires in {left / 86400:.0f} days, at {end:%Y-%m-%d %H:%M} UTC"
 
 
 class NowStanding:
@@ -68,9 +79,11 @@ class NowStanding:
         self._looked_at = 0.0
         self._ends: dict[str, datetime] = {}
         self._ends_at = 0.0
+        self._warned_at = -_WARN_EVERY
 
     async def look(self) -> None:
-        """Asks the store, unless it was asked just now."""
+        """Looks at the certificates, and asks the store, unless that was done just now."""
+        self.certificates()
         now = self._clock()
         if 0 <= now - self._looked_at < _FRESH:
             return
@@ -97,7 +110,19 @@ class NowStanding:
                     self._ends[name] = certificates.expires_at(file)
                 except (OSError, ValueError) as error:
                     log.warning("certificate_unreadable", listener=name, cause=str(error))
+            self._warn()
         return self._ends
+
+    def _warn(self) -> None:
+        """Says in the log which certificates end soon, or have ended."""
+        now = self._clock()
+        if now - self._warned_at < _WARN_EVERY:
+            return
+        for name, end in self._ends.items():
+            left = end.timestamp() - now
+            if left < _SOON:
+                self._warned_at = now
+                log.warning("certificate_ends", listener=name, cause=remaining(end, now))
 
     def standing(self) -> StandingSource:
         """All values for the metrics."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -91,7 +92,8 @@ def lines(overview: dict[str, Any]) -> Iterator[str]:
     if overview["blocked"]:
         yield f"blocked   {overview['blocked']} addresses after wrong logins"
     for listener, end in overview["certificates"].items():
-        yield f"expires   the certificate of {listener} at {when(end)}"
+        word = "expired" if datetime.fromisoformat(end) < datetime.now(UTC) else "expires"
+        yield f"{word}   the certificate of {listener} at {when(end)}"
     for event in overview["trouble"]:
         about = f" {event['about']}" if event["about"] else ""
         says = f": {event['says']}" if event["says"] else ""

@@ -1,12 +1,14 @@
-"""What a message keeps of the mail that it came in, so that a report can name it.
+"""What a message keeps of how it came: the mail, so that a report can name it, and how its text
+was read, for the trace.
 
 One JSON object a message, written on its path and read when there is something to report. Kept is
-what a report needs (RFC 3464 §2.2, RFC 6522 §3), and nothing of the mail's body.
+what a report needs (RFC 3464 §2.2, RFC 6522 §3), and nothing of the text.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
@@ -18,9 +20,10 @@ from bridge.model.message import Envelope, Recipient
 class Original(NamedTuple):
     """The envelope and the two header fields by which a sender knows the mail again.
 
-    ``return_path``, ``ret``, ``envid``, ``deliver_by``, ``hold`` and ``reading`` are those of
+    ``return_path``, ``ret``, ``envid``, ``deliver_by`` and ``hold`` are those of
     :class:`bridge.model.message.Envelope`; ``to`` is the recipient's address as the client wrote it
-    and ``orcpt`` RFC 3461's. ``reading`` is for the trace alone. What is not known is empty.
+    and ``orcpt`` RFC 3461's. ``reading`` is :class:`bridge.model.message.Submission`'s.
+    What is not known is empty.
     """
 
     return_path: str = ""
@@ -35,7 +38,7 @@ class Original(NamedTuple):
     reading: str = ""
 
 
-def original_of(envelope: Envelope, recipient: Recipient) -> Original:
+def original_of(envelope: Envelope, recipient: Recipient, reading: str = "") -> Original:
     """What is kept for the message to one recipient of a mail."""
     return Original(
         envelope.return_path,
@@ -47,7 +50,7 @@ def original_of(envelope: Envelope, recipient: Recipient) -> Original:
         recipient.orcpt,
         envelope.deliver_by,
         envelope.hold,
-        envelope.reading,
+        reading,
     )
 
 
@@ -63,6 +66,12 @@ def load(text: str) -> Original:
     if not text:
         return Original()
     return _original(orjson.loads(text))
+
+
+@lru_cache(512)
+def dump_reading(reading: str) -> str:
+    """As :func:`dump`, for a text that came by no mail. Few readings differ from each other."""
+    return dump(Original(reading=reading)) if reading else ""
 
 
 _NAMES = Original._fields

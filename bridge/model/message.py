@@ -111,8 +111,7 @@ class Envelope(NamedTuple):
     in the past; ``trace`` asks for a report of every step (RFC 2852 §4). ``deliver_by`` is
     the Unix time that DELIVERBY names, 0 for none, ``hold`` what FUTURERELEASE asked for, as it was
     written (``for;60``). ``message_id`` and ``subject`` are the header's, by which the sender knows
-    the mail again. ``reading`` says in a line how its text was found where that took a decision
-    (which part, which charset, what was cut); none of the text stands in it.
+    the mail again.
     """
 
     return_path: str = ""
@@ -124,7 +123,6 @@ class Envelope(NamedTuple):
     hold: str = ""
     message_id: str = ""
     subject: str = ""
-    reading: str = ""
 
 
 class Submission(NamedTuple):
@@ -141,6 +139,8 @@ class Submission(NamedTuple):
     steered as one; ``spread`` are the seconds over which its messages go out. ``max_parts`` bounds
     its parts beside the account's limit (0: it alone counts). ``template`` names a template of the
     account (its name or its id) whose text takes the place of ``text``, with ``variables`` in it.
+    ``reading`` says in a line how the text was read, for the trace (which part of a mail, which
+    charset or data_coding, what was cut); it holds none of the text.
     """
 
     protocol: Protocol
@@ -166,6 +166,7 @@ class Submission(NamedTuple):
     max_parts: int = 0
     template: str = ""
     variables: tuple[tuple[str, str], ...] = ()
+    reading: str = ""
 
 
 class Message(NamedTuple):

@@ -175,6 +175,7 @@ class SocketServer:
                 protocol.connection_made(transport)
 
         loop = asyncio.get_running_loop()
+        listener = _own_name(connection)
         try:
             await loop.connect_accepted_socket(
                 lambda: _Handshake(done),
@@ -184,7 +185,7 @@ class SocketServer:
             )
         except OSError as error:
             cause = getattr(error, "reason", None) or str(error) or type(error).__name__
-            self._repeats.warn("tls_failed", address=address, cause=cause)
+            self._repeats.warn("tls_failed", address=address, listener=listener, cause=cause)
             connection.close()
         finally:
             limits.end_handshake(address, drop)
@@ -204,6 +205,14 @@ def _own(tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> Non
     task = asyncio.get_running_loop().create_task(work)
     tasks.add(task)
     task.add_done_callback(tasks.discard)
+
+
+def _own_name(connection: socket.socket) -> str:
+    """Our own end of a connection, for the log."""
+    try:
+        return str(Endpoint(*connection.getsockname()[:2]))
+    except (OSError, TypeError):
+        return ""
 
 
 async def _client_of(loop: asyncio.AbstractEventLoop, connection: socket.socket) -> str | None:

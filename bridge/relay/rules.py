@@ -15,7 +15,7 @@ from bridge.directory.black_list import Entries
 from bridge.directory.groups import names_group
 from bridge.model.failure import Failure, Reason
 from bridge.model.gsm0338 import count_parts, fitting
-from bridge.model.mail_record import dump, original_of
+from bridge.model.mail_record import dump, dump_reading, original_of
 from bridge.model.message import Message, MessageType, Receipts, Recipient, Route, Submission
 from bridge.model.notice import MAIL, Kind, Notice
 from bridge.model.phone import country, normalise
@@ -126,10 +126,9 @@ def _message(
     if message_type not in account.message_types:
         raise Failure(Reason.BAD_PARAMETER, f"type {message_type.value} not allowed")
     text = submission.text if recipient.text is None else recipient.text
-    text, fallback, parts = _text(account, message_type, text, submission)
+    text, fallback, parts, reading = _text(account, message_type, text, submission)
     receipts = _receipts(account, submission, recipient)
     envelope = submission.envelope
-    kept = envelope is not None and (receipts or envelope.reading)
     return Message(
         id,
         submission_id,
@@ -151,7 +150,9 @@ def _message(
         expires_at,
         receipts,
         submission.reference,
-        envelope=dump(original_of(envelope, recipient)) if envelope and kept else "",
+        envelope=dump(original_of(envelope, recipient, reading))
+        if envelope is not None
+        else dump_reading(reading),
     )
 
 
@@ -243,10 +244,10 @@ def _times(account: Account, submission: Submission, now: float) -> tuple[int, i
 
 def _text(
     account: Account, message_type: MessageType, text: str, submission: Submission
-) -> tuple[str, str, int]:
-    """Text, fallback text of a flash call, and the number of parts."""
+) -> tuple[str, str, int, str]:
+    """Text, fallback text of a flash call, the number of parts, and how the text was read."""
     settings = account.settings
-    fallback = submission.fallback
+    fallback, reading = submission.fallback, submission.reading
     if message_type is MessageType.FLASHCALL:
         # Its text is sent if the call does not get through.
         text, fallback = "", fallback or text
@@ -275,10 +276,12 @@ def _text(
     if parts > most:
         if settings.long_text == "refuse":
             raise Failure(Reason.TEXT_TOO_LONG, f"{parts} parts, {most} allowed")
-        content = fitting(content, most)
+        fits = fitting(content, most)
+        cut = f"cut: over {most} parts ({len(content) - len(fits)} characters)"
+        reading, content = "; ".join(filter(None, (reading, cut))), fits
         text, fallback = (content, "") if text else ("", content)
         parts = count_parts(content)
-    return text, fallback, parts
+    return text, fallback, parts, reading
 
 
 def _check_survey(text: str, options: tuple[str, ...]) -> None:

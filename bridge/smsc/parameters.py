@@ -41,12 +41,14 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 class Parameters(Mapping[str, str]):
     """The parameters of one call by their names; one that is not there reads as empty.
 
-    ``charset`` is Python's name of the charset in which the answer is written.
+    ``charset`` is Python's name of the charset in which the answer is written, ``read_as`` of that
+    in which the parameters came.
     """
 
-    def __init__(self, values: dict[str, str], charset: str) -> None:
+    def __init__(self, values: dict[str, str], charset: str, read_as: str = "") -> None:
         self._values = values
         self.charset = charset
+        self.read_as = read_as or charset
 
     def __getitem__(self, name: str) -> str:
         return self._values.get(name, "")
@@ -63,7 +65,7 @@ class Parameters(Mapping[str, str]):
 
     def having(self, **values: str) -> Parameters:
         """The same with other values."""
-        return Parameters(self._values | values, self.charset)
+        return Parameters(self._values | values, self.charset, self.read_as)
 
     def given(self, name: str) -> bool:
         """Whether the client said anything by this name, an empty value included."""
@@ -178,7 +180,7 @@ def _decoded(pairs: dict[bytes, bytes]) -> Parameters:
         name.decode(read_as, "replace"): value.decode(read_as, "replace")
         for name, value in pairs.items()
     }
-    return Parameters(values, charset)
+    return Parameters(values, charset, read_as)
 
 
 def _is_utf_8(octets: bytes) -> bool:

@@ -182,6 +182,7 @@ def submission_of(call: Call, reference: str) -> Submission:
         scheduled_at=scheduled_at(f"{given['time']},{given['tz']}", call.now),
         reference=reference,
         spread=_spread(given["period"].strip()),
+        reading=f"charset {given.read_as}",
     )
 
 

@@ -208,6 +208,11 @@ class Store(Protocol):
     async def nodes(self) -> int:
         """The number of nodes that share the store now, including this one."""
 
+    @property
+    def trouble(self) -> str:
+        """Why writes failed a moment ago, for instance the full disk's path and free space; empty
+        if none did."""
+
     async def forget_fingerprints(self, now: int) -> None:
         """Deletes expired fingerprints, a few at a time."""
 

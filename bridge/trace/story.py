@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Set
 from typing import Any, Final, NamedTuple
 
+from bridge.model.mail_record import load
 from bridge.model.message import FINAL, Protocol, Receipts, State, Stored
 from bridge.model.notice import MAIL, Kind, Notice, wish_for
 from bridge.model.state_names import err_of
@@ -297,6 +298,7 @@ def document(story: Story, around: Around, *, text: bool) -> dict[str, Any]:
         "route": message.route.value,
         "parts": message.parts,
         "reference": message.reference,
+        "reading": load(message.envelope).reading,
         "accepted_at": at(message.accepted_at),
         "scheduled_at": at(message.scheduled_at),
         "expires_at": at(message.expires_at),

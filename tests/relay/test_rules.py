@@ -254,11 +254,25 @@ def test_smpp_hears_what_it_asked_for_and_receipts_to_of_all() -> None:
     assert message.envelope == ""
 
 
-def test_a_message_keeps_what_a_report_needs_and_nothing_where_none_will_come() -> None:
-    assert load(only(account(), mail()).envelope) == Original(
+def test_a_message_keeps_what_a_report_needs_and_its_trace() -> None:
+    kept = Original(
         "erp@shop.example", "HDRS", "17", "<1@shop>", "x", "0501234567@sms", "rfc822;a@b"
     )
-    assert only(account(), mail(Receipts.NONE)).envelope == ""
+    assert load(only(account(), mail()).envelope) == kept
+    # The trace finds it by its Message-ID.
+    assert load(only(account(), mail(Receipts.NONE)).envelope) == kept
+
+
+def test_a_message_keeps_how_its_text_was_read_and_what_was_cut() -> None:
+    asked = submission(text="a" * 200)
+    assert only(account(), asked).envelope == ""
+    read = asked._replace(reading="data_coding 0 (gsm7)")
+    assert load(only(account(), read).envelope).reading == "data_coding 0 (gsm7)"
+    short = account(long_text="truncate", max_parts=1)
+    cut = "cut: over 1 parts (40 characters)"
+    assert load(only(short, asked).envelope).reading == cut
+    assert load(only(short, read).envelope).reading == f"data_coding 0 (gsm7); {cut}"
+    assert load(only(short, mail()._replace(text="a" * 200)).envelope).reading == cut
 
 
 def test_a_delay_is_told_after_a_while_or_when_deliverby_says() -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from bridge.sandbox import Sandbox
+from tests.night_calls.asking import submit, until
 from tests.serving.daemon import Bridge, serving, write_config
 from tests.serving.test_control import bound
-from tests.serving.test_night_calls import submit, until
 
 
 @pytest.fixture

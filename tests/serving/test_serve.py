@@ -223,7 +223,7 @@ async def test_a_full_disk_is_said_and_got_over(bridge: Bridge, sandbox: Sandbox
     await submit(0)
     assert "250 2.0.0 OK - 1 SMS" in await mail()
     assert sandbox.message_count == 3
-    assert [e for e in bridge.events if e["event"] == "store_recovered"]
+    await bridge.event("store_recovered")
 
 
 async def test_a_stop_with_a_full_disk_ends(tmp_path: Path, sandbox: Sandbox) -> None:

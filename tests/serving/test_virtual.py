@@ -6,9 +6,9 @@ from pathlib import Path
 
 from bridge.sandbox import Sandbox
 from bridge.smpp.protocol.pdu import MessageIdResp, Pdu
+from tests.night_calls.asking import until
 from tests.serving.daemon import serving, write_config
 from tests.serving.test_control import bound, change, connect
-from tests.serving.test_night_calls import until
 from tests.smpp.peer import a_submit
 
 

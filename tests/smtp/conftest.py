@@ -23,12 +23,15 @@ class Certificate(NamedTuple):
         return ssl.create_default_context(cafile=str(self.certificate))
 
 
-def make_certificate(folder: Path) -> Certificate:
+def make_certificate(folder: Path, *, on: str = "") -> Certificate:
+    """One that is valid for two days from now, or from the day ``on`` (``2020-01-31``)."""
     made = Certificate(folder / "cert.pem", folder / "key.pem")
     command = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
     command += " -subj /CN=bridge.test -addext subjectAltName=DNS:localhost,IP:127.0.0.1"
     files = ["-keyout", str(made.private_key), "-out", str(made.certificate)]
-    subprocess.run([program("openssl"), *command.split(), *files], check=True, capture_output=True)
+    clock = [program("faketime"), f"{on} 00:00:00"] if on else []
+    made_by = [*clock, program("openssl"), *command.split(), *files]
+    subprocess.run(made_by, check=True, capture_output=True)
     return made
 
 

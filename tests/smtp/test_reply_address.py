@@ -186,8 +186,9 @@ async def test_a_mail_to_it_is_a_message_of_the_account_without_a_login() -> Non
         "anna@shop.example",
         message_id="<r1@shop.example>",
         subject="Re: Message from +380501234567 to Shop",
-        reading="text/plain; utf-8; cut: quotation under an attribution (59 characters)",
     )
+    cut = "cut: quotation under an attribution (59 characters)"
+    assert submission.reading == f"text/plain; utf-8; {cut}"
     [recipient] = submission.recipients
     assert recipient.address == PHONE
     assert submission.repeat_key == b"<r1@shop.example>"

@@ -59,6 +59,7 @@ async def overview(visit: Visit) -> Response:
         span=span,
         graphs=_graphs(history, span),
         accounts=used[:5],
+        clock=datetime.now(UTC),
     )
 
 

@@ -14,7 +14,13 @@ from bridge.model.message import MessageType, Protocol, Receipts, Recipient, Rou
 from bridge.relay.concatenation import Segment
 from bridge.smpp.protocol.codec import decode, encode
 from bridge.smpp.protocol.command_status import CommandStatus
-from bridge.smpp.protocol.data_coding import Encoded, decode_part, decode_parts, decode_text
+from bridge.smpp.protocol.data_coding import (
+    Encoded,
+    decode_part,
+    decode_parts,
+    decode_text,
+    described,
+)
 from bridge.smpp.protocol.pdu import (
     DataSm,
     DistributionList,
@@ -107,8 +113,8 @@ def submission_from(pdu: Pdu, origin: Origin, now: float) -> Submission | Segmen
     submit = _as_submit(pdu)
     encoded, part = _user_data(pdu, submit, origin.default_alphabet)
     if part is None or part.total == 1:
-        return _submission(pdu, submit, decode_text(encoded), origin.peer, now)
-    submission = _submission(pdu, submit, decode_part(encoded), origin.peer, now)
+        return _submission(pdu, submit, encoded, decode_text(encoded), origin.peer, now)
+    submission = _submission(pdu, submit, encoded, decode_part(encoded), origin.peer, now)
     # A repeated part has another sequence number.
     content = origin.default_alphabet.encode() + b"\0" + encode(pdu._replace(sequence_number=0))
     return Segment(part.reference, part.total, part.number, submission, content)
@@ -125,7 +131,7 @@ def joined(peer: str, now: float, contents: Sequence[bytes]) -> Submission:
         pdu = decode(frame, VERSION_50)  # with the larger bounds
         texts.append(_user_data(pdu, _as_submit(pdu), alphabet.decode())[0])
     first = decode(contents[0].partition(b"\0")[2], VERSION_50)
-    return _submission(first, _as_submit(first), decode_parts(texts), peer, now)
+    return _submission(first, _as_submit(first), texts[0], decode_parts(texts), peer, now)
 
 
 def _as_submit(pdu: Pdu) -> SubmitSm:
@@ -140,7 +146,9 @@ def _as_submit(pdu: Pdu) -> SubmitSm:
     return SubmitSm._make((*body[:4], 0, 0, b"", *body[5:]))
 
 
-def _submission(pdu: Pdu, submit: SubmitSm, text: str, peer: str, now: float) -> Submission:
+def _submission(
+    pdu: Pdu, submit: SubmitSm, encoded: Encoded, text: str, peer: str, now: float
+) -> Submission:
     if submit.sm_default_msg_id and not text:
         raise PduError(CommandStatus.ESME_RINVDFTMSGID, "there are no predefined messages")
     if "\0" in text:
@@ -176,6 +184,7 @@ def _submission(pdu: Pdu, submit: SubmitSm, text: str, peer: str, now: float) ->
         receipts=RECEIPTS[submit.registered_delivery],
         reference=vendor.reference,
         replace_if_present=submit.replace_if_present_flag == 1,
+        reading=described(encoded.data_coding, encoded.default_alphabet),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from itertools import groupby
 from typing import Final, NamedTuple
 
@@ -122,6 +123,13 @@ def alphabet_of(encoded: Encoded) -> str:
     if alphabet is OCTETS:
         raise Failure(Reason.UNDECODABLE_TEXT, "binary content is not supported")
     return alphabet
+
+
+@lru_cache(1024)
+def described(data_coding: int, default_alphabet: str) -> str:
+    """A data_coding with the alphabet that it means, for the trace."""
+    alphabet = DATA_CODINGS.get(data_coding, "unknown")
+    return f"data_coding {data_coding} ({default_alphabet if alphabet is DEFAULT else alphabet})"
 
 
 def decode_text(encoded: Encoded) -> str:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, cast
 import structlog
 from aiosmtpd.smtp import SMTP, TLSSetupException
 
+from bridge.config.settings import Endpoint
 from bridge.model.failure import Failure
 from bridge.net.networks import without_mapping
 from bridge.net.sessions import SessionInfo
@@ -208,11 +209,15 @@ class SmtpConnection(SMTP):
 
     async def _start_tls(self) -> None:
         self.tls_context = self._service.tls_context
+        own = self.transport.get_extra_info("sockname") if self.transport else None
+        listener = str(Endpoint(*own[:2])) if own else ""
         try:
             await self.smtp_STARTTLS(None)
         except TLSSetupException as error:
             cause = getattr(error.__cause__, "reason", None) or str(error.__cause__)
-            self._service.repeats.warn("tls_failed", address=self._address, cause=cause)
+            self._service.repeats.warn(
+                "tls_failed", address=self._address, listener=listener, cause=cause
+            )
             if self._original_transport is not None:
                 self._original_transport.close()
             raise EOFError from error

@@ -90,7 +90,7 @@ def read_mail(
         written = written[:MAX_TEXT]
     if envelope is not None:
         subject = subject or text_of(raw_subject, fallback, record.declared)
-        envelope = _named(envelope, fields, subject, record)
+        envelope = _named(envelope, fields, subject)
     # Its keys are among theirs.
     overrides = cast("Overrides", wishes or _NO_WISHES)
     if not fields.keys() <= _PLAIN_FIELDS:
@@ -102,6 +102,7 @@ def read_mail(
         peer=peer,
         repeat_key=header.first(fields, b"message-id"),
         envelope=envelope,
+        reading=record.summary(),
         **overrides,
     )
 
@@ -182,7 +183,7 @@ def read_reply(
         raise Failure(Reason.TEXT_TOO_LONG, f"more than {MAX_TEXT} characters")
     if envelope is not None:
         subject = text_of(header.first(fields, b"subject"), fallback, record.declared)
-        envelope = _named(envelope, fields, subject, record)
+        envelope = _named(envelope, fields, subject)
     return Submission(
         protocol=Protocol.SMTP,
         recipients=(recipient,),
@@ -191,15 +192,16 @@ def read_reply(
         sender=sender,
         repeat_key=header.first(fields, b"message-id"),
         envelope=envelope,
+        reading=record.summary(),
         **(wishes or _NO_WISHES),
     )
 
 
-def _named(envelope: Envelope, fields: header.Fields, subject: str, record: Record) -> Envelope:
-    """With what the header calls the mail, and how it was read."""
+def _named(envelope: Envelope, fields: header.Fields, subject: str) -> Envelope:
+    """With what the header calls the mail."""
     message_id = header.first(fields, b"message-id")[:MAX_NAME].decode("ascii", "replace")
     # On the path of every mail: half the time of _replace.
-    return Envelope(*envelope[:-3], message_id, subject[:MAX_NAME], record.summary())
+    return Envelope(*envelope[:-2], message_id, subject[:MAX_NAME])
 
 
 def read_line(
@@ -232,7 +234,7 @@ def read_line(
         overrides["scheduled_at"] = line.scheduled_at
     if envelope is not None:
         # Next to a password nothing is safe to be sent back.
-        envelope = _named(envelope, fields, "", record)._replace(ret="HDRS")
+        envelope = _named(envelope, fields, "")._replace(ret="HDRS")
     submission = Submission(
         protocol=Protocol.SMTP,
         recipients=line.recipients,
@@ -244,6 +246,7 @@ def read_line(
         repeat_key=header.first(fields, b"message-id"),
         dry_run=line.test,
         envelope=envelope,
+        reading=record.summary(),
         **overrides,
     )
     return line, submission

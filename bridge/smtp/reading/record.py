@@ -47,10 +47,7 @@ class Record:
             self.notes.append(what)
 
     def summary(self) -> str:
-        """In one line, for the trace; empty where the mail was one
-        plain text, read whole as it says it is."""
-        if not (self.cuts or self.notes or self.place) and self.part == "text/plain":
-            return ""
+        """In one line, for the trace."""
         words = [self.part + (f" (part {self.place})" if self.place else ""), self.charset]
         words += self.notes
         words += [f"cut: {what} ({characters} characters)" for what, characters in self.cuts]

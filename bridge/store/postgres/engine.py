@@ -337,6 +337,10 @@ class PostgresStore(PostgresReading):
         async with self._turn() as turn:
             return await self._sweeper.sweep(turn, before, text_before, limit)
 
+    @property
+    def trouble(self) -> str:
+        return "" if self._writer is None else self._writer.trouble
+
     async def forget_fingerprints(self, now: int) -> None:
         done = ""
         async with self._writing() as connection:

@@ -43,6 +43,9 @@ log = structlog.get_logger()
 MAX_GROUP = 2000
 #: Pause before requests that must not be refused are written again (seconds).
 RETRY_AFTER = 0.5
+#: The database has room again when no write has failed for so long (seconds): on a full disk a
+#: small write may succeed between two that do not.
+CALM = 5.0
 #: How long a client waits for the fate of its message after a lost connection, and how long the end
 #: of the daemon waits for a database that is away (seconds).
 UNSURE_WITHIN = 5.0
@@ -76,6 +79,8 @@ class PostgresWriter:
         self._asked = asyncio.Event()
         self._closing = False
         self._failing = False
+        self._failed_at = 0.0
+        self._trouble = ""
         #: Makes the error of a refused request while only results are taken: the database is away,
         #: or the lease is lost. One error for all would keep the frames of everyone who raised it.
         self._refusal: Callable[[], StoreError] | None = None
@@ -96,6 +101,11 @@ class PostgresWriter:
             self._requests.append(WriteRequest(verb, payload, future))
             self._asked.set()
         return future
+
+    @property
+    def trouble(self) -> str:
+        """Why a write failed a moment ago; empty if none did."""
+        return self._trouble if self._loop.time() - self._failed_at < 2 * CALM else ""
 
     def close(self) -> None:
         """Lets :meth:`run` return when it has written all requests."""
@@ -164,7 +174,7 @@ class PostgresWriter:
                 log.exception("store_group_broke")
                 error, kind = failed, Trouble.FAULT
             else:
-                if self._failing:
+                if self._failing and self._loop.time() - self._failed_at >= CALM:
                     self._failing = False
                     log.info("store_recovered")
                 STORE_COMMIT_SECONDS.observe(time.perf_counter() - began)
@@ -198,6 +208,7 @@ class PostgresWriter:
         if not self._failing or fault:
             log.error("store_write_failed", error=str(error), full=not fault)
         self._failing = self._failing or not fault
+        self._failed_at, self._trouble = self._loop.time(), str(error)
         STORE_FAILURES.add()
         kept = [request for request in group if request.verb.kept and not fault]
         self._refuse(

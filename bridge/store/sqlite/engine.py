@@ -103,7 +103,12 @@ class SqliteStore(SqliteReading):
             raise StoreError(f"{error.filename or self._path}: {error.strerror}") from None
         loop = asyncio.get_running_loop()
         self._writer = SqliteWriter(
-            self._connect, loop, self.signals.owed.send, self._ended, self._clock
+            self._path,
+            self._connect,
+            loop,
+            self.signals.owed.send,
+            self._ended,
+            self._clock,
         )
 
     def _connect(self) -> sqlite3.Connection:
@@ -242,8 +247,15 @@ class SqliteStore(SqliteReading):
     async def nodes(self) -> int:
         return 1
 
+    @property
+    def trouble(self) -> str:
+        return "" if self._writer is None else self._writer.trouble
+
     async def forget_fingerprints(self, now: int) -> None:
         def some(turn: SqliteTurn) -> int:
+            if self.trouble:
+                # What changes nothing succeeds on a full disk too: this writes a page.
+                turn.connection.execute("UPDATE migration SET at = at WHERE version = 1")
             return turn.connection.execute(
                 "DELETE FROM fingerprint WHERE key IN "
                 "(SELECT key FROM fingerprint WHERE until <= ? ORDER BY until LIMIT 1000)",

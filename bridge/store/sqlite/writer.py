@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import shutil
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
@@ -30,6 +32,9 @@ log = structlog.get_logger()
 MAX_GROUP = 2000
 #: Pause before a group that must not be refused is written again (seconds).
 _RETRY_AFTER = 0.5
+#: The disk has room again when no write has failed for so long (seconds): on a full one a small
+#: write may succeed between two that do not.
+_CALM = 5.0
 #: Errors for "no room", "cannot be written to" and "another program is writing". They are
 #: temporary; requests that must not be refused wait. Any other error is a bug.
 _PASSING_CODES = frozenset(
@@ -61,18 +66,20 @@ _CALL: SqliteVerb[Callable[[SqliteTurn], Any], Any] = SqliteVerb(_call)
 class SqliteWriter:
     """Owns the writing connection; every method but the constructor's caller runs in its thread.
 
-    ``connect`` makes the connection, in the thread that will use it. ``owed`` is called in the loop
-    with the queues that got notices.
+    ``path`` is the file. ``connect`` makes the connection, in the thread that will use it. ``owed``
+    is called in the loop with the queues that got notices.
     """
 
     def __init__(
         self,
+        path: Path,
         connect: Callable[[], sqlite3.Connection],
         loop: asyncio.AbstractEventLoop,
         owed: Callable[[set[str]], None],
         ended: Ended,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self._path = path
         self._connect = connect
         self._loop = loop
         self._owed = owed
@@ -81,6 +88,9 @@ class SqliteWriter:
         self._clock = clock
         self._requests: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
         self._failing = False
+        self._failed_at = 0.0
+        #: Why the last write failed; empty once writes succeed again.
+        self.trouble = ""
         self._thread = threading.Thread(target=self._run, name="store-writer")
         self._thread.start()
 
@@ -140,20 +150,22 @@ class SqliteWriter:
                 # One request is faulty: write each alone, so that the others succeed.
                 log.error("store_group_failed", error=str(error), requests=len(group))
                 return [request for one in group for request in self._write(connection, [one])]
+            said = f"{error}: {_room(self._path)}" if full else str(error)
             if not self._failing or not full:
                 known = isinstance(error, sqlite3.Error)
-                log.error("store_write_failed", error=str(error), full=full, exc_info=not known)
-            self._failing = full
+                log.error("store_write_failed", error=said, full=full, exc_info=not known)
+            self._failing = self._failing or full
+            self._failed_at, self.trouble = time.monotonic(), said
             STORE_FAILURES.add()
             refused = [r for r in group if not (r.verb.kept and full)]
             failure = StoreFull if full else StoreError
-            self._resolve(refused, partial(failure, str(error)), set())
+            self._resolve(refused, partial(failure, said), set())
             return [r for r in group if r.verb.kept and full]
         written = connection.total_changes - changes
-        # A group that writes nothing succeeds on a full disk too.
-        if self._failing and written:
-            self._failing = False
-            log.info("store_recovered")
+        if self.trouble and written and time.monotonic() - self._failed_at >= _CALM:
+            if self._failing:
+                log.info("store_recovered")
+            self._failing, self.trouble = False, ""
         STORE_COMMIT_SECONDS.observe(time.perf_counter() - began)
         STORE_COMMIT_ROWS.observe(written)
         self._resolve(group, None, queues)
@@ -193,3 +205,12 @@ class SqliteWriter:
                 connection.execute("ROLLBACK")
             raise
         return turn.queues
+
+
+def _room(path: Path) -> str:
+    """The file, and how much room there is for it."""
+    try:
+        free = shutil.disk_usage(path.parent).free
+    except OSError as error:
+        return f"{path}: {error.strerror}"
+    return f"{path}, {free / 1024 / 1024:,.1f} MB free"

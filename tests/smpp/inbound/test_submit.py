@@ -40,6 +40,7 @@ def test_a_plain_submit_leaves_all_else_to_the_account() -> None:
         recipients=(Recipient("380501234567"),),
         text="hi",
         peer="192.0.2.1:4242",
+        reading="data_coding 0 (gsm7)",
     )
 
 

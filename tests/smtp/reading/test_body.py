@@ -73,15 +73,16 @@ def test_the_record_says_what_was_chosen() -> None:
     assert record.summary() == "text/html (part 2); koi8-r"
 
 
-def test_the_record_is_kept_with_the_message_where_a_choice_was_made() -> None:
+def test_how_a_mail_was_read_is_kept_with_the_message() -> None:
     def kept(mail: bytes) -> str:
         read = read_mail(
             mail, TO, smtp=Smtp(), account=AccountSettings(), envelope=Envelope("a@b.cd")
         )
-        assert read.envelope is not None
-        return read.envelope.reading
+        return read.reading
 
-    assert kept(b"Subject: x\n\ntext\n") == ""
+    assert kept(b"Subject: x\n\ntext\n") == "text/plain; utf-8"
+    koi8 = b"Content-Type: text/plain; charset=koi8-r\n\n\xcf\xcb\n"
+    assert kept(koi8) == "text/plain; koi8-r"
     cut = kept(b"Subject: Re: x\n\nyes\n\n> secret\n")
     assert cut == "text/plain; utf-8; cut: quoted lines at the end (10 characters)"
     assert kept(b"Subject: x\n\n") == "text/plain; utf-8; no text of its own: the subject"

@@ -1,0 +1,62 @@
+"""Whoever is on call: asks one command, or opens one page of the console."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import re
+
+import httpx
+
+from bridge.smpp.protocol.pdu import MessageIdResp
+from tests.serving.daemon import VIEW, Bridge
+from tests.smpp.peer import Peer, a_submit
+
+
+async def submit(peer: Peer, to: bytes = b"380501234567", *, registered_delivery: int = 0) -> int:
+    submitted = a_submit(to=to, registered_delivery=registered_delivery)
+    answer = await peer.ask("submit_sm", submitted)
+    assert answer.command_status == 0
+    assert isinstance(answer.body, MessageIdResp)
+    return int(answer.body.message_id)
+
+
+async def said(bridge: Bridge, *command: str) -> str:
+    """What a command prints."""
+    code, text = await bridge.command(*command)
+    assert code == 0, text
+    return text
+
+
+async def line(bridge: Bridge, word: str, *command: str) -> str:
+    """The only line of what a command prints that begins with this word."""
+    text = await said(bridge, *command)
+    [found] = [one for one in text.splitlines() if one.startswith(f"{word} ")]
+    return found
+
+
+async def until(bridge: Bridge, pattern: str, *command: str) -> str:
+    """What a command prints once the pattern is in it."""
+    text = ""
+    for _ in range(40):
+        _, text = await bridge.command(*command)
+        if re.search(pattern, text):
+            return text
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"{pattern} is not in:\n{text}")
+
+
+async def page(bridge: Bridge, path: str, url: str = "") -> str:
+    """What somebody who may only look reads on a page of the console, without its marks."""
+    # Not from where a client is blocked; and with a certificate that has expired, too.
+    way = httpx.AsyncHTTPTransport(verify=False, local_address="127.0.0.2")
+    own = {"Sec-Fetch-Site": "same-origin"}
+    base = url or await bridge.api()
+    async with httpx.AsyncClient(base_url=base, headers=own, transport=way) as client:
+        login = await client.post("/console/login", data={"token": VIEW})
+        assert login.status_code == 303
+        answer = await client.get("/console" + path)
+        assert answer.status_code == 200, answer.text
+    main = answer.text.partition("<main")[2].partition("</main>")[0]
+    text = html.unescape(re.sub(r"<[^>]*>", " ", main))
+    return " ".join(text.split())

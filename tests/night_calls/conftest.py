@@ -1,0 +1,24 @@
+"""A bridge with one account, and the API that it sends to."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bridge.sandbox import Sandbox
+from tests.serving.daemon import Bridge, serving, write_config
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    async with Sandbox(scheduled_for=0.05, processing_for=0.05) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+async def bridge(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Bridge]:
+    account = 'answer = "queued"\nwindow = 3'
+    async with serving(write_config(tmp_path, sandbox.url, account=account)) as bridge:
+        yield bridge

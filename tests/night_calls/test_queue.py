@@ -1,0 +1,96 @@
+"""Night calls about what waits: held messages, and a campaign that must not go out."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from pathlib import Path
+
+import httpx
+
+from bridge.sandbox import Sandbox
+from tests.night_calls.asking import page, said, submit
+from tests.serving.daemon import OPERATE, Bridge, serving, write_config
+from tests.serving.test_control import bound, connect
+
+
+async def test_18_which_are_held_and_why(bridge: Bridge, sandbox: Sandbox) -> None:
+    sandbox.fault("403-html", count=1)
+    peer = await bound(bridge)
+    id = await submit(peer)
+    await bridge.event("message_held", id=id)
+    text = await said(bridge, "queue", "list", "--state", "held")
+    assert re.search(rf"held +crm .* 1 .*{id}.*403", text)
+    assert re.search(rf"held crm .*403.*{id}", await page(bridge, "/queue?state=held"))
+    assert await said(bridge, "queue", "release", "--state", "held", "--yes") == (
+        "1 message released.\n"
+    )
+    await sandbox.wait_for(1)
+    await peer.close()
+
+
+CAMPAIGN = 100_000
+
+
+async def post_campaign(bridge: Bridge) -> None:
+    """As a shop's system does, a thousand recipients at a time."""
+    headers = {"Authorization": f"Bearer {OPERATE}"}
+    async with httpx.AsyncClient(
+        base_url=await bridge.api(), headers=headers, timeout=60
+    ) as client:
+        for start in range(0, CAMPAIGN, 1000):
+            message = {
+                "account": "shop",
+                "to": [f"+38067{n:07}" for n in range(start, start + 1000)],
+                "text": "Everything must go",
+                "type": "promo",
+            }
+            answer = await client.post("/api/v1/messages", json=message)
+            assert answer.status_code == 202, answer.text
+
+
+async def test_19_a_campaign_is_stopped_and_nothing_of_others_waits(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    shop = """
+        [accounts.shop]
+        password = "secret12"
+        sender = "Shop"
+        answer = "queued"
+    """
+    config = write_config(tmp_path, sandbox.url, account=shop)
+    slow = "max_batch = 20\nrequests_per_second = 20\n[store]"
+    config.write_text(config.read_text().replace("[store]", slow, 1))
+    async with serving(config) as bridge:
+        await post_campaign(bridge)
+        bank = await connect(bridge)
+        assert (await bank.bind(password=b"secret12")).command_status == 0
+        stopped_at = 0.0
+
+        async def stop() -> None:
+            nonlocal stopped_at
+            command = ("queue", "cancel", "--account", "shop", "--type", "promo", "--yes")
+            text = await said(bridge, *command)
+            stopped_at = time.time()
+            assert re.fullmatch(r"\d\d,\d{3} messages cancelled\.\n", text)
+
+        stopping = asyncio.create_task(stop())
+        others = 0
+        while not stopping.done():
+            # Answered with what the API said of it: it did not wait.
+            await submit(bank)
+            others += 1
+        await stopping
+        assert others
+        assert sum(one.phone == "+380501234567" for one in sandbox.messages) == others
+        [audit] = [one for one in bridge.events if one["event"] == "audit"]
+        campaign = [one for one in sandbox.messages if one.text == "Everything must go"]
+        assert len(campaign) + audit["messages"] == CAMPAIGN
+        # What was on its way when it was stopped, and no more.
+        await submit(bank)
+        assert max(one.at for one in campaign) <= stopped_at
+        assert len([m for m in sandbox.messages if m.text == "Everything must go"]) == len(campaign)
+        assert await said(bridge, "queue", "list") == "Nothing waits.\n"
+        assert "Nothing waits and nothing is held." in await page(bridge, "/queue")
+        await bank.close()
