@@ -17,6 +17,8 @@ from bridge.smtp.reading.links import MAX_LINKS, target_of
 
 #: Before every line that stands in a quotation; no text has it, and cleaning takes it out.
 QUOTED = "\x01"
+#: Before the first line below the rule that Outlook draws above the header of what it quotes.
+BELOW_RULE = "\x02"
 
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0e-\x1f]+")
 #: What HTML takes for one blank; others are characters.
@@ -66,6 +68,11 @@ _SIGNATURES = frozenset(
 )
 
 
+#: How Outlook draws its rule: by a border, its style without blanks, or by an element that it names.
+_RULES = ("border:none;border-top:solid", "border-top:solid", "border-top-style:solid")
+_BELOW_RULE = "divrplyfwdmsg"
+
+
 class _Open(NamedTuple):
     """An element that is open, and what holds within it."""
 
@@ -92,7 +99,7 @@ def text_of_html(html: str, *, signatures: bool, marks: bool) -> str:
     """The text, lines ended by LF.
 
     ``signatures`` says whether elements that are signatures are read, ``marks`` whether lines of
-    quotations begin with :data:`QUOTED`.
+    quotations begin with :data:`QUOTED`, and those below a rule with :data:`BELOW_RULE`.
     """
     if _CONTROLS.search(html):
         html = _CONTROLS.sub("", html)
@@ -122,6 +129,7 @@ class _Layout:
         self._lines: list[tuple[bool, _Line]] = []
         self._line: _Line = []
         self._quoted = False
+        self._below_rule = False
         self._gap = 0
         self._link: tuple[str, int, int] | None = None
         self._links = 0
@@ -158,6 +166,8 @@ class _Layout:
         self._count[name] = self._count.get(name, 0) + 1
         if hidden:
             return
+        if style.startswith(_RULES) or attributes.get("id", "").lower().endswith(_BELOW_RULE):
+            self._below_rule = self._marks
         self._break_before(name, self._margin(name, attributes, style))
         if name == "a":
             self._end_link()
@@ -277,6 +287,9 @@ class _Layout:
     def _append(self, text: str, top: _Open) -> None:
         if not self._line:
             self._quoted = top.quoted > 0
+            if self._below_rule:
+                text = BELOW_RULE + text
+                self._below_rule = False
         self._cell_is_empty = False
         self._line.append(text)
 

@@ -23,14 +23,15 @@ WROTE = re.compile(
 
 #: The labels of the header that clients put over what they quote, by what they mean.
 LABELS = {
-    word: meaning
+    word.casefold(): meaning
     for meaning, words in {
         "from": (
             "from|von|de|da|van|od|от|від|fra|från|lähettäjä|kimden|feladó|từ|dari|από|"
             "差出人|发件人|寄件者|寄件人|보낸 사람|보낸사람|送信者|מאת|من|expéditeur|"
             "remitente|mittente|afzender|"
             "absender|nadawca|odesílatel|відправник|отправитель|saatja|nuo|no|pošiljatelj|"
-            "expeditor|gönderen|از|จาก"
+            "expeditor|gönderen|از|จาก|de la|šalje|од|ад|daripada|प्रेषक|кімнен|nork|"
+            "გამგზავნი|frá|nga|kimdən|ումից|kimdan|ó|oddi wrth"
         ),
         "date": (
             "date|sent|datum|gesendet|fecha|enviado|enviado el|enviada em|enviado em|data|inviato|"
@@ -41,7 +42,10 @@ LABELS = {
             "发送日期|日期|寄件日期|傳送時間|보낸 날짜|날짜|נשלח|תאריך|التاريخ|"
             "تاريخ الإرسال|trimis|poslano|"
             "date d'envoi|sent at|created|received|saadetud|išsiųsta|nosūtīts|εστάλη|ημερομηνία|"
-            "đã gửi|ngày|terkirim|tanggal|ส่ง|วันที่|изпратено|дата и время"
+            "đã gửi|ngày|terkirim|dikirim|tanggal|ส่ง|วันที่|изпратено|дата и время|"
+            "послато|poslato|испратено|адпраўлена|dihantar|भेजा गया|жіберілді|enviat|bidalia|"
+            "ارسال شده|gönderilme zamanı|გაგზავნილი|dërguar|göndərildi|ուղարկվել է|yuborildi|"
+            "dáta|seolta|anfonwyd|보냄"
         ),
         "to": (
             "to|an|à|a|para|pour|per|naar|aan|til|till|vastaanottaja|kime|címzett|komu|do|кому|"
@@ -50,12 +54,15 @@ LABELS = {
             "kopi|копия|копія|bilgi|másolatot kap|抄送|副本|참조|destinataire|destinatario|"
             "do:|saaja|"
             "kam|"
-            "kas|προς|đến|kepada|ถึง|до"
+            "kas|προς|đến|kepada|ถึง|до|prima|каму|प्रति|кімге|per a|nori|به|ადრესატი|për|"
+            "kimə|ում|kimga|chuig|alıcı|adressaat"
         ),
         "subject": (
             "subject|betreff|objet|oggetto|asunto|assunto|onderwerp|emne|ämne|aihe|konu|tárgy|"
             "předmět|predmet|temat|тема|件名|主题|主旨|제목|נושא|الموضوع|subiect|zadeva|teema|tema|"
-            "temats|θέμα|chủ đề|subjek|perihal|เรื่อง|относно|re"
+            "temats|θέμα|chủ đề|subjek|perihal|เรื่อง|относно|re|"
+            "tēma|предмет|тэма|विषय|тақырыбы|assumpte|gaia|موضوع|თემა|efni|subjekti|mövzu|"
+            "թեմա|mavzu|ábhar|pwnc"
         ),
     }.items()
     for word in words.split("|")

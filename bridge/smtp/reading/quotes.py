@@ -7,7 +7,7 @@ text below it; and a text that would be empty stays as it is. What a reply quote
 * an attribution: up to three lines that end in a colon, with an address or a date, over quoted
   lines that go on to the end;
 * a header block: three or more ``Label: value`` lines with an address and a date, or with the
-  labels of a known language;
+  labels of a known language, or right below the rule that Outlook draws above each;
 * lines that begin with ``>`` (or are marked as quoted in HTML) down to the end.
 """
 
@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable
 from enum import IntEnum
 
-from bridge.smtp.reading.html import QUOTED
+from bridge.smtp.reading.html import BELOW_RULE, QUOTED
 from bridge.smtp.reading.quote_words import LABELS, ORIGINAL, PASSED_ON, WROTE
 
 
@@ -35,11 +35,14 @@ _MARKS = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufe
 _WITHOUT_MARKS = str.maketrans(dict.fromkeys(_MARKS))
 
 _ADDRESS = re.compile(r"[\w.+-]@[\w-]|\[mailto:")
+#: An address within brackets that ends its line, but for a word that goes on in the next one.
+_ADDRESS_AT_THE_END = re.compile(r"[<(][^<>()@]{1,100}@[^<>()@]{1,100}[>)],?(?: \S{1,3})?$")
+#: A year in digits of any script is enough.
 _DATE = re.compile(
-    r"\b(?:19|20|25)\d\d\b|\d{4} ?[年년]|\b\d{1,2}[./-]\d{1,2}[./-]\d{2,4}\b|[٠-٩۰-۹]{4}"
+    r"\b(?:19|20|25)\d\d\b|\d{4} ?[年년]|\b\d{1,2}[./-]\d{1,2}[./-]\d{2,4}\b|(?:(?![0-9])\d){4}"
     r"|\b\d{1,2}\. ?\d{1,2}\. ?\d{2,4}|(?:19|20|25)\d\d(?=[^\W\d_])"
 )
-_TIME = re.compile(r"\b\d{1,2}[:.h]\d\d\b|\d{1,2} ?[時时시] ?\d{1,2}")
+_TIME = re.compile(r"(?<!\d)\d{1,2}[:.h]\d\d(?!\d)|\d{1,2} ?[時时시] ?\d{1,2}")
 _DAY = re.compile(r"\b\d{1,2}\b")
 _SHARED = re.compile(
     r"(.{1,200}?)[ -]{1,4}(?=On (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,6},? [A-Z\d]\w{0,9}[ .]\S)"
@@ -47,15 +50,17 @@ _SHARED = re.compile(
 _REST_OF_A_LINK = re.compile(r"^[(<]?https?://\S*[)>]? ?>?$|^\S*[=&%]\S*\)$")
 
 _LABEL = re.compile(
-    r"[\s>*|\x01]{0,12}+([^\W\d_](?:[^:：\n<>@\d]{0,24}[^\s:：<>@\d*])??)[ "
+    r"[\s>*|\x01\x02]{0,12}+([^\W\d_](?:[^:：\n<>@\d]{0,24}[^\s:：<>@\d*])??)[ "
     r"\xa0*\t]{0,20}[:：][*]{0,2}"
     r"(?:[ \t\xa0]|$|(?=[<\w\"']))"
 )
+#: What Outlook writes for its rule into a plain text.
+_OUTLOOK_RULE = "_" * 32
 _RULE = re.compile(r"[-_=*~—–]{2,}$|(?:[-—_] ){4,80}[-—_]?$")
 #: "-----Original Message-----" in any language: words between rules.
 _SEPARATOR = re.compile(
-    r"[\s>\x01]{0,8}+([-_=—–]{2,12}+)[ \xa0]{0,2}([^\W\d_](?:[^-_=\n]|-(?=\w)){2,60}?)[ "
-    r"\xa0]{0,2}[-_=—–]{2,12}[ \t]*$"
+    r"[\s>*\x01]{0,8}+([-_=—–]{2,20}+)[ \xa0]{0,2}([^\W\d_](?:[^-_=\n]|-(?=\w)){2,60}?)"
+    r"[ \xa0]{0,2}[-_=—–]{2,20}[ \t*]*$"
 )
 
 
@@ -104,7 +109,7 @@ def _end_of_own_text(lines: list[str], bare: list[str], reply: Reply) -> tuple[i
     """How many lines are the sender's own, and by which rule the others are not."""
     tail = _quoted_tail(lines, bare)
     found: list[tuple[int, str]] = []
-    if tail is not None:
+    if tail is not None and not _passes_on(bare[tail]):
         begins = _attribution_above(bare, tail, reply)
         if begins is not None:
             found.append((begins, "quotation under an attribution"))
@@ -157,7 +162,7 @@ def _attribution_above(bare: list[str], tail: int, reply: Reply) -> int | None:
 
 
 def _ends_open(line: str) -> bool:
-    return line.rstrip(" *_\xa0").endswith((":", "：", ":-"))
+    return line.rstrip(" *_\xa0").endswith((":", "：", ":-", "՝"))
 
 
 def _attribution(bare: list[str], last: int, *, needs_both: bool) -> int | None:
@@ -167,7 +172,7 @@ def _attribution(bare: list[str], last: int, *, needs_both: bool) -> int | None:
         # Some leave out the colon; then the line has to say all.
         whole = _ADDRESS.search(closing) and _has_date(closing) and len(closing) < 200
         return last if whole and not needs_both and not _is_a_sentence(closing) else None
-    best = None
+    begins = None
     for first in range(last, max(-1, last - 4), -1):
         line = bare[first]
         if not line and first != last:
@@ -175,7 +180,7 @@ def _attribution(bare: list[str], last: int, *, needs_both: bool) -> int | None:
             if first + 1 <= last and bare[first + 1].startswith("<"):
                 continue
             break
-        if len(line) > 300 or (first < last and _is_a_sentence(line)):
+        if len(line) > 300 or (first < last and _is_a_sentence(line, bare[first + 1])):
             break
         written = " ".join(bare[first : last + 1])
         if len(written) > 500:
@@ -183,12 +188,28 @@ def _attribution(bare: list[str], last: int, *, needs_both: bool) -> int | None:
         has_address = _ADDRESS.search(written) is not None
         has_date = _has_date(written)
         if has_address and has_date:
-            return first
-        if best is None and (has_address or has_date or _has_time_and_day(written)):
-            best = first
+            return _with_the_name(bare, first)
+        if begins is None and (has_address or has_date or _has_time_and_day(written)):
+            begins = first
         if first == last and has_date and WROTE.search(written):
-            return None if needs_both else first
-    return None if needs_both else best
+            # Who wrote may stand in the line above: "Jan Novák <jan@example.com>,".
+            above = bare[first - 1] if first else ""
+            if _ADDRESS_AT_THE_END.search(above) and _is_wrapped(above, line):
+                return first - 1
+            break
+    return None if needs_both or begins is None else _with_the_name(bare, begins)
+
+
+def _with_the_name(bare: list[str], first: int) -> int:
+    """Where an attribution begins whose address was wrapped onto a line of its own."""
+    if first and bare[first].startswith("<") and _is_wrapped(bare[first - 1], bare[first]):
+        return first - 1
+    return first
+
+
+def _is_wrapped(line: str, following: str) -> bool:
+    """Whether a program that wraps lines would have ended this one here."""
+    return 0 < len(line) <= 100 and len(line) + 1 + len(following.split(" ", 1)[0]) > 66
 
 
 def _has_date(written: str) -> bool:
@@ -199,9 +220,19 @@ def _has_time_and_day(written: str) -> bool:
     return _TIME.search(written) is not None and len(_DAY.findall(written)) > 2
 
 
-def _is_a_sentence(line: str) -> bool:
-    """Whether a line ends as no line of an attribution does that goes on."""
-    return line.endswith((".", "!", "?", "…", "。", ":", ";")) and not line.endswith((" г.", " р."))
+def _is_a_sentence(line: str, following: str = "") -> bool:
+    """Whether a line ends as no line of an attribution does that goes on in the ``following``."""
+    if not line.endswith((".", "!", "?", "…", "。", ":", ";")) or line.endswith((" г.", " р.")):
+        return False
+    # A date wrapped after its day: "Jan Novák <jan@example.com> schrieb am Do., 26.".
+    abbreviated = line.endswith(".") and _ADDRESS.search(line) and re.search(r"[<(]\S+@", line)
+    return not (abbreviated and _is_wrapped(line, following))
+
+
+def _passes_on(line: str) -> bool:
+    """Whether a quotation begins with "> Begin forwarded message:"."""
+    inner = line.lstrip("> \x01")
+    return _ends_open(inner) and len(inner) < 60 and PASSED_ON.search(inner) is not None
 
 
 def _introduces(bare: list[str], tail: int) -> bool:
@@ -291,15 +322,18 @@ def _block(bare: list[str], at: int) -> tuple[int, bool]:
         else:
             break
         line += 1
-    return line, _is_a_header(labels, values)
+    below_rule = bare[at].startswith(BELOW_RULE) or bare[_line_above(bare, at)] == _OUTLOOK_RULE
+    return line, _is_a_header(labels, values, below_rule=below_rule)
 
 
-def _is_a_header(labels: list[str], values: list[str]) -> bool:
+def _is_a_header(labels: list[str], values: list[str], *, below_rule: bool) -> bool:
     """Whether labels and their lines are those of a mail's header.
 
     The details of a booking or of an order look much the same: they lack the address and the
-    subject that every program writes.
+    subject that every program writes, or the rule above them.
     """
+    if len(labels) < 2:
+        return False
     written = " ".join(values)
     has_address = _ADDRESS.search(written) is not None
     dated = _has_date(written)
@@ -307,17 +341,19 @@ def _is_a_header(labels: list[str], values: list[str]) -> bool:
     if "from" in meanings:
         if len(meanings) > 2 and "subject" in meanings:
             return dated or has_address or "date" in meanings
-        return len(meanings) > 1 and has_address and dated
+        if len(meanings) > 1 and has_address and dated:
+            return True
     timed = dated and _TIME.search(written) is not None
-    if meanings:
-        return len(meanings) > 1 and has_address and timed
     # Of a language that is not in the table: from whom comes first, and when second.
-    return (
-        len(set(labels)) > 2
-        and _ADDRESS.search(values[0]) is not None
-        and _has_date(values[1])
-        and _TIME.search(values[1]) is not None
-    )
+    in_order = _has_date(values[1]) and _TIME.search(values[1]) is not None
+    if below_rule and in_order and (len(set(labels)) > 3 or len(meanings) > 2):
+        return True
+    in_order = in_order and _ADDRESS.search(values[0]) is not None
+    if not meanings or LABELS.get(labels[0]) == "from":
+        return in_order and len(set(labels)) > 2
+    if "subject" in meanings and in_order and len(set(labels)) > 3:
+        return True
+    return len(meanings) > 1 and has_address and timed
 
 
 def _goes_on(bare: list[str], line: int) -> bool:
@@ -337,7 +373,7 @@ def _unquoted(lines: list[str], bare: list[str], before: int) -> list[tuple[int,
     quoted = any(line.startswith(_QUOTED_LINE) for line in lines)
     for at in range(1, before):
         line = bare[at]
-        if not line or not _ends_open(line) or len(line) > 300 or not _may_attribute(bare, at):
+        if not line or len(line) > 300 or not _ends_an_attribution(line):
             continue
         begins = _attribution(bare, at, needs_both=False)
         if begins is None or not any(bare[:begins]) or not any(bare[at + 1 :]):
@@ -353,8 +389,14 @@ def _unquoted(lines: list[str], bare: list[str], before: int) -> list[tuple[int,
     return []
 
 
-def _may_attribute(bare: list[str], at: int) -> bool:
-    return _label_of(bare[at]) not in LABELS
+def _ends_an_attribution(line: str) -> bool:
+    if _ends_open(line):
+        return _label_of(line) not in LABELS
+    # Some leave out the colon; then it ends in "wrote".
+    wrote = None
+    for wrote in WROTE.finditer(line):
+        pass
+    return wrote is not None and wrote.end() == len(line) and _ADDRESS.search(line) is not None
 
 
 def _is_quoted(line: str) -> bool:
