@@ -68,8 +68,8 @@ _SIGNATURES = frozenset(
 )
 
 
-#: How Outlook draws its rule: by a border, its style without blanks, or by an element that it names.
-_RULES = ("border:none;border-top:solid", "border-top:solid", "border-top-style:solid")
+#: How Outlook draws its rule: by a border, its style without blanks, or by an element with a name.
+_RULE = re.compile(r"border-top(?:-style)?:solid")
 _BELOW_RULE = "divrplyfwdmsg"
 
 
@@ -166,7 +166,7 @@ class _Layout:
         self._count[name] = self._count.get(name, 0) + 1
         if hidden:
             return
-        if style.startswith(_RULES) or attributes.get("id", "").lower().endswith(_BELOW_RULE):
+        if _RULE.search(style) or attributes.get("id", "").lower().endswith(_BELOW_RULE):
             self._below_rule = self._marks
         self._break_before(name, self._margin(name, attributes, style))
         if name == "a":

@@ -132,7 +132,8 @@ def _reply(section: bytes, subject: str) -> Reply:
     if kind is SubjectKind.FORWARD:
         return Reply.NO  # What a mail passes on is what it is sent for.
     if kind is SubjectKind.ANSWER:
-        return Reply.SURE
+        # A program that answers, a ticket system say, sends a text of its own too.
+        return Reply.PERHAPS if header.is_generated(section) else Reply.SURE
     if header.is_generated(section) or not header.names_an_answered_mail(section):
         return Reply.NO
     return Reply.SURE if kind is SubjectKind.NONE else Reply.PERHAPS

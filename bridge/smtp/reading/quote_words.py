@@ -70,12 +70,10 @@ LABELS = {
 
 #: Between the rules of "-----Original Message-----" …
 ORIGINAL = re.compile(
-    r"origin|исходн|оригинал|вихідн|wiadomo|pův|eredeti|alkuper|mesaj|messag|mensaj|mensag|"
-    r"nachricht|ursprün|bericht|besked|meddel|melding|сообщ|повідом|письм|лист|zpráva|správa|"
-    r"poruka|"
-    r"元の|原始|原邮件|原郵件|원본|reply|antwort|yanıt|הודעה|رسالة|sporočilo|viest|kiri|"
-    r"laišk|vēstul|tin nhắn|"
-    r"pesan|μήνυμα",
+    r"origin|oryginaln|orijinal|oprindelig|opprinnelig|oorspronkelijk|ursprün|ursprung|исходн|"
+    r"оригинал|оригінал|початков|вихідн|původní|pôvodn|eredeti|alkuper|izvorn|izvirn|prvotn|"
+    r"algne|sākotnēj|oriģināl|pradin|αρχικ|πρωτότυπ|gốc|asli\b|özgün|מקורית|الأصلي|"
+    r"元の|原始|原邮件|原郵件|원본|ต้นฉบับ|reply|antwort|yanıt",
     re.IGNORECASE,
 )
 

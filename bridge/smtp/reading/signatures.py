@@ -7,19 +7,25 @@ import re
 # "-- " alone on a line, its blank included (RFC 3676 §4.3): without it, two dashes are text.
 _SIGNATURE = re.compile(r"^-- $", re.MULTILINE)
 
-_DEVICE = (
+#: Names that nothing else bears …
+_BRAND = (
     r"(?:iphon\w*|ios|ipad|ipod|apple watch|imac|macbook|android\w{0,3}|galaxy|samsung\w{0,3}|"
-    r"huawei|"
-    r"honor|xiaomi|redmi|poco|oppo|oneplus|realme|meizu|pixel|nokia|lumia|motorola|moto|htc|sony|"
-    r"xperia|lg|zte|lenovo|blackberry|windows phone|windows mail|windows|outlook|yahoo|aol|gmail|"
-    r"mail\.ru|mailru|яндекс|yandex|рамблер|ukr\.net|proton ?mail|proton|thunderbird|spark|"
-    r"bluemail|"
+    r"huawei|honor|xiaomi|redmi|poco|oppo|oneplus|realme|meizu|pixel|nokia|lumia|motorola|moto|htc|"
+    r"sony|xperia|lg|zte|lenovo|blackberry|windows phone|windows mail|outlook|yahoo|aol|gmail|"
+    r"mail\.ru|mailru|яндекс|yandex|рамблер|ukr\.net|proton ?mail|proton|thunderbird|bluemail|"
     r"typeapp|mymail|k-9 mail|aqua mail|touchdown|zoho|gmx|web\.de|mailbird|em client|airmail|"
-    r"newton|"
-    r"tutanota|fairphone|smartphone|handy|telefon|telefoon|téléphone|móvil|celular|cellulare|"
-    r"mobile|"
-    r"mobil|komórk\w*|смартфон\w*|телефон\w*|мобильн\w*|мобільн\w*|почт\w*|пошт\w*|phone|tablet)"
+    r"tutanota|fairphone)"
 )
+#: … and words with other meanings, behind which only a few others may stand.
+_KIND = (
+    r"(?:windows|spark|newton|smartphone|handy|telefon|telefoon|téléphone|móvil|celular|cellulare|"
+    r"mobile|mobil|komórk\w*|смартфон\w*|телефон\w*|мобильн\w*|мобільн\w*|phone|tablet)"
+    r"(?=(?:[ \xa0](?:mail|phone|pc|device|app\w*|gerät\w*|eszköz\w*|cihaz\w*|appareil|"
+    r"dispositiv\w*|apparaat|enhet|enhed|laite\w*|telefon\w*|tablet|smartphone\w*|устройств\w*|"
+    r"пристро\w*|телефон\w*|верси\w*|версі\w*|приложен\w*|застосунк\w*|\d{1,2}))*"
+    r"(?:[.,;!)].*)?$)"
+)
+_DEVICE = rf"(?:{_BRAND}|{_KIND})"
 _SENT = (
     r"(?:sent|send|gesendet|envoyé|enviado|enviada|inviato|inviata|verzonden|verstuurd|skickat|"
     r"sendt|"

@@ -28,7 +28,7 @@ _ANSWER_WORDS = (
     "automatic reply|automatische antwort",
 )
 _FORWARD_WORDS = (
-    "fw|fwd|fwrd|wg|weitergeleitet|tr|transf|rv|rnv|reenv|pd|pdl|enc|i|inoltra|inoltrato|doorst",
+    "fw|fwd|fwrd|wg|weitergeleitet|tr|trans|transf|rv|rnv|reenv|pd|pdl|enc|i|inoltra|inoltrato|doorst",
     "doorgestuurd|vb|vl|fs|vd|videresendt|ilt|i̇lt|yönl|továbbítás|továbbítva|trs|ct|chuyển tiếp",
     "переслано|пересл|пер|перепр|фвд|переадр|πρθ|προωθ|转发|轉寄|轉發|転送|전달|הועבר|העבר",
     "إعادة توجيه|إعادة|إحالة|prosl|posr|přep|edasi",

@@ -29,6 +29,8 @@ def kept(text: str, reply: Reply) -> str:
             "ok\n________________________________\nVon: A\nAn: B\nDatum: 6.1.2025\nBetreff: x\nq",
             "ok",
         ),
+        ("ok\n\n*-------- Original Message --------*\n\ntext", "ok"),
+        ("ok\n\nOn Wed, 14 Nov 2026 08:14:43 -0200 A <a@b.c> wrote\n\ntext", "ok"),
         ("ok\nMystery: A <a@b.c>\nWhen: 6 Jan 2025 10:00\nTopic: x\n\nq", "ok"),
     ],
 )
@@ -52,6 +54,7 @@ def test_the_tail_of_a_reply_is_cut(text: str, own: str) -> None:
         "Times: 10:00\nPlace: here\nCost: 5",
         "Flights\nFrom: Kyiv\nTo: Lviv\nDate: 26.11.2026 10:00\nSeat: 5",
         "Details:\nName: Jan <jan@e.com>\nDate: 26.11.2026\nRoom: 5",
+        "see\n---- Message for Jan ----\ncall 5",
         "Write to jan@e.com before 26.11.2026:\n- name\n- room",
     ],
 )

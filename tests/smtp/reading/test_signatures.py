@@ -31,6 +31,9 @@ def test_a_signature(text: str, left: str) -> None:
         "Отправлено с iPhone",
         "Надіслано з пристрою Galaxy",
         "Отправлено из мобильной Почты Mail.ru",
+        "Отправлено с мобильного устройства",
+        "Отправлено из Почты для Windows 10",
+        "Надіслано з мобільного",
         "Von meinem iPhone gesendet",
         "Envoyé de mon iPhone",
         "Enviado desde mi iPhone",
@@ -65,6 +68,11 @@ def test_the_line_of_a_mobile_program(line: str) -> None:
         "Отправлено с телефона +380501112233",
         "Get your Samsung at the shop",
         "iPhone 15 is ready for you",
+        "Отправлено через Почту России",
+        "Відправлено через Нову Пошту",
+        "Отправлено с мобильного склада",
+        "Sent from Windows server DB1",
+        "Gesendet von Handy-Shop Berlin",
     ],
 )
 def test_own_last_lines_stay(line: str) -> None:

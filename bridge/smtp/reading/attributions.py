@@ -1,0 +1,120 @@
+"""Attributions: "On Thu, 26 Nov 2026 Jan Novák <jan@example.com> wrote:", in any language.
+
+Found by structure: up to three lines that end in a colon, with an address or a date. Lines are
+without blanks and marks of direction around them; each is given as its number.
+"""
+
+from __future__ import annotations
+
+import re
+
+from bridge.smtp.reading.quote_words import WROTE
+
+ADDRESS = re.compile(r"[\w.+-]@[\w-]|\[mailto:")
+#: An address within brackets that ends its line, but for a word that goes on in the next one.
+_ADDRESS_AT_THE_END = re.compile(r"[<(][^<>()@]{1,100}@[^<>()@]{1,100}[>)],?(?: \S{1,3})?$")
+_ADDRESS_IN_BRACKETS = re.compile(r"[<(]\S{1,100}@")
+#: A year in digits of any script is enough.
+_DATE = re.compile(
+    r"\b(?:19|20|25)\d\d\b|\d{4} ?[年년]|\b\d{1,2}[./-]\d{1,2}[./-]\d{2,4}\b|(?:(?![0-9])\d){4}"
+    r"|\b\d{1,2}\. ?\d{1,2}\. ?\d{2,4}|(?:19|20|25)\d\d(?=[^\W\d_])"
+)
+TIME = re.compile(r"(?<![\d.])\d{1,2}[:.h]\d\d(?!\.?\d)|\d{1,2} ?[時时시] ?\d{1,2}")
+_DAY = re.compile(r"\b\d{1,2}\b")
+
+
+def ends_open(line: str) -> bool:
+    """Whether a line ends in a colon, which something is to follow."""
+    return line.rstrip(" *_\xa0").endswith((":", "：", ":-", "՝"))
+
+
+def ends_attribution(line: str) -> bool:
+    """Whether a line may be the last of an attribution."""
+    if ends_open(line):
+        return True
+    # Some leave out the colon; then it ends in "wrote".
+    ends = [wrote.end() for wrote in WROTE.finditer(line)]
+    return len(line) in ends and ADDRESS.search(line) is not None
+
+
+def attribution(bare: list[str], last: int, *, needs_both: bool) -> int | None:
+    """The first line of the attribution that ends in line ``last``; ``None`` where none does.
+
+    ``needs_both`` wants an address and a date.
+    """
+    closing = bare[last]
+    if not ends_open(closing) and not WROTE.search(closing):
+        # Some leave out the colon; then the line has to say all.
+        whole = ADDRESS.search(closing) and has_date(closing) and len(closing) < 200
+        return last if whole and not needs_both and not _is_a_sentence(closing, "") else None
+    begins = None
+    for first in range(last, max(-1, last - 4), -1):
+        line = bare[first]
+        if not line and first != last:
+            # Some leave a blank line within: "John Smith\n\n<\nmailto:…>".
+            if first + 1 <= last and bare[first + 1].startswith("<"):
+                continue
+            break
+        if len(line) > 300 or (first < last and _is_a_sentence(line, bare[first + 1])):
+            break
+        written = " ".join(bare[first : last + 1])
+        if len(written) > 500:
+            break
+        addressed, dated = ADDRESS.search(written) is not None, has_date(written)
+        if addressed and dated:
+            return _with_the_name(bare, first)
+        if begins is None and (addressed or dated or _has_time_and_day(written)):
+            begins = first
+        if first == last and dated and WROTE.search(written):
+            # Who wrote may stand in the line above: "Jan Novák <jan@example.com>,".
+            above = bare[first - 1] if first else ""
+            if _ADDRESS_AT_THE_END.search(above) and _is_wrapped(above, line):
+                return first - 1
+            break
+    return None if needs_both or begins is None else _with_the_name(bare, begins)
+
+
+def _with_the_name(bare: list[str], first: int) -> int:
+    """Where an attribution begins whose address was wrapped onto a line of its own."""
+    if first and bare[first].startswith("<") and _is_wrapped(bare[first - 1], bare[first]):
+        return first - 1
+    return first
+
+
+def _is_wrapped(line: str, following: str) -> bool:
+    """Whether a program that wraps lines would have ended this one here."""
+    return 0 < len(line) <= 100 and len(line) + 1 + len(following.split(" ", 1)[0]) > 66
+
+
+def between_dashes(line: str) -> bool:
+    """ "---- On Thu, 26 Nov 2026 Jan <jan@example.com> wrote ----"."""
+    inner = line.strip("-— ")
+    if len(inner) > 250 or not line.endswith("--") or len(inner) < 8:
+        return False
+    attributed = ADDRESS.search(inner) is not None or WROTE.search(inner) is not None
+    return attributed and has_date(inner)
+
+
+def is_sure(written: str) -> bool:
+    """Whether an attribution needs no marks on the lines below it."""
+    addressed, dated = ADDRESS.search(written) is not None, has_date(written)
+    if WROTE.search(written) is not None:
+        return addressed or dated
+    return addressed and dated and TIME.search(written) is not None
+
+
+def has_date(written: str) -> bool:
+    return _DATE.search(written) is not None
+
+
+def _has_time_and_day(written: str) -> bool:
+    return TIME.search(written) is not None and len(_DAY.findall(written)) > 2
+
+
+def _is_a_sentence(line: str, following: str) -> bool:
+    """Whether a line ends as no line of an attribution does that goes on in the ``following``."""
+    if not line.endswith((".", "!", "?", "…", "。", ":", ";")) or line.endswith((" г.", " р.")):
+        return False
+    # A date wrapped after its day: "Jan Novák <jan@example.com> schrieb am Do., 26.".
+    abbreviated = line.endswith(".") and _ADDRESS_IN_BRACKETS.search(line) is not None
+    return not (abbreviated and _is_wrapped(line, following))

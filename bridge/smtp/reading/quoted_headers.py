@@ -1,0 +1,101 @@
+"""The header that mail programs put above a mail that they quote: "From: …", "Sent: …", "To: …".
+
+Decides where such a block of ``Label: value`` lines begins and ends, in any language.
+"""
+
+from __future__ import annotations
+
+import re
+
+from bridge.smtp.reading.attributions import ADDRESS, TIME, has_date
+from bridge.smtp.reading.html import BELOW_RULE
+from bridge.smtp.reading.quote_words import LABELS
+
+_LABEL = re.compile(
+    r"[\s>*|\x01\x02]{0,12}+([^\W\d_](?:[^:：\n<>@\d]{0,24}[^\s:：<>@\d*])??)[ "
+    r"\xa0*\t]{0,20}[:：][*]{0,2}"
+    r"(?:[ \t\xa0]|$|(?=[<\w\"']))"
+)
+#: What Outlook writes for its rule into a plain text.
+_OUTLOOK_RULE = "_" * 32
+
+
+def label_of(line: str) -> str:
+    """What stands before a line's colon, in small letters; empty where it is no label."""
+    found = _LABEL.match(line)
+    return found[1].strip("* \xa0").casefold() if found else ""
+
+
+def header_block(bare: list[str], at: int) -> tuple[int, bool]:
+    """Where the ``Label: value`` lines from ``at`` on end, and whether they are a mail's
+    header."""
+    labels: list[str] = []
+    values: list[str] = []
+    line = at
+    blanks = 0
+    while line < len(bare) and len(labels) < 12:
+        label = label_of(bare[line])
+        if label:
+            labels.append(label)
+            values.append(bare[line])
+            blanks = 0
+        elif not bare[line]:
+            # HTML turned into text may have a blank line after each.
+            blanks += 1
+            following = bare[line + 1] if line + 1 < len(bare) else ""
+            if blanks > 1 or LABELS.get(label_of(following)) is None or len(labels) > 3:
+                break
+        elif labels and len(labels) < 4 and _goes_on(bare, line):
+            values[-1] += " " + bare[line]
+        else:
+            break
+        line += 1
+    above = line_above(bare, at)
+    below_rule = bare[at].startswith(BELOW_RULE) or (above >= 0 and bare[above] == _OUTLOOK_RULE)
+    return line, _is_a_header(labels, values, below_rule=below_rule)
+
+
+def _is_a_header(labels: list[str], values: list[str], *, below_rule: bool) -> bool:
+    """Whether labels and their lines are those of a mail's header.
+
+    The details of a booking or of an order look much the same: they lack the address and the
+    subject that every program writes, or the rule above them.
+    """
+    if len(labels) < 2:
+        return False
+    written = " ".join(values)
+    has_address = ADDRESS.search(written) is not None
+    dated = has_date(written)
+    meanings = {LABELS[label] for label in labels if label in LABELS}
+    if "from" in meanings:
+        if len(meanings) > 2 and "subject" in meanings:
+            return dated or has_address or "date" in meanings
+        if len(meanings) > 1 and has_address and dated:
+            return True
+    timed = dated and TIME.search(written) is not None
+    # Of a language that is not in the table: from whom comes first, and when second.
+    in_order = has_date(values[1]) and TIME.search(values[1]) is not None
+    if below_rule and in_order and (len(set(labels)) > 3 or len(meanings) > 2):
+        return True
+    in_order = in_order and ADDRESS.search(values[0]) is not None
+    if not meanings or LABELS.get(labels[0]) == "from":
+        return in_order and len(set(labels)) > 2
+    if "subject" in meanings and in_order and len(set(labels)) > 3:
+        return True
+    return len(meanings) > 1 and has_address and timed
+
+
+def _goes_on(bare: list[str], line: int) -> bool:
+    """Whether a line is the rest of a header's value: an address on a line of its own, or what was
+    wrapped before another label."""
+    if bare[line].startswith(("<", "[mailto:")) or ADDRESS.search(bare[line]):
+        return True
+    return line + 1 < len(bare) and label_of(bare[line + 1]) in LABELS
+
+
+def line_above(bare: list[str], at: int) -> int:
+    """The last line before ``at`` that is not blank; -1 for none."""
+    at -= 1
+    while at >= 0 and not bare[at]:
+        at -= 1
+    return at

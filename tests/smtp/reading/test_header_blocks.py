@@ -1,0 +1,129 @@
+"""The header that mail programs put above what they quote, in the languages of their users."""
+
+from __future__ import annotations
+
+import html
+
+import pytest
+
+from bridge.smtp.reading.html import text_of_html
+from bridge.smtp.reading.quotes import Reply, cut_quotes
+
+#: From, sent, to and subject.
+LABELS = [
+    ("From", "Sent", "To", "Subject"),
+    ("Von", "Gesendet", "An", "Betreff"),
+    ("De ", "Envoyé ", "À ", "Objet "),
+    ("De", "Enviado", "Para", "Asunto"),
+    ("Da", "Inviato", "A", "Oggetto"),
+    ("De", "Enviada em", "Para", "Assunto"),
+    ("De", "Enviado", "Para", "Assunto"),
+    ("Van", "Verzonden", "Aan", "Onderwerp"),
+    ("Od", "Wysłane", "Do", "Temat"),
+    ("Od", "Data", "Do", "Temat"),
+    ("Od", "Odesláno", "Komu", "Předmět"),
+    ("Od", "Odoslané", "Komu", "Predmet"),
+    ("Šalje", "Poslano", "Prima", "Predmet"),
+    ("Od", "Poslano", "Za", "Predmet"),
+    ("Od", "Poslano", "Za", "Zadeva"),
+    ("Од", "Послато", "За", "Тема"),
+    ("Od", "Poslato", "Za", "Tema"),
+    ("От", "Изпратено", "До", "Относно"),
+    ("Από", "Στάλθηκε", "Προς", "Θέμα"),
+    ("Saatja", "Saadetud", "Adressaat", "Teema"),
+    ("No", "Nosūtīts", "Kam", "Tēma"),
+    ("Nuo", "Išsiųsta", "Kam", "Tema"),
+    ("Từ", "Đã gửi", "Đến", "Chủ đề"),
+    ("จาก", "ส่ง", "ถึง", "เรื่อง"),
+    ("Dari", "Dikirim", "Kepada", "Subjek"),
+    ("Daripada", "Dihantar", "Kepada", "Subjek"),
+    ("प्रेषक", "भेजा गया", "प्रति", "विषय"),
+    ("Кімнен", "Жіберілді", "Кімге", "Тақырыбы"),
+    ("De", "Enviat", "Per a", "Assumpte"),
+    ("Nork", "Bidalia", "Nori", "Gaia"),
+    ("De la", "Trimis", "Către", "Subiect"),
+    ("מאת", "נשלח", "אל", "נושא"),
+    ("من", "تاريخ الإرسال", "إلى", "الموضوع"),
+    ("من", "تم الإرسال", "إلى", "الموضوع"),
+    ("از", "ارسال شده", "به", "موضوع"),
+    ("Fra", "Sendt", "Til", "Emne"),
+    ("Från", "Skickat", "Till", "Ämne"),
+    ("Från", "Datum", "Till", "Ämne"),
+    ("Lähettäjä", "Lähetetty", "Vastaanottaja", "Aihe"),
+    ("Feladó", "Elküldve", "Címzett", "Tárgy"),
+    ("Kimden", "Gönderildi", "Kime", "Konu"),
+    ("Gönderen", "Gönderilme zamanı", "Alıcı", "Konu"),
+    ("От", "Отправлено", "Кому", "Тема"),
+    ("От", "Дата", "Кому", "Тема"),
+    ("Від", "Надіслано", "Кому", "Тема"),
+    ("Від", "Дата", "Кому", "Тема"),
+    ("Від", "Відправлено", "Кому", "Тема"),
+    ("Ад", "Адпраўлена", "Каму", "Тэма"),
+    ("გამგზავნი", "გაგზავნილი", "ადრესატი", "თემა"),
+    ("发件人", "发送时间", "收件人", "主题"),
+    ("发件人", "日期", "收件人", "主题"),
+    ("寄件者", "寄件日期", "收件者", "主旨"),
+    ("보낸 사람", "보낸 날짜", "받는 사람", "제목"),
+    ("보낸 사람", "보냄", "받는 사람", "제목"),
+    ("差出人", "送信日時", "宛先", "件名"),
+    ("From", "Date", "To", "Subject"),
+    ("Frá", "Sent", "Til", "Efni"),
+    ("Ó", "Seolta", "Chuig", "Ábhar"),
+    ("Oddi wrth", "Anfonwyd", "At", "Pwnc"),
+    ("Од", "Испратено", "До", "Предмет"),
+    ("Nga", "Dërguar", "Për", "Subjekti"),
+    ("Kimdən", "Göndərildi", "Kimə", "Mövzu"),
+    ("Ումից", "Ուղարկվել է", "Ում", "Թեմա"),
+    ("Kimdan", "Yuborildi", "Kimga", "Mavzu"),
+]
+#: Of languages in no table.
+UNKNOWN = [("Aloha", "Lā", "Iā", "Kumuhana"), ("Whakarongo", "Rā", "Ki", "Kaupapa")]
+DATES = ["Thursday, November 26, 2026 10:04 AM", "26. november 2026. 10:04", "2026年11月26日 10:04"]
+OWN = "ok, see you"
+
+
+def own(text: str) -> str:
+    return cut_quotes(text, lambda: Reply.SURE)[0].strip()
+
+
+def rows(labels: tuple[str, ...], date: str, *, address: bool) -> list[str]:
+    who = "Jan Novák <jan@example.com>" if address else "Jan Novák"
+    values = (who, date, "Help Desk", "RE: Order 7")
+    return [f"{label}: {value}" for label, value in zip(labels, values, strict=True)]
+
+
+@pytest.mark.parametrize("labels", LABELS, ids="/".join)
+def test_it_is_known_in_plain_text(labels: tuple[str, ...]) -> None:
+    for date in DATES:
+        for address in (True, False):
+            block = "\n".join(rows(labels, date, address=address))
+            assert own(f"{OWN}\n\n{block}\n\nWill you come?") == OWN
+
+
+@pytest.mark.parametrize("labels", UNKNOWN, ids="/".join)
+def test_an_address_and_a_date_tell_what_unknown_labels_do_not(labels: tuple[str, ...]) -> None:
+    for date in DATES:
+        block = "\n".join(rows(labels, date, address=True))
+        assert own(f"{OWN}\n\n{block}\n\nWill you come?") == OWN
+
+
+@pytest.mark.parametrize("labels", [*LABELS, *UNKNOWN], ids="/".join)
+def test_it_is_known_by_the_rule_of_outlook(labels: tuple[str, ...]) -> None:
+    for date in DATES:
+        block = rows(labels, date, address=False)
+        plain = "\n".join(block)
+        assert own(f"{OWN}\n{'_' * 32}\n{plain}\n\nWill you come?") == OWN
+        lines = "<br>".join(html.escape(line) for line in block)
+        for begins in (
+            "<div style='border:none;border-top:solid #E1E1E1 1.0pt;padding:3.0pt 0cm 0cm 0cm'>",
+            '<hr style="width:98%"><div id="x_divRplyFwdMsg" dir="ltr">',
+            '<div style="border-top-color: #e5e5e5; border-top-style: solid;">',
+        ):
+            page = f"<p>{OWN}</p>{begins}{lines}</div><p>Will you come?</p>"
+            assert own(text_of_html(page, signatures=False, marks=True)) == OWN
+
+
+@pytest.mark.parametrize("labels", UNKNOWN, ids="/".join)
+def test_rows_alone_are_own_text(labels: tuple[str, ...]) -> None:
+    text = "\n".join([OWN, "-" * 32, *rows(labels, DATES[0], address=False)])
+    assert own(text) == text
