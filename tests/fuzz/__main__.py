@@ -8,7 +8,7 @@
 
 FOLDER keeps the inputs that were found to matter, for the next time; the arguments are libFuzzer's.
 An exception that is not ours ends the run with the input that caused it, and so does an input that
-takes longer than -timeout seconds.
+takes longer than its length allows (see :mod:`tests.fuzz.pace`) or than -timeout seconds.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import tempfile
 from pathlib import Path
 
 import atheris
+
+from tests.fuzz.pace import Paced
 
 #: What loads into a target is what tells which way an input took through it.
 TARGETS = {
@@ -54,7 +56,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for number, seed in enumerate(target.seeds()):
             Path(folder, f"seed-{number}").write_bytes(b"\0" + seed)
-        atheris.Setup([*sys.argv, folder], target.one_input)
+        atheris.Setup([*sys.argv, folder], Paced(target.one_input))
         atheris.Fuzz()
 
 

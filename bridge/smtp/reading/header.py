@@ -15,6 +15,8 @@ from bridge.model.failure import Failure, Reason
 MAX_HEADER = 64 * 1024
 #: Lines within a section that are no fields, and go on with what stood before.
 MAX_BROKEN_LINES = 8
+#: Places of a header where such lines may stand.
+MAX_BREAKS = 8
 
 # Possessive, so that octets are looked at once, whatever they are: but not the groups, which Python
 # before 3.11.5 gets wrong then (gh-106052), and which leave nothing to try again here.
@@ -64,21 +66,30 @@ def split(mail: bytes) -> tuple[Fields, bytes]:
     section of more than :data:`MAX_HEADER` octets.
     """
     start = mail.find(b"\n") + 1 if mail.startswith((b"From ", b">From ")) else 0
-    section = _SECTION.match(mail, start, start + MAX_HEADER + 1)
-    end = section.end() if section else start
-    if end - start > MAX_HEADER or _goes_on(mail, start, end):
-        raise Failure(Reason.BAD_PARAMETER, f"headers of more than {MAX_HEADER} octets")
-    if end == start:
-        if (late := _late_start(mail, start)) > start:
-            return split(mail[late:])
-    elif not mail.startswith(b"\n", end) and end < len(mail):
+    end = _end(mail, start)
+    if end == start and (late := _late_start(mail, start)) > start:
+        mail, start = mail[late:], 0
+        end = _end(mail, start)
+    for _ in range(MAX_BREAKS):
+        if end == start or mail.startswith(b"\n", end) or end == len(mail):
+            break
         whole = _mended(mail, start, end)
-        if whole is not None:
-            return split(whole)
+        if whole is None:
+            break
+        mail, end = whole, _end(whole, start)
     fields = fields_of(mail, start, end)
     if mail.startswith(b"\n", end):
         end += 1
     return fields, mail[end:]
+
+
+def _end(mail: bytes, start: int) -> int:
+    """Where the section from ``start`` on ends."""
+    section = _SECTION.match(mail, start, start + MAX_HEADER + 1)
+    end = section.end() if section else start
+    if end - start > MAX_HEADER or _goes_on(mail, start, end):
+        raise Failure(Reason.BAD_PARAMETER, f"headers of more than {MAX_HEADER} octets")
+    return end
 
 
 def fields_of(mail: bytes, start: int, end: int) -> Fields:

@@ -62,6 +62,16 @@ INPUTS: dict[str, Callable[[int], bytes]] = {
     "labels without end": _text(b"abc "),
     "labels of one line": _text(b"a b c d e f g h ", b":"),
     "separators": _text(b"----- a -----\n"),
+    "attributions below a mark": lambda size: (
+        REPLY + b"own\n> q\na\n" + b"On 6 Jan 2025 A <a@b.c> wrote:\n" * (size // 31)
+    ),
+    "attributions above a mark": _text(b"On 6 Jan 2025 A <a@b.c> wrote:\n", b"x\n> q\nend"),
+    "attributions below blank lines": lambda size: (
+        REPLY + b"\n" * (size // 2) + b"a@b.c 2025 10:00:\n" * (size // 36)
+    ),
+    "labels below blank lines": lambda size: (
+        REPLY + b"own\n" + (b"\n" * 50 + b"From: x\n") * (size // 58)
+    ),
     "half separators": _text(b"-- a "),
     "rules": _text(b"_" * 30 + b"\n"),
     "one rule": _text(b"_", b"\n"),
@@ -140,6 +150,7 @@ INPUTS: dict[str, Callable[[int], bytes]] = {
     "prefixes": lambda size: b"Subject: " + b"Re " * (size // 24) + b"\n\na\nb:\n> c",
     "references": lambda size: b"References: " + b"\n " * (size // 16) + b"\n\na\nb:\n> c",
     "broken lines": _field(b"no field\n", b"Subject: x\n", b"MIME-Version: 1.0"),
+    "broken places": _field(b"no field\nTo: y\n", b"Subject: x\n", b"MIME-Version: 1.0"),
     "blank before": lambda size: b"\n" * size + b"Subject: x\nMIME-Version: 1.0\n\nx",
     # Parts and encodings.
     "lines like boundaries": _parts(b"--bb\n"),
@@ -185,6 +196,11 @@ def test_more_tags_than_a_message_has_are_refused_at_once() -> None:
     with pytest.raises(Failure) as refused:
         read_mail(HTML + b"<p>" * 100_000, TO, smtp=SMTP, account=ACCOUNT)
     assert refused.value.reason is Reason.TEXT_TOO_LONG
+
+
+def test_a_header_broken_in_thousands_of_places_is_read() -> None:
+    mail = b"Subject: x\n" + b"no field\nTo: y\n" * 2000 + b"MIME-Version: 1.0\n\nbody"
+    assert read_mail(mail, TO, smtp=SMTP, account=ACCOUNT).text.endswith("body")
 
 
 @pytest.mark.parametrize("name", INPUTS)
