@@ -166,7 +166,7 @@ def call_of(call: str, way: str, fmt: int, octets: bytes) -> tuple[str, str, byt
     query = LOGIN + b"&fmt=%d" % fmt
     if not way:
         # Only what may stand in a request line: anything else is a matter of HTTP.
-        given = quote(octets[:60_000], safe="=&%+,;:-._~")
+        given = quote(octets[:20_000], safe="=&%+,;:-._~")
         return f"/sys/{call}?{given}&{query.decode()}", "", b""
     target = f"/sys/{call}?{query.decode()}"
     if way == "application/json":
