@@ -1,0 +1,203 @@
+"""The pages of migration: their configurations are served, and what sent before sends again."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shlex
+import smtplib
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+from smpplib.client import Client
+
+from bridge.sandbox import Sandbox
+from tests.recipes.pages import DOCS, block, blocks, replaced
+from tests.serving.daemon import Bridge, run, serving
+from tests.smtp import relays
+from tests.smtp.conftest import Certificate, certificate  # noqa: F401 - a fixture
+from tests.support import program
+
+PAGES = sorted(page.stem for page in (DOCS / "migration").glob("*.md"))
+PHONE = "+380501234567"
+TEXT = "Your order is ready"
+
+
+class Migrated(NamedTuple):
+    bridge: Bridge
+    sandbox: Sandbox
+    #: Ports by listener, as the event ``ready`` names them.
+    ports: dict[str, int]
+
+    async def text(self) -> str:
+        [message] = await self.sandbox.wait_for(1, timeout=30)
+        assert message.phone == PHONE
+        return message.text
+
+
+@asynccontextmanager
+async def migrated(page: str, folder: Path, certificate: Certificate) -> AsyncIterator[Migrated]:  # noqa: F811
+    """A bridge with the page's configuration, on free ports of the loopback."""
+    headings = re.findall(r"^## (After.*)$", (DOCS / f"migration/{page}.md").read_text(), re.M)
+    [text] = [one for name in headings for one in blocks(f"migration/{page}.md", name, "toml")]
+    text = re.sub(r'"[\w.]*:\d+"\]', '"127.0.0.1:0"]', text)
+    text = text.replace("credential:cascade-key", "test-key")
+    text = text.replace("/etc/cascade-bridge/tls.crt", str(certificate.certificate))
+    text = text.replace("/etc/cascade-bridge/tls.key", str(certificate.private_key))
+    for name in re.findall(r'"file:([\w.]+)"', text):
+        (folder / name).write_text("secret12")
+        text = text.replace(f"file:{name}", f"file:{folder / name}")
+    async with Sandbox() as sandbox:
+        text = text.replace("[cascade]\n", f'[cascade]\nbase_url = "{sandbox.url}"\n')
+        text += f'\n[store]\nurl = "sqlite:///{folder}/bridge.db"\n'
+        if "[admin]" not in text:
+            text += '[admin]\nlisten = ["127.0.0.1:0"]\n'
+        for table in ("smtp", "smpp"):
+            keys = text.partition(f"[{table}]\n")[2].partition("\n[")[0]
+            if not re.search(r"^listen", keys, re.M):
+                own = "[]" if "tls_listen" in keys else '["127.0.0.1:0"]'
+                text = text if keys else f"{text}[{table}]\n"
+                text = text.replace(f"[{table}]\n", f"[{table}]\nlisten = {own}\n")
+        text = text.replace("[admin]\n", f'[admin]\nsocket = "{folder}/admin.sock"\n')
+        config = folder / "bridge.toml"
+        config.write_text(text)
+        async with serving(config) as bridge:
+            ready = await bridge.event("ready")
+            ports = {
+                name: int(value[0].rpartition(":")[2])
+                for name, value in ready.items()
+                if isinstance(value, list) and value
+            }
+            yield Migrated(bridge, sandbox, ports)
+
+
+@pytest.fixture
+async def after(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    certificate: Certificate,  # noqa: F811
+) -> AsyncIterator[Migrated]:
+    async with migrated(request.param, tmp_path, certificate) as running:
+        yield running
+
+
+def submit(port: int, system_id: str, password: str, tls: ssl.SSLContext | None = None) -> None:
+    client = Client("127.0.0.1", port, timeout=20, ssl_context=tls, allow_unknown_opt_params=True)
+    client.connect()
+    client.bind_transceiver(system_id=system_id, password=password)
+    client.send_message(
+        dest_addr_ton=1, destination_addr="380501234567", short_message=TEXT.encode()
+    )
+    client.read_once()
+    client.unbind()
+    client.disconnect()
+
+
+@pytest.mark.parametrize("page", PAGES)
+async def test_the_configuration_is_accepted(
+    page: str,
+    tmp_path: Path,
+    certificate: Certificate,  # noqa: F811
+) -> None:
+    async with migrated(page, tmp_path, certificate) as running:
+        code, said = await running.bridge.command("check")
+        assert code == 0, said
+
+
+@pytest.mark.parametrize("after", ["kannel"], indirect=True)
+async def test_a_login_of_opensmppbox_binds_and_sends(after: Migrated) -> None:
+    before = blocks("migration/kannel.md", "Before")[1]
+    # The other may come from 10.0.0.* alone.
+    system_id, password = before.splitlines()[1].split()[:2]
+    await asyncio.to_thread(submit, after.ports["smpp"], system_id, password)
+    assert await after.text() == TEXT
+
+
+@pytest.mark.parametrize("after", ["jasmin"], indirect=True)
+async def test_a_user_of_jasmin_binds_and_sends(after: Migrated) -> None:
+    before = block("migration/jasmin.md", "Before", "jcli")
+    user = dict(re.findall(r"^(username|password) (\w+)$", before, re.M))
+    await asyncio.to_thread(submit, after.ports["smpp"], user["username"], user["password"])
+    assert await after.text() == TEXT
+
+
+@pytest.mark.parametrize(
+    ("after", "heading"),
+    [("playsms", "After: programs call the bridge"), ("smsgate", "After")],
+    indirect=["after"],
+)
+async def test_the_call_of_the_page_sends(
+    after: Migrated, heading: str, request: pytest.FixtureRequest
+) -> None:
+    page = request.node.callspec.params["after"]
+    call = replaced(
+        block(f"migration/{page}.md", heading, "sh").replace("\\\n", " "),
+        ("https://bridge.example.com:8025", f"https://127.0.0.1:{after.ports['admin']}"),
+    )
+    command, *arguments = shlex.split(call)
+    code, said = await run(program(command), "--insecure", "--silent", *arguments)
+    assert (code, '"refused":[]' in said) == (0, True), said
+    assert await after.text() == TEXT
+
+
+@pytest.mark.parametrize("after", ["smsgate"], indirect=True)
+async def test_a_mail_program_of_smsgate_sends(after: Migrated) -> None:
+    def send() -> None:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with smtplib.SMTP("127.0.0.1", after.ports["smtp"], timeout=20) as client:
+            client.starttls(context=context)
+            client.login("shop", "secret34")
+            client.sendmail("shop@example.com", ["380501234567@sms.example.com"], f"\n{TEXT}\n")
+
+    await asyncio.to_thread(send)
+    assert await after.text() == TEXT
+
+
+@pytest.mark.parametrize("after", ["postfix-pipe"], indirect=True)
+async def test_postfix_relays_in_place_of_the_script(after: Migrated) -> None:
+    transport = blocks("migration/postfix-pipe.md", "After")[0]
+    with relays.private_folder() as folder:
+        line = replaced(transport, ("2525", str(after.ports["smtp"])))
+        (folder / "transport").write_text(line)
+        assert await run(program("postmap"), f"hash:{folder}/transport") == (0, "")
+
+        def send(port: int) -> None:
+            with smtplib.SMTP("127.0.0.1", port, timeout=20) as client:
+                client.sendmail("a@example.com", ["380501234567@sms.example.com"], f"\n{TEXT}\n")
+
+        with relays.postfix(f"transport_maps = hash:{folder}/transport\n") as server:
+            await asyncio.to_thread(send, server.port)
+            assert await after.text() == TEXT
+
+
+@pytest.mark.parametrize("by", ["mail", "smpp", "http"])
+@pytest.mark.parametrize("after", ["smsc"], indirect=True)
+async def test_a_client_of_smsc_sends_by(by: str, after: Migrated) -> None:
+    insecure: Any = ssl.create_default_context()
+    insecure.check_hostname, insecure.verify_mode = False, ssl.CERT_NONE
+    if by == "smpp":
+        await asyncio.to_thread(submit, after.ports["smpp"], "shop", "secret12", insecure)
+    elif by == "http":
+        async with httpx.AsyncClient(verify=False) as client:
+            answer = await client.get(
+                f"https://127.0.0.1:{after.ports['smsc']}/sys/send.php",
+                params={"login": "shop", "psw": "secret12", "phones": "380501234567", "mes": TEXT},
+                timeout=20,
+            )
+        assert answer.text.startswith("OK - 1 SMS, ID - ")
+    else:
+
+        def send() -> None:
+            line = f"shop:secret12:7:0:0,0,:380501234567:{TEXT}"
+            with smtplib.SMTP("127.0.0.1", after.ports["smtp"], timeout=20) as client:
+                client.starttls(context=insecure)
+                client.sendmail("shop@example.com", ["send@sms.example.com"], f"\n{line}\n")
+
+        await asyncio.to_thread(send)
+    assert await after.text() == TEXT
