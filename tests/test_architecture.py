@@ -25,7 +25,7 @@ ARROWS: dict[str, set[str]] = {
     "net": {"log", "config"},
     "accounts": COMMON | {"net"},
     "store": COMMON,
-    "cascade": COMMON,
+    "cascade": COMMON | {"net"},
     "directory": COMMON | {"store"},
     "sending": COMMON | {"net", "store", "cascade"},
     "feedback": COMMON | {"store", "cascade", "sending"},
@@ -67,7 +67,8 @@ ARROWS: dict[str, set[str]] = {
 
 #: Libraries that only some folders import.
 LIBRARIES: dict[str, set[str]] = {
-    "httpx": {"cascade", "sandbox", "smsc", "cli"},
+    "httpx": {"net", "cascade", "sandbox", "smsc", "cli"},
+    "httptools": {"net"},
     "sqlite3": {"store"},
     "asyncpg": {"store"},
     "aiosmtpd": {"smtp/inbound"},

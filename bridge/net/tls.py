@@ -1,9 +1,11 @@
-"""The TLS contexts of the listeners, and their certificates' renewal."""
+"""TLS contexts: of the listeners, with their certificates' renewal, and of HTTP clients."""
 
 from __future__ import annotations
 
 import ssl
 from pathlib import Path
+
+import httpx
 
 
 def server_context(certificate: Path | None, private_key: Path | None) -> ssl.SSLContext | None:
@@ -33,3 +35,13 @@ def renewed(
         return context
     live.load_cert_chain(certificate, private_key)
     return live
+
+
+def client_context() -> ssl.SSLContext:
+    """A context that checks a server's name and certificate, against httpx's list of authorities.
+
+    The environment changes nothing.
+    """
+    context = httpx.create_ssl_context(trust_env=False)
+    context.set_alpn_protocols(["http/1.1"])
+    return context

@@ -1,0 +1,311 @@
+"""A client's connection that speaks HTTP/1.1: one request, its answer, then the next.
+
+httptools parses; this file keeps the time limits and the limits of what is read, and decides
+whether a connection may carry another request. :mod:`bridge.net.http11_transport` owns the
+connections.
+
+After a failure the class of the exception says what the server can have got:
+
+- ``WriteError``, ``WriteTimeout``: only a part of the request was sent, since its last octets were
+  never given to the system;
+- ``ReadError``, ``ReadTimeout``, ``RemoteProtocolError``: perhaps all of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from typing import Final, NamedTuple, cast
+
+import httptools
+import httpx
+
+#: Most octets of an answer that are no body: status line, headers, interim answers.
+MAX_HEAD: Final = 100 * 1024
+#: A body may be framed in chunks that cost so many times its own octets.
+_CHUNKING: Final = 16
+#: The server has to wait while so many octets of a body are unread.
+READ_AHEAD: Final = 256 * 1024
+
+#: scheme, host, port
+Origin = tuple[bytes, bytes, int | None]
+
+
+class TimeLimits(NamedTuple):
+    """The limits of one request (seconds; ``None``: no limit), as httpx has them: ``write`` for
+    handing over the request, ``read`` for each wait for something to read."""
+
+    connect: float | None = None
+    read: float | None = None
+    write: float | None = None
+    pool: float | None = None
+
+
+class Http11Connection(asyncio.Protocol):
+    """One connection: :meth:`send` a request, :meth:`read` its body, then ask whether it is
+    :attr:`reusable`. Belongs to one request at a time.
+
+    A single timer serves all limits: it moves on when it fires too early.
+    """
+
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
+        self.status = 0
+        self.reason = b""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._poll = select.poll()
+        self._parser = httptools.HttpResponseParser(self)
+        # Servers of small devices end lines so.
+        self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True)
+        self._limits = TimeLimits()
+        self._idle_for: float | None = None
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        #: Why nothing more comes, as an exception's class and text.
+        self._end: tuple[type[httpx.TransportError], str] | None = None
+        self._begin("")
+        self._busy = False
+
+    def _begin(self, method: str) -> None:
+        self._busy = True
+        self._method = method
+        self._headed = False  # the headers of the final answer are there
+        self._complete = False  # … and its body
+        self._kept = False  # … and the server keeps the connection
+        self._surplus = False  # … and sent more
+        self._unsent = False
+        self._paused = False
+        self._overhead = 0
+        self._chunks: list[bytes] = []
+        self._unread = 0
+
+    # --- a request ---------------------------------------------------------------------------
+
+    async def send(self, method: str, request: bytes, limits: TimeLimits) -> None:
+        """Sends a whole request, and waits for the headers of its answer.
+
+        An answer may come before the request is sent whole; the rest of the request is not sent.
+        Raises httpx.TransportError.
+        """
+        assert self._transport is not None
+        self._begin(method)
+        self._limits = limits
+        self.headers = []
+        self._transport.write(request)
+        while not self._headed:
+            await self._wait()
+
+    async def read(self) -> bytes:
+        """The next piece of the answer's body, empty at its end. Raises httpx.TransportError."""
+        while not self._chunks:
+            if self._complete:
+                return b""
+            await self._wait()
+        piece = b"".join(self._chunks)
+        self._chunks.clear()
+        self._unread = 0
+        if self._paused:
+            self._paused = False
+            assert self._transport is not None
+            self._transport.resume_reading()
+        return piece
+
+    @property
+    def version(self) -> str:
+        """The version of HTTP in the answer, as ``1.1``."""
+        return self._parser.get_http_version()
+
+    @property
+    def reusable(self) -> bool:
+        """Whether the exchange has ended so that another may begin."""
+        return (
+            self._complete
+            and not self._surplus
+            and not self._unsent
+            and self._kept
+            and self._end is None
+        )
+
+    # --- between requests --------------------------------------------------------------------
+
+    def rest(self, seconds: float | None) -> None:
+        """Waits for the next request; closes itself after so many seconds without."""
+        self._busy = False
+        self._idle_for = seconds
+        if seconds is not None:
+            self._set_deadline(seconds)
+
+    @property
+    def open(self) -> bool:
+        """Whether a resting connection may be used: the server has neither closed it nor sent
+        anything, as far as the system knows."""
+        return self._end is None and not self._poll.poll(0)
+
+    def close(self) -> None:
+        """Closes it at once; the server sees it end, whatever was under way."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._transport is not None:
+            self._transport.abort()
+        self._fail(httpx.ReadError, "the connection was closed")
+
+    # --- waiting -----------------------------------------------------------------------------
+
+    async def _wait(self) -> None:
+        """Waits for anything to happen; each wait has the whole time limit, as with httpx."""
+        if self._end is not None:
+            kind, words = self._end
+            raise kind(words)
+        limit = self._limits.write if self._unsent else self._limits.read
+        if limit is not None:
+            self._set_deadline(limit)
+        else:
+            self._deadline = float("inf")
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _fail(self, kind: type[httpx.TransportError], words: str) -> None:
+        if self._end is None:
+            self._end = kind, words
+        self._wake()
+
+    def _set_deadline(self, seconds: float) -> None:
+        self._deadline = self._loop.time() + seconds
+        if self._timer is not None:
+            if self._timer.when() <= self._deadline:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(self._deadline, self._on_time)
+
+    def _on_time(self) -> None:
+        self._timer = None
+        if self._deadline > self._loop.time():
+            if self._deadline != float("inf"):
+                self._timer = self._loop.call_at(self._deadline, self._on_time)
+        elif not self._busy:
+            self.close()
+        elif self._waiter is not None:
+            if self._unsent:
+                self._fail(httpx.WriteTimeout, "the server did not take the request in time")
+            else:
+                self._fail(httpx.ReadTimeout, "the server did not answer in time")
+
+    # --- asyncio's calls ---------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports have the methods, not the base class.
+        self._transport = cast(asyncio.Transport, transport)
+        # Writing is paused as long as any octet of the request has not gone to the system.
+        # Under TLS, asyncio pauses at the limit, and not above it.
+        tls = transport.get_extra_info("ssl_object") is not None
+        self._transport.set_write_buffer_limits(high=int(tls), low=0)
+        self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+
+    def pause_writing(self) -> None:
+        self._unsent = True
+
+    def resume_writing(self) -> None:
+        self._unsent = False
+        self._wake()  # for the other time limit
+
+    def data_received(self, data: bytes) -> None:
+        if not self._busy:
+            self._fail(httpx.RemoteProtocolError, "an answer without a request")
+            self.close()
+            return
+        self._overhead += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            if not self._complete:
+                self._fail(httpx.RemoteProtocolError, f"no HTTP/1.1: {error}")
+            self._surplus = True
+        else:
+            if self._overhead > MAX_HEAD:
+                self._fail(httpx.RemoteProtocolError, f"headers of more than {MAX_HEAD} bytes")
+        self._wake()
+
+    def eof_received(self) -> None:
+        self._ended()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if isinstance(error, OSError):
+            self._broken(httpx.ReadError, f"connection lost: {error}")
+        else:
+            self._ended()
+
+    def _ended(self) -> None:
+        """The server has closed the connection, which may be the end of a body (RFC 9112 §6.3)."""
+        if self._headed and not self._complete and not self._framed():
+            self._complete = True
+        where = "before the end of its answer" if self._headed else "without an answer"
+        self._broken(httpx.RemoteProtocolError, f"the server closed the connection {where}")
+
+    def _broken(self, kind: type[httpx.TransportError], words: str) -> None:
+        if self._unsent and not self._headed:
+            kind, words = httpx.WriteError, f"{words}, before it had the whole request"
+        self._fail(kind, words)
+
+    def _framed(self) -> bool:
+        """Whether the headers say where the body ends."""
+        return any(
+            name.lower() in (b"content-length", b"transfer-encoding") for name, _ in self.headers
+        )
+
+    # --- the parser's calls ------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        if self._complete:
+            self._surplus = True
+
+    def on_status(self, reason: bytes) -> None:
+        self.reason = reason
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._headed:  # and not a trailer
+            self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if self._complete or status < 200:
+            return
+        for name, value in self.headers:
+            if name.lower() == b"transfer-encoding" and value.lower() != b"chunked":
+                self._fail(httpx.RemoteProtocolError, "a transfer encoding other than chunked")
+                return
+        self.status = status
+        self._headed = True
+        if self._method == "HEAD":
+            # The parser does not know, and would take what follows for the body.
+            self._complete = self._surplus = True
+
+    def on_body(self, body: bytes) -> None:
+        if self._complete:
+            return
+        self._overhead -= min(self._overhead, len(body) * _CHUNKING)
+        self._chunks.append(body)
+        self._unread += len(body)
+        if self._unread > READ_AHEAD and not self._paused:
+            self._paused = True
+            assert self._transport is not None
+            self._transport.pause_reading()
+
+    def on_message_complete(self) -> None:
+        if self._complete:
+            return
+        if self._headed:
+            self._complete = True
+            self._kept = self._parser.should_keep_alive()
+        else:  # an interim answer: 100, 102, 103
+            self.headers = []

@@ -1,0 +1,733 @@
+"""Our transport beside httpx's own: the same answers and the same classes of exceptions."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import os
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from bridge.net.http11_transport import Http11Transport
+from tests.net.raw_http import (
+    Answer,
+    Outcome,
+    Peer,
+    Script,
+    answers,
+    exchange,
+    full_backlog,
+    httpx_own,
+    ours,
+    outcome,
+    raw_server,
+)
+from tests.smtp.conftest import Certificate, certificate, make_certificate
+from tests.support import free_port, program
+
+__all__ = ["certificate"]
+
+Run = Callable[[Coroutine[Any, Any, Any]], Any]
+Make = Callable[..., httpx.AsyncBaseTransport]
+OK = b"HTTP/1.1 200 OK\r\n"
+KEPT = OK + b"Content-Length: 2\r\n\r\nok"
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def run(request: pytest.FixtureRequest) -> Run:
+    """Runs a test on either loop."""
+    if request.param == "asyncio":
+        return asyncio.run
+    uvloop = pytest.importorskip("uvloop")
+    start: Run = uvloop.run
+    return start
+
+
+def ok(body: bytes = b"", *headers: tuple[str, str], status: int = 200) -> Answer:
+    return Answer(status, body, headers)
+
+
+LENGTH_2 = ("content-length", "2")
+CHUNKED = ("transfer-encoding", "chunked")
+PROTOCOL = httpx.RemoteProtocolError
+
+#: What the server sends before it closes the connection, and what both transports make of it.
+ANSWERS: dict[str, tuple[bytes, Outcome]] = {
+    "content-length": (KEPT, ok(b"ok", LENGTH_2)),
+    "until close": (OK + b"\r\nall of it", ok(b"all of it")),
+    "until close, empty": (OK + b"\r\n", ok()),
+    "chunked": (
+        OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n3;x=y\r\ncde\r\n0\r\n\r\n",
+        ok(b"abcde", CHUNKED),
+    ),
+    "chunked, with a trailer": (
+        OK + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Sum: 1\r\n\r\n",
+        ok(b"a", CHUNKED),
+    ),
+    "HTTP/1.0": (b"HTTP/1.0 200 OK\r\n\r\nold", ok(b"old")),
+    "HTTP/1.0 with a length": (
+        b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        ok(b"ok", LENGTH_2),
+    ),
+    "204": (b"HTTP/1.1 204 No Content\r\n\r\n", ok(status=204)),
+    "304 with a length": (
+        b"HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n\r\n",
+        ok(b"", ("content-length", "7"), status=304),
+    ),
+    "no reason": (b"HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok", ok(b"ok", LENGTH_2)),
+    "status of no meaning": (
+        b"HTTP/1.1 799 Odd\r\nContent-Length: 2\r\n\r\nok",
+        ok(b"ok", LENGTH_2, status=799),
+    ),
+    "100 before it": (b"HTTP/1.1 100 Continue\r\n\r\n" + KEPT, ok(b"ok", LENGTH_2)),
+    "103 before it": (
+        b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n" + KEPT,
+        ok(b"ok", LENGTH_2),
+    ),
+    "header twice": (
+        OK + b"X-A: 1\r\nX-A: 2\r\nContent-Length: 2\r\n\r\nok",
+        ok(b"ok", ("x-a", "1"), ("x-a", "2"), LENGTH_2),
+    ),
+    "header of octets": (
+        OK + b"X-A: \xd0\xaf\r\nContent-Length: 2\r\n\r\nok",
+        ok(b"ok", ("x-a", "\u042f"), LENGTH_2),
+    ),
+    "bare LF": (b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok", ok(b"ok", LENGTH_2)),
+    "gzip": (
+        OK + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"ok"),
+        ok(b"ok", ("content-encoding", "gzip")),
+    ),
+    "401": (
+        b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno",
+        ok(b"no", LENGTH_2, status=401),
+    ),
+    "500, close": (
+        b"HTTP/1.1 500 Oops\r\nConnection: close\r\n\r\nno",
+        ok(b"no", ("connection", "close"), status=500),
+    ),
+    "nothing": (b"", PROTOCOL),
+    "half a status line": (b"HTTP/1.1 20", PROTOCOL),
+    "half the headers": (OK + b"Content-Len", PROTOCOL),
+    "only 100": (b"HTTP/1.1 100 Continue\r\n\r\n", PROTOCOL),
+    "half a body": (OK + b"Content-Length: 10\r\n\r\nabc", PROTOCOL),
+    "half a chunk": (OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab", PROTOCOL),
+    "no last chunk": (OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n", PROTOCOL),
+    "chunk of no size": (OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nab\r\n", PROTOCOL),
+    "chunk longer than said": (OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n", PROTOCOL),
+    "garbage": (b"\x16\x03\x01\x02garbage\r\n\r\n", PROTOCOL),
+    "another protocol": (b"220 mail.example.com ESMTP\r\n", PROTOCOL),
+    "length that is none": (OK + b"Content-Length: two\r\n\r\nok", PROTOCOL),
+    "negative length": (OK + b"Content-Length: -2\r\n\r\nok", PROTOCOL),
+    "two lengths": (OK + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\nok", PROTOCOL),
+    "another transfer encoding": (OK + b"Transfer-Encoding: gzip\r\n\r\nok", PROTOCOL),
+    "two transfer encodings": (
+        OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        PROTOCOL,
+    ),
+    "header without a colon": (OK + b"Content-Length 2\r\n\r\nok", PROTOCOL),
+    "NUL in a header": (OK + b"X-A: a\0b\r\nContent-Length: 2\r\n\r\nok", PROTOCOL),
+    "upgrade nobody asked for": (
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+        PROTOCOL,
+    ),
+    "headers without end": (OK + b"X-A: " + b"a" * 200_000, PROTOCOL),
+    "many headers": (OK + b"X-A: a\r\n" * 40_000, PROTOCOL),
+}
+
+#: Where they differ: what the server sends; ours; httpx's own.
+DIFFERENCES: dict[str, tuple[bytes, Outcome, Outcome]] = {
+    # Both mean "outcome unknown", and no server is known that sends one.
+    "the same length twice": (
+        OK + b"Content-Length: 2\r\nContent-Length: 2\r\n\r\nok",
+        PROTOCOL,
+        ok(b"ok", LENGTH_2),
+    ),
+    "folded header": (
+        OK + b"X-A: a\r\n b\r\nContent-Length: 2\r\n\r\nok",
+        PROTOCOL,
+        ok(b"ok", ("x-a", "a b"), LENGTH_2),
+    ),
+    # Never safe (RFC 9112 §6.3): a proxy may have read the other one.
+    "length and chunked": (
+        OK + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        PROTOCOL,
+        ok(b"ok", LENGTH_2, CHUNKED),
+    ),
+}
+
+
+async def _outcomes(pieces: list[bytes]) -> tuple[Outcome, Outcome]:
+    async with raw_server(answers(*pieces)) as server:
+        url = f"http://127.0.0.1:{server.port}/"
+        found = []
+        for transport in (ours(), httpx_own()):
+            found.append(await outcome(transport, url))
+            await transport.aclose()
+    return found[0], found[1]
+
+
+def _pieces(octets: bytes) -> list[bytes]:
+    """The octets one by one, or in a hundred pieces if they are many."""
+    size = max(1, len(octets) // 100)
+    return [octets[at : at + size] for at in range(0, len(octets), size)]
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_answers_are_those_of_httpx(name: str, run: Run) -> None:
+    octets, expected = ANSWERS[name]
+    assert run(_outcomes([octets])) == (expected, expected)
+    assert run(_outcomes(_pieces(octets))) == (expected, expected)
+
+
+@pytest.mark.parametrize("name", DIFFERENCES)
+def test_differences_are_known(name: str, run: Run) -> None:
+    octets, own, other = DIFFERENCES[name]
+    assert run(_outcomes([octets])) == (own, other)
+
+
+# --- failures on the way --------------------------------------------------------------------------
+
+#: More than the system takes for a server that does not read.
+HUGE = bytes(64 * 1024 * 1024)
+LATE = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno"
+
+
+async def _silent(peer: Peer) -> None:
+    await peer.request()
+    await peer.reader.read(1)
+
+
+async def _half_a_head(peer: Peer) -> None:
+    await peer.request()
+    await peer.send(OK + b"Content-Le")
+    await peer.reader.read(1)
+
+
+async def _half_a_body(peer: Peer) -> None:
+    await peer.request()
+    await peer.send(OK + b"Content-Length: 10\r\n\r\nabc")
+    await peer.reader.read(1)
+
+
+async def _reset(peer: Peer) -> None:
+    await peer.request()
+    peer.reset()
+
+
+async def _reset_in_a_body(peer: Peer) -> None:
+    await peer.request()
+    await peer.send(OK + b"Content-Length: 10\r\n\r\nabc")
+    await asyncio.sleep(0.05)
+    peer.reset()
+
+
+async def _unread(peer: Peer) -> None:
+    await asyncio.Event().wait()
+
+
+async def _early_answer(peer: Peer) -> None:
+    await peer.reader.readuntil(b"\r\n\r\n")
+    await peer.send(LATE)
+    peer.writer.write_eof()
+    while await peer.reader.read(65536):
+        pass
+
+
+async def _early_answer_unread(peer: Peer) -> None:
+    await peer.reader.readuntil(b"\r\n\r\n")
+    await peer.send(LATE)
+    await asyncio.Event().wait()
+
+
+async def _reset_in_a_request(peer: Peer) -> None:
+    await peer.reader.readuntil(b"\r\n\r\n")
+    await asyncio.sleep(0.05)
+    peer.reset()
+
+
+#: The server's script; the request's body; the time limit that is short; ours; httpx's own.
+FAILURES: dict[str, tuple[Script, bytes, str, Outcome, Outcome]] = {
+    "no answer": (_silent, b"{}", "read", httpx.ReadTimeout, httpx.ReadTimeout),
+    "half the headers": (_half_a_head, b"{}", "read", httpx.ReadTimeout, httpx.ReadTimeout),
+    "half a body": (_half_a_body, b"{}", "read", httpx.ReadTimeout, httpx.ReadTimeout),
+    "reset": (_reset, b"{}", "", httpx.ReadError, httpx.ReadError),
+    "reset in a body": (_reset_in_a_body, b"{}", "", httpx.ReadError, httpx.ReadError),
+    "request not taken": (_unread, HUGE, "write", httpx.WriteTimeout, httpx.WriteTimeout),
+    "answer before the request's end": (
+        _early_answer,
+        HUGE,
+        "",
+        ok(b"no", LENGTH_2, status=413),
+        ok(b"no", LENGTH_2, status=413),
+    ),
+    # httpx would see the answer only after the whole request.
+    "answer, and the request not taken": (
+        _early_answer_unread,
+        HUGE,
+        "write",
+        ok(b"no", LENGTH_2, status=413),
+        httpx.WriteTimeout,
+    ),
+    # httpx does not tell it from a request that was sent whole.
+    "reset in a request": (_reset_in_a_request, HUGE, "", httpx.WriteError, httpx.ReadError),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_failures_are_those_of_httpx(name: str, run: Run) -> None:
+    script, body, short, own, other = FAILURES[name]
+    limits = {short: 0.2} if short else {}
+
+    async def scenario() -> None:
+        async with raw_server(script) as server:
+            for transport, expected in ((ours(), own), (httpx_own(), other)):
+                url = f"http://127.0.0.1:{server.port}/"
+                assert await outcome(transport, url, body=body, **limits) == expected
+                await transport.aclose()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("make", [ours, httpx_own])
+def test_nothing_is_sent_where_nobody_listens(make: Make, run: Run) -> None:
+    async def scenario() -> None:
+        transport = make()
+        url = f"http://127.0.0.1:{free_port()}/"
+        assert await outcome(transport, url) is httpx.ConnectError
+        assert await outcome(transport, "ftp://127.0.0.1/") is httpx.UnsupportedProtocol
+        await transport.aclose()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("make", [ours, httpx_own])
+def test_a_server_that_takes_no_connections_costs_the_time_limit(make: Make, run: Run) -> None:
+    async def scenario() -> None:
+        transport = make()
+        with full_backlog() as port:
+            url = f"http://127.0.0.1:{port}/"
+            assert await outcome(transport, url, connect=0.2) is httpx.ConnectTimeout
+        await transport.aclose()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("make", [ours, httpx_own])
+@pytest.mark.parametrize("value", ["a\r\nX-B: b", "a\nb", "a\0b"])
+def test_headers_with_line_breaks_are_not_sent(make: Make, value: str, run: Run) -> None:
+    async def scenario() -> None:
+        transport = make()
+        async with raw_server(answers(KEPT)) as server:
+            url = f"http://127.0.0.1:{server.port}/"
+            found = await outcome(transport, url, headers={"X-A": value})
+            assert found is httpx.LocalProtocolError
+            assert not any(peer.requests for peer in server.peers)
+            await transport.aclose()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("make", [ours, httpx_own])
+def test_all_connections_busy(make: Make, run: Run) -> None:
+    async def scenario() -> None:
+        transport = make(connections=1)
+        asked, answer = asyncio.Event(), asyncio.Event()
+
+        async def script(peer: Peer) -> None:
+            await peer.request()
+            asked.set()
+            await answer.wait()
+            await peer.send(KEPT)
+            await peer.request()
+            await peer.send(KEPT)
+
+        async with raw_server(script) as server:
+            url = f"http://127.0.0.1:{server.port}/"
+            first = asyncio.create_task(exchange(transport, url))
+            await asked.wait()
+            assert await outcome(transport, url, pool=0.1) is httpx.PoolTimeout
+            third = asyncio.create_task(exchange(transport, url))
+            answer.set()
+            assert (await first).status == (await third).status == 200
+            assert server.connections == 1
+            await transport.aclose()
+
+    run(scenario())
+
+
+# --- connections ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [ours, httpx_own])
+@pytest.mark.parametrize(
+    ("script", "connections"),
+    [
+        (answers(KEPT, keep=True), 1),
+        (answers(b"HTTP/1.1 100 Continue\r\n\r\n", KEPT, keep=True), 1),
+        (answers(OK + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", keep=True), 1),
+        (answers(b"HTTP/1.1 204 No Content\r\n\r\n", keep=True), 1),
+        (answers(KEPT), 3),  # it closes them without a word
+        (answers(OK + b"Connection: close\r\nContent-Length: 2\r\n\r\nok", keep=True), 3),
+        (answers(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", keep=True), 3),
+    ],
+)
+def test_connections_are_kept(make: Make, script: Script, connections: int, run: Run) -> None:
+    async def scenario() -> None:
+        transport = make()
+        async with raw_server(script) as server:
+            url = f"http://127.0.0.1:{server.port}/"
+            for _ in range(3):
+                assert (await exchange(transport, url)).status in (200, 204)
+                await asyncio.sleep(0.02)  # the server's close comes after its answer
+            assert server.connections == connections
+            await transport.aclose()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("make", [ours, httpx_own])
+def test_a_connection_closed_since_is_not_used(make: Make, run: Run) -> None:
+    # The system knows it, though the loop has had no time to look.
+    async def scenario() -> None:
+        transport = make()
+        closed = threading.Event()
+        listening = socket.create_server(("127.0.0.1", 0))
+
+        def serve() -> None:
+            for _ in range(2):
+                taken, _ = listening.accept()
+                taken.recv(65536)
+                taken.sendall(KEPT)
+                proceed.wait(10)
+                taken.close()
+                closed.set()
+
+        proceed = threading.Event()
+        thread = threading.Thread(target=serve)
+        thread.start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        assert (await exchange(transport, url)).body == b"ok"
+        proceed.set()
+        closed.wait(10)  # and the loop with it
+        assert (await exchange(transport, url)).body == b"ok"
+        await transport.aclose()
+        thread.join(10)
+        listening.close()
+
+    run(scenario())
+
+
+def test_octets_after_an_answer_are_nobodys(run: Run) -> None:
+    evil = OK + b"Content-Length: 4\r\n\r\nevil"
+
+    async def scenario(surplus: bytes, pause: float) -> None:
+        transport = ours()
+
+        async def script(peer: Peer) -> None:
+            await peer.request()
+            await peer.send(KEPT + (b"" if pause else surplus))
+            if pause:
+                await asyncio.sleep(pause)
+                await peer.send(surplus)
+            await peer.request()
+            await peer.send(KEPT)
+
+        async with raw_server(script) as server:
+            url = f"http://127.0.0.1:{server.port}/"
+            for _ in range(2):
+                assert (await exchange(transport, url)).body == b"ok"
+                await asyncio.sleep(2 * pause)
+            assert server.connections == 2
+            await transport.aclose()
+
+    for surplus in (evil, b"H", b"\x00garbage"):
+        run(scenario(surplus, 0.0))
+        run(scenario(surplus, 0.05))
+
+
+def test_no_more_connections_than_allowed(run: Run) -> None:
+    async def scenario() -> None:
+        transport = ours(connections=2)
+        under_way = most = 0
+
+        async def script(peer: Peer) -> None:
+            nonlocal under_way, most
+            while True:
+                await peer.request()
+                under_way += 1
+                most = max(most, under_way)
+                await asyncio.sleep(0.01)
+                under_way -= 1
+                await peer.send(KEPT)
+
+        async with raw_server(script) as server, raw_server(script) as other:
+            url = f"http://127.0.0.1:{server.port}/"
+            await asyncio.gather(*(exchange(transport, url) for _ in range(8)))
+            assert server.connections == most == 2
+            # Both rest; one makes room for another server.
+            assert (await exchange(transport, f"http://127.0.0.1:{other.port}/")).status == 200
+            await server.gone.wait()
+            await transport.aclose()
+
+    run(scenario())
+
+
+def test_a_resting_connection_is_closed_in_the_end(run: Run) -> None:
+    async def scenario() -> None:
+        transport = Http11Transport(ssl.create_default_context(), connections=1, keep_for=0.05)
+        async with raw_server(answers(KEPT, keep=True)) as server:
+            await exchange(transport, f"http://127.0.0.1:{server.port}/")
+            await server.gone.wait()
+            await exchange(transport, f"http://127.0.0.1:{server.port}/")
+            assert server.connections == 2
+            await transport.aclose()
+
+    run(scenario())
+
+
+def test_a_cancelled_request_closes_its_connection(run: Run) -> None:
+    async def scenario(answer: bytes) -> None:
+        transport = ours(connections=1)
+        asked = asyncio.Event()
+
+        async def script(peer: Peer) -> None:
+            await peer.request()
+            await peer.send(answer)
+            asked.set()
+            await peer.request()
+
+        async with raw_server(script) as server:
+            url = f"http://127.0.0.1:{server.port}/"
+            task = asyncio.create_task(exchange(transport, url))
+            await asked.wait()
+            await asyncio.sleep(0.02)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            await server.gone.wait()
+        async with raw_server(answers(KEPT)) as server:  # its place is free
+            assert (await exchange(transport, f"http://127.0.0.1:{server.port}/")).body == b"ok"
+        await transport.aclose()
+
+    run(scenario(b""))
+    run(scenario(OK + b"Content-Length: 10\r\n\r\nabc"))
+
+
+def test_a_body_that_is_not_read_closes_its_connection(run: Run) -> None:
+    async def scenario() -> None:
+        transport = ours()
+
+        async def script(peer: Peer) -> None:
+            await peer.request()
+            await peer.send(OK + b"Content-Length: 10\r\n\r\nabc")
+            await peer.request()
+
+        async with raw_server(script) as server:
+            request = httpx.Request("GET", f"http://127.0.0.1:{server.port}/")
+            response = await transport.handle_async_request(request)
+            await response.aclose()
+            await server.gone.wait()
+        await transport.aclose()
+
+    run(scenario())
+
+
+def test_an_endless_body_waits_for_its_reader(run: Run) -> None:
+    async def scenario() -> None:
+        transport = ours()
+        sent = 0
+
+        async def script(peer: Peer) -> None:
+            nonlocal sent
+            await peer.request()
+            await peer.send(OK + b"Content-Length: %d\r\n\r\n" % len(HUGE))
+            for at in range(0, len(HUGE), 65536):
+                await peer.send(HUGE[at : at + 65536])
+                sent += 65536
+
+        async with raw_server(script) as server:
+            request = httpx.Request("GET", f"http://127.0.0.1:{server.port}/")
+            response = await transport.handle_async_request(request)
+            await asyncio.sleep(0.2)
+            assert sent < len(HUGE)
+            assert len(await response.aread()) == len(HUGE)
+        await transport.aclose()
+
+    run(scenario())
+
+
+def test_trailers_and_chunks_without_end_are_refused(run: Run) -> None:
+    async def scenario(piece: bytes) -> None:
+        transport = ours()
+
+        async def script(peer: Peer) -> None:
+            await peer.request()
+            await peer.send(OK + b"Transfer-Encoding: chunked\r\n\r\n" + piece)
+            while True:
+                await peer.send(b"a" * 65536)
+
+        async with raw_server(script) as server:
+            assert await outcome(transport, f"http://127.0.0.1:{server.port}/") is PROTOCOL
+        await transport.aclose()
+
+    run(scenario(b"0\r\nX-A: "))
+    run(scenario(b"2;"))
+
+
+def test_head_has_no_body(run: Run) -> None:
+    async def scenario() -> None:
+        transport = ours()
+        async with raw_server(answers(OK + b"Content-Length: 10\r\n\r\n", keep=True)) as server:
+            url = f"http://127.0.0.1:{server.port}/"
+            for _ in range(2):
+                found = await exchange(transport, url, b"", method="HEAD")
+                assert found == ok(b"", ("content-length", "10"))
+        await transport.aclose()
+
+    run(scenario())
+
+
+def test_the_request_as_the_server_gets_it(run: Run) -> None:
+    async def scenario() -> None:
+        seen = []
+        for transport in (ours(), httpx_own()):
+            async with raw_server(answers(KEPT)) as server:
+                url = f"http://127.0.0.1:{server.port}/a%20b?c=%D1%8F#d"
+                await exchange(transport, url, b"[1]", headers={"Host": "api.test", "X-A": "1"})
+                seen.append(server.peers[0].requests)
+            await transport.aclose()
+        assert seen[0] == seen[1]
+        assert seen[0][0].startswith(b"POST /a%20b?c=%D1%8F HTTP/1.1\r\n")
+
+    run(scenario())
+
+
+# --- TLS ------------------------------------------------------------------------------------------
+
+
+def trusting(own: Certificate) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=own.certificate)
+
+
+def serving(own: Certificate) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*own)
+    return context
+
+
+def expired_certificate(folder: Path) -> Certificate:
+    """As :func:`make_certificate`, but its time is over."""
+    made = make_certificate(folder)
+    request = folder / "request.pem"
+    subject = ["-new", "-key", str(made.private_key), "-subj", "/CN=localhost"]
+    _openssl("req", *subject, "-addext", "subjectAltName=IP:127.0.0.1", "-out", str(request))
+    signed = ["-in", str(request), "-signkey", str(made.private_key), "-copy_extensions", "copy"]
+    _openssl("x509", "-req", *signed, "-days", "-1", "-out", str(made.certificate))
+    return made
+
+
+def _openssl(*arguments: str) -> None:
+    subprocess.run([program("openssl"), *arguments], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("make", [ours, httpx_own])
+def test_over_tls(make: Make, certificate: Certificate, run: Run) -> None:
+    async def scenario() -> None:
+        transport = make(trusting(certificate))
+        async with raw_server(answers(KEPT, keep=True), serving(certificate)) as server:
+            for host in ("127.0.0.1", "localhost", "127.0.0.1"):
+                url = f"https://{host}:{server.port}/"
+                large = b"x" * 1_000_000
+                assert await exchange(transport, url, large) == ok(b"ok", LENGTH_2)
+            assert server.connections == 2
+            await transport.aclose()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("make", [ours, httpx_own])
+def test_nothing_is_sent_to_a_server_that_is_not_who_it_should_be(
+    make: Make, certificate: Certificate, tmp_path: Path, run: Run
+) -> None:
+    expired = expired_certificate(tmp_path)
+
+    async def scenario() -> None:
+        for context, own, host in (
+            (ssl.create_default_context(), certificate, "127.0.0.1"),  # nobody's
+            (trusting(certificate), certificate, "127.0.0.2"),  # another name
+            (trusting(expired), expired, "127.0.0.1"),
+        ):
+            transport = make(context)
+            async with raw_server(answers(KEPT), serving(own)) as server:
+                url = f"https://{host}:{server.port}/"
+                assert await outcome(transport, url) is httpx.ConnectError
+                assert not any(peer.requests for peer in server.peers)
+            await transport.aclose()
+
+    run(scenario())
+
+
+async def _no_tls(peer: Peer) -> None:
+    await peer.reader.read(1)
+    await peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
+async def _reset_at_once(peer: Peer) -> None:
+    await peer.reader.read(1)
+    peer.reset()
+
+
+async def _close_at_once(peer: Peer) -> None:
+    await peer.reader.readexactly(100)
+
+
+@pytest.mark.parametrize("make", [ours, httpx_own])
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        (_no_tls, httpx.ConnectError),
+        (_reset_at_once, httpx.ConnectError),
+        (_close_at_once, httpx.ConnectError),
+        (_unread, httpx.ConnectTimeout),
+    ],
+)
+def test_handshakes_that_fail(make: Make, script: Script, expected: Outcome, run: Run) -> None:
+    async def scenario() -> None:
+        transport = make()
+        async with raw_server(script) as server:
+            url = f"https://127.0.0.1:{server.port}/"
+            limit = 0.3 if expected is httpx.ConnectTimeout else 10.0
+            assert await outcome(transport, url, connect=limit) is expected
+        await transport.aclose()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("make", [ours, httpx_own])
+@pytest.mark.parametrize("name", ["until close", "half a body", "nothing", "content-length"])
+def test_connections_that_end_without_the_end_of_tls(
+    make: Make, name: str, certificate: Certificate, run: Run
+) -> None:
+    octets, expected = ANSWERS[name]
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(octets)
+        raw: socket.socket = peer.writer.get_extra_info("socket")
+        os.dup2(os.open(os.devnull, os.O_RDONLY), raw.fileno())  # FIN, and no close_notify
+
+    async def scenario() -> None:
+        transport = make(trusting(certificate))
+        async with raw_server(script, serving(certificate)) as server:
+            assert await outcome(transport, f"https://127.0.0.1:{server.port}/") == expected
+        await transport.aclose()
+
+    run(scenario())
