@@ -21,6 +21,8 @@ from bridge.config.settings import AccountSettings
 from bridge.dialect.times import MOSCOW
 from bridge.model.notice import Kind, Owed, callbacks_of
 from bridge.model.state_names import err_of, smsc_status
+from bridge.net.http11_transport import Http11Transport
+from bridge.net.tls import client_context
 from bridge.notices.subscribers import Taker, TakerAnswer
 
 log = structlog.get_logger()
@@ -28,6 +30,8 @@ log = structlog.get_logger()
 #: How many are under way at once, and how long each may take (seconds).
 WINDOW: Final = 8
 WITHIN: Final = 10.0
+#: How long a connection is kept for the next one (seconds).
+KEEP_FOR: Final = 5.0
 #: HMAC-SHA256 of the body with the account's ``callback_secret``, in hexadecimal digits.
 SIGNATURE: Final = "X-Signature"
 _ZONE: Final = timezone(MOSCOW)
@@ -43,11 +47,9 @@ class Callback:
         self.account = account
         self.url = url
         self.secret = secret
+        transport = Http11Transport(client_context(), connections=WINDOW, keep_for=KEEP_FOR)
         self._client = httpx.AsyncClient(
-            timeout=WITHIN,
-            follow_redirects=False,
-            trust_env=False,
-            limits=httpx.Limits(max_connections=WINDOW, max_keepalive_connections=WINDOW),
+            transport=transport, timeout=WITHIN, follow_redirects=False, trust_env=False
         )
         self._tasks: set[asyncio.Task[None]] = set()
 
