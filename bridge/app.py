@@ -1,8 +1,8 @@
 """Builds the parts, starts them, drains and stops them.
 
-The only module that knows every other one. The order is what counts here: nothing listens before
-the store is open and what an earlier run left is taken up; on stop nothing new is let in, what is
-in flight is finished and answered, and the store closes last.
+The only module that imports all rooms. The order matters: nothing listens before the store is open
+and the work of an earlier run is loaded. On stop nothing new is accepted, requests in flight are
+finished and answered, and the store closes last.
 """
 
 from __future__ import annotations
@@ -72,21 +72,21 @@ from bridge.store.engines import engine_of, without_password
 
 log = structlog.get_logger()
 
-#: How long clients that wait for a result are left waiting when the daemon stops (seconds).
+#: On stop: how long clients may wait for a result (seconds).
 ANSWER_ON_STOP = 5.0
-#: How long sessions have to end by themselves when the daemon stops (seconds).
+#: On stop: how long sessions may take to end by themselves (seconds).
 DRAIN_WITHIN = 10.0
-#: How much longer than one request to the API the last ones have to end, and to be stored, when the
-#: daemon stops (seconds).
+#: On stop: time for the last requests beyond the time limit of one, to store their results
+#: (seconds).
 STORE_WITHIN = 10.0
-#: What of ``stop_timeout`` is left for sessions, notices and the store when the last requests have
-#: ended (seconds).
+#: On stop: the part of ``stop_timeout`` kept for sessions, notices and the store after the last
+#: requests (seconds).
 CLOSE_WITHIN = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """What the daemon listens on; the ports that the system chose are filled in."""
+    """The bound addresses, with the ports that the system chose."""
 
     smtp: tuple[Endpoint, ...]
     smpp: tuple[Endpoint, ...]
@@ -96,7 +96,7 @@ class Addresses:
 
 
 class App:
-    """One daemon: :meth:`run` it in a loop of its own, :meth:`stop` it from there.
+    """One daemon: :meth:`run` it in an event loop, :meth:`stop` it from there.
 
     ``load`` reads the settings again, for a reload. ``passed`` are sockets of the service manager.
     """
@@ -112,29 +112,30 @@ class App:
         self._load = load or (lambda: settings)
         self._stop = asyncio.Event()
         self._lost = False
-        #: Who takes over new settings, in this order; the first may raise before anything changed.
+        #: Functions that take over new settings, in this order. Only listeners raise, before
+        #: anything changed.
         self._takers: list[Callable[[Settings], None]] = []
         self._trouble = RecentTrouble()
         self._audits = AuditTrail()
         self._accounts: Accounts | None = None
-        #: Follows other accounts: the settings, and which accounts are gone.
+        #: Takes over changed accounts: the settings, and the names of removed accounts.
         self._follow: Callable[[Settings, list[str]], None] = lambda *_: None
 
     def stop(self) -> None:
-        """Lets what is in flight finish; :meth:`run` then returns."""
+        """Ends :meth:`run` after requests in flight are finished."""
         self._stop.set()
 
     def _lose(self) -> None:
-        """Other nodes count this one as gone and have taken over what it had."""
+        """Stops: other nodes have taken over from this one."""
         self._lost = True
         self._stop.set()
 
     def load(self) -> Reloaded:
-        """Reads the settings again and takes over what needs no restart; no session ends but those
-        of accounts that are gone, whose queue is held.
+        """Reads the settings again and takes over those that need no restart. Only sessions of
+        removed accounts end; their waiting messages are held.
 
-        Raises :class:`bridge.config.settings.ConfigError`, OSError or ValueError, and changes
-        nothing, where the files or a certificate cannot be used.
+        Raises :class:`bridge.config.settings.ConfigError`, OSError or ValueError for unusable files
+        or certificates; then the old settings stay in force.
         """
         notify("RELOADING=1")
         try:
@@ -170,8 +171,8 @@ class App:
     async def run(self, ready: Callable[[Addresses], None] = lambda addresses: None) -> None:
         """Serves until :meth:`stop`. ``ready`` is called once, when clients can be served.
 
-        Raises :class:`bridge.store.StoreError` where the store cannot be used, and OSError where
-        an address cannot be listened on.
+        Raises :class:`bridge.store.StoreError` for an unusable store, and OSError for an address
+        that cannot be bound.
         """
         settings = self._settings
         accounts = self._accounts = Accounts(settings)
@@ -187,7 +188,7 @@ class App:
         logging.WATCHERS += watched
         logging.WATCHED_EVENTS.update(REFUSAL_EVENTS, [AUDIT])
         try:
-            # Of several nodes all go by the clock of the database.
+            # All nodes use the clock of the database.
             clock = store.time
             ids = Ids(store.node, store.last_id, clock)
             pending = PendingAnswers(store.owe, clock)
@@ -381,7 +382,7 @@ class App:
                     within = min(limit - CLOSE_WITHIN, settings.cascade.timeout + STORE_WITHIN)
                     left = stopping_at + within - time.monotonic()
                     if (await asyncio.wait({dispatching}, timeout=max(0.0, left)))[1]:
-                        # The next start finds them, and takes their outcome for unknown.
+                        # The next start finds them; their outcome is unknown.
                         log.error("stop_incomplete", cause="the last requests cannot be stored")
                         dispatching.cancel()
                     gatherer.cancel()
@@ -405,8 +406,8 @@ class App:
             raise StoreError("other nodes took over from this one; start it again")
 
     def _announce(self, addresses: Addresses, backlog: int) -> None:
-        # What was built to stay is no longer looked through for garbage, and what a message
-        # leaves behind is freed by its count of references.
+        # The garbage collector need not scan long-lived objects; a message's objects are freed by
+        # reference counting.
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
@@ -438,20 +439,20 @@ async def serve(settings: Settings, load: Callable[[], Settings]) -> None:
 
 
 def _reload(app: App) -> None:
-    # What was wrong stands in the log.
+    # The error has been logged.
     with contextlib.suppress(ConfigError, OSError, ValueError):
         app.load()
 
 
 def _end_now() -> None:
-    """Ends the process as kill -9 would: what was accepted is durable, and what is in flight counts
-    as unknown after the next start."""
+    """Ends the process like kill -9: accepted messages are durable, and requests in flight have an
+    unknown outcome after the next start."""
     log.error("stop_incomplete", cause="stop_timeout has passed")
     os._exit(os.EX_UNAVAILABLE)
 
 
 def _missing(lines: Mapping[str, UpstreamLine]) -> list[str]:
-    """Upstreams that take nothing now."""
+    """The held upstreams, with the reason."""
     found = {line.name: line for line in lines.values()}
     return [
         f"upstream {name} is held: {line.pace.held or 'by an operator'}"
@@ -472,7 +473,7 @@ async def _refresh(
 
 
 def _remove(account: str, listeners: Iterable[Sessions]) -> None:
-    """Ends what an account that is gone has open; what waits of it is held until it is back."""
+    """Ends the sessions of a removed account; its waiting messages are held until it is back."""
     sessions = sum(
         listener.end_sessions("the account was removed", account=account) for listener in listeners
     )

@@ -40,7 +40,7 @@ EVENTS: Final = {
     "token_refused": ("token", "http"),
 }
 _REASONS: Final = ("reason", "reply", "cause")
-#: The fields that can have the reason.
+#: The reason of events that name none.
 _PLAIN: Final = {"login_failed": "wrong login or password", "token_refused": "wrong token"}
 #: Interval of writes (seconds), and most refusals that wait for one.
 _EVERY: Final = 1.0

@@ -59,7 +59,7 @@ class ApiStatus(NamedTuple):
 
 class Phoned(NamedTuple):
     """A message from a phone: ``uid`` is the provider's id (may be empty), ``to`` the sender name
-    that was answered, ``phone`` E.164 with ``+``, ``at`` a Unix time, ``None`` if it is not told.
+    that was answered, ``phone`` E.164 with ``+``, ``at`` a Unix time, ``None`` if it is not given.
     """
 
     uid: str

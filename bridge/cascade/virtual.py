@@ -1,4 +1,4 @@
-"""Replaces the API for virtual accounts: takes all messages, and sends none.
+"""Stands in for the API for virtual accounts: accepts all messages, and sends none.
 
 For trials and migrations: the bridge does everything up to the request, and then the message counts
 as delivered.

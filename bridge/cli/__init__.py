@@ -1,8 +1,7 @@
-"""The command ``cascade-bridge``: finds the subcommand, and turns every end into an exit code.
+"""The command ``cascade-bridge``: finds the subcommand, and turns every result into an exit code.
 
-A subcommand is the attribute ``command`` of ``bridge.cli.<name>``, imported when it is asked for:
-help and completion must not wait for the libraries of all of them. What a command does is decided
-in its own module.
+A subcommand is the attribute ``command`` of ``bridge.cli.<name>``. Its module is imported only when
+it is used, so that help and completion do not load the libraries of all of them.
 """
 
 from __future__ import annotations
@@ -20,32 +19,32 @@ import click
 
 from bridge import __version__
 
-#: Every subcommand with what the list of commands says of it. One that is not installed is left
-#: out.
+#: Every subcommand with its line in the list of commands. Subcommands that are not installed are
+#: omitted.
 COMMANDS = {
     "serve": "Run the bridge.",
-    "demo": "Show the whole way of a message, with a stand-in for the API.",
-    "sandbox": "Run a stand-in for the Cascade API to try and test against.",
-    "check": "Check the configuration and say what would be served.",
+    "demo": "Show messages on their whole way, with a stand-in for the API.",
+    "sandbox": "Run a stand-in for the Cascade API, for trials and tests.",
+    "check": "Check the configuration and show a summary.",
     "send": "Send one message through a running bridge.",
     "status": "Show the state of a message.",
     "trace": "Show what happened to a message.",
-    "top": "Show how the bridge does, on one screen.",
+    "top": "Show rates, queue, upstreams and sessions on one screen.",
     "queue": "List, hold, release, retry and cancel waiting messages.",
-    "hold": "Send nothing more of an account or an upstream.",
-    "release": "Send again what was held as a whole.",
+    "hold": "Hold an account or an upstream: its messages wait.",
+    "release": "Release an account or an upstream that is held.",
     "sessions": "List who is connected, and end sessions.",
     "blocked": "List addresses blocked after wrong passwords, and lift blocks.",
     "accounts": "List accounts, hash and test passwords.",
-    "report": "Count what was sent, delivered and refused, by day and account.",
-    "failures": "List what failed: by reason, and the newest.",
-    "hooks": "Show what SMSBAT called, and what was refused of it.",
-    "audits": "List who looked at texts and who changed something.",
+    "report": "Count sent, delivered and refused messages, by day and account.",
+    "failures": "List failed messages: by reason, and the newest.",
+    "hooks": "Show accepted and refused webhooks.",
+    "audits": "List who read texts and who changed something.",
     "backup": "Copy the store while the daemon runs.",
     "reload": "Have the daemon read its configuration again.",
-    "drain": "Have the daemon finish what is in flight, and stop.",
-    "log-level": "Change the level of the log, for a while.",
-    "explain": "Show what would become of a recipient, and why.",
+    "drain": "Stop the daemon after requests in flight are answered.",
+    "log-level": "Change the log level, for a while.",
+    "explain": "Show how a recipient or a mail would be handled, and why.",
     "contacts": "Add, change, delete, list, move, import and export contacts.",
     "groups": "Add, change, delete, list, import and export groups.",
     "blacklist": "Add, delete, list, import and export blocked numbers.",
@@ -93,7 +92,7 @@ def _module(name: str) -> str:
 
 
 class _ReaderGone(Exception):  # noqa: N818 - nobody's error
-    """Whoever read our output had enough."""
+    """The reader of our output closed the pipe."""
 
 
 class Commands(click.Group):
@@ -103,7 +102,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
-            # Before click sees it, which would exit with 1.
+            # Before click handles it with exit code 1.
             raise _ReaderGone from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -116,7 +115,7 @@ class Commands(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        # Out of the table: click would import every module for its first sentence.
+        # From the table: click would import every module for its help.
         rows = [(name, COMMANDS[name]) for name in self.list_commands(ctx)]
         if rows:
             with formatter.section("Commands"):
@@ -172,7 +171,7 @@ def cli() -> None:
 
 
 def run(args: list[str] | None = None) -> int:
-    """Runs one command line and returns its exit code; what went wrong stands on stderr."""
+    """Runs one command line and returns its exit code; errors are on stderr."""
     try:
         result = cli.main(args, prog_name="cascade-bridge", standalone_mode=False)
         sys.stdout.flush()
@@ -188,7 +187,7 @@ def run(args: list[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return Exit.INTERRUPTED
     except (_ReaderGone, BrokenPipeError):
-        # The reader had enough. Python would complain once more while it closes stdout.
+        # The reader closed the pipe. Python would report that again while it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return Exit.BROKEN_PIPE
     except Exception as error:  # noqa: BLE001 - the edge: a sentence and a code, whatever happens

@@ -1,4 +1,4 @@
-"""``accounts``: what is configured, hashes for new passwords, a password's trial."""
+"""``accounts``: configured accounts, hashes for passwords, tests of passwords."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bridge.log import configure
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Protocol
 
-#: Letters and digits that nobody confuses on the phone.
+#: Letters and digits that are easy to read out.
 ALPHABET = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 #: The longest password that every SMPP client can send (SMPP 3.4 §5.2.2: nine octets with NUL).
 SMPP_LENGTH = 8
@@ -43,7 +43,7 @@ _COLUMNS: Columns = {
     "networks": lambda row: ", ".join(row["networks"]) or "any",
     "countries": lambda row: ", ".join(row["countries"]) or "any",
 }
-#: What is known beside, where a daemon runs.
+#: Further columns if a daemon runs.
 _USED: Columns = {
     "today": lambda row: (
         f"{number(row['accepted_today'])} of {number(row['daily_limit'])}"
@@ -57,7 +57,7 @@ _USED: Columns = {
 
 
 def _rows(daemon: Daemon, path: str, **arguments: Any) -> tuple[list[Any], bool]:
-    """The accounts, and whether a daemon said how much they use."""
+    """The accounts, and whether a daemon told their use."""
     try:
         found = daemon.ask("GET", path, **arguments)
     except NotRunning:
@@ -74,7 +74,7 @@ def _rows(daemon: Daemon, path: str, **arguments: Any) -> tuple[list[Any], bool]
 @json_option
 @daemon_options
 def list_accounts(daemon: Daemon, as_json: bool) -> None:
-    """List the accounts; where the daemon runs, with how much of their limits they use.
+    """List the accounts with their limits and, if the daemon runs, their use.
 
     \b
     Examples:
@@ -92,7 +92,7 @@ def list_accounts(daemon: Daemon, as_json: bool) -> None:
 @json_option
 @daemon_options
 def show_account(daemon: Daemon, name: str, as_json: bool) -> None:
-    """Show account NAME: its limits, and how much of them it uses.
+    """Show account NAME: its limits and their use.
 
     \b
     Examples:
@@ -124,7 +124,7 @@ def _row(account: Account) -> dict[str, Any]:
 
 
 def _ask(twice: bool) -> str:
-    """The password from a terminal, unseen, or the first line of stdin."""
+    """The password, typed on a terminal without echo, or the first line of stdin."""
     if sys.stdin.isatty():
         password: str = click.prompt(
             "Password", hide_input=True, confirmation_prompt=twice, err=True
@@ -144,7 +144,7 @@ def _ask(twice: bool) -> str:
 def hash_password(generate: bool, smsc: bool) -> None:
     """Print the hash of a password for password_hash.
 
-    The password is asked for, or read from stdin.
+    The password is prompted for, or read from stdin.
     """
     if generate:
         password = "".join(secrets.choice(ALPHABET) for _ in range(SMPP_LENGTH))
@@ -165,20 +165,20 @@ def hash_password(generate: bool, smsc: bool) -> None:
 @click.option(
     "--protocol",
     type=click.Choice([protocol.value for protocol in Protocol]),
-    help="Test whether it may come in by this [default: the first that it may use].",
+    help="Test whether this protocol is allowed [default: the first allowed one].",
 )
-@click.option("--address", default="", help="Test whether it may come in from this address.")
+@click.option("--address", default="", help="Test whether this address is allowed.")
 @config_option
 def test(name: str, protocol: str | None, address: str, config: Path | None) -> None:
-    """Check the password of account NAME, asked for or read from stdin."""
-    configure(Log(level="error"))  # the answer says it all
+    """Test the password of account NAME, prompted for or read from stdin."""
+    configure(Log(level="error"))  # the answer has the details
     settings = load(config)
     if name not in settings.accounts:
         raise Stop(f"There is no account {name!r}.", Exit.NO_USER)
     own = settings.accounts[name]
     way = Protocol(protocol or own.protocols[0])
     if not address and own.networks:
-        # Without an address only the password is asked about.
+        # Without an address only the password is tested.
         address = str(own.networks[0].network_address)
     try:
         asyncio.run(_try(Accounts(settings), name, _ask(twice=False), way, address))

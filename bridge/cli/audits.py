@@ -1,4 +1,4 @@
-"""``audits``: who looked at what and who changed what."""
+"""``audits``: who read texts and who changed something."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _COLUMNS: Columns = {
 
 
 @click.command()
-@click.option("--id", metavar="ID", help="Only what is about this message.")
+@click.option("--id", metavar="ID", help="Only about this message.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
 @json_option
 @daemon_options
 def command(daemon: Daemon, id: str | None, limit: int, as_json: bool) -> None:
-    """List who looked at texts, logged in and changed something since the start.
+    """List who read texts, logged in or changed something since the start.
 
-    The log has all of it, as the event "audit".
+    The log has them all, as the event "audit".
 
     \b
     Examples:
@@ -34,4 +34,4 @@ def command(daemon: Daemon, id: str | None, limit: int, as_json: bool) -> None:
     if as_json:
         echo_json(rows)
     else:
-        echo_table(_COLUMNS, rows, "Nobody looked at a text, and nobody changed anything.")
+        echo_table(_COLUMNS, rows, "No texts were read, and nothing was changed.")

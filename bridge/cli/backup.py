@@ -17,10 +17,10 @@ from bridge.config.settings import Settings
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @config_option
 def command(file: Path, config: Path | None) -> int:
-    """Copy the store to FILE, however busy the daemon is, and verify the copy.
+    """Copy the store to FILE while the daemon runs, and verify the copy.
 
-    FILE must not exist yet; it is readable by its owner alone. A database of PostgreSQL is copied
-    with pg_dump.
+    FILE must not exist yet; only its owner can read it. A PostgreSQL database is copied with
+    pg_dump.
 
     \b
     Examples:

@@ -83,7 +83,7 @@ def show_entry(asked: Asked, phone: str) -> None:
 @click.option("--comment", default="")
 @directory_options
 def add_entry(asked: Asked, phone: str, blocks: str, comment: str) -> None:
-    """Send nothing more to PHONE.
+    """Block PHONE.
 
     \b
     Examples:
@@ -98,7 +98,7 @@ def add_entry(asked: Asked, phone: str, blocks: str, comment: str) -> None:
 @phones_argument
 @directory_options
 def delete_entries(asked: Asked, phones: tuple[str, ...]) -> None:
-    """Send to PHONE again.
+    """Unblock PHONE.
 
     \b
     Examples:
@@ -127,7 +127,7 @@ import_command(
 @output_option
 @directory_options
 def export_black_list(asked: Asked, output: Path | None) -> None:
-    """Export the black list as CSV, which import reads again.
+    """Export the black list as CSV, in the form that import reads.
 
     \b
     Examples:

@@ -27,7 +27,7 @@ def command() -> None:
 @json_option
 @daemon_options
 def list_blocked(daemon: Daemon, as_json: bool) -> None:
-    """List blocked addresses: until when, after how many attempts, and with which names.
+    """List blocked addresses with the end of the block, the attempts and their names.
 
     \b
     Examples:
@@ -45,7 +45,7 @@ def list_blocked(daemon: Daemon, as_json: bool) -> None:
 @click.option("--account", metavar="NAME", help="Only the block of this account there.")
 @daemon_options
 def lift_block(daemon: Daemon, address: str, account: str | None) -> None:
-    """Let ADDRESS log in again. Its failed attempts are forgotten.
+    """Lift the block of ADDRESS. Its failed attempts are forgotten.
 
     \b
     Examples:

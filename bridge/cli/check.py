@@ -1,4 +1,4 @@
-"""``check``: the verdict on a configuration, and what it would serve."""
+"""``check``: mistakes of a configuration, and a summary."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from bridge.config.settings import ConfigError, Mistake, Settings
 @click.option(
     "--connect",
     is_flag=True,
-    help="Try listeners, certificates, the API and its key, smarthost, store and disk, too.",
+    help="Also test listeners, certificates, the API and its key, smarthost, store and disk.",
 )
 @config_option
 def command(config: Path | None, connect: bool) -> int:
-    """Check the configuration and say what would be served.
+    """Check the configuration and show a summary.
 
-    Exits with 0 where the bridge would start, and with 78 where it would not; with --connect also
-    with 69 where something does not work. Nothing is sent. As root it finds files that the
-    service's user cannot open, and shows the sockets that systemd listens on.
+    Exits with 0 if the bridge would start, with 78 if not, and with 69 if a test of --connect
+    fails. Nothing is sent. As root it finds files that the service's user cannot open, and shows
+    the sockets that systemd listens on.
 
     \b
     Examples:
@@ -50,7 +50,7 @@ def command(config: Path | None, connect: bool) -> int:
 
 
 def _connect(settings: Settings) -> int:
-    """Tries what the configuration names, and prints each as it is tried."""
+    """Tests the services that the configuration names, and prints each result at once."""
     from bridge.cli.connect import try_all
 
     click.echo()
@@ -77,7 +77,7 @@ def _print_mistakes(mistakes: list[Mistake]) -> None:
 
 
 def _summary(settings: Settings) -> list[tuple[str, str]]:
-    """What would be served, as rows of a word and its meaning."""
+    """The summary, as rows of a word and its meaning."""
     smtp, smpp, hooks = settings.smtp, settings.smpp, settings.hooks
     admin, smsc = settings.admin, settings.smsc
     tls = "STARTTLS" if smtp.certificate and smtp.starttls != "off" else ""
@@ -98,7 +98,7 @@ def _summary(settings: Settings) -> list[tuple[str, str]]:
         for endpoint in endpoints
     ]
     scheme, _, rest = settings.store.url.partition("://")
-    # A database's URL may hold a password.
+    # The URL of a database may contain a password.
     rows.append(("store", rest[1:] if scheme == "sqlite" else rest.rpartition("@")[2]))
     rows.append(("upstream", f"{settings.cascade.base_url}, {settings.cascade.route.value}"))
     rows.append(("domains", ", ".join(smtp.domains)))

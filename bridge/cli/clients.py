@@ -1,4 +1,4 @@
-"""One submission by either protocol, as a client sends it: smtplib for mail, smpplib for SMPP.
+"""A client for one submission: smtplib for mail, smpplib for SMPP.
 
 Used by ``send`` and ``demo``. Returns the bridge's reply word for word.
 """
@@ -19,9 +19,9 @@ from typing import Any
 from bridge.config.settings import Endpoint
 from bridge.model.gsm0338 import encode as gsm_encode
 
-#: More than this does not fit into short_message (SMPP 3.4 §5.2.22).
+#: The longest short_message (SMPP 3.4 §5.2.22).
 _SHORT_MESSAGE = 254
-#: smpplib warns of every connection that ends otherwise than by unbind; the reply says it all.
+#: smpplib warns about every connection that ends without unbind; the reply has the details.
 _SILENT = "smpplib.silent"
 _DATA_CODING_GSM, _DATA_CODING_UCS2 = 0, 8
 
@@ -30,7 +30,7 @@ class DeliveryVerdict(Enum):
     """The meaning of a reply for the client."""
 
     ACCEPTED = "accepted"
-    REFUSED = "refused"  # for good
+    REFUSED = "refused"  # permanently
     LOGIN = "login refused"
     LATER = "try again later"
 
@@ -41,7 +41,7 @@ class ServerReply:
 
     text: str
     verdict: DeliveryVerdict
-    #: The receipts and messages that came while the client waited, in words.
+    #: The receipts and messages that arrived while the client waited, as text.
     heard: tuple[str, ...] = ()
 
     @property
@@ -53,10 +53,9 @@ class ServerReply:
 class ToSend:
     """One submission.
 
-    By SMTP ``headers`` are X-Cascade ones, ``options`` the answers of a survey and ``variables``
-    those of a template (``name=value``); by SMPP
-    ``fields`` are those of submit_sm, ``to`` is one number, and so many deliver_sm are waited for
-    as ``hear`` says.
+    SMTP: ``headers`` are X-Cascade fields, ``options`` the answers of a survey, ``variables`` those
+    of a template (``name=value``). SMPP: ``fields`` are those of submit_sm, ``to`` is one number,
+    ``hear`` is the number of deliver_sm to wait for.
     """
 
     to: tuple[str, ...]
@@ -74,7 +73,7 @@ class ToSend:
 
 
 def by_smtp(server: Endpoint, sending: ToSend, *, tls: ssl.SSLContext | None = None) -> ServerReply:
-    """Sends a mail; with ``tls`` over STARTTLS. Raises OSError where nobody answers properly."""
+    """Sends a mail; with ``tls`` over STARTTLS. Raises OSError without a proper answer."""
     mail = EmailMessage()
     mail["From"] = sending.mail_from
     mail["To"] = ", ".join(_address(to, sending.domain) for to in sending.to)
@@ -101,7 +100,7 @@ def by_smtp(server: Endpoint, sending: ToSend, *, tls: ssl.SSLContext | None = N
 
 
 def _mail(smtp: smtplib.SMTP, sending: ToSend, mail: EmailMessage) -> ServerReply:
-    """The transaction by hand: smtplib's own keeps the reply to DATA to itself."""
+    """The transaction step by step: smtplib's own does not return the reply to DATA."""
     smtp.ehlo_or_helo_if_needed()
     wide = not all(to.isascii() for to in sending.to)  # RFC 6531
     if wide:
@@ -127,7 +126,8 @@ def _mail(smtp: smtplib.SMTP, sending: ToSend, mail: EmailMessage) -> ServerRepl
 
 
 def _address(to: str, domain: str) -> str:
-    """A group's name with blanks is a quoted local part (RFC 5321 §4.1.2)."""
+    """The address of a recipient; a group's name with spaces becomes a quoted local part (RFC 5321
+    §4.1.2)."""
     if re.fullmatch(r"[\w.+-]+", to) is None:
         to = '"' + re.sub(r'(["\\])', r"\\\1", to) + '"'
     return f"{to}@{domain}"
@@ -145,9 +145,9 @@ def _smtp_reply(code: int, text: bytes | str) -> ServerReply:
 
 
 def by_smpp(server: Endpoint, sending: ToSend) -> ServerReply:
-    """Binds and submits, to one number; the id is in the reply. A transmitter hears nothing more.
+    """Binds and submits, to one number; the id is in the reply. A transmitter gets no receipts.
 
-    Raises OSError where nobody answers properly.
+    Raises OSError without a proper answer.
     """
     import smpplib.client
     import smpplib.exceptions
@@ -163,7 +163,7 @@ def by_smpp(server: Endpoint, sending: ToSend) -> ServerReply:
     answers: list[Any] = []
     heard: list[str] = []
     client.set_message_sent_handler(lambda pdu, **_: answers.append(pdu))
-    # Without this it raises for every status but zero, and the status is what we want.
+    # Otherwise it raises for every status but zero, and the status is needed.
     client.set_error_pdu_handler(answers.append)
     client.set_message_received_handler(lambda pdu, **_: heard.append(_deliver_sm(pdu)))
     bind = client.bind_transceiver if sending.hear else client.bind_transmitter

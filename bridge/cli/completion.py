@@ -1,4 +1,4 @@
-"""``completion``: scripts that complete commands and options in a shell."""
+"""``completion``: shell scripts that complete commands and options."""
 
 from __future__ import annotations
 

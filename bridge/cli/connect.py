@@ -1,5 +1,5 @@
-"""What ``check --connect`` tries beyond the file: listeners, certificates, the API and its key,
-smarthost, store and disk.
+"""The tests of ``check --connect``: listeners, certificates, the API and its key, smarthost, store
+and disk.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from bridge.net.certificates import expires_at
 from bridge.store import StoreError
 from bridge.store.engines import engine_of
 
-#: A certificate must be valid for so long.
+#: The least remaining validity of a certificate (days).
 DAYS = 14
-#: So much room must be left for the store.
+#: The least free space for the store (octets).
 ROOM = 500 * 1024 * 1024
 _WITHIN = 5.0
 
 
 class Tried(NamedTuple):
-    """One thing that was tried: what, whether it is good, and what was found."""
+    """The result of one test: its subject, whether it is good, and a finding."""
 
     what: str
     good: bool
@@ -42,7 +42,7 @@ class Tried(NamedTuple):
 
 
 def try_all(settings: Settings) -> Iterator[Tried]:
-    """Tries one after the other."""
+    """Runs all tests, one after the other."""
     yield from _listeners(settings)
     yield from _certificates(settings)
     yield _api(settings)
@@ -98,8 +98,7 @@ def _certificates(settings: Settings) -> Iterator[Tried]:
 
 
 def _api(settings: Settings) -> Tried:
-    """Asks for the status of a message that is not there: whether the key is good, and what the
-    clocks say. Nothing is sent."""
+    """Requests the status of an unknown message, which tests the key. Nothing is sent."""
     url = settings.cascade.base_url
     what = f"API {urlsplit(url).hostname}"
     headers = credentials(settings.cascade)

@@ -1,4 +1,4 @@
-"""``contacts``: the people of an account's directory."""
+"""``contacts``: the contacts of an account's directory."""
 
 from __future__ import annotations
 
@@ -55,7 +55,9 @@ def command() -> None:
 
 def _fields(function: F) -> F:
     for option in (
-        click.option("--other-phones", "phone_other", help="Numbers to which nothing is sent."),
+        click.option(
+            "--other-phones", "phone_other", help="Further numbers, to which nothing is sent."
+        ),
         click.option("--tags"),
         click.option("--comments"),
         click.option("--id", "client_id", help="Your own id."),
@@ -63,7 +65,9 @@ def _fields(function: F) -> F:
         click.option("--middle-name"),
         click.option("--last-name"),
         click.option("--first-name"),
-        click.option("--group", "groups", multiple=True, help="A name or g<number>; repeat it."),
+        click.option(
+            "--group", "groups", multiple=True, help="A group's name or g<number>; repeatable."
+        ),
         click.option("--name"),
     ):
         function = option(function)
@@ -71,8 +75,8 @@ def _fields(function: F) -> F:
 
 
 @command.command("list")
-@click.option("--group", help="Only of this group: its name, g<number> or id.")
-@click.option("--search", metavar="TEXT", help="With this in any field.")
+@click.option("--group", help="Only contacts of this group: its name, g<number> or id.")
+@click.option("--search", metavar="TEXT", help="Only contacts with TEXT in any field.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=1000, show_default=True)
 @directory_options
 def list_contacts(asked: Asked, group: str | None, search: str | None, limit: int) -> None:
@@ -107,7 +111,7 @@ def show_contact(asked: Asked, phone: str) -> None:
 @_fields
 @directory_options
 def add_contact(asked: Asked, phone: str, **fields: Any) -> None:
-    """Add a contact with PHONE, or several numbers with commas between them.
+    """Add a contact with PHONE, one or several numbers separated by commas.
 
     \b
     Examples:
@@ -119,11 +123,11 @@ def add_contact(asked: Asked, phone: str, **fields: Any) -> None:
 
 @command.command("change")
 @click.argument("phone")
-@click.option("--new-phone", metavar="PHONE", help="Takes the place of all its numbers.")
+@click.option("--new-phone", metavar="PHONE", help="Replaces all its numbers.")
 @_fields
 @directory_options
 def change_contact(asked: Asked, phone: str, **fields: Any) -> None:
-    """Change fields of the contact with PHONE; --group names all its groups from now on.
+    """Change fields of the contact with PHONE; --group replaces all its groups.
 
     \b
     Examples:
@@ -155,11 +159,11 @@ def delete_contacts(asked: Asked, phones: tuple[str, ...]) -> None:
     type=click.Choice(["move", "add", "remove"]),
     default="move",
     show_default=True,
-    help="Out of all other groups, beside them, or out of this one.",
+    help="move: leave all other groups; add: keep them; remove: leave this group.",
 )
 @directory_options
 def move_contacts(asked: Asked, phones: tuple[str, ...], group: str, how: str) -> None:
-    """Move contacts into a group, add them to it, or take them out of it.
+    """Move contacts into a group, add them to it, or remove them from it.
 
     \b
     Examples:
@@ -189,11 +193,11 @@ import_command(
 
 @command.command("export")
 @click.option("--format", "form", type=click.Choice(["csv", "vcard"]), default="csv")
-@click.option("--group", help="Only of this group.")
+@click.option("--group", help="Only contacts of this group.")
 @output_option
 @directory_options
 def export_contacts(asked: Asked, form: str, group: str | None, output: Path | None) -> None:
-    """Export contacts as CSV, which import reads again, or as vCard.
+    """Export contacts as CSV or vCard; import reads both.
 
     \b
     Examples:

@@ -1,7 +1,7 @@
-"""How commands reach the daemon: its socket, or ``--url`` and a token for another machine.
+"""The commands' connection to the daemon: its socket, or ``--url`` and a token for another machine.
 
-A verb is asked for by HTTP; a refusal becomes a sentence and an exit code. Where no daemon runs,
-:class:`NotRunning` says so.
+Verbs are called by HTTP; a refusal becomes a sentence and an exit code. Without a daemon
+:class:`NotRunning` is raised.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 PREFIX = "/api/v1"
-#: Verbs on many messages take their time (seconds).
+#: Time limit of a request; verbs on many messages take long (seconds).
 _TIMEOUT = 120.0
 #: The exit code for a refusal, by the failure's name.
 _EXITS = {
@@ -54,7 +54,7 @@ class NotRunning(Stop):
 
 
 class DaemonRefused(Stop):
-    """A verb that was refused, with the failure."""
+    """A refused verb, with the failure."""
 
     def __init__(self, failure: Failure, words: str, code: Exit) -> None:
         super().__init__(words, code)
@@ -62,9 +62,9 @@ class DaemonRefused(Stop):
 
 
 class Daemon:
-    """A running daemon, or what takes its place.
+    """A running daemon, or the store in its place.
 
-    ``settings`` are those of the configuration; None where only ``--url`` was given.
+    ``settings`` are those of the configuration; None with ``--url`` only.
     """
 
     def __init__(self, client: httpx.Client, where: str, settings: Settings | None) -> None:
@@ -73,10 +73,10 @@ class Daemon:
         self.settings = settings
 
     def ask(self, method: str, path: str, **arguments: Any) -> Any:
-        """The answer to a verb; ``arguments`` without a value are left out.
+        """The answer of a verb; ``arguments`` without a value are omitted.
 
-        ``path`` is below the API's prefix; names in braces are taken out of the arguments. Raises
-        :class:`click.ClickException` with what was refused.
+        ``path`` is relative to the API's prefix; names in braces are replaced by arguments. Raises
+        :class:`click.ClickException` for a refusal.
         """
         given = {name: value for name, value in arguments.items() if value is not None}
         try:
@@ -98,7 +98,7 @@ class Daemon:
         return self._send(method, PREFIX + path, json=rest or None)
 
     def get(self, path: str) -> httpx.Response:
-        """The answer to a path that is no verb's."""
+        """The answer of a path without a verb."""
         return self._send("GET", path)
 
     def _send(self, method: str, path: str, **more: Any) -> httpx.Response:
@@ -117,7 +117,7 @@ class Daemon:
 
 
 def _of_the_store(method: str, path: str) -> ApiEndpoint | None:
-    """The verb at this path, where it only reads the store."""
+    """The verb at this path, if it only reads the store."""
     from bridge.admin.endpoints import ENDPOINTS
     from bridge.admin.stored_verbs import StoredVerbs
 
@@ -129,7 +129,7 @@ def _of_the_store(method: str, path: str) -> ApiEndpoint | None:
 
 
 def _read(settings: Settings, verb: ApiEndpoint, given: dict[str, Any]) -> Any:
-    """The answer out of the store, without a daemon."""
+    """The answer from the store, without a daemon."""
     from pydantic import ValidationError
 
     from bridge.admin.stored_verbs import StoredVerbs
@@ -198,7 +198,7 @@ def daemon_options(function: F) -> F:
 
 
 class reach:  # noqa: N801 - reads as a verb
-    """The daemon that the options mean; a context manager."""
+    """The daemon of the options; a context manager."""
 
     def __init__(self, config: Path | None, url: str | None, token: str | None) -> None:
         self._client: httpx.Client
@@ -241,7 +241,8 @@ def echo_json(document: Any) -> None:
 
 
 def troubles_of(settings: Settings) -> dict[str, str]:
-    """Why upstreams take nothing now, in words, as a running daemon knows it; empty without one."""
+    """Upstreams that take no messages, with the reason, from a running daemon; empty without
+    one."""
     transport = httpx.HTTPTransport(uds=str(settings.admin.socket))
     try:
         with httpx.Client(transport=transport, base_url="http://cascade-bridge") as client:

@@ -1,8 +1,8 @@
-"""``cascade-bridge demo``: the whole way of a message, with nothing to configure.
+"""``cascade-bridge demo``: messages on their whole way, without configuration.
 
-Starts the sandbox API and the bridge on free loopback ports with a temporary store, sends good and
-bad submissions with clients that are not ours (smtplib, smpplib), and shows for each what was sent,
-what Cascade got, what the client was told and what came back to it: receipts and a phone's answer.
+Starts the sandbox API and the bridge on free loopback ports with a temporary store. Sends good and
+bad submissions with independent clients (smtplib, smpplib), and shows for each the submission,
+Cascade's messages, the reply, receipts and a phone's answer.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ _ACCOUNT, _PASSWORD = "demo", "demo1234"
 _WRONG_PASSWORD = "guess"  # noqa: S105 - it is wrong on purpose
 _SECRET = "demo-secret-0123456789"  # noqa: S105 - for as long as the demo runs
 _NUMBER, _OTHER = "+380501234567", "+380671234567"
-#: The sandbox has such numbers come out undeliverable.
+#: In the sandbox messages to such numbers become undeliverable.
 _UNREACHABLE = "+380501230002"
-#: How long the sandbox has a message in each status (seconds).
+#: How long a message stays in each status in the sandbox (seconds).
 _PACE = 0.1
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One submission, and the start of the reply that it should get."""
+    """One submission, and the beginning of the expected reply."""
 
     title: str
     protocol: str
@@ -49,9 +49,9 @@ class Scene:
     headers: dict[str, str] = field(default_factory=dict)
     options: tuple[str, ...] = ()
     fields: dict[str, str | int] = field(default_factory=dict)
-    #: How many messages Cascade should get.
+    #: The expected number of messages at Cascade.
     messages: int = 0
-    #: What the phone writes then, and the client hears something with these words.
+    #: The phone's answer, which the client must get.
     answer: str = ""
     heard: str = ""
 
@@ -156,7 +156,7 @@ SCENES = (
 
 @dataclass(frozen=True)
 class Played:
-    """What came of a scene."""
+    """The result of a scene."""
 
     scene: Scene
     reply: str
@@ -165,7 +165,7 @@ class Played:
 
     @property
     def good(self) -> bool:
-        """The reply begins as it should, Cascade got just what was sent, and the client heard."""
+        """Whether the reply, Cascade's messages and the client's receipts are as expected."""
         texts = {message.text for message in self.received}
         phones = [message.phone for message in self.received]
         wanted = list(self.scene.to) if self.scene.messages else []
@@ -179,11 +179,11 @@ class Played:
 
 
 @click.command("demo")
-@click.option("--keep", is_flag=True, help="Leave sandbox and bridge running until Ctrl-C.")
+@click.option("--keep", is_flag=True, help="Keep sandbox and bridge running until Ctrl-C.")
 def command(keep: bool) -> int:
-    """Show the whole way of a message, with a stand-in for the API.
+    """Show messages on their whole way, with a stand-in for the API.
 
-    Exits with 0 only if every reply and every message was as it should be.
+    Exits with 0 only if every reply and every message is as expected.
     """
     from bridge import app
 
@@ -208,7 +208,7 @@ async def _demo(folder: Path, keep: bool, failed: list[Played]) -> None:
                 "smpp": {"listen": ["127.0.0.1:0"]},
                 "hooks": {"listen": ["127.0.0.1:0"], "secret": _SECRET},
                 "admin": {"listen": ["127.0.0.1:0"], "socket": f"{folder}/admin.sock"},
-                # What is refused here is shown below, and needs no second line.
+                # Refusals are shown below, without a second line.
                 "log": {"level": "error"},
                 "accounts": {_ACCOUNT: {"password": _PASSWORD, "sender": "Demo"}},
             }
@@ -261,7 +261,7 @@ async def _play(scene: Scene, addresses: Addresses, sandbox: Sandbox) -> Played:
     server = (addresses.smtp if scene.protocol == "smtp" else addresses.smpp)[0]
     submitting = asyncio.create_task(asyncio.to_thread(by, server, sending))
     if scene.answer:
-        # Where this fails, the client waits in vain, and that is shown.
+        # If this fails, the client waits in vain, which is shown.
         with suppress(TimeoutError, OSError):
             await sandbox.wait_for(before + scene.messages)
             await _write(scene, _hook(addresses, "incoming"))
@@ -277,7 +277,7 @@ def _hook(addresses: Addresses, name: str) -> str:
 
 
 async def _write(scene: Scene, url: str) -> None:
-    """A phone writes, and SMSBAT posts it as it documents."""
+    """Posts a message from a phone in SMSBAT's documented form."""
     import httpx
 
     document = {

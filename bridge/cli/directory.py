@@ -1,8 +1,7 @@
-"""What the commands of the directory share: whose it is, how records are shown, files in and out.
+"""Shared by the directory's commands: the account, forms of records, import and export.
 
-Each record has three forms: columns for people, JSON for programs, and a row of the SMSC dialect
-(``--fmt``). Failures in the dialect's forms go to standard output too, since its clients read them
-there.
+Each record has three forms: columns, JSON, and a row of the SMSC dialect (``--fmt``). Failures in
+the dialect's form go to standard output too, where its clients read them.
 """
 
 from __future__ import annotations
@@ -26,16 +25,16 @@ from bridge.model.failure import Failure, Reason
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: Records that are asked for at once.
+#: Records per request.
 _PAGE = 5000
-#: How often a running import is asked how far it is (seconds).
+#: Interval of requests for an import's progress (seconds).
 _ASK_EVERY = 0.2
-#: Wrong lines that are printed; ``--json`` has more.
+#: Most wrong lines that are printed; ``--json`` has more.
 _WRONG_SHOWN = 20
 
 
 class Asked:
-    """One command of the directory: the daemon, the account, and how to answer."""
+    """One command of the directory: the daemon, the account, and the form of the answer."""
 
     def __init__(self, daemon: Daemon, account: str, as_json: bool, fmt: int | None) -> None:
         self._daemon = daemon
@@ -44,13 +43,13 @@ class Asked:
         self.fmt = None if fmt is None else Format(fmt)
 
     def ask(self, method: str, path: str, **arguments: Any) -> Any:
-        """The answer to a verb below the account's path."""
+        """The answer of a verb below the account's path."""
         return self._daemon.ask(
             method, f"/accounts/{{account}}{path}", account=self._account, **arguments
         )
 
     def pages(self, path: str, **arguments: Any) -> Iterator[dict[str, Any]]:
-        """All records of a list that is given page by page."""
+        """All records of a list, read page by page."""
         after = 0
         while page := self.ask("GET", path, after=after, limit=_PAGE, **arguments):
             yield from page
@@ -77,7 +76,7 @@ class Asked:
             click.echo(listing(element, [row(one, fmt) for one in found], fmt))
 
     def created(self, element: str, answer: dict[str, Any], words: str) -> None:
-        """Says what was added."""
+        """Prints the added record."""
         if self.as_json:
             echo_json(answer)
         elif self.fmt is None:
@@ -86,7 +85,7 @@ class Asked:
             click.echo(created(element, answer["id"], self.fmt))
 
     def changed(self, answer: dict[str, Any], words: str) -> None:
-        """Says what was changed."""
+        """Prints the change."""
         if self.as_json:
             echo_json(answer)
         else:
@@ -94,7 +93,7 @@ class Asked:
 
 
 def directory_options(function: F) -> F:
-    """Adds ``--account``, ``--json``, ``--fmt`` and where the daemon is; the command gets
+    """Adds ``--account``, ``--json``, ``--fmt`` and the daemon's options; the command gets
     ``asked``."""
 
     @wraps(function)
@@ -116,9 +115,9 @@ def directory_options(function: F) -> F:
         click.option(
             "--fmt",
             type=click.IntRange(0, 3),
-            help="Answer as SMSC does: 0 text, 1 numbers, 2 XML, 3 JSON.",
+            help="Print SMSC's form: 0 text, 1 numbers, 2 XML, 3 JSON.",
         ),
-        click.option("--json", "as_json", is_flag=True, help="All of it, for programs."),
+        click.option("--json", "as_json", is_flag=True, help="Print JSON with all fields."),
         click.option("--account", "-a", metavar="NAME", help="[default: the only one configured]"),
     ):
         decorated = option(decorated)
@@ -126,7 +125,7 @@ def directory_options(function: F) -> F:
 
 
 def account_of(daemon: Daemon, account: str | None) -> str:
-    """The account that is meant; raises where that is not clear."""
+    """The account of the options; raises if it is not clear."""
     accounts = list(daemon.settings.accounts) if daemon.settings else []
     if account is None and len(accounts) == 1:
         account = accounts[0]
@@ -146,11 +145,11 @@ def _refused(asked: Asked, failure: Failure, error: Stop) -> int:
 
 
 def import_command(group: click.Group, kind: str, one: str, words: str) -> None:
-    """Makes the command ``import`` of a group out of a kind of file."""
+    """Makes a group's command ``import`` for a kind of file."""
 
     @group.command("import", help=words)
     @click.argument("file", type=click.File("rb"))
-    @click.option("--preview", is_flag=True, help="Say what would be done, and do nothing.")
+    @click.option("--preview", is_flag=True, help="Show the result of the import without doing it.")
     @click.option("--yes", is_flag=True, help="Do not ask.")
     @directory_options
     def take(asked: Asked, file: Any, preview: bool, yes: bool) -> int:
@@ -161,7 +160,7 @@ def import_command(group: click.Group, kind: str, one: str, words: str) -> None:
             return Exit.OK
         if not yes:
             if asked.as_json or not sys.stdin.isatty():
-                raise click.UsageError("Say with --yes that it is to be imported.")
+                raise click.UsageError("Give --yes to import it.")
             _say(asked, expected, one)
             if not expected["added"] + expected["changed"]:
                 click.echo("There is nothing to import.")
@@ -173,7 +172,7 @@ def import_command(group: click.Group, kind: str, one: str, words: str) -> None:
 
 
 def _run(asked: Asked, kind: str, octets: str, *, preview: bool) -> dict[str, Any]:
-    """An import from its beginning to its end; raises where it fails."""
+    """Runs an import to its end; raises if it fails."""
     run: dict[str, Any] = asked.ask("POST", "/imports", kind=kind, file=octets, preview=preview)
     with _progress() as show:
         while run["phase"] != "finished":
@@ -186,7 +185,7 @@ def _run(asked: Asked, kind: str, octets: str, *, preview: bool) -> dict[str, An
 
 
 def _progress() -> AbstractContextManager[Callable[[dict[str, Any]], None]]:
-    """How far it is, on a terminal."""
+    """A progress bar on a terminal."""
     if not sys.stderr.isatty():
         return nullcontext(lambda run: None)
     from bridge.cli.progress import ImportProgress
@@ -205,7 +204,7 @@ def _say(asked: Asked, run: dict[str, Any], one: str, *, would: bool = True) -> 
     if run["groups"]:
         click.echo(f"{'':>10} new groups: {', '.join(run['groups'])}")
     if run["wrong"]:
-        click.echo(f"{number(run['wrong']):>10} lines are wrong and left out:")
+        click.echo(f"{number(run['wrong']):>10} wrong lines are skipped:")
         for line in run["wrong_lines"][:_WRONG_SHOWN]:
             click.echo(f"{'':>10} line {line['line']}: {line['why']}")
         if run["wrong"] > _WRONG_SHOWN:
@@ -237,7 +236,7 @@ def output_option(function: F) -> F:
         "-o",
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
-        help="Write there [default: standard output].",
+        help="The file to write [default: standard output].",
     )(function)
 
 

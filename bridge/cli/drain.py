@@ -1,4 +1,4 @@
-"""``drain``: the daemon finishes what is in flight and stops."""
+"""``drain``: the daemon finishes requests in flight and stops."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bridge.cli.daemon import Daemon, daemon_options
 @click.command()
 @daemon_options
 def command(daemon: Daemon) -> None:
-    """Have the daemon finish and answer what is in flight, and stop; as SIGTERM does.
+    """Stop the daemon, after requests in flight are finished and answered, as SIGTERM does.
 
     Waiting messages are sent after the next start. systemd does not start it again by itself.
 

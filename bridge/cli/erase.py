@@ -1,4 +1,4 @@
-"""``erase``: forget all that is stored about a phone number."""
+"""``erase``: delete all data about a phone number."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _WORDS = {
 @json_option
 @daemon_options
 def command(daemon: Daemon, phone: str, yes: bool, as_json: bool) -> None:
-    """Erase all that is stored about PHONE: its messages, what it wrote, refusals, its contact.
+    """Erase all data about PHONE: messages to it and from it, refusals, contacts.
 
-    It says first how much that is, and asks. What is still on its way is not erased: it ends first,
-    or is cancelled. An entry of a black list stays, since without it the number would get messages
-    again. The log keeps that it was done, with the number masked.
+    It first shows the numbers of records, and asks. Messages that are still on their way are not
+    erased: they must end or be cancelled first. A black-list entry stays: without it the number
+    would get messages again. The log records the erasure, with the number masked.
 
     \b
     Examples:
@@ -39,7 +39,7 @@ def command(daemon: Daemon, phone: str, yes: bool, as_json: bool) -> None:
         for name, words in _WORDS.items():
             click.echo(f"{found[name]:>8}  {words}")
         if not sys.stdin.isatty():
-            raise click.UsageError("Erase them? Say so with --yes.")
+            raise click.UsageError("Give --yes to erase them.")
         click.confirm("Erase them?", abort=True)
     if total:
         found = daemon.ask("DELETE", "/phones/{phone}", phone=phone)

@@ -1,8 +1,8 @@
-"""``explain``: what would become of a recipient or of a whole mail, and why.
+"""``explain``: how a recipient or a mail would be handled, and why.
 
-Everything is decided by the listener's and the relay's own rules; here is only how a person reads
-it. Nothing is sent, and no running bridge is asked: what only the store knows (who was sent what
-today, contacts and groups) has no say.
+The listener's and the relay's own rules decide; here their decisions are put into words. Nothing is
+sent, and no running bridge is needed, so that data of the store (today's messages, contacts,
+groups) does not count.
 """
 
 from __future__ import annotations
@@ -44,20 +44,20 @@ Row = tuple[str, str]
     "--mail",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="A whole mail; - reads it from standard input. Without ADDRESS its To and Cc count.",
+    help="A mail; - reads it from standard input. Recipients without ADDRESS: its To and Cc.",
 )
 @click.option("--account", "-a", metavar="NAME", help="[default: the only one configured]")
 @config_option
 def command(
     config: Path | None, addresses: tuple[str, ...], mail: Path | None, account: str | None
 ) -> int:
-    """Show what would become of a recipient or of a whole mail, and why.
+    """Show how a recipient or a mail would be handled, and why.
 
-    Exits with 0 where all of it would be taken, and with 65 where some of it would be refused.
+    Exits with 0 if all would be accepted, and with 65 if anything would be refused.
     """
     settings = load(config)
     if not addresses and mail is None:
-        raise click.UsageError("an ADDRESS or --mail is needed")
+        raise click.UsageError("give an ADDRESS or --mail")
     explained = _Explained(settings, _account(settings, account))
     if mail is None:
         for number, address in enumerate(addresses):
@@ -73,7 +73,7 @@ def command(
 def _account(settings: Settings, name: str | None) -> Account:
     if name is None:
         if len(settings.accounts) != 1:
-            raise click.UsageError("--account is needed: there is not exactly one")
+            raise click.UsageError("give --account: there is not exactly one account")
         [name] = settings.accounts
     if name not in settings.accounts:
         raise Stop(f"There is no account {name}.", Exit.NO_USER)
@@ -118,7 +118,7 @@ def _print(rows: list[Row]) -> None:
 
 
 def _reading(record: Record) -> list[Row]:
-    """How the text was found: part, charset, and what was left out, each with the reason."""
+    """Where the text was found: part, charset, and omitted content, each with the reason."""
     rows: list[Row] = []
     if record.part:
         place = f"part {record.place}, " if record.place else ""
@@ -128,7 +128,7 @@ def _reading(record: Record) -> list[Row]:
         elif codec_of(record.declared) == record.charset:
             why = f"declared as {record.declared}"
         else:
-            why = f"declared as {record.declared}, which it is not"
+            why = f"declared as {record.declared}, which is wrong"
         rows.append(("charset", f"{record.charset} ({why})"))
     rows += [("note", note) for note in record.notes]
     rows += [("cut", f"{cut.characters} characters: {cut.what}") for cut in record.cuts]
@@ -136,7 +136,7 @@ def _reading(record: Record) -> list[Row]:
 
 
 class _Explained:
-    """Prints one explanation after the other; ``good`` while nothing would be refused."""
+    """Prints explanations; ``good`` is False once anything would be refused."""
 
     def __init__(self, settings: Settings, account: Account) -> None:
         self._settings = settings
@@ -156,7 +156,7 @@ class _Explained:
         _print(rows)
 
     def _recipient(self, address: str, rows: list[Row]) -> Recipient | ToSmscLine | None:
-        """Who is meant, with the reasons added to ``rows``; ``None`` for one that is refused."""
+        """The recipient at this address, or None if it is refused; adds the reasons to ``rows``."""
         parsed = parse_path(f"<{address.strip().strip('<>')}>")
         smtp = self._settings.smtp
         try:
@@ -265,9 +265,9 @@ class _Explained:
         rows += _reading(record)
         rows.append(("login", line.login or "(an API key)"))
         if line.login and line.login != self._account.name:
-            rows.append(("", f"not the account explained here, which is {self._account.name}"))
+            rows.append(("", f"not the account of this explanation, which is {self._account.name}"))
         if line.test:
-            rows.append(("test", "answered like the real thing, and nothing is sent"))
+            rows.append(("test", "answered as usual, but nothing is sent"))
         return submission
 
     def _mail(
@@ -290,7 +290,7 @@ class _Explained:
         return submission
 
     def _messages(self, submission: Submission) -> list[Row]:
-        """What would be posted, by the rules that the relay goes by."""
+        """The messages that the relay's rules would make."""
         prepared, refused = rules.prepare(
             self._account,
             submission,

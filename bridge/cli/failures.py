@@ -1,4 +1,4 @@
-"""``failures``: what came to no good end, by reason, with the newest examples."""
+"""``failures``: failed messages by reason, and the newest."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _NEWEST: Columns = {
 
 
 @click.command()
-@click.option("--account", metavar="NAME", help="Only this account's.")
-@click.option("--reason", help="Only the examples of this reason.")
+@click.option("--account", metavar="NAME", help="Only this account.")
+@click.option("--reason", help="Only messages with this reason.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 @json_option
 @daemon_options
 def command(
     daemon: Daemon, account: str | None, reason: str | None, limit: int, as_json: bool
 ) -> None:
-    """List what failed of the messages of the last 24 hours: by reason, and the newest.
+    """List failed messages of the last 24 hours: by reason, and the newest.
 
     \b
     Examples:

@@ -144,7 +144,7 @@ import_command(
 @output_option
 @directory_options
 def export_groups(asked: Asked, output: Path | None) -> None:
-    """Export groups as CSV, which import reads again.
+    """Export groups as CSV, in the form that import reads.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""``hold``: nothing more of an account or an upstream is sent, until ``release``."""
+"""``hold``: stops sending for an account or an upstream, until ``release``."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ SCOPE = click.Choice(["account", "upstream"])
 @json_option
 @daemon_options
 def command(daemon: Daemon, scope: str | None, name: str | None, as_json: bool) -> None:
-    """Send nothing more of an account or an upstream until it is released.
+    """Hold an account or an upstream: nothing of it is sent until it is released.
 
-    What comes in is accepted and waits. A hold survives restarts and counts on every node. Without
-    arguments: list what is held. The common upstream's name is "cascade"; an account with keys of
-    its own is an upstream by its own name.
+    New messages are accepted and wait. A hold survives restarts and applies to every node. Without
+    arguments: list the holds. The common upstream is named "cascade"; an account with its own keys
+    has an upstream of its own name.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""``hooks``: what SMSBAT calls, when it last did, and what was refused."""
+"""``hooks``: accepted and refused webhooks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _REFUSED: Columns = {
 @json_option
 @daemon_options
 def command(daemon: Daemon, as_json: bool) -> None:
-    """Show the webhooks that were taken since the start, and those refused last.
+    """Show webhooks accepted since the start, and the last refused ones.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""``log-level``: another level of the log, for a while."""
+"""``log-level``: changes the log level for a while."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bridge.cli.tables import when
 @json_option
 @daemon_options
 def command(daemon: Daemon, level: str | None, duration: str | None, as_json: bool) -> None:
-    """Write events from LEVEL on; without it, say which level is on.
+    """Set the log level to LEVEL; without LEVEL, show it.
 
     \b
     Examples:

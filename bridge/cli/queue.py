@@ -1,4 +1,4 @@
-"""``queue``: waiting and held messages; holding, releasing, retrying and cancelling them."""
+"""``queue``: lists, holds, releases, retries and cancels waiting messages."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def command() -> None:
 
 
 def _moment(_: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """A time: "2h" ago, or a date with or without a time of day, where we are."""
+    """A time: "2h" ago, or a date with or without a time of day, in this machine's time zone."""
     if value is None:
         return None
     if re.fullmatch(r"(\d+(ms|[smhdw]))+", value):
@@ -60,22 +60,22 @@ def _moment(_: click.Context, parameter: click.Parameter, value: str | None) -> 
 
 
 def filter_options(function: F) -> F:
-    """Adds the options of a filter; the command gets them as ``filter``'s keywords."""
+    """Adds the options of a filter; the command gets ``filter``'s keywords."""
     for option in (
         click.option("--until", metavar="TIME", callback=_moment, help="Accepted before then."),
         click.option(
             "--since", metavar="TIME", callback=_moment, help='Accepted since then; "2h": ago.'
         ),
-        click.option("--reason", metavar="TEXT", help="A failure's name, or a part of its words."),
+        click.option("--reason", metavar="TEXT", help="A failure's name, or a part of its text."),
         click.option("--to", "phone", metavar="PHONE", help='A number, or "+38050*".'),
-        click.option("--sender", metavar="NAME", help="From this sender."),
+        click.option("--sender", metavar="NAME", help="Only messages from this sender."),
         click.option(
             "--type",
             type=click.Choice(["transaction", "promo", "viber_survey", "flashcall"]),
             help="Only messages of this type.",
         ),
-        click.option("--state", type=click.Choice(["accepted", "held"]), help="Only these."),
-        click.option("--account", metavar="NAME", help="Only this account's."),
+        click.option("--state", type=click.Choice(["accepted", "held"]), help="Only this state."),
+        click.option("--account", metavar="NAME", help="Only this account."),
     ):
         function = option(function)
     return function
@@ -110,7 +110,7 @@ def list_queue(daemon: Daemon, as_json: bool, **filter: Any) -> None:
 @json_option
 @daemon_options
 def show_queue(daemon: Daemon, id: int | None, limit: int, as_json: bool, **filter: Any) -> None:
-    """Show the newest messages that wait or are held, with their attempts and reasons.
+    """Show the newest waiting and held messages, with their attempts and reasons.
 
     \b
     Examples:
@@ -125,7 +125,7 @@ def show_queue(daemon: Daemon, id: int | None, limit: int, as_json: bool, **filt
 
 
 def _change(daemon: Daemon, verb: str, done: str, id: int | None, yes: bool, given: Any) -> None:
-    """Says how many there are and asks, unless one message is meant; then does it."""
+    """Shows the number of messages and asks, except for a single message; then changes them."""
     path = f"/queue/{verb}"
     if id is None and not yes:
         count = daemon.ask("POST", path, dry_run=True, **given)["count"]
@@ -134,14 +134,14 @@ def _change(daemon: Daemon, verb: str, done: str, id: int | None, yes: bool, giv
             return
         question = f"{verb.capitalize()} {number(count)} message{'s' if count != 1 else ''}?"
         if not sys.stdin.isatty():
-            raise click.UsageError(f"{question} Say so with --yes.")
+            raise click.UsageError(f"{question} Give --yes to do it.")
         click.confirm(question, abort=True)
     count = daemon.ask("POST", path, id=id, **given)["count"]
     click.echo(f"{number(count)} message{'s' if count != 1 else ''} {done}.")
 
 
 def _verb(verb: str, done: str, words: str) -> None:
-    """Makes a command out of a verb that changes many messages."""
+    """Makes the command of a verb that changes many messages."""
 
     @command.command(verb, help=words)
     @click.argument("id", type=int, required=False)

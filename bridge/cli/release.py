@@ -1,4 +1,4 @@
-"""``release``: sends the messages of a held account or upstream again."""
+"""``release``: ends the hold of an account or an upstream."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bridge.cli.hold import SCOPE
 @json_option
 @daemon_options
 def command(daemon: Daemon, scope: str, name: str, as_json: bool) -> None:
-    """Send the waiting messages of a held account or upstream again.
+    """Release an account or an upstream: its waiting messages are sent.
 
     Single messages are released by "queue release".
 

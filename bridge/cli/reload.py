@@ -11,11 +11,11 @@ from bridge.cli.daemon import Daemon, daemon_options, echo_json, json_option
 @json_option
 @daemon_options
 def command(daemon: Daemon, as_json: bool) -> None:
-    """Have the daemon read its configuration again, without ending a session.
+    """Have the daemon read its configuration again, without ending sessions.
 
-    Taken over are accounts, passwords, limits, routes, upstream keys, certificates and the log's
-    level; what needs a restart is named. A configuration with mistakes changes nothing (78). The
-    sessions of a removed account are ended, and its waiting messages are held.
+    A reload takes over accounts, passwords, limits, routes, upstream keys, certificates and the log
+    level, and lists keys that need a restart. Invalid settings change nothing (exit code 78).
+    Sessions of a removed account end, and its waiting messages are held.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""``report``: what each account sent on a day, and what failed, by reason."""
+"""``report``: messages of each account on a day, failures by reason."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _COLUMNS: Columns = {
 }
 
 
-#: Columns whose commas are no part of a number.
+#: Columns with text.
 _TEXTS = frozenset({"account", "failed", "refused"})
 
 
@@ -56,12 +56,12 @@ def _day(_: click.Context, parameter: click.Parameter, value: str) -> date:
 @click.option(
     "--day", default="today", callback=_day, help="today, yesterday or a date [default: today]."
 )
-@click.option("--account", metavar="NAME", help="Only this account's.")
-@click.option("--csv", "as_csv", is_flag=True, help="For spreadsheets.")
+@click.option("--account", metavar="NAME", help="Only this account.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 @json_option
 @daemon_options
 def command(daemon: Daemon, day: date, account: str | None, as_csv: bool, as_json: bool) -> None:
-    """Count what each account sent on a day: delivered, failed and refused by reason, parts, cost.
+    """Count each account's messages of a day: delivered, failed and refused by reason, parts, cost.
 
     Days are those of this machine's time zone. Refusals are kept for a week.
 

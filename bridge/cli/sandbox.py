@@ -1,4 +1,4 @@
-"""``cascade-bridge sandbox``: runs the stand-in Cascade API until it is told to stop."""
+"""``cascade-bridge sandbox``: runs the stand-in Cascade API until a signal stops it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _duration(_: click.Context, __: click.Parameter, value: str) -> float:
     show_default=True,
     metavar="HOST:PORT",
     callback=_endpoint,
-    help="Where to listen; port 0 takes a free one.",
+    help="The address to listen on; port 0 takes a free one.",
 )
 @click.option(
     "--key",
@@ -72,7 +72,7 @@ def _duration(_: click.Context, __: click.Parameter, value: str) -> float:
     type=click.IntRange(min=0),
     default=100_000,
     show_default=True,
-    help="How many messages are kept in full; 0 only counts them and knows no statuses.",
+    help="Number of messages kept in full; 0 only counts them, without statuses.",
 )
 @click.option(
     "--scheduled-for",
@@ -80,7 +80,7 @@ def _duration(_: click.Context, __: click.Parameter, value: str) -> float:
     show_default=True,
     metavar="TIME",
     callback=_duration,
-    help="How long a message is scheduled ...",
+    help="Time in the status scheduled ...",
 )
 @click.option(
     "--processing-for",
@@ -88,7 +88,7 @@ def _duration(_: click.Context, __: click.Parameter, value: str) -> float:
     show_default=True,
     metavar="TIME",
     callback=_duration,
-    help="... and then processing.",
+    help="... and then in processing.",
 )
 @click.option("--hook-url", default="", metavar="URL", help="Post status webhooks there.")
 @click.option(
@@ -109,12 +109,12 @@ def command(
 ) -> None:
     """Run a strict stand-in for the Cascade API.
 
-    It accepts what the API's document allows, refuses the rest with the documented errors, moves
-    statuses on, and keeps what it got: GET /sandbox/messages, /sandbox/requests, /sandbox/stats.
-    Faults change at run time with PUT and DELETE /sandbox/faults.
+    It accepts only requests that the API's document allows and refuses others with the documented
+    errors. Statuses change by themselves. GET /sandbox/messages, /sandbox/requests and
+    /sandbox/stats show received messages; PUT and DELETE /sandbox/faults change faults.
 
-    Numbers ending in 0002 come out undeliverable, in 0003 with a permanent error; 0004 stays in
-    processing for ever.
+    Messages to numbers ending in 0002 become undeliverable, in 0003 end with a permanent error, in
+    0004 stay in processing.
     """
     from bridge.sandbox import FAULTS, Sandbox, fault_from_text
 
@@ -143,7 +143,7 @@ def command(
 
 
 def _loop_factory() -> type[asyncio.AbstractEventLoop]:
-    """uvloop's loop where it is installed, else asyncio's."""
+    """uvloop's loop if it is installed, else asyncio's."""
     try:
         import uvloop
     except ImportError:
@@ -174,7 +174,7 @@ def _print_request(seen: Seen) -> None:
         told.append(f"fault {seen.fault}")
     if seen.error:
         told.append(seen.error)
-    with contextlib.suppress(BrokenPipeError):  # who read the lines had enough; we go on
+    with contextlib.suppress(BrokenPipeError):  # the reader closed the pipe; the sandbox goes on
         click.echo(", ".join(told))
 
 

@@ -1,4 +1,4 @@
-"""``cascade-bridge send``: one message through a running bridge, by either protocol."""
+"""``cascade-bridge send``: sends one message through a running bridge, by SMTP or SMPP."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bridge.cli.clients import ServerReply, ToSend
     from bridge.config.settings import Endpoint, Settings
 
-#: What SMPP's service_type is for a type of message.
+#: Message type → SMPP's service_type.
 _SERVICE_TYPES = {
     "transaction": "TRANS",
     "promo": "PROMO",
@@ -24,22 +24,28 @@ _SERVICE_TYPES = {
 }
 
 
-#: Options whose values have other names.
+#: Options whose parameters have other names.
 _OPTIONS = {"options": "option", "variables": "var"}
 
 
 @click.command("send")
 @click.argument("to", nargs=-1, required=True, metavar="NUMBER...")
 @click.option("--text", "-t", default="-", help="The text; - reads it from standard input.")
-@click.option("--template", metavar="NAME", help="By SMTP: a template of the account, as text.")
+@click.option("--template", metavar="NAME", help="By SMTP: use a template of the account as text.")
 @click.option(
-    "--var", "variables", multiple=True, metavar="NAME=VALUE", help="Of the template; repeat it."
+    "--var",
+    "variables",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A variable of the template; repeatable.",
 )
-@click.option("--name", help="By SMTP: a name, which makes it a send-out.")
-@click.option("--over", metavar="TIME", help="By SMTP: spread it over so long, for instance 2h.")
+@click.option("--name", help="By SMTP: send as a send-out with this name.")
+@click.option(
+    "--over", metavar="TIME", help="By SMTP: spread the send-out over this time, for instance 2h."
+)
 @click.option("--by", type=click.Choice(["smtp", "smpp"]), default="smtp", show_default=True)
 @click.option("--server", metavar="HOST:PORT", help="[default: from the configuration]")
-@click.option("--domain", help="By SMTP: the bridge's. [default: from the configuration]")
+@click.option("--domain", help="By SMTP: the bridge's domain. [default: from the configuration]")
 @click.option("--account", "-a", metavar="NAME", help="[default: the only one configured]")
 @click.option(
     "--password",
@@ -49,18 +55,18 @@ _OPTIONS = {"options": "option", "variables": "var"}
 )
 @click.option("--sender", help="The sender's name. [default: the account's]")
 @click.option("--type", "message_type", type=click.Choice(list(_SERVICE_TYPES)))
-@click.option("--option", "options", multiple=True, help="An answer of a survey; repeat it.")
-@click.option("--ttl", metavar="SECONDS", type=click.IntRange(1), help="How long it is valid.")
-@click.option("--reference", help="Your own name for the message.")
-@click.option("--tls", is_flag=True, help="By SMTP: STARTTLS, with the server's name checked.")
+@click.option("--option", "options", multiple=True, help="An answer of a survey; repeatable.")
+@click.option("--ttl", metavar="SECONDS", type=click.IntRange(1), help="The validity.")
+@click.option("--reference", help="Your own id of the message.")
+@click.option("--tls", is_flag=True, help="By SMTP: use STARTTLS, and check the server's name.")
 @config_option
 def command(config: Path | None, **options: Any) -> int:
-    """Send one text to each NUMBER and print what the bridge answers, word for word.
+    """Send one text to each NUMBER and print the bridge's reply verbatim.
 
-    By SMTP a group is a recipient too: its name, or g<number>.
+    By SMTP the recipient can be a group: its name, or g<number>.
 
-    Exits with 0 where it was accepted, 65 where it was refused, 75 where it may be tried again,
-    77 where the login was refused, and 69 where no bridge answered.
+    Exits with 0 if the bridge accepted it, 65 if it refused, 75 if a later attempt may succeed, 77
+    if it refused the login, and 69 if no bridge answered.
 
     \b
     Examples:
@@ -105,7 +111,7 @@ def _exit(replies: list[ServerReply]) -> Exit:
 
 
 def _settings(config: Path | None) -> Settings | None:
-    """The configuration, where there is one: ``send`` also works from another machine."""
+    """The configuration, if there is one: ``send`` also works from another machine."""
     from bridge.config import load
     from bridge.config.settings import ConfigError
 
@@ -171,7 +177,7 @@ def _sending(options: dict[str, Any], settings: Settings | None, to: tuple[str, 
     )
 
 
-#: Where no configuration tells the bridge's domain, its default.
+#: The default domain of the bridge, used without a configuration.
 _NO_DOMAIN = "sms.example.com"
 
 
@@ -188,7 +194,7 @@ def _text(options: dict[str, Any]) -> str:
     if options["template"] and options["text"] == "-":
         return ""
     if options["text"] == "-":
-        # The line that a shell ends is no line of the text.
+        # The last newline, which the shell adds, does not belong to the text.
         options["text"] = sys.stdin.read().removesuffix("\n")
     text: str = options["text"]
     return text

@@ -1,4 +1,4 @@
-"""``sendmail``: stands in for /usr/sbin/sendmail; queues nothing itself."""
+"""``sendmail``: replaces /usr/sbin/sendmail; has no queue of its own."""
 
 from __future__ import annotations
 
@@ -15,19 +15,23 @@ import click
 from bridge.cli import Exit, Stop, config_option
 from bridge.config import load
 
-#: How long the bridge may take to answer (seconds).
+#: Time limit for the bridge's answer (seconds).
 _TIMEOUT = 60.0
 
 
 @click.command(
     context_settings={"ignore_unknown_options": True, "help_option_names": ["-h", "--help"]}
 )
-@click.option("-t", "from_header", is_flag=True, help="Recipients are those of To, Cc and Bcc.")
-@click.option("-i", "whole", is_flag=True, help="A line with a dot alone ends nothing.")
+@click.option("-t", "from_header", is_flag=True, help="Read the recipients from To, Cc and Bcc.")
+@click.option("-i", "whole", is_flag=True, help="A line with only a dot does not end the mail.")
 @click.option("-f", "-r", "sender", metavar="ADDRESS", help="The return path.")
-@click.option("-F", "full_name", metavar="NAME", help="The name in From, where there is none.")
-@click.option("-o", "options", multiple=True, metavar="OPTION", help="-oi is -i; others: nothing.")
-@click.option("-b", "mode", metavar="MODE", default="m", help="m: a mail on stdin; s: SMTP there.")
+@click.option("-F", "full_name", metavar="NAME", help="The name in From, if the mail has none.")
+@click.option(
+    "-o", "options", multiple=True, metavar="OPTION", help="-oi means -i; others are ignored."
+)
+@click.option(
+    "-b", "mode", metavar="MODE", default="m", help="m: a mail on stdin; s: SMTP on stdin."
+)
 @click.argument("recipients", nargs=-1)
 @config_option
 def command(
@@ -40,11 +44,11 @@ def command(
     mode: str,
     recipients: tuple[str, ...],
 ) -> int:
-    """Hand a mail on standard input to the bridge, as sendmail does.
+    """Hand a mail from standard input to the bridge, as sendmail does.
 
-    Programs that call /usr/sbin/sendmail send through the bridge so. It logs in nowhere: this
-    machine's address has to be in an account's trusted_networks. Exits with 0 where the bridge took
-    it, 65 where it refused, and 75 where it does not answer.
+    For programs that call /usr/sbin/sendmail. It does not log in: this machine's address must be in
+    an account's trusted_networks. Exits with 0 if the bridge accepted the mail, 65 if it refused,
+    and 75 if it does not answer.
 
     \b
     Examples:
@@ -77,7 +81,7 @@ def command(
 
 
 def _read(whole: bool) -> bytes:
-    """The mail; unless it is taken whole, it ends with a line that is a dot."""
+    """The mail; without -i it ends with a line that has only a dot."""
     mail = sys.stdin.buffer.read()
     if whole:
         return mail
@@ -106,7 +110,7 @@ def _send(host: str, port: int, sender: str, recipients: list[str], mail: bytes)
 
 
 def _talk(host: str, port: int) -> int:
-    """Carries an SMTP dialogue on standard input and output to the bridge and back."""
+    """Passes an SMTP dialogue on standard input and output to the bridge."""
     try:
         connection = socket.create_connection((host, port), _TIMEOUT)
     except OSError as error:

@@ -12,7 +12,7 @@ from bridge.cli import Exit, Stop, config_option
 @click.command("serve")
 @config_option
 def command(config: Path | None) -> None:
-    """Run the bridge until SIGTERM or SIGINT; what is in flight is finished first.
+    """Run the bridge until SIGTERM or SIGINT; requests in flight are finished first.
 
     SIGHUP reads the configuration again, as "cascade-bridge reload" does.
 

@@ -1,4 +1,4 @@
-"""``sessions``: who is connected, and ending a session."""
+"""``sessions``: lists and ends sessions."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ COLUMNS: Columns = {
 
 @click.group()
 def command() -> None:
-    """List who is connected, and end sessions."""
+    """List and end sessions."""
 
 
 @command.command("list")
-@click.option("--account", metavar="NAME", help="Only this account's.")
-@click.option("--protocol", type=click.Choice(["smtp", "lmtp", "smpp"]), help="Only these.")
+@click.option("--account", metavar="NAME", help="Only this account.")
+@click.option("--protocol", type=click.Choice(["smtp", "lmtp", "smpp"]), help="Only this protocol.")
 @json_option
 @daemon_options
 def list_sessions(daemon: Daemon, account: str | None, protocol: str | None, as_json: bool) -> None:
     """List binds and SMTP connections, the oldest first.
 
-    "in flight" are submits without an answer and how many the account's window allows; "receipts"
-    are those that the client took, and behind a plus those that it has not answered.
+    "in flight" is the number of unanswered submits and the account's window; "receipts" is the
+    number that the client took and, after a plus, that it has not answered.
 
     \b
     Examples:
@@ -60,7 +60,7 @@ def list_sessions(daemon: Daemon, account: str | None, protocol: str | None, as_
 @click.option("--account", metavar="NAME", help="All sessions of this account.")
 @daemon_options
 def close_sessions(daemon: Daemon, id: str | None, account: str | None) -> None:
-    """End session ID, or all of an account, after the answers that are under way.
+    """End session ID, or all of an account, after the answers in flight.
 
     The client may connect again; to keep it out, hold the account or change its password.
 

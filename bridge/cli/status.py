@@ -1,4 +1,4 @@
-"""``status``: how a message stands, in words or as SMSC's clients read it."""
+"""``status``: the state of a message, as text or in SMSC's forms."""
 
 from __future__ import annotations
 
@@ -30,18 +30,17 @@ from bridge.trace.story import Around, cause_of, known_as
 @click.option(
     "--fmt",
     type=click.IntRange(0, 3),
-    help="Answer as SMSC does: 0 words, 1 numbers, 2 XML, 3 JSON.",
+    help="Print SMSC's form: 0 text, 1 numbers, 2 XML, 3 JSON.",
 )
 @config_option
 def command(config: Path | None, id: str | None, fmt: int | None) -> int:
-    """Show the state of a message by its ID, that of a part or of a submission; without an ID, how
-    the bridge does.
+    """Show the state of a message, a part or a submission by its ID; without an ID, the state of
+    the bridge.
 
-    A part that leads to no message has a state of its own.
+    A part that was not joined to a message has its own state.
 
-    Several messages that were submitted at once are told as one: as one that is on its way, else as
-    the one that went worst. Exits with 0, with 66 where there is no such message, and with 69 where
-    the store cannot be read.
+    The state of a submission is that of a message on its way, else the worst final state. Exits
+    with 0, with 66 if there is no such message, and with 69 if the store cannot be read.
 
     \b
     Examples:
@@ -86,7 +85,7 @@ async def _find(settings: Settings, id: str) -> list[Stored] | UnjoinedPart | No
 
 
 def _answer(text: str, fmt: int) -> None:
-    # One element a line, as SMSC's own answers have them.
+    # One element per line, as in SMSC's answers.
     click.echo(text.replace("><", ">\n<") if fmt == 2 else text)
 
 
@@ -112,7 +111,7 @@ def _print(found: Sequence[Stored]) -> None:
 
 
 def _print_part(part: UnjoinedPart, settings: Settings) -> None:
-    """A part that leads to no message."""
+    """Prints a part that was not joined to a message."""
     around = Around(int(time.time()), local, parts_timeout=int(settings.smpp.parts_timeout))
     rows = [
         ("part", f"{known_as(part.id)}, {part.about.number} of {part.about.total}"),

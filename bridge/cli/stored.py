@@ -1,4 +1,4 @@
-"""What commands share that read the store themselves, beside a daemon or without one."""
+"""Shared by commands that read the store themselves, with or without a daemon."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bridge.store.engines import engine_of
 
 @asynccontextmanager
 async def reading(settings: Settings) -> AsyncIterator[Store]:
-    """The store, opened for reading alone; whatever is the matter with it is one sentence."""
+    """The store, opened for reading; any error becomes one sentence."""
     try:
         store = engine_of(settings.store.url, settings.store.lease)
         try:
@@ -29,12 +29,12 @@ async def reading(settings: Settings) -> AsyncIterator[Store]:
 
 
 def local(unix_time: int) -> str:
-    """A time for people: where they are, with its zone."""
+    """A time in this machine's zone, with the zone."""
     return datetime.fromtimestamp(unix_time).astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
 
 
 def printable(text: str) -> str:
-    """One line that does nothing to a terminal; the API and clients may write anything."""
+    """The text as one line that is safe for a terminal; the API and clients may write anything."""
     return "".join(char if char.isprintable() else " " for char in text)
 
 

@@ -1,4 +1,4 @@
-"""Tables: aligned columns with rich on a terminal, plain and greppable where they are piped."""
+"""Tables: aligned columns with rich on a terminal, plain for grep in a pipe."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 
 import click
 
-#: A column's head and how a row fills it.
+#: A column's head, and the function for its cells.
 Columns = Mapping[str, Callable[[Any], str]]
 
 
 def printable(text: str) -> str:
-    """One line that does nothing to a terminal; the API and clients may write anything."""
+    """The text as one line that is safe for a terminal; the API and clients may write anything."""
     return "".join(char if char.isprintable() else " " for char in text)
 
 
 def when(text: str | None) -> str:
-    """A time of the API for people: where they are; of today without its date."""
+    """A time of the API in this machine's zone; without the date if it is today."""
     if not text:
         return ""
     at = datetime.fromisoformat(text).astimezone()
@@ -28,7 +28,7 @@ def when(text: str | None) -> str:
 
 
 def ago(text: str | None) -> str:
-    """How long ago a time of the API was."""
+    """The time passed since a time of the API."""
     if not text:
         return ""
     return duration((datetime.now(UTC) - datetime.fromisoformat(text)).total_seconds())
@@ -48,12 +48,12 @@ def duration(seconds: float) -> str:
 
 
 def number(value: float) -> str:
-    """With thousands apart, without a fraction where there is none."""
+    """The number with separated thousands, without a zero fraction."""
     return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
 
 
 def echo_table(columns: Columns, rows: Sequence[Any], nothing: str) -> None:
-    """Prints the rows, or says that there are none."""
+    """Prints the rows, or the sentence for none."""
     if not rows:
         click.echo(nothing)
         return
@@ -81,7 +81,7 @@ def _rich(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
 
 
 def one_of(**choices: str | None) -> None:
-    """Raises where not exactly one option was given."""
+    """Raises unless exactly one option was given."""
     if sum(value is not None for value in choices.values()) != 1:
         names = " or ".join(choices)
         raise click.UsageError(f"Give {names}.")

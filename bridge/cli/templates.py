@@ -1,4 +1,4 @@
-"""``templates``: texts with places to fill in."""
+"""``templates``: texts with variables."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def command() -> None:
 @command.command("list")
 @directory_options
 def list_templates(asked: Asked) -> None:
-    """List templates with the variables that they need.
+    """List templates with their variables.
 
     \b
     Examples:
@@ -133,7 +133,7 @@ import_command(
 @output_option
 @directory_options
 def export_templates(asked: Asked, output: Path | None) -> None:
-    """Export templates as CSV, which import reads again.
+    """Export templates as CSV, in the form that import reads.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""``top``: how the bridge does, on one screen."""
+"""``top``: the state of the bridge on one screen."""
 
 from __future__ import annotations
 
@@ -19,13 +19,17 @@ _EVERY = 2.0
 
 @click.command()
 @click.option("--once", is_flag=True, help="Print it once and exit.")
-@click.option("--history", type=click.Choice(["hour", "day"]), help="Print how it was over time.")
+@click.option(
+    "--history",
+    type=click.Choice(["hour", "day"]),
+    help="Print the history of the last hour or day.",
+)
 @json_option
 @daemon_options
 def command(daemon: Daemon, once: bool, history: str | None, as_json: bool) -> None:
-    """Show rates, queue, upstreams, sessions and what is worth a look, refreshed.
+    """Show rates, queue, upstreams, sessions, warnings and errors, refreshed.
 
-    Rates are messages a second. Piped, or with --once, it is printed once.
+    Rates are messages per second. In a pipe, or with --once, it is printed once.
 
     \b
     Examples:
@@ -62,7 +66,7 @@ def _refresh(daemon: Daemon) -> None:
 
 
 def lines(overview: dict[str, Any]) -> Iterator[str]:
-    """The screen, line by line; each begins with a word that grep finds."""
+    """The lines of the screen; each begins with a word for grep."""
     now = overview["now"]
     nodes = f", node {overview['node']} of {overview['nodes']}" if overview["nodes"] > 1 else ""
     yield f"bridge    {overview['version']}{nodes}, since {when(overview['started'])}"

@@ -1,7 +1,7 @@
-"""``trace``: the story of a message for people and, as JSON, for programs.
+"""``trace``: the story of a message, as text or JSON.
 
-What happened and what comes next is put into words by :mod:`bridge.trace.story`; here is where it
-is read from and how it is laid out.
+:mod:`bridge.trace.story` describes the events and what comes next; here the data is read and laid
+out.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _how_told(answered: AnsweredIncoming) -> str:
     return "owed" if any(not notice.ended_at for notice in answered.notices) else "told"
 
 
-#: The columns of several messages, and what stands in them; of those to phones and from them.
+#: The columns of a list of messages, to phones and from phones.
 _COLUMNS: dict[str, Callable[[Stored], str]] = {
     "id": lambda one: str(one.message.id),
     "accepted": lambda one: local(one.message.accepted_at),
@@ -99,12 +99,11 @@ _REFUSALS: dict[str, Callable[[Refusal], str]] = {
 
 
 class Found(NamedTuple):
-    """What is known by the name that was asked for.
+    """The results for the searched name.
 
-    ``messages`` and ``answers`` (from phones) are the newest of each, ``more`` says that there are
-    others. ``told`` are the messages whose story is to be told, ``part`` is one that leads to no
-    message; with each comes what its story depends on. ``refusals`` are what was refused to the
-    phone that was asked for.
+    ``messages`` and ``answers`` (from phones) are the newest of each; ``more``: there are others.
+    ``told`` are the messages whose story is printed, ``part`` is a part that was not joined; each
+    with the data that its story needs. ``refusals`` are those of a searched phone.
     """
 
     messages: list[Stored]
@@ -124,31 +123,31 @@ def _since(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
 
 @click.command("trace")
 @click.argument("what", metavar="ID|PHONE|REFERENCE")
-@click.option("--json", "as_json", is_flag=True, help="All that is known, for programs.")
-@click.option("--text", is_flag=True, help="Show what the phone gets, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON with all data.")
+@click.option("--text", is_flag=True, help="Also show the text.")
 @click.option(
     "--limit",
     type=click.IntRange(1, 10_000),
     default=20,
     show_default=True,
-    help="Messages at most, the newest first.",
+    help="Most messages, the newest first.",
 )
 @click.option(
     "--since",
     metavar="DURATION",
     callback=_since,
-    help='Look through the messages of the last "24h", "7d" … [default: all that are kept]',
+    help='Search the messages of the last "24h", "7d" … [default: all that are kept]',
 )
 @config_option
 def command(
     config: Path | None, what: str, as_json: bool, text: bool, limit: int, since: int
 ) -> int:
-    """Show what happened to a message: every attempt, status and receipt, and what comes next.
+    """Show the story of a message: every attempt, status and receipt, and what comes next.
 
-    It is found by its own id, a part's, a submission's or the API's; by its phone number; by its
-    sender's reference; or by the Message-ID of its mail. Several are listed, and traced each by its
-    id. What phones wrote is found likewise, and what was refused to a number. Exits with 0, with 66
-    where nothing is found, and with 69 where the store cannot be read.
+    ID is that of the message, of a part, of a submission, or the API's. REFERENCE is the client's,
+    or the Message-ID of the mail. Several messages are listed; trace each by its id. Messages from
+    phones and refusals of a number are found too. Exits with 0, with 66 if nothing is found, and
+    with 69 if the store cannot be read.
 
     \b
     Examples:
@@ -228,7 +227,7 @@ async def _read(settings: Settings, what: str, as_json: bool, limit: int, since:
 
 
 def _saying(now: float) -> Callable[[int], str]:
-    """A time within a sentence: of today without its date."""
+    """A time in a sentence; without the date if it is today."""
     today = local(int(now))[:10]
 
     def say(unix_time: int) -> str:
@@ -256,7 +255,7 @@ def _print(story: Story, around: Around, *, text: bool) -> None:
 
 
 def _print_answer(answered: AnsweredIncoming, around: Around, *, text: bool) -> None:
-    """What a phone wrote, and who got it."""
+    """Prints a message from a phone, and its receivers."""
     incoming = answered.incoming
     rows = [
         ("from phone", incoming.phone),

@@ -1,7 +1,7 @@
-"""Secrets: a literal, or where one is kept.
+"""Secrets: a literal, a file, an environment variable, or a credential of systemd.
 
-A credential is a file that systemd hands to the service. Outside of the service it is read where
-the unit has it from, so that root's commands see what the service will see.
+A credential is a file that systemd passes to the service. Outside of the service it is read from
+the unit's source, so that root's commands see the service's value.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ import os
 from pathlib import Path
 from typing import Final
 
-#: The folder whose files the unit hands to the service (LoadCredential=).
+#: The folder whose files the unit passes to the service (LoadCredential=).
 CREDENTIALS: Final = Path("/etc/cascade-bridge/credentials")
-#: What systemd puts before the names of the files of that folder.
+#: The prefix that systemd gives to the names of that folder's files.
 PREFIX: Final = "cascade-bridge_"
 
 
 def read_secret(value: object) -> str:
-    """The secret behind a literal, ``file:PATH``, ``env:NAME`` or ``credential:NAME``.
+    """The secret of a literal, ``file:PATH``, ``env:NAME`` or ``credential:NAME``.
 
-    Raises ValueError with what is allowed instead.
+    Raises ValueError with the allowed values.
     """
     if not isinstance(value, str):
         raise ValueError("a string: the secret itself, file:PATH, env:NAME or credential:NAME")
@@ -42,7 +42,7 @@ def _credential(name: str) -> Path:
     given = os.environ.get("CREDENTIALS_DIRECTORY")
     if not given:
         return CREDENTIALS / name
-    # The unit hands over the whole folder; a LoadCredential= of the administrator's, one file.
+    # The unit passes the whole folder; a LoadCredential= of the administrator passes one file.
     own = Path(given, name)
     return own if own.exists() else Path(given, PREFIX + name)
 

@@ -238,7 +238,7 @@ class Reports(Table):
 
 
 class Login(Table):
-    """How failed logins and password checks are bounded; the same for both protocols."""
+    """Limits for failed logins and password checks, for all protocols."""
 
     max_failures: int = Field(10, ge=1, le=1000)
     failures_within: Limit = 300.0
@@ -254,7 +254,7 @@ class Log(Table):
 
 
 class AccountSettings(Table):
-    """Permissions of one account, and defaults where a client says nothing."""
+    """Permissions of one account, and defaults for values that a client omits."""
 
     password: Secret | None = None
     password_hash: str = ""
@@ -325,7 +325,7 @@ class Settings(Table):
     log: Log = Log()
     accounts: dict[str, AccountSettings] = {}
 
-    #: The files that hold these settings and the secrets they name; empty where none were read.
+    #: The files of these settings and of their secrets; empty if none were read.
     _files: tuple[Path, ...] = ()
 
     @property
@@ -334,7 +334,7 @@ class Settings(Table):
 
 
 class Mistake(NamedTuple):
-    """One thing wrong in the configuration, in words for the person who wrote it.
+    """One mistake in the configuration, worded for its author.
 
     ``key`` is dotted, or a place such as ``line 3, column 7``, or empty for a whole file.
     """
@@ -350,7 +350,7 @@ class Mistake(NamedTuple):
 
 
 class ConfigError(Exception):
-    """The configuration has these mistakes; nothing was started."""
+    """The mistakes of a configuration; nothing was started."""
 
     def __init__(self, mistakes: list[Mistake]) -> None:
         super().__init__(mistakes)
@@ -361,5 +361,5 @@ class ConfigError(Exception):
 
 
 def settings_from(data: dict[str, Any]) -> Settings:
-    """Settings out of a plain dictionary (tests, demo); raises pydantic's own error."""
+    """Settings from a plain dictionary (tests, demo); raises pydantic's own error."""
     return Settings.model_validate(data)

@@ -1,7 +1,7 @@
-"""Settings that work and yet are worth a second look.
+"""Warnings: settings that work but may be wrong.
 
-A sentence each, beginning with the key. Mistakes, with which nothing starts, are found in
-:mod:`bridge.config.mistakes`.
+One sentence each, beginning with the key. :mod:`bridge.config.mistakes` finds settings that cannot
+work.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ def _weak_accounts(name: str, own: AccountSettings) -> Iterator[str]:
         # SMPP 3.4 §5.2.2: nine octets with the NUL.
         yield f"{at}.password: over 8 characters; many SMPP clients cannot send more"
     if "smpp" in own.protocols and not password.isascii():
-        yield f"{at}.password: other characters than ASCII; SMPP clients cannot send them"
+        yield f"{at}.password: not only ASCII; SMPP clients cannot send it"
     if not own.countries:
-        yield f"{at}.countries: empty, so that it may send to every country, at every price"
+        yield f"{at}.countries: empty, so that every country is allowed, at any price"
     if not own.sender:
         yield f"{at}.sender: empty, so that every message must name its sender"
     if own.virtual:
-        yield f"{at}.virtual: what it sends counts as delivered, and nothing goes to the API"
+        yield f"{at}.virtual: its messages count as delivered without being sent to the API"
     if own.burst and not own.rate:
-        yield f"{at}.burst: without effect, because rate is 0 (unlimited)"
+        yield f"{at}.burst: no effect, because rate is 0 (unlimited)"
     for network in own.trusted_networks:
         if network.prefixlen < (8 if network.version == 4 else 32):
-            yield f"{at}.trusted_networks: {network} trusts a good part of the world without login"
+            yield f"{at}.trusted_networks: {network} is very large and needs no login"
     parameters = ARGON2.fullmatch(own.password_hash)
     if parameters and int(parameters[2]) * int(parameters[3]) > 4 * 19 * 1024 * 2:
-        yield f"{at}.password_hash: costs much; each login takes several times the usual 20 ms"
+        yield f"{at}.password_hash: expensive; each login takes several times the usual 20 ms"
 
 
 def _accounts(settings: Settings) -> Iterator[str]:
     if not settings.accounts:
-        yield "accounts: there is none, so that nobody can send"
+        yield "accounts: none, so that nobody can send"
     for name, own in settings.accounts.items():
         yield from _weak_accounts(name, own)
 
@@ -82,7 +82,7 @@ def _exposed(settings: Settings) -> Iterator[str]:
         if target.scheme == "http" and not is_loopback(Endpoint(target.hostname or "", 0)):
             yield f"accounts.{name}.callback_url: texts travel in the clear; https is safer"
         if own.callback_secret and not own.callback_url:
-            yield f"accounts.{name}.callback_secret: without effect without callback_url"
+            yield f"accounts.{name}.callback_secret: no effect without callback_url"
     for endpoint in settings.admin.listen:
         if not settings.admin.certificate and not is_loopback(endpoint):
             yield f"admin.listen: the token travels in the clear to {endpoint}"
@@ -100,7 +100,7 @@ def _smsc_listens(settings: Settings) -> list[Endpoint]:
 
 
 def _http(settings: Settings) -> Iterator[str]:
-    """Accounts that call over HTTP, and the listeners that they need."""
+    """Accounts that use HTTP, and their listeners."""
     callers = {name: own for name, own in settings.accounts.items() if "http" in own.protocols}
     if _smsc_listens(settings):
         if not callers:
@@ -114,7 +114,7 @@ def _http(settings: Settings) -> Iterator[str]:
     elif not settings.admin.listen:
         for name in callers:
             yield (
-                f'accounts.{name}.protocols: "http" is without effect, because neither '
+                f'accounts.{name}.protocols: "http" has no effect, because neither '
                 "smsc.listen nor admin.listen is set"
             )
 
@@ -133,16 +133,16 @@ def _hooks(settings: Settings) -> Iterator[str]:
     hooks = settings.hooks
     if hooks.secret is None:
         if hooks.model_fields_set:
-            yield "hooks.secret: not set, so that nothing listens there"
+            yield "hooks.secret: not set, so that webhooks are off"
         if not settings.cascade.poll:
-            yield "cascade.poll: false without hooks.secret, so that no message is seen to arrive"
+            yield "cascade.poll: false without hooks.secret, so that no delivery status arrives"
         return
     for endpoint in hooks.listen:
         if not hooks.certificate and not is_loopback(endpoint):
             yield f"hooks.listen: the secret and texts of phones travel in the clear to {endpoint}"
     own = settings.accounts.get(hooks.incoming)
     if own is not None and "smpp" not in own.protocols and not own.incoming_to:
-        yield f"hooks.incoming: {hooks.incoming} has neither SMPP nor incoming_to to hear by"
+        yield f"hooks.incoming: {hooks.incoming} has neither SMPP nor incoming_to to receive them"
 
 
 def _readable(settings: Settings) -> Iterator[str]:
@@ -155,11 +155,11 @@ def _readable(settings: Settings) -> Iterator[str]:
         except OSError:
             continue
         if mode & 0o004 and (kind == "private key" or _holds_secret(file)):
-            yield f"{file}: everybody on this machine can read the {kind} in it (chmod o-r)"
+            yield f"{file}: all users of this machine can read the {kind} in it (chmod o-r)"
 
 
 def _holds_secret(file: Path) -> bool:
-    """A secret's own file, or a configuration with one written into it."""
+    """Whether the file is a secret, or a configuration with a literal secret."""
     if file.suffix != ".toml":
         return True
     literal = (
@@ -170,28 +170,28 @@ def _holds_secret(file: Path) -> bool:
 
 
 def _reports(settings: Settings) -> Iterator[str]:
-    """Mails of ours that nobody would get."""
+    """Mails of the bridge that would not be sent."""
     accounts = settings.accounts
     if not settings.reports.smarthost:
         if any("smtp" in own.protocols for own in accounts.values()):
             yield (
-                "reports.smarthost: empty, so that no mail tells a sender what became of a message "
-                "after the answer"
+                "reports.smarthost: empty, so that no mail reports the result of a message "
+                "to its sender"
             )
         for name, own in accounts.items():
             for key in ("receipts_to", "incoming_to"):
                 if getattr(own, key):
-                    yield f"accounts.{name}.{key}: without effect without reports.smarthost"
+                    yield f"accounts.{name}.{key}: no effect without reports.smarthost"
     if settings.hooks.secret is None:
         for name, own in accounts.items():
             if own.incoming_to:
-                yield f"accounts.{name}.incoming_to: nothing comes in without hooks.secret"
+                yield f"accounts.{name}.incoming_to: no effect without hooks.secret"
 
 
 _WARNINGS = (_accounts, _exposed, _http, _unfinished, _hooks, _reports, _readable)
 
 
 def find_warnings(settings: Settings) -> Iterator[str]:
-    """A sentence for each setting that works and yet is worth a second look."""
+    """One sentence for each setting that works but may be wrong."""
     for rule in _WARNINGS:
         yield from rule(settings)

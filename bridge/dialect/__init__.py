@@ -1,1 +1,1 @@
-"""The SMSC dialect: what its mails and its HTTP calls have in common."""
+"""The SMSC dialect: common to its mails, its HTTP calls and the commands."""

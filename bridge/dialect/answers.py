@@ -1,8 +1,8 @@
 """Answers of the SMSC dialect in its four formats (``fmt``): text, numbers, XML, JSON.
 
 Clients read these answers with regular expressions: layout and order are part of the dialect. JSON
-has a member a line with one blank behind the colon, XML an element a line, and no answer ends in a
-line break. Which values stand in an answer is decided by the operations.
+has one member per line with one space after the colon, XML one element per line, and no answer ends
+with a line break. The operations decide the values.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ class Format(IntEnum):
     JSON = 3
 
 
-#: A value: JSON writes a number without quotes and a text with them.
+#: A value: in JSON a number has no quotes, a text has.
 Value = int | str
 #: The members of one record, in the order of the dialect.
 Row = Sequence[tuple[str, Value]]
 
-#: Texts of errors as the dialect has them. A reason that is not here has our own text.
+#: The dialect's texts of errors. Other reasons have our own text.
 _TEXTS: Final[dict[Reason, str]] = {
     Reason.BAD_PARAMETER: "parameters error",
     Reason.NO_TEXT: "parameters error",
@@ -54,12 +54,12 @@ _TEXTS: Final[dict[Reason, str]] = {
 }
 
 
-#: An id that JSON writes as a number: no zeros before it, and few enough digits for every parser.
+#: An id that is a number in JSON: no leading zeros, and few enough digits for every parser.
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
 
 
 class Number(NamedTuple):
-    """What became of one number of a submission (``op=1``, ``err=1``)."""
+    """The result for one number of a submission (``op=1``, ``err=1``)."""
 
     phone: str
     mccmnc: str = ""
@@ -69,17 +69,17 @@ class Number(NamedTuple):
 
 
 def written_id(id: str) -> Value:
-    """A client's id: a number where it is written like one."""
+    """A client's id: a number if it is written like one."""
     return int(id) if _NUMBER.fullmatch(id) else id
 
 
 def error_text(failure: Failure) -> str:
-    """The description of a failure in the dialect's words."""
+    """The description of a failure in the dialect."""
     return _TEXTS.get(failure.reason, failure.reason.codes.text)
 
 
 def refused(failure: Failure, fmt: Format, id: str = "", numbers: Sequence[Number] = ()) -> str:
-    """An error; ``id`` is the client's own id of the submission that was refused."""
+    """An error; ``id`` is the client's own id of the refused submission."""
     code, text = failure.reason.codes.fmt, error_text(failure)
     if fmt is Format.TEXT:
         lines = [f"ERROR = {code} ({text})" + (f", ID - {id}" if id else "")]
@@ -93,26 +93,26 @@ def refused(failure: Failure, fmt: Format, id: str = "", numbers: Sequence[Numbe
 
 
 def done(fmt: Format) -> str:
-    """A change or a deletion that succeeded."""
+    """A successful change or deletion."""
     if fmt is Format.XML:
         return "<result>OK</result>"
     return '{\n"result": "OK"\n}' if fmt is Format.JSON else "OK"
 
 
 def created(element: str, id: int, fmt: Format) -> str:
-    """The id of what was created; ``element`` is its name in XML."""
+    """The id of a new record; ``element`` is its name in XML."""
     if fmt is Format.TEXT:
         return f"ID = {id}"
     return _record(element, [("id", id)], fmt)
 
 
 def record(row: Row, fmt: Format, element: str = "result") -> str:
-    """One record that is no list: a status, a balance."""
+    """A single record: a status, a balance."""
     return _record(element, row, fmt)
 
 
 def listing(element: str, rows: Iterable[Row], fmt: Format) -> str:
-    """A list of records; ``element`` is the name of one in XML."""
+    """A list of records; ``element`` is the name of a record in XML."""
     if fmt is Format.XML:
         return "\n".join(["<list>", *(_record(element, row, fmt) for row in rows), "</list>"])
     if fmt is Format.JSON:
@@ -129,7 +129,7 @@ def sent(
     balance: str | None = None,
     numbers: Sequence[Number] = (),
 ) -> str:
-    """A submission that was accepted: ``count`` parts over all its numbers."""
+    """An accepted submission: ``count`` is the sum of the parts of all its numbers."""
     if fmt is Format.TEXT:
         text = f"OK - {count} SMS, ID - {id}"
         if cost is not None:
@@ -146,22 +146,22 @@ def sent(
 
 
 def priced(cost: str, count: int, fmt: Format, numbers: Sequence[Number] = ()) -> str:
-    """What a submission would cost (``cost=1``): no id, since nothing was sent."""
+    """The price of a submission (``cost=1``); without an id, since nothing was sent."""
     if fmt is Format.TEXT:
         return "\n".join([f"{cost} ({count} SMS)", *_number_lines(numbers, fmt)])
     return _record("result", [("cost", cost), ("cnt", count)], fmt, numbers)
 
 
 def encoded(answer: str, fmt: Format, charset: str) -> bytes:
-    """The octets of an answer. Parsers of JSON and XML expect UTF-8 whatever a client asked for:
-    in another charset their characters are written as numbers."""
+    """The octets of an answer. Parsers of JSON and XML expect UTF-8: in other charsets, characters
+    outside of ASCII are written as escapes."""
     if fmt is Format.JSON and charset != "utf-8":
-        # Escapes mean the same in every charset.
+        # Escapes are the same in every charset.
         answer = "".join(
             char if char < "\x80" else json.dumps(char, ensure_ascii=True)[1:-1] for char in answer
         )
     if fmt is Format.XML and charset != "utf-8":
-        # An answer has no XML declaration, so that parsers take it for UTF-8.
+        # Without an XML declaration parsers expect UTF-8.
         return answer.encode("ascii", "xmlcharrefreplace")
     return answer.encode(charset, "replace")
 
@@ -170,12 +170,12 @@ def encoded(answer: str, fmt: Format, charset: str) -> bytes:
 
 
 def _line(value: Value) -> str:
-    """A value in a line of its own: a line break would begin another record."""
+    """A value without line breaks, which would begin another record."""
     return " ".join(str(value).splitlines())
 
 
 def _xml(value: Value) -> str:
-    # XML 1.0 has no character for most controls, not even as a number.
+    # XML 1.0 allows most control characters not even as references.
     text = "".join(char if char >= " " or char in "\t\n\r" else " " for char in str(value))
     return escape(text)
 

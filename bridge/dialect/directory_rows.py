@@ -1,6 +1,6 @@
 """Contacts, groups, the black list and templates as rows of the dialect's answers.
 
-Names and order of the members are the source document's.
+Names and order of the members are those of the source document.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from bridge.model.contact import BlackListEntry, Contact, Group, Template
 
 
 def contact_row(contact: Contact) -> Row:
-    """Phones without their plus, groups by their ids; 0 where a contact has none."""
+    """A contact: phones without plus, groups by their ids; 0 for none."""
     groups = contact.groups
     return [
         ("phone", ",".join(phone.lstrip("+") for phone in contact.phones)),
@@ -28,7 +28,7 @@ def contact_row(contact: Contact) -> Row:
 
 
 def group_row(group: Group, fmt: Format) -> Row:
-    """In JSON a group without a number has no such member."""
+    """A group; in JSON it has no member for a missing number."""
     row: list[tuple[str, int | str]] = [("id", group.id), ("name", group.name)]
     if group.number is not None:
         row.append(("number", group.number))
@@ -38,7 +38,7 @@ def group_row(group: Group, fmt: Format) -> Row:
 
 
 def black_list_row(entry: BlackListEntry) -> Row:
-    """The type is what the entry stops: 0 all, 1 bulk, 2 single messages."""
+    """An entry; its type is 0 for all messages, 1 for bulk, 2 for single ones."""
     return [
         ("id", entry.id),
         ("phone", entry.phone.lstrip("+")),
@@ -48,7 +48,7 @@ def black_list_row(entry: BlackListEntry) -> Row:
 
 
 def template_row(template: Template) -> Row:
-    """As templates.php lists it."""
+    """A template, as in templates.php."""
     return [
         ("id", template.id),
         ("format", template.format),

@@ -1,4 +1,4 @@
-"""Times of the SMSC dialect: the fields ``time`` and ``tz``, as mails and HTTP calls have them."""
+"""Times of the SMSC dialect: the fields ``time`` and ``tz`` of mails and HTTP calls."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from bridge.model.failure import Failure, Reason
 
-#: ``tz`` counts from Moscow, which is UTC+3 all year.
+#: ``tz`` is relative to Moscow, UTC+3 all year.
 MOSCOW = timedelta(hours=3)
 
 _ZONE = re.compile(r"[+-]?\d{1,2}", re.ASCII)
@@ -16,12 +16,12 @@ _DIGITS = re.compile(r"(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)", re.ASCII)
 _UNIX = re.compile(r"0(\d{10})", re.ASCII)
 _IN_MINUTES = re.compile(r"\+(\d{1,6})", re.ASCII)
 _WINDOW = re.compile(r"(\d{1,2})-(\d{1,2})", re.ASCII)
-#: The one form of a time that has a colon of its own.
+#: The only form of a time with a colon.
 DATE_AND_TIME = re.compile(r"(\d\d)\.(\d\d)\.(\d\d) +(\d\d?):(\d\d)", re.ASCII)
 
 
 def scheduled_at(field: str, now: float) -> int | None:
-    """The Unix time that ``time,tz`` means; ``None`` for now and for what has passed.
+    """The Unix time of ``time,tz``; ``None`` for now and for past times.
 
     Raises Failure (bad schedule time).
     """
@@ -53,7 +53,7 @@ def _moment(time: str, now: float, offset: timedelta) -> int | None:
 
 
 def _window(first: int, last: int, now: float, offset: timedelta) -> int | None:
-    """The next moment at which the local hour is ``first`` to before ``last``."""
+    """The next time at which the local hour is from ``first`` to before ``last``."""
     if first > 23 or last > 24 or first == last:
         raise Failure(Reason.BAD_SCHEDULE, "time: no such hours")
     local = datetime.fromtimestamp(now, UTC) + offset

@@ -1,8 +1,8 @@
-"""Cyrillic text in Latin letters, where a client of the SMSC line asks for it (``translit`` 1)."""
+"""Transliteration of Cyrillic text into Latin letters (``translit`` 1)."""
 
 from __future__ import annotations
 
-#: By the sound of Russian and Ukrainian, as such services write it; other letters stay.
+#: By the sound of Russian and Ukrainian, as usual for such services; other letters stay.
 _SMALL = {
     "а": "a",
     "б": "b",
@@ -55,5 +55,5 @@ _TABLE = str.maketrans(
 
 
 def transliterated(text: str) -> str:
-    """``text`` with every Cyrillic letter as its Latin ones."""
+    """``text`` with every Cyrillic letter replaced by its Latin ones."""
     return text.translate(_TABLE)

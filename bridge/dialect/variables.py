@@ -1,4 +1,4 @@
-"""Variables of templates as clients write them: ``name=value``."""
+"""Variables of templates in the form ``name=value``."""
 
 from __future__ import annotations
 

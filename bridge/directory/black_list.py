@@ -1,8 +1,8 @@
-"""The black lists of all accounts in memory, beside the store's.
+"""The black lists of all accounts in memory, copies of the store's.
 
-Asked for every recipient of every submission, so a look costs well under a microsecond and an
-entry some 70 octets: a number is an ``int`` in one of three sets. Other nodes' changes come by the
-store's versions (:mod:`bridge.store.directory.black_list`), looked at once a second.
+Every recipient of every submission is checked: a lookup takes well under a microsecond, an entry
+about 70 octets. A number is an ``int`` in one of three sets. Changes of other nodes are found by
+the store's versions (:mod:`bridge.store.directory.black_list`) once a second.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from bridge.store.directory.black_list import (
 )
 from bridge.store.directory.versions import BLACK_LIST, versions
 
-#: How many entries are read at once.
+#: Entries that are read at once.
 _PAGE: Final = 10_000
 
 
 class Entries:
-    """The black list of one account, by what an entry stops."""
+    """The black list of one account: a set for each kind of block."""
 
     __slots__ = ("_sets", "version")
 
@@ -36,7 +36,7 @@ class Entries:
         return sum(map(len, self._sets))
 
     def put(self, phone: str, blocks: Blocks | None) -> None:
-        """Notes what is stopped for a phone, ``None`` for nothing."""
+        """Sets the block of a phone, ``None`` for none."""
         number = int(phone)
         for entries in self._sets:
             entries.discard(number)
@@ -45,31 +45,32 @@ class Entries:
 
     @property
     def always(self) -> Entries:
-        """The entries that stop everything, alone."""
+        """Only the entries that block all messages."""
         found = Entries(self.version)
         found._sets = (self._sets[0], set(), set())
         return found
 
     def block(self, phone: str, *, bulk: bool) -> bool:
-        """Whether a message to this phone (E.164) is stopped; ``bulk`` is one to many."""
+        """Whether a message to this phone (E.164) is blocked; ``bulk``: the submission has several
+        recipients."""
         number = int(phone)
         everything, many, single = self._sets
         return number in everything or number in (many if bulk else single)
 
 
 class BlackLists:
-    """Of each account. Belongs to one event loop."""
+    """The black lists of all accounts. Belongs to one event loop."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._entries: dict[str, Entries] = {}
 
     def of(self, account: str) -> Entries | None:
-        """The entries of an account; None where it has none."""
+        """The entries of an account; None if there are none."""
         return self._entries.get(account)
 
     async def refresh(self) -> None:
-        """Brings memory up to date with the store. Raises StoreError."""
+        """Updates the memory from the store. Raises StoreError."""
         for account, version in (await self._store.look_up(versions, BLACK_LIST)).items():
             known = self._entries.get(account)
             if known is None or known.version < version:
@@ -82,7 +83,7 @@ class BlackLists:
                 self._apply(known, changes)
                 return
         fresh, after = Entries(version), 0
-        # Changes that come while it is read have a later version, and are read then.
+        # Changes made during the reading have a later version, and are read next time.
         while page := await self._store.look_up(list_black_list, account, after=after, limit=_PAGE):
             for entry in page:
                 fresh.put(entry.phone, entry.blocks)
@@ -96,5 +97,5 @@ class BlackLists:
 
 
 def _complete(version: int, numbers: list[int]) -> bool:
-    """Whether no change is missing: an import is a version without one."""
+    """Whether no change is missing; an import is a version without a change."""
     return bool(numbers) and numbers == list(range(version + 1, version + 1 + len(numbers)))

@@ -1,7 +1,7 @@
-"""The directory as the daemon has it: the store's verbs, and what is kept in memory beside them.
+"""The directory in the daemon: the store's verbs, and copies in memory.
 
-Every door changes the directory here, so that a change counts at once on this node; on the others
-it counts within a second.
+All changes are made here, so that they take effect at once on this node, and within a second on
+others.
 """
 
 from __future__ import annotations
@@ -24,27 +24,28 @@ log = structlog.get_logger()
 T = TypeVar("T")
 P = ParamSpec("P")
 
-#: How often other nodes' changes are looked for, and files that were left behind (seconds).
+#: Interval of checks for other nodes' changes, and for abandoned files (seconds).
 REFRESH_EVERY: Final = 1.0
 RESUME_EVERY: Final = 60.0
 
 
 class Directory:
-    """Of all accounts. Belongs to one event loop: :meth:`open` it, then :meth:`run` it."""
+    """The directory of all accounts. Belongs to one event loop: :meth:`open` it, then :meth:`run`
+    it."""
 
     def __init__(self, store: Store, clock: Callable[[], float] = time.time) -> None:
         self._store = store
         self.black_lists = BlackLists(store)
         self.groups = Groups(store)
         self.importer = Importer(store, clock)
-        self._refreshing = asyncio.Lock()  # one reader at a time decides what memory holds
+        self._refreshing = asyncio.Lock()  # guards the memory: one refresh at a time
 
     async def open(self) -> None:
-        """Reads what is kept in memory. Raises StoreError."""
+        """Fills the memory. Raises StoreError."""
         await self.refresh()
 
     async def run(self) -> None:
-        """Follows other nodes, and finishes what a process that is gone had begun."""
+        """Follows other nodes' changes, and finishes imports of processes that are gone."""
         resume_at = 0.0
         while True:
             try:
@@ -57,27 +58,27 @@ class Directory:
             await asyncio.sleep(REFRESH_EVERY)
 
     async def refresh(self) -> None:
-        """Brings memory up to date. Raises StoreError."""
+        """Updates the memory. Raises StoreError."""
         async with self._refreshing:
             await self.black_lists.refresh()
             await self.groups.refresh()
 
     async def look_up(self, verb: Callable[P, Verb[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Runs a verb that changes nothing. Raises Failure, also where the store is away."""
+        """Runs a verb that changes nothing. Raises Failure, also for store errors."""
         try:
             return await self._store.look_up(verb, *args, **kwargs)
         except StoreError as error:
             raise error.failure from error
 
     async def note(self, verb: Callable[P, Verb[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Runs a verb that changes nothing of what memory holds. Raises Failure."""
+        """Runs a verb whose changes do not concern the memory. Raises Failure."""
         try:
             return await self._store.change(verb, *args, **kwargs)
         except StoreError as error:
             raise error.failure from error
 
     async def change(self, verb: Callable[P, Verb[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Runs a verb; its change counts here from now on. Raises Failure."""
+        """Runs a verb, and updates the memory. Raises Failure."""
         try:
             answer = await self._store.change(verb, *args, **kwargs)
             await self.refresh()

@@ -1,6 +1,6 @@
-"""What people write in the fields of a contact → the values that are kept.
+"""Fields of the directory: checks input, and normalises it for the store.
 
-Every door of the directory reads its fields here: commands, the API, the SMSC dialect, files.
+Used for commands, the API, the SMSC dialect and files.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from bridge.model.contact import Blocks
 from bridge.model.failure import Failure, Reason
 from bridge.model.phone import normalise
 
-#: A field holds at most so many characters; comments may be longer.
+#: Most characters of a field; comments may be longer.
 MAX_FIELD: Final = 255
 MAX_COMMENTS: Final = 2000
-#: A contact has at most so many phones.
+#: Most phones of a contact.
 MAX_PHONES: Final = 20
 
-#: What stands between two numbers, whatever else may stand inside one.
+#: Separators between numbers.
 _BETWEEN: Final = re.compile(r"[,;|/\r\n\t]")
 _DAY: Final = (
     re.compile(r"(?P<d>\d{1,2})[./](?P<m>\d{1,2})[./](?P<y>\d{4})", re.ASCII),
@@ -30,10 +30,10 @@ _HOURS: Final = re.compile(r"(\d{1,2})-(\d{1,2})", re.ASCII)
 
 
 def phones(text: str, region: str) -> tuple[str, ...]:
-    """The numbers in a text, each once, in any form that ``region`` allows.
+    """The phone numbers in a text, each once, in any form that ``region`` allows.
 
-    Anything may separate them; blanks may also stand inside a number. Raises Failure
-    (wrong phone number), also where there is none.
+    Any separators are allowed; a number may contain spaces. Raises Failure (wrong phone number),
+    also if there is none.
     """
     found: dict[str, None] = {}
     for piece in _BETWEEN.split(text):
@@ -53,12 +53,12 @@ def _numbers(piece: str, region: str) -> Iterable[str]:
         words = piece.split()
         if len(words) < 2:
             raise
-        # Not one number with blanks in it: several, with blanks between them.
+        # Not one number with spaces: several, separated by spaces.
         return [normalise(word, region) for word in words]
 
 
 def text(name: str, value: str, most: int = MAX_FIELD) -> str:
-    """A field of one line. Raises Failure (bad parameter) where it is too long."""
+    """A field as one line. Raises Failure (bad parameter) if it is too long."""
     value = " ".join("".join(char if char.isprintable() else " " for char in value).split())
     if len(value) > most:
         raise Failure(Reason.BAD_PARAMETER, f"{name}: more than {most} characters")
@@ -92,7 +92,7 @@ def hours(value: str) -> str:
 
 
 def group_name(value: str) -> str:
-    """The name of a group. Mails are addressed to it, so it has a letter and is no ``g<number>``.
+    """The name of a group. It is a recipient, so it must have a letter and not be ``g<number>``.
 
     Raises Failure (bad parameter).
     """
@@ -105,17 +105,17 @@ def group_name(value: str) -> str:
 
 
 def group_number(value: str) -> int | None:
-    """A group's number, None for nothing or 0. Raises Failure (bad parameter)."""
+    """A group's number, None for an empty value or 0. Raises Failure (bad parameter)."""
     return _number("number", value, 10**15 - 1) or None
 
 
 def parts(value: str) -> int:
-    """How many parts a message to a group may have; 0 for nothing. Raises Failure."""
+    """The most parts of a message to a group; 0 for an empty value. Raises Failure."""
     return _number("max_parts", value, 255)
 
 
 def blocks(value: str) -> Blocks:
-    """What an entry of the black list stops, by its number or its name; nothing means all.
+    """The kind of block of an entry, by its number or its name; an empty value means all.
 
     Raises Failure (bad parameter).
     """
@@ -126,12 +126,12 @@ def blocks(value: str) -> Blocks:
     raise Failure(Reason.BAD_PARAMETER, "type: 0 all, 1 bulk, 2 single messages")
 
 
-#: The dialect's words for a template's format.
+#: The dialect's names of template formats.
 _FORMATS: Final = frozenset({"sms", "flash", "bin", "push", "mms", "call", "mail", "viber"})
 
 
 def template_format(value: str) -> str:
-    """One of the dialect's words. Raises Failure (bad parameter)."""
+    """A template's format. Raises Failure (bad parameter)."""
     word = value.strip().lower()
     if word and word not in _FORMATS:
         raise Failure(Reason.BAD_PARAMETER, "format")

@@ -1,6 +1,6 @@
-"""The groups of all accounts in memory: who asks at RCPT, or in a submit, hears at once.
+"""The groups of all accounts in memory, for lookups at RCPT and in submits.
 
-Other nodes' changes come by the store's versions (:mod:`bridge.store.directory.versions`).
+Changes of other nodes are found by the store's versions (:mod:`bridge.store.directory.versions`).
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _BLANKS: Final = str.maketrans("._", "  ")
 
 
 def names_group(address: str) -> bool:
-    """Whether an address stands for a group: ``g<number>``, or a name, which has a letter."""
+    """Whether an address can name a group: ``g<number>``, or a name with a letter."""
     return any(char.isalpha() for char in address)
 
 
 def group_meant(groups: Iterable[Group], written: str) -> Group:
-    """The group that an operator names: by its name, ``g<number>``, or its id.
+    """The group given by its name, ``g<number>`` or its id.
 
     Raises Failure (nothing found).
     """
@@ -43,7 +43,7 @@ def group_meant(groups: Iterable[Group], written: str) -> Group:
 
 
 class Groups:
-    """Of each account, without their sizes. Belongs to one event loop."""
+    """The groups of all accounts, without their sizes. Belongs to one event loop."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -52,21 +52,21 @@ class Groups:
         self._by_name: dict[tuple[str, str], Group] = {}
 
     def find(self, account: str, address: str) -> Group:
-        """The group that an address stands for. Raises Failure (nothing found)."""
+        """The group with this address. Raises Failure (nothing found)."""
         if number := _NUMBER.fullmatch(address):
             group = self._by_number.get((account, int(number[1])))
         else:
             name = address.casefold()
             group = self._by_name.get((account, name))
             if group is None:
-                # Not every mail program writes a local part with blanks.
+                # Not every mail program can write a local part with spaces.
                 group = self._by_name.get((account, name.translate(_BLANKS)))
         if group is None:
             raise Failure(Reason.NOT_FOUND, f"no group {address[:40]}")
         return group
 
     async def refresh(self) -> None:
-        """Brings memory up to date with the store. Raises StoreError."""
+        """Updates the memory from the store. Raises StoreError."""
         for account, version in (await self._store.look_up(versions, GROUPS)).items():
             if self._versions.get(account) != version:
                 groups = await self._store.look_up(list_groups, account)

@@ -1,8 +1,7 @@
 """Files of contacts, groups, templates and the black list: preview and import.
 
-A preview names every wrong line and says what would become of the others. Importing is taken
-whole or not at all (:mod:`bridge.store.directory.staging`), in steps between which the store serves
-others.
+A preview lists every wrong line and counts the others by result. An import is all or nothing
+(:mod:`bridge.store.directory.staging`), in small steps, so that the store can serve others.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 P = ParamSpec("P")
 
-#: Columns of a file of contacts and of one of the black list; the first must be there.
+#: Columns of a file of contacts and of one of the black list; the first is required.
 CONTACT_COLUMNS: Final = (
     *("phone", "name", "group", "first_name", "last_name", "middle_name", "birthday", "id"),
     *("comments", "tags", "phone_other"),
@@ -59,15 +58,15 @@ BLACK_LIST_COLUMNS: Final = ("phone", "type", "comments")
 GROUP_COLUMNS: Final = ("name", "number", "hours", "max_parts")
 TEMPLATE_COLUMNS: Final = ("name", "message", "format", "sender", "flag")
 
-#: Lines of one transaction: some milliseconds.
+#: Lines per transaction, which takes some milliseconds.
 STEP: Final = 250
-#: A file that nobody touches for so long was left behind (seconds).
+#: The time without progress after which a file counts as abandoned (seconds).
 ABANDONED_AFTER: Final = 60
 _BETWEEN_GROUPS: Final = str.maketrans("|", ";")
-#: Reading a file takes so long at once, and pauses as long (seconds).
+#: Longest time of reading without a pause; the pause is as long (seconds).
 _READ_FOR: Final = 0.002
 _LONGEST_PAUSE: Final = 0.02
-#: Told after each step: ``read`` or ``stored``, lines done, lines in all (0: not known yet).
+#: Called after each step: ``read`` or ``stored``, lines done, lines in total (0: unknown).
 Progress = Callable[[str, int, int], None]
 
 
@@ -76,7 +75,7 @@ def _untold(phase: str, done: int, of: int) -> None:
 
 
 class _KindVerbs(NamedTuple):
-    """What the store does with the lines of a kind of file, and how many in one transaction."""
+    """The store's verbs for the lines of a kind of file, and the lines per transaction."""
 
     stage: Callable[..., Verb[None]]
     merge: Callable[..., Verb[Imported]]
@@ -93,20 +92,20 @@ _VERBS: Final = {
 
 
 class WrongLine(NamedTuple):
-    """A line of a file that is not taken, and why."""
+    """A rejected line of a file, and the reason."""
 
     line: int
     why: str
 
 
-#: What a file has, line by line, while it is read.
+#: The content of a file, line by line.
 Lines = Iterator[T | WrongLine]
 
 
 def contact_lines(octets: bytes, region: str) -> Lines[Entry]:
     """Reads a file of contacts, CSV or vCard.
 
-    Raises Failure (bad parameter) where it is neither.
+    Raises Failure (bad parameter) for other files.
     """
     start = octets[:200].lstrip(b"\xef\xbb\xbf\xff\xfe\0 \r\n").replace(b"\0", b"")
     cards = start[:11].upper() == b"BEGIN:VCARD"
@@ -154,11 +153,11 @@ def _entry(record: SheetRecord, region: str) -> Entry:
 
 
 def black_list_lines(octets: bytes, region: str) -> Lines[BlackListEntry]:
-    """Reads a file of the black list; the ids of its entries count them.
+    """Reads a file of the black list; the ids of its entries are their positions.
 
     Raises Failure (bad parameter) where it is no such table.
     """
-    # A million numbers as texts would take twice the room.
+    # A million numbers as strings would take twice the memory.
     line_of: dict[int, int] = {}
     for record in read_rows(octets, BLACK_LIST_COLUMNS):
         try:
@@ -175,7 +174,7 @@ def black_list_lines(octets: bytes, region: str) -> Lines[BlackListEntry]:
 
 
 def group_lines(octets: bytes) -> Lines[Group]:
-    """Reads a file of groups; their ids are the lines' numbers.
+    """Reads a file of groups; their ids are the line numbers.
 
     Raises Failure (bad parameter) where it is no such table.
     """
@@ -196,7 +195,7 @@ def group_lines(octets: bytes) -> Lines[Group]:
 
 
 def template_lines(octets: bytes) -> Lines[Template]:
-    """Reads a file of templates; their ids are the lines' numbers.
+    """Reads a file of templates; their ids are the line numbers.
 
     Raises Failure (bad parameter) where it is no such table.
     """
@@ -220,7 +219,8 @@ def template_lines(octets: bytes) -> Lines[Template]:
 
 
 class Importer:
-    """Imports files of all accounts. Belongs to one event loop; :meth:`resume` it now and then."""
+    """Imports files of all accounts. Belongs to one event loop; call :meth:`resume`
+    periodically."""
 
     def __init__(self, store: Store, clock: Callable[[], float] = time.time) -> None:
         self._store = store
@@ -229,7 +229,7 @@ class Importer:
     async def preview(
         self, account: str, kind: str, lines: Lines[Any], progress: Progress = _untold
     ) -> Imported:
-        """What :meth:`take` would do. Raises Failure, and StoreError."""
+        """The result that :meth:`take` would have. Raises Failure and StoreError."""
         wrong: list[tuple[int, str]] = []
         steps: list[Imported] = []
         done = 0
@@ -242,10 +242,10 @@ class Importer:
     async def take(
         self, account: str, kind: str, lines: Lines[Any], progress: Progress = _untold
     ) -> Imported:
-        """Imports the good lines of a file of this kind; tells what became of each line.
+        """Imports the valid lines of a file of this kind; returns the result by line.
 
-        Raises Failure and StoreError, and then nothing of the file is taken: what is staged is
-        dropped by :meth:`resume`.
+        Raises Failure and StoreError; then nothing is imported: :meth:`resume` drops the staged
+        lines.
         """
         wrong: list[tuple[int, str]] = []
         file = await self._store.change(begin_import, account, kind, self._now())
@@ -258,7 +258,7 @@ class Importer:
         return _together(await self._merge(file, count, progress), wrong)
 
     async def resume(self) -> None:
-        """Merges files that a process which is gone had committed, and drops its others."""
+        """Imports files that a process committed before it ended, and drops its other files."""
         now = self._now()
         for file in await self._store.change(
             abandoned_imports, tuple(_VERBS), now - ABANDONED_AFTER, now
@@ -283,7 +283,7 @@ class Importer:
         return steps
 
     async def _turn(self, verb: Callable[P, Verb[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """One transaction, and a pause as long as it took: others get every second turn."""
+        """Runs one transaction, and pauses for as long as it took."""
         began = time.monotonic()
         answer = await self._store.change(verb, *args, **kwargs)
         await asyncio.sleep(min(time.monotonic() - began, _LONGEST_PAUSE))
@@ -296,8 +296,7 @@ class Importer:
 async def _steps(
     lines: Lines[T], wrong: list[tuple[int, str]], size: int
 ) -> AsyncIterator[list[T]]:
-    """The good lines, so many as one transaction takes; reading pauses for whatever else the loop
-    has to do."""
+    """The valid lines, in pieces for one transaction; reading pauses for other work of the loop."""
     some: list[T] = []
     pause_at = time.monotonic() + _READ_FOR
     for line in lines:

@@ -1,7 +1,6 @@
-"""Imports that were asked for: one after the other, each with how far it is.
+"""Requested imports: run one after the other, with their progress.
 
-A file may take many seconds, so whoever hands it in is not kept waiting: they get the id of a run,
-and ask for it until it is finished.
+A file may take many seconds, so the caller gets the id of a run, and polls its progress.
 """
 
 from __future__ import annotations
@@ -30,11 +29,11 @@ from bridge.store.directory.versions import BLACK_LIST, GROUPS
 
 log = structlog.get_logger()
 
-#: Runs that are remembered after their end, and files that wait for their turn.
+#: Most finished runs that are remembered, and most files that wait.
 _REMEMBERED: Final = 100
 _WAITING: Final = 8
 
-#: How a file of each kind is read, with the region of the account.
+#: The reader for each kind of file; it gets the region of the account.
 READERS: Final[dict[str, Callable[[bytes, str], Lines[Any]]]] = {
     CONTACTS: contact_lines,
     GROUPS: lambda octets, region: group_lines(octets),
@@ -46,7 +45,7 @@ READERS: Final[dict[str, Callable[[bytes, str], Lines[Any]]]] = {
 @dataclass
 class ImportRun:
     """``phase`` is ``waiting``, ``read``, ``stored`` or, at the end, ``finished``; ``done`` of
-    ``of`` lines are (0: nobody knows yet how many). ``failure`` is why it ended early."""
+    ``of`` lines are done (0: total unknown). ``failure`` is the reason for an early end."""
 
     id: int
     account: str
@@ -63,7 +62,7 @@ class ImportRun:
 
 
 class Imports:
-    """Of all accounts. Belongs to one event loop: :meth:`run` it."""
+    """The imports of all accounts. Belongs to one event loop: :meth:`run` it."""
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
@@ -74,7 +73,7 @@ class Imports:
     def begin(
         self, account: str, kind: str, octets: bytes, region: str, *, preview: bool
     ) -> ImportRun:
-        """Takes a file of this kind. Raises Failure where too many wait."""
+        """Queues a file of this kind. Raises Failure if too many wait."""
         run = ImportRun(next(self._numbers), account, kind, preview)
         try:
             self._waiting.put_nowait((run, READERS[kind](octets, region)))
@@ -93,7 +92,7 @@ class Imports:
         return run
 
     async def run(self) -> None:
-        """Imports what is handed in."""
+        """Runs the queued imports until it is cancelled."""
         while True:
             run, lines = await self._waiting.get()
             act = self._directory.importer.preview if run.preview else self._directory.importer.take

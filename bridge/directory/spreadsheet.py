@@ -1,8 +1,7 @@
-"""CSV as spreadsheets write it: octets → rows by the names of their columns, and back.
+"""CSV as spreadsheets write it: octets → rows by column names, and back.
 
-The first row names the columns, in any order and in any of the languages below; a column with
-another name is left out. UTF-8, UTF-16 with a byte-order mark, or windows-1251; commas, semicolons
-or tabs.
+The first row names the columns, in any order and in any of the languages below; unknown columns are
+ignored. UTF-8, UTF-16 with a byte-order mark, or windows-1251; commas, semicolons or tabs.
 """
 
 from __future__ import annotations
@@ -14,11 +13,11 @@ from typing import Final, NamedTuple
 
 from bridge.model.failure import Failure, Reason
 
-#: A field of a file holds at most so many characters.
+#: Most characters of a field.
 MAX_FIELD: Final = 10_000
 _MARKS: Final = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
 
-#: Our names of columns, and what else a first row may call them (in small letters).
+#: Our names of columns, and their other names in a first row (in small letters).
 COLUMNS: Final[dict[str, str]] = {
     "phone": "phones, phone number, mobile, mobile phone, number, msisdn, tel, телефон, телефоны, "
     "телефони, номер, номер телефона, номер телефону, мобильный, мобільний, telefon, mobil",
@@ -43,7 +42,7 @@ COLUMNS: Final[dict[str, str]] = {
     "sender": "відправник, отправитель",
     "flag": "",
 }
-#: What each name may mean; which of them it is, is told by the columns that a table has.
+#: Name in a first row → the possible columns; the table's columns decide.
 _MEANINGS: Final[dict[str, list[str]]] = {}
 for _column_name, _others in COLUMNS.items():
     for _name in (_column_name, *_others.split(", ")):
@@ -51,17 +50,17 @@ for _column_name, _others in COLUMNS.items():
 
 
 class SheetRecord(NamedTuple):
-    """One row of a file: its line (from 1) and its fields by our names of the columns."""
+    """One row of a file: its line (from 1) and its fields by our column names."""
 
     line: int
     fields: dict[str, str]
 
 
 def read_rows(octets: bytes, wanted: Sequence[str]) -> Iterator[SheetRecord]:
-    """The rows behind the first one. ``wanted`` are the columns of the table; the first of them
-    must be there.
+    """The rows after the first. ``wanted`` are the columns of the table; the first of them is
+    required.
 
-    Raises Failure (bad parameter) where the file is no such table.
+    Raises Failure (bad parameter) for other files.
     """
     content = _decoded(octets)
     lines = csv.reader(io.StringIO(content, newline=""), delimiter=_delimiter(content))
@@ -87,7 +86,7 @@ def read_rows(octets: bytes, wanted: Sequence[str]) -> Iterator[SheetRecord]:
 
 
 def write_rows(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    """A table as text, in pieces; spreadsheets know UTF-8 by the mark in front."""
+    """A table as text, in pieces; the byte-order mark lets spreadsheets recognise UTF-8."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\r\n")
     buffer.write("\ufeff")
@@ -102,7 +101,7 @@ def write_rows(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iter
 
 
 def _harmless(cell: str) -> str:
-    """A spreadsheet must not run what a stranger wrote as a formula; a phone is none."""
+    """A value that a spreadsheet does not run as a formula; phones are left as they are."""
     if cell[:1] in ("=", "@", "-", "\t", "\r") or (cell[:1] == "+" and not cell[1:].isdigit()):
         return "'" + cell
     return cell

@@ -1,4 +1,4 @@
-"""Filling templates: a text with places such as ``{name}``, and values by name. No I/O."""
+"""Fills templates: a text with placeholders such as ``{name}``, and values by name. No I/O."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from bridge.model.contact import Template
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Submission
 
-#: A place: a letter first, so that ``{1}`` and JSON in a text stay what they are.
+#: A placeholder begins with a letter, so that ``{1}`` and JSON in a text are left alone.
 _PLACE: Final = re.compile(r"\{([^\W\d_]\w{0,39})\}")
 
 
 def variables_of(message: str) -> list[str]:
-    """The variables that a text needs, each once, in their order."""
+    """The variables of a text, each once, in their order."""
     return list(dict.fromkeys(found[1] for found in _PLACE.finditer(message)))
 
 
 def filled(message: str, variables: Mapping[str, str]) -> str:
-    """The text with a value in each place; values are not looked through for places.
+    """The text with its placeholders replaced; placeholders in values are not.
 
-    Raises Failure (bad parameter) that names the first variable without a value.
+    Raises Failure (bad parameter) with the first variable without a value.
     """
 
     def value(found: re.Match[str]) -> str:
@@ -35,9 +35,9 @@ def filled(message: str, variables: Mapping[str, str]) -> str:
 
 
 def from_template(submission: Submission, template: Template) -> Submission:
-    """What a submission that names this template stands for. Its own sender counts first.
+    """The submission with the text of its template. Its own sender takes precedence.
 
-    Raises Failure (bad parameter) where a variable is missing.
+    Raises Failure (bad parameter) for a missing variable.
     """
     return submission._replace(
         text=filled(template.message, dict(submission.variables)),

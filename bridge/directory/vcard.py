@@ -1,7 +1,7 @@
 """vCard 2.1, 3.0 and 4.0 (RFC 2426, RFC 6350): octets → contacts' fields, and back.
 
-Telephones, mailbox programs and web mail write one file with many cards. Of a card the names,
-telephone numbers, birthday, note, categories and uid are read; the rest is left out.
+Phones and mail programs write one file with many cards. Names, telephone numbers, birthday, note,
+categories and uid are read; other properties are ignored.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import Final
 from bridge.directory.spreadsheet import SheetRecord
 from bridge.model.contact import Contact
 
-#: A line of a card holds at most so many octets: a photo is longer, and nobody needs it here.
+#: Most octets of a line; longer ones, such as photos, are not needed.
 _LONGEST: Final = 20_000
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
-#: Types of numbers to which no text goes.
+#: Types of numbers that cannot receive texts.
 _NO_TEXTS: Final = frozenset({"fax", "pager", "video"})
 
 
 def read_cards(octets: bytes) -> Iterator[SheetRecord]:
-    """The cards of a file, each with the line on which it begins."""
+    """The cards of a file, each with its first line."""
     fields: dict[str, str] | None = None
     begun = 0
     for number, line in _lines(octets):
@@ -39,7 +39,7 @@ def read_cards(octets: bytes) -> Iterator[SheetRecord]:
 
 
 def write_card(contact: Contact, groups: Iterable[str] = ()) -> str:
-    """A contact as a card of version 3.0, which every program reads."""
+    """A contact as a card of version 3.0, which all programs read."""
     name = (contact.last_name, contact.first_name, contact.middle_name, "", "")
     lines = [
         "BEGIN:VCARD",
@@ -63,8 +63,8 @@ def write_card(contact: Contact, groups: Iterable[str] = ()) -> str:
 
 
 def _lines(octets: bytes) -> Iterator[tuple[int, bytes]]:
-    """Unfolded lines (RFC 6350 §3.2) with their numbers; quoted-printable ones of 2.1 go on
-    behind a ``=``."""
+    """Unfolded lines (RFC 6350 §3.2) with their numbers; in 2.1 quoted-printable lines continue
+    after a ``=``."""
     if octets.startswith((b"\xff\xfe", b"\xfe\xff")):
         octets = octets.decode("utf-16", "replace").encode()
     held: list[bytes] = []
@@ -96,7 +96,7 @@ def _property(line: bytes) -> tuple[str, dict[str, set[str]], str]:
     parameters: dict[str, set[str]] = {}
     for parameter in rest:
         key, equals, given = parameter.partition("=")
-        # Version 2.1 writes types without their key.
+        # In version 2.1 types have no key.
         values = given if equals else key
         key = key.upper() if equals else "TYPE"
         found = parameters.setdefault(key, set())
@@ -118,7 +118,7 @@ def _text(value: bytes, charset: str) -> str:
 
 
 def _split(value: str, at: str) -> list[str]:
-    """The parts of a value, at separators that are not escaped; unescaped themselves."""
+    """The parts of a value between unescaped separators, unescaped."""
     pieces, piece, escaped = [], "", False
     for char in value:
         if escaped:
@@ -143,7 +143,7 @@ def _escaped(value: str) -> str:
 
 
 def _folded(line: str) -> str:
-    """At most 75 octets a line, never broken inside a character (RFC 6350 §3.2)."""
+    """Folded into lines of 75 octets at most, not within a character (RFC 6350 §3.2)."""
     pieces, piece, size = [], "", 0
     for char in line:
         octets = len(char.encode())

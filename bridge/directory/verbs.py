@@ -1,6 +1,6 @@
-"""The verbs of the directory, as its doors name them.
+"""The verbs of the directory, for the rooms that must not import the store.
 
-A door knows neither the store nor its errors: what it wants is one of these.
+Run them with :class:`bridge.directory.directory.Directory`.
 """
 
 from bridge.store.directory.black_list import (

@@ -64,8 +64,8 @@ class BlackListEntry(NamedTuple):
 
 
 class Template(NamedTuple):
-    """A text with places to fill in (``{name}``). ``format`` is the dialect's word, ``flag`` its
-    switch for templates that all clients of an account may use."""
+    """A text with placeholders (``{name}``). ``format`` is the dialect's word, ``flag`` its switch
+    for templates that all clients of an account may use."""
 
     id: int
     name: str

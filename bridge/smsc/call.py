@@ -1,4 +1,4 @@
-"""One call of the SMSC dialect: who calls, with which parameters, and how the answer is written."""
+"""One call of the SMSC dialect: its account, its parameters, and the form of its answer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Call(NamedTuple):
     now: float
 
     def needed(self, name: str) -> str:
-        """A parameter that must be there. Raises Failure (bad parameter)."""
+        """A required parameter. Raises Failure (bad parameter)."""
         value = self.parameters[name].strip()
         if not value:
             raise Failure(Reason.BAD_PARAMETER, f"{name} missing")
@@ -38,7 +38,7 @@ class Call(NamedTuple):
 
 
 class AnsweredRefusal(Exception):  # noqa: N818 - says what it is
-    """A refusal whose answer holds more than the failure: the client's id, the wrong numbers."""
+    """A refusal whose answer has more than the failure: the client's id, the wrong numbers."""
 
     def __init__(self, failure: Failure, answer: str) -> None:
         super().__init__(failure, answer)

@@ -1,7 +1,7 @@
 """Calls to an account's ``callback_url``: statuses and messages from phones, as SMSC posts them.
 
-They are owed as receipts are: stored, told in order, and tried again until the client answers with
-2xx. The body is a form in UTF-8; a header beside it proves who wrote it.
+They are notices like receipts: stored, told in order, and retried until the client answers 2xx. The
+body is a form in UTF-8, with an HMAC in a header.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from bridge.notices.subscribers import Taker, TakerAnswer
 
 log = structlog.get_logger()
 
-#: How many are under way at once, and how long each may take (seconds).
+#: Most calls in flight, and the time limit of each (seconds).
 WINDOW: Final = 8
 WITHIN: Final = 10.0
 #: How long a connection is kept for the next one (seconds).
 KEEP_FOR: Final = 5.0
-#: HMAC-SHA256 of the body with the account's ``callback_secret``, in hexadecimal digits.
+#: HMAC-SHA256 of the body with the account's ``callback_secret``, in hexadecimal.
 SIGNATURE: Final = "X-Signature"
 _ZONE: Final = timezone(MOSCOW)
 
 
 class Callback:
-    """Takes the notices of one account's queue (:class:`bridge.notices.subscribers.Taker`).
+    """The taker of one account's queue (:class:`bridge.notices.subscribers.Taker`).
 
     Belongs to one event loop; :meth:`close` it.
     """
@@ -61,7 +61,7 @@ class Callback:
         return WINDOW - len(self._tasks)
 
     def tell(self, owed: Owed) -> asyncio.Future[TakerAnswer]:
-        """The future gets what became of the call, and never an exception."""
+        """Calls the URL. The future gets the result, never an exception."""
         answer: asyncio.Future[TakerAnswer] = asyncio.get_running_loop().create_future()
         task = asyncio.get_running_loop().create_task(self._tell(owed, answer))
         self._tasks.add(task)
@@ -73,7 +73,7 @@ class Callback:
             said = await self._call(owed)
         except httpx.HTTPError as error:
             said = TakerAnswer(False, f"{type(error).__name__}: {error}"[:200])
-        except Exception:  # the edge: whatever it is, the notice comes again
+        except Exception:  # any error: the notice is retried
             log.exception("callback_failed", account=self.account, notice=owed.notice.id)
             said = TakerAnswer(False, "operation failed")
         if not answer.done():
@@ -89,7 +89,7 @@ class Callback:
             key = self.secret.get_secret_value().encode()
             headers[SIGNATURE] = hmac.digest(key, body, "sha256").hex()
         async with self._client.stream("POST", self.url, content=body, headers=headers) as response:
-            # What the client says beside its status is nothing to us.
+            # Only the status of the client's answer counts.
             if response.is_success:
                 return TakerAnswer(True, f"taken by {self.url}")
             return TakerAnswer(False, f"HTTP {response.status_code} from {self.url}")
@@ -102,7 +102,7 @@ class Callback:
 
 
 class CallbackOutbox(Protocol):
-    """What is asked of :class:`bridge.notices.outbox.CallbackOutbox`."""
+    """The part of :class:`bridge.notices.outbox.Outbox` that callbacks use."""
 
     def join(self, queue: str, taker: Taker) -> None: ...
 
@@ -110,7 +110,7 @@ class CallbackOutbox(Protocol):
 
 
 class Callbacks:
-    """The callbacks of all accounts that have a ``callback_url``; :meth:`close` it."""
+    """The callbacks of all accounts with a ``callback_url``; :meth:`close` it."""
 
     def __init__(self, outbox: CallbackOutbox) -> None:
         self._outbox = outbox
@@ -118,7 +118,7 @@ class Callbacks:
         self._closing: set[asyncio.Task[None]] = set()
 
     def follow(self, accounts: Mapping[str, AccountSettings]) -> None:
-        """Calls the URLs of these accounts from now on, and no others."""
+        """Takes over the accounts' URLs."""
         for name, taker in list(self._takers.items()):
             own = accounts.get(name)
             if own is None or (own.callback_url, own.callback_secret) != (taker.url, taker.secret):
@@ -137,7 +137,7 @@ class Callbacks:
 
 
 def form_of(owed: Owed) -> dict[str, str] | None:
-    """The fields of a call; None where what it tells of is gone."""
+    """The fields of a call; None if the subject of the notice is gone."""
     if owed.notice.kind is Kind.INCOMING and owed.incoming is not None:
         incoming = owed.incoming
         return {

@@ -1,4 +1,4 @@
-"""``jobs.php``: send-outs, which have a name and are listed and stopped as one."""
+"""``jobs.php``: lists send-outs, and stops them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NUMBER: Final = 2**53
 
 
 class Cancelling(Submitter, Protocol):
-    """What is asked of :class:`bridge.relay.relay.Relay`."""
+    """The part of :class:`bridge.relay.relay.Relay` that jobs.php uses."""
 
     async def cancel(self, account: Account, id: int) -> None: ...
 

@@ -1,8 +1,8 @@
 """The listener of the SMSC dialect: HTTP in, answers of the dialect out.
 
-Decides who may call, how large and how many calls may be, and which operation a path names. Every
-call has an answer in the dialect with HTTP status 200, whatever was wrong with it: clients take
-any other status, and an empty body, for a lost connection, and repeat.
+Decides about callers, limits, and the operation of a path. Every call gets an answer in the dialect
+with HTTP status 200, also for errors: clients treat any other status, and an empty body, as a lost
+connection, and repeat the call.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from bridge.smsc.parameters import Parameters, read_parameters
 
 log = structlog.get_logger()
 
-#: What a client may cost. A list of 10,000 rows has about a megabyte.
+#: Limits for a client. A list of 10,000 rows has about a megabyte.
 LIMITS: Final = Limits(
     max_body=4 * 1024 * 1024, keep_alive=75, request_within=15.0, max_connections=2000
 )
@@ -59,13 +59,14 @@ _CONTENT_TYPES: Final = {
 }
 _WSDL: Final = (b"content-type", b"text/xml; charset=utf-8")
 _SECRETS: Final = frozenset({"psw", "apikey"})
-#: The same refusal of the same client is logged once in so many seconds, and no more in all.
+#: Interval in which the same refusal of a client is logged once (seconds), and most refusals logged
+#: in it.
 _TELL_EVERY: Final = 60.0
 _TELL_MOST: Final = 1000
 
 
 class SmscAuthenticator(Protocol):
-    """What is asked of :class:`bridge.accounts.accounts.Accounts`."""
+    """The part of :class:`bridge.accounts.accounts.Accounts` that the listener uses."""
 
     def check_address(self, address: str) -> None: ...
 
@@ -77,7 +78,7 @@ class SmscAuthenticator(Protocol):
 
 
 class SmscListener:
-    """Listens where ``[smsc]`` says. Belongs to the loop it starts in.
+    """Listens on the addresses of ``[smsc]``. Belongs to one event loop.
 
     ``operations`` are those of ``/sys/<name>``; those in ``limited`` are counted over all nodes.
     """
@@ -112,7 +113,7 @@ class SmscListener:
         self._proxies = NetworkMap((network, True) for network in settings.proxies)
 
     async def start(self, passed: PassedSockets = NONE_PASSED) -> list[Endpoint]:
-        """Binds every address, or none; tells them as bound. Raises OSError and ssl.SSLError."""
+        """Binds all addresses, or none; returns the bound ones. Raises OSError and ssl.SSLError."""
         settings = self.settings
         bound: list[Endpoint] = []
         try:
@@ -134,15 +135,15 @@ class SmscListener:
         return [await web.listen(where) for where in places]
 
     def reload(self, settings: config.Smsc) -> None:
-        """Takes certificate, networks and proxies anew. Raises OSError or ValueError, and changes
-        nothing, where a certificate cannot be used."""
+        """Takes over a new certificate, networks and proxies. Raises OSError or ValueError for an
+        unusable certificate; then nothing changes."""
         if self._context is not None:
             renewed(self._context, settings.certificate, settings.private_key)
         self.settings = settings
         self._apply(settings)
 
     async def close(self) -> None:
-        """Answers what is under way, and hangs up."""
+        """Answers calls in progress, and closes all connections."""
         for web in self._webs:
             await web.close()
         self._webs.clear()
@@ -182,7 +183,7 @@ class SmscListener:
     async def answer(
         self, name: str, parameters: Parameters, peer: str, path: str
     ) -> tuple[str, Format, Failure | None]:
-        """The answer to a call of ``/sys/<name>``, its format, and why it was refused."""
+        """The answer to a call of ``/sys/<name>``, its format, and the refusal if any."""
         fmt = _format(parameters)
         account: Account | None = None
         try:
@@ -197,7 +198,7 @@ class SmscListener:
             answer, failure = refused(failed, fmt), failed
         except AnsweredRefusal as refusal:
             answer, failure = refusal.answer, refusal.failure
-        except Exception:  # the edge: the client gets an answer whatever happens
+        except Exception:  # the client must get an answer
             log.exception("smsc_call_failed", peer=peer, call=name)
             failure = Failure(Reason.OPERATION_FAILED)
             answer = refused(failure, fmt)
@@ -221,7 +222,7 @@ class SmscListener:
 
     @asynccontextmanager
     async def _counted(self, name: str, call: Call) -> AsyncIterator[None]:
-        """Keeps an account to its calls at once, and to three identical ones in a minute."""
+        """Enforces the account's limits: calls at once, and three identical ones in a minute."""
         account = call.account.name
         if self._at_once[account] >= AT_ONCE - 1:
             raise Failure(Reason.TOO_MANY_SESSIONS)
@@ -262,13 +263,13 @@ class SmscListener:
     def _tell(
         self, peer: str, path: str, failure: Failure, account: str = "", number: str = ""
     ) -> None:
-        """Once a minute for each client, reason and number, and so many lines in all: a client
-        that repeats itself fills no disk."""
+        """Logs a refusal, once a minute for each client, reason and number, and with a limit in
+        total, so that a repeating client does not fill the disk."""
         now = self._monotonic()
         if now - self._told_since >= _TELL_EVERY:
             self._told_since = now
             self._told.clear()
-        # Whoever did not log in may write any number.
+        # A client without a login may write any number.
         trouble = (peer, str(failure), account and number)
         if trouble in self._told or len(self._told) >= _TELL_MOST:
             return
@@ -292,7 +293,7 @@ async def _respond(
     name = "windows-1251" if charset == "cp1251" else charset
     headers = [(b"content-type", f"{_CONTENT_TYPES[fmt]}; charset={name}".encode())]
     if failure is not None:
-        # The dialect has fixed words for an error; what exactly was wrong stands beside them.
+        # The dialect's text of an error is fixed; the detail is a field of its own.
         headers.append((b"x-reason", failure.description.encode("ascii", "replace")))
     await respond(send, 200, headers, octets)
 
@@ -311,6 +312,6 @@ def _format(parameters: Parameters) -> Format:
 
 
 def _digest(name: str, parameters: Parameters) -> bytes:
-    """What identical calls have in common; the password is no part of it."""
+    """The digest by which identical calls are found; without the password."""
     pairs = sorted((key, value) for key, value in parameters.items() if key not in _SECRETS)
     return hashlib.blake2b(repr((name, pairs)).encode(), digest_size=16).digest()

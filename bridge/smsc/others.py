@@ -1,4 +1,4 @@
-"""``balance.php``, ``senders.php`` and ``get.php``: what an account may ask about itself."""
+"""``balance.php``, ``senders.php`` and ``get.php``."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from bridge.smsc.call import Call
 _ZONE: Final = timezone(MOSCOW)
 #: The balance counts messages, not money.
 _CURRENCY: Final = "SMS"
-#: Hours that messages may be asked for, and how many are told at once.
+#: The longest period of a query (hours), and most messages in an answer.
 _LONGEST: Final = 168
 _MOST: Final = 10_000
 
 
 @dataclass(frozen=True)
 class Balance:
-    """Answers balance.php: a configured figure, or what is left of the daily limit."""
+    """Answers balance.php: the configured figure, or the rest of the daily limit."""
 
     balance_of: Callable[[Account], str]
 
@@ -41,7 +41,7 @@ class Balance:
 
 
 async def senders(call: Call) -> str:
-    """Answers senders.php: the names that the account may use are the configuration's to say."""
+    """Answers senders.php: lists the configured senders, and changes none."""
     if not call.parameters.flag("get"):
         raise Failure(Reason.BAD_PARAMETER, "senders are configured")
     names = sorted(call.account.senders)
@@ -78,7 +78,7 @@ class Answers:
             if to_phone in ("", one.to)
         ]
         if not rows and call.fmt in (Format.TEXT, Format.NUMBERS):
-            # These formats have no empty list, and clients take an empty body for a failure.
+            # These formats have no empty list, and clients treat an empty body as an error.
             raise Failure(Reason.NOT_FOUND)
         return listing("answer", rows, call.fmt)
 

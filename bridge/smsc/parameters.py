@@ -1,8 +1,8 @@
 """The parameters of a call: query and body, octets → text.
 
 A call has its parameters in the query, in an urlencoded or multipart body, or in both at once;
-``POST /rest/send/`` has them as JSON. All of them are in one charset: the parameter ``charset``, or
-windows-1251. What a parameter means is decided by the operations.
+``POST /rest/send/`` has them as JSON. All are in one charset: the parameter ``charset``, or
+windows-1251. The operations interpret them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from python_multipart.exceptions import FormParserError
 
 from bridge.model.failure import Failure, Reason
 
-#: The charsets of the dialect by the names that it knows, as Python calls them.
+#: The dialect's names of charsets → Python's.
 CHARSETS: Final[dict[str, str]] = {
     "": "cp1251",
     "windows-1251": "cp1251",
@@ -28,18 +28,18 @@ CHARSETS: Final[dict[str, str]] = {
     "utf8": "utf-8",
     "koi8-r": "koi8-r",
 }
-#: More parameters than any call has; the rest of a hostile one is not read.
+#: Most parameters of a call; further ones are not read.
 MAX_PARAMETERS: Final = 200
-#: What nearly all calls have: a GET without a body, or a form.
+#: The content types of nearly all calls: a GET without a body, or a form.
 _PLAIN: Final = frozenset({"", "application/x-www-form-urlencoded"})
-#: What a parameter may be in JSON, beside a switch and a list.
+#: JSON types of a parameter, besides a switch and a list.
 _JSON_SCALARS: Final = (str, int, float)
-#: Half a character, which JSON can write and no charset.
+#: An unpaired surrogate, which JSON can express but no charset can encode.
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 class Parameters(Mapping[str, str]):
-    """The parameters of one call by their names; one that is not there reads as empty.
+    """The parameters of one call by name; a missing one is empty.
 
     ``charset`` is Python's name of the charset in which the answer is written, ``read_as`` of that
     in which the parameters came.
@@ -60,22 +60,22 @@ class Parameters(Mapping[str, str]):
         return len(self._values)
 
     def flag(self, name: str) -> bool:
-        """Whether a switch is on: clients write ``1`` or ``true``."""
+        """Whether a switch is on: ``1`` or ``true``."""
         return self[name].strip().lower() in ("1", "true")
 
     def having(self, **values: str) -> Parameters:
-        """The same with other values."""
+        """A copy with other values."""
         return Parameters(self._values | values, self.charset, self.read_as)
 
     def given(self, name: str) -> bool:
-        """Whether the client said anything by this name, an empty value included."""
+        """Whether the client gave this parameter, even with an empty value."""
         return name in self._values
 
 
 def read_parameters(query: bytes, content_type: str, body: bytes) -> Parameters:
     """Joins query and body; a name in both has the body's value.
 
-    Raises :class:`Failure` (bad parameter) for a body that is not of its content type.
+    Raises :class:`Failure` (bad parameter) for a body that does not match its content type.
     """
     media_type, boundary = _content_type(content_type)
     pairs = dict(_urlencoded(query))
@@ -111,10 +111,9 @@ def _unquoted(text: bytes) -> bytes:
 
 
 def _multipart(boundary: bytes, body: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The fields of a form; files have nothing to say here and are left out.
+    """The fields of a form; files are ignored.
 
-    A form of more parts than a call has parameters is refused: each costs much more than its
-    octets.
+    A form with too many parts is refused: each costs much more than its octets.
     """
     fields: list[tuple[bytes, bytes]] = []
     parts = 0
@@ -173,8 +172,8 @@ def _decoded(pairs: dict[bytes, bytes]) -> Parameters:
     charset = read_as = _charset(label)
     octets = b"".join(pairs.values())
     if not label and not octets.isascii() and _is_utf_8(octets):
-        # Clients that name no charset send UTF-8 as often as windows-1251, which fits everything.
-        # A name that is given counts: "Ні" in windows-1251 happens to be UTF-8 too.
+        # Clients without the parameter send UTF-8 as often as windows-1251, which accepts any
+        # octets. A given charset counts: "Ні" in windows-1251 is valid UTF-8 too.
         read_as = "utf-8"
     values = {
         name.decode(read_as, "replace"): value.decode(read_as, "replace")
@@ -192,7 +191,7 @@ def _is_utf_8(octets: bytes) -> bool:
 
 
 def _from_json(pairs: dict[bytes, bytes], body: bytes) -> Parameters:
-    """One object; a list of numbers is what ``phones`` may be."""
+    """One object; ``phones`` may be a list of numbers."""
     values = dict(_decoded(pairs).items())
     try:
         document = json.loads(body)

@@ -52,7 +52,7 @@ _NUMBER: Final = 2**53
 
 @dataclass(frozen=True)
 class Phones:
-    """Answers phones.php: its command is the first of its switches that is on."""
+    """Answers phones.php: the first switch that is on is the command."""
 
     directory: Directory
 
@@ -214,7 +214,7 @@ def _phones(call: Call, name: str) -> tuple[str, ...]:
 
 
 def _many_phones(call: Call) -> list[str]:
-    """A list of any length, of which those that are no numbers are left out."""
+    """The numbers of a list of any length, without invalid ones."""
     found: dict[str, None] = {}
     for piece in call.needed("phone").replace(";", ",").split(","):
         if piece.strip():

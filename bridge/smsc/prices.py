@@ -1,6 +1,6 @@
-"""What messages cost: the table ``[smsc] prices`` by country, and the account's balance.
+"""Prices from the table ``[smsc] prices`` by country, and the account's balance.
 
-The API tells a price only after it has sent; before that, only the operator's own table has one.
+The API tells a price only after sending; before that only the operator's table has one.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ def cost_of(prices: Mapping[str, str], parts: Iterable[tuple[str, int]]) -> str:
 
 
 def balance_of(configured: str, daily_limit: int, used: int) -> str:
-    """The configured figure, or how many messages are left today; never empty.
+    """The configured figure, or the number of messages left today; never empty.
 
-    Clients take an answer with a comma for an error.
+    Clients treat an answer with a comma as an error.
     """
     if configured:
         return configured

@@ -24,7 +24,7 @@ from bridge.model.phone import normalise
 from bridge.smsc.call import AnsweredRefusal, Call
 from bridge.smsc.prices import balance_of, cost_of
 
-#: Kinds of messages that Cascade has nothing for, by their switch and by a prefix of the text.
+#: Kinds of messages that Cascade does not offer, by their switch and by a prefix of the text.
 UNSUPPORTED: Final = ("hlr", "ping", "mms", "mail", "call", "soc", "push", "bin", "tinyurl")
 _PREFIX: Final = re.compile(r"__(CALL|VIBER|SOC|PING|HLR|MAIL|BOT)__", re.ASCII)
 _TG_VIBER: Final = ("viber", "tg", "bot")
@@ -33,14 +33,14 @@ _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,40}", re.ASCII)
 _VALID: Final = re.compile(r"(\d{1,2})(?::(\d\d))?", re.ASCII)
 _BETWEEN: Final = re.compile(r"[,;]")
 _ROW_PHONE: Final = re.compile(r"\+?[0-9][0-9 ().-]*|[Gg][0-9]+", re.ASCII)
-#: SMSC's 0.1 to 720 hours over which messages are spread.
+#: SMSC's limits of the time over which messages are spread (hours).
 _LONGEST_PERIOD: Final = 720
 _MAX_PHONES: Final = 10_000
 _VARIABLE: Final = re.compile(r"var\[(\w{1,40})\]")
 
 
 class Submitter(Protocol):
-    """What is asked of :class:`bridge.relay.relay.Relay`."""
+    """The part of :class:`bridge.relay.relay.Relay` that send.php uses."""
 
     def submit(self, account: Account, submission: Submission) -> asyncio.Future[Outcome]: ...
 
@@ -51,7 +51,7 @@ class Submitter(Protocol):
 class Sending:
     """Answers send.php.
 
-    ``short_id`` gives a number for a client without an id of its own, ``group`` the phones of a
+    ``short_id`` gives an id for a submission without a client's id, ``group`` the phones of a
     group.
     """
 
@@ -92,7 +92,7 @@ class Sending:
         )
 
     def balance_of(self, account: Account) -> str:
-        """What balance.php says."""
+        """The balance in the answer of balance.php."""
         limit = account.settings.daily_limit
         used = self.relay.used_today(account) if limit else 0
         return balance_of(self.balance(), limit, used)
@@ -112,7 +112,7 @@ class Sending:
         return cost_of(prices, parts)
 
     def _numbers(self, call: Call, submission: Submission, outcome: Outcome) -> Sequence[Number]:
-        """What ``op=1`` and ``err=1`` ask for: all numbers, or the wrong ones."""
+        """The numbers for ``op=1`` (all) and ``err=1`` (only wrong ones)."""
         every, wrong = call.parameters.flag("op"), call.parameters.flag("err")
         if not (every or wrong):
             return ()
@@ -134,10 +134,10 @@ class Sending:
 
 
 async def with_template(call: Call, directory: Directory) -> Call:
-    """The call with the text of the template that ``tpl`` names, unless it has one of its own;
-    variables are ``var[name]``.
+    """The call with the text of the template ``tpl``, unless it has its own text; variables are
+    ``var[name]``.
 
-    Raises Failure: NOT_FOUND, bad parameter for a variable that is missing.
+    Raises Failure: NOT_FOUND, or bad parameter for a missing variable.
     """
     given = call.parameters
     name = given["tpl"].strip()
@@ -152,7 +152,7 @@ async def with_template(call: Call, directory: Directory) -> Call:
 
 
 def submission_of(call: Call, reference: str) -> Submission:
-    """The submission that a call asks for.
+    """The submission of a call.
 
     Raises Failure: bad parameter with the parameter's name, bad schedule time, bad validity, no
     text.
@@ -205,11 +205,11 @@ def _without_prefix(text: str, route: Route | None) -> tuple[str, Route | None]:
 
 
 def _cleaner(call: Call) -> Callable[[str], str]:
-    """What is done to each text: ``nl``, ``translit`` and ``maxsms``."""
+    """The function for ``nl``, ``translit`` and ``maxsms``, which changes each text."""
     given = call.parameters
     translit = given["translit"].strip()
     if translit not in ("", "0", "1"):
-        # 2 writes with digits and signs that look alike: nobody could read a code in it.
+        # 2 uses digits and signs that look like letters: codes would become unreadable.
         raise Failure(Reason.BAD_PARAMETER, "translit")
     most = call.number("maxsms", 0, 255)
 
@@ -252,7 +252,7 @@ def _check_count(found: int) -> None:
 
 
 def _row(row: str, number: int) -> tuple[list[str], str]:
-    """Phones and text of a row: the first colon, or semicolon behind a number, divides them."""
+    """Phones and text of a row, separated by the first colon, or by a semicolon after a number."""
     head, colon, text = row.partition(":")
     if not colon or not _all_phones(head):
         head, colon, text = row.partition(";")
@@ -279,7 +279,8 @@ def _ttl(valid: str) -> int | None:
 
 
 def _spread(period: str) -> int:
-    """Seconds over which messages are spread; ``freq`` only says in how many steps."""
+    """The time over which messages are spread (seconds); ``freq``, the number of steps, is
+    ignored."""
     if not period:
         return 0
     try:
@@ -292,7 +293,7 @@ def _spread(period: str) -> int:
 
 
 def _written(account: Account, address: str) -> str:
-    """The number as it is called up; as the client wrote it, where it is none."""
+    """The number in E.164 without plus; an invalid one as the client wrote it."""
     try:
         return normalise(address, account.settings.region)
     except Failure:
@@ -306,7 +307,7 @@ def _text(submission: Submission, recipient: Recipient) -> str:
 def _parts(
     account: Account, submission: Submission, outcome: Accepted
 ) -> Iterator[tuple[str, int]]:
-    """The parts of each number that went, but for those of groups."""
+    """The parts of each accepted number, except those of groups."""
     failed = {recipient.address for recipient, _ in outcome.refused}
     seen: set[tuple[str, str]] = set()
     for recipient in submission.recipients:

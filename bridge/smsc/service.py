@@ -1,4 +1,4 @@
-"""The SMSC dialect as the daemon has it: every operation with what it asks of the rest."""
+"""Builds the SMSC dialect: the listener with every operation."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from bridge.smsc.phones import Phones, Templates
 from bridge.smsc.send import Sending
 from bridge.smsc.status import Messages, StatusOf
 
-#: Calls of which an account may make three identical ones in a minute.
+#: Calls with the limit of three identical ones in a minute.
 LIMITED = frozenset({"phones.php", "templates.php", "senders.php", "jobs.php"})
 _PAGE = 1000
 _DIGITS = 0x7FFF_FFFF
 
 
 class Relaying(Cancelling, Messages, Protocol):
-    """What the operations ask of :class:`bridge.relay.relay.Relay`."""
+    """The part of :class:`bridge.relay.relay.Relay` that the operations use."""
 
 
 class ShortIds:
-    """Ids of at most 31 bits for clients that bring none of their own.
+    """Ids of at most 31 bits for submissions without a client's id.
 
-    They follow the clock in steps of 1/256 of a second, and come again after three months: a
-    message is asked for by its number and its id, and the newest counts.
+    They follow the clock in steps of 1/256 s and repeat after three months: a query names number
+    and id, and finds the newest message.
     """
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
@@ -51,7 +51,7 @@ def smsc_listener(
     relay: Relaying,
     directory: Directory,
 ) -> SmscListener:
-    """The listener with all of its operations."""
+    """The listener with all its operations."""
     ids = ShortIds()
 
     async def group(account: Account, address: str) -> AsyncIterator[str]:

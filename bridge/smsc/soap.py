@@ -1,7 +1,7 @@
 """SOAP 1.1 and 1.2 in front of the same operations.
 
-Each method is a call with fixed parameters; ``…2`` takes further ones as ``p1=v1&p2=v2``. Names
-count without their namespaces, and answers are written in the request's own.
+Each method is a call with fixed parameters; ``…2`` takes further ones as ``p1=v1&p2=v2``. Names are
+compared without namespaces, and answers use the request's namespace.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from bridge.smsc.xml_reading import Element, read_xml
 ENVELOPE_11: Final = "http://schemas.xmlsoap.org/soap/envelope/"
 ENVELOPE_12: Final = "http://www.w3.org/2003/05/soap-envelope"
 
-#: Runs a call of ``/sys/<name>`` and gives its answer.
+#: Runs a call of ``/sys/<name>`` and returns its answer.
 Run = Callable[[str, Parameters], Awaitable[str]]
 
 
 class Method(NamedTuple):
-    """A method: the call behind it, its arguments, its response, and the members of that."""
+    """A method: its call, its arguments, its response, and the members of the response."""
 
     call: str
     arguments: tuple[str, ...]
@@ -67,7 +67,7 @@ _BALANCE: Final = Method(
 
 
 def _second(method: Method) -> Method:
-    """The form of a method that takes further parameters."""
+    """The variant of a method with further parameters."""
     response = method.response.replace("Response", "2Response")
     return method._replace(arguments=(*method.arguments, "query"), response=response)
 
@@ -98,7 +98,7 @@ async def answer(body: bytes, run: Run) -> tuple[bytes, bytes]:
         return _written(envelope, _fault(envelope, failure))
     found = json.loads(await run(method.call, _parameters(method, request)))
     if isinstance(found, list):
-        # Statuses of several messages, for which a response has no place.
+        # A response cannot have the statuses of several messages.
         found = {"error_code": Reason.BAD_PARAMETER.codes.fmt}
     return _written(envelope, _response(method, request.namespace, found))
 
@@ -136,7 +136,7 @@ def _response(method: Method, namespace: str, found: dict[str, object]) -> str:
 
 
 def _text(value: object) -> str:
-    # XML 1.0 has no character for most controls.
+    # XML 1.0 does not allow most control characters.
     return "".join(char if char >= " " or char in "\t\n" else " " for char in str(value))
 
 

@@ -1,4 +1,4 @@
-"""``status.php``: how messages stand, by the number and the client's id or ours."""
+"""``status.php``: the states of messages, by number and id (the client's or ours)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bridge.model.state_names import err_of, smsc_status
 from bridge.smsc.call import Call
 
 _NOT_FOUND: Final = -3
-#: How the dialect calls its codes.
+#: The dialect's names of its codes.
 NAMES: Final = {
     -3: "Not found",
     -2: "Stopped",
@@ -32,13 +32,13 @@ NAMES: Final = {
 }
 _ZONE: Final = timezone(MOSCOW)
 _MAX_MESSAGES: Final = 1000
-#: Every member there is, in the order of the provider's full answer.
+#: All members, in the order of the provider's full answer.
 _MEMBERS: Final = (
     *("status", "last_date", "last_timestamp", "err", "send_date", "send_timestamp", "phone"),
     *("mccmnc", "country", "operator", "region", "cost", "sender_id", "status_name", "message"),
     *("type", "id", "int_id", "sms_cnt", "format"),
 )
-#: What only ``all=2`` tells.
+#: Members only for ``all=2``.
 _SUBSCRIBER: Final = frozenset({"mccmnc", "country", "operator", "region", "int_id", "format"})
 #: The members of each ``all`` in the format of numbers. The text comes last, since clients split
 #: at the first 8 or 11 commas; only in a list does the id follow it.
@@ -53,14 +53,14 @@ _NUMBERS: Final = {
         *("country", "operator", "region", "cost", "sender_id", "status_name", "message"),
     ),
 }
-#: How the format of text calls members that it does not call by their names.
+#: Names of members in the text format, if they differ.
 _IN_TEXT: Final = {"status": "Status", "last_date": "check_time", "id": "ID"}
-#: What the format of text leaves out: dates stand for seconds.
+#: Members that the text format omits: it has dates instead of seconds.
 _NOT_IN_TEXT: Final = frozenset({"last_timestamp", "err", "send_timestamp"})
 
 
 class Messages(Protocol):
-    """What is asked of :class:`bridge.relay.relay.Relay`."""
+    """The part of :class:`bridge.relay.relay.Relay` that status.php uses."""
 
     async def query(self, account: Account, id: int) -> Sequence[Stored]: ...
 
@@ -78,7 +78,7 @@ class StatusOf:
     async def __call__(self, call: Call) -> str:
         phones, ids = call.needed("phone"), call.needed("id")
         if call.parameters.flag("del"):
-            # Their time ends by the bridge's own rules: nothing is deleted at a client's wish.
+            # Only retention deletes messages, not a client.
             raise Failure(Reason.BAD_PARAMETER, "del")
         every = call.number("all", 0, 2)
         if "," not in phones and "," not in ids:
@@ -109,7 +109,7 @@ class StatusOf:
 
 
 def _pairs(phones: str, ids: str) -> list[tuple[str, str]]:
-    """Lists in matching order; a comma at the end keeps the form of a list."""
+    """Pairs of number and id from two lists; a comma at the end means a list."""
     first = [one.strip() for one in phones.split(",") if one.strip()]
     second = [one.strip() for one in ids.split(",") if one.strip()]
     if len(first) != len(second) or len(first) > _MAX_MESSAGES:
@@ -122,7 +122,7 @@ def _date(at: int) -> str:
 
 
 def _members(found: Stored | None, phone: str, id: str) -> dict[str, Value]:
-    """Everything that is known, by the names of the dialect."""
+    """All known values, by the dialect's names."""
     if found is None:
         nothing: dict[str, Value] = dict.fromkeys(_MEMBERS, "")
         return nothing | {

@@ -1,8 +1,8 @@
-"""XML from strangers, read within limits: no document type, no entities but XML's own five, bounded
+"""Reads untrusted XML within limits: no document type, only the five predefined entities, bounded
 depth, elements, attributes and names.
 
-Namespaces are resolved here. Expat would write the whole namespace into every name: a long one on
-many attributes costs hours, and on many elements all memory.
+Namespaces are resolved here. Expat would copy the whole namespace into every name: a long one on
+many attributes takes hours, on many elements all memory.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MAX_NAME: Final = 256
 
 
 class Element(NamedTuple):
-    """An element with its namespace, its local name, its text and what is in it."""
+    """An element with its namespace, local name, text and child elements."""
 
     namespace: str
     name: str
@@ -28,7 +28,7 @@ class Element(NamedTuple):
     children: list[Element]
 
     def child(self, name: str) -> Element | None:
-        """The first element in it with this local name."""
+        """The first child element with this local name."""
         return next((one for one in self.children if one.name == name), None)
 
     def content(self) -> str:
@@ -37,12 +37,12 @@ class Element(NamedTuple):
 
 
 class _Reading:
-    """Builds elements from what the parser meets."""
+    """Builds elements from the parser's events."""
 
     def __init__(self) -> None:
         self.root = Element("", "", [], [])
         self._open = [self.root]
-        #: For each open element the namespaces of the prefixes; the default has the empty prefix.
+        #: For each open element: prefix → namespace; the default namespace has the empty prefix.
         self._scopes: list[dict[str, str]] = [{"": ""}]
         self._elements = 0
 
@@ -62,7 +62,7 @@ class _Reading:
         self._scopes.append(scope)
 
     def _scope(self, attributes: dict[str, str]) -> dict[str, str]:
-        """The namespaces within an element with these attributes."""
+        """The namespaces in an element with these attributes."""
         declared = {
             name[6:]: namespace
             for name, namespace in attributes.items()
@@ -97,6 +97,6 @@ def read_xml(octets: bytes) -> Element:
         parser.Parse(octets, True)
     except expat.ExpatError as error:
         raise Failure(Reason.BAD_PARAMETER, "XML", cause=str(error)) from None
-    except (LookupError, ValueError) as error:  # an encoding that nobody knows
+    except (LookupError, ValueError) as error:  # an unknown encoding
         raise Failure(Reason.BAD_PARAMETER, "XML", cause=str(error)) from None
     return reading.root.children[0]

@@ -108,7 +108,7 @@ def test_a_mail_says_which_part_charset_and_cuts_were_chosen(
     assert run(["explain", "--config", config, "--mail", str(mail)]) == Exit.OK
     out = capsys.readouterr().out
     assert "part     part 2, text/html\n" in out
-    assert "charset  utf-8 (declared as windows-1251, which it is not)\n" in out
+    assert "charset  utf-8 (declared as windows-1251, which is wrong)\n" in out
     assert "characters: quotation under an attribution\n" in out
     assert "text     Так.\n" in out
 
