@@ -10,8 +10,8 @@ class Contact(NamedTuple):
     """A person of an account's directory.
 
     ``phones`` are E.164 with ``+``; messages go to each of them. ``groups`` are ids of groups.
-    ``birthday`` is ``dd.mm.yyyy`` or empty. ``client_id`` is the client's own name for the contact,
-    ``phone_other`` are numbers to which nothing is sent, as they were written.
+    ``birthday`` is ``dd.mm.yyyy`` or empty. ``client_id`` is the client's own id, ``phone_other``
+    are numbers to which nothing is sent, as written.
     """
 
     id: int
@@ -31,9 +31,9 @@ class Contact(NamedTuple):
 class Group(NamedTuple):
     """A group of contacts. Clients address it by ``number`` or by ``name``.
 
-    ``size`` is how many contacts it has. ``hours`` are those in which messages to it may go out
-    (``"9-21"``, in the account's zone; empty: always), ``max_parts`` bounds the parts of a message
-    to it (0: as the account says).
+    ``size`` is the number of its contacts. ``hours`` are the hours for messages to it (``"9-21"``,
+    in the account's zone; empty: always), ``max_parts`` limits the parts of a message to it (0: the
+    account's limit).
     """
 
     id: int
@@ -45,7 +45,7 @@ class Group(NamedTuple):
 
 
 class Blocks(IntEnum):
-    """Which messages an entry of the black list stops."""
+    """The messages that an entry of the black list blocks."""
 
     ALL = 0
     #: To a group, a list, or more than one recipient.
@@ -55,7 +55,7 @@ class Blocks(IntEnum):
 
 
 class BlackListEntry(NamedTuple):
-    """A number to which nothing, or nothing of a kind, is sent."""
+    """A blocked number."""
 
     id: int
     phone: str
@@ -64,8 +64,8 @@ class BlackListEntry(NamedTuple):
 
 
 class Template(NamedTuple):
-    """A text with placeholders (``{name}``). ``format`` is the dialect's word, ``flag`` its switch
-    for templates that all clients of an account may use."""
+    """A text with placeholders (``{name}``). ``format`` is the dialect's name of the format,
+    ``flag`` its switch for shared templates."""
 
     id: int
     name: str

@@ -1,7 +1,7 @@
 """The one table of failures: reason → fmt code, SMTP reply, SMPP status.
 
-Nothing else in the bridge maps a reason to a code. The listeners add only what their own protocol
-knows (SMTP syntax and sequence, SMPP framing and fields); renders the ``fmt`` 0–3 texts too.
+Nothing else maps a reason to a code. The listeners add only errors of their own protocol (SMTP
+syntax and sequence, SMPP framing and fields). Also renders the ``fmt`` 0–3 texts.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _row(fmt: int, smtp: str, smpp: int, text: str, *, v5: int | None = None) ->
 
 
 class Reason(Enum):
-    """Why a submission, a login or a request was refused."""
+    """The reason of a refused submission, login or request."""
 
     BAD_PARAMETER = _row(1, "554 5.6.0", 0x45, "bad parameter")
     NO_TEXT = _row(1, "554 5.6.0", 0x01, "no text")
@@ -58,29 +58,29 @@ class Reason(Enum):
 
     @classmethod
     def named(cls, name: str) -> Reason:
-        """The reason with this name, as it was stored; REFUSED where another version wrote it."""
+        """The reason with this stored name; REFUSED for a name of another version."""
         return cls.__members__.get(name, cls.REFUSED)
 
 
-# Enum members with equal values would silently be aliases of one another.
+# Enum members with equal values would be aliases.
 assert len({reason.value for reason in Reason}) == len(Reason.__members__)
 
-#: "Nothing found" has a status of its own for each SMPP command that looks for a message.
+#: SMPP command → its status for "nothing found".
 NOT_FOUND_STATUS = {"query_sm": 0x67, "cancel_sm": 0x11, "replace_sm": 0x13}
 
 
 def smpp_status(reason: Reason, command: str, interface_version: int = 0x34) -> int:
     """The command_status for ``reason`` in the response to ``command``.
 
-    ``interface_version`` is what the client bound with (0x33, 0x34, 0x50): statuses that only
-    SMPP 5.0 has are told to nobody else.
+    ``interface_version`` is the session's (0x33, 0x34, 0x50): only SMPP 5.0 sessions get statuses
+    that are new in 5.0.
     """
     if reason is Reason.NOT_FOUND and command in NOT_FOUND_STATUS:
         return NOT_FOUND_STATUS[command]
     return reason.codes.smpp_v5 if interface_version >= 0x50 else reason.codes.smpp
 
 
-#: What the API's own codes mean here; anything else is REFUSED.
+#: The API's code → reason; other codes are REFUSED.
 API_CODES: dict[str, Reason] = {
     "INVALID_PHONE": Reason.WRONG_PHONE,
     "INVALID_RECIPIENT": Reason.WRONG_PHONE,
@@ -92,7 +92,7 @@ API_CODES: dict[str, Reason] = {
     "1002": Reason.BAD_PARAMETER,
 }
 
-#: The ``field`` values of an API error that point at one of our parameters.
+#: The ``field`` values of an API error that name one of our parameters.
 API_FIELDS = frozenset(
     {
         "id",
@@ -109,10 +109,10 @@ API_FIELDS = frozenset(
 
 
 class Failure(Exception):  # noqa: N818 - the word of the glossary
-    """Why not: a value that may be raised.
+    """A refusal: a value that can be raised.
 
-    ``detail`` says what exactly was wrong, in words for the client; ``cause`` is for the log and
-    the trace only: the API's own code and text, or an exception's.
+    ``detail`` is the exact error, for the client; ``cause`` is only for the log and the trace: the
+    API's own code and text, or an exception's.
     """
 
     __slots__ = ("cause", "detail", "reason")
@@ -130,7 +130,8 @@ class Failure(Exception):  # noqa: N818 - the word of the glossary
         if self.detail:
             text = f"{text}: {self.detail}"
         if not text.isprintable():
-            # A detail may quote what a client sent; neither XML nor an SMTP reply holds controls.
+            # A detail may quote a client; control characters are not allowed in XML and SMTP
+            # replies.
             text = "".join(char if char.isprintable() else " " for char in text)
         text = " ".join(text.split())
         return text if len(text) < 100 else text[:96].rstrip() + "..."
@@ -140,7 +141,7 @@ class Failure(Exception):  # noqa: N818 - the word of the glossary
 
 
 def from_api(code: str, text: str, field: str = "") -> Failure:
-    """The failure that an error of the API stands for, with its own words kept as the cause."""
+    """The failure for an error of the API, with its text as the cause."""
     reason = API_CODES.get(code.upper())
     if reason is None:
         reason = Reason.BAD_PARAMETER if field in API_FIELDS else Reason.REFUSED
@@ -167,7 +168,7 @@ def render_failure(failure: Failure, fmt: int) -> str:
 
 
 def render_accepted(id: int, parts: int, queued: bool, fmt: int) -> str:
-    """The good answer to a submission, one line (``fmt`` 0–3); ``parts`` counts SMS parts."""
+    """The answer to an accepted submission, one line (``fmt`` 0–3); ``parts`` counts SMS parts."""
     if fmt == 0:
         return f"OK - {parts} SMS, ID - {id}" + (" (queued)" if queued else "")
     if fmt == 1:

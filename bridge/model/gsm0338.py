@@ -1,7 +1,7 @@
 """GSM 03.38: the default alphabet, its extension and national tables, packing, counting of parts.
 
-Decides which characters an SMS can carry in seven bits and how many short messages a text takes.
-Which alphabet a submission is written in is decided by the listeners.
+Decides which characters fit in seven bits, and the number of short messages of a text. The
+listeners decide the alphabet of a submission.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from bridge.model.national_languages import LOCKING, SINGLE
 
-#: 3GPP TS 23.038 §6.2.1: the index is the septet. 0x1B leads into the extension table.
+#: 3GPP TS 23.038 §6.2.1: the index is the septet. 0x1B is the escape to the extension table.
 DEFAULT_ALPHABET: Final = (
     "@£$¥èéùìòÇ\nØø\rÅå"
     "Δ_ΦΓΛΩΠΨΣΘΞ\x1bÆæßÉ"
@@ -27,7 +27,7 @@ DEFAULT_ALPHABET: Final = (
     "pqrstuvwxyzäöñüà"
 )
 
-#: 3GPP TS 23.038 §6.2.1.1: what a septet means after the escape.
+#: 3GPP TS 23.038 §6.2.1.1: the characters after the escape.
 EXTENSION: Final = {
     0x0A: "\f",
     0x14: "^",
@@ -41,8 +41,8 @@ EXTENSION: Final = {
     0x65: "€",
 }
 
-#: Septets (UTF-16 units) in a message of one part, and in each part of several, where a user data
-#: header of six octets takes its place (3GPP TS 23.040 §9.2.3.24.1).
+#: Septets (UTF-16 units) in a message of one part, and in each of several parts, which have a user
+#: data header of six octets (3GPP TS 23.040 §9.2.3.24.1).
 GSM_SINGLE: Final = 160
 GSM_PART: Final = 153
 UCS2_SINGLE: Final = 70
@@ -69,7 +69,7 @@ _Unit = TypeVar("_Unit")
 
 
 class Shifts(NamedTuple):
-    """Language codes of the tables that a user data header names; 0 is GSM 03.38's own table."""
+    """The language codes of the tables in a user data header; 0 is GSM 03.38's own table."""
 
     locking: int = 0
     single: int = 0
@@ -77,8 +77,8 @@ class Shifts(NamedTuple):
 
 NO_SHIFTS: Final = Shifts()
 
-#: What a text may be written in: a table for the rare characters, one for all, or both, each of one
-#: language. The ones that phones without the tables still show readably come first.
+#: Combinations of tables for a text: a single shift table, a locking shift table, or both, of one
+#: language. Those that phones without the tables show more readably come first.
 _WRITABLE: Final = (
     *(Shifts(0, language) for language in SINGLE),
     *(Shifts(language, 0) for language in LOCKING),
@@ -87,7 +87,8 @@ _WRITABLE: Final = (
 
 
 def encode(text: str) -> bytes | None:
-    """One octet a septet, extension characters as two; None if a character is in neither table."""
+    """One octet per septet, two for extension characters; None if a character is in neither
+    table."""
     if _NOT_GSM.search(text) is not None:
         return None
     return codecs.charmap_encode(text.translate(_TO_ESCAPES), "strict", _SEPTETS)[0]
@@ -99,10 +100,10 @@ def is_gsm(text: str) -> bool:
 
 
 def decode(octets: bytes) -> str:
-    """The text of unpacked septets, as lenient as 3GPP TS 23.038 §6.2.1.1 asks.
+    """The text of unpacked septets, as lenient as 3GPP TS 23.038 §6.2.1.1 requires.
 
-    An unknown extension stands for the character of the default alphabet, a doubled escape for a
-    space, an escape at the end for nothing. An octet above 0x7F is no septet: UnicodeDecodeError.
+    An unknown extension is read as the character of the default alphabet, a double escape as a
+    space; an escape at the end is ignored. An octet above 0x7F raises UnicodeDecodeError.
     """
     text = codecs.charmap_decode(octets, "strict", DEFAULT_ALPHABET)[0]
     if "\x1b" in text:
@@ -111,10 +112,10 @@ def decode(octets: bytes) -> str:
 
 
 def decode_shifted(octets: bytes, shifts: Shifts) -> str:
-    """The text of unpacked septets that are written in national tables.
+    """The text of unpacked septets in national tables.
 
-    A language that has no such table is ignored (3GPP TS 23.040 §9.2.3.24.15, §9.2.3.24.16). A
-    septet without a character in its table: UnicodeDecodeError.
+    A language without such a table is ignored (3GPP TS 23.040 §9.2.3.24.15, §9.2.3.24.16). A septet
+    without a character raises UnicodeDecodeError.
     """
     alphabet = _alphabet(shifts.locking)
     extension = _extension(shifts.single)
@@ -128,9 +129,9 @@ def decode_shifted(octets: bytes, shifts: Shifts) -> str:
 
 
 def encode_shifted(text: str) -> Iterator[tuple[bytes, Shifts]]:
-    """The septets in every choice of national tables that has all characters; perhaps in none.
+    """The septets of the text for each combination of national tables that has all characters.
 
-    The ones that phones without the tables show better come first.
+    Combinations that phones without the tables show better come first.
     """
     for shifts in _WRITABLE:
         table = _septets_of(shifts)
@@ -140,7 +141,7 @@ def encode_shifted(text: str) -> Iterator[tuple[bytes, Shifts]]:
 
 @cache
 def _alphabet(language: int) -> str:
-    """As codecs take it: U+FFFE where there is no character."""
+    """The alphabet for a charmap codec: U+FFFE means no character."""
     if language not in LOCKING:
         return DEFAULT_ALPHABET
     characters = ["\ufffe"] * 128
@@ -171,9 +172,9 @@ def _septets_of(shifts: Shifts) -> dict[str, bytes]:
 
 
 def pack(septets: bytes, fill_bits: int = 0) -> bytes:
-    """Septets (one an octet) as octets full of bits (3GPP TS 23.038 §6.1.2.1).
+    """Packs septets, given one per octet (3GPP TS 23.038 §6.1.2.1).
 
-    ``fill_bits`` zero bits go first, which put text after a user data header on a septet border.
+    ``fill_bits`` zero bits come first; they align text after a user data header to a septet border.
     """
     packed = bytearray()
     for start in range(0, len(septets), 8):
@@ -189,10 +190,10 @@ def pack(septets: bytes, fill_bits: int = 0) -> bytes:
 
 
 def unpack(octets: bytes, fill_bits: int = 0) -> bytes:
-    """The septets (one an octet) of packed octets, without ``fill_bits`` bits in front.
+    """Unpacks septets, one per octet, after ``fill_bits`` bits.
 
-    How many septets were packed is not told: seven spare bits at the end are taken as padding
-    when they are all zero or, as 3GPP TS 23.038 §6.1.2.3.1 pads, a carriage return.
+    The number of septets is not known: seven spare bits at the end are padding if they are zero or
+    a carriage return (3GPP TS 23.038 §6.1.2.3.1).
     """
     count = max(0, (8 * len(octets) - fill_bits) // 7)
     padded = (8 * len(octets) - fill_bits) % 7 == 0
@@ -209,13 +210,12 @@ def unpack(octets: bytes, fill_bits: int = 0) -> bytes:
 
 
 def count_parts(text: str) -> int:
-    """How many short messages the text takes; an empty one takes one.
+    """The number of short messages of the text; one for an empty text.
 
-    Parts are filled one after the other, and a cut never goes through an escape sequence or a
-    surrogate pair.
+    Parts are filled one after the other, without cutting an escape sequence or a surrogate pair.
     """
     length = len(text)
-    # However it is written, half of a UCS-2 message is one part; and so is all of one in ASCII.
+    # One part in any alphabet: 35 characters have at most 70 UTF-16 units.
     if length <= 35 or (length <= UCS2_SINGLE and text.isascii()):
         return 1
     odd = _NOT_PLAIN.search(text)
@@ -226,7 +226,7 @@ def count_parts(text: str) -> int:
             return 1
         septets = text.translate(_TO_ESCAPES)
         return _count_uncut(septets, GSM_PART, lambda last: last == "\x1b")
-    octets = text.encode("utf-16", "surrogatepass")[2:]  # in native order, without its mark
+    octets = text.encode("utf-16", "surrogatepass")[2:]  # native byte order, no mark
     if len(octets) == 2 * length:
         return _count(length, UCS2_SINGLE, UCS2_PART)
     units = memoryview(octets).cast("H")
@@ -240,7 +240,8 @@ def _count(length: int, single: int, part: int) -> int:
 
 
 def _count_uncut(units: Sequence[_Unit], part: int, leads_a_pair: Callable[[_Unit], bool]) -> int:
-    """Parts of up to ``part`` units, where a unit that leads a pair is never the last of one."""
+    """The number of parts of up to ``part`` units; a part must not end with the first unit of a
+    pair."""
     parts, start = 0, 0
     while len(units) - start > part:
         start += part - 1 if leads_a_pair(units[start + part - 1]) else part
@@ -249,7 +250,7 @@ def _count_uncut(units: Sequence[_Unit], part: int, leads_a_pair: Callable[[_Uni
 
 
 def fitting(text: str, max_parts: int) -> str:
-    """The longest beginning of ``text`` that takes at most ``max_parts`` parts."""
+    """The longest beginning of ``text`` that fits in ``max_parts`` parts."""
     low, high = 0, len(text)
     while low < high:
         middle = (low + high + 1) // 2

@@ -1,7 +1,7 @@
 """Ids of submissions, messages and parts: one time-ordered sequence.
 
 An id is ``seconds since 2025-01-01 (31 bits) · node (6) · sequence (16)`` and fits in the 53 bits
-of a JSON number. More than 65,536 ids in a second borrow from the seconds to come.
+of a JSON number. Beyond 65,536 ids in a second, ids of later seconds are given.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ _SEQUENCE_MASK = 0xFFFF
 
 
 def first_id(unix_time: float) -> int:
-    """The smallest id of that second, for comparing ids with times."""
+    """The smallest id of that second, to compare ids with times."""
     return max(0, int(unix_time) - EPOCH) << _SECOND_SHIFT
 
 
 def second_of(id: int) -> int:
-    """The Unix time at which the id was given, about."""
+    """The approximate Unix time at which the id was given."""
     return (id >> _SECOND_SHIFT) + EPOCH
 
 
@@ -32,11 +32,10 @@ def node_of(id: int) -> int:
 
 
 class Ids:
-    """Gives ids that were never given before.
+    """Gives unique ids.
 
-    ``last`` is the greatest id that the store has ever held: the sequence starts behind it and
-    behind the clock, whichever is later, so that neither a clock that was set back nor a reused
-    node number repeats one.
+    ``last`` is the greatest id ever stored. The sequence starts after it or at the clock, whichever
+    is later, so that neither a clock that was set back nor a reused node number repeats an id.
     """
 
     def __init__(self, node: int, last: int, clock: Callable[[], float]) -> None:

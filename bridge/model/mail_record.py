@@ -1,8 +1,8 @@
-"""What a message keeps of how it came: the mail, so that a report can name it, and how its text
-was read, for the trace.
+"""The record of a message's origin: the mail's fields for reports, and for the trace how its text
+was read.
 
-One JSON object a message, written on its path and read when there is something to report. Kept is
-what a report needs (RFC 3464 §2.2, RFC 6522 §3), and nothing of the text.
+One JSON object per message, written at acceptance and read for a report. It has the fields that a
+report needs (RFC 3464 §2.2, RFC 6522 §3), and nothing of the text.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from bridge.model.message import Envelope, Recipient
 
 
 class Original(NamedTuple):
-    """The envelope and the two header fields by which a sender knows the mail again.
+    """The envelope and the two header fields by which a sender recognises the mail.
 
     ``return_path``, ``ret``, ``envid``, ``deliver_by`` and ``hold`` are those of
     :class:`bridge.model.message.Envelope`; ``to`` is the recipient's address as the client wrote it
     and ``orcpt`` RFC 3461's. ``reading`` is :class:`bridge.model.message.Submission`'s.
-    What is not known is empty.
+    Unknown values are empty.
     """
 
     return_path: str = ""
@@ -39,7 +39,7 @@ class Original(NamedTuple):
 
 
 def original_of(envelope: Envelope, recipient: Recipient, reading: str = "") -> Original:
-    """What is kept for the message to one recipient of a mail."""
+    """The record for the message to one recipient of a mail."""
     return Original(
         envelope.return_path,
         envelope.ret,
@@ -55,14 +55,14 @@ def original_of(envelope: Envelope, recipient: Recipient, reading: str = "") -> 
 
 
 def dump(original: Original) -> str:
-    """As JSON, without what is empty."""
-    # On the path of every mail.
+    """The record as JSON, without empty values."""
+    # Runs for every mail.
     known = {name: value for name, value in zip(_NAMES, original) if value}  # noqa: B905
     return orjson.dumps(known).decode()
 
 
 def load(text: str) -> Original:
-    """Out of what :func:`dump` made, here or in a later version; all empty for an empty text."""
+    """Reads the JSON of :func:`dump`, also of a later version; all empty for an empty text."""
     if not text:
         return Original()
     return _original(orjson.loads(text))
@@ -70,7 +70,8 @@ def load(text: str) -> Original:
 
 @lru_cache(512)
 def dump_reading(reading: str) -> str:
-    """As :func:`dump`, for a text that came by no mail. Few readings differ from each other."""
+    """As :func:`dump`, for a submission that is no mail. Cached: there are few different
+    readings."""
     return dump(Original(reading=reading)) if reading else ""
 
 
@@ -82,7 +83,7 @@ def _original(known: dict[str, Any]) -> Original:
 
 
 def dump_refused(refused: Iterable[tuple[Original, Failure]]) -> str:
-    """Recipients that got nothing, each with the reason, as JSON."""
+    """Refused recipients with their reasons, as JSON."""
     return orjson.dumps(
         [
             {**original._asdict(), "reason": failure.reason.name, "detail": failure.detail}
@@ -92,7 +93,7 @@ def dump_refused(refused: Iterable[tuple[Original, Failure]]) -> str:
 
 
 def load_refused(text: str) -> list[tuple[Original, Failure]]:
-    """Out of what :func:`dump_refused` made."""
+    """Reads the JSON of :func:`dump_refused`."""
     return [
         (
             _original(known),

@@ -1,7 +1,7 @@
-"""What is counted where it happens: numbers since the start, as plain data.
+"""Measures: counters and histograms since the start, as plain data.
 
-Counting costs a fraction of a microsecond, so that it may stand on the path of a message. What the
-numbers are called to the world is :mod:`bridge.admin.metrics`' matter.
+Counting takes a fraction of a microsecond, so that it is allowed on the path of a message.
+:mod:`bridge.admin.metrics` has the metrics' names.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 
 
 class Tally:
-    """Counts by labels: always as many of them as ``labels`` names."""
+    """Counts by labels, whose names are ``labels``."""
 
     __slots__ = ("counts", "labels")
 
@@ -25,7 +25,7 @@ class Tally:
         counts[values] = counts.get(values, 0) + n
 
     def total(self, **only: str) -> int:
-        """The sum over all whose labels have these values."""
+        """The sum of all counts whose labels have these values."""
         places = [(self.labels.index(name), value) for name, value in only.items()]
         return sum(
             count
@@ -35,7 +35,7 @@ class Tally:
 
 
 class Histogram:
-    """How many values lay up to each bound, and their sum. One thread observes."""
+    """Numbers of values up to each bound, and their sum. Only one thread observes."""
 
     __slots__ = ("bounds", "counts", "sum")
 
@@ -67,7 +67,7 @@ UPSTREAM_BATCH: Final = Histogram(_MANY)
 LOGINS: Final = Tally("result")
 NOTICES: Final = Tally("kind", "outcome")
 HOOKS: Final = Tally("kind", "outcome")
-#: Kind → when the last one was taken (Unix time).
+#: Kind → Unix time of the last accepted webhook.
 HOOKS_TAKEN_AT: Final[dict[str, float]] = {}
 STORE_COMMIT_SECONDS: Final = Histogram(_FAST)
 STORE_COMMIT_ROWS: Final = Histogram(_MANY)

@@ -1,8 +1,7 @@
 """The vocabulary of the bridge: plain data, no I/O.
 
-Every other module speaks in these words. What a value may be is decided here;
-whether an account may use it is decided in :mod:`bridge.relay.rules`. The values are named tuples,
-not frozen dataclasses: one of a message's twenty fields costs a seventh to make.
+All rooms use these words. :mod:`bridge.relay.rules` decides which values an account may use. They
+are named tuples, because a frozen dataclass of twenty fields takes seven times as long to make.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from bridge.model.failure import Failure, Reason
 
 
 class Protocol(str, Enum):
-    """How a submission reached the bridge."""
+    """The protocol by which a submission came."""
 
     SMTP = "smtp"
     SMPP = "smpp"
@@ -31,14 +30,14 @@ class MessageType(str, Enum):
 
 
 class Route(str, Enum):
-    """Which Cascade endpoint a message is posted to."""
+    """The Cascade endpoint for a message."""
 
     ASYNC = "async"
     TG_VIBER = "tg-viber"
 
 
 class State(str, Enum):
-    """Where a message is in its life."""
+    """The state of a message."""
 
     ACCEPTED = "accepted"
     SENDING = "sending"
@@ -55,7 +54,7 @@ FINAL = frozenset(
     {State.DELIVERED, State.UNDELIVERABLE, State.EXPIRED, State.CANCELLED, State.REJECTED}
 )
 
-#: Which state may follow which. A state without an entry is final and never changes.
+#: State → the states that may follow. A state without an entry is final and never changes.
 TRANSITIONS: dict[State, frozenset[State]] = {
     State.ACCEPTED: frozenset({State.SENDING, State.HELD, State.CANCELLED, State.EXPIRED}),
     State.SENDING: frozenset(
@@ -67,11 +66,11 @@ TRANSITIONS: dict[State, frozenset[State]] = {
 
 
 class Receipts(IntFlag):
-    """Of which final states (and whether of intermediate ones) the account wants a receipt.
+    """The states for which the client requests a receipt.
 
-    ``ALIASES`` says that other ids of the message have wishes of their own, ``REPORT`` that every
-    final state is told to the account's ``receipts_to`` besides, ``DELAY`` that the sender of a
-    mail hears if it takes long, ``CALLBACK`` that the account's ``callback_url`` is called.
+    ``ALIASES``: other ids of the message have their own requests. ``REPORT``: every final state is
+    also reported to the account's ``receipts_to``. ``DELAY``: the sender of a mail gets a report of
+    a delay. ``CALLBACK``: the account's ``callback_url`` is called.
     """
 
     NONE = 0
@@ -85,12 +84,12 @@ class Receipts(IntFlag):
 
 
 class Recipient(NamedTuple):
-    """One destination of a submission, as the client wrote it.
+    """One recipient of a submission, as the client wrote it.
 
     ``address`` is a phone number in any form the account's region allows, or a group's name.
-    The other fields, where set, stand above those of the submission. ``notify`` and ``orcpt`` are
-    RFC 3461's: which reports are wanted (none for NEVER), and the address as it was first written.
-    ``written`` is the whole address that the client gave.
+    The other fields, if set, take precedence over those of the submission. ``notify`` and ``orcpt``
+    are RFC 3461's: the requested reports (none for NEVER), and the original address. ``written`` is
+    the client's whole address.
     """
 
     address: str
@@ -103,15 +102,14 @@ class Recipient(NamedTuple):
 
 
 class Envelope(NamedTuple):
-    """What a mail says about the reports of what became of it.
+    """The fields of a mail for its reports.
 
-    ``return_path`` is empty for the null path, to which nothing is reported. ``ret`` is ``FULL``,
-    ``HDRS`` or empty, ``envid`` the sender's own name for the mail (RFC 3461 §4.3, §4.4).
-    ``delay_after`` is when a delay is to be reported, in seconds after the submission, and may lie
-    in the past; ``trace`` asks for a report of every step (RFC 2852 §4). ``deliver_by`` is
-    the Unix time that DELIVERBY names, 0 for none, ``hold`` what FUTURERELEASE asked for, as it was
-    written (``for;60``). ``message_id`` and ``subject`` are the header's, by which the sender knows
-    the mail again.
+    ``return_path`` is empty for the null path, which gets no reports. ``ret`` is ``FULL``, ``HDRS``
+    or empty, ``envid`` the sender's own id of the mail (RFC 3461 §4.3, §4.4). ``delay_after`` is
+    the time of a report of a delay, in seconds after the submission (may be negative); ``trace``
+    requests a report of every step (RFC 2852 §4). ``deliver_by`` is the Unix time of DELIVERBY, 0
+    for none, ``hold`` the value of FUTURERELEASE as written (``for;60``). ``message_id`` and
+    ``subject`` are those of the header, by which the sender recognises the mail.
     """
 
     return_path: str = ""
@@ -126,21 +124,20 @@ class Envelope(NamedTuple):
 
 
 class Submission(NamedTuple):
-    """What a client hands over at once and gets one answer for.
+    """A client's request to send; it gets one answer.
 
     ``None`` and empty strings mean "the account's default". ``ttl`` is in seconds;
     ``scheduled_at`` is a Unix time in seconds. ``priority`` is 0 to 3 as in SMPP's
-    ``priority_flag``. ``repeat_key`` is what the protocol repeats with a submission whose
-    answer got lost: a mail's Message-ID. The same key, phone and text from the same account within
-    an hour gets the first answer again. A ``dry_run`` is checked and answered like any other, and
-    neither stored nor sent. ``envelope`` is that of a mail. With ``replace_if_present`` it takes
-    the place of what still waits for the same phone from the same sender, of the same type where
-    one is named (SMPP 3.4 §5.2.18). ``name`` makes it a send-out, which is
-    steered as one; ``spread`` are the seconds over which its messages go out. ``max_parts`` bounds
-    its parts beside the account's limit (0: it alone counts). ``template`` names a template of the
-    account (its name or its id) whose text takes the place of ``text``, with ``variables`` in it.
-    ``reading`` says in a line how the text was read, for the trace (which part of a mail, which
-    charset or data_coding, what was cut); it holds none of the text.
+    ``priority_flag``. ``repeat_key`` identifies a repeated submission after a lost answer: a mail's
+    Message-ID. The same key, phone and text from the same account within an hour gets the first
+    answer again. A ``dry_run`` is checked and answered like any other, but neither stored nor sent.
+    ``envelope`` is that of a mail. With ``replace_if_present`` it replaces waiting messages to the
+    same phone from the same sender, of the same type if one is given (SMPP 3.4 §5.2.18). ``name``
+    makes it a send-out; ``spread`` is the time over which its messages are sent (seconds).
+    ``max_parts`` limits its parts further than the account does (0: not). ``template`` is the name
+    or id of a template whose text replaces ``text``, with ``variables``. ``reading`` is a line for
+    the trace on how the text was read (part of the mail, charset or data_coding, cuts), without any
+    of the text.
     """
 
     protocol: Protocol
@@ -170,13 +167,12 @@ class Submission(NamedTuple):
 
 
 class Message(NamedTuple):
-    """One text to one phone number, complete: checked, normalised and with its id.
+    """One text to one phone number, checked and normalised, with its id.
 
-    ``phone`` is E.164 with ``+``. Times are Unix times in seconds: ``due_at`` is when the
-    dispatcher may post it, ``scheduled_at`` is what Cascade is told, ``expires_at`` ends its
-    validity. ``level`` orders the queue (higher goes first). ``unknown`` counts posts whose
-    outcome was never learnt. ``envelope`` is what reports to the sender of a mail need, as JSON
-    (:mod:`bridge.model.mail_record`).
+    ``phone`` is E.164 with ``+``. Times are Unix times in seconds: ``due_at`` is the time for the
+    dispatcher, ``scheduled_at`` the one for Cascade, ``expires_at`` the end of the validity.
+    ``level`` orders the queue (higher goes first). ``unknown`` counts posts with an unknown
+    outcome. ``envelope`` is the data for reports, as JSON (:mod:`bridge.model.mail_record`).
     """
 
     id: int
@@ -205,12 +201,12 @@ class Message(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """A message as the store has it.
+    """A message in the store.
 
-    ``failure`` is the reason's name and ``cause`` the API's own words. ``sent_at`` is when the API
-    took it; ``status`` is the API's last word on its way, from ``status_at``, with what the API
-    counted: ``cost`` (its own number, as written) and ``counted_parts``. ``err`` is the code that
-    receipts carry. Times are Unix times in seconds, 0 for never.
+    ``failure`` is the name of the reason and ``cause`` the API's text. ``sent_at`` is the time at
+    which the API accepted it; ``status`` is the API's last status, from ``status_at``, with the
+    API's ``cost`` (as written) and ``counted_parts``. ``err`` is the code in receipts. Times are
+    Unix times in seconds, 0 for never.
     """
 
     message: Message
@@ -228,7 +224,7 @@ class Stored(NamedTuple):
 
     @property
     def refusal(self) -> Failure | None:
-        """Why the message never went, as its client is told; ``None`` where it did, or may yet."""
+        """The failure of a message that was never sent; ``None`` if it was or may be."""
         if self.state is State.REJECTED:
             return Failure(Reason.named(self.failure), cause=self.cause)
         if self.state is State.EXPIRED and not (self.sent_at or self.message.unknown):
@@ -237,11 +233,11 @@ class Stored(NamedTuple):
 
 
 class Accepted(NamedTuple):
-    """The good outcome: the bridge answers for these messages.
+    """The outcome of an accepted submission: its messages are durable.
 
-    ``id`` is the submission's (of a single message: the message's) id, ``parts`` counts SMS
-    parts over all recipients that went, ``queued`` says that the API has not answered yet.
-    ``refused`` pairs each recipient that did not go with the reason.
+    ``id`` is that of the submission (for a single message: of the message), ``parts`` counts SMS
+    parts of all accepted recipients, ``queued``: the API has not answered yet. ``refused`` has the
+    refused recipients with their failures.
     """
 
     id: int
@@ -250,10 +246,10 @@ class Accepted(NamedTuple):
     refused: tuple[tuple[Recipient, Failure], ...] = ()
 
 
-#: What the client is told.
+#: The outcome for the client.
 Outcome = Accepted | Failure
 
 
 def expired_unsent() -> Failure:
-    """What the client is told of a message whose validity ended before it could be sent."""
+    """The failure of a message whose validity ended before it was sent."""
     return Failure(Reason.REFUSED, "its validity ended before it could be sent")

@@ -1,18 +1,17 @@
 """The national language tables of GSM 03.38, as data (3GPP TS 23.038 Annex A).
 
-A locking shift table takes the place of the default alphabet, a single shift table that of its
-extension table; a user data header names both by the same language codes. Each table is written as
-runs: the first septet, and the characters from there on. How they are read and written is
-:mod:`bridge.model.gsm0338`'s matter.
+A locking shift table replaces the default alphabet, a single shift table its extension table; a
+user data header has the language codes. Each table is written as runs: the first septet, and the
+characters from there on. :mod:`bridge.model.gsm0338` uses them.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-#: Language code → first septet of a run → its characters, in the place of the default alphabet
-#: (Annex A.3). Spanish has none. Septets that are missing have no character; 0x1B is the escape.
-#: 0x2C is the comma everywhere, as phones have it: some copies of Annex A print an apostrophe.
+#: Locking shift tables (Annex A.3): language code → first septet of a run → its characters. Spanish
+#: has none. Missing septets have no character; 0x1B is the escape. 0x2C is the comma in all, as on
+#: phones, though some copies of Annex A print an apostrophe.
 LOCKING: Final[dict[int, dict[int, str]]] = {
     # Turkish
     1: {
@@ -230,8 +229,8 @@ LOCKING: Final[dict[int, dict[int, str]]] = {
     },
 }
 
-#: The same after the escape (Annex A.2). What is missing there stands for the character that it is
-#: without the escape.
+#: Single shift tables (Annex A.2), after the escape. A missing septet means its character without
+#: the escape.
 SINGLE: Final[dict[int, dict[int, str]]] = {
     # Turkish
     1: {

@@ -1,8 +1,8 @@
-"""What accounts are owed: receipts, reports of mails, and what phones answer. Plain data, no I/O.
+"""Notices: receipts, reports of mails, and messages from phones. Plain data, no I/O.
 
-A notice is stored in the same moment as what it tells of, waits in a queue until somebody takes it,
-and stays with its message for the trace. Which wish leads to which notice is decided here; who
-takes it is for :mod:`bridge.notices.outbox` to find, and what it looks like for the listeners.
+A notice is stored together with the change that it tells, waits in a queue until it is taken, and
+stays with its message for the trace. Here is decided which request leads to which notice.
+:mod:`bridge.notices.outbox` finds the taker, which writes it in its protocol.
 """
 
 from __future__ import annotations
@@ -14,42 +14,42 @@ from typing import Final, NamedTuple
 
 from bridge.model.message import Protocol, Receipts, State, Stored
 
-#: The queue of everything that goes out as a mail.
+#: The queue of all mails.
 MAIL: Final = "mail"
 
 
 def receivers_of(account: str) -> str:
-    """The queue of what goes to the SMPP receivers of an account."""
+    """The queue for the SMPP receivers of an account."""
     return f"smpp:{account}"
 
 
 def callbacks_of(account: str) -> str:
-    """The queue of what is posted to the account's ``callback_url``."""
+    """The queue for the account's ``callback_url``."""
     return f"http:{account}"
 
 
 class Kind(str, Enum):
-    """What a notice tells."""
+    """The kind of a notice."""
 
-    #: The message came to a state.
+    #: A new state of the message.
     STATE = "state"
-    #: A phone sent something.
+    #: A message from a phone.
     INCOMING = "incoming"
-    #: The message has not come to an end by the time that the notice is due.
+    #: A delay: told if the message has no final state when the notice is due.
     DELAY = "delay"
-    #: Some recipients of a mail got nothing, though others did.
+    #: Refused recipients of a mail that was accepted for others.
     REFUSED = "refused"
 
 
 class Notice(NamedTuple):
-    """One thing to tell an account, in one queue.
+    """A notice for an account, in one queue.
 
     ``about`` is the id of the message or of the incoming message (0: of neither), ``known_as`` the
-    id under which the client knows it. ``at`` is when what it tells of happened, ``due_at`` when it
-    is to be told (Unix times in seconds). ``content`` is what cannot be looked up, as JSON.
-    ``ended_at`` is 0 until it was taken or given up; ``outcome`` says by whom or why, and before
-    that what the last try met. The store gives the ``id``; of the notices with the same queue,
-    ``about`` and ``known_as`` the one with the lesser id is told first.
+    id that the client knows. ``at`` is the time of the event, ``due_at`` the earliest time to tell
+    it (Unix times in seconds). ``content`` is data that is not stored elsewhere, as JSON.
+    ``ended_at`` is 0 until it was taken or given up; ``outcome`` is the taker or the cause, and
+    before that the error of the last try. The store gives the ``id``; of notices with the same
+    queue, ``about`` and ``known_as`` the one with the smaller id is told first.
     """
 
     queue: str
@@ -70,9 +70,9 @@ class Notice(NamedTuple):
 class Incoming(NamedTuple):
     """A message from a phone to an account.
 
-    ``uid`` is the provider's ``idUuid``, by which one that comes again is known; ``phone`` is E.164
-    with ``+``, ``to`` the provider's ``alphaName``. ``at`` is when it was sent, ``received_at``
-    when it was taken (Unix times in seconds).
+    ``uid`` is the provider's ``idUuid``, by which a repeated one is recognised; ``phone`` is E.164
+    with ``+``, ``to`` the provider's ``alphaName``. ``at`` is the time of sending, ``received_at``
+    that of reception (Unix times in seconds).
     """
 
     id: int
@@ -86,7 +86,7 @@ class Incoming(NamedTuple):
 
 
 class Owed(NamedTuple):
-    """A notice with what it is about, as far as the store still has it."""
+    """A notice with its subject, as far as it is still stored."""
 
     notice: Notice
     stored: Stored | None = None
@@ -94,11 +94,11 @@ class Owed(NamedTuple):
 
 
 class Unjoined(NamedTuple):
-    """A part of a concatenated message that leads to no message: the content of its notice.
+    """A part of a concatenated message that was not joined: the content of its notice.
 
-    ``phone`` and ``sender`` are as the client wrote them, where the bridge could not read them.
-    ``number`` counts from 1 to ``total``; ``missing`` are the numbers of which no part came.
-    ``receipts`` is what the part asked for (:class:`bridge.model.message.Receipts`).
+    ``phone`` and ``sender`` are as the client wrote them if the bridge could not read them.
+    ``number`` counts from 1 to ``total``; ``missing`` are the numbers of missing parts.
+    ``receipts`` are the part's requests (:class:`bridge.model.message.Receipts`).
     """
 
     phone: str
@@ -114,16 +114,16 @@ class Unjoined(NamedTuple):
 
     @classmethod
     def from_content(cls, content: str) -> Unjoined:
-        """Raises ValueError or TypeError for another kind of content."""
+        """Reads the content of a notice; raises ValueError or TypeError for another kind."""
         about = cls(**json.loads(content))
         return about._replace(missing=tuple(about.missing))
 
 
 class UnjoinedPart(NamedTuple):
-    """A part with its id as the store has it, while it waits for the others and after its end.
+    """A stored part with its id, while it waits for the others and after its end.
 
-    ``begun_at`` is when the first part of its group came (Unix time; 0 after the end). ``notice``
-    is that of its end, also where nobody is told.
+    ``begun_at`` is the time of the first part of its group (Unix time; 0 after the end). ``notice``
+    is that of its end, which may not be told.
     """
 
     id: int
@@ -144,8 +144,8 @@ class UnjoinedPart(NamedTuple):
 
 
 class Told(NamedTuple):
-    """What became of a try to tell: ended for good, or to be tried again at ``due_at``. Without
-    ``tried`` there was none: it was claimed and goes back."""
+    """The result of telling a notice: ended, or to be retried at ``due_at``. Without ``tried`` it
+    was claimed and is returned."""
 
     notice_id: int
     ended: bool
@@ -154,25 +154,26 @@ class Told(NamedTuple):
     tried: bool = True
 
 
-#: Which wish a state answers; the final states that are not here are failures. Plain numbers, as
-#: all wishes are here: the arithmetic of an enumeration takes ten times as long.
+#: State → the flag of its receipts; other final states are failures. Plain numbers: the arithmetic
+#: of an enumeration takes ten times as long.
 _WISHES: Final = {State.SENT: int(Receipts.INTERMEDIATE), State.DELIVERED: int(Receipts.SUCCESS)}
 _FAILURE: Final = int(Receipts.FAILURE)
 _REPORT: Final = int(Receipts.REPORT)
 _CALLBACK: Final = int(Receipts.CALLBACK)
-#: Of a message whose other ids have wishes of their own.
+#: The flag of a message whose other ids have their own requests.
 ALIASES: Final = int(Receipts.ALIASES)
 
 
 def wish_for(state: State) -> int:
-    """The wish (:class:`bridge.model.message.Receipts`) that a message's new state fulfils."""
+    """The flag (:class:`bridge.model.message.Receipts`) that requests notices of this state."""
     return _WISHES.get(state, _FAILURE)
 
 
 class Subject(NamedTuple):
-    """What of a message decides who hears of it; ``receipts`` are its wishes as a number.
+    """The fields of a message that decide about its notices; ``receipts`` are its flags as a
+    number.
 
-    ``heard`` is the other id under which a client hears of it without a notice, 0 if there is none.
+    ``heard`` is the other id whose client gets the state as its answer, 0 if there is none.
     """
 
     id: int
@@ -184,25 +185,24 @@ class Subject(NamedTuple):
 
 
 def subject_of(id: int, submission_id: int, account: str, protocol: str, receipts: int) -> Subject:
-    """Out of the columns of the same names."""
+    """The subject from columns of the same names."""
     return Subject(id, submission_id, account, protocol == Protocol.SMTP._value_, receipts)
 
 
 def notices_of(
     subject: Subject, aliases: Sequence[tuple[int, int]], state: State, at: int
 ) -> list[Notice]:
-    """The notices that a message's new state brings about.
+    """The notices of a message's new state.
 
-    ``aliases`` are its other ids with their wishes; they count if the message says so
-    (:data:`ALIASES`). Of several messages that were submitted at once the client knows the
-    submission's id alone.
+    ``aliases`` are its other ids with their flags; they count if the message has :data:`ALIASES`.
+    The client of a submission of several messages knows only the submission's id.
     """
     id, submission_id, account, by_mail, receipts, heard = subject
     if not receipts:
         return []
     wish = wish_for(state)
     found: list[Notice] = []
-    # SMPP clients first: they are waiting, and one mail covers both of its reasons.
+    # SMPP clients first; one mail serves both requests for mails.
     if receipts & ALIASES:
         queue = receivers_of(account)
         found += [
@@ -226,7 +226,7 @@ def notices_of(
 
 
 def incoming_notice(incoming: Incoming, queue: str) -> Notice:
-    """What brings a message from a phone to those who take what is in ``queue``."""
+    """The notice of a message from a phone, in ``queue``."""
     id, at = incoming.id, incoming.received_at
     return Notice(queue, incoming.account, Kind.INCOMING, id, id, at, at)
 
@@ -234,9 +234,10 @@ def incoming_notice(incoming: Incoming, queue: str) -> Notice:
 def part_notice(
     account: str, id: int, about: Unjoined, at: int, state: State = State.EXPIRED
 ) -> Notice:
-    """What tells of the end of a part without a message.
+    """The notice of the end of a part that was not joined.
 
-    Where the part asked for no failures it has ended already: it is kept for whoever asks.
+    If the part requested no receipts of failures, the notice has ended already: it is only the
+    record.
     """
     queue, content = receivers_of(account), about.to_content()
     told = Notice(queue, account, Kind.STATE, 0, id, at, at, state, content)

@@ -1,7 +1,7 @@
-"""Phone numbers: what a client wrote → E.164 by a region's numbering plan.
+"""Phone numbers: from a client's form to E.164, by a region's numbering plan.
 
-Written-out international numbers are checked by the length that their country allows, read from
-the tables of the phonenumbers library; everything else is parsed by that library.
+International numbers are checked by the lengths of their country, from the tables of the
+phonenumbers library; that library parses all others.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from phonenumbers.phonenumberutil import COUNTRY_CODE_TO_REGION_CODE
 
 from bridge.model.failure import Failure, Reason
 
-#: The region of codes that no country has, such as +800.
+#: The region of codes without a country, such as +800.
 NON_GEOGRAPHIC = "001"
-#: What people put between digits. Anything else in a number makes it a wrong one.
+#: Separators between digits. Any other character makes a number wrong.
 _SEPARATORS = str.maketrans("", "", " \t-.()/\u00a0\u2009\u202f\u2010\u2011\u2012\u2013")
 _WRITTEN = re.compile(r"\+?\d{3,20}", re.ASCII)
 _INTERNATIONAL = re.compile(r"\+[1-9]\d{7,14}", re.ASCII)
@@ -25,7 +25,7 @@ _INTERNATIONAL = re.compile(r"\+[1-9]\d{7,14}", re.ASCII)
 
 @lru_cache(maxsize=300)
 def _national_lengths(country_code: str) -> frozenset[int]:
-    """How many digits may follow a country code; empty for a code that no country has."""
+    """The possible numbers of digits after a country code; empty for an unknown code."""
     regions = COUNTRY_CODE_TO_REGION_CODE.get(int(country_code), ())
     lengths: set[int] = set()
     for region in regions:
@@ -39,7 +39,7 @@ def _national_lengths(country_code: str) -> frozenset[int]:
 
 
 def _possible(digits: str) -> bool:
-    """Whether an international number without ``+`` has a country and a length it allows."""
+    """Whether an international number without ``+`` has a known country and a possible length."""
     for size in (1, 2, 3):
         if int(digits[:size]) in COUNTRY_CODE_TO_REGION_CODE:
             return len(digits) - size in _national_lengths(digits[:size])
@@ -62,10 +62,10 @@ def _parse(number: str, region: str) -> phonenumbers.PhoneNumber | None:
 def normalise(address: str, region: str) -> str:
     """E.164 with ``+`` for a number in international or in ``region``'s national form.
 
-    Separators are tolerated. Digits that begin with neither ``+`` nor ``00`` are read as the
-    region's own international form, then as its national form, then as any international one:
-    nine digits of a Ukrainian mobile number must not become a number in Myanmar. Raises
-    :class:`Failure` (wrong phone number).
+    Separators are allowed. Digits without ``+`` or ``00`` are tried as the region's own
+    international form, then its national form, then any international form: nine digits of a
+    Ukrainian mobile number must not become a number in Myanmar. Raises :class:`Failure` (wrong
+    phone number).
     """
     number = address
     if _WRITTEN.fullmatch(number) is None:
@@ -89,6 +89,6 @@ def normalise(address: str, region: str) -> str:
 
 @lru_cache(maxsize=100_000)
 def country(phone: str) -> str:
-    """The region (``"UA"``) of an E.164 number; empty where the plan does not tell."""
+    """The region (``"UA"``) of an E.164 number; empty if it is unknown."""
     parsed = _parse(phone, "")
     return (parsed and phonenumbers.region_code_for_number(parsed)) or ""

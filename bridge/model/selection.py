@@ -1,4 +1,4 @@
-"""Which messages an operator means: a filter, as data and as a test of one message."""
+"""A selection of messages by an operator: a filter, as data and as a test of one message."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from bridge.model.message import Message, MessageType, State
 
 
 class Selection(NamedTuple):
-    """Messages that have all of this; what is empty or None does not matter.
+    """Messages that meet all conditions; empty ones and None do not count.
 
     ``id`` is a message's or a submission's. ``since`` and ``until`` are Unix times of acceptance.
-    ``phone`` is a number, or its beginning with ``*`` behind it. ``reason`` is the name of a
-    failure, or a part of the words that came with it.
+    ``phone`` is a number, or a prefix followed by ``*``. ``reason`` is the name of a failure, or a
+    part of its text.
     """
 
     id: int = 0
@@ -26,7 +26,8 @@ class Selection(NamedTuple):
     until: int = 0
 
     def may_hold(self, message: Message) -> bool:
-        """Whether it may be one of them, as far as the message itself tells: not by its reason."""
+        """Whether the message can be selected, without regard to the reason, which a message does
+        not have."""
         if self.phone.endswith("*"):
             phone = message.phone.startswith(self.phone[:-1])
         else:

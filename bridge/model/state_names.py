@@ -1,7 +1,7 @@
-"""What states are called elsewhere: one for several messages, the three digits of ``err``, and
-SMSC's codes in the ``fmt`` forms that its clients read.
+"""Forms of states for clients: one for several messages, the digits of ``err``, and SMSC's codes in
+the ``fmt`` forms.
 
-Receipts, query_sm and the commands all look here, so that they say the same of a message.
+Receipts, query_sm and the commands use this module, so that they agree.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from bridge.model.message import FINAL, State, Stored
 
-#: What a submission of several messages has come to, when all of them have: the first of these.
+#: The final state of a submission: the first of these that one of its messages has.
 _WORST_FIRST: Final = (
     State.UNDELIVERABLE,
     State.REJECTED,
@@ -22,7 +22,7 @@ _WORST_FIRST: Final = (
     State.DELIVERED,
 )
 
-#: SMSC's code of a state, where nothing else is known.
+#: State → SMSC's code, without an ``err``.
 _CODES: Final = {
     State.ACCEPTED: -1,  # waiting
     State.SENDING: -1,
@@ -34,8 +34,7 @@ _CODES: Final = {
     State.REJECTED: 20,
     State.CANCELLED: -2,  # stopped
 }
-#: What is known besides of what was not delivered, by ``err``: 22 wrong number, 23 prohibited,
-#: 25 unavailable.
+#: ``err`` → SMSC's code of an undelivered message: 22 wrong number, 23 prohibited, 25 unavailable.
 _BY_ERR: Final = {
     **dict.fromkeys((1, 249), 22),
     **dict.fromkeys((250, 251, 252, 253, 254), 23),

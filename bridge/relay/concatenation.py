@@ -239,7 +239,7 @@ class Gathering:
         """Answers a repeated part whose message was submitted before, with that message's state."""
         try:
             stored = await self._store.message(gathered.message_id)
-        except Exception as error:  # the client is to be answered whatever happens
+        except Exception as error:  # the client must get an answer
             log.exception("parts_repeat_failed", id=gathered.id)
             outcome: Outcome = Failure(Reason.OPERATION_FAILED, cause=type(error).__name__)
         else:

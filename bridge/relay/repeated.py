@@ -30,7 +30,7 @@ _WILL_NOT_ARRIVE = frozenset(
 
 
 class RepeatedMessages:
-    """Answers them, or hands them over."""
+    """Answers repeated messages, or hands them over."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class RepeatedMessages:
             stories = [await self._store.story(firsts[message.id]) for message in again]
         except StoreError as error:
             if some_new:
-                # They were taken before, and the others of this submission just now.
+                # All are accepted: these before, the others of this submission now.
                 for _ in again:
                     pending.queued = True
                     self._pending.settle(pending)
@@ -153,7 +153,7 @@ class RepeatedMessages:
             pending.refuse(message.id, message.parts, failure)
             self._pending.settle(pending)
             return
-        if repeats:  # somebody else was faster
+        if repeats:  # another repeat was faster
             await self.answer(pending, mine, firsts_of(mine, repeats), frozenset(repeats))
         else:
             self._handover.send(pending, (message,), mine.claimed, wait=True)

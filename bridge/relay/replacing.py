@@ -1,8 +1,8 @@
-"""What waits and is replaced by what comes (``replace_if_present_flag``, SMPP 3.4 §5.2.18).
+"""Replacement of waiting messages by a new one (``replace_if_present_flag``, SMPP 3.4 §5.2.18).
 
-Replaced is what waits for the same phone, from the same sender and, where the submission names a
-type, of the same type. It is cancelled in the transaction that stores the new message: never both
-go out, and never neither.
+A new message replaces waiting ones to the same phone, from the same sender and, if the submission
+names a type, of the same type. They are cancelled in the transaction that stores the new message,
+so that exactly one goes out.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ log = structlog.get_logger()
 
 
 class Replacing:
-    """Of several submissions to one phone at once the later replaces the earlier."""
+    """Serialises replacements: of simultaneous submissions to one phone, the later replaces the
+    earlier."""
 
     def __init__(self, store: Store, dispatcher: Dispatcher) -> None:
         self._store = store
         self._dispatcher = dispatcher
-        #: The last submission to each account's phone that is being stored.
+        #: (account, phone) → the last submission that is being stored.
         self._under_way: dict[tuple[str, str], asyncio.Future[None]] = {}
 
     async def accept(self, submission: Submission, acceptance: Acceptance) -> Repeats:
-        """Has the messages stored; tells which came before, and replace nothing.
+        """Stores the messages; returns the repeated ones, which replace nothing.
 
         Raises :class:`bridge.store.StoreError`; then nothing has changed.
         """
@@ -51,8 +52,7 @@ class Replacing:
 
     @asynccontextmanager
     async def _turn(self, phones: Iterable[tuple[str, str]]) -> AsyncIterator[None]:
-        """Waits until those who came before are stored. In the order of their coming, so that
-        none waits for another that waits for it."""
+        """Waits until earlier submissions are stored. The order of arrival prevents deadlocks."""
         phones = tuple(phones)
         before = {self._under_way[phone] for phone in phones if phone in self._under_way}
         mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()

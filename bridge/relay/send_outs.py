@@ -100,7 +100,7 @@ class SendOuts:
         """Accepts a whole send-out; its messages are made afterwards.
 
         ``admit`` gets the number of messages first, and raises the Failure of a limit; it gets the
-        number below zero where the same send-out was accepted before, which is then the answer.
+        negative number if the same send-out was accepted before, whose outcome is then the answer.
         Raises Failure: that of the first recipient if all are refused, or that of the store.
         """
         try:
@@ -157,7 +157,7 @@ class SendOuts:
         except BaseException:
             self._tasks.create_task(self._discard(file))
             raise
-        # The greatest of its ids: it is what the store remembers of them.
+        # The greatest of its ids: the store remembers only the greatest.
         submission_id = self._ids.next()
         message = message._replace(submission_id=submission_id)
         interval = max(plan.interval, plan.spread / count)
@@ -267,7 +267,7 @@ class SendOuts:
 
 
 def _fingerprint(plan: Plan, id: int, now: int) -> Fingerprint | None:
-    """What the same send-out has in common when it comes again because its answer was lost."""
+    """The fingerprint by which a repeated send-out, whose answer was lost, is recognised."""
     if not plan.repeat_key:
         return None
     message = plan.message

@@ -194,7 +194,7 @@ class SubmittingRelay:
     async def _submit_template(
         self, account: Account, submission: Submission, answer: asyncio.Future[Outcome]
     ) -> None:
-        """A submission whose text is a template's."""
+        """Takes a submission with a template."""
         try:
             template = await self._directory.look_up(
                 find_template, account.name, submission.template
@@ -308,7 +308,7 @@ class SubmittingRelay:
             accepted.add_done_callback(partial(self._accepted, pending, acceptance))
 
     async def _accept_instead(self, pending: PendingAnswer, acceptance: Acceptance) -> None:
-        """As :meth:`_accept`, and cancels what waits and is replaced."""
+        """As :meth:`_accept`, and cancels the replaced messages."""
         accepted: asyncio.Future[Repeats] = self._loop.create_future()
         try:
             accepted.set_result(await self._replacing.accept(pending.submission, acceptance))

@@ -156,11 +156,11 @@ class Dispatcher:
     async def accept_instead(
         self, acceptance: Acceptance, earlier: Mapping[int, tuple[Stored, int]]
     ) -> tuple[Repeats, list[int]]:
-        """Has messages stored and cancels what they take the place of, both or neither.
+        """Stores messages and cancels those that they replace, both or neither.
 
-        ``earlier`` are the messages that wait, by their ids, each with the id of the one that takes
-        its place. Tells which messages came before (:meth:`Store.accept`), and which are cancelled:
-        those that no attempt may have delivered.
+        ``earlier``: id of a waiting message → the message and the id of its replacement. Returns
+        the repeats (:meth:`Store.accept`), and the ids of cancelled messages: those that no attempt
+        may have delivered.
         """
         repeats: Repeats = {}
 

@@ -90,7 +90,7 @@ class StagedLines(NamedTuple):
 
 
 class Superseded(NamedTuple):
-    """A message that waits, and the one of an acceptance that takes its place."""
+    """A waiting message, and the accepted message that replaces it."""
 
     id: int
     by: int

@@ -394,7 +394,7 @@ class SmppConnection(asyncio.Protocol):
     # --- bind ------------------------------------------------------------------------------
 
     def _bind(self, pdu: Pdu) -> None:
-        """Has the password checked; reads nothing meanwhile."""
+        """Starts the password check; reading pauses meanwhile."""
         body = pdu.body
         assert isinstance(body, Bind)
         self._interface_version = spoken(pdu.command, body.interface_version)

@@ -1,4 +1,4 @@
-"""A failure as a response PDU: its status, and its text where the client gets texts."""
+"""A failure as a response PDU: its status, and its text for clients that get texts."""
 
 from __future__ import annotations
 

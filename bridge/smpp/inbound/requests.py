@@ -115,7 +115,7 @@ class Requests:
                 outcome = self._submit(asked)
         except (Failure, PduError) as refused:
             self._refuse(pdu, refused)
-        except Exception:  # the client is to be answered whatever happens
+        except Exception:  # the client must get an answer
             log.exception("request_failed", account=self._account.name, peer=self._peer)
             self._refuse(pdu, Failure(Reason.OPERATION_FAILED))
         else:
@@ -176,7 +176,7 @@ class Requests:
             body = await OPERATIONS[pdu.command](self._asker, pdu, self._services.clock())
         except (Failure, PduError) as refused:
             self._refuse(pdu, refused)
-        except Exception:  # the client is to be answered whatever happens
+        except Exception:  # the client must get an answer
             log.exception("request_failed", account=self._account.name, peer=self._peer)
             self._refuse(pdu, Failure(Reason.OPERATION_FAILED))
         else:

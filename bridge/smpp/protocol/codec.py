@@ -343,9 +343,9 @@ def _check_tlv(named: tuple[str, TlvRule], value: bytes) -> None:
 def encode(pdu: Pdu) -> bytes:
     """The octets of a PDU. A body of None stands for its fields at zero and empty.
 
-    A response with an error status and a body of None has no body at all, unless TLVs follow it:
-    which responses may go without is :func:`bridge.smpp.protocol.versions.failed_body`'s to say.
-    Raises ValueError for a value that its field cannot hold: a mistake of the caller.
+    A response with an error status and a body of None has no body, unless TLVs follow;
+    :func:`bridge.smpp.protocol.versions.failed_body` decides which responses may omit it. Raises
+    ValueError for a value that its field cannot hold: a mistake of the caller.
     """
     command, sequence, body, tlvs, status = pdu
     octets = b""

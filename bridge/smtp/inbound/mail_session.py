@@ -1,7 +1,7 @@
-"""How a session takes a mail, by DATA or in chunks, and answers it (RFC 5321 §4.1.1.4, RFC 3030).
+"""Receives a mail, by DATA or in chunks, and answers it (RFC 5321 §4.1.1.4, RFC 3030).
 
-Decides how long a mail may take to arrive, which chunk belongs to it, and how it is answered. The
-commands before (:mod:`bridge.smtp.inbound.commands`) have decided its account and its recipients.
+Decides the time limit of a mail, its chunks, and its answer. :mod:`bridge.smtp.inbound.commands`
+has decided its account and its recipients.
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ class MailSession(Session):
             self.touch()
 
     async def bdat(self, argument: str) -> None:
-        """RFC 3030 §2. A chunk follows the command whatever becomes of it, and is never read as
-        commands: a refused one is thrown away, and where its size is unknown the session ends."""
+        """RFC 3030 §2. The chunk follows even a refused command, and must not be read as commands:
+        it is discarded. If its size is unknown, the session ends."""
         size, last = _chunk(argument)
         limit = self._service.settings.max_size
         if size > ENDLESS * limit:
@@ -141,7 +141,7 @@ class MailSession(Session):
         self._receive_until = self._service.clock() + MAX_TIMEOUTS_OF_A_MAIL * timeout
 
     def _arrived(self) -> None:
-        """A piece of a mail arrived: the client has more time."""
+        """Restarts the time limit after a piece of a mail."""
         now = self._service.clock()
         self.deadline = min(now + self._service.settings.timeout, self._receive_until)
 
@@ -158,7 +158,7 @@ class MailSession(Session):
     async def _answer(
         self, transaction: Transaction, target: Target, buffer: MailBuffer, mail: bytes
     ) -> None:
-        """Answers a mail that came whole: once, or in LMTP for every recipient."""
+        """Answers a complete mail: once, or in LMTP for every recipient."""
         if buffer.refusal is None:
             texts = await self._deliver(transaction, target, mail)
         else:
@@ -217,7 +217,7 @@ class MailSession(Session):
                 reply=text,
             )
         else:
-            # Nobody knows who that is: neither the log nor the session goes on for ever.
+            # An unknown client: limit its log lines and its session.
             self._count_idle()
             self._note_refused("mail_refused", text, recipients=recipients)
 

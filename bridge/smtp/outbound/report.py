@@ -213,7 +213,7 @@ def _named(original: Original) -> list[str]:
 
 
 def _facts(original: Original, stored: Stored, reported: bool) -> list[str]:
-    """What people need to find the message again; others than its sender hear whose it is."""
+    """The facts that identify the message; for readers other than its sender also the account."""
     message = stored.message
     facts = ["", f"Id: {message.id}", f"Accepted: {_moment(message.accepted_at)}"]
     if reported:
@@ -257,7 +257,7 @@ def _report(
     fates: Sequence[_Fate],
     text: str = "",
 ) -> Letter | Nothing:
-    """Puts the three parts together (RFC 6522 §3)."""
+    """The report with its three parts (RFC 6522 §3)."""
     addresses = tuple(
         dict.fromkeys(
             one for reader in readers if (one := letter.address(reader)) and not house.owns(one)
@@ -280,7 +280,7 @@ def _report(
     parts = [
         letter.text_part("\n".join(lines)),
         BodyPart("message/delivery-status", _delivery_status(original, house, arrival, fates)),
-        # RFC 3461 §4.3: RET counts where something failed.
+        # RFC 3461 §4.3: RET applies to failures only.
         _returned(fates[0], text if failed and original.ret == "FULL" else ""),
     ]
     content_type = "multipart/report; report-type=delivery-status"
@@ -289,20 +289,21 @@ def _report(
 
 
 def message_id(notice: Notice, house: House) -> str:
-    """The same for a notice whenever it is told, so that a mail that went twice can be known."""
+    """The Message-ID of a notice's mail: always the same, so that a mail that was sent twice is
+    recognised."""
     return f"<{notice.kind.value}-{notice.id}-{notice.at}@{house.hostname}>"
 
 
 def _delivery_status(
     original: Original, house: House, arrival: int, fates: Sequence[_Fate]
 ) -> bytes:
-    """RFC 3464 §2: what holds for the mail, then a group of fields a recipient."""
+    """RFC 3464 §2: the fields of the mail, then a group of fields for each recipient."""
     lines: list[bytes] = []
     if original.envid:
         lines.append(plain_field("Original-Envelope-Id", original.envid))
     lines.append(plain_field("Reporting-MTA", f"dns; {house.hostname}"))
     lines.append(plain_field("Arrival-Date", letter.date(arrival)))
-    if original.deliver_by:  # RFC 2852 adds this one, RFC 4865 the next.
+    if original.deliver_by:  # This field is RFC 2852's, the next RFC 4865's.
         lines.append(plain_field("Deliver-By-Date", letter.date(original.deliver_by)))
     if original.hold:
         lines.append(plain_field("Future-Release-Request", original.hold))
@@ -334,7 +335,7 @@ def _ascii(address: str) -> str:
 
 
 def _reply(fate: _Fate) -> str:
-    """The reply that the sender would have got, had this been known in time."""
+    """The reply that the sender would have got, if this had been known in time."""
     code = "550" if fate.status.startswith("5") else "451"
     return reply.encode(f"{code} {fate.status} {fate.machine}").decode("ascii").strip()
 

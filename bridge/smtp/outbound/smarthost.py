@@ -1,8 +1,9 @@
-"""Our own mails on their way out: what the queue of mails holds, handed to the smarthost.
+"""Sends the bridge's own mails: takes notices of the queue of mails, and hands them to the
+smarthost.
 
-One thread with one kept connection: a report is no urgent matter, and a smarthost that hangs must
-hang nobody else. Decides what an answer of the smarthost means; when a mail is tried again is for
-:mod:`bridge.notices.outbox` to say.
+One thread with one kept connection: reports are not urgent, and a smarthost that hangs must not
+delay anything else. Decides the meaning of the smarthost's answers; :mod:`bridge.notices.outbox`
+decides about retries.
 """
 
 from __future__ import annotations
@@ -33,17 +34,15 @@ from bridge.smtp.reply_address import ReplyAddresses
 
 log = structlog.get_logger()
 
-#: How many notices wait for the thread.
+#: Most notices that wait for the thread.
 ROOM: Final = 64
-#: How long the smarthost may take for each step, and how long a connection is kept for the next
-#: mail (seconds).
+#: Time limit for each step, and how long a connection is kept for the next mail (seconds).
 STEP_TIMEOUT: Final = 30.0
 KEPT_FOR: Final = 30.0
-#: How long the end of a mail in hand is waited for when the daemon stops (seconds).
+#: On stop: how long to wait for the mail in progress (seconds).
 CLOSE_WITHIN: Final = 5.0
 
-#: Replies that say "log in first" or "not without TLS" mean the configuration, not the mail
-#: (RFC 4954 §6).
+#: "Log in first" and "not without TLS": errors of the configuration, not of the mail (RFC 4954 §6).
 _OURS_TO_MEND: Final = frozenset({530, 534, 535, 538})
 NO_SMARTHOST: Final = TakerAnswer(True, "no smarthost is configured")
 
@@ -53,7 +52,7 @@ def mailing_of(
     reply_addresses: ReplyAddresses | None,
     account: Callable[[str], AccountSettings | None],
 ) -> Mailing:
-    """The one of a configuration; belongs to the running loop."""
+    """The mailing of a configuration; belongs to the running loop."""
     smtp = settings.smtp
     house = House(
         smtp.hostname or socket.gethostname(),
@@ -75,7 +74,7 @@ class Said(NamedTuple):
 
 
 class Mailing:
-    """Takes the notices of the queue of mails (:class:`bridge.notices.subscribers.Taker`).
+    """The taker of the queue of mails (:class:`bridge.notices.subscribers.Taker`).
 
     ``account`` gives an account's settings, ``clock`` Unix time. Belongs to one event loop;
     :meth:`close` it.
@@ -103,7 +102,7 @@ class Mailing:
             queue.SimpleQueue()
         )
         self._smarthost = Smarthost(settings, house.hostname) if settings.smarthost else None
-        #: Of notices that only some of their readers have yet: those who have.
+        #: Notices that only some of their readers have got, with these readers.
         self._went: dict[int, set[str]] = {}
 
     @property
@@ -114,13 +113,13 @@ class Mailing:
         return ROOM - self._waiting
 
     def tell(self, owed: Owed) -> asyncio.Future[TakerAnswer]:
-        """The future gets the smarthost's answer, and never an exception."""
+        """Sends the mail. The future gets the smarthost's answer, never an exception."""
         answer: asyncio.Future[TakerAnswer] = self._loop.create_future()
         if self._smarthost is None:
             answer.set_result(NO_SMARTHOST)
             return answer
         if self._thread is None:
-            # A daemon's: a smarthost that hangs does not keep the program from ending.
+            # A daemon thread: a smarthost that hangs does not keep the process from ending.
             self._thread = threading.Thread(target=self._run, name="mail-sender", daemon=True)
             self._thread.start()
         self._waiting += 1
@@ -128,7 +127,7 @@ class Mailing:
         return answer
 
     async def close(self) -> None:
-        """Waits a little for the mail in hand; the others come again after the next start."""
+        """Waits a short time for the mail in progress; the others are sent after the next start."""
         thread, self._thread = self._thread, None
         if thread is None:
             return
@@ -156,7 +155,7 @@ class Mailing:
             try:
                 said = self._take(smarthost, owed)
             except Exception:
-                # A mail that cannot be written or sent must not end the thread.
+                # A faulty mail must not end the thread.
                 log.exception("report_failed", notice=owed.notice.id)
                 said = TakerAnswer(False, "operation failed")
             self._in_loop(self._answer, answer, said)
@@ -164,7 +163,7 @@ class Mailing:
         self._in_loop(self._ended.set)
 
     def _in_loop(self, call: Callable[..., object], *arguments: object) -> None:
-        with suppress(RuntimeError):  # The loop has ended, and nobody wants to know.
+        with suppress(RuntimeError):  # The loop has ended; no one waits.
             self._loop.call_soon_threadsafe(call, *arguments)
 
     def _answer(self, answer: asyncio.Future[TakerAnswer], said: TakerAnswer) -> None:
@@ -179,7 +178,7 @@ class Mailing:
         return report.compose(owed, account, self._house)
 
     def _take(self, smarthost: Smarthost, owed: Owed) -> TakerAnswer:
-        """Writes the mail and hands it over; what the notice has come to."""
+        """Writes the mail and sends it; returns the result for the notice."""
         notice = owed.notice
         if smarthost.stopping:
             return TakerAnswer(False, "stopped")
@@ -207,13 +206,12 @@ class Mailing:
 
 
 def _is_final(said: Said) -> bool:
-    """Whether nothing is to be tried again after this (RFC 5321 §4.2.1)."""
+    """Whether this reply ends the notice, without a retry (RFC 5321 §4.2.1)."""
     return 200 <= said.code < 300 or (said.code >= 500 and said.code not in _OURS_TO_MEND)
 
 
 class Smarthost:
-    """A mail server and the connection to it. Belongs to one thread; raises nothing but what is
-    our own fault."""
+    """A mail server and the connection to it. Belongs to one thread; raises only for bugs."""
 
     def __init__(self, settings: Reports, hostname: str) -> None:
         host, _, port = settings.smarthost.rpartition(":")
@@ -222,7 +220,7 @@ class Smarthost:
         self._hostname = hostname
         self._connection: smtplib.SMTP | None = None
         self._failing = False
-        #: Set from outside: nothing new is begun.
+        #: Set by another thread: begin nothing new.
         self.stopping = False
 
     @property
@@ -230,9 +228,9 @@ class Smarthost:
         return self._connection is not None
 
     def send(self, readers: list[str], octets: bytes) -> dict[str, Said]:
-        """Hands over a mail with the null return path; what was said to each reader.
+        """Sends a mail with the null return path; returns the reply for each reader.
 
-        Trouble with the connection is a reply too: one that says "try again" (RFC 3463's 4.4).
+        Errors of the connection are returned as temporary replies (RFC 3463: 4.4).
         """
         kept = self.connected
         while True:
@@ -245,14 +243,14 @@ class Smarthost:
             except (OSError, smtplib.SMTPException) as error:
                 self._drop()
                 if kept and isinstance(error, smtplib.SMTPServerDisconnected | ConnectionError):
-                    kept = False  # It was closed while nobody looked.
+                    kept = False  # The server closed it while it was idle.
                     continue
                 trouble = _trouble(error)
                 self._note(str(trouble))
                 return dict.fromkeys(readers, trouble)
 
     def _note(self, trouble: str) -> None:
-        """One line for the first trouble, and one for its end."""
+        """Logs the first error, and its end."""
         if trouble and not self._failing:
             log.warning("smarthost_failed", smarthost=self._settings.smarthost, cause=trouble)
         elif self._failing and not trouble:
@@ -266,7 +264,7 @@ class Smarthost:
         )
         try:
             connection.ehlo_or_helo_if_needed()
-            # A password goes to nobody but the one that it is for.
+            # A password is sent only over TLS with a verified certificate, except on the loopback.
             checked = settings.smarthost_tls == "required" or (
                 bool(settings.smarthost_user) and not is_loopback(endpoint)
             )
@@ -308,14 +306,15 @@ class Smarthost:
         return said | dict.fromkeys(taken, done)
 
     def _reset(self, connection: smtplib.SMTP, *said: Said, again: bool = True) -> None:
-        """Ready for the next mail; not where the other side is about to leave (RFC 5321 §3.8)."""
+        """Resets the session for the next mail; closes it if the server is about to (RFC 5321
+        §3.8)."""
         if any(one.code == 421 for one in said):
             self._drop()
         elif again:
             connection.rset()
 
     def leave(self) -> None:
-        """Ends the connection politely, if there is one."""
+        """Ends the connection with QUIT, if there is one."""
         if self._connection is not None:
             with suppress(OSError, smtplib.SMTPException):
                 self._connection.quit()
@@ -331,12 +330,12 @@ def _said(answer: tuple[int, bytes | str]) -> Said:
     code, text = answer
     if isinstance(text, bytes):
         text = text.decode("ascii", "replace")
-    # -1 is smtplib's word for a reply that is none.
+    # smtplib's code for an invalid reply is -1.
     return Said(code if code >= 200 else 451, " ".join(text.split()))
 
 
 def _trouble(error: Exception) -> Said:
-    """What kept the connection from coming about, or ended it: never the mail's fault."""
+    """A failed or lost connection as a temporary reply: not the mail's fault."""
     if isinstance(error, smtplib.SMTPResponseException):
         said = _said((error.smtp_code, error.smtp_error))
         return Said(421, f"4.4.0 it said {said}")
@@ -347,7 +346,7 @@ def _trouble(error: Exception) -> Said:
 def _context(checked: bool) -> ssl.SSLContext:
     context = ssl.create_default_context()
     if not checked:
-        # Better than clear text, whoever is at the other end (RFC 7435).
+        # Unverified TLS is better than clear text (RFC 7435).
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
