@@ -57,12 +57,13 @@ STATE_ERRORS: Final[dict[State, int]] = {
     State.REJECTED: 255,
 }
 NEVER_SENT: Final = 248
-#: An attempt may have reached the API, and nothing was heard of it: "no status received".
+#: "No status received": an attempt may have reached the API.
 NOTHING_HEARD: Final = 245
 
 
 def telling(found: Sequence[Stored]) -> Stored:
-    """The one of several whose state stands for all: one on its way, else how it went worst."""
+    """The message whose state stands for all: one that is on its way, else the one with the worst
+    state."""
     for one in found:
         if one.state not in FINAL:
             return one
@@ -70,7 +71,7 @@ def telling(found: Sequence[Stored]) -> Stored:
 
 
 def err_of(known: Stored) -> int:
-    """Three digits at most; 0 where nothing went wrong, or not yet."""
+    """The ``err`` code of three digits at most; 0 without an error."""
     if known.err:
         return known.err
     if known.state is State.EXPIRED and not known.sent_at:
@@ -80,19 +81,19 @@ def err_of(known: Stored) -> int:
 
 
 def err_unsent(state: State) -> int:
-    """The same of a part that became no message: of its state alone."""
+    """The ``err`` code of a part that was not joined, by its state."""
     return NEVER_SENT if state is State.EXPIRED else STATE_ERRORS.get(state, 0)
 
 
 class SmscStatus(NamedTuple):
-    """A code, and since when it holds (Unix time)."""
+    """A code, and the Unix time since when it is valid."""
 
     code: int
     since: int
 
 
 def smsc_status(stored: Stored) -> SmscStatus:
-    """What SMSC's clients are told of a message."""
+    """The status of a message for SMSC's clients."""
     code = _CODES[stored.state]
     if stored.state in (State.REJECTED, State.UNDELIVERABLE):
         code = _BY_ERR.get(err_of(stored), code)
@@ -100,13 +101,13 @@ def smsc_status(stored: Stored) -> SmscStatus:
 
 
 def smsc_status_of_part(state: State, since: int) -> SmscStatus:
-    """The same of a part that leads to no message."""
+    """The status of a part that was not joined."""
     return SmscStatus(_CODES[state], since)
 
 
 def render_status(status: SmscStatus, fmt: int, zone: tzinfo | None = None) -> str:
-    """The status as an SMSC-style answer, one line (``fmt`` 0–3); ``zone`` is that of the date,
-    the system's own unless it is given."""
+    """The status as an SMSC-style answer, one line (``fmt`` 0–3); ``zone`` is that of the date
+    (default: the system's)."""
     code, since = status
     date = datetime.fromtimestamp(since, zone).strftime("%d.%m.%Y %H:%M:%S")
     if fmt == 0:

@@ -1,1 +1,1 @@
-"""A mail to its text and its wishes. No I/O."""
+"""Reads a mail: its text and its other fields → a submission. No I/O."""

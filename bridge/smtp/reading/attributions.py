@@ -1,7 +1,7 @@
 """Attributions: "On Thu, 26 Nov 2026 Jan Novák <jan@example.com> wrote:", in any language.
 
-Found by structure: up to three lines that end in a colon, with an address or a date. Lines are
-without blanks and marks of direction around them; each is given as its number.
+Found by structure: up to three lines that end in a colon, with an address or a date. Lines come
+stripped of spaces and direction marks; a line is given by its number.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import re
 from bridge.smtp.reading.quote_words import WROTE
 
 ADDRESS = re.compile(r"[\w.+-]@[\w-]|\[mailto:")
-#: An address within brackets that ends its line, but for a word that goes on in the next one.
+#: An address in brackets at the end of its line, perhaps followed by a word that continues in the
+#: next line.
 _ADDRESS_AT_THE_END = re.compile(r"[<(][^<>()@]{1,100}@[^<>()@]{1,100}[>)],?(?: \S{1,3})?$")
 _ADDRESS_IN_BRACKETS = re.compile(r"[<(]\S{1,100}@")
-#: A year in digits of any script is enough.
+#: A year, in digits of any script.
 _DATE = re.compile(
     r"\b(?:19|20|25)\d\d\b|\d{4} ?[年년]|\b\d{1,2}[./-]\d{1,2}[./-]\d{2,4}\b|(?:(?![0-9])\d){4}"
     r"|\b\d{1,2}\. ?\d{1,2}\. ?\d{2,4}|(?:19|20|25)\d\d(?=[^\W\d_])"
@@ -24,7 +25,7 @@ _DAY = re.compile(r"\b\d{1,2}\b")
 
 
 def ends_open(line: str) -> bool:
-    """Whether a line ends in a colon, which something is to follow."""
+    """Whether a line ends in a colon."""
     return line.rstrip(" *_\xa0").endswith((":", "：", ":-", "՝"))
 
 
@@ -32,26 +33,26 @@ def ends_attribution(line: str) -> bool:
     """Whether a line may be the last of an attribution."""
     if ends_open(line):
         return True
-    # Some leave out the colon; then it ends in "wrote".
+    # Some programs omit the colon; then it ends in "wrote".
     ends = [wrote.end() for wrote in WROTE.finditer(line)]
     return len(line) in ends and ADDRESS.search(line) is not None
 
 
 def attribution(bare: list[str], last: int, *, needs_both: bool) -> int | None:
-    """The first line of the attribution that ends in line ``last``; ``None`` where none does.
+    """The first line of the attribution that ends in line ``last``; ``None`` if there is none.
 
-    ``needs_both`` wants an address and a date.
+    ``needs_both``: address and date are both required.
     """
     closing = bare[last]
     if not ends_open(closing) and not WROTE.search(closing):
-        # Some leave out the colon; then the line has to say all.
+        # Some programs omit the colon; then the line must have address and date.
         whole = ADDRESS.search(closing) and has_date(closing) and len(closing) < 200
         return last if whole and not needs_both and not _is_a_sentence(closing, "") else None
     begins = None
     for first in range(last, max(-1, last - 4), -1):
         line = bare[first]
         if not line and first != last:
-            # Some leave a blank line within: "John Smith\n\n<\nmailto:…>".
+            # Some programs leave a blank line in it: "John Smith\n\n<\nmailto:…>".
             if first + 1 <= last and bare[first + 1].startswith("<"):
                 continue
             break
@@ -66,7 +67,7 @@ def attribution(bare: list[str], last: int, *, needs_both: bool) -> int | None:
         if begins is None and (addressed or dated or _has_time_and_day(written)):
             begins = first
         if first == last and dated and WROTE.search(written):
-            # Who wrote may stand in the line above: "Jan Novák <jan@example.com>,".
+            # The name may be in the line above: "Jan Novák <jan@example.com>,".
             above = bare[first - 1] if first else ""
             if _ADDRESS_AT_THE_END.search(above) and _is_wrapped(above, line):
                 return first - 1
@@ -75,14 +76,14 @@ def attribution(bare: list[str], last: int, *, needs_both: bool) -> int | None:
 
 
 def _with_the_name(bare: list[str], first: int) -> int:
-    """Where an attribution begins whose address was wrapped onto a line of its own."""
+    """The first line of an attribution whose address was wrapped onto its own line."""
     if first and bare[first].startswith("<") and _is_wrapped(bare[first - 1], bare[first]):
         return first - 1
     return first
 
 
 def _is_wrapped(line: str, following: str) -> bool:
-    """Whether a program that wraps lines would have ended this one here."""
+    """Whether a program may have wrapped the line here."""
     return 0 < len(line) <= 100 and len(line) + 1 + len(following.split(" ", 1)[0]) > 66
 
 
@@ -96,7 +97,7 @@ def between_dashes(line: str) -> bool:
 
 
 def is_sure(written: str) -> bool:
-    """Whether an attribution needs no marks on the lines below it."""
+    """Whether an attribution is certain, even without ``>`` on the lines below it."""
     addressed, dated = ADDRESS.search(written) is not None, has_date(written)
     if WROTE.search(written) is not None:
         return addressed or dated
@@ -112,7 +113,7 @@ def _has_time_and_day(written: str) -> bool:
 
 
 def _is_a_sentence(line: str, following: str) -> bool:
-    """Whether a line ends as no line of an attribution does that goes on in the ``following``."""
+    """Whether a line is a complete sentence, so that the attribution cannot begin in it."""
     if not line.endswith((".", "!", "?", "…", "。", ":", ";")) or line.endswith((" г.", " р.")):
         return False
     # A date wrapped after its day: "Jan Novák <jan@example.com> schrieb am Do., 26.".

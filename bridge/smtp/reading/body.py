@@ -1,7 +1,7 @@
-"""Which part of a mail is its text, and that text out of its transfer encoding and charset.
+"""Finds the part of a mail with its text, and decodes the part's transfer encoding and charset.
 
-A mail of one text/plain part, which most programs send, never meets the rules for parts. Raises
-:class:`~bridge.model.failure.Failure` for what holds no text that could be sent, with the rule.
+Most programs send a single text/plain part, for which the rules for parts are skipped. Raises
+:class:`~bridge.model.failure.Failure` for a mail without a text that can be sent, with the rule.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ from bridge.smtp.reading.text import clean, is_encrypted, lines_ended_by_lf, unf
 
 Attachments = Literal["ignore", "refuse"]
 
-#: Bounds of a mail of parts.
+#: Limits for a mail with parts.
 MAX_LEVELS = 20
 MAX_PARTS = 250
-#: An HTML text above this, or of more tags, is no short message.
+#: Most octets and tags of an HTML text.
 MAX_HTML = 512 * 1024
 MAX_TAGS = 20_000
-#: Of a plain text so many characters are looked at: several times what can be sent, with room for
-#: what is cut.
+#: Most characters of a plain text that are read: several times the longest message, with room for
+#: cuts.
 MAX_PLAIN = 256 * 1024
 
-#: Encrypted, or wrapped in a signature that nothing but its own software opens (RFC 8551 §3.5.2).
+#: Encrypted, or in a signature that only its own software can open (RFC 8551 §3.5.2).
 _ENCRYPTED = {
     "multipart/encrypted": "encrypted (multipart/encrypted)",
     "application/pkcs7-mime": "encrypted or signed by S/MIME",
     "application/x-pkcs7-mime": "encrypted or signed by S/MIME",
 }
 _AS_IT_IS = frozenset({b"", b"7bit", b"8bit"})
-#: Texts that are for programs.
+#: Texts for programs.
 _NOT_FOR_READERS = frozenset(
     {"text/calendar", "text/vcard", "text/x-vcard", "text/directory", "text/css", "text/rtf"}
     | {"text/javascript", "text/rfc822-headers", "text/x-amp-html", "text/x-vcalendar"}
@@ -76,7 +76,7 @@ _BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 
 
 class _Place(NamedTuple):
-    """How much a part is what the mail's sender wrote to be read."""
+    """The likelihood that a part is the text of the mail's sender."""
 
     own: bool = True
     why: str = ""
@@ -89,7 +89,7 @@ _UNTYPED = _Place(own=False, why="octet-stream that is text")
 
 
 class _Text(NamedTuple):
-    """A text that was found."""
+    """A found text."""
 
     kind: str
     text: str
@@ -108,10 +108,10 @@ def text_of_body(
     attachments: Attachments,
     cut_quotes: bool,
 ) -> str:
-    """The mail's text, lines ended by LF; empty where it has none.
+    """The mail's text, lines ended by LF; empty if there is none.
 
-    ``record`` keeps what was chosen. ``cut_quotes`` leaves out what HTML marks as a signature, and
-    marks its quotations (:data:`bridge.smtp.reading.html.QUOTED`).
+    ``record`` notes the choice. ``cut_quotes`` omits signatures marked in HTML, and marks
+    quotations (:data:`bridge.smtp.reading.html.QUOTED`).
     """
     declared = fields.get(b"content-type")
     kind = content_type(declared[0].strip()) if declared else TEXT_PLAIN
@@ -122,7 +122,7 @@ def text_of_body(
         and first(fields, b"content-transfer-encoding") in _AS_IT_IS
         and b"content-disposition" not in fields
     ):
-        # What most programs send, and what every line more would cost something.
+        # The form of most mails: fast path.
         text, record.charset = decoded(body, kind.charset, fallback)
         record.part, record.declared = "text/plain", kind.charset
         text = lines_ended_by_lf(text[:MAX_PLAIN])
@@ -133,7 +133,7 @@ def text_of_body(
 
 
 class _Reader:
-    """Reads the body of one mail of parts, or of a text that takes some thought."""
+    """Reads the body of a mail with parts, or with an unusual text."""
 
     def __init__(
         self, record: Record, fallback: str, attachments: Attachments, cut_quotes: bool
@@ -144,11 +144,11 @@ class _Reader:
         self._cut_quotes = cut_quotes
         self._seen = 0
         self._left_out: list[str] = []
-        # Mails within the mail, read only where nothing else is: body, encoding, place.
+        # Attached mails, read only if there is no other text: body, encoding, place.
         self._mails: list[tuple[bytes, bytes, str]] = []
 
     def read(self, fields: Fields, body: bytes) -> str:
-        """The text, lines ended by LF; empty where there is none."""
+        """The text, lines ended by LF; empty if there is none."""
         found = [one for one in self._texts(fields, body, "", 0, _OWN) if clean(one.text)]
         own = [one for one in found if one.role.own]
         if not own:
@@ -176,7 +176,7 @@ class _Reader:
     def _texts(
         self, fields: Fields, body: bytes, place: str, depth: int, role: _Place
     ) -> Iterator[_Text]:
-        """Every text under one part, in their order."""
+        """All texts in one part, in order."""
         self._seen += 1
         if depth > MAX_LEVELS or self._seen > MAX_PARTS:
             raise Failure(
@@ -202,7 +202,7 @@ class _Reader:
             self._mails.append((body, encoding, place))
             return
         if kind.kind.startswith("multipart/"):
-            # Its boundary never came: what is there is read as text.
+            # Without its boundary the content is read as text.
             self._record.note("multipart without parts")
             kind = ContentType(charset=kind.charset)
         if role is _OWN and has_file_name(kind, disposition):
@@ -223,10 +223,10 @@ class _Reader:
         self._left_out.append(kind.kind)
 
     def _parts_of(self, kind: ContentType, body: bytes, encoding: bytes) -> list[bytes] | None:
-        """The parts, also of what is encoded as a whole or has another label."""
+        """The parts, also of a multipart that is encoded as a whole or has a wrong label."""
         declared = kind.kind.startswith("multipart/")
         octets = body
-        # Encoded as a whole, against RFC 2045 §6.4: then no part has an encoding of its own.
+        # Encoded as a whole, contrary to RFC 2045 §6.4: the parts have no encoding of their own.
         whole = encoding and b"content-transfer-encoding" not in body[:8192].lower()
         boundary = b"" if whole else self._boundary(kind, body, declared=declared)
         if not boundary and encoding:
@@ -270,7 +270,7 @@ class _Reader:
             children = children[:1]  # A signature follows.
         for number, (fields, body, where) in enumerate(children):
             found = self._texts(fields, body, where, depth + 1, role)
-            # What stands first is the text, whatever name it bears.
+            # The first part is the text, even with a file name.
             leads = number == 0 and role is _OWN
             for one in found:
                 yield one._replace(role=_OWN) if leads and one.role is _NAMED else one
@@ -287,12 +287,12 @@ class _Reader:
                 if best is None or _rank(one) > _rank(best):
                     best = one
             if best is not None and best.kind == "text/plain" and self._attachments == "ignore":
-                break  # Nothing is left that matters: the HTML need not be read.
+                break  # The plain text is complete: the HTML need not be read.
         if best is not None:
             yield best._replace(role=role) if best.role is _NAMED else best
 
     def _of_mails(self) -> Iterator[_Text]:
-        """The texts of the mails within the mail."""
+        """The texts of attached mails."""
         while self._mails:
             body, encoding, place = self._mails.pop(0)
             fields, inner = header.split(transfer.decoded(body, encoding).lstrip(b"\n"))
@@ -322,7 +322,7 @@ class _Reader:
         return tidied(text) if "[" in text or "<" in text or "://" in text else text
 
     def _without_markup(self, text: str, kind: ContentType) -> str:
-        """HTML that bears the label of a plain text."""
+        """The text of HTML that is labelled as plain text."""
         if kind.kind in _MARKED_UP:
             return _ENRICHED.sub(lambda found: "<" if found[0] == "<<" else "", text)
         begins = _LOOKS_LIKE_HTML.match(text) and _MARKUP.search(text)
@@ -335,7 +335,7 @@ class _Reader:
 
     def _html(self, octets: bytes, charset: str) -> tuple[str, str]:
         if len(octets) > MAX_HTML:
-            octets = _DATA_URL.sub(b"", octets)  # Pictures within.
+            octets = _DATA_URL.sub(b"", octets)  # Embedded pictures.
             if len(octets) > MAX_HTML:
                 raise Failure(Reason.TEXT_TOO_LONG, f"HTML of more than {MAX_HTML // 1024} KB")
         if not charset:
@@ -353,7 +353,7 @@ class _Reader:
         text = text_of_html(html, signatures=not self._cut_quotes, marks=self._cut_quotes)
         if self._cut_quotes and not clean(text):
             text = text_of_html(html, signatures=True, marks=True)
-        # Only surrogates that stand as characters of their own remain to be replaced.
+        # Unpaired surrogates are replaced.
         return text.encode("utf-8", "replace").decode()
 
 
@@ -365,7 +365,7 @@ def _rank(one: _Text) -> int:
 
 
 def _root(children: list[tuple[Fields, bytes, str]], start: bytes) -> tuple[Fields, bytes, str]:
-    """The part that a multipart/related is about (RFC 2387 §3.2)."""
+    """The root part of a multipart/related (RFC 2387 §3.2)."""
     if start:
         for child in children:
             if first(child[0], b"content-id").strip(b"<> ") == start:

@@ -1,9 +1,8 @@
-"""Octets of a mail to text: which declared charset is believed, and what happens to the rest.
+"""Decodes octets of a mail: by the declared charset, or by another if that is proved wrong.
 
-Nothing is guessed from how often letters stand in a text, since a guess over the length of a short
-message is wrong about as often as it is right. What the octets prove counts: text that is UTF-8 to
-its last octet is UTF-8 under any other label, and one octet that does not fit is replaced rather
-than a reason to read all the others as something else.
+No guesses by frequencies of letters: in a short text they are wrong about as often as right. Only
+proof counts: octets that are valid UTF-8 throughout are UTF-8 under any label, and a single invalid
+octet is replaced, without changing the charset of the others.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from functools import lru_cache
 from bridge.smtp.reading.charset_labels import LABELS, SQUEEZED, squeezed
 from bridge.smtp.reading.japanese import decode_euc_jp, decode_iso_2022_jp
 
-#: Python codecs that are character sets. Others decode too (idna, unicode_escape, punycode), with
-#: other meanings or in quadratic time.
+#: Python codecs that are character sets. Others (idna, unicode_escape, punycode) have other
+#: meanings or need quadratic time.
 _CHARSETS = frozenset(
     {"ascii", "utf-7", "utf-8", "utf-16", "utf-16-be", "utf-16-le", "utf-32", "utf-32-be"}
     | {"utf-32-le", "koi8-t", "kz1048", "ptcp154", "hz", "johab", "iso2022_kr"}
@@ -24,24 +23,23 @@ _CHARSETS = frozenset(
 )
 _CHARSET_FAMILIES = ("cp", "iso8859-", "mac-", "koi8-")
 _OWN = {"iso-2022-jp": decode_iso_2022_jp, "euc-jp": decode_euc_jp}
-#: Where the octets of a character are several, a text may fit UTF-8 by chance, but hardly twice
-#: in three octets.
+#: Charsets with several octets per character, in which a text may be valid UTF-8 by chance.
 _SEVERAL = frozenset({"gb18030", "big5hkscs", "cp932", "cp949", "euc-jp", "johab"})
 _THREE = re.compile(rb"[\xe0-\xf4][\x80-\xbf]{2,3}")
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _NOT_A_LABEL = re.compile(r"[^a-z0-9_.:+()-]")
-#: Labels that say no more than "no accents", whatever follows.
+#: Labels that programs use for any charset.
 _SEVEN_BIT = frozenset({"ascii", "us-ascii", "ansi_x3.4-1968", "iso646-us", "7bit", "us"})
 
 
 @lru_cache(maxsize=512)
 def codec_of(charset: str) -> str | None:
-    """The codec for a declared charset; ``None`` for one that is unknown, is none, or says nothing.
+    """The codec for a declared charset; ``None`` for an unknown, invalid or meaningless one.
 
-    ``euc-jp`` and ``iso-2022-jp`` are not Python's but our own.
+    ``euc-jp`` and ``iso-2022-jp`` are our own codecs.
     """
     label = charset.strip().strip("\"'<>;,= \t_").lower()
-    # Cut where a clumsy client went on: "utf-8; format=flowed", "iso-2022-jp$ESC".
+    # Some clients append to the label: "utf-8; format=flowed", "iso-2022-jp$ESC".
     if wrong := _NOT_A_LABEL.search(label):
         label = label[: wrong.start()].rstrip("-_.:+(") if wrong[0] != " " else label
     if not label or not label.isascii() or len(label) > 40 or label in _SEVEN_BIT:
@@ -66,14 +64,14 @@ def _python_codec(label: str) -> str | None:
 
 
 def decode(octets: bytes, charset: str, fallback: str) -> str:
-    """Text out of ``octets``; never fails. ``charset`` is the declared one, or empty."""
+    """The text of ``octets``; never fails. ``charset`` is the declared one, or empty."""
     return decoded(octets, charset, fallback)[0]
 
 
 def decoded(octets: bytes, charset: str, fallback: str) -> tuple[str, str]:
-    """The text, and the codec by which it was read.
+    """The text, and its codec.
 
-    That is the declared charset's, ``utf-8`` where the octets are that, or the fallback's.
+    The codec is that of the declared charset, ``utf-8`` if the octets prove it, or the fallback.
     """
     codec = codec_of(charset) if charset and charset != "utf-8" else None
     if codec is None or codec == "utf-8":
@@ -94,7 +92,8 @@ def decoded(octets: bytes, charset: str, fallback: str) -> tuple[str, str]:
 
 
 def _damaged(octets: bytes, fallback: str) -> tuple[str, str]:
-    """What is not UTF-8 throughout: UTF-8 with some octets broken, or another charset."""
+    """Decodes octets that are not valid UTF-8: UTF-8 with some invalid octets, or another
+    charset."""
     if _mostly_utf_8(octets):
         return octets.decode("utf-8", "replace"), "utf-8"
     if own := _OWN.get(fallback):
@@ -103,7 +102,7 @@ def _damaged(octets: bytes, fallback: str) -> tuple[str, str]:
 
 
 def _is_utf_8(octets: bytes, codec: str) -> bool:
-    """Whether what is labelled as ``codec`` proves to be UTF-8, some broken octets aside."""
+    """Whether octets labelled as ``codec`` prove to be UTF-8, apart from some invalid octets."""
     if octets.startswith(codecs.BOM_UTF8):
         return True
     if codec.startswith("utf-") or octets.isascii():
@@ -120,7 +119,7 @@ def _mostly_utf_8(octets: bytes) -> bool:
 
 
 def _characters(octets: bytes) -> tuple[int, int]:
-    """How many characters of several octets are whole in UTF-8, and how many are broken."""
+    """The numbers of valid and of invalid UTF-8 characters with several octets."""
     text = octets.decode("utf-8", "replace")
     broken = text.count("\ufffd")
     return sum(map("\x7f".__lt__, text)) - broken, broken
@@ -131,13 +130,13 @@ def _of_unicode(octets: bytes, codec: str) -> str:
         if octets.startswith((codecs.BOM_UTF16_BE, codecs.BOM_UTF16_LE)):
             codec = "utf-16"
         elif octets.isascii() and not _CONTROLS.search(octets):
-            return octets.decode("ascii")  # Only the label is UTF-16.
+            return octets.decode("ascii")  # Not UTF-16 in spite of the label.
         elif codec == "utf-16":
-            # RFC 2781 §4.3 says big-endian and Windows writes little-endian: the zeros tell.
+            # RFC 2781 §4.3 requires big-endian, Windows writes little-endian: the zeros decide.
             big = octets[::2].count(0) > octets[1::2].count(0)
             codec = "utf-16-be" if big else "utf-16-le"
     text = octets.decode(codec, "replace").removeprefix("\ufeff")
     if codec == "utf-7" and not text.isascii():
-        # UTF-7 may hold an unpaired surrogate, which nothing else can encode.
+        # UTF-7 may contain an unpaired surrogate, which no other charset can encode.
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return text

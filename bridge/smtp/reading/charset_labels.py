@@ -1,13 +1,13 @@
-"""The labels of character sets: what mails call them, and the Python codec for each.
+"""The labels of character sets in mails, and the Python codec for each.
 
-The labels and which encoding each stands for are those of the WHATWG Encoding Standard §4.2: what
-browsers and mail programs go by, so that a label means the superset under which it is really
-written (``iso-8859-1`` is windows-1252, ``shift_jis`` is cp932, ``gb2312`` is gb18030).
+Labels and encodings are those of the WHATWG Encoding Standard §4.2, which browsers and mail
+programs follow: a label means the superset that is really used (``iso-8859-1`` is windows-1252,
+``shift_jis`` is cp932, ``gb2312`` is gb18030).
 """
 
 from __future__ import annotations
 
-#: Codec, and its labels. ``euc-jp`` and ``iso-2022-jp`` are those of
+#: Codec → its labels. ``euc-jp`` and ``iso-2022-jp`` are those of
 #: :mod:`bridge.smtp.reading.japanese`.
 _ENCODINGS = (
     (
@@ -93,15 +93,15 @@ _ENCODINGS = (
     ),
     ("utf-16-be", "unicodefffe utf-16be"),
     ("utf-16", "csunicode iso-10646-ucs-2 ucs-2 unicode unicodefeff utf-16 utf-16le"),
-    # The standard gives these a replacement character for security in browsers, where text may be
-    # script. Here they are text like any other.
+    # The standard replaces these by U+FFFD, because in browsers text may be a script. Here they are
+    # decoded.
     ("iso2022_kr", "csiso2022kr iso-2022-kr"),
     ("hz", "hz-gb-2312"),
-    # No codec: what these say is known only to the sender's system.
+    # No codec: the meaning is known only to the sender's system.
     ("", "iso-2022-cn iso-2022-cn-ext replacement x-user-defined"),
 )
 
-#: What clients write besides.
+#: Further labels of clients.
 _OTHERS = (
     ("koi8-r", "koi8r"),
     ("koi8-u", "koi8u"),
@@ -129,7 +129,7 @@ LABELS = {label: codec for codec, labels in (*_ENCODINGS, *_OTHERS) for label in
 
 
 def squeezed(label: str) -> str:
-    """A label without what clients put in, leave out and mistype: ``win-1251``, ``KOI8_R``,
+    """A label without separators and prefixes, which clients vary: ``win-1251``, ``KOI8_R``,
     ``x-windows-1251``, ``iso 8859 5``."""
     letters = "".join(char for char in label if char.isalnum())
     if letters.startswith("8859"):
@@ -143,7 +143,7 @@ def squeezed(label: str) -> str:
     return letters
 
 
-#: Likewise, by the label squeezed.
+#: Squeezed label → codec.
 SQUEEZED: dict[str, str] = {}
 for _label, _codec in LABELS.items():
     SQUEEZED.setdefault(squeezed(_label), _codec)

@@ -1,7 +1,7 @@
-"""What a part says it is: Content-Type and Content-Disposition (RFC 2045 §5, RFC 2183, RFC 2231).
+"""Content-Type and Content-Disposition of a part (RFC 2045 §5, RFC 2183, RFC 2231).
 
-Read as mails really write them: parameters without semicolons, in other quotes or in pieces, types
-the wrong way round. A type that cannot be parsed is text/plain (RFC 2045 §5.2).
+Read tolerantly: parameters without semicolons, with other quotes or in pieces, reversed types. A
+type that cannot be parsed is text/plain (RFC 2045 §5.2).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-# The look-behind keeps a name from being tried again at each of its letters.
+# The look-behind prevents a new try at each letter of a name.
 _PARAMETER = re.compile(
     rb"(?<![\w*-])([a-z][a-z0-9-]*+)(\*[0-9]{0,3}\*?)?\s*+=\s*+"
     rb"(?:\"([^\"]*+)\"?|'([^']*+)'(?=\s*+(?:;|\Z))|([^;\s]*+))",
@@ -20,10 +20,10 @@ _PARAMETER = re.compile(
 _KIND = re.compile(rb"\s*+([^\s;,/]*+(?:\s{0,9}/\s{0,9}[^\s;,]*+)?)")
 _KNOWN_KIND = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+")
 _FOLD = re.compile(rb"\n[ \t]")
-#: More than this of a field is not looked at.
+#: Most characters of a field that are read.
 MAX_FIELD = 4096
 
-#: What clients write for a text.
+#: Subtypes that clients use for a text.
 _MISNAMED = {
     "plain/text": "text/plain",
     "html/text": "text/html",
@@ -39,7 +39,7 @@ _MISNAMED = {
 
 
 class ContentType(NamedTuple):
-    """A Content-Type as far as a text needs it; ``kind`` and ``charset`` in lower case."""
+    """The needed parts of a Content-Type; ``kind`` and ``charset`` in lower case."""
 
     kind: str = "text/plain"
     charset: str = ""
@@ -56,7 +56,7 @@ TEXT_PLAIN = ContentType()
 
 
 def content_type(raw: bytes) -> ContentType:
-    """What a field's value says; text/plain where it says nothing."""
+    """Parses a field's value; text/plain for an empty or invalid one."""
     if not raw:
         return TEXT_PLAIN
     if len(raw) > 200 or b"oundary" in raw:
@@ -65,7 +65,7 @@ def content_type(raw: bytes) -> ContentType:
 
 
 def parameters_of(raw: bytes) -> dict[bytes, bytes]:
-    """The parameters of a field by their names in lower case, the pieces of RFC 2231 §3 joined."""
+    """The parameters of a field by lower-case name, with the pieces of RFC 2231 §3 joined."""
     found: dict[bytes, bytes] = {}
     pieces: dict[bytes, dict[int, bytes]] = {}
     for name, section, quoted, single, bare in _PARAMETER.findall(_FOLD.sub(b" ", raw)):
@@ -109,10 +109,10 @@ _remembered = lru_cache(maxsize=256)(_read)
 
 
 def is_attachment(disposition: bytes) -> bool:
-    """Whether a Content-Disposition says that the part is to be saved rather than read."""
+    """Whether a Content-Disposition marks the part as an attachment."""
     return disposition[:64].strip(b" \t\"'").lower().startswith(b"attach")
 
 
 def has_file_name(kind: ContentType, disposition: bytes) -> bool:
-    """Whether a part bears the name of a file."""
+    """Whether a part has a file name."""
     return kind.named or (b"=" in disposition and b"filename" in disposition.lower())

@@ -1,7 +1,7 @@
-"""A header field's text out of its octets: encoded words (RFC 2047) and raw octets.
+"""Decodes a header field: encoded words (RFC 2047) and raw octets.
 
-Words are cut at octets and at characters of base64, not at characters of the text; whole runs of
-them are decoded at once.
+Words may be cut within a character of the text or a group of base64, so that runs of words are
+decoded together.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from typing import NamedTuple
 from bridge.smtp.reading.charset import codec_of, decode
 from bridge.smtp.reading.header import unfold
 
-# RFC 2047 §2; blanks and question marks inside the text are wrong there and common, and a field
-# that was cut has a last word without an end; RFC 2231 §5 adds "*language".
+# RFC 2047 §2. Spaces and question marks in the text are wrong, but common; a truncated field has a
+# last word without an end. RFC 2231 §5 adds "*language".
 _ENCODED_WORD = re.compile(
     rb"=\?([^?*\s]{1,64}+)(?:\*[^?\s]{0,32}+)?\?([bBqQ])\?"
     rb"((?:[^?]|\?(?!=))*?)(?:\?=|\?{0,1}\Z|(?==\?[^?\s]{1,64}\?[bBqQ]\?))"
 )
-#: Words of more octets than RFC 2047 §2 allows are common; of more than these not.
+#: The longest word. Words longer than RFC 2047 §2 allows are common.
 _MAX_FIELD = 16_384
 
 
 class _Run(NamedTuple):
-    """Neighbours in one charset; ``encoding`` is empty for raw octets."""
+    """Adjacent words in one charset; ``encoding`` is empty for raw octets."""
 
     charset: str
     encoding: bytes
@@ -35,7 +35,7 @@ class _Run(NamedTuple):
 def text_of(raw: bytes, fallback: str, charset: str = "") -> str:
     """A field's text on one line.
 
-    Raw octets are UTF-8, in ``charset`` (the body's), or in the fallback.
+    Raw octets are UTF-8, in ``charset`` (that of the body), or in the fallback.
     """
     raw = unfold(raw)
     if b"=?" not in raw:
@@ -63,7 +63,7 @@ def text_of(raw: bytes, fallback: str, charset: str = "") -> str:
 
 
 def _joined(runs: list[_Run]) -> list[_Run]:
-    """Neighbours in one charset are one run of octets, also where their encodings differ."""
+    """Joins adjacent words in one charset, even with different encodings."""
     joined: list[_Run] = []
     for run in runs:
         octets = _octets(run)
@@ -87,7 +87,7 @@ def _octets(run: _Run) -> bytes:
     apart = b"".join(map(_of_base64, run.words))
     if all(len(word.rstrip(b"= ")) % 4 == 0 or word.endswith(b"=") for word in run.words[:-1]):
         return apart
-    # Cut within four characters of base64, or each without its padding.
+    # Words cut within a group of base64, or each without its padding.
     whole = any(len(b"".join(word.split()).rstrip(b"=")) % 4 == 1 for word in run.words)
     return _of_base64(b"".join(run.words)) if whole or not _decodes(apart, run.charset) else apart
 

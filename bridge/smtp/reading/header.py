@@ -1,8 +1,7 @@
-"""The few header fields of a mail that matter here, out of its raw octets.
+"""The needed header fields of a mail, from its raw octets.
 
-Decides where the header section of a mail or of a part ends, and finds the fields that are asked
-for (RFC 5322 §2.2): parsing all of them costs more than the rest of the mail. Lines are expected
-to end in a bare LF.
+Decides where the header section of a mail or a part ends, and finds the needed fields (RFC 5322
+§2.2): parsing all fields would cost more than the rest of the mail. Lines must end in a bare LF.
 """
 
 from __future__ import annotations
@@ -11,15 +10,15 @@ import re
 
 from bridge.model.failure import Failure, Reason
 
-#: More than this is no header section of a person's or a program's mail.
+#: The longest header section.
 MAX_HEADER = 64 * 1024
-#: Lines within a section that are no fields, and go on with what stood before.
+#: Most lines in a section that are not fields, but continue the previous one.
 MAX_BROKEN_LINES = 8
-#: Places of a header where such lines may stand.
+#: Most places of a header with such lines.
 MAX_BREAKS = 8
 
-# Possessive, so that octets are looked at once, whatever they are: but not the groups, which Python
-# before 3.11.5 gets wrong then (gh-106052), and which leave nothing to try again here.
+# Possessive quantifiers, so that each octet is read once. Not for groups, which are wrong in Python
+# before 3.11.5 (gh-106052) and need no backtracking here.
 _SECTION = re.compile(rb"(?:[!-9;-~]++[ \t]*+:.*+(?:\n|\Z)(?:[ \t].*+(?:\n|\Z))*)*")
 _FIELD = re.compile(
     rb"^(subject|content-(?:type|transfer-encoding|disposition|id)|message-id|x-cascade-[^\s:]*+)"
@@ -27,7 +26,7 @@ _FIELD = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _FOLD = re.compile(rb"\r?\n[ \t]")
-#: Fields that stand in a mail's header and in no text.
+#: Fields that occur only in a mail's header, never in a text.
 _OF_MAILS = re.compile(
     rb"^(?:mime-version|content-type|content-transfer-encoding|message-id|received|return-path"
     rb"|x-mailer|x-priority|x-originating-ip|dkim-signature|subject)[ \t]*+:",
@@ -35,8 +34,8 @@ _OF_MAILS = re.compile(
 )
 _BEFORE_A_HEADER = re.compile(rb"(?:\xef\xbb\xbf|[ \t]*+\n)+")
 
-#: Fields of mails that no person wrote to this recipient: answers sent by themselves (RFC 3834 §5
-#: and what is older), reports (RFC 6522), lists (RFC 2369).
+#: Fields of mails that no person wrote to this recipient: automatic answers (RFC 3834 §5 and older
+#: fields), reports (RFC 6522), lists (RFC 2369).
 _AUTOMATIC = re.compile(
     rb"^(?:auto-submitted[ \t]*+:(?!\s*+no[ \t]*+(?:$|[;(]))"
     rb"|precedence[ \t]*+:\s*+(?:bulk|junk|list|auto_reply)\b"
@@ -45,7 +44,7 @@ _AUTOMATIC = re.compile(
     rb"|content-type[ \t]*+:\s*+multipart/report\b)",
     re.IGNORECASE | re.MULTILINE,
 )
-#: Fields of mails that a program wrote, whoever is to read them.
+#: Fields of mails that a program wrote.
 _GENERATED = re.compile(
     rb"^(?:auto-submitted[ \t]*+:(?!\s*+no[ \t]*+(?:$|[;(]))"
     rb"|precedence[ \t]*+:\s*+(?:bulk|junk|auto_reply)\b"
@@ -53,17 +52,17 @@ _GENERATED = re.compile(
     rb"|feedback-id[ \t]*+:)",
     re.IGNORECASE | re.MULTILINE,
 )
-#: Fields that name the mail which is answered (RFC 5322 §3.6.4).
+#: Fields that name the answered mail (RFC 5322 §3.6.4).
 _ANSWERS = re.compile(rb"^(?:in-reply-to|references)[ \t]*+:\s*+\S", re.IGNORECASE | re.MULTILINE)
 
 Fields = dict[bytes, list[bytes]]
 
 
 def split(mail: bytes) -> tuple[Fields, bytes]:
-    """The fields that matter, by lower-case name in their order, and the body.
+    """The needed fields, by lower-case name in their order, and the body.
 
-    A mail whose first lines are no header fields is all body. A Failure is raised for a header
-    section of more than :data:`MAX_HEADER` octets.
+    A mail that does not begin with header fields is all body. Raises a Failure for a header section
+    of more than :data:`MAX_HEADER` octets.
     """
     start = mail.find(b"\n") + 1 if mail.startswith((b"From ", b">From ")) else 0
     end = _end(mail, start)
@@ -84,7 +83,7 @@ def split(mail: bytes) -> tuple[Fields, bytes]:
 
 
 def _end(mail: bytes, start: int) -> int:
-    """Where the section from ``start`` on ends."""
+    """The end of the section that begins at ``start``."""
     section = _SECTION.match(mail, start, start + MAX_HEADER + 1)
     end = section.end() if section else start
     if end - start > MAX_HEADER or _goes_on(mail, start, end):
@@ -93,7 +92,7 @@ def _end(mail: bytes, start: int) -> int:
 
 
 def fields_of(mail: bytes, start: int, end: int) -> Fields:
-    """The fields that matter of a section."""
+    """The needed fields of a section."""
     fields: Fields = {}
     for found in _FIELD.finditer(mail, start, end):
         fields.setdefault(found[1].lower(), []).append(found[2])
@@ -101,33 +100,34 @@ def fields_of(mail: bytes, start: int, end: int) -> Fields:
 
 
 def _goes_on(mail: bytes, start: int, end: int) -> bool:
-    """Whether the section was left only because the line in which its limit lies was cut there."""
+    """Whether the section ended only because a line was cut at the limit."""
     if len(mail) <= start + MAX_HEADER or mail.startswith(b"\n", end):
         return False
     if mail.find(b"\n", end, start + MAX_HEADER) >= 0:
-        return False  # A whole line that is no field's: the body, without a blank line before it.
+        return False  # a complete line that is no field: the body, without a blank line before
     further = _SECTION.match(mail, end)
     return further is not None and further.end() > end
 
 
 def _late_start(mail: bytes, start: int) -> int:
-    """Where the header begins behind blank lines or a byte-order mark; ``start`` for nowhere."""
+    """The start of the header after blank lines or a byte-order mark; ``start`` if there is
+    none."""
     before = _BEFORE_A_HEADER.match(mail, start, start + 256)
     if before is None:
         return start
     section = _SECTION.match(mail, before.end(), before.end() + MAX_HEADER)
     if section is None or _OF_MAILS.search(mail, before.end(), section.end()) is None:
         return start
-    # "Subject: …" alone may be a text's first line.
+    # A single "Subject: …" may be the first line of a text.
     return before.end() if section[0].count(b"\n") > 1 else start
 
 
 def _mended(mail: bytes, start: int, end: int) -> bytes | None:
-    """The mail with the broken lines of its header put behind those which they go on.
+    """The mail with broken lines of its header joined to the lines that they continue.
 
-    A script that puts a text with line ends into a field breaks it so. ``None`` where what follows
-    the section is no header: its lines up to the first blank one are fields again, and some of
-    them stand in no text.
+    Scripts break a header so by putting a text with line ends into a field. ``None`` if the lines
+    after the section are not a header: up to the first blank line they must be fields, some of them
+    fields that never occur in a text.
     """
     blank = mail.find(b"\n\n", end, start + MAX_HEADER)
     blank = min(len(mail), start + MAX_HEADER) if blank < 0 else blank + 1
@@ -148,7 +148,7 @@ def _mended(mail: bytes, start: int, end: int) -> bytes | None:
 
 
 def part(octets: bytes) -> tuple[Fields, bytes]:
-    """The fields and the body of one part of a multipart."""
+    """The needed fields and the body of one part of a multipart."""
     if octets.startswith(b"\n"):
         return {}, octets[1:]
     section = _SECTION.match(octets, 0, MAX_HEADER)
@@ -160,7 +160,7 @@ def part(octets: bytes) -> tuple[Fields, bytes]:
 
 
 def first(fields: Fields, name: bytes) -> bytes:
-    """The raw value of a field that should stand once; empty where it is missing."""
+    """The raw value of a field; empty if it is missing."""
     values = fields.get(name)
     return values[0].strip() if values else b""
 
@@ -171,15 +171,15 @@ def unfold(raw: bytes) -> bytes:
 
 
 def is_automatic(section: bytes) -> bool:
-    """Whether the header section is that of a mail which was sent by itself."""
+    """Whether the header section is that of an automatic answer, a report or a list."""
     return _AUTOMATIC.search(section) is not None
 
 
 def is_generated(section: bytes) -> bool:
-    """Whether the header section is that of a mail which a program wrote."""
+    """Whether the header section is that of a mail written by a program."""
     return _GENERATED.search(section) is not None
 
 
 def names_an_answered_mail(section: bytes) -> bool:
-    """Whether the header section says which mail is answered."""
+    """Whether the header section names an answered mail."""
     return _ANSWERS.search(section) is not None

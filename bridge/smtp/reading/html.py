@@ -1,8 +1,7 @@
-"""HTML to text: what a reader of the mail sees, line by line.
+"""HTML to text: the visible content, line by line.
 
-Decides which elements begin a line, which are left out, and what links and cells of tables become.
-Lines within quotations can be marked (:data:`QUOTED`), so that the rules for plain texts decide
-what of them is cut.
+Decides which elements begin a line or are omitted, and the form of links and table cells. Lines in
+quotations can be marked (:data:`QUOTED`), so that the rules for plain texts decide about cuts.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ from bridge.smtp.reading.html_hidden import Hidden, font_is_tiny, own_style
 from bridge.smtp.reading.html_tokens import Raw, Tag, tokens
 from bridge.smtp.reading.links import MAX_LINKS, target_of
 
-#: Before every line that stands in a quotation; no text has it, and cleaning takes it out.
+#: Marks every line in a quotation. No text contains it, and cleaning removes it.
 QUOTED = "\x01"
-#: Before the first line below the rule that Outlook draws above the header of what it quotes.
+#: Marks the first line below the rule that Outlook draws above a quoted header.
 BELOW_RULE = "\x02"
 
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0e-\x1f]+")
-#: What HTML takes for one blank; others are characters.
+#: HTML's white space, which collapses into one space.
 _BLANKS = re.compile("[ \t\n\r\f]+")
 _VISIBLE = re.compile("[^\\s\xa0\u200b-\u200f\u2060\xad\u034f\ufeff]")
 
@@ -30,19 +29,19 @@ _VOID = frozenset(
     | {"source", "track", "wbr"}
 )
 _UNSEEN = frozenset({"head", "template", "svg", "math", "datalist", "object", "select", "map"})
-#: Elements on lines of their own …
+#: Elements on their own lines …
 _LINES = frozenset(
     {"address", "article", "aside", "body", "caption", "center", "dd", "details", "dialog", "dir"}
     | {"div", "dt", "fieldset", "figcaption", "figure", "footer", "form", "header", "hgroup"}
     | {"html", "li", "legend", "main", "menu", "nav", "section", "summary", "tbody", "tfoot"}
     | {"thead", "tr", "pre"}
 )
-#: … and those with a blank line around them.
+#: … and elements with blank lines around them.
 _PARAGRAPHS = frozenset(
     {"blockquote", "dl", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "ol", "p", "table", "ul"}
 )
 _CELLS = frozenset({"td", "th"})
-#: An element that ends others which were left open, and what those may stand in.
+#: Start tag → the open elements that it closes, and the elements that limit this.
 _ENDS: dict[str, tuple[str, ...]] = {
     "li": ("ul", "ol", "menu", "dir"),
     "dt": ("dl",),
@@ -53,8 +52,8 @@ _ENDS: dict[str, tuple[str, ...]] = {
 }
 _INLINE = frozenset({"a", "b", "big", "code", "em", "font", "i", "small", "span", "strong", "u"})
 
-#: How mail programs mark what a reply quotes, by class and id (Outlook on the web puts "x_"
-#: before those of others) …
+#: Classes and ids of quotations in mail programs (Outlook on the web puts "x_" before those of
+#: others) …
 _QUOTES = frozenset(
     {"yahoo_quoted", "protonmail_quote", "zmail_extra", "tutanota_quote", "qt-gmail_quote"}
     | {"olk_src_body_section", "isforwardcontent", "mailcontainer", "replymessage"}
@@ -68,13 +67,13 @@ _SIGNATURES = frozenset(
 )
 
 
-#: How Outlook draws its rule: by a border, its style without blanks, or by an element with a name.
+#: Outlook's rule: a border (its style without spaces), or an element with this name.
 _RULE = re.compile(r"border-top(?:-style)?:solid")
 _BELOW_RULE = "divrplyfwdmsg"
 
 
 class _Open(NamedTuple):
-    """An element that is open, and what holds within it."""
+    """An open element, and its properties for the content."""
 
     name: str
     hidden: bool
@@ -85,7 +84,7 @@ class _Open(NamedTuple):
 
 
 class _Target(NamedTuple):
-    """Where a link leads whose text stands before it; ``begins`` says that it began its line."""
+    """The target of a link, written after its text; ``begins``: the link began its line."""
 
     url: str
     begins: bool
@@ -98,8 +97,8 @@ _ROOT = _Open("", hidden=False, tiny=False, quoted=0, verbatim=False, in_cell=Fa
 def text_of_html(html: str, *, signatures: bool, marks: bool) -> str:
     """The text, lines ended by LF.
 
-    ``signatures`` says whether elements that are signatures are read, ``marks`` whether lines of
-    quotations begin with :data:`QUOTED`, and those below a rule with :data:`BELOW_RULE`.
+    ``signatures``: include signatures. ``marks``: begin lines of quotations with :data:`QUOTED`,
+    and lines below a rule with :data:`BELOW_RULE`.
     """
     if _CONTROLS.search(html):
         html = _CONTROLS.sub("", html)
@@ -118,7 +117,7 @@ def text_of_html(html: str, *, signatures: bool, marks: bool) -> str:
 
 
 class _Layout:
-    """Puts what is seen onto lines."""
+    """Lays the visible content out in lines."""
 
     def __init__(self, *, signatures: bool, marks: bool) -> None:
         self.hidden = Hidden()
@@ -134,7 +133,7 @@ class _Layout:
         self._link: tuple[str, int, int] | None = None
         self._links = 0
         self._pictures: list[str] = []
-        # Where the row and the cell began, for cells that fit on one line.
+        # The start of the row and of the cell, for cells that fit on one line.
         self._row = 0
         self._cell = 0
         self._cell_is_empty = False
@@ -176,7 +175,7 @@ class _Layout:
 
     def end(self, name: str) -> None:
         if name == "p" and not self._count.get(name):
-            self._break(2)  # The standard makes an empty paragraph of a lone end.
+            self._break(2)  # By the standard, an end tag without a start makes an empty paragraph.
             return
         if not self._count.get(name):
             return
@@ -196,7 +195,7 @@ class _Layout:
         return closed
 
     def _imply_ends(self, name: str) -> None:
-        """Closes what the standard closes before an element begins."""
+        """Closes elements that the standard closes before this start tag."""
         holders = _ENDS.get(name)
         if holders is not None:
             if any(map(self._count.get, holders)):
@@ -234,7 +233,7 @@ class _Layout:
         return "signature" if attributes.get("data-smartmail") == "gmail_signature" else ""
 
     def _margin(self, name: str, attributes: dict[str, str], style: str) -> int:
-        """How many line ends an element needs before it: none, one, or a blank line's."""
+        """The number of line ends before an element: 0, 1, or 2 for a blank line."""
         if name in _LINES or name == "table":
             return 1
         if name not in _PARAGRAPHS:
@@ -251,7 +250,7 @@ class _Layout:
             self._break(margin)
 
     def _begin_cell(self) -> None:
-        """A cell goes on the line of the one before it, if that was a single line."""
+        """Continues the line of the previous cell, if that was a single line."""
         lines = len(self._lines)
         if not self._line and self._row < lines == self._cell + 1 and self._gap <= 1:
             self._quoted, self._line = self._lines.pop()
@@ -294,7 +293,7 @@ class _Layout:
         self._line.append(text)
 
     def _break(self, gap: int) -> None:
-        """Ends the line; ``gap`` 2 asks for a blank one after it."""
+        """Ends the line; with ``gap`` 2 a blank line follows."""
         line = self._line
         if line:
             self._line = []
@@ -305,7 +304,7 @@ class _Layout:
                 self._lines.append((self._quoted, line))
                 self._gap = gap
                 return
-            gap = 2  # A blank that stands alone is a blank line.
+            gap = 2  # A line with only a space is a blank line.
         self._gap = max(self._gap, gap)
 
     def _end_link(self) -> None:
@@ -316,7 +315,7 @@ class _Layout:
         if len(self._lines) != lines:
             pieces = 0
             if not self._line and self._lines:
-                # The element that was the link's text has ended its line.
+                # The element with the link's text has ended its line.
                 last = self._lines[-1][1]
                 self._add_target(last, href, 0)
                 return
@@ -355,10 +354,10 @@ def _written(line: _Line, *, with_links: bool) -> str:
         if isinstance(piece, str):
             out.append(piece)
         elif with_links:
-            # At the end of a sentence the address stands free, so that every phone finds its end.
+            # A space before the full stop, so that phones find the end of the address.
             ends = at == last and not piece.begins
             blank = "" if out and out[-1].endswith(" ") else " "
             out.append(f"{blank}{piece.url}" if ends else f"{blank}({piece.url})")
     text = "".join(out)
-    # A signature's mark is one with its blank (RFC 3676 §4.3).
+    # The space belongs to a signature's mark (RFC 3676 §4.3).
     return text.strip(" ") if text not in ("-- ", "--\xa0") else "-- "

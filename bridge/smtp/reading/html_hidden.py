@@ -1,7 +1,7 @@
-"""What of an HTML mail its reader does not see: preview texts, and parts for other programs.
+"""Hidden content of HTML mails: preview texts, and parts for other programs.
 
-Looked at are the elements' own styles and the simple rules of its style sheets (a class, an id, or
-an element with one of them) outside of media queries.
+Evaluates the style attributes and the simple rules of style sheets (a class, an id, or an element
+with one of them) outside of media queries.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _HIDING = re.compile(
 _ZERO_SIZE = re.compile(rf"(?:^|;)(?:height|width):{_ZERO}{_END}")
 _SHOWN = re.compile(r"(?:^|;)display:(?!none)[a-z]")
 _FONT_SIZE = re.compile(r"(?:^|;)font(?:-size)?:(?:[^;]*?\s)?([\d.]+)(px|pt|em|rem|%)?")
-#: A style sheet above this is no message's.
+#: The longest style sheet that is read.
 _MAX_STYLES = 64 * 1024
 _COMMENT = re.compile(r"/\*[^*]*+(?:\*(?!/)[^*]*+)*\*/|<!--|-->")
 _SELECTOR = re.compile(r"(?:[a-z][a-z0-9]*+|\*)?([.#][\w-]++)")
@@ -31,14 +31,14 @@ def _squeezed(style: str) -> str:
 
 
 def hides(style: str) -> bool:
-    """Whether declarations, squeezed, hide the element that has them."""
+    """Whether these squeezed declarations hide an element."""
     if _HIDING.search(style):
         return True
     return "overflow:hidden" in style and _ZERO_SIZE.search(style) is not None
 
 
 def font_is_tiny(style: str) -> bool | None:
-    """Whether declarations set a letter's size to nothing; ``None`` where they set none."""
+    """Whether these declarations set an invisible font size; ``None`` if they set no size."""
     found = _FONT_SIZE.search(style) if "font" in style else None
     if found is None:
         return None
@@ -50,14 +50,14 @@ def font_is_tiny(style: str) -> bool | None:
 
 
 class Hidden:
-    """The elements that style sheets hide, by class and id."""
+    """The classes and ids that style sheets hide."""
 
     def __init__(self) -> None:
         self._hidden: set[str] = set()
         self._room = _MAX_STYLES
 
     def add(self, styles: str) -> None:
-        """Takes in a style sheet; media queries and other blocks with a name are passed over."""
+        """Reads a style sheet, without media queries and other at-rules."""
         styles = styles[: self._room]
         self._room -= len(styles)
         at = depth = 0
@@ -74,7 +74,8 @@ class Hidden:
                         self._hidden.add(found[1])
 
     def has(self, attributes: Mapping[str, str], style: str) -> bool:
-        """Whether the element with these attributes is hidden; ``style`` is its own, squeezed."""
+        """Whether the element with these attributes is hidden; ``style`` is its squeezed style
+        attribute."""
         if "hidden" in attributes or (style and hides(style)):
             return True
         if not self._hidden or _SHOWN.search(style):
@@ -85,6 +86,6 @@ class Hidden:
 
 
 def own_style(attributes: Mapping[str, str]) -> str:
-    """An element's own declarations, squeezed."""
+    """The squeezed declarations of a style attribute."""
     style = attributes.get("style")
     return _squeezed(style) if style else ""

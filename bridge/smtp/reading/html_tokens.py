@@ -1,8 +1,8 @@
-"""HTML as a row of tags and texts. Every character is looked at a bounded number of times.
+"""Splits HTML into tags and texts, in linear time.
 
-No tree is built: what stands in a mail is often no tree, and only a few rules of the standard
-(implied ends, raw text) change what a reader sees. Those are the layout's
-(:mod:`bridge.smtp.reading.html`).
+No tree is built: mails are often not well-formed, and only a few rules of the standard (implied
+ends, raw text) change the visible content. The layout (:mod:`bridge.smtp.reading.html`) applies
+them.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from html import unescape
 from typing import NamedTuple
 
 _NAME = re.compile(r"[a-zA-Z][^\s/>]*+")
-# The standard's attribute: what is no name's character is passed over.
+# The standard's attribute: characters that are not allowed in names are skipped.
 _ATTRIBUTE = re.compile(r"[\s/]*+([^\s/>=]*+)(?:\s*+=\s*+(\"[^\"]*+\"|'[^']*+'|[^\s>]*+))?")
-#: Elements whose contents are no markup, and for no reader.
+#: Elements whose content is neither markup nor visible.
 _RAW = frozenset({"script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes"})
 _RAW_ENDS = {name: re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE) for name in _RAW}
-#: No element has more attributes that matter, and what they say is short.
+#: Most attributes of an element, and the longest value.
 MAX_ATTRIBUTES = 64
 MAX_VALUE = 4096
 
 
 class Tag(NamedTuple):
-    """A start or an end of an element; names in lower case, the first of equal attributes."""
+    """A start or end tag; names in lower case; of equal attributes the first counts."""
 
     name: str
     end: bool
@@ -32,7 +32,7 @@ class Tag(NamedTuple):
 
 
 class Raw(NamedTuple):
-    """What stands in an element whose contents are no markup."""
+    """The content of an element with raw text."""
 
     name: str
     text: str
@@ -43,9 +43,9 @@ _NONE: dict[str, str] = {}
 
 
 def tokens(html: str) -> Iterator[Token]:
-    """The tags and the texts between them; comments and declarations are left out.
+    """The tags and the texts between them, without comments and declarations.
 
-    A comment, a tag or a raw text without an end goes on to the end of it all.
+    A comment, a tag or a raw text without an end continues to the end of the input.
     """
     at = 0
     while (opens := html.find("<", at)) >= 0:
@@ -55,7 +55,7 @@ def tokens(html: str) -> Iterator[Token]:
         if following == "/" or following.isalpha():
             name = _NAME.match(html, opens + 1 + (following == "/"))
             if name is None:
-                # "</>" and "</ …" say nothing; the standard passes over them too.
+                # "</>" and "</ …" are skipped, as in the standard.
                 at = html.find(">", opens) + 1
                 if at == 0:
                     return
@@ -83,7 +83,7 @@ def _text(text: str) -> str:
 
 
 def _after_declaration(html: str, opens: int) -> int:
-    """Where it goes on behind a comment, a doctype, a conditional or a processing instruction."""
+    """The position after a comment, a doctype, a conditional or a processing instruction."""
     if html.startswith("<!--", opens):
         if html.startswith((">", "->"), opens + 4):
             return html.find(">", opens) + 1
@@ -104,7 +104,7 @@ def _tag(html: str, name: re.Match[str], *, end: bool) -> tuple[Tag | None, int]
             return Tag(word, end, attributes), at + 1
         found = _ATTRIBUTE.match(html, at)
         if found is None or found.end() == at:
-            at += 1  # "=" where a name should be.
+            at += 1  # "=" in place of a name
             continue
         at = found.end()
         if found[1] and len(attributes) < MAX_ATTRIBUTES:

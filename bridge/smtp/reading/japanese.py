@@ -1,20 +1,20 @@
-"""Japanese texts by their escape sequences and in EUC, as they are really sent.
+"""ISO-2022-JP and EUC-JP with the extensions that mail programs use.
 
-ISO-2022-JP (RFC 1468) has neither half-width kana nor the circled numbers and signs of NEC's row
-13, and EUC-JP has only the former; mail programs send both. The characters of a row are the same
-under Shift_JIS, so that cp932, which has them all, decodes each run of them.
+ISO-2022-JP (RFC 1468) lacks half-width kana, and both lack the circled numbers and signs of NEC's
+row 13; mail programs send them all. Shift_JIS has the same rows, so that each run is decoded by
+cp932, which has all these characters.
 """
 
 from __future__ import annotations
 
 import re
 
-#: Escape sequence → how many octets a character has, and how they are read.
+#: Escape sequence → octets per character, and their decoder.
 _JIS = re.compile(rb"\x1b(\$\([DCOPQ]|\$[@AB]|\([BJHI]|&@\x1b\$B|-[AF]|\.[AF]|N)|[\x0e\x0f]")
 _KANJI = frozenset({b"$B", b"$@", b"&@\x1b$B", b"$(O", b"$(Q"})
 _KANA = b"(I"
 _SUPPLEMENT = b"$(D"
-#: What ISO-2022-JP-2 has besides (RFC 1554), as Python knows it.
+#: The further charsets of ISO-2022-JP-2 (RFC 1554), decoded by Python.
 _FOREIGN = {b"$A": b"\x1b$A", b"$(C": b"\x1b$(C"}
 
 _EUC = re.compile(
@@ -46,7 +46,7 @@ def _run(octets: bytes, charset: bytes) -> str:
     if not octets:
         return ""
     if charset in _KANJI:
-        # A line ends the run in any case (RFC 1468), whoever forgot the escape.
+        # The end of a line ends the run, even without an escape (RFC 1468).
         kanji, end, rest = octets.partition(b"\n")
         return _kanji(kanji) + (end + rest).decode("cp932", "replace")
     if charset == _KANA:

@@ -1,7 +1,7 @@
-"""Links as a person on a phone can use them: the target, without what mail programs wrapped it in.
+"""Links for a phone: the target, without the wrappers of mail programs.
 
-Security gateways replace each link of a mail by one through themselves that is ten times as long;
-where the target stands in it, it is taken out again.
+Security gateways replace each link by one to themselves, which is ten times as long; if it contains
+the target, the target is restored.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from base64 import urlsafe_b64decode
 from binascii import Error as BinasciiError
 from urllib.parse import parse_qs, unquote, urlsplit
 
-#: Host's end → the parameter that holds the target.
+#: End of the host name → the parameter with the target.
 _WRAPPERS = {
     "safelinks.protection.outlook.com": "url",
     "safelinks.protection.office365.us": "url",
@@ -36,17 +36,18 @@ _WRAPPERS = {
     "deref-gmx.net": "url",
     "deref-web.de": "redirectUrl",
 }
-#: Of hosts that are more than a wrapper, the path that is one.
+#: Hosts that are not only wrappers → the path of the wrapper.
 _PATHS = {"www.google.com": "/url", "vk.com": "/away.php"}
 _PROOFPOINT_3 = re.compile(r"/v3/__(.+?)__;", re.DOTALL)
 _CISCO = re.compile(r"/[^/]+/(https?%3A[^/?]+)", re.IGNORECASE)
 _HTTP = re.compile(r"https?://[^\s<>\"\x00-\x1f\x7f]+", re.IGNORECASE)
-#: Longer ones are no link that fits a phone's screen.
+#: The longest link.
 MAX_URL = 2000
-#: A mail with more links than this is no message but a page: their targets are left out.
+#: A mail with more links than this is a newsletter: their targets are omitted.
 MAX_LINKS = 10
 
-# A web address up to what can stand in none; the bracket or quote around it is not part of it.
+# A web address up to the first character that cannot be in one, without surrounding brackets or
+# quotes.
 _URL = re.compile(r"https?://[^\s<>\"'\x00-\x1f]++", re.IGNORECASE)
 #: "text<https://…>", as Exchange writes links into a plain text.
 _BRACKETED = re.compile(r"([^\s<>]?)([ \t]?)<((?:https?://|mailto:|tel:)[^\s<>]{1,2000})>", re.I)
@@ -60,7 +61,7 @@ _PICTURE = re.compile(
     re.IGNORECASE,
 )
 _FILE_OF_PICTURE = re.compile(r"<(?:image|picture|outlook-)[\w.-]{0,60}\.(?:png|jpe?g|gif)>", re.I)
-#: Links of every list and newsletter.
+#: Usual links of lists and newsletters.
 _HOUSEKEEPING = re.compile(
     r"unsubscribe|view (?:it |this |email ){0,3}(?:in (?:your |a |the )?browser|online)|privacy|"
     r"abmelden|abbestellen|im browser|отписаться|відписатися|"
@@ -70,8 +71,8 @@ _HOUSEKEEPING = re.compile(
 
 
 def unwrapped(url: str) -> str:
-    """The link that is meant; the same where it is wrapped in nothing that is known."""
-    for _ in range(3):  # Gateways wrap each other's.
+    """The target of a wrapped link; other links unchanged."""
+    for _ in range(3):  # Gateways wrap links of other gateways.
         target = _target(url)
         if not target or _HTTP.fullmatch(target) is None:
             return url
@@ -122,7 +123,7 @@ def _of_proofpoint(url: str, query: str) -> str:
 
 
 def target_of(href: str, text: str) -> str:
-    """What is added to a link's text so that its reader can follow it; empty for nothing."""
+    """The target to add after a link's text; empty if none is needed."""
     url = unwrapped("".join(href.split()))
     if not text or len(url) > MAX_URL or _HTTP.fullmatch(url) is None:
         return ""
@@ -138,7 +139,8 @@ def _bare(url: str) -> str:
 
 
 def tidied(text: str) -> str:
-    """A plain text's links unwrapped and out of their brackets, without the marks of pictures."""
+    """A plain text with unwrapped links, without brackets around them and without marks of
+    pictures."""
     if "[" in text:
         text = _PICTURE.sub("", text)
     if "<" in text:

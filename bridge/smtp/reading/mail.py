@@ -1,4 +1,4 @@
-"""A mail to a submission: the door of everything here that reads mails. No I/O."""
+"""Reads a mail: octets → submission. The entry point of this folder. No I/O."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _PLAIN_FIELDS = frozenset(
 
 _NO_WISHES: Wishes = {}
 
-#: More than the most parts that an account can allow (255 of 153 characters): no longer text is
-#: worth being counted.
+#: Longer than the most parts that an account can allow (255 of 153 characters): longer texts need
+#: not be counted.
 MAX_TEXT = 40_000
 
-#: Of a header field that is kept for reports.
+#: Most characters of a header field that are kept for reports.
 MAX_NAME = 250
 
 
@@ -48,12 +48,12 @@ def read_mail(
     wishes: Wishes | None = None,
     record: Record | None = None,
 ) -> Submission:
-    """The submission that a mail's octets stand for.
+    """The submission of a mail.
 
-    ``mail`` is what DATA brought, dots already unstuffed, with any kind of line ends; ``wishes``
-    are what its envelope asked for, above which its header stands. ``record`` is filled with how
-    the mail was read. Raises :class:`~bridge.model.failure.Failure` for a mail that says something
-    wrong or holds nothing readable; what the text then may be is for the relay to say.
+    ``mail`` is the content of DATA, with dots unstuffed and any line ends; ``wishes`` are fields
+    from its envelope, over which the header takes precedence. ``record`` gets the details of the
+    reading. Raises :class:`~bridge.model.failure.Failure` for a mail with a wrong value or without
+    a readable text; the relay checks the text.
     """
     if b"\r" in mail:
         mail = mail.replace(b"\r\n", b"\n")
@@ -70,7 +70,7 @@ def read_mail(
         cut_quotes=account.cut_quotes,
     )
     raw_subject = header.first(fields, b"subject")
-    # A line end at the end is none between lines.
+    # A final line end begins no further line.
     if account.cut_quotes and body.find("\n", 0, -1) >= 0:
         body = _own_text(mail[: len(mail) - len(octets)], raw_subject, body, record, fallback)
     if account.stop_line:
@@ -108,7 +108,7 @@ def read_mail(
 
 
 def _own_text(section: bytes, subject: bytes, body: str, record: Record, fallback: str) -> str:
-    """What the sender wrote, without signature, quotations and footers.
+    """The sender's own text, without signature, quotations and footers.
 
     ``section`` is the mail's header.
     """
@@ -127,12 +127,12 @@ def _own_text(section: bytes, subject: bytes, body: str, record: Record, fallbac
 
 
 def _reply(section: bytes, subject: str) -> Reply:
-    """Whether a mail is an answer, by its header."""
+    """Whether a mail is a reply, by its header."""
     kind = kind_of(subject)
     if kind is SubjectKind.FORWARD:
-        return Reply.NO  # What a mail passes on is what it is sent for.
+        return Reply.NO  # The forwarded mail is the content of a forward.
     if kind is SubjectKind.ANSWER:
-        # A program that answers, a ticket system say, sends a text of its own too.
+        # A program that answers, such as a ticket system, sends its own text too.
         return Reply.PERHAPS if header.is_generated(section) else Reply.SURE
     if header.is_generated(section) or not header.names_an_answered_mail(section):
         return Reply.NO
@@ -153,9 +153,8 @@ def read_reply(
 ) -> Submission:
     """The answer to a phone in a mail to its reply address.
 
-    Only what was written counts, and no field of the header: who knows the address is not the
-    account. Raises :class:`~bridge.model.failure.Failure` as :func:`read_mail` does, and for what a
-    program answered by itself.
+    Only the text counts, no field of the header: the address's holder is not the account. Raises
+    :class:`~bridge.model.failure.Failure` as :func:`read_mail` does, and for automatic answers.
     """
     if b"\r" in mail:
         mail = mail.replace(b"\r\n", b"\n")
@@ -199,9 +198,9 @@ def read_reply(
 
 
 def _named(envelope: Envelope, fields: header.Fields, subject: str) -> Envelope:
-    """With what the header calls the mail."""
+    """Adds the mail's Message-ID and subject."""
     message_id = header.first(fields, b"message-id")[:MAX_NAME].decode("ascii", "replace")
-    # On the path of every mail: half the time of _replace.
+    # Runs for every mail: half the time of _replace.
     return Envelope(*envelope[:-2], message_id, subject[:MAX_NAME])
 
 
@@ -215,11 +214,10 @@ def read_line(
     wishes: Wishes | None = None,
     record: Record | None = None,
 ) -> tuple[smsc.Line, Submission]:
-    """The SMSC line in a mail, and the submission that it stands for.
+    """The SMSC line in a mail, and its submission.
 
-    ``now`` is Unix time in seconds. What the line says stands above what the envelope asked for.
-    Raises :class:`~bridge.model.failure.Failure` as
-    :func:`bridge.smtp.reading.smsc_line.parse_line` does.
+    ``now`` is Unix time in seconds. The line takes precedence over the envelope. Raises
+    :class:`~bridge.model.failure.Failure` as :func:`bridge.smtp.reading.smsc_line.parse_line` does.
     """
     if b"\r" in mail:
         mail = mail.replace(b"\r\n", b"\n")
@@ -234,7 +232,7 @@ def read_line(
     if line.scheduled_at is not None:
         overrides["scheduled_at"] = line.scheduled_at
     if envelope is not None:
-        # Next to a password nothing is safe to be sent back.
+        # The mail contains a password: reports must not return it.
         envelope = _named(envelope, fields, "")._replace(ret="HDRS")
     submission = Submission(
         protocol=Protocol.SMTP,

@@ -1,7 +1,6 @@
-"""A multipart's body into its parts (RFC 2046 §5.1), whatever became of its boundary.
+"""Splits a multipart's body into its parts (RFC 2046 §5.1), even with a damaged boundary.
 
-Octets are looked at by C code, each level once; how many parts and levels there may be is the
-caller's to bound.
+Octets are searched by C code, once per level; the caller limits the number of parts and levels.
 """
 
 from __future__ import annotations
@@ -9,21 +8,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-#: A line that may be a boundary, followed by one that is a field of a part's header, or by the
-#: blank line of a part without one.
+#: A line that may be a boundary, followed by a field of a part's header, or by a blank line for a
+#: part without one.
 _DELIMITER = re.compile(
     rb"^--([^\s-][^\n]{0,199}|-[^\n]{0,199})\n(?=content-[a-z-]{1,40}[ \t]*:|mime-version[ \t]*:)",
     re.IGNORECASE | re.MULTILINE,
 )
-#: How much of a body may stand before the first part of a multipart that does not say so.
+#: The longest preamble of a multipart without a declared boundary.
 _MAX_PREAMBLE = 1000
 
 
 def delimiter(body: bytes, boundary: bytes) -> bytes:
-    """The boundary that separates the body's parts; empty where there is none.
+    """The boundary between the body's parts; empty if there is none.
 
-    Tried are the declared one, as it stands and as it may have been meant, and then what the body
-    looks like.
+    Tries the declared boundary, then variants of it, then a search of the body.
     """
     meant = boundary.strip()
     for tried in (boundary.rstrip(), meant, meant.strip(b"\"'"), meant.rstrip(b";,"), meant[2:]):
@@ -48,23 +46,24 @@ def _stands(body: bytes, boundary: bytes) -> bool:
 
 
 def _ends_the_line(body: bytes, at: int) -> bool:
-    """Whether nothing follows but blanks, and the two hyphens of the last delimiter."""
+    """Whether only spaces follow, or the two hyphens of the last delimiter."""
     end = body.find(b"\n", at, at + 200)
     return body[at : end if end >= 0 else at + 200].strip(b" \t") in (b"", b"--")
 
 
 def found_delimiter(body: bytes, preamble: int | None = None) -> bytes:
-    """The first line that looks like a boundary, at most ``preamble`` octets into the body."""
+    """The first line that looks like a boundary, within the first ``preamble`` octets of the
+    body."""
     end = len(body) if preamble is None else min(len(body), preamble)
     found = _DELIMITER.search(body, 0, end)
     return found[1].rstrip() if found else b""
 
 
 def undeclared_delimiter(body: bytes) -> bytes:
-    """The boundary of a body that looks like a multipart and is not said to be one."""
+    """The boundary of a body that looks like a multipart but is not declared as one."""
     if not body.startswith(b"--") and b"\n--" not in body:
         return b""
-    # Only after a notice to old mail programs, which is no more than a paragraph.
+    # Only after a short notice for old mail programs.
     found = found_delimiter(body, _MAX_PREAMBLE)
     if not found:
         return b""
@@ -74,7 +73,7 @@ def undeclared_delimiter(body: bytes) -> bytes:
 
 
 def parts(body: bytes, boundary: bytes) -> Iterator[bytes]:
-    """The parts in their order; what stands before the first and after the last is left out."""
+    """The parts in order, without preamble and epilogue."""
     line = b"--" + boundary
     start = -1
     at = 0 if body.startswith(line) else body.find(b"\n" + line) + 1
@@ -88,7 +87,8 @@ def parts(body: bytes, boundary: bytes) -> Iterator[bytes]:
                 # The line end before the delimiter belongs to it.
                 yield body[start : max(start, at - 1)]
             start = -1 if rest else end + 1
-        # Not from the end of a line that only begins like it: its own end may be the next one's.
+        # Not from the end of a line that only begins like a delimiter: the next delimiter may
+        # follow at once.
         at = body.find(b"\n" + line, max(after, at)) + 1
         if at == 0:
             break

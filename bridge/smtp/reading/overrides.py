@@ -1,7 +1,7 @@
-"""The X-Cascade header fields: what a mail may say beyond its text.
+"""The X-Cascade header fields.
 
-One table: the field, what it sets in the submission, how its value is read. A value that does not
-fit is refused with the field's name; whether the account may use it is for the relay to say.
+One table: the field, the submission's field, the parser of the value. A wrong value is refused with
+the field's name; the relay decides whether the account may use it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bridge.smtp.reading.encoded_words import text_of
 from bridge.smtp.reading.header import Fields
 from bridge.smtp.reading.text import clean
 
-#: The words for types, here and as a tag of a recipient.
+#: The names of types, here and in tags of recipients.
 MESSAGE_TYPES = {
     "transaction": MessageType.TRANSACTION,
     "promo": MessageType.PROMO,
@@ -28,7 +28,7 @@ MESSAGE_TYPES = {
     "flash": MessageType.FLASHCALL,
     "flashcall": MessageType.FLASHCALL,
 }
-#: The words for routes, likewise.
+#: The names of routes, here and in tags of recipients.
 ROUTES = {"async": Route.ASYNC, "tgviber": Route.TG_VIBER, "tg-viber": Route.TG_VIBER}
 
 MAX_VALUE = 255
@@ -98,13 +98,13 @@ _ROWS = (
     _Row("X-Cascade-Over", "spread", _seconds, 'not seconds or "2h"'),
     _Row("X-Cascade-Template", "template", str, "a name"),
 )
-#: By the name as :mod:`bridge.smtp.reading.header` gives it.
+#: By the name in the form of :mod:`bridge.smtp.reading.header`.
 FIELDS = {row.name.lower().encode(): row for row in _ROWS}
 _PREFIX = b"x-cascade-"
 
 
 def read_overrides(fields: Fields, fallback: str) -> Overrides:
-    """What the header sets; raises a Failure that names the first field that is wrong."""
+    """The fields that the header sets; raises a Failure with the first wrong field."""
     overrides: Overrides = {}
     for name, values in fields.items():
         if not name.startswith(_PREFIX):

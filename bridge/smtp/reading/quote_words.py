@@ -1,7 +1,7 @@
-"""Words by which mail programs mark what they quote, in the languages of their users.
+"""Words by which mail programs mark quotations, by language.
 
-Structure finds most quotations (:mod:`bridge.smtp.reading.quotes`); these words decide where it
-alone proves too little.
+Structure finds most quotations (:mod:`bridge.smtp.reading.quotes`); these words decide if structure
+is not enough.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ WROTE = re.compile(
     re.IGNORECASE,
 )
 
-#: The labels of the header that clients put over what they quote, by what they mean.
+#: The labels of quoted headers, by meaning.
 LABELS = {
     word.casefold(): meaning
     for meaning, words in {

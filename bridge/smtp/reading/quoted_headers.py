@@ -1,4 +1,4 @@
-"""The header that mail programs put above a mail that they quote: "From: …", "Sent: …", "To: …".
+"""The header that mail programs put above a quoted mail: "From: …", "Sent: …", "To: …".
 
 Decides where such a block of ``Label: value`` lines begins and ends, in any language.
 """
@@ -16,18 +16,18 @@ _LABEL = re.compile(
     r"\xa0*\t]{0,20}[:：][*]{0,2}"
     r"(?:[ \t\xa0]|$|(?=[<\w\"']))"
 )
-#: What Outlook writes for its rule into a plain text.
+#: Outlook's rule in a plain text.
 _OUTLOOK_RULE = "_" * 32
 
 
 def label_of(line: str) -> str:
-    """What stands before a line's colon, in small letters; empty where it is no label."""
+    """The label before a line's colon, in small letters; empty if it is none."""
     found = _LABEL.match(line)
     return found[1].strip("* \xa0").casefold() if found else ""
 
 
 def header_block(bare: list[str], at: int) -> tuple[int, bool]:
-    """Where the ``Label: value`` lines from ``at`` on end, and whether they are a mail's
+    """The end of the ``Label: value`` lines from ``at`` on, and whether they are a mail's
     header."""
     labels: list[str] = []
     values: list[str] = []
@@ -40,7 +40,7 @@ def header_block(bare: list[str], at: int) -> tuple[int, bool]:
             values.append(bare[line])
             blanks = 0
         elif not bare[line]:
-            # HTML turned into text may have a blank line after each.
+            # Converted HTML may have a blank line after each.
             blanks += 1
             following = bare[line + 1] if line + 1 < len(bare) else ""
             if blanks > 1 or LABELS.get(label_of(following)) is None or len(labels) > 3:
@@ -56,10 +56,9 @@ def header_block(bare: list[str], at: int) -> tuple[int, bool]:
 
 
 def _is_a_header(labels: list[str], values: list[str], *, below_rule: bool) -> bool:
-    """Whether labels and their lines are those of a mail's header.
+    """Whether labels and lines are those of a mail's header.
 
-    The details of a booking or of an order look much the same: they lack the address and the
-    subject that every program writes, or the rule above them.
+    Details of a booking or an order look similar, but lack address, subject or the rule above.
     """
     if len(labels) < 2:
         return False
@@ -73,7 +72,7 @@ def _is_a_header(labels: list[str], values: list[str], *, below_rule: bool) -> b
         if len(meanings) > 1 and has_address and dated:
             return True
     timed = dated and TIME.search(written) is not None
-    # Of a language that is not in the table: from whom comes first, and when second.
+    # For unknown languages: the sender comes first, the date second.
     in_order = has_date(values[1]) and TIME.search(values[1]) is not None
     if below_rule and in_order and (len(set(labels)) > 3 or len(meanings) > 2):
         return True
@@ -86,15 +85,15 @@ def _is_a_header(labels: list[str], values: list[str], *, below_rule: bool) -> b
 
 
 def _goes_on(bare: list[str], line: int) -> bool:
-    """Whether a line is the rest of a header's value: an address on a line of its own, or what was
-    wrapped before another label."""
+    """Whether a line continues a header's value: an address on its own line, or a wrapped value
+    before another label."""
     if bare[line].startswith(("<", "[mailto:")) or ADDRESS.search(bare[line]):
         return True
     return line + 1 < len(bare) and label_of(bare[line + 1]) in LABELS
 
 
 def line_above(bare: list[str], at: int) -> int:
-    """The last line before ``at`` that is not blank; -1 for none."""
+    """The last non-blank line before ``at``; -1 if there is none."""
     at -= 1
     while at >= 0 and not bare[at]:
         at -= 1

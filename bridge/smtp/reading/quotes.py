@@ -1,8 +1,8 @@
-"""The quoted tail of a reply and what stands below a text: found by structure, and cut.
+"""Finds the quoted tail of a reply by structure, and cuts it.
 
-Text left in is a nuisance, text cut away is a lost message. So nothing is cut from what is no
-reply, unless it says in so many words whom it quotes and from when; nothing is cut that has own
-text below it; and a text that would be empty stays as it is. What a reply quotes is recognised by
+A quotation left in is a nuisance, own text cut away is a lost message. So a mail that is no reply
+is cut only below an explicit attribution; a quotation with own text below it is not cut; and a text
+that would become empty is left as it is. Quotations are recognised by
 
 * an attribution: up to three lines that end in a colon, with an address or a date, over quoted
   lines that go on to the end;
@@ -30,7 +30,7 @@ from bridge.smtp.reading.quoted_headers import header_block, label_of, line_abov
 
 
 class Reply(IntEnum):
-    """How sure it is that a mail answers another one."""
+    """The certainty that a mail is a reply."""
 
     NO = 0
     PERHAPS = 1
@@ -38,7 +38,7 @@ class Reply(IntEnum):
 
 
 _QUOTED_LINE = (">", QUOTED, "|>", "＞")
-#: Marks of direction that programs put around names and lines.
+#: Direction marks that programs put around names and lines.
 _MARKS = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
 _WITHOUT_MARKS = str.maketrans(dict.fromkeys(_MARKS))
 
@@ -56,9 +56,9 @@ _SEPARATOR = re.compile(
 
 
 def cut_quotes(text: str, reply: Callable[[], Reply]) -> tuple[str, str]:
-    """What is left without the quoted tail, and by which rule the rest is not.
+    """The text without the quoted tail, and the rule of the cut.
 
-    ``reply`` says whether the mail is a reply, and is asked only where that matters.
+    ``reply`` tells whether the mail is a reply; it is called only if needed.
     """
     if "\n" not in text or not _may_quote(text):
         return text, ""
@@ -66,7 +66,7 @@ def cut_quotes(text: str, reply: Callable[[], Reply]) -> tuple[str, str]:
     bare = [line.translate(_WITHOUT_MARKS).strip() for line in lines]
     end, why = _end_of_own_text(lines, bare, reply())
     if why:
-        # Own text may stand before the attribution on its line.
+        # Own text may precede the attribution on its line.
         shared = _SHARED.match(bare[end])
         kept = (
             [*lines[:end], shared[1]]
@@ -97,7 +97,7 @@ def _has_words(line: str) -> bool:
 
 
 def _end_of_own_text(lines: list[str], bare: list[str], reply: Reply) -> tuple[int, str]:
-    """How many lines are the sender's own, and by which rule the others are not."""
+    """The number of the sender's own lines, and the rule for the others."""
     tail = _quoted_tail(lines, bare)
     found: list[tuple[int, str]] = []
     if tail is not None and not _passes_on(bare[tail]):
@@ -115,7 +115,7 @@ def _end_of_own_text(lines: list[str], bare: list[str], reply: Reply) -> tuple[i
 
 
 def _quoted_tail(lines: list[str], bare: list[str]) -> int | None:
-    """Where the quoted lines begin that go on to the end; ``None`` where none do."""
+    """The start of quoted lines that continue to the end; ``None`` if there are none."""
     at = len(lines)
     first = None
     while at:
@@ -123,7 +123,7 @@ def _quoted_tail(lines: list[str], bare: list[str]) -> int | None:
         if line.startswith(_QUOTED_LINE):
             first = at - 1
         elif bare[at - 1] and not (
-            # A program that wraps what it quotes leaves the rest of a long link without its mark.
+            # A program that wraps quoted lines leaves the rest of a long link unmarked.
             at > 1
             and lines[at - 2].startswith(_QUOTED_LINE)
             and _REST_OF_A_LINK.search(bare[at - 1])
@@ -134,7 +134,7 @@ def _quoted_tail(lines: list[str], bare: list[str]) -> int | None:
 
 
 def _attribution_above(bare: list[str], tail: int, reply: Reply) -> int | None:
-    """Where the attribution over the quoted lines begins; ``None`` where there is none."""
+    """The start of the attribution above the quoted lines; ``None`` if there is none."""
     last = line_above(bare, tail)
     if last < 0:
         return None
@@ -151,13 +151,13 @@ def _passes_on(line: str) -> bool:
 
 
 def _introduces(bare: list[str], tail: int) -> bool:
-    """Whether the line over quoted lines is own text that leads to them: "Anna commented:"."""
+    """Whether the line above quoted lines is own text that introduces them: "Anna commented:"."""
     last = line_above(bare, tail)
     return last >= 0 and ends_open(bare[last]) and label_of(bare[last]) not in LABELS
 
 
 def _headers(bare: list[str], before: int) -> list[tuple[int, str]]:
-    """The first header block, or line that says "original message", with own text above it."""
+    """The first header block or "original message" line with own text above it."""
     first = at = _first_words(bare)
     while at < before:
         if bare[at].startswith(_QUOTED_LINE):
@@ -166,11 +166,11 @@ def _headers(bare: list[str], before: int) -> list[tuple[int, str]]:
         separator = _SEPARATOR.match(bare[at])
         if separator is not None:
             if len(separator[1]) >= 8 and PASSED_ON.search(separator[2]):
-                return []  # What is passed on is what the mail is sent for.
+                return []  # The forwarded mail is the content of a forward.
             if at > first and _is_original(bare, at, separator):
                 return [(at, "what follows a line for “original message”")]
             if len(separator[1]) == 10:
-                return []  # So Gmail begins a mail that is passed on, in every language.
+                return []  # Gmail's first line of a forward, in every language.
         elif at > first and bare[at].startswith("--") and between_dashes(bare[at]):
             return [(at, "what follows an attribution")]
         if label_of(bare[at]):
@@ -195,10 +195,10 @@ def _is_original(bare: list[str], at: int, separator: re.Match[str]) -> bool:
 
 
 def _unquoted(lines: list[str], bare: list[str], before: int) -> list[tuple[int, str]]:
-    """The first attribution over a quotation that is not marked as one.
+    """The first attribution above an unmarked quotation.
 
-    So programs write that turn HTML into text. Only a sure attribution counts, and only where no
-    line below it is marked: then what is not marked is an answer.
+    Programs that convert HTML to text write such quotations. Only a certain attribution counts, and
+    only without marked lines below it: with them, unmarked lines are answers.
     """
     first_words, last_words = _first_words(bare), line_above(bare, len(bare))
     last_mark = max(
@@ -219,12 +219,12 @@ def _unquoted(lines: list[str], bare: list[str], before: int) -> list[tuple[int,
 
 
 def _first_words(bare: list[str]) -> int:
-    """The first line that is not blank."""
+    """The first non-blank line."""
     return next((at for at, line in enumerate(bare) if line), len(bare))
 
 
 def _without_debris(bare: list[str], end: int) -> int:
-    """Without the rules and blank lines that stood over what was cut."""
+    """The text without rules and blank lines at its end."""
     while end:
         line = bare[end - 1]
         if (

@@ -1,6 +1,6 @@
-"""How a mail was read: which part, which charset, what was cut, and why.
+"""The record of how a mail was read: part, charset, cuts, and reasons.
 
-``explain`` shows it in full; in short it is kept with the message, for its trace.
+``explain`` shows it in full; a summary is kept with the message for its trace.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Cutting(NamedTuple):
-    """Something that was left out: what, and how many characters of it."""
+    """A cut: its description, and the number of characters."""
 
     what: str
     characters: int
@@ -18,10 +18,9 @@ class Cutting(NamedTuple):
 class Record:
     """Filled while a mail is read.
 
-    ``part`` is the type of the part that was read and ``place`` where it stands ("1.2"; empty for
-    a mail of one part); ``charset`` is the codec and ``declared`` the label. ``notes`` say
-    what was passed over or read in another way than its label said, ``left_out`` what a mail holds
-    that has no text at all.
+    ``part`` is the type of the part that was read and ``place`` its position ("1.2"; empty for a
+    mail of one part); ``charset`` is the codec and ``declared`` the label. ``notes`` are about
+    skipped parts and wrong labels, ``left_out`` is the content of a mail without any text.
     """
 
     __slots__ = ("charset", "cuts", "declared", "left_out", "notes", "part", "place")
@@ -36,7 +35,7 @@ class Record:
         self.notes: list[str] = []
 
     def cut(self, before: str, after: str, what: str) -> str:
-        """Notes what ``after`` lacks of ``before``; returns ``after``."""
+        """Records a cut from ``before`` to ``after``; returns ``after``."""
         characters = len(before.rstrip()) - len(after.rstrip())
         if characters > 0:
             self.cuts.append(Cutting(what, characters))
@@ -47,7 +46,7 @@ class Record:
             self.notes.append(what)
 
     def summary(self) -> str:
-        """In one line, for the trace."""
+        """The record in one line, for the trace."""
         words = [self.part + (f" (part {self.place})" if self.place else ""), self.charset]
         words += self.notes
         words += [f"cut: {what} ({characters} characters)" for what, characters in self.cuts]

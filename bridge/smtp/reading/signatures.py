@@ -1,13 +1,13 @@
-"""What stands below a text: a signature, a mobile program's advertisement, a list's footer."""
+"""Cuts text below the message: signatures, advertisements of mobile programs, footers of lists."""
 
 from __future__ import annotations
 
 import re
 
-# "-- " alone on a line, its blank included (RFC 3676 §4.3): without it, two dashes are text.
+# "-- " alone on a line, with its space (RFC 3676 §4.3); without the space, two dashes are text.
 _SIGNATURE = re.compile(r"^-- $", re.MULTILINE)
 
-#: Names that nothing else bears …
+#: Unambiguous names of devices and programs …
 _BRAND = (
     r"(?:iphon\w*|ios|ipad|ipod|apple watch|imac|macbook|android\w{0,3}|galaxy|samsung\w{0,3}|"
     r"huawei|honor|xiaomi|redmi|poco|oppo|oneplus|realme|meizu|pixel|nokia|lumia|motorola|moto|htc|"
@@ -16,7 +16,7 @@ _BRAND = (
     r"typeapp|mymail|k-9 mail|aqua mail|touchdown|zoho|gmx|web\.de|mailbird|em client|airmail|"
     r"tutanota|fairphone)"
 )
-#: … and words with other meanings, behind which only a few others may stand.
+#: … and words with other meanings, after which only few words may follow.
 _KIND = (
     r"(?:windows|spark|newton|smartphone|handy|telefon|telefoon|téléphone|móvil|celular|cellulare|"
     r"mobile|mobil|komórk\w*|смартфон\w*|телефон\w*|мобильн\w*|мобільн\w*|phone|tablet)"
@@ -70,7 +70,7 @@ _MOBILE = (
     re.compile(r"(?:von meine[mr]|von unterwegs).{0,30} gesendet\.?", re.I),
     re.compile(rf"(?:lähetetty|küldve)[ \xa0].{{0,20}}{_DEVICE}\w*.{{0,20}}", re.I),
     re.compile(rf".{{0,12}}{_DEVICE}['’]?\w{{0,12}} (?:gönderildi|küldve|lähetetty)\.?", re.I),
-    # … and where words are not parted by blanks.
+    # … and in languages without spaces between words.
     re.compile(
         r".{0,8}(?:iphone|ipad|android|galaxy|outlook|スマートフォン|手机|手機).{0,20}(?:から送信|傳送|发送|"
         r"發送|보냄|에서 보낸).{0,12}",
@@ -83,7 +83,7 @@ _LINKED_WORDS = re.compile(r"\[([^\]]{1,40})\]\([^)]{1,100}\)")
 #: "Get Outlook for iOS" with its link.
 _LINK_BEHIND = re.compile(r"[ \xa0]?[<(]?https?://\S{1,200}$")
 _LONGEST = 110
-#: A phone's or a customer's number is no name of a device.
+#: A phone number or a customer number is no device.
 _NUMBER = re.compile(r"\d{5}")
 
 _RULE = re.compile(r"[ \t]*(?:_{20,}|-{20,}|={20,}|\*{20,}|(?:-=){8,40}-?)[ \t]*")
@@ -93,12 +93,12 @@ _OF_A_LIST = re.compile(
     r"mailingliste|liste de diffusion|lista di distribuzione|lista de correo",
     re.IGNORECASE,
 )
-#: A footer of more lines than these is no list's.
+#: Most lines of a list's footer.
 _FOOTER_LINES = 9
 
 
 def cut_signature(text: str) -> str:
-    """What stands before the first signature's mark."""
+    """The text before the first mark of a signature."""
     if "-- " not in text:
         return text
     signature = _SIGNATURE.search(text)
@@ -106,7 +106,7 @@ def cut_signature(text: str) -> str:
 
 
 def cut_mobile(text: str) -> str:
-    """Without the line by which a mobile program names itself at the end."""
+    """The text without a mobile program's last line about itself."""
     text_end = text.rstrip()
     at = text_end.rfind("\n")
     if at < 0 or len(text_end) - at > _LONGEST + 200:
@@ -119,7 +119,7 @@ def cut_mobile(text: str) -> str:
     last = _LINK_BEHIND.sub("", _LINKED_WORDS.sub(r"\1", last))
     if len(last) > _LONGEST or not head.strip() or _NUMBER.search(last):
         return text
-    # Own text may end in a sentence on sending; this line stands apart, or is nothing else.
+    # Own text may end with such a sentence; the program's line stands apart, or alone.
     apart = not head.rpartition("\n")[2].strip(_AROUND)
     if not apart and not _DEVICE_ENDS.search(last):
         return text
@@ -127,7 +127,7 @@ def cut_mobile(text: str) -> str:
 
 
 _AROUND = " \t\xa0*_.<>\u200e\u200f\x01"
-#: How such a line begins: looked up before the patterns are.
+#: Beginnings of such lines, checked before the patterns.
 _FIRST_WORDS = frozenset(
     word for words in (_SENT, _GET) for word in re.findall(r"[^\W\d_]+", words)
 ) | {"von", "holen", "laden", "được", "last"}
@@ -152,7 +152,7 @@ _DEVICE_ENDS = re.compile(rf"{_DEVICE}\w*$", re.I)
 
 
 def cut_footer(text: str) -> str:
-    """Without what a mailing list put under the text, below a rule."""
+    """The text without a mailing list's footer below a rule."""
     if (
         "____" not in text
         and "----" not in text

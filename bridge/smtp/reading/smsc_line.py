@@ -3,9 +3,9 @@
     login:psw:id:time,tz:translit,format,sender,test:phones:mes
     login:psw:id:time,tz:translit,format,sender,test::list
 
-Decides what each field may be and what it means; every one but the phones and the text may be
-empty or missing from its end. Whose credentials they are, and what the account may send, is
-asked elsewhere. A field that is wrong is named in the failure.
+Decides the values and the meaning of each field. All but the phones and the text may be empty or
+missing at the end. Accounts check the credentials, the relay the submission. A failure names the
+wrong field.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from bridge.model.failure import Failure, Reason
 from bridge.model.message import Recipient, Route
 from bridge.smtp.reading.text import clean
 
-#: A mail of this dialect holds at most so much (octets).
+#: The longest mail of this dialect (octets).
 MAX_SIZE = 100 * 1024
-#: How the text is read where no charset is declared.
+#: The charset of a text without a declared one.
 CHARSET = "koi8-r"
 
-#: What Cascade has nothing for; the others are 0 and 10.
+#: Formats that Cascade does not offer; the others are 0 and 10.
 _FORMATS = {
     "1": "flash",
     "2": "wap-push",
@@ -44,17 +44,17 @@ _TEXT = re.compile(r"\[text\](.*?)(?:\[/text\]|\Z)", re.IGNORECASE | re.DOTALL)
 _ID = re.compile(r"[A-Za-z0-9._-]{0,40}", re.ASCII)
 _SENDER = re.compile(r"[^\W_][\w .&-]{0,10}|\+?\d{1,15}")
 _BETWEEN_PHONES = re.compile(r"[,;]")
-# A number as people write them, or a group.
+# A phone number in any usual form, or a group.
 _PHONE = re.compile(r"\+?[0-9][0-9 ().-]{4,}|[Gg][0-9]+ *", re.ASCII)
-#: What ends a row's phones, and what stands between them.
+#: The end of a row's phones, and the separators between them.
 _ROW_FORMS = ((":", _BETWEEN_PHONES), (";", re.compile(",")))
 
 
 class Line(NamedTuple):
-    """What one line says. ``login`` is empty where ``password`` is an API key.
+    """The content of a line. ``login`` is empty if ``password`` is an API key.
 
     ``scheduled_at`` is a Unix time in seconds, ``None`` for now. The recipients of a list have
-    texts of their own.
+    their own texts.
     """
 
     login: str
@@ -69,7 +69,7 @@ class Line(NamedTuple):
 
 
 def find_line(text: str) -> str:
-    """The line in the text of a mail: between ``[text]`` and ``[/text]`` where these stand."""
+    """The line in the text of a mail, between ``[text]`` and ``[/text]`` if present."""
     marked = _TEXT.search(text)
     return (marked[1] if marked else text).strip("\ufeff \t\r\n")
 
@@ -77,8 +77,8 @@ def find_line(text: str) -> str:
 def parse_line(line: str, *, now: float, max_recipients: int) -> Line:
     """Reads a line at the Unix time ``now``.
 
-    Raises :class:`Failure` (bad parameter, bad schedule time, no text) that names the field, and
-    never quotes what stands in it: it may be the password.
+    Raises :class:`Failure` (bad parameter, bad schedule time, no text) with the field's name, never
+    with its content, which may be the password.
     """
     login, password, reference, rest = _first_fields(line)
     if _ID.fullmatch(reference) is None or (reference.isdigit() and int(reference) >= 2**31):
@@ -119,7 +119,7 @@ def _first_fields(line: str) -> tuple[str, str, str, str]:
 
 
 def _time_field(rest: str) -> tuple[str, str]:
-    """The field ``time,tz`` and what follows it."""
+    """The field ``time,tz``, and the rest of the line."""
     found = DATE_AND_TIME.match(rest)
     if found is None:
         time, _, rest = rest.partition(":")
@@ -189,8 +189,8 @@ def _rows(rows: str, readable: Callable[[str], str]) -> Iterator[Recipient]:
 
 
 def _row(row: str, number: int) -> tuple[list[str], str]:
-    """The phones of a row and its text. No pattern sees more than one phone: one for the whole row
-    would have to try every way to share the blanks out."""
+    """The phones and the text of a row. Patterns match one phone at a time: one for the whole row
+    would need exponential time for the spaces."""
     for end, between in _ROW_FORMS:
         phones, found, text = row.partition(end)
         listed = between.split(phones)

@@ -1,9 +1,8 @@
-"""What a mail's subject says of its kind: an answer, a mail that is passed on, or neither.
+"""The kind of a mail by its subject: a reply, a forward, or neither.
 
-Mail programs put a short word before the subject, in the language of their user. Which word is an
-answer's and which a forward's is nowhere standardised, so that it takes tables; a word that is in
-neither, or that means the one here and the other there (Finnish and Norwegian ``VS:``), proves
-nothing.
+Mail programs put a short word before the subject, in the user's language. These words are not
+standardised, so that tables are needed; an unknown or ambiguous word (``VS:`` in Finnish and
+Norwegian) proves nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from enum import Enum
 
 
 class SubjectKind(Enum):
-    """What the word before a subject means."""
+    """The meaning of the word before a subject."""
 
     ANSWER = "answer"
     FORWARD = "forward"
@@ -36,7 +35,7 @@ _FORWARD_WORDS = (
 _ANSWERS = frozenset(word for words in _ANSWER_WORDS for word in words.split("|"))
 _FORWARDS = frozenset(word for words in _FORWARD_WORDS for word in words.split("|"))
 
-#: "[EXT]", "[list]", "*SPAM*" and the like, which servers put before it all.
+#: "[EXT]", "[list]", "*SPAM*" and similar prefixes of servers.
 _TAGS = re.compile(r"(?:\s{0,9}(?:\[[^\]\n]{0,60}\]|\*{1,3}[^*\n]{1,30}\*{1,3}))*\s*")
 _PREFIX = re.compile(
     r"([^\W\d_]{1,12}(?:[ ][^\W\d_]{1,10})?)[ \xa0]{0,2}"
@@ -45,7 +44,7 @@ _PREFIX = re.compile(
 
 
 def kind_of(subject: str) -> SubjectKind:
-    """What the first word before the subject says."""
+    """The kind by the first word before the subject."""
     tags = _TAGS.match(subject)
     found = _PREFIX.match(subject, tags.end() if tags else 0)
     if found is None:
@@ -55,5 +54,5 @@ def kind_of(subject: str) -> SubjectKind:
         return SubjectKind.ANSWER
     if word in _FORWARDS:
         return SubjectKind.FORWARD
-    # A word of the subject itself looks the same; prefixes are short.
+    # A word of the subject itself looks the same, but prefixes are short.
     return SubjectKind.UNKNOWN if len(word) <= 4 or not word.isascii() else SubjectKind.NONE

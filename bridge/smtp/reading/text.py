@@ -1,21 +1,20 @@
-"""The text rules: what of a mail's text a phone is shown.
+"""The rules for the text that goes to the phone.
 
-Pure functions from text to text. Which part of the mail the text came from, and from which
-charset, was decided before (:mod:`bridge.smtp.reading.body`).
+Pure functions from text to text. :mod:`bridge.smtp.reading.body` has found and decoded it.
 """
 
 from __future__ import annotations
 
 import re
 
-#: Line ends of every kind; U+2028, U+2029 and NEL are what web mailers paste.
+#: All kinds of line ends; U+2028, U+2029 and NEL come from web mailers.
 _LINE_ENDS = re.compile(r"\r\n?|[\v\f\x85\u2028\u2029]")
 #: Control characters, soft hyphen, grapheme joiner, zero-width space, word joiner, byte-order mark,
-#: surrogates. Joiners (U+200C, U+200D) and direction marks stay: they change what is read.
+#: surrogates. Joiners (U+200C, U+200D) and direction marks stay: they change the text.
 _OUT = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u034f\u200b\u2060\ufeff\ud800-\udfff\ufffe\uffff]"
 )
-#: What alone is no text: joiners and marks that only change what stands beside them.
+#: Characters that alone are no text: joiners and marks that only change their neighbours.
 _ONLY_MARKS = re.compile("[\\s\u200c-\u200f\u202a-\u202e\u2066-\u2069\ufe00-\ufe0f]*")
 _BLANK_LINES = re.compile(r"\n{3,}")
 
@@ -34,13 +33,13 @@ def lines_ended_by_lf(text: str) -> str:
 
 
 def unflow(text: str, delsp: bool) -> str:
-    """Paragraphs out of format=flowed (RFC 3676 §4): a line that ends in a blank goes on."""
+    """The paragraphs of format=flowed (RFC 3676 §4): a line that ends in a space continues."""
     out: list[str] = []
     for line in text.split("\n"):
         line = line.removeprefix(" ")
         fixed = line.startswith(">") or line == "-- "
         if fixed and out and out[-1] != "\n":
-            out.append("\n")  # A paragraph that was left open ends here.
+            out.append("\n")  # An open paragraph ends here.
         flows = line.endswith(" ") and not fixed
         out.append(line[:-1] if flows and delsp else line)
         if not flows:
@@ -49,12 +48,12 @@ def unflow(text: str, delsp: bool) -> str:
 
 
 def is_encrypted(text: str) -> bool:
-    """Whether the text is nothing but an OpenPGP message (RFC 4880 §6.2)."""
+    """Whether the text is only an OpenPGP message (RFC 4880 §6.2)."""
     return text.lstrip().startswith("-----BEGIN PGP MESSAGE-----")
 
 
 def unsigned(text: str) -> str:
-    """Without the armour of the first text that OpenPGP clear-signed (RFC 4880 §7)."""
+    """The first clear-signed text of OpenPGP, without its armour (RFC 4880 §7)."""
     start = text.find(_ARMOUR[0])
     end = text.find(_ARMOUR[1], start)
     header = _ARMOUR_HEADER.match(text, start + len(_ARMOUR[0])) if 0 <= start < end else None
@@ -66,7 +65,7 @@ def unsigned(text: str) -> str:
 
 
 def cut_at(text: str, stop_line: str) -> str:
-    """What stands before the first line that is ``stop_line``."""
+    """The text before the first line that equals ``stop_line``."""
     if stop_line not in text:
         return text
     kept: list[str] = []
@@ -78,7 +77,7 @@ def cut_at(text: str, stop_line: str) -> str:
 
 
 def clean(text: str) -> str:
-    """Without what cannot be seen, without needless blanks and blank lines."""
+    """The text without invisible characters, needless spaces and blank lines."""
     if not text.replace("\n", "").isprintable():
         text = _OUT.sub("", text.replace("\t", " ").replace("\xa0", " "))
         if _ONLY_MARKS.fullmatch(text):
@@ -91,7 +90,7 @@ def clean(text: str) -> str:
 
 
 def compose(template: str, subject: str, body: str) -> str:
-    """The account's ``text`` template filled in; where one of the two is empty, the other alone."""
+    """The account's ``text`` template with subject and text; if one is empty, the other alone."""
     if not body or not subject:
         return body or subject
     if template == "{body}":

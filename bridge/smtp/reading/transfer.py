@@ -1,4 +1,4 @@
-"""Content-Transfer-Encoding (RFC 2045 §6) as it is written, and the octets out of it."""
+"""Decodes the Content-Transfer-Encoding (RFC 2045 §6), tolerantly."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from binascii import a2b_base64, a2b_qp, a2b_uu
 from bridge.model.failure import Failure, Reason
 
 _SQUEEZE = re.compile(rb"[^a-z0-9]+")
-#: By the name without anything but letters and digits.
+#: By the name reduced to letters and digits.
 _IDENTITY = frozenset(
     {b"", b"7bit", b"8bit", b"7bits", b"8bits", b"binary", b"plain", b"none", b"text", b"7", b"8"}
     | {b"utf8", b"utf7", b"ascii", b"usascii", b"raw", b"identity", b"textplain", b"16bit"}
@@ -27,10 +27,10 @@ _UU_BEGIN = re.compile(rb"^begin [0-7]{3,4} [^\n]*\n", re.MULTILINE)
 
 
 def decoded(body: bytes, encoding: bytes) -> bytes:
-    """The octets of a body; a Failure names an encoding that is not known."""
+    """The decoded octets of a body; raises a Failure with the name of an unknown encoding."""
     if not encoding or encoding in (b"7bit", b"8bit"):
         return body
-    # Some write the word into a comment's place, or a parameter behind it.
+    # Some clients add a comment or a parameter.
     name = _SQUEEZE.sub(b"", encoding.lower().partition(b";")[0].partition(b"(")[0])
     if name in _IDENTITY:
         return body
@@ -48,10 +48,10 @@ def _of_quoted_printable(body: bytes) -> bytes:
     if b"=0" in body and len(_ENDED_TWICE.findall(body)) * 2 > body.count(b"\n") - body.count(
         b"=\n"
     ):
-        # An encoder that took a text for binary, whose line ends were written besides.
+        # Encoders that treat a text as binary encode its line ends and also write them.
         body = _ENDED_TWICE.sub(b"", body)
     if b"= " in body or b"=\t" in body:
-        body = _SOFT_BREAK.sub(b"=\n", body)  # Blanks that a relay added (RFC 2045 §6.7, rule 3).
+        body = _SOFT_BREAK.sub(b"=\n", body)  # Spaces added by a relay (RFC 2045 §6.7, rule 3).
     return a2b_qp(body)
 
 
@@ -59,21 +59,21 @@ def _of_base64(body: bytes) -> bytes:
     start = body.lstrip()[:76].partition(b"\n")[0]
     strange = len(start) - len(start.translate(None, _NO_LETTERS)) - start.count(b"-")
     if _WORDS.search(start) or (strange - start.count(b"_")) * 10 > len(start):
-        return body  # Only the label is base64.
+        return body  # Not base64 in spite of the label.
     if b"-" in start or b"_" in start:
         body = body.replace(b"-", b"+").replace(b"_", b"/")  # RFC 4648 §5
     if (footer := _WORDS.search(body)) is not None:
-        # What a list put behind it.
+        # A footer added by a list.
         body = body[: body.rfind(b"\n", 0, footer.start()) + 1]
-    # Several encoded pieces behind each other have a padding each; what is no base64 is passed over
-    # (RFC 2045 §6.8).
+    # Several encoded pieces in sequence have their own padding; other characters are skipped (RFC
+    # 2045 §6.8).
     octets = body.translate(None, _NO_LETTERS)
     return b"".join(map(_piece, octets.split(b"=")))
 
 
 def _piece(piece: bytes) -> bytes:
     if len(piece) % 4 == 1:
-        piece = piece[:-1]  # Cut short: six bits are no octet.
+        piece = piece[:-1]  # Truncated: six bits are no octet.
     return a2b_base64(piece + b"=" * (-len(piece) % 4)) if piece else b""
 
 
