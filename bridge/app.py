@@ -198,7 +198,7 @@ class App:
                 settings.cascade,
                 lines,
                 pending,
-                known=lambda account: accounts.get(account) is not None,
+                known=accounts.knows,
                 clock=clock,
             )
             reply_addresses = reply_addresses_of(settings)

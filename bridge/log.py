@@ -12,7 +12,8 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any
 
@@ -89,15 +90,24 @@ def _discreet(texts: bool) -> structlog.typing.Processor:
 
 
 class _Lines:
-    """Writes each event at once with one system call; a broken stream does not stop the bridge."""
+    """Writes each event at once with one system call, or those of a block of :func:`together`; a
+    broken stream does not stop the bridge."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         # Without the buffer, which would need a second call (flush) for every line.
         self._write = getattr(stream, "raw", stream).write
+        self.gathered: list[bytes] | None = None
 
     def msg(self, line: bytes) -> None:
+        if self.gathered is None:
+            self.write(line + b"\n")
+        else:
+            self.gathered.append(line)
+
+    def write(self, octets: bytes) -> None:
         try:
-            self._write(line + b"\n")
+            while octets and (written := self._write(octets)) is not None:
+                octets = octets[written:]
         except (OSError, ValueError):
             # The reader is gone or the stream is closed: the bridge goes on without its log.
             return
@@ -155,11 +165,29 @@ def _is_journal(stream: IO[bytes]) -> bool:
     return (str(found.st_dev), str(found.st_ino)) == (device, inode)
 
 
+def _method(name: str) -> Callable[..., None]:
+    """The logger's method of this level. structlog's own would copy the fields three times, for
+    processors that return anything but bytes."""
+
+    def method(self: Any, event: str, *args: Any, **fields: Any) -> None:
+        fields["event"] = event % args if args else event
+        line: Any = {**self._context, **fields} if self._context else fields
+        try:
+            for processor in self._processors:
+                line = processor(self._logger, name, line)
+        except structlog.DropEvent:
+            return
+        self._logger.msg(line)
+
+    return method
+
+
 class _Switch:
     """The class of loggers, whose level can change at run time."""
 
     def __init__(self) -> None:
         self.level = "info"
+        self.lines: _Lines | None = None  # where configured events go
         self.written = LEVELS[self.level]
         self.logger: Any = type("BridgeLogger", (structlog.make_filtering_bound_logger(0),), {})
 
@@ -171,9 +199,29 @@ class _Switch:
         for name, method in vars(source).items():
             if not name.startswith("__"):
                 setattr(self.logger, name, method)
+        for name in LEVELS:
+            if LEVELS[name] >= LEVELS["info"] or level == "debug":
+                setattr(self.logger, name, _method(name))
 
 
 _SWITCH = _Switch()
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Writes the lines of the block with one system call at its end: for a block that logs a line
+    for each of many messages, and does not wait."""
+    lines = _SWITCH.lines
+    if lines is None or lines.gathered is not None:
+        yield
+        return
+    gathered = lines.gathered = []
+    try:
+        yield
+    finally:
+        lines.gathered = None
+        if gathered:
+            lines.write(b"\n".join(gathered) + b"\n")
 
 
 def level() -> str:
@@ -234,7 +282,7 @@ def configure(settings: Log, *, stream: IO[bytes] | None = None) -> None:
         ]
     else:
         processors += [_for_journal(_to_json) if _is_journal(stream) else _to_json]
-    lines = _Lines(stream)
+    lines = _SWITCH.lines = _Lines(stream)
     structlog.configure(
         processors=processors,
         wrapper_class=_SWITCH.logger,

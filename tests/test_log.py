@@ -7,6 +7,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.config.settings import Log
-from bridge.log import EVENTS, SECRET_FIELDS, TEXT_FIELDS, WATCHERS, configure, mask, set_level
+from bridge.log import (
+    EVENTS,
+    SECRET_FIELDS,
+    TEXT_FIELDS,
+    WATCHERS,
+    configure,
+    mask,
+    set_level,
+    together,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -223,6 +233,23 @@ def test_console_lines_are_for_people() -> None:
     assert "ready" in line
     assert "account=кафе" in line
     assert "+3805******67" in line
+
+
+def test_lines_of_a_block_are_written_together_and_in_order() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb", buffering=0) as read, os.fdopen(writing, "wb") as stream:
+        os.set_blocking(reading, False)
+        configure(Log(), stream=stream)
+        log = structlog.get_logger()
+        with suppress(KeyError), together():
+            log.info("first")
+            with together():
+                log.warning("second")
+            assert read.read() is None
+            raise KeyError
+        log.info("third")
+        events = [json.loads(line)["event"] for line in read.read().splitlines()]
+    assert events == ["first", "second", "third"]
 
 
 def test_a_reader_that_went_away_stops_nothing() -> None:

@@ -148,6 +148,10 @@ class Accounts:
     def get(self, name: str) -> Account | None:
         return self._accounts.get(name)
 
+    def knows(self, name: str) -> bool:
+        """Whether the settings have an account of this name."""
+        return name in self._accounts
+
     def settings_of(self, name: str) -> AccountSettings | None:
         """The settings of an account, if it exists."""
         account = self._accounts.get(name)

@@ -22,7 +22,8 @@ _BLANKS: Final = str.maketrans("._", "  ")
 
 def names_group(address: str) -> bool:
     """Whether an address can name a group: ``g<number>``, or a name with a letter."""
-    return any(char.isalpha() for char in address)
+    # Most addresses are a number: quick to see.
+    return not address.lstrip("+").isdigit() and any(map(str.isalpha, address))
 
 
 def group_meant(groups: Iterable[Group], written: str) -> Group:

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from typing import Final
 
 import structlog
 
@@ -45,6 +46,10 @@ ANSWER_WITHIN = {Protocol.SMTP: 20.0, Protocol.SMPP: 5.0, Protocol.HTTP: 10.0}
 _OWE_AGAIN = 1.0
 #: Interval for checking whether a final state has been stored (seconds).
 _SETTLING = 0.5
+
+
+_NONE: Final[frozenset[int]] = frozenset()
+_NOBODY: Final[frozenset[Recipient]] = frozenset()
 
 
 class PendingAnswer:
@@ -87,18 +92,23 @@ class PendingAnswer:
         self.began = time.monotonic()
         self.account = account
         self.submission = submission
-        self.recipients = {message.id: recipient for recipient, message in prepared}
-        self.parts = sum(message.parts for _, message in prepared)
         self.pending = len(prepared)
+        if self.pending == 1:
+            [(recipient, message)] = prepared
+            self.recipients = {message.id: recipient}
+            self.parts = message.parts
+        else:
+            self.recipients = {message.id: recipient for recipient, message in prepared}
+            self.parts = sum(message.parts for _, message in prepared)
         self.queued = False
         self.refused = refused
         self.future = future
         #: Recipients whose refusal was reported to the sender of the mail before.
-        self.reported: frozenset[Recipient] = frozenset()
+        self.reported = _NOBODY
         #: The message that such a report is about.
         self.about = prepared[0][1].id
         #: Its messages whose final state is being stored, to be told in the answer alone.
-        self.settling: frozenset[int] = frozenset()
+        self.settling = _NONE
         #: The answer is known and waits until a notice is stored.
         self.answering = False
 
@@ -132,6 +142,8 @@ class PendingAnswers:
         self._owe = owe
         self._clock = clock
         self._loop = asyncio.get_running_loop()
+        #: Bound once: each submission has a line.
+        self._log = log.bind()
         self._stopping = False
         self._waiting: dict[int, PendingAnswer] = {}
         #: Their messages that another node may send.
@@ -315,17 +327,16 @@ class PendingAnswers:
         if waiting.future.done():
             return
         waiting.future.set_result(outcome)
-        count(waiting.submission, outcome)
-        SUBMISSION_SECONDS[waiting.submission.protocol._value_].observe(
-            time.monotonic() - waiting.began
-        )
+        submission = waiting.submission
+        protocol = submission.protocol._value_
+        SUBMISSION_SECONDS[protocol].observe(time.monotonic() - waiting.began)
         if isinstance(outcome, Accepted):
-            submission = waiting.submission
-            log.info(
+            SUBMISSIONS.add(protocol, "queued" if outcome.queued else "accepted", "")
+            self._log.info(
                 "submission_accepted",
                 id=outcome.id,
                 account=waiting.account.name,
-                protocol=submission.protocol.value,
+                protocol=protocol,
                 peer=submission.peer,
                 to=mask(submission.recipients[0].address),
                 recipients=len(submission.recipients),
@@ -333,15 +344,13 @@ class PendingAnswers:
                 parts=outcome.parts,
                 queued=outcome.queued,
             )
+        else:
+            count_refused(submission, outcome)
 
 
-def count(submission: Submission, outcome: Outcome) -> None:
-    """Counts the outcome that a client was told."""
-    protocol = submission.protocol._value_
-    if isinstance(outcome, Accepted):
-        SUBMISSIONS.add(protocol, "queued" if outcome.queued else "accepted", "")
-    else:
-        SUBMISSIONS.add(protocol, "refused", outcome.reason._name_)
+def count_refused(submission: Submission, failure: Failure) -> None:
+    """Counts a refusal that a client was told."""
+    SUBMISSIONS.add(submission.protocol._value_, "refused", failure.reason._name_)
 
 
 def _refused_notice(waiting: PendingAnswer, outcome: Accepted, now: int) -> Notice | None:

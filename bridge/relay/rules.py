@@ -28,6 +28,8 @@ SCHEDULE_GRACE = 60
 #: "Survey text maximum: 85 characters", 2–5 options, each under 30 characters.
 SURVEY_TEXT, SURVEY_OPTIONS, SURVEY_OPTION = 85, range(2, 6), 29
 
+#: In a text, such a character has lost its other half.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _VARIABLE = re.compile(r"%(?:name|url|short_url)=[^%\s]*%", re.IGNORECASE)
 
 
@@ -49,9 +51,12 @@ def phone_of(
 
     ``black_list`` is the account's; ``bulk``: the submission has several recipients.
     """
-    if names_group(address):
-        raise Failure(Reason.NOT_FOUND, f"no group {address[:40]}")
-    phone = normalise(address, account.settings.region)
+    try:
+        phone = normalise(address, account.settings.region)
+    except Failure:
+        if names_group(address):
+            raise Failure(Reason.NOT_FOUND, f"no group {address[:40]}") from None
+        raise
     if account.countries and country(phone) not in account.countries:
         raise Failure(Reason.PROHIBITED, "country not allowed")
     if black_list is not None and black_list.block(phone, bulk=bulk):
@@ -258,17 +263,15 @@ def _text(
     elif submission.options:
         raise Failure(Reason.BAD_PARAMETER, "only a survey has options")
     content = text or fallback
-    if not content.strip() and message_type is not MessageType.FLASHCALL:
+    if (not content or content.isspace()) and message_type is not MessageType.FLASHCALL:
         raise Failure(Reason.NO_TEXT)
     if not settings.allow_variables:
         for string in (content, *submission.options):
             if "%" in string and _VARIABLE.search(string):
                 raise Failure(Reason.PROHIBITED, "template variables not allowed")
-    try:
-        for string in (content, submission.reference, *submission.options):
-            string.encode()
-    except UnicodeEncodeError:
-        raise Failure(Reason.UNDECODABLE_TEXT, "unpaired surrogate") from None
+    for string in (content, submission.reference, *submission.options):
+        if not string.isascii() and _SURROGATE.search(string):
+            raise Failure(Reason.UNDECODABLE_TEXT, "unpaired surrogate")
     parts = count_parts(content)
     most = settings.max_parts
     if submission.max_parts:

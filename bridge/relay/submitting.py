@@ -35,7 +35,7 @@ from bridge.relay.daily_limits import DailyLimits
 from bridge.relay.fingerprints import fingerprints_of, firsts_of
 from bridge.relay.group_recipients import is_send_out, plan_of
 from bridge.relay.handover import Handover
-from bridge.relay.pending_answers import PendingAnswer, PendingAnswers, count
+from bridge.relay.pending_answers import PendingAnswer, PendingAnswers, count_refused
 from bridge.relay.repeated import RepeatedMessages
 from bridge.relay.replacing import Replacing
 from bridge.relay.send_outs import SendOuts
@@ -164,10 +164,10 @@ class SubmittingRelay:
             limited = parts is None
             prepared, refused = self._admit(account, submission, bulk=bulk, limited=limited)
         except Failure as failure:
-            count(submission, failure)
+            count_refused(submission, failure)
             answer.set_result(failure)
             return answer
-        messages = tuple(message for _, message in prepared)
+        messages = tuple([message for _, message in prepared])
         first = messages[0]
         if submission.dry_run:
             total = sum(message.parts for message in messages)
@@ -201,7 +201,7 @@ class SubmittingRelay:
             )
             submission = from_template(submission, template)
         except Failure as failure:
-            count(submission, failure)
+            count_refused(submission, failure)
             if not answer.done():
                 answer.set_result(failure)
             return
@@ -276,7 +276,7 @@ class SubmittingRelay:
         Failure."""
         self._check_backlog()
         prepared, refused = self._prepare(account, submission, bulk=bulk)
-        if limited:
+        if limited and account.settings.rate:
             self._take_tokens(account, len(prepared))
         if account.settings.daily_limit and not submission.dry_run:
             self._daily_limits.take(account, len(prepared))

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import structlog
 
 from bridge.config.settings import Cascade
+from bridge.log import together
 from bridge.model.failure import Failure
 from bridge.model.ids import Ids
 from bridge.model.measures import MESSAGES
@@ -120,11 +120,11 @@ class Dispatcher:
         """Whether the message is due and has room in memory, so that this node claims it."""
         return message.due_at <= self._clock() and self._working_set.has_room(message)
 
-    def offer(self, messages: Iterable[Message], *, claimed: bool) -> None:
+    def offer(self, messages: Sequence[Message], *, claimed: bool) -> None:
         """Takes over messages that the store has just accepted; ``claimed``: for this node."""
+        MESSAGES.add("accepted", n=len(messages))
+        self.backlog += len(messages)
         for message in messages:
-            MESSAGES.add("accepted")
-            self.backlog += 1
             if self._working_set.add(message, claimed=claimed):
                 self._kick(line_of(self._lines, message.account))
 
@@ -133,11 +133,11 @@ class Dispatcher:
         line = line_of(self._lines, account)
         if line.held or account in self._held or not line.pace.clear(self._monotonic()):
             return False
-        oldest = min(
-            (at for queue in line.queues.values() if (at := queue.oldest(account)) is not None),
-            default=None,
-        )
-        return oldest is None or self._clock() - oldest <= within
+        latest = self._clock() - within
+        for queue in line.queues.values():
+            if len(queue) and (oldest := queue.oldest(account)) is not None and oldest < latest:
+                return False
+        return True
 
     async def move(
         self, stored: Sequence[Stored], to: State, *, unposted: bool = False
@@ -442,10 +442,15 @@ class Dispatcher:
             for message in settled.messages:
                 self._clients.wait_on(message)
             return False
-        self._working_set.leave(message.id for message in settled.messages)
-        for ended, number in Counter(change.state for change in changes).items():
-            if ended is not State.ACCEPTED:
-                MESSAGES.add(ended._value_, n=number)
+        self._working_set.leave([message.id for message in settled.messages])
+        with together():
+            self._report(settled, changes)
+        return True
+
+    def _report(self, settled: Settled, changes: Sequence[Change]) -> None:
+        states = [change.state._value_ for change in changes]
+        for state_name in set(states) - {State.ACCEPTED._value_}:
+            MESSAGES.add(state_name, n=states.count(state_name))
         for message, change in zip(settled.messages, changes, strict=True):
             state = change.state
             if state is State.ACCEPTED:
@@ -458,7 +463,6 @@ class Dispatcher:
                 )
             failure = None if state is State.SENT else settled.failure
             self._clients.report(Progress(message, state, failure))
-        return True
 
     def _ended(self, message: Message, change: Change) -> Change:
         """Adds the notices of a final state, for each id whose client does not get it as its

@@ -22,7 +22,7 @@ _LEVELS = 8
 def level_of(message_type: MessageType, priority: int) -> int:
     """The queue's order: transactions before promos, ``priority_flag`` (0–3) within each."""
     base = 0 if message_type is MessageType.PROMO else TRANSACTION_LEVEL
-    return base + min(max(priority, 0), 3)
+    return base + (min(max(priority, 0), 3) if priority else 0)
 
 
 #: Refused messages, without APART_UNTIL taken ones between them, that set an account apart.
@@ -147,13 +147,17 @@ class SendQueue:
 
     def oldest(self, account: str = "") -> int | None:
         """Unix time at which the longest waiting message (of an account) became due."""
-        heads = (
-            lane[0].due_at
-            for lanes in self._levels.values()
-            for name, lane in lanes.items()
-            if lane and account in ("", name)
-        )
-        return min(heads, default=None)
+        oldest: int | None = None
+        for lanes in self._levels.values():
+            if account:
+                lane = lanes.get(account)
+                heads: Iterable[deque[Message]] = () if lane is None else (lane,)
+            else:
+                heads = lanes.values()
+            for lane in heads:
+                if lane and (oldest is None or lane[0].due_at < oldest):
+                    oldest = lane[0].due_at
+        return oldest
 
     @property
     def has_split(self) -> bool:
@@ -216,7 +220,7 @@ class SendQueue:
                 for account in turns:
                     lane = lanes.pop(account)
                     some = min(share, len(lane), limit - len(batch))
-                    batch.extend(lane.popleft() for _ in range(some))
+                    batch += [lane.popleft() for _ in range(some)]
                     self._count -= some
                     if lane:
                         lanes[account] = lane  # behind the others: it has had its turn

@@ -180,7 +180,7 @@ def _submission(
         route=vendor.route,
         ttl=ttl,
         scheduled_at=scheduled_at,
-        priority=min(submit.priority_flag, _LARGEST_PRIORITY),
+        priority=submit.priority_flag and min(submit.priority_flag, _LARGEST_PRIORITY),
         receipts=RECEIPTS[submit.registered_delivery],
         reference=vendor.reference,
         replace_if_present=submit.replace_if_present_flag == 1,

@@ -10,6 +10,8 @@ clients end a short_message with a NUL) and at the end of the PDU.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from struct import Struct
 from typing import Any, Final, NamedTuple, NoReturn
 
@@ -58,7 +60,47 @@ class _Step(NamedTuple):
     integers: Struct
 
 
-def _plan(command: str, interface_version: int) -> tuple[_Step, ...]:
+class _Pattern(NamedTuple):
+    """A whole body as one expression, for commands with none but strings, single octets and a
+    short_message at the end. What does not match is read step by step, which finds the mistake.
+
+    ``integers`` tells which groups are octets that stand for themselves.
+    """
+
+    match: Callable[[bytes, int], re.Match[bytes] | None]
+    integers: tuple[bool, ...]
+
+
+class _Plan(NamedTuple):
+    """How the body of a command is read."""
+
+    steps: tuple[_Step, ...]
+    pattern: _Pattern | None
+
+
+def _plan(command: str, interface_version: int) -> _Plan:
+    steps = _steps(command, interface_version)
+    return _Plan(steps, _pattern(steps))
+
+
+def _pattern(steps: tuple[_Step, ...]) -> _Pattern | None:
+    """The longest short_message is 254 octets or, from SMPP 5.0 on, as many as an octet counts."""
+    if not steps or steps[-1].kind is not FieldKind.SHORT_MESSAGE:
+        return None
+    groups = []
+    for kind, _, size, integers in steps[:-1]:
+        if kind is FieldKind.C_OCTET_STRING:
+            groups.append(rb"([^\0]{0,%d})\0" % (size - 1))
+        elif kind is FieldKind.INTEGER and set(integers.format) <= set(">B"):
+            groups.append(b"(.{%d})" % size)
+        else:
+            return None
+    most = re.escape(bytes((min(steps[-1].size, 0xFF),)))
+    whole = re.compile(b"".join(groups) + rb"([\0-%b])" % most, re.DOTALL)
+    return _Pattern(whole.match, tuple(step.kind is FieldKind.INTEGER for step in steps[:-1]))
+
+
+def _steps(command: str, interface_version: int) -> tuple[_Step, ...]:
     steps: list[_Step] = []
     formats = ""
     for field in LAYOUTS[command]:
@@ -75,7 +117,7 @@ def _plan(command: str, interface_version: int) -> tuple[_Step, ...]:
     return tuple(steps)
 
 
-_Plans = dict[str, tuple[_Step, ...]]
+_Plans = dict[str, _Plan]
 _PLANS_34: Final[_Plans] = {command: _plan(command, VERSION_34) for command in COMMAND_IDS}
 _PLANS_50: Final[_Plans] = {command: _plan(command, VERSION_50) for command in COMMAND_IDS}
 
@@ -168,7 +210,7 @@ def decode(frame: bytes, interface_version: int = VERSION_34) -> Pdu:
                 CommandStatus.ESME_RINVCMDLEN, f"command_length {length}, not {len(frame)}"
             )
         if length == HEADER.size:
-            if not plan:
+            if not plan.steps:
                 return Pdu(command, sequence, _EMPTY, (), status)
             if command_id & RESPONSE and (status or command in _BODY_MAY_MISS):
                 return Pdu(command, sequence, None, (), status)
@@ -180,12 +222,26 @@ def decode(frame: bytes, interface_version: int = VERSION_34) -> Pdu:
     return Pdu(command, sequence, body, tlvs, status)
 
 
-def _decode_body(command: str, plan: tuple[_Step, ...], frame: bytes) -> tuple[Body, int]:
+def _decode_body(command: str, plan: _Plan, frame: bytes) -> tuple[Body, int]:
     """The mandatory fields and where they end."""
     values: list[Any] = []
     position, end = HEADER.size, len(frame)
+    if plan.pattern is not None:
+        match, are_integers = plan.pattern
+        if found := match(frame, position):
+            *groups, [length] = found.groups()
+            position = found.end()
+            if position + length <= end:
+                for integer, group in zip(are_integers, groups, strict=True):
+                    if integer:
+                        values += group
+                    else:
+                        values.append(group)
+                values.append(frame[position : position + length])
+                return BODIES[command]._make(values), position + length
+            position = HEADER.size
     find = frame.find
-    for kind, name, size, integers in plan:
+    for kind, name, size, integers in plan.steps:
         if kind is _C_OCTET_STRING:
             nul = find(0, position, position + size)
             if nul < 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 
 from bridge.model.message import State
@@ -45,20 +45,24 @@ def _accept(turn: SqliteTurn, acceptances: Sequence[Acceptance]) -> list[Repeats
     owed: list[Notice] = []
     superseded: list[int] = []
     for acceptance in acceptances:
-        repeats = {
-            f.key: known[f.key]
-            for f in acceptance.fingerprints
-            if known.get(f.key, f.instead_of) != f.instead_of
-        }
-        repeated = {f.message_id for f in acceptance.fingerprints if f.key in repeats}
-        for f in acceptance.fingerprints:
-            if f.message_id not in repeated:
-                known[f.key] = f.message_id
-                fingerprints.append((f.key, f.message_id, f.until))
+        repeats: dict[bytes, int] = {}
+        repeated: Set[int] = frozenset()
+        if acceptance.fingerprints:
+            repeats = {
+                f.key: known[f.key]
+                for f in acceptance.fingerprints
+                if known.get(f.key, f.instead_of) != f.instead_of
+            }
+            repeated = {f.message_id for f in acceptance.fingerprints if f.key in repeats}
+            for f in acceptance.fingerprints:
+                if f.message_id not in repeated:
+                    known[f.key] = f.message_id
+                    fingerprints.append((f.key, f.message_id, f.until))
         answers.append(repeats)
         new = [to_row(m) for m in acceptance.messages if m.id not in repeated]
         messages += new
-        aliases += [alias for alias in acceptance.aliases if alias.message_id not in repeated]
+        if acceptance.aliases:
+            aliases += [alias for alias in acceptance.aliases if alias.message_id not in repeated]
         if acceptance.notices:
             owed += [notice for notice in acceptance.notices if notice.about not in repeated]
         if acceptance.superseded:

@@ -35,7 +35,7 @@ from bridge.store.sqlite.retention import SqliteSweeper
 from bridge.store.sqlite.schema import MIGRATED, MIGRATIONS
 from bridge.store.sqlite.statuses import NOTE_STATUSES
 from bridge.store.sqlite.verb import SqliteTurn, SqliteVerb
-from bridge.store.sqlite.writer import SqliteWriter
+from bridge.store.sqlite.writer import CALL, SqliteWriter
 from bridge.store.types import (
     Acceptance,
     Alias,
@@ -73,6 +73,8 @@ class SqliteStore(SqliteReading):
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
         super().__init__(path)
         self._clock = clock
+        #: Asked several times a message, so it is the clock itself.
+        self.time = clock
         # Only ``owed`` is sent: there are no other nodes.
         self.signals = StoreSignals()
         self.last_id = 0
@@ -84,9 +86,6 @@ class SqliteStore(SqliteReading):
         #: Belongs to the writer's thread, except for :meth:`Ended.look`.
         self._ended = Ended()
         self._early = statuses.SqliteEarly()
-
-    def time(self) -> float:
-        return self._clock()
 
     def may_tell(self) -> bool:
         return True
@@ -193,16 +192,13 @@ class SqliteStore(SqliteReading):
         return self._ask(parts.ADD_PART, (part, since))
 
     def _ask(self, verb: SqliteVerb[Payload, A], payload: Payload) -> asyncio.Future[A]:
-        return self._open_writer().ask(verb, payload)
+        if self._writer is None:
+            raise StoreError("the store is not open")
+        return self._writer.ask(verb, payload)
 
     def _call(self, function: Callable[[SqliteTurn], A]) -> asyncio.Future[A]:
         """Runs rare work in a transaction of the writer, in turn with everything else."""
-        return self._open_writer().call(function)
-
-    def _open_writer(self) -> SqliteWriter:
-        if self._writer is None:
-            raise StoreError("the store is not open")
-        return self._writer
+        return self._ask(CALL, function)
 
     # --- beside it -------------------------------------------------------------------------
 

@@ -60,7 +60,7 @@ def _call(turn: SqliteTurn, functions: Sequence[Callable[[SqliteTurn], Any]]) ->
 
 
 #: Rare work: a function of the transaction, in turn with everything else.
-_CALL: SqliteVerb[Callable[[SqliteTurn], Any], Any] = SqliteVerb(_call)
+CALL: SqliteVerb[Callable[[SqliteTurn], Any], Any] = SqliteVerb(_call)
 
 
 class SqliteWriter:
@@ -99,10 +99,6 @@ class SqliteWriter:
         future: asyncio.Future[A] = self._loop.create_future()
         self._requests.put(WriteRequest(verb, payload, future))
         return future
-
-    def call(self, function: Callable[[SqliteTurn], T]) -> asyncio.Future[T]:
-        """Like :meth:`ask`, for rare work."""
-        return self.ask(_CALL, function)
 
     async def close(self) -> None:
         self._requests.put(None)
