@@ -6,7 +6,7 @@ Times have a zone and are written as RFC 3339.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -25,7 +25,7 @@ class Changed:
 class BlockedLogin:
     """A blocked address, or one blocked ``account`` at it (empty: all accounts).
 
-    ``names`` are the account names of the failed logins.
+    ``names`` are the account names of the failed logins, ``node`` is where it is blocked.
     """
 
     address: str
@@ -35,6 +35,7 @@ class BlockedLogin:
     first_attempt: datetime | None
     last_attempt: datetime | None
     names: list[str]
+    node: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +78,23 @@ class Hold:
 @dataclass(frozen=True, slots=True)
 class LogLevel:
     """The log level, when it ends (``None``: not by itself), and the number of events by level
-    since the start."""
+    since the start. ``nodes`` are the levels of several nodes."""
 
     level: str
     until: datetime | None
     events: dict[str, int]
+    nodes: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Reloaded:
-    """The keys that a reload changed, and those that need a restart."""
+    """The keys that a reload changed, and those that need a restart. ``failed`` are other nodes
+    that kept their settings, and why."""
 
     changed: list[str]
     need_restart: list[str]
     removed_accounts: list[str]
+    failed: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,9 +193,29 @@ class NoticesOwed:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """One of the nodes that share the store: where it runs, what it lacks (``missing``), what it
+    does ``now``, its sessions, and its requests to the API in flight.
+
+    One that does not answer has its number alone, and says so in ``missing``.
+    """
+
+    node: int
+    version: str
+    host: str
+    pid: int
+    started: datetime | None
+    level: str
+    missing: list[str]
+    sessions: int
+    in_flight: int
+    now: Sample | None
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """The state of the bridge. ``missing`` are the failed health checks; ``trouble`` are the
-    warnings and errors of the last hour."""
+    warnings and errors of the last hour, ``others`` the other nodes of the store."""
 
     version: str
     node: int
@@ -206,6 +230,7 @@ class Overview:
     blocked: int
     certificates: dict[str, datetime]
     trouble: list[NotableEvent]
+    others: list[NodeStatus]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,12 @@ the HTTP path and the role of each verb.
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -27,6 +29,7 @@ from bridge.admin.answers import (
     HookTaken,
     LoginTest,
     LogLevel,
+    NodeStatus,
     NoticesOwed,
     Overview,
     QueueState,
@@ -37,6 +40,17 @@ from bridge.admin.answers import (
 from bridge.admin.audit_trail import AuditRecord, AuditTrail
 from bridge.admin.health import Health
 from bridge.admin.history import History
+from bridge.admin.joining import (
+    audits_of,
+    blocks_of,
+    hooks_of,
+    levels_of,
+    nodes_of,
+    reloads_of,
+    sessions_of,
+    sum_of,
+)
+from bridge.admin.nodes import Nodes, everywhere
 from bridge.admin.queue_verbs import QueueVerbs
 from bridge.admin.standing import NowStanding
 from bridge.admin.stored_verbs import Limit, at
@@ -56,6 +70,9 @@ from bridge.store import Store
 from bridge.trace.finding import by_id, from_phones
 
 log = structlog.get_logger()
+
+#: How long after a drain was asked for the daemon begins to stop (seconds).
+_ANSWERED: Final = 0.2
 
 
 class Sessions(Protocol):
@@ -77,7 +94,8 @@ class Lifecycle(Protocol):
 class Control(QueueVerbs):
     """The verbs of a running daemon. Belongs to one event loop; ``clock`` gives Unix time.
 
-    ``by`` names the caller: every change is an ``audit`` event in the log.
+    ``by`` names the caller: every change is an ``audit`` event in the log. ``nodes`` are the nodes
+    that share the store.
     """
 
     def __init__(
@@ -100,6 +118,7 @@ class Control(QueueVerbs):
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(settings, store, directory, imports, accounts, dispatcher, upstreams)
+        self.nodes = Nodes(store, self)
         self._listeners = listeners
         self._lifecycle = lifecycle
         self._health = health
@@ -126,10 +145,11 @@ class Control(QueueVerbs):
         """Show the state of the bridge: rates, queue, upstreams, sessions, warnings and errors."""
         await self._standing.look()
         standing = self._standing.standing()
+        nodes = await self.list_nodes()
         return Overview(
             __version__,
             self._store.node,
-            await self._store.nodes(),
+            len(nodes),
             self._started,
             self._health.ready(),
             self._history.now(),
@@ -146,7 +166,27 @@ class Control(QueueVerbs):
             standing.blocked,
             standing.certificates,
             self._trouble.recent(),
+            [one for one in nodes if one.node != self._store.node],
         )
+
+    @everywhere(nodes_of)
+    async def list_nodes(self) -> list[NodeStatus]:
+        """List the nodes that share the store: where they run, what they lack and what they do."""
+        upstreams = {id(line): line for line in self._upstreams.values()}
+        return [
+            NodeStatus(
+                self._store.node,
+                __version__,
+                socket.gethostname(),
+                os.getpid(),
+                self._started,
+                logging.level(),
+                self._health.ready(),
+                sum(len(listener.sessions()) for listener in self._listeners.values()),
+                sum(line.in_flight for line in upstreams.values()),
+                self._history.now(),
+            )
+        ]
 
     async def show_history(self) -> HistoryOf:
         """Show rates, queue and times of the last hour and the last day."""
@@ -160,10 +200,12 @@ class Control(QueueVerbs):
         """List the upstreams: whether the API takes messages, its last error and since when."""
         return [upstream_status(line) for line in self._upstreams.values()]
 
+    @everywhere(audits_of)
     async def list_audits(self, *, id: str = "", limit: Limit = 100) -> list[AuditRecord]:
         """List who read texts or changed something since the start; with ``id`` for one message."""
         return self._audits.newest(limit, id)
 
+    @everywhere(hooks_of)
     async def list_hooks(self) -> HooksShown:
         """Show webhooks: accepted ones since the start, and the last refused ones."""
         hooks = self.settings.hooks
@@ -198,6 +240,7 @@ class Control(QueueVerbs):
 
     # --- sessions --------------------------------------------------------------------------
 
+    @everywhere(sessions_of)
     async def list_sessions(self, *, account: str = "", protocol: str = "") -> list[SessionInfo]:
         """List sessions: binds and SMTP connections, the oldest first."""
         return [
@@ -207,15 +250,19 @@ class Control(QueueVerbs):
             if account in ("", info.account) and protocol in ("", info.protocol)
         ]
 
+    @everywhere(sum_of)
     async def close_sessions(self, *, by: str, id: str = "", account: str = "") -> Changed:
         """End one session, or all of an account, after the answers in flight."""
         if bool(id) == bool(account):
             raise Failure(Reason.BAD_PARAMETER, "name either a session or an account")
         reason = "closed by an operator"
-        ended = sum(
-            listener.end_sessions(reason, id=id, account=account)
-            for listener in self._listeners.values()
-        )
+        own_id, _, node = id.partition("@")
+        ended = 0
+        if node in ("", str(self._store.node)):
+            ended = sum(
+                listener.end_sessions(reason, id=own_id, account=account)
+                for listener in self._listeners.values()
+            )
         if not ended:
             raise Failure(Reason.NOT_FOUND, f"no session of {id or account} is open")
         self._audit("close_sessions", by, session=id, account=account, sessions=ended)
@@ -223,6 +270,7 @@ class Control(QueueVerbs):
 
     # --- blocked ---------------------------------------------------------------------------
 
+    @everywhere(blocks_of)
     async def list_blocked(self) -> list[BlockedLogin]:
         """List addresses and accounts that are blocked after wrong passwords."""
         return [
@@ -238,6 +286,7 @@ class Control(QueueVerbs):
             for block in self._accounts.lockout.blocks()
         ]
 
+    @everywhere(sum_of)
     async def lift_block(self, *, by: str, address: str, account: str | None = None) -> Changed:
         """Lift the block of an address, or of one account at it."""
         # IPv6 addresses are blocked by network: accept an address and a network.
@@ -253,17 +302,22 @@ class Control(QueueVerbs):
     async def list_accounts(self) -> list[AccountLimits]:
         """List the accounts with their limits and their use."""
         holds = await self._store.holds()
-        return [await self._limits(account, holds) for account in self._accounts]
+        sessions = await self.list_sessions()
+        return [await self._limits(account, holds, sessions) for account in self._accounts]
 
     async def show_account(self, *, name: str) -> AccountLimits:
         """Show an account with its limits and their use."""
-        return await self._limits(self.account(name), await self._store.holds())
+        account = self.account(name)
+        sessions = await self.list_sessions(account=name)
+        return await self._limits(account, await self._store.holds(), sessions)
 
-    async def _limits(self, account: Account, holds: set[tuple[str, str]]) -> AccountLimits:
+    async def _limits(
+        self, account: Account, holds: set[tuple[str, str]], sessions: list[SessionInfo]
+    ) -> AccountLimits:
         own = account.settings
         now = datetime.fromtimestamp(self._clock(), UTC)
         midnight = int(now.replace(hour=0, minute=0, second=0, microsecond=0).timestamp())
-        sessions = await self.list_sessions(account=account.name)
+        sessions = [info for info in sessions if info.account == account.name]
         binds = sum(info.protocol == message.Protocol.SMPP.value for info in sessions)
         return AccountLimits(
             account.name,
@@ -300,6 +354,7 @@ class Control(QueueVerbs):
 
     # --- the daemon ------------------------------------------------------------------------
 
+    @everywhere(reloads_of)
     async def reload(self, *, by: str) -> Reloaded:
         """Read the configuration again; sessions stay.
 
@@ -309,18 +364,27 @@ class Control(QueueVerbs):
         self._audit("reload", by)
         return self._lifecycle.load()
 
-    async def drain(self, *, by: str) -> Changed:
-        """Stop the daemon as SIGTERM does, after requests in flight are finished and answered."""
-        sessions = len(await self.list_sessions())
+    async def drain(self, *, by: str, node: str = "") -> Changed:
+        """Stop this node, another one (its number) or ``all``, as SIGTERM does, after requests in
+        flight are finished and answered."""
+        return await self._drain(by=by, node=node or str(self._store.node))
+
+    @everywhere(sum_of)
+    async def _drain(self, *, by: str, node: str) -> Changed:
+        if node not in ("all", str(self._store.node)):
+            raise Failure(Reason.NOT_FOUND, f"no node {node}")
+        sessions = sum(len(listener.sessions()) for listener in self._listeners.values())
         self._audit("drain", by, sessions=sessions)
         # After the answer to this request.
-        asyncio.get_running_loop().call_later(0.1, self._lifecycle.stop)
+        asyncio.get_running_loop().call_later(_ANSWERED, self._lifecycle.stop)
         return Changed(sessions)
 
+    @everywhere(levels_of)
     async def show_log_level(self) -> LogLevel:
         """Show the log level."""
         return LogLevel(logging.level(), self._level_until, dict(EVENTS))
 
+    @everywhere(levels_of)
     async def set_log_level(self, *, by: str, level: str, duration: str = "") -> LogLevel:
         """Set the log level, for a while or until the next start."""
         if level not in logging.LEVELS:
@@ -340,7 +404,7 @@ class Control(QueueVerbs):
             loop = asyncio.get_running_loop()
             self._level_back = loop.call_later(seconds, self._restore_level)
             self._level_until = self._after(seconds)
-        return await self.show_log_level()
+        return LogLevel(logging.level(), self._level_until, dict(EVENTS))
 
     def _restore_level(self) -> None:
         self._level_back, self._level_until = None, None

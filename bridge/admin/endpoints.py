@@ -131,6 +131,7 @@ ENDPOINTS: Final = (
     ApiEndpoint("DELETE", "/phones/{phone}", Control.erase, _OPERATE),
     ApiEndpoint("GET", "/overview", Control.show_overview, _VIEW),
     ApiEndpoint("GET", "/history", Control.show_history, _VIEW),
+    ApiEndpoint("GET", "/nodes", Control.list_nodes, _VIEW),
     ApiEndpoint("GET", "/upstreams", Control.list_upstreams, _VIEW),
     ApiEndpoint("GET", "/sessions", Control.list_sessions, _VIEW),
     ApiEndpoint("DELETE", "/sessions", Control.close_sessions, _OPERATE),

@@ -33,6 +33,7 @@ COMMANDS = {
     "queue": "List, hold, release, retry and cancel waiting messages.",
     "hold": "Hold an account or an upstream: its messages wait.",
     "release": "Release an account or an upstream that is held.",
+    "nodes": "List the nodes that share the store.",
     "sessions": "List who is connected, and end sessions.",
     "blocked": "List addresses blocked after wrong passwords, and lift blocks.",
     "accounts": "List accounts, hash and test passwords.",

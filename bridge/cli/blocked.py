@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from bridge.cli.daemon import Daemon, daemon_options, echo_json, json_option
-from bridge.cli.tables import Columns, echo_table, when
+from bridge.cli.tables import Columns, echo_table, when, with_node
 
 _COLUMNS: Columns = {
     "address": lambda row: row["address"],
@@ -37,7 +37,7 @@ def list_blocked(daemon: Daemon, as_json: bool) -> None:
     if as_json:
         echo_json(rows)
     else:
-        echo_table(_COLUMNS, rows, "Nobody is blocked.")
+        echo_table(with_node(_COLUMNS, rows), rows, "Nobody is blocked.")
 
 
 @command.command("lift")
@@ -45,7 +45,7 @@ def list_blocked(daemon: Daemon, as_json: bool) -> None:
 @click.option("--account", metavar="NAME", help="Only the block of this account there.")
 @daemon_options
 def lift_block(daemon: Daemon, address: str, account: str | None) -> None:
-    """Lift the block of ADDRESS. Its failed attempts are forgotten.
+    """Lift the block of ADDRESS, at every node. Its failed attempts are forgotten.
 
     \b
     Examples:

@@ -8,8 +8,10 @@ from bridge.cli.daemon import Daemon, daemon_options
 
 
 @click.command()
+@click.option("--node", metavar="NUMBER", help="Another node [default: the one that is asked].")
+@click.option("--all", "all_nodes", is_flag=True, help="All nodes that share the store.")
 @daemon_options
-def command(daemon: Daemon) -> None:
+def command(daemon: Daemon, node: str | None, all_nodes: bool) -> None:
     """Stop the daemon, after requests in flight are finished and answered, as SIGTERM does.
 
     Waiting messages are sent after the next start. systemd does not start it again by itself.
@@ -17,6 +19,9 @@ def command(daemon: Daemon) -> None:
     \b
     Examples:
       cascade-bridge drain
+      cascade-bridge drain --node 2
     """
-    count = daemon.ask("POST", "/drain")["count"]
+    if node and all_nodes:
+        raise click.UsageError("Give --node or --all.")
+    count = daemon.ask("POST", "/drain", node="all" if all_nodes else node)["count"]
     click.echo(f"The bridge stops; {count} session{'s' if count != 1 else ''} will be ended.")

@@ -19,7 +19,7 @@ from bridge.cli.tables import when
 @json_option
 @daemon_options
 def command(daemon: Daemon, level: str | None, duration: str | None, as_json: bool) -> None:
-    """Set the log level to LEVEL; without LEVEL, show it.
+    """Set the log level to LEVEL, at every node; without LEVEL, show it.
 
     \b
     Examples:
@@ -35,5 +35,7 @@ def command(daemon: Daemon, level: str | None, duration: str | None, as_json: bo
         return
     until = f", until {when(answer['until'])}" if answer["until"] else ""
     click.echo(f"{answer['level']}{until}")
+    for node, name in answer["nodes"].items():
+        click.echo(f"  node {node}: {name}")
     for name, count in answer["events"].items() if level is None else ():
         click.echo(f"  {count} events of level {name} since the start")

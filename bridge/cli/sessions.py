@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from bridge.cli.daemon import Daemon, daemon_options, echo_json, json_option
-from bridge.cli.tables import Columns, ago, echo_table, one_of
+from bridge.cli.tables import Columns, ago, echo_table, one_of, with_node
 
 COLUMNS: Columns = {
     "id": lambda row: row["id"],
@@ -52,7 +52,7 @@ def list_sessions(daemon: Daemon, account: str | None, protocol: str | None, as_
     if as_json:
         echo_json(rows)
     else:
-        echo_table(COLUMNS, rows, "No session is open.")
+        echo_table(with_node(COLUMNS, rows), rows, "No session is open.")
 
 
 @command.command("close")
@@ -62,11 +62,13 @@ def list_sessions(daemon: Daemon, account: str | None, protocol: str | None, as_
 def close_sessions(daemon: Daemon, id: str | None, account: str | None) -> None:
     """End session ID, or all of an account, after the answers in flight.
 
-    The client may connect again; to keep it out, hold the account or change its password.
+    Of several nodes "sessions list" says with @ at which one a session is. The client may connect
+    again; to keep it out, hold the account or change its password.
 
     \b
     Examples:
       cascade-bridge sessions close smpp-17
+      cascade-bridge sessions close smpp-17@2
       cascade-bridge sessions close --account crm
     """
     one_of(ID=id, **{"--account": account})

@@ -80,6 +80,13 @@ def _rich(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
     Console().print(table)
 
 
+def with_node(columns: Columns, rows: Sequence[Any]) -> Columns:
+    """With a column for the node, where the rows are of several."""
+    if len({row["node"] for row in rows}) < 2:
+        return columns
+    return {"node": lambda row: str(row["node"]), **columns}
+
+
 def one_of(**choices: str | None) -> None:
     """Raises unless exactly one option was given."""
     if sum(value is not None for value in choices.values()) != 1:

@@ -72,6 +72,10 @@ def lines(overview: dict[str, Any]) -> Iterator[str]:
     yield f"bridge    {overview['version']}{nodes}, since {when(overview['started'])}"
     for missing in overview["missing"] or ["ready"]:
         yield f"health    {missing}"
+    for node in overview["others"]:
+        rates = f", accepted {node['now']['accepted']:g}/s" if node["now"] else ""
+        health = "; ".join(node["missing"]) or "ready"
+        yield f"node      {node['node']} {node['host']} {health}{rates}"
     yield (
         f"rate      accepted {now['accepted']:g}/s, sent {now['sent']:g}/s, "
         f"delivered {now['delivered']:g}/s, failed {now['failed']:g}/s"

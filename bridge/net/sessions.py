@@ -8,7 +8,8 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class SessionInfo:
-    """``id`` is unique while the daemon runs; ``bind`` is SMPP's (``transceiver`` …) or empty.
+    """``id`` is unique while the daemon runs, of several nodes with ``@`` and the node's number
+    behind it; ``node`` is that number; ``bind`` is SMPP's (``transceiver`` …) or empty.
 
     ``in_flight`` is the number of unanswered submits, ``window`` its limit (0: none). ``told`` is
     the number of receipts and messages from phones that the client took, ``telling`` of those that
@@ -29,3 +30,4 @@ class SessionInfo:
     last_error: str = ""
     told: int = 0
     telling: int = 0
+    node: int = 0

@@ -208,6 +208,12 @@ class Store(Protocol):
     async def nodes(self) -> int:
         """The number of nodes that share the store now, including this one."""
 
+    async def node_numbers(self) -> list[int]:
+        """The numbers of these nodes."""
+
+    async def tell_nodes(self, words: str) -> None:
+        """Sends words to the other nodes, as the signal ``told`` there. They may get lost."""
+
     @property
     def trouble(self) -> str:
         """Why writes failed a moment ago, for instance the full disk's path and free space; empty

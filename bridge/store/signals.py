@@ -41,5 +41,7 @@ class StoreSignals:
         self.owed: Signal[[Set[str] | None]] = Signal()
         #: Another node has sent or ended these messages, which were accepted here.
         self.settled: Signal[[Sequence[int]]] = Signal()
+        #: Another node tells all nodes something (:meth:`Store.tell_nodes`).
+        self.told: Signal[[str]] = Signal()
         #: Other nodes have taken over from this one. It must stop: every verb fails from now on.
         self.lost: Signal[[]] = Signal()

@@ -250,11 +250,14 @@ async def failures(visit: Visit) -> Response:
 
 async def sessions(visit: Visit) -> Response:
     """Open sessions, and blocked addresses."""
+    open = await visit.control.list_sessions(account=visit.asked.get("account", ""))
+    blocked = await visit.control.list_blocked()
     return visit.page(
         "sessions.html",
         "Sessions",
-        sessions=await visit.control.list_sessions(account=visit.asked.get("account", "")),
-        blocked=await visit.control.list_blocked(),
+        sessions=open,
+        blocked=blocked,
+        several=len({one.node for one in open} | {one.node for one in blocked}) > 1,
     )
 
 

@@ -28,6 +28,7 @@ from bridge.store.postgres.clock import DatabaseClock
 from bridge.store.postgres.directory import run
 from bridge.store.postgres.group import announce
 from bridge.store.postgres.lease import NOBODY, Lease
+from bridge.store.postgres.node_words import WORDS, pieces
 from bridge.store.postgres.notices import CLAIM, OWE, TAKE_INCOMING, TOLD, expire
 from bridge.store.postgres.parts import ADD_PART, expire_parts
 from bridge.store.postgres.queue import MESSAGE, claim, move, replace, to_messages
@@ -336,6 +337,14 @@ class PostgresStore(PostgresReading):
     async def sweep(self, before: int, text_before: int, limit: int) -> int:
         async with self._turn() as turn:
             return await self._sweeper.sweep(turn, before, text_before, limit)
+
+    async def tell_nodes(self, words: str) -> None:
+        async with self._writing() as connection:
+            await connection.execute(
+                "SELECT pg_notify($1, piece) FROM unnest($2::text[]) AS said (piece)",
+                WORDS,
+                pieces(self.node, words),
+            )
 
     @property
     def trouble(self) -> str:

@@ -137,8 +137,13 @@ class PostgresReading:
         return {(scope, name) for scope, name in await self._rows("SELECT scope, name FROM hold")}
 
     async def nodes(self) -> int:
-        rows = await self._rows("SELECT count(*) FROM node WHERE lease_until > clock_timestamp()")
-        return max(1, int(rows[0][0]))
+        return max(1, len(await self.node_numbers()))
+
+    async def node_numbers(self) -> list[int]:
+        rows = await self._rows(
+            "SELECT number FROM node WHERE lease_until > clock_timestamp() ORDER BY number"
+        )
+        return [row[0] for row in rows]
 
     # --- the story of a message --------------------------------------------------------------
 

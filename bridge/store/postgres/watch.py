@@ -14,6 +14,7 @@ import structlog
 from bridge.store.errors import LeaseLost
 from bridge.store.postgres.connection import ERRORS, PgConnection, connect
 from bridge.store.postgres.lease import CHANNEL, OWED, SETTLED, Lease
+from bridge.store.postgres.node_words import WORDS, Hearing
 from bridge.store.signals import StoreSignals
 
 log = structlog.get_logger()
@@ -39,6 +40,7 @@ class Watch:
         self._signals = signals
         self._lost = lost
         self._renewed = renewed
+        self._words = Hearing()
         self._closing = asyncio.Event()
         #: Set when this node has begun to listen.
         self.listening = asyncio.Event()
@@ -77,7 +79,7 @@ class Watch:
         """Works until the connection ends."""
         ended = asyncio.Event()
         connection.add_termination_listener(lambda _: ended.set())
-        for channel in (CHANNEL, OWED, SETTLED):
+        for channel in (CHANNEL, OWED, SETTLED, WORDS):
             await connection.add_listener(channel, self._heard)
         if self.listening.is_set():
             log.info("store_watched_again")
@@ -111,6 +113,9 @@ class Watch:
         elif not own:
             if channel == CHANNEL:
                 self._signals.work.send()
+            elif channel == WORDS:
+                if (words := self._words.hear(payload)) is not None:
+                    self._signals.told.send(words)
             else:
                 self._signals.owed.send(None)
 

@@ -243,6 +243,12 @@ class SqliteStore(SqliteReading):
     async def nodes(self) -> int:
         return 1
 
+    async def node_numbers(self) -> list[int]:
+        return [self.node]
+
+    async def tell_nodes(self, words: str) -> None:
+        """There are no others."""
+
     @property
     def trouble(self) -> str:
         return "" if self._writer is None else self._writer.trouble
