@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 from bridge.accounts.passwords import HASHER
+from bridge.admin.metrics import BridgeCollector, StandingSource
 from bridge.cli import Exit, cli
 from bridge.config import load
 from bridge.config import settings as config
@@ -248,12 +249,87 @@ def test_values_of_keys_are_allowed() -> None:
 
 
 def test_every_name_in_code_is_one_of_the_programs() -> None:
-    # Postfix, Kannel and the other systems have their own.
-    others = ("docs/recipes.md", "docs/migration/")
+    # Postfix, Kannel and the other systems have their own; metrics have a table.
+    others = ("docs/recipes.md", "docs/migration/", "docs/metrics.md")
     own = "\n".join(text for page, text in PAGES.items() if not page.startswith(others))
     names = {code for code in in_code(own) if re.fullmatch(r"[a-z]+(_[a-z0-9]+)+", code)}
     assert len(names) > 50
     assert names <= words_of_the_program()
+
+
+# --- events --------------------------------------------------------------------------------------
+
+#: Calls that log, by their method's name, and the levels of those that are no logger's.
+_LEVELS = ("debug", "info", "warning", "error", "exception")
+_LOGGING = {"warn": "warning", "_note_refused": "info", "_log_count": "warning", "tell": "info"}
+
+
+def events_in_code() -> dict[str, set[str]]:
+    """Every event that the program logs, with its levels; not those of the sandbox."""
+    events: dict[str, set[str]] = {}
+    for file in (REPOSITORY / "bridge").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if not isinstance(node, ast.Call) or not node.args:
+                continue
+            match node.func:
+                case ast.Attribute(value=ast.Name(id="log"), attr=attr) if attr in _LEVELS:
+                    level = attr
+                case ast.Attribute(attr=attr) | ast.Name(id=attr) if attr in _LOGGING:
+                    level = _LOGGING[attr]
+                case _:
+                    continue
+            event = node.args[0]
+            for one in [event.body, event.orelse] if isinstance(event, ast.IfExp) else [event]:
+                if isinstance(one, ast.Constant) and not str(one.value).startswith("sandbox_"):
+                    events.setdefault(str(one.value), set()).add(level)
+    return events
+
+
+def event_rows() -> Iterator[tuple[list[str], list[str]]]:
+    """The rows of the page on events: their names, and the levels beside them."""
+    text = DOCUMENTS.partition("<!-- events: ")[2].partition("<!-- /events -->")[0]
+    for row in text.splitlines():
+        if row.startswith("| `"):
+            names, levels = row.strip("| ").split(" | ")[:2]
+            yield re.findall(r"`(\w+)`", names), levels.split(", ")
+
+
+def test_the_page_on_events_has_all_of_them_and_no_other() -> None:
+    documented = {name for names, _ in event_rows() for name in names}
+    assert documented == events_in_code().keys()
+
+
+def test_the_levels_of_events_are_those_of_the_program() -> None:
+    logged = events_in_code()
+    for names, levels in event_rows():
+        assert set().union(*(logged[name] for name in names)) <= set(levels), names
+
+
+# --- metrics -------------------------------------------------------------------------------------
+
+
+def rows_of(name: str) -> list[list[str]]:
+    """The cells of the table between the comments of this name, without its head."""
+    text = DOCUMENTS.partition(f"<!-- {name}: ")[2].partition(f"<!-- /{name} -->")[0]
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[1:]]
+
+
+def test_the_table_of_metrics_is_that_of_the_program() -> None:
+    nothing = StandingSource({}, {}, {}, {}, {}, {}, 0, {}, {})
+    program_has = {}
+    for metric in BridgeCollector(lambda: nothing).collect():
+        name = metric.name + "_total" * (metric.type == "counter")
+        labels: tuple[str, ...] = getattr(metric, "_labelnames")  # noqa: B009 - private to its family
+        program_has[f"`{name}`"] = (metric.type, ", ".join(f"`{label}`" for label in labels))
+    assert {name: (kind, labels) for name, kind, labels, _ in rows_of("metrics")} == program_has
+
+
+def test_every_alert_has_its_remedy() -> None:
+    rules = (REPOSITORY / "config/alerts.yml").read_text("utf-8")
+    alerts = re.findall(r"- alert: (\w+)", rules)
+    assert alerts
+    assert {name.strip("`") for name, _ in rows_of("alerts")} == set(alerts)
 
 
 # --- tables --------------------------------------------------------------------------------------

@@ -191,7 +191,7 @@ _verb(
 _verb(
     "cancel",
     "cancelled",
-    """Cancel waiting or held messages for good. Senders that asked for it are told.
+    """Cancel waiting or held messages for good. Tells their senders, where they asked for it.
 
     What is at the API already is not cancelled.
 

@@ -80,7 +80,7 @@ def _duration(_: click.Context, __: click.Parameter, value: str) -> float:
     show_default=True,
     metavar="TIME",
     callback=_duration,
-    help="Time in the status scheduled ...",
+    help="Time in the status scheduled.",
 )
 @click.option(
     "--processing-for",
@@ -88,7 +88,7 @@ def _duration(_: click.Context, __: click.Parameter, value: str) -> float:
     show_default=True,
     metavar="TIME",
     callback=_duration,
-    help="... and then in processing.",
+    help="Time in the status processing, after that.",
 )
 @click.option("--hook-url", default="", metavar="URL", help="Post status webhooks there.")
 @click.option(

@@ -27,7 +27,11 @@ _TIMEOUT = 60.0
 @click.option("-f", "-r", "sender", metavar="ADDRESS", help="The return path.")
 @click.option("-F", "full_name", metavar="NAME", help="The name in From, if the mail has none.")
 @click.option(
-    "-o", "options", multiple=True, metavar="OPTION", help="-oi means -i; others are ignored."
+    "-o",
+    "options",
+    multiple=True,
+    metavar="OPTION",
+    help="The option -oi means -i; others are ignored.",
 )
 @click.option(
     "-b", "mode", metavar="MODE", default="m", help="m: a mail on stdin; s: SMTP on stdin."

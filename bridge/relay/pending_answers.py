@@ -235,7 +235,7 @@ class PendingAnswers:
         if waiting is None:
             if state is State.REJECTED or state is State.EXPIRED:
                 log.warning(
-                    f"message_{state.value}",
+                    "message_rejected" if state is State.REJECTED else "message_expired",
                     id=message.id,
                     account=message.account,
                     phone=message.phone,

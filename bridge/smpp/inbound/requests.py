@@ -231,20 +231,19 @@ class Requests:
 
     def log_counts(self) -> None:
         """Logs how many refusals had no line since the last call."""
-        untold = self._refused - _MOST_TOLD
-        for event, count in (
-            ("submissions_throttled", self._throttled),
-            ("submissions_refused", untold),
-        ):
-            if count > 0:
-                log.warning(
-                    event,
-                    account=self._account.name,
-                    peer=self._peer,
-                    submits=count,
-                    reason=self.last_refusal,
-                )
+        self._log_count("submissions_throttled", self._throttled)
+        self._log_count("submissions_refused", self._refused - _MOST_TOLD)
         self._throttled = self._refused = 0
+
+    def _log_count(self, event: str, count: int) -> None:
+        if count > 0:
+            log.warning(
+                event,
+                account=self._account.name,
+                peer=self._peer,
+                submits=count,
+                reason=self.last_refusal,
+            )
 
 
 def _destination(pdu: Pdu) -> str:
