@@ -23,20 +23,12 @@ from bridge import __version__
 from bridge import log as logging
 from bridge.accounts.accounts import Accounts
 from bridge.admin.answers import Reloaded
-from bridge.admin.api import application
 from bridge.admin.audit_trail import EVENT as AUDIT
 from bridge.admin.audit_trail import AuditTrail
-from bridge.admin.console.console import Console
-from bridge.admin.control import Control, Sessions
-from bridge.admin.health import Health
-from bridge.admin.history import History
+from bridge.admin.control import Sessions
 from bridge.admin.hooks import HooksListener
-from bridge.admin.listener import AdminListener
-from bridge.admin.metrics import Metrics
 from bridge.admin.refusals import EVENTS as REFUSAL_EVENTS
-from bridge.admin.refusals import RefusalKeeper
-from bridge.admin.standing import NowStanding
-from bridge.admin.tokens import Tokens
+from bridge.admin.service import AdminService
 from bridge.admin.trouble import RecentTrouble
 from bridge.cascade.virtual import VirtualDeliveries
 from bridge.config.reloading import changed_keys, need_restart
@@ -60,7 +52,7 @@ from bridge.relay.relay import Relay
 from bridge.relay.send_outs import SendOuts
 from bridge.sending.dispatcher import Dispatcher
 from bridge.sending.upkeep import Upkeep
-from bridge.sending.upstream import UpstreamLine, reload_lines, upstream_lines
+from bridge.sending.upstream import reload_lines, upstream_lines
 from bridge.smpp.inbound.listener import SmppListener
 from bridge.smsc.callbacks import Callbacks
 from bridge.smsc.service import smsc_listener
@@ -256,54 +248,20 @@ class App:
                 smsc = smsc_listener(settings, accounts, relay, directory)
                 smpp = SmppListener(settings.smpp, accounts, relay, gathering, outbox, clock=clock)
                 listeners: dict[str, Sessions] = {"smtp": smtp, "smpp": smpp}
-                refusals = RefusalKeeper(store, accounts.settings_of)
-                watched.append(refusals.watch)
-                logging.WATCHERS.append(refusals.watch)
-                health = Health(
-                    lambda: store.forget_fingerprints(int(clock())),
-                    lambda: store.trouble,
-                    lambda: _missing(lines),
-                )
-                standing = NowStanding(
-                    lambda: self._settings,
-                    store,
-                    dispatcher,
-                    accounts,
-                    lines,
-                    lambda: [info for one in listeners.values() for info in one.sessions()],
-                    daily_limits.used,
-                )
-                history = History(
-                    lambda: (dispatcher.backlog, standing.age("accepted")), standing.look, time.time
-                )
-                control = Control(
+                admin = AdminService(
                     settings,
+                    self,
                     accounts=accounts,
                     store=store,
                     dispatcher=dispatcher,
                     upstreams=lines,
                     listeners=listeners,
-                    lifecycle=self,
-                    health=health,
-                    standing=standing,
-                    history=history,
-                    trouble=self._trouble,
+                    relay=relay,
                     directory=directory,
                     imports=imports,
+                    trouble=self._trouble,
                     audits=self._audits,
-                )
-                tokens = Tokens(settings.admin, accounts.lockout)
-                console = Console(control, tokens)
-                admin = AdminListener(
-                    settings.admin,
-                    application(
-                        control,
-                        relay,
-                        Metrics(standing.look, standing.standing),
-                        [*health.routes(), *console.routes()],
-                    ),
-                    tokens,
-                    accounts,
+                    used_today=daily_limits.used,
                 )
                 loaded = asyncio.Event()
                 dispatching = tasks.create_task(dispatcher.run(loaded))
@@ -320,28 +278,28 @@ class App:
                 coming_back.append(tasks.create_task(daily_limits.run(accounts, store)))
                 coming_back.append(tasks.create_task(virtual.run(statuses.note)))
                 telling = tasks.create_task(outbox.run())
-                watching = [tasks.create_task(part.run()) for part in (health, history, refusals)]
+                watching = tasks.create_task(admin.run())
                 async with contextlib.AsyncExitStack() as stack:
                     stack.push_async_callback(smtp.close)
                     stack.push_async_callback(smpp.close)
                     stack.push_async_callback(hooks.close)
-                    stack.push_async_callback(admin.close)
+                    stack.push_async_callback(admin.listener.close)
                     stack.push_async_callback(smsc.close)
                     try:
                         addresses = Addresses(
                             tuple(await smtp.start(self._passed)),
                             tuple(await smpp.start(self._passed)),
                             tuple(await hooks.start(self._passed)),
-                            tuple(await admin.start(self._passed)),
+                            tuple(await admin.listener.start(self._passed)),
                             tuple(await smsc.start(self._passed)),
                         )
                         self._takers = [
                             lambda new: smtp.reload(new.smtp),
                             lambda new: smpp.reload(new.smpp),
                             lambda new: hooks.reload(new.hooks),
-                            lambda new: admin.reload(new.admin),
+                            lambda new: admin.listener.reload(new.admin),
                             lambda new: smsc.reload(new.smsc),
-                            control.reload_settings,
+                            admin.control.reload_settings,
                             relay.reload,
                             incoming.reload,
                             lambda new: keeper.reload(new.store),
@@ -358,12 +316,12 @@ class App:
                                 _remove(account, listeners.values())
 
                         self._follow = follow
-                        health.serving = True
+                        admin.health.serving = True
                         self._announce(addresses, dispatcher.backlog)
                         ready(addresses)
                         await self._stop.wait()
                     finally:
-                        health.serving = False
+                        admin.health.serving = False
                         log.info("stopping")
                         notify("STOPPING=1")
                         await hooks.close()
@@ -387,9 +345,8 @@ class App:
                         dispatching.cancel()
                     gatherer.cancel()
                     telling.cancel()
-                    for task in watching:
-                        task.cancel()
-                    await refusals.flush()
+                    watching.cancel()
+                    await admin.close()
                     await mailing.close()
                     await callbacks.close()
                     await outbox.close()
@@ -449,16 +406,6 @@ def _end_now() -> None:
     unknown outcome after the next start."""
     log.error("stop_incomplete", cause="stop_timeout has passed")
     os._exit(os.EX_UNAVAILABLE)
-
-
-def _missing(lines: Mapping[str, UpstreamLine]) -> list[str]:
-    """The held upstreams, with the reason."""
-    found = {line.name: line for line in lines.values()}
-    return [
-        f"upstream {name} is held: {line.pace.held or 'by an operator'}"
-        for name, line in found.items()
-        if line.held or line.pace.held
-    ]
 
 
 async def _refresh(

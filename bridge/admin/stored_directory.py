@@ -54,8 +54,10 @@ class StoredDirectory:
         after: int = 0,
         limit: PageSize = 1000,
     ) -> list[ContactShown]:
-        """List an account's contacts with an id after ``after``; all, or those of a group or with a
-        text."""
+        """List contacts of an account, in pages: the first with an id after ``after``.
+
+        ``group`` and ``search`` narrow the list.
+        """
         region = self.region(account)
         groups = await self._store.look_up(list_groups, account)
         found = await self._store.look_up(

@@ -89,8 +89,7 @@ class StoredVerbs(StoredDirectory):
     async def find_messages(
         self, *, text: str, since: datetime | None = None, limit: Limit = 20
     ) -> list[dict[str, Any]]:
-        """Find messages by any id, phone, reference or Message-ID; the form is that of ``trace
-        --json``."""
+        """Find messages by any id, phone, reference or Message-ID, in the form of a trace."""
         regions = {own.region for own in self.settings.accounts.values()}
         found = list(reversed(await by_id(self._store, text)))
         if not found:
@@ -99,7 +98,7 @@ class StoredVerbs(StoredDirectory):
         return [told for one in found[:limit] if (told := await self._document(one))]
 
     async def show_message(self, *, id: str) -> list[dict[str, Any]]:
-        """Show a message, or those of a submission; the form is that of ``trace --json``."""
+        """Show a message, or those of a submission, in the form of ``trace --json``."""
         found = await by_id(self._store, id)
         if not found:
             raise Failure(Reason.NOT_FOUND, f"no message {id}")
