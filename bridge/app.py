@@ -45,7 +45,6 @@ from bridge.net.sd_notify import notify
 from bridge.notices.outbox import Outbox
 from bridge.relay.answer_first import AnswerFirst
 from bridge.relay.concatenation import Gathering
-from bridge.relay.daily_limits import DailyLimits
 from bridge.relay.pending_answers import PendingAnswers
 from bridge.relay.phone_commands import PhoneCommands
 from bridge.relay.relay import Relay
@@ -60,6 +59,7 @@ from bridge.smtp.inbound.listener import SmtpListener
 from bridge.smtp.outbound.smarthost import mailing_of
 from bridge.smtp.reply_address import reply_addresses_of
 from bridge.store import Store, StoreError
+from bridge.store.daily_count import keep_daily_counts
 from bridge.store.engines import engine_of, without_password
 
 log = structlog.get_logger()
@@ -207,7 +207,7 @@ class App:
             outbox.join(MAIL, mailing)
             statuses = Statuses(store, clock=clock)
             poller = Poller(store, statuses, settings.cascade, lines, clock=clock)
-            daily_limits = await DailyLimits.load(accounts, store, clock)
+            await _count_daily(accounts, store)
             directory = Directory(store)
             await directory.open()
             imports = Imports(directory)
@@ -219,7 +219,6 @@ class App:
                     ids,
                     pending,
                     dispatcher,
-                    daily_limits,
                     directory,
                     send_outs,
                     tasks,
@@ -261,7 +260,6 @@ class App:
                     imports=imports,
                     trouble=self._trouble,
                     audits=self._audits,
-                    used_today=daily_limits.used,
                 )
                 loaded = asyncio.Event()
                 dispatching = tasks.create_task(dispatcher.run(loaded))
@@ -275,7 +273,6 @@ class App:
                     tasks.create_task(part.run())
                     for part in (statuses, poller, directory, imports, send_outs)
                 ]
-                coming_back.append(tasks.create_task(daily_limits.run(accounts, store)))
                 coming_back.append(tasks.create_task(virtual.run(statuses.note)))
                 telling = tasks.create_task(outbox.run())
                 watching = tasks.create_task(admin.run())
@@ -311,7 +308,7 @@ class App:
                             callbacks.follow(now.accounts)
                             if reply_addresses is not None:
                                 reply_addresses.reload(now.accounts)
-                            tasks.create_task(_refresh(dispatcher, daily_limits, accounts, store))
+                            tasks.create_task(_refresh(dispatcher, accounts, store))
                             for account in removed:
                                 _remove(account, listeners.values())
 
@@ -408,12 +405,16 @@ def _end_now() -> None:
     os._exit(os.EX_UNAVAILABLE)
 
 
-async def _refresh(
-    dispatcher: Dispatcher, daily_limits: DailyLimits, accounts: Accounts, store: Store
-) -> None:
+async def _count_daily(accounts: Accounts, store: Store) -> None:
+    """Has the store count the messages of accounts with a daily limit."""
+    limited = [account.name for account in accounts if account.settings.daily_limit]
+    await store.change(keep_daily_counts, limited, int(store.time()))
+
+
+async def _refresh(dispatcher: Dispatcher, accounts: Accounts, store: Store) -> None:
     """Holds and daily limits as they are for accounts that have changed."""
     try:
-        await daily_limits.load_more(accounts, store)
+        await _count_daily(accounts, store)
         await dispatcher.refresh()
     except StoreError as error:
         log.error("reload_failed", error=str(error))

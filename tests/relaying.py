@@ -18,7 +18,6 @@ from bridge.model.ids import Ids
 from bridge.model.message import Accepted, Outcome, State, Submission
 from bridge.notices.outbox import Outbox
 from bridge.relay.answer_first import AnswerFirst
-from bridge.relay.daily_limits import DailyLimits
 from bridge.relay.pending_answers import PendingAnswers
 from bridge.relay.relay import Relay
 from bridge.relay.send_outs import SendOuts
@@ -54,7 +53,6 @@ class Relaying:
     sandbox: Sandbox
     lines: dict[str, UpstreamLine]
     directory: Directory
-    daily_limits: DailyLimits
 
     def account(self, name: str = "crm") -> Account:
         account = self.accounts.get(name)
@@ -111,15 +109,12 @@ async def relaying(
         pending,
         known=lambda name: people.get(name) is not None,
     )
-    limits = await DailyLimits.load(people, engine, time.time)
     directory = Directory(engine)
     await directory.open()
     try:
         async with asyncio.TaskGroup() as tasks:
             send_outs = SendOuts(engine, dispatcher, ids, tasks)
-            relay = Relay(
-                settings, engine, ids, pending, dispatcher, limits, directory, send_outs, tasks
-            )
+            relay = Relay(settings, engine, ids, pending, dispatcher, directory, send_outs, tasks)
             ready = asyncio.Event()
             tasks.create_task(dispatcher.run(ready))
             await ready.wait()
@@ -146,7 +141,6 @@ async def relaying(
                     sandbox,
                     lines,
                     directory,
-                    limits,
                 )
             finally:
                 for task in working:

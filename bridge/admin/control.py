@@ -67,6 +67,7 @@ from bridge.net.sessions import SessionInfo
 from bridge.sending.dispatcher import Dispatcher
 from bridge.sending.upstream import UpstreamLine
 from bridge.store import Store
+from bridge.store.daily_count import accepted_today
 from bridge.trace.finding import by_id, from_phones
 
 log = structlog.get_logger()
@@ -315,8 +316,6 @@ class Control(QueueVerbs):
         self, account: Account, holds: set[tuple[str, str]], sessions: list[SessionInfo]
     ) -> AccountLimits:
         own = account.settings
-        now = datetime.fromtimestamp(self._clock(), UTC)
-        midnight = int(now.replace(hour=0, minute=0, second=0, microsecond=0).timestamp())
         sessions = [info for info in sessions if info.account == account.name]
         binds = sum(info.protocol == message.Protocol.SMPP.value for info in sessions)
         return AccountLimits(
@@ -329,7 +328,7 @@ class Control(QueueVerbs):
             own.countries,
             own.rate,
             own.daily_limit,
-            await self._store.sent_since(account.name, midnight),
+            await self._store.look_up(accepted_today, account.name, int(self._store.time())),
             own.max_binds,
             binds,
             len(sessions) - binds,

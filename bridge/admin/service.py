@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from bridge import log as logging
 from bridge.accounts.accounts import Accounts
@@ -51,7 +51,6 @@ class AdminService:
         imports: Imports,
         trouble: RecentTrouble,
         audits: AuditTrail,
-        used_today: Callable[[str], int],
     ) -> None:
         self._refusals = RefusalKeeper(store, accounts.settings_of)
         self.health = Health(
@@ -66,7 +65,6 @@ class AdminService:
             accounts,
             upstreams,
             lambda: [info for one in listeners.values() for info in one.sessions()],
-            used_today,
         )
         self._history = History(
             lambda: (dispatcher.backlog, standing.age("accepted")), standing.look, time.time

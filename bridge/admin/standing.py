@@ -21,6 +21,7 @@ from bridge.net.sessions import SessionInfo
 from bridge.sending.dispatcher import Dispatcher
 from bridge.sending.upstream import UpstreamLine
 from bridge.store import Store, StoreError
+from bridge.store.daily_count import daily_counts
 from bridge.store.operating.counts import StoreCounts, count_all
 
 log = structlog.get_logger()
@@ -53,7 +54,7 @@ def remaining(end: datetime, now: float) -> str:
 
 
 class NowStanding:
-    """Gathers it. ``daily`` gives what each account with a daily limit has used of it today."""
+    """Gathers it from all parts and the store."""
 
     def __init__(
         self,
@@ -63,7 +64,6 @@ class NowStanding:
         accounts: Accounts,
         upstreams: Mapping[str, UpstreamLine],
         sessions: Callable[[], list[SessionInfo]],
-        daily: Callable[[str], int],
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -73,9 +73,9 @@ class NowStanding:
         self._accounts = accounts
         self._upstreams = upstreams
         self._sessions = sessions
-        self._daily = daily
         self._clock = clock
         self.counts = StoreCounts({}, {})
+        self._accepted_today: dict[str, int] = {}
         self._looked_at = 0.0
         self._ends: dict[str, datetime] = {}
         self._ends_at = 0.0
@@ -90,6 +90,8 @@ class NowStanding:
         self._looked_at = now
         try:
             self.counts = await self._store.look_up(count_all)
+            today = await self._store.look_up(daily_counts, int(self._store.time()))
+            self._accepted_today = today
         except StoreError as error:
             log.warning("counts_failed", error=str(error))
 
@@ -141,6 +143,9 @@ class NowStanding:
             {line.name: line.held or bool(line.pace.held) for line in self._upstreams.values()},
             dict(sessions),
             len({block.origin for block in self._accounts.lockout.blocks()}),
-            {one.name: self._daily(one.name) / one.settings.daily_limit for one in limited},
+            {
+                one.name: self._accepted_today.get(one.name, 0) / one.settings.daily_limit
+                for one in limited
+            },
             self.certificates(),
         )

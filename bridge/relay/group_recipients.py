@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from bridge.accounts.accounts import Account
+from bridge.config.settings import AccountSettings
 from bridge.directory.directory import Directory
 from bridge.directory.groups import names_group
 from bridge.model.contact import Group
@@ -41,10 +42,10 @@ class Expanded(NamedTuple):
     phones: tuple[Recipient, ...] | None
     beside: tuple[Recipient, ...]
 
-    def send_out(self, message: Message, rate: float) -> Plan:
-        """The plan of a send-out with ``rate`` messages per second at most (0: no limit)."""
+    def send_out(self, message: Message, settings: AccountSettings) -> Plan:
+        """The plan of a send-out within the rate and the daily limit of its account."""
         submission = self.submission
-        interval = 1 / rate if rate else 0.0
+        interval = 1 / settings.rate if settings.rate else 0.0
         return Plan(
             message,
             self.groups,
@@ -53,6 +54,7 @@ class Expanded(NamedTuple):
             interval,
             submission.spread,
             submission.repeat_key,
+            settings.daily_limit,
         )
 
 

@@ -28,6 +28,7 @@ from bridge.store import (
     Replacement,
     StoreError,
 )
+from bridge.store.daily_count import accepted_today
 from bridge.store.references import newest_with_reference
 
 log = structlog.get_logger()
@@ -176,9 +177,10 @@ class Relay(SubmittingRelay):
             raise Failure(Reason.NOT_FOUND, _why_not("replaced", [old]))
         log.info("message_replaced", id=message.id, account=account.name)
 
-    def used_today(self, account: Account) -> int:
-        """Messages of an account with a ``daily_limit`` that were accepted today."""
-        return self._daily_limits.used(account.name)
+    async def used_today(self, account: Account) -> int:
+        """The number of the account's messages that were accepted today. Raises Failure."""
+        with _store_failing():
+            return await self._store.look_up(accepted_today, account.name, int(self._store.time()))
 
     async def find_reference(self, account: Account, reference: str, phone: str) -> Stored | None:
         """The newest message of this account to a phone (E.164) with the client's reference."""

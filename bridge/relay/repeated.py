@@ -13,7 +13,6 @@ import structlog
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Message, State
 from bridge.model.notice import Kind
-from bridge.relay.daily_limits import DailyLimits
 from bridge.relay.fingerprints import firsts_of, repeat_key
 from bridge.relay.handover import Handover
 from bridge.relay.pending_answers import PendingAnswer, PendingAnswers
@@ -37,14 +36,12 @@ class RepeatedMessages:
         store: Store,
         pending: PendingAnswers,
         dispatcher: Dispatcher,
-        daily_limits: DailyLimits,
         replacing: Replacing,
         handover: Handover,
     ) -> None:
         self._store = store
         self._pending = pending
         self._dispatcher = dispatcher
-        self._daily_limits = daily_limits
         self._replacing = replacing
         self._handover = handover
 
@@ -60,8 +57,6 @@ class RepeatedMessages:
         account, submission = pending.account, pending.submission
         again = [message for message in acceptance.messages if message.id in firsts]
         some_new = len(again) < len(acceptance.messages)
-        if account.settings.daily_limit:
-            self._daily_limits.give_back(account, len(again))
         try:
             stories = [await self._store.story(firsts[message.id]) for message in again]
         except StoreError as error:
@@ -126,7 +121,6 @@ class RepeatedMessages:
         self, pending: PendingAnswer, acceptance: Acceptance, message: Message, first: int
     ) -> None:
         """Sends a repeated message whose first one will not arrive."""
-        account = pending.account
         mine = Acceptance(
             (message,),
             tuple(
@@ -138,19 +132,15 @@ class RepeatedMessages:
             tuple(alias for alias in acceptance.aliases if alias.message_id == message.id),
             acceptance.parts,
             tuple(notice for notice in acceptance.notices if notice.about == message.id),
+            daily_limit=acceptance.daily_limit,
         )
         try:
-            if account.settings.daily_limit:
-                self._daily_limits.take(account, 1)
             if pending.submission.replace_if_present:
                 repeats = await self._replacing.accept(pending.submission, mine)
             else:
                 repeats = await self._store.accept(mine)
-        except (Failure, StoreError) as error:
-            if account.settings.daily_limit and isinstance(error, StoreError):
-                self._daily_limits.give_back(account, 1)
-            failure = error.failure if isinstance(error, StoreError) else error
-            pending.refuse(message.id, message.parts, failure)
+        except StoreError as error:
+            pending.refuse(message.id, message.parts, error.failure)
             self._pending.settle(pending)
             return
         if repeats:  # another repeat was faster

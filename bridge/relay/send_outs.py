@@ -37,6 +37,7 @@ from bridge.store.directory.staging import (
     stage_phones,
     staged_phones,
     touch_import,
+    withdraw_send_out,
 )
 from bridge.store.rows import to_message, to_row
 from bridge.store.types import Fingerprint, StagedLines
@@ -62,7 +63,7 @@ class Plan(NamedTuple):
 
     ``groups`` are ids of groups, ``phones`` further numbers. ``interval`` is the shortest time
     between two messages, ``spread`` the time over which all of them are spread (seconds).
-    ``repeat_key`` is the submission's.
+    ``repeat_key`` is the submission's, ``daily_limit`` the account's.
     """
 
     message: Message
@@ -72,6 +73,7 @@ class Plan(NamedTuple):
     interval: float = 0.0
     spread: int = 0
     repeat_key: bytes = b""
+    daily_limit: int = 0
 
 
 class SendOuts:
@@ -99,9 +101,8 @@ class SendOuts:
     async def accept(self, plan: Plan, check: Check, admit: Callable[[int], None]) -> Accepted:
         """Accepts a whole send-out; its messages are made afterwards.
 
-        ``admit`` gets the number of messages first, and raises the Failure of a limit; it gets the
-        negative number if the same send-out was accepted before, whose outcome is then the answer.
-        Raises Failure: that of the first recipient if all are refused, or that of the store.
+        ``admit`` gets the number of messages first, and may raise a Failure. Raises Failure also
+        for the daily limit, for the first recipient if all are refused, and for the store.
         """
         try:
             return await self._accept(plan, check, admit)
@@ -164,18 +165,27 @@ class SendOuts:
         head = orjson.dumps({"message": to_row(message), "interval": interval}).decode()
         parts = count * message.parts
         send_out = SendOut(submission_id, plan.name, self._now(), count, parts, refusals)
-        first = await self._store.change(
-            commit_send_out,
-            file.id,
-            message.account,
-            head,
-            send_out,
-            self._now(),
-            _fingerprint(plan, submission_id, self._now()),
-        )
+        print = _fingerprint(plan, submission_id, self._now())
+        try:
+            first = await self._store.change(
+                commit_send_out,
+                file.id,
+                message.account,
+                head,
+                send_out,
+                self._now(),
+                print,
+                plan.daily_limit,
+            )
+        except Failure:
+            self._tasks.create_task(self._discard(file))
+            raise
+        except StoreError:
+            file = file._replace(head=head)
+            self._tasks.create_task(self._withdraw(file, send_out, plan, print is not None))
+            raise
         if first != submission_id:
             log.info("submission_repeated", id=submission_id, first=first)
-            admit(-count)
             self._tasks.create_task(self._discard(file))
             return Accepted(first, parts, True, tuple(refused))
         log.info(
@@ -252,6 +262,26 @@ class SendOuts:
             except StoreError as error:
                 # It is accepted: go on as soon as the store works again.
                 log.warning("send_out_waits", account=file.account, error=str(error))
+                await asyncio.sleep(_RETRY_AFTER)
+
+    async def _withdraw(
+        self, file: ImportFile, send_out: SendOut, plan: Plan, is_known: bool
+    ) -> None:
+        """Drops a send-out that was refused, though it may have been committed: the answer of the
+        database was lost. One that has a fingerprint is sent (``is_known``): a client that repeated
+        it at another node may have been told that it is accepted."""
+        account = plan.message.account
+        while True:
+            try:
+                if await self._store.change(
+                    withdraw_send_out, file.id, account, send_out, self._now(), keep=is_known
+                ):
+                    await self._finish(file)
+                else:
+                    await self._discard(file)
+                return
+            except StoreError as error:
+                log.warning("send_out_not_dropped", account=account, error=str(error))
                 await asyncio.sleep(_RETRY_AFTER)
 
     async def _discard(self, file: ImportFile) -> None:

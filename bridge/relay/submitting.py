@@ -31,7 +31,6 @@ from bridge.model.message import (
     Submission,
 )
 from bridge.relay import rules
-from bridge.relay.daily_limits import DailyLimits
 from bridge.relay.fingerprints import fingerprints_of, firsts_of
 from bridge.relay.group_recipients import is_send_out, plan_of
 from bridge.relay.handover import Handover
@@ -66,7 +65,6 @@ class SubmittingRelay:
         ids: Ids,
         pending: PendingAnswers,
         dispatcher: Dispatcher,
-        daily_limits: DailyLimits,
         directory: Directory,
         send_outs: SendOuts,
         tasks: asyncio.TaskGroup,
@@ -79,7 +77,6 @@ class SubmittingRelay:
         self._ids = ids
         self._pending = pending
         self._dispatcher = dispatcher
-        self._daily_limits = daily_limits
         self._directory = directory
         self._send_outs = send_outs
         self._tasks = tasks
@@ -89,7 +86,7 @@ class SubmittingRelay:
         self._replacing = Replacing(store, dispatcher)
         self._handover = Handover(store, pending, dispatcher, tasks, clock)
         self._repeated = RepeatedMessages(
-            store, pending, dispatcher, daily_limits, self._replacing, self._handover
+            store, pending, dispatcher, self._replacing, self._handover
         )
         self._short_ids = ShortIdSequence(store.node, store.last_short_id)
 
@@ -184,6 +181,7 @@ class SubmittingRelay:
             tuple(alias._replace(message_id=first.id) for alias in aliases) if aliases else (),
             parts,
             rules.delays(submission, messages, self._settings.reports.delay_after),
+            daily_limit=account.settings.daily_limit,
         )
         if submission.replace_if_present:
             self._tasks.create_task(self._accept_instead(pending, acceptance))
@@ -221,7 +219,6 @@ class SubmittingRelay:
                 self._submit(account, plan.submission, answer, bulk=True)
                 return
             self._check_backlog()
-            settings = account.settings
             message = rules.without_phone(
                 account,
                 plan.submission,
@@ -234,17 +231,12 @@ class SubmittingRelay:
             def check(address: str) -> str:
                 return rules.phone_of(account, address, black_list, bulk=True)
 
-            def admit(count: int) -> None:
-                self._check_backlog(count)
-                if settings.daily_limit:
-                    self._daily_limits.take(account, count)
-
-            send_out = plan.send_out(message, settings.rate)
+            send_out = plan.send_out(message, account.settings)
             outcome: Outcome
             if submission.dry_run:
                 outcome = await self._send_outs.count(send_out, check)
             else:
-                outcome = await self._send_outs.accept(send_out, check, admit)
+                outcome = await self._send_outs.accept(send_out, check, self._check_backlog)
         except Failure as failure:
             outcome = failure
         if not answer.done():
@@ -278,8 +270,6 @@ class SubmittingRelay:
         prepared, refused = self._prepare(account, submission, bulk=bulk)
         if limited and account.settings.rate:
             self._take_tokens(account, len(prepared))
-        if account.settings.daily_limit and not submission.dry_run:
-            self._daily_limits.take(account, len(prepared))
         return prepared, refused
 
     def _prepare(
@@ -303,7 +293,7 @@ class SubmittingRelay:
         try:
             accepted = self._store.accept(acceptance)
         except StoreError as error:  # it is closed
-            self._not_stored(pending, acceptance.messages, error.failure)
+            self._pending.answer(pending, error.failure)
         else:
             accepted.add_done_callback(partial(self._accepted, pending, acceptance))
 
@@ -316,14 +306,6 @@ class SubmittingRelay:
             accepted.set_exception(error)
         self._accepted(pending, acceptance, accepted)
 
-    def _not_stored(
-        self, pending: PendingAnswer, messages: Sequence[Message], failure: Failure
-    ) -> None:
-        """The store has not taken the submission: undoes all counts and answers the failure."""
-        if pending.account.settings.daily_limit:
-            self._daily_limits.give_back(pending.account, len(messages))
-        self._pending.answer(pending, failure)
-
     def _accepted(
         self, pending: PendingAnswer, acceptance: Acceptance, accepted: asyncio.Future[Repeats]
     ) -> None:
@@ -333,7 +315,7 @@ class SubmittingRelay:
             if not isinstance(error, StoreError):
                 log.error("submission_failed", id=pending.id, exc_info=error)
                 error = StoreError(str(error))
-            self._not_stored(pending, acceptance.messages, error.failure)
+            self._pending.answer(pending, error.failure)
             return
         messages, repeats = acceptance.messages, accepted.result()
         if repeats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Final
@@ -27,10 +27,10 @@ _MOST: Final = 10_000
 class Balance:
     """Answers balance.php: the configured figure, or the rest of the daily limit."""
 
-    balance_of: Callable[[Account], str]
+    balance_of: Callable[[Account], Awaitable[str]]
 
     async def __call__(self, call: Call) -> str:
-        balance = self.balance_of(call.account)
+        balance = await self.balance_of(call.account)
         currency = call.parameters.flag("cur")
         if call.fmt in (Format.TEXT, Format.NUMBERS):
             return f"{balance} {_CURRENCY}" if currency and call.fmt is Format.TEXT else balance

@@ -44,7 +44,7 @@ class Submitter(Protocol):
 
     def submit(self, account: Account, submission: Submission) -> asyncio.Future[Outcome]: ...
 
-    def used_today(self, account: Account) -> int: ...
+    async def used_today(self, account: Account) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -87,14 +87,14 @@ class Sending:
             outcome.parts,
             call.fmt,
             cost=price if cost >= 2 else None,
-            balance=self.balance_of(call.account) if cost == 3 else None,
+            balance=await self.balance_of(call.account) if cost == 3 else None,
             numbers=numbers,
         )
 
-    def balance_of(self, account: Account) -> str:
+    async def balance_of(self, account: Account) -> str:
         """The balance in the answer of balance.php."""
         limit = account.settings.daily_limit
-        used = self.relay.used_today(account) if limit else 0
+        used = await self.relay.used_today(account) if limit else 0
         return balance_of(self.balance(), limit, used)
 
     async def _price(self, account: Account, submission: Submission, outcome: Accepted) -> str:

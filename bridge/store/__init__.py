@@ -2,6 +2,7 @@
 
 from bridge.store.errors import (
     LeaseLost,
+    OverDailyLimit,
     SchemaTooNew,
     StoreError,
     StoreFull,
@@ -39,6 +40,7 @@ __all__ = [
     "Lane",
     "LeaseLost",
     "Noted",
+    "OverDailyLimit",
     "Part",
     "PartGroup",
     "Receivers",

@@ -2,6 +2,7 @@
 
 StoreError            the verb did nothing
 ├── StoreFull         no room on the disk, or the database cannot be reached: try again later
+├── OverDailyLimit    the account's messages of the day are used up
 ├── StoreInUse        another daemon has the store open
 ├── SchemaTooNew      a later version of the program wrote the store
 └── LeaseLost         other nodes have taken over from this one: it must stop
@@ -31,6 +32,17 @@ class StoreFull(StoreError):  # noqa: N818 - a state of the store, and not alway
     """There is no room, or the store cannot be written to for now. A retry may succeed."""
 
     reason = Reason.BRIDGE_FULL
+
+
+class OverDailyLimit(StoreError):  # noqa: N818 - a refusal, and no fault
+    """A submission would exceed its account's ``daily_limit``."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"over {limit} messages a day")
+
+    @property
+    def failure(self) -> Failure:
+        return Failure(Reason.TOO_FAST, str(self))
 
 
 class StoreInUse(StoreError):  # noqa: N818

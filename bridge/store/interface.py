@@ -89,7 +89,8 @@ class Store(Protocol):
     def accept(self, acceptance: Acceptance) -> asyncio.Future[Repeats]:
         """Stores the messages, except those with a known fingerprint; returns these fingerprints.
 
-        Raises :class:`StoreFull` or :class:`StoreError`; then none of them is stored.
+        Raises :class:`OverDailyLimit`, :class:`StoreFull` or :class:`StoreError`; then none of them
+        is stored.
         """
 
     def also_known_as(self, aliases: Sequence[Alias]) -> asyncio.Future[None]:
@@ -147,9 +148,6 @@ class Store(Protocol):
 
     async def backlog(self) -> int:
         """The number of messages that wait to be sent."""
-
-    async def sent_since(self, account: str, unix_time: int) -> int:
-        """The number of an account's messages accepted since then."""
 
     async def message(self, message_id: int) -> Stored | None:
         """One message by its id or by an alias of it."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+from bridge.store.errors import StoreError
 
 V = TypeVar("V")
 P = TypeVar("P")
@@ -19,4 +21,14 @@ class WriteRequest(Generic[V, P, A]):
         self.verb = verb
         self.payload = payload
         self.future = future
-        self.answer: A | None = None
+        #: The answer, or the StoreError for this caller alone.
+        self.answer: Any = None
+
+    def resolve(self) -> None:
+        """Gives the answer to the caller, unless it has gone."""
+        if self.future.done():
+            return
+        if isinstance(self.answer, StoreError):
+            self.future.set_exception(self.answer)
+        else:
+            self.future.set_result(self.answer)

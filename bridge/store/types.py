@@ -106,7 +106,9 @@ class Acceptance(NamedTuple):
     stored. ``staged`` are the staged lines that the messages were made from
     (:mod:`bridge.store.directory.staging`): they are deleted in the same transaction, and the
     submission is in the store already. ``superseded`` are cancelled in it, as by :meth:`Store.move`
-    with ``unposted``, if the message that replaces them is stored.
+    with ``unposted``, if the message that replaces them is stored. ``daily_limit`` is the most that
+    the account may have accepted in a day, 0 for any number; only with a limit are messages counted
+    (:mod:`bridge.store.daily_count`).
     """
 
     messages: tuple[Message, ...]
@@ -117,6 +119,7 @@ class Acceptance(NamedTuple):
     notices: tuple[Notice, ...] = ()
     staged: StagedLines | None = None
     superseded: tuple[Superseded, ...] = ()
+    daily_limit: int = 0
 
 
 class Replacement(NamedTuple):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model.failure import Failure
+from bridge.model.failure import Failure, Reason
 from bridge.model.message import Accepted, Message, State
 from bridge.sandbox import Sandbox
 from bridge.store import Lane
@@ -59,14 +59,12 @@ async def test_a_daily_limit_counts_over_all_nodes(tmp_path: Path, database: str
             )
             for _ in range(2)
         ]
-        outcomes = []
-        for turn in range(6):
-            for node in nodes:
-                await node.daily_limits.look(node.accounts, node.store)
-            for n in range(4):
-                for node in nodes:
-                    text = f"text {turn} {n} {node.store.node}"
-                    outcomes.append(await node.submit(submission(text=text)))
-        accepted = [one for one in outcomes if isinstance(one, Accepted)]
-        assert len(accepted) in (10, 11), "the last one is anybody's"
-        assert all(isinstance(one, Failure) for one in outcomes[-4:])
+        outcomes = await asyncio.gather(
+            *(nodes[n % 2].submit(submission(text=f"text {n}")) for n in range(40))
+        )
+        refused = [one for one in outcomes if isinstance(one, Failure)]
+        assert len(outcomes) - len(refused) == 10
+        assert {one.reason for one in refused} == {Reason.TOO_FAST}
+        assert len(sandbox.messages) == 10
+        for node in nodes:
+            assert await node.relay.used_today(node.account()) == 10

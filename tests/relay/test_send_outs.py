@@ -178,7 +178,7 @@ class TestSendOuts:
             assert first == again
             await arrived(bridge, MANY)
             # What was not accepted twice is not counted twice.
-            assert bridge.relay.used_today(bridge.account()) == MANY
+            assert await bridge.relay.used_today(bridge.account()) == MANY
             assert len(sandbox.messages) == MANY
 
     async def test_its_messages_are_spread_over_time(self, tmp_path: Path) -> None:

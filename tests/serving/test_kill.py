@@ -27,7 +27,7 @@ async def test_rounds_of_kill_9_lose_nothing(tmp_path: Path) -> None:
     chance = random.Random(ROUNDS)
     accepted: set[int] = set()
     async with Sandbox(delay=0.02, keep=1_000_000) as sandbox:
-        config = write_config(tmp_path, sandbox.url)
+        config = write_config(tmp_path, sandbox.url, account="daily_limit = 1_000_000")
         limits = f"[cascade]\nmax_batch = {BATCH}\nmax_in_flight = {IN_FLIGHT}"
         config.write_text(config.read_text().replace("[cascade]", limits))
         began = time.monotonic()
@@ -55,6 +55,7 @@ async def test_rounds_of_kill_9_lose_nothing(tmp_path: Path) -> None:
         with contextlib.closing(sqlite3.connect(tmp_path / "bridge.db")) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
             rows = connection.execute("SELECT id, state FROM message").fetchall()
+            counted = connection.execute("SELECT accepted FROM daily_count").fetchall()
         received = {int(message.id) for message in sandbox.messages}
         twice = sum(sandbox.duplicates.values())
     states = {state for _, state in rows}
@@ -64,7 +65,9 @@ async def test_rounds_of_kill_9_lose_nothing(tmp_path: Path) -> None:
     )
     assert len(accepted) >= 100 * ROUNDS
     assert accepted <= {id for id, _ in rows} == received
-    assert states == {"sent"}
+    # On a busy machine statuses come meanwhile.
+    assert states <= {"sent", "delivered", "undeliverable"}
+    assert counted == [(len(rows),)], "towards the daily limit"
     assert twice <= ROUNDS * IN_FLIGHT * BATCH
 
 
@@ -72,6 +75,6 @@ async def until_all_sent(path: Path) -> None:
     """Waits until nothing in the store waits any more: retries of unknown outcomes take seconds."""
     async with asyncio.timeout(60):
         with contextlib.closing(sqlite3.connect(path)) as connection:
-            waiting = "SELECT count(*) FROM message WHERE state <> 'sent'"
+            waiting = "SELECT count(*) FROM message WHERE state IN ('accepted', 'held')"
             while connection.execute(waiting).fetchone()[0]:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)

@@ -54,7 +54,7 @@ def configs(folder: Path, api: str, database: str) -> list[Path]:
     for node in range(NODES):
         own = folder / str(node)
         own.mkdir()
-        path = write_config(own, api)
+        path = write_config(own, api, account="daily_limit = 1_000_000")
         text = path.read_text()
         text = text.replace(f"sqlite:///{own}/bridge.db", database)
         text = text.replace("[smtp]", f'lease = "{LEASE}s"\n[smtp]')
@@ -160,7 +160,7 @@ async def test_two_nodes_lose_nothing_whoever_is_killed(
             await until_ready(nodes)
         async with serving(paths[0]) as bridge:
             await bridge.ready()
-            rows = await until_all_sent(database)
+            rows, counted = await until_all_sent(database)
             assert await bridge.terminate() == 0
         received = {int(message.id) for message in sandbox.messages}
         twice = sum(sandbox.duplicates.values())
@@ -171,19 +171,23 @@ async def test_two_nodes_lose_nothing_whoever_is_killed(
     )
     assert len(accepted) >= NODES * 50 * ROUNDS
     assert accepted <= rows == received
+    assert counted == len(rows), "towards the daily limit"
     # While the database is away clients hear "queue full", and nothing else goes wrong.
     assert set().union(*(node.statuses for node in nodes)) <= {0, 0x14}
     assert twice <= (ROUNDS + NODES) * NODES * IN_FLIGHT * BATCH
 
 
-async def until_all_sent(database: str) -> set[int]:
-    """Waits until nothing waits any more, beyond the leases of those that died; all ids."""
+async def until_all_sent(database: str) -> tuple[set[int], int]:
+    """Waits until nothing waits any more, beyond the leases of those that died; all ids, and how
+    many count towards the daily limit."""
     connection = await asyncpg.connect(database)
     try:
         async with asyncio.timeout(90):
-            waiting = "SELECT count(*) FROM message WHERE state <> 'sent'"
+            waiting = "SELECT count(*) FROM message WHERE state IN ('accepted', 'held')"
             while await connection.fetchval(waiting):  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
-        return {row[0] for row in await connection.fetch("SELECT id FROM message")}
+        rows = await connection.fetch("SELECT id FROM message")
+        counted = await connection.fetchval("SELECT accepted FROM daily_count")
+        return {row[0] for row in rows}, counted
     finally:
         await connection.close()

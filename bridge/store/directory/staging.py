@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from bridge.model.contact import BlackListEntry, Blocks, Contact, Group, Template
+from bridge.store.daily_count import Counting, count_accepted, uncount
 from bridge.store.directory.importing import (
     Entry,
     Imported,
@@ -23,6 +24,7 @@ from bridge.store.directory.importing import (
 )
 from bridge.store.directory.verb import Statement, Verb, marks
 from bridge.store.directory.versions import BLACK_LIST, GROUPS, next_version
+from bridge.store.errors import OverDailyLimit
 from bridge.store.types import Fingerprint
 
 CONTACTS: Final = "contacts"
@@ -124,10 +126,12 @@ def commit_send_out(
     send_out: SendOut,
     now: int,
     fingerprint: Fingerprint | None = None,
+    daily_limit: int = 0,
 ) -> Verb[int]:
     """Commits the send-out and stores its submission; returns the submission's id.
 
     With a known ``fingerprint``, nothing is stored, and the id is the first submission's.
+    Raises Failure(TOO_FAST) over the account's ``daily_limit`` (0: none).
     """
     if fingerprint is not None:
         rows = yield Statement(
@@ -142,6 +146,10 @@ def commit_send_out(
                 "SELECT message_id FROM fingerprint WHERE key = ?", (fingerprint.key,)
             )
             return int(first)
+    if daily_limit:
+        counting = Counting(account, daily_limit, range(send_out.recipients))
+        if (yield from count_accepted([counting], now)):
+            raise OverDailyLimit(daily_limit).failure
     yield Statement("UPDATE import_file SET head = ? WHERE id = ?", (head, import_id))
     yield Statement(
         "INSERT INTO submission (id, account, messages) VALUES (?, ?, ?)",
@@ -155,6 +163,26 @@ def commit_send_out(
         )
     yield from commit_import(import_id, now)
     return send_out.submission_id
+
+
+def withdraw_send_out(
+    import_id: int, account: str, send_out: SendOut, now: int, *, keep: bool
+) -> Verb[bool]:
+    """Undoes :func:`commit_send_out`, whose answer was lost; with ``keep`` it stays as it is.
+    Whether the send-out is accepted."""
+    # Waits for a transaction that may still commit.
+    rows = yield Statement(
+        "UPDATE import_file SET touched_at = ? WHERE id = ? RETURNING committed", (now, import_id)
+    )
+    committed = bool(rows and rows[0][0])
+    if keep or not committed:
+        return committed
+    id = (send_out.submission_id,)
+    yield Statement("UPDATE import_file SET committed = 0 WHERE id = ?", (import_id,))
+    yield Statement("DELETE FROM submission WHERE id = ?", id)
+    yield Statement("DELETE FROM send_out WHERE submission_id = ?", id)
+    yield from uncount(account, send_out.recipients, send_out.at)
+    return False
 
 
 def staged_phones(import_id: int, limit: int, after: int = 0) -> Verb[list[StagedPhone]]:

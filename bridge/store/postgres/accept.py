@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Sequence, Set
 from typing import Any
 
 from bridge.model.message import State
 from bridge.model.notice import Notice
+from bridge.store.daily_count import count_new, uncount
+from bridge.store.errors import OverDailyLimit, StoreError
 from bridge.store.postgres.connection import PgConnection, free_text
+from bridge.store.postgres.directory import run
 from bridge.store.postgres.lease import CHANNEL, FENCED, NOBODY
 from bridge.store.postgres.notices import owe
 from bridge.store.postgres.parts import finish_parts
@@ -53,6 +57,7 @@ _FINGERPRINTS = (
     "CASE WHEN (SELECT count(*) FROM won) < cardinality($4) "
     "THEN coalesce((SELECT array_agg(key) FROM won), '{}') END"
 )
+_FORGET = "DELETE FROM fingerprint WHERE key = ANY($1::bytea[]) AND message_id = ANY($2::bigint[])"
 _KNOWN = "SELECT key, message_id FROM fingerprint WHERE key = ANY($1::bytea[])"
 _RELEASE = (
     "UPDATE message SET owner = -1 WHERE id = ANY($1::bigint[]) AND state = $2 "
@@ -71,11 +76,20 @@ _ALIASES = (
 )
 
 
-async def _accept(turn: PostgresTurn, acceptances: Sequence[Acceptance]) -> list[Repeats]:
+async def _accept(
+    turn: PostgresTurn, acceptances: Sequence[Acceptance]
+) -> list[Repeats | StoreError]:
     connection, node = turn.connection, turn.fence.number
     prints = [f for acceptance in acceptances for f in acceptance.fingerprints]
     first = await _first(turn, prints) if prints else {}
-    answers: list[Repeats] = []
+    all_repeats = [
+        {f.key: first[f.key] for f in acceptance.fingerprints if first[f.key] != f.message_id}
+        for acceptance in acceptances
+    ]
+    over: Set[int] = frozenset()
+    if any(acceptance.daily_limit for acceptance in acceptances):
+        over = await _over_limit(turn, acceptances, all_repeats)
+    answers: list[Repeats | StoreError] = []
     rows: list[tuple[Any, ...]] = []
     submissions: list[tuple[int, str, int]] = []
     aliases: list[Alias] = []
@@ -83,15 +97,13 @@ async def _accept(turn: PostgresTurn, acceptances: Sequence[Acceptance]) -> list
     notices: list[Notice] = []
     staged: list[StagedLines] = []
     superseded: list[int] = []
-    for acceptance in acceptances:
+    for n, (acceptance, repeats) in enumerate(zip(acceptances, all_repeats, strict=True)):
+        if n in over:
+            answers.append(OverDailyLimit(acceptance.daily_limit))
+            continue
         messages = acceptance.messages
-        repeats: dict[bytes, int] = {}
-        if acceptance.fingerprints:
-            repeated: set[int] = set()
-            for f in acceptance.fingerprints:
-                if first[f.key] != f.message_id:
-                    repeats[f.key] = first[f.key]
-                    repeated.add(f.message_id)
+        if repeats:
+            repeated = {f.message_id for f in acceptance.fingerprints if f.key in repeats}
             messages = tuple(m for m in messages if m.id not in repeated)
         answers.append(repeats)
         owner = (node if acceptance.claimed else NOBODY,)
@@ -155,6 +167,19 @@ async def _first(turn: PostgresTurn, prints: Sequence[Fingerprint]) -> dict[byte
     return ids
 
 
+async def _over_limit(
+    turn: PostgresTurn, acceptances: Sequence[Acceptance], repeats: Sequence[Repeats]
+) -> set[int]:
+    """Counts the messages of accounts with a limit; the positions of those that are over it."""
+    await turn.hold()
+    over = await run(turn.connection, count_new(acceptances, repeats, turn.now))
+    prints = [f for n in over for f in acceptances[n].fingerprints]
+    if prints:
+        ids = [f.message_id for f in prints]
+        await turn.connection.execute(_FORGET, [f.key for f in prints], ids)
+    return over
+
+
 def _is_work(acceptance: Acceptance, now: int) -> bool:
     """Whether it has messages that other nodes may send now."""
     return not acceptance.claimed and any(m.due_at <= now for m in acceptance.messages)
@@ -164,6 +189,7 @@ def _is_one_statement(acceptances: Sequence[Acceptance], turn: PostgresTurn) -> 
     return len(acceptances) < COPY_FROM and all(
         len(a.messages) == 1
         and not (a.fingerprints or a.aliases or a.parts or a.notices or a.superseded)
+        and not a.daily_limit
         and not _is_work(a, turn.now)
         for a in acceptances
     )
@@ -205,13 +231,17 @@ async def _take_back(
         # A message that another node has taken up stays, and is sent.
         gone = await connection.fetch(
             "DELETE FROM message WHERE id = ANY($1::bigint[]) AND state = $2 "
-            "AND owner IN ($3, -1) RETURNING id, submission_id",
+            "AND owner IN ($3, -1) RETURNING id, submission_id, account, accepted_at",
             ids,
             _ACCEPTED,
             node,
         )
-        ids = [id for id, _ in gone]
-        submissions = [submission for _, submission in gone]
+        ids = [row[0] for row in gone]
+        submissions = [row[1] for row in gone]
+        limited = {a.messages[0].account for a in acceptances if a.daily_limit}
+        counted = Counter((row[2], row[3]) for row in gone if row[2] in limited)
+        for (account, at), messages in sorted(counted.items()):
+            await run(connection, uncount(account, messages, at))
         for sql, gone_ids in (
             ("DELETE FROM submission WHERE id = ANY($1::bigint[])", submissions),
             ("DELETE FROM alias WHERE message_id = ANY($1::bigint[])", ids),

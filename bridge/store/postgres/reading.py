@@ -125,14 +125,6 @@ class PostgresReading:
         rows = await self._rows("SELECT count(*) FROM message WHERE state = 'accepted'")
         return int(rows[0][0])
 
-    async def sent_since(self, account: str, unix_time: int) -> int:
-        rows = await self._rows(
-            "SELECT count(*) FROM message WHERE id >= $1 AND account = $2",
-            first_id(unix_time),
-            account,
-        )
-        return int(rows[0][0])
-
     async def holds(self) -> set[tuple[str, str]]:
         return {(scope, name) for scope, name in await self._rows("SELECT scope, name FROM hold")}
 

@@ -366,6 +366,14 @@ MIGRATIONS: tuple[str, ...] = (
     );
     CREATE INDEX refusal_at ON refusal (at);
     """,
+    # 5: how many messages were accepted today, of accounts with a limit.
+    """
+    CREATE TABLE daily_count (
+        account text COLLATE "C" PRIMARY KEY,
+        day bigint NOT NULL,              -- days since 1970, UTC
+        accepted bigint NOT NULL
+    );
+    """,
 )
 
 #: Time limit of a migration (seconds): in a large database it may build indexes.

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from bridge.model.notice import Notice
 from bridge.store.ended import Ended
-from bridge.store.errors import LeaseLost
+from bridge.store.errors import LeaseLost, StoreError
 from bridge.store.postgres.connection import PgConnection
 from bridge.store.postgres.lease import FENCED, Fence
 
@@ -77,7 +77,8 @@ def never(payloads: object, turn: PostgresTurn) -> bool:
 
 
 class PostgresVerb(Generic[P, A]):
-    """``write`` gets the payloads of all requests and returns an answer for each, in order.
+    """``write`` gets the payloads of all requests and returns an answer for each, in order. An
+    answer that is a :class:`StoreError` is raised to the caller of that request alone.
 
     ``kept`` requests wait for room, or for the database; others are refused. ``weight`` is the
     approximate number of rows that a request writes. ``is_one_statement``: whether these payloads,
@@ -92,7 +93,7 @@ class PostgresVerb(Generic[P, A]):
 
     def __init__(
         self,
-        write: Callable[[PostgresTurn, Sequence[P]], Awaitable[Sequence[A]]],
+        write: Callable[[PostgresTurn, Sequence[P]], Awaitable[Sequence[A | StoreError]]],
         *,
         kept: bool = False,
         weight: Callable[[P], int] = one,

@@ -223,8 +223,7 @@ class PostgresWriter:
                 self._claimed(request)
             elif request.verb is TOLD:
                 self._telling.difference_update(told.notice_id for told in request.payload)
-            if not request.future.done():
-                request.future.set_result(request.answer)
+            request.resolve()
 
     def _claimed(self, request: Request) -> None:
         ids = [owed.notice.id for owed in request.answer or ()]
@@ -307,6 +306,9 @@ class PostgresWriter:
         # Notices of a claim without an answer are not being told.
         await give_back_all(connection, self._lease.number, but=self._telling)
         settled: set[Request] = set()
+        # Refused requests have left nothing: they are decided again.
+        refused = [request for request in group if isinstance(request.answer, StoreError)]
+        self._unsure.difference_update(refused)
         unsure = [request for request in group if request in self._unsure]
         for verb, some in _by_verb(unsure).items():
             if verb.recover is not None:

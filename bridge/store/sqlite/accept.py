@@ -8,8 +8,11 @@ from typing import Any
 
 from bridge.model.message import State
 from bridge.model.notice import Notice
+from bridge.store.daily_count import count_new
+from bridge.store.errors import OverDailyLimit, StoreError
 from bridge.store.rows import MESSAGE_COLUMNS, to_row
 from bridge.store.sqlite import notices, parts
+from bridge.store.sqlite.directory import run
 from bridge.store.sqlite.many_rows import cut, write_rows
 from bridge.store.sqlite.queue import move
 from bridge.store.sqlite.verb import SqliteTurn, SqliteVerb
@@ -33,31 +36,49 @@ def _known(connection: sqlite3.Connection, keys: Sequence[bytes], now: int) -> d
     return known
 
 
-def _accept(turn: SqliteTurn, acceptances: Sequence[Acceptance]) -> list[Repeats]:
+def _repeats(acceptance: Acceptance, known: dict[bytes, int]) -> Repeats:
+    """The fingerprints that are known; the others are known from now on."""
+    repeats = {
+        f.key: known[f.key]
+        for f in acceptance.fingerprints
+        if known.get(f.key, f.instead_of) != f.instead_of
+    }
+    repeated = {f.message_id for f in acceptance.fingerprints if f.key in repeats}
+    known.update(
+        (f.key, f.message_id) for f in acceptance.fingerprints if f.message_id not in repeated
+    )
+    return repeats
+
+
+def _accept(turn: SqliteTurn, acceptances: Sequence[Acceptance]) -> list[Repeats | StoreError]:
     connection = turn.connection
     keys = [f.key for acceptance in acceptances for f in acceptance.fingerprints]
     known = _known(connection, keys, turn.now) if keys else {}
-    answers: list[Repeats] = []
+    all_repeats = [
+        _repeats(acceptance, known) if acceptance.fingerprints else {} for acceptance in acceptances
+    ]
+    over: Set[int] = frozenset()
+    if any(acceptance.daily_limit for acceptance in acceptances):
+        over = run(connection, count_new(acceptances, all_repeats, turn.now))
+    answers: list[Repeats | StoreError] = []
     messages: list[tuple[Any, ...]] = []
     submissions: list[tuple[Any, ...]] = []
     fingerprints: list[tuple[Any, ...]] = []
     aliases: list[tuple[Any, ...]] = []
     owed: list[Notice] = []
     superseded: list[int] = []
-    for acceptance in acceptances:
-        repeats: dict[bytes, int] = {}
+    for n, (acceptance, repeats) in enumerate(zip(acceptances, all_repeats, strict=True)):
+        if n in over:
+            answers.append(OverDailyLimit(acceptance.daily_limit))
+            continue
         repeated: Set[int] = frozenset()
         if acceptance.fingerprints:
-            repeats = {
-                f.key: known[f.key]
-                for f in acceptance.fingerprints
-                if known.get(f.key, f.instead_of) != f.instead_of
-            }
             repeated = {f.message_id for f in acceptance.fingerprints if f.key in repeats}
-            for f in acceptance.fingerprints:
-                if f.message_id not in repeated:
-                    known[f.key] = f.message_id
-                    fingerprints.append((f.key, f.message_id, f.until))
+            fingerprints += [
+                (f.key, f.message_id, f.until)
+                for f in acceptance.fingerprints
+                if f.message_id not in repeated
+            ]
         answers.append(repeats)
         new = [to_row(m) for m in acceptance.messages if m.id not in repeated]
         messages += new

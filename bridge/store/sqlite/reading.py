@@ -176,13 +176,6 @@ class SqliteReading:
         rows = await self._rows("SELECT count(*) FROM message WHERE state = 'accepted'")
         return int(rows[0][0])
 
-    async def sent_since(self, account: str, unix_time: int) -> int:
-        rows = await self._rows(
-            "SELECT count(*) FROM message WHERE id >= ? AND account = ?",
-            (first_id(unix_time), account),
-        )
-        return int(rows[0][0])
-
     async def message(self, message_id: int) -> Stored | None:
         rows = await self._rows(
             f"SELECT {_STORED} FROM message WHERE id IN "  # noqa: S608

@@ -327,6 +327,14 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT;
     CREATE INDEX refusal_at ON refusal (at);
     """,
+    # 5: how many messages were accepted today, of accounts with a limit.
+    """
+    CREATE TABLE daily_count (
+        account TEXT PRIMARY KEY,
+        day INTEGER NOT NULL,            -- days since 1970, UTC
+        accepted INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 
 #: Ends the transaction of a migration.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from bridge.store.ended import Ended
+from bridge.store.errors import StoreError
 
 P = TypeVar("P")
 A = TypeVar("A")
@@ -26,7 +27,8 @@ class SqliteTurn:
 
 
 class SqliteVerb(Generic[P, A]):
-    """``write`` gets the payloads of all requests and returns an answer for each, in order.
+    """``write`` gets the payloads of all requests and returns an answer for each, in order. An
+    answer that is a :class:`StoreError` is raised to the caller of that request alone.
 
     ``kept`` requests wait for room; others are refused if there is none.
     """
@@ -34,7 +36,10 @@ class SqliteVerb(Generic[P, A]):
     __slots__ = ("kept", "write")
 
     def __init__(
-        self, write: Callable[[SqliteTurn, Sequence[P]], Sequence[A]], *, kept: bool = False
+        self,
+        write: Callable[[SqliteTurn, Sequence[P]], Sequence[A | StoreError]],
+        *,
+        kept: bool = False,
     ) -> None:
         self.write = write
         self.kept = kept

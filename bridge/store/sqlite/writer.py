@@ -174,11 +174,10 @@ class SqliteWriter:
             if queues:
                 self._owed(queues)
             for request in group:
-                if not request.future.done():
-                    if error is None:
-                        request.future.set_result(request.answer)
-                    else:
-                        request.future.set_exception(error())
+                if error is None:
+                    request.resolve()
+                elif not request.future.done():
+                    request.future.set_exception(error())
 
         self._loop.call_soon_threadsafe(resolve)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-from bridge.model.ids import first_id
 from bridge.model.message import MessageType, Protocol, Receipts, Route, State
 from bridge.model.notice import MAIL, Kind, Notice
 from bridge.store import (
@@ -107,15 +106,6 @@ async def test_fingerprints_are_forgotten_when_their_time_has_passed(
     assert await store.accept(
         Acceptance((message(9002),), (Fingerprint(b"2400", 9002, NOW + 60),))
     ) == {b"2400": 2400}
-
-
-async def test_messages_of_an_account_are_counted_by_day(store: Store) -> None:
-
-    ids = [first_id(NOW - 1), first_id(NOW), first_id(NOW) + 1]
-    for id in ids:
-        await store.accept(Acceptance((message(id),)))
-    await store.accept(Acceptance((message(first_id(NOW) + 9, account="other"),)))
-    assert await store.sent_since("crm", NOW) == 2
 
 
 async def test_aliases_lead_to_the_message(store: Store) -> None:

@@ -204,6 +204,9 @@ class Wire:
         #: The server's answers get lost: all, or those of a connection from the one to this on.
         self.mute = False
         self.mute_from = b""
+        #: … of one that has asked this before.
+        self.mute_after = b""
+        self._armed: set[asyncio.StreamWriter] = set()
         self._muted: set[asyncio.StreamWriter] = set()
         #: Nobody gets through.
         self.closed = False
@@ -243,6 +246,7 @@ class Wire:
             end.transport.abort()
         self._writers -= ends
         self._muted -= ends
+        self._armed -= ends
 
     async def _ask(
         self,
@@ -252,7 +256,9 @@ class Wire:
     ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
-                if self.mute_from and self.mute_from in data:
+                if self.mute_after in data:
+                    self._armed.add(client)
+                if self.mute_from and self.mute_from in data and client in self._armed:
                     self._muted.add(client)
                 writer.write(data)
 
@@ -262,11 +268,18 @@ class Wire:
                 if not (self.mute or writer in self._muted):
                     writer.write(data)
 
-    def lose(self, answer_to: bytes) -> None:
-        """Loses the answers from that to this on, or all where it is empty."""
-        self.mute, self.mute_from = not answer_to, answer_to
+    def lose(self, answer_to: bytes, after: bytes = b"") -> None:
+        """Loses the answers from that to this on, or all where it is empty; with ``after`` only
+        those of a connection that has asked this before."""
+        self.mute, self.mute_from, self.mute_after = not answer_to, answer_to, after
+        self._armed.clear()
+
+    @property
+    def losing(self) -> bool:
+        """Whether a connection has asked what its answers get lost from."""
+        return bool(self._muted)
 
     def mend(self) -> None:
         """Cuts the connections that lost something; new ones carry everything."""
-        self.mute, self.mute_from, self.closed = False, b"", False
+        self.mute, self.mute_from, self.mute_after, self.closed = False, b"", b"", False
         self.cut()
