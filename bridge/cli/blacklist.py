@@ -88,7 +88,7 @@ def add_entry(asked: Asked, phone: str, blocks: str, comment: str) -> None:
     \b
     Examples:
       cascade-bridge blacklist add +380501234567 --comment "asked on the phone"
-      cascade-bridge blacklist add +380501234567 --stops bulk
+      cascade-bridge blacklist add +380671112233 --stops bulk
     """
     answer = asked.ask("POST", "/blacklist", phone=phone, blocks=blocks, comment=comment)
     asked.created("phone", answer, "Added")

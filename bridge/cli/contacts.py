@@ -167,7 +167,7 @@ def move_contacts(asked: Asked, phones: tuple[str, ...], group: str, how: str) -
 
     \b
     Examples:
-      cascade-bridge contacts move +380501234567 --to "Day shift"
+      cascade-bridge contacts move +380501234567 --to "Night shift"
       cascade-bridge contacts move +380501234567 --to g7 --how remove
     """
     answer = asked.ask("POST", "/contacts/move", phones=list(phones), group=group, how=how)

@@ -1,0 +1,149 @@
+"""The examples in the help of the commands: each is run, in an order that makes sense."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import httpx
+import pytest
+from click.testing import CliRunner
+from smpplib.client import Client
+
+from bridge.cli import cli
+from bridge.sandbox import Sandbox
+from tests.serving.daemon import VIEW, serving, write_config
+from tests.support import free_port
+
+#: An id in an example stands for one that is there.
+_ID = re.compile(r"\b250072205885\d{3}\b")
+MAIL = "From: a@example.com\nTo: 380501234567@sms.example.com\nSubject: x\n\nServer down\n"
+CONTACTS_VCF = "BEGIN:VCARD\nVERSION:3.0\nFN:Olha\nTEL:+380671112244\nEND:VCARD\n"
+#: What the examples read.
+FILES = {"mail.eml": MAIL, "people.vcf": CONTACTS_VCF}
+
+#: The commands with examples, in the order in which they are run; what makes something comes first.
+ORDER = """
+    check, groups add, templates add, contacts add, contacts list, contacts show, contacts export,
+    contacts import, groups list, groups show, groups export, groups import, groups change,
+    templates list, templates show, templates export, templates import, templates change,
+    send, sendmail, status, trace, top, nodes, report, failures, hooks, audits,
+    sessions list, sessions close, blocked list, blocked lift, accounts list, accounts show,
+    hold, queue hold, queue list, queue show, queue release, queue retry, queue cancel, release,
+    blacklist add, blacklist list, blacklist show, blacklist export, blacklist import,
+    blacklist delete, contacts move, contacts change, contacts delete, groups delete,
+    templates delete, log-level, reload, erase, completion, backup, drain
+"""
+#: Those that run on, and where they are tried.
+ELSEWHERE = {"serve": "tests/serving", "top": "tests/cli/test_top.py: the first of three"}
+#: Examples that find nothing here: nobody is blocked, and there is one node.
+NOTHING_FOUND = ("blocked lift", "sessions close smpp-17@2", "drain --node 2")
+
+
+def commands(command: click.Command, name: str = "") -> Iterator[tuple[str, click.Command]]:
+    if not isinstance(command, click.Group):
+        yield name, command
+        return
+    context = click.Context(command)
+    for child in command.list_commands(context):
+        found = command.get_command(context, child)
+        assert found is not None
+        yield from commands(found, f"{name} {child}".strip())
+
+
+def examples() -> dict[str, list[str]]:
+    """The lines of examples by command."""
+    found = {}
+    for name, command in commands(cli):
+        block = (command.help or "").partition("Examples:")[2]
+        lines = [line.strip() for line in block.splitlines() if "cascade-bridge " in line]
+        if lines:
+            found[name] = lines
+    return found
+
+
+def test_every_command_with_examples_has_its_place() -> None:
+    order = [name.strip() for name in ORDER.replace("\n", " ").split(",")]
+    assert sorted({*order, *ELSEWHERE}) == sorted({*examples(), *ELSEWHERE})
+
+
+def run(line: str, folder: Path) -> tuple[int, str]:
+    """Runs an example as a shell would: with input from a file or an echo, output into a file."""
+    given = "y\n"
+    if line.startswith("echo "):
+        echo, line = line.split(" | ", 1)
+        given = shlex.split(echo)[1] + "\n"
+    line, _, target = line.partition(" > ")
+    line, _, source = line.partition(" < ")
+    if source:
+        given = (folder / source.strip()).read_text()
+    arguments = shlex.split(line)[1:]
+    result = CliRunner().invoke(cli, arguments, input=given)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    if target:
+        (folder / target.strip().rpartition("/")[2]).write_text(result.stdout)
+    return result.exit_code, result.output
+
+
+async def session_of(api: str) -> str:
+    """The name of the session that is open."""
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {VIEW}"}) as client:
+        [session] = (await client.get(f"{api}/api/v1/sessions", timeout=30)).json()
+    return str(session["id"])
+
+
+async def test_the_examples_do_what_they_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    smtp, smpp = free_port(), free_port()
+    account = 'protocols = ["smtp", "smpp", "http"]\ntrusted_networks = ["127.0.0.1/32"]'
+    async with Sandbox() as sandbox:
+        config = write_config(tmp_path, sandbox.url, account=account, smpp_port=smpp)
+        config.write_text(config.read_text().replace("127.0.0.1:0", f"127.0.0.1:{smtp}", 1))
+        monkeypatch.setenv("CASCADE_BRIDGE_CONFIG", str(config))
+        monkeypatch.chdir(tmp_path)
+        async with serving(config) as bridge:
+            await bridge.ready()
+            api = await bridge.api()
+            async with httpx.AsyncClient(auth=("crm", "secret12")) as client:
+                posted = {"to": "+380501234567", "text": "x", "reference": "<17.erp@example.com>"}
+                answer = await client.post(f"{api}/api/v1/messages", json=posted, timeout=30)
+            wrong = await tried(answer.json()["id"], api, smpp, tmp_path)
+    assert not wrong, "\n".join(wrong)
+
+
+def bind(port: int) -> Client:
+    client = Client("127.0.0.1", port, timeout=20)
+    client.connect()
+    client.bind_transceiver(system_id="crm", password="secret12")
+    return client
+
+
+async def tried(id: int, api: str, smpp: int, folder: Path) -> list[str]:
+    """Runs all examples; those that failed, and what they said."""
+    lines, wrong = examples(), []
+    bound: list[Client] = []
+    _, writer = await asyncio.open_connection("127.0.0.1", smpp)
+    for name in (name.strip() for name in ORDER.replace("\n", " ").split(",")):
+        for example in lines[name]:
+            line = _ID.sub(str(id), example)
+            line = line.replace("--account shop", "--account crm").replace("/var/backups/", "copy-")
+            if line.endswith("smpp-17"):
+                line = line.replace("smpp-17", await session_of(api))
+            elif line.startswith("cascade-bridge sessions close --account"):
+                bound.append(await asyncio.to_thread(bind, smpp))
+            code, said = await asyncio.to_thread(run, line, folder)
+            expected = any(part in line for part in NOTHING_FOUND) and "nothing found" in said
+            if code and not expected:
+                wrong.append(f"{line}: {code} {said[-300:]}")
+    writer.close()
+    for client in bound:
+        client.disconnect()
+    return wrong
