@@ -1,15 +1,15 @@
 """Counts failed logins, and blocks addresses or accounts at an address.
 
 :mod:`bridge.accounts.accounts` decides what a failed login is. Memory is limited, whatever
-strangers send: beyond so many addresses, new ones are counted together by network, and nothing that
-still counts is forgotten.
+strangers send: beyond so many addresses, new ones are counted together by network; beyond so many
+networks, by larger ones. Nothing that still counts is forgotten.
 """
 
 from __future__ import annotations
 
 import ipaddress
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import structlog
@@ -18,10 +18,12 @@ from bridge.config.settings import Login
 
 log = structlog.get_logger()
 
-#: Most addresses with failures, and with good logins, that are remembered.
+#: Most addresses with failures, networks with failures, and addresses with good logins that are
+#: remembered.
 MAX_ADDRESSES = 10_000
-#: Beyond that number: the network prefix that counts as one address, by IP version.
-_PREFIX = {4: 24, 6: 48}
+#: The prefixes that count as one address, by IP version: beyond so many addresses, and beyond so
+#: many networks. Of the last there are only a few thousand.
+_PREFIXES = ({4: 24, 6: 48}, {4: 8, 6: 12})
 #: Most names that may fail at one address at a time; more is guessing: the address is blocked.
 MAX_NAMES = 32
 #: How long a good login keeps its address from being blocked as a whole (seconds).
@@ -108,9 +110,9 @@ class Lockout:
     def __init__(self, login: Login, clock: Callable[[], float]) -> None:
         self._login = login
         self._clock = clock
-        self._addresses: dict[str, _Address] = {}
-        #: Networks, for addresses beyond the limit of addresses.
-        self._networks: dict[str, _Address] = {}
+        #: Addresses, and the networks for those beyond the limit, the smaller first. In each the
+        #: one with the latest failure is last.
+        self._levels: list[dict[str, _Address]] = [{}, *({} for _ in _PREFIXES)]
         self._spared: dict[str, float] = {}
 
     def apply(self, login: Login) -> None:
@@ -119,10 +121,15 @@ class Lockout:
 
     def blocked(self, origin: str, name: str | None = None) -> bool:
         """Whether logins from ``origin`` (as ``name``) are refused now. Safe from any thread."""
-        address = self._addresses.get(origin)
+        addresses, *networks = self._levels
+        address = addresses.get(origin)
         now = self._clock()
-        if address is None and self._networks and self._spared.get(origin, 0.0) <= now:
-            address = self._networks.get(_network_of(origin))
+        if address is None and any(networks) and self._spared.get(origin, 0.0) <= now:
+            found = (
+                places.get(_network_of(origin, prefixes))
+                for places, prefixes in zip(networks, _PREFIXES, strict=True)
+            )
+            address = next(filter(None, found), None)
         if address is None:
             return False
         if address.whole.blocked_until > now:
@@ -147,18 +154,18 @@ class Lockout:
 
     def _entry(self, origin: str, now: float) -> _Address:
         """The counters of an address, or of its network where there are too many addresses."""
-        login, entries = self._login, self._addresses
+        login, entries = self._login, self._levels[0]
         if origin not in entries:
             counts_until = max(login.failures_within, login.blocked_for)
-            for places in (self._addresses, self._networks):
+            for places in self._levels:
                 while places and next(iter(places.values())).last + counts_until < now:
                     del places[next(iter(places))]
-            if len(entries) >= MAX_ADDRESSES:
-                origin, entries = _network_of(origin), self._networks
+            for places, prefixes in zip(self._levels[1:], _PREFIXES, strict=True):
+                if origin in entries or len(entries) < MAX_ADDRESSES:
+                    break
+                origin, entries = _network_of(origin, prefixes), places
         address = entries.pop(origin, None) or _Address(login.max_failures)
-        entries[origin] = address  # the latest is last: the oldest is dropped first
-        if len(entries) > MAX_ADDRESSES:
-            del entries[next(iter(entries))]
+        entries[origin] = address
         address.last = now
         return address
 
@@ -167,13 +174,13 @@ class Lockout:
         self._spared[origin] = self._clock() + SPARED_FOR
         if len(self._spared) > MAX_ADDRESSES:
             del self._spared[next(iter(self._spared))]
-        if address := self._addresses.get(origin):
+        if address := self._levels[0].get(origin):
             address.names.pop(name[:64], None)
 
     def blocks(self) -> Iterator[Block]:
         """All present blocks."""
         now = self._clock()
-        for origin, address in (*self._addresses.items(), *self._networks.items()):
+        for origin, address in [item for places in self._levels for item in places.items()]:
             for name, failures in (("", address.whole), *address.names.items()):
                 if failures.blocked_until > now:
                     causes = tuple((now - at, cause) for at, cause in failures.causes)
@@ -188,7 +195,7 @@ class Lockout:
             if block.origin == origin and name in (None, block.name)
         ]
         for block in found:
-            address = self._addresses.get(origin) or self._networks[origin]
+            address = next(places[origin] for places in self._levels if origin in places)
             if block.name:
                 del address.names[block.name]
             else:
@@ -197,11 +204,10 @@ class Lockout:
         return len(found)
 
 
-def _network_of(origin: str) -> str:
+def _network_of(origin: str, prefixes: Mapping[int, int]) -> str:
     """The network of an address, which may be one itself (an IPv6 /64)."""
     try:
         address = ipaddress.ip_interface(origin).ip
     except ValueError:
         return origin
-    prefix = _PREFIX[address.version]
-    return str(ipaddress.ip_network((address, prefix), strict=False))
+    return str(ipaddress.ip_network((address, prefixes[address.version]), strict=False))

@@ -113,7 +113,7 @@ def test_names_that_count_no_longer_are_forgotten() -> None:
             guesser.fail(f"name{round}-{n}")
         guesser.now += LOGIN.failures_within
     assert not guesser.counts.blocked(ADDRESS)
-    assert len(guesser.counts._addresses[ADDRESS].names) <= MAX_NAMES
+    assert len(guesser.counts._levels[0][ADDRESS].names) <= MAX_NAMES
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,10 +124,10 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         counts.succeeded(f"198.51.100.{n}", "crm")
     for n in range(1000):
         counts.failed("192.0.2.9", f"{n}")
-    assert len(counts._addresses) == 10
+    assert len(counts._levels[0]) == 10
     assert len(counts._spared) == 10
-    assert len(counts._addresses["192.0.2.9"].names) <= MAX_NAMES
-    assert max(map(len, counts._addresses["192.0.2.9"].names)) <= 64
+    assert len(counts._levels[0]["192.0.2.9"].names) <= MAX_NAMES
+    assert max(map(len, counts._levels[0]["192.0.2.9"].names)) <= 64
 
 
 def test_more_addresses_than_are_remembered_push_no_failures_out(
@@ -142,7 +142,7 @@ def test_more_addresses_than_are_remembered_push_no_failures_out(
             if not counts.blocked(f"198.51.100.{n}", VICTIM):
                 counts.failed(f"198.51.100.{n}", VICTIM)
                 guesses += 1
-        assert len(counts._addresses) <= 10, turn
+        assert len(counts._levels[0]) <= 10, turn
     # Ten addresses and one network.
     assert guesses <= 11 * PER_NAME
     assert counts.blocked("198.51.100.99", VICTIM)
@@ -150,6 +150,34 @@ def test_more_addresses_than_are_remembered_push_no_failures_out(
     assert not counts.blocked("198.51.100.200", VICTIM), "somebody logged in well from there"
     assert "198.51.100.0/24" in {block.origin for block in counts.blocks()}
     assert counts.lift("198.51.100.0/24")
+
+
+@pytest.mark.parametrize(
+    "guessers",
+    [
+        [f"2001:db8:{n:x}::/64" for n in range(100)],
+        [f"198.{n}.100.7" for n in range(100)],
+    ],
+    ids=["IPv6", "IPv4"],
+)
+def test_more_networks_than_are_remembered_push_no_failures_out(
+    monkeypatch: pytest.MonkeyPatch, guessers: list[str]
+) -> None:
+    monkeypatch.setattr(lockout, "MAX_ADDRESSES", 10)
+    counts = Lockout(LOGIN, lambda: 0.0)
+    counts.succeeded("198.51.100.200", OWN)
+    guesses = 0
+    for _ in range(PER_NAME * 3):
+        for origin in guessers:
+            if not counts.blocked(origin, VICTIM):
+                counts.failed(origin, VICTIM)
+                guesses += 1
+    # Ten addresses, ten networks, and the one that all others are in.
+    assert guesses == 21 * PER_NAME
+    assert all(counts.blocked(origin, VICTIM) for origin in guessers)
+    assert not counts.blocked("203.0.113.1", VICTIM)
+    assert not counts.blocked("198.51.100.200", VICTIM), "somebody logged in well from there"
+    assert len({block.origin for block in counts.blocks()}) == 21
 
 
 def test_places_of_addresses_become_free_when_their_failures_count_no_longer(
@@ -160,11 +188,11 @@ def test_places_of_addresses_become_free_when_their_failures_count_no_longer(
     counts = Lockout(LOGIN, lambda: now)
     for n in range(20):
         counts.failed(f"2001:db8:{n:x}::/64", VICTIM)
-    assert len(counts._networks) == 10
+    assert len(counts._levels[1]) == 10
     now = LOGIN.failures_within + LOGIN.blocked_for
     counts.failed("2001:db8:ffff::/64", VICTIM)
-    assert list(counts._addresses) == ["2001:db8:ffff::/64"]
-    assert not counts._networks
+    assert list(counts._levels[0]) == ["2001:db8:ffff::/64"]
+    assert not counts._levels[1]
 
 
 def test_blocks_are_listed_with_their_causes_and_lifted() -> None:
