@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
+import os
+import pty
+import re
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -159,3 +165,33 @@ async def test_without_a_daemon_it_is_read_and_not_changed(bridge: Bridge) -> No
     code, said = await bridge.command("contacts", "delete", FIRST)
     assert code == 69
     assert "the daemon does not run" in said
+
+
+async def test_an_import_shows_a_progress_bar_on_a_terminal(bridge: Bridge, tmp_path: Path) -> None:
+    file = tmp_path / "people.csv"
+    rows = "".join(f"+38050{number:07},Person {number}\n" for number in range(5_000))
+    file.write_text(f"phone,name\n{rows}")
+    ours, theirs = pty.openpty()
+    command = ("-m", "bridge.cli", "contacts", "import", str(file), "--yes")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, *command, "--config", str(bridge.config)),
+        stdout=theirs,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
+    )
+    os.close(theirs)
+    shown = await asyncio.to_thread(read_to_the_end, ours)
+    assert await process.wait() == 0, shown
+    # How far it is when it is asked depends on the machine.
+    assert re.search(r"(waiting|reading|storing) .*━", shown), shown
+    assert "5,000 contacts added" in shown
+
+
+def read_to_the_end(terminal: int) -> str:
+    """What is written to a terminal until nobody has it open."""
+    found = b""
+    with contextlib.suppress(OSError):  # EIO: the other side is closed
+        while octets := os.read(terminal, 65536):
+            found += octets
+    os.close(terminal)
+    return found.decode(errors="replace")
