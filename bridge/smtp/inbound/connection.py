@@ -10,7 +10,7 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import structlog
 from aiosmtpd.smtp import SMTP, TLSSetupException
@@ -35,12 +35,12 @@ class ListenerKind(NamedTuple):
     lmtp: bool = False
 
 
-def template(service: Service) -> dict[str, Any]:
-    """The attributes of a constructed aiosmtpd protocol, which every connection starts with.
+def connection_class(service: Service) -> type[SmtpConnection]:
+    """:class:`SmtpConnection` with what aiosmtpd's constructor sets, as attributes of the class.
 
-    aiosmtpd's constructor takes about 200 µs to look up the methods of commands and hooks, always
-    with the same result; here it runs once. The host name is given, because the default is a
-    blocking DNS query.
+    The constructor takes about 200 µs to look up the methods of commands and hooks, always with the
+    same result; here it runs once. The host name is given, because the default is a blocking DNS
+    query.
     """
     constructed = SMTP(
         None,
@@ -49,11 +49,11 @@ def template(service: Service) -> dict[str, Any]:
         enable_SMTPUTF8=True,
         loop=asyncio.get_running_loop(),
     )
-    return dict(vars(constructed))
+    return type("SmtpConnection", (SmtpConnection,), dict(vars(constructed)))
 
 
 class SmtpConnection(SMTP):
-    """An SMTP or LMTP connection.
+    """An SMTP or LMTP connection; made by :func:`connection_class`'s class.
 
     ``client`` is the address given by a proxy; ``None`` for the socket's own.
     """
@@ -63,17 +63,13 @@ class SmtpConnection(SMTP):
     def __init__(
         self,
         service: Service,
-        attributes: dict[str, Any],
         kind: ListenerKind,
         *,
         client: str | None = None,
         begun: Callable[[SmtpConnection], None],
         ended: Callable[[SmtpConnection], None],
     ) -> None:
-        # Instead of the constructors of aiosmtpd and of asyncio's stream protocol.
-        self.__dict__.update(attributes)
-        # The class attribute is one dictionary for all connections, and grows with every EHLO.
-        self.command_size_limits: dict[str, int] = {}
+        # The constructors of aiosmtpd and of asyncio's stream protocol have run (connection_class).
         self._service = service
         self._kind = kind
         self._begun = begun
@@ -206,6 +202,8 @@ class SmtpConnection(SMTP):
             self._dialog.ended()
             self._service.release(self._address)
             self._ended(self)
+            # Both know each other: without this, only the garbage collector would free them.
+            self._dialog = None
 
     async def _start_tls(self) -> None:
         self.tls_context = self._service.tls_context
@@ -239,15 +237,21 @@ class SmtpConnection(SMTP):
 
     def _timeout_cb(self) -> None:
         dialog = self._dialog
+        if dialog is None:
+            self._cut_soon()
+            return
         timeout = self._service.settings.timeout
-        left = dialog.deadline - self._service.clock() if dialog else timeout
+        left = dialog.deadline - self._service.clock()
         # While a command is being answered, the client waits.
-        if dialog is None or left > 0 or dialog.phase is Phase.BUSY:
+        if left > 0 or dialog.phase is Phase.BUSY:
             self._watch(left if left > 0 else timeout)
             return
         log.info("session_timed_out", address=self._address, state=dialog.phase.value)
         self._end(reply.encode(reply.TIMED_OUT))
-        # With a client that does not read, the transport never closes by itself.
+        self._cut_soon()
+
+    def _cut_soon(self) -> None:
+        # With a client that does not read its last replies, the transport never closes by itself.
         self._timeout_handle = self.loop.call_later(10, self.abort)
 
     def dismiss(self, farewell: bytes) -> None:

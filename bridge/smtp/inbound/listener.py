@@ -7,7 +7,6 @@ import logging
 import socket
 import time
 from collections.abc import Callable
-from typing import Any
 
 import structlog
 
@@ -18,7 +17,7 @@ from bridge.net.sessions import SessionInfo
 from bridge.net.socket_server import SocketServer
 from bridge.net.tls import renewed, server_context
 from bridge.smtp import reply
-from bridge.smtp.inbound.connection import ListenerKind, SmtpConnection, template
+from bridge.smtp.inbound.connection import ListenerKind, SmtpConnection, connection_class
 from bridge.smtp.inbound.service import Logins, Service, Submitting
 from bridge.smtp.reply_address import ReplyAddresses
 
@@ -62,21 +61,20 @@ class SmtpListener:
         self._proxies = network_set(settings.proxies)
         self._servers: list[asyncio.Server | SocketServer] = []
         self._connections: set[SmtpConnection] = set()
-        self._attributes: dict[str, Any] = {}
 
     async def start(self, passed: PassedSockets = NONE_PASSED) -> list[Endpoint]:
         """Listens at every address, or none; returns them as bound: plain, TLS, LMTP."""
         # It would log every command at INFO, at a cost higher than the command's.
         logging.getLogger("mail.log").setLevel(logging.WARNING)
-        self._attributes = template(self._service)
+        make = connection_class(self._service)
         settings = self._settings
         try:
             for where in passed.instead_of("smtp.listen", settings.listen):
-                await self._listen(where, ListenerKind())
+                await self._listen(where, ListenerKind(), make)
             for where in passed.instead_of("smtp.tls_listen", settings.tls_listen):
-                await self._listen(where, ListenerKind(implicit_tls=True))
+                await self._listen(where, ListenerKind(implicit_tls=True), make)
             for where in passed.instead_of("smtp.lmtp_listen", settings.lmtp_listen):
-                await self._listen(where, ListenerKind(lmtp=True))
+                await self._listen(where, ListenerKind(lmtp=True), make)
         except BaseException:
             await self.close()
             raise
@@ -86,13 +84,12 @@ class SmtpListener:
             for bound in server.sockets
         ]
 
-    async def _listen(self, where: Where, kind: ListenerKind) -> None:
+    async def _listen(self, where: Where, kind: ListenerKind, make: type[SmtpConnection]) -> None:
         context = self._service.tls_context if kind.implicit_tls else None
 
         def accept(client: str | None = None) -> SmtpConnection:
-            return SmtpConnection(
+            return make(
                 self._service,
-                self._attributes,
                 kind,
                 client=client,
                 begun=self._connections.add,

@@ -7,7 +7,6 @@ can grow neither the log nor the memory.
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 import structlog
@@ -25,14 +24,15 @@ class Refusals:
 
     def __init__(self, address: str) -> None:
         self._address = address
-        self._seen: Counter[tuple[str, str]] = Counter()
+        self._seen: dict[tuple[str, str], int] = {}
 
     def note(self, event: str, account: str, reply: str, **fields: Any) -> None:
         """Logs ``event``, or counts it if this reply code has been logged before."""
         kind = (event, reply[:_CODE])
-        if not self._seen[kind]:
+        seen = self._seen.get(kind, 0)
+        if not seen:
             log.info(event, account=account, address=self._address, reply=reply, **fields)
-        self._seen[kind] += 1
+        self._seen[kind] = seen + 1
 
     def log_repeated(self, account: str) -> None:
         """Logs how often each kind was repeated; the next one of each kind is logged again."""

@@ -103,6 +103,9 @@ class Service:
         self.mechanisms = [m for m in settings.auth_mechanisms if m in MECHANISMS]
         self.offers_starttls = tls_context is not None and settings.starttls != "off"
         self.requires_tls = settings.starttls == "required"
+        #: The replies to EHLO in the second ``_extensions_at``, by what they depend on.
+        self._extensions: dict[tuple[bool, bool], bytes] = {}
+        self._extensions_at = 0
 
     def reply_address(self, local: str) -> ReplyAddress | None:
         """The content of a reply address, ``None`` for another local part; raises Failure."""
@@ -157,7 +160,18 @@ class Service:
 
     def extensions(self, address: str, secure: bool) -> bytes:
         """The reply to EHLO and LHLO."""
-        latest = datetime.fromtimestamp(self.wall_clock() + MAX_HOLD, UTC)
+        now = int(self.wall_clock())
+        if now != self._extensions_at:
+            self._extensions_at = now
+            self._extensions.clear()
+        key = (secure, self.may_authenticate(address, secure))
+        found = self._extensions.get(key)
+        if found is None:
+            found = self._extensions[key] = self._list_extensions(now, *key)
+        return found
+
+    def _list_extensions(self, now: int, secure: bool, may_authenticate: bool) -> bytes:
+        latest = datetime.fromtimestamp(now + MAX_HOLD, UTC)
         lines = [
             self.hostname,
             "PIPELINING",
@@ -174,7 +188,7 @@ class Service:
             lines.append("DSN")
         if self.offers_starttls and not secure:
             lines.append("STARTTLS")
-        if self.mechanisms and self.may_authenticate(address, secure):
+        if self.mechanisms and may_authenticate:
             lines.append("AUTH " + " ".join(self.mechanisms))
         replies = [f"250-{line}\r\n" for line in lines[:-1]]
         return "".join([*replies, f"250 {lines[-1]}\r\n"]).encode("ascii")

@@ -6,7 +6,6 @@ Decides the session's account, its time limits, the number of errors allowed, an
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum
 from typing import Any, NamedTuple
@@ -82,7 +81,7 @@ class Session:
         self._account: Account | None = None
         self._refusals = Refusals(address)
         self._idle_commands = 0
-        self._failed_logins: Counter[str] = Counter()
+        self._failed_logins: dict[str, int] = {}
         #: For the list of sessions: mails taken, refusals, and the last refusal.
         self.taken = self.refused = 0
         self.last_refusal = ""
@@ -203,7 +202,7 @@ class Session:
         return self._account.name if self._account else ""
 
     def _count_failed_login(self, mechanism: str) -> None:
-        self._failed_logins[mechanism] += 1
-        if self._failed_logins[mechanism] >= MAX_FAILED_LOGINS:
+        failed = self._failed_logins[mechanism] = self._failed_logins.get(mechanism, 0) + 1
+        if failed >= MAX_FAILED_LOGINS:
             log.warning("session_ended", address=self._address, cause="too many failed logins")
             self.farewell = reply.encode(reply.TOO_MANY_LOGINS)

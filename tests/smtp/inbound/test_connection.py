@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import random
 import re
@@ -14,6 +15,7 @@ from base64 import b64encode
 import pytest
 
 from bridge.model.message import Accepted, Outcome, Submission
+from bridge.smtp.inbound.connection import SmtpConnection
 from tests.smtp.client import ENVELOPE, MAIL, connected
 from tests.smtp.conftest import Certificate
 from tests.smtp.standins import ID, NAME, PASSWORD, StandInAccounts, StandInRelay, running
@@ -77,6 +79,21 @@ async def test_a_client_that_leaves_inside_a_mail_sent_nothing() -> None:
             client.writer.write_eof()
             assert await client.reply() == ""
         assert part.relay.submitted == []
+
+
+async def test_a_connection_that_ended_leaves_nothing_to_collect() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        async with running() as part:
+            for _ in range(3):
+                async with connected(part.port) as client:
+                    client.send(ENVELOPE + MAIL + b"QUIT\r\n")
+                    await client.replies(6)
+        await asyncio.sleep(0.05)
+        assert not [one for one in gc.get_objects() if isinstance(one, SmtpConnection)]
+    finally:
+        gc.enable()
 
 
 # --- the end of a mail
