@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from bridge.model.failure import Failure, Reason
-from bridge.smtp.reading import header, multipart, transfer
+from bridge.smtp.reading import header, markup, multipart, transfer
 from bridge.smtp.reading.charset import decoded
+from bridge.smtp.reading.charset_labels import REPLACEMENT
 from bridge.smtp.reading.content_type import (
     TEXT_PLAIN,
     ContentType,
@@ -51,27 +52,22 @@ _NOT_FOR_READERS = frozenset(
     | {"text/javascript", "text/rfc822-headers", "text/x-amp-html", "text/x-vcalendar"}
 )
 _MARKED_UP = frozenset({"text/enriched", "text/richtext"})
+#: Mails within the mail: RFC 2046 §5.2.1, with headers in UTF-8 (RFC 6532), of a news server.
 _MAIL = "message/rfc822"
+_MAILS = frozenset({_MAIL, "message/global", "message/news"})
 _OCTETS = frozenset(
     {"application/octet-stream", "application/x-octet-stream", "binary/octet-stream"}
 )
+
+#: Never a text, whatever their octets look like.
+_MEDIA = ("image/", "audio/", "video/", "font/", "model/", "multipart/")
 
 _META_CHARSET = re.compile(
     rb"<meta[^>]{1,200}charset\s{0,9}=\s{0,9}[\"']?([\w.:-]+)", re.IGNORECASE
 )
 _DATA_URL = re.compile(rb"data:[a-z]{1,20}/[^\"'\s>]++", re.IGNORECASE)
-_LOOKS_LIKE_HTML = re.compile(
-    r"\s{0,99}(?:<!doctype html|<\?xml[^>]{0,99}\?>\s{0,9}<(?:!doctype )?html|<html|<head|<body"
-    r"|<(?:p|div|table|span|font|center|style|meta|h[1-6]|b|br|ul|a)\b[^<>]{0,400}>)",
-    re.IGNORECASE,
-)
-_MARKUP = re.compile(
-    r"</(?:p|div|table|span|font|center|style|h[1-6]|b|ul|a|html|body)>|<br "
-    r"?/?>",
-    re.I,
-)
-_BREAK = re.compile(r"<br ?/?>", re.IGNORECASE)
-_ENRICHED = re.compile(r"<(?:/?[a-z-]{1,60})>|<<", re.IGNORECASE)
+#: How documents begin that are text to the octet and not to a reader.
+_DOCUMENTS = (b"%PDF", b"%!PS", b"{\\rtf", b"BEGIN:V", b"-----BEGIN ")
 _BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 
 
@@ -85,7 +81,7 @@ class _Place(NamedTuple):
 _OWN = _Place()
 _NAMED = _Place(own=False, why="read although it bears the name of a file: there is no other text")
 _PASSED_ON = _Place(own=False, why="the mail that is attached: there is no other text")
-_UNTYPED = _Place(own=False, why="octet-stream that is text")
+_UNTYPED = _Place(own=False, why="read although its type is none of a text")
 
 
 class _Text(NamedTuple):
@@ -126,7 +122,13 @@ def text_of_body(
         text, record.charset = decoded(body, kind.charset, fallback)
         record.part, record.declared = "text/plain", kind.charset
         text = lines_ended_by_lf(text[:MAX_PLAIN])
-        if "<" not in text and "://" not in text and "[" not in text and "-----" not in text:
+        if (
+            "<" not in text
+            and "://" not in text
+            and "[" not in text
+            and "-----" not in text
+            and record.charset != REPLACEMENT
+        ):
             return text
     reader = _Reader(record, fallback, attachments, cut_quotes)
     return reader.read(fields, body)
@@ -156,6 +158,9 @@ class _Reader:
             own = found[:1]
             for one in own:
                 self._record.note(one.role.why)
+        if own and all(one.charset == REPLACEMENT for one in own):
+            raise Failure(Reason.UNDECODABLE_TEXT, f"charset {own[0].declared[:40]}")
+        own = [one for one in own if one.charset != REPLACEMENT]
         if not own:
             if self._left_out:
                 self._record.left_out = "only " + ", ".join(dict.fromkeys(self._left_out[:5]))
@@ -194,10 +199,10 @@ class _Reader:
                 return
         if is_attachment(disposition):
             self._leave_out(kind)
-            if kind.kind == _MAIL:
+            if kind.kind in _MAILS:
                 self._mails.append((body, encoding, place))
             return
-        if kind.kind == _MAIL:
+        if kind.kind in _MAILS:
             self._leave_out(kind)
             self._mails.append((body, encoding, place))
             return
@@ -209,13 +214,20 @@ class _Reader:
             role = _NAMED
         if kind.kind.startswith("text/") and kind.kind not in _NOT_FOR_READERS:
             yield self._text(transfer.decoded(body, encoding), kind, place, role)
-        elif kind.kind in _OCTETS and (not depth or role is not _NAMED):
+        elif self._may_be_text(kind, depth, role):
             self._leave_out(kind)
             octets = transfer.decoded(body, encoding)
-            if octets and len(octets) < MAX_HTML and not _BINARY.search(octets):
+            readable = not octets.lstrip().startswith(_DOCUMENTS) and not _BINARY.search(octets)
+            if octets and len(octets) < MAX_HTML and readable:
                 yield self._text(octets, ContentType(charset=kind.charset), place, _UNTYPED)
         else:
             self._leave_out(kind)
+
+    def _may_be_text(self, kind: ContentType, depth: int, role: _Place) -> bool:
+        """Whether a part of another type is looked at: the only one of a mail, or mere octets."""
+        if not depth:
+            return not kind.kind.startswith(_MEDIA) and kind.kind not in _NOT_FOR_READERS
+        return kind.kind in _OCTETS and role is not _NAMED
 
     def _leave_out(self, kind: ContentType) -> None:
         if self._attachments == "refuse":
@@ -234,8 +246,9 @@ class _Reader:
             if octets is not body:
                 octets = octets.replace(b"\r\n", b"\n")
                 boundary = self._boundary(kind, octets, declared=declared)
-            elif whole:
-                boundary = self._boundary(kind, body, declared=declared)
+            if not boundary and whole:
+                octets = body  # Only the label says that it is encoded.
+                boundary = self._boundary(kind, octets, declared=declared)
         if not boundary:
             return None
         if not declared:
@@ -286,7 +299,8 @@ class _Reader:
                     continue
                 if best is None or _rank(one) > _rank(best):
                     best = one
-            if best is not None and best.kind == "text/plain" and self._attachments == "ignore":
+            plain = best is not None and best.kind == "text/plain" and best.charset != REPLACEMENT
+            if plain and self._attachments == "ignore":
                 break  # The plain text is complete: the HTML need not be read.
         if best is not None:
             yield best._replace(role=role) if best.role is _NAMED else best
@@ -310,6 +324,7 @@ class _Reader:
             if "<" in text:
                 text = self._without_markup(text, kind)
             text = self._plain(text, kind)
+        self._record.declared = self._record.declared or kind.charset
         return _Text(kind.kind, text, place, role, charset, kind.charset)
 
     def _plain(self, text: str, kind: ContentType) -> str:
@@ -322,16 +337,13 @@ class _Reader:
         return tidied(text) if "[" in text or "<" in text or "://" in text else text
 
     def _without_markup(self, text: str, kind: ContentType) -> str:
-        """The text of HTML that is labelled as plain text."""
         if kind.kind in _MARKED_UP:
-            return _ENRICHED.sub(lambda found: "<" if found[0] == "<<" else "", text)
-        begins = _LOOKS_LIKE_HTML.match(text) and _MARKUP.search(text)
-        if not begins and len(_BREAK.findall(text)) < 2:
+            return markup.of_enriched(text)
+        html = markup.html_under_another_label(text)
+        if html is None:
             return text
         self._record.note("HTML under the label of a plain text")
-        if not begins:
-            text = text.replace("\n", "<br>") if "\n" in text.strip() else text
-        return self._rendered(text)
+        return self._rendered(html)
 
     def _html(self, octets: bytes, charset: str) -> tuple[str, str]:
         if len(octets) > MAX_HTML:
@@ -361,6 +373,8 @@ _RANKS = {"text/plain": 2, "text/html": 1}
 
 
 def _rank(one: _Text) -> int:
+    if one.charset == REPLACEMENT:
+        return -1
     return _RANKS.get(one.kind, 0) + (10 if one.role.own or one.role is _NAMED else 0)
 
 

@@ -11,7 +11,7 @@ import codecs
 import re
 from functools import lru_cache
 
-from bridge.smtp.reading.charset_labels import LABELS, SQUEEZED, squeezed
+from bridge.smtp.reading.charset_labels import LABELS, REPLACEMENT, SQUEEZED, squeezed
 from bridge.smtp.reading.japanese import decode_euc_jp, decode_iso_2022_jp
 
 #: Python codecs that are character sets. Others (idna, unicode_escape, punycode) have other
@@ -28,6 +28,10 @@ _SEVERAL = frozenset({"gb18030", "big5hkscs", "cp932", "cp949", "euc-jp", "johab
 _THREE = re.compile(rb"[\xe0-\xf4][\x80-\xbf]{2,3}")
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _NOT_A_LABEL = re.compile(r"[^a-z0-9_.:+()-]")
+#: The escape that switches to Japanese in ISO-2022-JP: no other charset has it.
+_ESCAPED = b"\x1b$"
+#: A character beyond the BMP as two encoded surrogates (CESU-8): Oracle's "UTF8".
+_SURROGATE = re.compile(rb"\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]")
 #: Labels that programs use for any charset.
 _SEVEN_BIT = frozenset({"ascii", "us-ascii", "ansi_x3.4-1968", "iso646-us", "7bit", "us"})
 
@@ -72,6 +76,7 @@ def decoded(octets: bytes, charset: str, fallback: str) -> tuple[str, str]:
     """The text, and its codec.
 
     The codec is that of the declared charset, ``utf-8`` if the octets prove it, or the fallback.
+    A text in a charset that cannot be read is one replacement character.
     """
     codec = codec_of(charset) if charset and charset != "utf-8" else None
     if codec is None or codec == "utf-8":
@@ -79,11 +84,16 @@ def decoded(octets: bytes, charset: str, fallback: str) -> tuple[str, str]:
             text = octets.decode("utf-8")
         except UnicodeDecodeError:
             return _damaged(octets, codec_of(fallback) or "cp1252")
+        if _ESCAPED in octets:
+            return decode_iso_2022_jp(octets), "iso-2022-jp"
         return text.removeprefix("\ufeff"), "utf-8"
     if octets.isascii() and codec.startswith(_CHARSET_FAMILIES):
         return octets.decode(codec), codec
     if _is_utf_8(octets, codec):
         return octets.decode("utf-8-sig", "replace"), "utf-8"
+    if codec == REPLACEMENT:
+        escaped = b"\x1b" in octets or b"\x0e" in octets
+        return ("\ufffd", codec) if escaped else decoded(octets, "", fallback)
     if codec.startswith("utf-"):
         return _of_unicode(octets, codec), codec
     if own := _OWN.get(codec):
@@ -94,11 +104,18 @@ def decoded(octets: bytes, charset: str, fallback: str) -> tuple[str, str]:
 def _damaged(octets: bytes, fallback: str) -> tuple[str, str]:
     """Decodes octets that are not valid UTF-8: UTF-8 with some invalid octets, or another
     charset."""
+    if _SURROGATE.search(octets):
+        octets = _SURROGATE.sub(_one_character, octets)
     if _mostly_utf_8(octets):
         return octets.decode("utf-8", "replace"), "utf-8"
     if own := _OWN.get(fallback):
         return own(octets), fallback
     return octets.decode(fallback, "replace"), fallback
+
+
+def _one_character(halves: re.Match[bytes]) -> bytes:
+    units = halves[0].decode("utf-8", "surrogatepass").encode("utf-16-le", "surrogatepass")
+    return units.decode("utf-16-le").encode()
 
 
 def _is_utf_8(octets: bytes, codec: str) -> bool:
@@ -109,8 +126,16 @@ def _is_utf_8(octets: bytes, codec: str) -> bool:
         return False
     whole, broken = _characters(octets)
     if codec in _SEVERAL and len(_THREE.findall(octets, 0, 400)) < 2:
-        return False
+        return not broken and not _decodes(octets, codec)
     return whole > 3 * broken
+
+
+def _decodes(octets: bytes, codec: str) -> bool:
+    try:
+        octets.decode(codec)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _mostly_utf_8(octets: bytes) -> bool:
@@ -125,6 +150,15 @@ def _characters(octets: bytes) -> tuple[int, int]:
     return sum(map("\x7f".__lt__, text)) - broken, broken
 
 
+def _without_single_octets(octets: bytes, codec: str) -> bytes:
+    """UTF-16 without a line end of ASCII that a program put behind it."""
+    if len(octets) % 2:
+        return octets.removesuffix(b"\n")
+    # In this order U+0A0D, which is no character; in the other it is one.
+    little = codec == "utf-16-le" or octets.startswith(codecs.BOM_UTF16_LE)
+    return octets.removesuffix(b"\r\n") if little else octets
+
+
 def _of_unicode(octets: bytes, codec: str) -> str:
     if codec in ("utf-16", "utf-16-be", "utf-16-le"):
         if octets.startswith((codecs.BOM_UTF16_BE, codecs.BOM_UTF16_LE)):
@@ -135,6 +169,7 @@ def _of_unicode(octets: bytes, codec: str) -> str:
             # RFC 2781 §4.3 requires big-endian, Windows writes little-endian: the zeros decide.
             big = octets[::2].count(0) > octets[1::2].count(0)
             codec = "utf-16-be" if big else "utf-16-le"
+        octets = _without_single_octets(octets, codec)
     text = octets.decode(codec, "replace").removeprefix("\ufeff")
     if codec == "utf-7" and not text.isascii():
         # UTF-7 may contain an unpaired surrogate, which no other charset can encode.

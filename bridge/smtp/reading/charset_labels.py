@@ -7,6 +7,9 @@ programs follow: a label means the superset that is really used (``iso-8859-1`` 
 
 from __future__ import annotations
 
+#: The codec of charsets that cannot be read.
+REPLACEMENT = "replacement"
+
 #: Codec → its labels. ``euc-jp`` and ``iso-2022-jp`` are those of
 #: :mod:`bridge.smtp.reading.japanese`.
 _ENCODINGS = (
@@ -62,9 +65,8 @@ _ENCODINGS = (
     ("cp1251", "cp1251 windows-1251 x-cp1251"),
     (
         "cp1252",
-        "ansi_x3.4-1968 ascii cp1252 cp819 csisolatin1 ibm819 iso-8859-1 iso- "
-        "ir-100 iso8859-1 iso88591 iso_8859-1 iso_8859-1:1987 l1 latin1 us- "
-        "ascii windows-1252 x-cp1252",
+        "ansi_x3.4-1968 ascii cp1252 cp819 csisolatin1 ibm819 iso-8859-1 iso-ir-100 "
+        "iso8859-1 iso88591 iso_8859-1 iso_8859-1:1987 l1 latin1 us-ascii windows-1252 x-cp1252",
     ),
     ("cp1253", "cp1253 windows-1253 x-cp1253"),
     (
@@ -79,7 +81,7 @@ _ENCODINGS = (
     ("mac-cyrillic", "x-mac-cyrillic x-mac-ukrainian"),
     (
         "gb18030",
-        "chinese csgb2312 csiso58gb231280 gb2312 gb_2312 gb_2312-80 gbk iso- ir-58 x-gbk",
+        "chinese csgb2312 csiso58gb231280 gb2312 gb_2312 gb_2312-80 gbk iso-ir-58 x-gbk",
     ),
     ("gb18030", "gb18030"),
     ("big5hkscs", "big5 big5-hkscs cn-big5 csbig5 x-x-big5"),
@@ -97,8 +99,11 @@ _ENCODINGS = (
     # decoded.
     ("iso2022_kr", "csiso2022kr iso-2022-kr"),
     ("hz", "hz-gb-2312"),
+    # Several Chinese sets in one text, which no mail program writes any more. The standard replaces
+    # the whole text; the bridge refuses it.
+    (REPLACEMENT, "iso-2022-cn iso-2022-cn-ext replacement"),
     # No codec: the meaning is known only to the sender's system.
-    ("", "iso-2022-cn iso-2022-cn-ext replacement x-user-defined"),
+    ("", "x-user-defined"),
 )
 
 #: Further labels of clients.

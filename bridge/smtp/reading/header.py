@@ -32,6 +32,15 @@ _OF_MAILS = re.compile(
     rb"|x-mailer|x-priority|x-originating-ip|dkim-signature|subject)[ \t]*+:",
     re.IGNORECASE | re.MULTILINE,
 )
+#: One of them stands in every header: what has none, and looks like one, is a text.
+_OF_ANY_MAIL = re.compile(
+    rb"^(?:from|to|cc|bcc|subject|date|sender|reply-to|message-id|mime-version|content-[a-z-]++"
+    rb"|received|return-path|delivered-to|importance|priority|x-[!-9;-~]++)[ \t]*+:",
+    re.IGNORECASE | re.MULTILINE,
+)
+#: Parameters on a line of their own that lacks its blank: "Content-Type: text/plain;".
+_OPEN_PARAMETER = re.compile(rb";[ \t]*+\n\Z")
+_PARAMETERS = re.compile(rb"(?:[a-z-]{1,20}\*?[ \t]*+=[^\n]*+(?:\n|\Z))+", re.IGNORECASE)
 _BEFORE_A_HEADER = re.compile(rb"(?:\xef\xbb\xbf|[ \t]*+\n)+")
 
 #: Fields of mails that no person wrote to this recipient: automatic answers (RFC 3834 §5 and older
@@ -76,10 +85,23 @@ def split(mail: bytes) -> tuple[Fields, bytes]:
         if whole is None:
             break
         mail, end = whole, _end(whole, start)
+    if end > start and _OF_ANY_MAIL.search(mail, start, end) is None:
+        return {}, mail[start:]
     fields = fields_of(mail, start, end)
     if mail.startswith(b"\n", end):
         end += 1
     return fields, mail[end:]
+
+
+def lines_by_lf(mail: bytes) -> bytes:
+    """The octets with their lines ended by LF."""
+    if b"\r" in mail:
+        mail = mail.replace(b"\r\n", b"\n")
+        if b"\r" in mail:
+            mail = mail.replace(b"\r\n", b"\n")  # A program made CR LF of the LF in CR LF.
+            if b"\n" not in mail.rstrip(b"\r\n"):
+                mail = mail.replace(b"\r", b"\n")  # No other line end: so old programs write.
+    return mail
 
 
 def _end(mail: bytes, start: int) -> int:
@@ -127,8 +149,10 @@ def _mended(mail: bytes, start: int, end: int) -> bytes | None:
 
     Scripts break a header so by putting a text with line ends into a field. ``None`` if the lines
     after the section are not a header: up to the first blank line they must be fields, some of them
-    fields that never occur in a text.
+    fields that never occur in a text, or parameters.
     """
+    if (whole := _with_parameters(mail, start, end)) is not None:
+        return whole
     blank = mail.find(b"\n\n", end, start + MAX_HEADER)
     blank = min(len(mail), start + MAX_HEADER) if blank < 0 else blank + 1
     lines = mail[end:blank].split(b"\n", MAX_BROKEN_LINES + 1)
@@ -147,12 +171,27 @@ def _mended(mail: bytes, start: int, end: int) -> bytes | None:
     return mail[: end - 1] + b"\n " + goes_on + b"\n" + mail[at:]
 
 
+def _with_parameters(octets: bytes, start: int, end: int) -> bytes | None:
+    """The octets with the parameters behind the section put to the field that they are of."""
+    if _OPEN_PARAMETER.search(octets, max(start, end - 200), end) is None:
+        return None
+    parameters = _PARAMETERS.match(octets, end, end + 1000)
+    if parameters is None:
+        return None
+    lines = parameters[0].replace(b"\n", b" ").rstrip()
+    return octets[: end - 1] + b"\n " + lines + b"\n" + octets[parameters.end() :]
+
+
 def part(octets: bytes) -> tuple[Fields, bytes]:
     """The needed fields and the body of one part of a multipart."""
     if octets.startswith(b"\n"):
         return {}, octets[1:]
     section = _SECTION.match(octets, 0, MAX_HEADER)
     end = section.end() if section else 0
+    if (whole := _with_parameters(octets, 0, end)) is not None:
+        octets = whole
+        section = _SECTION.match(octets, 0, MAX_HEADER)
+        end = section.end() if section else 0
     fields = fields_of(octets, 0, end)
     if octets.startswith(b"\n", end):
         end += 1

@@ -10,7 +10,15 @@ import re
 from itertools import islice
 from typing import NamedTuple
 
-from bridge.smtp.reading.html_hidden import Hidden, font_is_tiny, own_style
+from bridge.smtp.reading.html_hidden import (
+    NO_MARKS,
+    Hidden,
+    Marks,
+    font_is_tiny,
+    hides,
+    is_shown,
+    own_style,
+)
 from bridge.smtp.reading.html_tokens import Raw, Tag, tokens
 from bridge.smtp.reading.links import MAX_LINKS, target_of
 
@@ -81,6 +89,7 @@ class _Open(NamedTuple):
     quoted: int
     verbatim: bool
     in_cell: bool
+    marks: Marks
 
 
 class _Target(NamedTuple):
@@ -91,7 +100,7 @@ class _Target(NamedTuple):
 
 
 _Line = list["str | _Target"]
-_ROOT = _Open("", hidden=False, tiny=False, quoted=0, verbatim=False, in_cell=False)
+_ROOT = _Open("", hidden=False, tiny=False, quoted=0, verbatim=False, in_cell=False, marks=NO_MARKS)
 
 
 def text_of_html(html: str, *, signatures: bool, marks: bool) -> str:
@@ -150,7 +159,13 @@ class _Layout:
         style = own_style(attributes) if attributes else ""
         tiny = font_is_tiny(style) if style else None
         is_one = self._marked(attributes) if attributes else ""
-        hidden = top.hidden or name in _UNSEEN or self.hidden.has(attributes, style)
+        hidden = top.hidden or name in _UNSEEN or "hidden" in attributes
+        hidden = hidden or (style != "" and hides(style))
+        marks = self.hidden.marks(name, attributes)
+        if marks and not hidden:
+            hiding, by_sheet = self.hidden.effect(marks, self._ancestors)
+            hidden = hiding and not is_shown(style)
+            tiny = by_sheet if tiny is None else tiny
         hidden = hidden or (is_one == "signature" and not self._signatures)
         self._open.append(
             _Open(
@@ -160,6 +175,7 @@ class _Layout:
                 top.quoted + (name == "blockquote" or is_one == "quote"),
                 top.verbatim or name == "pre" or "white-space:pre" in style,
                 name in _CELLS or (top.in_cell and name != "table"),
+                marks,
             )
         )
         self._count[name] = self._count.get(name, 0) + 1
@@ -172,6 +188,9 @@ class _Layout:
             self._end_link()
             href = attributes.get("href", "")
             self._link = (href, len(self._lines), len(self._line)) if href else None
+
+    def _ancestors(self) -> list[Marks]:
+        return [one.marks for one in self._open[-100:]]
 
     def end(self, name: str) -> None:
         if name == "p" and not self._count.get(name):

@@ -1,13 +1,14 @@
 """Hidden content of HTML mails: preview texts, and parts for other programs.
 
-Evaluates the style attributes and the simple rules of style sheets (a class, an id, or an element
-with one of them) outside of media queries.
+Evaluates the style attributes, and the rules of style sheets outside of media queries whose
+selectors are elements, classes and ids, also nested ones.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 _SQUEEZE = re.compile(r"[\s\x00]+|/\*[^*]*+\*/")
 _ZERO = r"0*+(?:\.0*+)?(?:px|pt|em|rem|ex|in|cm|mm|vh|%)?"
@@ -15,15 +16,19 @@ _END = r"(?:!important)?(?=;|$)"
 _HIDING = re.compile(
     rf"(?:^|;)(?:display:none|visibility:(?:hidden|collapse)|mso-hide:all"
     rf"|max-(?:height|width):{_ZERO}|opacity:0*+(?:\.0*+)?"
-    rf"|text-indent:-\d{{3,}}(?:px|em|pt)?|(?:left|top):-\d{{3,}}(?:px|em|pt)?){_END}"
+    rf"|(?:text-indent|margin-left|margin-top|left|top):-\d{{3,}}(?:px|em|pt)?"
+    rf"|clip:rect\((?:[01](?:px)?,?)+\)|clip-path:inset\((?:50|100)%\)"
+    rf"|transform:scale[xy]?\(0(?:,0)?\)){_END}"
 )
-_ZERO_SIZE = re.compile(rf"(?:^|;)(?:height|width):{_ZERO}{_END}")
+#: With ``overflow:hidden`` such a box shows nothing.
+_ZERO_SIZE = re.compile(rf"(?:^|;)(?:height|width):(?:{_ZERO}|1px){_END}")
 _SHOWN = re.compile(r"(?:^|;)display:(?!none)[a-z]")
 _FONT_SIZE = re.compile(r"(?:^|;)font(?:-size)?:(?:[^;]*?\s)?([\d.]+)(px|pt|em|rem|%)?")
 #: The longest style sheet that is read.
 _MAX_STYLES = 64 * 1024
 _COMMENT = re.compile(r"/\*[^*]*+(?:\*(?!/)[^*]*+)*\*/|<!--|-->")
-_SELECTOR = re.compile(r"(?:[a-z][a-z0-9]*+|\*)?([.#][\w-]++)")
+_SELECTOR = re.compile(r"(?:([a-z][a-z0-9]*+|\*)|[.#][\w-]++)(?:[.#][\w-]++)*+")
+_NAME = re.compile(r"[.#]?[\w-]++")
 
 
 def _squeezed(style: str) -> str:
@@ -49,12 +54,35 @@ def font_is_tiny(style: str) -> bool | None:
     return size <= (0.05 if found[2] in ("em", "rem") else 1)
 
 
+#: The names of an element in selectors: the element's own, its classes (".x") and its id ("#x").
+Marks = frozenset[str]
+NO_MARKS: Marks = frozenset()
+
+
+_OFTEN_LEFT_OUT = (frozenset({"html"}), frozenset({"body"}))
+#: Limits of the work: rules, and comparisons with the elements around.
+_MAX_RULES = 300
+_MAX_STEPS = 1_000_000
+
+
+class _Rule(NamedTuple):
+    """A rule of a style sheet: the elements that it matches, and its effect on them."""
+
+    number: int
+    within: tuple[Marks, ...]
+    element: Marks
+    hides: bool
+    tiny: bool | None
+
+
 class Hidden:
-    """The classes and ids that style sheets hide."""
+    """The elements that style sheets hide."""
 
     def __init__(self) -> None:
-        self._hidden: set[str] = set()
+        self._rules: dict[str, list[_Rule]] = {}
+        self._count = 0
         self._room = _MAX_STYLES
+        self._steps = _MAX_STEPS
 
     def add(self, styles: str) -> None:
         """Reads a style sheet, without media queries and other at-rules."""
@@ -67,22 +95,66 @@ class Hidden:
             depth = max(0, depth + len(openings) - 1)
             if not openings or at or len(openings) > 1 or "@" in openings[0].rpartition(";")[2]:
                 continue
-            if hides(_squeezed(declarations)):
+            style = _squeezed(declarations)
+            hiding, tiny = hides(style), font_is_tiny(style)
+            if hiding or tiny is not None:
                 for selector in openings[0].rpartition(";")[2].lower().split(","):
-                    found = _SELECTOR.fullmatch(selector.strip())
-                    if found:
-                        self._hidden.add(found[1])
+                    self._add_rule(selector, hiding, tiny)
 
-    def has(self, attributes: Mapping[str, str], style: str) -> bool:
-        """Whether the element with these attributes is hidden; ``style`` is its squeezed style
-        attribute."""
-        if "hidden" in attributes or (style and hides(style)):
-            return True
-        if not self._hidden or _SHOWN.search(style):
+    def _add_rule(self, selector: str, hiding: bool, tiny: bool | None) -> None:
+        steps = selector.replace(">", " ").split()
+        if not steps or len(steps) > 8 or not all(map(_SELECTOR.fullmatch, steps)):
+            return
+        *within, element = [frozenset(_NAME.findall(step)) for step in steps]
+        named = sorted(element)[0] if element else "*"
+        # AMP hides the whole body until its script runs.
+        hiding = hiding and named[0] in ".#"
+        if (hiding or tiny is not None) and self._count < _MAX_RULES:
+            self._count += 1
+            rule = _Rule(self._count, tuple(within), element, hiding, tiny)
+            self._rules.setdefault(named, []).append(rule)
+
+    def marks(self, name: str, attributes: Mapping[str, str]) -> Marks:
+        """The names by which selectors match an element; none if no rule was read."""
+        if not self._rules:
+            return NO_MARKS
+        classes = ["." + one for one in attributes.get("class", "").lower().split()[:20]]
+        return frozenset((name, "#" + attributes.get("id", "").lower(), *classes))
+
+    def effect(
+        self, marks: Marks, ancestors: Callable[[], Sequence[Marks]]
+    ) -> tuple[bool, bool | None]:
+        """Whether style sheets hide an element, and whether they make its letters tiny (``None``:
+        they do not set the size)."""
+        found = [
+            rule
+            for mark in marks
+            for rule in self._rules.get(mark, ())
+            if rule.element <= marks and (not rule.within or self._within(rule, ancestors))
+        ]
+        sizes = [(rule.number, rule.tiny) for rule in found if rule.tiny is not None]
+        return any(rule.hides for rule in found), max(sizes)[1] if sizes else None
+
+    def _within(self, rule: _Rule, ancestors: Callable[[], Sequence[Marks]]) -> bool:
+        if self._steps <= 0:
             return False
-        names = ["." + name for name in attributes.get("class", "").lower().split()]
-        names.append("#" + attributes.get("id", "").lower())
-        return any(name in self._hidden for name in names)
+        above = iter(ancestors())
+        for wanted in rule.within:
+            if wanted in _OFTEN_LEFT_OUT:
+                continue
+            self._steps -= 20
+            for one in above:
+                self._steps -= 1
+                if wanted <= one:
+                    break
+            else:
+                return False
+        return True
+
+
+def is_shown(style: str) -> bool:
+    """Whether declarations, squeezed, show what a style sheet may hide."""
+    return _SHOWN.search(style) is not None
 
 
 def own_style(attributes: Mapping[str, str]) -> str:

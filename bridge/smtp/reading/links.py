@@ -61,6 +61,15 @@ _PICTURE = re.compile(
     re.IGNORECASE,
 )
 _FILE_OF_PICTURE = re.compile(r"<(?:image|picture|outlook-)[\w.-]{0,60}\.(?:png|jpe?g|gif)>", re.I)
+_NUMBER = re.compile(r"\+?[\d ().-]{3,24}")
+_DIGITS = re.compile(r"\d\D{0,2}\d\D{0,2}\d")
+#: "[image: x]" as Gmail writes it in other languages, alone on its line.
+_TRANSLATED = re.compile(
+    r"^[ \t>]*\[(?:зображення|изображение|bild|imagen|imagem|immagine|obraz|afbeelding|resim|"
+    r"画像|图片|圖片|이미지|slika|kép|obrázek|obrázok|kuva|billede|bilde|imagine|εικόνα|תמונה|صورة|"
+    r"görüntü): ?[^\]\n]{0,200}\][ \t]*$",
+    re.IGNORECASE | re.MULTILINE,
+)
 #: Usual links of lists and newsletters.
 _HOUSEKEEPING = re.compile(
     r"unsubscribe|view (?:it |this |email ){0,3}(?:in (?:your |a |the )?browser|online)|privacy|"
@@ -124,6 +133,9 @@ def _of_proofpoint(url: str, query: str) -> str:
 
 def target_of(href: str, text: str) -> str:
     """The target to add after a link's text; empty if none is needed."""
+    if href[:4].lower() == "tel:":
+        number = unquote(href[4:]).strip()
+        return number if text and _NUMBER.fullmatch(number) and not _DIGITS.search(text) else ""
     url = unwrapped("".join(href.split()))
     if not text or len(url) > MAX_URL or _HTTP.fullmatch(url) is None:
         return ""
@@ -142,7 +154,7 @@ def tidied(text: str) -> str:
     """A plain text with unwrapped links, without brackets around them and without marks of
     pictures."""
     if "[" in text:
-        text = _PICTURE.sub("", text)
+        text = _TRANSLATED.sub("", _PICTURE.sub("", text))
     if "<" in text:
         text = _FILE_OF_PICTURE.sub("", text)
         text = _BRACKETED.sub(_out_of_brackets, text)

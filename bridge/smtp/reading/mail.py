@@ -55,8 +55,7 @@ def read_mail(
     reading. Raises :class:`~bridge.model.failure.Failure` for a mail with a wrong value or without
     a readable text; the relay checks the text.
     """
-    if b"\r" in mail:
-        mail = mail.replace(b"\r\n", b"\n")
+    mail = header.lines_by_lf(mail)
     fallback = smtp.fallback_charset
     fields, octets = header.split(mail)
     if record is None:
@@ -156,8 +155,7 @@ def read_reply(
     Only the text counts, no field of the header: the address's holder is not the account. Raises
     :class:`~bridge.model.failure.Failure` as :func:`read_mail` does, and for automatic answers.
     """
-    if b"\r" in mail:
-        mail = mail.replace(b"\r\n", b"\n")
+    mail = header.lines_by_lf(mail)
     fields, octets = header.split(mail)
     section = mail[: len(mail) - len(octets)]
     if header.is_automatic(section):
@@ -219,8 +217,7 @@ def read_line(
     ``now`` is Unix time in seconds. The line takes precedence over the envelope. Raises
     :class:`~bridge.model.failure.Failure` as :func:`bridge.smtp.reading.smsc_line.parse_line` does.
     """
-    if b"\r" in mail:
-        mail = mail.replace(b"\r\n", b"\n")
+    mail = header.lines_by_lf(mail)
     fields, octets = header.split(mail)
     if record is None:
         record = Record()

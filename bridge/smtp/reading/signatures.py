@@ -22,7 +22,7 @@ _KIND = (
     r"mobile|mobil|komórk\w*|смартфон\w*|телефон\w*|мобильн\w*|мобільн\w*|phone|tablet)"
     r"(?=(?:[ \xa0](?:mail|phone|pc|device|app\w*|gerät\w*|eszköz\w*|cihaz\w*|appareil|"
     r"dispositiv\w*|apparaat|enhet|enhed|laite\w*|telefon\w*|tablet|smartphone\w*|устройств\w*|"
-    r"пристро\w*|телефон\w*|верси\w*|версі\w*|приложен\w*|застосунк\w*|\d{1,2}))*"
+    r"пристро\w*|телефон\w*|orange|sfr|free|vodafone|telekom|t-mobile|верси\w*|версі\w*|приложен\w*|застосунк\w*|\d{1,2}))*"
     r"(?:[.,;!)].*)?$)"
 )
 _DEVICE = rf"(?:{_BRAND}|{_KIND})"
@@ -32,13 +32,13 @@ _SENT = (
     r"lähetetty|elküldve|gửi|wysłan[eoy]|wysłano|odesláno|odoslané|küldve|gönderildi|trimis|"
     r"poslano|отправлено|"
     r"отправлена|послано|надіслано|відправлено|изпратено|στάλθηκε|saadetud|nosūtīts|išsiųsta|"
-    r"dikirim|terkirim|được gửi)"
+    r"dikirim|terkirim|được gửi|enviat)"
 )
 _GET = (
     r"(?:get|download|holen sie sich|laden sie|télécharge\w*|obtene[zr]|obtén|descarga\w*|baixe|"
     r"obter|"
     r"scarica|ottieni|скачайте|загрузите|получите|отримайте|завантажте|изтеглете|pobierz|stáhněte|"
-    r"hämta|last ned|hanki|töltse le|download)"
+    r"hämta|last ned|hanki|töltse le|získ\w*|prenesi\w*|preuzm\w*|λήψη|download)"
 )
 _APP = (
     r"(?:outlook|yahoo mail|gmail|spark|aqua mail|bluemail|typeapp|mymail|mail\.ru|почту? "
@@ -50,7 +50,7 @@ _FROM = (
     r"desde|depuis|avec|pour|per|"
     r"van|vanaf|met|voor|från|fra|med|z|ze|za|iz|s|со?|з|із|зі|из|через|за|від|від імені|для|"
     r"din|prin|na|dari|από|no|iš|tu|mi|my|mein\w*|mon|ma|mi|mijn|min|můj|mého|моего|мого|"
-    r"my|the|a|o|meu|minha|mio|il|l'|le|la|el|os|app)"
+    r"my|the|a|o|meu|minha|mio|il|l'|le|la|el|os|app|от|моя|моят|мого|мог|mog|mojega|des|del|dels)"
 )
 _MOBILE = (
     # "Sent from my iPhone", "Envoyé de mon iPhone", "Отправлено с iPhone" …
@@ -66,8 +66,14 @@ _MOBILE = (
         rf"mobile)\b.{{0,12}}",
         re.I,
     ),
+    # … "Outlook voor iOS downloaden", "Android için Outlook’u edinin" …
+    re.compile(rf"{_APP}[ \xa0].{{1,12}} (?:ios|android|iphone|mobile)[ \xa0]\w{{4,14}}", re.I),
+    re.compile(rf"(?:ios|android|iphone) \w{{2,6}} {_APP}\S{{0,4}} \w{{4,12}}", re.I),
     # … "Von meinem iPhone gesendet", "Lähetetty iPhonesta", "iPhone'umdan gönderildi" …
     re.compile(r"(?:von meine[mr]|von unterwegs).{0,30} gesendet\.?", re.I),
+    re.compile(
+        rf"diese (?:nachricht|e-?mail|mail) wurde von .{{0,30}}{_BRAND}.{{0,40}} gesendet\.?", re.I
+    ),
     re.compile(rf"(?:lähetetty|küldve)[ \xa0].{{0,20}}{_DEVICE}\w*.{{0,20}}", re.I),
     re.compile(rf".{{0,12}}{_DEVICE}['’]?\w{{0,12}} (?:gönderildi|küldve|lähetetty)\.?", re.I),
     # … and in languages without spaces between words.
@@ -76,6 +82,7 @@ _MOBILE = (
         r"發送|보냄|에서 보낸).{0,12}",
         re.I,
     ),
+    re.compile(r"(?:ส่งจาก|発信元|送信元)[:：]?.{0,30}", re.I),
     re.compile(r"(?:发自|發自|来自|從我的|从我的|나의|נשלח מ|أُرسلت من|أرسلت من|מה).{0,24}", re.I),
 )
 #: "[Proton Mail](https://proton.me/)".
@@ -86,7 +93,7 @@ _LONGEST = 110
 #: A phone number or a customer number is no device.
 _NUMBER = re.compile(r"\d{5}")
 
-_RULE = re.compile(r"[ \t]*(?:_{20,}|-{20,}|={20,}|\*{20,}|(?:-=){8,40}-?)[ \t]*")
+_RULE = re.compile(r"[ \t]*(?:_{20,}|-{20,}|={20,}|\*{20,}|#{20,}|(?:-=){8,40}-?)[ \t]*")
 _OF_A_LIST = re.compile(
     r"mailing list|unsubscribe|listinfo|/postorius/|list-?leave@|-leave@|-request@|"
     r"groups\.google\.com|groups\.io|yahoogroups|листа рассылки|список рассылки|рассылк|розсилк|"
@@ -134,7 +141,7 @@ _FIRST_WORDS = frozenset(
 _FIRST_LETTERS = (
     *("iphone", "ipad", "android", "galaxy", "samsung", "huawei", "xiaomi", "outlook", "descarga"),
     *(
-        "télécharge",
+        *("diese", "télécharge", "obten", "obtén", "získ", "prenesi", "preuzm", "発信元", "送信元"),
         "wysłan",
         "发自",
         "發自",
@@ -158,6 +165,7 @@ def cut_footer(text: str) -> str:
         and "----" not in text
         and "====" not in text
         and "****" not in text
+        and "####" not in text
         and "-=-=" not in text
     ):
         return text

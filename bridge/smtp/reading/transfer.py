@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from binascii import Error as BinasciiError
 from binascii import a2b_base64, a2b_qp, a2b_uu
+from collections.abc import Callable
 
 from bridge.model.failure import Failure, Reason
 
@@ -14,6 +15,7 @@ _IDENTITY = frozenset(
     {b"", b"7bit", b"8bit", b"7bits", b"8bits", b"binary", b"plain", b"none", b"text", b"7", b"8"}
     | {b"utf8", b"utf7", b"ascii", b"usascii", b"raw", b"identity", b"textplain", b"16bit"}
     | {b"iso88591", b"windows1251", b"koi8r", b"bit", b"eightbit", b"sevenbit", b"8bitmime"}
+    | {b"unicode", b"default", b"plaintext", b"utf"}
 )
 _QUOTED_PRINTABLE = frozenset({b"quotedprintable", b"quoted", b"qp", b"quotedprintible"})
 _BASE64 = frozenset({b"base64", b"b64", b"base", b"64", b"b"})
@@ -40,6 +42,9 @@ def decoded(body: bytes, encoding: bytes) -> bytes:
         return _of_base64(body)
     if name in _UUENCODED:
         return _of_uuencoded(body)
+    for part, of in _PARTS:
+        if part in name:
+            return of(body)
     shown = encoding[:30].decode("ascii", "replace")
     raise Failure(Reason.UNDECODABLE_TEXT, f"unknown Content-Transfer-Encoding {shown}")
 
@@ -56,8 +61,10 @@ def _of_quoted_printable(body: bytes) -> bytes:
 
 
 def _of_base64(body: bytes) -> bytes:
-    start = body.lstrip()[:76].partition(b"\n")[0]
+    start = body.lstrip()[:76].partition(b"\n")[0].rstrip()
     strange = len(start) - len(start.translate(None, _NO_LETTERS)) - start.count(b"-")
+    if start.isdigit() and len(body.strip()) == len(start):
+        return body  # A code; no text is digits alone in base64.
     if _WORDS.search(start) or (strange - start.count(b"_")) * 10 > len(start):
         return body  # Not base64 in spite of the label.
     if b"-" in start or b"_" in start:
@@ -95,3 +102,19 @@ def _of_uuencoded(body: bytes) -> bytes:
             except BinasciiError:
                 break
     return bytes(out)
+
+
+def _as_it_is(body: bytes) -> bytes:
+    return body
+
+
+#: What is said besides, or mistyped: ``x-base64``, ``7bit, 8bit``, ``quoted-printeable``.
+_PARTS: tuple[tuple[bytes, Callable[[bytes], bytes]], ...] = (
+    (b"base64", _of_base64),
+    (b"quoted", _of_quoted_printable),
+    (b"printable", _of_quoted_printable),
+    (b"uuenc", _of_uuencoded),
+    (b"7bit", _as_it_is),
+    (b"8bit", _as_it_is),
+    (b"binary", _as_it_is),
+)

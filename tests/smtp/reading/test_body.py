@@ -36,6 +36,11 @@ PDF = b"Content-Type: application/pdf\n\nx"
             "encrypted or signed by S/MIME",
         ),
         (
+            b"Subject: x\nContent-Type: text/plain; charset=ISO-2022-CN\n\n\x1b$)A\x0e<:\x0f",
+            Reason.UNDECODABLE_TEXT,
+            "charset iso-2022-cn",
+        ),
+        (
             b"\n-----BEGIN PGP MESSAGE-----\nx",
             Reason.UNDECODABLE_TEXT,
             "encrypted (OpenPGP)",
@@ -114,3 +119,10 @@ def test_whatever_levels_there_are_each_is_looked_at() -> None:
             + b"--"
         )
     assert read(nested) == "own"
+
+
+def test_of_alternatives_the_one_that_can_be_read_is_read() -> None:
+    chinese = b"Content-Type: text/plain; charset=iso-2022-cn\n\n\x1b$)A\x0e<:\x0f"
+    html = b"Content-Type: text/html; charset=utf-8\n\n<p>own"
+    assert read(parts(chinese, html, kind=b"alternative")) == "own"
+    assert read(parts(TEXT, chinese)) == "own"

@@ -102,6 +102,37 @@ def test_an_octet_that_does_not_fit_changes_no_other(octets: bytes, label: str, 
     assert read.replace("\ufffd\ufffd", "\ufffd") == text
 
 
+@pytest.mark.parametrize("label", ["gb2312", "big5", "euc-kr", "shift_jis", "euc-jp"])
+def test_utf_8_that_does_not_fit_its_label_is_utf_8(label: str) -> None:
+    text = "Ваш код 5 — «да»"
+    assert decoded(text.encode(), label, "windows-1252") == (text, "utf-8")
+
+
+def test_a_text_of_several_octets_a_character_that_fits_its_label_stays_in_it() -> None:
+    text = "您的验证码是 5"
+    assert decoded(text.encode("gbk"), "gb2312", "windows-1252") == (text, "gb18030")
+
+
+@pytest.mark.parametrize("label", ["", "us-ascii", "utf-8", "iso-2022-jp"])
+def test_japanese_is_known_by_its_escapes(label: str) -> None:
+    assert decode("認証 5".encode("iso2022_jp"), label, "windows-1252") == "認証 5"
+
+
+def test_a_character_in_two_halves_is_one() -> None:
+    assert decode(b"ok \xed\xa0\xbd\xed\xb8\x80", "utf-8", "windows-1252") == "ok 😀"
+
+
+@pytest.mark.parametrize(("label", "end"), [("utf-16le", b"\r\n"), ("utf-16", b"\n")])
+def test_a_line_end_of_single_octets_ends_a_text_in_utf_16(label: str, end: bytes) -> None:
+    assert decode("Код 5".encode(label) + end, label, "windows-1252") == "Код 5"
+
+
+def test_what_nobody_can_read_is_one_replacement_character() -> None:
+    octets = b"\x1b$)A\x0e<:\x0f"
+    assert decoded(octets, "iso-2022-cn", "windows-1252") == ("\ufffd", "replacement")
+    assert decode(b"only ASCII", "iso-2022-cn", "windows-1252") == "only ASCII"
+
+
 def test_half_a_surrogate_pair_becomes_a_character_that_can_be_sent() -> None:
     decode(b"+2AA-", "utf-7", "").encode()
     decode(b"\xd8\x00", "utf-16be", "").encode()

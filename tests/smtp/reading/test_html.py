@@ -50,6 +50,11 @@ def test_lines(html: str, text: str) -> None:
         "height:0;overflow:hidden",
         "position:absolute;left:-9999px",
         "text-indent:-9999px",
+        "margin-left:-9999px",
+        "position:absolute;clip:rect(0 0 0 0)",
+        "clip-path:inset(100%)",
+        "transform:scale(0)",
+        "width:1px;height:1px;overflow:hidden",
     ],
 )
 def test_what_is_hidden_is_not_read(style: str) -> None:
@@ -71,6 +76,32 @@ def test_rules_for_other_screens_hide_nothing() -> None:
     sheet = "<style>@media (max-width:600px){.a{display:none}} .b{display:none}</style>"
     assert shown(f"{sheet}<p class=a>yes</p><p class=b>no</p>") == "yes"
     assert shown(f"{sheet}<p class=b style='display:block'>yes</p>") == "yes"
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [
+        *(".h", "p.h", ".c.h", "#i", ".a .h", "table .h", "td > .h", "body .h", "html body .a p.h"),
+        ".q, .h",
+    ],
+)
+def test_a_style_sheet_hides_what_it_names(selector: str) -> None:
+    sheet = f"<style>{selector} {{display:none}}</style>"
+    table = "<table class=a><tr><td><p class='c h' id=i>no</p><p class=b>yes</p></table>"
+    assert shown(sheet + table) == "yes"
+
+
+@pytest.mark.parametrize("selector", [".z .b", "ul .b", ".b.z", ".a > .z .b", ".b:hover", "p + .b"])
+def test_a_style_sheet_hides_nothing_else(selector: str) -> None:
+    sheet = f"<style>{selector} {{display:none}}</style>"
+    assert shown(f"{sheet}<div class=a><p class=b>yes</p></div>") == "yes"
+
+
+def test_a_size_of_nothing_is_undone_within() -> None:
+    sheet = "<style>.w{font-size:0}.t{font-size:16px}td{font-size:14px}</style>"
+    assert shown(f"{sheet}<div class=w>no<p class=t>yes</p></div>") == "yes"
+    assert shown(f"{sheet}<table class=w><tr><td>yes</td></tr></table>") == "yes"
+    assert shown(f"{sheet}<div class=w>no<b style='font-size:9px'>yes</b></div>") == "yes"
 
 
 def test_lines_of_quotations_are_marked() -> None:

@@ -119,6 +119,16 @@ INPUTS: dict[str, Callable[[int], bytes]] = {
     "rules of styles": _html(b".a{display:none}", b"<style>"),
     "comments of styles": _html(b"/*", b"<style>"),
     "selectors": _html(b".a,", b"<style>", b"{display:none}</style>"),
+    "selectors within": _html(
+        b"<div class=a><p class=b>x", b"<style>.z .b{display:none}.a .a .a .z{display:none}</style>"
+    ),
+    "rules within": lambda size: (
+        HTML
+        + b"<style>"
+        + b".a .q .b{display:none}" * (size // 44)
+        + b"</style>"
+        + b"<i class='a b'>" * (size // 30)
+    ),
     "inline style": _html(b"a:b;", b"<p style='"),
     "inline blanks": _html(b" ", b"<p style='", b"'>x"),
     "cells": _html(b"<td><p>x"),

@@ -8,13 +8,33 @@ from bridge.model.failure import Failure
 from bridge.smtp.reading.transfer import decoded
 
 
-@pytest.mark.parametrize("name", [b"", b"7-bit", b"8 bit", b"BINARY", b"plain", b"7bit;", b"none"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            b"",
+            b"7-bit",
+            b"8 bit",
+            b"BINARY",
+            b"plain",
+            b"7bit;",
+            b"none",
+            b"7bit, 8bit",
+            b"x-8bit",
+        ),
+        *(b"utf-8bit", b"default", b"unicode", b"plain text", b'"8bit"', b"8BITMIME"),
+    ],
+)
 def test_names_that_change_nothing(name: bytes) -> None:
     assert decoded(b"a=20b", name) == b"a=20b"
 
 
 @pytest.mark.parametrize(
-    "name", [b"Quoted Printable", b"quoted-printable;", b"QUOTED-PRINTABLE (x)"]
+    "name",
+    [
+        *(b"Quoted Printable", b"quoted-printable;", b"QUOTED-PRINTABLE (x)", b"quoted-printeable"),
+        *(b"x-quoted-printable", b"quoted-printable, 8bit", b"quoted_printable"),
+    ],
 )
 def test_quoted_printable(name: bytes) -> None:
     assert decoded(b"a=20b= \nc", name) == b"a bc"
@@ -38,7 +58,13 @@ def test_base64(body: bytes) -> None:
     assert decoded(body, b"base64;") == b"Hello World!"
 
 
+@pytest.mark.parametrize("name", [b"base64, 8bit", b"x-base64", b"MIME base64", b"Base 64"])
+def test_base64_by_feeling(name: bytes) -> None:
+    assert decoded(b"SGVsbG8gV29ybGQh", name) == b"Hello World!"
+
+
 def test_what_is_only_labelled_base64() -> None:
+    assert decoded(b"12345\n", b"base64") == b"12345\n"
     assert decoded(b"UPS on battery", b"base64") == b"UPS on battery"
 
 

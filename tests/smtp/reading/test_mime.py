@@ -1,0 +1,189 @@
+"""Mails whose MIME is not as the standards have it, and whose text is plain to see all the same."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from bridge.config.settings import AccountSettings, Smtp
+from bridge.model.failure import Failure
+from bridge.model.message import Recipient
+from bridge.smtp.reading.mail import read_mail
+
+TEXT = "Код 5"
+PLAIN = f"Content-Type: text/plain; charset=utf-8\n\n{TEXT}"
+HTML = "Content-Type: text/html; charset=utf-8\n\n<p>Код <b>5</b></p>"
+PDF = (
+    "Content-Type: application/pdf; name=x.pdf\nContent-Disposition: attachment; filename=x.pdf\n"
+    "Content-Transfer-Encoding: base64\n\nJVBERi0="
+)
+MAIL = f"From: x@example.com\nSubject: inner\n{PLAIN}"
+PICTURE = "Content-Type: image/png\nContent-ID: <i>\n\nx"
+
+
+def text(mail: str) -> str:
+    to = (Recipient("380501234567"),)
+    return read_mail(mail.encode(), to, smtp=Smtp(), account=AccountSettings()).text
+
+
+def mail(kind: str, body: str, encoding: str = "8bit") -> str:
+    return (
+        f"From: a@example.com\nSubject: S\nMIME-Version: 1.0\nContent-Type: {kind}\n"
+        f"Content-Transfer-Encoding: {encoding}\n\n{body}"
+    )
+
+
+def parts(*of: str, boundary: str = "b", end: bool = True) -> str:
+    body = "".join(f"--{boundary}\n{part}\n" for part in of)
+    return body + (f"--{boundary}--\n" if end else "")
+
+
+def encoded(of: str) -> str:
+    return base64.encodebytes(of.encode()).decode()
+
+
+def within(field: str, part: str) -> str:
+    return part.replace("\n\n", f"\n{field}\n\n", 1)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("text", "TEXT/PLAIN", "text/", "/plain", "plain", "text/text", "text / plain", "x", ""),
+        *(
+            "text/plain;;charset=utf-8",
+            'text/plain;charset = "utf-8" ;',
+            "text/plain charset=utf-8",
+        ),
+        *("text/plain, charset=utf-8", 'text/plain; charset="utf-8', "text/plain; charset='utf-8'"),
+        *("text/plain; charset:utf-8", '"text/plain"', "text/plain\n ;charset=utf-8", "*/*"),
+        *("text/markdown", "text/csv", "text/x-log", "text/yaml", "text/unknown", "message/plain"),
+        *("application/x-unknown", "application/json", "application/xml", "unknown/unknown"),
+        *("multipart/mixed", "multipart/mixed; boundary=", "application/octet-stream"),
+        "text/plain;\ncharset=utf-8",
+    ],
+)
+def test_the_only_text_is_read_whatever_its_type(kind: str) -> None:
+    assert text(mail(kind, TEXT)) == TEXT
+
+
+NESTED = "Content-Type: multipart/alternative; boundary={b}\n\n" + "{parts}"
+MULTIPARTS = {
+    "whole": mail("multipart/mixed; boundary=b", parts(PLAIN, PDF)),
+    "no end": mail("multipart/mixed; boundary=b", parts(PLAIN, PDF, end=False)),
+    "half quoted": mail('multipart/mixed; boundary="b', parts(PLAIN, PDF)),
+    "wrong quotes": mail("multipart/mixed; boundary='b'", parts(PLAIN, PDF)),
+    "folded": mail('multipart/mixed;\n\tboundary="b"', parts(PLAIN, PDF)),
+    "not folded": mail('multipart/mixed;\nboundary="b"', parts(PLAIN, PDF)),
+    "blanks": mail('multipart/mixed; boundary = "b"', parts(PLAIN, PDF)),
+    "no semicolon": mail('multipart/mixed boundary="b"', parts(PLAIN, PDF)),
+    "comma": mail('multipart/mixed, boundary="b"', parts(PLAIN, PDF)),
+    "another": mail('multipart/mixed; boundary="other"', parts(PLAIN, PDF)),
+    "none": mail("multipart/mixed", parts(PLAIN, PDF)),
+    "no subtype": mail("multipart; boundary=b", parts(PLAIN, PDF)),
+    "unknown subtype": mail("multipart/x-foo; boundary=b", parts(PLAIN, PDF)),
+    "as text": mail("text/plain; boundary=b", parts(PLAIN, PDF)),
+    "as HTML": mail("text/html; boundary=b", parts(HTML, PDF)),
+    "in pieces": mail(
+        'multipart/mixed; boundary*0="b"; boundary*1="b"', parts(PLAIN, boundary="bb")
+    ),
+    "percent": mail("multipart/mixed; boundary*=us-ascii''b", parts(PLAIN, PDF)),
+    "signs": mail("multipart/mixed; boundary=--=_P_1.3", parts(PLAIN, boundary="--=_P_1.3")),
+    "with hyphens": mail('multipart/mixed; boundary="--b"', parts(PLAIN, PDF)),
+    "base64": mail("multipart/mixed; boundary=b", encoded(parts(PLAIN, PDF)), "base64"),
+    "only said base64": mail("multipart/mixed; boundary=b", parts(PLAIN), "base64"),
+    "only said QP": mail("multipart/mixed; boundary=b", parts(PLAIN), "quoted-printable"),
+    "HTML first": mail("multipart/alternative; boundary=b", parts(HTML, PLAIN)),
+    "HTML alone": mail("multipart/alternative; boundary=b", parts(HTML)),
+    "nothing visible": mail(
+        "multipart/alternative; boundary=b",
+        parts("Content-Type: text/plain; charset=utf-8\n\n\xa0\u200b\n", HTML),
+    ),
+    "one begins as the other": mail(
+        "multipart/mixed; boundary=b",
+        parts(NESTED.format(b="b-1", parts=parts(PLAIN, HTML, boundary="b-1")), PDF),
+    ),
+    "inner without an end": mail(
+        "multipart/mixed; boundary=b",
+        parts(NESTED.format(b="c", parts=parts(PLAIN, HTML, boundary="c", end=False)), PDF),
+    ),
+    "start": mail(
+        'multipart/related; boundary=b; start="<r>"',
+        parts(PICTURE, within("Content-ID: <r>", HTML)),
+    ),
+    "start of none": mail('multipart/related; boundary=b; start="<z>"', parts(PICTURE, HTML)),
+    "named": mail("multipart/mixed; boundary=b", parts(PLAIN.replace("8\n", "8; name=x.txt\n", 1))),
+    "inline with a name": mail(
+        "multipart/mixed; boundary=b",
+        parts(within("Content-Disposition: inline; filename=body.txt", PLAIN), PDF),
+    ),
+    "attachment first": mail("multipart/mixed; boundary=b", parts(PDF, PLAIN)),
+    "part without a header": mail("multipart/mixed; boundary=b", parts(f"\n{TEXT}", PDF)),
+    "part not folded": mail(
+        "multipart/mixed; boundary=b",
+        parts(f"Content-Type: text/plain;\ncharset=utf-8\n\n{TEXT}", PDF),
+    ),
+    "octets": mail(
+        "multipart/mixed; boundary=b", parts(f"Content-Type: application/octet-stream\n\n{TEXT}")
+    ),
+    "a mail": mail("message/rfc822", MAIL),
+    "a mail encoded": mail("message/rfc822", encoded(MAIL), "base64"),
+    "a mail in UTF-8": mail("message/global", MAIL),
+    "a mail attached": mail(
+        "multipart/mixed; boundary=b",
+        parts("Content-Type: text/plain\n\n", f"Content-Type: message/rfc822\n\n{MAIL}"),
+    ),
+    "digest": mail("multipart/digest; boundary=b", parts(f"\n{MAIL}")),
+}
+
+
+@pytest.mark.parametrize("name", MULTIPARTS)
+def test_the_text_of_a_multipart_is_found(name: str) -> None:
+    assert text(MULTIPARTS[name]) == TEXT
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "\ufeffFrom: a@example.com\nSubject: S\n",
+        "\n\nFrom: a@example.com\nSubject: S\n",
+        "From a@example.com Thu Nov 26 10:04:11 2026\nSubject: S\n",
+        "Subject: one\ntwo words\nMIME-Version: 1.0\n",
+        "Subject: S\n: x\nMIME-Version: 1.0\n",
+        "Subject: S\nX Mailer: x\nMIME-Version: 1.0\n",
+        "Subject: S\nТема: x\nMIME-Version: 1.0\n",
+        "Subject : S\nContent-Type : text/plain\n",
+    ],
+)
+def test_a_header_that_is_none_by_the_letter(header: str) -> None:
+    assert text(f"{header}\n{TEXT}") == TEXT
+
+
+def test_carriage_returns_alone_end_lines_where_nothing_else_does() -> None:
+    assert text(f"From: a@example.com\rSubject: S\r\r{TEXT}\rx\r\n") == f"{TEXT}\nx"
+
+
+@pytest.mark.parametrize("name", ["whole", "HTML first", "a mail"])
+def test_line_ends_that_were_doubled_are_line_ends(name: str) -> None:
+    assert text(MULTIPARTS[name].replace("\n", "\r\r\n")) == TEXT
+
+
+@pytest.mark.parametrize("body", ["Time: 10:00\nPlace: Kyiv", "Alarm: fire\nZone: 3\n\nCall 101"])
+def test_lines_with_labels_and_no_field_of_any_mail_are_a_text(body: str) -> None:
+    assert text(body) == body
+
+
+@pytest.mark.parametrize(
+    ("broken", "rule"),
+    [
+        (mail("text/plain", TEXT, "x-foo"), "x-foo"),
+        (mail("application/pkcs7-mime", "x", "base64"), "S/MIME"),
+        (parts(PDF), "application/pdf"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_the_rule(broken: str, rule: str) -> None:
+    if broken.startswith("--"):
+        broken = "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n" + broken
+    with pytest.raises(Failure, match=rule):
+        text(broken)
