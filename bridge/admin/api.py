@@ -27,9 +27,9 @@ from bridge.admin.endpoints import (
     ALERT_PARAMETERS,
     ENDPOINTS,
     PREFIX,
-    STATUSES,
     ApiEndpoint,
     openapi,
+    status_of,
 )
 from bridge.admin.metrics import Metrics
 from bridge.admin.tokens import Role
@@ -74,7 +74,7 @@ def problem(
 ) -> Response:
     """A failure as an HTTP answer."""
     codes = failure.reason.codes
-    status = status or STATUSES[failure.reason]
+    status = status or status_of(failure)
     document: dict[str, Any] = {
         "title": codes.text,
         "status": status,

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from bridge.admin.answers import Changed
 from bridge.admin.directory_answers import ContactFields, Created, ImportShown
+from bridge.admin.queue_filter import StoredId
 from bridge.admin.stored_verbs import StoredVerbs
 from bridge.config.settings import Settings
 from bridge.directory import fields
@@ -295,7 +296,7 @@ class DirectoryVerbs(StoredVerbs):
             self._audit("import_file", by, account=account, kind=kind, octets=len(octets))
         return ImportShown.of_run(run)
 
-    async def show_import(self, *, account: str, id: int) -> ImportShown:
+    async def show_import(self, *, account: str, id: StoredId) -> ImportShown:
         """Show the progress and the counts of an import."""
         return ImportShown.of_run(self._imports.find(account, id))
 

@@ -22,7 +22,7 @@ from bridge.admin.control import Control
 from bridge.admin.messages import PostedMessage, PostedOutcome
 from bridge.admin.stored_verbs import StoredVerbs
 from bridge.admin.tokens import Role
-from bridge.model.failure import Reason
+from bridge.model.failure import AlreadyThere, Failure, Reason
 
 PREFIX: Final = "/api/v1"
 #: The argument for the caller's name, which is not in the request.
@@ -45,6 +45,13 @@ STATUSES: Final = {
     Reason.BRIDGE_FULL: 503,
     Reason.TOO_MANY_SESSIONS: 503,
 }
+
+
+def status_of(failure: Failure) -> int:
+    """The HTTP status of a failure."""
+    return 409 if isinstance(failure, AlreadyThere) else STATUSES[failure.reason]
+
+
 #: All statuses of errors: failures, malformed requests, invalid settings, internal errors.
 _PROBLEMS: Final = sorted({*STATUSES.values(), 405, 413, 500})
 
@@ -102,7 +109,7 @@ class ApiEndpoint:
             if name in ("self", _BY):
                 continue
             if (kind := self.filters.get(name)) is not None:
-                inner = get_type_hints(kind)
+                inner = get_type_hints(kind, include_extras=True)
                 given |= {field.name: (inner[field.name], field.default) for field in fields(kind)}
             else:
                 given[name] = (hints[name], ... if one.default is one.empty else one.default)

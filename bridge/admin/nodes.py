@@ -28,7 +28,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 #: How long the other nodes have for an answer (seconds).
-WITHIN: Final = 3.0
+WITHIN: Final = 5.0
 
 #: The verbs that another node may ask for, as they run here alone.
 _HERE: dict[str, Callable[..., Coroutine[Any, Any, Any]]] = {}

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from bridge.model.message import MessageType, State
 from bridge.model.selection import Selection
+
+#: An id as the store has them.
+StoredId = Annotated[int, Field(ge=0, lt=1 << 63)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +24,7 @@ class QueueFilter:
     ``until`` are times of acceptance.
     """
 
-    id: int = 0
+    id: StoredId = 0
     account: str = ""
     state: Literal["", "accepted", "held"] = ""
     type: Literal["", "transaction", "promo", "viber_survey", "flashcall"] = ""

@@ -140,6 +140,13 @@ class Failure(Exception):  # noqa: N818 - the word of the glossary
         return self.description + (f" [{self.cause}]" if self.cause else "")
 
 
+class AlreadyThere(Failure):
+    """A name or a number that is taken: "operation failed", code 5, as SMSC answers it."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(Reason.OPERATION_FAILED, f"{what} is there already")
+
+
 def from_api(code: str, text: str, field: str = "") -> Failure:
     """The failure for an error of the API, with its text as the cause."""
     reason = API_CODES.get(code.upper())

@@ -139,7 +139,7 @@ async def serving(config: Path) -> AsyncIterator[Bridge]:
         await bridge.ended()
 
 
-async def run(*command: str, input: str = "") -> tuple[int, str]:
+async def run(*command: str, input: str = "", within: float = 60) -> tuple[int, str]:
     """Runs a program to its end; its exit code, and all that it printed."""
     process = await asyncio.create_subprocess_exec(
         *command,
@@ -147,7 +147,7 @@ async def run(*command: str, input: str = "") -> tuple[int, str]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(within):
         output, _ = await process.communicate(input.encode())
     assert process.returncode is not None
     return process.returncode, output.decode(errors="replace")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -21,7 +20,7 @@ def config_of(folder: Path, api: str, database: str) -> Path:  # noqa: F811
     folder.mkdir()
     path = write_config(folder, api, account="rate = 0")
     text = path.read_text().replace(f"sqlite:///{folder}/bridge.db", database)
-    path.write_text(text.replace("[smtp]", 'lease = "2s"\n[smtp]'))
+    path.write_text(text.replace("[smtp]", 'lease = "60s"\n[smtp]'))
     return path
 
 
@@ -72,9 +71,6 @@ async def test_a_node_that_does_not_answer_is_named(nodes: list[Bridge]) -> None
     await second.kill()
     [_, silent] = await listed(first, "nodes")
     assert (silent["node"], silent["missing"]) == (row["node"], ["it does not answer"])
-    async with asyncio.timeout(30):
-        while len(await listed(first, "nodes")) > 1:  # noqa: ASYNC110 - its lease runs out
-            await asyncio.sleep(0.1)
 
 
 async def test_sessions_of_all_nodes_are_listed_and_closed(

@@ -22,7 +22,7 @@ from bridge.admin.console.rendering import asset, page
 from bridge.admin.console.sessions import ConsoleSession, ConsoleSessions
 from bridge.admin.console.visit import PREFIX, Visit
 from bridge.admin.control import Control
-from bridge.admin.endpoints import STATUSES
+from bridge.admin.endpoints import status_of
 from bridge.admin.tokens import Role, Tokens
 from bridge.model.failure import Failure, Reason
 from bridge.store import StoreError
@@ -103,7 +103,7 @@ class Console:
         except (Failure, StoreError, ValidationError) as error:
             failure = _failure(error)
             context = visit.context("Error", problem=failure)
-            return page("problem.html", context, STATUSES[failure.reason])
+            return page("problem.html", context, status_of(failure))
 
     async def _change(self, role: Role, answer: Answer, request: Request) -> Response:
         if closed := self._closed(request):
@@ -119,7 +119,7 @@ class Console:
         except (Failure, StoreError, ValidationError) as error:
             failure = _failure(error)
             context = visit.context("Error", problem=failure)
-            return page("problem.html", context, STATUSES[failure.reason])
+            return page("problem.html", context, status_of(failure))
 
     # --- login -----------------------------------------------------------------------------
 
@@ -142,7 +142,7 @@ class Console:
             blocked = failure.reason is Reason.ADDRESS_BLOCKED
             says = "Too many wrong tokens from here. Try again later." if blocked else ""
             says = says or "This token is wrong."
-            return self._login_page(next, says, STATUSES[failure.reason])
+            return self._login_page(next, says, status_of(failure))
         by = f"{role.name.lower()} token from {address} in the console"
         log.info("audit", action="log_in", by=by)
         response = _redirect(_local(next))

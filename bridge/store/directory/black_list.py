@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from bridge.model.contact import BlackListEntry, Blocks
-from bridge.model.failure import Failure, Reason
+from bridge.model.failure import AlreadyThere, Failure, Reason
 from bridge.store.directory.verb import Statement, Verb
 from bridge.store.directory.versions import BLACK_LIST, next_version
 
@@ -37,7 +37,7 @@ def add_to_black_list(
     )
     if not rows:
         if not again:
-            raise Failure(Reason.OPERATION_FAILED, "the number is in the black list already")
+            raise AlreadyThere("the number")
         rows = yield Statement(
             "UPDATE black_list SET blocks = ?, comment = ? WHERE account = ? AND phone = ? "
             "RETURNING id",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from bridge.model.contact import Group
-from bridge.model.failure import Failure, Reason
+from bridge.model.failure import AlreadyThere, Failure, Reason
 from bridge.store.directory.verb import Statement, Verb, marks
 from bridge.store.directory.versions import GROUPS, next_version
 
@@ -22,7 +22,7 @@ def add_group(account: str, group: Group) -> Verb[int]:
         ),
     )
     if not rows:
-        raise Failure(Reason.OPERATION_FAILED, "a group of this name or number is there already")
+        raise AlreadyThere("a group of this name or number")
     yield from next_version(account, GROUPS)
     return int(rows[0][0])
 
@@ -37,7 +37,7 @@ def change_group(account: str, id: int, changes: Mapping[str, Any]) -> Verb[None
         (account, id, new.name.casefold(), new.number),
     )
     if same:
-        raise Failure(Reason.OPERATION_FAILED, "a group of this name or number is there already")
+        raise AlreadyThere("a group of this name or number")
     yield Statement(
         "UPDATE contact_group SET name = ?, name_key = ?, number = ?, hours = ?, max_parts = ? "
         "WHERE id = ?",

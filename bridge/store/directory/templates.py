@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from bridge.model.contact import Template
-from bridge.model.failure import Failure, Reason
+from bridge.model.failure import AlreadyThere, Failure, Reason
 from bridge.store.directory.verb import Statement, Verb
 
 _TEMPLATE: Final = "SELECT id, name, message, format, sender, flag FROM template WHERE account = ?"
@@ -20,7 +20,7 @@ def add_template(account: str, template: Template) -> Verb[int]:
         (account, template.name, template.name.casefold(), *template[2:]),
     )
     if not rows:
-        raise Failure(Reason.OPERATION_FAILED, "a template of this name is there already")
+        raise AlreadyThere("a template of this name")
     return int(rows[0][0])
 
 
@@ -35,7 +35,7 @@ def change_template(account: str, id: int, changes: Mapping[str, Any]) -> Verb[N
         (account, id, new.name.casefold()),
     )
     if same:
-        raise Failure(Reason.OPERATION_FAILED, "a template of this name is there already")
+        raise AlreadyThere("a template of this name")
     yield Statement(
         "UPDATE template SET name = ?, name_key = ?, message = ?, format = ?, sender = ?, flag = ? "
         "WHERE id = ?",
@@ -60,7 +60,8 @@ def list_templates(account: str) -> Verb[list[Template]]:
 
 def find_template(account: str, name: str) -> Verb[Template]:
     """A template by its id, or by its name without regard to case."""
-    if name.isascii() and name.isdigit():
+    # Ids have 63 bits.
+    if name.isascii() and name.isdigit() and len(name) < 19:
         rows = yield Statement(_TEMPLATE + " AND id = ?", (account, int(name)))
         if rows:
             return Template(*rows[0])
