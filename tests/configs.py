@@ -1,4 +1,4 @@
-"""What the tests of the configuration share: a file to write, and the mistakes in it."""
+"""Shared by the tests of the configuration: files to write, and their mistakes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from bridge.config import load
 from bridge.config.settings import ConfigError, Mistake
 
-#: What an account needs so that nothing else is wrong.
+#: The least settings of a valid account.
 GOOD = """
 [cascade]
 authorization_key = "key"

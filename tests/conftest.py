@@ -1,4 +1,4 @@
-"""What holds for every test."""
+"""Settings and fixtures for all tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from bridge.sandbox import Sandbox
 
-# How fast the machine is says nothing about the program.
+# Tests must not depend on the speed of the machine.
 settings.register_profile(
     "any machine", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -20,13 +20,13 @@ settings.load_profile("any machine")
 
 @pytest.fixture(autouse=True)
 def _log_as_if_new() -> Iterator[None]:
-    """Undoes what a test configured: a logger that was used once keeps its configuration."""
+    """Resets logging after a test: a used logger keeps its configuration."""
     yield
     structlog.reset_defaults()
     for name, module in list(sys.modules.items()):
         log = getattr(module, "log", None)
         if name.startswith("bridge") and hasattr(log, "_logger_factory_args"):
-            # What structlog caches on first use.
+            # structlog's cache
             vars(log).pop("bind", None)
 
 

@@ -1,4 +1,4 @@
-"""Runs a command under the limits on system calls that a unit names, as systemd would.
+"""Runs a command under a unit's limits on system calls, as systemd would.
 
     python -m tests.limits cascade-bridge.service command argument …
 
@@ -24,7 +24,7 @@ _ERRNO = 0x00050000
 _EQUAL, _GREATER, _MASKED_EQUAL = 4, 6, 7  # enum scmp_compare
 _SHM_EXEC = 0o100000
 _WRITE_AND_EXECUTE = mmap.PROT_WRITE | mmap.PROT_EXEC
-#: What may not be: system call, argument, mask that is not to be set as a whole.
+#: Forbidden combinations: system call, argument, mask of bits that must not all be set.
 _WRITABLE_AND_EXECUTABLE = (
     ("mmap", 2, _WRITE_AND_EXECUTE),
     ("mprotect", 2, mmap.PROT_EXEC),
@@ -35,7 +35,7 @@ _LAST_FAMILY = 63
 
 
 def settings(unit: Path) -> dict[str, list[str]]:
-    """The keys of a unit with their values in order; an empty value forgets those before it."""
+    """The keys of a unit with their values in order; an empty value clears earlier ones."""
     found: dict[str, list[str]] = {}
     for line in unit.read_text().splitlines():
         key, equals, value = line.partition("=")
@@ -46,7 +46,8 @@ def settings(unit: Path) -> dict[str, list[str]]:
 
 
 def system_calls(filters: list[str]) -> set[str]:
-    """The system calls that SystemCallFilter= lines leave: a list of what may be, less ``~``."""
+    """The system calls allowed by SystemCallFilter= lines: the listed ones, without those after
+    ``~``."""
     command = [program("systemd-analyze"), "syscall-filter", "--no-pager"]
     listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     sets: dict[str, list[str]] = {}
@@ -78,7 +79,7 @@ class _Comparison(ctypes.Structure):
 
 
 class _Filter:
-    """One seccomp filter: what it says of a call that no rule is about, and the rules."""
+    """One seccomp filter: its default action, and its rules."""
 
     def __init__(self, action: int) -> None:
         self._library = ctypes.CDLL("libseccomp.so.2")
@@ -88,7 +89,7 @@ class _Filter:
     def add(self, action: int, call: str, *comparisons: _Comparison) -> None:
         number = self._library.seccomp_syscall_resolve_name(call.encode())
         if number == -1:
-            return  # of a later kernel than the library
+            return  # a system call that is newer than the library
         array = (_Comparison * len(comparisons))(*comparisons)
         error = self._library.seccomp_rule_add_array(
             self._context, ctypes.c_uint32(action), number, len(comparisons), array
@@ -103,7 +104,7 @@ class _Filter:
 
 
 def limit(unit: Path) -> None:
-    """Puts this process, and what it will execute, under the unit's limits."""
+    """Applies the unit's limits to this process and its children."""
     keys = settings(unit)
     refused = _ERRNO | errno.EPERM
     if keys.get("MemoryDenyWriteExecute") == ["yes"]:

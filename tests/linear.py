@@ -1,22 +1,22 @@
-"""Whether work grows as its input does, whatever the machine is doing meanwhile."""
+"""Checks that work is linear in its input, on a busy machine too."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-#: Quadratic work grows by the square of this, linear work by as much.
+#: The factor of the input. Linear work grows by this factor, quadratic work by its square.
 _GROWTH = 8
-#: Below this the clock and caches count for more than the work (seconds of CPU).
+#: The least measurable time: below it clock and caches dominate (seconds of CPU).
 _ENOUGH = 0.001
 
 
 def assert_linear(work: Callable[[int], object], most: int = 200_000) -> None:
-    """``work(n)`` handles an input of about ``n`` octets, up to ``most``.
+    """Fails if ``work(n)``, on an input of about ``n`` octets up to ``most``, is not linear.
 
-    The input is doubled until the work can be measured, so that exponential work is found before
-    it takes a day, and then made eight times as large: linear work takes 8 times as long,
-    quadratic work 64 times. Time is this thread's own CPU time, the least of three runs.
+    The input is doubled until the work can be measured, which finds exponential work early, then
+    made eight times as large: linear work takes 8 times as long, quadratic work 64 times. Times are
+    CPU times of this thread, the least of three runs.
     """
     n = 8
     taken = _time(work, n)

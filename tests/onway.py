@@ -1,4 +1,4 @@
-"""Messages that the API has taken: the state in which everything that comes back finds them."""
+"""Messages that the API has accepted, for tests of statuses, receipts and answers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def upstream_id(id: int) -> str:
 
 
 async def sent(store: Store, *messages: Message, poll_at: int = 0) -> None:
-    """Accepted, and taken by the API under :func:`upstream_id`."""
+    """Stores messages that the API has accepted under :func:`upstream_id`."""
     await store.accept(Acceptance(messages))
     await store.begin(900, messages)
     changes = [Change(m.id, State.SENT, upstream_id(m.id), poll_at=poll_at) for m in messages]

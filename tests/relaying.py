@@ -1,4 +1,4 @@
-"""The relay as the daemon builds it, with a sandbox API behind it and no listener before it."""
+"""The relay as the daemon builds it, with the sandbox API and without listeners."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from bridge.store.engines import engine_of
 
 
 def id_of(outcome: Outcome) -> int:
-    """The id of a submission that was accepted."""
+    """The id of an accepted submission."""
     assert isinstance(outcome, Accepted), outcome
     return outcome.id
 
 
 def reason_of(outcome: Outcome) -> Reason:
-    """Why a submission was refused."""
+    """The reason of a refused submission."""
     assert isinstance(outcome, Failure), outcome
     return outcome.reason
 
@@ -69,7 +69,7 @@ class Relaying:
         return [one.state for one in stored]
 
     async def drained(self) -> None:
-        """Until nothing waits to be sent any more."""
+        """Waits until no message waits to be sent."""
         async with asyncio.timeout(15):
             while self.dispatcher.backlog:  # noqa: ASYNC110 - a number, not an event
                 await asyncio.sleep(0.01)
@@ -85,8 +85,9 @@ async def relaying(
     keys: dict[str, str] | None = None,
     **cascade: Any,
 ) -> AsyncIterator[Relaying]:
-    """``cascade`` are keys of that table, ``accounts`` the settings of each besides ``sender``,
-    ``keys`` the credentials. The store is SQLite in ``folder`` unless ``store`` says otherwise."""
+    """A running relay. ``cascade`` are keys of that table, ``accounts`` the settings of each
+    account (the password and ``sender`` are given), ``keys`` the credentials. Without ``store`` the
+    store is SQLite in ``folder``."""
     base = {"password": "secret", "sender": "Shop"}
     settings = settings_from(
         {

@@ -1,4 +1,4 @@
-"""Messages, submissions and accounts for tests: complete, and different where a test says so."""
+"""Complete messages, submissions and accounts for tests; tests give the fields that matter."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bridge.model.message import (
     Submission,
 )
 
-#: 2026-01-01T00:00:00Z, the time in tests that have a clock of their own.
+#: 2026-01-01T00:00:00Z, the time in tests with their own clock.
 NOW = 1_767_225_600
 
 
@@ -61,5 +61,5 @@ def submission(*phones: str, **fields: Any) -> Submission:
 
 
 def numbered(n: int, **fields: Any) -> Submission:
-    """The n-th of several submissions, each to a phone of its own."""
+    """The n-th of several submissions, each to its own phone."""
     return submission(f"+38050{n:07}", text=f"text {n}", **fields)

@@ -30,7 +30,7 @@ def program(name: str) -> str:
 
 
 def usable(*command: str, user: str | None = None) -> None:
-    """Fails as for a missing program where the command does not end with 0 (run as ``user``)."""
+    """Skips like :func:`missing` if the command, run as ``user``, does not exit with 0."""
     try:
         subprocess.run(command, capture_output=True, check=True, user=user)
     except (OSError, LookupError, subprocess.CalledProcessError) as e:
@@ -38,7 +38,7 @@ def usable(*command: str, user: str | None = None) -> None:
 
 
 def node_package(name: str) -> str:
-    """The node interpreter, where ``require(name)`` works (NODE_PATH says where packages are)."""
+    """The node interpreter, if ``require(name)`` works (NODE_PATH names the packages' folder)."""
     node = program("node")
     found = subprocess.run([node, "-e", f"require({name!r})"], capture_output=True, check=False)
     if found.returncode:
@@ -46,15 +46,15 @@ def node_package(name: str) -> str:
     return node
 
 
-#: Ports that this process has given out. Two at random in two processes are hardly ever the same.
+#: Ports that this process has given out. Random ports of two processes hardly ever collide.
 _GIVEN: set[int] = set()
 
 
 def free_port() -> int:
-    """A port at which nobody listens, for what has to know it before it listens itself.
+    """A free port, for programs that must know their port before they listen.
 
-    It lies below those that the system gives to outgoing connections. From among these, a client
-    that tries a port again and again before the server is there may get that very port as its own.
+    It is below the ports of outgoing connections: a client that retries a port from that range
+    before the server listens may get this port as its own.
     """
     first_outgoing = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     while True:

@@ -43,7 +43,7 @@ ARROWS: dict[str, set[str]] = {
     "smpp/outbound": COMMON | {"notices", "smpp/protocol"},
     "smsc": COMMON | {"accounts", "dialect", "directory", "net", "notices"},
     "admin": COMMON | {"net", "accounts", "store", "directory", "sending", "trace", "relay"},
-    # The stand-in for the API shares nothing with the bridge's own idea of a message.
+    # The stand-in for the API shares no vocabulary with the bridge.
     "sandbox": {"net", "log"},
     "app": COMMON
     | {
@@ -58,7 +58,7 @@ ARROWS: dict[str, set[str]] = {
         "relay",
     }
     | {"smtp", "smtp/inbound", "smtp/outbound", "smpp/inbound", "smsc", "admin"},
-    # Commands read the store where no daemon runs, and explain mails as the listener reads them.
+    # Commands read the store without a daemon, and explain mails as the listener reads them.
     "cli": COMMON
     | {"net", "accounts", "admin", "dialect", "directory", "store", "cascade", "trace", "relay"}
     | {"sandbox", "app"}
@@ -157,7 +157,7 @@ def test_every_arrow_is_used_and_none_leads_back() -> None:
 
 
 def test_no_circle_between_modules() -> None:
-    # Those that are imported for type checkers only count too.
+    # Imports for type checkers count too.
     graph = {
         name: {module for module, _ in imports(file) if module in MODULES}
         for name, file in MODULES.items()
@@ -185,7 +185,7 @@ def test_no_exception_is_kept_to_be_raised_again(module: str) -> None:
 
 
 def test_no_folder_is_for_everything() -> None:
-    # Their names say nothing about what belongs in them, so that everything ends there.
+    # Such names do not tell what belongs there, so that everything ends there.
     names = {name.removesuffix(".py") for file in FILES for name in file.relative_to(ROOT).parts}
     assert not names & {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
 

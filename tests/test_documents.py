@@ -1,4 +1,4 @@
-"""The documents say what the program does: commands, options, keys, events, tables and links."""
+"""The documents agree with the program: commands, options, keys, events, tables and links."""
 
 from __future__ import annotations
 
@@ -73,13 +73,13 @@ def blocks(language: str | None = "") -> list[str]:
 
 
 def table(after: str) -> list[list[str]]:
-    """The cells of the first table behind ``after``, without its head."""
+    """The cells of the first table after ``after``, without its head."""
     rows = DOCUMENTS[DOCUMENTS.index(after) :].partition("\n|")[2].partition("\n\n")[0].splitlines()
     return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows[2:]]
 
 
 def in_code(text: str) -> list[str]:
-    """What stands between single backquotes, outside of fenced blocks."""
+    """The text between single backquotes, outside of fenced blocks."""
     text = _FENCED.sub("", text)
     return [" ".join(code.split()) for code in re.findall(r"`([^`]+)`", text)]
 
@@ -112,7 +112,8 @@ _OUR_COMMANDS = "|".join(cli.list_commands(click.Context(cli)))
 
 
 def command_lines() -> Iterator[str]:
-    """What calls the program: lines of blocks by its name, code in a sentence by a subcommand."""
+    """Calls of the program: lines of blocks that begin with its name, code in sentences that begins
+    with a subcommand."""
     for line in [line for block in blocks(None) for line in block.splitlines()]:
         if found := re.search(r"(?:^|/)cascade-bridge ([^/].*)$", line):
             yield found[1]
@@ -205,7 +206,7 @@ def test_the_documented_benchmark_runs() -> None:
 
 
 def test_the_guides_configuration_is_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Those of the pages on migration are tried beside what they replace (tests/recipes).
+    # Configurations on the pages on migration are tested in tests/recipes.
     [text] = re.findall(r"^```toml\n(.*?)^```$", README, re.M | re.S)
     (tmp_path / "cascade-key").write_text("the key\n")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
@@ -213,7 +214,7 @@ def test_the_guides_configuration_is_good(tmp_path: Path, monkeypatch: pytest.Mo
     file.write_text(re.sub(r'"\$argon2id[^"]+"', f'"{HASHER.hash("password")}"', text))
     settings = load(file)
     minimal = tomllib.loads((REPOSITORY / "config/minimal.toml").read_text("utf-8"))
-    # The guide starts from the minimal example: other secrets, and nothing else.
+    # The guide's configuration is the minimal example with other secrets.
     guide = tomllib.loads(text)
     assert guide.keys() == minimal.keys()
     assert guide["smtp"] == minimal["smtp"]
@@ -259,7 +260,7 @@ def test_every_name_in_code_is_one_of_the_programs() -> None:
 
 # --- events --------------------------------------------------------------------------------------
 
-#: Calls that log, by their method's name, and the levels of those that are no logger's.
+#: Names of methods that log, and the levels of those that are not a logger's.
 _LEVELS = ("debug", "info", "warning", "error", "exception")
 _LOGGING = {"warn": "warning", "_note_refused": "info", "_log_count": "warning", "tell": "info"}
 
@@ -286,7 +287,7 @@ def events_in_code() -> dict[str, set[str]]:
 
 
 def event_rows() -> Iterator[tuple[list[str], list[str]]]:
-    """The rows of the page on events: their names, and the levels beside them."""
+    """The rows of the page on events: names and levels."""
     text = DOCUMENTS.partition("<!-- events: ")[2].partition("<!-- /events -->")[0]
     for row in text.splitlines():
         if row.startswith("| `"):

@@ -1,4 +1,4 @@
-"""The log: one JSON object a line, nothing in it that must not be."""
+"""The log: one JSON object per line, without private data."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ Events = Callable[[], list[dict[str, Any]]]
 
 
 def start(**settings: Any) -> tuple[structlog.typing.FilteringBoundLogger, Events]:
-    """A logger set up so, and what it wrote."""
+    """A configured logger, and its output."""
     stream = io.BytesIO()
     root = logging.getLogger()
-    # Without pytest's own handlers, which have opinions on broken messages.
+    # Without pytest's own handlers, which fail on broken messages.
     root.handlers[:] = [one for one in root.handlers if type(one).__module__ == "bridge.log"]
     configure(Log(**settings), stream=stream)
     return structlog.get_logger(), lambda: [
@@ -58,7 +58,7 @@ def start(**settings: Any) -> tuple[structlog.typing.FilteringBoundLogger, Event
     ("phone", "masked"),
     [
         ("+380501234567", "+3805******67"),
-        # However it was written: one search finds them all.
+        # All forms of a number are masked alike: one search finds them.
         ("380501234567", "+3805******67"),
         ("00380501234567", "+3805******67"),
         ("12345678", "12345*78"),

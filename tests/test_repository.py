@@ -1,4 +1,4 @@
-"""What is around the program: the files for those who change it name what is there."""
+"""The files for developers name only existing files and targets."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_the_tree_of_exceptions_is_that_of_the_program() -> None:
             importlib.import_module(module.name)
 
     def ours(kind: type[BaseException]) -> set[type[BaseException]]:
-        """Those of the package that other modules can catch."""
+        """The public exceptions of the package."""
         return {
             one
             for one in kind.__subclasses__()

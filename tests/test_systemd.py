@@ -1,4 +1,4 @@
-"""The unit, its user and its folders: what systemd makes of them, and whether all of it agrees."""
+"""The unit, its user and its folders, as systemd reads them, and their agreement."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def rows(file: Path) -> list[list[str]]:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A file system with what the guide installs, as far as systemd looks at it."""
+    """A file system with the files of the guide that systemd reads."""
     for name in ("ExecStart", "ExecReload"):
         command = tmp_path / one(name).split()[0].removeprefix("/")
         command.parent.mkdir(parents=True, exist_ok=True)

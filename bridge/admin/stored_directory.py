@@ -56,7 +56,7 @@ class StoredDirectory:
     ) -> list[ContactShown]:
         """List contacts of an account, in pages: the first with an id after ``after``.
 
-        ``group`` and ``search`` narrow the list.
+        ``group``, ``phone`` and ``search`` narrow the list.
         """
         region = self.region(account)
         groups = await self._store.look_up(list_groups, account)

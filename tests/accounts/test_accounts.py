@@ -1,4 +1,4 @@
-"""Logins: who is let in, what a stranger learns, and what a storm of wrong passwords may cost."""
+"""Logins: who may log in, what a stranger can learn, and the cost of many wrong passwords."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bridge.config.settings import settings_from
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import MessageType, Protocol
 
-#: As weak as argon2 lets it be, so that tests are fast.
+#: The weakest parameters of argon2, so that tests are fast.
 WEAK = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 CRM = {"password_hash": WEAK.hash("right")}
 
@@ -108,7 +108,7 @@ class TestPasswords:
         fastest: dict[str, float] = {}
         for _ in range(5):
             for name in ("crm", "shop", "nobody"):
-                # Of all threads, without the time in which others had the processor.
+                # The CPU time of all threads.
                 start = time.process_time()
                 assert await refused(login(accounts, name, "wrong")) is Reason.WRONG_LOGIN
                 took = time.process_time() - start
@@ -187,7 +187,7 @@ class TestCache:
     ) -> None:
         accounts = make({"crm": CRM}, cache="60s")
         await login(accounts)
-        accounts.close()  # no thread can verify from here on
+        accounts.close()  # from here on no thread can verify
         clock.now += 59
         assert (await login(accounts)).name == "crm"
         clock.now += 2
@@ -252,7 +252,7 @@ class TestStorms:
         for attempt in attempts:
             attempt.cancel()
         await asyncio.gather(*attempts, return_exceptions=True)
-        # Behind them in the queue, and not counted with them.
+        # After them in the queue, and not counted with them.
         assert (await login(accounts)).name == "crm"
 
 

@@ -1,4 +1,4 @@
-"""Counting failed logins by address and name, and what somebody who guesses may gain from it."""
+"""Failed logins by address and name, and the chances of an attacker."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PER_NAME = LOGIN.max_failures
 
 
 class Guesser:
-    """Somebody at one address with an account of their own, who logs in with it all the time."""
+    """An attacker at one address with an own account, who also logs in with it all the time."""
 
     def __init__(self, login: Login = LOGIN) -> None:
         self.now = 0.0
@@ -26,7 +26,7 @@ class Guesser:
         self.guesses = 0
 
     def fail(self, name: str) -> bool:
-        """Whether the guess was looked at."""
+        """Whether the guess was checked."""
         self.now += 0.01
         if self.counts.blocked(ADDRESS, name):
             return False

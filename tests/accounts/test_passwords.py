@@ -1,4 +1,4 @@
-"""Hashes, and checks that run once for all who ask, in threads of their own."""
+"""Hashes, and checks in threads, each once for all callers."""
 
 from __future__ import annotations
 

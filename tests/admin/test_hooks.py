@@ -1,4 +1,4 @@
-"""The listener that SMSBAT calls, over real HTTP, with a real store behind it."""
+"""The listener for SMSBAT's webhooks, over real HTTP, with a real store."""
 
 from __future__ import annotations
 
@@ -269,7 +269,7 @@ async def test_a_wrong_secret_is_told_to_who_brings_much(running: Running) -> No
 async def test_whoever_asks_for_another_protocol_hears_that_its_body_was_not_read(
     running: Running,
 ) -> None:
-    # As Java's HTTP client does with its first request where there is no TLS.
+    # Java's HTTP client sends this with its first request without TLS.
     upgrade = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": ""}
     await sent(running.store, message(1))
     response = await running.client().post(STATUS, json=status(1), headers=upgrade)

@@ -1,7 +1,7 @@
 """``python -m tests.benchmarks``: both protocols from end to end, beside peers in the same run.
 
-Servers are started once and loaded in turn, so that whatever else the machine does meets all of
-them; what is shown is the median. TMPDIR says on which disk the store is.
+Servers are started once and loaded in turn, so that other load on the machine affects all of them
+alike; medians are shown. TMPDIR sets the store's disk.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Run = Callable[[int], Figures]
 
 @dataclass(frozen=True)
 class Way:
-    """One way through the bridge, and how many messages go it in one run unless told otherwise."""
+    """One path through the bridge, and its default number of messages per run."""
 
     says: str
     count: int
@@ -50,9 +50,9 @@ class Way:
     kept: bool = False
 
 
-#: Statuses that nobody sends would be asked for all the time: a twentieth of a core and more.
+#: Polling for statuses would take a twentieth of a core and more.
 NO_POLLS = "poll = false"
-#: One at a time is a request each: the usual 100 a second would be measured.
+#: One message at a time is a request each: the default rate of 100 a second would be measured.
 NO_LIMIT = f"requests_per_second = 10000\nburst = 10000\n{NO_POLLS}"
 
 PATHS = {
@@ -70,7 +70,7 @@ PATHS = {
     "smtp-new-10": Way("mails, a connection each, 10", 5_000, sessions=10),
     "smtp-new-1": Way("mails, a connection each, 1", 1_000, sessions=1, limit=NO_LIMIT),
 }
-#: Without names these are measured.
+#: The default measurements.
 USUAL = ("smpp", "smpp-latency", "smtp", "smtp-new")
 PEERS = {
     "aiosmtpd, empty handler": peers.aiosmtpd,
@@ -85,7 +85,7 @@ CASES = (
     | smsc_cases.CASES
     | directory_cases.CASES
 )
-#: What both sides do for the first time is not measured.
+#: Messages before the measurement, to warm up both sides.
 WARM_UP = 500
 
 
@@ -176,7 +176,7 @@ def _peer(peer: peers.Peer, path: Way, folder: Path, count: int) -> Figures:
 def _measure(
     path: Way, servers: dict[str, Run], count: int, runs: int
 ) -> Iterator[tuple[str, ...]]:
-    """The rows of a path: each server in turn, and that again and again."""
+    """The rows of a path: all servers in turn, repeatedly."""
     figures: dict[str, list[Figures]] = {name: [] for name in servers}
     for run in servers.values():
         run(min(count, WARM_UP))

@@ -1,5 +1,5 @@
 """Large directories: imports, a message to a large group, a black list of a million numbers, and
-what another account's submits notice of each."""
+their effect on another account's submits."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from tests.benchmarks.relay_cases import Row
 from tests.benchmarks.smpp_load import Paced
 from tests.store.postgres.server import Server, binaries, execute
 
-#: Another account, and how often it submits, one message at a time (seconds).
+#: Another account, and the interval of its submits (seconds).
 OTHER = '[accounts.other]\npassword = "other"\nsender = "Other"'
 PACE = 0.02
-#: Seconds for which nobody does anything else.
+#: Seconds of measurement without other work.
 QUIET = 5.0
 LIMIT = "requests_per_second = 10000\nburst = 10000\npoll = false"
 #: Entries of the black list for each contact, and the part of the contacts that is in the group.
 BLOCKED, IN_GROUP = 10, 0.5
-#: How often it is looked how far a step is (seconds).
+#: Interval of checks for the end of a step (seconds).
 _ASK_EVERY = 0.1
 
 
@@ -64,7 +64,7 @@ def _served(part: Part, engine: str, url: str, count: int) -> Iterator[Row]:
 
 
 class _Step:
-    """One thing that is done while another account submits."""
+    """One operation, measured while another account submits."""
 
     def __init__(self, name: str, pid: int) -> None:
         self.name = name
@@ -184,7 +184,7 @@ def numbers(count: int) -> bytes:
 
 
 def _in_memory(count: int) -> Iterator[Row]:
-    """What an entry and a look cost in the memory of one process."""
+    """The memory of an entry, and the time of a lookup."""
     before = resident_mb(os.getpid())
     entries = Entries()
     for n in range(count):

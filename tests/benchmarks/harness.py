@@ -1,4 +1,4 @@
-"""What every benchmark needs: the sandbox API and the bridge as processes, and their CPU time."""
+"""Shared by the benchmarks: sandbox API and bridge as processes, and their CPU time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support import free_port
 
 
 def cpu_seconds(pid: int) -> float:
-    """What a process and all its threads have run so far, to the nanosecond."""
+    """The CPU time of a process with all its threads, in nanoseconds."""
     tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
     return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
 
@@ -44,7 +44,7 @@ class Served:
         return self.process.pid
 
     def taken(self) -> int:
-        """How many messages the sandbox API has taken."""
+        """The number of messages that the sandbox API has accepted."""
         with urllib.request.urlopen(f"{self.api}/sandbox/stats", timeout=10) as answer:
             return int(json.load(answer)["messages"])
 
@@ -70,7 +70,7 @@ def await_port(port: int, process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def running(command: list[str], port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is listened to by ``port`` while the block runs."""
+    """Runs a process, which listens on ``port``, during the block."""
     with (
         log.open("wb") as output,
         subprocess.Popen(command, stdout=output, stderr=output) as process,
@@ -153,7 +153,7 @@ class Figures:
 
 
 def run(main: Coroutine[Any, Any, Any]) -> Any:
-    """Runs a client, on uvloop where that is installed: it is to be in the way of nobody."""
+    """Runs a client, on uvloop if it is installed, so that it takes little CPU."""
     try:
         import uvloop
     except ImportError:

@@ -1,4 +1,4 @@
-"""Webhooks a second that are stored durably when they are answered, and what a status costs."""
+"""Durably stored webhooks per second, and the cost of a status."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LOADS = ((10, 1), (50, 1), (200, 1), (10, 100))
 
 
 def hooks(count: int, runs: int) -> Iterator[Row]:
-    """Each status ends another message whose sender asked for a receipt, which is stored too."""
+    """Each status ends another message, whose requested receipt is stored too."""
     with tempfile.TemporaryDirectory(prefix="cascade-bridge-") as name:
         folder = Path(name)
         ids = iter(_fill(folder / "bridge.db", (count * runs + 100) * len(LOADS)))
@@ -54,7 +54,7 @@ def hooks(count: int, runs: int) -> Iterator[Row]:
 
 
 def _fill(path: Path, count: int) -> list[str]:
-    """A store with so many messages that are on their way; their upstream ids."""
+    """A store with this number of sent messages; returns their upstream ids."""
 
     async def create() -> None:
         engine = engine_of(f"sqlite:///{path}")
@@ -126,7 +126,7 @@ def _request(ids: list[str]) -> bytes:
 
 
 class _Client(asyncio.Protocol):
-    """Posts one request after the other on a kept connection; every answer has to be 200."""
+    """Posts requests one after the other on a kept connection; every answer must be 200."""
 
     def __init__(self, requests: Iterator[bytes], done: asyncio.Future[None]) -> None:
         self._requests = requests
@@ -139,7 +139,7 @@ class _Client(asyncio.Protocol):
         self._next()
 
     def data_received(self, data: bytes) -> None:
-        # The whole answer comes at once: it has no body.
+        # The answer comes in one piece: it has no body.
         if not (data.startswith(b"HTTP/1.1 200 ") and data.endswith(b"\r\n\r\n")):
             self._done.set_exception(RuntimeError(data.decode(errors="replace")))
             return

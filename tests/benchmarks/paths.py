@@ -11,7 +11,7 @@ from tests.benchmarks.harness import Figures, Served, cpu_seconds
 from tests.benchmarks.smpp_load import Load, submit_body
 from tests.support import program
 
-#: A thousand numbers and texts in turn, so that nothing is cheap because it is always the same.
+#: A thousand numbers and texts in turn, so that caches do not help.
 BODIES = [
     submit_body(f"38050{n:07}", f"Your code is {n:06}. Never tell it to anybody.".encode())
     for n in range(1000, 2000)
@@ -37,7 +37,7 @@ def smpp(served: Served, count: int, binds: int, window: int) -> Figures:
 def smtp_source(
     port: int, count: int, sessions: int, *, kept: bool, to: str, folder: Path
 ) -> float:
-    """Seconds that Postfix' load generator needs for ``count`` mails of half a kilobyte."""
+    """The seconds that Postfix' load generator takes for ``count`` mails of half a kilobyte."""
     command = [program("smtp-source"), "-s", str(sessions), "-m", str(count), "-l", "500"]
     command += ["-f", "load@example.com", "-t", to, "-S", "benchmark"]
     if kept:

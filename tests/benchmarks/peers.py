@@ -1,4 +1,4 @@
-"""Servers to measure beside the bridge: they take a mail and throw it away, or queue it.
+"""Servers to compare with: they accept a mail and discard or queue it.
 
     python -m tests.benchmarks.peers PORT
 
@@ -26,7 +26,7 @@ from tests.support import free_port
 
 
 class Peer(NamedTuple):
-    """A server that listens; ``cpu`` tells what all of it has run so far, in seconds."""
+    """A listening server; ``cpu`` gives the CPU time of all its processes (seconds)."""
 
     port: int
     cpu: Callable[[], float]
@@ -51,7 +51,7 @@ def smtp_sink(folder: Path) -> Iterator[Peer]:
         yield Peer(port, partial(cpu_seconds, process.pid))
 
 
-#: Every mail ends in the queue and stays there, and nothing slows the client down.
+#: Every mail stays in the queue, and nothing slows the client down.
 _QUEUED = """\
 smtpd_client_restrictions = check_client_access static:HOLD
 in_flow_delay = 0
@@ -60,17 +60,17 @@ in_flow_delay = 0
 
 @contextmanager
 def postfix(_: Path) -> Iterator[Peer]:
-    """Postfix putting each mail into its queue, durably, as it does by default."""
+    """Postfix, which queues each mail durably, as it does by default."""
     with relays.postfix(_QUEUED) as server:
         yield Peer(server.port, partial(_cpu_of_family, server.master))
 
 
 def _cpu_of_family(pid: int) -> float:
-    """What a process, its children and those that ended have run so far (proc(5), "stat")."""
+    """The CPU time of a process, its children and ended children (proc(5), "stat")."""
     ticks = 0
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
-            # The name may hold anything; behind it come the state and the parent.
+            # The name may contain anything; state and parent follow it.
             fields = stat.read_text().rpartition(")")[2].split()
         except OSError:
             continue
@@ -82,16 +82,16 @@ def _cpu_of_family(pid: int) -> float:
 
 
 def which(name: str) -> str | None:
-    """A program of Postfix, which may stand in a folder that is not on the path."""
+    """A program of Postfix, which may be in a folder outside of the path."""
     return shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
 
 
-#: Who needs a program that may not be there.
+#: Servers that need a program.
 _PROGRAMS = {smtp_sink: "smtp-sink", postfix: "postfix"}
 
 
 def can_run(peer: Callable[[Path], AbstractContextManager[Peer]]) -> bool:
-    """Whether the server is installed; Postfix also wants to be started by root."""
+    """Whether the server is installed; Postfix must also be started by root."""
     if peer is postfix and os.geteuid():
         return False
     return peer not in _PROGRAMS or which(_PROGRAMS[peer]) is not None

@@ -1,5 +1,5 @@
-"""Receipts that are owed to an account that was away: how fast they come when it binds, what each
-costs, and what another client's submits notice of it."""
+"""Receipts owed to an account that was away: their rate after its bind, their cost, and their
+effect on another client's submits."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from tests.benchmarks.smpp_load import Paced
 from tests.samples import message
 
 WINDOW = 100
-#: Another account, and how often it submits, one message at a time (seconds).
+#: Another account, and the interval of its submits (seconds).
 OTHER = '[accounts.other]\npassword = "other"\nsender = "Other"'
 PACE = 0.02
-#: Seconds for which nobody else has anything to tell.
+#: Seconds of measurement without receipts.
 QUIET = 5.0
-#: Requests a second to the API must not be what is measured.
+#: High enough that the API's rate is not measured.
 LIMIT = "requests_per_second = 10000\nburst = 10000\npoll = false"
 
 _HEADER = struct.Struct("!IIII")
@@ -38,7 +38,7 @@ _RESPONSE = 0x80000000
 
 
 def receipts(count: int, runs: int) -> Iterator[Row]:
-    """One receiver with a window of a hundred; what each message's end was is in the store."""
+    """One receiver with a window of a hundred; the messages' final states are in the store."""
     rates: list[Figures] = []
     quiet: list[float] = []
     busy: list[float] = []
@@ -62,7 +62,7 @@ def receipts(count: int, runs: int) -> Iterator[Row]:
 
 
 def fill(path: Path, count: int) -> None:
-    """A store with so many messages that arrived while their account was away."""
+    """A store with this number of messages that were delivered while their account was away."""
 
     async def create() -> None:
         engine = engine_of(f"sqlite:///{path}")
@@ -115,7 +115,7 @@ async def _measure(
 
 
 class Receiver(asyncio.Protocol):
-    """Binds and answers whatever it is told; ``done`` when that was ``count`` times."""
+    """Binds and answers all requests; ``done`` after ``count`` of them."""
 
     def __init__(self, count: int) -> None:
         self.done = asyncio.get_running_loop().create_future()

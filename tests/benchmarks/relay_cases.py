@@ -1,5 +1,5 @@
-"""What the relay and the store can do: durable accepts on each engine, throughput against a slow
-API, and what a message costs with few and with a million others waiting."""
+"""Relay and store: durable accepts on each engine, throughput with a slow API, and the cost of a
+message with few and with a million waiting messages."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ from tests.benchmarks.harness import Figures, bridge, cpu_seconds, resident_mb
 from tests.benchmarks.smpp_load import Load
 from tests.samples import message
 
-#: A case's rows: its name, and cells to show.
+#: The rows of a case: name and cells.
 Row = tuple[str, ...]
 HEAD = ("case", "per s", "CPU µs", "")
 OUTSTANDING = 1000
 
 
 def relay(count: int, runs: int) -> Iterator[Row]:
-    """Messages a second that reach the API, clients answered "queued", by how slow the API is."""
+    """Messages per second that reach the API, with clients answered "queued", by the API's
+    delay."""
     for delay in (0.0, 0.05, 0.5):
         with (
             tempfile.TemporaryDirectory(prefix="cascade-bridge-") as folder,
@@ -48,7 +49,7 @@ def relay(count: int, runs: int) -> Iterator[Row]:
 
 
 def backlog(count: int, runs: int) -> Iterator[Row]:
-    """submit_sm to its answer with a thousand and with a million messages of others waiting."""
+    """Latency of submit_sm with a thousand and with a million waiting messages of others."""
     for waiting in (1_000, 1_000_000):
         with tempfile.TemporaryDirectory(prefix="cascade-bridge-") as name:
             folder = Path(name)
@@ -69,7 +70,7 @@ def backlog(count: int, runs: int) -> Iterator[Row]:
 
 
 def _fill(path: Path, count: int) -> None:
-    """A store in which an account that is held has so many messages waiting."""
+    """A store with this number of waiting messages of a held account."""
 
     async def create() -> None:
         engine = engine_of(f"sqlite:///{path}")
@@ -107,7 +108,7 @@ def row(name: str, found: list[Figures], more: str = "") -> Row:
     return (name, f"{rate:,.0f}", f"{cpu:,.0f}", more)
 
 
-#: By name: what it measures with so many messages, unless told otherwise.
+#: Name → the measurement, and its default number of messages.
 CASES: dict[str, tuple[int, Callable[[int, int], Iterator[Row]]]] = {
     "relay": (20_000, relay),
     "backlog": (20_000, backlog),

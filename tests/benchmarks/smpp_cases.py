@@ -1,4 +1,4 @@
-"""SMPP in more detail: binds and windows, alphabets, long texts, and sessions that do no good.
+"""SMPP in more detail: binds and windows, alphabets, long texts, and bad sessions.
 
 python -m tests.benchmarks.smpp_cases [throughput] [sessions]
 """
@@ -22,13 +22,14 @@ TEXT = "Your code is {:07}. Never tell it to anybody."
 LONG = "This text is so long that three short messages are needed to carry all of it. " * 5
 UNICODE = "Ваш код {:07}. Нікому його не кажіть."
 
-#: Messages that the API has to be asked for before anything is measured.
+#: Messages before the measurement, to warm up.
 WARM_UP = 500
 
 
 @dataclass(frozen=True)
 class Case:
-    """One way of submitting: what is in each submit_sm, and how many make a message."""
+    """One kind of submission: the content of each submit_sm, and the number of them in a
+    message."""
 
     says: str
     count: int
@@ -38,7 +39,7 @@ class Case:
 
 
 def cases() -> Iterator[Case]:
-    """Every kind of text by one bind and ten, by small windows and large."""
+    """Each kind of text, with one bind and ten, with small and large windows."""
     for binds in (1, 10):
         for window in (1, 10, 100):
             count = min(20_000, 1_000 * binds * window)
@@ -71,7 +72,7 @@ KINDS = {"GSM-7": _short, "UCS-2": _unicode, "three parts": _three_parts}
 
 
 def measure(served: Served, case: Case, first: int = 0) -> Figures:
-    """Submits ``case.count`` PDUs; messages are numbered from ``first``, each only once."""
+    """Submits ``case.count`` PDUs; messages are numbered from ``first``."""
     make = KINDS[case.kind]
     parts = len(make(0))
     messages = -(-case.count // parts)
@@ -86,7 +87,7 @@ def measure(served: Served, case: Case, first: int = 0) -> Figures:
 
 
 def throughput(served: Served) -> None:
-    """Prints a row a case."""
+    """Prints a row per case."""
     print(f"{'submit_sm':<26}{'text':<14}{'per s':>9}{'CPU µs':>9}{'p50 ms':>9}{'p99 ms':>9}")
     first = 0
     for case in (Case("warm-up", WARM_UP, 1, 100), *cases()):
@@ -102,12 +103,12 @@ def throughput(served: Served) -> None:
 # --- sessions --------------------------------------------------------------------------------
 
 IDLE, ACTIVE = 2000, 200
-#: Seconds that the active sessions are watched for, and between two submits of each of them.
+#: Seconds of measurement, and between two submits of each active session.
 WATCHED, PAUSE = 10.0, 0.2
 
 
 async def sessions(served: Served) -> None:
-    """200 active sessions alone, beside 2,000 idle ones, and beside those that do no good."""
+    """200 active sessions alone, with 2,000 idle ones, and with bad ones."""
     print(f"{'sessions':<48}{'CPU %':>9}{'MB':>9}{'p50 ms':>9}{'p99 ms':>9}")
     await _row(served, "none", None)
     async with Paced(served.smpp, IDLE, 0):
@@ -126,7 +127,7 @@ async def sessions(served: Served) -> None:
 
 @contextmanager
 def _flood(port: int) -> Iterator[None]:
-    """One that never reads, in a process of its own, so that others do not wait for its work."""
+    """A session that never reads, in its own process, so that its work does not delay others."""
     command = [sys.executable, "-m", "tests.benchmarks.smpp_cases", "flood", str(port)]
     process = subprocess.Popen(command)
     try:

@@ -1,4 +1,4 @@
-"""A bare SMPP client that costs as little as it can: binds, keeps a window full, counts answers."""
+"""A minimal SMPP client: binds, keeps a window full, counts answers."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class Load:
             self._done.set_result(None)
 
     async def reaches(self, count: int) -> None:
-        """Waits until so many were answered."""
+        """Waits for this number of answers."""
         self._mark = count
         if len(self.latencies) < count:
             self._at_mark.clear()
@@ -142,7 +142,7 @@ class Load:
 
 
 class _PacedSession(asyncio.Protocol):
-    """Bound; one submit at a time, and a pause before the next."""
+    """A bound session: one submit at a time, with pauses."""
 
     def __init__(self, paced: Paced) -> None:
         self._paced = paced
@@ -182,9 +182,9 @@ class _PacedSession(asyncio.Protocol):
 
 
 class Paced:
-    """Sessions that submit one message each ``pause`` seconds, or nothing where it is 0.
+    """Sessions that submit one message every ``pause`` seconds, or nothing for 0.
 
-    They come from several addresses of the loopback net, a thousand at most from each.
+    They use several loopback addresses, with a thousand at most from each.
     """
 
     def __init__(
@@ -222,8 +222,8 @@ class Paced:
 
 
 class Unbound:
-    """A client that does no good: bound, it submits and submits and never reads an answer
-    (``reads`` False); or it sends the octets of its submits one by one, each a second."""
+    """A bad client: it submits without reading answers (``reads`` False), or sends one octet of its
+    submits per second."""
 
     def __init__(self, port: int, *, reads: bool) -> None:
         self._port, self._reads = port, reads

@@ -1,4 +1,4 @@
-"""send.php on kept connections, a message in each request, durable and with the API's answer."""
+"""send.php on kept connections, one message per request, durable and with the API's answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.benchmarks.harness import Figures, await_port, bridge, cpu_seconds, r
 from tests.benchmarks.relay_cases import Row, row
 from tests.support import free_port
 
-#: Accounts that send at once, and the kept connections of each: SMSC allows 14 calls at once.
+#: Simultaneous accounts, and connections of each: SMSC allows 14 calls at once.
 LOADS = ((1, 1), (1, 14), (10, 14))
 ACCOUNTS = max(accounts for accounts, _ in LOADS)
 _WARM_UP = 100

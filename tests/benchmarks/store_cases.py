@@ -1,4 +1,4 @@
-"""What each verb of the store costs on each engine, beside the contract in ``tests/store``."""
+"""The cost of each verb of the store on each engine; the contract is in ``tests/store``."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from tests.store.postgres.server import Server, binaries, execute
 
 T = TypeVar("T")
 
-#: Requests that wait for an answer at once, and messages of one attempt.
+#: Simultaneous requests, and messages of one attempt.
 OUTSTANDING = 1000
 BATCH = 500
 _LANE = Lane("crm", 4, "async")
 
 
 def store(count: int, runs: int) -> Iterator[Row]:
-    """Each verb of the path of a message and of its receipt, on each engine in turn."""
+    """Each verb on the path of a message and of its receipt, on each engine in turn."""
     with tempfile.TemporaryDirectory(prefix="cascade-bridge-") as folder, ExitStack() as stack:
         urls = {"SQLite": f"sqlite:///{folder}/bridge.db"}
         if (bin := binaries()) is not None:
@@ -95,7 +95,7 @@ async def _verbs(store: Store, count: int) -> dict[str, Figures]:
 
 
 async def _each(things: Sequence[T], ask: Callable[[T], Awaitable[object]]) -> Figures:
-    """Each thing in a request of its own, so many at once."""
+    """Each item in its own request, with this number at once."""
     waiting = iter(things)
 
     async def work() -> None:

@@ -1,4 +1,4 @@
-"""Each row of the table of answers as far as one answer decides it."""
+"""The meaning of each answer of the API."""
 
 from __future__ import annotations
 

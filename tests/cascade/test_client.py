@@ -1,4 +1,4 @@
-"""Requests to the API: what they look like, and what their failures mean."""
+"""Requests to the API: their form, and the meaning of errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What webhooks and answers to questions say, in every spelling that may come."""
+"""Webhooks and answers to status requests, in all spellings."""
 
 from __future__ import annotations
 

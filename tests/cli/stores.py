@@ -1,4 +1,4 @@
-"""A store with messages in it, as a daemon left it, and the configuration that names it."""
+"""A store with messages, as a daemon leaves it, and its configuration."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.samples import NOW
 
 
 def write_store(folder: Path, fill: Callable[[SqliteStore], Awaitable[None]]) -> Path:
-    """Fills a new store at :data:`tests.samples.NOW`; the configuration that names it."""
+    """Fills a new store at :data:`tests.samples.NOW`; returns its configuration."""
 
     async def write() -> None:
         store = SqliteStore(folder / "bridge.db", clock=lambda: float(NOW + 5))
@@ -26,7 +26,7 @@ def write_store(folder: Path, fill: Callable[[SqliteStore], Awaitable[None]]) ->
 
 
 def write_config(folder: Path, url: str = "") -> Path:
-    """The store is ``folder``'s, or the one at ``url``."""
+    """The configuration of the store in ``folder``, or at ``url``."""
     config = folder / "bridge.toml"
     config.write_text(f"""
         [cascade]

@@ -1,4 +1,4 @@
-"""``accounts``: the list, new hashes, and a password's trial."""
+"""``accounts``: lists, hashes, and tests of passwords."""
 
 from __future__ import annotations
 

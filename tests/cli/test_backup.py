@@ -1,4 +1,4 @@
-"""``backup``: one command, whatever runs."""
+"""``backup``, with and without a running daemon."""
 
 from __future__ import annotations
 

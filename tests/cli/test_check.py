@@ -1,4 +1,4 @@
-"""``check``: the verdict for a person, and the exit code for a script."""
+"""``check``: its output, and its exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``demo`` as a newcomer runs it: what it shows, what it leaves running, how it ends."""
+"""``demo`` as a newcomer runs it: output, ``--keep``, exit code."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _HEADING = re.compile(r"^ ?\d+\. (.+)  (ok|WRONG)$", re.MULTILINE)
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, str, float, list[str]]:
-    """One demo: exit code, output, seconds, and what it left in the folder for temporary files."""
+    """One demo: exit code, output, seconds, and files left in the temporary folder."""
     folder = tmp_path_factory.mktemp("demo")
     began = time.monotonic()
     with pytest.MonkeyPatch.context() as environment:
@@ -63,7 +63,7 @@ def test_each_submission_is_shown_from_end_to_end(
     assert rows.count(f'"{scene.text}"') == 1 + scene.messages
     for name, value in (scene.headers | scene.fields).items():
         assert f"{name}: {value}" in rows
-    # What Cascade got, with both ids ...
+    # Cascade's message with both ids ...
     ids = re.findall(r"id (\d+) → messageId ([0-9a-f-]{36})\n", rows)
     assert len(ids) == len(set(ids)) == scene.messages
     assert ("Cascade got   nothing" in rows) == (scene.messages == 0)
@@ -118,7 +118,7 @@ async def test_keep_serves_until_it_is_interrupted() -> None:
             await process.wait()
 
 
-#: Runs the demo with one scene in place of all.
+#: Runs the demo with a single scene.
 _ONE_SCENE = """
 import sys
 from bridge.cli import demo, run
@@ -130,16 +130,16 @@ sys.exit(run(["demo"]))
 @pytest.mark.parametrize(
     ("scene", "heard"),
     [
-        # Another reply than it should be.
+        # A wrong reply.
         ({"protocol": "smtp", "reply": "550 ", "messages": 1}, "250 2.0.0 OK - 1 SMS"),
         (
             {"protocol": "smpp", "reply": "submit_sm_resp ESME_RSYSERR"},
             "submit_sm_resp ESME_ROK (0x00)",
         ),
-        # The reply is right, and yet Cascade got another number of messages.
+        # The reply is right, but Cascade got a wrong number of messages.
         ({"protocol": "smtp", "reply": "250 ", "messages": 0}, "250 2.0.0 OK - 1 SMS"),
         ({"protocol": "smtp", "reply": "550 ", "to": ("12",), "messages": 1}, "550 5.1.3"),
-        # Something came back, but not that.
+        # The client got something else.
         (
             {
                 "protocol": "smpp",

@@ -1,4 +1,4 @@
-"""``explain``: a recipient or a mail, what would become of it, and why."""
+"""``explain``: how a recipient or a mail would be handled, and why."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def config(tmp_path: Path) -> str:
 
 @pytest.fixture
 def reply_address(config: str) -> str:
-    """One that the bridge of ``config`` gave a mail about a phone's message."""
+    """A reply address of the bridge of ``config``."""
     replies = reply_addresses_of(load(Path(config)))
     assert replies is not None
     return replies.address("crm", "+380501234567", "Shop", time.time())

@@ -1,4 +1,4 @@
-"""The command's frame: which commands there are, and how each end becomes an exit code."""
+"""The frame of all commands: their list, and exit codes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def shell(*args: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 
 def ending(monkeypatch: pytest.MonkeyPatch, error: BaseException | int | None) -> int:
-    """The exit code of a command that ends so."""
+    """The exit code of a command that ends in this way."""
 
     @click.command()
     def command() -> int | None:
@@ -64,7 +64,7 @@ def test_every_module_of_a_command_is_listed_and_loads() -> None:
 
 
 def test_help_waits_for_no_library() -> None:
-    # Imports rather than milliseconds: those depend on what else the machine does.
+    # Counts imports, because times depend on the machine's load.
     code = "import sys, bridge.cli; bridge.cli.run(['--help']); print(*sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     heavy = {"pydantic", "httpx", "argon2", "aiosmtpd", "smpplib", "starlette", "asyncio"}

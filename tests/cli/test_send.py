@@ -1,4 +1,4 @@
-"""``send`` through a running bridge, by both protocols: what Cascade gets, and the exit codes."""
+"""``send`` through a running bridge, by SMTP and SMPP: Cascade's messages, and exit codes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ACCEPTED = {
 
 
 class Running(NamedTuple):
-    """A bridge that serves, the sandbox behind it, and the configuration that both share."""
+    """A running bridge, its sandbox, and their configuration."""
 
     config: Path
     sandbox: Sandbox
@@ -47,7 +47,7 @@ class Running(NamedTuple):
 
 
 async def send(*arguments: str, input: str = "") -> tuple[int, str]:
-    """The exit code and all that the command printed; without a process of its own, to be quick."""
+    """The exit code and the output; runs in this process, which is faster."""
     output = io.StringIO()
     with (
         contextlib.redirect_stdout(output),
@@ -80,7 +80,7 @@ async def bridge(
 @pytest.fixture(autouse=True)
 def _nothing_was_sent(bridge: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     bridge.sandbox.clear()
-    # What the developer's own machine may have set.
+    # These may be set on a developer's machine.
     monkeypatch.setenv("CASCADE_BRIDGE_CONFIG", "/no/such/file")
     monkeypatch.delenv("CASCADE_BRIDGE_PASSWORD", raising=False)
 

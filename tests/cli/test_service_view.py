@@ -1,4 +1,4 @@
-"""What `check` of root says of files that the service cannot open, and of systemd's sockets."""
+"""`check` run by root: files that the service cannot open, and systemd's sockets."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ __all__ = ["certificate"]
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root sees with other users' eyes")
 
-#: A user that owns nothing.
+#: A user without files.
 USER = "nobody"
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that every user may enter, which tmp_path is not."""
+    """A folder that every user can enter, unlike tmp_path."""
     with TemporaryDirectory() as name:
         path = Path(name)
         path.chmod(0o755)

@@ -1,4 +1,4 @@
-"""``status``: how a message stands."""
+"""``status``: the state of a message."""
 
 from __future__ import annotations
 

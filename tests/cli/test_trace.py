@@ -1,4 +1,4 @@
-"""``trace``: the story of a message, of one that is waiting and beside a running bridge."""
+"""``trace``: the story of a message, with and without a running bridge."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ GROUP = PartGroup("crm", "Shop", "+380501234567", 7, 3)
 
 @pytest.fixture
 def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of one message two parts expired, of another one waits."""
+    """Two expired parts of one message, and a waiting part of another."""
 
     async def expire(store: Store) -> None:
         await store.add_part(Part(ALONE, GROUP, 1, b"", int(BOTH), NOW), 0)
@@ -339,7 +339,7 @@ async def test_beside_a_running_bridge(tmp_path: Path) -> None:
             assert "the API took it as " in output
             assert "the API is asked again at " in output
             assert await bridge.terminate() == 0
-        # And when it does not run any more.
+        # And after its end.
         code, after = await serving.run(*command, "+380501234567", "--config", str(config))
         assert code == 0, after
         assert "the API took it as " in after

@@ -1,4 +1,4 @@
-"""Files of the configuration, and how their mistakes are put; the example tells the truth."""
+"""Files of the configuration, the wording of mistakes, and the example."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class TestFiles:
 
 
 class TestWords:
-    """How mistakes are put."""
+    """The wording of mistakes."""
 
     @pytest.mark.parametrize(
         ("text", "key", "allowed"),
@@ -176,7 +176,7 @@ class TestWords:
         ]
 
     def test_one_mistake_raises_no_ghosts(self, write: Folder) -> None:
-        # With its only password unreadable, "no way to log in" would be true and of no help.
+        # If its only password is unreadable, "no way to log in" would not help.
         path = write('cascade.authorization_key = "k"\naccounts.crm.password = "env:NO_SUCH"')
         assert mistake(path).key == "accounts.crm.password"
 
@@ -214,7 +214,7 @@ class TestWords:
 
 
 class TestExample:
-    """``config/bridge.toml`` documents every key, and nothing else, with its true default."""
+    """``config/bridge.toml`` documents all keys with their defaults, and nothing else."""
 
     def uncommented(self) -> dict[str, Any]:
         text = (CONFIG / "bridge.toml").read_text()
@@ -242,7 +242,7 @@ class TestExample:
         for table, model in self.tables():
             for name, field in model.model_fields.items():
                 key = field.alias or name
-                # What has no default shows an example.
+                # Keys without a default have an example.
                 if field.default is not None and key in table:
                     read = getattr(model.model_validate({key: table[key]}), name)
                     assert read == field.default, f"{model.__name__}.{key}"

@@ -1,4 +1,4 @@
-"""One mistake at a time: its key, what was found, what is allowed."""
+"""Each mistake: its key, the found value, the allowed values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def write(tmp_path: Path) -> Folder:
 
 
 class TestMistakes:
-    """One mistake at a time: key, what was found, what is allowed."""
+    """Each mistake alone: key, found value, allowed values."""
 
     @pytest.mark.parametrize(
         ("text", "key", "found", "allowed"),

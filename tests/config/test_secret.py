@@ -1,4 +1,4 @@
-"""Where secrets are read from, and what is said where they cannot be read."""
+"""Sources of secrets, and errors for unreadable ones."""
 
 from __future__ import annotations
 

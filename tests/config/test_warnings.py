@@ -1,4 +1,4 @@
-"""What works, and yet is worth a second look."""
+"""Warnings about settings that work but may be wrong."""
 
 from __future__ import annotations
 

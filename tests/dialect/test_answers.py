@@ -1,4 +1,4 @@
-"""Answers of the SMSC dialect, octet by octet, beside recorded answers of the provider."""
+"""Answers of the SMSC dialect, octet by octet, compared with recorded answers of the provider."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ class TestListing:
 
 
 class TestSent:
-    """A submission that was accepted, by what the client asked to hear."""
+    """Answers to accepted submissions, by the client's parameters."""
 
     @pytest.mark.parametrize(
         ("fmt", "answer"),

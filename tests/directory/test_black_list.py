@@ -1,4 +1,4 @@
-"""Black lists in memory, beside the store's."""
+"""Black lists in memory, and their updates from the store."""
 
 from __future__ import annotations
 

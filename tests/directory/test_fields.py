@@ -1,4 +1,4 @@
-"""Fields of contacts as people write them."""
+"""Fields of contacts in the forms that people write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Templates: values in their places."""
+"""Templates: values for placeholders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cards as telephones, mailbox programs and web mail write them."""
+"""Cards as phones and mail programs write them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose a message from a phone is, and who hears of it, out of a real store."""
+"""The account of a message from a phone, and its notices, with a real store."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ async def test_without_an_id_what_it_says_is_its_name(
     nameless = {"idUuid": None}
     await incoming.take(body(nameless, nameless, nameless | {"text": "Ні"}))
     assert len(await owed(store, receivers_of("crm"))) == 2
-    # Without a time either, it is the same if it comes again soon.
+    # Without a time, an equal message soon afterwards counts as the same.
     timeless = nameless | {"dt": None}
     await incoming.take(body(timeless, timeless))
     clock.now += 3600

@@ -1,4 +1,4 @@
-"""Statuses that no webhook brought: asked for at the sandbox API, and ends without a word."""
+"""Polling the sandbox API for statuses, and messages that end without one."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Polling:
-    """The relay with a poller beside it, whose clock can be put forward."""
+    """The relay with a poller whose clock can be put forward."""
 
     def __init__(self, bridge: Relaying) -> None:
         self.bridge = bridge
@@ -47,7 +47,7 @@ class Polling:
         return time.time() + self.ahead
 
     async def send(self, *phones: str, name: str = "crm", **fields: Any) -> list[int]:
-        """Submits a message to each; the ids of those messages, which the API has taken."""
+        """Submits a message to each phone; returns the ids when the API has accepted them."""
         ids = []
         for phone in phones:
             outcome = await self.bridge.submit(submission(phone, **fields), name)
@@ -186,7 +186,7 @@ async def test_429_slows_down(tmp_path: Path, sandbox: Sandbox) -> None:
             ids = await bridge.send(GOOD, "+380501230011", "+380501230012")
             bridge.ahead = 60
             last = (await bridge.asked(3))[2]
-            # The turns of all come again while nobody may be asked.
+            # The messages become due again while no request is allowed.
             for _ in range(20):
                 bridge.ahead += 60
                 await asyncio.sleep(0.05)
@@ -207,7 +207,7 @@ async def test_a_refused_key_stops_all_but_probes(tmp_path: Path, sandbox: Sandb
         for _ in range(10):
             bridge.ahead += 60
             await asyncio.sleep(0.05)
-        # What was on its way when the first answer came, and a probe or two.
+        # Requests in flight at the first answer, and one or two probes.
         assert len(bridge.questions) <= 10
         sandbox.clear_faults()
         async with asyncio.timeout(20):

@@ -1,4 +1,4 @@
-"""What the API's words mean, and what is made of them, out of a real store."""
+"""The meaning of the API's statuses, and their effect in a real store."""
 
 from __future__ import annotations
 

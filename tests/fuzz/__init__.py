@@ -1,1 +1,1 @@
-"""Inputs that no client would send, by the million."""
+"""Fuzzing: millions of invalid inputs."""

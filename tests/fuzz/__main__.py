@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing, for as long as one likes.
+"""Coverage-guided fuzzing, for any time.
 
     pip install -e '.[test,fuzz]'
     python -m tests.fuzz smpp -runs=1000000 [-max_len=4096] [FOLDER]
@@ -6,9 +6,9 @@
     python -m tests.fuzz smsc -runs=1000000 -timeout=5
     python -m tests.fuzz mail -max_total_time=3600 -timeout=5 [FOLDER]
 
-FOLDER keeps the inputs that were found to matter, for the next time; the arguments are libFuzzer's.
-An exception that is not ours ends the run with the input that caused it, and so does an input that
-takes longer than its length allows (see :mod:`tests.fuzz.pace`) or than -timeout seconds.
+FOLDER keeps interesting inputs for the next run; other arguments are libFuzzer's. An unexpected
+exception ends the run with its input, and so does an input that takes too long for its length
+(:mod:`tests.fuzz.pace`) or longer than -timeout seconds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import atheris
 
 from tests.fuzz.pace import Paced
 
-#: What loads into a target is what tells which way an input took through it.
+#: Modules whose coverage guides the fuzzer.
 TARGETS = {
     "smpp": ["bridge.smpp", "bridge.model.gsm0338"],
     "hooks": [

@@ -1,7 +1,7 @@
-"""All that a webhook's octets go through: the running listener, a store, and whoever is told.
+"""The whole way of a webhook: the running listener, a store, and the receivers of notices.
 
-An answer that is not due, none at all, a 200 for what is not stored, and anything stored that
-cannot be told again are faults.
+Faults are: an unexpected answer, no answer, a 200 without storing, and stored data that cannot be
+told.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ from tests.smpp.outbound.test_mobile_originated import read, style
 T = TypeVar("T")
 
 SECRET = "9f86d081884c7d659a2feaa0c55ad015"
-#: Messages on their way, whose upstream ids are known.
+#: Sent messages with known upstream ids.
 ON_THEIR_WAY = range(1, 201)
-#: No answer takes so long (seconds).
+#: Time limit of an answer (seconds).
 PATIENCE = 20.0
-#: So long may a request be in coming; with longer ones the time of a test would be waiting.
+#: Time limit for the arrival of a request, short for the test's sake.
 _REQUEST_WITHIN = 0.3
-#: A store that grows makes an input slower than the one before.
+#: Most inputs for one store: a larger store would slow down later inputs.
 _INPUTS_A_STORE = 5000
 
 _SETTINGS = settings_from(
@@ -86,7 +86,7 @@ class Answer(NamedTuple):
 
 
 class Hooks:
-    """The listener of ``[hooks]`` as the daemon has it, in a thread of its own, over ``folder``."""
+    """The daemon's listener of ``[hooks]``, in its own thread, with a store in ``folder``."""
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "bridge.db"
@@ -131,7 +131,7 @@ class Hooks:
     # --- over the wire -----------------------------------------------------------------------
 
     def ask(self, pieces: Sequence[bytes], answers: int) -> list[Answer]:
-        """Sends the pieces one after the other; as many answers, and no octet beside them."""
+        """Sends requests one after the other; expects as many answers, and no other octets."""
         with self._connected() as connection:
             for piece in pieces:
                 connection.sendall(piece)
@@ -139,7 +139,7 @@ class Hooks:
                 return [_answer(stream) for _ in range(answers)]
 
     def talk(self, octets: bytes) -> bytes:
-        """Sends what may be anything, and says that this is all; everything that comes back."""
+        """Sends any octets and ends the input; returns everything that comes back."""
         said = b""
         # Not TimeoutError: an answer or an end is due.
         with self._connected() as connection, suppress(ConnectionError):
@@ -157,7 +157,7 @@ class Hooks:
     # --- what came of it ---------------------------------------------------------------------
 
     def judge(self, hook: str, body: bytes, answer: Answer) -> None:
-        """Whether the answer is right, what it says is so, and all of it can be told again."""
+        """Checks the answer, its truth, and that all stored data can be told."""
         if len(body) > LIMITS.max_body:
             assert answer.status == 413, answer
             return
@@ -206,7 +206,7 @@ class Hooks:
             _shown(step.at, step.what, step.says)
 
     async def _told(self) -> None:
-        """Everybody who is owed something gets it."""
+        """Tells all owed notices."""
         now = int(time.time())
         for queue in (receivers_of("crm"), MAIL):
             while owed := await self.store.claim_notices(queue, now, 1000):
@@ -247,7 +247,7 @@ def _shown(at: int, *words: str) -> None:
 
 
 def _answer(stream: Any) -> Answer:
-    """The next answer of a connection, but for those that only say that there will be one."""
+    """The next final answer of a connection."""
     while True:
         line = stream.readline()
         assert line, "no answer"
@@ -265,7 +265,8 @@ def _answer(stream: Any) -> Answer:
 
 
 def _elements(body: bytes) -> list[dict[str, Any]]:
-    """The objects of the array, or the only one, their names alike; none where it is no JSON."""
+    """The objects of the array, or the single object, with normalised names; none if it is not
+    JSON."""
 
     try:
         found = json.loads(body.decode("utf-8-sig", "replace"), strict=False)
@@ -289,7 +290,7 @@ def _string(value: object) -> str:
 
 
 def _status(element: dict[str, Any]) -> tuple[str, str] | None:
-    """The ``messageId`` and the word of what is a status."""
+    """The ``messageId`` and the word of a status."""
     id, word = element.get("messageid"), element.get("deliverystatus")
     if not (isinstance(id, str) and isinstance(word, str)):
         return None
@@ -307,13 +308,13 @@ def _by_id(named: list[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 def _phoned(element: dict[str, Any]) -> tuple[str, str] | None:
-    """The ``idUuid`` and the text of what is a message to an account."""
+    """The ``idUuid`` and the text of a message to an account."""
     if "text" not in element:
         return None
     values = [element.get(name) for name in ("iduuid", "alphaname", "phonenumber", "text")]
     uid, to, phone, text = map(_string, values)
     if any(isinstance(value, int) and not -(2**63) <= value < 2**64 for value in values):
-        uid = ""  # such a number is one to some who read JSON and none to others
+        uid = ""  # JSON parsers disagree about such a number
     uid = "".join(char for char in uid if char.isprintable())[:128]
     to = "".join(char for char in to if char.isprintable()).strip().lower()
     if to not in ("shop", "bank") or not _PHONE.fullmatch(phone.replace(" ", "")):
@@ -325,7 +326,7 @@ def _phoned(element: dict[str, Any]) -> tuple[str, str] | None:
 
 
 def request(path: str, body: bytes, *, chunks: Sequence[int] = (), head: str = "") -> bytes:
-    """A POST of the body: whole, or in chunks that end at these places."""
+    """A POST of the body, whole or in chunks that end at these positions."""
     first = f"POST {path} HTTP/1.1\r\nHost: x\r\n{head}"
     if not chunks:
         return f"{first}Content-Length: {len(body)}\r\n\r\n".encode() + body
@@ -340,7 +341,7 @@ def path_of(hook: str) -> str:
 
 
 def seeds() -> list[bytes]:
-    """The documented bodies and requests with them (see :func:`one_input`)."""
+    """Documented bodies and requests (see :func:`one_input`)."""
     status = json.dumps({"messageId": upstream_id(1), "deliverystatus": "delivered", "cost": 0.35})
     phoned = json.dumps(
         {"idUuid": "9b1d", "alphaName": "Shop", "phoneNumber": "380501234567", "text": "Yes"}
@@ -351,10 +352,10 @@ def seeds() -> list[bytes]:
 
 
 def one_input(data: bytes) -> None:
-    """Has ``data`` taken: a body if its first octet is below 128, else a whole request.
+    """Sends ``data``: as a body if its first octet is below 128, else as a whole request.
 
-    Of that octet bit 0 chooses the hook, bit 1 chunks, bit 2 the same again behind it, bits 3 to 6
-    in how many pieces it comes.
+    Bit 0 of that octet chooses the hook, bit 1 chunks, bit 2 a repetition, bits 3 to 6 the number
+    of pieces.
     """
     if not data:
         return
@@ -373,7 +374,7 @@ def one_input(data: bytes) -> None:
 
 
 def answered(said: bytes) -> None:
-    """Whatever was asked for: all that came back are answers, and none is a fault of ours."""
+    """Checks that all that came back are answers, without internal errors."""
     while said:
         found = re.match(rb"HTTP/1\.1 (\d{3}) [^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n", said)
         assert found, said

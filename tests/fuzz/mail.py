@@ -1,6 +1,6 @@
-"""All that a mail's octets go through before anything is stored, and into the report of it.
+"""The whole way of a mail before it is stored, and its report.
 
-Any exception that is not ours is a fault, and so is a text that is not clean and bounded.
+Faults are: an unexpected exception, a text that is not clean or too long.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def seeds() -> list[bytes]:
 
 
 def one_input(data: bytes) -> None:
-    """Has ``data`` read: the account in its first octet, then what stands behind FROM and TO and
-    the mail, with a NUL after each of the first two."""
+    """Reads ``data``: the account (first octet), the values of FROM and TO, each followed by NUL,
+    and the mail."""
     if not data:
         return
     account = _ACCOUNTS[data[0] % len(_ACCOUNTS)]
@@ -94,7 +94,7 @@ def one_input(data: bytes) -> None:
 
 
 def _transaction(sender: bytes, to: bytes) -> Transaction:
-    """The envelope, as far as it is one; nothing of it where it is none."""
+    """The envelope, or None for an invalid one."""
     with contextlib.suppress(Refused, Failure, UnicodeDecodeError):
         parsed, given = parse_path(sender.decode()), parse_path(to.decode())
         if parsed is not None and given is not None:

@@ -1,7 +1,7 @@
-"""That no input takes longer than its length allows, and none of its pieces when repeated does.
+"""Limits the time of an input by its length, also for inputs with a repeated piece.
 
-Linear work costs about a microsecond an octet, up to five with the instrumentation of the fuzzer;
-quadratic work on a few thousand octets costs more than what is allowed here.
+Linear work costs about a microsecond per octet, up to five with the fuzzer's instrumentation;
+quadratic work on a few thousand octets exceeds the limit.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ import time
 from collections.abc import Callable
 from zlib import crc32
 
-#: Seconds of CPU for any input, and for each of its octets.
+#: CPU seconds per input, and per octet.
 AT_MOST = 0.05
 AN_OCTET = 20e-6
-#: One input in so many is also taken with a piece of it repeated to so many octets.
+#: One of this many inputs is also run with a piece repeated up to this many octets.
 EVERY = 64
 GROWN = 32 * 1024
 
 
 class Paced:
-    """A target whose inputs are timed."""
+    """A target with a time limit."""
 
     def __init__(self, one_input: Callable[[bytes], None], grown: int = GROWN) -> None:
         self._one_input = one_input
@@ -34,7 +34,7 @@ class Paced:
 
     def _take(self, data: bytes) -> None:
         allowed = AT_MOST + AN_OCTET * len(data)
-        # A collection of garbage or a busy machine may slow down one run, but hardly three.
+        # Garbage collection or load may slow down one run, but hardly three.
         taken = [self._seconds(data)]
         while taken[-1] > allowed and len(taken) < 3:
             taken.append(self._seconds(data))
@@ -47,7 +47,7 @@ class Paced:
 
 
 def grown(data: bytes, size: int) -> bytes:
-    """The data with one of its pieces, which its checksum chooses, repeated up to ``size``."""
+    """The data with one piece, chosen by its checksum, repeated up to ``size``."""
     if not data:
         return data
     chosen = crc32(data) // EVERY

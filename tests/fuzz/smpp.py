@@ -1,6 +1,6 @@
-"""All that SMPP octets go through before anything is stored, as one function of them.
+"""The whole way of SMPP octets before anything is stored, as one function.
 
-Any exception that is not ours, and any answer that is not one, is a fault.
+Faults are: an unexpected exception, an invalid answer.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _ORIGINS = [
 
 
 def seeds() -> list[bytes]:
-    """A PDU of every command, and those that other software stumbled over."""
+    """A PDU of every command, and PDUs that broke other software."""
     every = [Pdu(command, 1, body()) for command, body in BODIES.items() if "multi" not in command]
     return [*map(encode, every), *(reported.octets for reported in REPORTED)]
 
 
 def one_input(data: bytes) -> None:
-    """Has ``data`` read as a stream, its first octet saying in which pieces and which alphabet."""
+    """Reads ``data`` as a stream; its first octet chooses the pieces and the alphabet."""
     if not data:
         return
     origin = _ORIGINS[data[0] % len(_ORIGINS)]
@@ -60,7 +60,7 @@ def _bound() -> SmppSession:
 def _one_pdu(frame: bytes, session: SmppSession, origin: Origin) -> None:
     with contextlib.suppress(PduError):
         pdu = decode(frame)
-        # A body that was left out is written as one of empty fields.
+        # An omitted body is written with empty fields.
         assert decode(encode(pdu)) == pdu or pdu.body is None
     action = session.receive(frame, 1.0)
     command_id, sequence_number = frame[4:8], int.from_bytes(frame[12:16], "big")

@@ -1,7 +1,7 @@
-"""All that a call of the SMSC dialect goes through: the running listener, the relay, a store.
+"""The whole way of a call of the SMSC dialect: the running listener, the relay, a store.
 
-An HTTP status but 200, an empty body, an answer that no client of the dialect could read, and an
-exception that an edge had to catch are faults.
+Faults are: an HTTP status other than 200, an empty body, an answer that a client cannot read, an
+unexpected exception.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CALLS = (
     *("send.php", "status.php", "balance.php", "phones.php", "templates.php", "senders.php"),
     *("jobs.php", "get.php", "users.php"),
 )
-#: How the parameters come: their content type, or none for the query.
+#: The content types of parameters; none: the query.
 WAYS = (
     "",
     "application/x-www-form-urlencoded",
@@ -47,15 +47,15 @@ _SETTINGS = settings_from(
     {
         "smsc": {"listen": ["127.0.0.1:0"], "prices": {"UA": "0.4"}},
         "cascade": {"authorization_key": "key"},
-        # A password that was changed must not keep out the inputs behind it.
+        # A wrong password must not block later inputs.
         "login": {"max_failures": 1000, "failures_within": "1s", "blocked_for": "1s"},
         "accounts": {"crm": {"password": "secret", "sender": "Shop", "protocols": ["http"]}},
     }
 )
-#: A store that grows makes an input slower than the one before.
+#: Most inputs for one store: a larger store would slow down later inputs.
 _INPUTS_A_STORE = 5000
 _PATIENCE = 20.0
-#: Lines of the formats of text and of numbers.
+#: Lines of the text and number formats.
 _TEXT = re.compile(
     r"OK|ERROR = [1-9] \([^\n]+\)(, ID - [\w.-]+)?|ID = \d+|\d+(\.\d+)?( SMS)?"
     r"|OK - \d+ SMS, ID - [\w.-]+(, COST - [\d.]+(, BALANCE - [\d.]+)?)?|[\d.]+ \(\d+ SMS\)"
@@ -72,14 +72,14 @@ class Answer(NamedTuple):
 
 
 class Face:
-    """The listener of the dialect as the daemon has it, and a kept connection to it."""
+    """The daemon's listener of the dialect, and a kept connection to it."""
 
     def __init__(self, host: str, port: int) -> None:
         self._address = (host, port)
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, target: str, content_type: str = "", body: bytes = b"") -> Answer:
-        """A GET where there is neither body nor content type, else a POST."""
+        """A GET without body and content type, else a POST."""
         method = "POST" if content_type or body else "GET"
         head = f"{method} {target} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
         if content_type:
@@ -108,7 +108,7 @@ class Face:
 
 @asynccontextmanager
 async def facing(folder: Path) -> AsyncIterator[Face]:
-    """Over a store in ``folder``, with a sandbox API behind."""
+    """With a store in ``folder`` and a sandbox API."""
     async with Sandbox() as sandbox, relaying(folder, sandbox) as world:
         accounts = Accounts(_SETTINGS)
         listener = smsc_listener(_SETTINGS, accounts, world.relay, world.directory)
@@ -126,7 +126,7 @@ async def facing(folder: Path) -> AsyncIterator[Face]:
 
 
 def judge(answer: Answer) -> None:
-    """Whether a client of the dialect can read it."""
+    """Checks that a client of the dialect can read the answer."""
     assert answer.status == 200, answer
     assert answer.body.strip(), answer
     kind, _, charset = answer.content_type.partition("; charset=")
@@ -149,7 +149,7 @@ def judge(answer: Answer) -> None:
 
 
 def judge_soap(answer: Answer) -> None:
-    """One response or one fault in an envelope of the version that was asked in."""
+    """Checks for one response or fault in an envelope of the request's version."""
     assert answer.status == 200, answer
     root = ElementTree.fromstring(answer.body)
     assert root.tag in (f"{{{ENVELOPE_11}}}Envelope", f"{{{ENVELOPE_12}}}Envelope"), answer
@@ -162,10 +162,10 @@ def judge_soap(answer: Answer) -> None:
 
 
 def call_of(call: str, way: str, fmt: int, octets: bytes) -> tuple[str, str, bytes]:
-    """The target, the content type and the body of a call with these parameters in one way."""
+    """The target, content type and body of a call with these parameters."""
     query = LOGIN + b"&fmt=%d" % fmt
     if not way:
-        # Only what may stand in a request line: anything else is a matter of HTTP.
+        # Only characters that are allowed in a request line.
         given = quote(octets[:20_000], safe="=&%+,;:-._~")
         return f"/sys/{call}?{given}&{query.decode()}", "", b""
     target = f"/sys/{call}?{query.decode()}"
@@ -177,7 +177,7 @@ def call_of(call: str, way: str, fmt: int, octets: bytes) -> tuple[str, str, byt
 
 
 async def taken(face: Face, octets: bytes, how: int) -> None:
-    """``how`` says which call it is, the format, and the way; with a way too many it is SOAP."""
+    """Makes a call: ``how`` chooses the call, the format, and the content type or SOAP."""
     how, call = divmod(how, len(CALLS))
     fmt, way = how % len(Format), how // len(Format)
     if way >= len(WAYS):
@@ -187,7 +187,7 @@ async def taken(face: Face, octets: bytes, how: int) -> None:
 
 
 def envelope(method: str, version: str = ENVELOPE_11, **arguments: str) -> bytes:
-    """A request by SOAP with the login."""
+    """A SOAP request with the login."""
     given = {"login": "crm", "psw": "secret", **arguments}
     inner = "".join(f"<{name}>{value}</{name}>" for name, value in given.items())
     return (
@@ -216,7 +216,7 @@ FORMS = (
 
 
 def seeds() -> list[bytes]:
-    """Parameters of every call, in each way, and requests by SOAP (see :func:`one_input`)."""
+    """Parameters of every call in each form, and SOAP requests (see :func:`one_input`)."""
     multipart = b"".join(
         b'--xYz\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n' % (name, value)
         for name, value in ((b"phones", b"380501234567"), (b"mes", b"x"))
@@ -231,7 +231,7 @@ def seeds() -> list[bytes]:
 
 
 def one_input(data: bytes) -> None:
-    """Has ``data`` taken; its first octet says how."""
+    """Makes a call with ``data``; its first octet is ``how``."""
     if not data:
         return
     loop, face, faults = next(_RUNNING)
@@ -256,7 +256,7 @@ def _running() -> Generator[tuple[asyncio.AbstractEventLoop, Face, list[Any]]]:
 
 
 def faults_into(faults: list[Any]) -> Any:
-    """A processor of the log that keeps what was logged with a traceback, and drops the rest."""
+    """A log processor that keeps only events with a traceback."""
 
     def keep(_: object, __: str, event: dict[str, Any]) -> Any:
         if event.get("exc_info"):

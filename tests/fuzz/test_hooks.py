@@ -1,5 +1,4 @@
-"""The hooks under documents that Hypothesis makes, and requests that are damaged the same way each
-time."""
+"""The hooks with documents by Hypothesis, and with reproducibly damaged requests."""
 
 from __future__ import annotations
 
@@ -31,7 +30,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hooks]:
 
 
 class Pairs(list[tuple[str, Any]]):
-    """An object as it is written: a name may come twice."""
+    """An object in written form: a name may occur twice."""
 
 
 _TEXTS = st.text() | st.text(st.characters(categories=["Cs", "Cc", "So", "Cf", "Nd"]))
@@ -52,13 +51,12 @@ _JSON = st.recursive(
 
 
 def _name(name: str) -> st.SearchStrategy[str]:
-    """A name in the spellings that mean the same, mostly as it is documented."""
+    """A name in an equivalent spelling, mostly the documented one."""
     return st.sampled_from([name] * 6 + [name.upper(), name.title(), "_".join(name)])
 
 
 def _object(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Pairs]:
-    """The fields with what they may hold or anything, some of them missing, some twice, and
-    others besides."""
+    """Fields with valid or any values; some missing, some repeated, some unknown."""
     pairs = [st.tuples(_name(name), values | _JSON) for name, values in fields.items()]
     whole = st.tuples(*(st.tuples(st.just(name), values) for name, values in fields.items()))
     more = st.lists(st.one_of(*pairs) | st.tuples(_TEXTS, _JSON), max_size=2)
@@ -85,7 +83,7 @@ _INCOMING = _object(
 
 
 def written(value: object, *, ascii: bool) -> str:
-    """As JSON, also what JSON does not know (NaN) and what Python would not write (names twice)."""
+    """As JSON, with NaN and repeated names."""
     if isinstance(value, Pairs):
         fields = (f"{written(n, ascii=ascii)}: {written(v, ascii=ascii)}" for n, v in value)
         return "{" + ", ".join(fields) + "}"
@@ -105,12 +103,12 @@ _FRAMING = {
 
 
 def taken(running: Hooks, hook: str, document: object, framing: dict[str, Any]) -> None:
-    """Has it posted, several times on one connection and cut into pieces, and judged."""
+    """Posts it several times on one connection, in pieces, and checks the answers."""
     body = written(document, ascii=framing["ascii"]).encode("utf-8", "surrogatepass")
     if framing["mark"]:
         body = b"\xef\xbb\xbf" + body
     head = f"Content-Type: {framing['content_type']}\r\n"
-    # Behind the answer to a body that is too large the connection ends.
+    # After the answer to a body that is too large the connection ends.
     times = framing["times"] if len(body) <= LIMITS.max_body else 1
     asked = request(path_of(hook), body, chunks=framing["chunks"], head=head) * times
     cuts = [0, *sorted(framing["cuts"]), len(asked)]
@@ -172,7 +170,7 @@ def test_depth_is_no_matter(running: Hooks, hook: str, depth: int) -> None:
 
 # --- requests ------------------------------------------------------------------------------------
 
-#: What means something to somebody who reads HTTP.
+#: Tokens of HTTP.
 _WORDS = (
     b"\r\n",
     b"\n",

@@ -1,4 +1,4 @@
-"""The fuzz target of mails on inputs that are the same each time: the corpus, damaged."""
+"""The fuzz target of mails with reproducible inputs: the damaged corpus."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 from tests.fuzz.mail import one_input, seeds
 from tests.fuzz.pace import Paced
 
-#: What means something to somebody who reads mails.
+#: Tokens of mails.
 _WORDS = (
     b"\r",
     b"\n",
@@ -45,7 +45,7 @@ _WORDS = (
 
 
 def damaged(source: random.Random, octets: bytes) -> bytes:
-    """The octets with some of them changed, left out, doubled, or with words between them."""
+    """The octets with random changes, deletions, repetitions and inserted tokens."""
     data = bytearray(octets)
     for _ in range(source.randrange(1, 9)):
         at = source.randrange(len(data)) if data else 0

@@ -1,4 +1,4 @@
-"""The fuzz target on inputs that are the same each time: a few thousand damaged streams."""
+"""The fuzz target with reproducible inputs: a few thousand damaged streams."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.fuzz.smpp import one_input, seeds
 
 
 def damaged(source: random.Random, octets: bytes) -> bytes:
-    """The octets with some of them changed, left out, doubled or put in another order."""
+    """The octets with random changes, deletions, repetitions and permutations."""
     data = bytearray(octets)
     for _ in range(source.randrange(1, 6)):
         at = source.randrange(len(data)) if data else 0
@@ -24,7 +24,7 @@ def damaged(source: random.Random, octets: bytes) -> bytes:
                 data[at:at] = data[at : at + source.randrange(1, 40)]
             case _:
                 data[at : at + 2] = source.choice((b"\0\0", b"\xff\xff", b"\x7f\xff", b"\0\1"))
-    if source.random() < 0.8:  # mostly with a length that is right
+    if source.random() < 0.8:  # mostly with a correct length
         data[0:4] = len(data).to_bytes(4, "big")
     return bytes(data)
 

@@ -1,4 +1,4 @@
-"""The SMSC face under calls of every parameter, and damaged ones: the same each time."""
+"""The SMSC dialect with calls of every parameter, and with reproducibly damaged ones."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _VALUES = (
     ),
     *("utf-8", "windows-1251", "koi8-r", "utf-16", "Shop", "0-24", "3113260000", "24:00", "<&>"),
 )
-#: Words that mean something to somebody who reads XML.
+#: Tokens of XML.
 _XML = (
     *(b"<!DOCTYPE x [<!ENTITY a 'b'>]>", b"<?xml version='1.0' encoding='utf-16'?>", b"&a;"),
     *(b"<s:Body>", b"</s:Body>", b"<a>" * 40, b"&#0;", b"&#xD800;", b"]]>", b"<![CDATA[", b"\xff"),
@@ -53,7 +53,7 @@ _XML = (
 
 
 def keeping() -> list[Any]:
-    """From now on, what is logged with a traceback."""
+    """Collects events with a traceback from now on."""
     faults: list[Any] = []
     structlog.configure(processors=[faults_into(faults)])
     return faults
@@ -78,7 +78,7 @@ async def test_whatever_a_call_says_has_an_answer_of_the_dialect(tmp_path: Path)
     assert not faults
 
 
-#: What a parser, an encoder or a database may stumble over.
+#: Values that can break a parser, an encoder or a database.
 _ODD = ("9" * 5000, "\ud800", "a\0b", "٣", "1,", ",", "-1", "1e400", "\u2028", "﷽" * 300)
 
 

@@ -1,7 +1,7 @@
 """Spelling and grammar of the documents, of help and of messages, by a checker (Harper, on node).
 
-``words.txt`` has the terms of the field and the names of programs. Where the checker is wrong,
-:data:`ACCEPTED` says why.
+``words.txt`` has technical terms and names of programs. :data:`ACCEPTED` has exceptions with
+reasons.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.support import missing, program
 from tests.test_documents import PAGES, REPOSITORY, events_in_code
 
 HERE = Path(__file__).parent
-#: By page, the words that the checker stumbles over, and why they are right.
+#: Page → words that the checker rejects, and the reason why they are right.
 ACCEPTED: dict[tuple[str, str], str] = {
     ("docs/night-calls.md", "OK"): "what the client was told",
     ("CHANGELOG.md", "callback"): "a callback address",
@@ -50,12 +50,12 @@ def commands(command: click.Command, name: str) -> Iterator[tuple[str, click.Com
             yield from commands(found, f"{name} {child}")
 
 
-#: Options, paths and addresses, which are no words.
+#: Options, paths and addresses, which are not words.
 _CODE = re.compile(r"(--[\w-]+|(?<![\w])/[\w./-]+|\b\w+:\S*\w|\b\d+[smhd]\b)")
 
 
 def help_of(command: click.Command) -> str:
-    """Help and the options' words, without the examples."""
+    """The help of commands and options, without the examples."""
     text = (command.help or "").partition("\b")[0]
     options = [
         option.help for option in command.params if isinstance(option, click.Option) and option.help

@@ -1,4 +1,4 @@
-"""The table of failures, held against the published one, and how each ``fmt`` shows a failure."""
+"""The table of failures, compared with the published one, and the ``fmt`` forms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The GSM alphabet against an oracle of its own: a plain list of the rows of 3GPP TS 23.038."""
+"""The GSM alphabet, compared with a plain list of the rows of 3GPP TS 23.038."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SEPTETS = {0: [septet for septet in range(128) if septet != 0x1B]} | {
     for language, runs in LOCKING.items()
 }
 
-# The characters of §6.2.1 by name where a look-alike exists, septet by septet.
+# The characters of §6.2.1, septet by septet, by name if they have a look-alike.
 NAMED = {
     0x00: "\N{COMMERCIAL AT}",
     0x01: "\N{POUND SIGN}",
@@ -241,7 +241,7 @@ def test_parts_are_counted_as_greedy_filling_does(text: str) -> None:
         (Shifts(0, 2), b"\x1b\x61\x1b\x41\x1b\x09", "áÁç"),
         (Shifts(6, 6), b"\x01\x2c\x1b\x1b\x7f", "ं, ॿ"),
         (Shifts(13, 13), b"\x00\x01\x02", "اآب"),
-        (Shifts(0, 1), b"\x1ba\x1b", "a"),  # what is missing stands for itself
+        (Shifts(0, 1), b"\x1ba\x1b", "a"),  # missing septets mean their own character
         (Shifts(2, 14), b"\x00\x1b\x65", "@€"),  # languages without such a table
     ],
 )

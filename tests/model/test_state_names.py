@@ -1,4 +1,4 @@
-"""What states are called elsewhere."""
+"""Forms of states for clients."""
 
 from __future__ import annotations
 

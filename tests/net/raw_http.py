@@ -1,4 +1,4 @@
-"""A server that answers HTTP requests with any octets at all, and two clients to compare."""
+"""A server that answers HTTP requests with any octets, and two clients to compare."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bridge.net.tls import client_context
 
 @dataclass
 class Peer:
-    """A client's connection, as a script of the server has it."""
+    """A client's connection, for the server's script."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -52,7 +52,7 @@ Script = Callable[[Peer], Awaitable[None]]
 
 @dataclass
 class RawServer:
-    """``connections`` counts them; each connection runs the script, and is closed after it."""
+    """Each connection runs the script, and is then closed; ``connections`` counts them."""
 
     port: int = 0
     peers: list[Peer] = field(default_factory=list)
@@ -116,7 +116,7 @@ def answers(*octets: bytes, keep: bool = False) -> Script:
 
 @contextmanager
 def full_backlog() -> Iterator[int]:
-    """A port on which connections are not refused, but not taken either."""
+    """A port on which connections are neither refused nor accepted."""
     with ExitStack() as stack:
         listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         port: int = listening.getsockname()[1]

@@ -1,4 +1,4 @@
-"""How many connections and handshakes there may be, and which of them give way."""
+"""Limits on connections and handshakes, and dropped handshakes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ONE, OTHER = "192.0.2.1", "192.0.2.2"
 
 
 class Handshakes:
-    """Begins handshakes, and remembers which were dropped."""
+    """Begins handshakes, and records dropped ones."""
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self.limits = limits

@@ -1,4 +1,4 @@
-"""The HTTP server itself: who is let in, how long a request may take to come, how it ends."""
+"""The HTTP server: limits, arrival of requests, closing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MAX_BODY = 1000
 
 
 class Echo:
-    """Answers with how many bytes came; ``pause`` is waited for first."""
+    """Answers with the number of received bytes, after ``pause``."""
 
     def __init__(self) -> None:
         self.pause = asyncio.Event()
@@ -72,7 +72,7 @@ class Client:
         return await self.answer()
 
     async def ended(self) -> bytes:
-        """What still came before the server hung up."""
+        """The input up to the end of the connection."""
         try:
             async with asyncio.timeout(10):
                 return await self.reader.read()
@@ -126,7 +126,7 @@ async def test_all_that_came_before_the_last_word_is_answered() -> None:
         client.writer.write(head(1) + b"x" + head(2) + b"xy")
         client.writer.write_eof()
         await running.echo.asked.wait()
-        # The end is here too when another request on another connection has been read.
+        # After another request on another connection, the end has been noticed.
         running.echo.asked.clear()
         other = await running.connect()
         other.writer.write(head(3) + b"xyz")
@@ -181,7 +181,7 @@ async def test_heads_without_end_are_cut() -> None:
     async with web() as running:
         client = await running.connect()
         client.writer.write(b"POST / HTTP/1.1\r\n")
-        # What is on its way when the server hangs up is lost, and so may be its last word.
+        # Data in flight is lost when the server closes, perhaps with its last answer.
         for n in range(40):
             client.writer.write(b"X-%d: %s\r\n" % (n, b"x" * 50_000))
         assert b"200" not in await client.ended()

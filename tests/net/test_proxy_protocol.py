@@ -1,4 +1,4 @@
-"""PROXY headers: every form, every cut, and what is none."""
+"""PROXY headers: all forms, in pieces, and invalid ones."""
 
 from __future__ import annotations
 

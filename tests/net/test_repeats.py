@@ -1,4 +1,4 @@
-"""Events that come again and again have a line a minute, with a count."""
+"""Repeated events have one line per minute, with a count."""
 
 from __future__ import annotations
 

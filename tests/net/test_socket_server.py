@@ -34,7 +34,7 @@ V2 = (
 
 
 class Echo(asyncio.Protocol):
-    """Says the client's address first, then what it hears."""
+    """Sends the client's address, then echoes its input."""
 
     def __init__(self, client: str | None) -> None:
         self.client = client
@@ -71,10 +71,10 @@ async def echoing(
 
 
 async def exchange(port: int, *pieces: bytes, context: ssl.SSLContext | None = None) -> bytes:
-    """What is heard by who sends these pieces one after the other."""
+    """The answer to these pieces."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     heard = b""
-    # uvloop has a RuntimeError for writing to who has closed.
+    # uvloop raises RuntimeError for writing to a closed connection.
     with contextlib.suppress(ConnectionError, RuntimeError):
         for piece in pieces:
             writer.write(piece)
@@ -137,7 +137,7 @@ async def test_the_header_stands_before_tls(certificate: Certificate) -> None:
         for header, client in ((HEADER, b"192.0.2.7"), (V2, b"192.0.2.8")):
             heard = await exchange(port, header, context=certificate.context())
             assert heard == client + b"\nhello\n"
-        # A handshake that fails harms nobody else.
+        # A failed handshake does not affect others.
         assert await exchange(port, HEADER + b"no handshake at all\r\n" * 20) != b"hello\n"
         assert await exchange(port, HEADER, context=certificate.context())
 
@@ -170,7 +170,7 @@ def serving(certificate: Certificate) -> ssl.SSLContext:
 
 
 async def hello(port: int, certificate: Certificate, source: str = "127.0.0.1") -> bytes:
-    """What a client hears that comes from this address and means it."""
+    """The answer to a normal client from this address."""
     reader, writer = await asyncio.open_connection(
         "127.0.0.1", port, ssl=certificate.context(), local_addr=(source, 0)
     )
@@ -184,7 +184,7 @@ async def test_handshakes_that_say_nothing_keep_nobody_out(certificate: Certific
     limits = ConnectionLimits(60, 50)
     async with echoing("192.0.2.0/24", serving(certificate), limits) as port:
         idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(120)]
-        # From another address and from the same one: the oldest handshake gives way.
+        # From another address and from the same one: the oldest handshake is dropped.
         assert await hello(port, certificate, "127.0.0.2") == b"itself\n"
         assert await hello(port, certificate) == b"itself\n"
         ended = [reader.at_eof() for reader, _ in idle]

@@ -1,4 +1,4 @@
-"""The context of a listener's certificate, and what becomes of it on reload."""
+"""The TLS context of a listener, and its reload."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whoever is on call: asks one command, or opens one page of the console."""
+"""The operator on call: runs one command, or opens one page of the console."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ async def submit(peer: Peer, to: bytes = b"380501234567", *, registered_delivery
 
 
 async def said(bridge: Bridge, *command: str) -> str:
-    """What a command prints."""
+    """The output of a command."""
     code, text = await bridge.command(*command)
     assert code == 0, text
     return text
 
 
 async def line(bridge: Bridge, word: str, *command: str) -> str:
-    """The only line of what a command prints that begins with this word."""
+    """The only line of a command's output that begins with this word."""
     text = await said(bridge, *command)
     [found] = [one for one in text.splitlines() if one.startswith(f"{word} ")]
     return found
 
 
 async def until(bridge: Bridge, pattern: str, *command: str) -> str:
-    """What a command prints once the pattern is in it."""
+    """The output of a command, once it contains the pattern."""
     text = ""
     for _ in range(40):
         _, text = await bridge.command(*command)
@@ -47,8 +47,8 @@ async def until(bridge: Bridge, pattern: str, *command: str) -> str:
 
 
 async def page(bridge: Bridge, path: str, url: str = "") -> str:
-    """What somebody who may only look reads on a page of the console, without its marks."""
-    # Not from where a client is blocked; and with a certificate that has expired, too.
+    """The text of a page of the console, as a viewer gets it."""
+    # Not from a blocked address; also with an expired certificate.
     way = httpx.AsyncHTTPTransport(verify=False, local_address="127.0.0.2")
     own = {"Sec-Fetch-Site": "same-origin"}
     base = url or await bridge.api()

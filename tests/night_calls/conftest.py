@@ -1,4 +1,4 @@
-"""A bridge with one account, and the API that it sends to."""
+"""A bridge with one account, and its API."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from tests.smtp.conftest import Certificate, make_certificate
 
 
 async def refused_once(peer: Peer) -> None:
-    """Submits until there is no room."""
+    """Submits until a submit is refused for lack of room."""
     async with asyncio.timeout(30):
         while (await peer.ask("submit_sm", a_submit())).command_status != 0x14:
             pass
@@ -33,7 +33,7 @@ async def test_12_the_disk_is_full(bridge: Bridge) -> None:
     store = bridge.config.parent / "bridge.db"
     written = (bridge.config.parent / "bridge.db-wal").stat().st_size
     unlimited = resource.prlimit(bridge.process.pid, resource.RLIMIT_FSIZE)
-    # There is room for a page or two, so that some writes succeed.
+    # There is room for a page or two: some writes succeed.
     limit = (written + 10_000, unlimited[1])
     resource.prlimit(bridge.process.pid, resource.RLIMIT_FSIZE, limit)
     await refused_once(peer)
@@ -41,7 +41,7 @@ async def test_12_the_disk_is_full(bridge: Bridge) -> None:
         assert "store: " in text
         assert f": {store}, " in text
         assert " MB free" in text
-    # Some more, as a busy system would: nothing says that it is over.
+    # Further submits, as of a busy system, do not clear the error.
     for _ in range(3):
         await refused_once(peer)
     events = [event["event"] for event in bridge.events]
@@ -58,7 +58,7 @@ async def test_12_the_disk_is_full(bridge: Bridge) -> None:
 
 
 def with_tls(folder: Path, api: str, certificate: Certificate) -> Path:
-    """A bridge that has this certificate at every door."""
+    """A bridge with this certificate on every listener."""
     files = (
         f'certificate = "{certificate.certificate}"\nprivate_key = "{certificate.private_key}"\n'
     )
@@ -84,14 +84,15 @@ def with_tls(folder: Path, api: str, certificate: Certificate) -> Path:
 
 
 async def turned_away(bridge: Bridge, certificate: Certificate) -> set[str]:
-    """Connects to every port with TLS as a client that checks certificates; the ports."""
+    """Connects to every TLS port as a client that checks certificates; returns the refused
+    ports."""
     ready = await bridge.event("ready")
     starttls, tls = ready["smtp"]
     ports = [tls, ready["smpp"][1], *ready["admin"], *ready["hooks"], *ready["smsc"]]
     strict = certificate.context()
 
     def shake_hands(port: str, before: bytes = b"") -> None:
-        # As most clients do, it says why it leaves; asyncio's would not.
+        # Like most clients, openssl sends an alert with the reason; asyncio does not.
         with socket.create_connection(parse_endpoint(port), 10) as plain:
             for command in before.splitlines(keepends=True):
                 plain.recv(1000)

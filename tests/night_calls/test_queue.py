@@ -1,4 +1,4 @@
-"""Night calls about what waits: held messages, and a campaign that must not go out."""
+"""Night calls about the queue: held messages, and a campaign that must not go out."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CAMPAIGN = 100_000
 
 
 async def post_campaign(bridge: Bridge) -> None:
-    """As a shop's system does, a thousand recipients at a time."""
+    """Posts a campaign like a shop's system, with a thousand recipients per request."""
     headers = {"Authorization": f"Bearer {OPERATE}"}
     async with httpx.AsyncClient(
         base_url=await bridge.api(), headers=headers, timeout=60
@@ -78,7 +78,7 @@ async def test_19_a_campaign_is_stopped_and_nothing_of_others_waits(
         stopping = asyncio.create_task(stop())
         others = 0
         while not stopping.done():
-            # Answered with what the API said of it: it did not wait.
+            # It got the API's result: it did not wait.
             await submit(bank)
             others += 1
         await stopping
@@ -87,7 +87,7 @@ async def test_19_a_campaign_is_stopped_and_nothing_of_others_waits(
         [audit] = [one for one in bridge.events if one["event"] == "audit"]
         campaign = [one for one in sandbox.messages if one.text == "Everything must go"]
         assert len(campaign) + audit["messages"] == CAMPAIGN
-        # What was on its way when it was stopped, and no more.
+        # Only messages that were in flight when it was stopped.
         await submit(bank)
         assert max(one.at for one in campaign) <= stopped_at
         assert len([m for m in sandbox.messages if m.text == "Everything must go"]) == len(campaign)

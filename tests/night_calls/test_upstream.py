@@ -1,4 +1,4 @@
-"""Night calls about the API: what it refuses, and what keeps messages from it."""
+"""Night calls about the API: refusals, and failed connections."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def test_4_the_host_of_the_api_cannot_be_reached(tmp_path: Path) -> None:
 
 @asynccontextmanager
 async def https(certificate: Certificate) -> AsyncIterator[int]:
-    """A server with this certificate, which nobody signed; its port."""
+    """A server with this self-signed certificate; its port."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate.certificate, certificate.private_key)
 
@@ -122,7 +122,7 @@ async def test_17_how_it_was_over_the_last_hour(bridge: Bridge, sandbox: Sandbox
     sandbox.fault("slow", seconds=0.4)
     peer = await bound(bridge)
     await submit(peer)
-    # A sample is taken every ten seconds: the first one knows how slow the API was.
+    # A sample is taken every ten seconds: the first has the API's latency.
     text = await until(bridge, r"(?m)^[\d:]+ .* ([4-9]\d\d\.\d ms|\d\.\d s) ", *HISTORY)
     head = text.splitlines()[0].split()
     assert head == [

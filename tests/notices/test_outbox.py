@@ -1,4 +1,4 @@
-"""Who is told what, in which order and when again, out of a real store."""
+"""Notices, their order and their retries, with a real store."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ LOST = TakerAnswer(False, "went away", lost=True)
 
 
 class Taker:
-    """Takes up to ``window`` at once; ``answer`` says what of each, None: nothing for now."""
+    """Takes up to ``window`` notices at once; ``answer`` gives the answer to each, None: none
+    yet."""
 
     def __init__(
         self,
@@ -73,7 +74,7 @@ async def until(met: Callable[[], object]) -> None:
 
 
 class Telling:
-    """An outbox at work, and the store behind it."""
+    """A running outbox, and its store."""
 
     def __init__(self, store: SqliteStore, clock: Clock) -> None:
         self.store = store
@@ -91,7 +92,7 @@ class Telling:
         )
 
     async def delivered(self, *ids: int, **fields: object) -> None:
-        """Messages that were sent, and of which the API says that they arrived."""
+        """Sent messages with the API's status "delivered"."""
         asking = {"receipts": Receipts.SUCCESS, "protocol": Protocol.SMPP} | fields
         messages = [message(id, **asking) for id in ids]
         for one in messages:
@@ -102,26 +103,26 @@ class Telling:
         )
 
     async def outcome(self, about: int) -> Notice:
-        """The first notice about this message, as the store has it."""
+        """The first stored notice about this message."""
         story = await self.store.story(about)
         assert story is not None
         return story.notices[0]
 
     async def tried(self, about: int, tries: int) -> Notice:
-        """The first notice about this message, when it was tried so often."""
+        """The first notice about this message, after this number of tries."""
         async with asyncio.timeout(10):
             while (notice := await self.outcome(about)).tries < tries:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
         return notice
 
     async def bound(self, expected: bool) -> None:
-        """Until the store knows that receivers of the account are bound, or no longer."""
+        """Waits until the store has noted receivers of the account as bound, or not."""
         async with asyncio.timeout(10):
             while [r.bound for r in await self.store.receivers("crm")] != [expected]:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
 
     async def left(self) -> list[Notice]:
-        """What has not ended and nobody has; claims it."""
+        """Claims the notices that have not ended and are not claimed."""
         await self.outbox.close()
         claimed = await self.store.claim_notices(QUEUE, 2**40, 1000)
         return [owed.notice for owed in claimed]
@@ -225,7 +226,7 @@ async def test_who_answers_has_as_many_claimed_ahead_until_it_answers_no_more(
     await until(lambda: len(taker.told) == 3)
     taker.say(1, TAKEN)
     await until(lambda: len(taker.told) == 4)
-    # What comes free now had been claimed for it, and is as if it had not.
+    # These had been claimed for it, and are free again.
     found: list[Notice] = []
     async with asyncio.timeout(10):
         while len(found) < 6:
@@ -269,7 +270,7 @@ async def test_the_answer_to_the_submission_comes_first(telling: Telling) -> Non
     telling.outbox.join(QUEUE, taker)
     await telling.owe(1, 2)
     await until(lambda: taker.abouts == [2])
-    await asyncio.sleep(0.1)  # asked again, and still to come
+    await asyncio.sleep(0.1)  # claimed again, but not told yet
     assert taker.abouts == [2]
     telling.clock.now = NOW + 1
     await until(lambda: taker.abouts == [2, 1])
@@ -319,7 +320,7 @@ async def test_one_that_refuses_is_told_one_thing_at_a_time(telling: Telling) ->
     await until(lambda: taker.told)
     taker.answer = lambda owed: None
     await until(lambda: taker.open)
-    await asyncio.sleep(0.2)  # time in which there could be more of them
+    await asyncio.sleep(0.2)  # time for further notices
     assert len(taker.open) == 1
     taker.answer = lambda owed: TAKEN
     taker.say(taker.abouts[-1], TAKEN)
@@ -420,7 +421,7 @@ async def test_the_store_knows_since_when_an_account_has_receivers(telling: Tell
         telling.outbox.join(QUEUE, taker, account="crm")
     await telling.bound(True)
     telling.outbox.leave(QUEUE, first)
-    await asyncio.sleep(0.2)  # time in which it could have been told of that
+    await asyncio.sleep(0.2)  # time in which it could have been told
     await telling.bound(True)
     telling.outbox.leave(QUEUE, second)
     await telling.bound(False)

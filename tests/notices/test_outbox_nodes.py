@@ -1,4 +1,4 @@
-"""Several nodes on one PostgreSQL: what one hears comes out at the receiver of another."""
+"""Several nodes on one PostgreSQL: a status at one node becomes a receipt at another."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def nodes(
 
 
 async def sent(node: Relaying, count: int, *phones: str) -> list[int]:
-    """Messages whose sender wants to hear of their delivery, submitted at this node."""
+    """Messages with requested receipts, submitted at this node."""
     ids = []
     for _ in range(count):
         asked = submission(*phones, receipts=Receipts.SUCCESS, peer="10.0.0.1:1")
@@ -49,7 +49,7 @@ async def sent(node: Relaying, count: int, *phones: str) -> list[int]:
 
 
 async def delivered(node: Relaying, *ids: int) -> None:
-    """The API says so to this node."""
+    """The API posts the statuses to this node."""
     stored = [one for id in ids for one in await node.store.submission(id)]
     now = int(time.time())
     await node.store.note_statuses(
@@ -89,7 +89,7 @@ async def test_each_receipt_is_told_at_one_node(nodes: list[Relaying]) -> None:
     ids = [id for node in nodes for id in await sent(node, 30)]
     await delivered(nodes[0], *ids)
     await until(lambda: sum(len(taker.told) for taker in takers) >= 60)
-    await asyncio.sleep(1.5)  # time in which something could come twice
+    await asyncio.sleep(1.5)  # time for a repetition
     assert sorted(about for taker in takers for about in taker.abouts) == sorted(ids)
 
 

@@ -1,4 +1,4 @@
-"""Takers of a queue: whose turn it is, and how one is treated that does not take."""
+"""Takers of a queue: their turns, and refusals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TAKEN, REFUSED = TakerAnswer(True, "taken"), TakerAnswer(False, "full")
 
 
 class Receiver:
-    """Has room for so many."""
+    """A taker with this room."""
 
     def __init__(self, name: str, free: int = 10) -> None:
         self.name = name

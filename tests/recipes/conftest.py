@@ -16,14 +16,14 @@ PASSWORD = "secret12"
 
 
 class Served(NamedTuple):
-    """Where the bridge listens, and what the API got."""
+    """The bridge's addresses, and the API's messages."""
 
     smtp: int
     smpp: int
     sandbox: Sandbox
 
     async def text(self, phone: str = "+380501234567") -> str:
-        """The text of the first message, once it is there."""
+        """The text of the first message, once it has arrived."""
         [message, *_] = await self.sandbox.wait_for(1, timeout=60)
         assert message.phone == phone
         return message.text

@@ -1,4 +1,4 @@
-"""The configurations that the documents show, to be tried with the programs that they are for."""
+"""The configurations in the documents, for tests with their programs."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def blocks(page: str, heading: str, language: str = "") -> list[str]:
 
 
 def block(page: str, heading: str, language: str = "") -> str:
-    """The only such block."""
+    """The only block of a language under a heading."""
     [only] = blocks(page, heading, language)
     return only
 
 
 def replaced(text: str, *changes: tuple[str, str]) -> str:
-    """A configuration with addresses and files of the test; each must be there to be replaced."""
+    """A configuration with the addresses and files of the test; each replaced text must occur."""
     for old, new in changes:
         assert old in text, f"{old!r} is not in the recipe"
         text = text.replace(old, new)

@@ -1,4 +1,4 @@
-"""Alerts by webhook: a real Alertmanager with the recipe's configuration, and other bodies."""
+"""Alerts by webhook: a real Alertmanager with the recipe's configuration, and recorded bodies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support import free_port, program
 
 OWN = ("crm", "secret12")
 PHONE = "+380501234567"
-#: A group of alerts as Alertmanager posts it, with what Grafana adds.
+#: A group of alerts in Alertmanager's form, with Grafana's additional fields.
 POSTED: dict[str, Any] = {
     "version": "4",
     "receiver": "on-call",
@@ -79,7 +79,7 @@ async def test_an_alert_of_alertmanager_reaches_the_phone(
         block("recipes.md", "Prometheus Alertmanager, Grafana", "yaml"),
         ("http://127.0.0.1:8025", await bridge.api()),
         ("/etc/prometheus/bridge.password", str(tmp_path / "password")),
-        # Its usual 30 s are for alerts that come together.
+        # The default of 30 s would wait for further alerts.
         ("  receiver: on-call\n", "  receiver: on-call\n  group_wait: 0s\n"),
     )
     (tmp_path / "alertmanager.yml").write_text(config)

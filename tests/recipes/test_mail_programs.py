@@ -1,4 +1,4 @@
-"""Mail servers and programs with the recipes' configurations: their mails reach the phone."""
+"""Mail servers and programs with the recipes' configurations: mails reach the phone."""
 
 from __future__ import annotations
 

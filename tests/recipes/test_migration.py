@@ -1,4 +1,4 @@
-"""The pages of migration: their configurations are served, and what sent before sends again."""
+"""The pages on migration: their configurations work, and former clients still send."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Migrated(NamedTuple):
 
 @asynccontextmanager
 async def migrated(page: str, folder: Path, certificate: Certificate) -> AsyncIterator[Migrated]:  # noqa: F811
-    """A bridge with the page's configuration, on free ports of the loopback."""
+    """A bridge with the page's configuration, on free loopback ports."""
     headings = re.findall(r"^## (After.*)$", (DOCS / f"migration/{page}.md").read_text(), re.M)
     [text] = [one for name in headings for one in blocks(f"migration/{page}.md", name, "toml")]
     text = re.sub(r'"[\w.]*:\d+"\]', '"127.0.0.1:0"]', text)
@@ -112,7 +112,7 @@ async def test_the_configuration_is_accepted(
 @pytest.mark.parametrize("after", ["kannel"], indirect=True)
 async def test_a_login_of_opensmppbox_binds_and_sends(after: Migrated) -> None:
     before = blocks("migration/kannel.md", "Before")[1]
-    # The other may come from 10.0.0.* alone.
+    # The other account is allowed from 10.0.0.* only.
     system_id, password = before.splitlines()[1].split()[:2]
     await asyncio.to_thread(submit, after.ports["smpp"], system_id, password)
     assert await after.text() == TEXT

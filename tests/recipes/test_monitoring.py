@@ -1,4 +1,4 @@
-"""Monitoring systems with the recipes' configurations: a check that fails reaches the phone."""
+"""Monitoring systems with the recipes' configurations: a failed check reaches the phone."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ define service {
 
 @asynccontextmanager
 async def running(folder: Path, *command: str) -> AsyncIterator[None]:
-    """A daemon until the end of the block; what it printed is shown where the test fails."""
+    """Runs a daemon during the block; shows its output if the test fails."""
     with (folder / "printed").open("wb") as printed:
         process = await asyncio.create_subprocess_exec(
             *command, stdout=printed, stderr=printed, start_new_session=True

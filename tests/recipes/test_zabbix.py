@@ -1,4 +1,4 @@
-"""A Zabbix server with the recipe's media type; its test button sends what an action would."""
+"""A Zabbix server with the recipe's media type; its test button sends like an action."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ListenPort={port}
 ListenIP=127.0.0.1
 AllowRoot=1
 """
-#: As little of Zabbix' data as its server starts with, and a session of an administrator.
+#: The least data with which a Zabbix server starts, and a session of an administrator.
 DATA = """
 INSERT INTO role (roleid, name, type, readonly) VALUES (3, 'Super admin role', 3, 1);
 INSERT INTO usrgrp (usrgrpid, name) VALUES (7, 'Zabbix administrators');
@@ -54,7 +54,7 @@ def recipe() -> dict[str, str]:
 
 
 async def asked(port: int, request: dict[str, Any]) -> dict[str, Any]:
-    """What the server answers (Zabbix protocol: ZBXD, flags, length)."""
+    """The server's answer (Zabbix protocol: ZBXD, flags, length)."""
     body = json.dumps(request).encode()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(b"ZBXD\x01" + len(body).to_bytes(8, "little") + body)

@@ -1,4 +1,4 @@
-"""Parts of concatenated messages: gathered, joined once, answered each (with a real store)."""
+"""Parts of concatenated messages: gathered, joined once, each answered (with a real store)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Clock:
 
 
 class Gatherer:
-    """Hands in parts whose content is their text."""
+    """Adds parts whose content is their text."""
 
     def __init__(self, bridge: Relaying, timeout: float = 300) -> None:
         self.bridge = bridge
@@ -147,7 +147,7 @@ async def test_parts_that_wait_have_places_in_the_backlog(tmp_path: Path, sandbo
         for reference in range(3):
             await parts.taken(1, total=2, reference=reference)
         assert (await parts.refused(1, total=2, reference=3)).reason is Reason.BRIDGE_FULL
-        # They end without a message, and make room.
+        # They expire, and make room.
         parts.clock.now += 301
         await parts.gathering._sweep()
         parts.clock.now -= 301
@@ -182,7 +182,7 @@ async def test_the_last_part_carries_what_the_api_says(tmp_path: Path, sandbox: 
         await parts.taken(1)
         await parts.taken(2)
         refused = await parts.refused(3)
-        # So does each part that comes again: nothing of the message went.
+        # So does each repeated part: nothing of the message was sent.
         again = await parts.refused(3)
         assert again.reason is refused.reason
         assert (await parts.refused(1)).reason is refused.reason
@@ -190,7 +190,7 @@ async def test_the_last_part_carries_what_the_api_says(tmp_path: Path, sandbox: 
 
 
 async def owed(parts: Gatherer, count: int) -> list[Notice]:
-    """What receivers of the account are to be told, when it is so much."""
+    """The account's owed receipts, once there are this many."""
     found: list[Notice] = []
     async with asyncio.timeout(10):
         while len(found) < count:
@@ -226,7 +226,7 @@ async def test_parts_of_a_duplicate_are_owed_that_it_was_refused(
         assert (await parts.refused(3, reference=8)).reason is Reason.DUPLICATE
         [notice] = await owed(parts, 1)
         assert (notice.known_as, notice.state) == (again.id, State.REJECTED)
-        # Whoever asks hears the same of each.
+        # All ids give the same answer.
         for outcome in (again, unasked):
             part = await parts.bridge.relay.unjoined(parts.bridge.account(), outcome.id)
             assert part.state is State.REJECTED
@@ -248,7 +248,7 @@ async def test_the_ids_told_of_parts_of_a_repeat_lead_to_the_first_message(
             for outcome in first + again
         ]
         assert len({stored.message.id for [stored] in found}) == 1
-        # The first did not ask; whoever does is told under the ids that it knows.
+        # The first part requested no receipt; the others get receipts under their own ids.
         [stored] = found[0]
         assert stored.message.receipts & Receipts.ALIASES
 

@@ -1,4 +1,4 @@
-"""When a client hears the result, and when "queued"."""
+"""When a client gets the result, and when "queued"."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clients that wait: what is durable before they hear a yes."""
+"""Waiting clients: what is durable before they get a success."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ONE, OTHER, WRONG = Recipient("0501234567"), Recipient("0671234567"), Recipient(
 
 
 class Owing:
-    """Stores what is owed when a test says so."""
+    """Stores notices when a test allows it."""
 
     def __init__(self) -> None:
         self.notices: list[Notice] = []
@@ -46,7 +46,7 @@ class Owing:
 
 
 class Some:
-    """A mail to two recipients and a wrong one, whose client waits."""
+    """A mail to two recipients and a wrong one, with a waiting client."""
 
     def __init__(self, *wrong: Recipient, **envelope: Any) -> None:
         self.owing = Owing()

@@ -1,4 +1,4 @@
-"""The one door, with a real store and the sandbox API behind it."""
+"""Query, cancel and replace, with a real store and the sandbox API."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ async def test_a_message_in_flight_is_not_cancelled(tmp_path: Path, sandbox: San
 async def test_cancelling_against_a_busy_dispatcher_is_all_or_nothing(
     tmp_path: Path, sandbox: Sandbox
 ) -> None:
-    """What is reported as cancelled was not sent; what was sent was not reported as cancelled."""
+    """A message is either reported as cancelled or sent, never both."""
     accounts = {"crm": {"answer": "queued"}}
     async with relaying(tmp_path, sandbox, accounts=accounts, max_batch=10) as bridge:
         outcomes = await asyncio.gather(*(bridge.submit(numbered(n)) for n in range(300)))

@@ -1,4 +1,4 @@
-"""Two nodes on one PostgreSQL: what one accepts and the other sends."""
+"""Two nodes on one PostgreSQL: one accepts, the other sends."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def test_what_another_node_sends_is_answered_here(
     async def busy(lane: Lane, now: int, limit: int, after: tuple[int, int]) -> list[Message]:
         return []
 
-    # This node has more of the lane than its memory holds, and does not come to load it.
+    # The lane exceeds this node's memory, and the node does not load the rest.
     monkeypatch.setattr(here.store, "waiting", busy)
     here.dispatcher._working_set._spilled.add(Lane("crm", 4, "async"))
     began = asyncio.get_running_loop().time()

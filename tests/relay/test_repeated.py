@@ -1,4 +1,4 @@
-"""What comes again: duplicates of what lives and of what died, mails whose answer got lost."""
+"""Duplicates of messages that are alive or dead, and repeated mails after a lost answer."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WINDOW: dict[str, dict[str, Any]] = {"crm": {"duplicate_window": "1h", "schedule
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store(request: pytest.FixtureRequest) -> dict[str, Any] | None:
-    """Keys of the store's table; the rules hold on both engines."""
+    """Keys of the store's table, for each engine."""
     if request.param == "sqlite":
         return None
     return {"url": request.getfixturevalue("database")}
@@ -60,7 +60,7 @@ async def waiting(bridge: Relaying) -> list[Stored]:
 
 
 async def refusals(bridge: Relaying) -> int:
-    """Reports of refused recipients that are owed."""
+    """The number of owed reports of refused recipients."""
     owed = await bridge.store.claim_notices(MAIL, 2**40, 100)
     return sum(one.notice.kind is Kind.REFUSED for one in owed)
 

@@ -22,7 +22,7 @@ WINDOW: dict[str, dict[str, Any]] = {"crm": {"duplicate_window": "1h", "schedule
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store(request: pytest.FixtureRequest) -> dict[str, Any] | None:
-    """Keys of the store's table; the rules hold on both engines."""
+    """Keys of the store's table, for each engine."""
     if request.param == "sqlite":
         return None
     return {"url": request.getfixturevalue("database")}
@@ -48,7 +48,7 @@ async def test_the_same_text_takes_the_place_of_one_that_waits_and_is_sent_once(
         first = await bridge.submit(later())
         replacing = submission(replace_if_present=True)
         second = await bridge.submit(replacing._replace(scheduled_at=int(time.time()) + 3600))
-        # The one that waits is the same: it stays, and is what the client is told of.
+        # The waiting message is identical: it stays, and the client gets its id.
         assert id_of(second) == id_of(first)
         assert await state(bridge, first) is State.ACCEPTED
 
@@ -85,7 +85,7 @@ async def test_a_bridge_that_dies_has_replaced_what_it_stored_and_nothing_else(
         first = await bridge.submit(later())
         newer = later()._replace(text="newer", replace_if_present=True)
         with monkeypatch.context() as crash:
-            # Nothing comes after the commit.
+            # The process dies right after the commit.
             dies, checked = asyncio.Event(), asyncio.Event()
             accept = bridge.store.accept
 

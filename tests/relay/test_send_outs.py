@@ -1,4 +1,4 @@
-"""Submissions to groups: few numbers as any submission, many as a send-out; the black list."""
+"""Submissions to groups: with few numbers, with many (send-outs), with a black list."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ MANY = 3 * AT_ONCE + 10
 
 
 async def group_of(bridge: Relaying, *phones: str, **options: Any) -> str:
-    """A group with these phones; its address."""
+    """Makes a group with these phones; returns its address."""
     group = Group(0, "Night shift", 7, **options)
     id = await bridge.directory.change(add_group, "crm", group)
     for phone in phones:
@@ -63,7 +63,7 @@ def to(*addresses: str, text: str = "hello", **more: Any) -> Submission:
 
 
 async def arrived(bridge: Relaying, count: int) -> list[str]:
-    """The phones that the API has messages for, once there are so many."""
+    """The phones of the API's messages, once there are this many."""
     async with asyncio.timeout(20):
         while len(bridge.sandbox.messages) < count:  # noqa: ASYNC110 - the sandbox tells no event
             await asyncio.sleep(0.01)
@@ -71,7 +71,7 @@ async def arrived(bridge: Relaying, count: int) -> list[str]:
 
 
 class TestFewNumbers:
-    """A group of few numbers goes in one transaction, and its sender may hear the result."""
+    """A group of few numbers is accepted in one transaction, and its client can get the result."""
 
     @pytest.mark.parametrize("address", ["G7", "g7", "night SHIFT", "night.shift"])
     async def test_each_number_once(self, tmp_path: Path, address: str) -> None:
@@ -177,7 +177,7 @@ class TestSendOuts:
             first, again = await bridge.submit(mail), await bridge.submit(mail)
             assert first == again
             await arrived(bridge, MANY)
-            # What was not accepted twice is not counted twice.
+            # A repeat is not counted again.
             assert await bridge.relay.used_today(bridge.account()) == MANY
             assert len(sandbox.messages) == MANY
 
@@ -221,7 +221,7 @@ class TestSendOuts:
         self, tmp_path: Path
     ) -> None:
         async with Sandbox() as sandbox, relaying(tmp_path, sandbox) as bridge:
-            # What a process leaves that dies behind its answer, and one that dies before it.
+            # The data of a process that died after its answer, and of one that died before it.
             now = int(time.time())
             for count in (MANY, 0):
                 file = await bridge.store.change(begin_import, "crm", SEND_OUT, now)

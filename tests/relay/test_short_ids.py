@@ -1,4 +1,4 @@
-"""Submissions that their client knows by another id."""
+"""Short ids of submissions."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def test_what_goes_wrong_with_the_outcome_goes_wrong_with_the_answer() -> 
     outcomes[0].cancel()
     outcomes[1].set_exception(RuntimeError("bug"))
     outcomes[2].set_result(Accepted(1, 1))
-    answers[2].cancel()  # nobody waits any more
+    answers[2].cancel()  # no client waits any more
     for answer, outcome in zip(answers, outcomes, strict=True):
         pass_on(7, answer, outcome)
     assert isinstance(answers[0].result(), Failure)

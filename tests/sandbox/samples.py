@@ -1,4 +1,4 @@
-"""Messages and requests that several of these tests start from."""
+"""Messages and requests for tests of the sandbox."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HEADERS = {"Content-Type": "application/json", "X-Authorization-Key": "k"}
 
 
 def message(**changes: Any) -> dict[str, Any]:
-    """A good transaction message; a change of ``None`` leaves the field out."""
+    """A valid transaction message; a change of ``None`` omits the field."""
     item: dict[str, Any] = {
         "id": "order-12345",
         "fromName": "YourStore",
@@ -53,7 +53,7 @@ def request(
     query: bytes = b"",
     headers: dict[str, str] = HEADERS,
 ) -> ApiRequest:
-    """A request as the server hands it on; a body that is no bytes goes as JSON."""
+    """A request in the server's form; a body other than bytes is encoded as JSON."""
     raw = body if isinstance(body, bytes) else b"" if body is None else orjson.dumps(body)
     lowered = {name.lower().encode(): value.encode() for name, value in headers.items()}
     return ApiRequest(method, path, query, lowered, raw)

@@ -1,4 +1,4 @@
-"""The provider's endpoints, without the wire: keys, answers, statuses, variables, limits."""
+"""The provider's endpoints, without HTTP: keys, answers, statuses, variables, limits."""
 
 from __future__ import annotations
 

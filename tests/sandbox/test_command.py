@@ -1,4 +1,4 @@
-"""``sandbox`` on the command line: starts, tells where it is, and ends when told to."""
+"""The command ``sandbox``: start, URL, end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.sandbox.samples import HEADERS, SEND, batch, message
 
 @contextmanager
 def running(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The command as a process of its own, with the URL that it printed."""
+    """The command as a process, and the URL that it printed."""
     process = subprocess.Popen(
         [sys.executable, "-m", "bridge.cli.sandbox", "--listen", "127.0.0.1:0", *arguments],
         stdout=subprocess.PIPE,

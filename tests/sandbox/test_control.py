@@ -1,4 +1,4 @@
-"""The sandbox shows what it got and lets its faults be changed."""
+"""The sandbox's own endpoints: received messages, requests, faults."""
 
 from __future__ import annotations
 

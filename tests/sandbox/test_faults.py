@@ -1,4 +1,4 @@
-"""Each fault of the table does what it says, for the requests that it is about."""
+"""Each fault of the table, for its requests."""
 
 from __future__ import annotations
 

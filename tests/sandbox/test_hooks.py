@@ -1,4 +1,4 @@
-"""Webhooks tell each status once, in order, and never pile up."""
+"""Webhooks tell each status once, in order, in limited memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.sandbox.samples import message, request
 
 
 class Receiver:
-    """A webhook's other end: keeps what comes, answers with ``status``."""
+    """A receiver of webhooks: keeps the bodies, answers with ``status``."""
 
     def __init__(self) -> None:
         self.status = 200

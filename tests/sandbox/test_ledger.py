@@ -1,4 +1,4 @@
-"""The record is bounded, and still knows every repeat."""
+"""The ledger is limited, and recognises every repeat."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the document does not allow is refused, with the code and the field that say why."""
+"""Requests against the document are refused, with code and field."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sandbox as other tests use it: in their own loop, watched from Python."""
+"""The sandbox as other tests use it: in their own event loop."""
 
 from __future__ import annotations
 

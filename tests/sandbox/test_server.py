@@ -1,4 +1,4 @@
-"""The wire: answers in HTTP, and connections that suffer as the faults say."""
+"""HTTP: answers, and faults of connections."""
 
 from __future__ import annotations
 

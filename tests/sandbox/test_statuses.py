@@ -1,4 +1,4 @@
-"""Statuses move on with the clock, and the number says how a message ends."""
+"""Statuses follow the clock, and the number decides the final one."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ async def test_an_api_that_answers_too_late_costs_repeats_of_what_was_in_flight(
         await bridge.dispatcher.set_hold("upstream", "cascade", True)
         await bridge.submit(submission(*(f"+38050{n:07}" for n in range(600))))
         await bridge.dispatcher.set_hold("upstream", "cascade", False)
-        # Four batches were in flight; from then on one message at a time asks.
+        # Four batches were in flight; then single messages probe.
         await sandbox.wait_for(202, timeout=15)
         sizes = [seen.size for seen in sandbox.requests]
         assert sizes[:4] == [50] * 4

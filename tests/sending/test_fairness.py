@@ -72,7 +72,7 @@ async def test_a_neighbour_of_a_bad_message_is_delayed_by_a_few_requests(
     async with relaying(tmp_path, sandbox) as bridge:
         await bridge.submit(submission(*(f"+38050{n:07}" for n in range(1000))))
         assert sandbox.message_count == 999
-        # One batch, and the two halves of what is refused, again and again.
+        # One batch, and then repeatedly the two halves of the refused batch.
         assert len(sandbox.requests) <= 1 + 2 * math.ceil(math.log2(1000))
 
 
@@ -88,7 +88,7 @@ async def test_a_campaign_delays_another_accounts_message_by_one_batch(
         outcome = await bridge.submit(submission(text="password"), "bank")
         assert isinstance(outcome, Accepted)
         [mine] = [m for m in sandbox.messages if m.text == "password"]
-        # Those in flight have begun before it, and each may have been followed by one.
+        # Requests in flight began before it, and one may have followed each of them.
         assert mine.request <= begun + 2 * 4 + 1
         assert sandbox.message_count < 3000
         bridge.dispatcher.stop()

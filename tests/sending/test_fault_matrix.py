@@ -1,5 +1,5 @@
-"""Each row of the table of answers of the API with its variants, for one message and for a batch:
-what the client hears, what state the messages end in, and what it costs in requests."""
+"""All answers of the API, for one message and for a batch: the client's answer, the final states,
+and the number of requests."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LAST = PHONES[-1]
 
 @dataclass(frozen=True)
 class Expected:
-    """What follows: requests in all, how many messages end in each state, what came twice."""
+    """The expected total of requests, number of messages by state, and repeated messages."""
 
     requests: int
     sent: int = 0
@@ -37,7 +37,7 @@ class Expected:
 
 @dataclass(frozen=True)
 class Case:
-    """A fault with its options, and what it means for one message and for four."""
+    """A fault with its options, and the expectation for one message and for four."""
 
     fault: str
     single: Expected
@@ -50,7 +50,7 @@ ONCE = {"count": 1}
 # Probing begins with one message, then the other three go.
 HELD_UPSTREAM = (Expected(2, sent=1), Expected(3, sent=4))
 AGAIN = (Expected(2, sent=1), Expected(2, sent=4))
-# The bridge cannot tell that the API did not take it.
+# The bridge cannot know that the API did not accept it.
 UNKNOWN = (Expected(2, sent=1), Expected(3, sent=4))
 NOTHING_WRONG = (Expected(1, sent=1), Expected(1, sent=4))
 # After an unknown outcome a single message goes first.
@@ -117,7 +117,7 @@ CASES = (
 async def play(
     folder: Path, sandbox: Sandbox, phones: tuple[str, ...]
 ) -> tuple[Outcome, list[State]]:
-    """Submits to the phones; the outcome, and the state that each message ends in."""
+    """Submits to the phones; returns the outcome, and the final state of each message."""
     async with relaying(folder, sandbox, timeout="1s", requests_per_second=1000) as bridge:
         outcome = await bridge.submit(submission(*phones))
         await bridge.drained()

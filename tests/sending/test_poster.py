@@ -1,4 +1,4 @@
-"""One batch and what came of it, against a sandbox API."""
+"""One batch and its result, with a sandbox API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which waiting messages are in memory: bounds, lanes that give way, what stays in the store."""
+"""Waiting messages in memory: limits, lanes that make room, messages left in the store."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def lines() -> AsyncIterator[dict[str, UpstreamLine]]:
 
 
 class Waiting:
-    """A working set, and how messages come into it."""
+    """A working set, and helpers to add messages."""
 
     def __init__(self, store: Store, lines: dict[str, UpstreamLine]) -> None:
         self.store = store
@@ -61,7 +61,7 @@ class Waiting:
         self._id = 0
 
     async def come(self, account: str, count: int, level: int = 4) -> list[Message]:
-        """Messages are accepted, as the relay does it; those that are in memory then."""
+        """Accepts messages like the relay; returns those in memory."""
         loaded = []
         for _ in range(count):
             self._id += 1
@@ -80,7 +80,7 @@ class Waiting:
         return line.queues[Route.ASYNC].size(level, account)
 
     def post(self, account: str, count: int) -> list[int]:
-        """Takes messages out of the queue as the dispatcher does, and lets go of them."""
+        """Takes messages from the queue like the dispatcher, and forgets them."""
         line = self.lines.get(account) or self.lines[""]
         ids = [one.id for one in line.queues[Route.ASYNC].fill(count)]
         self.set.leave(ids)
@@ -108,7 +108,7 @@ async def test_a_lane_holds_no_more_than_its_bound_and_loads_the_rest_in_order(
 async def test_what_came_while_others_looked_is_still_this_nodes(waiting: Waiting) -> None:
     await waiting.come("crm", 3)
     waiting.set.wake()
-    # Looking into a lane of which memory has all takes no message away from this node.
+    # Reading a lane that is completely in memory changes no owner.
     assert len(await waiting.come("crm", 3)) == 3
     await waiting.load()
     assert waiting.size("crm") == 6
@@ -129,7 +129,7 @@ async def test_a_held_upstreams_backlog_leaves_room_for_others(waiting: Waiting)
     assert sum(waiting.size("shop", level) for level in range(4)) == ALL
     assert len(await waiting.come("crm", LANE)) == LANE
     assert sum(waiting.size("shop", level) for level in range(4)) > 0, "something to probe with"
-    # And what gave way comes back when it can go.
+    # Removed messages are loaded again when there is room.
     waiting.lines["shop"].pace.held = ""
     waiting.post("crm", LANE)
     while await waiting.load() - {"crm"}:

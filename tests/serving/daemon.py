@@ -1,4 +1,4 @@
-"""The bridge as a process of its own, as an admin runs it."""
+"""The bridge as a process, as an administrator runs it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bridge.config.settings import Endpoint, parse_endpoint
 
 
 class Bridge:
-    """A running ``cascade-bridge serve`` and what it logs."""
+    """A running ``cascade-bridge serve`` and its log."""
 
     def __init__(self, process: asyncio.subprocess.Process, config: Path) -> None:
         self.process = process
@@ -59,7 +59,7 @@ class Bridge:
         return parse_endpoint(event["smtp"][0]), parse_endpoint(event["smpp"][0])
 
     async def command(self, *arguments: str, input: str = "") -> tuple[int, str]:
-        """Runs one of our commands for this daemon; its exit code, and what it printed."""
+        """Runs a command for this daemon; returns its exit code and output."""
         config = ("--config", str(self.config))
         return await run(sys.executable, "-m", "bridge.cli", *arguments, *config, input=input)
 
@@ -120,7 +120,7 @@ def write_config(
 
 @asynccontextmanager
 async def serving(config: Path) -> AsyncIterator[Bridge]:
-    """``cascade-bridge serve`` with a configuration, killed at the end if it still runs."""
+    """``cascade-bridge serve`` with a configuration; killed at the end if it still runs."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -140,7 +140,7 @@ async def serving(config: Path) -> AsyncIterator[Bridge]:
 
 
 async def run(*command: str, input: str = "", within: float = 60) -> tuple[int, str]:
-    """Runs a program to its end; its exit code, and all that it printed."""
+    """Runs a program to its end; returns its exit code and output."""
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.PIPE,

@@ -1,9 +1,9 @@
-"""Programs of packages that cannot be installed beside one another, run as if they were.
+"""Runs programs of packages that exclude each other.
 
-Debian's mail servers exclude each other. `.ci/run` unpacks them into a folder each, and here one of
-them runs in a file system of its own: what is there, with the package laid over it, in memory, gone
-with the last process that runs in it. The program finds its files where it looks for them, and the
-machine is left as it was.
+Debian's mail servers exclude each other. `.ci/run` unpacks each into a folder. Here one of them
+runs in its own file system: an overlay of the package over the machine's, in memory, which ends
+with its last process. The program finds its files in their usual places, and the machine does not
+change.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.support import missing, program
 
 UNPACKED = Path("/opt/cascade-bridge-ci")
 
-#: $1: the package, $2: a folder that stays what it is outside, $3: what to run there.
+#: $1: the package, $2: a folder shared with the outside, $3: the script.
 _SCRIPT = """
 set -e
 memory=$(mktemp -d)
@@ -40,8 +40,8 @@ exec chroot root sh -euc "$3"
 
 @asynccontextmanager
 async def running(package: str, folder: Path, script: str) -> AsyncIterator[None]:
-    """Runs ``script`` with ``package`` installed until the end of the block, then kills what it
-    started; what it prints is in ``folder/printed``, and fails the test if the script does."""
+    """Runs ``script`` with ``package`` installed during the block, then kills its processes; its
+    output is in ``folder/printed``. A failed script fails the test."""
     if os.geteuid() != 0:
         pytest.skip("a file system of its own needs root")
     home = UNPACKED / package
@@ -49,7 +49,7 @@ async def running(package: str, folder: Path, script: str) -> AsyncIterator[None
         missing(f"the unpacked package {package}")
     with (folder / "printed").open("wb") as printed:
         process = await asyncio.create_subprocess_exec(
-            # With processes of its own too, so that none outlives the first.
+            # With a process namespace, so that no process outlives the first.
             *(program("unshare"), "--mount", "--pid", "--fork", "--kill-child"),
             *("sh", "-c", _SCRIPT, "sh", str(home), str(folder), script),
             stdin=asyncio.subprocess.DEVNULL,

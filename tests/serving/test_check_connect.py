@@ -1,4 +1,4 @@
-"""``check --connect``: what the configuration names is tried."""
+"""``check --connect``: tests of the configured services."""
 
 from __future__ import annotations
 

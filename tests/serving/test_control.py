@@ -245,7 +245,7 @@ async def test_a_hold_stops_what_comes_survives_a_restart_and_is_released(
     code, said = await bridge.command("hold", *what)
     assert (code, said) == (0, f"The {' '.join(what)} is held.\n")
     peer = await bound(bridge)
-    # The client need not wait for what cannot come.
+    # The client need not wait for a result that cannot come.
     assert (await peer.ask("submit_sm", a_submit())).command_status == 0
     await peer.close()
     assert await bridge.terminate() == 0

@@ -1,4 +1,4 @@
-"""Operating several nodes on one PostgreSQL: whatever node is asked, all of them act."""
+"""Operating several nodes on one PostgreSQL: a command to any node works on all."""
 
 from __future__ import annotations
 

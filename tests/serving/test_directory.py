@@ -1,4 +1,4 @@
-"""The directory by commands: with a daemon, and what only reads without one."""
+"""The directory's commands: with a daemon and, if they only read, without one."""
 
 from __future__ import annotations
 

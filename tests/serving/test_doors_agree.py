@@ -1,4 +1,4 @@
-"""One table, every door: the same submission gives the same messages, refusals and codes."""
+"""One table for all protocols: the same submission gives the same messages, refusals and codes."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from tests.smpp.peer import Peer, a_submit
 from tests.smtp.client import Client, connected
 
 FIRST, SECOND, THIRD = "+380501234567", "+380671112233", "+380631112233"
-#: In the black list: always, to many, to one.
+#: Blocked numbers: for all, bulk, and single messages.
 NEVER, NOT_BULK, NOT_SINGLE = "+380501110000", "+380501110001", "+380501110002"
 ABROAD, WRONG = "+420601234567", "12345"
-#: A group by its number, since the SMSC line knows no other way; its members are FIRST and SECOND.
+#: A group by its number, the only form in the SMSC line; its members are FIRST and SECOND.
 GROUP, EMPTY_GROUP, NO_GROUP = "g7", "g8", "g99"
 DAY = 86400
 
 
 class Case(NamedTuple):
-    """What is handed in, and what follows: an fmt ``code``, or messages to these ``phones``.
+    """A submission, and its result: an fmt ``code``, or messages to these ``phones``.
 
-    ``ahead`` is when it is to be sent (seconds from now), ``ttl`` how long it is valid. Doors in
-    ``cannot`` have no way to say it.
+    ``ahead`` is the schedule (seconds from now), ``ttl`` the validity. Protocols in ``cannot``
+    cannot express it.
     """
 
     to: tuple[str, ...]
@@ -113,7 +113,7 @@ def code_in(answer: str) -> int:
 
 
 class Doors:
-    """A client at each door; each gives the fmt code of the answer, 0 for a yes."""
+    """A client of each protocol; each returns the fmt code of the answer, 0 for success."""
 
     def __init__(self, mail: Client, line: Client, smpp: Peer, smsc: str, api: str) -> None:
         self._mail = mail
@@ -218,7 +218,7 @@ class Doors:
 
 
 def moment(ahead: int) -> datetime:
-    """So many seconds ahead of now, as a whole minute."""
+    """This number of seconds ahead of now, as a whole minute."""
     return datetime.fromtimestamp((int(time.time()) + ahead) // 60 * 60, UTC)
 
 
@@ -227,7 +227,7 @@ def payload(text: str) -> Tlv:
 
 
 async def send_mail(client: Client, to: tuple[str, ...], mail: str) -> int:
-    """The code of the mail's answer, or of the RCPT that left no recipient."""
+    """The code of the reply to the mail, or to RCPT if no recipient is left."""
     assert (await client.ask("MAIL FROM:<a@b.cd>")).startswith("250")
     replies = [await client.ask(f"RCPT TO:<{one}@sms.example.com>") for one in to]
     if not any(reply.startswith("250") for reply in replies):
@@ -236,7 +236,7 @@ async def send_mail(client: Client, to: tuple[str, ...], mail: str) -> int:
     assert (await client.ask("DATA")).startswith("354")
     answer = await client.ask(mail.replace("\n", "\r\n").encode() + b"\r\n.")
     assert answer[:1] in "25", answer
-    # Of some recipients that were refused a 250 tells too.
+    # A 250 can name refused recipients.
     return 0 if answer.startswith("250") else code_in(answer)
 
 
@@ -274,7 +274,7 @@ async def doors(folder: Path, sandbox: Sandbox) -> AsyncIterator[tuple[Bridge, D
 
 
 async def fill(api: str) -> None:
-    """The directory that the cases speak of."""
+    """Fills the directory for the cases."""
     async with httpx.AsyncClient(
         base_url=f"{api}/api/v1/accounts/crm", headers={"Authorization": f"Bearer {OPERATE}"}
     ) as client:

@@ -1,4 +1,4 @@
-"""Erasing a number, and mails handed over as sendmail does: against a running bridge."""
+"""``erase`` and ``sendmail`` with a running bridge."""
 
 from __future__ import annotations
 

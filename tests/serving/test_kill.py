@@ -1,8 +1,8 @@
-"""kill -9 at random moments under load: nothing that was accepted is lost, and what was sent twice
-was in flight.
+"""kill -9 at random times under load: no accepted message is lost, and only messages in flight are
+sent twice.
 
-The long run, whose figures are printed:
-``CASCADE_BRIDGE_KILL_ROUNDS=50 .venv/bin/pytest tests/serving/test_kill.py -s``
+The long run prints figures: ``CASCADE_BRIDGE_KILL_ROUNDS=50 .venv/bin/pytest
+tests/serving/test_kill.py -s``
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ async def test_rounds_of_kill_9_lose_nothing(tmp_path: Path) -> None:
 
 
 async def until_all_sent(path: Path) -> None:
-    """Waits until nothing in the store waits any more: retries of unknown outcomes take seconds."""
+    """Waits until no message in the store waits: retries of unknown outcomes take seconds."""
     async with asyncio.timeout(60):
         with contextlib.closing(sqlite3.connect(path)) as connection:
             waiting = "SELECT count(*) FROM message WHERE state IN ('accepted', 'held')"

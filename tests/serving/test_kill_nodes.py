@@ -1,7 +1,7 @@
-"""Two nodes on one PostgreSQL, either of them or the database killed at random moments under load.
+"""Two nodes on one PostgreSQL; nodes and database are killed at random times under load.
 
-The long run, whose figures are printed:
-``CASCADE_BRIDGE_KILL_ROUNDS=50 .venv/bin/pytest tests/serving/test_kill_nodes.py -s``
+The long run prints figures: ``CASCADE_BRIDGE_KILL_ROUNDS=50 .venv/bin/pytest
+tests/serving/test_kill_nodes.py -s``
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def configs(folder: Path, api: str, database: str) -> list[Path]:
 
 
 class Node:
-    """A node that is started again whenever it ends, and the load that it gets."""
+    """A node that is restarted whenever it ends, and its load."""
 
     def __init__(self, config: Path, number: int) -> None:
         self._config = config
@@ -105,7 +105,7 @@ class Node:
         self.statuses |= set(load.statuses)
 
     async def accepts(self, count: int) -> None:
-        """Waits until it has accepted so many more."""
+        """Waits until it has accepted this many more messages."""
         enough = self._count() + count
         async with asyncio.timeout(60):
             while self._count() < enough:  # noqa: ASYNC110 - it may be started again meanwhile
@@ -172,14 +172,14 @@ async def test_two_nodes_lose_nothing_whoever_is_killed(
     assert len(accepted) >= NODES * 50 * ROUNDS
     assert accepted <= rows == received
     assert counted == len(rows), "towards the daily limit"
-    # While the database is away clients hear "queue full", and nothing else goes wrong.
+    # While the database is away clients get "queue full", and no other error.
     assert set().union(*(node.statuses for node in nodes)) <= {0, 0x14}
     assert twice <= (ROUNDS + NODES) * NODES * IN_FLIGHT * BATCH
 
 
 async def until_all_sent(database: str) -> tuple[set[int], int]:
-    """Waits until nothing waits any more, beyond the leases of those that died; all ids, and how
-    many count towards the daily limit."""
+    """Waits until no message waits, beyond the leases of dead nodes; returns all ids, and the
+    number of messages counted for the daily limit."""
     connection = await asyncpg.connect(database)
     try:
         async with asyncio.timeout(90):

@@ -1,4 +1,4 @@
-"""What a running bridge says of itself: metrics, the overview, the API's description."""
+"""Metrics, the overview, and the API's description of a running bridge."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support import program
 
 REPOSITORY = Path(__file__).parents[2]
 
-#: The names that dashboards and alert rules depend on.
+#: The names that dashboards and alert rules use.
 NAMES = {
     *("build_info", "submissions_total", "submission_duration_seconds", "messages_total"),
     *("queue_messages", "queue_oldest_age_seconds", "upstream_requests_total"),
@@ -50,7 +50,7 @@ def value(text: str, line: str) -> float:
 
 
 async def used(bridge: Bridge) -> Peer:
-    """Does one of each, and leaves a session open."""
+    """Makes one request of each kind, and leaves a session open."""
     peer = await bound(bridge)
     assert (await peer.ask("submit_sm", a_submit(registered_delivery=1))).command_status == 0
     assert (await peer.ask("submit_sm", a_submit(to=b"123"))).command_status == 0x0B

@@ -1,4 +1,4 @@
-"""Several nodes on one PostgreSQL: work and request rate are shared, changes are seen by all."""
+"""Several nodes on one PostgreSQL: they share work and request rate, and see all changes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.samples import submission
 from tests.store.conftest import database, postgres  # noqa: F401 - fixtures
 
 QUEUED: dict[str, dict[str, Any]] = {"crm": {"answer": "queued"}, "bank": {"answer": "queued"}}
-#: Whose request it was is seen by the header that its key comes in.
+#: Each node's key comes in a different header.
 KEYS = ({"authorization_key": "first"}, {"viber_auth_token": "second"})
 
 
@@ -83,7 +83,7 @@ async def test_the_request_rate_holds_over_all_nodes(
     await sandbox.wait_for(800, timeout=30)
     at = [seen.at for seen in sandbox.requests]
     for first in at:
-        # In no second more than the rate, and what each node may have saved up.
+        # In each second at most the rate, plus the nodes' bursts.
         assert sum(first <= one < first + 1 for one in at) <= 40 + len(nodes)
     assert not sandbox.duplicates
 
@@ -106,7 +106,7 @@ async def test_a_hold_on_one_node_holds_on_the_other(
 async def test_a_message_is_cancelled_from_another_node(
     nodes: list[Relaying], sandbox: Sandbox
 ) -> None:
-    # What has not been sent yet waits behind the one request that each node may have in flight.
+    # Unsent messages wait for the single request in flight of each node.
     sandbox.fault("slow", seconds=2)
     outcomes = [await nodes[0].submit(submission(phone)) for phone in phones(60)]
     ids = [outcome.id for outcome in outcomes if isinstance(outcome, Accepted)]

@@ -1,4 +1,4 @@
-"""Messages by HTTP: an account by its own login, an operator in the name of one."""
+"""Messages by HTTP: from an account by its login, and from an operator for an account."""
 
 from __future__ import annotations
 

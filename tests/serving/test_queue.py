@@ -1,4 +1,4 @@
-"""The queue of a running bridge: listed, held, released, cancelled; and read without a daemon."""
+"""The queue's commands with a running bridge, and those that work without one."""
 
 from __future__ import annotations
 

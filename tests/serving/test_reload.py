@@ -1,4 +1,4 @@
-"""A reload while clients are connected: what changes counts at once, and nobody is sent away."""
+"""A reload with connected clients: changes take effect at once, and sessions stay."""
 
 from __future__ import annotations
 
@@ -95,14 +95,14 @@ async def test_an_account_that_is_gone_is_unbound_and_what_waits_of_it_held(
     assert (await stays.ask("submit_sm", a_submit(b"of erp"))).command_status == 0
     await sandbox.wait_for(1)
     assert [message.text for message in sandbox.messages] == ["of erp"]
-    # It comes back, and what waited of it goes.
+    # The account is back, and its waiting messages are sent.
     change(bridge, ("[accounts.desk]", "[accounts.crm]"))
     await reload(bridge)
     await sandbox.wait_for(2)
     assert [message.text for message in sandbox.messages] == ["of erp", "of crm"]
     change(bridge, ("[accounts.crm]", "[accounts.desk]"))
     await reload(bridge)
-    # Another one came, and may log in.
+    # A new account may log in.
     new = await connect(bridge)
     assert (await new.bind(name=b"desk", password=b"secret12")).command_status == 0
     assert (await new.ask("submit_sm", a_submit(b"of desk"))).command_status == 0

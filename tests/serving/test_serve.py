@@ -1,4 +1,4 @@
-"""The whole bridge: a process between real clients and the sandbox API."""
+"""The whole bridge as a process between real clients and the sandbox API."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ async def test_three_recipients_one_wrong(bridge: Bridge, sandbox: Sandbox) -> N
     assert [m.phone for m in sandbox.messages] == ["+380501234567", "+380671234567"]
     assert {m.text for m in sandbox.messages} == {"Замовлення готове"}
     assert len(sandbox.requests) == 1
-    assert code in (0, 24)  # swaks says by 24 that some recipients were refused
+    assert code in (0, 24)  # swaks exits with 24 if some recipients were refused
 
 
 async def test_one_of_fifty_submits_that_the_api_refuses(bridge: Bridge, sandbox: Sandbox) -> None:
@@ -112,7 +112,7 @@ async def test_sigterm_finishes_what_is_in_flight(bridge: Bridge, sandbox: Sandb
 
 
 async def stored(folder: Path, count: int) -> None:
-    """Waits until the store has so many messages."""
+    """Waits until the store has this number of messages."""
     with contextlib.closing(sqlite3.connect(folder / "bridge.db")) as connection:
         async with asyncio.timeout(20):
             counting = "SELECT count(*) FROM message"
@@ -162,18 +162,18 @@ async def test_what_was_answered_survives_kill_9(
     assert submits.ids <= stored
     assert len(submits.ids) >= answers
     assert accepted <= stored
-    # and what waited or was in flight is sent by the next run
+    # and the next run sends waiting messages and those in flight
     async with serving(bridge.config) as again:
         await again.ready()
         async with asyncio.timeout(20):
             while {int(m.id) for m in sandbox.messages} < stored:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
-    # what was in flight when it died, and no more
+    # only messages in flight when it died
     assert sum(sandbox.duplicates.values()) <= 4 * 50 + 1
 
 
 async def _mails(port: int) -> set[int]:
-    """The ids of the mails that were answered 250, until the server is gone."""
+    """The ids of mails answered with 250, until the server is gone."""
     ids: set[int] = set()
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -214,7 +214,7 @@ async def test_a_full_disk_is_said_and_got_over(bridge: Bridge, sandbox: Sandbox
 
     await submit(0)
     unlimited = resource.prlimit(bridge.process.pid, resource.RLIMIT_FSIZE)
-    # Its files may grow no more, as on a full disk.
+    # Its files cannot grow, as on a full disk.
     resource.prlimit(bridge.process.pid, resource.RLIMIT_FSIZE, (4096, unlimited[1]))
     await submit(0x14)
     assert "452 4.3.1 ERROR = 9 (bridge full)" in await mail()
@@ -234,7 +234,7 @@ async def test_a_stop_with_a_full_disk_ends(tmp_path: Path, sandbox: Sandbox) ->
         sandbox.fault("slow", seconds=0.8)
         submitting = asyncio.ensure_future(load(smpp.port, 1, 1, 1).run())
         await sandbox.wait_for(1)
-        # The disk is full when the answer of the API comes.
+        # The disk is full when the API's answer comes.
         resource.prlimit(bridge.process.pid, resource.RLIMIT_FSIZE, (4096, -1))
         bridge.process.terminate()
         async with asyncio.timeout(30):

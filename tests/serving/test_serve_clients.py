@@ -1,4 +1,4 @@
-"""Other people's clients from end to end: through ``serve`` to the sandbox API."""
+"""Third-party clients from end to end: through ``serve`` to the sandbox API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What comes back to the whole bridge: webhooks of the sandbox API, over kill -9 and reloads."""
+"""Webhooks of the sandbox API to the whole bridge, over kill -9 and reloads."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ async def send(bridge: Bridge, *phones: str) -> None:
 
 
 def states(folder: Path) -> dict[str, tuple[str, str, int]]:
-    """Of each phone: the message's state, its cost and ``err``."""
+    """Phone → the message's state, cost and ``err``."""
     with closing(sqlite3.connect(folder / "bridge.db")) as connection:
         rows = connection.execute("SELECT phone, state, cost, err FROM message").fetchall()
     return {phone: (state, cost, err) for phone, state, cost, err in rows}
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Waits for what another process does, and so nothing in this one tells of."""
+    """Waits for an effect of another process."""
     async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
@@ -98,7 +98,7 @@ async def test_statuses_may_overtake_the_answer_that_names_the_message(
         assert sandbox.hooks is not None
         told = sandbox.hooks
         await until(lambda: told.posted >= 10)
-        # Each has its status, and none the answer that says under which id.
+        # Each has its status, but no answer with its upstream id.
         assert all_are(tmp_path, "accepted")
         await sending
         await until(lambda: all_are(tmp_path, "delivered"))
@@ -128,7 +128,7 @@ async def test_what_was_answered_200_survives_kill_9(tmp_path: Path, port: int, 
             rows = connection.execute("SELECT upstream_id FROM message WHERE state = 'delivered'")
             kept = {id for (id,) in rows}
         assert set(answered) <= kept
-        assert len(kept) <= len(answered) + 5  # one a connection was being answered
+        assert len(kept) <= len(answered) + 5  # one per connection was being answered
 
 
 async def test_an_unlucky_status_is_asked_for(tmp_path: Path, port: int) -> None:

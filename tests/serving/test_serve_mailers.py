@@ -1,4 +1,4 @@
-"""Other people's mail programs from end to end: what they send is read at the sandbox API."""
+"""Third-party mail programs from end to end: their texts reach the sandbox API."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ TEXT = "Диск db1 заповнений на 95 %"
 
 
 class Served(NamedTuple):
-    """A bridge that serves, and the API behind it."""
+    """A running bridge, and its API."""
 
     sandbox: Sandbox
     port: int
     lmtp_port: int
 
     async def texts(self, count: int = 1) -> list[str]:
-        """What has come to the phone, once there are so many."""
+        """The phone's texts, once there are this many."""
         messages = await self.sandbox.wait_for(count, timeout=30)
         assert {message.phone for message in messages} == {PHONE}
         return [message.text for message in messages]
@@ -42,7 +42,7 @@ class Served(NamedTuple):
 
 @pytest.fixture
 async def trusting(tmp_path: Path) -> AsyncIterator[Served]:
-    """One without TLS, for which every client of this machine is the account's."""
+    """A bridge without TLS, which trusts every client of this machine."""
     lmtp = free_port()
     async with Sandbox() as sandbox:
         config = write_config(
@@ -61,7 +61,7 @@ async def secured(
     tmp_path: Path,
     certificate: Certificate,  # noqa: F811
 ) -> AsyncIterator[Served]:
-    """One that takes nothing without STARTTLS and a login."""
+    """A bridge that requires STARTTLS and a login."""
     tls = (
         f'certificate = "{certificate.certificate}"\nprivate_key = "{certificate.private_key}"\n'
         'starttls = "required"'
@@ -195,7 +195,7 @@ check file backup with path {folder}/backup
 
 @asynccontextmanager
 async def started(*command: str) -> AsyncIterator[None]:
-    """A program that runs on until the end of the block."""
+    """Runs a program during the block."""
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
     )
@@ -354,7 +354,7 @@ async def test_opensmtpd_relays(trusting: Served, tmp_path: Path) -> None:
 
 
 def hand_over(port: int) -> None:
-    """Gives a mail to a mail server, once it listens."""
+    """Sends a mail to a mail server, once it listens."""
     for _ in range(300):
         with contextlib.suppress(ConnectionRefusedError):
             with smtplib.SMTP("127.0.0.1", port, timeout=10) as client:

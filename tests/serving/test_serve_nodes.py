@@ -1,7 +1,7 @@
-"""Two daemons on one PostgreSQL: what one hears comes out at the receiver that the other has.
+"""Two daemons on one PostgreSQL: a status at one becomes a receipt at the other's receiver.
 
-The long run, whose figures are printed:
-``CASCADE_BRIDGE_KILL_ROUNDS=50 .venv/bin/pytest tests/serving/test_serve_nodes.py -k random -s``
+The long run prints figures: ``CASCADE_BRIDGE_KILL_ROUNDS=50 .venv/bin/pytest
+tests/serving/test_serve_nodes.py -k random -s``
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ LEASE = 2
 WINDOW = 20
 #: Values of message_state (SMPP 3.4 §5.2.28).
 ENROUTE, DELIVERED = 1, 2
-#: registered_delivery: success and failure, and what comes before it.
+#: registered_delivery: success, failure and intermediate states.
 BOTH, EVERYTHING = 0x01, 0x11
 
 
@@ -49,7 +49,7 @@ BOTH, EVERYTHING = 0x01, 0x11
 
 
 class Node:
-    """One of the daemons, and where it is reached. ``number`` is that of its ids."""
+    """One of the daemons, and its addresses. ``number`` is its node number."""
 
     def __init__(self, bridge: Bridge, number: int, smtp: int, smpp: int, hooks: str) -> None:
         self.bridge = bridge
@@ -59,14 +59,14 @@ class Node:
         self._hooks = hooks
 
     async def hear(self, what: str, *documents: Any) -> None:
-        """The API calls this node's hooks with each of the documents in turn."""
+        """The API posts each of the documents to this node."""
         async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
             for document in documents:
                 answer = await client.post(f"{self._hooks}/{what}", json=document)
                 assert answer.status_code == 200, answer.text
 
     async def said(self, command: str, *arguments: str) -> str:
-        """What ``cascade-bridge`` prints with this node's configuration."""
+        """The output of ``cascade-bridge`` with this node's configuration."""
         program = (sys.executable, "-m", "bridge.cli", command)
         code, output = await run(*program, *arguments, "--config", str(self.bridge.config))
         assert code == 0, output
@@ -79,7 +79,7 @@ class Node:
 
 
 class Nodes:
-    """Daemons that share the database at ``url`` and the API of ``sandbox``.
+    """Daemons that share the database at ``url`` and the sandbox API.
 
     ``cascade`` and ``account`` are further lines of these tables.
     """
@@ -101,7 +101,7 @@ class Nodes:
 
     @asynccontextmanager
     async def node(self) -> AsyncIterator[Node]:
-        """One more of them."""
+        """Starts one more daemon."""
         hooks = free_port()
         folder = self._folder / str(hooks)
         folder.mkdir()
@@ -117,7 +117,7 @@ class Nodes:
             yield Node(bridge, number, smtp.port, smpp.port, url)
 
     async def count(self, what: str) -> int:
-        """How many rows the database has of ``what``: a table with a condition."""
+        """The number of rows of ``what``, a table with a condition."""
         connection = await asyncpg.connect(self._url)
         try:
             return int(await connection.fetchval(f"SELECT count(*) FROM {what}"))
@@ -159,7 +159,7 @@ async def nodes(
 
 
 class Told(NamedTuple):
-    """One thing that a client was told; ``id`` is 0 for what a phone wrote."""
+    """One receipt or message from a phone; ``id`` is 0 for the latter."""
 
     node: int
     id: int
@@ -169,7 +169,7 @@ class Told(NamedTuple):
 
 
 class Heard:
-    """What all clients were told, in the order in which it came."""
+    """All receipts and messages from phones, in the order of arrival."""
 
     def __init__(self) -> None:
         self.all: list[Told] = []
@@ -186,12 +186,12 @@ class Heard:
                 await self._more.wait()
 
     async def told(self, count: int) -> list[Told]:
-        """Waits until there are so many."""
+        """Waits until there are this many."""
         await self.until(lambda: len(self.all) >= count)
         return self.all
 
     def states(self) -> dict[int, list[int]]:
-        """Of each message the states that were told."""
+        """Message → the told states."""
         found: dict[int, list[int]] = {}
         for told in self.all:
             found.setdefault(told.id, []).append(told.state)
@@ -199,7 +199,7 @@ class Heard:
 
 
 class Client:
-    """A session of the account ``crm``. It answers ``answers`` of what it is told, then nothing."""
+    """A session of the account ``crm``. It answers ``answers`` requests, then none."""
 
     def __init__(self, peer: Peer, node: int, heard: Heard) -> None:
         self.answers = sys.maxsize
@@ -211,7 +211,7 @@ class Client:
         self._asked: dict[int, asyncio.Future[Pdu]] = {}
 
     async def read(self) -> None:
-        """Until the connection ends."""
+        """Reads until the connection ends."""
         with contextlib.suppress(EOFError, ConnectionError):
             while True:
                 pdu = await self._peer.read(60)
@@ -235,7 +235,7 @@ class Client:
         self._heard.add(Told(self._node, id, state, pdu.body, answered))
 
     async def _ask(self, command: str, *bodies: Any) -> list[Any]:
-        """The bodies of the responses, all of which say ESME_ROK."""
+        """The bodies of the responses, which must be ESME_ROK."""
         loop = asyncio.get_running_loop()
         asked = []
         for body in bodies:
@@ -249,7 +249,7 @@ class Client:
         return [pdu.body for pdu in answers]
 
     async def submit(self, count: int, registered_delivery: int = BOTH) -> list[int]:
-        """So many messages, a hundred at a time; their ids."""
+        """Submits this number of messages, a hundred at a time; returns their ids."""
         ids: list[int] = []
         for start in range(0, count, 100):
             some = [
@@ -280,13 +280,13 @@ async def bound(node: Node, heard: Heard, command: str = "bind_receiver") -> Asy
 
 
 async def submitted(node: Node, count: int, registered_delivery: int = BOTH) -> list[int]:
-    """By a client that receives nothing, and goes."""
+    """Submits by a transmitter, which then disconnects."""
     async with bound(node, Heard(), "bind_transmitter") as client:
         return await client.submit(count, registered_delivery)
 
 
 def delivered(sandbox: Sandbox, ids: Sequence[int]) -> list[dict[str, str]]:
-    """What the API says when these have arrived."""
+    """The API's webhook for the delivery of these."""
     wanted = set(ids)
     return [_delivered(one) for one in sandbox.messages if int(one.id) in wanted]
 
@@ -328,7 +328,7 @@ async def test_thousands_of_statuses_over_both_nodes_are_each_told_once_and_in_o
         said = delivered(both.sandbox, ids)
         random.Random(each).shuffle(said)
         batches = [said[start : start + 20] for start in range(0, len(said), 20)]
-        # Every third batch comes twice, the second time at the other node.
+        # Every third batch is posted twice, the second time to the other node.
         await asyncio.gather(
             *(node[n % 2].hear("status", *batches[n::10]) for n in range(10)),
             *(node[(n + 1) % 2].hear("status", *batches[n::10]) for n in range(0, 10, 3)),
@@ -368,7 +368,7 @@ async def test_two_nodes_ask_for_what_no_webhook_told_each_message_once(
 
 
 def wrote(uid: str, text: str) -> dict[str, Any]:
-    """What the API posts for a message from a phone."""
+    """The API's webhook for a message from a phone."""
     phone = {"alphaName": "Shop", "phoneNumber": "380671234567"}
     return {"idUuid": uid, "text": text, "dt": int(time.time()), **phone}
 
@@ -407,7 +407,7 @@ async def test_what_a_phone_wrote_is_told_once_though_both_nodes_hear_it_at_once
 
 
 async def mailed(node: Node, *phones: str) -> None:
-    """A mail to each of the phones, by a client that has logged in."""
+    """Sends a mail to each of the phones, after a login."""
 
     def send() -> None:
         with smtplib.SMTP("127.0.0.1", node.smtp, timeout=20) as client:
@@ -442,7 +442,7 @@ async def test_every_report_and_every_answer_of_a_phone_goes_out_as_one_mail(
                 *(one.hear("incoming", *answers) for one in node),
             )
             await host.mails(60)
-            # The receivers' share of what the phones said waits for one that binds.
+            # The receivers' notices of messages from phones wait for a bind.
             await both.until("notice WHERE ended_at > 0", 60)
             assert await both.count("notice") == 80
     to = Counter(tuple(taken.recipients) for taken in host.taken)
@@ -516,7 +516,7 @@ async def test_none_is_lost_when_the_receivers_node_dies_at_a_random_moment(
     twice = sum(times - 1 for times in receiver.answered.values())
     print(f"\n{ROUNDS} kills: {len(receiver.submitted)} owed, {left} left, {twice} answered twice")
     assert receiver.answered.keys() == set(receiver.submitted)
-    # Those whose answer was not durable yet.
+    # Receipts whose answers were not durable yet.
     assert twice <= WINDOW * ROUNDS
 
 
@@ -566,7 +566,7 @@ async def test_the_trace_says_since_when_no_receiver_is_bound_when_its_node_died
     async with bound(second, Heard()) as client:
         client.answers = 0
         await both.until("receiver WHERE bound", 1)
-        await asyncio.sleep(LEASE)  # so that it was bound some time ago
+        await asyncio.sleep(LEASE)  # so that its bind is some time ago
         killed_at = time.time()
         await second.bridge.kill()
     await first.hear("status", *delivered(both.sandbox, [id]))
@@ -575,8 +575,8 @@ async def test_the_trace_says_since_when_no_receiver_is_bound_when_its_node_died
     before = f"receipt of delivered, id {id}: no receiver is bound since "
     assert told["owed"][0].startswith(before)
     since = datetime.fromisoformat(told["owed"][0].removeprefix(before)).timestamp()
-    # The last time that it renewed its lease, which it had not lost yet; whole seconds.
+    # The last renewal of its lease before it was lost, in whole seconds.
     assert killed_at - LEASE - 1 <= since <= killed_at + 1
-    # The node that is left says so as well when it is asked for the last time.
+    # The remaining node answers the same.
     await first.bridge.kill()
     assert (await first.story(id))["owed"] == told["owed"]

@@ -1,4 +1,4 @@
-"""Receipts of the whole bridge: from the webhook to the client, over restarts and kill -9."""
+"""Receipts through the whole bridge, from webhook to client, over restarts and kill -9."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ ROUNDS = int(os.environ.get("CASCADE_BRIDGE_KILL_ROUNDS", "3"))
 
 
 class Receiver:
-    """A client that binds again and again, and keeps which receipts it was told and answered.
+    """A client that binds repeatedly, and records told and answered receipts.
 
-    ``answers`` is the share of receipts that it answers at all.
+    ``answers`` is the share of receipts that it answers.
     """
 
     def __init__(self, chance: random.Random) -> None:
@@ -44,7 +44,8 @@ class Receiver:
         assert (await self._peer.bind(password=b"secret12")).command_status == 0
 
     async def submit(self, count: int) -> set[bytes]:
-        """The ids of so many messages, each with a receipt; earlier ones' may come in between."""
+        """Submits this number of messages with receipts; returns their ids. Receipts of earlier
+        ones may come meanwhile."""
         ids: list[bytes] = []
         for number in range(count):
             self._peer.write(Pdu("submit_sm", number + 2, a_submit(registered_delivery=1)))
@@ -56,7 +57,7 @@ class Receiver:
         return set(ids)
 
     async def take(self) -> None:
-        """Takes what comes until the connection ends."""
+        """Reads receipts until the connection ends."""
         with contextlib.suppress(EOFError, ConnectionError):
             while True:
                 self._take(await self._peer.read(60))
@@ -84,7 +85,7 @@ async def bridge_with(folder: Path, api: str, hooks: int, account: str) -> Async
 
 
 async def delivered(sandbox: Sandbox, hooks: int, ids: set[bytes]) -> None:
-    """The API says by webhook that these have arrived."""
+    """The API posts the delivery of these."""
     url = f"http://127.0.0.1:{hooks}/hooks/cascade/{SECRET}/status"
     statuses = [
         {"messageId": one.message_id, "deliverystatus": "delivered"}
@@ -136,5 +137,6 @@ async def test_no_receipt_is_lost_and_only_those_without_an_answer_come_again(
     twice = sum(times - 1 for times in receiver.answered.values())
     words = f"{len(receiver.submitted)} owed, {left} left at the end, {twice} answered twice"
     print(f"\n{ROUNDS} × {how}: {words}")
-    # What was answered is not told again, unless the process was killed before that was durable.
+    # An answered receipt is told again only if the process was killed before the answer was
+    # durable.
     assert twice <= (WINDOW * ROUNDS if how == "kill" else 0)

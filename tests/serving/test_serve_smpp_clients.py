@@ -1,4 +1,4 @@
-"""SMPP clients in Python of other makers, from end to end: a text goes, its receipt comes back."""
+"""Third-party SMPP clients in Python, from end to end: a text, and its receipt."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from tests.support import missing
 
 TEXT = "Ваш код: 4711 😀"
 
-# Each is given the port and the text; it prints the id that it is told, and what it reads in the
-# receipt that comes.
+# Each gets the port and the text; it prints the id in the answer, and the receipt as it reads it.
 
 AIOSMPPLIB = r"""
 import asyncio, json, sys
@@ -106,7 +105,7 @@ class Served(NamedTuple):
 
 @pytest.fixture
 async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    """A bridge before an API that delivers at once, and is asked about that soon."""
+    """A bridge with an API that delivers at once and is polled soon."""
     async with Sandbox(scheduled_for=0, processing_for=0) as sandbox:
         config = write_config(tmp_path, sandbox.url)
         config.write_text(config.read_text().replace("[store]", 'poll_after = "1s"\n[store]', 1))
@@ -124,7 +123,7 @@ def python_with(package: str) -> str:
 
 
 def last_object(said: str) -> Any:
-    """What it said, among the lines of its log."""
+    """The last JSON object in its output."""
     objects = [line for line in said.splitlines() if line.startswith("{")]
     assert objects, said
     return json.loads(objects[-1])

@@ -1,4 +1,4 @@
-"""``serve`` with sockets of the service manager, which systemd-socket-activate opens."""
+"""``serve`` with sockets from systemd-socket-activate."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SENDING = ToSend(("+380501234567",), "Hello", "crm", "secret12")
 
 @asynccontextmanager
 async def activated(config: Path, **sockets: str) -> AsyncIterator[Bridge]:
-    """``serve``, which gets these addresses as sockets by name."""
+    """``serve`` with these addresses as named sockets."""
     activate = program("systemd-socket-activate")
     process = await asyncio.create_subprocess_exec(
         *(activate, *(f"--listen={address}" for address in sockets.values())),
@@ -41,7 +41,7 @@ async def activated(config: Path, **sockets: str) -> AsyncIterator[Bridge]:
 
 
 async def first_client(address: str) -> None:
-    """Connects, which starts the daemon, once something listens."""
+    """Connects, once something listens; this starts the daemon."""
     host, _, port = address.rpartition(":")
     async with asyncio.timeout(20):
         while True:
@@ -64,7 +64,7 @@ async def test_clients_are_served_at_the_sockets_that_were_passed(tmp_path: Path
             ready = await bridge.event("ready")
             assert ready["smtp"] == [addresses["smtp"]]
             assert ready["smpp"] == [addresses["smpp"]]
-            # Nobody passed a socket for it: the configuration counts.
+            # No socket was passed for it: the configuration applies.
             assert re.fullmatch(r"127\.0\.0\.1:\d+", ready["admin"][0])
             for by, port in ((by_smtp, smtp), (by_smpp, smpp)):
                 reply = await asyncio.to_thread(by, Endpoint("127.0.0.1", port), SENDING)
@@ -80,11 +80,11 @@ async def test_an_ipv4_client_of_a_socket_for_both_is_one_of_its_own_network(
     async with Sandbox() as sandbox:
         own = 'networks = ["127.0.0.1"]'
         config = write_config(tmp_path, sandbox.url, account=own)
-        # "::" takes IPv4 too, as a ListenStream= that is only a port.
+        # "::" accepts IPv4 too, like a ListenStream= with only a port.
         async with activated(config, smtp=f"[::]:{port}") as bridge:
             await first_client(f"127.0.0.1:{port}")
             await bridge.event("ready")
-            # Passwords in the clear are for the loopback alone, and this is it.
+            # Passwords in the clear are allowed on the loopback.
             reply = await asyncio.to_thread(by_smtp, Endpoint("127.0.0.1", port), SENDING)
             assert reply.accepted, reply.text
             assert await bridge.terminate() == 0

@@ -1,4 +1,4 @@
-"""A stop while the database is away: it ends within its time, and loses nothing."""
+"""A stop while the database is away: within the time limit, without loss."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def test_a_stop_with_the_database_away_ends_in_time(
         sandbox.fault("slow", seconds=0.8)
         submitting = asyncio.ensure_future(load(smpp.port, 1, 1, 1).run())
         await sandbox.wait_for(1)
-        # The database is away when the answer of the API comes.
+        # The database is away when the API's answer comes.
         proxy.turn(way)
         bridge.process.terminate()
         assert await bridge.ended() == code

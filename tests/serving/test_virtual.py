@@ -1,4 +1,4 @@
-"""A virtual account: everything is as with any other, and nothing goes to the API."""
+"""A virtual account: handled like any other, but nothing is sent to the API."""
 
 from __future__ import annotations
 

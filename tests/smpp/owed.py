@@ -1,4 +1,4 @@
-"""Notices for tests, with what they are about."""
+"""Notices with their subjects, for tests."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from bridge.model.message import State, Stored
 from bridge.model.notice import Incoming, Kind, Notice, Owed, receivers_of
 from tests.samples import NOW, message
 
-#: An id of the one sequence, as long as real ones are.
+#: An id as long as real ones.
 ID = 250_000_000_000_001
 
 
 def owed(state: State = State.DELIVERED, id: int = ID, **fields: Any) -> Owed:
-    """A receipt's notice; ``fields`` are those of the notice, of the message in the store, and of
-    the message, wherever they belong."""
+    """A notice of a state; ``fields`` are fields of the notice, of the stored message or of the
+    message."""
     notice = {name: fields.pop(name) for name in Notice._fields if name in fields}
     about = {name: fields.pop(name) for name in Stored._fields if name in fields}
     stored = Stored(message(id, **fields), state, "up", NOW + 60, "", "", sent_at=NOW + 1)

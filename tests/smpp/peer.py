@@ -1,4 +1,4 @@
-"""A client with its bare hands, and a relay and a store of parts that do as they are told."""
+"""A raw SMPP client, and stand-ins for the relay and for the store of parts."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ FIRST_PART_ID = 7_000_000_000_000_000
 
 
 class StandInRelay:
-    """Keeps what it was asked; ``answer`` gives the outcome, None leaves the future open.
+    """Records its calls; ``answer`` gives the outcome, None leaves the future open.
 
-    ``known`` are the messages that it can be asked about, by the ids that lead to them.
+    ``known`` are the messages for queries, by id.
     """
 
     def __init__(self) -> None:
@@ -116,14 +116,14 @@ class StandInRelay:
             raise self.refuses
 
     async def until(self, submissions: int) -> None:
-        """Waits until so many submissions have come."""
+        """Waits until there are this many submissions."""
         while len(self.submissions) < submissions:
             self.arrived.clear()
             await asyncio.wait_for(self.arrived.wait(), 5)
 
 
 class StandInParts:
-    """Parts in memory, as the store gathers them; nothing expires and no group is remembered."""
+    """A store of parts in memory; nothing expires and no finished group is remembered."""
 
     def __init__(self) -> None:
         self._groups: dict[PartGroup, dict[int, Part]] = {}
@@ -149,7 +149,7 @@ class StandInParts:
 
 
 class StandInOutbox:
-    """Keeps who takes what; tests tell the takers."""
+    """Records takers; tests tell them notices."""
 
     def __init__(self) -> None:
         self.takers: dict[str, list[Taker]] = {}
@@ -166,7 +166,7 @@ class StandInOutbox:
 
 
 class Peer:
-    """A raw connection that speaks PDUs."""
+    """A raw connection with PDUs."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -177,7 +177,7 @@ class Peer:
         self.writer.write(b"".join(map(encode, pdus)))
 
     async def read(self, within: float = 5) -> Pdu:
-        """The next PDU; raises EOFError when there is none any more."""
+        """The next PDU; raises EOFError at the end."""
         while (frame := self._framer.next()) is None:
             data = await asyncio.wait_for(self.reader.read(65_536), within)
             if not data:
@@ -186,7 +186,7 @@ class Peer:
         return decode_pdu(frame)
 
     async def ask(self, command: str, body: Body | None = None, *tlvs: Tlv, number: int = 1) -> Pdu:
-        """Sends one request and gives the next PDU that comes."""
+        """Sends a request and returns the next PDU."""
         self.write(Pdu(command, number, Empty() if body is None else body, tlvs))
         return await self.read()
 
@@ -200,7 +200,7 @@ class Peer:
         return await self.ask(command, Bind(name, password, **fields))
 
     async def ends(self) -> bool:
-        """Whether the other side closes without another PDU."""
+        """Whether the connection is closed without another PDU."""
         try:
             await self.read()
         except (EOFError, ConnectionError):
@@ -259,7 +259,7 @@ class Bridge:
 async def bridge(
     smpp: dict[str, Any] | None = None, account: dict[str, Any] | None = None
 ) -> AsyncIterator[Bridge]:
-    """A running bridge; everything that was connected to it is closed afterwards."""
+    """A running bridge; closes all its connections at the end."""
     running = Bridge(smpp or {}, account or {})
     endpoints = await running.listener.start()
     running.port = endpoints[0].port

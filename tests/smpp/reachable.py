@@ -1,4 +1,4 @@
-"""A bridge whose clients and whose API find it again after a restart."""
+"""A bridge with fixed ports, for restarts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ HOOKS_SECRET = "9f86d081884c7d659a2feaa0c55ad015"
 
 
 def hook_url(hooks: int) -> str:
-    """Where the API says what became of messages."""
+    """The URL for the API's webhooks."""
     return f"http://127.0.0.1:{hooks}/hooks/cascade/{HOOKS_SECRET}/status"
 
 
@@ -23,7 +23,7 @@ def reachable(folder: Path, api: str, smpp: int, hooks: int, account: str = "") 
 
 
 async def until(met: Callable[[], object]) -> None:
-    """Waits for what another process does, and so nothing in this one tells of."""
+    """Waits for an effect of another process."""
     async with asyncio.timeout(120):
         while not met():  # noqa: ASYNC110 - another process has no event
             await asyncio.sleep(0.02)

@@ -1,7 +1,6 @@
-"""Receivers of other people as programs of their own, each as its users write it.
+"""Third-party receivers as separate programs, written as their users do.
 
-node-smpp, smpplib and Net::SMPP: each submits, hears, and when its connection breaks it connects
-and binds again by itself.
+node-smpp, smpplib and Net::SMPP: each submits, receives, and reconnects after a broken connection.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ from typing import Any, NamedTuple
 from tests.smpp.test_net_smpp import perl
 from tests.support import node_package
 
-# Each program is told on its standard input, a line each: "submit PHONE", "unbind" and "drop" (it
-# goes, the second without a word, and stays away), "bind" (it comes back). What it hears it writes,
-# a line of JSON each. Taking a receipt in takes it 10 ms.
+# Commands on standard input, one per line: "submit PHONE", "unbind" and "drop" (it disconnects, by
+# unbind or by closing, and stays away), "bind" (it binds again). It writes what it receives as
+# lines of JSON. Handling a receipt takes it 10 ms.
 
 NODE = r"""
 const smpp = require('smpp');
@@ -198,7 +197,7 @@ while (1) {
 
 
 class Program(NamedTuple):
-    """How a client is started, before its port, and with how many binds."""
+    """The command of a client, to which its port is added, and its number of binds."""
 
     command: Callable[[], list[str]]
     binds: tuple[str, ...] = ()
@@ -215,11 +214,11 @@ PROGRAMS = {
 
 
 class Client:
-    """A client's program: what it has heard, and what it is told to do."""
+    """A client's program: its received receipts, and its commands."""
 
     def __init__(self, process: asyncio.subprocess.Process, binds: int) -> None:
         self.binds = 0
-        self.ids: dict[str, str] = {}  # what the answers told: phone by id
+        self.ids: dict[str, str] = {}  # id in the answer → phone
         self.receipts: list[dict[str, Any]] = []
         self._process = process
         self._most_binds = binds
@@ -259,7 +258,7 @@ class Client:
         self._process.stdin.write("".join(f"{command}\n" for command in commands).encode())
 
     async def submit(self, phones: Sequence[str]) -> set[str]:
-        """Has a message sent to each; returns the ids that the answers told."""
+        """Submits a message to each phone; returns the ids in the answers."""
         known = len(self.ids)
         self.do(*(f"submit {phone}" for phone in phones))
         await self.until(lambda: len(self.ids) == known + len(phones))
@@ -272,7 +271,7 @@ class Client:
         await self.until(lambda: self.binds == 0)
 
     def heard(self) -> Counter[str]:
-        """How often it has heard of each id."""
+        """Id → the number of receipts."""
         return Counter(receipt["id"] for receipt in self.receipts)
 
     def heard_twice(self) -> set[str]:
@@ -281,7 +280,7 @@ class Client:
         return {id for id in times if times[id] == 2}
 
     async def hears(self, ids: set[str], count: int | None = None) -> None:
-        """Until it has heard of all of these, or of so many."""
+        """Waits until it has receipts of all these ids, or this number of receipts."""
         wanted = len(ids) if count is None else count
         await self.until(lambda: len(ids & self.heard().keys()) >= wanted)
 

@@ -1,7 +1,7 @@
-"""PDUs out of public bug reports of other SMPP software, and what they are to the bridge.
+"""PDUs from public bug reports of other SMPP software, and the bridge's reading of them.
 
-Each is as it was reported but for numbers, names and texts, which are made up and of the same
-length. What a decoder of that software made of them is said in a few words.
+Each is as reported, except for numbers, names and texts, which are invented with the same length. A
+few words describe the other software's error.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from bridge.smpp.protocol.command_status import CommandStatus
 
 
 class Reported(NamedTuple):
-    """``status`` is the error that the PDU is refused with, ``fields`` what is read otherwise."""
+    """``status`` is the status of a refusal, ``fields`` are the fields of an accepted PDU."""
 
     about: str
     octets: bytes

@@ -1,4 +1,4 @@
-"""Other people's clients: smpplib's and node-smpp."""
+"""Third-party clients: smpplib and node-smpp."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ session.on('error', (error) => { console.error(error); process.exit(1); });
 
 
 async def node_smpp(port: int, **work: Any) -> list[dict[str, Any]]:
-    """What node-smpp hears for a bind and its submits, in the order of its answers."""
+    """The answers to node-smpp's bind and submits, in their order."""
     node = node_package("smpp")
     process = await asyncio.create_subprocess_exec(
         *(node, "-e", NODE, str(port), json.dumps(work)),

@@ -1,4 +1,4 @@
-"""Receipts and messages from phones on the wire: a receiver, the outbox, the store, the API."""
+"""Receipts and messages from phones on the wire, with outbox, store and API."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ QUEUE = receivers_of("crm")
 
 
 class Served:
-    """A bridge from the listener to the API; statuses come by what a test says."""
+    """A bridge from the listener to the API; tests post the statuses."""
 
     def __init__(self, running: Relaying, port: int, listener: SmppListener) -> None:
         self.running = running
@@ -57,7 +57,7 @@ class Served:
         return peer
 
     async def submit(self, peer: Peer, registered_delivery: int = 1, **fields: Any) -> bytes:
-        """The id that the client was told."""
+        """The id in the answer."""
         submit = a_submit(registered_delivery=registered_delivery, **fields)
         resp = await peer.ask("submit_sm", submit)
         assert resp.command_status == CommandStatus.ESME_ROK
@@ -65,14 +65,14 @@ class Served:
         return resp.body.message_id
 
     async def ended(self, *ids: bytes, state: State = State.DELIVERED, err: int = 0) -> None:
-        """The API says how these ended (ids of messages or of parts)."""
+        """Posts the final states of these (ids of messages or of parts)."""
         for id in ids:
             stored = await self._sent(int(id, 16 if len(id) == 8 else 10))
             said = ApiStatus(stored.upstream_id, state.value, state, int(time.time()), err=err)
             await self.running.store.note_statuses([said])
 
     async def _sent(self, id: int) -> Stored:
-        """The message with this id, when the API has taken it."""
+        """The message with this id, once the API has accepted it."""
         async with asyncio.timeout(10):
             while True:
                 stored = await self.running.store.message(id)
@@ -81,7 +81,7 @@ class Served:
                 await asyncio.sleep(0.01)
 
     async def nothing_left(self) -> None:
-        """Until nothing is owed any more."""
+        """Waits until no notice is owed."""
         async with asyncio.timeout(10):
             while await self._left():  # noqa: ASYNC110 - of another thread's database
                 await asyncio.sleep(0.02)
@@ -118,7 +118,7 @@ async def served(
 
 
 async def told(peer: Peer, *, answer: int | None = 0, within: float = 5) -> Pdu:
-    """The next request of the bridge that tells something, answered."""
+    """The bridge's next request, which is answered."""
     while (pdu := await peer.read(within)).command == "enquire_link":
         peer.write(Pdu("enquire_link_resp", pdu.sequence_number))
     assert pdu.command in ("deliver_sm", "data_sm"), pdu
@@ -129,7 +129,7 @@ async def told(peer: Peer, *, answer: int | None = 0, within: float = 5) -> Pdu:
 
 
 async def quiet(peer: Peer) -> None:
-    """Nothing comes but the answer to our question."""
+    """Checks that nothing comes but the answer to our request."""
     assert (await peer.ask("enquire_link", number=99)).command == "enquire_link_resp"
 
 
@@ -141,7 +141,7 @@ async def until(met: Callable[[], object]) -> None:
 
 # --- who asked for what ----------------------------------------------------------------------
 
-#: registered_delivery → what is told of a message that is delivered, and of one that is not.
+#: registered_delivery → receipts of a delivered message, and of an undelivered one.
 WISHES = {
     0: ((), ()),
     1: (("DELIVRD",), ("UNDELIV",)),
@@ -151,7 +151,7 @@ WISHES = {
     17: (("ENROUTE", "DELIVRD"), ("ENROUTE", "UNDELIV")),
     18: (("ENROUTE",), ("ENROUTE", "UNDELIV")),
     19: (("ENROUTE", "DELIVRD"), ("ENROUTE",)),
-    # The bits between ask the phone for acknowledgements; no Cascade channel has them.
+    # The bits between request acknowledgements of the phone; no Cascade channel has them.
     4: ((), ()),
     13: (("DELIVRD",), ("UNDELIV",)),
 }
@@ -280,7 +280,7 @@ async def test_a_part_can_be_asked_for_while_it_waits_and_when_the_others_never_
 
 
 async def expired(serving: Served, id: bytes) -> str:
-    """When the part with this id expired, as a receipt would say it, once it has."""
+    """Waits until the part with this id has expired; returns the time in a receipt's form."""
     async with asyncio.timeout(10):
         while True:
             part = await serving.running.store.unjoined(int(id, 16 if len(id) == 8 else 10))

@@ -54,8 +54,8 @@ print(json.dumps(answers))
 
 
 async def jasmin(port: int, work: list[Any], folder: Path) -> list[Any]:
-    """What Jasmin hears for each text in turn: the status and the id."""
-    # Jasmin has an environment of its own, that of its command.
+    """The answers to Jasmin for each text: status and id."""
+    # Jasmin is in its own environment.
     python = Path(program("jasmind.py")).parent / "python"
     process = await asyncio.create_subprocess_exec(
         *(str(python), "-c", SCRIPT, str(port), json.dumps(work), str(folder / "jasmin.log")),

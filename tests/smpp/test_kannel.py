@@ -58,7 +58,7 @@ omit-empty = false
 
 
 class Kannel:
-    """What smsbox and bearerbox are asked over HTTP."""
+    """HTTP requests to smsbox and bearerbox."""
 
     def __init__(self, send: int, admin: int) -> None:
         self._url = f"http://127.0.0.1:{send}/cgi-bin/sendsms?"
@@ -74,7 +74,7 @@ class Kannel:
         await asyncio.to_thread(get)
 
     async def send(self, text: str, **parameters: str) -> None:
-        """Has a text sent; returns as soon as Kannel has taken it."""
+        """Sends a text; returns as soon as Kannel has accepted it."""
         query = {
             "username": "tester",
             "password": "secret",
@@ -115,7 +115,7 @@ async def kannel(running: Bridge, folder: Path, transceiver: bool = True) -> Asy
 async def boxes(
     smpp: int, folder: Path, transceiver: bool = True, password: str = "secret"
 ) -> AsyncIterator[Kannel]:
-    """Both boxes, which bind to the port as soon as it listens."""
+    """Both boxes; they bind to the port as soon as it listens."""
     bearerbox, smsbox = program("bearerbox"), program("smsbox")
     box, send, admin = free_port(), free_port(), free_port()
     configuration = folder / "kannel.conf"
@@ -203,8 +203,8 @@ async def test_kannel_comes_back_after_the_connection_broke(tmp_path: Path) -> N
 
 
 class Reports:
-    """What Kannel calls ``dlr-url`` for: the text that was sent, and Kannel's kinds of receipts
-    (1 delivered, 2 not delivered, 4 queued on the SMSC, 8 accepted by it)."""
+    """Kannel's calls of ``dlr-url``: the text, and Kannel's kind of receipt (1 delivered, 2 not
+    delivered, 4 queued on the SMSC, 8 accepted by it)."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, int]] = []
@@ -242,7 +242,7 @@ async def test_kannel_hears_what_became_of_its_messages_over_restarts_and_rebind
     smpp, hooks = free_port(), free_port()
 
     async def says(sandbox: Sandbox, **words: str) -> None:
-        """The API says by webhook what became of the messages with these texts."""
+        """Posts the final states of the messages with these texts."""
         ids = {message.text: message.message_id for message in sandbox.messages}
         async with httpx.AsyncClient(trust_env=False) as client:
             for text, word in words.items():
@@ -264,14 +264,14 @@ async def test_kannel_hears_what_became_of_its_messages_over_restarts_and_rebind
                 await send(client, "one", "two", "three", "four")
                 await says(sandbox, one="delivered", two="undeliverable")
                 await until(lambda: told.has(("one", 1), ("two", 2)))
-                # Kannel goes and comes back; what became known meanwhile waits for it.
+                # Kannel disconnects and binds again; receipts wait for it.
                 await client.command("stop-smsc")
                 await bridge.event("unbound", account="crm")
                 await says(sandbox, three="delivered")
                 await client.command("start-smsc")
                 await until(lambda: told.has(("three", 1)))
                 assert await bridge.terminate() == 0
-            # And so over a restart of the bridge.
+            # The same over a restart of the bridge.
             async with serving(config) as bridge:
                 await bridge.ready()
                 await says(sandbox, four="delivered")

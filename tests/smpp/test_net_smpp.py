@@ -39,7 +39,7 @@ print encode_json(\@answers);
 
 
 def perl() -> str:
-    """The interpreter, where it has the module."""
+    """The interpreter, if it has the module."""
     found = program("perl")
     if subprocess.run([found, "-MNet::SMPP", "-e", "1"], capture_output=True).returncode:
         program("Net::SMPP of Perl (libnet-smpp-perl)")
@@ -47,7 +47,7 @@ def perl() -> str:
 
 
 async def net_smpp(port: int, *work: Any, version: str = "34") -> list[dict[str, Any]]:
-    """What the client hears: of its bind, of each request in turn, of its unbind."""
+    """The answers to the client's bind, requests and unbind."""
     process = await asyncio.create_subprocess_exec(
         *(perl(), "-e", SCRIPT, str(port), version, json.dumps(work)),
         stdout=asyncio.subprocess.PIPE,

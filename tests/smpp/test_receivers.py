@@ -1,4 +1,4 @@
-"""Other people's receivers: smpplib's, node-smpp and Net::SMPP, and what Wireshark reads of it."""
+"""Third-party receivers: smpplib, node-smpp and Net::SMPP; and Wireshark's reading."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ print encode_json(\@told);
 
 
 async def told_to(serving: Served, ids: list[bytes], *command: str) -> list[dict[str, Any]]:
-    """What a client hears that binds, of a delivered message, a failed one and a phone."""
+    """The requests to a client after its bind: two receipts and a message from a phone."""
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
@@ -183,7 +183,7 @@ async def test_wireshark_finds_nothing_malformed_in_what_we_tell(
     fields = [argument for field in told for argument in ("-e", field)]
     decoded = await tshark("-r", str(path), "-T", "fields", *fields)
     commands = [f"0x{c:08x}" for pdu in pdus for c in (pdu.command_id, pdu.command_id | 2**31)]
-    # A long text is put together by its reader, who says so of its last part.
+    # Wireshark joins a long text, and shows it with its last part.
     assert [line.split("\t")[0] for line in decoded] == commands
     assert not [line for line in decoded if line.split("\t")[1]]
     states = await tshark(

@@ -1,4 +1,4 @@
-"""Other people's receivers that go and come back, and a bridge that does: no receipt is lost."""
+"""Third-party receivers that reconnect, and a bridge that restarts: no receipt is lost."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tests.smpp.reachable import hook_url, reachable, until
 from tests.smpp.receiving import PROGRAMS, Client, client
 from tests.support import free_port
 
-#: By the last digits of the phone, as the sandbox API ends its messages: ``message_state``, stat
-#: and err of the receipt.
+#: Last digits of the phone, which decide the final state in the sandbox API → ``message_state``,
+#: stat and err of the receipt.
 ENDS = {
     "0001": (2, "DELIVRD", "000"),
     "0002": (5, "UNDELIV", "006"),
@@ -27,19 +27,19 @@ ENDS = {
 }
 
 
-#: For so long (seconds) the API says of a message that it is being processed.
+#: How long the API processes a message (seconds).
 PROCESSING_FOR = 1.0
 
 
 class ApiClock:
-    """The API's time, which stands still until the test lets it go on."""
+    """The API's clock, which stands still until the test starts it."""
 
     def __init__(self) -> None:
         self.now = time.time()
 
 
 class Scene(NamedTuple):
-    """A client, the API behind the bridge, and what the bridge is started with."""
+    """A client, the bridge's API, and the bridge's configuration."""
 
     client: Client
     sandbox: Sandbox
@@ -49,13 +49,13 @@ class Scene(NamedTuple):
 
     @property
     def hooks(self) -> StatusHooks:
-        """What the API has said by webhook."""
+        """The statuses that the API has posted."""
         hooks = self.sandbox.hooks
         assert hooks is not None
         return hooks
 
     async def submit(self, count: int) -> set[str]:
-        """The ids of so many messages, which end in all ways."""
+        """Submits this number of messages with all final states; returns their ids."""
         first = len(self.client.ids)
         numbers = range(first, first + count)
         endings = list(ENDS)
@@ -64,27 +64,28 @@ class Scene(NamedTuple):
         )
 
     async def all_said(self) -> None:
-        """The API says how every message ended, whether anybody hears it: its second word."""
+        """Waits until the API has posted the final state of every message, even without a
+        listener."""
         self.clock.now += PROCESSING_FOR
         words = 2 * len(self.client.ids)
         await until(lambda: self.hooks.posted + self.hooks.failed == words)
 
     async def half_told(self, count: int) -> set[str]:
-        """The ids of so many messages: the client is being told of the first half, and the API has
-        not said yet how the others ended."""
+        """Submits this number of messages; returns their ids when the receipts of the first half
+        are being told. The API has not posted the others' final states."""
         first = await self.submit(count // 2)
         await self.all_said()
         await until(lambda: first & self.notices(ended=True))
         return first | await self.submit(count - count // 2)
 
     def notices(self, ended: bool) -> set[str]:
-        """The ids of the receipts that the store knows as taken, or still has to bring."""
+        """The ids of receipts that the store has as taken, or as owed."""
         with closing(sqlite3.connect(self.folder / "bridge.db")) as connection:
             sql = "SELECT known_as FROM notice WHERE (ended_at > 0) = ?"
             return {str(id) for (id,) in connection.execute(sql, (ended,))}
 
     def assert_told_right(self) -> None:
-        """Each receipt is of a message that the client knows, and says what became of it."""
+        """Checks that each receipt is about a known message, with the right state."""
         for receipt in self.client.receipts:
             phone = self.client.ids[receipt["id"]]
             assert (receipt["phone"], receipt["sender"]) == (phone, "Shop")
@@ -96,8 +97,7 @@ class Scene(NamedTuple):
 
 @asynccontextmanager
 async def scene(program: str, folder: Path) -> AsyncIterator[Scene]:
-    """The API says how a message ended once, by webhook; of what it said while the bridge was away
-    it is asked."""
+    """The API posts a final state once; the bridge polls for states posted while it was away."""
     smpp, hooks = free_port(), free_port()
     clock = ApiClock()
     api = Sandbox(
@@ -117,7 +117,7 @@ async def scene(program: str, folder: Path) -> AsyncIterator[Scene]:
 async def test_a_client_that_was_away_hears_it_all_when_it_comes_back(
     program: str, tmp_path: Path
 ) -> None:
-    unanswered: set[str] = set()  # told, and the client was gone before it answered
+    unanswered: set[str] = set()  # told, but the client disconnected before its answer
     async with scene(program, tmp_path) as at, serving(at.config) as bridge:
         await bridge.ready()
         for goes in ("unbind", "drop"):
@@ -143,10 +143,10 @@ async def test_a_client_that_was_away_hears_it_all_when_it_comes_back(
 async def test_receipts_outlive_the_bridge_and_come_twice_only_without_an_answer(
     how: str, program: str, tmp_path: Path
 ) -> None:
-    taken: dict[str, bool] = {}  # of each receipt, whether the bridge knew so when it ended
+    taken: dict[str, bool] = {}  # receipt → whether the bridge had stored its answer at its end
     async with scene(program, tmp_path) as at:
-        # First it ends before the API has said what became of the messages, which it does while
-        # nobody hears it; then while receipts are under way.
+        # First the bridge ends before the API posts the final states; then while receipts are in
+        # flight.
         for submit, count in ((at.submit, 40), (at.half_told, 100)):
             async with serving(at.config) as bridge:
                 await bridge.ready()

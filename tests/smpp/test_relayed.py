@@ -1,4 +1,4 @@
-"""SMPP with the relay, the store and the sandbox API behind it: what clients see of messages."""
+"""SMPP with relay, store and sandbox API: messages from the clients' view."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What other software stumbled over is read or refused, and no session ends of it."""
+"""PDUs that broke other software are read or refused, without ending the session."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_each_is_read_or_refused_as_it_should_be(reported: Reported) -> None:
     pdu = decode(reported.octets)
     read = {*(pdu.body or ()), *map(tuple, pdu.tlvs)}
     assert set(reported.fields) <= read
-    # What was read is written as it should have been, and read again as the same.
+    # The decoded PDU is encoded correctly, and decoded again to the same.
     assert decode(encode(pdu)) == pdu
 
 

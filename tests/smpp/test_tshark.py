@@ -1,4 +1,4 @@
-"""What goes over our port, as Wireshark's dissector reads it: nothing malformed."""
+"""All traffic is well-formed for Wireshark's dissector."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _CLIENT_PORT = 40_000
 
 
 class Capture:
-    """A conversation as a capture file: raw IPv4, a TCP segment a PDU."""
+    """A conversation as a capture file: raw IPv4, one TCP segment per PDU."""
 
     def __init__(self) -> None:
         self._records = [struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262_144, 101)]
@@ -55,7 +55,7 @@ class Capture:
 
 
 async def talk(peer: Peer, capture: Capture, *pdus: Pdu) -> list[str]:
-    """Asks one after the other; tells the commands of questions and answers."""
+    """Sends requests one after the other; returns the commands of requests and responses."""
     commands = []
     for pdu in pdus:
         octets = encode(pdu)

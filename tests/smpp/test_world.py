@@ -1,8 +1,8 @@
-"""PDUs as software in the world writes them, and what becomes of each: ``world.json``.
+"""PDUs of real-world software, and their results: ``world.json``.
 
-Every entry stands for a kind. ``version`` is what the bind says, 0 where the entry is the bind
-itself; ``status`` is that of the last response, ``texts`` what goes to phones. ``decision`` says
-why it is so where the specification leaves it open, or where the bridge departs from it.
+Each entry is an example of a kind. ``version`` is that of the bind, 0 if the entry is the bind
+itself; ``status`` is that of the last response, ``texts`` are sent to phones. ``decision`` is the
+reason if the specification is silent or the bridge deviates from it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CASES: list[dict[str, Any]] = json.loads(Path(__file__).with_name("world.json").
 
 
 async def said(peer: Peer, octets: bytes) -> int:
-    """The status that a raw PDU is answered with."""
+    """The status of the response to a raw PDU."""
     peer.writer.write(octets)
     answer = await peer.read()
     assert answer.sequence_number == int.from_bytes(octets[12:16], "big")

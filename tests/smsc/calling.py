@@ -1,4 +1,4 @@
-"""A daemon that answers calls of the SMSC dialect, and a client of httpx's."""
+"""A daemon with the SMSC dialect, and a client."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A client that does what the provider's own libraries do, in our own words.
+"""A client that behaves like the provider's own libraries.
 
-It asks for the format of numbers, sends the MD5 of its password, wants to hear cost and balance of
-each submission, posts what is too long for a URL, tries again when an answer is empty, and splits
-answers at their commas.
+It uses the number format, sends the MD5 of its password, requests cost and balance with each
+submission, posts calls that are too long for a URL, retries after an empty answer, and splits
+answers at commas.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from urllib.parse import quote, urlencode
 
 import httpx
 
-#: A URL that is longer is posted (octets).
+#: The longest URL; longer calls are posted (octets).
 LONGEST_URL = 2000
 TRIES = 5
-#: Into how many fields a full status is split: commas behind these belong to the text.
+#: The number of fields of a full status; further commas belong to the text.
 FIELDS = {1: 9, 2: 12}
 
 
@@ -27,7 +27,7 @@ class ProviderLibrary:
         self._url = url
         self._login = {"login": login, "psw": hashlib.md5(password.encode()).hexdigest()}
         self._client = httpx.Client(timeout=30)
-        #: How each call was made, and how often it had to be made.
+        #: The method of each call, and its number of tries.
         self.methods: list[str] = []
 
     def close(self) -> None:

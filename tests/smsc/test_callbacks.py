@@ -1,4 +1,4 @@
-"""Callbacks to a client's URL, and what phones ask for by SMS, with a running daemon."""
+"""Callbacks to a client's URL, and commands by SMS, with a running daemon."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SECRET = "9f86d081884c7d659a2feaa0c55ad015"
 
 
 class Client:
-    """A client's URL: what was posted to it, and with which status it answers next."""
+    """A client's URL: its received calls, and the status of its next answer."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[dict[str, str], bytes, str]] = []
@@ -135,14 +135,14 @@ class TestPhonesAskBySms:
     async def test_stop_and_start(self, tmp_path: Path, port: int) -> None:
         account = f'stop_reply = "You will hear no more."\n{hooks(port)}'
         async with smsc(tmp_path, account) as face:
-            for _ in range(2):  # a webhook that comes again changes nothing
+            for _ in range(2):  # a repeated webhook changes nothing
                 assert await phone_writes(port, "  стоп! ") == 200
             texts = [message.item["text"] for message in face.sandbox.messages]
             assert texts == ["You will hear no more."]
             group = {"phones": f"{FIRST},{SECOND}", "mes": "Sale", "fmt": 1, "id": 1}
             assert await face.call("send", **group) == "1,1"
             assert face.sandbox.messages[-1].phone == f"+{SECOND}"
-            # One who asked for no more sales still gets a code.
+            # STOP does not block single messages, such as codes.
             assert await face.call("send", phones=FIRST, mes="1234", fmt=1, id=2) == "2,1"
             assert await phone_writes(port, "START", "u-2") == 200
             assert await face.call("send", **group) == "1,2"

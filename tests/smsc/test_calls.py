@@ -1,4 +1,4 @@
-"""Calls of the SMSC dialect to a running daemon: sending, asking, and what is refused."""
+"""Calls of the SMSC dialect to a running daemon: sending, queries, refusals."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Other people's clients of the dialect, unchanged but for the host, and two written like theirs.
+"""Third-party clients of the dialect, with only the host changed, and two written like theirs.
 
-What a client reads out of the answers is compared, and what came to the API.
+The clients' reading of answers and the API's messages are compared.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def texts(face: Smsc) -> list[tuple[str, str]]:
 
 
 async def answers(*command: str) -> Any:
-    """What a script printed in its last line."""
+    """The last line of a script's output."""
     code, printed = await run(*command)
     assert code == 0, printed
     return json.loads(printed.splitlines()[-1])
@@ -305,7 +305,7 @@ BY_SOAP = [
 
 
 async def soap(face: Smsc, *command: str) -> None:
-    """A script with the right password, then with a wrong one."""
+    """Runs a script with the right password, then with a wrong one."""
     for password, expected in (("secret12", BY_SOAP), ("wrong", "2")):
         given = [password if word == "PASSWORD" else word for word in command]
         assert await answers(*given, FIRST, SECOND, TEXT) == expected
@@ -362,7 +362,7 @@ async def test_clients_like_those_of_php_frameworks_by_tls(
         f'certificate = "{certificate.certificate}"\nprivate_key = "{certificate.private_key}"'
     )
     calls = [
-        # A notifier for frameworks always sends the hours of delivery; others a number as an id.
+        # One notifier always sends the hours of delivery; others send a number as id.
         {"phones": FIRST, "mes": TEXT, "sender": "Shop", "time": "0-24", "id": 7},
         {"phones": f"{FIRST},{SECOND}", "mes": TEXT, "sender": "", "id": 8},
         {"phones": FIRST, "mes": TEXT, "translit": True, "pp": 343371, "id": 9},
@@ -419,7 +419,7 @@ async def test_a_client_like_the_providers_own(tmp_path: Path) -> None:
             for _ in range(9):
                 assert wrong.send_sms(FIRST, TEXT) == ["0", "-2"]
             assert wrong.send_sms(FIRST, TEXT) == ["0", "-4"]
-            # Nothing had to be asked twice, since no answer was empty.
+            # No retries, since no answer was empty.
             assert len(wrong.methods) == 11
             wrong.close()
 

@@ -1,4 +1,4 @@
-"""What a caller sends costs as much as it is long, whether it has logged in or not."""
+"""Calls take linear time, with and without a login."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def text(octets: bytes) -> object:
     return send(phones=b"380501234567", mes=octets, nl=b"1", translit=b"1", maxsms=b"3")
 
 
-#: What reads, the repeated piece, what stands before it, and what stands behind it.
+#: The reader, the repeated piece, the prefix, and the suffix.
 INPUTS: list[tuple[Callable[[bytes], object], bytes, bytes, bytes]] = [
     (urlencoded, b"a=&", b"", b""),
     (urlencoded, b"%41", b"a=", b""),
@@ -118,8 +118,8 @@ def test_work_grows_with_the_input_and_no_faster(number: int) -> None:
 
 
 def test_a_namespace_on_many_attributes_is_not_written_out_for_each() -> None:
-    """Half of the octets are the namespace, half the attributes: the work of Expat's own
-    namespaces would grow with the square."""
+    """Half of the octets are the namespace, half the attributes: Expat's own namespaces would take
+    quadratic time."""
 
     def work(size: int) -> None:
         attributes = b" p:a=''" * (size // 14)

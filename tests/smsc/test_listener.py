@@ -1,4 +1,4 @@
-"""The listener of the dialect: TLS, proxies, networks, long requests, and what a reload changes."""
+"""The listener of the dialect: TLS, proxies, networks, long requests, reload."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def reload(bridge: Bridge) -> None:
 
 
 async def talk(address: str, octets: bytes) -> bytes:
-    """Sends the octets, and gives all that comes back; nothing where it is hung up on."""
+    """Sends the octets and returns the answer; empty if the connection is closed."""
     host, _, port = address.rpartition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     said = b""
@@ -68,7 +68,7 @@ async def test_tls_and_a_new_certificate(
             shutil.copy(source, target)
         await reload(face.bridge)
         assert await call(second.context()) == "0"
-        # A client that speaks clear text there gets nothing, and harms nobody.
+        # A client without TLS gets no answer, and does not affect others.
         assert b"200 OK" not in await talk(address, request(BALANCE))
         assert await call(second.context()) == "0"
 
@@ -84,7 +84,7 @@ async def test_a_proxy_says_who_calls(tmp_path: Path) -> None:
             header = f"PROXY TCP4 {source} 127.0.0.1 40000 80\r\n".encode()
             assert (await talk(address, header + request(BALANCE))).endswith(answer)
         await face.bridge.event("call_refused", peer="198.51.100.7")
-        # A proxy that says nothing is not believed to be the client.
+        # A proxy without a header is not treated as the client.
         assert b"200 OK" not in await talk(address, request(BALANCE))
 
 

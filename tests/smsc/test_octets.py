@@ -68,7 +68,7 @@ async def test_xml_in_another_charset_needs_no_declaration(tmp_path: Path) -> No
 
 
 class TestStatuses:
-    """One message that was handed over, asked for with each ``all`` in each format."""
+    """The status of a sent message, with each ``all`` in each format."""
 
     TEXTS: ClassVar[dict[int, str]] = {
         0: f"Status = 0, check_time = {DATE}",
@@ -83,7 +83,7 @@ class TestStatuses:
             "sms_cnt = 1, format = 0"
         ),
     }
-    #: By how many fields the provider's library splits.
+    #: The numbers of fields into which the provider's library splits.
     FIELDS: ClassVar[dict[int, int]] = {0: 3, 1: 9, 2: 12}
     MEMBERS: ClassVar[dict[int, list[str]]] = {
         0: ["status", "last_date", "last_timestamp", "err"],

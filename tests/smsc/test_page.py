@@ -1,4 +1,4 @@
-"""The page on the dialect says what the program reads, answers and refuses."""
+"""The page on the dialect agrees with the program: parameters, answers, refusals."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bridge.smsc.status import NAMES
 
 REPOSITORY = Path(__file__).parents[2]
 PAGE = (REPOSITORY / "docs/smsc.md").read_text("utf-8")
-#: The calls that a module answers; ``every call`` are the parameters around them.
+#: Module → the calls that it answers; ``every call`` has the common parameters.
 MODULES: Final = {
     "send": {"send.php"},
     "status": {"status.php"},
@@ -25,9 +25,9 @@ MODULES: Final = {
     "listener": {"every call"},
     "parameters": {"every call"},
 }
-#: What reads a parameter, beside an index.
+#: Methods that read a parameter, besides an index.
 READERS: Final = {"flag", "given", "needed", "number"}
-#: What the loops of send.php name, and what of ``every call`` is read elsewhere.
+#: Parameters in loops of send.php, and common parameters that are read elsewhere.
 _SEND_LOOPS: Final = {"viber", "tg", "bot"}
 
 
@@ -63,7 +63,7 @@ def parameters_in(module: str) -> set[str]:
 
 
 def table_in(module: str, name: str) -> set[str]:
-    """The keys of a table of names in a module: a dictionary that is assigned or returned."""
+    """The keys of a table in a module: a dictionary that is assigned or returned."""
     tree = ast.parse((REPOSITORY / f"bridge/smsc/{module}.py").read_text("utf-8"))
     for node in ast.walk(tree):
         match node:
@@ -83,9 +83,9 @@ def test_every_parameter_of_every_call_is_in_the_table() -> None:
     read = {module: parameters_in(module) for module in MODULES}
     read["send"] |= _SEND_LOOPS
     read["phones"] |= table_in("phones", "_CONTACT") | table_in("phones", "_commands")
-    # The listener names the number of a refused call in the log.
+    # The listener logs the number of a refused call.
     everywhere = (read.pop("listener") - {"phones", "phone"}) | read.pop("parameters")
-    # The form of JSON and of multipart looks at it under both names.
+    # JSON and multipart have it under both names.
     assert documented.pop("every call") == everywhere | {"charset"}
     for module, names in read.items():
         calls = MODULES[module]

@@ -1,4 +1,4 @@
-"""Parameters of calls, as clients of the dialect send them."""
+"""Parameters of calls in the forms of clients."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def multipart(fields: dict[str, bytes], boundary: str = "xYz") -> tuple[str, byt
 
 
 def outcome(query: bytes, content_type: str, body: bytes) -> Parameters | Reason:
-    """The parameters, or why there are none."""
+    """The parameters, or the failure."""
     try:
         return read_parameters(query, content_type, body)
     except Failure as failure:

@@ -1,4 +1,4 @@
-"""A client that sends exactly what a test says, and reads whole replies."""
+"""A client that sends raw octets and reads whole replies."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Client:
             await self.writer.start_tls(context, server_hostname="localhost")
 
     def reset(self) -> None:
-        """Leaves with an RST."""
+        """Closes the connection with an RST."""
         self.writer.transport.abort()
 
 

@@ -1,6 +1,6 @@
-"""Mail servers of other makers that relay to the bridge: private instances in their own folder.
+"""Third-party mail servers that relay to the bridge: private instances in their own folders.
 
-Both need root, as the servers themselves do, and listen on loopback alone.
+Both need root, and listen only on the loopback.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ WITHIN = 20.0
 
 
 class MailServer:
-    """Takes mails on ``port``, relays those to our domain to ``bridge_port``."""
+    """Accepts mails on ``port``, and relays mails to our domain to ``bridge_port``."""
 
-    #: What its log says of a recipient that was given up, and of one that is tried again later.
+    #: Its log messages for a bounced recipient, and for a deferred one.
     bounced: str
     deferred: str
-    #: And of one that it took for somebody else.
+    #: Its log message for a wrongly accepted recipient.
     taken: tuple[str, ...]
 
     def __init__(self, folder: Path) -> None:
@@ -52,7 +52,7 @@ class MailServer:
         pytest.fail(f"not within {WITHIN:.0f} s: {words} in\n{log}")
 
     def await_port(self) -> None:
-        """Until it takes connections, which it may do later than its start command ends."""
+        """Waits until it accepts connections, perhaps after its start command has ended."""
         end = time.monotonic() + WITHIN
         while True:
             try:
@@ -65,7 +65,7 @@ class MailServer:
                 return
 
     def retry(self) -> None:
-        """Tries what is queued again now."""
+        """Retries the queue now."""
         raise NotImplementedError
 
 
@@ -141,7 +141,7 @@ class Postfix(MailServer):
 
     @property
     def master(self) -> int:
-        """The process id of the one that starts all the others."""
+        """The process id of the master process."""
         return int((self.folder / "queue/pid/master.pid").read_text())
 
     def postfix(self, *command: str) -> None:
@@ -172,7 +172,7 @@ def postfix(more: str = "") -> Iterator[Postfix]:
 
 # --- Exim
 
-#: Debian's Exim lets root and this user alone name a configuration file.
+#: Debian's Exim lets only root and this user name a configuration file.
 _EXIM_USER = "Debian-exim"
 
 _EXIM = """\
@@ -257,7 +257,7 @@ class Exim(MailServer):
 
 @contextmanager
 def exim() -> Iterator[Exim]:
-    # It takes a mail as root, and delivers it as this user.
+    # It accepts a mail as root, and delivers it as this user.
     usable(program("exim4"), "-C", "/dev/null", "-bV", user=_EXIM_USER)
     with private_folder() as folder:
         server = Exim(folder)

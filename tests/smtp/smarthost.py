@@ -1,4 +1,4 @@
-"""A mail server that takes our own mails, and says what a test wants it to say."""
+"""A mail server for the bridge's own mails; tests choose its replies."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Taken(NamedTuple):
 
 
 class Smarthost:
-    """What it was given. ``says`` are its replies by the command, or by a recipient's address;
-    those that are missing are its usual ones."""
+    """The received mails. ``says`` are its replies by command or by recipient; others are the usual
+    ones."""
 
     def __init__(self) -> None:
         self.taken: list[Taken] = []
@@ -53,14 +53,14 @@ class Smarthost:
         return f"127.0.0.1:{self.port}"
 
     async def mails(self, count: int = 1) -> list[Taken]:
-        """Waits until it has so many."""
+        """Waits until it has this many mails."""
         async with asyncio.timeout(20):
             while len(self.taken) < count:
                 await self._came.wait()
                 self._came.clear()
         return self.taken
 
-    # What aiosmtpd calls.
+    # Called by aiosmtpd.
 
     async def handle_EHLO(
         self, server: SMTP, session: Any, envelope: Any, name: str, responses: list[str]
@@ -91,7 +91,7 @@ class Smarthost:
     async def handle_DATA(self, server: SMTP, session: Any, envelope: Any) -> str:
         if "DATA" in self.says:
             return self.says["DATA"]
-        # aiosmtpd gives the null path as it was written.
+        # aiosmtpd passes the null path as written.
         return_path = (envelope.mail_from or "").replace("<>", "")
         taken = Taken(return_path, list(envelope.rcpt_tos), envelope.content)
         self.taken.append(taken)
@@ -109,7 +109,8 @@ class Smarthost:
 async def smarthost(
     host: Smarthost | None = None, port: int = 0, **options: Any
 ) -> AsyncIterator[Smarthost]:
-    """``options`` are those of aiosmtpd's SMTP. ``host`` is one that goes on."""
+    """A running smarthost. ``options`` are those of aiosmtpd's SMTP; ``host`` continues an earlier
+    one."""
     taking = host or Smarthost()
     loop = asyncio.get_running_loop()
     settings: dict[str, Any] = {"decode_data": False, "enable_SMTPUTF8": True, "loop": loop}

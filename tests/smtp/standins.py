@@ -1,4 +1,4 @@
-"""Small real stand-ins for what the SMTP side asks for: accounts and a relay."""
+"""Small stand-ins for accounts and relay."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ Answer = Callable[[Submission], Outcome | asyncio.Future[Outcome]]
 
 
 def accepted(submission: Submission) -> Outcome:
-    """Everything goes, one part each."""
+    """Accepts all recipients, with one part each."""
     return Accepted(ID, len(submission.recipients))
 
 
 class StandInRelay:
-    """Keeps what is submitted; ``answer`` says what becomes of it."""
+    """Keeps submissions; ``answer`` gives the outcome."""
 
     def __init__(self, answer: Answer = accepted) -> None:
         self.answer = answer

@@ -1,7 +1,7 @@
-"""What hostile clients do, what they are told, and that nobody else has to wait for them.
+"""Hostile clients: their replies, and their effect on others.
 
-Each attack runs while another client sends mails; the median time of those may at most double.
-Single limits and their replies are tested where they are decided (test_connection, test_dialog).
+Each attack runs while another client sends mails, whose median time may at most double. Tests of
+the single limits are in test_connection and test_commands.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from bridge.model.failure import Failure, Reason
 from tests.smtp.client import ENVELOPE, MAIL, connected
 from tests.smtp.standins import StandInAccounts, StandInRelay, running
 
-#: A measurement: so many lots of so many mails.
+#: A measurement: the number of rounds, and of mails in each.
 LOTS, MAILS = 4, 100
-#: What the clock and the machine add to a mail of two hundred microseconds (seconds).
+#: Tolerance for clock and machine, on a mail of two hundred microseconds (seconds).
 NOISE = 0.002
 
 Attack = Callable[[int], Coroutine[Any, Any, None]]
 
 
 async def hang(port: int) -> None:
-    """Connections that say nothing."""
+    """Connections that send nothing."""
     sockets = []
     for _ in range(90):
         sockets.append(await asyncio.open_connection("127.0.0.1", port))
@@ -42,7 +42,7 @@ async def hang(port: int) -> None:
 
 
 async def send_again_and_again(port: int, octets: bytes, *, pace: float = 0.005) -> None:
-    """Sends the same from one connection after the other, reading what comes."""
+    """Sends the same on one connection after the other, and reads the replies."""
     while True:
         with contextlib.suppress(OSError):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -65,7 +65,7 @@ def repeated(octets: bytes, *, pace: float = 0.005) -> Attack:
 
 
 async def drip(port: int) -> None:
-    """Mails that arrive an octet at a time."""
+    """Mails that arrive octet by octet."""
     async with asyncio.TaskGroup() as tasks:
         for _ in range(30):
             tasks.create_task(_drip(port))
@@ -83,7 +83,7 @@ async def _drip(port: int) -> None:
 
 
 async def never_read(port: int) -> None:
-    """Clients that ask and do not read the answers."""
+    """Clients that do not read the replies."""
     loop = asyncio.get_running_loop()
     sock = socket.create_connection(("127.0.0.1", port))
     sock.setblocking(False)
@@ -137,8 +137,8 @@ ATTACKS: dict[str, Attack] = {
 
 
 async def median(port: int) -> float:
-    """The median time of a mail on a connection that is kept (seconds), in the best of some lots:
-    what else the machine does can only make it longer."""
+    """The median time of a mail on a kept connection (seconds), in the best of some rounds: other
+    load only makes it longer."""
     return min([await _median_of_a_lot(port) for _ in range(LOTS)])
 
 
@@ -172,7 +172,7 @@ async def test_others_hardly_notice(attack: str) -> None:
 
 
 async def answered(octets: bytes, **settings: Any) -> tuple[list[str], list[str]]:
-    """All replies to ``octets``, and the names of the events that they left."""
+    """All replies to ``octets``, and the names of the logged events."""
     relay = settings.pop("relay", None)
     accounts = settings.pop("accounts", None)
     with capture_logs() as logs:
@@ -254,7 +254,7 @@ async def test_an_endless_mail_leaves_a_line() -> None:
 
 # --- smuggling: every end that is none, in both directions that servers were fooled in
 
-#: CVE-2023-51764 to -51766, CVE-2024-27305 and what was published around them.
+#: CVE-2023-51764 to -51766, CVE-2024-27305 and related publications.
 ENDS = [
     b"\n.\n",
     b"\n.\r\n",

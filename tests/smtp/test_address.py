@@ -1,4 +1,4 @@
-"""Paths and recipients as clients write them."""
+"""Paths and recipients in the forms of clients."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from bridge.smtp.address import comparable_domains, parse_path, parse_recipient
         ('<"a\\"b@c"@b.cd>', ('a"b@c', "b.cd"), ""),
         ("<+380 50 123-45-67@b.cd>", ("+380 50 123-45-67", "b.cd"), ""),
         ("<a@[127.0.0.1]>", ("a", "[127.0.0.1]"), ""),
-        # As appliances write a sender.
+        # The sender's form of some appliances.
         ("", ("", ""), ""),
         (" megaraid", ("megaraid", ""), ""),
         (" megaraid SIZE=1", ("megaraid", ""), "SIZE=1"),

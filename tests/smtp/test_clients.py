@@ -1,4 +1,4 @@
-"""Mails from the clients that people use."""
+"""Mails from common clients."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TEXT = "Ваш код: 1234 🙂"
 
 
 async def run(*command: str, stdin: str = "", **environment: str) -> tuple[int, str]:
-    """The exit code and all that the program printed."""
+    """The exit code and the output of the program."""
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""Mails as real mailers write them, and the submission that each stands for."""
+"""Mails of real mail programs, and their submissions."""
 
 from __future__ import annotations
 

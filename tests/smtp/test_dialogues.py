@@ -1,7 +1,7 @@
-"""What clients of the world say that the specifications do not foresee, and what they must hear.
+"""Dialogues of real clients outside of the specifications, and the right replies.
 
-Each dialogue was recorded from an appliance, a library or a server, rewritten with our addresses;
-its neighbours are others of its kind. Where the right answer is a choice, the reason stands beside.
+Each dialogue was recorded from an appliance, a library or a server, and rewritten with our
+addresses. If the right reply is a choice, the reason is given.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.smtp.standins import ID, NAME, PASSWORD, StandInAccounts, running
 
 
 class Dialogue(NamedTuple):
-    """``lines`` are said after ``start``; the last of them is answered with ``reply``."""
+    """``lines`` are sent after ``start``; ``reply`` answers the last of them."""
 
     kind: str
     start: str
@@ -179,10 +179,10 @@ CHUNK = (
 
 
 async def test_the_octets_of_a_chunk_are_never_commands() -> None:
-    """Recorded where CHUNKING was not offered, and every line of the chunk was obeyed.
+    """Recorded at a server without CHUNKING, which executed every line of the chunk.
 
-    Since it is offered, such a chunk is the mail itself where one has begun: it goes to the
-    recipient of its own envelope, and is thrown away whole where none has.
+    With CHUNKING, such a chunk is the mail itself if a transaction has begun, and is discarded
+    otherwise.
     """
     bdat = b"BDAT %d LAST\r\n" % len(CHUNK) + CHUNK
     async with running() as part, connected(part.port) as client:

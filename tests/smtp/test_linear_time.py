@@ -1,4 +1,4 @@
-"""What a stranger sends costs as much as it is long: a larger input takes no more for an octet."""
+"""Input takes linear time."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def rcpt(parameters: str) -> object:
     return parse_parameters(parameters, RCPT_PARAMETERS)
 
 
-#: What reads, the repeated piece, what stands before it, and what stands behind it.
+#: The reader, the repeated piece, the prefix, and the suffix.
 INPUTS: list[tuple[Callable[[str], object], str, str, str]] = [
     (line_of, "12345 ,", "l:p:1:0:0,0::\n", "x"),
     (line_of, "12345 ,", "l:p:1:0:0,0::\n", ""),

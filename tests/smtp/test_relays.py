@@ -1,4 +1,4 @@
-"""Mail servers that relay to the bridge: what goes, what is queued, what bounces."""
+"""Mail servers that relay to the bridge: sent, queued and bounced mails."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ async def test_what_is_refused_for_now_is_queued_and_comes_again(server: MailSer
         await asyncio.to_thread(server.retry)
         await server.said("380501000004", "250 2.0.0 OK - 1 SMS")
     first, second = part.relay.submitted
-    # The same Message-ID: had the answer been lost, the second would get the first one's.
+    # The same Message-ID: after a lost answer the second gets the first one's answer.
     assert first.repeat_key == second.repeat_key != b""
 
 

@@ -1,4 +1,4 @@
-"""Outcomes in the words of SMTP."""
+"""Outcomes as SMTP replies."""
 
 from __future__ import annotations
 

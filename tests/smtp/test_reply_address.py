@@ -1,4 +1,4 @@
-"""Reply addresses: who may answer a phone by mail, from which sender, and until when."""
+"""Reply addresses: answers to a phone by mail, their sender, and their expiry."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ async def sent(client: Client, recipient: str, mail: bytes = TEXT) -> str:
 
 
 def answering(relay: StandInRelay | None = None, **more: Any) -> Any:
-    """A listener at which nobody is trusted."""
+    """A listener without trusted networks."""
     accounts = StandInAccounts(sender="Shop", senders=["Shop UA"], **more)
     made = ReplyAddresses(SECRET, DOMAIN, 30 * DAY, {NAME: accounts.account.settings})
     return running(relay=relay, accounts=accounts, reply_addresses=made)

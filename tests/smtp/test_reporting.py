@@ -1,4 +1,4 @@
-"""From a mail to the report of what became of it, through all of the bridge."""
+"""From a mail to its report, through the whole bridge."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NUMBERS = itertools.count(1)
 
 
 class Whole:
-    """The daemon in this process, with a sandbox behind it and a smarthost beside it."""
+    """The daemon in this process, with a sandbox and a smarthost."""
 
     def __init__(self, addresses: Addresses, sandbox: Sandbox, host: Smarthost) -> None:
         self.addresses = addresses
@@ -48,7 +48,7 @@ class Whole:
         assert answer.status_code == 200, answer.text
 
     async def status(self, word: str, number: int = 0) -> None:
-        """The API says this of the message that it got as the ``number``-th."""
+        """Posts this status of the API's ``number``-th message."""
         found = self.sandbox.messages[number].message_id
         await self.hook("status", messageId=found, deliverystatus=word)
 
@@ -95,8 +95,8 @@ async def mail(
     asks: str = "",
     text: str = "",
 ) -> list[str]:
-    """Sends a mail to recipients, parameters of theirs behind a blank; the replies to DATA (in LMTP
-    one for each)."""
+    """Sends a mail to recipients, given with their RCPT parameters; returns the replies to DATA (in
+    LMTP one for each)."""
     answer = await client.ask(f"MAIL FROM:<{sender}> {asks}".rstrip())
     assert answer.startswith("250"), answer
     for recipient in recipients:
@@ -156,7 +156,7 @@ async def test_who_hears_no_in_the_reply_gets_no_report_of_it(tmp_path: Path) ->
             assert (await mail(client, GOOD))[0].startswith("250")
         await all.status("undeliverable")
         [taken] = await all.host.mails()
-    # The later one alone: what was told in time came first, if it came at all.
+    # Only the later one: an earlier report would have come first.
     assert taken.status["Final-Recipient"] == f"rfc822; {GOOD}@sms.example.com"
     assert words(taken) == ("failed", "5.0.0")
 
@@ -189,7 +189,7 @@ async def test_lmtp_tells_each_and_reports_none_of_that(tmp_path: Path) -> None:
     assert taken.status["Final-Recipient"] == f"rfc822; {GOOD}@sms.example.com"
 
 
-#: NOTIFY, what the API says → what is told.
+#: NOTIFY, the API's status → the reports.
 _TOLD = [
     ("", "delivered", None),
     ("", "undeliverable", ("failed", "5.0.0")),
@@ -212,7 +212,7 @@ async def test_every_notify_has_the_reports_that_it_asks_for(tmp_path: Path) -> 
                 assert (await mail(client, f"{phone} {notify}"))[0].startswith("250")
                 if told:
                     expected[f"rfc822; {phone}@sms.example.com"] = told
-            # A null return path asks in vain; and the last of all is what the test waits for.
+            # A null return path gets no report; the test waits for the last one.
             await mail(client, f"{OTHER} NOTIFY=SUCCESS,FAILURE", sender="")
             await mail(client, f"{GOOD} NOTIFY=SUCCESS")
         for number, (_, word, _) in enumerate([*_TOLD, ("", "undeliverable", None)]):
@@ -268,7 +268,7 @@ async def test_delays_and_traces_by_notify_and_deliverby(tmp_path: Path) -> None
         async with connected(all.port) as client:
             await mail(client, f"{GOOD} NOTIFY=DELAY")
             await mail(client, f"{OTHER} NOTIFY=DELAY")
-            # Delivered by then: nothing to tell but the step itself.
+            # Delivered by then: only the step itself is reported.
             await mail(client, "380501234568", asks="BY=3600;NT")
             await mail(client, "380501234569", asks="BY=0;N")
         await all.status("delivered", 1)
@@ -372,7 +372,7 @@ async def test_reports_wait_for_the_smarthost_over_a_restart(tmp_path: Path, kil
         async with serving(config) as bridge:
             async with connected(await _port(bridge)) as client:
                 for _ in range(3):
-                    # The answer says yes: from then on the report is owed.
+                    # After a positive answer the report is owed.
                     assert (await mail(client, GOOD, BAD))[0].startswith("250")
             await bridge.event("smarthost_failed")
             await (bridge.kill() if killed else bridge.terminate())
@@ -387,10 +387,10 @@ async def test_reports_wait_for_the_smarthost_over_a_restart(tmp_path: Path, kil
 
 
 async def test_rounds_of_kill_9_lose_no_report(tmp_path: Path) -> None:
-    """Each message that came to its end has its report; one that came twice is known as the same.
+    """Each ended message has its report; a repeated report has the same Message-ID.
 
-    What was at the API when the bridge died is held when it is refused: an earlier yes may have
-    got lost.
+    A message that was in flight when the bridge died is held after a refusal: an earlier acceptance
+    may have been lost.
     """
     async with Sandbox() as sandbox, smarthost() as host:
         sandbox.fault("400")
@@ -417,7 +417,7 @@ async def test_rounds_of_kill_9_lose_no_report(tmp_path: Path) -> None:
 
 
 async def _ended(database: Path, messages: int) -> list[str]:
-    """The phones of the refused messages, when nothing waits any more."""
+    """The phones of the refused messages, once no message waits."""
     async with asyncio.timeout(60):
         while True:
             with contextlib.closing(sqlite3.connect(database)) as connection:

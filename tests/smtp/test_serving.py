@@ -1,4 +1,4 @@
-"""The SMTP side in the running bridge: what only the whole of it can show."""
+"""SMTP in the running bridge: tests that need the whole of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Both engines for the tests of the store, each test with a store of its own."""
+"""Both engines for the tests of the store; each test has its own store."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Clock:
 
 
 class Engine:
-    """Opens stores on the same data, one after another or, where the engine can, at once."""
+    """Opens stores on the same data, one after another or, if the engine can, at once."""
 
     def __init__(self, make: Callable[[], Store]) -> None:
         self._make = make
@@ -65,13 +65,13 @@ def _server(**settings: str) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
-    """A server for all tests, which none of them stops; fast, since nobody cuts its power."""
+    """A server shared by the tests, which they do not stop; fast, because it is not crash-safe."""
     yield from _server(fsync="off")
 
 
 @pytest.fixture(scope="session")
 def mortal_postgres() -> Iterator[Server]:
-    """A server that tests may kill and start again, as durable as one in earnest."""
+    """A durable server that tests may kill and restart."""
     yield from _server()
 
 

@@ -1,4 +1,4 @@
-"""Messages, parts and statuses as the tests of the store speak of them."""
+"""Messages, parts and statuses for tests of the store."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def asking(id: int, receipts: Receipts = BOTH, **others: Any) -> Message:
 
 
 async def sent(store: Store, *messages: Message, aliases: Sequence[Alias] = ()) -> None:
-    """Accepted and taken by the API as ``up-<id>``."""
+    """Stores a message that the API has accepted as ``up-<id>``."""
     for one in messages:
         mine = tuple(alias for alias in aliases if alias.message_id == one.id)
         await store.accept(Acceptance((one,), aliases=mine))

@@ -1,4 +1,4 @@
-"""What the API says of messages that ended lately: here, before the store was opened, elsewhere."""
+"""Statuses of recently ended messages: ended here, before the store was opened, or elsewhere."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ LATE = Event(NOW + 9, "status", "undeliverable")
 
 
 async def over(store: Store, now: int = NOW + 10) -> tuple[State, tuple[Event, ...], int]:
-    """The state and the events of the message 1 once early statuses were matched, and how many
-    receipts of it are owed."""
+    """The state and the events of message 1 after matching early statuses, and the number of its
+    owed receipts."""
     assert await store.match_early(now, now - 300) == 0
     story = await store.story(1)
     assert story is not None
@@ -44,12 +44,12 @@ def test_the_latest_messages_are_looked_through_at_once_and_then_now_and_then() 
     assert [ended.look(NOW + second) for second in range(LOOK_EVERY)].index(True) == 0
     assert not ended.look(NOW + LOOK_EVERY - 1)
     assert ended.look(NOW + LOOK_EVERY)
-    # A clock that was set back keeps nobody waiting.
+    # A clock that was set back causes no delay.
     assert ended.look(NOW - 3600)
 
 
 async def ended_before_a_restart(engine: Engine) -> Store:
-    """A store that was opened after a message of it had been delivered."""
+    """A store that was opened after a message had been delivered."""
     store = await engine.open()
     await sent(store, asking(1))
     await store.note_statuses([delivered(1)])
@@ -63,7 +63,7 @@ async def test_a_contradiction_of_what_ended_before_a_restart_is_kept_for_the_st
     store = await ended_before_a_restart(engine)
     assert list(await store.note_statuses([UNDELIVERABLE])) == [Noted.EARLY]
     assert await over(store) == (State.DELIVERED, (LATE,), 1)
-    # From now on it is known as before.
+    # From now on it is known again.
     assert list(await store.note_statuses([UNDELIVERABLE])) == [Noted.LATE]
     assert list(await store.note_statuses([delivered(1)])) == [Noted.REPEATED]
 
@@ -105,7 +105,7 @@ async def test_what_ended_at_another_node_is_noted_there(postgresql: Engine) -> 
     first, second = await postgresql.open(), await postgresql.open()
     await sent(first, asking(1))
     await first.note_statuses([delivered(1)])
-    # It looks through the messages that there are, once in a while.
+    # It searches the latest messages from time to time.
     await second.note_statuses([delivered(7)])
     await second.match_early(NOW + 10, 0)
     assert list(await second.note_statuses([UNDELIVERABLE])) == [Noted.EARLY]

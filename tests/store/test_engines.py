@@ -1,4 +1,4 @@
-"""Which engine an address names, and the address as it may be shown."""
+"""The engine of an address, and the address without its password."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When the store may forget, and how it walks over what is old."""
+"""Retention: when messages may be deleted, and the walk over old rows."""
 
 from __future__ import annotations
 

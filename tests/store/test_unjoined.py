@@ -1,4 +1,4 @@
-"""Parts that lead to no message: how they stand, and the receipt that their end is owed."""
+"""Parts that were not joined: their states, and their receipts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The story of a part that leads to no message: how it stands, why, and who hears of it."""
+"""The story of a part that was not joined: state, cause, notices."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def ended(part: UnjoinedPart, state: State = State.EXPIRED, **told: object) -> U
 
 
 def around(now: int = NOW + 10, receivers: tuple[Receivers, ...] = ()) -> Around:
-    """Times are said as the seconds that they lie after the acceptance."""
+    """Circumstances in which times are shown as seconds since the acceptance."""
     return Around(now, lambda at: f"+{at - NOW}", receivers, parts_timeout=300)
 
 

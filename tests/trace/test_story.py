@@ -1,4 +1,4 @@
-"""The story of a message: what happened, who hears of it, what comes next."""
+"""The story of a message: steps, notices, outlook."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def story(
     poll_at: int = 0,
     **stored: Any,
 ) -> Story:
-    """A message and what became of it; one that was sent has an upstream id and a time."""
+    """A message and its events; a sent one has an upstream id and a time."""
     sent = state in (State.SENT, State.DELIVERED, State.UNDELIVERABLE)
     values: dict[str, Any] = {
         "upstream_id": "up-1" if sent else "",
@@ -39,7 +39,7 @@ def story(
 
 
 def around(now: int = NOW + 10, **fields: Any) -> Around:
-    """Times are said as the seconds that they lie after the acceptance."""
+    """Circumstances in which times are shown as seconds since the acceptance."""
     return Around(now, lambda at: f"+{at - NOW}", **fields)
 
 

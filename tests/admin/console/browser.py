@@ -1,4 +1,4 @@
-"""A real Chromium, driven as somebody at the keyboard would."""
+"""A real Chromium, used as a person at the keyboard would."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FLAGS: Final = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
     *("--disable-dev-shm-usage", "--window-size=1280,900"),
 )
-#: Where screenshots are kept, if anywhere.
+#: The folder for screenshots, if any.
 SCREENSHOTS: Final = os.environ.get("SCREENSHOTS", "")
 _WITHIN: Final = 60
 
@@ -69,20 +69,20 @@ class ConsoleBrowser:
         self.press("Log in")
 
     def complaints(self) -> list[str]:
-        """What stands in the browser's console since the last look."""
+        """The browser's console messages since the last call."""
         return [
             str(one["message"])
             for one in self.driver.execute("getLog", {"type": "browser"})["value"]
         ]
 
     def keep(self, name: str) -> None:
-        """Keeps a screenshot, where somebody wants them."""
+        """Saves a screenshot, if there is a folder for them."""
         if SCREENSHOTS:
             Path(SCREENSHOTS).mkdir(parents=True, exist_ok=True)
             self.driver.save_screenshot(f"{SCREENSHOTS}/{name}.png")
 
     def width(self, width: int, height: int = 900) -> None:
-        """A window of this width, however narrow (a real one has a least width)."""
+        """Sets the width of the window (a real one has a minimum)."""
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
@@ -91,7 +91,7 @@ class ConsoleBrowser:
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
     def violations(self, axe: str) -> list[str]:
-        """What axe finds of weight on this page."""
+        """The serious violations that axe finds on this page."""
         found = self.driver.execute_async_script(
             axe + ";const done = arguments[arguments.length - 1]; axe.run(document).then(done);"
         )
@@ -104,7 +104,7 @@ class ConsoleBrowser:
 
 
 def gone(element: WebElement) -> bool:
-    """Whether the page of an element was left."""
+    """Whether the browser has left the page of an element."""
     try:
         element.is_enabled()
     except Exception as error:  # noqa: BLE001 - which one depends on when it is asked

@@ -1,4 +1,4 @@
-"""A running bridge with something to see: messages of two accounts, a refusal, a phone's answer."""
+"""A running bridge with data: messages of two accounts, a refusal, a phone's answer."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ACCOUNTS = """
 
 
 class Scene(NamedTuple):
-    """``url`` is where the console is; ``sent`` is the id of a message to :data:`PHONE`."""
+    """``url`` is the console's address; ``sent`` is the id of a message to :data:`PHONE`."""
 
     bridge: Bridge
     sandbox: Sandbox
@@ -41,7 +41,7 @@ class Scene(NamedTuple):
     sent: int
 
     async def say(self, text: str, secret: str = "a-secret-of-hooks") -> int:
-        """The phone says something; tells the HTTP status of the webhook."""
+        """Posts a message from the phone; returns the HTTP status of the webhook."""
         hooks = (await self.bridge.event("ready"))["hooks"][0]
         said = {
             "idUuid": text,
@@ -68,7 +68,7 @@ async def _submit(peer: Peer, phone: str, kind: bytes = b"") -> int:
 
 @asynccontextmanager
 async def staged(folder: Path) -> AsyncIterator[Scene]:
-    """One message of ``crm`` is sent, one refused; twenty of ``shop`` wait, which is held."""
+    """One message of ``crm`` is sent, one refused; twenty of the held account ``shop`` wait."""
     async with Sandbox() as sandbox:
         config = write_config(folder, sandbox.url, account=_ACCOUNTS)
         async with serving(config) as bridge:
@@ -94,7 +94,7 @@ async def staged(folder: Path) -> AsyncIterator[Scene]:
 
 @asynccontextmanager
 async def logged_in(url: str, token: str) -> AsyncIterator[httpx.AsyncClient]:
-    """Somebody whose browser sends what browsers send, without one."""
+    """A logged-in client with a browser's headers."""
     headers = {"Sec-Fetch-Site": "same-origin"}
     async with httpx.AsyncClient(base_url=url, headers=headers) as client:
         answer = await client.post("/console/login", data={"token": token})

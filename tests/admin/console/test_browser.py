@@ -1,4 +1,4 @@
-"""The console in a real Chromium: as people use it, and as those use it who cannot see or click."""
+"""The console in a real Chromium: normal use, keyboard, screen readers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.serving.daemon import OPERATE, VIEW
 
 
 class StagedScene:
-    """The scene in a loop of its own, so that tests may wait for the browser."""
+    """The scene in its own event loop, so that tests can wait for the browser."""
 
     def __init__(self, folder: Path) -> None:
         self._loop = asyncio.new_event_loop()
@@ -54,7 +54,7 @@ def browser(stage: StagedScene, tmp_path: Path) -> Iterator[ConsoleBrowser]:
 
 
 def pages(scene: Scene) -> dict[str, str]:
-    """Every page by a short name."""
+    """The pages by short names."""
     return {
         "overview": "/console/",
         "day": "/console/?span=day",

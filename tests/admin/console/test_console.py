@@ -1,4 +1,4 @@
-"""The console over HTTP: who comes in, what they may do, what they see, and what is logged."""
+"""The console over HTTP: logins, permissions, contents, log events."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
 
 
 def paths(scene: Scene) -> list[str]:
-    """Every page, with something on it."""
+    """All pages, with data."""
     filled = {
         "/messages/{id}": f"/messages/{scene.sent}",
         "/phones/{phone}": f"/phones/{PHONE}",
@@ -49,10 +49,10 @@ async def test_every_page_answers_those_who_logged_in_and_nobody_else(scene: Sce
         for path in paths(scene):
             answer = await client.get("/console" + path)
             assert (path, answer.status_code) == (path, 200)
-            # Whoever may only look finds no form that changes anything.
+            # A viewer gets no form that changes anything.
             forms = answer.text.count('method="post"')
             texts = answer.text.count("/text")
-            assert forms - texts == 1, path  # that which logs out
+            assert forms - texts == 1, path  # the form for logging out
 
 
 async def test_every_answer_has_the_headers_that_keep_others_out(scene: Scene) -> None:

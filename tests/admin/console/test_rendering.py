@@ -1,4 +1,4 @@
-"""What pages say: times, ages and numbers in people's words."""
+"""Formats of times, ages and numbers on pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a browser may do with the console: origins, cookies, where it is served."""
+"""Origins, cookies, and the addresses on which the console is served."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sessions of the console: how long they live, and how many there are."""
+"""Sessions of the console: their lifetime and their number."""
 
 from __future__ import annotations
 

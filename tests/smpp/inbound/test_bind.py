@@ -1,4 +1,4 @@
-"""Binds on the wire: who may bind, how a refusal is answered."""
+"""Binds on the wire: accepted binds, and refusals."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ async def test_connections_over_the_limit_hear_so_at_their_bind(limit: str) -> N
         assert (await first.ask("enquire_link")).command == "enquire_link_resp"
         await first.close()
         third = await running.connect()
-        while (await third.bind()).command_status:  # until the first one is noticed to be gone
+        while (await third.bind()).command_status:  # until the end of the first one is noticed
             third = await running.connect()
 
 
@@ -175,7 +175,7 @@ async def test_idle_connections_give_way_to_new_ones_the_oldest_first(
         bound = await running.bound()
         idle = [await running.connect() for _ in range(2)]
         for _ in range(2):
-            # Whoever is answered is a connection that is counted.
+            # An answered connection has been counted.
             newer = await running.connect()
             assert (await newer.ask("enquire_link")).command_status == CommandStatus.ESME_ROK
             assert await idle.pop(0).ends()
@@ -200,7 +200,7 @@ async def test_pdus_of_many_tlvs_before_a_bind_are_answered_by_their_headers() -
         for _ in range(3):
             assert (await peer.read()).command_status == CommandStatus.ESME_RINVBNDSTS
         assert (await peer.bind()).command_status == CommandStatus.ESME_ROK
-        # Bound, they are read; the connection's turns end all the same.
+        # After a bind they are decoded; turns are limited all the same.
         peer.writer.write(many * 3)
         for _ in range(3):
             assert (await peer.read()).command == "submit_sm_resp"

@@ -226,12 +226,12 @@ async def test_silence_is_broken_by_enquire_link_and_ended_at_last() -> None:
         second = await peer.read()
         assert second.sequence_number > first.sequence_number
         while not await peer.ends():
-            pass  # one more enquire_link that nobody answers
+            pass  # one more unanswered enquire_link
 
 
 async def test_who_does_not_read_is_not_read_from() -> None:
     async with bridge(account={"failure_text": True}) as running:
-        for server in running.listener._servers:  # what is accepted inherits the small buffers
+        for server in running.listener._servers:  # accepted sockets inherit the small buffers
             for listening in server.sockets:
                 listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
                 listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
@@ -242,7 +242,7 @@ async def test_who_does_not_read_is_not_read_from() -> None:
         total = 20_000
         peer.write(*(Pdu("submit_sm", number, a_submit()) for number in range(total)))
         taken, still = -1, 0
-        while still < 20:  # round trips without another submit taken
+        while still < 20:  # round trips without a further accepted submit
             await other.ask("enquire_link")
             still = still + 1 if taken == len(running.relay.submissions) else 0
             taken = len(running.relay.submissions)

@@ -1,4 +1,4 @@
-"""How many connections and binds there may be."""
+"""Limits on connections and binds."""
 
 from __future__ import annotations
 

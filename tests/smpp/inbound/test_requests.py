@@ -1,4 +1,4 @@
-"""What each request of a bound session becomes, and its answer, on the wire."""
+"""Each request of a bound session, and its response, on the wire."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ async def test_parts_may_come_by_two_sessions_in_any_order() -> None:
     [
         "05 0003 07 0201",
         "06 0804 0007 0201",
-        "09 7002 0102 0003 07 0201",  # behind an element that says nothing to the bridge
+        "09 7002 0102 0003 07 0201",  # after an unknown element
     ],
 )
 async def test_references_of_8_and_16_bits_among_other_elements(header: str) -> None:

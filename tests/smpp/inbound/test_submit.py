@@ -1,4 +1,4 @@
-"""What each field of submit_sm becomes in a Submission."""
+"""The meaning of each field of submit_sm in a Submission."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_source_addr_is_the_sender(source_addr: bytes, sender: str) -> None:
     [
         (1, b"380501234567", "+380501234567"),
         (1, b"+380501234567", "+380501234567"),
-        (1, b"0501234567", "0501234567"),  # odd, but no reason to refuse
+        (1, b"0501234567", "0501234567"),  # unusual, but accepted
         (1, b"00380501234567", "00380501234567"),
         (0, b"380501234567", "380501234567"),
         (2, b"0501234567", "0501234567"),

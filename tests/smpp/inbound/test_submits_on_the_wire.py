@@ -1,4 +1,4 @@
-"""Submits of a bound session and what the log says of them, PDU by PDU."""
+"""Submits of a bound session, their responses and log events."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ async def test_the_log_tells_of_binds_and_refusals_in_one_line_each() -> None:
         assert "wrong login or password" in logs[0]["reason"]
         assert logs[2]["reason"] == "password is too long"
         refused = logs[4]
-        assert refused["recipient"] == "380501234567"  # masked where it is written
+        assert refused["recipient"] == "380501234567"  # masked by the log's processor
         assert refused["reason"] == "wrong phone number [1003]"
         assert refused["status"] == "ESME_RINVDSTADR"
         assert refused["log_level"] == "warning"

@@ -41,7 +41,7 @@ def body(pdu: Pdu) -> SubmitSm:
 
 
 def read(pdus: list[Pdu], alphabet: str) -> str:
-    """The text, taken apart as texts of clients are."""
+    """The text, decoded like texts of clients."""
     encoded = []
     for number, pdu in enumerate(pdus, 1):
         fields = body(pdu)

@@ -1,4 +1,4 @@
-"""What a receipt says: its text, its TLVs, its fields, in every version and variant."""
+"""Receipts: text, TLVs and fields, in every version and variant."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from bridge.smpp.protocol.tlvs import (
 from tests.samples import NOW
 from tests.smpp.owed import ID, owed
 
-#: As clients take receipts apart (SMPP 3.4 Appendix B).
+#: The pattern that clients use for receipts (SMPP 3.4 Appendix B).
 APPENDIX_B = re.compile(
     r"id:(?P<id>\S+) sub:(?P<sub>\d{3}) dlvrd:(?P<dlvrd>\d{3}) submit date:(?P<submit>\d+) "
     r"done date:(?P<done>\d+) stat:(?P<stat>[A-Z]{7}) err:(?P<err>\d{3}) text:(?P<text>.{0,20})"

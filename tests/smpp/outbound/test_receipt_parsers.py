@@ -1,4 +1,4 @@
-"""Receipts taken apart in the ways in which client libraries do it, field by field."""
+"""Receipts parsed in the ways of client libraries, field by field."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAMES = ("id", "sub", "dlvrd", "submit date", "done date", "stat", "err", "text"
 
 
 def whole_line(octets: bytes) -> dict[str, str]:
-    """PHP: one expression over the whole, up to the first octet below 0x20."""
+    """PHP: one expression for the whole text, up to the first octet below 0x20."""
     line = re.split(rb"[\x00-\x1f]", octets)[0].decode("latin-1")
     found = re.fullmatch(
         r"id:([^ ]+) sub:(\d{1,3}) dlvrd:(\d{3}) submit date:(\d{10,12}) "
@@ -35,7 +35,7 @@ def whole_line(octets: bytes) -> dict[str, str]:
 
 
 def each_name_by_its_place(octets: bytes) -> dict[str, str]:
-    """Java: the value of a name goes from behind its colon to the next blank."""
+    """Java: a value goes from the colon after its name to the next space."""
     line = octets.decode("latin-1")
     values = {}
     for name in NAMES:
@@ -46,7 +46,7 @@ def each_name_by_its_place(octets: bytes) -> dict[str, str]:
 
 
 def one_expression_a_name(octets: bytes) -> dict[str, str]:
-    """Python: every name is looked for on its own, the text is what is behind it."""
+    """Python: each name is searched alone; the text follows its name."""
     line = octets.decode("latin-1")
     shapes = {
         "id": r"[\dA-Za-z_-]+",
@@ -79,7 +79,7 @@ def read_word_by_word(octets: bytes) -> dict[str, str]:
 
 
 def split_at_names(octets: bytes) -> dict[str, str]:
-    """JavaScript: cut at every name, whatever order they have."""
+    """JavaScript: split at the names, in any order."""
     name = r" ?\b(id|sub|dlvrd|submit date|done date|stat|err|text):"
     pieces = re.split(name, octets.decode(), maxsplit=len(NAMES))
     return dict(zip(pieces[1::2], pieces[2::2], strict=True))

@@ -1,4 +1,4 @@
-"""What a receiver's answers mean, by the clock and the octets, without a socket."""
+"""A receiver's answers and time limits, without a socket."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PEER = "10.0.0.1:4000"
 
 
 class Session:
-    """A receiver whose octets are kept; times are what a test says."""
+    """A receiver with recorded output; tests give the time."""
 
     def __init__(self, window: int = 3) -> None:
         self.now = 0.0
@@ -151,7 +151,7 @@ async def test_what_cannot_be_said_is_not_tried_again() -> None:
 
 
 def numbers(session: Session) -> list[int]:
-    """Which parts were sent."""
+    """The numbers of the sent parts."""
     bodies = [pdu.body for pdu in session.sent]
     return [body.short_message[5] for body in bodies if isinstance(body, SubmitSm)]
 

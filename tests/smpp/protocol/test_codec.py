@@ -1,4 +1,4 @@
-"""PDUs on the wire: written, read back, refused with the status that fits, like smpplib's own."""
+"""PDUs: encoded, decoded, refused with the right status, and compared with smpplib."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def test_a_damaged_pdu_raises_nothing_but_pdu_error(pdu: Pdu, data: st.DataObjec
     except PduError:
         return
     if again.body is not None:
-        # What is read of it is written, but for NULs that were passed over.
+        # A decoded PDU is encoded to the same octets, without skipped NULs.
         assert decode(encode(again)) == again
 
 
@@ -234,7 +234,7 @@ BEFORE_MESSAGE = encode(Pdu("submit_sm", 1, SubmitSm()))[16:-1]
 
 
 def submit(tail: bytes) -> bytes:
-    """A submit_sm whose sm_length and all that follows is ``tail``."""
+    """A submit_sm with ``tail`` from sm_length on."""
     return raw("submit_sm", BEFORE_MESSAGE + tail)
 
 
@@ -439,7 +439,7 @@ def test_thousands_of_tlvs_are_read_in_no_time() -> None:
 
 
 class _Client:
-    """What smpplib's PDUs want to be made for."""
+    """The client that smpplib's PDUs need."""
 
     sequence = 1
 
@@ -527,7 +527,7 @@ def test_pdus_are_found_however_the_stream_is_cut(sent: list[Pdu], data: st.Data
     framer, found = Framer(), []
     for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
         framer.feed(stream[start:end])
-        if data.draw(st.booleans()):  # whoever waits for a bind leaves PDUs for later
+        if data.draw(st.booleans()):  # during a bind PDUs wait
             found += frames(framer)
     found += frames(framer)
     assert found == [encode(pdu) for pdu in sent]

@@ -51,7 +51,7 @@ def refused(data_coding: int, octets: bytes, **arguments: Any) -> Failure:
         (0xD8, b"\x00", "@"),
         (0xE0, "Привіт".encode("utf-16-be"), "Привіт"),
         (0xEF, "Привіт".encode("utf-16-be"), "Привіт"),
-        # what Windows has beyond the standards
+        # Windows' extensions of the standards
         (5, b"\x87\x40\x94\xd4\xfa\xb1", "①番﨑"),
         (10, b"\x1b$B\x2d\x21F|\x79\x21\x1b(Ba\x1b(I12\x1b(B\xb1", "①日纊aｱｲｱ"),
         (13, b"\xad\xa1\xc6\xfc\xf9\xa1\x8e\xb1a", "①日纊ｱa"),

@@ -1,4 +1,4 @@
-"""The tables against smpplib's, where smpplib has them right, and against the specification."""
+"""The tables, compared with smpplib's if those are right, and with the specification."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bridge.smpp.protocol.layouts import (
 
 SMPPLIB = {key.lower(): value for key, value in vars(smpplib_command).items()}
 
-#: Sizes that smpplib has wrong (SMPP 3.4 §4.7.1, §4.12.1), and the one that is our own.
+#: Sizes that are wrong in smpplib (SMPP 3.4 §4.7.1, §4.12.1), and our own size of passwords.
 OTHERWISE = {
     ("bind_transmitter", "password"): LONGEST_PASSWORD + 1,
     ("bind_receiver", "password"): LONGEST_PASSWORD + 1,
@@ -83,7 +83,7 @@ def test_every_body_has_the_fields_of_its_layout() -> None:
 def test_every_request_has_its_response() -> None:
     assert RESPONSES["submit_sm"] == "submit_sm_resp"
     assert RESPONSES["cancel_sm"] == "cancel_sm_resp"
-    # SMPP 3.4 §4.12 and §4.1.7: nothing answers these two.
+    # SMPP 3.4 §4.12 and §4.1.7: these two have no response.
     assert RESPONSES["alert_notification"] == RESPONSES["outbind"] == "generic_nack"
     assert not any(name.endswith("_resp") for name in RESPONSES)
 

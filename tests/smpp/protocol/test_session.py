@@ -1,4 +1,4 @@
-"""The rules of a session, by the table and the clock, without a socket."""
+"""The rules of a session: states and timers, without a socket."""
 
 from __future__ import annotations
 
@@ -276,7 +276,7 @@ def test_an_unbind_resp_that_nobody_asked_for_changes_nothing() -> None:
 
 def test_a_bind_must_come_in_time() -> None:
     opened = session(now=100.0)
-    opened.receive(frame("enquire_link"), 109.0)  # talking is not binding
+    opened.receive(frame("enquire_link"), 109.0)  # other requests do not count as a bind
     assert opened.tick(109.9) is None
     assert opened.tick(110.0) == CloseSession("no bind within 10 s")
 

@@ -1,4 +1,4 @@
-"""The table of TLVs against smpplib's, and what smpplib has wrong."""
+"""The table of TLVs, compared with smpplib's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from smpplib import consts
 
 from bridge.smpp.protocol.tlvs import READ, TLVS, TlvKind
 
-#: Where smpplib is wrong, silent, or says different things of different commands.
+#: TLVs that are wrong, missing or ambiguous in smpplib.
 OTHERWISE = {
     "dest_telematics_id",
     "source_addr_subunit",

@@ -1,4 +1,4 @@
-"""Which order the octets of a UCS-2 text have."""
+"""The octet order of UCS-2 texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which part of a concatenated message a PDU carries."""
+"""User data headers and SAR TLVs: the part in a PDU."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_header_is_read(user_data: str, header: UserDataHeader) -> None:
         "05",
         "0500030702",
         "05000307",
-        "0400030702",  # the element goes on after the header
+        "0400030702",  # the element exceeds the header
         "0100",
         "0400020702",  # a concatenation element of two octets
         "07080501070302ff",

@@ -1,4 +1,4 @@
-"""What differs between SMPP 3.3, 3.4 and 5.0."""
+"""Differences between SMPP 3.3, 3.4 and 5.0."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The SASL exchanges, without a socket: what is asked, and which name and password come out."""
+"""The SASL exchanges, without a socket: challenges, name and password."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def b64(text: str | bytes) -> str:
 async def exchange(
     mechanism: str, initial: str | None, *lines: str
 ) -> tuple[Credentials, list[bytes]]:
-    """What comes out where the client says these lines, and the challenges it heard."""
+    """The result for these lines of a client, and the challenges."""
     wire, pipe = wire_of(*(f"{line}\r\n".encode() for line in lines))
     accounts = StandInAccounts()
     found = await read_credentials(Exchange(wire, "bridge.test", accounts.get), mechanism, initial)

@@ -1,4 +1,4 @@
-"""What each command is answered, on the wire."""
+"""The reply to each command, on the wire."""
 
 from __future__ import annotations
 
@@ -305,10 +305,10 @@ async def test_wrong_logins_end_the_session() -> None:
 @pytest.mark.parametrize(
     ("message", "reply"),
     [
-        (f"boss\0{NAME}\0{PASSWORD}", "235"),  # The authzid is somebody's mail address.
+        (f"boss\0{NAME}\0{PASSWORD}", "235"),  # The authzid is a mail address.
         (f"\0{NAME}\0{PASSWORD}\0", "235"),
         (f"\0{NAME}\0{PASSWORD}\0\0", "235"),
-        (f"{NAME}\0boss\0{PASSWORD}", "535"),  # Who logs in is the second.
+        (f"{NAME}\0boss\0{PASSWORD}", "535"),  # The second login counts.
         (f"boss\0{NAME}\0wrong", "535"),
         (f"\0{NAME}\0{PASSWORD}\0more", "501"),
         (f"{NAME}\0{PASSWORD}", "501"),

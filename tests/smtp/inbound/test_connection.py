@@ -1,4 +1,4 @@
-"""What the protocol engine would do wrong, and does not do here."""
+"""Differences from aiosmtpd's protocol: time limits, ends of connections, STARTTLS, lines."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PLAIN = b64encode(f"\0{NAME}\0{PASSWORD}".encode()).decode()
 
 
 class SlowRelay(StandInRelay):
-    """Answers when it is told to."""
+    """Answers when the test allows it."""
 
     def __init__(self) -> None:
         super().__init__(self._wait)
@@ -65,7 +65,7 @@ async def test_a_reset_does_not_cancel_a_mail_that_was_taken() -> None:
             client.send(ENVELOPE + MAIL)
             answer = await relay.taken()
             client.reset()
-        async with connected(part.port) as another:  # The reset has been seen by now.
+        async with connected(part.port) as another:  # The reset has been noticed by now.
             await another.ask("NOOP")
         assert not answer.cancelled()
         answer.set_result(Accepted(ID, 1))
@@ -155,7 +155,7 @@ async def test_a_mail_without_an_end_is_cut_off() -> None:
     async with running(max_size=1024) as part, connected(part.port) as client:
         client.send(ENVELOPE + b"x" * 300_000)
         await client.replies(3)
-        with contextlib.suppress(ConnectionError):  # It closed on octets that it had not read.
+        with contextlib.suppress(ConnectionError):  # It closed with unread octets.
             assert await client.reply() == ""
     assert part.listener._service.memory.used == 0
 
@@ -297,7 +297,7 @@ async def test_starttls_then_login(certificate: Certificate) -> None:
         assert (await client.ask("AUTH PLAIN " + PLAIN)).startswith("530 5.7.0")
         assert (await client.ask("STARTTLS")).startswith("220")
         await client.start_tls(certificate.context())
-        assert (await client.ask("MAIL FROM:<a@b>")).startswith("503")  # EHLO is forgotten.
+        assert (await client.ask("MAIL FROM:<a@b>")).startswith("503")  # STARTTLS resets EHLO.
         extensions = await client.ask("EHLO x")
         assert "STARTTLS" not in extensions
         assert "AUTH PLAIN LOGIN" in extensions

@@ -1,4 +1,4 @@
-"""Starting, reloading, draining and closing; who stands before it."""
+"""Starting, reloading, draining and closing; proxies."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ async def test_a_proxy_without_a_header_is_cut_off_with_a_line_in_the_log() -> N
         with capture_logs() as logs:
             async with connected(part.port, greet=False) as client:
                 client.send(b"EHLO client.test\r\n")
-                with contextlib.suppress(ConnectionError):  # It closed on octets it did not read.
+                with contextlib.suppress(ConnectionError):  # It closed with unread octets.
                     assert await client.reply() == ""
     [event] = [event for event in logs if event["event"] == "proxy_refused"]
     assert event["address"] == "127.0.0.1"

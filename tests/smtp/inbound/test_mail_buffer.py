@@ -1,4 +1,4 @@
-"""A mail that arrives: what it takes of the memory that all share, and when it is thrown away."""
+"""The buffer of an arriving mail: shared memory, and discarded mails."""
 
 from __future__ import annotations
 

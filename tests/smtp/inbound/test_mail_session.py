@@ -1,4 +1,4 @@
-"""Chunks (RFC 3030), and what a mail that is thrown away costs, on the wire."""
+"""Chunks (RFC 3030), and discarded mails, on the wire."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def test_a_mail_in_one_chunk_as_exchange_sends_it() -> None:
         replies = await client.replies(4)
     assert replies[2] == f"250 2.0.0 OK - 1 SMS, ID - {ID}"
     assert replies[3].startswith("221")
-    assert part.relay.texts == [".text\n.."]  # Nothing is stuffed in a chunk.
+    assert part.relay.texts == [".text\n.."]  # Chunks have no dot stuffing.
 
 
 async def test_a_mail_in_many_chunks_cut_anywhere() -> None:
@@ -176,7 +176,7 @@ async def test_mails_that_are_thrown_away_leave_room_for_others(
 ) -> None:
     monkeypatch.setattr("bridge.smtp.inbound.mail_buffer.MAX_BUFFERED", 100_000)
     async with running(max_size=50_000) as part, connected(part.port) as bad:
-        bad.send(ENVELOPE + b"x" * 450_000)  # Ten times too much is not waited for.
+        bad.send(ENVELOPE + b"x" * 450_000)  # The rest of ten times the limit is not awaited.
         await bad.replies(3)
         async with connected(part.port) as good:
             good.send(ENVELOPE + b"\r\n" + b"y\0\0\0" * 10_000 + b"\r\n.\r\n")
@@ -188,7 +188,7 @@ async def test_mails_that_are_thrown_away_leave_room_for_others(
 
 
 async def refusals_of(*lines: str, login: str = "", **settings: Any) -> list[Any]:
-    """What the log says of what a client was refused, who leaves after these lines."""
+    """The logged refusals of a client that sends these lines and leaves."""
     accounts = StandInAccounts(trusted_network=login)
     with capture_logs() as logs:
         async with running(accounts=accounts, **settings) as part:

@@ -1,4 +1,4 @@
-"""What a client is refused has a line of each kind, and then a count."""
+"""Refusals of a client: one line of each kind, then a count."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parameters of MAIL and RCPT: what each asks for, and the code its RFC has for a wrong one."""
+"""Parameters of MAIL and RCPT: their meaning, and the RFC's code for a wrong one."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_what_is_wrong_with_rcpt(line: str, code: str) -> None:
 @pytest.mark.parametrize(
     ("line", "value"),
     [
-        # What clients write in place of xtext: the plus as it is, hex in lower case.
+        # Clients' deviations from xtext: an unescaped plus, lower-case hex.
         ("ORCPT=rfc822;380501234567+promo@b.cd", "rfc822;380501234567+promo@b.cd"),
         ("ORCPT=rfc822;a+2bb@c.d", "rfc822;a+b@c.d"),
         ("ORCPT=rfc822;a+ad@c.d", "rfc822;a+ad@c.d"),

@@ -1,4 +1,4 @@
-"""Octets to lines, mails and chunks, however they are cut, without a socket."""
+"""Octets → lines, mails and chunks, in any pieces, without a socket."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bridge.smtp.reply import BARE_LF, LINE_TOO_LONG, Refused
 
 
 class Pipe(asyncio.Transport):
-    """What the wire writes, and whether it reads."""
+    """A transport that records the output, and whether reading is paused."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,11 +52,11 @@ def buffer_of(limit: int = 1000) -> MailBuffer:
 
 
 def nothing() -> None:
-    """Nobody looks at the time."""
+    """Ignores arrivals."""
 
 
 async def cut(wire: Wire, octets: bytes, size: int, reading: Awaitable[None]) -> None:
-    """Feeds ``octets`` in pieces of ``size`` while they are read."""
+    """Feeds ``octets`` in pieces of ``size``."""
     task = asyncio.ensure_future(reading)
     for start in range(0, len(octets), size):
         wire.feed(octets[start : start + size])
@@ -74,7 +74,7 @@ async def test_lines_come_one_after_the_other() -> None:
     [
         (b"NOOP\nNOOP\r\n", BARE_LF, False),
         (b"x" * 200 + b"\r\nNOOP\r\n", LINE_TOO_LONG, False),
-        # What follows may be a chunk and must not be taken for commands.
+        # A chunk may follow, which must not be read as commands.
         (b"BDAT 9\nNOOP\r\n", BARE_LF, True),
         (b"bdat" + b" " * 200 + b"9\r\nNOOP\r\n", LINE_TOO_LONG, True),
     ],

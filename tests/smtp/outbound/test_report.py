@@ -1,4 +1,4 @@
-"""Reports: what they say, to whom, and that nothing of what they are made of gets out of place."""
+"""Reports: content, recipients, and safe composition from any values."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def why_not(one: Owed, settings: AccountSettings | None = None) -> str:
 
 
 class Parsed:
-    """A report as the standard library reads it."""
+    """A report, parsed by the standard library."""
 
     def __init__(self, made: Letter) -> None:
         self.octets = made.octets

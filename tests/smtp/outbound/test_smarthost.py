@@ -1,4 +1,4 @@
-"""Our own mails on their way: what each answer of the smarthost means."""
+"""The bridge's own mails: the meaning of each reply of the smarthost."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ async def test_one_connection_is_kept_for_all() -> None:
 async def test_a_kept_connection_that_was_closed_meanwhile_is_made_again() -> None:
     async with smarthost(timeout=0.5) as host, mailing(host) as to:
         assert (await told(to)).ended
-        await asyncio.sleep(1.0)  # It hangs up on who is silent for longer than 0.5 s.
+        await asyncio.sleep(1.0)  # It closes connections that are silent for more than 0.5 s.
         assert (await told(to)).ended
         assert len(await host.mails(2)) == 2
         assert host.connections == 2
@@ -232,7 +232,7 @@ async def test_a_message_from_a_phone_is_a_mail_that_can_be_answered() -> None:
     assert mail["auto-submitted"] == "auto-generated"
     assert mail["date"] == "Thu, 01 Jan 2026 00:00:00 +0000"
     assert mail.get_content().replace("\r\n", "\n") == "Коли?\nо 10\n"
-    # One thread, and each mail a name of its own.
+    # One thread; each mail has its own Message-ID.
     assert mail["references"] == mail["in-reply-to"] == second.mail["references"]
     assert mail["message-id"] != second.mail["message-id"]
     local, _, domain = str(mail["reply-to"]).partition("@")

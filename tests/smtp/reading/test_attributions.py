@@ -1,4 +1,4 @@
-"""What mail programs write above a quotation, in the languages of their users, wrapped or not."""
+"""Attributions of mail programs, in many languages, wrapped or not."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from bridge.smtp.reading.quotes import Reply, cut_quotes
 
-#: Program or language: ``{n}`` is the name, ``{a}`` the address.
+#: By program or language; ``{n}`` is the name, ``{a}`` the address.
 ATTRIBUTIONS = {
     "en": "On Thu, Nov 26, 2026 at 10:04 AM {n} <{a}> wrote:",
     "de": "Am Do., 26. Nov. 2026 um 10:04 Uhr schrieb {n} <{a}>:",
@@ -159,7 +159,7 @@ WHO = [
     ("Олександра Василенко-Коваль", "oleksandra.vasylenko@long-domain.example.com"),
     ("Support Team of the Department", "helpdesk+ticket-12345@support.example.org"),
 ]
-#: Found only where the quotation has its marks: neither the word nor an address proves enough.
+#: Found only above marked quotations: neither word nor address is enough.
 ONLY_MARKED = {
     "horde",
     "horde_en",

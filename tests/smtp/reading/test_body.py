@@ -1,4 +1,4 @@
-"""Which part of a mail is its text, and what a mail that cannot be read is told."""
+"""The text part of a mail, and refusals of unreadable mails."""
 
 from __future__ import annotations
 

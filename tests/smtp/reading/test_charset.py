@@ -1,4 +1,4 @@
-"""Which charset octets are read in."""
+"""The charset of octets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from bridge.smtp.reading.charset import codec_of, decode, decoded
 from bridge.smtp.reading.charset_labels import LABELS
 
-#: Of each encoding of the WHATWG standard one character that tells it from its neighbours.
+#: WHATWG encoding → a character that distinguishes it from similar ones.
 TELLTALES = {
     "iso-8859-1": (b"\x80", "€"),
     "latin1": (b"\x93", "“"),

@@ -1,4 +1,4 @@
-"""Fields out of raw header sections."""
+"""Fields of raw header sections."""
 
 from __future__ import annotations
 

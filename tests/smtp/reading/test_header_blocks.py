@@ -1,4 +1,4 @@
-"""The header that mail programs put above what they quote, in the languages of their users."""
+"""Quoted headers of mail programs, in many languages."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ LABELS = [
     ("Ումից", "Ուղարկվել է", "Ում", "Թեմա"),
     ("Kimdan", "Yuborildi", "Kimga", "Mavzu"),
 ]
-#: Of languages in no table.
+#: Languages that are not in the tables.
 UNKNOWN = [("Aloha", "Lā", "Iā", "Kumuhana"), ("Whakarongo", "Rā", "Ki", "Kaupapa")]
 DATES = ["Thursday, November 26, 2026 10:04 AM", "26. november 2026. 10:04", "2026年11月26日 10:04"]
 OWN = "ok, see you"

@@ -1,4 +1,4 @@
-"""What of an HTML mail its reader sees."""
+"""The visible text of HTML mails."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Mails on which programs that read mails fall short, by kind, and what a phone is shown of each.
+"""Difficult mails by kind, and their texts for the phone.
 
-``kinds.json`` holds them: ``mail`` is the mail (or ``octets``, base64, where it is no UTF-8), with
-line ends of one LF; ``text`` is what is sent, and ``decision`` says why where that can be argued.
+``kinds.json`` has them: ``mail`` is the mail (or ``octets``, base64, if it is not UTF-8), with LF
+as line end; ``text`` is the text for the phone, and ``decision`` the reason if it is debatable.
 """
 
 from __future__ import annotations

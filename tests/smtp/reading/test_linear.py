@@ -1,5 +1,5 @@
-"""What a client sends is looked at a bounded number of times: eight times the input, about eight
-times the work, for every pattern and every call of a library that sees its octets."""
+"""Reading takes linear time: eight times the input, about eight times the work, for every pattern
+and library call."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _html(unit: bytes, start: bytes = b"", end: bytes = b"") -> Callable[[int], 
 
 
 def _field(unit: bytes, name: bytes = b"Subject: ", end: bytes = b"") -> Callable[[int], bytes]:
-    # The header is bounded as a whole.
+    # The header has a limit as a whole.
     return lambda size: name + unit * (size // 8 // len(unit)) + end + b"\n\ntext"
 
 
@@ -217,5 +217,5 @@ def test_a_header_broken_in_thousands_of_places_is_read() -> None:
 def test_eight_times_the_input_is_about_eight_times_the_work(name: str) -> None:
     made = INPUTS[name]
     small, large = _seconds(made(8_000)), _seconds(made(64_000))
-    # Sixty-four times would be quadratic; what is too short to be measured proves nothing.
+    # Quadratic work would take 64 times as long. Times that are too short are not compared.
     assert large < max(24 * small, 0.05)

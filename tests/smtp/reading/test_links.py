@@ -1,4 +1,4 @@
-"""Links for people on phones."""
+"""Links in texts for phones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any octets at all are a submission or a Failure, soon."""
+"""Any octets become a submission or a Failure, in short time."""
 
 from __future__ import annotations
 

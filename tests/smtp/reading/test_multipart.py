@@ -1,4 +1,4 @@
-"""Parts, whatever became of their boundary."""
+"""Parts, also with damaged boundaries."""
 
 from __future__ import annotations
 

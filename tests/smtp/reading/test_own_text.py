@@ -1,4 +1,4 @@
-"""Mails that look as if they quoted something, and whose every word is the sender's own."""
+"""Mails without quotations that look as if they had one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bridge.smtp.reading.mail import read_mail
 REPLY = "In-Reply-To: <1@example.com>\nReferences: <1@example.com>\n"
 GENERATED = "Auto-Submitted: auto-generated\n"
 
-#: What contact forms, voicemails and bookings send, by language.
+#: Texts of contact forms, voicemails and bookings, by language.
 FORMS = {
     "de": "Name: Jan Müller\nE-Mail: jan@example.com\nDatum: 26.11.2026 10:04\nNachricht: Rückruf",
     "fr": "De: Jean <jean@example.com>\nDate: 26/11/2026 10:04\nTéléphone: 06010\nMessage: appel",
@@ -30,7 +30,7 @@ FORMS = {
     "flight": "From: KBP <ops@example.com>\nDate: 26.11.2026 10:04\nTo: LHR\nSeat: 12A",
     "voicemail": "Von: 0301234567\nDatum: 26.11.2026 10:04\nDauer: 0:12",
 }
-#: The words that programs put before the subject of a mail that is passed on.
+#: Prefixes of forwarded subjects.
 FORWARDS = [
     *(
         "FW:",

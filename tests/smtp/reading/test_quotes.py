@@ -1,4 +1,4 @@
-"""What of a reply is its sender's own."""
+"""The sender's own text of a reply."""
 
 from __future__ import annotations
 

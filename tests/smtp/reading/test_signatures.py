@@ -1,4 +1,4 @@
-"""What stands below a text and is not part of it."""
+"""Signatures, advertisements and footers below a text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The SMSC line: every form of every field, what is wrong with it, and the mail around it."""
+"""The SMSC line: all forms and errors of every field, and the mail around it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def refusal(line: str, **more: Any) -> Failure:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        # What published clients send.
+        # Lines of published clients.
         (f"L:P:0:0:0,0,:{PHONE}:text", Line("L", "P", TO, "text")),
         (
             f"L:P:0:0101321000:0,0,:{PHONE}:Ваш пароль: 123",
@@ -61,7 +61,7 @@ def refusal(line: str, **more: Any) -> Failure:
             "L:P:::,0,,1:+79160000000:текст",
             Line("L", "P", (Recipient("+79160000000"),), "текст", test=True),
         ),
-        # Everything left out, and everything said.
+        # All optional fields omitted, and all given.
         (f"L:P::::{PHONE}:text", Line("L", "P", TO, "text")),
         (
             f":key:17:0:0,10,Shop,0:{PHONE}:text",
@@ -94,8 +94,8 @@ def test_a_line(line: str, expected: Line) -> None:
         ("02.01.26 10:00,-1", utc(2026, 1, 2, 8)),
         ("0201261000,2", utc(2026, 1, 2, 5)),
         ("0201261000,+2", utc(2026, 1, 2, 5)),
-        ("0101261159", None),  # Passed a minute ago in Moscow …
-        ("0101261159,-1", NOW + 3540),  # … and not an hour further west.
+        ("0101261159", None),  # A minute ago in Moscow …
+        ("0101261159,-1", NOW + 3540),  # … but in the future an hour further west.
         (f"0{NOW + 600}", NOW + 600),
         (f"0{NOW - 600}", None),
         ("+90", NOW + 5400),
@@ -243,7 +243,7 @@ LINE = f"L:P:::,:{PHONE}:Ваш пароль"
 @pytest.mark.parametrize(
     "mail",
     [
-        # Bare line feeds and one header field, as the service's own clients send.
+        # Bare line feeds and a single header field, as from the service's own clients.
         b"Content-Type: text/plain; charset=windows-1251\n\n" + LINE.encode("cp1251"),
         b"\r\n" + LINE.encode("koi8-r") + b"\r\n",
         b"Subject: x\r\n\r\n" + LINE.encode("koi8-r") + b"\r\n",

@@ -1,4 +1,4 @@
-"""What the word before a subject says."""
+"""The kind of a mail by the word before its subject."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a phone is shown of a mail's text."""
+"""The text for the phone."""
 
 from __future__ import annotations
 

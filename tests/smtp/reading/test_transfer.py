@@ -1,4 +1,4 @@
-"""Transfer encodings as they are written."""
+"""Transfer encodings, also malformed ones."""
 
 from __future__ import annotations
 

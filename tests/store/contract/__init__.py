@@ -1,1 +1,2 @@
-"""What every engine promises (bridge.store.interface.Store), by concern; each test runs on both."""
+"""The contract of the engines (bridge.store.interface.Store), by concern; each test runs on
+both."""

@@ -1,4 +1,4 @@
-"""Submissions: stored whole, told apart from repeats, and led to by every id."""
+"""Submissions: stored as a whole, repeats recognised, found by every id."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ async def test_notices_come_with_the_messages_that_they_are_about(store: Store) 
     again = later._replace(about=2)
     mark = Fingerprint(b"mail", 1, NOW + 3600)
     await store.accept(Acceptance((asking(1),), (mark,), notices=(later,)))
-    # The same mail again, and no second notice.
+    # A repeat of the mail causes no second notice.
     repeated = mark._replace(message_id=2)
     assert await store.accept(Acceptance((asking(2),), (repeated,), notices=(again,))) == {
         b"mail": 1
@@ -152,7 +152,7 @@ async def test_what_is_superseded_is_cancelled_with_the_acceptance_and_tells_of_
     earlier = tuple(Superseded(id, by=5) for id in (1, 2, 3, 4, 99))
     await store.accept(Acceptance((message(5),), superseded=earlier))
     states = {one.message.id: one.state for one in await store.messages([1, 2, 3, 4, 5])}
-    # What an attempt has, or may have delivered, stays.
+    # Messages in an attempt, or with an unknown outcome, stay.
     assert states == {
         1: State.CANCELLED,
         2: State.ACCEPTED,

@@ -1,4 +1,4 @@
-"""Attempts: noted before a request, ended with what became of the messages."""
+"""Attempts: noted before a request, ended with the messages' changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Notices: what accounts are owed, who takes it and when it ends."""
+"""Notices: owed, claimed, told, ended."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ async def test_a_further_id_is_told_what_is_to_come_and_an_end_that_was(store: S
     await store.also_known_as([Alias(11, 1, BOTH), Alias(13, 3, Receipts.FAILURE)])
     await store.note_statuses([delivered(1), delivered(2)])
     assert [(n.about, n.known_as) for n, *_ in await owed(store)] == [(1, 11), (1, 1), (2, 2)]
-    for _ in range(2):  # once, however often it is asked
+    for _ in range(2):  # only once
         await store.also_known_as([Alias(12, 2, BOTH), Alias(14, 2, Receipts.FAILURE)])
     assert [(n.about, n.known_as, n.at) for n, *_ in await owed(store)] == [(2, 12, NOW + 5)]
 
@@ -217,7 +217,7 @@ async def test_notices_outlive_the_daemon(engine: Engine) -> None:
     await store.told([Told(first.notice.id, True, "taken")])
     await store.close()
     store = await engine.open()
-    # The one that was claimed and never told comes again.
+    # A claimed notice that was not told is claimed again.
     assert [one.notice.about for one in await owed(store, now=NOW + 120)] == [2]
 
 

@@ -1,4 +1,4 @@
-"""What operators ask of the store, on both engines."""
+"""The operators' verbs, on both engines."""
 
 from __future__ import annotations
 

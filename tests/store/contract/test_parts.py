@@ -1,4 +1,4 @@
-"""Parts of concatenated messages: gathered, joined and forgotten."""
+"""Parts of concatenated messages: gathered, joined, expired."""
 
 from __future__ import annotations
 

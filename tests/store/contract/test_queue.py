@@ -1,4 +1,4 @@
-"""What waits: in which order it comes, and how it is moved, held and replaced."""
+"""Waiting messages: their order, and moves, holds and replacements."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ async def test_only_what_is_in_no_attempt_can_be_cancelled(store: Store) -> None
     assert await store.begin(9, [message(2)]) == set()
     await store.finish(0, [Change(3, State.SENT, "x"), Change(4, State.HELD)])
     assert await store.move([1, 2, 3, 4, 99], State.CANCELLED) == [1, 4]
-    # What is being sent does not come before its outcome is decided.
+    # Messages in an attempt are not returned before their outcome is decided.
     assert await store.waiting(LANE, NOW, 10) == []
     await store.finish(9, [])
     assert [one.id for one in await store.waiting(LANE, NOW, 10)] == [2]
@@ -120,7 +120,7 @@ async def test_a_message_that_was_sent_since_it_was_looked_at_does_not_expire(
     await store.begin(9, [overdue.message])
     await store.finish(9, [Change(1, State.SENT, "up-1")])
     assert await store.move([1], State.EXPIRED) == []
-    # Nor by the end of an attempt that was decided before.
+    # Nor by the end of an attempt decided before.
     await store.finish(0, [Change(1, State.EXPIRED, notify=True)])
     stored = await store.message(1)
     assert stored is not None

@@ -1,4 +1,4 @@
-"""Reading: stories, searches, and reading beside the daemon."""
+"""Reading: stories, searches, and reading while a daemon has the store open."""
 
 from __future__ import annotations
 

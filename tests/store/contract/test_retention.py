@@ -1,4 +1,4 @@
-"""Retention: what is forgotten, and what is not yet."""
+"""Retention: deleted and kept messages."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ async def test_what_is_owed_is_kept_with_its_text(store: Store, clock: Clock) ->
     assert receipt.stored.message.text
     assert answer.incoming == incoming(id + 1)
     await store.told([Told(one.notice.id, True, "taken") for one in owed])
-    # A message from a phone lives until the last has it.
+    # A message from a phone is kept until its last notice has ended.
     for _ in range(3):
         await store.sweep(later, later, 10)
     assert await store.message(id) is None

@@ -1,4 +1,4 @@
-"""Statuses: what the API says later, and when it is asked."""
+"""Statuses: stored, matched, polled for."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ async def test_a_status_that_overtakes_the_answer_is_kept_and_matched(store: Sto
     assert stored is not None
     assert stored.state is State.DELIVERED
     assert [one.notice.known_as for one in await owed(store)] == [1]
-    # The other never gets its message, and is forgotten after a while.
+    # The other has no message, and is deleted after a while.
     assert await store.match_early(NOW + 400, NOW + 100) == 1
     await sent(store, asking(2))
     assert await store.match_early(NOW + 400, NOW + 100) == 0

@@ -46,7 +46,7 @@ async def test_a_phone_belongs_to_one_contact_of_an_account(store: Store) -> Non
             add_contact, "crm", BORIS._replace(phones=(*BORIS.phones, ANNA.phones[1]))
         )
     assert caught.value.reason is Reason.OPERATION_FAILED
-    # What failed left nothing behind.
+    # Failed verbs changed nothing.
     await store.change(add_contact, "crm", BORIS)
     assert len(await store.look_up(list_contacts, "crm")) == 2
     await store.change(add_contact, "shop", ANNA)

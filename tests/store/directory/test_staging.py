@@ -1,4 +1,4 @@
-"""Files of the directory that are staged, committed and merged, on both engines."""
+"""Files of the directory: staged, committed, processed, on both engines."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ async def test_a_file_goes_on_after_a_restart(engine: Engine) -> None:
     assert await again.change(abandoned_imports, KINDS, 103, 200) == []
     [left] = await again.change(abandoned_imports, KINDS, 104, 200)
     assert left == file._replace(committed=True)
-    # It is told once.
+    # It is returned once.
     assert await again.change(abandoned_imports, KINDS, 104, 200) == []
     while await again.change(merge_step, left, 2, 200) is not None:
         pass

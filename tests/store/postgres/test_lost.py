@@ -1,4 +1,4 @@
-"""The database goes away: answers are lost, connections are cut, the server is killed."""
+"""Loss of the database: lost answers, cut connections, a killed server."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def test_a_connection_that_was_cut_costs_nobody_an_answer(
     begun: list[asyncio.Future[object]] = []
     async with asyncio.timeout(20):
         for id in range(1, 6):
-            # While a group is under way, and while there is none.
+            # While a group is being written, and while idle.
             accepted = store.accept(
                 Acceptance((message(id),), (Fingerprint(b"%d" % id, id, NOW + 60),))
             )
@@ -67,10 +67,10 @@ async def wire(postgres: Server) -> AsyncIterator[Wire]:
 
 @pytest.fixture
 async def remote(wire: Wire, database: str) -> AsyncIterator[PostgresStore]:
-    """A store that reaches its database by the wire."""
+    """A store that reaches its database through the proxy."""
     store = PostgresStore(wire.url(database), clock=lambda: NOW)
     await store.open()
-    # Statements are prepared: from now on each is asked and answered once.
+    # Statements are prepared: from now on each takes one round trip.
     await store.accept(Acceptance((message(99),)))
     await store.begin(99, [message(99)])
     yield store
@@ -123,7 +123,7 @@ async def test_who_stops_waiting_when_a_connection_breaks_leaves_no_error_behind
     left: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: left.append(context))
     await remote.message(1)
-    # What the pool asks of a connection that comes back.
+    # The pool's reset of a returned connection.
     wire.lose(b"pg_advisory_unlock_all")
     asking = asyncio.create_task(remote.message(1))
     await asyncio.wait({asking}, timeout=0.5)
@@ -150,7 +150,7 @@ async def test_what_was_cancelled_or_replaced_though_the_answer_got_lost_is_told
     new = Replacement(2, "another text", "", 1, Receipts.NONE)
     replaced = asyncio.create_task(remote.replace(new))
     await written(database, "message", 2, "text = 'another text'")
-    # It may go before the answer to the second question.
+    # The connection may be lost before the second answer.
     await execute(database, "UPDATE message SET state = 'sent' WHERE id = 2")
     wire.mend()
     async with asyncio.timeout(10):
@@ -198,7 +198,7 @@ async def test_what_others_may_know_of_stays_though_it_was_refused_and_is_sent(
     work = asyncio.Event()
     remote.signals.work.listen(work.set)
     await refused_though_stored(remote, wire, database, acceptance, b"COMMIT")
-    # The client repeats it at the other node, and is told that it is known.
+    # The client repeats it at the other node, which knows it.
     if acceptance.fingerprints:
         again = PRINTED._replace(
             messages=(message(2),), fingerprints=(Fingerprint(b"one", 2, NOW + 60),)
@@ -244,7 +244,7 @@ async def test_what_was_claimed_though_the_answer_got_lost_can_be_claimed_again(
     wire.mend()
     async with asyncio.timeout(10):
         assert [one.notice.known_as for one in await claimed] == [2]
-    # The other is being told all the while.
+    # The other notice is still being told.
     assert await remote.claim_notices(CRM, NOW, 10) == []
 
 
@@ -280,7 +280,7 @@ async def test_what_was_told_is_kept_while_the_database_is_away(
 
 
 async def noted(store: PostgresStore) -> object:
-    """What comes of noting a status that nobody knows."""
+    """The result of noting an unknown status."""
     status = Status("unknown", "delivered", State.DELIVERED, NOW)
     return (await asyncio.gather(store.note_statuses([status]), return_exceptions=True))[0]
 
@@ -298,7 +298,7 @@ async def mortal(mortal_postgres: Server) -> AsyncIterator[PostgresStore]:
 
 
 class Load:
-    """A client that submits, sends what was stored, and keeps what it was told."""
+    """A client that submits, sends stored messages, and records its answers."""
 
     def __init__(self, store: PostgresStore) -> None:
         self._store = store
@@ -309,7 +309,7 @@ class Load:
         self._progress = asyncio.Event()
 
     async def more(self, messages: int) -> None:
-        """Until so many more have been sent."""
+        """Waits until this many more have been sent."""
         enough = len(self.sent) + messages
         while len(self.sent) < enough:
             self._progress.clear()
@@ -372,7 +372,7 @@ async def test_while_the_database_is_away_messages_are_refused_and_results_kept(
     await asyncio.to_thread(mortal_postgres.stop)
     try:
         result = mortal.finish(9, [Change(1, State.SENT, "x")])
-        # Whether the first is stored can't be known at once; the next is refused at once.
+        # The fate of the first is unknown at first; the next is refused at once.
         first = mortal.accept(Acceptance((message(3),)))
         async with asyncio.timeout(20):
             with pytest.raises(StoreFull):
@@ -384,7 +384,7 @@ async def test_while_the_database_is_away_messages_are_refused_and_results_kept(
                 await mortal.begin(10, [message(2)])
             with pytest.raises(StoreFull):
                 await mortal.lanes()
-        # One error for all would keep the frames of everyone who raised it.
+        # A shared error would keep the frames of all its raisers.
         refused = [mortal.accept(Acceptance((message(id),))) for id in (5, 6)]
         errors = {id(error) for error in await asyncio.gather(*refused, return_exceptions=True)}
         assert len(errors) == 2
@@ -417,7 +417,7 @@ async def test_a_database_that_was_out_of_reach_costs_no_node_its_life(
             out = "SELECT FROM node WHERE lease_until > clock_timestamp()"
             while await execute(database, out) != "SELECT 0":  # noqa: ASYNC110 - a row, no event
                 await asyncio.sleep(0.05)
-            # The first is back long before the others.
+            # The first connection is back long before the others.
             wires[0].mend()
             back = out + f" AND number = {stores[0].node}"
             while await execute(database, back) != "SELECT 1":  # noqa: ASYNC110
@@ -443,7 +443,7 @@ async def test_a_node_that_cannot_be_sure_of_its_lease_tells_nothing(
             await asyncio.sleep(0.01)
         wire.closed = True
         wire.cut()
-        # Nobody says when a lease runs out.
+        # There is no signal for the end of a lease.
         remote._lease._certain_until -= remote._lease.length
         assert not remote.may_tell()
         wire.mend()

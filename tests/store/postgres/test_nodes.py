@@ -1,4 +1,4 @@
-"""Several nodes on one database: numbers, claims, what one does to another's messages."""
+"""Several nodes on one database: numbers, claims, changes of each other's messages."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def nodes(database: str) -> AsyncIterator[Nodes]:
 
 
 def told(store: PostgresStore) -> asyncio.Event:
-    """Set whenever the node hears that there may be work."""
+    """An event that is set by signals of work."""
     event = asyncio.Event()
     store.signals.work.listen(event.set)
     return event
@@ -235,7 +235,7 @@ async def test_a_message_is_cancelled_or_begun_never_both(nodes: Nodes) -> None:
 
     ids = list(range(1, 401))
     batches = [ids[at : at + 4] for at in range(0, 400, 4)]
-    # Both have their connections and their statements by now.
+    # Both have opened connections and prepared statements by now.
     await cancel()
     await begin(batches[-1:])
     async with asyncio.timeout(30):
@@ -322,7 +322,7 @@ async def test_a_killed_node_loses_nothing(nodes: Nodes) -> None:
             await heard(work)
     assert attempts == {9: [message(1), message(2)]}
     assert await store.interrupted() == {}
-    # What was in flight is nobody's to send before its outcome is decided.
+    # Messages in flight must not be sent before their outcome is decided.
     assert [one.id for one in await store.waiting(LANE, NOW, 10)] == [3, 4, 5]
     await store.finish(9, [Change(1, State.SENT, "x"), Change(2, State.ACCEPTED, due_at=NOW)])
     assert [one.id for one in await store.waiting(LANE, NOW, 10)] == [2, 3, 4, 5]
@@ -387,7 +387,7 @@ async def test_an_attempt_that_ends_while_interrupted_ones_are_looked_for_is_not
     async def finishing(self: asyncpg.Connection, query: str, *args: object, **kwargs: Any) -> Any:
         rows = await fetch(self, query, *args, **kwargs)
         if query.startswith("SELECT id, message_ids FROM attempt"):
-            # The batch was refused and is split: it ended, and half of it begins.
+            # The batch was refused and split: its attempt ended, and half of it begins.
             await store.finish(9, [])
             assert await store.begin(10, [message(1)]) == set()
         return rows

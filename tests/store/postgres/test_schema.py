@@ -1,4 +1,4 @@
-"""The schema of the database: its steps, what they find, and who only reads."""
+"""The schema of the database: migrations, and read-only access."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ async def test_a_newer_schema_is_refused_in_words(postgresql: Engine, database: 
     await execute(database, "INSERT INTO migration VALUES (999, 0)")
     with pytest.raises(SchemaTooNew, match="schema version 999"):
         await postgresql.open()
-    # It has left nothing behind.
+    # It has rolled back everything.
     assert await execute(database, "SELECT FROM node") == "SELECT 0"
 
 
-#: A store of the first version, as that left it.
+#: A store of the first version.
 _FORMER = """
     INSERT INTO migration VALUES (1, 0);
     INSERT INTO message (id, submission_id, account, protocol, peer, phone, sender, message_type,
@@ -93,7 +93,7 @@ async def test_a_store_of_the_former_version_goes_on_with_all_that_is_in_it(node
     assert story is not None
     assert story.stored.state is State.DELIVERED
     await reader.close()
-    # A node of the former version that still runs names the columns it knows.
+    # A running node of the previous version writes only its own columns.
     await nodes.execute(
         "INSERT INTO message (id, submission_id, account, protocol, peer, phone, sender, "
         "message_type, text, options, fallback, route, level, parts, accepted_at, due_at, "
@@ -102,7 +102,7 @@ async def test_a_store_of_the_former_version_goes_on_with_all_that_is_in_it(node
         "fallback, route, level, parts, accepted_at, due_at, scheduled_at, expires_at, receipts, "
         "reference, attempts, unknown FROM message WHERE id = 1"
     )
-    # The other one is in an attempt, whose outcome is decided first.
+    # The other is in an attempt, whose outcome is decided first.
     assert [one.id for one in await store.waiting(LANE, NOW, 10)] == [40]
 
 

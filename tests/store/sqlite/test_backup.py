@@ -1,4 +1,4 @@
-"""A copy of the store while the daemon writes: it ends, is sound, and never half there."""
+"""A copy of the store while the daemon writes: consistent, complete or absent."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def test_a_copy_ends_while_others_commit_all_the_time(tmp_path: Path) -> N
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     await reader.close()
     await store.close()
-    # It is a store, for the day on which it is needed.
+    # The copy can be opened as a store.
     restored = SqliteStore(copy, clock=lambda: NOW)
     await restored.open()
     assert await restored.backlog() == found

@@ -157,7 +157,7 @@ async def test_a_full_disk_refuses_messages_and_keeps_results(tmp_path: Path) ->
     await store.open()
     await store.accept(Acceptance((message(1),)))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # No file may grow any more: SQLite sees what it sees on a full disk.
+    # No file can grow: for SQLite the disk is full.
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
     try:
         with pytest.raises(StoreFull):
@@ -166,7 +166,7 @@ async def test_a_full_disk_refuses_messages_and_keeps_results(tmp_path: Path) ->
         with pytest.raises(StoreFull):
             await store.accept(Acceptance((message(3),)))
         assert not result.done()
-        # One error for all would keep the frames of everyone who raised it.
+        # A shared error would keep the frames of all its raisers.
         refused = [store.accept(Acceptance((message(number),))) for number in (5, 6)]
         errors = {id(error) for error in await asyncio.gather(*refused, return_exceptions=True)}
         assert len(errors) == 2

@@ -1,4 +1,4 @@
-"""Many rows in few statements: what is written comes back as it was."""
+"""Many rows in few statements: written and read back unchanged."""
 
 from __future__ import annotations
 
