@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import re
 import smtplib
+import socket
 import ssl
 import time
 from collections.abc import Mapping
@@ -150,6 +151,7 @@ def by_smpp(server: Endpoint, sending: ToSend) -> ServerReply:
     Raises OSError without a proper answer.
     """
     import smpplib.client
+    import smpplib.consts
     import smpplib.exceptions
 
     logging.getLogger(_SILENT).disabled = True
@@ -168,7 +170,9 @@ def by_smpp(server: Endpoint, sending: ToSend) -> ServerReply:
     client.set_message_received_handler(lambda pdu, **_: heard.append(_deliver_sm(pdu)))
     bind = client.bind_transceiver if sending.hear else client.bind_transmitter
     try:
-        client.connect()
+        # Its own way to connect knows IPv4 alone, and calls every trouble "Connection refused".
+        client._socket = socket.create_connection(server, sending.timeout)
+        client.state = smpplib.consts.SMPP_CLIENT_STATE_OPEN
         bind(system_id=sending.account, password=sending.password)
         client.send_message(**_submit_sm(sending))
         deadline = time.monotonic() + sending.timeout

@@ -98,6 +98,20 @@ async def test_an_accepted_message_ends_with_0_and_its_id(bridge: Running, by: s
 
 
 @BOTH
+async def test_the_bridge_may_have_an_ipv6_address(
+    bridge: Running, by: str, tmp_path: Path
+) -> None:
+    config = write_config(tmp_path, bridge.sandbox.url)
+    config.write_text(config.read_text().replace("127.0.0.1:0", "[::1]:0"))
+    async with serving(config) as running:
+        smtp, smpp = await running.ready()
+        server = str(smtp if by == "smtp" else smpp)
+        code, output = await send("--by", by, "--server", server, *CRM, NUMBER, "-t", "x")
+        assert code == 0, output
+        assert await running.terminate() == 0
+
+
+@BOTH
 async def test_it_is_a_command_of_the_shell(bridge: Running, by: str) -> None:
     server = str(bridge.smtp if by == "smtp" else bridge.smpp)
     command = (sys.executable, "-m", "bridge.cli", "send", "--by", by, "--server", server)
