@@ -44,7 +44,7 @@ def _credential(name: str) -> Path:
         return CREDENTIALS / name
     # The unit passes the whole folder; a LoadCredential= of the administrator passes one file.
     own = Path(given, name)
-    return own if own.exists() else Path(given, PREFIX + name)
+    return own if os.path.exists(own) else Path(given, PREFIX + name)
 
 
 def _read(path: Path, allowed: str) -> str:

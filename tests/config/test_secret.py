@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,18 @@ def test_a_credential_of_the_service(
     (tmp_path / name).write_text("s3cret\n")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     assert read_secret("credential:key") == "s3cret"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may look into every folder")
+def test_credentials_that_are_somebody_elses_are_a_mistake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As for the commands that a unit runs beside the service itself.
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(closed))
+    with pytest.raises(ValueError, match="Permission denied"):
+        read_secret("credential:key")
 
 
 def test_a_credential_outside_of_the_service_is_where_the_unit_has_it_from(
