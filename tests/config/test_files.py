@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from bridge.config import files as config_file
 from bridge.config import load, warnings
-from bridge.config.settings import AccountSettings, Settings, Table, Upstream
+from bridge.config.settings import AccountSettings, ConfigError, Settings, Table, Upstream
 from tests.configs import GOOD, Folder, mistake, mistakes
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -255,10 +255,19 @@ class TestExample:
     def test_it_loads_as_it_stands(self) -> None:
         assert load(CONFIG / "bridge.toml").model_dump() == Settings().model_dump()
 
-    def test_the_minimal_one_serves(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("CASCADE_KEY", "key")
-        monkeypatch.setenv("CRM_PASSWORD", "secret12")
-        settings = load(CONFIG / "minimal.toml")
+    def test_the_minimal_one_lacks_the_key_and_a_password_and_nothing_else(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+        with pytest.raises(ConfigError) as error:
+            load(CONFIG / "minimal.toml")
+        wrong = [mistake.key for mistake in error.value.mistakes]
+        assert wrong == ["cascade.authorization_key", "accounts.crm"]
+        (tmp_path / "cascade-key").write_text("key")
+        written = (CONFIG / "minimal.toml").read_text("utf-8")
+        config = tmp_path / "bridge.toml"
+        config.write_text(re.sub('password_hash = ""', 'password = "secret12"', written))
+        settings = load(config)
         assert list(settings.accounts) == ["crm"]
         assert not [one for one in warnings(settings) if one.startswith("accounts")]
 
