@@ -66,6 +66,16 @@ quick: ## the tests that need no other program
 pythons: ## `quick` on each other Python that the package supports and the machine has
 	.ci/pythons $(QUICK)
 
+# --- the package ------------------------------------------------------------------------------------
+
+.PHONY: deb
+deb: ## the Debian package, into dist/ (root is not needed)
+	debian/build
+
+.PHONY: man
+man: ## the man pages, into build/man (man -l build/man/cascade-bridge.1)
+	$(BIN)/python debian/man_pages.py build/man
+
 # --- longer ones ------------------------------------------------------------------------------------
 
 .PHONY: bench
