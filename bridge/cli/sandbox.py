@@ -92,6 +92,13 @@ def _duration(_: click.Context, __: click.Parameter, value: str) -> float:
 )
 @click.option("--hook-url", default="", metavar="URL", help="Post status webhooks there.")
 @click.option(
+    "--hook-batch",
+    type=click.IntRange(1, 1000),
+    default=1,
+    show_default=True,
+    help="Most statuses in one webhook; above 1 they come as an array.",
+)
+@click.option(
     "--limits", is_flag=True, help="Answer 429 above the documented limits of requests a second."
 )
 @click.option("-v", "--verbose", is_flag=True, help="One line for each request.")
@@ -104,6 +111,7 @@ def command(
     scheduled_for: float,
     processing_for: float,
     hook_url: str,
+    hook_batch: int,
     limits: bool,
     verbose: bool,
 ) -> None:
@@ -133,6 +141,7 @@ def command(
             delay=delay,
             keep=keep,
             hook_url=hook_url,
+            hook_batch=hook_batch,
             limits=limits,
             on_request=_print_request if verbose else None,
         )

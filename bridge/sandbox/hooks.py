@@ -53,12 +53,20 @@ class DueStatus(NamedTuple):
 
 
 class StatusHooks:
-    """Posts notices to ``url`` from :meth:`start` to :meth:`close`."""
+    """Posts statuses to ``url`` from :meth:`start` to :meth:`close`, up to ``batch`` at once as an
+    array."""
 
     def __init__(
-        self, url: str, *, id_prefix: str, pace: statuses.StatusPace, clock: Callable[[], float]
+        self,
+        url: str,
+        *,
+        id_prefix: str,
+        pace: statuses.StatusPace,
+        clock: Callable[[], float],
+        batch: int = 1,
     ) -> None:
         self.url = url
+        self._batch = batch
         self.posted = 0
         self.failed = 0
         self.dropped = 0
@@ -104,8 +112,8 @@ class StatusHooks:
                 notices = self._take_due()
                 if notices:
                     async with asyncio.TaskGroup() as group:
-                        for notice in notices:
-                            group.create_task(self._post(client, notice))
+                        for at in range(0, len(notices), self._batch):
+                            group.create_task(self._post(client, notices[at : at + self._batch]))
                     continue
                 wait = self._waiting[0].due - self._clock() if self._waiting else None
                 with contextlib.suppress(TimeoutError):
@@ -115,26 +123,29 @@ class StatusHooks:
     def _take_due(self) -> list[DueStatus]:
         """Some due statuses, at most one per message, so that a message's statuses keep their
         order."""
-        now = self._clock()
+        now, most = self._clock(), AT_ONCE * self._batch
         taken: dict[str, DueStatus] = {}
-        while self._waiting and self._waiting[0].due <= now and len(taken) < AT_ONCE:
+        while self._waiting and self._waiting[0].due <= now and len(taken) < most:
             if self._waiting[0].message_id in taken:
                 break
             notice = heapq.heappop(self._waiting)
             taken[notice.message_id] = notice
         return list(taken.values())
 
-    async def _post(self, client: httpx.AsyncClient, notice: DueStatus) -> None:
+    async def _post(self, client: httpx.AsyncClient, notices: list[DueStatus]) -> None:
         import httpx
 
+        documents = [notice.document() for notice in notices]
         try:
-            response = await client.post(self.url, json=notice.document())
+            body = documents if self._batch > 1 else documents[0]
+            response = await client.post(self.url, json=body)
             # httpx's own error would name the URL, which has a secret in its path.
             trouble = "" if response.is_success else f"HTTP {response.status_code}"
         except httpx.HTTPError as error:
             trouble = str(error) or type(error).__name__
         if trouble:
-            self.failed += 1
-            log.warning("sandbox_hook_failed", message_id=notice.message_id, error=trouble)
+            self.failed += len(notices)
+            for notice in notices:
+                log.warning("sandbox_hook_failed", message_id=notice.message_id, error=trouble)
         else:
-            self.posted += 1
+            self.posted += len(notices)

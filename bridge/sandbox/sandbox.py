@@ -47,6 +47,7 @@ class Sandbox:
         delay: float = 0.0,
         keep: int = 100_000,
         hook_url: str = "",
+        hook_batch: int = 1,
         limits: bool = False,
         clock: Callable[[], float] = time.time,
         on_request: Callable[[Seen], None] | None = None,
@@ -55,6 +56,7 @@ class Sandbox:
         self._clock = clock
         self._pace = StatusPace(scheduled_for, processing_for)
         self._hook_url = hook_url
+        self._hook_batch = hook_batch
         #: The webhooks with their counts, if there is a URL for them.
         self.hooks: StatusHooks | None = None
         self._server: Server | None = None
@@ -91,7 +93,11 @@ class Sandbox:
         from bridge.sandbox.hooks import StatusHooks
 
         self.hooks = StatusHooks(
-            url, id_prefix=self._ledger.id_prefix, pace=self._pace, clock=self._clock
+            url,
+            id_prefix=self._ledger.id_prefix,
+            pace=self._pace,
+            clock=self._clock,
+            batch=self._hook_batch,
         )
         await self.hooks.start()
 

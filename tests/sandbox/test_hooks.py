@@ -22,7 +22,7 @@ class Receiver:
 
     def __init__(self) -> None:
         self.status = 200
-        self.notices: list[dict[str, Any]] = []
+        self.notices: list[Any] = []
         self._came = asyncio.Event()
 
     def answer(self, got: ApiRequest) -> Answer:
@@ -31,7 +31,7 @@ class Receiver:
         self._came.set()
         return Answer(self.status)
 
-    async def wait_for(self, count: int) -> list[dict[str, Any]]:
+    async def wait_for(self, count: int) -> list[Any]:
         async with asyncio.timeout(5):
             while len(self.notices) < count:
                 self._came.clear()
@@ -75,6 +75,15 @@ async def test_statuses_of_one_message_do_not_overtake(receiver: Receiver, url: 
     for got in sandbox.messages:
         told = [n["deliverystatus"] for n in notices if n["messageId"] == got.message_id]
         assert told == ["processing", "delivered"]
+
+
+async def test_many_statuses_come_as_an_array(receiver: Receiver, url: str) -> None:
+    sandbox = Sandbox(hook_url=url, hook_batch=100, scheduled_for=0, processing_for=0)
+    async with sandbox:
+        sandbox.answer(request([message(id=f"m-{n}") for n in range(5)]))
+        first, second = await receiver.wait_for(2)
+    for array, status in ((first, "processing"), (second, "delivered")):
+        assert [one["deliverystatus"] for one in array] == [status] * 5
 
 
 async def test_a_failed_hook_is_not_repeated(receiver: Receiver, url: str) -> None:
