@@ -235,7 +235,7 @@ async def test_a_file_that_cannot_be_read_is_an_error_of_the_store(tmp_path: Pat
         await store.message(1)
 
 
-async def test_the_file_shrinks_by_more_than_a_page_at_once(tmp_path: Path) -> None:
+async def test_incremental_vacuum_frees_more_than_a_page_at_once(tmp_path: Path) -> None:
     path = tmp_path / "bridge.db"
     store = SqliteStore(path, clock=lambda: NOW + 90 * 86400)
     await store.open()
