@@ -262,7 +262,8 @@ def test_every_name_in_code_is_one_of_the_programs() -> None:
 
 #: Names of methods that log, and the levels of those that are not a logger's.
 _LEVELS = ("debug", "info", "warning", "error", "exception")
-_LOGGING = {"warn": "warning", "_note_refused": "info", "_log_count": "warning", "tell": "info"}
+_LOGGING = dict.fromkeys(("warn", "_log_count", "Outage"), "warning")
+_LOGGING |= dict.fromkeys(("_note_refused", "tell"), "info")
 
 
 def events_in_code() -> dict[str, set[str]]:

@@ -23,6 +23,7 @@ from bridge.sending.upstream import UpstreamLine
 from bridge.store import Store, StoreError
 from bridge.store.daily_count import daily_counts
 from bridge.store.operating.counts import StoreCounts, count_all
+from bridge.store.outage import Outage
 
 log = structlog.get_logger()
 
@@ -76,6 +77,7 @@ class NowStanding:
         self._clock = clock
         self.counts = StoreCounts({}, {})
         self._accepted_today: dict[str, int] = {}
+        self._outage = Outage("counts_failed")
         self._looked_at = 0.0
         self._ends: dict[str, datetime] = {}
         self._ends_at = 0.0
@@ -92,8 +94,9 @@ class NowStanding:
             self.counts = await self._store.look_up(count_all)
             today = await self._store.look_up(daily_counts, int(self._store.time()))
             self._accepted_today = today
+            self._outage.over()
         except StoreError as error:
-            log.warning("counts_failed", error=str(error))
+            self._outage.failed(error)
 
     def age(self, state: str) -> float:
         """The age of the oldest message in this state, in seconds; 0 without one."""

@@ -18,6 +18,7 @@ from bridge.directory.groups import Groups
 from bridge.directory.importing import Importer
 from bridge.store import Store, StoreError
 from bridge.store.directory.verb import Verb
+from bridge.store.outage import Outage
 
 log = structlog.get_logger()
 
@@ -47,14 +48,16 @@ class Directory:
     async def run(self) -> None:
         """Follows other nodes' changes, and finishes imports of processes that are gone."""
         resume_at = 0.0
+        outage = Outage("directory_not_read")
         while True:
             try:
                 await self.refresh()
                 if time.monotonic() >= resume_at:
                     await self.importer.resume()
                     resume_at = time.monotonic() + RESUME_EVERY
+                outage.over()
             except StoreError as error:
-                log.warning("directory_not_read", error=str(error))
+                outage.failed(error)
             await asyncio.sleep(REFRESH_EVERY)
 
     async def refresh(self) -> None:

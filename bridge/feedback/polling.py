@@ -26,6 +26,7 @@ from bridge.sending.decisions import END_AFTER
 from bridge.sending.pace import Pace
 from bridge.sending.upstream import UpstreamLine
 from bridge.store import Store, StoreError
+from bridge.store.outage import Outage
 
 log = structlog.get_logger()
 
@@ -86,11 +87,13 @@ class Poller:
         """Polls until it is cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._share())
+            outage = Outage("polling_failed")
             while True:
                 try:
                     asked, looked = await self._look(tasks)
+                    outage.over()
                 except StoreError as error:
-                    log.warning("polling_failed", cause=str(error))
+                    outage.failed(error)
                     asked = looked = 0
                 if looked < _CHUNK:
                     await asyncio.sleep(_LOOK_EVERY)

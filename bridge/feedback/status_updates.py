@@ -19,6 +19,7 @@ from bridge.model.failure import Failure, Reason
 from bridge.model.measures import MESSAGES
 from bridge.model.message import State
 from bridge.store import Noted, Status, Store, StoreError
+from bridge.store.outage import Outage
 
 log = structlog.get_logger()
 
@@ -118,6 +119,7 @@ class Statuses:
     async def run(self) -> None:
         """Matches early statuses with their messages and logs the counts, until cancelled."""
         tell_at = self._clock() + TELL_EVERY
+        outage = Outage("statuses_not_matched")
         try:
             while True:
                 await asyncio.sleep(MATCH_EVERY)
@@ -125,8 +127,9 @@ class Statuses:
                 try:
                     forgotten = await self._store.match_early(int(now), int(now) - EARLY_KEPT)
                 except StoreError as error:
-                    log.warning("statuses_not_matched", cause=str(error))
+                    outage.failed(error)
                 else:
+                    outage.over()
                     self._counts["of no message"] += forgotten
                 if now >= tell_at:
                     tell_at = now + TELL_EVERY

@@ -25,6 +25,7 @@ from bridge.model.notice import Owed, Told
 from bridge.notices.results import Keeper, Results
 from bridge.notices.subscribers import NoticeQueue, Place, Taker, TakerAnswer
 from bridge.store import StoreError
+from bridge.store.outage import Outage
 
 log = structlog.get_logger()
 
@@ -97,6 +98,7 @@ class Outbox:
         self._loop = asyncio.get_running_loop()
         self._queues: dict[str, NoticeQueue] = {}
         self._results = Results(store, self.wake)
+        self._outage = Outage("outbox_failed", work="claim")
         self._refused: Counter[tuple[str, str, str]] = Counter()
         self._accounts: dict[str, str] = {}  # queue → account that its receivers belong to
         self._noted: set[str] = set()  # accounts with receivers here, as noted in the store
@@ -156,6 +158,7 @@ class Outbox:
     async def run(self) -> None:
         """Finds notices that become due by time and ends expired ones, until cancelled."""
         expire_at = tell_at = 0.0
+        outage = Outage("outbox_failed", work="expire")
         while True:
             # Not wait_for: in Python 3.11 it loses a cancellation that comes as it is woken.
             with suppress(TimeoutError):
@@ -171,8 +174,9 @@ class Outbox:
                 if self._loop.time() >= expire_at:
                     expire_at = self._loop.time() + _EXPIRE_EVERY
                     await self._expire()
+                outage.over()
             except StoreError as error:
-                log.warning("outbox_failed", error=str(error))
+                outage.failed(error)
             await asyncio.sleep(_BREATH)
 
     def _tell_refused(self) -> None:
@@ -324,11 +328,12 @@ class Outbox:
         error = claimed.exception()
         if error is not None:
             if isinstance(error, StoreError):
-                log.warning("outbox_failed", queue=queue.name, error=str(error))
+                self._outage.failed(error)
             else:
                 log.error("outbox_failed", queue=queue.name, exc_info=error)
             self._loop.call_later(_STORE_PAUSE, self.wake, {queue.name})
             return
+        self._outage.over()
         found = claimed.result()
         if len(found) >= room:
             queue.look = True

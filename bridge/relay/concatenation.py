@@ -24,6 +24,7 @@ from bridge.model.notice import Notice, part_notice
 from bridge.relay import rules
 from bridge.relay.short_ids import PartSubmitter, pass_on
 from bridge.store import Alias, Gathered, Part, PartGroup, StoreError
+from bridge.store.outage import Outage
 from bridge.store.unjoined import about_part
 
 log = structlog.get_logger()
@@ -89,6 +90,7 @@ class Gathering:
         #: Parts stored by this node since its start that wait for others; they count as backlog.
         self._waiting = 0
         self._tasks: asyncio.TaskGroup | None = None
+        self._outage = Outage("parts_sweep_failed")
 
     def add(
         self, account: Account, segment: Segment, join: Join, *, short_id: bool = False
@@ -108,7 +110,11 @@ class Gathering:
         receipts = int(segment.submission.receipts)
         id = self._relay.next_short_id() if short_id else self._next_id()
         part = Part(id, group, segment.number, segment.content, receipts, now)
-        stored = self._store.add_part(part, now - int(self._parts_timeout))
+        try:
+            stored = self._store.add_part(part, now - int(self._parts_timeout))
+        except StoreError as error:  # it is closed
+            answer.set_result(error.failure)
+            return answer
         self._waiting += 1
         stored.add_done_callback(partial(self._stored, account, group, part.id, join, answer))
         return answer
@@ -239,9 +245,11 @@ class Gathering:
         """Answers a repeated part whose message was submitted before, with that message's state."""
         try:
             stored = await self._store.message(gathered.message_id)
+        except StoreError as error:
+            outcome: Outcome = error.failure
         except Exception as error:  # the client must get an answer
             log.exception("parts_repeat_failed", id=gathered.id)
-            outcome: Outcome = Failure(Reason.OPERATION_FAILED, cause=type(error).__name__)
+            outcome = Failure(Reason.OPERATION_FAILED, cause=type(error).__name__)
         else:
             outcome = (stored and stored.refusal) or _taken(gathered.id)
             log.info("part_repeated", id=gathered.id, message=gathered.message_id)
@@ -260,8 +268,9 @@ class Gathering:
             expired = await self._store.expired_parts(before, _SWEEP)
             self._no_longer_waiting(len(expired))
             _log_expired(expired)
+            self._outage.over()
         except StoreError as error:  # the next look may succeed
-            log.error("parts_sweep_failed", cause=str(error))
+            self._outage.failed(error)
 
 
 def _taken(id: int) -> Accepted:

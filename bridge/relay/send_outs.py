@@ -39,6 +39,7 @@ from bridge.store.directory.staging import (
     touch_import,
     withdraw_send_out,
 )
+from bridge.store.outage import Outage
 from bridge.store.rows import to_message, to_row
 from bridge.store.types import Fingerprint, StagedLines
 
@@ -221,6 +222,7 @@ class SendOuts:
 
     async def run(self) -> None:
         """Takes up accepted send-outs of nodes that are gone, and drops unaccepted ones."""
+        outage = Outage("send_outs_not_resumed")
         while True:
             try:
                 now = self._now()
@@ -235,8 +237,9 @@ class SendOuts:
                     else:
                         log.warning("send_out_dropped", account=file.account)
                         await self._discard(file)
+                outage.over()
             except StoreError as error:
-                log.warning("send_outs_not_resumed", error=str(error))
+                outage.failed(error)
             await asyncio.sleep(_RESUME_EVERY)
 
     async def _finish(self, file: ImportFile) -> None:
@@ -245,6 +248,7 @@ class SendOuts:
         head = orjson.loads(file.head)
         message, interval = to_message(head["message"]), head["interval"]
         last = 0
+        outage = Outage("send_out_waits", account=file.account)
         while True:
             try:
                 staged = await self._store.look_up(staged_phones, file.id, STEP, last)
@@ -261,7 +265,7 @@ class SendOuts:
                 await self._store.change(touch_import, file.id, self._now())
             except StoreError as error:
                 # It is accepted: go on as soon as the store works again.
-                log.warning("send_out_waits", account=file.account, error=str(error))
+                outage.failed(error)
                 await asyncio.sleep(_RETRY_AFTER)
 
     async def _withdraw(
@@ -271,6 +275,7 @@ class SendOuts:
         database was lost. One that has a fingerprint is sent (``is_known``): a client that repeated
         it at another node may have been told that it is accepted."""
         account = plan.message.account
+        outage = Outage("send_out_not_dropped", account=account)
         while True:
             try:
                 if await self._store.change(
@@ -281,7 +286,7 @@ class SendOuts:
                     await self._discard(file)
                 return
             except StoreError as error:
-                log.warning("send_out_not_dropped", account=account, error=str(error))
+                outage.failed(error)
                 await asyncio.sleep(_RETRY_AFTER)
 
     async def _discard(self, file: ImportFile) -> None:

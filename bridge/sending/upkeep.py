@@ -14,6 +14,7 @@ import structlog
 from bridge.config import settings as config
 from bridge.sending.dispatcher import Dispatcher
 from bridge.store import Store, StoreError
+from bridge.store.outage import Outage
 
 log = structlog.get_logger()
 
@@ -60,22 +61,26 @@ class Upkeep:
             tasks.create_task(self._every(SWEEP_EVERY, self.sweep))
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        outage = Outage("upkeep_failed", work=work.__name__)
         while True:
             await asyncio.sleep(seconds)
             try:
                 await work()
+                outage.over()
             except StoreError as error:
-                log.warning("upkeep_failed", work=work.__name__, error=str(error))
+                outage.failed(error)
 
     async def _on_work(self) -> None:
+        outage = Outage("upkeep_failed", work="refresh")
         while True:
             await self._work.wait()
             self._work.clear()
             try:
                 await self.nodes()
                 await self._dispatcher.refresh()
+                outage.over()
             except StoreError as error:
-                log.warning("upkeep_failed", work="refresh", error=str(error))
+                outage.failed(error)
             # Signals in quick succession cause one check.
             await asyncio.sleep(STEP_PAUSE)
 

@@ -1,0 +1,33 @@
+"""Work that is done again and again, and cannot be done while the store fails: logged once."""
+
+from __future__ import annotations
+
+import structlog
+
+from bridge.store.errors import StoreError
+
+log = structlog.get_logger()
+
+
+class Outage:
+    """Logs ``event`` for the first failure, and not for those that follow until it is over.
+
+    The store itself logs when it works again.
+    """
+
+    __slots__ = ("_event", "_fields", "_lasts")
+
+    def __init__(self, event: str, **fields: str) -> None:
+        self._event = event
+        self._fields = fields
+        self._lasts = False
+
+    def failed(self, error: StoreError) -> None:
+        """The work could not be done."""
+        if not self._lasts:
+            self._lasts = True
+            log.warning(self._event, **self._fields, error=str(error))
+
+    def over(self) -> None:
+        """The work was done."""
+        self._lasts = False
