@@ -82,6 +82,10 @@ man: ## the man pages, into build/man (man -l build/man/cascade-bridge.1)
 bench: ## the benchmarks (make bench ARGS="--runs 1 smpp")
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
+.PHONY: instructions
+instructions: ## instructions of a message, compared with the record (ARGS=--record for a new one)
+	$(BIN)/python -m tests.benchmarks.instructions $(ARGS)
+
 .PHONY: fuzz
 fuzz: ## one fuzzer (make fuzz TARGET=smpp|mail|hooks|smsc ARGS=-max_total_time=600)
 	$(BIN)/pip install -q -e '.[test,fuzz]'

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +56,7 @@ def _command(*arguments: str) -> list[str]:
 def await_port(port: int, process: subprocess.Popen[bytes]) -> None:
     import socket
 
-    for _ in range(300):
+    for _ in range(2400):
         if process.poll() is not None:
             raise RuntimeError(f"a process ended early with {process.returncode}")
         try:
@@ -95,9 +95,10 @@ def bridge(
     store: str = "",
     cascade: str = "",
     url: str = "",
+    under: Sequence[str] = (),
 ) -> Iterator[Served]:
     """The bridge serving on free ports, its store in ``folder`` or at ``url``, a sandbox API behind
-    it."""
+    it. ``under``: the command of a tool that runs it."""
     api, smtp, smpp = free_port(), free_port(), free_port()
     config = folder / "bridge.toml"
     config.write_text(f"""
@@ -122,9 +123,10 @@ def bridge(
     sandbox = _command("sandbox", "--listen", f"127.0.0.1:{api}", "--keep", "0")
     if delay:
         sandbox += ["--delay", f"{round(delay * 1000)}ms"]
+    serve = [*under, *_command("serve", "--config", str(config))]
     with (
         running(sandbox, api, folder / "sandbox.log"),
-        running(_command("serve", "--config", str(config)), smtp, folder / "bridge.log") as process,
+        running(serve, smtp, folder / "bridge.log") as process,
     ):
         yield Served(process, smtp, smpp, f"http://127.0.0.1:{api}")
 

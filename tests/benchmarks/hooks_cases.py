@@ -32,17 +32,17 @@ def hooks(count: int, runs: int) -> Iterator[Row]:
     """Each status ends another message, whose requested receipt is stored too."""
     with tempfile.TemporaryDirectory(prefix="cascade-bridge-") as name:
         folder = Path(name)
-        ids = iter(_fill(folder / "bridge.db", (count * runs + 100) * len(LOADS)))
+        ids = iter(fill(folder / "bridge.db", (count * runs + 100) * len(LOADS)))
         port = free_port()
         table = f'[hooks]\nlisten = ["127.0.0.1:{port}"]\nsecret = "{SECRET}"'
         with bridge(folder, account=table, cascade="poll = false") as served:
             await_port(port, served.process)
             for connections, size in LOADS:
                 found = []
-                run(_post(port, 100, connections, size, ids))
+                run(post(port, 100, connections, size, ids))
                 for _ in range(runs):
                     cpu, began = cpu_seconds(served.pid), time.perf_counter()
-                    run(_post(port, count, connections, size, ids))
+                    run(post(port, count, connections, size, ids))
                     took = time.perf_counter() - began
                     found.append(Figures(count, took, cpu_seconds(served.pid) - cpu))
                 words = "1 status" if size == 1 else f"{size} statuses"
@@ -53,7 +53,7 @@ def hooks(count: int, runs: int) -> Iterator[Row]:
         assert kept == (count * runs + 100) * len(LOADS), kept
 
 
-def _fill(path: Path, count: int) -> list[str]:
+def fill(path: Path, count: int) -> list[str]:
     """A store with this number of sent messages; returns their upstream ids."""
 
     async def create() -> None:
@@ -84,7 +84,7 @@ def _fill(path: Path, count: int) -> list[str]:
     return upstream_ids
 
 
-async def _post(port: int, count: int, connections: int, size: int, ids: Iterator[str]) -> None:
+async def post(port: int, count: int, connections: int, size: int, ids: Iterator[str]) -> None:
     requests = [_request([next(ids) for _ in range(size)]) for _ in range(count // size)]
     loop = asyncio.get_running_loop()
     async with asyncio.TaskGroup() as group:
