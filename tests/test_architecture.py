@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import ast
 import importlib
-from collections.abc import Iterator
+from collections import Counter
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-import bridge
-
-ROOT = Path(bridge.__file__).parent
-
-#: Every folder may import these: vocabulary, settings, log.
-COMMON = {"model", "config", "log"}
+from tests.arrows import (
+    BEGIN,
+    COMMON,
+    END,
+    FILES,
+    MODULES,
+    PAGE,
+    ROOT,
+    arrows,
+    drawing,
+    imports,
+    room,
+)
 
 #: Which folder imports which. A folder of a protocol is named with its parent.
 ARROWS: dict[str, set[str]] = {
@@ -83,37 +90,6 @@ LIBRARIES: dict[str, set[str]] = {
     "click": {"cli"},
 }
 
-FILES = sorted(ROOT.rglob("*.py"))
-MODULES = {
-    ".".join(("bridge", *file.relative_to(ROOT).with_suffix("").parts)).removesuffix(
-        ".__init__"
-    ): file
-    for file in FILES
-}
-
-
-def imports(file: Path) -> Iterator[tuple[str, int]]:
-    """Every module that a file imports, with the line."""
-    for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield alias.name, node.lineno
-        elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{file}: line {node.lineno}: a relative import"
-            module = node.module or ""
-            for alias in node.names:
-                # `from bridge import log` names a module, `from bridge.log import mask` does not.
-                name = f"{module}.{alias.name}"
-                yield (name if name in MODULES else module), node.lineno
-
-
-def room(file: Path) -> str:
-    """The folder of a file; a file in the root is a room of its own."""
-    *folders, name = file.relative_to(ROOT).parts
-    if not folders:
-        return name.removesuffix(".py")
-    return "/".join(folders[: 2 if folders[0] in ("smtp", "smpp") else 1])
-
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
 def test_imports_follow_the_arrows(file: Path) -> None:
@@ -139,12 +115,7 @@ def test_libraries_stay_in_their_folders(file: Path) -> None:
 
 
 def test_every_arrow_is_used_and_none_leads_back() -> None:
-    seen = {
-        (room(file), room(MODULES[module]))
-        for file in FILES
-        for module, _ in imports(file)
-        if module in MODULES
-    }
+    seen = arrows()
     unused = {
         (own, other)
         for own, others in ARROWS.items()
@@ -154,6 +125,20 @@ def test_every_arrow_is_used_and_none_leads_back() -> None:
     assert not unused
     assert {room(file) for file in FILES} - {"__init__", "smpp"} == set(ARROWS)
     assert list(TopologicalSorter(ARROWS).static_order())
+
+
+def test_no_room_imports_everything_and_is_imported_by_everything() -> None:
+    # Such a room would be the place for whatever fits nowhere.
+    rooms = {room(file) for file in FILES} - {"__init__", "app", "cli"}
+    imported = Counter(other for _, other in arrows())
+    importing = Counter(one for one, _ in arrows())
+    half = len(rooms) / 2
+    assert not {name for name in rooms if min(imported[name], importing[name]) > half}
+
+
+def test_the_page_on_the_architecture_draws_the_arrows() -> None:
+    drawn = PAGE.read_text("utf-8").partition(BEGIN)[2].partition(END)[0]
+    assert drawn == drawing(), "python -m tests.arrows"
 
 
 def test_no_circle_between_modules() -> None:
