@@ -26,6 +26,7 @@ from tests.benchmarks import (
     hooks_cases,
     paths,
     peers,
+    postgres_cases,
     receipts_cases,
     relay_cases,
     smsc_cases,
@@ -48,6 +49,7 @@ class Way:
     sessions: int = 0
     limit: str = ""
     kept: bool = False
+    account: str = ""
 
 
 #: Polling for statuses would take a twentieth of a core and more.
@@ -63,6 +65,14 @@ PATHS = {
         smpp=(1, 1),
         limit=NO_LIMIT,
     ),
+    "smpp-queued": Way(
+        "submit_sm, one at a time, queued",
+        2_000,
+        smpp=(1, 1),
+        limit=NO_LIMIT,
+        account='answer = "queued"',
+    ),
+    "smpp-10": Way("submit_sm, 1 bind × window 10", 10_000, smpp=(1, 10), limit=NO_LIMIT),
     "smtp": Way("mails, 50 sessions kept", 10_000, sessions=50, kept=True),
     "smtp-10": Way("mails, 10 sessions kept", 5_000, sessions=10, kept=True),
     "smtp-1": Way("mails, 1 session kept", 1_000, sessions=1, kept=True, limit=NO_LIMIT),
@@ -82,6 +92,7 @@ CASES = (
     | store_cases.CASES
     | hooks_cases.CASES
     | receipts_cases.CASES
+    | postgres_cases.CASES
     | smsc_cases.CASES
     | directory_cases.CASES
 )
@@ -119,8 +130,9 @@ class Row:
 @click.option("--runs", type=click.IntRange(1, 100), default=3, show_default=True)
 def main(names: tuple[str, ...], count: int | None, runs: int) -> None:
     """Measure NAME (default: the first four): smpp, smpp-latency, smtp, smtp-new, end to end;
-    smtp-1, smtp-10, smtp-new-1, smtp-new-10, mails by fewer sessions at once; smsc, calls of
-    send.php; and store, relay, backlog, hooks, receipts, the parts behind."""
+    smpp-10, smpp-queued, submits by one client; smtp-1, smtp-10, smtp-new-1, smtp-new-10, mails by
+    fewer sessions at once; smsc, calls of send.php; postgres, submits on PostgreSQL, and beside
+    those who get in its way; and store, relay, backlog, hooks, receipts, the parts behind."""
     chosen = {name: PATHS[name] for name in names or USUAL if name in PATHS}
     if any(path.sessions for path in chosen.values()) and peers.which("smtp-source") is None:
         message = "smtp-source is missing: it comes with Postfix. Without it: smpp smpp-latency"
@@ -150,7 +162,9 @@ def main(names: tuple[str, ...], count: int | None, runs: int) -> None:
                 if path.limit:
                     own_folder = Path(folder, name)
                     own_folder.mkdir()
-                    under_test = own.enter_context(bridge(own_folder, cascade=path.limit))
+                    under_test = own.enter_context(
+                        bridge(own_folder, cascade=path.limit, account=path.account)
+                    )
                 servers = {"bridge": _bridge(under_test, path, Path(folder))}
                 if path.sessions:
                     for says, peer in others.items():

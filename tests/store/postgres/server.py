@@ -153,6 +153,14 @@ class Server:
             self._process.wait(PATIENCE)
             self._process = None
 
+    def processes(self) -> list[int]:
+        """The server and all processes of its own."""
+        if self._process is None:
+            return []
+        pid = self._process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+        return [pid, *map(int, children.split())]
+
     def limit_files(self, pid: int, size: str) -> None:
         """Limits the size of files of one of its processes, as on a full disk.
 
