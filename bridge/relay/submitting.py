@@ -291,7 +291,7 @@ class SubmittingRelay:
     def _accept(self, pending: PendingAnswer, acceptance: Acceptance) -> None:
         """Stores the messages; continues with :meth:`_accepted`."""
         try:
-            accepted = self._store.accept(acceptance)
+            accepted = self._dispatcher.accept(acceptance)
         except StoreError as error:  # it is closed
             self._pending.answer(pending, error.failure)
         else:

@@ -120,6 +120,41 @@ class Dispatcher:
         """Whether the message is due and has room in memory, so that this node claims it."""
         return message.due_at <= self._clock() and self._working_set.has_room(message)
 
+    def accept(self, acceptance: Acceptance) -> asyncio.Future[Repeats]:
+        """Has the messages of a submission stored. A single message that can go at once begins its
+        attempt in the same transaction: an idle bridge needs two transactions for it, not three.
+
+        Raises :class:`bridge.store.StoreError` if the store is closed. :meth:`offer` the messages
+        when they are stored.
+        """
+        message = acceptance.messages[0]
+        line = line_of(self._lines, message.account)
+        requests = self._requests
+        if (
+            requests is None
+            or len(acceptance.messages) > 1
+            or not self._goes_at_once(line, acceptance)
+        ):
+            return self._store.accept(acceptance)
+        attempt = self._ids.next()
+        stored = self._store.accept(acceptance._replace(attempt=attempt))
+        line.pace.take(self._monotonic())
+        line.in_flight += 1
+        self._working_set.post(message)
+        batch = NextBatch(line.queues[message.route], [message], False)
+        requests.create_task(self._send_new(line, batch, attempt, stored))
+        return stored
+
+    def _goes_at_once(self, line: UpstreamLine, acceptance: Acceptance) -> bool:
+        """Whether the message of an acceptance would be posted alone as soon as it is stored."""
+        account = acceptance.messages[0].account
+        return (
+            acceptance.claimed
+            and line.is_idle(account, self._monotonic())
+            and self._working_set.is_all
+            and not self._stopping.is_set()
+        )
+
     def offer(self, messages: Sequence[Message], *, claimed: bool) -> None:
         """Takes over messages that the store has just accepted; ``claimed``: for this node."""
         MESSAGES.add("accepted", n=len(messages))
@@ -402,16 +437,40 @@ class Dispatcher:
                 self._working_set.leave(gone)
                 mine = [message for message in batch.messages if message.id not in gone]
                 batch = batch._replace(messages=mine)
-            settled = await self._post(line, batch) if batch.messages else Settled((), ())
-            if await self._settle(attempt, settled):
-                if settled.rest is Rest.SPLIT:
-                    batch.queue.split(batch.messages)
-                elif settled.rest is Rest.BACK:
-                    batch.queue.push_back(batch.messages)
+            await self._attempt(line, batch, attempt)
         finally:
             line.in_flight -= 1
             line.splitting -= batch.split
             self._kick(line)
+
+    async def _send_new(
+        self,
+        line: UpstreamLine,
+        batch: NextBatch,
+        attempt: int,
+        stored: asyncio.Future[Repeats],
+    ) -> None:
+        """As :meth:`_send`, for a new message whose attempt begins when it is stored."""
+        try:
+            await asyncio.wait([stored])
+            if stored.cancelled() or stored.exception() is not None or stored.result():
+                # It is not stored, or is a repeated one. The relay answers.
+                self._working_set.leave([message.id for message in batch.messages])
+            else:
+                messages = self._without_expired(batch.messages)
+                await self._attempt(line, batch._replace(messages=messages), attempt)
+        finally:
+            line.in_flight -= 1
+            self._kick(line)
+
+    async def _attempt(self, line: UpstreamLine, batch: NextBatch, attempt: int) -> None:
+        """Posts a batch whose attempt has begun, and stores the results."""
+        settled = await self._post(line, batch) if batch.messages else Settled((), ())
+        if await self._settle(attempt, settled):
+            if settled.rest is Rest.SPLIT:
+                batch.queue.split(batch.messages)
+            elif settled.rest is Rest.BACK:
+                batch.queue.push_back(batch.messages)
 
     async def _post(self, line: UpstreamLine, batch: NextBatch) -> Settled:
         """Posts a batch. Clients whose time ends before the next request may go are answered."""

@@ -81,6 +81,15 @@ class UpstreamLine:
         """Whether only probes go: it is held, or the breaker is open."""
         return self.held or bool(self.pace.held) or self.pace.open
 
+    def is_idle(self, account: str, now: float) -> bool:
+        """Whether a message of this account that comes now would go alone and at once."""
+        if self.held or self.in_flight or self.pace.probing or self.pace.wait(now):
+            return False
+        return not any(
+            len(queue) or queue.has_split or account in queue.held or account in queue.conduct.apart
+            for queue in self.queues.values()
+        )
+
     def next_batch(self, now: float, max_in_flight: int) -> tuple[NextBatch | None, float | None]:
         """The batch that goes now, or the seconds until there may be one (``None``: not before a
         new message comes). ``now`` is the pace's clock.

@@ -93,6 +93,15 @@ class WorkingSet:
             self._wanted.set()
         return False
 
+    @property
+    def is_all(self) -> bool:
+        """Whether no due message waits outside of memory, as far as known, and none is barred."""
+        return not (self._spilled or self._unread or self._unseen or self._barred)
+
+    def post(self, message: Message) -> None:
+        """A new message that is being stored is posted next, and is in no queue."""
+        self._loaded.add(message.id)
+
     def _push(self, message: Message) -> None:
         self._loaded.add(message.id)
         self._queue_of(message.account, message.route).push(message)

@@ -89,6 +89,8 @@ class Store(Protocol):
     def accept(self, acceptance: Acceptance) -> asyncio.Future[Repeats]:
         """Stores the messages, except those with a known fingerprint; returns these fingerprints.
 
+        Begins the acceptance's attempt, if it has one, unless its message is not stored.
+
         Raises :class:`OverDailyLimit`, :class:`StoreFull` or :class:`StoreError`; then none of them
         is stored.
         """

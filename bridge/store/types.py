@@ -108,7 +108,8 @@ class Acceptance(NamedTuple):
     submission is in the store already. ``superseded`` are cancelled in it, as by :meth:`Store.move`
     with ``unposted``, if the message that replaces them is stored. ``daily_limit`` is the most that
     the account may have accepted in a day, 0 for any number; only with a limit are messages counted
-    (:mod:`bridge.store.daily_count`).
+    (:mod:`bridge.store.daily_count`). ``attempt``, if not 0, is begun in the transaction, as by
+    :meth:`Store.begin`, if its one message is stored.
     """
 
     messages: tuple[Message, ...]
@@ -120,6 +121,7 @@ class Acceptance(NamedTuple):
     staged: StagedLines | None = None
     superseded: tuple[Superseded, ...] = ()
     daily_limit: int = 0
+    attempt: int = 0
 
 
 class Replacement(NamedTuple):

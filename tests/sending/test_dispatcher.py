@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from bridge.model.failure import Failure
+from bridge.model.measures import STORE_COMMIT_SECONDS
 from bridge.model.message import (
     Accepted,
     Receipts,
@@ -17,7 +19,7 @@ from bridge.model.message import (
 from bridge.model.notice import receivers_of
 from bridge.model.state_names import err_of
 from bridge.sandbox import Sandbox
-from bridge.store import StoreFull
+from bridge.store import Acceptance, Repeats, StoreFull
 from tests.relaying import relaying
 from tests.samples import numbered, submission
 
@@ -77,6 +79,71 @@ async def test_an_interrupted_message_that_is_held_raises_the_alarm(
             assert bridge.dispatcher.backlog == 0
     [held] = [entry for entry in logs if entry["event"] == "message_held"]
     assert (held["id"], held["log_level"]) == (outcome.id, "error")
+
+
+async def test_a_message_of_an_idle_bridge_needs_two_transactions(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    async with relaying(tmp_path, sandbox) as bridge:
+        await bridge.submit(submission())
+        before = STORE_COMMIT_SECONDS.count
+        outcome = await bridge.submit(submission(text="second"))
+        assert isinstance(outcome, Accepted)
+        assert STORE_COMMIT_SECONDS.count - before == 2
+        story = await bridge.store.story(outcome.id)
+        assert story is not None
+        assert (story.stored.state, story.attempt_at) == (State.SENT, 0)
+        assert bridge.dispatcher.backlog == 0
+
+
+async def test_messages_that_come_at_once_go_once_and_most_of_them_together(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    async with relaying(tmp_path, sandbox) as bridge:
+        outcomes = await asyncio.gather(
+            *(bridge.submit(submission(f"+38050{n:07}")) for n in range(100))
+        )
+        assert all(isinstance(outcome, Accepted) and not outcome.queued for outcome in outcomes)
+        assert len(sandbox.messages) == 100
+        assert not sandbox.duplicates
+        assert len(sandbox.requests) < 10
+
+
+async def test_a_message_that_cannot_be_stored_is_not_posted_and_stops_no_other(
+    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with relaying(tmp_path, sandbox) as bridge:
+        with monkeypatch.context() as patched:
+
+            def refuse(_: Acceptance) -> asyncio.Future[Repeats]:
+                refused: asyncio.Future[Repeats] = asyncio.get_running_loop().create_future()
+                refused.set_exception(StoreFull("no room"))
+                return refused
+
+            patched.setattr(bridge.store, "accept", refuse)
+            refusal = await bridge.submit(submission(text="first"))
+            assert isinstance(refusal, Failure)
+        assert isinstance(await bridge.submit(submission(text="second")), Accepted)
+        assert [m.text for m in sandbox.messages] == ["second"]
+
+
+async def test_a_message_whose_validity_ends_while_it_is_stored_is_not_posted(
+    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with relaying(tmp_path, sandbox) as bridge:
+        accept = bridge.store.accept
+
+        async def slowly(acceptance: Acceptance) -> Repeats:
+            await asyncio.sleep(2.1)
+            return await accept(acceptance)
+
+        monkeypatch.setattr(
+            bridge.store, "accept", lambda acceptance: asyncio.ensure_future(slowly(acceptance))
+        )
+        refusal = await bridge.submit(submission(ttl=1))
+        assert isinstance(refusal, Failure)
+        assert not sandbox.messages
+        assert bridge.dispatcher.backlog == 0
 
 
 async def test_the_backlog_of_a_removed_account_is_held(tmp_path: Path, sandbox: Sandbox) -> None:

@@ -10,6 +10,7 @@ from bridge.model.message import State
 from bridge.model.notice import Notice
 from bridge.store.daily_count import count_new, uncount
 from bridge.store.errors import OverDailyLimit, StoreError
+from bridge.store.postgres.attempts import FORGET_ATTEMPTS
 from bridge.store.postgres.connection import PgConnection, free_text
 from bridge.store.postgres.directory import run
 from bridge.store.postgres.lease import CHANNEL, FENCED, NOBODY
@@ -41,11 +42,27 @@ _TYPES = {
 _COLUMNS = (*MESSAGE_COLUMNS, "owner")
 _NAMES = ", ".join(_COLUMNS)
 _ARRAYS = ", ".join(f"${n}::{_TYPES.get(name, 'text')}[]" for n, name in enumerate(_COLUMNS, 4))
+#: The parameter after the arrays.
+_AFTER = 4 + len(_COLUMNS)
 
 _INSERT = (
     f"{FENCED}, stored AS (INSERT INTO message ({_NAMES}) "  # noqa: S608
     f"SELECT * FROM unnest({_ARRAYS}) WHERE EXISTS (SELECT FROM fence)) "
     "SELECT EXISTS (SELECT FROM fence)"
+)
+_BEGUN = (
+    "INSERT INTO attempt (id, node, begun_at, message_ids) "
+    "SELECT attempt, $1::smallint, {now}, ARRAY[message] "
+    "FROM unnest({attempts}::bigint[], {messages}::bigint[]) AS begun (attempt, message)"
+)
+_BEGIN = _BEGUN.format(now="$2::bigint", attempts="$3", messages="$4")
+#: As :data:`_INSERT`, and begins attempts: all that an idle bridge writes before a request.
+_INSERT_BEGUN = (
+    f"{FENCED}, stored AS (INSERT INTO message ({_NAMES}) "  # noqa: S608
+    f"SELECT * FROM unnest({_ARRAYS}) WHERE EXISTS (SELECT FROM fence)), "
+    "begun AS ("
+    + _BEGUN.format(now=f"${_AFTER}::bigint", attempts=f"${_AFTER + 1}", messages=f"${_AFTER + 2}")
+    + " WHERE EXISTS (SELECT FROM fence)) SELECT EXISTS (SELECT FROM fence)"
 )
 _FINGERPRINTS = (
     f"{FENCED}, won AS (INSERT INTO fingerprint (key, message_id, until) "  # noqa: S608
@@ -97,6 +114,7 @@ async def _accept(
     notices: list[Notice] = []
     staged: list[StagedLines] = []
     superseded: list[int] = []
+    begun: list[tuple[int, int]] = []  # attempts, each with its message
     for n, (acceptance, repeats) in enumerate(zip(acceptances, all_repeats, strict=True)):
         if n in over:
             answers.append(OverDailyLimit(acceptance.daily_limit))
@@ -113,6 +131,8 @@ async def _accept(
             staged.append(acceptance.staged)
         elif len(acceptance.messages) > 1 and messages:
             submissions.append((messages[0].submission_id, messages[0].account, len(messages)))
+        if acceptance.attempt and messages:
+            begun.append((acceptance.attempt, messages[0].id))
         if acceptance.aliases:
             ids = {message.id for message in messages}
             aliases += [alias for alias in acceptance.aliases if alias.message_id in ids]
@@ -129,6 +149,11 @@ async def _accept(
     if len(rows) >= COPY_FROM:
         await turn.hold()
         await connection.copy_records_to_table("message", records=rows, columns=_COLUMNS)
+        if begun:
+            await connection.execute(_BEGIN, node, turn.now, *zip(*begun, strict=True))
+    elif begun:
+        parameters = (*zip(*rows, strict=True), turn.now, *zip(*begun, strict=True))
+        turn.check(await connection.fetchval(_INSERT_BEGUN, *turn.fence, *parameters))
     elif rows:
         turn.check(await connection.fetchval(_INSERT, *turn.fence, *zip(*rows, strict=True)))
     if submissions:
@@ -224,7 +249,10 @@ async def _take_back(
     known = [a for a in acceptances if a.fingerprints or a.parts is not None or a.superseded]
     kept = [message.id for a in known for message in a.messages]
     ids = [m.id for a in acceptances if a not in known for m in a.messages]
+    attempts = [a.attempt for a in acceptances if a.attempt]
     async with connection.transaction():
+        if attempts:
+            await connection.execute(FORGET_ATTEMPTS, attempts)
         await connection.execute(_RELEASE, kept, _ACCEPTED, node)
         if kept:
             await connection.execute("SELECT pg_notify($1, '')", CHANNEL)

@@ -68,6 +68,7 @@ _EVENTS = (
     "FROM unnest($2::bigint[], $3::text[], $4::text[]) "
     "WITH ORDINALITY AS new (id, what, detail, n) ORDER BY n"
 )
+FORGET_ATTEMPTS = "DELETE FROM attempt WHERE id = ANY($1::bigint[])"
 _ACCEPTED = State.ACCEPTED.value
 
 
@@ -83,7 +84,7 @@ async def _begin(turn: PostgresTurn, attempts: Sequence[Begun]) -> list[Set[int]
 
 async def _forget(connection: PgConnection, attempts: Sequence[Begun]) -> None:
     ids = [attempt for attempt, _ in attempts]
-    await connection.execute("DELETE FROM attempt WHERE id = ANY($1::bigint[])", ids)
+    await connection.execute(FORGET_ATTEMPTS, ids)
 
 
 async def _recover_begun(

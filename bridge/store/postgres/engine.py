@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence, Set
 from contextlib import asynccontextmanager
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import structlog
 
@@ -215,21 +215,28 @@ class PostgresStore(PostgresReading):
     # --- on the path of a message ----------------------------------------------------------
 
     def accept(self, acceptance: Acceptance) -> asyncio.Future[Repeats]:
-        return self._ask(ACCEPT, acceptance)
+        accepted = self._ask(ACCEPT, acceptance)
+        if acceptance.attempt:
+            self._note_attempt(acceptance.attempt, accepted)
+        return accepted
 
     def also_known_as(self, aliases: Sequence[Alias]) -> asyncio.Future[None]:
         return self._ask(ALSO_KNOWN_AS, aliases)
 
     def begin(self, attempt_id: int, messages: Sequence[Message]) -> asyncio.Future[Set[int]]:
-        self._attempts.add(attempt_id)
         begun = self._ask(BEGIN, (attempt_id, [message.id for message in messages]))
+        self._note_attempt(attempt_id, begun)
+        return begun
 
-        def refused(begun: asyncio.Future[Set[int]]) -> None:
+    def _note_attempt(self, attempt_id: int, begun: asyncio.Future[Any]) -> None:
+        """Knows the attempt as this process's own, unless it cannot be stored."""
+        self._attempts.add(attempt_id)
+
+        def refused(begun: asyncio.Future[Any]) -> None:
             if begun.cancelled() or begun.exception() is not None:
                 self._attempts.discard(attempt_id)
 
         begun.add_done_callback(refused)
-        return begun
 
     def finish(self, attempt_id: int, changes: Sequence[Change]) -> asyncio.Future[None]:
         finished = self._ask(FINISH, (attempt_id, changes))

@@ -33,9 +33,13 @@ _OTHER = (
 _WAITING = "FROM message WHERE state = 'accepted' AND id IN ({keys})"
 
 
-def _begin(turn: SqliteTurn, attempts: Sequence[Begun]) -> list[Set[int]]:
+def insert_attempts(turn: SqliteTurn, attempts: Sequence[Begun]) -> None:
     rows = [(attempt, turn.now, orjson.dumps(ids).decode()) for attempt, ids in attempts]
     write_rows(turn.connection, _INSERT, rows)
+
+
+def _begin(turn: SqliteTurn, attempts: Sequence[Begun]) -> list[Set[int]]:
+    insert_attempts(turn, attempts)
     # No other node can have taken one of the messages.
     return [frozenset()] * len(attempts)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from bridge.model.message import State
 from bridge.store import (
     Acceptance,
     Change,
+    Fingerprint,
     Store,
 )
 from tests.samples import NOW, message
@@ -24,6 +27,30 @@ async def test_an_attempt_that_never_ended_is_found_later(engine: Engine) -> Non
     await store.close()
     store = await engine.open()
     assert await store.interrupted() == {8: messages[:2], 9: messages[2:]}
+
+
+async def test_an_attempt_may_begin_with_the_acceptance_of_its_message(engine: Engine) -> None:
+    store = await engine.open()
+    await store.accept(Acceptance((message(1),), attempt=8))
+    several = [store.accept(Acceptance((message(id),), attempt=id + 100)) for id in range(10, 50)]
+    await asyncio.gather(*several)
+    assert await store.interrupted() == {}
+    await asyncio.gather(
+        *(store.finish(id + 100, [Change(id, State.SENT, f"u{id}")]) for id in range(10, 50))
+    )
+    await store.close()
+    store = await engine.open()
+    assert await store.interrupted() == {8: [message(1)]}
+
+
+async def test_no_attempt_begins_for_a_repeated_message(engine: Engine) -> None:
+    store = await engine.open()
+    await store.accept(Acceptance((message(1),), (Fingerprint(b"key", 1, NOW + 60),)))
+    repeat = Acceptance((message(2),), (Fingerprint(b"key", 2, NOW + 60),), attempt=8)
+    assert await store.accept(repeat) == {b"key": 1}
+    await store.close()
+    store = await engine.open()
+    assert await store.interrupted() == {}
 
 
 async def test_an_attempt_under_way_is_not_interrupted(store: Store) -> None:
