@@ -53,7 +53,7 @@ def backlog(count: int, runs: int) -> Iterator[Row]:
     for waiting in (1_000, 1_000_000):
         with tempfile.TemporaryDirectory(prefix="cascade-bridge-") as name:
             folder = Path(name)
-            _fill(folder / "bridge.db", waiting)
+            fill(folder / "bridge.db", waiting)
             other = '[accounts.other]\npassword = "other"\nsender = "Other"'
             limit = "backlog_limit = 2_000_000"
             began = time.perf_counter()
@@ -69,7 +69,7 @@ def backlog(count: int, runs: int) -> Iterator[Row]:
             )
 
 
-def _fill(path: Path, count: int) -> None:
+def fill(path: Path, count: int) -> None:
     """A store with this number of waiting messages of a held account."""
 
     async def create() -> None:
