@@ -51,11 +51,11 @@ from bridge.admin.joining import (
     sum_of,
 )
 from bridge.admin.nodes import Nodes, everywhere
-from bridge.admin.queue_verbs import QueueVerbs
 from bridge.admin.standing import NowStanding
 from bridge.admin.stored_verbs import Limit, at
 from bridge.admin.trouble import RecentTrouble
 from bridge.admin.upstream_status import upstream_status
+from bridge.admin.variable_verbs import VariableVerbs
 from bridge.config.settings import Settings, parse_duration
 from bridge.directory.directory import Directory
 from bridge.directory.imports import Imports
@@ -92,7 +92,7 @@ class Lifecycle(Protocol):
     def stop(self) -> None: ...
 
 
-class Control(QueueVerbs):
+class Control(VariableVerbs):
     """The verbs of a running daemon. Belongs to one event loop; ``clock`` gives Unix time.
 
     ``by`` names the caller: every change is an ``audit`` event in the log. ``nodes`` are the nodes

@@ -161,6 +161,7 @@ ENDPOINTS: Final = (
     ApiEndpoint(
         "POST", "/accounts/{account}/blacklist/delete", Control.delete_from_black_list, _OPERATE
     ),
+    ApiEndpoint("POST", "/accounts/{account}/variables", Control.upload_variables, _OPERATE),
     ApiEndpoint("GET", "/accounts/{account}/templates", Control.list_templates, _VIEW),
     ApiEndpoint("POST", "/accounts/{account}/templates", Control.add_template, _OPERATE),
     ApiEndpoint("GET", "/accounts/{account}/templates/{template}", Control.show_template, _VIEW),

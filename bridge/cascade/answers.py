@@ -106,6 +106,19 @@ def judge(answer: HttpAnswer) -> Verdict:
     )
 
 
+def refusal_of(answer: HttpAnswer) -> Failure | None:
+    """Why the API did not take a request that is no batch; ``None`` if it did."""
+    if not answer.status:
+        return Failure(Reason.OPERATION_FAILED, cause=answer.trouble)
+    if answer.status // 100 == 2:
+        return None
+    failure = _failure(answer.status, decode_error(answer.body))
+    if _BY_STATUS.get(answer.status) is Meaning.BAD:
+        return failure
+    # Neither our key nor their trouble is the caller's fault.
+    return Failure(Reason.OPERATION_FAILED, cause=failure.cause)
+
+
 def _failure(status: int, error: ErrorBody | None) -> Failure:
     if error is None:
         return Failure(Reason.REFUSED, cause=f"HTTP {status}")

@@ -11,7 +11,7 @@ import httpx
 
 from bridge import __version__
 from bridge.cascade.answers import HttpAnswer
-from bridge.cascade.wire import PATHS, STATUS_PATH
+from bridge.cascade.wire import ITEMS_PATH, PATHS, STATUS_PATH
 from bridge.config.settings import Cascade, Upstream
 from bridge.model.message import Route
 from bridge.net.http11_transport import Http11Transport
@@ -63,6 +63,7 @@ class CascadeClient:
         base = settings.base_url.rstrip("/")
         self._urls = {route: httpx.URL(base + path) for route, path in PATHS.items()}
         self._status_url = base + STATUS_PATH
+        self._items_url = httpx.URL(base + ITEMS_PATH)
         context = client_context()
         self._transport = _transport(settings.max_in_flight, context)
         self._questions = _transport(MAX_QUESTIONS, context)
@@ -84,6 +85,11 @@ class CascadeClient:
         """Asks for the status of a message; errors are returned as by :meth:`post`."""
         url = httpx.URL(self._status_url + quote(upstream_id, safe=""))
         return await self._send(self._questions, self._request("GET", url, headers, b""))
+
+    async def upload(self, headers: Mapping[str, str], body: bytes) -> HttpAnswer:
+        """Uploads values of template variables; errors are returned as by :meth:`post`."""
+        request = self._request("POST", self._items_url, headers, body)
+        return await self._send(self._questions, request)
 
     def _request(
         self, method: str, url: httpx.URL, credentials: Mapping[str, str], body: bytes

@@ -70,5 +70,9 @@ class VirtualClient:
             200, orjson.dumps({"messageId": upstream_id, "deliveryStatus": _DELIVERED})
         )
 
+    async def upload(self, headers: Mapping[str, str], body: bytes) -> HttpAnswer:
+        """Accepts all variables."""
+        return HttpAnswer(200)
+
     async def close(self) -> None:
         """Nothing is open."""

@@ -22,6 +22,8 @@ PATHS = {
 }
 #: The API's ``messageId`` follows.
 STATUS_PATH = "/bat/message/"
+#: Where values of template variables are uploaded.
+ITEMS_PATH = "/api/items"
 
 
 class ErrorBody(NamedTuple):

@@ -14,7 +14,7 @@ import click
 from bridge.accounts.accounts import Account, Accounts
 from bridge.accounts.passwords import HASHER
 from bridge.cli import Exit, Stop, config_option
-from bridge.cli.daemon import Daemon, NotRunning, daemon_options, echo_json, json_option
+from bridge.cli.daemon import Daemon, NotRunning, daemon_options, echo_json, json_option, reach
 from bridge.cli.stored import echo_rows
 from bridge.cli.tables import Columns, echo_table, number
 from bridge.config import load
@@ -145,6 +145,12 @@ def hash_password(generate: bool, smsc: bool) -> None:
     """Print the hash of a password for password_hash.
 
     The password is prompted for, or read from stdin.
+
+    \b
+    Examples:
+      cascade-bridge accounts hash-password
+      cascade-bridge accounts hash-password --generate
+      cascade-bridge accounts hash-password --smsc < password.txt
     """
     if generate:
         password = "".join(secrets.choice(ALPHABET) for _ in range(SMPP_LENGTH))
@@ -168,9 +174,30 @@ def hash_password(generate: bool, smsc: bool) -> None:
     help="Test whether this protocol is allowed [default: the first allowed one].",
 )
 @click.option("--address", default="", help="Test whether this address is allowed.")
+@click.option("--to", metavar="PHONE", help="Also send a message to this number.")
+@click.option("--text", default="", help="Its text [default: that it is a test].")
+@json_option
 @config_option
-def test(name: str, protocol: str | None, address: str, config: Path | None) -> None:
-    """Test the password of account NAME, prompted for or read from stdin."""
+def test(
+    name: str,
+    protocol: str | None,
+    address: str,
+    to: str | None,
+    text: str,
+    config: Path | None,
+    as_json: bool,
+) -> None:
+    """Test the password of account NAME, prompted for or read from stdin.
+
+    With --to the running bridge also sends a message in the account's name, by the same rules as
+    any other.
+
+    \b
+    Examples:
+      cascade-bridge accounts test crm
+      cascade-bridge accounts test crm --protocol smpp --address 192.0.2.7
+      cascade-bridge accounts test crm --to +380501234567
+    """
     configure(Log(level="error"))  # the answer has the details
     settings = load(config)
     if name not in settings.accounts:
@@ -186,7 +213,21 @@ def test(name: str, protocol: str | None, address: str, config: Path | None) -> 
         wrong = failure.reason in (Reason.WRONG_LOGIN, Reason.NOT_ALLOWED)
         code = Exit.NO_PERMISSION if wrong else Exit.TEMPORARY
         raise Stop(str(failure), code) from None
-    click.echo(f"Password accepted for account {name}.")
+    if not as_json:
+        click.echo(f"Password accepted for account {name}.")
+    sent = _send(config, name, to, text or f"Test of the account {name}") if to else None
+    if as_json:
+        echo_json({"name": name, "protocol": way.value, "address": address, "sent": sent})
+    elif sent is not None:
+        queued = ", queued: the API has not answered yet" if sent["queued"] else ""
+        click.echo(f"Message {sent['id']} accepted, {sent['parts']} SMS{queued}.")
+
+
+def _send(config: Path | None, name: str, to: str, text: str) -> dict[str, Any]:
+    """Has the running bridge send a message; what it answers."""
+    with reach(config, None, None) as daemon:
+        answer: dict[str, Any] = daemon.ask("POST", "/messages", account=name, to=to, text=text)
+        return answer
 
 
 async def _try(

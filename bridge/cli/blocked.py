@@ -43,8 +43,9 @@ def list_blocked(daemon: Daemon, as_json: bool) -> None:
 @command.command("lift")
 @click.argument("address")
 @click.option("--account", metavar="NAME", help="Only the block of this account there.")
+@json_option
 @daemon_options
-def lift_block(daemon: Daemon, address: str, account: str | None) -> None:
+def lift_block(daemon: Daemon, address: str, account: str | None, as_json: bool) -> None:
     """Lift the block of ADDRESS, at every node. Its failed attempts are forgotten.
 
     \b
@@ -52,5 +53,9 @@ def lift_block(daemon: Daemon, address: str, account: str | None) -> None:
       cascade-bridge blocked lift 192.0.2.7
       cascade-bridge blocked lift 192.0.2.7 --account crm
     """
-    count = daemon.ask("DELETE", "/blocked", address=address, account=account)["count"]
+    answer = daemon.ask("DELETE", "/blocked", address=address, account=account)
+    if as_json:
+        echo_json(answer)
+        return
+    count = answer["count"]
     click.echo(f"{count} block{'s' if count != 1 else ''} lifted.")

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from bridge.cli import Exit, config_option
+from bridge.cli.daemon import echo_json, json_option
 from bridge.cli.service_view import find_unreachable, with_socket_units
 from bridge.config import load, warnings
 from bridge.config.settings import ConfigError, Mistake, Settings
@@ -19,8 +20,9 @@ from bridge.config.settings import ConfigError, Mistake, Settings
     is_flag=True,
     help="Also test listeners, certificates, the API and its key, smarthost, store and disk.",
 )
+@json_option
 @config_option
-def command(config: Path | None, connect: bool) -> int:
+def command(config: Path | None, connect: bool, as_json: bool) -> int:
     """Check the configuration and show a summary.
 
     Exits with 0 if the bridge would start, with 78 if not, and with 69 if a test of --connect
@@ -37,8 +39,13 @@ def command(config: Path | None, connect: bool) -> int:
         if unreachable := find_unreachable(settings):
             raise ConfigError(unreachable)
     except ConfigError as error:
-        _print_mistakes(error.mistakes)
+        if as_json:
+            echo_json({"mistakes": [one._asdict() for one in error.mistakes]})
+        else:
+            _print_mistakes(error.mistakes)
         return Exit.CONFIG
+    if as_json:
+        return _as_json(settings, connect=connect)
     _print_summary(settings)
     found = warnings(settings)
     if found:
@@ -47,6 +54,22 @@ def command(config: Path | None, connect: bool) -> int:
             click.echo(f"  {warning}")
     click.echo("\nThe configuration is good.")
     return _connect(settings) if connect else Exit.OK
+
+
+def _as_json(settings: Settings, *, connect: bool) -> int:
+    from bridge.cli.connect import try_all
+
+    tried = list(try_all(settings)) if connect else []
+    echo_json(
+        {
+            "mistakes": [],
+            "files": list(map(str, settings.files)),
+            "summary": [{"what": name, "says": says} for name, says in _summary(settings)],
+            "warnings": list(map(str, warnings(settings))),
+            "tried": [one._asdict() for one in tried],
+        }
+    )
+    return Exit.OK if all(one.good for one in tried) else Exit.UNAVAILABLE
 
 
 def _connect(settings: Settings) -> int:

@@ -184,6 +184,11 @@ def command(keep: bool) -> int:
     """Show messages on their whole way, with a stand-in for the API.
 
     Exits with 0 only if every reply and every message is as expected.
+
+    \b
+    Examples:
+      cascade-bridge demo
+      cascade-bridge demo --keep
     """
     from bridge import app
 

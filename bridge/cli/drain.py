@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import click
 
-from bridge.cli.daemon import Daemon, daemon_options
+from bridge.cli.daemon import Daemon, daemon_options, echo_json, json_option
 
 
 @click.command()
 @click.option("--node", metavar="NUMBER", help="Another node [default: the one that is asked].")
 @click.option("--all", "all_nodes", is_flag=True, help="All nodes that share the store.")
+@json_option
 @daemon_options
-def command(daemon: Daemon, node: str | None, all_nodes: bool) -> None:
+def command(daemon: Daemon, node: str | None, all_nodes: bool, as_json: bool) -> None:
     """Stop the daemon, after requests in flight are finished and answered, as SIGTERM does.
 
     Waiting messages are sent after the next start. systemd does not start it again by itself.
@@ -23,5 +24,9 @@ def command(daemon: Daemon, node: str | None, all_nodes: bool) -> None:
     """
     if node and all_nodes:
         raise click.UsageError("Give --node or --all.")
-    count = daemon.ask("POST", "/drain", node="all" if all_nodes else node)["count"]
+    answer = daemon.ask("POST", "/drain", node="all" if all_nodes else node)
+    if as_json:
+        echo_json(answer)
+        return
+    count = answer["count"]
     click.echo(f"The bridge stops; {count} session{'s' if count != 1 else ''} will be ended.")

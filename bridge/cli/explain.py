@@ -20,6 +20,7 @@ import click
 
 from bridge.accounts.accounts import Account
 from bridge.cli import Exit, Stop, config_option
+from bridge.cli.daemon import echo_json, json_option
 from bridge.config import load
 from bridge.config.settings import Settings
 from bridge.model.failure import Failure
@@ -47,26 +48,44 @@ Row = tuple[str, str]
     help="A mail; - reads it from standard input. Recipients without ADDRESS: its To and Cc.",
 )
 @click.option("--account", "-a", metavar="NAME", help="[default: the only one configured]")
+@json_option
 @config_option
 def command(
-    config: Path | None, addresses: tuple[str, ...], mail: Path | None, account: str | None
+    config: Path | None,
+    addresses: tuple[str, ...],
+    mail: Path | None,
+    account: str | None,
+    as_json: bool,
 ) -> int:
     """Show how a recipient or a mail would be handled, and why.
 
     Exits with 0 if all would be accepted, and with 65 if anything would be refused.
+
+    \b
+    Examples:
+      cascade-bridge explain 380501234567@sms.example.com
+      cascade-bridge explain 0501234567+promo@sms.example.com --account shop
+      cascade-bridge explain --mail alarm.eml
     """
     settings = load(config)
     if not addresses and mail is None:
         raise click.UsageError("give an ADDRESS or --mail")
     explained = _Explained(settings, _account(settings, account))
     if mail is None:
-        for number, address in enumerate(addresses):
-            if number:
-                click.echo()
+        for address in addresses:
             explained.address(address)
     else:
         octets = _octets(mail)
         explained.mail(octets, addresses or _recipients_of(octets))
+    if as_json:
+        echo_json(
+            [[{"what": name, "says": says} for name, says in rows] for rows in explained.told]
+        )
+    else:
+        for number, rows in enumerate(explained.told):
+            if number:
+                click.echo()
+            _print(rows)
     return Exit.OK if explained.good else Exit.DATA
 
 
@@ -136,7 +155,7 @@ def _reading(record: Record) -> list[Row]:
 
 
 class _Explained:
-    """Prints explanations; ``good`` is False once anything would be refused."""
+    """``told`` are the explanations; ``good`` is False once anything would be refused."""
 
     def __init__(self, settings: Settings, account: Account) -> None:
         self._settings = settings
@@ -145,6 +164,7 @@ class _Explained:
         own = account.settings.cascade
         self._route: Route = (own.route if own else None) or settings.cascade.route
         self.good = True
+        self.told: list[list[Row]] = []
 
     # --- one recipient -----------------------------------------------------------------------
 
@@ -153,7 +173,7 @@ class _Explained:
         recipient = self._recipient(address, rows)
         if recipient is not None:
             rows.append(("answer", "250 2.1.5 OK"))
-        _print(rows)
+        self.told.append(rows)
 
     def _recipient(self, address: str, rows: list[Row]) -> Recipient | ToSmscLine | None:
         """The recipient at this address, or None if it is refused; adds the reasons to ``rows``."""
@@ -252,7 +272,7 @@ class _Explained:
             rows += self._messages(submission)
         except (Refused, Failure) as error:
             self._refused(error, rows)
-        _print(rows)
+        self.told.append(rows)
 
     def _line(self, octets: bytes, rows: list[Row]) -> Submission:
         record = Record()

@@ -124,19 +124,32 @@ def show_queue(daemon: Daemon, id: int | None, limit: int, as_json: bool, **filt
         echo_table(_MESSAGES, rows, "Nothing waits.")
 
 
-def _change(daemon: Daemon, verb: str, done: str, id: int | None, yes: bool, given: Any) -> None:
+def _change(
+    daemon: Daemon,
+    verb: str,
+    done: str,
+    id: int | None,
+    given: Any,
+    *,
+    yes: bool,
+    as_json: bool,
+) -> None:
     """Shows the number of messages and asks, except for a single message; then changes them."""
     path = f"/queue/{verb}"
     if id is None and not yes:
         count = daemon.ask("POST", path, dry_run=True, **given)["count"]
         if not count:
-            click.echo("There are no such messages.")
+            echo_json({"count": 0}) if as_json else click.echo("There are no such messages.")
             return
         question = f"{verb.capitalize()} {number(count)} message{'s' if count != 1 else ''}?"
         if not sys.stdin.isatty():
             raise click.UsageError(f"{question} Give --yes to do it.")
         click.confirm(question, abort=True)
-    count = daemon.ask("POST", path, id=id, **given)["count"]
+    answer = daemon.ask("POST", path, id=id, **given)
+    if as_json:
+        echo_json(answer)
+        return
+    count = answer["count"]
     click.echo(f"{number(count)} message{'s' if count != 1 else ''} {done}.")
 
 
@@ -147,9 +160,10 @@ def _verb(verb: str, done: str, words: str) -> None:
     @click.argument("id", type=int, required=False)
     @filter_options
     @click.option("--yes", is_flag=True, help="Do not ask.")
+    @json_option
     @daemon_options
-    def change(daemon: Daemon, id: int | None, yes: bool, **filter: Any) -> None:
-        _change(daemon, verb, done, id, yes, filter)
+    def change(daemon: Daemon, id: int | None, yes: bool, as_json: bool, **filter: Any) -> None:
+        _change(daemon, verb, done, id, filter, yes=yes, as_json=as_json)
 
 
 _verb(

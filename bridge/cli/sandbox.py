@@ -123,6 +123,12 @@ def command(
 
     Messages to numbers ending in 0002 become undeliverable, in 0003 end with a permanent error, in
     0004 stay in processing.
+
+    \b
+    Examples:
+      cascade-bridge sandbox
+      cascade-bridge sandbox --listen 127.0.0.1:8080 --fault 503:count=3
+      cascade-bridge sandbox --fault list
     """
     from bridge.sandbox import FAULTS, Sandbox, fault_from_text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 import sys
 from pathlib import Path
@@ -59,8 +60,9 @@ _OPTIONS = {"options": "option", "variables": "var"}
 @click.option("--ttl", metavar="SECONDS", type=click.IntRange(1), help="The validity.")
 @click.option("--reference", help="Your own id of the message.")
 @click.option("--tls", is_flag=True, help="By SMTP: use STARTTLS, and check the server's name.")
+@click.option("--json", "as_json", is_flag=True, help="Print the replies as JSON.")
 @config_option
-def command(config: Path | None, **options: Any) -> int:
+def command(config: Path | None, as_json: bool, **options: Any) -> int:
     """Send one text to each NUMBER and print the bridge's reply verbatim.
 
     By SMTP the recipient can be a group: its name, or g<number>.
@@ -93,8 +95,12 @@ def command(config: Path | None, **options: Any) -> int:
             replies = [by_smpp(server, _sending(options, settings, (to,))) for to in options["to"]]
     except OSError as error:
         raise Stop(f"{server}: {error}", Exit.UNAVAILABLE) from None
-    for reply in replies:
-        click.echo(reply.text)
+    if as_json:
+        told = [{"accepted": reply.accepted, "reply": reply.text} for reply in replies]
+        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+    else:
+        for reply in replies:
+            click.echo(reply.text)
     return _exit(replies)
 
 

@@ -58,8 +58,9 @@ def list_sessions(daemon: Daemon, account: str | None, protocol: str | None, as_
 @command.command("close")
 @click.argument("id", required=False)
 @click.option("--account", metavar="NAME", help="All sessions of this account.")
+@json_option
 @daemon_options
-def close_sessions(daemon: Daemon, id: str | None, account: str | None) -> None:
+def close_sessions(daemon: Daemon, id: str | None, account: str | None, as_json: bool) -> None:
     """End session ID, or all of an account, after the answers in flight.
 
     Of several nodes "sessions list" says with @ at which one a session is. The client may connect
@@ -72,5 +73,9 @@ def close_sessions(daemon: Daemon, id: str | None, account: str | None) -> None:
       cascade-bridge sessions close --account crm
     """
     one_of(ID=id, **{"--account": account})
-    count = daemon.ask("DELETE", "/sessions", id=id, account=account)["count"]
+    answer = daemon.ask("DELETE", "/sessions", id=id, account=account)
+    if as_json:
+        echo_json(answer)
+        return
+    count = answer["count"]
     click.echo(f"{count} session{'s' if count != 1 else ''} ended.")

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from bridge.cli import Exit, Stop, config_option
-from bridge.cli.daemon import reach
+from bridge.cli.daemon import echo_json, json_option, reach
 from bridge.cli.stored import echo_rows, local, reading
 from bridge.cli.top import lines
 from bridge.config import load
@@ -32,8 +32,9 @@ from bridge.trace.story import Around, cause_of, known_as
     type=click.IntRange(0, 3),
     help="Print SMSC's form: 0 text, 1 numbers, 2 XML, 3 JSON.",
 )
+@json_option
 @config_option
-def command(config: Path | None, id: str | None, fmt: int | None) -> int:
+def command(config: Path | None, id: str | None, fmt: int | None, as_json: bool) -> int:
     """Show the state of a message, a part or a submission by its ID; without an ID, the state of
     the bridge.
 
@@ -50,18 +51,23 @@ def command(config: Path | None, id: str | None, fmt: int | None) -> int:
     """
     if id is None:
         with reach(config, None, None) as daemon:
-            for line in lines(daemon.ask("GET", "/overview")):
-                click.echo(line)
+            overview = daemon.ask("GET", "/overview")
+        if as_json:
+            echo_json(overview)
+            return Exit.OK
+        for line in lines(overview):
+            click.echo(line)
         return Exit.OK
     settings = load(config, secrets=False)
     if fmt is None:
         found = asyncio.run(_find(settings, id))
         if not found:
             raise Stop(Reason.NOT_FOUND.codes.text, Exit.NO_INPUT)
-        if isinstance(found, UnjoinedPart):
-            _print_part(found, settings)
+        rows = _part_rows(found, settings) if isinstance(found, UnjoinedPart) else _rows(found)
+        if as_json:
+            echo_json({name.replace(" ", "_"): says for name, says in rows})
         else:
-            _print(found)
+            echo_rows(rows)
         return Exit.OK
     try:
         found = asyncio.run(_find(settings, id))
@@ -89,7 +95,7 @@ def _answer(text: str, fmt: int) -> None:
     click.echo(text.replace("><", ">\n<") if fmt == 2 else text)
 
 
-def _print(found: Sequence[Stored]) -> None:
+def _rows(found: Sequence[Stored]) -> list[tuple[str, str]]:
     stored = telling(found)
     message = stored.message
     rows = [
@@ -107,11 +113,11 @@ def _print(found: Sequence[Stored]) -> None:
         counts = Counter(one.state.value for one in found)
         several = ", ".join(f"{count} {state}" for state, count in counts.most_common())
         rows = [("submission", f"{message.submission_id}, {len(found)} messages: {several}"), *rows]
-    echo_rows(rows)
+    return rows
 
 
-def _print_part(part: UnjoinedPart, settings: Settings) -> None:
-    """Prints a part that was not joined to a message."""
+def _part_rows(part: UnjoinedPart, settings: Settings) -> list[tuple[str, str]]:
+    """A part that was not joined to a message."""
     around = Around(int(time.time()), local, parts_timeout=int(settings.smpp.parts_timeout))
     rows = [
         ("part", f"{known_as(part.id)}, {part.about.number} of {part.about.total}"),
@@ -120,4 +126,4 @@ def _print_part(part: UnjoinedPart, settings: Settings) -> None:
     ]
     if cause := cause_of_part(part):
         rows.append(("cause", cause))
-    echo_rows([*rows, *(("next", said) for said in part_outlook(part, around))])
+    return [*rows, *(("next", said) for said in part_outlook(part, around))]

@@ -7,6 +7,7 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -152,3 +153,28 @@ def test_a_reader_that_had_enough_gets_no_complaint(tmp_path: Path) -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == Exit.BROKEN_PIPE
+
+
+def leaves(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        found = group.get_command(context, name)
+        assert found is not None
+        if isinstance(found, click.Group):
+            yield from leaves(found, (*path, name))
+        else:
+            yield " ".join((*path, name)), found
+
+
+#: What answers with no data.
+WITHOUT_JSON = {
+    *("serve", "demo", "sandbox", "sendmail", "completion", "backup", "accounts hash-password"),
+}
+
+
+def test_every_command_shows_examples_and_has_json() -> None:
+    for name, found in leaves(cli):
+        if name not in ("sendmail", "completion"):
+            assert "Examples:" in (found.help or ""), name
+        has_json = any("--json" in option.opts for option in found.params)
+        assert has_json != (name in WITHOUT_JSON), name
