@@ -10,9 +10,9 @@ from pydantic import Field
 
 from bridge.admin.answers import Changed
 from bridge.admin.queue_verbs import QueueVerbs
-from bridge.cascade.answers import refusal_of
 from bridge.model.failure import Failure, Reason
 from bridge.sending.upstream import line_of
+from bridge.sending.variables import upload
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,6 @@ class VariableVerbs(QueueVerbs):
         if not self.account(account).settings.allow_variables:
             raise Failure(Reason.PROHIBITED, f"{account} has no allow_variables")
         line = line_of(self._upstreams, account)
-        answer = await line.client.upload(line.headers, orjson.dumps({"variables": variables}))
-        refusal = refusal_of(answer)
-        if refusal is not None:
-            raise Failure(refusal.reason, refusal.cause, cause=refusal.cause)
+        await upload(line, orjson.dumps({"variables": variables}))
         self._audit("upload_variables", by, account=account, variables=len(variables))
         return Changed(len(variables))

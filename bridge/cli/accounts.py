@@ -194,9 +194,9 @@ def test(
 
     \b
     Examples:
-      cascade-bridge accounts test crm
-      cascade-bridge accounts test crm --protocol smpp --address 192.0.2.7
-      cascade-bridge accounts test crm --to +380501234567
+      cascade-bridge accounts test crm < password.txt
+      cascade-bridge accounts test crm --protocol smpp --address 192.0.2.7 < password.txt
+      cascade-bridge accounts test crm --to +380501234567 < password.txt
     """
     configure(Log(level="error"))  # the answer has the details
     settings = load(config)

@@ -65,7 +65,7 @@ def command(
     Examples:
       cascade-bridge explain 380501234567@sms.example.com
       cascade-bridge explain 0501234567+promo@sms.example.com --account shop
-      cascade-bridge explain --mail alarm.eml
+      cascade-bridge explain --mail mail.eml
     """
     settings = load(config)
     if not addresses and mail is None:

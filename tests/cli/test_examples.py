@@ -24,11 +24,17 @@ _ID = re.compile(r"\b250072205885\d{3}\b")
 MAIL = "From: a@example.com\nTo: 380501234567@sms.example.com\nSubject: x\n\nServer down\n"
 CONTACTS_VCF = "BEGIN:VCARD\nVERSION:3.0\nFN:Olha\nTEL:+380671112244\nEND:VCARD\n"
 #: What the examples read.
-FILES = {"mail.eml": MAIL, "people.vcf": CONTACTS_VCF}
+FILES = {
+    "mail.eml": MAIL,
+    "people.vcf": CONTACTS_VCF,
+    "password.txt": "secret12\n",
+    "names.csv": "id,type,value\n1,name,Anna\n",
+}
 
 #: The commands with examples, in the order in which they are run; what makes something comes first.
 ORDER = """
-    check, groups add, templates add, contacts add, contacts list, contacts show, contacts export,
+    check, explain, accounts hash-password, accounts test, variables upload,
+    groups add, templates add, contacts add, contacts list, contacts show, contacts export,
     contacts import, groups list, groups show, groups export, groups import, groups change,
     templates list, templates show, templates export, templates import, templates change,
     send, sendmail, status, trace, top, nodes, report, failures, hooks, audits,
@@ -39,7 +45,12 @@ ORDER = """
     templates delete, log-level, reload, erase, completion, backup, drain
 """
 #: Those that run on, and where they are tried.
-ELSEWHERE = {"serve": "tests/serving", "top": "tests/cli/test_top.py: the first of three"}
+ELSEWHERE = {
+    "serve": "tests/serving",
+    "demo": "tests/cli/test_demo.py",
+    "sandbox": "tests/sandbox/test_command.py",
+    "top": "tests/cli/test_top.py: the first of three",
+}
 #: Examples that find nothing here: nobody is blocked, and there is one node.
 NOTHING_FOUND = ("blocked lift", "sessions close smpp-17@2", "drain --node 2")
 
@@ -104,6 +115,7 @@ async def test_the_examples_do_what_they_say(
         (tmp_path / name).write_text(text)
     smtp, smpp = free_port(), free_port()
     account = 'protocols = ["smtp", "smpp", "http"]\ntrusted_networks = ["127.0.0.1/32"]'
+    account += "\nallow_variables = true"
     async with Sandbox() as sandbox:
         config = write_config(tmp_path, sandbox.url, account=account, smpp_port=smpp)
         config.write_text(config.read_text().replace("127.0.0.1:0", f"127.0.0.1:{smtp}", 1))
