@@ -127,7 +127,7 @@ class SandboxControl:
 
 def _number(query: dict[str, list[str]], name: str, default: int) -> int:
     value = query.get(name, [str(default)])[-1]
-    if not value.isdecimal():
+    if not value.isdecimal() or len(value) > 18:
         raise ApiError(400, "1001", f"{name} must be a whole number", name)
     return int(value)
 

@@ -110,3 +110,11 @@ class TestTemplates:
             with pytest.raises(Failure) as caught:
                 await store.change(verb, *args)
             assert caught.value.reason is Reason.NOT_FOUND
+
+    @pytest.mark.parametrize("name", ["9" * 19, "9" * 5000, "٣", "a\n'"])
+    async def test_a_name_that_is_no_id_of_any_size_is_not_found(
+        self, store: Store, name: str
+    ) -> None:
+        with pytest.raises(Failure) as caught:
+            await store.look_up(find_template, "crm", name)
+        assert caught.value.reason is Reason.NOT_FOUND
