@@ -235,8 +235,12 @@ def one_input(data: bytes) -> None:
     if not data:
         return
     loop, face, faults = next(_RUNNING)
-    loop.run_until_complete(taken(face, data[1:], data[0]))
-    assert not faults, faults
+    try:
+        loop.run_until_complete(taken(face, data[1:], data[0]))
+        assert not faults, faults
+    except BaseException:
+        _RUNNING.close()  # Its threads would keep the process from ending.
+        raise
 
 
 def _running() -> Generator[tuple[asyncio.AbstractEventLoop, Face, list[Any]]]:
