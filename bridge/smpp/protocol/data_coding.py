@@ -21,6 +21,7 @@ from bridge.smpp.protocol.japanese import NEC_ROWS
 DEFAULT: Final = "default"  # the alphabet that the account has as SMSC default
 OCTETS: Final = "octets"  # no text
 IA5: Final = "ia5"
+LATIN1: Final = "latin1"
 LATIN1_OR_OCTETS: Final = "latin1 or octets"  # octets if the header names an application port
 UCS2: Final = "ucs2"
 EUC_JP: Final = "euc_jp"
@@ -32,7 +33,7 @@ DATA_CODINGS: Final[dict[int, str]] = {
     0x00: DEFAULT,
     0x01: IA5,
     0x02: OCTETS,
-    0x03: "latin-1",
+    0x03: LATIN1,
     0x04: LATIN1_OR_OCTETS,  # the specification says octets, but clients write text
     0x05: "cp932",  # JIS X 0208-1990
     0x06: "iso8859-5",
@@ -66,17 +67,35 @@ def _ia5(octets: bytes) -> str:
     return octets.decode("ascii")
 
 
+#: Controls of Latin-1, which no text has: windows-1252 has quotation marks and the euro sign there.
+_CONTROLS: Final = re.compile(r"[\x80-\x9f]")
+
+
+def _latin1(octets: bytes) -> str:
+    text = octets.decode("latin-1")
+    if text.isascii():
+        return text
+    return _CONTROLS.sub(lambda found: found[0].encode("latin-1").decode("cp1252", "ignore"), text)
+
+
+def _iso_2022_jp(octets: bytes) -> str:
+    """Decodes ISO-2022-JP, also with half-width kana between SO and SI (code page 50222)."""
+    if b"\x0e" in octets:
+        octets = octets.replace(b"\x0e", b"\x1b(I").replace(b"\x0f", b"\x1b(B")
+    return octets.decode(ISO_2022_JP, NEC_ROWS)
+
+
 #: Alphabets without a codec in Python, or with a name of the configuration.
 _DECODERS: Final[dict[str, Callable[[bytes], str]]] = {
     "gsm7": gsm0338.decode,
     "gsm7-packed": lambda octets: gsm0338.decode(gsm0338.unpack(octets)),
-    "latin1": lambda octets: octets.decode("latin-1"),
+    "latin1": _latin1,
     "ascii": lambda octets: octets.decode("ascii"),
     "utf8": lambda octets: octets.decode("utf-8"),
     IA5: _ia5,
     UCS2: ucs2.decode,
     EUC_JP: lambda octets: octets.decode(EUC_JP, NEC_ROWS),
-    ISO_2022_JP: lambda octets: octets.decode(ISO_2022_JP, NEC_ROWS),
+    ISO_2022_JP: _iso_2022_jp,
 }
 
 #: Alphabets in which a character may be cut at the border of two parts. (A cut escape sequence of
@@ -115,7 +134,7 @@ def alphabet_of(encoded: Encoded) -> str:
     if alphabet is DEFAULT:
         return encoded.default_alphabet
     if alphabet is LATIN1_OR_OCTETS:
-        alphabet = OCTETS if encoded.has_ports else "latin-1"
+        alphabet = OCTETS if encoded.has_ports else LATIN1
     if alphabet is None:
         raise Failure(
             Reason.UNDECODABLE_TEXT, f"data_coding {encoded.data_coding} is not supported"

@@ -14,11 +14,24 @@ _LITTLE: Final = b"\xff\xfe"
 _MARKS: Final = {_BIG: "utf-16-be", _LITTLE: "utf-16-le"}
 _FIRST_OF_MARKS: Final = 0xFE
 
-#: High octets of Latin and Cyrillic letters, digits and blanks.
-_LETTERS: Final = b"\x00\x04"
-#: Fewest characters by which the other order is recognised.
-_FEWEST_CHARACTERS: Final = 4
-_FEWEST_DIFFERENT: Final = 3
+#: High octets of the alphabets, those that stand together in a text.
+_ALPHABETS: Final = (
+    frozenset((0x01, 0x02, 0x03, 0x1E)),  # Latin with its accents, Vietnamese
+    frozenset((0x03, 0x1F)),  # Greek
+    frozenset((0x04, 0x05)),  # Cyrillic
+    frozenset((0x05,)),  # Armenian, Hebrew
+    frozenset((0x06, 0x07, 0xFB, 0xFE)),  # Arabic
+    *(frozenset((high,)) for high in (*range(0x09, 0x10), 0x17, 0x18)),  # of India to Mongolia
+    frozenset((0x10, 0x1C, 0x2D)),  # Georgian
+    frozenset((0x12, 0x13)),  # Ethiopic
+)
+#: ASCII, punctuation, signs, and surrogates: in texts of any alphabet.
+_COMMON: Final = frozenset((0x00, 0x20, 0x21, 0x22, *range(0xD8, 0xE0)))
+_HIGH_OCTETS: Final = bytes(sorted(_COMMON.union(*_ALPHABETS)))
+#: Fewest characters by which the other order is recognised, and how many of them must differ.
+_FEWEST: Final = (4, 3)
+#: The same for ASCII letters and digits alone.
+_FEWEST_OF_ASCII: Final = (3, 2)
 
 
 def decode(octets: bytes) -> str:
@@ -26,7 +39,7 @@ def decode(octets: bytes) -> str:
     if len(octets) > 1:
         if octets[0] >= _FIRST_OF_MARKS and (codec := _MARKS.get(octets[:2])):
             return octets[2:].decode(codec)
-        if octets[1] in _LETTERS and _is_little_endian(octets):
+        if not octets[1:8:2].strip(_HIGH_OCTETS) and _is_little_endian(octets):
             return octets.decode("utf-16-le")
     return octets.decode("utf-16-be")
 
@@ -39,12 +52,30 @@ def join(parts: Sequence[bytes]) -> bytes:
 
 
 def _is_little_endian(octets: bytes) -> bool:
-    """Whether every second octet is the high one of a letter, and the other octets vary.
+    """Whether every second octet is the high one of one alphabet's letters, and the others vary.
 
-    Read as big-endian, this would be a row of rare ideographs and symbols with the low octets 00
-    and 04 only: no real text is like that.
+    Read as big-endian, this would be a row of unrelated ideographs and symbols whose low octets are
+    nearly all the same: no real text is like that.
     """
-    if octets[1::2].strip(_LETTERS) or len(octets) < 2 * _FEWEST_CHARACTERS:
+    high, low = set(octets[1::2]), set(octets[::2])
+    ascii = high == {0} and octets[::2].isalnum()
+    characters, different = _FEWEST_OF_ASCII if ascii else _FEWEST
+    if len(octets) < 2 * characters or len(low) < different:
         return False
-    low = set(octets[::2])
-    return len(low) >= _FEWEST_DIFFERENT and not low <= set(_LETTERS)
+    if not _is_one_alphabet(high) or _is_one_alphabet(low):
+        return False
+    letters = sum(octets[1::2].count(octet) for octet in high - _COMMON | {0})
+    return 4 * letters > len(octets) and _decodes(octets)
+
+
+def _is_one_alphabet(high: set[int]) -> bool:
+    letters = high - _COMMON
+    return any(letters <= alphabet for alphabet in _ALPHABETS)
+
+
+def _decodes(octets: bytes) -> bool:
+    try:
+        octets.decode("utf-16-le")
+    except UnicodeDecodeError:
+        return False
+    return True
