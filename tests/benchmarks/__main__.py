@@ -29,10 +29,13 @@ from tests.benchmarks import (
     postgres_cases,
     receipts_cases,
     relay_cases,
+    smpp_peers,
     smsc_cases,
     store_cases,
 )
 from tests.benchmarks.harness import Figures, Served, bridge
+from tests.benchmarks.harness import run as harness_run
+from tests.benchmarks.smpp_load import Load
 
 TO = "380501234567@sms.example.com"
 #: One measurement of so many messages.
@@ -86,6 +89,7 @@ PEERS = {
     "aiosmtpd, empty handler": peers.aiosmtpd,
     "Postfix, into its queue": peers.postfix,
     "smtp-sink": peers.smtp_sink,
+    "mailrise": peers.mailrise,
 }
 CASES = (
     relay_cases.CASES
@@ -169,6 +173,12 @@ def main(names: tuple[str, ...], count: int | None, runs: int) -> None:
                 if path.sessions:
                     for says, peer in others.items():
                         servers[says] = partial(_peer, peer, path, Path(folder))
+                for says, start in smpp_peers.PEERS.items() if path.smpp else ():
+                    if smpp_peers.can_run(start):
+                        own_folder = Path(folder, f"{name}-{start.__name__}")
+                        own_folder.mkdir()
+                        beside = own.enter_context(start(own_folder))
+                        servers[says] = partial(_smpp_peer, beside, path.smpp)
                 for row in _measure(path, servers, count or path.count, runs):
                     _print(row)
 
@@ -185,6 +195,16 @@ def _peer(peer: peers.Peer, path: Way, folder: Path, count: int) -> Figures:
     sessions, kept = path.sessions, path.kept
     seconds = paths.smtp_source(peer.port, count, sessions, kept=kept, to=TO, folder=folder)
     return Figures(count, seconds, peer.cpu() - before)
+
+
+def _smpp_peer(peer: peers.Peer, smpp: tuple[int, int] | None, count: int) -> Figures:
+    assert smpp is not None
+    binds, window = smpp
+    before = peer.cpu()
+    load = Load(peer.port, count, min(binds, count), window, paths.BODIES)
+    seconds = harness_run(load.run())
+    assert load.statuses == {0: count}, f"refused: {load.statuses}"
+    return Figures(count, seconds, peer.cpu() - before, tuple(load.latencies))
 
 
 def _measure(

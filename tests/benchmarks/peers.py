@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -86,8 +87,31 @@ def which(name: str) -> str | None:
     return shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
 
 
+_MAILRISE = """\
+listen: {{host: 127.0.0.1, port: {port}}}
+tls: {{mode: "off"}}
+configs:
+  "*@sms.example.com":
+    urls: ["json://127.0.0.1:{sink}"]
+"""
+
+
+@contextmanager
+def mailrise(folder: Path) -> Iterator[Peer]:
+    """mailrise, which makes a request of each mail; the other end only answers 200."""
+    port, sink = free_port(), free_port()
+    (folder / "mailrise.yaml").write_text(_MAILRISE.format(port=port, sink=sink))
+    taker = [sys.executable, "-m", "tests.benchmarks.peers", str(sink), "http"]
+    command = [which("mailrise") or "mailrise", str(folder / "mailrise.yaml")]
+    with (
+        running(taker, sink, folder / "taker.log"),
+        running(command, port, folder / "mailrise.log") as process,
+    ):
+        yield Peer(port, partial(cpu_seconds, process.pid))
+
+
 #: Servers that need a program.
-_PROGRAMS = {smtp_sink: "smtp-sink", postfix: "postfix"}
+_PROGRAMS = {smtp_sink: "smtp-sink", postfix: "postfix", mailrise: "mailrise"}
 
 
 def can_run(peer: Callable[[Path], AbstractContextManager[Peer]]) -> bool:
@@ -114,8 +138,35 @@ async def _serve(port: int) -> None:
     await server.serve_forever()
 
 
+class _Taken(asyncio.Protocol):
+    """Answers 200 to each request, of which only the length is read."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        while b"\r\n\r\n" in self._buffer:
+            head, _, rest = self._buffer.partition(b"\r\n\r\n")
+            found = re.search(rb"(?i)content-length: *(\d+)", head)
+            length = int(found[1]) if found else 0
+            if len(rest) < length:
+                return
+            self._buffer = rest[length:]
+            self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")  # type: ignore[attr-defined]
+
+
+async def _take(port: int) -> None:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(_Taken, "127.0.0.1", port, backlog=1024)
+    await server.serve_forever()
+
+
 if __name__ == "__main__":
-    main = _serve(int(sys.argv[1]))
+    main = (_take if "http" in sys.argv else _serve)(int(sys.argv[1]))
     try:
         import uvloop
     except ImportError:

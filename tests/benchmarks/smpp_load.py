@@ -72,8 +72,9 @@ class _Session(asyncio.Protocol):
                     self.bound.set_result(None)
             elif command_id == 0x80000004:
                 answered += 1
-                if length > 17:
-                    self._load.ids.add(int(data[at - length + 16 : at - 1]))
+                # Other servers have ids that are no numbers.
+                if length > 17 and (id := data[at - length + 16 : at - 1]).isdigit():
+                    self._load.ids.add(int(id))
                 self._load.answered(status, now - self._sent.pop(sequence))
             elif command_id == 0x15:
                 self._transport.write(_pdu(0x80000015, sequence, b""))  # type: ignore[attr-defined]
