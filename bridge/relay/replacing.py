@@ -15,7 +15,7 @@ import structlog
 
 from bridge.model.message import Stored, Submission
 from bridge.sending.dispatcher import Dispatcher
-from bridge.store import Acceptance, Repeats, Store
+from bridge.store import Acceptance, MoreWait, Repeats, Seen, Store
 
 log = structlog.get_logger()
 
@@ -36,19 +36,34 @@ class Replacing:
         Raises :class:`bridge.store.StoreError`; then nothing has changed.
         """
         async with self._turn({(one.account, one.phone) for one in acceptance.messages}):
-            earlier: dict[int, tuple[Stored, int]] = {}
-            for message in acceptance.messages:
-                for one in await self._store.waiting_for(message.account, message.phone):
-                    if one.message.sender == message.sender and submission.message_type in (
-                        None,
-                        one.message.message_type,
-                    ):
-                        earlier[one.message.id] = one, message.id
-            repeats, cancelled = await self._dispatcher.accept_instead(acceptance, earlier)
+            while True:
+                earlier = await self._earlier(submission, acceptance)
+                seen = Seen(frozenset(earlier), submission.message_type)
+                try:
+                    repeats, cancelled = await self._dispatcher.accept_instead(
+                        acceptance._replace(seen=seen), earlier
+                    )
+                    break
+                except MoreWait:  # another node was faster
+                    continue
         for id in cancelled:
             message = earlier[id][0].message
             log.info("message_cancelled", id=id, account=message.account, by=earlier[id][1])
         return repeats
+
+    async def _earlier(
+        self, submission: Submission, acceptance: Acceptance
+    ) -> dict[int, tuple[Stored, int]]:
+        """The waiting messages to be replaced, by id, each with the id of its replacement."""
+        earlier: dict[int, tuple[Stored, int]] = {}
+        for message in acceptance.messages:
+            for one in await self._store.waiting_for(message.account, message.phone):
+                if one.message.sender == message.sender and submission.message_type in (
+                    None,
+                    one.message.message_type,
+                ):
+                    earlier[one.message.id] = one, message.id
+        return earlier
 
     @asynccontextmanager
     async def _turn(self, phones: Iterable[tuple[str, str]]) -> AsyncIterator[None]:

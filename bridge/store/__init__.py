@@ -2,6 +2,7 @@
 
 from bridge.store.errors import (
     LeaseLost,
+    MoreWait,
     OverDailyLimit,
     SchemaTooNew,
     StoreError,
@@ -24,6 +25,7 @@ from bridge.store.types import (
     Receivers,
     Repeats,
     Replacement,
+    Seen,
     Status,
     Story,
     Superseded,
@@ -39,6 +41,7 @@ __all__ = [
     "Gathered",
     "Lane",
     "LeaseLost",
+    "MoreWait",
     "Noted",
     "OverDailyLimit",
     "Part",
@@ -47,6 +50,7 @@ __all__ = [
     "Repeats",
     "Replacement",
     "SchemaTooNew",
+    "Seen",
     "Status",
     "Store",
     "StoreError",

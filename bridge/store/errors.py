@@ -2,6 +2,7 @@
 
 StoreError            the verb did nothing
 ├── StoreFull         no room on the disk, or the database cannot be reached: try again later
+├── MoreWait          messages to be replaced wait that the caller has not seen: look again
 ├── OverDailyLimit    the account's messages of the day are used up
 ├── StoreInUse        another daemon has the store open
 ├── SchemaTooNew      a later version of the program wrote the store
@@ -32,6 +33,10 @@ class StoreFull(StoreError):  # noqa: N818 - a state of the store, and not alway
     """There is no room, or the store cannot be written to for now. A retry may succeed."""
 
     reason = Reason.BRIDGE_FULL
+
+
+class MoreWait(StoreError):  # noqa: N818 - a race, and no fault
+    """Another node has just stored a message that is to be replaced, too."""
 
 
 class OverDailyLimit(StoreError):  # noqa: N818 - a refusal, and no fault

@@ -91,8 +91,8 @@ class Store(Protocol):
 
         Begins the acceptance's attempt, if it has one, unless its message is not stored.
 
-        Raises :class:`OverDailyLimit`, :class:`StoreFull` or :class:`StoreError`; then none of them
-        is stored.
+        Raises :class:`OverDailyLimit`, :class:`StoreFull` or :class:`StoreError`, and where several
+        nodes share the store :class:`MoreWait`; then none of them is stored.
         """
 
     def also_known_as(self, aliases: Sequence[Alias]) -> asyncio.Future[None]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import NamedTuple
 
-from bridge.model.message import Message, Receipts, State, Stored
+from bridge.model.message import Message, MessageType, Receipts, State, Stored
 from bridge.model.notice import Incoming, Notice
 
 
@@ -96,6 +96,14 @@ class Superseded(NamedTuple):
     by: int
 
 
+class Seen(NamedTuple):
+    """The messages that waited when the caller looked for those to be replaced. ``message_type``:
+    only messages of this type are replaced; None: of any."""
+
+    ids: frozenset[int]
+    message_type: MessageType | None
+
+
 class Acceptance(NamedTuple):
     """The messages of one submission, to be stored together or not at all.
 
@@ -109,7 +117,8 @@ class Acceptance(NamedTuple):
     with ``unposted``, if the message that replaces them is stored. ``daily_limit`` is the most that
     the account may have accepted in a day, 0 for any number; only with a limit are messages counted
     (:mod:`bridge.store.daily_count`). ``attempt``, if not 0, is begun in the transaction, as by
-    :meth:`Store.begin`, if its one message is stored.
+    :meth:`Store.begin`, if its one message is stored. With ``seen`` nothing is stored if more
+    messages wait to the phones, from the senders, than the caller has seen.
     """
 
     messages: tuple[Message, ...]
@@ -122,6 +131,7 @@ class Acceptance(NamedTuple):
     superseded: tuple[Superseded, ...] = ()
     daily_limit: int = 0
     attempt: int = 0
+    seen: Seen | None = None
 
 
 class Replacement(NamedTuple):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from bridge.model.failure import Failure, Reason
@@ -16,6 +18,11 @@ from bridge.store import Lane
 from tests.relaying import Relaying, relaying
 from tests.samples import submission
 from tests.store.conftest import database, postgres  # noqa: F401 - fixtures
+
+_WAITING_FOR_LOCKS = (
+    "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+    "AND datname = current_database()"
+)
 
 
 @pytest.fixture
@@ -68,3 +75,35 @@ async def test_a_daily_limit_counts_over_all_nodes(tmp_path: Path, database: str
         assert len(sandbox.messages) == 10
         for node in nodes:
             assert await node.relay.used_today(node.account()) == 10
+
+
+async def test_of_two_nodes_that_replace_at_once_one_message_stays(
+    tmp_path: Path,
+    database: str,  # noqa: F811
+) -> None:
+    accounts = {"crm": {"schedule": "bridge"}}
+    async with Sandbox() as sandbox, AsyncExitStack() as stack:
+        nodes = [
+            await stack.enter_async_context(
+                relaying(tmp_path, sandbox, accounts=accounts, store={"url": database})
+            )
+            for _ in range(2)
+        ]
+        later = submission(scheduled_at=int(time.time()) + 600, replace_if_present=True)
+        connection = await asyncpg.connect(database)
+        stack.push_async_callback(connection.close)
+        for turn in range(3):
+            # Both have looked before either can store.
+            await connection.execute("BEGIN; LOCK TABLE message IN SHARE MODE")
+            submits = [
+                asyncio.create_task(node.submit(later._replace(text=f"{turn} {n}")))
+                for n, node in enumerate(nodes)
+            ]
+            async with asyncio.timeout(10):
+                while await connection.fetchval(_WAITING_FOR_LOCKS) < len(nodes):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            await connection.execute("COMMIT")
+            outcomes = await asyncio.gather(*submits)
+            assert all(isinstance(outcome, Accepted) for outcome in outcomes)
+            waiting = await nodes[0].store.waiting_for("crm", "+380501234567")
+            assert [one.message.text[0] for one in waiting] == [str(turn)]

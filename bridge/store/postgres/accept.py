@@ -9,7 +9,7 @@ from typing import Any
 from bridge.model.message import State
 from bridge.model.notice import Notice
 from bridge.store.daily_count import count_new, uncount
-from bridge.store.errors import OverDailyLimit, StoreError
+from bridge.store.errors import MoreWait, OverDailyLimit, StoreError
 from bridge.store.postgres.attempts import FORGET_ATTEMPTS
 from bridge.store.postgres.connection import PgConnection, free_text
 from bridge.store.postgres.directory import run
@@ -17,6 +17,7 @@ from bridge.store.postgres.lease import CHANNEL, FENCED, NOBODY
 from bridge.store.postgres.notices import owe
 from bridge.store.postgres.parts import finish_parts
 from bridge.store.postgres.queue import move
+from bridge.store.postgres.replacing import with_more_waiting
 from bridge.store.postgres.verb import PostgresTurn, PostgresVerb
 from bridge.store.rows import MESSAGE_COLUMNS, to_row
 from bridge.store.types import Acceptance, Alias, Fingerprint, PartGroup, Repeats, StagedLines
@@ -94,6 +95,16 @@ _ALIASES = (
 
 
 async def _accept(
+    turn: PostgresTurn, acceptances: Sequence[Acceptance]
+) -> list[Repeats | StoreError]:
+    if all(acceptance.seen is None for acceptance in acceptances):
+        return await _store(turn, acceptances)
+    more = await with_more_waiting(turn, acceptances)
+    stored = iter(await _store(turn, [one for n, one in enumerate(acceptances) if n not in more]))
+    return [MoreWait() if n in more else next(stored) for n in range(len(acceptances))]
+
+
+async def _store(
     turn: PostgresTurn, acceptances: Sequence[Acceptance]
 ) -> list[Repeats | StoreError]:
     connection, node = turn.connection, turn.fence.number
@@ -215,6 +226,7 @@ def _is_one_statement(acceptances: Sequence[Acceptance], turn: PostgresTurn) -> 
         len(a.messages) == 1
         and not (a.fingerprints or a.aliases or a.parts or a.notices or a.superseded)
         and not a.daily_limit
+        and a.seen is None
         and not _is_work(a, turn.now)
         for a in acceptances
     )

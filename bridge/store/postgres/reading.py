@@ -34,6 +34,12 @@ STORED = ", ".join(MESSAGE_COLUMNS + STATE_COLUMNS)
 
 #: The condition of the indexes of idle messages.
 IDLE = "state IN ('accepted', 'held') AND owner + 0 < 0"
+#: An account's waiting and held messages to a phone, idle or in the memory of one of these nodes.
+WAITING_FOR = (
+    f"SELECT {{columns}} FROM message WHERE phone = $1 AND account = $2 AND {IDLE} UNION ALL "  # noqa: S608
+    "SELECT {columns} FROM message WHERE phone = $1 AND account = $2 "
+    "AND state = 'accepted' AND owner = ANY($3::smallint[])"
+)
 
 #: How long a search through all messages may take (seconds).
 _FIND_WITHIN = 120.0
@@ -110,15 +116,8 @@ class PostgresReading:
         return part_of(part_id, group, read_notice(notices[-1]) if notices else None)
 
     async def waiting_for(self, account: str, phone: str) -> list[Stored]:
-        rows = await self._rows(
-            f"SELECT {STORED} FROM message WHERE phone = $1 AND account = $2 "  # noqa: S608
-            f"AND {IDLE} UNION ALL "
-            f"SELECT {STORED} FROM message WHERE phone = $1 AND account = $2 "
-            "AND state = 'accepted' AND owner = ANY($3::smallint[])",
-            phone,
-            account,
-            list(range(MAX_NODE + 1)),
-        )
+        nodes = list(range(MAX_NODE + 1))
+        rows = await self._rows(WAITING_FOR.format(columns=STORED), phone, account, nodes)
         return stored(rows)
 
     async def backlog(self) -> int:
