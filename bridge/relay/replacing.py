@@ -15,7 +15,7 @@ import structlog
 
 from bridge.model.message import Stored, Submission
 from bridge.sending.dispatcher import Dispatcher
-from bridge.store import Acceptance, MoreWait, Repeats, Seen, Store
+from bridge.store import Acceptance, MoreWait, Repeats, SeenWaiting, Store
 
 log = structlog.get_logger()
 
@@ -38,7 +38,7 @@ class Replacing:
         async with self._turn({(one.account, one.phone) for one in acceptance.messages}):
             while True:
                 earlier = await self._earlier(submission, acceptance)
-                seen = Seen(frozenset(earlier), submission.message_type)
+                seen = SeenWaiting(frozenset(earlier), submission.message_type)
                 try:
                     repeats, cancelled = await self._dispatcher.accept_instead(
                         acceptance._replace(seen=seen), earlier

@@ -96,7 +96,7 @@ class Superseded(NamedTuple):
     by: int
 
 
-class Seen(NamedTuple):
+class SeenWaiting(NamedTuple):
     """The messages that waited when the caller looked for those to be replaced. ``message_type``:
     only messages of this type are replaced; None: of any."""
 
@@ -131,7 +131,7 @@ class Acceptance(NamedTuple):
     superseded: tuple[Superseded, ...] = ()
     daily_limit: int = 0
     attempt: int = 0
-    seen: Seen | None = None
+    seen: SeenWaiting | None = None
 
 
 class Replacement(NamedTuple):

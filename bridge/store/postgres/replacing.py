@@ -13,7 +13,7 @@ from bridge.model.ids import MAX_NODE
 from bridge.model.message import Message
 from bridge.store.postgres.reading import WAITING_FOR
 from bridge.store.postgres.verb import PostgresTurn
-from bridge.store.types import Acceptance, Seen
+from bridge.store.types import Acceptance, SeenWaiting
 
 _LOCK = "SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS keys (key)"
 _WAITING = WAITING_FOR.format(columns="id, sender, message_type")
@@ -37,7 +37,7 @@ async def with_more_waiting(turn: PostgresTurn, acceptances: Sequence[Acceptance
     return more
 
 
-async def _more_wait(turn: PostgresTurn, message: Message, seen: Seen) -> bool:
+async def _more_wait(turn: PostgresTurn, message: Message, seen: SeenWaiting) -> bool:
     nodes = list(range(MAX_NODE + 1))
     rows = await turn.connection.fetch(_WAITING, message.phone, message.account, nodes)
     wanted = None if seen.message_type is None else seen.message_type.value
