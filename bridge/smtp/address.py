@@ -21,10 +21,10 @@ MAX_PATH = 1000
 
 # RFC 5321 has no blanks inside the brackets, but people write numbers with them.
 _BRACKETED = re.compile(
-    r"""<(?:@[^<>:"\s]+:)?                                  # a source route is ignored, App. C
+    r"""<\s*+(?:@[^<>:"\s]+:)?                              # a source route is ignored, App. C
          (?:("(?:[^"\\\x00-\x1f]|\\.)*"|[^<>"@\x00-\x1f]++)
-            (?:@([^<>@"\s]*))?)?
-       >(?:\s+(.*))?""",
+            (?:@([^<>@"\s]*+))?)?
+       \s*+>\s*+(.*)""",
     re.VERBOSE,
 )
 _BARE = re.compile(r"([^<>\"@\s=]+)(?:@([^<>@\"\s]*))?(?:\s+(.*))?|()()()")
@@ -59,6 +59,8 @@ def parse_path(argument: str) -> tuple[Path, str] | None:
     local = (local or "").strip()
     if local.startswith('"'):
         local = _ESCAPED.sub(r"\1", local[1:-1]).strip()
+    elif local.startswith("'") and domain and domain.endswith("'"):
+        local, domain = local[1:], domain[:-1]
     return Path(local, (domain or "").lower().rstrip(".")), rest or ""
 
 
@@ -77,6 +79,8 @@ def _without_name(text: str) -> str:
     return f"<{path}>{parameters}" if closed == 1 + inside.count("<") else ""
 
 
+#: Address books and people put the scheme of a link before a number.
+_SCHEME = re.compile(r"(?:tel|sms|smsto|mailto):(?=\+?[0-9])", re.IGNORECASE | re.ASCII)
 _SEPARATORS = str.maketrans("", "", " \t.-()/")
 _NUMBER = re.compile(r"(\+?[0-9 \t.\-()/]+)(?:\+(.*))?")
 _DIGIT = re.compile(r"\d")
@@ -90,7 +94,7 @@ def parse_recipient(local: str) -> Recipient:
 
     Raises a Failure: BAD_PARAMETER for an unknown tag, WRONG_PHONE if it is neither.
     """
-    found = _NUMBER.fullmatch(local)
+    found = _NUMBER.fullmatch(_SCHEME.sub("", local, 1) if ":" in local else local)
     if found is None:
         if _LETTER.search(local):
             return _group(local)

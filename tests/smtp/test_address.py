@@ -45,7 +45,7 @@ def test_paths(argument: str, path: tuple[str, str], rest: str) -> None:
 
 @pytest.mark.parametrize(
     "argument",
-    ["<", "<a@b", "<a@@b>", "<a@b>SIZE=1", "<a@b c>", "<a\x01@b>", "<a<b@c>", "SIZE=1", "a b <"],
+    ["<", "<a@b", "<a@@b>", "<a@b c>", "<a\x01@b>", "<a<b@c>", "SIZE=1", "a b <"],
 )
 def test_what_is_no_path(argument: str) -> None:
     assert parse_path(argument) is None

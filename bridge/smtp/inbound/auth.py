@@ -47,7 +47,8 @@ def _decoded(encoded: bytes) -> str:
         # Some clients leave the padding out. No password here is anything but UTF-8: others fail
         # and count like wrong ones.
         padded = octets + b"=" * (-len(octets) % 4)
-        return b64decode(padded, validate=True).decode("utf-8", "replace")
+        # "echo secret | base64" encodes a line end too.
+        return b64decode(padded, validate=True).decode("utf-8", "replace").rstrip("\r\n")
     except Base64Error:
         raise Refused(AUTH_MALFORMED) from None
 

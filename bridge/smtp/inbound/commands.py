@@ -138,16 +138,17 @@ class Dialog(MailSession):
             if not failed(self._transaction):
                 raise Refused(reply.NESTED_MAIL)
             self._end_transaction()
-        if argument[:5].upper() != "FROM:":
+        keyword, colon, address = argument.partition(":")
+        if not colon or keyword.rstrip().upper() != "FROM":
             raise Refused(reply.SYNTAX_MAIL)
-        parsed = parse_path(argument[5:])
+        parsed = parse_path(address)
         if parsed is None:
             raise Refused(reply.BAD_SENDER)
         sender, rest = parsed
         parameters = parse_parameters(rest, MAIL_PARAMETERS) if rest else {}
         if parameters.get("SIZE", 0) > self._service.settings.max_size:
             raise Refused(reply.MAIL_TOO_BIG)
-        if "SMTPUTF8" not in parameters and not argument.isascii():
+        if not argument.isascii() and not _may_be_used(sender, smtputf8="SMTPUTF8" in parameters):
             raise Refused(reply.SMTPUTF8_NEEDED)
         self._transaction = Transaction(sender, parameters, self._service.wall_clock())
         self._wire.reply(reply.SENDER_OK)
@@ -158,14 +159,15 @@ class Dialog(MailSession):
             raise Refused(reply.MAIL_FIRST)
         if transaction.buffer is not None:
             raise Refused(reply.BDAT_BEGUN)
-        if argument[:3].upper() != "TO:":
+        keyword, colon, address = argument.partition(":")
+        if not colon or keyword.rstrip().upper() != "TO":
             raise Refused(reply.SYNTAX_RCPT)
-        parsed = parse_path(argument[3:])
+        parsed = parse_path(address)
         if parsed is None:
             raise Refused(reply.BAD_RECIPIENT)
         path, rest = parsed
         parameters = parse_parameters(rest, RCPT_PARAMETERS) if rest else {}
-        if not transaction.smtputf8 and not argument.isascii():
+        if not argument.isascii() and not _may_be_used(path, smtputf8=transaction.smtputf8):
             raise Refused(reply.SMTPUTF8_NEEDED)
         limit = self._service.settings.max_recipients
         transaction.attempts += 1
@@ -238,13 +240,19 @@ class Dialog(MailSession):
         self.farewell = reply.BYE
 
 
+def _may_be_used(path: Path, *, smtputf8: bool) -> bool:
+    """Whether the client may write such an address; display names and parameters do not count."""
+    written = str(path)
+    return written.isascii() or (smtputf8 and "\ufffd" not in written)
+
+
 COMMANDS: dict[bytes, Command] = {
     b"EHLO": Command(Dialog.ehlo, before_tls=True, idle=True, any_octets=True),
     b"HELO": Command(Dialog.helo, before_tls=True, idle=True, any_octets=True),
     b"STARTTLS": Command(Dialog.starttls, before_tls=True, idle=True),
     b"AUTH": Command(Dialog.auth, limit=MAX_LINE, idle=True),
-    b"MAIL": Command(Dialog.mail),
-    b"RCPT": Command(Dialog.rcpt),
+    b"MAIL": Command(Dialog.mail, any_octets=True),
+    b"RCPT": Command(Dialog.rcpt, any_octets=True),
     b"DATA": Command(Dialog.data),
     # Its octets follow even if it is refused, so that it checks for TLS itself.
     b"BDAT": Command(Dialog.bdat, limit=MAX_LINE, before_tls=True, any_octets=True),
