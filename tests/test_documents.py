@@ -358,7 +358,7 @@ def test_the_table_of_errors_is_that_of_the_program() -> None:
 
 def test_the_four_forms_of_an_answer() -> None:
     failure = Failure(Reason.WRONG_PHONE)
-    for fmt, (number, accepted, refused) in enumerate(table("`reply_fmt` of an account")):
+    for fmt, (number, accepted, refused) in enumerate(table("# Answers and errors")):
         assert number == str(fmt)
         assert accepted == f"`{render_accepted(250031118483456, 2, False, fmt)}`"
         assert refused == f"`{render_failure(failure, fmt)}`"
@@ -368,9 +368,9 @@ def test_the_four_forms_of_an_answer() -> None:
 
 
 def test_the_header_fields_are_all_that_there_are() -> None:
-    names = {row[0] for row in table("Header fields\nsay more")}
+    names = {row[0] for row in table("# Sending by mail")}
     assert names == {row.name for row in FIELDS.values()} | {"X-Cascade-Option", "X-Cascade-Var"}
-    rows = {row[0]: set(re.findall("`([a-z_-]+)`", row[1])) for row in table("Header fields\nsay")}
+    rows = {row[0]: set(re.findall("`([a-z_-]+)`", row[1])) for row in table("# Sending by mail")}
     assert rows["X-Cascade-Type"] == set(MESSAGE_TYPES)
     assert rows["X-Cascade-Route"] <= set(ROUTES)
 

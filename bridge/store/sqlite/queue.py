@@ -1,10 +1,14 @@
-"""Waiting messages in SQLite that are cancelled, held, released, expired or replaced."""
+"""Waiting messages in SQLite: the next ones of a lane; moved and replaced ones.
+
+There is one daemon, so that reading the next messages claims them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from bridge.model.message import FINAL, State
+from bridge.store.rows import MESSAGE_COLUMNS
 from bridge.store.sqlite import notices
 from bridge.store.sqlite.many_rows import INSERT_EVENT, write_rows
 from bridge.store.sqlite.verb import SqliteTurn
@@ -14,6 +18,12 @@ from bridge.store.types import Replacement
 #: Messages in an attempt: they may be at the API already.
 _SENDING = "SELECT value FROM attempt, json_each(message_ids)"
 _IN_NO_ATTEMPT = f"id NOT IN ({_SENDING})"
+#: The next messages of a lane that are due (:meth:`bridge.store.interface.Store.waiting`).
+WAITING = (
+    f"SELECT {', '.join(MESSAGE_COLUMNS)} FROM message INDEXED BY message_waiting "  # noqa: S608
+    "WHERE state = 'accepted' AND account = ? AND level = ? AND route = ? "
+    f"AND due_at <= ? AND (due_at, id) > (?, ?) AND {_IN_NO_ATTEMPT} ORDER BY due_at, id LIMIT ?"
+)
 #: Most messages that one statement moves.
 _AT_ONCE = 500
 

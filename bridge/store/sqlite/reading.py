@@ -30,6 +30,7 @@ from bridge.store.rows import (
 )
 from bridge.store.sqlite.backup import back_up
 from bridge.store.sqlite.directory import run
+from bridge.store.sqlite.queue import WAITING
 from bridge.store.sqlite.schema import MIGRATIONS
 from bridge.store.types import Alias, AnsweredIncoming, Event, Lane, Receivers, Story
 from bridge.store.unjoined import END, GROUP, part_of
@@ -120,13 +121,7 @@ class SqliteReading:
         self, lane: Lane, now: int, limit: int, after: tuple[int, int] = (0, 0)
     ) -> list[Message]:
         def read() -> list[Message]:
-            rows = self._query(
-                f"SELECT {MESSAGE} FROM message INDEXED BY message_waiting "  # noqa: S608
-                "WHERE state = 'accepted' AND account = ? AND level = ? AND route = ? "
-                "AND due_at <= ? AND (due_at, id) > (?, ?) AND id NOT IN "
-                "(SELECT value FROM attempt, json_each(message_ids)) ORDER BY due_at, id LIMIT ?",
-                (*lane, now, *after, limit),
-            )
+            rows = self._query(WAITING, (*lane, now, *after, limit))
             return [to_message(row) for row in rows]
 
         return await self._read(read)
