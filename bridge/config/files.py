@@ -342,7 +342,8 @@ def read(path: Path | None, *, secrets: bool = True) -> Settings:
     files = _Files()
     files.read(main)
     if not files.data and files.mistakes:
-        if path is None and not main.exists():
+        # It never raises: the folder may be one that this user cannot enter.
+        if path is None and not os.path.exists(main):
             named = "a configuration file there, or --config FILE, or $CASCADE_BRIDGE_CONFIG"
             raise ConfigError([files.mistakes[0]._replace(allowed=named)])
         raise ConfigError(files.mistakes)
