@@ -171,10 +171,10 @@ def test_the_watchdog_waits_longer_than_the_store_may_take_for_an_answer() -> No
 
 
 def test_the_guide_installs_what_the_unit_starts() -> None:
-    guide = (REPOSITORY / "README.md").read_text("utf-8")
+    guide = (REPOSITORY / "docs/installation.md").read_text("utf-8")
     command = Path(one("ExecStart").split()[0])
     assert f"python3 -m venv {command.parents[1]}" in guide
-    for what in (str(command), str(DEFAULT), str(secret.CREDENTIALS), UNIT.name):
+    for what in (str(command), str(DEFAULT), str(secret.CREDENTIALS)):
         assert what in guide, what
     for file in (SYSUSERS, TMPFILES):
         assert f"{file.relative_to(REPOSITORY)} /etc/{file.suffix[1:]}.d/{file.stem}.conf" in (
