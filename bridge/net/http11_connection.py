@@ -14,6 +14,7 @@ After a failure the class of the exception says what the server can have got:
 from __future__ import annotations
 
 import asyncio
+import re
 import select
 from typing import Final, NamedTuple, cast
 
@@ -26,6 +27,11 @@ MAX_HEAD: Final = 100 * 1024
 _CHUNKING: Final = 16
 #: The server has to wait while so many octets of a body are unread.
 READ_AHEAD: Final = 256 * 1024
+
+#: The server's own limit for a connection without a request (RFC 2068 §19.7.1.1), and how much
+#: earlier it is left: a request that meets the server's close may have been read or not.
+_KEPT_FOR: Final = re.compile(rb"timeout\s*=\s*([0-9]{1,9})", re.IGNORECASE)
+_MARGIN: Final = 1
 
 #: scheme, host, port
 Origin = tuple[bytes, bytes, int | None]
@@ -60,7 +66,6 @@ class Http11Connection(asyncio.Protocol):
         # Servers of small devices end lines so.
         self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True)
         self._limits = TimeLimits()
-        self._idle_for: float | None = None
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -74,6 +79,7 @@ class Http11Connection(asyncio.Protocol):
         self._method = method
         self._headed = False  # the headers of the final answer are there
         self._complete = False  # … and its body
+        self._kept_for = float("inf")  # as the server says
         self._kept = False  # … and the server keeps the connection
         self._surplus = False  # … and sent more
         self._unsent = False
@@ -131,12 +137,12 @@ class Http11Connection(asyncio.Protocol):
 
     # --- between requests --------------------------------------------------------------------
 
-    def rest(self, seconds: float | None) -> None:
-        """Waits for the next request; closes itself after so many seconds without."""
+    def rest(self, seconds: float) -> None:
+        """Waits for the next request; closes itself after so many seconds without, or before the
+        server does, where it has said when that will be."""
         self._busy = False
-        self._idle_for = seconds
-        if seconds is not None:
-            self._set_deadline(seconds)
+        seconds = min(seconds, self._kept_for)
+        self._set_deadline(seconds)
 
     @property
     def open(self) -> bool:
@@ -281,9 +287,12 @@ class Http11Connection(asyncio.Protocol):
         if self._complete or status < 200:
             return
         for name, value in self.headers:
-            if name.lower() == b"transfer-encoding" and value.lower() != b"chunked":
+            name = name.lower()
+            if name == b"transfer-encoding" and value.lower() != b"chunked":
                 self._fail(httpx.RemoteProtocolError, "a transfer encoding other than chunked")
                 return
+            if name == b"keep-alive" and (found := _KEPT_FOR.search(value)):
+                self._kept_for = max(0, int(found[1]) - _MARGIN)
         self.status = status
         self._headed = True
         if self._method == "HEAD":

@@ -15,6 +15,8 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bridge.net.http11_transport import Http11Transport
 from tests.net.raw_http import (
@@ -191,6 +193,28 @@ def test_answers_are_those_of_httpx(name: str, run: Run) -> None:
 def test_differences_are_known(name: str, run: Run) -> None:
     octets, own, other = DIFFERENCES[name]
     assert run(_outcomes([octets])) == (own, other)
+
+
+@given(
+    octets=st.lists(
+        st.sampled_from([octets for octets, _ in ANSWERS.values() if len(octets) < 1000])
+        | st.sampled_from([b"\r\n", b"\n", b" ", b"0", b"HTTP/1.1 ", b"Content-Length: 1\r\n"])
+        | st.binary(max_size=5),
+        max_size=4,
+    ),
+    cut=st.integers(0, 200),
+)
+@settings(max_examples=100)
+def test_whatever_is_sent_is_an_answer_or_an_error_of_httpx(octets: list[bytes], cut: int) -> None:
+    whole = b"".join(octets)
+
+    async def scenario() -> None:
+        async with raw_server(answers(whole[:cut], whole[cut:])) as server:
+            transport = ours()
+            await outcome(transport, f"http://127.0.0.1:{server.port}/")
+            await transport.aclose()
+
+    asyncio.run(scenario())
 
 
 # --- failures on the way --------------------------------------------------------------------------
@@ -491,6 +515,23 @@ def test_a_resting_connection_is_closed_in_the_end(run: Run) -> None:
             await transport.aclose()
 
     run(scenario())
+
+
+def test_a_connection_is_left_before_the_server_closes_it(run: Run) -> None:
+    answer = OK + b"Keep-Alive: timeout=%d, max=100\r\nContent-Length: 2\r\n\r\nok"
+
+    async def scenario(seconds: int, connections: int) -> None:
+        transport = ours()
+        async with raw_server(answers(answer % seconds, keep=True)) as server:
+            url = f"http://127.0.0.1:{server.port}/"
+            await exchange(transport, url)
+            await asyncio.sleep(0.05)
+            await exchange(transport, url)
+            assert server.connections == connections
+            await transport.aclose()
+
+    run(scenario(1, 2))
+    run(scenario(60, 1))
 
 
 def test_a_cancelled_request_closes_its_connection(run: Run) -> None:
