@@ -318,7 +318,7 @@ def rows_of(name: str) -> list[list[str]]:
 
 
 def test_the_table_of_metrics_is_that_of_the_program() -> None:
-    nothing = StandingSource({}, {}, {}, {}, {}, {}, 0, {}, {})
+    nothing = StandingSource({}, {}, {}, {}, {}, {}, 0, {}, {}, True, None)
     program_has = {}
     for metric in BridgeCollector(lambda: nothing).collect():
         name = metric.name + "_total" * (metric.type == "counter")

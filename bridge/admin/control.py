@@ -364,8 +364,10 @@ class Control(VariableVerbs):
         return self._lifecycle.load()
 
     async def drain(self, *, by: str, node: str = "") -> Changed:
-        """Stop this node, another one (its number) or ``all``, as SIGTERM does, after requests in
-        flight are finished and answered."""
+        """Stop this node as SIGTERM does, after requests in flight are finished and answered.
+
+        ``node`` is the number of another one, or ``all``.
+        """
         return await self._drain(by=by, node=node or str(self._store.node))
 
     @everywhere(sum_of)

@@ -47,6 +47,7 @@ _TALLIES: Final = {
     "logins": (measures.LOGINS, "Logins of accounts."),
     "notices": (measures.NOTICES, "Receipts, reports and incoming messages told to accounts."),
     "hooks": (measures.HOOKS, "Webhooks by what they were answered."),
+    "smarthost_failures": (measures.SMARTHOST_FAILURES, "Times the smarthost could not be used."),
     "store_failures": (measures.STORE_FAILURES, "Commits that the store refused."),
 }
 _HISTOGRAMS: Final = {
@@ -70,6 +71,8 @@ class StandingSource(NamedTuple):
     blocked: int
     daily_used: dict[str, float]
     certificates: dict[str, datetime]
+    ready: bool
+    store_free: int | None
 
 
 class BridgeCollector(Collector):
@@ -108,6 +111,9 @@ class BridgeCollector(Collector):
             yield _gauge(name, help, (label,), {(key,): value for key, value in values.items()})
         yield _gauge("sessions", "Open sessions.", ("protocol", "bind"), now.sessions)
         yield _gauge("blocked_addresses", "Blocked after wrong logins.", (), {(): now.blocked})
+        yield _gauge("ready", "Whether /readyz answers ok.", (), {(): now.ready})
+        free = {} if now.store_free is None else {(): now.store_free}
+        yield _gauge("store_free_bytes", "Room on the disk of the store (SQLite).", (), free)
         left = {
             (listener,): end.timestamp() - time.time() for listener, end in now.certificates.items()
         }

@@ -65,6 +65,7 @@ class AdminService:
             accounts,
             upstreams,
             lambda: [info for one in listeners.values() for info in one.sessions()],
+            self.health.ready,
         )
         self._history = History(
             lambda: (dispatcher.backlog, standing.age("accepted")), standing.look, time.time

@@ -3,6 +3,7 @@ seconds at most."""
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -22,6 +23,7 @@ from bridge.sending.dispatcher import Dispatcher
 from bridge.sending.upstream import UpstreamLine
 from bridge.store import Store, StoreError
 from bridge.store.daily_count import daily_counts
+from bridge.store.engines import file_of
 from bridge.store.operating.counts import StoreCounts, count_all
 from bridge.store.outage import Outage
 
@@ -65,6 +67,7 @@ class NowStanding:
         accounts: Accounts,
         upstreams: Mapping[str, UpstreamLine],
         sessions: Callable[[], list[SessionInfo]],
+        missing: Callable[[], list[str]],
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -74,6 +77,7 @@ class NowStanding:
         self._accounts = accounts
         self._upstreams = upstreams
         self._sessions = sessions
+        self._missing = missing
         self._clock = clock
         self.counts = StoreCounts({}, {})
         self._accepted_today: dict[str, int] = {}
@@ -151,4 +155,15 @@ class NowStanding:
                 for one in limited
             },
             self.certificates(),
+            not self._missing(),
+            _free(self._settings().store.url),
         )
+
+
+def _free(store: str) -> int | None:
+    """The free space for the store's file, in octets; ``None`` if that is not this machine's."""
+    file = file_of(store)
+    try:
+        return None if file is None else shutil.disk_usage(file.parent).free
+    except OSError:
+        return None

@@ -72,4 +72,5 @@ HOOKS_TAKEN_AT: Final[dict[str, float]] = {}
 STORE_COMMIT_SECONDS: Final = Histogram(_FAST)
 STORE_COMMIT_ROWS: Final = Histogram(_MANY)
 STORE_FAILURES: Final = Tally()
+SMARTHOST_FAILURES: Final = Tally()
 LOOP_LAG: Final = Histogram(_FAST)

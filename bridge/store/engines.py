@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from bridge.store.errors import StoreError
@@ -26,6 +27,15 @@ def engine_of(url: str, lease: float = 15.0) -> Store:
             raise StoreError("PostgreSQL needs asyncpg: install cascade-bridge[postgres]") from None
         return PostgresStore(url, lease=lease)
     raise StoreError(f"no engine for a store at {scheme}://")
+
+
+def file_of(url: str) -> Path | None:
+    """The file of a store of SQLite; ``None`` for another one."""
+    if not url.startswith("sqlite:"):
+        return None
+    from bridge.store.sqlite.engine import path_of
+
+    return path_of(url)
 
 
 def without_password(url: str) -> str:

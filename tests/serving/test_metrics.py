@@ -27,6 +27,7 @@ NAMES = {
     *("sessions", "logins_total", "blocked_addresses", "notices_owed", "notices_total"),
     *("notices_oldest_age_seconds", "hooks_total", "store_commit_duration_seconds"),
     *("store_commit_rows", "store_failures_total", "event_loop_lag_seconds"),
+    *("ready", "store_free_bytes", "smarthost_failures_total"),
     *("log_events_total", "certificate_expiry_seconds", "account_daily_used_ratio"),
 }
 

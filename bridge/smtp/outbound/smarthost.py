@@ -23,6 +23,7 @@ import structlog
 
 from bridge.config.mistakes import is_loopback
 from bridge.config.settings import AccountSettings, Endpoint, Reports, Settings
+from bridge.model.measures import SMARTHOST_FAILURES
 from bridge.model.notice import Kind, Owed
 from bridge.notices.subscribers import TakerAnswer
 from bridge.smtp.address import comparable_domains
@@ -246,6 +247,7 @@ class Smarthost:
                     kept = False  # The server closed it while it was idle.
                     continue
                 trouble = _trouble(error)
+                SMARTHOST_FAILURES.add()
                 self._note(str(trouble))
                 return dict.fromkeys(readers, trouble)
 
