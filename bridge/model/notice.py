@@ -243,4 +243,4 @@ def part_notice(
     told = Notice(queue, account, Kind.STATE, 0, id, at, at, state, content)
     if about.receipts & _FAILURE:
         return told
-    return told._replace(ended_at=at, outcome="the part did not ask for one")
+    return told._replace(ended_at=at, outcome="the part did not request one")

@@ -68,11 +68,11 @@ def why_none_of_part(part: UnjoinedPart) -> str:
     """Why no receipt is sent for the part; empty if one is or was."""
     asked = Receipts(part.about.receipts) & OF_STATES
     if not asked:
-        return "the part did not ask for one"
+        return "the part did not request one"
     of = " and ".join(wishes(asked))
     if part.notice is None:
-        return f"asked for: {of}"
-    return "" if asked & Receipts.FAILURE else f"asked for of {of} alone"
+        return f"requested for {of}"
+    return "" if asked & Receipts.FAILURE else f"requested for {of} only"
 
 
 def part_document(part: UnjoinedPart, around: Around) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class Around(NamedTuple):
 #: Event → step and sentence, for an event without a text and for one with a text.
 _EVENTS: Final = {
     "accepted": (("released", "it waits again"), ("attempt", "{}; it waits again")),
-    "held": (("held", "by hand"), ("held", "until somebody decides: {}")),
+    "held": (("held", "by hand"), ("held", "until an operator decides: {}")),
     "cancelled": (("cancelled", "before it was sent"), ("cancelled", "{}")),
     "replaced": (("replaced", "by another text"), ("replaced", "{}")),
     "rejected": (("rejected", "by the API"), ("rejected", "by the API: {}")),
@@ -182,7 +182,7 @@ def owed_notices(notices: tuple[Notice, ...], around: Around) -> list[str]:
 
 def _waits(notice: Notice, around: Around) -> str:
     if notice.kind is Kind.DELAY:
-        return f"sent at {around.say(notice.due_at)}, unless there is news before"
+        return f"sent at {around.say(notice.due_at)}, unless its state changes before"
     last = ""
     if notice.tries and notice.outcome:
         last = f" after {notice.outcome}"
@@ -191,7 +191,7 @@ def _waits(notice: Notice, around: Around) -> str:
     else:
         absent = _absent(around)
     if absent:
-        return absent + (f"; the last try met {notice.outcome}" if last else "")
+        return absent + (f"; the last try ended with {notice.outcome}" if last else "")
     if last or notice.due_at > around.now:
         again = "tried again" if last else "told"
         return f"{again} at {around.say(max(notice.due_at, around.now))}{last}"
@@ -217,13 +217,13 @@ def why_none(story: Story) -> str:
         asked |= Receipts(alias.receipts) & OF_STATES
     by_mail = message.protocol is Protocol.SMTP
     if not asked:
-        return f"the {'sender' if by_mail else 'account'} did not ask for one"
+        return f"the {'sender' if by_mail else 'account'} did not request one"
     of = " and ".join(wishes(asked))
     if stored.state not in FINAL:
-        return f"asked for: {of}"
+        return f"requested for {of}"
     if not asked & (wish_for(stored.state) | Receipts.REPORT):
-        return f"asked for of {of} alone"
-    return "the client heard it as the answer to what it sent"
+        return f"requested for {of} only"
+    return "the client got it in the answer to its submission"
 
 
 # --- next steps ---------------------------------------------------------------------------------
@@ -239,18 +239,18 @@ def outlook(story: Story, around: Around) -> list[str]:
         return [f"it is being posted since {say(story.attempt_at)}"]
     if state is State.HELD:
         return [
-            "it waits until somebody releases or cancels it",
+            "it waits until an operator releases or cancels it",
             f"it expires at {say(message.expires_at)}",
         ]
     if state is not State.ACCEPTED:
         return []
     if message.due_at > around.now:
-        again = "it goes again" if message.attempts else "it goes"
+        again = "it is sent again" if message.attempts else "it is sent"
         first = f"{again} at {say(message.due_at)}"
     elif around.trouble:
         first = around.trouble
     else:
-        first = "it goes as soon as it is its turn"
+        first = "it is sent as soon as its turn comes"
     holds = (("account", message.account), ("upstream", around.upstream))
     waits = [
         f"but the {scope} {name} is held" for scope, name in holds if (scope, name) in around.held
@@ -266,7 +266,7 @@ def _after_sent(story: Story, around: Around) -> list[str]:
     end = message.expires_at + END_AFTER
     if around.polls and story.poll_at < end:
         found.append(f"the API is asked again at {say(max(story.poll_at, around.now))}")
-    found.append(f"without a final word it ends as undeliverable at {say(end)}")
+    found.append(f"without a final status it ends as undeliverable at {say(end)}")
     return found
 
 

@@ -169,7 +169,7 @@ def test_a_part_whose_others_never_came_has_its_story(capsys: pytest.CaptureFixt
     ]
     assert waiting == f"- receipt of expired, id {ALONE}: no receiver has been bound yet\n"
     assert run(["trace", str(UNASKED)]) == 0
-    assert "- no receipt: the part did not ask for one\n" in capsys.readouterr().out
+    assert "- no receipt: the part did not request one\n" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("parts")
@@ -178,7 +178,7 @@ def test_a_part_that_waits_says_for_what(capsys: pytest.CaptureFixture[str]) -> 
     said = capsys.readouterr().out
     assert "part      00000840, 1 of 3, accepted\n" in said
     assert "- it waits for parts 2 and 3 of 3, until " in said
-    assert "- no receipt so far: asked for: success and failure\n" in said
+    assert "- no receipt so far: requested for success and failure\n" in said
 
 
 @pytest.mark.usefixtures("parts")

@@ -73,7 +73,7 @@ async def test_9_no_receipt_because_the_submit_did_not_ask(bridge: Bridge) -> No
     peer = await bound(bridge)
     id = await submit(peer)
     for text in (await said(bridge, "trace", str(id)), await page(bridge, f"/messages/{id}")):
-        assert "the account did not ask for one" in text
+        assert "the account did not request one" in text
     await peer.close()
 
 

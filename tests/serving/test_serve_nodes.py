@@ -529,7 +529,7 @@ async def test_every_node_tells_the_same_story_of_a_message(
     both, first, second = nodes
     heard = Heard()
     [id] = await submitted(first, 1)
-    assert (await second.story(id))["why_none"] == "asked for: success and failure"
+    assert (await second.story(id))["why_none"] == "requested for success and failure"
     await first.hear("status", *delivered(both.sandbox, [id]))
     nobody = f"receipt of delivered, id {id}: no receiver has been bound yet"
     assert (await second.story(id))["owed"] == [nobody]

@@ -115,7 +115,7 @@ async def test_what_became_of_a_part_is_known_whatever_it_asked_for(
     assert found.notice is not None
     asked = receipts is Receipts.FAILURE
     assert (found.notice.ended_at, found.notice.outcome) == (
-        (0, "") if asked else (NOW + 301, "the part did not ask for one")
+        (0, "") if asked else (NOW + 301, "the part did not request one")
     )
 
 

@@ -50,7 +50,7 @@ def test_while_it_waits_it_is_said_for_which_parts_and_until_when() -> None:
     assert said(part) == [(0, "accepted", "from crm by smpp, part 1 of 3")]
     assert part_outlook(part, around()) == ["it waits for parts 2 and 3 of 3, until +290"]
     assert part_owed(part, around()) == []
-    assert why_none_of_part(part) == "asked for: success and failure"
+    assert why_none_of_part(part) == "requested for success and failure"
     assert cause_of_part(part) == ""
 
 
@@ -75,8 +75,8 @@ def test_a_receipt_that_nobody_took_yet_says_what_it_waits_for() -> None:
 @pytest.mark.parametrize(
     ("receipts", "why"),
     [
-        (Receipts.NONE, "the part did not ask for one"),
-        (Receipts.SUCCESS, "asked for of success alone"),
+        (Receipts.NONE, "the part did not request one"),
+        (Receipts.SUCCESS, "requested for success only"),
         (Receipts.FAILURE, ""),
     ],
 )

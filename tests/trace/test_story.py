@@ -88,7 +88,7 @@ def test_the_whole_way_of_a_message_is_told_in_time_order() -> None:
     [
         ("accepted", "", ("released", "it waits again")),
         ("held", "", ("held", "by hand")),
-        ("held", "HTTP 403", ("held", "until somebody decides: HTTP 403")),
+        ("held", "HTTP 403", ("held", "until an operator decides: HTTP 403")),
         ("cancelled", "", ("cancelled", "before it was sent")),
         ("replaced", "", ("replaced", "by another text")),
         ("rejected", "1003 bad phone", ("rejected", "by the API: 1003 bad phone")),
@@ -141,7 +141,7 @@ BOUND, GONE = Receivers(0, True, NOW + 1), Receivers(1, False, NOW + 3)
             (GONE,),
             2,
             "ESME_RX_T_APPN from 10.0.0.1",
-            "no receiver is bound since +3; the last try met ESME_RX_T_APPN from 10.0.0.1",
+            "no receiver is bound since +3; the last try ended with ESME_RX_T_APPN from 10.0.0.1",
         ),
         ((BOUND, GONE), 0, "", "told as soon as there is room"),
         (
@@ -175,21 +175,23 @@ def test_a_report_waits_for_the_smarthost() -> None:
 def test_a_report_of_a_delay_waits_for_its_time() -> None:
     waiting = notice(queue=MAIL, kind=Kind.DELAY, state=None, due_at=NOW + 3600)
     [line] = owed(story(notices=(waiting,)), around())
-    assert line == ("report of delay, id 1099511627776: sent at +3600, unless there is news before")
+    assert line == (
+        "report of delay, id 1099511627776: sent at +3600, unless its state changes before"
+    )
 
 
 @pytest.mark.parametrize(
     ("state", "protocol", "receipts", "reason"),
     [
-        (State.DELIVERED, Protocol.SMPP, Receipts.NONE, "the account did not ask for one"),
-        (State.DELIVERED, Protocol.SMTP, Receipts.NONE, "the sender did not ask for one"),
-        (State.SENT, Protocol.SMPP, BOTH, "asked for: success and failure"),
-        (State.DELIVERED, Protocol.SMTP, Receipts.FAILURE, "asked for of failure alone"),
+        (State.DELIVERED, Protocol.SMPP, Receipts.NONE, "the account did not request one"),
+        (State.DELIVERED, Protocol.SMTP, Receipts.NONE, "the sender did not request one"),
+        (State.SENT, Protocol.SMPP, BOTH, "requested for success and failure"),
+        (State.DELIVERED, Protocol.SMTP, Receipts.FAILURE, "requested for failure only"),
         (
             State.REJECTED,
             Protocol.SMPP,
             BOTH,
-            "the client heard it as the answer to what it sent",
+            "the client got it in the answer to its submission",
         ),
     ],
 )
@@ -202,7 +204,7 @@ def test_why_nobody_is_told(
 def test_the_wishes_of_a_part_count() -> None:
     wish = {"receipts": Receipts.ALIASES}
     found = story(State.SENT, fields=wish, aliases=(Alias(7, 1, Receipts.FAILURE),))
-    assert why_none(found) == "asked for: failure"
+    assert why_none(found) == "requested for failure"
 
 
 # --- what comes next ----------------------------------------------------------------------------
@@ -210,13 +212,13 @@ def test_the_wishes_of_a_part_count() -> None:
 
 def test_what_waits_says_for_what() -> None:
     expires = "it expires at +86400"
-    assert outlook(story(), around()) == ["it goes as soon as it is its turn", expires]
+    assert outlook(story(), around()) == ["it is sent as soon as its turn comes", expires]
     later = story(fields={"due_at": NOW + 60, "attempts": 2})
-    assert outlook(later, around()) == ["it goes again at +60", expires]
+    assert outlook(later, around()) == ["it is sent again at +60", expires]
     scheduled = story(fields={"due_at": NOW + 60})
-    assert outlook(scheduled, around()) == ["it goes at +60", expires]
+    assert outlook(scheduled, around()) == ["it is sent at +60", expires]
     assert outlook(story(State.HELD), around()) == [
-        "it waits until somebody releases or cancels it",
+        "it waits until an operator releases or cancels it",
         expires,
     ]
 
@@ -238,7 +240,7 @@ def test_what_is_being_posted_is_sending() -> None:
 
 def test_what_was_sent_is_asked_for_and_ends_without_a_word() -> None:
     found = story(State.SENT, poll_at=NOW + 32)
-    end = "without a final word it ends as undeliverable at +90000"
+    end = "without a final status it ends as undeliverable at +90000"
     assert outlook(found, around()) == ["the API is asked again at +32", end]
     assert outlook(found, around(polls=False)) == [end]
     last = story(State.SENT, poll_at=NOW + 90000)
