@@ -266,12 +266,13 @@ async def test_a_hold_stops_what_comes_survives_a_restart_and_is_released(
 
 async def test_a_level_of_the_log_holds_for_a_while(bridge: Bridge) -> None:
     await bridge.ready()
-    code, said = await bridge.command("log-level", "debug", "--for", "1s")
-    assert code == 0
-    assert said.startswith("debug, until ")
+    assert (await bridge.command("log-level", "debug"))[0] == 0
     peer = await bound(bridge)
     await peer.ask("submit_sm", a_submit())
     await bridge.event("batch_sent", level="debug")
+    code, said = await bridge.command("log-level", "debug", "--for", "1s")
+    assert code == 0
+    assert said.startswith("debug, until ")
     await bridge.event("log_level_restored", level="info")
     assert (await listed(bridge, "log-level"))["level"] == "info"
     await peer.close()
