@@ -21,7 +21,7 @@ from bridge.model.message import (
 )
 from bridge.model.notice import MAIL, Kind
 from bridge.sandbox import Sandbox
-from bridge.store import StoreError, Story
+from bridge.store import Status, StoreError, Story
 from tests.relaying import Relaying, id_of, reason_of, relaying
 from tests.samples import submission
 from tests.store.conftest import database, postgres  # noqa: F401 - fixtures
@@ -59,10 +59,12 @@ async def waiting(bridge: Relaying) -> list[Stored]:
     return await bridge.store.waiting_for("crm", "+380501234567")
 
 
-async def refusals(bridge: Relaying) -> int:
-    """The number of owed reports of refused recipients."""
-    owed = await bridge.store.claim_notices(MAIL, 2**40, 100)
-    return sum(one.notice.kind is Kind.REFUSED for one in owed)
+async def refusals(bridge: Relaying, outcome: Outcome) -> int:
+    """The number of owed reports of refused recipients. A claim returns only the first."""
+    [stored] = await bridge.relay.query(bridge.account(), id_of(outcome))
+    story = await bridge.store.story(stored.message.id)
+    assert story is not None
+    return sum(notice.kind is Kind.REFUSED for notice in story.notices)
 
 
 async def test_a_duplicate_of_what_was_cancelled_is_sent(
@@ -92,6 +94,20 @@ async def test_a_duplicate_of_what_was_rejected_held_or_expired_is_sent(
         sandbox.fault("503", count=1)
         assert isinstance(await bridge.submit(submission(text="expired", ttl=1)), Failure)
         assert await state(bridge, await bridge.submit(submission(text="expired"))) is State.SENT
+
+
+async def test_a_duplicate_of_what_could_not_be_delivered_is_sent(
+    tmp_path: Path, sandbox: Sandbox, store: dict[str, Any] | None
+) -> None:
+    async with relaying(tmp_path, sandbox, accounts=WINDOW, store=store) as bridge:
+        first = await bridge.submit(submission())
+        [stored] = await bridge.relay.query(bridge.account(), id_of(first))
+        at = int(time.time())
+        await bridge.store.note_statuses(
+            [Status(stored.upstream_id, "undelivered", State.UNDELIVERABLE, at)]
+        )
+        assert id_of(await bridge.submit(submission())) != id_of(first)
+        assert sandbox.message_count == 2
 
 
 async def test_of_two_duplicates_at_once_of_what_died_one_is_sent(
@@ -124,7 +140,7 @@ async def test_a_mail_that_comes_again_gets_no_second_report_of_refused_recipien
     async with relaying(tmp_path, sandbox) as bridge:
         first = await bridge.submit(mail("0501234567", "12"))
         assert id_of(await bridge.submit(mail("0501234567", "12"))) == id_of(first)
-        assert await refusals(bridge) == 1
+        assert await refusals(bridge, first) == 1
 
 
 async def test_a_mail_that_comes_again_reports_what_was_never_reported(

@@ -181,8 +181,12 @@ async def test_a_clock_that_is_set_forward_makes_no_scheduled_message_late(
     await store.accept(Acceptance((one,), claimed=False))
     working_set.add(one, claimed=False)
     await working_set.wanted()
+    # It waits for the time at which the message is due when the clock is set.
+    waits = asyncio.create_task(working_set.wanted())
+    await asyncio.sleep(0)
     now += 3600
     async with asyncio.timeout(10):
+        await waits
         while not [account async for account in working_set.load()]:
             await working_set.wanted()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -119,7 +120,7 @@ def write_config(
 
 
 @asynccontextmanager
-async def serving(config: Path) -> AsyncIterator[Bridge]:
+async def serving(config: Path, **environment: str) -> AsyncIterator[Bridge]:
     """``cascade-bridge serve`` with a configuration; killed at the end if it still runs."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -129,6 +130,7 @@ async def serving(config: Path) -> AsyncIterator[Bridge]:
         "--config",
         str(config),
         stderr=asyncio.subprocess.PIPE,
+        env=os.environ | environment,
     )
     bridge = Bridge(process, config)
     try:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import random
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,9 +15,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from bridge.model.notice import MAIL, Incoming, receivers_of
 from bridge.sandbox import Sandbox
 from bridge.smpp.protocol.pdu import MessageIdResp, Pdu
 from bridge.smpp.protocol.tlvs import RECEIPTED_MESSAGE_ID
+from bridge.store.sqlite.engine import SqliteStore
 from tests.serving.daemon import Bridge, serving, write_config
 from tests.smpp.peer import Peer, a_submit
 from tests.support import free_port
@@ -140,3 +143,31 @@ async def test_no_receipt_is_lost_and_only_those_without_an_answer_come_again(
     # An answered receipt is told again only if the process was killed before the answer was
     # durable.
     assert twice <= (WINDOW * ROUNDS if how == "kill" else 0)
+
+
+async def test_mails_and_receipts_are_each_kept_for_their_own_time(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    now = int(time.time())
+    said = Incoming(1 << 40, "uid", "crm", "+380501234567", "Shop", "Hi", now - 7200, now - 7200)
+    store = SqliteStore(tmp_path / "bridge.db")
+    await store.open()
+    await store.take_incoming([(said, [receivers_of("crm"), MAIL])])
+    await store.close()
+    # A smarthost that never greets, so that the mail is not put off.
+    silent = await asyncio.start_server(lambda *_: None, "127.0.0.1")
+    port = silent.sockets[0].getsockname()[1]
+    reports = f'[reports]\nkeep = "5d"\nsmarthost = "127.0.0.1:{port}"'
+    account = f'incoming_to = "shop@shop.example"\n{reports}'
+    config = write_config(tmp_path, sandbox.url, account=account)
+    config.write_text(config.read_text().replace("[smpp]", '[smpp]\nreceipts_keep = "1h"'))
+    async with serving(config) as bridge:
+        assert (await bridge.event("notices_given_up"))["notices"] == 1
+        await bridge.kill()
+    silent.close()
+    await (store := SqliteStore(tmp_path / "bridge.db")).open()
+    try:
+        assert not await store.claim_notices(receivers_of("crm"), now + 3600, 10)
+        assert len(await store.claim_notices(MAIL, now + 3600, 10)) == 1
+    finally:
+        await store.close()
