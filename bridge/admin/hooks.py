@@ -28,6 +28,7 @@ from bridge.net.http_server import (
     Receive,
     Scope,
     Send,
+    TooManyBodies,
     WebServer,
     read_body,
     respond,
@@ -161,6 +162,8 @@ class HooksListener:
             body = await read_body(scope, receive, self._limits.max_body)
         except BodyTooLarge:
             return HookRefusal(413, f"more than {self._limits.max_body} bytes")
+        except TooManyBodies:
+            return HookRefusal(503, "too many large requests at once")
         except ConnectionResetError:
             return None
         try:

@@ -34,6 +34,7 @@ from bridge.net.http_server import (
     Receive,
     Scope,
     Send,
+    TooManyBodies,
     WebServer,
     read_body,
 )
@@ -43,10 +44,16 @@ from bridge.net.tls import renewed, server_context
 log = structlog.get_logger()
 
 LIMITS: Final = Limits(
-    max_body=4 * 1024 * 1024, keep_alive=75, request_within=10.0, max_connections=200
+    max_body=4 * 1024 * 1024,
+    keep_alive=75,
+    request_within=10.0,
+    max_connections=200,
+    max_held=256 * 1024 * 1024,
 )
 #: Operators import files: a million lines in base64.
 MAX_FILE: Final = 64 * 1024 * 1024
+#: Forms of the console, and its login: the caller is not known yet.
+MAX_LOGIN: Final = 64 * 1024
 #: The group whose members may use the socket, if it exists.
 GROUP: Final = "cascade-bridge"
 _MODE: Final = 0o660
@@ -157,7 +164,11 @@ class AdminListener:
 
     async def _answer(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
         connection = scope["state"]["connection"]
-        most = MAX_FILE if caller.role >= Role.OPERATE else LIMITS.max_body
+        most = LIMITS.max_body
+        if caller.role >= Role.OPERATE:
+            most = MAX_FILE
+        elif caller.role is Role.NOBODY and caller.account is None:
+            most = MAX_LOGIN
         try:
             body = await read_body(scope, receive, most)
         except BodyTooLarge:
@@ -165,6 +176,10 @@ class AdminListener:
             too_large = problem(Failure(Reason.BAD_PARAMETER, detail), status=413)
             too_large.headers["Connection"] = "close"
             await too_large(scope, receive, cast(Any, send))
+            return
+        except TooManyBodies:
+            full = problem(Failure(Reason.BRIDGE_FULL, "too many large requests at once"))
+            await full(scope, receive, cast(Any, send))
             return
         except ConnectionResetError:
             return

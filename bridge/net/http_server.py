@@ -21,6 +21,7 @@ from uvicorn.server import ServerState
 
 from bridge.config.settings import Endpoint
 from bridge.net.connection_limits import ConnectionLimits
+from bridge.net.http_room import HttpRoom, Place
 from bridge.net.networks import NetworkMap, without_mapping
 from bridge.net.passed_sockets import Where, bound_to, serve
 from bridge.net.socket_server import SocketServer
@@ -55,16 +56,22 @@ Tell = Callable[[str, int, str], None]
 
 class Limits(NamedTuple):
     """Limits for clients: bytes of a body, seconds between requests and for a request to arrive
-    (``None``: no limit), connections in total (0: no limit)."""
+    (``None``: no limit), connections in total (0: no limit), bytes of all large requests that
+    arrive or are being answered."""
 
     max_body: int = 1024 * 1024
     keep_alive: int = 75
     request_within: float | None = None
     max_connections: int = 0
+    max_held: int = 64 * 1024 * 1024
 
 
 class BodyTooLarge(Exception):  # noqa: N818 - says what is the matter
     """The body is larger than allowed."""
+
+
+class TooManyBodies(Exception):  # noqa: N818 - says what is the matter
+    """Large requests of others leave no room for this one."""
 
 
 class HttpConnection(asyncio.Protocol):
@@ -78,7 +85,7 @@ class HttpConnection(asyncio.Protocol):
         #: The address given by a proxy, if any; else the connection's own counts.
         self.client = client
         self._protocol = server.protocol(self)
-        self._admitted = False
+        self._place: Place | None = None
         self._head = 0  # bytes of an incomplete head
         self._answering = False  # a complete request has not been answered yet
         self._last = False  # it is the last request
@@ -88,8 +95,8 @@ class HttpConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        self._admitted = self._server.admit(self)
-        if not self._admitted:
+        self._place = self._server.admit(self, self.client or self._peer())
+        if self._place is None:
             self._refuse(503)
             return
         self.coming_since = time.monotonic()
@@ -102,8 +109,12 @@ class HttpConnection(asyncio.Protocol):
             self._cut(431)
             return
         self._head += len(data)
-        if self._admitted:
-            self._protocol.data_received(data)
+        if self._place is None:
+            return
+        self._protocol.data_received(data)
+        # What comes in one piece is not kept for long.
+        if self._head > len(data) and not self._place.hold(len(data)):
+            self._cut(503)
 
     def eof_received(self) -> bool | None:
         # TLS has no half-closed connections.
@@ -120,26 +131,49 @@ class HttpConnection(asyncio.Protocol):
         self._protocol.resume_writing()
 
     def connection_lost(self, error: Exception | None) -> None:
-        if self._admitted:
+        if self._place is not None:
+            self._place.leave()
             self._server.dismiss(self)
             self._protocol.connection_lost(error)
 
     def begin(self) -> None:
         """The head of a request has arrived; its body may follow."""
         self._head = -sys.maxsize
+        self._place_kept.let_go()
         if not self.coming_since:
             self.coming_since = time.monotonic()
+
+    def hold(self, octets: int) -> None:
+        """Counts octets of the body; raises :class:`TooManyBodies` if there is no room."""
+        if not self._place_kept.hold(octets):
+            self.came()
+            raise TooManyBodies
+
+    @property
+    def _place_kept(self) -> Place:
+        assert self._place is not None  # whoever has none is not read
+        return self._place
 
     def came(self) -> None:
         """The request has arrived, as far as it will be read."""
         self.coming_since = 0.0
         self._head = 0
-        self._answering = True
+        self._answer(True)
+
+    def _answer(self, answering: bool) -> None:
+        self._answering = answering
+        self._place_kept.answer(answering)
+
+    def give_way(self) -> None:
+        """Closes for another connection: no request has come whole."""
+        self._server.tell(self._peer(), 503, "idle, and too many connections")
+        self.abort()
 
     def answered(self) -> None:
         """The application has finished the request."""
         self.came()
-        self._answering = False
+        self._place_kept.let_go()
+        self._answer(False)
         if self._last:
             # Another request may have arrived meanwhile; it begins first.
             asyncio.get_running_loop().call_soon(self._hang_up)
@@ -204,7 +238,7 @@ class WebServer:
         self._limits = limits
         self._context = context
         self.tls = context is not None
-        self._room = ConnectionLimits(limits.max_connections)
+        self._room = HttpRoom(ConnectionLimits(limits.max_connections), limits.max_held)
         self.connections: set[HttpConnection] = set()
         self._state = ServerState()
         self._config = uvicorn.Config(
@@ -244,7 +278,7 @@ class WebServer:
         server = SocketServer(
             lambda client: HttpConnection(self, client),
             self._proxies or NetworkMap,
-            limits=self._room,
+            limits=self._room.limits,
             context=self._context,
             handshake_timeout=self._limits.request_within or _HANDSHAKE_TIMEOUT,
             backlog=_BACKLOG,
@@ -292,18 +326,16 @@ class WebServer:
         protocol.send_400_response = partial(connection.no_http, protocol.send_400_response)
         return protocol
 
-    def admit(self, connection: HttpConnection) -> bool:
-        """Counts a connection; returns whether there is room for it."""
-        if self._room.full:
-            return False
-        self._room.count_in("")
-        self.connections.add(connection)
-        return True
+    def admit(self, connection: HttpConnection, address: str) -> Place | None:
+        """A place for a connection; None if there is no room for it."""
+        place = self._room.place(address, connection.give_way)
+        if place is not None:
+            self.connections.add(connection)
+        return place
 
     def dismiss(self, connection: HttpConnection) -> None:
-        """Uncounts a connection."""
+        """Forgets a connection that has ended."""
         self.connections.discard(connection)
-        self._room.count_out("")
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         assert self._limits.request_within is not None
@@ -327,14 +359,17 @@ class WebServer:
 async def read_body(scope: Scope, receive: Receive, max_body: int) -> bytes:
     """The whole body of a request.
 
-    Raises :class:`BodyTooLarge`, and ConnectionResetError if the client left before its end.
+    Raises :class:`BodyTooLarge` or :class:`TooManyBodies`, and ConnectionResetError if the client
+    left before its end.
     """
+    connection: HttpConnection = scope["state"]["connection"]
     message = await receive()
     if message["type"] == "http.request" and not message["more_body"]:
-        scope["state"]["connection"].came()
+        connection.came()
         body: bytes = message["body"]
         if len(body) > max_body:
             raise BodyTooLarge
+        connection.hold(len(body))
         return body
     chunks: list[bytes] = []
     size = 0
@@ -343,8 +378,10 @@ async def read_body(scope: Scope, receive: Receive, max_body: int) -> bytes:
         size += len(chunks[-1])
         if size > max_body:
             chunks.clear()
+        else:
+            connection.hold(len(chunks[-1]))
         if not message["more_body"] or size > _PATIENCE * max_body:
-            scope["state"]["connection"].came()
+            connection.came()
             if size > max_body:
                 raise BodyTooLarge
             return b"".join(chunks)

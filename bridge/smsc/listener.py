@@ -32,6 +32,7 @@ from bridge.net.http_server import (
     Receive,
     Scope,
     Send,
+    TooManyBodies,
     WebServer,
     read_body,
     respond,
@@ -47,7 +48,11 @@ log = structlog.get_logger()
 
 #: Limits for a client. A list of 10,000 rows has about a megabyte.
 LIMITS: Final = Limits(
-    max_body=4 * 1024 * 1024, keep_alive=75, request_within=15.0, max_connections=2000
+    max_body=4 * 1024 * 1024,
+    keep_alive=75,
+    request_within=15.0,
+    max_connections=2000,
+    max_held=32 * 1024 * 1024,
 )
 SOAP: Final = "soap.php"
 REST: Final = "/rest/send"
@@ -158,6 +163,10 @@ class SmscListener:
             body = await read_body(scope, receive, LIMITS.max_body)
         except BodyTooLarge:
             failure = Failure(Reason.BAD_PARAMETER, f"more than {LIMITS.max_body} octets")
+            await self._refuse(send, failure, peer, path)
+            return
+        except TooManyBodies:
+            failure = Failure(Reason.BRIDGE_FULL, "too many large calls at once")
             await self._refuse(send, failure, peer, path)
             return
         except ConnectionResetError:

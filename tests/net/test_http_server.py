@@ -17,6 +17,7 @@ from bridge.net.http_server import (
     Receive,
     Scope,
     Send,
+    TooManyBodies,
     WebServer,
     read_body,
     respond,
@@ -35,6 +36,7 @@ class Echo:
         self.pause.set()
         self.asked = asyncio.Event()
         self.gone = 0
+        self.count = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == "/unread":
@@ -49,10 +51,14 @@ class Echo:
         except BodyTooLarge:
             await respond(send, 413, ((b"connection", b"close"),), b"too large")
             return
+        except TooManyBodies:
+            await respond(send, 503)
+            return
         except ConnectionResetError:
             self.gone += 1
             return
         self.asked.set()
+        self.count += 1
         await self.pause.wait()
         await respond(send, 200, body=b"%d" % len(body))
 
@@ -95,6 +101,12 @@ class Web:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port, **options)
         self._writers.append(writer)
         return Client(reader, writer)
+
+    async def until_asked(self, requests: int) -> None:
+        """Until so many requests have come whole."""
+        async with asyncio.timeout(10):
+            while self.echo.count < requests:  # noqa: ASYNC110 - a number
+                await asyncio.sleep(0.01)
 
     def hang_up(self) -> None:
         for writer in self._writers:
@@ -266,17 +278,76 @@ async def test_a_connection_that_waits_between_requests_stays() -> None:
 
 async def test_a_connection_too_many_hears_that_it_is() -> None:
     async with web(max_connections=2) as running:
-        first, second = await running.connect(), await running.connect()
-        assert (await first.ask())[0] == (await second.ask())[0] == 200
+        running.echo.pause.clear()
+        asking = [asyncio.create_task((await running.connect()).ask()) for _ in range(2)]
+        await running.until_asked(2)
         third = await running.connect()
         assert b"\r\nRetry-After: 5\r\n" in (said := await third.ended())
         assert said.startswith(b"HTTP/1.1 503 ")
         assert running.told == [("127.0.0.1", 503, "too many connections")]
-        first.writer.close()
-        async with asyncio.timeout(10):
-            while len(running.server.connections) > 1:  # noqa: ASYNC110 - a number
-                await asyncio.sleep(0.01)
+        running.echo.pause.set()
+        assert await asyncio.gather(*asking) == [(200, b"1")] * 2
         assert (await (await running.connect()).ask())[0] == 200
+
+
+async def test_a_connection_without_a_whole_request_gives_way_to_a_new_one() -> None:
+    async with web(max_connections=3) as running:
+        running.echo.pause.clear()
+        busy = asyncio.create_task((await running.connect()).ask())
+        await running.until_asked(1)
+        silent, half = await running.connect(), await running.connect()
+        half.writer.write(head(10) + b"12345")
+        fourth = await running.connect()
+        asking = asyncio.create_task(fourth.ask())
+        assert await silent.ended() == b""
+        await running.until_asked(2)
+        fifth = await running.connect()
+        assert await half.ended() == b""
+        assert running.told == [("127.0.0.1", 503, "idle, and too many connections")] * 2
+        running.echo.pause.set()
+        assert (await busy)[0] == (await asking)[0] == (await fifth.ask())[0] == 200
+
+
+async def test_of_all_waiting_connections_those_of_the_address_with_most_give_way() -> None:
+    async with web(max_connections=4) as running:
+        others = [await running.connect(local_addr=("127.0.0.2", 0)) for _ in range(3)]
+        mine = await running.connect()
+        assert (await mine.ask())[0] == 200
+        await running.connect(local_addr=("127.0.0.3", 0))
+        assert await others[0].ended() == b""
+        assert (await mine.ask())[0] == 200
+
+
+async def test_large_requests_share_a_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.net.http_room.SMALL", 100)
+    async with web(max_held=1000) as running:
+        slow = await running.connect()
+        slow.writer.write(head(700) + b"x" * 600)
+        other = await running.connect()
+        async with asyncio.timeout(10):
+            while (await other.ask(b"x" * 500))[0] != 503:  # noqa: ASYNC110 - another's octets
+                await asyncio.sleep(0.01)
+        assert await other.ask(b"x" * 100) == (200, b"100"), "small ones take none of it"
+        slow.writer.write(b"x" * 100)
+        assert await slow.answer() == (200, b"700")
+        assert await other.ask(b"x" * 500) == (200, b"500")
+        slow.writer.write(head(700) + b"x" * 600)
+        slow.writer.close()
+        async with asyncio.timeout(10):
+            while (await other.ask(b"x" * 900))[0] != 200:  # noqa: ASYNC110 - another's octets
+                await asyncio.sleep(0.01)
+
+
+async def test_heads_that_trickle_share_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.net.http_room.SMALL", 100)
+    async with web(max_held=1000) as running:
+        client = await running.connect()
+        client.writer.write(b"POST / HTTP/1.1\r\n")
+        async with asyncio.timeout(10):
+            while not client.reader.at_eof() and not running.told:
+                client.writer.write(b"X: " + b"x" * 50 + b"\r\n")
+                await asyncio.sleep(0)
+        assert (await client.ended()).startswith(b"HTTP/1.1 503 ")
 
 
 async def test_whoever_goes_in_the_middle_of_a_body_leaves_nothing() -> None:
