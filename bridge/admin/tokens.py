@@ -44,6 +44,9 @@ class Tokens:
         self._lockout = lockout
         self._hasher = argon2.PasswordHasher()
         self._key = secrets.token_bytes(32)
+        #: Hashes are checked one at a time: parallel guesses are no more than sequential ones, and
+        #: take no more memory.
+        self._checking = asyncio.Lock()
         #: Increases when the tokens change, which ends sessions of the console.
         self.generation = 0
         self._tokens: list[tuple[Role, str]] = []
@@ -74,7 +77,7 @@ class Tokens:
             raise Failure(Reason.ADDRESS_BLOCKED)
         if not token or not self._tokens:
             raise Failure(Reason.LOGIN_REQUIRED, "a token is needed")
-        role = await self._find(token) if len(token) <= _LONGEST else None
+        role = await self._find(token, where) if len(token) <= _LONGEST else None
         if role is None:
             self._lockout.failed(where, NAME)
             log.warning("token_refused", address=address)
@@ -82,14 +85,17 @@ class Tokens:
         self._lockout.succeeded(where, NAME)
         return role
 
-    async def _find(self, token: str) -> Role | None:
+    async def _find(self, token: str, where: str) -> Role | None:
         secret = token.encode("utf-8", "surrogatepass")
         digest = hmac.digest(self._key, secret, "sha256")
         if (role := self._verified.get(digest)) is not None:
             return role
         for role, known in self._tokens:
             if known.startswith("$argon2"):
-                right = await asyncio.to_thread(self._verify, known, secret)
+                async with self._checking:
+                    if self._lockout.blocked(where, NAME):
+                        raise Failure(Reason.ADDRESS_BLOCKED)
+                    right = await asyncio.to_thread(self._verify, known, secret)
             else:
                 right = hmac.compare_digest(known.encode(), secret)
             if right:
