@@ -59,6 +59,14 @@ def _call(turn: SqliteTurn, functions: Sequence[Callable[[SqliteTurn], Any]]) ->
     return [function(turn) for function in functions]
 
 
+def _write_verbs(turn: SqliteTurn, verbs: dict[SqliteVerb[Any, Any], list[Request]]) -> None:
+    """Writes the requests of each verb together, the verb that came first before the others."""
+    for verb, requests in verbs.items():
+        answers = verb.write(turn, [request.payload for request in requests])
+        for request, answer in zip(requests, answers, strict=True):
+            request.answer = answer
+
+
 #: Rare work: a function of the transaction, in turn with everything else.
 CALL: SqliteVerb[Callable[[SqliteTurn], Any], Any] = SqliteVerb(_call)
 
@@ -188,11 +196,13 @@ class SqliteWriter:
         try:
             verbs: dict[SqliteVerb[Any, Any], list[Request]] = {}
             for request in group:
+                if request.verb is _CALL and _CALL in verbs and len(verbs) > 1:
+                    # Not before what was asked for earlier: a message whose attempt has begun must
+                    # not be cancelled.
+                    _write_verbs(turn, verbs)
+                    verbs = {}
                 verbs.setdefault(request.verb, []).append(request)
-            for verb, requests in verbs.items():
-                answers = verb.write(turn, [request.payload for request in requests])
-                for request, answer in zip(requests, answers, strict=True):
-                    request.answer = answer
+            _write_verbs(turn, verbs)
             connection.execute("COMMIT")
         except BaseException:
             # A failed COMMIT may have rolled back by itself (SQLite, "Response To Errors").

@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from bridge.model.ids import first_id
 from bridge.model.message import State
 from bridge.store import Acceptance, Change, SchemaTooNew, StoreError, StoreFull, StoreInUse
+from bridge.store.directory.verb import Statement, Verb
 from bridge.store.sqlite.engine import SqliteStore, path_of
 from bridge.store.sqlite.schema import MIGRATIONS
 from tests.samples import NOW, message
@@ -265,4 +267,30 @@ async def test_a_file_that_cannot_be_read_fails_the_verb_and_nothing_else(tmp_pa
             await store.match_early(NOW, NOW)
         other.execute("ALTER TABLE gone RENAME TO early_status")
     assert await store.match_early(NOW, NOW) == 0
+    await store.close()
+
+
+async def test_what_is_asked_for_first_comes_first_in_a_group(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "bridge.db", clock=lambda: NOW)
+    await store.open()
+    await store.accept(Acceptance((message(1), message(2))))
+    go, under_way = threading.Event(), threading.Event()
+
+    def slow() -> Verb[None]:
+        under_way.set()
+        go.wait(20)
+        yield Statement("SELECT 1")
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        # All that follows is one group, which begins with rare work.
+        tasks.create_task(store.change(slow))
+        await asyncio.to_thread(under_way.wait)
+        tasks.create_task(store.set_hold("account", "bank", True))
+        await asyncio.sleep(0)
+        begun = store.begin(9, [message(1)])
+        moved = tasks.create_task(store.move([1, 2], State.CANCELLED))
+        await asyncio.sleep(0)
+        go.set()
+        assert await begun == set()
+    assert moved.result() == [2], "the other is being posted"
     await store.close()
