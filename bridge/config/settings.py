@@ -22,6 +22,8 @@ from bridge.model.message import MessageType, Route
 Network = IPv4Network | IPv6Network
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_DURATION = re.compile(r"(\d+(?:ms|s|m|h|d|w))+")
+_PIECE = re.compile(r"(\d+)(ms|[smhdw])")
 
 
 class Endpoint(NamedTuple):
@@ -37,9 +39,9 @@ class Endpoint(NamedTuple):
 def parse_duration(value: object) -> float:
     """Seconds from ``"20s"``, ``"5m"``, ``"1h30m"`` or ``"30d"``."""
     text = value.strip() if isinstance(value, str) else ""
-    if not re.fullmatch(r"(\d+(?:ms|s|m|h|d|w))+", text):
+    if not _DURATION.fullmatch(text):
         raise ValueError('a duration such as "20s", "5m", "24h" or "30d"')
-    return sum(int(n) * _UNITS[unit] for n, unit in re.findall(r"(\d+)(ms|[smhdw])", text))
+    return sum(int(n) * _UNITS[unit] for n, unit in _PIECE.findall(text))
 
 
 def parse_endpoint(value: object) -> Endpoint:

@@ -27,7 +27,7 @@ _BRACKETED = re.compile(
        \s*+>\s*+(.*)""",
     re.VERBOSE,
 )
-_BARE = re.compile(r"([^<>\"@\s=]+)(?:@([^<>@\"\s]*))?(?:\s+(.*))?|()()()")
+_BARE = re.compile(r"([^<>\"@\s=]+)(?:@([^<>@\"\s]*))?(?:\s++(.*))?|()()()")
 #: A display name in quotes, which may hold any bracket.
 _QUOTED_NAME = re.compile(r'"(?:[^"\\]|\\.)*"\s*(?=<)')
 _ESCAPED = re.compile(r"\\(.)")

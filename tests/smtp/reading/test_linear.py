@@ -49,6 +49,7 @@ CHARSETS = ("utf-8", "utf-7", "idna", "iso-2022-jp", "euc-jp", "gbk", "utf-16", 
 INPUTS: dict[str, Callable[[int], bytes]] = {
     # Text: lines, quotations, attributions, header blocks, signatures, footers.
     "blanks in a line": _text(b" ", b"c"),
+    "blanks in a line and behind it": _text(b" ", b"c \nd"),
     "blanks at line ends": _text(b"a   \n"),
     "blank lines": _text(b" \n", b"x"),
     "quoted": _text(b"> \n", b"wrote:\n> "),
