@@ -121,6 +121,7 @@ async def relaying(
             await ready.wait()
             upkeep = Upkeep(engine, dispatcher, settings.store)
             engine.signals.work.listen(upkeep.wake)
+            engine.signals.settled.listen(relay.settled_elsewhere)
             answer_first = AnswerFirst(engine.node, people, pending, time.time)
             outbox = Outbox(
                 engine,

@@ -15,7 +15,7 @@ from bridge.model.message import (
 )
 from bridge.sandbox import Sandbox
 from bridge.store import StoreFull
-from tests.relaying import relaying
+from tests.relaying import id_of, relaying
 from tests.samples import numbered, submission
 
 
@@ -69,6 +69,32 @@ async def test_a_sent_message_cannot_be_cancelled(tmp_path: Path, sandbox: Sandb
             await bridge.relay.cancel(bridge.account(), outcome.id)
         assert caught.value.reason is Reason.NOT_FOUND
         assert await bridge.states(outcome) == [State.SENT]
+
+
+@pytest.mark.parametrize("outcome", ["retry", "hold"])
+async def test_what_an_attempt_may_have_delivered_is_neither_cancelled_nor_replaced(
+    tmp_path: Path, sandbox: Sandbox, outcome: str
+) -> None:
+    sandbox.fault("hang-up-after")
+    accounts = {"crm": {"answer": "queued"}}
+    async with relaying(tmp_path, sandbox, accounts=accounts, unknown_outcome=outcome) as bridge:
+        id = id_of(await bridge.submit(submission()))
+        async with asyncio.timeout(20):
+            while not (  # noqa: ASYNC110 - a stored number
+                await bridge.relay.query(bridge.account(), id)
+            )[0].message.unknown:
+                await asyncio.sleep(0.01)
+        with pytest.raises(Failure) as refused:
+            await bridge.relay.cancel(bridge.account(), id)
+        assert refused.value.reason is Reason.NOT_FOUND
+        with pytest.raises(Failure) as refused:
+            await bridge.relay.replace(bridge.account(), id, text="other")
+        assert refused.value.reason is Reason.NOT_FOUND
+        [stored] = await bridge.relay.query(bridge.account(), id)
+        assert (stored.message.text, stored.state is State.CANCELLED) == (
+            "Your code is 1234",
+            False,
+        )
 
 
 async def test_a_message_in_flight_is_not_cancelled(tmp_path: Path, sandbox: Sandbox) -> None:

@@ -15,6 +15,7 @@ from bridge.model.failure import Failure, Reason
 from bridge.model.message import Accepted, Message, State
 from bridge.sandbox import Sandbox
 from bridge.store import Lane
+from bridge.store.signals import Signal
 from tests.relaying import Relaying, relaying
 from tests.samples import submission
 from tests.store.conftest import database, postgres  # noqa: F401 - fixtures
@@ -36,10 +37,15 @@ async def nodes(tmp_path: Path, database: str) -> AsyncIterator[list[Relaying]]:
         ]
 
 
+@pytest.mark.parametrize("signal", [True, False], ids=["signal", "no signal"])
 async def test_what_another_node_sends_is_answered_here(
-    nodes: list[Relaying], monkeypatch: pytest.MonkeyPatch
+    nodes: list[Relaying], monkeypatch: pytest.MonkeyPatch, signal: bool
 ) -> None:
     here, there = nodes
+    if signal:
+        monkeypatch.setattr("bridge.relay.handover._LOOK_ELSEWHERE", 60.0)
+    else:
+        monkeypatch.setattr(here.store.signals, "settled", Signal())
 
     async def busy(lane: Lane, now: int, limit: int, after: tuple[int, int]) -> list[Message]:
         return []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -105,12 +106,21 @@ async def test_a_lane_holds_no_more_than_its_bound_and_loads_the_rest_in_order(
     assert sent == list(range(1, 51))
 
 
-async def test_what_came_while_others_looked_is_still_this_nodes(waiting: Waiting) -> None:
+async def test_what_comes_while_the_store_is_read_is_still_this_nodes(
+    waiting: Waiting, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await waiting.come("crm", 3)
+    read, came = waiting.store.waiting, []
+
+    async def slow(*lane: Any) -> list[Message]:
+        # Reading a lane that is completely in memory changes no owner.
+        came.extend(await waiting.come("crm", 3))
+        return await read(*lane)
+
     waiting.set.wake()
-    # Reading a lane that is completely in memory changes no owner.
-    assert len(await waiting.come("crm", 3)) == 3
+    monkeypatch.setattr(waiting.store, "waiting", slow)
     await waiting.load()
+    assert len(came) == 3
     assert waiting.size("crm") == 6
 
 

@@ -120,6 +120,28 @@ async def test_answers_are_not_held_back_to_be_sent_with_others() -> None:
         assert raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
+async def test_handshakes_that_say_nothing_give_way_and_keep_nobody_out(certificate: Pair) -> None:
+    limits = {"max_connections": 5, "max_connections_per_address": 3, "bind_timeout": "1h"}
+    async with bridge(tls_settings(certificate, **limits)) as running:
+        silent = [
+            await asyncio.open_connection(
+                "127.0.0.1", running.port, local_addr=(f"127.0.0.{number % 3 + 2}", 0)
+            )
+            for number in range(12)
+        ]
+        reading = {asyncio.create_task(reader.read()) for reader, _ in silent}
+        async with asyncio.timeout(20):
+            # No descriptors are left to them: those over the limits are closed.
+            while len(reading) > 5:
+                _, reading = await asyncio.wait(reading, return_when=asyncio.FIRST_COMPLETED)
+            peer = await running.connect(**trusting(certificate))
+            assert (await peer.bind()).command_status == CommandStatus.ESME_ROK
+        for task in reading:
+            task.cancel()
+        for _, writer in silent:
+            writer.close()
+
+
 async def test_tls_has_its_own_listener(certificate: Pair) -> None:
     smpp = {
         "tls_listen": ["127.0.0.1:0"],

@@ -13,9 +13,7 @@ from bridge.store import (
 )
 from tests.samples import NOW, message
 from tests.store.conftest import Engine
-from tests.store.samples import (
-    LANE,
-)
+from tests.store.samples import LANE, asking, owed
 
 
 async def test_an_attempt_that_never_ended_is_found_later(engine: Engine) -> None:
@@ -69,6 +67,17 @@ async def test_a_message_to_be_sent_again_waits_until_it_is_due(store: Store) ->
     assert again == message(1)._replace(due_at=NOW + 30, attempts=1, unknown=1)
     assert await store.next_due(NOW) == NOW + 30
     assert await store.next_due(NOW + 30) is None
+
+
+async def test_a_result_that_comes_after_the_end_changes_nothing(store: Store) -> None:
+    for id in (1, 2):
+        await store.accept(Acceptance((asking(id),)))
+    assert await store.move([1, 2], State.CANCELLED) == [1, 2]
+    sent = Change(1, State.SENT, "x", poll_at=NOW + 30, notify=True)
+    await store.finish(9, [sent, Change(2, State.EXPIRED, notify=True)])
+    found = await store.messages([1, 2])
+    assert [(one.state, one.upstream_id) for one in found] == [(State.CANCELLED, "")] * 2
+    assert {one.notice.state for one in await owed(store)} == {State.CANCELLED}
 
 
 async def test_a_refused_message_keeps_the_reason(store: Store) -> None:
