@@ -196,7 +196,7 @@ class SqliteWriter:
         try:
             verbs: dict[SqliteVerb[Any, Any], list[Request]] = {}
             for request in group:
-                if request.verb is _CALL and _CALL in verbs and len(verbs) > 1:
+                if request.verb is CALL and CALL in verbs and len(verbs) > 1:
                     # Not before what was asked for earlier: a message whose attempt has begun must
                     # not be cancelled.
                     _write_verbs(turn, verbs)
