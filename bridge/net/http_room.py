@@ -24,9 +24,9 @@ class HttpRoom:
         self._max_held = max_held
         self._held = 0
 
-    def place(self, address: str, give_way: Callable[[], None]) -> Place | None:
+    def place(self, address: str, give_way: Callable[[], None]) -> HttpPlace | None:
         """A place for a connection; ``give_way`` closes it for another one. None: there is none."""
-        place = Place(self, address, give_way)
+        place = HttpPlace(self, address, give_way)
         return place if self.limits.begin_handshake(address, give_way) else None
 
     def take(self, octets: int) -> bool:
@@ -39,7 +39,7 @@ class HttpRoom:
         self._held -= octets
 
 
-class Place:
+class HttpPlace:
     """One connection's place. :meth:`leave` it at the end."""
 
     __slots__ = ("_address", "_busy", "_give_way", "_held", "_left", "_room", "_taken")

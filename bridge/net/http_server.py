@@ -21,7 +21,7 @@ from uvicorn.server import ServerState
 
 from bridge.config.settings import Endpoint
 from bridge.net.connection_limits import ConnectionLimits
-from bridge.net.http_room import HttpRoom, Place
+from bridge.net.http_room import HttpPlace, HttpRoom
 from bridge.net.networks import NetworkMap, without_mapping
 from bridge.net.passed_sockets import Where, bound_to, serve
 from bridge.net.socket_server import SocketServer
@@ -85,7 +85,7 @@ class HttpConnection(asyncio.Protocol):
         #: The address given by a proxy, if any; else the connection's own counts.
         self.client = client
         self._protocol = server.protocol(self)
-        self._place: Place | None = None
+        self._place: HttpPlace | None = None
         self._head = 0  # bytes of an incomplete head
         self._answering = False  # a complete request has not been answered yet
         self._last = False  # it is the last request
@@ -150,7 +150,7 @@ class HttpConnection(asyncio.Protocol):
             raise TooManyBodies
 
     @property
-    def _place_kept(self) -> Place:
+    def _place_kept(self) -> HttpPlace:
         assert self._place is not None  # whoever has none is not read
         return self._place
 
@@ -326,7 +326,7 @@ class WebServer:
         protocol.send_400_response = partial(connection.no_http, protocol.send_400_response)
         return protocol
 
-    def admit(self, connection: HttpConnection, address: str) -> Place | None:
+    def admit(self, connection: HttpConnection, address: str) -> HttpPlace | None:
         """A place for a connection; None if there is no room for it."""
         place = self._room.place(address, connection.give_way)
         if place is not None:
