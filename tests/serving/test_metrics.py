@@ -15,6 +15,7 @@ from bridge.sandbox import Sandbox
 from tests.serving.daemon import OPERATE, VIEW, Bridge, run, serving, write_config
 from tests.serving.test_control import bound, connect
 from tests.smpp.peer import Peer, a_submit
+from tests.store.conftest import database, postgres  # noqa: F401 - fixtures
 from tests.support import program
 
 REPOSITORY = Path(__file__).parents[2]
@@ -77,6 +78,29 @@ async def test_metrics_have_their_names_and_count_what_happened(bridge: Bridge) 
     assert value(text, 'upstream_held{upstream="cascade"}') == 0
     assert "process_resident_memory_bytes" in text
     await peer.close()
+
+
+async def test_metrics_have_their_names_on_postgresql_too(
+    tmp_path: Path,
+    sandbox: Sandbox,
+    database: str,  # noqa: F811
+) -> None:
+    config = write_config(tmp_path, sandbox.url, account="daily_limit = 4")
+    config.write_text(config.read_text().replace(f"sqlite:///{tmp_path}/bridge.db", database))
+    async with serving(config) as bridge:
+        peer = await used(bridge)
+        text = (await get(bridge, "/metrics")).text
+        named = set(re.findall(r"^# TYPE cascade_bridge_(\w+) ", text, re.M))
+        assert named == NAMES
+        assert value(text, 'messages_total{state="sent"}') == 1
+        assert value(text, 'account_daily_used_ratio{account="crm"}') == 0.25
+        assert value(text, "store_commit_duration_seconds_count") > 0
+        assert value(text, "store_commit_rows_count") > 0
+        assert value(text, 'queue_messages{state="accepted"}') == 0
+        assert value(text, "ready") == 1
+        # The disk is another machine's.
+        assert not re.search("^cascade_bridge_store_free_bytes ", text, re.M)
+        await peer.close()
 
 
 async def test_metrics_ask_for_a_token(bridge: Bridge) -> None:
