@@ -79,6 +79,8 @@ class Evidence:
     mails: list[Mail]
     soundness: str = ""
     by_text: dict[tuple[str, str], list[Message]] = field(default_factory=dict)
+    #: The messages of accounts with a daily limit that count.
+    counted: dict[str, int] = field(default_factory=dict)
 
     def led_to(self, id: int) -> list[Message]:
         """The messages that an id stands for."""
@@ -152,6 +154,7 @@ async def gather(running: Scene) -> Evidence:
         [read_mail(taken.recipients, taken.octets) for taken in running.smarthost.taken],
         "" if soundness == "ok" else soundness,
         by_text,
+        dict(await rows("SELECT account, accepted FROM daily_count")),
     )
 
 

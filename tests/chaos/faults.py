@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, NamedTuple
 
 import asyncpg
+import httpx
 
 from bridge.sandbox import FAULTS as API_FAULTS
 from tests.chaos.databases import Postgres, SqliteFile
@@ -108,6 +109,28 @@ async def account_removed(scene: Scene, chance: random.Random) -> str:
         return "".join([first, *kept])
 
     return f"{name} of {await _reconfigure(_node(scene, chance), without, True)}"
+
+
+async def account_held(scene: Scene, chance: random.Random) -> str:
+    """Everything of an account waits, at all nodes, until it is released."""
+    name = chance.choice(("crm", "quick", "once", "desk"))
+    if not await _ask_to("PUT", _node(scene, chance), name):
+        return "nobody was there"
+    await asyncio.sleep(chance.uniform(1, 8))
+    while not await _ask_to("DELETE", _node(scene, chance), name):  # noqa: ASYNC110 - another process
+        await asyncio.sleep(0.5)
+    return name
+
+
+async def _ask_to(method: str, node: Node, account: str) -> bool:
+    """Holds or releases an account by the node's socket; whether it did."""
+    transport = httpx.AsyncHTTPTransport(uds=str(node.config.parent / "admin.sock"))
+    async with httpx.AsyncClient(transport=transport, timeout=20) as client:
+        try:
+            url = f"http://node/api/v1/holds/account/{account}"
+            return (await client.request(method, url)).status_code == 200
+        except httpx.HTTPError:
+            return False
 
 
 async def _reconfigure(node: Node, change: Callable[[str], str], usable: bool) -> str:
@@ -345,6 +368,7 @@ FAULTS: Final[dict[str, Fault]] = {
     "reload": Fault(3, reload),
     "reload_broken": Fault(1, reload_broken),
     "account_removed": Fault(2, account_removed),
+    "account_held": Fault(2, account_held),
     "stop_short": Fault(3, stop_short),
     "stop_long": Fault(4, stop_long),
     "clock": Fault(4, clock),

@@ -1,4 +1,5 @@
-"""What mail clients do: over a connection that is kept or a new one each, again until it is taken.
+"""What mail clients do: over a connection that is kept or a new one each, again until it is taken;
+by SMTP, with TLS and without, and by LMTP.
 
 A client keeps what was not answered or refused for now, as every mail server does, and hands it
 over again, with the same Message-ID.
@@ -10,12 +11,14 @@ import asyncio
 import base64
 import random
 import re
+import ssl
 import time
 from collections.abc import Callable
 from typing import Final
 
-from tests.chaos.node import Node, one_ready
+from tests.chaos.node import Node, Reached, one_ready
 from tests.chaos.record import Record, Said, Text, Try
+from tests.chaos.smpp_session import ANY_CERTIFICATE
 
 _ID: Final = re.compile(r"ID - (\d+)")
 _WITHIN: Final = 30.0
@@ -32,12 +35,14 @@ class _Connection:
         self._writer = writer
 
     @classmethod
-    async def open(cls, port: int, account: str) -> _Connection:
-        connection = cls(*await asyncio.open_connection("127.0.0.1", port))
+    async def open(
+        cls, port: int, account: str, hello: str, context: ssl.SSLContext | None
+    ) -> _Connection:
+        connection = cls(*await asyncio.open_connection("127.0.0.1", port, ssl=context))
         login = base64.b64encode(f"\0{account}\0secret12".encode()).decode()
         for code, command in (
             ("220", ""),
-            ("250", "EHLO client.test"),
+            ("250", f"{hello} client.test"),
             ("235", "AUTH PLAIN " + login),
         ):
             if not (await connection.ask(command)).startswith(code):
@@ -88,6 +93,7 @@ class MailClient:
         pause: float,
         *,
         keeps: bool,
+        lmtp: bool = False,
     ) -> None:
         self._account = account
         self._nodes = nodes
@@ -96,6 +102,7 @@ class MailClient:
         self._busy = busy
         self._pause = pause
         self._keeps = keeps
+        self._lmtp = lmtp
         self._kept: _Connection | None = None
         self._run = ""
 
@@ -103,7 +110,8 @@ class MailClient:
         """Until nobody is busy any more and its last mail is taken or given up."""
         while self._busy():
             text = self._record.text(self._account, "mail")
-            count = self._chance.choice((1, 1, 1, 1, 2, 3))
+            # LMTP has a reply for each recipient, and each is a submission.
+            count = 1 if self._lmtp else self._chance.choice((1, 1, 1, 1, 2, 3))
             text.phones = (text.phone, *(self._record.phone() for _ in range(count - 1)))
             text.sender = f"{text.phone[1:]}@client.test"
             text.intermediate = False
@@ -132,7 +140,7 @@ class MailClient:
             if self._kept is None:
                 node, at = await one_ready(self._nodes, self._chance)
                 self._run = node.run
-                self._kept = await _Connection.open(at.smtp, self._account)
+                self._kept = await self._open(at)
         except (OSError, EOFError, TimeoutError):
             return None
         one = Try(self._run, time.monotonic())
@@ -153,6 +161,13 @@ class MailClient:
         if not self._keeps or self._chance.random() < 0.05:
             self._drop()
         return one
+
+    async def _open(self, at: Reached) -> _Connection:
+        if self._lmtp:
+            return await _Connection.open(at.lmtp, self._account, "LHLO", None)
+        if self._chance.random() < 0.3:
+            return await _Connection.open(at.smtps, self._account, "EHLO", ANY_CERTIFICATE)
+        return await _Connection.open(at.smtp, self._account, "EHLO", None)
 
     def _drop(self) -> None:
         if self._kept is not None:

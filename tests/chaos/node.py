@@ -26,8 +26,12 @@ class Reached(NamedTuple):
     """The ports of a daemon that is ready."""
 
     smtp: int
+    lmtp: int
     smpp: int
     hooks: int
+    #: … and those with TLS.
+    smtps: int
+    smpps: int
 
 
 def faketime() -> Path | None:
@@ -233,8 +237,13 @@ class Node:
             fault = self.faults.setdefault(f"{name}: {last[:150]}", [])
             fault.append(f"log-{self.lives:03}")
         if name == "ready":
-            ports = [int(event[key][0].rpartition(":")[2]) for key in ("smtp", "smpp", "hooks")]
-            self.at = Reached(*ports)
+            ports = {
+                key: [int(address.rpartition(":")[2]) for address in event[key]]
+                for key in ("smtp", "smpp", "hooks")
+            }
+            smtp, smtps, lmtp = ports["smtp"]
+            smpp, smpps = ports["smpp"]
+            self.at = Reached(smtp, lmtp, smpp, ports["hooks"][0], smtps, smpps)
             self._changed.set()
             if self._reloads:
                 self._reloads = False

@@ -89,13 +89,15 @@ class Text:
 
 
 class Receipt(NamedTuple):
-    """One receipt as it came. ``taken``: it was answered with ESME_ROK, or a refusal for good."""
+    """One receipt as it came. ``taken``: it was answered with ESME_ROK, or a refusal for good.
+    ``phone``: about the message to this number; several may have one id."""
 
     at: float
     state: int
     run: str
     session: int
     taken: bool
+    phone: str = ""
 
 
 @dataclass(slots=True)

@@ -18,6 +18,7 @@ from tests.chaos.record import Record
 from tests.chaos.smpp_load import ACCOUNTS, SmppClient
 from tests.chaos.smpp_session import Session
 from tests.smtp.smarthost import Smarthost, smarthost
+from tests.support import make_certificate
 
 #: Seconds between two things that one client does, at the usual rate.
 PAUSE = 0.7
@@ -39,8 +40,15 @@ url = "{store}"
 {lease}
 [smtp]
 listen = ["127.0.0.1:0"]
+tls_listen = ["127.0.0.1:0"]
+lmtp_listen = ["127.0.0.1:0"]
+certificate = "{certificate}"
+private_key = "{key}"
 [smpp]
 listen = ["127.0.0.1:0"]
+tls_listen = ["127.0.0.1:0"]
+certificate = "{certificate}"
+private_key = "{key}"
 enquire_link = "5s"
 inactivity = "15s"
 response_timeout = "{response_timeout}s"
@@ -67,6 +75,7 @@ max_binds = 100
 password = "secret12"
 sender = "Quick"
 answer = "queued"
+daily_limit = 1_000_000
 max_binds = 100
 [accounts.timed]
 password = "secret12"
@@ -93,6 +102,7 @@ protocols = ["smtp"]
 sender = "Erp"
 answer_within = "3s"
 receipts_to = "sender"
+daily_limit = 1_000_000
 """
 MAIL_ACCOUNTS = ("desk", "erp")
 
@@ -149,6 +159,18 @@ class Scene:
             )
             for account in MAIL_ACCOUNTS
             for keeps in (True, False)
+        ] + [
+            MailClient(
+                account,
+                self.nodes,
+                self.record,
+                random.Random(self.record.chance.random()),
+                lambda: self.busy,
+                pause,
+                keeps=True,
+                lmtp=True,
+            )
+            for account in MAIL_ACCOUNTS
         ]
 
     def phones(self, pause: float) -> Phones:
@@ -170,6 +192,7 @@ async def scene(folder: Path, database: Database, seed: int, *, nodes: int) -> A
         await hooks.start()
         stack.push_async_callback(hooks.close)
         await sandbox.post_statuses(f"http://127.0.0.1:{hooks.port}{path('status')}")
+        certificate, key = make_certificate(folder, "chaos")
         apis = []
         for number in range(nodes):
             api = FaultProxy(lambda: _api(sandbox))
@@ -187,6 +210,8 @@ async def scene(folder: Path, database: Database, seed: int, *, nodes: int) -> A
                     secret=SECRET,
                     socket=own / "admin.sock",
                     smarthost=host.name,
+                    certificate=certificate,
+                    key=key,
                     parts_timeout=PARTS_TIMEOUT,
                     response_timeout=RESPONSE_TIMEOUT,
                 )

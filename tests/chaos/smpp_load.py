@@ -14,13 +14,16 @@ from bridge.smpp.protocol.pdu import (
     Pdu,
     QuerySm,
     ReplaceSm,
+    SmeAddress,
+    SubmitMulti,
+    SubmitMultiResp,
     SubmitSm,
     Tlv,
 )
 from bridge.smpp.protocol.tlvs import SAR_MSG_REF_NUM, SAR_SEGMENT_SEQNUM, SAR_TOTAL_SEGMENTS
-from tests.chaos.node import Node, one_ready
+from tests.chaos.node import Node, Reached, one_ready
 from tests.chaos.record import Record, Said, Text, Try
-from tests.chaos.smpp_session import ROK, Session
+from tests.chaos.smpp_session import ANY_CERTIFICATE, ROK, Session
 
 #: registered_delivery: final states, and what comes before them too (SMPP 3.4 §5.2.17).
 FINAL, EVERYTHING = 0x01, 0x11
@@ -69,11 +72,13 @@ class SmppClient:
         async with asyncio.TaskGroup() as tasks:
             while True:
                 node, at = await one_ready(self._nodes, self._chance)
-                await self._session(node, at.smpp, tasks)
+                await self._session(node, at, tasks)
 
-    async def _session(self, node: Node, port: int, tasks: asyncio.TaskGroup) -> None:
+    async def _session(self, node: Node, at: Reached, tasks: asyncio.TaskGroup) -> None:
         session = Session(self._account, node.run, self._record, self._chance)
-        if not await session.open(port):
+        with_tls = self._chance.random() < 0.3
+        to = (at.smpps, ANY_CERTIFICATE) if with_tls else (at.smpp, None)
+        if not await session.open(*to):
             session.close()
             await asyncio.sleep(0.1)
             return
@@ -115,17 +120,20 @@ class SmppClient:
         return text
 
     async def _hand_over(
-        self, session: Session, text: Text, body: SubmitSm, *tlvs: Tlv, part: int = 0
+        self, session: Session, text: Text, body: SubmitSm | SubmitMulti, *tlvs: Tlv, part: int = 0
     ) -> Try:
         one = Try(session.run, time.monotonic())
         text.parts[part].append(one)
+        command = "submit_sm" if isinstance(body, SubmitSm) else "submit_multi"
         try:
-            answer = await session.ask("submit_sm", body, *tlvs)
+            answer = await session.ask(command, body, *tlvs)
         except (EOFError, TimeoutError):
             return one
         one.status = f"0x{answer.command_status:02X}"
-        if answer.command == "submit_sm_resp" and answer.command_status == ROK:
-            assert isinstance(answer.body, MessageIdResp)
+        if answer.command == f"{command}_resp" and answer.command_status == ROK:
+            assert isinstance(answer.body, MessageIdResp | SubmitMultiResp)
+            if isinstance(answer.body, SubmitMultiResp) and answer.body.unsuccess_sme:
+                self._record.violations.append(f"refused in part: {answer.body}, {text}")
             one.said, one.id = Said.YES, int(answer.body.message_id)
         else:
             one.said = Said.NO
@@ -163,6 +171,20 @@ class SmppClient:
             if one.said is not Said.YES:
                 order.append(number)
                 await asyncio.sleep(0.5)
+
+    async def multi(self, session: Session) -> None:
+        """One text to several phones by submit_multi."""
+        text = self._new("multi")
+        more = self._chance.choice((1, 2, 4))
+        text.phones = (text.phone, *(self._record.phone() for _ in range(more)))
+        body = _body(text)
+        addresses = tuple(SmeAddress(1, 1, phone[1:].encode()) for phone in text.phones)
+        many = SubmitMulti(
+            dest_address=addresses,
+            registered_delivery=body.registered_delivery,
+            short_message=body.short_message,
+        )
+        await self._hand_over(session, text, many)
 
     async def again(self, session: Session) -> None:
         """The same twice, as one does who got no answer, and the third time if it is not known."""
@@ -225,8 +247,13 @@ class SmppClient:
 
 #: What the clients of each account do, and how often.
 _HABITS: Final[dict[str, dict[Habit, int]]] = {
-    "crm": {SmppClient.submit: 7, SmppClient.long: 2, SmppClient.query: 1},
-    "quick": {SmppClient.submit: 8, SmppClient.query: 1},
+    "crm": {
+        SmppClient.submit: 6,
+        SmppClient.multi: 1,
+        SmppClient.long: 2,
+        SmppClient.query: 1,
+    },
+    "quick": {SmppClient.submit: 7, SmppClient.multi: 1, SmppClient.query: 1},
     "timed": {SmppClient.change: 1},
     "once": {SmppClient.again: 4, SmppClient.submit: 1},
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import ssl
 import time
 from typing import Final
 
@@ -20,6 +21,10 @@ ROK, RX_T_APPN, RX_P_APPN = 0x00, 0x64, 0x65
 _MANNERS: Final = {ROK: 93, RX_T_APPN: 3, RX_P_APPN: 1, None: 3}
 _UDHI: Final = 0x40
 _RECEIPT, _INTERMEDIATE = 0x04, 0x20
+#: For connections to listeners with TLS.
+ANY_CERTIFICATE: Final = ssl.create_default_context()
+ANY_CERTIFICATE.check_hostname = False
+ANY_CERTIFICATE.verify_mode = ssl.CERT_NONE
 _numbers = iter(range(1, 1 << 62))
 
 
@@ -44,11 +49,13 @@ class Session:
     def unanswered(self) -> int:
         return len(self._asked)
 
-    async def open(self, port: int) -> bool:
+    async def open(self, port: int, context: ssl.SSLContext | None = None) -> bool:
         """Connects and binds; whether that went well."""
         try:
             async with asyncio.timeout(PATIENCE):
-                self._reader, self._writer = await asyncio.open_connection("127.0.0.1", port)
+                self._reader, self._writer = await asyncio.open_connection(
+                    "127.0.0.1", port, ssl=context
+                )
                 bind = Bind(self.account.encode(), b"secret12")
                 self._write(Pdu("bind_transceiver", self._next(), bind))
                 while (frame := self._framer.next()) is None:
@@ -140,7 +147,8 @@ class Session:
         if pdu.body.esm_class & (_RECEIPT | _INTERMEDIATE):
             id = int((pdu.tlv(RECEIPTED_MESSAGE_ID) or b"0").rstrip(b"\0"))
             [state] = pdu.tlv(MESSAGE_STATE) or b"\0"
-            receipt = Receipt(time.monotonic(), state, self.run, self.number, taken)
+            phone = "+" + pdu.body.source_addr.decode().lstrip("+")
+            receipt = Receipt(time.monotonic(), state, self.run, self.number, taken, phone)
             self._record.receipt(id, receipt)
         else:
             if answer == RX_P_APPN:
