@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any, Final
 
-from bridge.model.ids import EPOCH
+from bridge.model.ids import EPOCH, node_of
 from bridge.model.notice import Notice, Unjoined, UnjoinedPart, part_notice
 from bridge.store.types import Part, PartGroup
 
@@ -43,7 +43,7 @@ _LAST_SHORT_IDS: Final = (
     "AND known_as < {long} AND known_as & 63 = {node} ORDER BY at DESC, known_as DESC LIMIT 1",
 )
 #: Ids of the node's sequence are longer than 32 bits.
-_FIRST_LONG_ID: Final = 1 << 32
+FIRST_LONG_ID: Final = 1 << 32
 
 
 def last_short_id(node: int) -> str:
@@ -52,7 +52,7 @@ def last_short_id(node: int) -> str:
     The last by time: short ids wrap around, so that the last need not be the greatest.
     """
     found = " UNION ALL ".join(
-        f"SELECT * FROM ({query.format(long=_FIRST_LONG_ID, node=node)}) AS one"  # noqa: S608
+        f"SELECT * FROM ({query.format(long=FIRST_LONG_ID, node=node)}) AS one"  # noqa: S608
         for query in _LAST_SHORT_IDS
     )
     return (
@@ -101,14 +101,27 @@ def _missing(total: int, numbers: Iterable[int]) -> list[int]:
     return sorted(set(range(1, total + 1)).difference(numbers))
 
 
+def _came_last(last: Part, parts: Sequence[Part]) -> bool:
+    """Whether the part with the greatest id has certainly come last.
+
+    The ids of a node grow even if its clock is set back, except short ones, which wrap around. If
+    it is not certain, all are told: better a receipt with an unknown id than none for a known one.
+    """
+    others = [part for part in parts if part is not last]
+    return all(part.at < last.at for part in others) or all(
+        part.id >= FIRST_LONG_ID and node_of(part.id) == node_of(last.id) for part in others
+    )
+
+
 def _notices(parts: Sequence[Part], now: int) -> list[Notice]:
     answered = list(parts)
     group = answered[0].group
     missing = _missing(group.total, (part.number for part in answered))
     if not missing:
         # All parts came, but no message was made: the sender of the last part has been told why.
-        # The last is the one with the greatest id, even if a clock was set back.
-        answered.remove(max(answered, key=lambda part: part.id))
+        last = max(answered, key=lambda part: part.id)
+        if _came_last(last, answered):
+            answered.remove(last)
     return [
         part_notice(group.account, part.id, about_part(part, missing), now) for part in answered
     ]

@@ -181,6 +181,38 @@ async def test_no_id_of_a_part_is_given_again(engine: Engine) -> None:
 
 def test_the_last_part_is_the_one_with_the_last_id_though_the_clock_was_set_back() -> None:
     group = PartGroup("crm", "Shop", "+380501234567", 7, 2)
-    first = Part(1, group, 1, b"a", 3, NOW + 90)
-    last = Part(2, group, 2, b"b", 3, NOW)
-    assert [notice.known_as for notice in notices_of_parts([[first, last]], NOW + 200)] == [1]
+    id = first_id(NOW)
+    first = Part(id, group, 1, b"a", 3, NOW + 90)
+    last = Part(id + 1, group, 2, b"b", 3, NOW)
+    assert [notice.known_as for notice in notices_of_parts([[first, last]], NOW + 200)] == [id]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "told"),
+    [((2, 0, 1), [1, 2, 3]), ((1, 1, 1), [1, 2])],
+    ids=["several nodes", "one node"],
+)
+def test_where_nobody_knows_which_part_came_last_all_are_told(
+    nodes: tuple[int, ...], told: list[int]
+) -> None:
+    # All within a second, as most parts come.
+    ids = [first_id(NOW) + (node << 16) + n for n, node in enumerate(nodes)]
+    parts = [
+        Part(id, GROUP, number, b"x", int(Receipts.FAILURE), NOW)
+        for number, id in enumerate(ids, 1)
+    ]
+    notices = notices_of_parts([parts], NOW + 100)
+    assert [ids.index(notice.known_as) + 1 for notice in notices] == told
+
+
+def test_of_short_ids_the_last_is_the_one_that_came_later() -> None:
+    def parts(*at: int) -> list[Part]:
+        ids = (4_000_000_000, 5, 6)  # they wrap around
+        return [
+            Part(id, GROUP, number, b"x", int(Receipts.FAILURE), NOW + seconds)
+            for number, (id, seconds) in enumerate(zip(ids, at, strict=True), 1)
+        ]
+
+    assert len(notices_of_parts([parts(0, 0, 0)], NOW + 100)) == 3
+    assert len(notices_of_parts([parts(2, 0, 1)], NOW + 100)) == 2
+    assert len(notices_of_parts([parts(0, 1, 2)], NOW + 100)) == 3
