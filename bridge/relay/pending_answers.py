@@ -35,7 +35,7 @@ from bridge.model.message import (
 )
 from bridge.model.notice import MAIL, Kind, Notice
 from bridge.relay.rules import wishes_of
-from bridge.sending.dispatcher import Progress
+from bridge.sending.moves import Progress
 from bridge.store import StoreError
 
 log = structlog.get_logger()

@@ -2,28 +2,26 @@
 
 :mod:`bridge.sending.working_set` decides which messages are in memory,
 :mod:`bridge.sending.upstream` which batch goes next, :mod:`bridge.sending.poster` what an answer
-means for each message. The dispatcher takes, holds, moves and settles messages; each change is
-durable before a client hears of it.
+means for each message, :mod:`bridge.sending.moves` changes waiting messages. The dispatcher takes,
+sends and settles messages; each change is durable before a client hears of it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
 from bridge.config.settings import Cascade
 from bridge.log import together
-from bridge.model.failure import Failure
 from bridge.model.ids import Ids
 from bridge.model.measures import MESSAGES
-from bridge.model.message import Message, Receipts, State, Stored
-from bridge.model.selection import Selection
+from bridge.model.message import Message, Receipts, State
 from bridge.sending.decisions import Rest, after_unknown, expired
 from bridge.sending.held_accounts import HeldAccounts
+from bridge.sending.moves import Progress, QueueMoves, WaitingClients
 from bridge.sending.poster import Poster, Settled
 from bridge.sending.upstream import NextBatch, UpstreamLine, line_of
 from bridge.sending.working_set import WorkingSet
@@ -31,50 +29,17 @@ from bridge.store import (
     Acceptance,
     Change,
     Repeats,
-    Replacement,
     Store,
     StoreError,
-    Superseded,
 )
-from bridge.store.operating.queue import select_ids, send_now
 
 log = structlog.get_logger()
 
-#: Most messages that one transaction moves.
-MOVE_STEP = 1_000
 #: Pause of a request slot, or of loading, after the store failed (seconds).
 STORE_PAUSE = 1.0
 
 
-class Progress(NamedTuple):
-    """A message's new state, durable by now, and the failure if the API refused it."""
-
-    message: Message
-    state: State
-    failure: Failure | None = None
-
-
-class WaitingClients(Protocol):
-    """The part of :class:`bridge.relay.pending_answers.PendingAnswers` that the dispatcher uses."""
-
-    def report(self, progress: Progress) -> None:
-        """A message has a new state, which is durable."""
-
-    def will_hear(self, message: Message) -> int:
-        """The message's final state is about to be stored. Returns the id under which a waiting
-        client will get it as its answer; 0 if no client waits."""
-
-    def wait_on(self, message: Message) -> None:
-        """That final state could not be stored: the client waits on."""
-
-    def awaits(self, message: Message) -> bool:
-        """Whether a client waits for the outcome."""
-
-    def give_up_within(self, seconds: float, concerned: Callable[[str], bool]) -> None:
-        """No answer to messages of these accounts will come in so many seconds."""
-
-
-class Dispatcher:
+class Dispatcher(QueueMoves):
     """Owns every message that waits to be sent, from its acceptance to its last attempt.
 
     ``lines`` are the upstreams by account; the one of accounts without their own has the empty
@@ -95,16 +60,11 @@ class Dispatcher:
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._store = store
+        super().__init__(store, clients, WorkingSet(store, lines, clock, known), clock)
         self._ids = ids
         self._settings = settings
         self._lines = lines
-        self._clients = clients
-        self._clock = clock
         self._monotonic = monotonic
-        #: How many messages wait to be sent.
-        self.backlog = 0
-        self._working_set = WorkingSet(store, lines, clock, known)
         self._poster = Poster(settings, clock=clock, monotonic=monotonic)
         self._held = HeldAccounts(known)
         for line in lines.values():
@@ -174,126 +134,7 @@ class Dispatcher:
                 return False
         return True
 
-    async def move(
-        self, stored: Sequence[Stored], to: State, *, unposted: bool = False
-    ) -> list[int]:
-        """Cancels, holds, releases or expires messages that are not at the API.
-
-        With ``unposted``, messages with an attempt of unknown outcome stay as they are. Returns the
-        ids of the moved messages; each is reported.
-        """
-
-        async def move(ids: list[int]) -> list[int]:
-            return await self._store.move(ids, to, unposted=unposted)
-
-        return await self._move(stored, to, move)
-
-    async def accept_instead(
-        self, acceptance: Acceptance, earlier: Mapping[int, tuple[Stored, int]]
-    ) -> tuple[Repeats, list[int]]:
-        """Stores messages and cancels those that they replace, both or neither.
-
-        ``earlier``: id of a waiting message → the message and the id of its replacement. Returns
-        the repeats (:meth:`Store.accept`), and the ids of cancelled messages: those that no attempt
-        may have delivered.
-        """
-        repeats: Repeats = {}
-
-        async def accept(ids: list[int]) -> list[int]:
-            nonlocal repeats
-            superseded = tuple(Superseded(id, earlier[id][1]) for id in ids)
-            repeats = await self._store.accept(acceptance._replace(superseded=superseded))
-            try:
-                there = await self._store.messages(ids) if ids else ()
-            except StoreError:
-                return ids  # most likely; the store knows which still wait
-            return [one.message.id for one in there if one.state is State.CANCELLED]
-
-        stored = [one for one, _ in earlier.values()]
-        cancelled = await self._move(stored, State.CANCELLED, accept)
-        return repeats, cancelled
-
-    async def _move(
-        self,
-        stored: Sequence[Stored],
-        to: State,
-        change: Callable[[list[int]], Awaitable[list[int]]],
-    ) -> list[int]:
-        """Keeps messages from being posted while ``change`` moves those that it can."""
-        mine = [one for one in stored if self._working_set.withdraw(one.message)]
-        moved: list[int] = []
-        try:
-            moved = await change([one.message.id for one in mine])
-        finally:
-            for one in mine:
-                self._working_set.restore(one.message.id)
-            if len(moved) < len(mine) or to is State.ACCEPTED:
-                self._working_set.wake()
-        for message, state, *_ in mine:
-            if message.id in moved:
-                self.backlog += (to is State.ACCEPTED) - (state is State.ACCEPTED)
-                self._clients.report(Progress(message, to))
-        return moved
-
-    async def move_selected(self, selection: Selection, to: State) -> int:
-        """Cancels, holds or releases the selected messages that are not at the API; returns how
-        many.
-
-        None of them goes out once this has begun. The store is changed in small steps, so that
-        other work never waits long.
-        """
-        matches = selection.may_hold
-        # Held messages are in no queue.
-        barred = self._working_set.bar(matches) if selection.state is not State.HELD else None
-        taken = {message.id: message for message in barred or ()}
-        moved = 0
-        try:
-            ids = await self._store.look_up(select_ids, selection)
-            # Stop the messages first that would be sent first.
-            ids.sort()
-            for start in range(0, len(ids), MOVE_STEP):
-                done = await self._store.move(ids[start : start + MOVE_STEP], to)
-                moved += len(done)
-                for id in taken.keys() & set(done):
-                    self._clients.report(Progress(taken[id], to))
-                await asyncio.sleep(0)
-        finally:
-            if barred is not None:
-                self._working_set.unbar(matches)
-            self.backlog = await self._store.backlog()
-            self._working_set.wake()
-        return moved
-
-    async def send_now(self, selection: Selection) -> int:
-        """Ends the pause before the next attempt of the selected messages; returns how many."""
-        ids = await self._store.look_up(select_ids, selection)
-        hurried = 0
-        now = int(self._clock())
-        for start in range(0, len(ids), MOVE_STEP):
-            hurried += await self._store.change(send_now, ids[start : start + MOVE_STEP], now)
-        self._working_set.wake()
-        return hurried
-
-    async def replace(self, old: Message, new: Replacement) -> bool:
-        """Replaces the text of ``old`` by ``new``, unless it may have gone out."""
-        if not self._working_set.withdraw(old):
-            return False
-        replaced = False
-        try:
-            replaced = await self._store.replace(new)
-        finally:
-            self._working_set.restore(old.id)
-            self._working_set.wake()
-        return replaced
-
-    async def expire(self) -> None:
-        """Ends the messages that wait or are held though their validity has ended."""
-        now = int(self._clock())
-        while overdue := await self._store.overdue(now, 1000):
-            # A client that still waits for an answer gets the end as its answer.
-            alone = [one for one in overdue if not self._clients.awaits(one.message)]
-            if not alone or not await self.move(alone, State.EXPIRED):
-                return
+    # --- holds and nodes -------------------------------------------------------------------
 
     async def refresh(self) -> None:
         """Takes over changes by other nodes: holds, and messages that are free now."""

@@ -23,7 +23,7 @@ from bridge.model.message import (
 )
 from bridge.model.notice import MAIL, Kind, Notice
 from bridge.relay.pending_answers import PendingAnswer, PendingAnswers
-from bridge.sending.dispatcher import Progress
+from bridge.sending.moves import Progress
 from bridge.store import StoreFull
 from tests.samples import NOW, account, message
 
