@@ -87,8 +87,9 @@ class Gathering:
         # Complete messages without an outcome yet, by the ids of their parts: a part that is
         # repeated meanwhile must not submit the message again.
         self._joining: dict[tuple[int, ...], asyncio.Future[Outcome]] = {}
-        #: Parts stored by this node since its start that wait for others; they count as backlog.
-        self._waiting = 0
+        #: Parts stored by this node since its start that wait for others, with their times; they
+        #: count as backlog.
+        self._waiting: dict[int, int] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._outage = Outage("parts_sweep_failed")
 
@@ -102,7 +103,7 @@ class Gathering:
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         try:
             group = self._check(account, segment)
-            self._relay.take_part(account, self._waiting)
+            self._relay.take_part(account, len(self._waiting))
         except Failure as failure:
             answer.set_result(failure)
             return answer
@@ -115,7 +116,7 @@ class Gathering:
         except StoreError as error:  # it is closed
             answer.set_result(error.failure)
             return answer
-        self._waiting += 1
+        self._waiting[id] = now
         stored.add_done_callback(partial(self._stored, account, group, part.id, join, answer))
         return answer
 
@@ -157,7 +158,7 @@ class Gathering:
     ) -> None:
         """The part is durable, or the store has failed."""
         if stored.cancelled() or stored.exception() is not None or stored.result().id != id:
-            self._no_longer_waiting(1)  # no part was stored, or an earlier one is repeated
+            self._no_longer_waiting([id])  # no part was stored, or an earlier one is repeated
         if answer.done():
             return
         if stored.cancelled():
@@ -212,7 +213,7 @@ class Gathering:
                 account, submission, aliases=aliases, parts=group, known_as=gathered.id
             )
             self._joining[key] = joining
-            self._no_longer_waiting(len(key))
+            self._no_longer_waiting(key)
             joining.add_done_callback(lambda _: self._joining.pop(key, None))
             joining.add_done_callback(partial(self._joined, gathered))
         joining.add_done_callback(partial(pass_on, gathered.id, answer))
@@ -256,9 +257,16 @@ class Gathering:
         if not answer.done():
             answer.set_result(outcome)
 
-    def _no_longer_waiting(self, parts: int) -> None:
-        # Parts stored by an earlier run or another node were not counted.
-        self._waiting = max(0, self._waiting - parts)
+    def _no_longer_waiting(self, ids: Iterable[int]) -> None:
+        for id in ids:
+            # Parts stored by an earlier run or another node were not counted.
+            self._waiting.pop(id, None)
+
+    def _forget(self, before: int) -> None:
+        """Forgets parts from before then: another node has completed their message, or ended
+        them."""
+        while self._waiting and next(iter(self._waiting.values())) < before:
+            del self._waiting[next(iter(self._waiting))]
 
     # --- parts without a message -----------------------------------------------------------
 
@@ -266,7 +274,8 @@ class Gathering:
         before = int(self._clock() - self._parts_timeout)
         try:
             expired = await self._store.expired_parts(before, _SWEEP)
-            self._no_longer_waiting(len(expired))
+            self._no_longer_waiting(part.id for part in expired)
+            self._forget(before)
             _log_expired(expired)
             self._outage.over()
         except StoreError as error:  # the next look may succeed

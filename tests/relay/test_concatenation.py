@@ -16,6 +16,7 @@ from bridge.model.message import Accepted, Outcome, Receipts, State, Submission
 from bridge.model.notice import Notice, receivers_of
 from bridge.relay.concatenation import Gathering, Segment
 from bridge.sandbox import Sandbox
+from bridge.store import Acceptance, Repeats, StoreFull
 from tests.relaying import Relaying, relaying
 from tests.samples import submission
 
@@ -155,6 +156,42 @@ async def test_parts_that_wait_have_places_in_the_backlog(tmp_path: Path, sandbo
         await parts.taken(2, total=2, reference=3)
         assert len(sandbox.messages) == 1
         running.cancel()
+
+
+async def test_parts_that_another_node_completed_give_their_places_back(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    async with relaying(tmp_path, sandbox, store={"backlog_limit": 3}) as bridge:
+        here, there = Gatherer(bridge), Gatherer(bridge)
+        running = asyncio.create_task(there.gathering.run())
+        for reference in range(3):
+            await here.taken(1, total=2, reference=reference)
+            await there.taken(2, total=2, reference=reference)
+        await bridge.drained()
+        assert (await here.refused(1, total=2, reference=3)).reason is Reason.BRIDGE_FULL
+        here.clock.now += 301
+        await here.gathering._sweep()
+        await here.taken(1, total=2, reference=3)
+        running.cancel()
+
+
+async def test_a_part_that_comes_again_gives_back_its_own_place_alone(
+    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: Acceptance) -> asyncio.Future[Repeats]:
+        raise StoreFull("no room")
+
+    async with relaying(tmp_path, sandbox, store={"backlog_limit": 3}) as bridge:
+        parts = Gatherer(bridge)
+        for reference in range(2):
+            await parts.taken(1, total=2, reference=reference)
+        with monkeypatch.context() as disk:
+            disk.setattr(bridge.store, "accept", full)
+            for _ in range(3):
+                await parts.refused(2, total=2, reference=0)
+        await parts.taken(1, total=2, reference=2)
+        await parts.taken(1, total=2, reference=3)
+        assert (await parts.refused(1, total=2, reference=4)).reason is Reason.BRIDGE_FULL
 
 
 async def test_more_parts_than_allowed_may_be_cut_instead(tmp_path: Path, sandbox: Sandbox) -> None:
