@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,26 @@ class Relaying:
         async with asyncio.timeout(15):
             while self.dispatcher.backlog:  # noqa: ASYNC110 - a number, not an event
                 await asyncio.sleep(0.01)
+
+
+@contextmanager
+def written_to(folder: Path) -> Iterator[None]:
+    """Another program writes to the bridge's file: the bridge cannot."""
+    with closing(sqlite3.connect(folder / "bridge.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+@contextmanager
+def without(folder: Path, *tables: str) -> Iterator[None]:
+    """The bridge's file cannot be read: it lacks these tables."""
+    with closing(sqlite3.connect(folder / "bridge.db", isolation_level=None, timeout=10)) as other:
+        for table in tables:
+            other.execute(f"ALTER TABLE {table} RENAME TO {table}_elsewhere")
+        yield
+        for table in tables:
+            other.execute(f"ALTER TABLE {table}_elsewhere RENAME TO {table}")
 
 
 @asynccontextmanager

@@ -14,8 +14,7 @@ from bridge.model.message import (
     State,
 )
 from bridge.sandbox import Sandbox
-from bridge.store import StoreFull
-from tests.relaying import id_of, relaying
+from tests.relaying import id_of, relaying, without
 from tests.samples import numbered, submission
 
 
@@ -29,20 +28,15 @@ async def test_an_account_sees_only_its_own_messages(tmp_path: Path, sandbox: Sa
 
 
 @pytest.mark.parametrize("verb", ["query", "unjoined", "cancel", "cancel_matching", "replace"])
-async def test_a_store_that_is_away_is_a_failure_of_the_request(
-    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, verb: str
+async def test_a_store_that_cannot_be_read_is_a_failure_of_the_request(
+    tmp_path: Path, sandbox: Sandbox, verb: str
 ) -> None:
-    async def away(*asked: object) -> None:
-        raise StoreFull("the database is away")
-
     async with relaying(tmp_path, sandbox) as bridge:
-        for name in ("submission", "unjoined", "waiting_for"):
-            monkeypatch.setattr(bridge.store, name, away)
         asked = ("Shop", "0501234567") if verb == "cancel_matching" else (1,)
         more = {"text": "text"} if verb == "replace" else {}
-        with pytest.raises(Failure) as caught:
+        with without(tmp_path, "message", "part"), pytest.raises(Failure) as caught:
             await getattr(bridge.relay, verb)(bridge.account(), *asked, **more)
-        assert caught.value.reason is Reason.BRIDGE_FULL
+        assert caught.value.reason is Reason.OPERATION_FAILED
 
 
 async def test_a_waiting_message_can_be_cancelled_and_is_never_sent(

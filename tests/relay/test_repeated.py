@@ -21,8 +21,8 @@ from bridge.model.message import (
 )
 from bridge.model.notice import MAIL, Kind
 from bridge.sandbox import Sandbox
-from bridge.store import Status, StoreError, Story
-from tests.relaying import Relaying, id_of, reason_of, relaying
+from bridge.store import Status
+from tests.relaying import Relaying, id_of, reason_of, relaying, without
 from tests.samples import submission
 from tests.store.conftest import database, postgres  # noqa: F401 - fixtures
 
@@ -144,16 +144,18 @@ async def test_a_mail_that_comes_again_gets_no_second_report_of_refused_recipien
 
 
 async def test_a_mail_that_comes_again_reports_what_was_never_reported(
-    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, sandbox: Sandbox
 ) -> None:
+    # The messages are stored and sent, and the bridge ends before it can owe the report.
     async with relaying(tmp_path, sandbox) as bridge:
-        with monkeypatch.context() as crash:
-            # The messages are stored, and the bridge dies before it owes the report.
-            died = asyncio.Event()
-            crash.setattr(bridge.pending, "_owe_notice", lambda *_: died.set())
+        with without(tmp_path, "notice"):
             lost = asyncio.ensure_future(bridge.submit(mail("0501234567", "12")))
-            await died.wait()
-            lost.cancel()
+            await sandbox.wait_for(1)
+            await bridge.drained()
+            bridge.relay.drain()
+            assert isinstance(await lost, Accepted)
+    async with relaying(tmp_path, sandbox) as bridge:
+        assert await bridge.store.claim_notices(MAIL, 2**40, 100) == []
         again = await bridge.submit(mail("0501234567", "12"))
         assert isinstance(again, Accepted)
         [owed] = await bridge.store.claim_notices(MAIL, 2**40, 100)
@@ -161,16 +163,11 @@ async def test_a_mail_that_comes_again_reports_what_was_never_reported(
 
 
 async def test_a_repeat_whose_first_cannot_be_looked_up_is_told_no_id(
-    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, sandbox: Sandbox
 ) -> None:
     async with relaying(tmp_path, sandbox) as bridge:
         first = await bridge.submit(mail("0501234567"))
-
-        async def away(id: int) -> Story | None:
-            raise StoreError("the database is away")
-
-        with monkeypatch.context() as database:
-            database.setattr(bridge.store, "story", away)
+        with without(tmp_path, "event"):
             refused = await bridge.submit(mail("0501234567"))
             assert isinstance(refused, Failure)
             assert refused.reason is Reason.OPERATION_FAILED

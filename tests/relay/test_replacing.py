@@ -12,8 +12,8 @@ import pytest
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Outcome, State, Stored, Submission
 from bridge.sandbox import Sandbox
-from bridge.store import Acceptance, Repeats, StoreFull
-from tests.relaying import Relaying, id_of, relaying
+from bridge.store import Acceptance, Repeats
+from tests.relaying import Relaying, id_of, relaying, written_to
 from tests.samples import submission
 from tests.store.conftest import database, postgres  # noqa: F401 - fixtures
 
@@ -54,17 +54,12 @@ async def test_the_same_text_takes_the_place_of_one_that_waits_and_is_sent_once(
 
 
 async def test_what_waits_stays_where_its_replacement_is_refused(
-    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, sandbox: Sandbox
 ) -> None:
     accounts = {"crm": {"schedule": "bridge"}}
     async with relaying(tmp_path, sandbox, accounts=accounts) as bridge:
         first = await bridge.submit(later())
-
-        def full(acceptance: Acceptance) -> asyncio.Future[Repeats]:
-            raise StoreFull("no room")
-
-        with monkeypatch.context() as disk:
-            disk.setattr(bridge.store, "accept", full)
+        with written_to(tmp_path):
             newer = submission(text="newer", replace_if_present=True)
             refused = await bridge.submit(newer)
             assert isinstance(refused, Failure)

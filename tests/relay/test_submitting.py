@@ -15,8 +15,7 @@ from bridge.model.message import (
     State,
 )
 from bridge.sandbox import Sandbox
-from bridge.store import Acceptance, Repeats, StoreFull
-from tests.relaying import reason_of, relaying
+from tests.relaying import reason_of, relaying, written_to
 from tests.samples import numbered, submission
 
 
@@ -84,20 +83,13 @@ async def test_a_daily_limit_counts_over_a_restart(tmp_path: Path, sandbox: Sand
 
 
 async def test_a_daily_limit_counts_what_was_accepted_alone(
-    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, sandbox: Sandbox
 ) -> None:
     accounts = {"crm": {"daily_limit": 2}}
     async with relaying(tmp_path, sandbox, accounts=accounts) as bridge:
-
-        def full(acceptance: Acceptance) -> asyncio.Future[Repeats]:
-            refused: asyncio.Future[Repeats] = asyncio.get_running_loop().create_future()
-            refused.set_exception(StoreFull("no room"))
-            return refused
-
-        with monkeypatch.context() as disk:
-            disk.setattr(bridge.store, "accept", full)
-            for n in range(3):
-                assert reason_of(await bridge.submit(numbered(n))) is Reason.BRIDGE_FULL
+        with written_to(tmp_path):
+            for outcome in await asyncio.gather(*(bridge.submit(numbered(n)) for n in range(3))):
+                assert reason_of(outcome) is Reason.BRIDGE_FULL
         mail = numbered(1, repeat_key=b"1")
         for _ in range(3):
             assert isinstance(await bridge.submit(mail), Accepted)
