@@ -1,8 +1,8 @@
 """``explain``: how a recipient or a mail would be handled, and why.
 
 The listener's and the relay's own rules decide; here their decisions are put into words. Nothing is
-sent, and no running bridge is needed, so that data of the store (today's messages, contacts,
-groups) does not count.
+sent, and no running bridge is needed. Of the store only groups count, not the day's messages or the
+black list.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import sys
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.header import Header
 from email.parser import BytesHeaderParser
@@ -21,9 +22,12 @@ import click
 from bridge.accounts.accounts import Account
 from bridge.cli import Exit, Stop, config_option
 from bridge.cli.daemon import echo_json, json_option
+from bridge.cli.stored_groups import StoredGroups, described
 from bridge.config import load
 from bridge.config.settings import Settings
-from bridge.model.failure import Failure
+from bridge.directory.groups import names_group
+from bridge.model.contact import Group
+from bridge.model.failure import Failure, Reason
 from bridge.model.message import Message, Recipient, Route, Submission
 from bridge.model.phone import country
 from bridge.relay import rules
@@ -37,6 +41,9 @@ from bridge.smtp.reply import Refused
 from bridge.smtp.reply_address import ReplyAddress, reply_addresses_of
 
 Row = tuple[str, str]
+
+#: Of the messages to a group.
+_MESSAGES_SHOWN = 10
 
 
 @click.command("explain")
@@ -161,6 +168,7 @@ class _Explained:
         self._settings = settings
         self._account = account
         self._answers: ReplyAddress | None = None
+        self._groups = StoredGroups(settings)
         own = account.settings.cascade
         self._route: Route = (own.route if own else None) or settings.cascade.route
         self.good = True
@@ -192,7 +200,7 @@ class _Explained:
                 self._account,
                 domains=domains,
                 smsc_address=smtp.smsc_address.lower(),
-                check=lambda account, one: rules.phone_of(account, one.address),
+                check=self._check,
                 reply_address=self._reply_address,
             )
             if isinstance(meant, ReplyAddress):
@@ -203,8 +211,21 @@ class _Explained:
         if isinstance(meant, ToSmscLine):
             rows.append(("means", "the SMSC line: login, numbers and text stand in the mail"))
             return meant
-        rows += self._phone(meant.recipient)
+        if names_group(meant.recipient.address):
+            rows.append(("means", described(self._group(meant.recipient))))
+            rows += self._kind(meant.recipient)
+        else:
+            rows += self._phone(meant.recipient)
         return meant.recipient
+
+    def _check(self, account: Account, recipient: Recipient) -> None:
+        if not names_group(recipient.address):
+            rules.phone_of(account, recipient.address)
+        elif not self._group(recipient).size:
+            raise Failure(Reason.NOT_FOUND, "the group has no contacts")
+
+    def _group(self, recipient: Recipient) -> Group:
+        return self._groups.find(self._account, recipient.address)
 
     def _reply_address(self, local: str) -> ReplyAddress | None:
         reply_addresses = reply_addresses_of(self._settings)
@@ -226,13 +247,19 @@ class _Explained:
         written = recipient.address
         national = not written.startswith(("+", "00")) and phone != f"+{written}"
         form = f"national form of {settings.region}" if national else "international form"
+        return [
+            ("means", f"the number {phone} ({form})"),
+            ("country", f"{country(phone) or 'unknown'} ({allowed})"),
+            *self._kind(recipient),
+        ]
+
+    def _kind(self, recipient: Recipient) -> list[Row]:
+        settings = self._account.settings
         kind = recipient.message_type or settings.message_type
         by = "by its tag" if recipient.message_type else "the account's default"
         route = recipient.route or self._route
         route_by = "by its tag" if recipient.route else "as configured"
         return [
-            ("means", f"the number {phone} ({form})"),
-            ("country", f"{country(phone) or 'unknown'} ({allowed})"),
             ("type", f"{kind.value} ({by})"),
             ("route", f"{route.value} ({route_by})"),
         ]
@@ -311,11 +338,16 @@ class _Explained:
 
     def _messages(self, submission: Submission) -> list[Row]:
         """The messages that the relay's rules would make."""
+        now = time.time()
+        if any(names_group(recipient.address) for recipient in submission.recipients):
+            # Without a store no group is known, and each is refused below.
+            with suppress(Failure):
+                submission = self._groups.expanded(self._account, submission, now)
         prepared, refused = rules.prepare(
             self._account,
             submission,
             route=self._route,
-            now=time.time(),
+            now=now,
             next_id=itertools.count(1).__next__,
         )
         rows: list[Row] = []
@@ -324,11 +356,13 @@ class _Explained:
             self._refused(failure, details)
             rows.append(("refused", f"{recipient.address}: {details[0][1]}"))
         shown = ""
-        for _, message in prepared:
+        for _, message in prepared[:_MESSAGES_SHOWN]:
             if message.text != shown:
                 shown = message.text
                 rows.append(("text", shown or f"(none; fallback: {message.fallback})"))
             rows.append(("message", self._message(message)))
+        if len(prepared) > _MESSAGES_SHOWN:
+            rows.append(("", f"and {len(prepared) - _MESSAGES_SHOWN} more"))
         return rows
 
     def _message(self, message: Message) -> str:

@@ -10,7 +10,12 @@ import pytest
 
 from bridge.cli import Exit, run
 from bridge.config import load
+from bridge.model.contact import Contact, Group
 from bridge.smtp.reply_address import reply_addresses_of
+from bridge.store.directory.contacts import add_contact
+from bridge.store.directory.groups import add_group
+from bridge.store.sqlite.engine import SqliteStore
+from tests.cli.stores import write_store
 
 CONFIG = """
 cascade.authorization_key = "key"
@@ -174,6 +179,52 @@ def test_an_account_must_be_named_where_there_are_two(config: str) -> None:
     address = "380501234567@sms.example.com"
     assert run(["explain", "--config", config, address]) == Exit.USAGE
     assert run(["explain", "--config", config, "-a", "erp", address]) == Exit.OK
+
+
+@pytest.fixture
+def with_groups(tmp_path: Path) -> str:
+    """The configuration of a store with a group of two numbers and an empty one."""
+
+    async def fill(store: SqliteStore) -> None:
+        night = await store.change(add_group, "crm", Group(0, "Night shift", 7, 0, "", 1))
+        await store.change(add_group, "crm", Group(0, "Nobody"))
+        for phone in ("+380501234567", "+380671234567"):
+            contact = Contact(0, (phone,), groups=(night,))
+            await store.change(add_contact, "crm", contact)
+
+    config = write_store(tmp_path, fill)
+    config.write_text(config.read_text() + "message_type = 'promo'\n[smtp]\n")
+    return str(config)
+
+
+@pytest.mark.parametrize("local", ["g7", "night.shift", '"Night shift"', "g7+transaction"])
+def test_a_group_says_how_many_it_reaches(
+    with_groups: str, capsys: pytest.CaptureFixture[str], local: str
+) -> None:
+    assert run(["explain", "--config", with_groups, f"{local}@sms.example.com"]) == Exit.OK
+    out = capsys.readouterr().out
+    assert "the group Night shift (g7) of 2 contacts, at most 1 SMS" in out
+    assert ("transaction (by its tag)" in out) == ("+" in local)
+
+
+@pytest.mark.parametrize("local", ["nobody", "g8"])
+def test_an_empty_or_unknown_group_is_refused(
+    with_groups: str, capsys: pytest.CaptureFixture[str], local: str
+) -> None:
+    assert run(["explain", "--config", with_groups, f"{local}@sms.example.com"]) == Exit.DATA
+    assert "550 5.1.1 ERROR = 3" in capsys.readouterr().out
+
+
+def test_a_mail_to_a_group_shows_a_message_for_each_number(
+    with_groups: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mail = tmp_path / "mail.eml"
+    mail.write_text("To: g7@sms.example.com, 380991234567@sms.example.com\n\nFire in room 5")
+    assert run(["explain", "--config", with_groups, "--mail", str(mail)]) == Exit.OK
+    out = capsys.readouterr().out
+    assert "the group Night shift (g7) of 2 contacts" in out
+    for phone in ("+380501234567", "+380671234567", "+380991234567"):
+        assert f"to {phone}, from Shop, promo, async, 1 SMS" in out
 
 
 def test_a_reply_address_says_who_is_answered_and_until_when(
