@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,3 +51,32 @@ def test_a_mail_becomes_what_stands_beside_it(path: Path) -> None:
             assert getattr(submission, field) == expected[field]
     assert list(submission.options) == expected.get("options", [])
     assert submission.priority == expected.get("priority", 0)
+
+
+@pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.stem)
+def test_a_mail_of_many_times_its_body_takes_as_many_times_as_long(path: Path) -> None:
+    """Not the square of it: the body, and the mail as a whole, over and over."""
+    mail = path.read_bytes()
+    expected = json.loads(path.with_suffix(".json").read_text())
+    header, blank, body = mail.partition(b"\n\n")
+    for head, piece in ((header + blank, body), (b"", mail)):
+        small, large = (_seconds(head + grown(piece, size), expected) for size in (8_000, 64_000))
+        # What is too short to be measured proves nothing.
+        assert large < max(24 * small, 0.05)
+
+
+def grown(piece: bytes, size: int) -> bytes:
+    return piece * (size // max(1, len(piece)) + 1)
+
+
+def _seconds(mail: bytes, expected: dict[str, Any]) -> float:
+    """The least of three readings, in seconds of CPU."""
+    smtp, account = Smtp(**expected.get("smtp", {})), expected.get("account", {})
+    settings = AccountSettings(**{**account, "long_text": "truncate"})
+    spent = []
+    for _ in range(3):
+        began = time.thread_time()
+        with suppress(Failure):
+            read_mail(mail, RECIPIENTS, smtp=smtp, account=settings)
+        spent.append(time.thread_time() - began)
+    return min(spent)
