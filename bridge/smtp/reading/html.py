@@ -72,7 +72,10 @@ _SIGNATURES = frozenset(
     {"gmail_signature", "moz-signature", "protonmail_signature_block", "signature"}
     | {"ms-outlook-mobile-signature", "outlooksignature", "tutanota_signature", "apple-signature"}
     | {"applemailsignature", "divsignature", "zmail_signature", "protonmail_signature_block-user"}
+    | {"composer_signature", "ymail_android_signature"}
 )
+#: Attributes of signatures.
+_SIGNED = frozenset({"data-signature-widget", "data-smartmail", "data-signatureblock"})
 
 
 #: Outlook's rule: a border (its style without spaces), or an element with this name.
@@ -249,7 +252,7 @@ class _Layout:
                 return "quote"
             if word in _SIGNATURES:
                 return "signature"
-        return "signature" if attributes.get("data-smartmail") == "gmail_signature" else ""
+        return "" if _SIGNED.isdisjoint(attributes) else "signature"
 
     def _margin(self, name: str, attributes: dict[str, str], style: str) -> int:
         """The number of line ends before an element: 0, 1, or 2 for a blank line."""

@@ -115,7 +115,10 @@ def _own_text(section: bytes, subject: bytes, body: str, record: Record, fallbac
     def reply() -> Reply:
         return _reply(section, text_of(subject, fallback, record.declared))
 
-    left = signatures.cut_signature(signatures.cut_footer(body))
+    left = signatures.cut_footer(body)
+    signed = signatures.cut_signature(left)
+    if signed is not left and reply() is not Reply.FORWARD:
+        left = signed  # In a forward, the forwarded mail may stand below it.
     if left is not body:
         body = record.cut(body, left, "signature or footer")
     left, why = quotes.cut_quotes(body, reply)
@@ -129,7 +132,7 @@ def _reply(section: bytes, subject: str) -> Reply:
     """Whether a mail is a reply, by its header."""
     kind = kind_of(subject)
     if kind is SubjectKind.FORWARD:
-        return Reply.NO  # The forwarded mail is the content of a forward.
+        return Reply.FORWARD  # The forwarded mail is the content of a forward.
     if kind is SubjectKind.ANSWER:
         # A program that answers, such as a ticket system, sends its own text too.
         return Reply.PERHAPS if header.is_generated(section) else Reply.SURE

@@ -32,6 +32,8 @@ from bridge.smtp.reading.quoted_headers import header_block, label_of, line_abov
 class Reply(IntEnum):
     """The certainty that a mail is a reply."""
 
+    #: A mail that is passed on: its text is what it is sent for, and nothing is cut.
+    FORWARD = -1
     NO = 0
     PERHAPS = 1
     SURE = 2
@@ -98,6 +100,8 @@ def _has_words(line: str) -> bool:
 
 def _end_of_own_text(lines: list[str], bare: list[str], reply: Reply) -> tuple[int, str]:
     """The number of the sender's own lines, and the rule for the others."""
+    if reply is Reply.FORWARD:
+        return len(lines), ""
     tail = _quoted_tail(lines, bare)
     found: list[tuple[int, str]] = []
     if tail is not None and not _passes_on(bare[tail]):

@@ -89,6 +89,8 @@ _MOBILE = (
 _LINKED_WORDS = re.compile(r"\[([^\]]{1,40})\]\([^)]{1,100}\)")
 #: "Get Outlook for iOS" with its link.
 _LINK_BEHIND = re.compile(r"[ \xa0]?[<(]?https?://\S{1,200}$")
+#: "Sent from Mail (https://…) for Windows 10".
+_LINK_WITHIN = re.compile(r" \(https?://[^\s()]{1,200}\)")
 _LONGEST = 110
 #: A phone number or a customer number is no device.
 _NUMBER = re.compile(r"\d{5}")
@@ -123,7 +125,7 @@ def cut_mobile(text: str) -> str:
     if word not in _FIRST_WORDS and not word.startswith(_FIRST_LETTERS):
         return text
     head = text_end[:at]
-    last = _LINK_BEHIND.sub("", _LINKED_WORDS.sub(r"\1", last))
+    last = _LINK_WITHIN.sub("", _LINK_BEHIND.sub("", _LINKED_WORDS.sub(r"\1", last)))
     if len(last) > _LONGEST or not head.strip() or _NUMBER.search(last):
         return text
     # Own text may end with such a sentence; the program's line stands apart, or alone.

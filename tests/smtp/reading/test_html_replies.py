@@ -1,0 +1,39 @@
+"""Answers in HTML in the forms of mail programs: ``html_replies.json``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bridge.config.settings import AccountSettings, Smtp
+from bridge.model.message import Recipient
+from bridge.smtp.reading.mail import read_mail
+
+REPLIES: dict[str, str] = json.loads(Path(__file__).with_name("html_replies.json").read_text())
+OWN = "Yes, at ten."
+
+
+def text(html: str, header: str, **account: object) -> str:
+    mail = f"{header}\nContent-Type: text/html; charset=utf-8\n\n{html}"
+    to = (Recipient("380501234567"),)
+    settings = AccountSettings.model_validate(account)
+    return read_mail(mail.encode(), to, smtp=Smtp(), account=settings).text
+
+
+@pytest.mark.parametrize("program", REPLIES)
+def test_what_was_written_is_left(program: str) -> None:
+    assert text(REPLIES[program], "Subject: Re: Order\nIn-Reply-To: <1@example.com>") == OWN
+
+
+@pytest.mark.parametrize("program", REPLIES)
+def test_nothing_is_cut_where_the_account_wants_all(program: str) -> None:
+    whole = text(REPLIES[program], "Subject: Re: Order", cut_quotes=False)
+    assert whole.startswith(OWN)
+    assert "Will you come?" in whole
+
+
+@pytest.mark.parametrize("program", REPLIES)
+def test_what_is_passed_on_stays(program: str) -> None:
+    assert "Will you come?" in text(REPLIES[program], "Subject: Fwd: Order")
