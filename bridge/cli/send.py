@@ -118,11 +118,12 @@ def _exit(replies: list[ServerReply]) -> Exit:
 
 def _settings(config: Path | None) -> Settings | None:
     """The configuration, if there is one: ``send`` also works from another machine."""
+    from bridge.cli.service_view import with_socket_units
     from bridge.config import load
     from bridge.config.settings import ConfigError
 
     try:
-        return load(config)
+        return with_socket_units(load(config))
     except ConfigError:
         if config is not None:
             raise

@@ -13,7 +13,9 @@ from pathlib import Path
 import click
 
 from bridge.cli import Exit, Stop, config_option
+from bridge.cli.service_view import socket_units, with_socket_units
 from bridge.config import load
+from bridge.config.settings import ConfigError, Endpoint, Smtp, parse_endpoint
 
 #: Time limit for the bridge's answer (seconds).
 _TIMEOUT = 60.0
@@ -37,9 +39,13 @@ _TIMEOUT = 60.0
     "-b", "mode", metavar="MODE", default="m", help="m: a mail on stdin; s: SMTP on stdin."
 )
 @click.argument("recipients", nargs=-1)
+@click.option(
+    "--server", metavar="HOST:PORT", help="[default: from the configuration, or 127.0.0.1:2525]"
+)
 @config_option
 def command(
     config: Path | None,
+    server: str | None,
     from_header: bool,
     whole: bool,
     sender: str | None,
@@ -59,11 +65,7 @@ def command(
       echo "Server down" | cascade-bridge sendmail 380501234567@sms.example.com
       cascade-bridge sendmail -t -i < mail.eml
     """
-    listen = load(config, secrets=False).smtp.listen
-    if not listen:
-        raise Stop("smtp.listen names no address.", Exit.CONFIG)
-    host, port = listen[0]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    host, port = _server(server, config)
     if mode == "s":
         return _talk(host, port)
     if mode != "m":
@@ -82,6 +84,25 @@ def command(
         parsed["From"] = f'"{full_name}" <{user}>' if full_name else user
     _, address = getaddresses([str(parsed["from"])])[0]
     return _send(host, port, sender if sender is not None else address, found, parsed.as_bytes())
+
+
+def _server(server: str | None, config: Path | None) -> Endpoint:
+    """Where the bridge listens. Who calls sendmail may seldom read the configuration."""
+    if server is not None:
+        try:
+            return parse_endpoint(server)
+        except ValueError as error:
+            raise click.BadParameter(f"{server!r} is not {error}") from None
+    try:
+        listen = with_socket_units(load(config, secrets=False)).smtp.listen
+    except ConfigError:
+        if config is not None:
+            raise
+        listen = socket_units().get("smtp.listen") or Smtp().listen
+    if not listen:
+        raise Stop("smtp.listen names no address.", Exit.CONFIG)
+    host, port = listen[0]
+    return Endpoint({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port)  # noqa: S104
 
 
 def _read(whole: bool) -> bytes:

@@ -126,8 +126,8 @@ def set_up(machine: Machine) -> None:
     machine.run("journalctl --sync")
     assert '"ready"' in follow(machine, [log])
     [sending] = commands(send)
-    machine.write("/home/clerk/send", f"{sending}\n")
-    answer = machine.run("su - clerk -c 'bash ./send'", input=f"{plain}\n")
+    machine.write("/srv/send", f"{sending}\n")
+    answer = machine.run("su - clerk -c 'bash /srv/send'", input=f"{plain}\n")
     assert "submit_sm_resp ESME_ROK (0x00), message_id" in answer
 
 

@@ -83,6 +83,14 @@ def test_what_is_installed_belongs_to_whom_it_should(machine: Machine) -> None:
     assert machine.run("find /opt/cascade-bridge -perm /022 ! -type l") == ""
     assert machine.run("dpkg --verify cascade-bridge") == ""
     assert machine.run("cascade-bridge --version").startswith("cascade-bridge ")
+    for file in (
+        "man/man1/cascade-bridge.1.gz",
+        "man/man5/bridge.toml.5.gz",
+        "bash-completion/completions/cascade-bridge",
+        "zsh/vendor-completions/_cascade-bridge",
+        "fish/vendor_completions.d/cascade-bridge.fish",
+    ):
+        machine.run(f"test -s /usr/share/{file}")
     # Nothing starts before it is configured.
     assert machine.try_to("systemctl is-enabled cascade-bridge").stdout.strip() == "disabled"
     assert machine.try_to("systemctl is-active cascade-bridge").stdout.strip() == "inactive"
@@ -171,6 +179,18 @@ def test_ports_of_systemd_need_no_capability(machine: Machine) -> None:
     machine.run("systemctl stop cascade-bridge")
     machine.run(smpp.replace("two", "three"))
     assert "three" in sent(machine)
+
+
+def test_users_without_rights_send(machine: Machine) -> None:
+    configure(machine, CONFIG + 'trusted_networks = ["127.0.0.1"]\n')
+    machine.run("useradd clerk && systemctl start cascade-bridge")
+    mail = "su clerk -c 'echo {} | cascade-bridge sendmail {} 380501234567@sms.example.com'"
+    machine.run(mail.format("one", ""))
+    send = "cascade-bridge send -a crm --password secret12 --server 127.0.0.1:2525 --domain"
+    machine.run(f"su clerk -c '{send} sms.example.com -t two +380501234567'")
+    machine.run("systemctl stop cascade-bridge && systemctl start cascade-bridge-smtp.socket")
+    machine.run(mail.format("three", "--server 127.0.0.1:25"))
+    assert sorted(sent(machine)) == ["one", "three", "two"]
 
 
 # --- upgraded ------------------------------------------------------------------------------------
