@@ -16,7 +16,7 @@ import structlog
 from bridge.directory.black_list import BlackLists
 from bridge.directory.groups import Groups
 from bridge.directory.importing import Importer
-from bridge.store import Store, StoreError
+from bridge.store import Store, StoreError, failing
 from bridge.store.directory.verb import Verb
 from bridge.store.outage import Outage
 
@@ -68,23 +68,17 @@ class Directory:
 
     async def look_up(self, verb: Callable[P, Verb[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs a verb that changes nothing. Raises Failure, also for store errors."""
-        try:
+        with failing():
             return await self._store.look_up(verb, *args, **kwargs)
-        except StoreError as error:
-            raise error.failure from error
 
     async def note(self, verb: Callable[P, Verb[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs a verb whose changes do not concern the memory. Raises Failure."""
-        try:
+        with failing():
             return await self._store.change(verb, *args, **kwargs)
-        except StoreError as error:
-            raise error.failure from error
 
     async def change(self, verb: Callable[P, Verb[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs a verb, and updates the memory. Raises Failure."""
-        try:
+        with failing():
             answer = await self._store.change(verb, *args, **kwargs)
             await self.refresh()
-        except StoreError as error:
-            raise error.failure from error
         return answer

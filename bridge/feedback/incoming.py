@@ -18,7 +18,7 @@ from bridge.cascade.status import NotDocumented, Phoned, decode_incoming
 from bridge.config.settings import AccountSettings, Settings
 from bridge.model.failure import Failure, Reason
 from bridge.model.notice import MAIL, Incoming, callbacks_of, receivers_of
-from bridge.store import Store, StoreError
+from bridge.store import Store, failing
 
 log = structlog.get_logger()
 
@@ -134,10 +134,8 @@ class IncomingMessages:
         )
 
     async def _keep(self, taken: list[tuple[Incoming, list[str]]]) -> None:
-        try:
+        with failing():
             new = await self._store.take_incoming(taken)
-        except StoreError as error:
-            raise error.failure from error
         for (incoming, queues), is_new in zip(taken, new, strict=True):
             if not is_new:
                 log.info("incoming_repeated", uid=incoming.uid, account=incoming.account)

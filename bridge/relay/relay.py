@@ -6,8 +6,7 @@ the ids.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import structlog
 
@@ -26,7 +25,7 @@ from bridge.relay import rules
 from bridge.relay.submitting import SubmittingRelay
 from bridge.store import (
     Replacement,
-    StoreError,
+    failing,
 )
 from bridge.store.daily_count import accepted_today
 from bridge.store.references import newest_with_reference
@@ -45,15 +44,6 @@ def _why_not(done: str, stored: Sequence[Stored]) -> str:
     return f"nothing that can be {done}"
 
 
-@contextmanager
-def _store_failing() -> Iterator[None]:
-    """Raises a store error as the failure for the client."""
-    try:
-        yield
-    except StoreError as error:
-        raise error.failure from error
-
-
 class Relay(SubmittingRelay):
     """The verbs for listeners. Belongs to one event loop; built by :mod:`bridge.app`."""
 
@@ -62,7 +52,7 @@ class Relay(SubmittingRelay):
 
         Raises Failure(NOT_FOUND), also for ids of other accounts.
         """
-        with _store_failing():
+        with failing():
             stored = await self._store.submission(id)
             if not stored:
                 message = await self._store.message(id)
@@ -77,7 +67,7 @@ class Relay(SubmittingRelay):
 
         Raises Failure(NOT_FOUND), also for ids of other accounts.
         """
-        with _store_failing():
+        with failing():
             part = await self._store.unjoined(id)
         if part is None or part.account != account.name:
             raise Failure(Reason.NOT_FOUND)
@@ -103,7 +93,7 @@ class Relay(SubmittingRelay):
         Raises Failure: WRONG_PHONE, or NOT_FOUND if none waits.
         """
         phone = rules.phone_of(account, address)
-        with _store_failing():
+        with failing():
             waiting = await self._store.waiting_for(account.name, phone)
         return await self._cancel(
             [
@@ -116,7 +106,7 @@ class Relay(SubmittingRelay):
 
     async def _cancel(self, stored: list[Stored]) -> int:
         waiting = [one for one in stored if one.state in _STILL_OURS]
-        with _store_failing():
+        with failing():
             moved = (
                 await self._dispatcher.move(waiting, State.CANCELLED, unposted=True)
                 if waiting
@@ -171,7 +161,7 @@ class Relay(SubmittingRelay):
             expires_at=None if ttl is None else new.expires_at,
             due_at=scheduled_at,
         )
-        with _store_failing():
+        with failing():
             replaced = await self._dispatcher.replace(message, replacement)
         if not replaced:
             raise Failure(Reason.NOT_FOUND, _why_not("replaced", [old]))
@@ -179,12 +169,12 @@ class Relay(SubmittingRelay):
 
     async def used_today(self, account: Account) -> int:
         """The number of the account's messages that were accepted today. Raises Failure."""
-        with _store_failing():
+        with failing():
             return await self._store.look_up(accepted_today, account.name, int(self._store.time()))
 
     async def find_reference(self, account: Account, reference: str, phone: str) -> Stored | None:
         """The newest message of this account to a phone (E.164) with the client's reference."""
-        with _store_failing():
+        with failing():
             id = await self._store.look_up(newest_with_reference, account.name, reference, phone)
             return None if id is None else await self._store.message(id)
 

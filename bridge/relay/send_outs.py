@@ -22,7 +22,7 @@ from bridge.model.ids import Ids
 from bridge.model.message import Accepted, Message, Recipient
 from bridge.relay.fingerprints import REPEAT_WITHIN
 from bridge.sending.dispatcher import Dispatcher
-from bridge.store import Acceptance, Store, StoreError
+from bridge.store import Acceptance, Store, StoreError, failing
 from bridge.store.directory.groups import member_phones
 from bridge.store.directory.staging import (
     SEND_OUT,
@@ -105,16 +105,14 @@ class SendOuts:
         ``admit`` gets the number of messages first, and may raise a Failure. Raises Failure also
         for the daily limit, for the first recipient if all are refused, and for the store.
         """
-        try:
+        with failing():
             return await self._accept(plan, check, admit)
-        except StoreError as error:
-            raise error.failure from error
 
     async def count(self, plan: Plan, check: Check) -> Accepted:
         """The answer that :meth:`accept` would give; stores nothing. Raises Failure."""
         count = 0
         refused: list[tuple[Recipient, Failure]] = []
-        try:
+        with failing():
             async for recipient in self._recipients(plan):
                 try:
                     check(recipient.address)
@@ -123,8 +121,6 @@ class SendOuts:
                         refused.append((recipient, failure))
                 else:
                     count += 1
-        except StoreError as error:
-            raise error.failure from error
         if not count:
             raise refused[0][1]
         parts = count * plan.message.parts

@@ -37,7 +37,7 @@ from bridge.net.http_server import (
     read_body,
     respond,
 )
-from bridge.net.networks import NetworkMap
+from bridge.net.networks import network_set
 from bridge.net.passed_sockets import NONE_PASSED, PassedSockets, Where
 from bridge.net.tls import renewed, server_context
 from bridge.smsc import soap
@@ -114,8 +114,8 @@ class SmscListener:
         self._apply(settings)
 
     def _apply(self, settings: config.Smsc) -> None:
-        self._networks = NetworkMap((network, True) for network in settings.networks)
-        self._proxies = NetworkMap((network, True) for network in settings.proxies)
+        self._networks = network_set(settings.networks)
+        self._proxies = network_set(settings.proxies)
 
     async def start(self, passed: PassedSockets = NONE_PASSED) -> list[Endpoint]:
         """Binds all addresses, or none; returns the bound ones. Raises OSError and ssl.SSLError."""

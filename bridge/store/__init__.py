@@ -8,6 +8,7 @@ from bridge.store.errors import (
     StoreError,
     StoreFull,
     StoreInUse,
+    failing,
 )
 from bridge.store.interface import Store
 from bridge.store.types import (
@@ -58,4 +59,5 @@ __all__ = [
     "StoreInUse",
     "Story",
     "Superseded",
+    "failing",
 ]

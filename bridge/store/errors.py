@@ -13,6 +13,8 @@ Each knows the failure for the client.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 from bridge.model.failure import Failure, Reason
@@ -63,3 +65,12 @@ class LeaseLost(StoreError):  # noqa: N818
 
     def __init__(self) -> None:
         super().__init__("this node has lost its lease; other nodes have taken over")
+
+
+@contextmanager
+def failing() -> Iterator[None]:
+    """Raises a store error of the block as the failure for the client."""
+    try:
+        yield
+    except StoreError as error:
+        raise error.failure from error

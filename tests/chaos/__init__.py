@@ -1,7 +1,7 @@
-"""A bridge under load from all sides while everything around it breaks, and what must hold after.
+"""A bridge under load while everything around it breaks, and invariants that must hold afterwards.
 
     python -m tests.chaos --engine postgres --faults 1000 --seed 7
 
-The seed decides which faults come in which order and what the clients do; when a request meets
-which fault is up to the machine.
+The seed decides the order of faults and the clients' actions; which request meets which fault
+depends on the machine.
 """

@@ -1,4 +1,4 @@
-"""``python -m tests.chaos``: a run of as many faults as one likes, or several at once."""
+"""``python -m tests.chaos``: one or several runs with any number of faults."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def main() -> int:
         "--folder", type=Path, help="for the store and the logs; kept if it is named"
     )
     options = parser.parse_args()
-    # What our own stand-ins have to say is no news here.
+    # Without the log of our own stand-ins.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     folder = options.folder
     if folder is None:

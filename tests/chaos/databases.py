@@ -1,4 +1,4 @@
-"""The store of a run: one file, or one PostgreSQL that each node reaches by a proxy."""
+"""The store of a run: a file, or a PostgreSQL that each node reaches through a proxy."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class SqliteFile:
 
     @contextlib.contextmanager
     def reader(self) -> Any:
-        """Somebody else's connection that reads and does not end: the WAL cannot start anew."""
+        """A foreign connection that keeps reading, so that the WAL cannot be reset."""
         with contextlib.closing(sqlite3.connect(self._path, timeout=20)) as connection:
             connection.execute("BEGIN")
             connection.execute("SELECT count(*) FROM message").fetchone()
@@ -53,7 +53,7 @@ class SqliteFile:
 
 
 class Postgres:
-    """A server of its own with a database, which each node reaches by a proxy."""
+    """A private server with a database, which each node reaches through a proxy."""
 
     engine = "postgres"
 
@@ -62,19 +62,19 @@ class Postgres:
         if bin is None:
             raise FileNotFoundError("PostgreSQL is not installed")
         self.lease = lease
-        # A process that is killed loses nothing that it gave to the kernel: no sync is needed.
+        # A killed process loses nothing that it has passed to the kernel: no sync is needed.
         self._server = Server(
             bin, wal_segment="1", fsync="off", autovacuum_naptime="5s", max_wal_size="64MB"
         )
         self._database = ""
         self._direct = ""
         self._stack = contextlib.AsyncExitStack()
-        #: One that stops or starts the server holds this.
+        #: Held while the server is being stopped or started.
         self.changing = asyncio.Lock()
         self.proxies: list[FaultProxy] = []
 
     async def spread(self) -> None:
-        """Spreads the rows to come thinly, so that the tables of a short run grow."""
+        """Makes new rows take more space, so that the tables of a short run grow."""
         async with self.connected() as connection:
             for table in ("message", "notice", "attempt", "part"):
                 await connection.execute(f"ALTER TABLE {table} SET (fillfactor = 10)")
@@ -101,7 +101,7 @@ class Postgres:
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[Any]:
-        """A connection that no proxy is on the way of."""
+        """A connection without a proxy."""
         connection = await asyncpg.connect(self._direct, timeout=20)
         try:
             yield connection
@@ -117,7 +117,7 @@ class Postgres:
     # --- what is done to it ----------------------------------------------------------------
 
     async def down(self, seconds: float, how: signal.Signals) -> None:
-        """Ends the server, and starts it after so long."""
+        """Stops the server, and restarts it after a while."""
         async with self.changing:
             await asyncio.to_thread(self._server.stop, how)
             try:
@@ -133,7 +133,7 @@ class Postgres:
 
     @asynccontextmanager
     async def full(self) -> AsyncIterator[None]:
-        """Tables of the backends that there are grow no more."""
+        """Keeps files of the present backends from growing."""
         backends = await self.backends()
         for pid in backends:
             await asyncio.to_thread(self._server.limit_files, pid, str(FULL_AT))

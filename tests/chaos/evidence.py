@@ -1,7 +1,7 @@
-"""What is known when a run is over.
+"""The data at the end of a run.
 
-The store's tables, the API's ledger, the smarthost's mails, and what the clients remember: the four
-know nothing of each other.
+The store's tables, the API's ledger, the smarthost's mails, and the clients' records: four
+independent sources.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Message(NamedTuple):
 
 
 class Mail(NamedTuple):
-    """A mail that the smarthost took: to whom, its Message-ID, and what it reports of whom."""
+    """A mail at the smarthost: its recipient, its Message-ID, and the reported recipients."""
 
     to: str
     message_id: str
@@ -64,7 +64,7 @@ class Notice(NamedTuple):
 
 @dataclass
 class Evidence:
-    """All that is known when a run is over."""
+    """All data at the end of a run."""
 
     record: Record
     nodes: list[Node]
@@ -72,8 +72,8 @@ class Evidence:
     submissions: dict[int, list[Message]]
     aliases: dict[int, int]
     parts: set[int]
-    notices: dict[int, list[Notice]]  # by the id under which the client knows it
-    #: How often the API took a message, by the message's id, and what came with which text.
+    notices: dict[int, list[Notice]]  # by the client's id
+    #: Message id → number of accepted posts, and text → ids.
     posts: Counter[int]
     sent: dict[tuple[str, str], set[int]]  # phone and text → ids of messages
     mails: list[Mail]
@@ -83,12 +83,12 @@ class Evidence:
     counted: dict[str, int] = field(default_factory=dict)
 
     def led_to(self, id: int) -> list[Message]:
-        """The messages that an id stands for."""
+        """The messages with this id."""
         found = self.messages.get(self.aliases.get(id, id))
         return [found] if found else self.submissions.get(id, [])
 
     def of(self, text: Text) -> list[Message]:
-        """Every message that became of a text, whatever the client was told."""
+        """All messages with this text, whatever the client's answer was."""
         found = {one.id: one for id in text.ids for one in self.led_to(id)}
         for words in (text.text, *(new for new, _ in text.replaced)):
             for phone in text.phones or (text.phone,):
@@ -97,7 +97,7 @@ class Evidence:
         return [*found.values()]
 
     def keep(self, folder: Path) -> None:
-        """All of it as text, for whoever looks for the cause."""
+        """Writes all data as text, for an analysis."""
         kept = {
             "texts": [*map(repr, self.record.texts)],
             "receipts": [f"{id}: {told}" for id, told in self.record.receipts.items()],
@@ -110,7 +110,7 @@ class Evidence:
             (folder / f"{name}.txt").write_text("\n".join([*lines, ""]))
 
     def texts_of(self, text: Text) -> set[int]:
-        """The ids under which the API got a text, in any of its words."""
+        """The ids of the API's messages with this text, in any of its versions."""
         return {
             id
             for words in (text.text, *(new for new, _ in text.replaced))

@@ -1,4 +1,4 @@
-"""A TCP proxy that carries, stalls, loses answers, refuses and cuts, as it is told."""
+"""A TCP proxy that passes, stalls, loses answers, refuses and cuts connections."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Way(Enum):
-    """What becomes of octets and of new connections."""
+    """The treatment of octets and of new connections."""
 
     OPEN = "everything passes"
     STALLED = "nothing passes for now, nothing is lost"
@@ -20,7 +20,7 @@ class Way(Enum):
 
 
 class FaultProxy:
-    """Listens on a port of the loopback interface; ``connect`` reaches the other side."""
+    """Listens on a loopback port; ``connect`` connects to the other side."""
 
     def __init__(self, connect: Callable[[], Awaitable[Ends]]) -> None:
         self._connect = connect
@@ -41,7 +41,7 @@ class FaultProxy:
         self.turn(Way.SHUT)
 
     def turn(self, way: Way) -> None:
-        """From now on. Connections that lost something end when it is over."""
+        """Sets the mode. Connections that have lost data are closed when the mode ends."""
         if way is Way.SHUT or (self._way is Way.DEAF and way is not Way.DEAF):
             self.cut()
         self._way = way

@@ -1,7 +1,7 @@
-"""The faults: one table of names, how often each comes, and what it does.
+"""The faults: one table of names, frequencies and actions.
 
-A fault does something, waits, and undoes it; several are under way at once. Each has its own source
-of chance, so that a plan is the same for the same seed whatever the machine does meanwhile.
+A fault does something, waits, and undoes it; several run at once. Each has its own random
+generator, so that the plan depends only on the seed.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from tests.chaos.fault_proxy import FaultProxy, Way
 from tests.chaos.node import Node, faketime
 from tests.chaos.scene import Scene
 
-#: What happens between two faults (seconds), on average.
+#: Mean time between two faults (seconds).
 PAUSE: Final = 1.2
-#: A clock that is wrong by more is refused at the start, by nodes that share a database.
+#: The largest clock error with which nodes on a shared database start.
 _CLOCKS: Final = {"sqlite": (-60, -20, 45, 90), "postgres": (-20, -8, 8, 20)}
-#: What ends the life of a daemon whose files cannot grow, as on a full disk.
+#: The events after which a daemon whose files cannot grow may end, as on a full disk.
 _FULL: Final = 4096
 
 Do = Callable[[Scene, random.Random], Awaitable[str]]
 
 
 class Fault(NamedTuple):
-    """How often it comes among the others, and which engines it is for; empty: any."""
+    """Its relative frequency, and its engines (empty: all)."""
 
     weight: int
     do: Do
@@ -43,7 +43,7 @@ class Fault(NamedTuple):
 
 
 class Planned(NamedTuple):
-    """One fault of a plan: how long after the one before it, and its own seed."""
+    """One fault of a plan: the time since the previous one, and its seed."""
 
     after: float
     name: str
@@ -95,12 +95,12 @@ async def reload(scene: Scene, chance: random.Random) -> str:
 
 
 async def reload_broken(scene: Scene, chance: random.Random) -> str:
-    """A configuration that cannot be used changes nothing."""
+    """Reloads an invalid configuration, which changes nothing."""
     return await _reconfigure(_node(scene, chance), lambda text: text + "nonsense = 1\n", False)
 
 
 async def account_removed(scene: Scene, chance: random.Random) -> str:
-    """Its sessions end, what waits of it is held, and goes when it is there again."""
+    """Removes an account for a while: its sessions end, and its waiting messages are held."""
     name = chance.choice(("quick", "erp", "once"))
 
     def without(text: str) -> str:
@@ -149,7 +149,7 @@ async def stop_short(scene: Scene, chance: random.Random) -> str:
 
 
 async def stop_long(scene: Scene, chance: random.Random) -> str:
-    """Past the lease, where there is one."""
+    """Stops a process for longer than the lease."""
     seconds = (scene.database.lease or 2) + chance.uniform(0.2, 2)
     return await _stop(_node(scene, chance), seconds)
 
@@ -203,8 +203,8 @@ async def clients_vanish(scene: Scene, chance: random.Random) -> str:
 
 
 async def api(scene: Scene, chance: random.Random) -> str:
-    """Any of the sandbox's faults, for a few requests; those that answer late do so after our
-    patience, or before it."""
+    """Any fault of the sandbox, for a few requests; late answers come before or after our time
+    limit."""
     name = chance.choice([*API_FAULTS])
     options: dict[str, object] = {"count": chance.choice((1, 1, 2, 4))}
     takes = API_FAULTS[name].options
@@ -243,7 +243,7 @@ async def smarthost_refuses(scene: Scene, chance: random.Random) -> str:
 async def _turn(
     proxies: list[FaultProxy], way: Way, seconds: float, chance: random.Random, *, cut: bool = False
 ) -> str:
-    """All of the proxies, or one of them."""
+    """Changes all proxies, or one."""
     chosen = proxies if chance.random() < 0.3 else [chance.choice(proxies)]
     for proxy in chosen:
         proxy.turn(way)
@@ -277,7 +277,7 @@ async def database_stalled(scene: Scene, chance: random.Random) -> str:
 
 
 async def database_partitioned(scene: Scene, chance: random.Random) -> str:
-    """Past the lease."""
+    """Partitions for longer than the lease."""
     seconds = scene.database.lease + chance.uniform(0.5, 2)
     return await _apart(scene, chance, chance.choice((Way.STALLED, Way.SHUT)), seconds)
 
@@ -287,7 +287,7 @@ async def database_answers_lost(scene: Scene, chance: random.Random) -> str:
 
 
 async def _apart(scene: Scene, chance: random.Random, way: Way, seconds: float) -> str:
-    """Between the database and one node, or all of them, none of which dies of that."""
+    """Partitions the database from one node, or from all, which then must survive."""
     proxies = _postgres(scene).proxies
     everybody = chance.random() < 0.3
     chosen = range(len(proxies)) if everybody else [chance.randrange(len(proxies))]
@@ -314,7 +314,7 @@ async def backends_ended(scene: Scene, chance: random.Random) -> str:
 
 
 async def transaction_held(scene: Scene, chance: random.Random) -> str:
-    """Somebody's transaction that does nothing any more, with an old view of everything."""
+    """An idle foreign transaction with an old snapshot."""
     seconds = chance.uniform(2, 10)
     async with _postgres(scene).connected() as connection:
         await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
@@ -335,7 +335,7 @@ async def rows_locked(scene: Scene, chance: random.Random) -> str:
 
 
 async def table_locked(scene: Scene, chance: random.Random) -> str:
-    """As by somebody who makes an index."""
+    """Locks a table, as for a new index."""
     table, seconds = chance.choice(("message", "notice", "attempt")), chance.uniform(0.2, 1.5)
     async with _postgres(scene).connected() as connection, connection.transaction():
         await connection.execute("SET LOCAL lock_timeout = '2s'")
@@ -391,5 +391,5 @@ FAULTS: Final[dict[str, Fault]] = {
     "table_locked": Fault(2, table_locked, "postgres"),
 }
 
-#: A fault that meets the database away does nothing.
+#: Errors of a fault while the database is away; they are ignored.
 HARMLESS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)

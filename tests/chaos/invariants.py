@@ -1,4 +1,4 @@
-"""What must hold when a run is over and all was healed. Each invariant names its culprits."""
+"""The invariants after a run and the end of all faults. Each returns its violations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from tests.chaos.evidence import Evidence
 from tests.chaos.record import Receipt, Said
 
-#: Posts of one message: the first, and two after outcomes that were never learnt.
+#: Most posts of a message: the first, and two after unknown outcomes.
 MOST_POSTS: Final = 3
 #: message_state (SMPP 3.4 §5.2.28).
 ENROUTE: Final = 1
@@ -22,7 +22,7 @@ STATES: Final = {
 }
 _AT_API: Final = frozenset({"sent", "delivered", "undeliverable"})
 KINDS: Final = ("mail", "once", "parts", "plain", "timed", "multi")
-#: A duplicate of what came to this is none.
+#: States after which a duplicate is sent.
 _DEAD: Final = frozenset({"cancelled", "expired", "rejected", "undeliverable", "held"})
 
 
@@ -30,7 +30,7 @@ _DEAD: Final = frozenset({"cancelled", "expired", "rejected", "undeliverable", "
 
 
 def nothing_accepted_was_lost(evidence: Evidence) -> Iterator[str]:
-    """What was taken is in the store, and at the API or in a state that says why not."""
+    """Accepted messages are in the store, and at the API or in a state with a reason."""
     for text in evidence.record.texts:
         for id in text.ids:
             found = evidence.led_to(id)
@@ -53,7 +53,7 @@ def _is_part(evidence: Evidence, id: int) -> bool:
 
 
 def _ended_apart(evidence: Evidence, id: int) -> bool:
-    """A part that led to no message, which its notice tells."""
+    """Whether a part was not joined, and has a notice of its end."""
     return any(not notice.about for notice in evidence.notices.get(id, ()))
 
 
@@ -70,7 +70,7 @@ def no_message_was_posted_too_often(evidence: Evidence) -> Iterator[str]:
 
 
 def what_came_again_is_one_message(evidence: Evidence) -> Iterator[str]:
-    """A mail with its Message-ID, parts of a message, a text within ``duplicate_window``."""
+    """Repeats are one message: a mail by Message-ID, parts, a text within ``duplicate_window``."""
     for text in evidence.record.of_kind(*KINDS):
         most = len(text.phones or (text.phone,))
         ids = {message.id for message in evidence.of(text)} | evidence.texts_of(text)
@@ -80,7 +80,7 @@ def what_came_again_is_one_message(evidence: Evidence) -> Iterator[str]:
 
 
 def everything_was_sent_that_is_known(evidence: Evidence) -> Iterator[str]:
-    """What the API got is a message of the store, which says so."""
+    """The API's messages are in the store, as sent."""
     for id, count in evidence.posts.items():
         message = evidence.messages.get(id)
         if message is None:
@@ -128,7 +128,7 @@ def what_was_cancelled_or_replaced_was_not_sent(evidence: Evidence) -> Iterator[
 
 
 def every_receipt_came(evidence: Evidence) -> Iterator[str]:
-    """Of every id that was told: the final state, and that it was sent where that was asked for."""
+    """Every id has a receipt of the final state and, if requested, of the acceptance by the API."""
     for text in evidence.record.texts:
         if text.kind == "mail" or not text.final:
             continue
@@ -148,7 +148,7 @@ def every_receipt_came(evidence: Evidence) -> Iterator[str]:
 
 
 def receipts_are_in_order(evidence: Evidence) -> Iterator[str]:
-    """One final state at most, nothing else after it, and what the store says too."""
+    """At most one final state, nothing after it, and the same as in the store."""
     told = [
         (id, phone, [one for one in receipts if one.phone == phone])
         for id, receipts in evidence.record.receipts.items()
@@ -197,7 +197,7 @@ def every_message_from_a_phone_came_whole(evidence: Evidence) -> Iterator[str]:
 
 
 def every_report_came(evidence: Evidence) -> Iterator[str]:
-    """To the sender of a mail: failures, and what else was asked for; each as one mail."""
+    """Mail senders get reports of failures and other requested ones, each as one mail."""
     told: dict[tuple[str, str], set[str]] = defaultdict(set)
     for mail in evidence.mails:
         for phone, action in mail.fates:
@@ -218,7 +218,8 @@ def every_report_came(evidence: Evidence) -> Iterator[str]:
 
 
 def what_was_seen_meanwhile(evidence: Evidence) -> Iterator[str]:
-    """Answers after receipts, ids told twice or not known, parts out of order."""
+    """Violations noticed during the run: answers after receipts, repeated or unknown ids, parts out
+    of order."""
     yield from evidence.record.violations
 
 

@@ -1,8 +1,7 @@
-"""What mail clients do: over a connection that is kept or a new one each, again until it is taken;
-by SMTP, with TLS and without, and by LMTP.
+"""Mail clients, on kept or new connections, by SMTP (with and without TLS) and by LMTP.
 
-A client keeps what was not answered or refused for now, as every mail server does, and hands it
-over again, with the same Message-ID.
+Like a mail server, a client keeps a mail without an answer or with a temporary refusal, and sends
+it again with the same Message-ID.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from tests.chaos.smpp_session import ANY_CERTIFICATE
 
 _ID: Final = re.compile(r"ID - (\d+)")
 _WITHIN: Final = 30.0
-#: How often a mail is handed over.
+#: Most tries of a mail.
 TRIES: Final = 6
 DOMAIN: Final = "sms.example.com"
 
@@ -51,7 +50,7 @@ class _Connection:
         return connection
 
     async def ask(self, command: str) -> str:
-        """The whole reply; raises EOFError where the connection ends first."""
+        """Sends a command; returns the whole reply. Raises EOFError if the connection ends."""
         if command:
             self._writer.write(command.encode() + b"\r\n")
         lines: list[str] = []
@@ -64,7 +63,7 @@ class _Connection:
         return "".join(lines)
 
     async def mail(self, sender: str, recipients: list[str], notify: str, octets: str) -> str:
-        """The reply that decides: to the text, or the first no before it."""
+        """Sends a mail; returns the reply to the text, or the first refusal before it."""
         reply = await self.ask(f"MAIL FROM:<{sender}>")
         if not reply.startswith("250"):
             return reply
@@ -81,7 +80,7 @@ class _Connection:
 
 
 class MailClient:
-    """Sends a mail after the other while ``busy`` says so. ``keeps``: over one connection."""
+    """Sends mails one after the other while ``busy``. ``keeps``: over one connection."""
 
     def __init__(
         self,
@@ -107,7 +106,7 @@ class MailClient:
         self._run = ""
 
     async def run(self) -> None:
-        """Until nobody is busy any more and its last mail is taken or given up."""
+        """Runs until it is no longer busy and its last mail is accepted or given up."""
         while self._busy():
             text = self._record.text(self._account, "mail")
             # LMTP has a reply for each recipient, and each is a submission.
@@ -135,7 +134,7 @@ class MailClient:
             await asyncio.sleep(self._chance.uniform(0.2, 2))
 
     async def _try(self, text: Text, recipients: list[str], notify: str, octets: str) -> Try | None:
-        """None where nothing was handed over."""
+        """One try; None if nothing was sent."""
         try:
             if self._kept is None:
                 node, at = await one_ready(self._nodes, self._chance)

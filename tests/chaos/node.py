@@ -1,4 +1,4 @@
-"""A daemon that is started again whenever it ends, and a judge of how it ended."""
+"""A daemon that is restarted whenever it ends, and checks of its end."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-#: A daemon that was asked to end has to within this (seconds): systemd's limit in the unit is 60.
+#: Time limit for a stop (seconds); systemd's limit in the unit is 60.
 ENDS_WITHIN = 60.0
-#: How long before one that could not start tries again (seconds).
+#: Pause after a failed start (seconds).
 PAUSE = 0.5
 _LIBRARIES = ("/usr/lib", "/usr/lib64", "/lib")
 _UNAVAILABLE, _CONFIG = 69, 78
@@ -35,7 +35,7 @@ class Reached(NamedTuple):
 
 
 def faketime() -> Path | None:
-    """The library that moves a program's clock, where it is installed (package libfaketime)."""
+    """The library that changes a program's clock, if it is installed (package libfaketime)."""
     for folder in _LIBRARIES:
         for found in sorted(Path(folder).glob("**/faketime/libfaketimeMT.so.1")):
             return found
@@ -43,9 +43,10 @@ def faketime() -> Path | None:
 
 
 class Node:
-    """One of the daemons. ``lease`` is the store's, 0 where there is none.
+    """One of the daemons. ``lease`` is the store's, 0 for none.
 
-    ``at`` are its ports while it serves; ``run`` names this life of it, as the files of its log do.
+    ``at`` are its ports while it serves; ``run`` is the number of its process, as in the names of
+    its logs.
     """
 
     def __init__(self, number: int, config: Path, lease: float) -> None:
@@ -56,14 +57,14 @@ class Node:
         self.ends: list[str] = []
         self.violations: list[str] = []
         self.events: dict[str, int] = {}
-        #: Events with a traceback and what raised it, and in which files of the log they stand.
+        #: Events with a traceback, their exceptions, and the files of the log.
         self.faults: dict[str, list[str]] = {}
         self._lease = lease
         self._process: asyncio.subprocess.Process | None = None
         self._said: list[str] = []
-        self._asked = ""  # what was done to it that ends it
+        self._asked = ""  # the fault that ends it
         self._stopped = False
-        self._silent = 0.0  # the longest that others may not have heard of this life
+        self._silent = 0.0  # the longest silence of this process
         self._over = False
         self._clock = config.parent / "clock"
         self._written = config.read_text()
@@ -90,7 +91,7 @@ class Node:
         self._signal(signal.SIGTERM, "terminate")
 
     def reload(self) -> None:
-        """Now, or when it serves: as systemd does it."""
+        """Reloads now, or as soon as it serves, like systemd."""
         if self.at is None:
             self._reloads = True
         else:
@@ -113,12 +114,12 @@ class Node:
         self._signal(signal.SIGCONT)
 
     def unheard(self, seconds: float) -> None:
-        """The database did not hear of this one, alone of all, for so long."""
+        """Notes that only this node was cut off from the database for this time."""
         self._silent = max(self._silent, seconds)
 
     @asynccontextmanager
     async def rewritten(self, change: Callable[[str], str], usable: bool) -> AsyncIterator[None]:
-        """With another configuration meanwhile, which it may be able to use or not."""
+        """With another configuration in the block, valid or invalid."""
         async with self._rewriting:
             self._unusable = not usable
             self.config.write_text(change(self._written))
@@ -126,11 +127,11 @@ class Node:
                 yield
             finally:
                 self.config.write_text(self._written)
-                await asyncio.sleep(PAUSE)  # one that just starts may have read the other
+                await asyncio.sleep(PAUSE)  # a starting process may have read the other one
                 self._unusable = False
 
     def set_clock(self, offset: int) -> None:
-        """Its clock says so many seconds more than the machine's, within a second."""
+        """Sets its clock this number of seconds ahead of the machine's, within a second."""
         self._clock.write_text(f"{offset:+d}\n")
 
     # --- its lives -------------------------------------------------------------------------
@@ -150,7 +151,7 @@ class Node:
                 await asyncio.sleep(PAUSE)
 
     async def end(self) -> None:
-        """In good order, and for good."""
+        """Stops it properly, without a restart."""
         self._over = True
         self.terminate()
         while self._process is not None:
@@ -158,7 +159,7 @@ class Node:
             await self._changed.wait()
 
     def kill_for_good(self) -> None:
-        """Where it still lives."""
+        """Kills it if it still runs."""
         self._over = True
         self.kill()
 
@@ -209,7 +210,7 @@ class Node:
         }
 
     def _forget(self, pid: int) -> None:
-        """What libfaketime leaves behind of a process that was killed."""
+        """Removes the files that libfaketime leaves after a kill."""
         for left in Path("/dev/shm").glob(f"*faketime_*_{pid}"):
             left.unlink(missing_ok=True)
 
@@ -225,7 +226,7 @@ class Node:
                     self._said.append(line.decode(errors="replace").rstrip())
                 else:
                     self._hear(event)
-        # The reason of its end stands there without being an event.
+        # The reason of its end is there, but not as an event.
         if any("Traceback" in said for said in self._said):
             self._violation("ended with a traceback: " + " / ".join(self._said[-3:]))
 
@@ -255,8 +256,8 @@ class Node:
         self.violations.append(f"node {self.run} {words} (log-{self.lives:03})")
 
     def _judge(self, code: int, served: bool) -> None:
-        """An end is documented: of a signal, by SIGTERM, and 69 where the store cannot be used or
-        other nodes took over from one that was silent for longer than its lease."""
+        """Checks for a documented end: a signal, SIGTERM, or 69 if the store cannot be used or
+        other nodes took over after a silence longer than the lease."""
         said = " / ".join(self._said)
         self.ends.append(f"{code} {said[-200:]}".strip())
         expected = {"kill": -signal.SIGKILL, "terminate": 0}.get(self._asked)
@@ -265,20 +266,20 @@ class Node:
         if code == _CONFIG and not served and self._unusable:
             return
         if self._asked == "terminate" and not served and code == -signal.SIGTERM:
-            return  # before it could hear of it
+            return  # before it could react
         lost = "took over" in said
         if code == _UNAVAILABLE and not served and not lost:
             return  # the store was away, or its disk full, when it started
         if code == _UNAVAILABLE and self._lease and lost and self._silent >= self._lease / 2:
             return
         if self._asked == "kill" and code == _UNAVAILABLE:
-            return  # it was about to end by itself, which was judged by its words
+            return  # it was ending by itself, which was checked by its log
         why = f"after {self._asked}" if self._asked else "by itself"
         self._violation(f"ended with {code} {why}: {said[-300:] or 'no word'}")
 
 
 async def one_ready(nodes: Sequence[Node], chance: random.Random) -> tuple[Node, Reached]:
-    """Any node that serves, as soon as there is one."""
+    """Waits for a node that serves."""
     while not (serving := [(node, node.at) for node in nodes if node.at is not None]):
         waits = [asyncio.ensure_future(node.ready()) for node in nodes]
         try:

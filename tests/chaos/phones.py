@@ -1,4 +1,4 @@
-"""What the API calls: messages from phones, each posted until it is acknowledged."""
+"""The API's webhooks of messages from phones, each posted until it is acknowledged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.chaos.node import Node, one_ready
 from tests.chaos.record import Phoned, Record
 
 SECRET = "9f86d081884c7d659a2feaa0c55ad015"
-#: The senders that phones answer to, and whose they are.
+#: Senders that phones answer to → their accounts.
 SENDERS = {"Shop": "crm", "Desk": "desk"}
 
 
@@ -23,8 +23,8 @@ def path(what: str) -> str:
 
 
 class Phones:
-    """Writes to the accounts while ``busy`` says so. ``twice``: how often what was acknowledged is
-    posted once more, as providers do."""
+    """Writes to the accounts while ``busy``. ``twice``: the share of acknowledged messages that are
+    posted again, as providers do."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Phones:
         self._twice = twice
 
     async def run(self) -> None:
-        """Until nobody is busy any more and all is acknowledged."""
+        """Runs until it is no longer busy and all messages are acknowledged."""
         async with (
             httpx.AsyncClient(trust_env=False, timeout=5) as client,
             asyncio.TaskGroup() as tasks,

@@ -1,7 +1,7 @@
-"""What the clients of a run know: what they handed over, what they were told, and when.
+"""The clients' records: submissions, answers, receipts, and times.
 
-Nothing is judged here except what cannot be seen later: the order in which something came. Every
-text is unique, and so is its phone number, so that what the API got can be traced to who sent it.
+Only the order of events is checked here, because it cannot be checked later. Every text and phone
+number is unique, so that the API's messages can be traced to their clients.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-#: Seconds that the answer to a submission may be read after a receipt that came by another
-#: connection: one loop reads both.
+#: How much later than a receipt on another connection an answer may be read (seconds): one loop
+#: reads both.
 SAME_MOMENT = 0.5
 _OPERATORS = ("63", "66", "67", "68", "73", "93", "95", "96", "97", "98", "99")
 
 
 class Said(Enum):
-    """How a try to hand something over ended."""
+    """The result of a try."""
 
     YES = "yes"
     NO = "no"
@@ -30,8 +30,8 @@ class Said(Enum):
 
 @dataclass(slots=True)
 class Try:
-    """One time that something was handed over. ``id`` is what the client was told; ``status`` the
-    protocol's own word; ``run`` names the daemon that was asked."""
+    """One try of a submission. ``id`` is that of the answer, ``status`` the protocol's status,
+    ``run`` the daemon's process."""
 
     run: str
     began: float
@@ -43,10 +43,10 @@ class Try:
 
 @dataclass(slots=True)
 class Text:
-    """One text to one phone. ``parts`` are the tries of each part, one of them where it is whole.
+    """One text to one phone. ``parts`` are the tries of each part; a short text is one part.
 
-    ``intermediate`` and ``final`` are the receipts that were asked for; ``ttl`` is its validity in
-    seconds, 0 the account's own. ``phones`` has more than one number where a mail went to several.
+    ``intermediate`` and ``final`` are the requested receipts; ``ttl`` is the validity in seconds, 0
+    for the account's. ``phones`` are several for a mail to several recipients.
     """
 
     text: str
@@ -68,12 +68,12 @@ class Text:
 
     @property
     def accepted(self) -> bool:
-        """Every part was taken."""
+        """Whether every part was accepted."""
         return all(any(one.said is Said.YES for one in part) for part in self.parts)
 
     @property
     def refused(self) -> bool:
-        """Some part was refused whenever it was handed over: nothing may come of the text."""
+        """Whether a part was refused in all tries: the text must not be sent."""
         return any(part and all(one.said is Said.NO for one in part) for part in self.parts)
 
     @property
@@ -89,8 +89,8 @@ class Text:
 
 
 class Receipt(NamedTuple):
-    """One receipt as it came. ``taken``: it was answered with ESME_ROK, or a refusal for good.
-    ``phone``: about the message to this number; several may have one id."""
+    """A received receipt. ``taken``: answered with ESME_ROK or a permanent refusal. ``phone``:
+    about the message to this number; several may have one id."""
 
     at: float
     state: int
@@ -113,7 +113,7 @@ class Phoned:
 
 
 class Record:
-    """All of it. ``violations`` are what was seen to be wrong while it happened."""
+    """All records. ``violations`` were noticed during the run."""
 
     def __init__(self, chance: random.Random) -> None:
         self.chance = chance
@@ -121,7 +121,7 @@ class Record:
         self.texts: list[Text] = []
         self.receipts: dict[int, list[Receipt]] = defaultdict(list)
         self.phoned: dict[str, Phoned] = {}
-        #: By the number of the phone: the whole texts that receivers got and answered.
+        #: Phone → the complete texts that receivers got and answered.
         self.incoming: dict[str, list[str]] = defaultdict(list)
         self.violations: list[str] = []
         self.told_ids: dict[int, Text] = {}
@@ -132,7 +132,7 @@ class Record:
     # --- new texts -------------------------------------------------------------------------
 
     def text(self, account: str, kind: str, *, parts: int = 1, length: int = 0) -> Text:
-        """A text that nobody else has, to a phone of its own."""
+        """A unique text, to its own phone."""
         self._number += 1
         words = f"chaos {self._number:06} {kind}"
         if length:
@@ -142,8 +142,8 @@ class Record:
         return made
 
     def phone(self) -> str:
-        """A new number. The last four digits decide how the stand-in for the API ends it: of ten
-        one is undeliverable, and some of these for good."""
+        """A new number. Its last four digits decide the final state in the sandbox: one of ten is
+        undeliverable."""
         self._number += 1
         n, k = self._number, self._number // 10
         if n % 10 or k >= 1000 * len(_OPERATORS):
@@ -162,7 +162,7 @@ class Record:
         if owner is not text:
             self.violations.append(f"id {one.id} was told for two texts: {owner} and {text}")
         if first != one.ended or any(other.said is Said.LOST for other in text.tries):
-            return  # it may have been told before, by an answer that got lost
+            return  # it may have been in an earlier answer that was lost
         for receipt in self.receipts.get(one.id, ()):
             if receipt.at < one.ended - SAME_MOMENT:
                 early = f"a receipt came {one.ended - receipt.at:.1f} s before the answer"

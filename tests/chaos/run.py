@@ -1,4 +1,4 @@
-"""One run from its beginning to its judgement: load, faults, healing, quiet, invariants."""
+"""One run: load, faults, end of faults, rest, invariants."""
 
 from __future__ import annotations
 
@@ -26,25 +26,24 @@ from tests.chaos.scene import PAUSE, Scene, scene
 from tests.chaos.smpp_session import Session
 from tests.serving.daemon import run as run_program
 
-#: Longer than a busy machine keeps a process waiting.
+#: Longer than any delay on a busy machine.
 LEASE = 5.0
-#: How often it is seen how late our own loop is, and what is late (seconds).
+#: Interval of checks of our own loop, and the lag that counts as late (seconds).
 BEAT, LATE = 0.25, 1.0
-#: How long everything may take to come to rest after the last fault (seconds): longest is what was
-#: refused several times in turn.
+#: Time limit for the rest after the last fault (seconds); repeated refusals take longest.
 QUIET_WITHIN = 420.0
-#: When statuses that got lost are told again, and after how long once more (seconds).
+#: When lost statuses are posted again, and the interval of further posts (seconds).
 TELL_AGAIN_AFTER = 30.0
-#: How long no daemon at all may serve (seconds).
+#: The longest time without any serving daemon (seconds).
 SERVED_WITHIN = 90.0
-#: How long clients have to finish what they began (seconds).
+#: Time limit for clients to finish (seconds).
 CLIENTS_WITHIN = 60.0
 #: Ids that are looked up by the command ``trace``, and at once by query_sm.
 _TRACED, _QUERIED = 12, 50
-#: So many of the culprits that an invariant found are named.
+#: Most violations of an invariant that are printed.
 _TOLD = 8
 
-#: What must be none when it is quiet.
+#: Counts that must be 0 at rest.
 _UNREST = {
     "messages that wait": "message WHERE state IN ('accepted', 'sending')",
     "attempts": "attempt",
@@ -56,7 +55,7 @@ _UNREST = {
 
 @dataclass
 class Report:
-    """What a run came to."""
+    """The result of a run."""
 
     engine: str
     seed: int
@@ -94,8 +93,8 @@ async def chaos(
     tell: Callable[[str], None] = lambda words: None,
     only: Sequence[str] = (),
 ) -> Report:
-    """Runs it in ``folder``. ``nodes`` is for engines that can have several; ``pause`` is that of
-    each client; ``only`` leaves out all other faults."""
+    """Runs in ``folder``. ``nodes`` is for engines with several; ``pause`` is that of each client;
+    ``only`` limits the faults."""
     report = Report(engine, seed, faults, folder)
     planned = plan(seed, faults, engine, only)
     began = time.monotonic()
@@ -140,13 +139,14 @@ async def chaos(
 
 
 def _failures(tasks: Sequence[asyncio.Task[None]]) -> list[str]:
-    """A client of ours that broke makes the rest worth little."""
+    """Failures of our own clients, which make the result meaningless."""
     found = [task.exception() for task in tasks if not task.cancelled()]
     return [f"a client of the run broke: {error!r}" for error in found if error is not None]
 
 
 async def beat(running: Scene, note: Callable[[str], None]) -> None:
-    """Where the machine has no time for us it has none for the daemons, whose leases run out."""
+    """Measures the lag of our loop: a lagging machine delays the daemons too, whose leases run
+    out."""
     while True:
         began = time.monotonic()
         await asyncio.sleep(BEAT)
@@ -158,7 +158,7 @@ async def beat(running: Scene, note: Callable[[str], None]) -> None:
 
 
 async def disturb(running: Scene, planned: list[Planned], note: Callable[[str], None]) -> None:
-    """All the faults, each as soon as somebody serves and its time has come."""
+    """Runs all faults, each when its time has come and a daemon serves."""
     async with asyncio.TaskGroup() as tasks:
         for number, fault in enumerate(planned, 1):
             try:
@@ -185,7 +185,7 @@ async def _do(running: Scene, number: int, fault: Planned, note: Callable[[str],
 async def rest(
     running: Scene, senders: list[asyncio.Task[None]], note: Callable[[str], None]
 ) -> list[str]:
-    """Waits until everything has come to an end; says what has not."""
+    """Waits until everything is at rest; returns what is not."""
     found = []
     _, pending = await asyncio.wait(senders, timeout=CLIENTS_WITHIN)
     if pending:
@@ -213,8 +213,7 @@ async def rest(
 
 
 async def tell_again(running: Scene) -> None:
-    """The API says once more what became of messages of which it said so in vain: they would be
-    asked about within ten minutes, which is long to wait for."""
+    """Posts lost statuses again: polling would take up to ten minutes."""
     open_ones = "SELECT upstream_id, phone FROM message WHERE state = 'sent' AND upstream_id <> ''"
     said = [
         {"messageId": upstream_id, "deliverystatus": ending(phone)}
@@ -229,7 +228,8 @@ async def tell_again(running: Scene) -> None:
 
 
 async def look_up(running: Scene) -> list[str]:
-    """Every id that was told is known: to query_sm all those of SMPP clients, to trace some."""
+    """Checks that every id of an answer is known: to query_sm all of SMPP clients, to trace a
+    sample."""
     record = running.record
     for account in running.sessions:
         ids = [id for id, text in record.told_ids.items() if text.account == account]
@@ -256,7 +256,7 @@ async def look_up(running: Scene) -> list[str]:
 
 
 def judge(evidence: Evidence) -> list[str]:
-    """What every invariant has to say; of each the first ones, and how many there are."""
+    """The violations of each invariant: the first ones, and their number."""
     found = []
     for invariant in INVARIANTS:
         words = list(invariant(evidence))

@@ -1,4 +1,4 @@
-"""All that a run needs: the API, a smarthost, the database, the daemons and their clients."""
+"""The parts of a run: the API, a smarthost, the database, the daemons and their clients."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tests.chaos.smpp_session import Session
 from tests.smtp.smarthost import Smarthost, smarthost
 from tests.support import make_certificate
 
-#: Seconds between two things that one client does, at the usual rate.
+#: Seconds between two actions of a client, at the usual rate.
 PAUSE = 0.7
-#: How long a part waits for the others (seconds).
+#: parts_timeout (seconds).
 PARTS_TIMEOUT = 30
 RESPONSE_TIMEOUT = 2
 _CLIENTS = 2  # of each SMPP account
-#: What every daemon's configuration says besides its addresses.
+#: The common part of the daemons' configurations.
 _CONFIG = """
 [cascade]
 base_url = "http://127.0.0.1:{api}"
@@ -108,7 +108,7 @@ MAIL_ACCOUNTS = ("desk", "erp")
 
 
 class Scene:
-    """A run in progress. ``busy`` tells clients to go on, and to behave badly now and then."""
+    """A run in progress. While ``busy`` clients go on, and sometimes misbehave."""
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class Scene:
         self.sandbox = sandbox
         self.smarthost = host
         self.nodes = nodes
-        #: On the way from each node to the API.
+        #: The proxies from each node to the API.
         self.apis = apis
         self.record = record
         self.sessions: dict[str, list[Session]] = {account: [] for account in ACCOUNTS}
@@ -180,7 +180,7 @@ class Scene:
 
 @asynccontextmanager
 async def scene(folder: Path, database: Database, seed: int, *, nodes: int) -> AsyncIterator[Scene]:
-    """Starts all of it; the daemons live until they are told to end."""
+    """Starts all parts; the daemons run until they are stopped."""
     async with AsyncExitStack() as stack:
         await database.start(nodes)
         stack.push_async_callback(database.close)
@@ -233,6 +233,6 @@ async def _api(sandbox: Sandbox) -> Ends:
 
 
 async def _hooks(nodes: list[Node]) -> Ends:
-    """Of any daemon that serves: the provider knows one address of them all."""
+    """The webhooks' address of a serving daemon, like a load balancer's."""
     _, at = await one_ready(nodes, random.Random())
     return await asyncio.open_connection("127.0.0.1", at.hooks)

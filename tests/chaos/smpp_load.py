@@ -1,4 +1,4 @@
-"""What SMPP clients do: submit, in parts too, the same again, query, cancel and replace."""
+"""SMPP clients: they submit, also in parts, repeat, query, cancel and replace."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ from tests.chaos.node import Node, Reached, one_ready
 from tests.chaos.record import Record, Said, Text, Try
 from tests.chaos.smpp_session import ANY_CERTIFICATE, ROK, Session
 
-#: registered_delivery: final states, and what comes before them too (SMPP 3.4 §5.2.17).
+#: registered_delivery: final states, and intermediate ones too (SMPP 3.4 §5.2.17).
 FINAL, EVERYTHING = 0x01, 0x11
 #: query_sm_resp: nothing found; any: the operation failed.
 RQUERYFAIL: Final = 0x67
 RSYSERR: Final = 0x08
-#: Submits that one client leaves unanswered.
+#: The window of a client.
 WINDOW: Final = 20
-#: Parts are tried again until this long after the first (seconds); below parts_timeout.
+#: How long parts are retried after the first (seconds); below parts_timeout.
 PARTS_WITHIN: Final = 12.0
 _CONCATENATED_8, _UDHI = bytes((5, 0, 3)), 0x40
 
 
-#: What a client does once in a while; see below.
+#: The actions of a client; see below.
 Habit = Callable[["SmppClient", Session], Awaitable[object]]
 
 
 class SmppClient:
-    """One client of an account: always bound somewhere, and busy while ``busy`` says so.
+    """One client of an account: always bound, and active while ``busy``.
 
-    ``sessions`` are those of all clients of the account, for what goes by another of them.
+    ``sessions`` are those of all clients of the account, for requests on another one.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class SmppClient:
         self._references = chance.randrange(256)
 
     async def run(self) -> None:
-        """Until it is cancelled; a new session whenever one ends."""
+        """Runs until it is cancelled, with a new session after each end."""
         async with asyncio.TaskGroup() as tasks:
             while True:
                 node, at = await one_ready(self._nodes, self._chance)
@@ -141,7 +141,7 @@ class SmppClient:
         return one
 
     async def long(self, session: Session) -> None:
-        """A text in parts, over any of the account's sessions, each again until it is taken."""
+        """A text in parts, on any of the account's sessions, each retried until it is accepted."""
         count = self._chance.choice((2, 2, 3, 4))
         text = self._new("parts", parts=count, length=50 * count)
         self._references = (self._references + 1) % 256
@@ -187,7 +187,8 @@ class SmppClient:
         await self._hand_over(session, text, many)
 
     async def again(self, session: Session) -> None:
-        """The same twice, as one does who got no answer, and the third time if it is not known."""
+        """The same text twice, as after a lost answer, and a third time if its answer is
+        unknown."""
         text = self._new("once")
         for _ in range(self._chance.choice((2, 3))):
             by = self._chance.choice(self._alive() or [session])
@@ -201,7 +202,7 @@ class SmppClient:
             await self.known(session, self._chance.choice(known[-200:]))
 
     async def known(self, session: Session, id: int) -> int | None:
-        """The state of a message whose id was told; None where no answer came."""
+        """Queries the state of a message; None without an answer."""
         try:
             answer = await session.ask("query_sm", QuerySm(b"%d" % id))
         except (EOFError, TimeoutError):
@@ -214,7 +215,7 @@ class SmppClient:
         return getattr(answer.body, "message_state", None)
 
     async def change(self, session: Session) -> None:
-        """A text that waits a while before it goes, cancelled or replaced meanwhile."""
+        """A scheduled text that is cancelled or replaced."""
         text = self._new("timed")
         wait = self._chance.choice((2, 3, 5))
         body = _body(text)._replace(schedule_delivery_time=b"0000000000%02d000R" % wait)
@@ -241,11 +242,11 @@ class SmppClient:
         except (EOFError, TimeoutError):
             return Said.LOST
         if answer.command_status == RSYSERR:
-            return Said.LOST  # it failed, whenever that was
+            return Said.LOST  # it failed at some time
         return Said.YES if answer.command_status == ROK else Said.NO
 
 
-#: What the clients of each account do, and how often.
+#: Account → its clients' actions with their frequencies.
 _HABITS: Final[dict[str, dict[Habit, int]]] = {
     "crm": {
         SmppClient.submit: 6,

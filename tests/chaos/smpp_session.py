@@ -1,4 +1,4 @@
-"""One session of an SMPP client: binds as a transceiver, asks, and takes what it is told."""
+"""One session of an SMPP client: a transceiver with requests, receipts and messages from phones."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from bridge.smpp.protocol.pdu import Bind, Body, Empty, MessageIdResp, Pdu, Subm
 from bridge.smpp.protocol.tlvs import MESSAGE_STATE, RECEIPTED_MESSAGE_ID
 from tests.chaos.record import Receipt, Record
 
-#: How long a client waits for an answer before it gives the connection up (seconds).
+#: Time limit of an answer, after which the client closes the connection (seconds).
 PATIENCE: Final = 20.0
 ROK, RX_T_APPN, RX_P_APPN = 0x00, 0x64, 0x65
-#: What a client answers to what it is told, and how often; None: nothing.
+#: The client's answers to receipts, with their frequencies; None: no answer.
 _MANNERS: Final = {ROK: 93, RX_T_APPN: 3, RX_P_APPN: 1, None: 3}
 _UDHI: Final = 0x40
 _RECEIPT, _INTERMEDIATE = 0x04, 0x20
@@ -29,7 +29,7 @@ _numbers = iter(range(1, 1 << 62))
 
 
 class Session:
-    """A bound session. ``run`` names the daemon's life that it is bound to."""
+    """A bound session. ``run`` is the daemon's process."""
 
     def __init__(self, account: str, run: str, record: Record, chance: random.Random) -> None:
         self.account = account
@@ -42,7 +42,7 @@ class Session:
         self._framer = Framer()
         self._asked: dict[int, asyncio.Future[Pdu]] = {}
         self._sequence = 0
-        #: Of a message in parts, by its phone and reference: the parts that came.
+        #: (phone, reference) → the received parts.
         self._parts: dict[tuple[bytes, int], list[bytes]] = {}
 
     @property
@@ -50,7 +50,7 @@ class Session:
         return len(self._asked)
 
     async def open(self, port: int, context: ssl.SSLContext | None = None) -> bool:
-        """Connects and binds; whether that went well."""
+        """Connects and binds; returns whether it succeeded."""
         try:
             async with asyncio.timeout(PATIENCE):
                 self._reader, self._writer = await asyncio.open_connection(
@@ -75,7 +75,7 @@ class Session:
         self._writer.write(encode(pdu))
 
     async def read(self) -> None:
-        """Until the connection ends; what has no answer then gets none."""
+        """Reads until the connection ends; open requests then get no answer."""
         try:
             while True:
                 while (frame := self._framer.next()) is not None:
@@ -92,11 +92,11 @@ class Session:
             for asked in self._asked.values():
                 if not asked.done():
                     asked.set_exception(EOFError())
-                    asked.exception()  # perhaps nobody asks any more
+                    asked.exception()  # perhaps no caller waits any more
             self._asked.clear()
 
     def close(self) -> None:
-        """Without a word."""
+        """Closes without unbind."""
         writer = getattr(self, "_writer", None)
         if writer is not None:
             writer.transport.abort()
@@ -107,7 +107,8 @@ class Session:
         self.close()
 
     async def ask(self, command: str, body: Body, *tlvs: Tlv) -> Pdu:
-        """The answer; raises EOFError where none comes, and TimeoutError after giving up."""
+        """Sends a request; returns the answer. Raises EOFError without one, and TimeoutError after
+        the time limit."""
         if self.ended.is_set():
             raise EOFError
         number = self._next()
@@ -122,7 +123,7 @@ class Session:
             raise
 
     async def idle(self) -> None:
-        """Waits until nothing of it is unanswered; a client gives up by itself."""
+        """Waits until all requests are answered or given up."""
         if self._asked:
             await asyncio.wait([*self._asked.values()])
 
@@ -152,14 +153,14 @@ class Session:
             self._record.receipt(id, receipt)
         else:
             if answer == RX_P_APPN:
-                answer = ROK  # what is refused for good is not complete
+                answer = ROK  # a permanently refused message is not complete
             self._phoned(pdu.body, answer == ROK)
         if answer is not None:
             number = pdu.sequence_number
             self._write(Pdu("deliver_sm_resp", number, MessageIdResp(), (), answer))
 
     def _phoned(self, body: SubmitSm, taken: bool) -> None:
-        """A message from a phone, or a part of one, which must follow the one before it."""
+        """Records a message from a phone, or a part, which must follow the previous one."""
         text, number, total, reference = body.short_message, 1, 1, -1
         if body.esm_class & _UDHI:
             reference, total, number = text[3:6]

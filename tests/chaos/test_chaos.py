@@ -1,6 +1,6 @@
 """The short form of ``python -m tests.chaos``, on both engines.
 
-``CASCADE_BRIDGE_CHAOS_FAULTS=1000 CASCADE_BRIDGE_CHAOS_SEED=7`` make it longer, and another.
+``CASCADE_BRIDGE_CHAOS_FAULTS=1000 CASCADE_BRIDGE_CHAOS_SEED=7`` make it longer, with another seed.
 """
 
 from __future__ import annotations

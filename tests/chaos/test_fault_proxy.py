@@ -1,4 +1,4 @@
-"""The proxy between the parts of a run: what passes, what waits and what is lost."""
+"""The proxy of a run: passed, delayed and lost data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.chaos.fault_proxy import Ends, FaultProxy, Way
 
 
 class Echo:
-    """Says what it hears, and remembers it."""
+    """Echoes its input, and records it."""
 
     def __init__(self) -> None:
         self.heard = b""
@@ -80,7 +80,7 @@ async def test_nobody_gets_through_what_is_shut(proxy: FaultProxy) -> None:
 
 
 async def _rest(reader: asyncio.StreamReader) -> bytes:
-    """What comes until the connection ends, in whichever way it does."""
+    """Reads until the connection ends, in any way."""
     try:
         async with asyncio.timeout(5):
             return await reader.read()

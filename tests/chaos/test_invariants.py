@@ -1,4 +1,4 @@
-"""Each invariant sees what it is for, and nothing in a run in which all went well."""
+"""Each invariant finds its violation, and nothing in a good run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def receipt(state: int, at: float = 0.0, *, taken: bool = True) -> Receipt:
 
 
 class Run:
-    """One text by SMPP, one mail and one message from a phone, all of which went well."""
+    """A good run: one text by SMPP, one mail and one message from a phone."""
 
     def __init__(self) -> None:
         self.record = Record(random.Random(1))
