@@ -136,6 +136,7 @@ def bridge(
         running(sandbox, api, folder / "sandbox.log"),
         running(serve, smtp, folder / "bridge.log") as process,
     ):
+        await_port(smpp, process)  # which is opened after it
         yield Served(process, smtp, smpp, f"http://127.0.0.1:{api}")
 
 
