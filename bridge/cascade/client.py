@@ -126,16 +126,17 @@ class CascadeClient:
 
 async def _exchange(transport: httpx.AsyncBaseTransport, request: httpx.Request) -> HttpAnswer:
     response = await transport.handle_async_request(request)
+    stream = response.stream
+    assert isinstance(stream, httpx.AsyncByteStream)
+    content = bytearray()
     try:
-        assert isinstance(response.stream, httpx.AsyncByteStream)
-        content = bytearray()
-        async for chunk in response.stream:
+        async for chunk in stream:
             content += chunk
             if len(content) > MAX_ANSWER:
                 return HttpAnswer(0, sent=True, trouble="an answer without end")
     finally:
-        await response.aclose()
-    retry_after = response.headers.get("Retry-After", "")
+        await stream.aclose()
+    retry_after = "" if response.is_success else response.headers.get("Retry-After", "")
     return HttpAnswer(response.status_code, bytes(content), retry_after)
 
 
