@@ -10,9 +10,11 @@ from bridge.store.postgres.notices import SUBJECT, owe, to_subject
 from bridge.store.postgres.verb import PostgresTurn, PostgresVerb
 from bridge.store.types import Alias
 
+#: A short id that is given again belongs to the later message; the same again changes nothing.
 _INSERT = (
-    "INSERT INTO alias (id, message_id, receipts) VALUES ($1, $2, $3) "
-    "ON CONFLICT (id) DO NOTHING RETURNING id"
+    "INSERT INTO alias (id, message_id, receipts) VALUES ($1, $2, $3) ON CONFLICT (id) DO UPDATE "
+    "SET message_id = excluded.message_id, receipts = excluded.receipts "
+    "WHERE alias.message_id <> excluded.message_id RETURNING id"
 )
 #: Locked, so that no state is reached between this look and the wish.
 _FIND = (

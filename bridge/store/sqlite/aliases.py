@@ -10,7 +10,12 @@ from bridge.store.sqlite import notices
 from bridge.store.sqlite.verb import SqliteTurn, SqliteVerb
 from bridge.store.types import Alias
 
-_INSERT = "INSERT OR IGNORE INTO alias (id, message_id, receipts) VALUES (?, ?, ?)"
+#: A short id that is given again belongs to the later message; the same again changes nothing.
+_INSERT = (
+    "INSERT INTO alias (id, message_id, receipts) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE "
+    "SET message_id = excluded.message_id, receipts = excluded.receipts "
+    "WHERE alias.message_id <> excluded.message_id"
+)
 _WISH = "UPDATE message SET receipts = receipts | ? WHERE id = ?"
 _FIND = (
     "SELECT id, submission_id, account, protocol, receipts, state, changed_at FROM message "

@@ -108,6 +108,17 @@ async def test_fingerprints_are_forgotten_when_their_time_has_passed(
     ) == {b"2400": 2400}
 
 
+async def test_a_short_id_that_is_given_again_leads_to_the_later_message(store: Store) -> None:
+    await store.accept(Acceptance((message(1),), aliases=(Alias(64, 1), Alias(128, 1))))
+    await store.accept(Acceptance((message(2),), aliases=(Alias(64, 2),)))
+    found = [await store.message(id) for id in (64, 128, 1)]
+    assert [one.message.id for one in found if one] == [2, 1, 1]
+    await store.also_known_as([Alias(128, 2)])
+    again = await store.message(128)
+    assert again is not None
+    assert again.message.id == 2
+
+
 async def test_aliases_lead_to_the_message(store: Store) -> None:
     aliases = (Alias(70, 1, 3), Alias(71, 1))
     await store.accept(Acceptance((message(1),), aliases=aliases))
