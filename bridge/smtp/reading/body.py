@@ -68,7 +68,7 @@ _META_CHARSET = re.compile(
 _DATA_URL = re.compile(rb"data:[a-z]{1,20}/[^\"'\s>]++", re.IGNORECASE)
 #: How documents begin that are text to the octet and not to a reader.
 _DOCUMENTS = (b"%PDF", b"%!PS", b"{\\rtf", b"BEGIN:V", b"-----BEGIN ")
-_BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_BINARY = re.compile(rb"[\x01-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 
 
 class _Place(NamedTuple):
@@ -217,7 +217,7 @@ class _Reader:
         elif self._may_be_text(kind, depth, role):
             self._leave_out(kind)
             octets = transfer.decoded(body, encoding)
-            readable = not octets.lstrip().startswith(_DOCUMENTS) and not _BINARY.search(octets)
+            readable = not octets.lstrip().startswith(_DOCUMENTS) and not _is_binary(octets)
             if octets and len(octets) < MAX_HTML and readable:
                 yield self._text(octets, ContentType(charset=kind.charset), place, _UNTYPED)
         else:
@@ -367,6 +367,11 @@ class _Reader:
             text = text_of_html(html, signatures=True, marks=True)
         # Unpaired surrogates are replaced.
         return text.encode("utf-8", "replace").decode()
+
+
+def _is_binary(octets: bytes) -> bool:
+    """Whether octets hold more controls than a text with a bell or two."""
+    return b"\0" in octets or len(_BINARY.findall(octets)) > 1 + len(octets) // 50
 
 
 _RANKS = {"text/plain": 2, "text/html": 1}

@@ -32,6 +32,10 @@ _NOT_A_LABEL = re.compile(r"[^a-z0-9_.:+()-]")
 _ESCAPED = b"\x1b$"
 #: A character beyond the BMP as two encoded surrogates (CESU-8): Oracle's "UTF8".
 _SURROGATE = re.compile(rb"\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]")
+#: Letters of KOI8-U beside others: KOI8-R has lines of boxes there, which stand beside no letter.
+_UKRAINIAN = re.compile(
+    rb"[\xa4\xa6\xa7\xad\xb4\xb6\xb7\xbd][\xc0-\xff]|[\xc0-\xff][\xa4\xa6\xa7\xad\xb4\xb6\xb7\xbd]"
+)
 #: Labels that programs use for any charset.
 _SEVEN_BIT = frozenset({"ascii", "us-ascii", "ansi_x3.4-1968", "iso646-us", "7bit", "us"})
 
@@ -89,6 +93,8 @@ def decoded(octets: bytes, charset: str, fallback: str) -> tuple[str, str]:
         return text.removeprefix("\ufeff"), "utf-8"
     if octets.isascii() and codec.startswith(_CHARSET_FAMILIES):
         return octets.decode(codec), codec
+    if codec == "koi8-r" and _UKRAINIAN.search(octets):
+        codec = "koi8-u"
     if _is_utf_8(octets, codec):
         return octets.decode("utf-8-sig", "replace"), "utf-8"
     if codec == REPLACEMENT:

@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 
 # The look-behind prevents a new try at each letter of a name.
 _PARAMETER = re.compile(
-    rb"(?<![\w*-])([a-z][a-z0-9-]*+)(\*[0-9]{0,3}\*?)?\s*+=\s*+"
+    rb"(?<![\w*-])([a-z][a-z0-9-]*+)(\*[0-9]{0,3}\*?)?\s*+(?:=|(?<=charset):)\s*+(?:charset=)?"
     rb"(?:\"([^\"]*+)\"?|'([^']*+)'(?=\s*+(?:;|\Z))|([^;\s]*+))",
     re.IGNORECASE,
 )

@@ -114,7 +114,7 @@ _PARTS: tuple[tuple[bytes, Callable[[bytes], bytes]], ...] = (
     (b"quoted", _of_quoted_printable),
     (b"printable", _of_quoted_printable),
     (b"uuenc", _of_uuencoded),
-    (b"7bit", _as_it_is),
-    (b"8bit", _as_it_is),
+    (b"bit", _as_it_is),
     (b"binary", _as_it_is),
+    (b"text", _as_it_is),
 )

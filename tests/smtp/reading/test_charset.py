@@ -127,6 +127,11 @@ def test_a_line_end_of_single_octets_ends_a_text_in_utf_16(label: str, end: byte
     assert decode("Код 5".encode(label) + end, label, "windows-1252") == "Код 5"
 
 
+def test_ukrainian_letters_under_koi8_r_are_letters() -> None:
+    assert decode("Дім, їжак, ґанок".encode("koi8-u"), "koi8-r", "") == "Дім, їжак, ґанок"
+    assert decode("│ Дом ├─┤".encode("koi8-r"), "koi8-r", "") == "│ Дом ├─┤"
+
+
 def test_what_nobody_can_read_is_one_replacement_character() -> None:
     octets = b"\x1b$)A\x0e<:\x0f"
     assert decoded(octets, "iso-2022-cn", "windows-1252") == ("\ufffd", "replacement")

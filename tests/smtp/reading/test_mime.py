@@ -160,6 +160,19 @@ def test_a_header_that_is_none_by_the_letter(header: str) -> None:
     assert text(f"{header}\n{TEXT}") == TEXT
 
 
+@pytest.mark.parametrize("charset", ["charset:windows-1251", "charset=charset=windows-1251"])
+def test_a_charset_that_is_said_in_other_words(charset: str) -> None:
+    octets = f"Content-Type: text/plain; {charset}\n\n{TEXT}".encode("cp1251")
+    to = (Recipient("380501234567"),)
+    assert read_mail(octets, to, smtp=Smtp(), account=AccountSettings()).text == TEXT
+
+
+def test_octets_with_a_bell_are_a_text_and_with_a_nul_not() -> None:
+    bell = mail("application/octet-stream", "CRITICAL disk 98%\a")
+    assert text(bell) == "CRITICAL disk 98%"
+    assert text(mail("application/octet-stream", "CRITICAL\0disk 98%")) == "S"
+
+
 def test_carriage_returns_alone_end_lines_where_nothing_else_does() -> None:
     assert text(f"From: a@example.com\rSubject: S\r\r{TEXT}\rx\r\n") == f"{TEXT}\nx"
 
