@@ -125,7 +125,8 @@ class PendingAnswer:
     def outcome(self) -> Outcome:
         if self.refused and not self.parts:
             return self.refused[0][1]
-        return Accepted(self.told_id, self.parts, self.queued, tuple(self.refused))
+        refused = tuple(self.refused)
+        return Accepted.__new__(Accepted, self.told_id, self.parts, self.queued, refused)
 
 
 class PendingAnswers:

@@ -113,7 +113,7 @@ def without_phone(
 def _shared(account: Account, submission: Submission, route: Route, now: float) -> _Shared:
     sender = _sender(account, submission.sender)
     due_at, scheduled_at, expires_at = _times(account, submission, now)
-    return _Shared(sender, route, due_at, scheduled_at, expires_at, int(now))
+    return _Shared.__new__(_Shared, sender, route, due_at, scheduled_at, expires_at, int(now))
 
 
 def _message(
@@ -134,7 +134,8 @@ def _message(
     text, fallback, parts, reading = _text(account, message_type, text, submission)
     receipts = _receipts(account, submission, recipient)
     envelope = submission.envelope
-    return Message(
+    return Message.__new__(
+        Message,
         id,
         submission_id,
         account.name,

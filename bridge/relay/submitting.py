@@ -174,7 +174,8 @@ class SubmittingRelay:
         pending = PendingAnswer(
             first.submission_id, account, submission, prepared, refused, answer, known_as
         )
-        acceptance = Acceptance(
+        acceptance = Acceptance.__new__(
+            Acceptance,
             messages,
             fingerprints_of(account, submission, messages),
             self._dispatcher.has_room(first),

@@ -65,7 +65,8 @@ def decide(
         poll_at = None if poll_after is None else math.ceil(now + poll_after)
         return Decision(
             [
-                Change(
+                Change.__new__(
+                    Change,
                     m.id,
                     State.SENT,
                     ids[key],

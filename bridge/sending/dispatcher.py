@@ -362,7 +362,7 @@ class Dispatcher(QueueMoves):
                     "message_held", id=message.id, account=message.account, cause=change.cause
                 )
             failure = None if state is State.SENT else settled.failure
-            self._clients.report(Progress(message, state, failure))
+            self._clients.report(Progress.__new__(Progress, message, state, failure))
 
     def _ended(self, message: Message, change: Change) -> Change:
         """Adds the notices of a final state, for each id whose client does not get it as its

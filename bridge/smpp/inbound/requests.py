@@ -143,7 +143,7 @@ class Requests:
         result = outcome.result()
         if isinstance(result, Accepted):
             message_id = message_id_to(result.id, self._interface_version)
-            body: Body = MessageIdResp(message_id)
+            body: Body = MessageIdResp.__new__(MessageIdResp, message_id)
             if isinstance(pdu.body, SubmitMulti):
                 body = SubmitMultiResp(message_id, tuple(self._unsuccess(pdu.body, result)))
             self._accept(pdu, body)
@@ -185,7 +185,8 @@ class Requests:
     # --- answers ---------------------------------------------------------------------------
 
     def _accept(self, pdu: Pdu, body: Body) -> None:
-        self._answer(Pdu(RESPONSES[pdu.command], pdu.sequence_number, body, self._tlvs()))
+        command, sequence_number = RESPONSES[pdu.command], pdu.sequence_number
+        self._answer(Pdu.__new__(Pdu, command, sequence_number, body, self._tlvs()))
 
     def _refuse(self, pdu: Pdu, refused: Failure | PduError) -> None:
         answer = refusal(

@@ -167,8 +167,10 @@ def _submission(
     if isinstance(pdu.body, SubmitMulti):
         recipients = tuple(map(recipient_from, pdu.body.dest_address))
     else:
-        recipients = (Recipient(address_from(submit.dest_addr_ton, submit.destination_addr)),)
-    return Submission(
+        address = address_from(submit.dest_addr_ton, submit.destination_addr)
+        recipients = (Recipient.__new__(Recipient, address),)
+    return Submission.__new__(
+        Submission,
         protocol=Protocol.SMPP,
         recipients=recipients,
         text=text,
@@ -247,7 +249,7 @@ def _user_data(
             octets = payload
         part = sar_part(pdu)
     if not submit.esm_class & ESM_CLASS_UDHI:
-        return Encoded(submit.data_coding, octets, default_alphabet), part
+        return Encoded.__new__(Encoded, submit.data_coding, octets, default_alphabet), part
     try:
         header = read_header(octets)
     except ValueError as error:

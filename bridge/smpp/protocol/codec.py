@@ -219,7 +219,7 @@ def decode(frame: bytes, interface_version: int = VERSION_34) -> Pdu:
     except PduError as error:
         error.command, error.sequence_number = command, sequence
         raise
-    return Pdu(command, sequence, body, tlvs, status)
+    return Pdu.__new__(Pdu, command, sequence, body, tlvs, status)
 
 
 def _decode_body(command: str, plan: _Plan, frame: bytes) -> tuple[Body, int]:

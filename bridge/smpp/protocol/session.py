@@ -157,7 +157,7 @@ class SmppSession:
             if self.in_flight >= self.window:
                 return self._refuse(pdu, CommandStatus.ESME_RTHROTTLED, "over the window")
             self.in_flight += 1
-            return HandleRequest(pdu)
+            return HandleRequest.__new__(HandleRequest, pdu)
         if command == "enquire_link":
             return WritePdu(Pdu("enquire_link_resp", pdu.sequence_number))
         if command == "unbind":

@@ -48,7 +48,8 @@ def write_rows(
         for row in some:
             parameters += row
         missing = size - len(some)
-        parameters += [None] * (missing * columns)
+        # Only the first counts, and the module looks for an adapter of each None.
+        parameters += [None, *[0] * (columns - 1)] * missing
         connection.execute(_statement(template, columns, size, missing > 0), parameters)
 
 
