@@ -31,6 +31,10 @@ class TokenBucket:
         self._tokens -= n
         return True
 
+    def give_back(self, n: int = 1) -> None:
+        """Puts back tokens that were taken for nothing."""
+        self._tokens = min(self.burst, self._tokens + n)
+
     def wait(self, now: float, n: int = 1) -> float:
         """Seconds until :meth:`take` would succeed; 0 if it would now."""
         if not self.rate:

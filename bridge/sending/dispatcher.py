@@ -23,7 +23,7 @@ from bridge.sending.decisions import Rest, after_unknown, expired
 from bridge.sending.held_accounts import HeldAccounts
 from bridge.sending.moves import Progress, QueueMoves, WaitingClients
 from bridge.sending.poster import Poster, Settled
-from bridge.sending.upstream import NextBatch, UpstreamLine, line_of
+from bridge.sending.upstream import NewBatch, NextBatch, UpstreamLine, line_of
 from bridge.sending.working_set import WorkingSet
 from bridge.store import (
     Acceptance,
@@ -87,33 +87,36 @@ class Dispatcher(QueueMoves):
         Raises :class:`bridge.store.StoreError` if the store is closed. :meth:`offer` the messages
         when they are stored.
         """
-        message = acceptance.messages[0]
-        line = line_of(self._lines, message.account)
-        requests = self._requests
-        if (
-            requests is None
-            or len(acceptance.messages) > 1
-            or not self._goes_at_once(line, acceptance)
-        ):
+        new = self._new_batch(acceptance)
+        if new is None:
             return self._store.accept(acceptance)
-        attempt = self._ids.next()
-        stored = self._store.accept(acceptance._replace(attempt=attempt))
-        line.pace.take(self._monotonic())
-        line.in_flight += 1
-        self._working_set.post(message)
-        batch = NextBatch(line.queues[message.route], [message], False)
-        requests.create_task(self._send_new(line, batch, attempt, stored))
+        stored = self._store.accept(acceptance._replace(attempt=new.attempt))
+        new.messages.append(acceptance.messages[0])
+        new.stored.append(stored)
+        self._working_set.post(acceptance.messages[0])
         return stored
 
-    def _goes_at_once(self, line: UpstreamLine, acceptance: Acceptance) -> bool:
-        """Whether the message of an acceptance would be posted alone as soon as it is stored."""
-        account = acceptance.messages[0].account
-        return (
-            acceptance.claimed
-            and line.is_idle(account, self._monotonic())
-            and self._working_set.is_all
-            and not self._stopping.is_set()
-        )
+    def _new_batch(self, acceptance: Acceptance) -> NewBatch | None:
+        """The batch in which the message of an acceptance goes as soon as it is stored, if it can:
+        with those that come in the same turn of the loop."""
+        if len(acceptance.messages) > 1 or not acceptance.claimed or self._requests is None:
+            return None
+        message = acceptance.messages[0]
+        line = line_of(self._lines, message.account)
+        queue = line.queues[message.route]
+        if not queue.may_take(message.account):
+            return None
+        new = line.new
+        if new is not None:
+            joins = new.queue is queue and len(new.messages) < line.pace.max_batch
+            return new if joins else None
+        now = self._monotonic()
+        if line.is_idle(now) and self._working_set.is_all and not self._stopping.is_set():
+            line.pace.take(now)
+            line.in_flight += 1
+            new = line.new = NewBatch(queue, self._ids.next())
+            self._requests.create_task(self._send_new(line, new))
+        return new
 
     def offer(self, messages: Sequence[Message], *, claimed: bool) -> None:
         """Takes over messages that the store has just accepted; ``claimed``: for this node."""
@@ -284,22 +287,22 @@ class Dispatcher(QueueMoves):
             line.splitting -= batch.split
             self._kick(line)
 
-    async def _send_new(
-        self,
-        line: UpstreamLine,
-        batch: NextBatch,
-        attempt: int,
-        stored: asyncio.Future[Repeats],
-    ) -> None:
-        """As :meth:`_send`, for a new message whose attempt begins when it is stored."""
+    async def _send_new(self, line: UpstreamLine, new: NewBatch) -> None:
+        """As :meth:`_send`, for new messages whose attempt begins when they are stored."""
+        line.new = None  # this turn of the loop is over
         try:
-            await asyncio.wait([stored])
-            if stored.cancelled() or stored.exception() is not None or stored.result():
-                # It is not stored, or is a repeated one. The relay answers.
-                self._working_set.leave([message.id for message in batch.messages])
+            for stored in reversed(new.stored):  # most often only the last one is waited for
+                if not stored.done():
+                    await asyncio.wait([stored])
+            messages = new.take_stored()
+            if len(messages) < len(new.messages):
+                here = {message.id for message in messages}
+                self._working_set.leave([m.id for m in new.messages if m.id not in here])
+            if messages:
+                batch = NextBatch(new.queue, self._without_expired(messages), False)
+                await self._attempt(line, batch, new.attempt)
             else:
-                messages = self._without_expired(batch.messages)
-                await self._attempt(line, batch._replace(messages=messages), attempt)
+                line.pace.give_back()
         finally:
             line.in_flight -= 1
             self._kick(line)

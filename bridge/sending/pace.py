@@ -89,6 +89,10 @@ class Pace:
         if split:
             self._splits.take(now)
 
+    def give_back(self) -> None:
+        """The request that was noted is not sent."""
+        self._requests.give_back()
+
     def try_now(self, now: float) -> None:
         """Allows a probe at once: the cause of the wait may be mended."""
         self._probes = self._slowed = 0

@@ -203,6 +203,10 @@ class SendQueue:
         self._take(batch, limit, range(_LEVELS), None)
         return batch
 
+    def may_take(self, account: str) -> bool:
+        """Whether messages of an account go with those of others."""
+        return self._takes(account, None)
+
     def _takes(self, account: str, only: str | None) -> bool:
         if only is not None:
             return account == only

@@ -19,6 +19,7 @@ from bridge.config.settings import Settings, Upstream
 from bridge.model.message import Message, Route
 from bridge.sending.pace import Pace
 from bridge.sending.queue import SendQueue
+from bridge.store import Repeats
 
 
 class ApiClient(Protocol):
@@ -40,6 +41,27 @@ class NextBatch(NamedTuple):
     queue: SendQueue
     messages: list[Message]
     split: bool
+
+
+class NewBatch:
+    """Messages that are being stored, to be posted together as soon as they are. ``stored`` are
+    the store's answers."""
+
+    __slots__ = ("attempt", "messages", "queue", "stored")
+
+    def __init__(self, queue: SendQueue, attempt: int) -> None:
+        self.queue = queue
+        self.attempt = attempt
+        self.messages: list[Message] = []
+        self.stored: list[asyncio.Future[Repeats]] = []
+
+    def take_stored(self) -> list[Message]:
+        """The messages that are stored. Others were refused, or are repeated ones."""
+        return [
+            message
+            for message, stored in zip(self.messages, self.stored, strict=True)
+            if not (stored.cancelled() or stored.exception() or stored.result())
+        ]
 
 
 class UpstreamTrouble(NamedTuple):
@@ -70,6 +92,7 @@ class UpstreamLine:
     timer: asyncio.TimerHandle | None = None
     kicked: bool = False
     trouble: UpstreamTrouble | None = None
+    new: NewBatch | None = None  # may take more messages in this turn of the loop
 
     def note_trouble(self, meaning: str, cause: str, now: int) -> None:
         """Notes that the API took no messages, for ``status`` and the console."""
@@ -83,14 +106,12 @@ class UpstreamLine:
         """Whether only probes go: it is held, or the breaker is open."""
         return self.held or bool(self.pace.held) or self.pace.open
 
-    def is_idle(self, account: str, now: float) -> bool:
-        """Whether a message of this account that comes now would go alone and at once."""
+    def is_idle(self, now: float) -> bool:
+        """Whether a message that comes now would go at once, with those that come in the same turn
+        of the loop."""
         if self.held or self.in_flight or self.pace.probing or self.pace.wait(now):
             return False
-        return not any(
-            len(queue) or queue.has_split or account in queue.held or account in queue.conduct.apart
-            for queue in self.queues.values()
-        )
+        return not any(len(queue) or queue.has_split for queue in self.queues.values())
 
     def next_batch(self, now: float, max_in_flight: int) -> tuple[NextBatch | None, float | None]:
         """The batch that goes now, or the seconds until there may be one (``None``: not before a

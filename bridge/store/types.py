@@ -117,8 +117,9 @@ class Acceptance(NamedTuple):
     with ``unposted``, if the message that replaces them is stored. ``daily_limit`` is the most that
     the account may have accepted in a day, 0 for any number; only with a limit are messages counted
     (:mod:`bridge.store.daily_count`). ``attempt``, if not 0, is begun in the transaction, as by
-    :meth:`Store.begin`, if its one message is stored. With ``seen`` nothing is stored if more
-    messages wait to the phones, from the senders, than the caller has seen.
+    :meth:`Store.begin`, if its one message is stored; several acceptances may share it. With
+    ``seen`` nothing is stored if more messages wait to the phones, from the senders, than the
+    caller has seen.
     """
 
     messages: tuple[Message, ...]

@@ -10,7 +10,6 @@ from bridge.model.message import State
 from bridge.model.notice import Notice
 from bridge.store.daily_count import count_new, uncount
 from bridge.store.errors import MoreWait, OverDailyLimit, StoreError
-from bridge.store.postgres.attempts import FORGET_ATTEMPTS
 from bridge.store.postgres.connection import PgConnection, free_text
 from bridge.store.postgres.directory import run
 from bridge.store.postgres.lease import CHANNEL, FENCED, NOBODY
@@ -51,19 +50,35 @@ _INSERT = (
     f"SELECT * FROM unnest({_ARRAYS}) WHERE EXISTS (SELECT FROM fence)) "
     "SELECT EXISTS (SELECT FROM fence)"
 )
-_BEGUN = (
-    "INSERT INTO attempt (id, node, begun_at, message_ids) "
-    "SELECT attempt, $1::smallint, {now}, ARRAY[message] "
-    "FROM unnest({attempts}::bigint[], {messages}::bigint[]) AS begun (attempt, message)"
+
+
+def _begun(now: str, attempts: str, messages: str, condition: str = "true") -> str:
+    """Begins attempts with these messages, or adds messages to them."""
+    return (
+        "INSERT INTO attempt (id, node, begun_at, message_ids) "  # noqa: S608
+        f"SELECT attempt, $1::smallint, {now}::bigint, array_agg(message) "
+        f"FROM unnest({attempts}::bigint[], {messages}::bigint[]) AS begun (attempt, message) "
+        f"WHERE {condition} GROUP BY attempt "
+        "ON CONFLICT (id) DO UPDATE SET message_ids = attempt.message_ids || excluded.message_ids"
+    )
+
+
+_JOIN = _begun("$2", "$3", "$4")
+_BEGUN = _begun(
+    f"${_AFTER}", f"${_AFTER + 1}", f"${_AFTER + 2}", condition="EXISTS (SELECT FROM fence)"
 )
-_BEGIN = _BEGUN.format(now="$2::bigint", attempts="$3", messages="$4")
 #: As :data:`_INSERT`, and begins attempts: all that an idle bridge writes before a request.
 _INSERT_BEGUN = (
     f"{FENCED}, stored AS (INSERT INTO message ({_NAMES}) "  # noqa: S608
     f"SELECT * FROM unnest({_ARRAYS}) WHERE EXISTS (SELECT FROM fence)), "
-    "begun AS ("
-    + _BEGUN.format(now=f"${_AFTER}::bigint", attempts=f"${_AFTER + 1}", messages=f"${_AFTER + 2}")
-    + " WHERE EXISTS (SELECT FROM fence)) SELECT EXISTS (SELECT FROM fence)"
+    f"begun AS ({_BEGUN}) "
+    "SELECT EXISTS (SELECT FROM fence)"
+)
+#: The other messages of an attempt may be on their way.
+_LEAVE = (
+    "UPDATE attempt SET message_ids = "
+    "ARRAY(SELECT unnest(message_ids) EXCEPT SELECT unnest($2::bigint[])) "
+    "WHERE id = ANY($1::bigint[])"
 )
 _FINGERPRINTS = (
     f"{FENCED}, won AS (INSERT INTO fingerprint (key, message_id, until) "  # noqa: S608
@@ -163,7 +178,7 @@ async def _store(
         await turn.hold()
         await connection.copy_records_to_table("message", records=rows, columns=_COLUMNS)
         if begun:
-            await connection.execute(_BEGIN, node, turn.now, *zip(*begun, strict=True))
+            await connection.execute(_JOIN, node, turn.now, *zip(*begun, strict=True))
     elif begun:
         parameters = (*zip(*rows, strict=True), turn.now, *zip(*begun, strict=True))
         turn.check(await connection.fetchval(_INSERT_BEGUN, *turn.fence, *parameters))
@@ -264,9 +279,10 @@ async def _take_back(
     kept = [message.id for a in known for message in a.messages]
     ids = [m.id for a in acceptances if a not in known for m in a.messages]
     attempts = [a.attempt for a in acceptances if a.attempt]
+    of_attempts = [a.messages[0].id for a in acceptances if a.attempt]
     async with connection.transaction():
         if attempts:
-            await connection.execute(FORGET_ATTEMPTS, attempts)
+            await connection.execute(_LEAVE, attempts, of_attempts)
         await connection.execute(_RELEASE, kept, _ACCEPTED, node)
         if kept:
             await connection.execute("SELECT pg_notify($1, '')", CHANNEL)

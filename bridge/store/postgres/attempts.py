@@ -68,7 +68,6 @@ _EVENTS = (
     "FROM unnest($2::bigint[], $3::text[], $4::text[]) "
     "WITH ORDINALITY AS new (id, what, detail, n) ORDER BY n"
 )
-FORGET_ATTEMPTS = "DELETE FROM attempt WHERE id = ANY($1::bigint[])"
 _ACCEPTED = State.ACCEPTED.value
 
 
@@ -84,7 +83,7 @@ async def _begin(turn: PostgresTurn, attempts: Sequence[Begun]) -> list[Set[int]
 
 async def _forget(connection: PgConnection, attempts: Sequence[Begun]) -> None:
     ids = [attempt for attempt, _ in attempts]
-    await connection.execute(FORGET_ATTEMPTS, ids)
+    await connection.execute("DELETE FROM attempt WHERE id = ANY($1::bigint[])", ids)
 
 
 async def _recover_begun(

@@ -121,7 +121,8 @@ class PostgresStore(PostgresReading):
         self._ended = Ended()
         self._early = PostgresEarly()
         #: Attempts that this process knows about: begun here, or returned by :meth:`interrupted`.
-        self._attempts: set[int] = set()
+        #: With the number of requests that began it or may begin it.
+        self._attempts: dict[int, int] = {}
 
     @property
     def node(self) -> int:
@@ -229,12 +230,16 @@ class PostgresStore(PostgresReading):
         return begun
 
     def _note_attempt(self, attempt_id: int, begun: asyncio.Future[Any]) -> None:
-        """Knows the attempt as this process's own, unless it cannot be stored."""
-        self._attempts.add(attempt_id)
+        """Knows the attempt as this process's own, unless no request for it is stored."""
+        self._attempts[attempt_id] = self._attempts.get(attempt_id, 0) + 1
 
         def refused(begun: asyncio.Future[Any]) -> None:
             if begun.cancelled() or begun.exception() is not None:
-                self._attempts.discard(attempt_id)
+                left = self._attempts.get(attempt_id, 0) - 1
+                if left > 0:
+                    self._attempts[attempt_id] = left
+                else:
+                    self._attempts.pop(attempt_id, None)
 
         begun.add_done_callback(refused)
 
@@ -244,7 +249,7 @@ class PostgresStore(PostgresReading):
 
             def done(finished: asyncio.Future[None]) -> None:
                 if not finished.cancelled() and finished.exception() is None:
-                    self._attempts.discard(attempt_id)
+                    self._attempts.pop(attempt_id, None)
 
             finished.add_done_callback(done)
         return finished
@@ -281,7 +286,7 @@ class PostgresStore(PostgresReading):
                         self.node,
                     )
                     attempts[attempt] = to_messages(rows)
-        self._attempts.update(attempts)
+        self._attempts.update(dict.fromkeys(attempts, 1))
         return attempts
 
     async def lanes(self) -> list[Lane]:

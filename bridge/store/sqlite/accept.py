@@ -12,7 +12,7 @@ from bridge.store.daily_count import count_new
 from bridge.store.errors import OverDailyLimit, StoreError
 from bridge.store.rows import MESSAGE_COLUMNS, to_row
 from bridge.store.sqlite import notices, parts
-from bridge.store.sqlite.attempts import Begun, insert_attempts
+from bridge.store.sqlite.attempts import join_attempts
 from bridge.store.sqlite.directory import run
 from bridge.store.sqlite.many_rows import cut, write_rows
 from bridge.store.sqlite.queue import move
@@ -69,7 +69,7 @@ def _accept(turn: SqliteTurn, acceptances: Sequence[Acceptance]) -> list[Repeats
     aliases: list[tuple[Any, ...]] = []
     owed: list[Notice] = []
     superseded: list[int] = []
-    begun: list[Begun] = []
+    begun: dict[int, list[int]] = {}  # the new messages of each attempt
     for n, (acceptance, repeats) in enumerate(zip(acceptances, all_repeats, strict=True)):
         if n in over:
             answers.append(OverDailyLimit(acceptance.daily_limit))
@@ -86,7 +86,7 @@ def _accept(turn: SqliteTurn, acceptances: Sequence[Acceptance]) -> list[Repeats
         new = [to_row(m) for m in acceptance.messages if m.id not in repeated]
         messages += new
         if acceptance.attempt and new:
-            begun.append((acceptance.attempt, [acceptance.messages[0].id]))
+            begun.setdefault(acceptance.attempt, []).append(acceptance.messages[0].id)
         if acceptance.aliases:
             aliases += [alias for alias in acceptance.aliases if alias.message_id not in repeated]
         if acceptance.notices:
@@ -106,7 +106,7 @@ def _accept(turn: SqliteTurn, acceptances: Sequence[Acceptance]) -> list[Repeats
     write_rows(connection, _INSERT_SUBMISSION, submissions)
     write_rows(connection, _INSERT_ALIAS, aliases)
     write_rows(connection, _INSERT_FINGERPRINT, fingerprints)
-    insert_attempts(turn, begun)
+    join_attempts(turn, begun)
     notices.owe(turn, owed)
     if superseded:
         move(turn, superseded, State.CANCELLED, unposted=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import orjson
@@ -19,6 +19,12 @@ Begun = tuple[int, Sequence[int]]
 Finished = tuple[int, Sequence[Change]]
 
 _INSERT = "INSERT INTO attempt (id, begun_at, message_ids) VALUES "
+_JOIN = (
+    "INSERT INTO attempt (id, begun_at, message_ids) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE "
+    "SET message_ids = (SELECT json_group_array(value) FROM "
+    "(SELECT value FROM json_each(attempt.message_ids) "
+    "UNION ALL SELECT value FROM json_each(excluded.message_ids)))"
+)
 # A message that has left the state ``accepted`` ended meanwhile, and stays as it is.
 _SENT = (
     "WITH change (id, upstream_id, at, poll_at) AS (VALUES {rows}) "
@@ -33,13 +39,15 @@ _OTHER = (
 _WAITING = "FROM message WHERE state = 'accepted' AND id IN ({keys})"
 
 
-def insert_attempts(turn: SqliteTurn, attempts: Sequence[Begun]) -> None:
-    rows = [(attempt, turn.now, orjson.dumps(ids).decode()) for attempt, ids in attempts]
-    write_rows(turn.connection, _INSERT, rows)
+def join_attempts(turn: SqliteTurn, attempts: Mapping[int, Sequence[int]]) -> None:
+    """Begins these attempts, or adds messages to them: the rest may come in the next group."""
+    for attempt, ids in attempts.items():
+        turn.connection.execute(_JOIN, (attempt, turn.now, orjson.dumps(ids).decode()))
 
 
 def _begin(turn: SqliteTurn, attempts: Sequence[Begun]) -> list[Set[int]]:
-    insert_attempts(turn, attempts)
+    rows = [(attempt, turn.now, orjson.dumps(ids).decode()) for attempt, ids in attempts]
+    write_rows(turn.connection, _INSERT, rows)
     # No other node can have taken one of the messages.
     return [frozenset()] * len(attempts)
 

@@ -30,15 +30,28 @@ async def test_an_attempt_that_never_ended_is_found_later(engine: Engine) -> Non
 async def test_an_attempt_may_begin_with_the_acceptance_of_its_message(engine: Engine) -> None:
     store = await engine.open()
     await store.accept(Acceptance((message(1),), attempt=8))
-    several = [store.accept(Acceptance((message(id),), attempt=id + 100)) for id in range(10, 50)]
+    several = [store.accept(Acceptance((message(id),), attempt=9)) for id in range(10, 50)]
     await asyncio.gather(*several)
     assert await store.interrupted() == {}
-    await asyncio.gather(
-        *(store.finish(id + 100, [Change(id, State.SENT, f"u{id}")]) for id in range(10, 50))
-    )
+    await store.finish(9, [Change(id, State.SENT, f"u{id}") for id in range(10, 50)])
     await store.close()
     store = await engine.open()
     assert await store.interrupted() == {8: [message(1)]}
+
+
+async def test_acceptances_share_an_attempt_though_they_are_stored_one_after_the_other(
+    engine: Engine,
+) -> None:
+    store = await engine.open()
+    await asyncio.gather(
+        *(store.accept(Acceptance((message(id),), attempt=8)) for id in range(10, 50))
+    )
+    await store.accept(Acceptance((message(50),), attempt=8))
+    await store.close()
+    store = await engine.open()
+    interrupted = await store.interrupted()
+    assert interrupted.keys() == {8}
+    assert sorted(one.id for one in interrupted[8]) == list(range(10, 51))
 
 
 async def test_no_attempt_begins_for_a_repeated_message(engine: Engine) -> None:
