@@ -7,15 +7,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Outcome, State, Stored, Submission
 from bridge.sandbox import Sandbox
-from bridge.store import Acceptance, Repeats
 from tests.relaying import Relaying, id_of, relaying, written_to
 from tests.samples import submission
 from tests.store.conftest import database, postgres  # noqa: F401 - fixtures
+from tests.store.postgres.server import Server, Wire
 
 WINDOW: dict[str, dict[str, Any]] = {"crm": {"duplicate_window": "1h", "schedule": "bridge"}}
 
@@ -69,35 +70,36 @@ async def test_what_waits_stays_where_its_replacement_is_refused(
         assert await state(bridge, first) is State.CANCELLED
 
 
-async def test_a_bridge_that_dies_has_replaced_what_it_stored_and_nothing_else(
+async def test_a_commit_whose_answer_is_lost_has_replaced_what_it_stored_and_nothing_else(
     tmp_path: Path,
     sandbox: Sandbox,
-    store: dict[str, Any] | None,
-    monkeypatch: pytest.MonkeyPatch,
+    postgres: Server,  # noqa: F811
+    database: str,  # noqa: F811
 ) -> None:
+    wire = Wire(postgres)
+    await wire.open()
     accounts = {"crm": {"schedule": "bridge"}}
+    store = {"url": wire.url(database)}
     async with relaying(tmp_path, sandbox, accounts=accounts, store=store) as bridge:
         first = await bridge.submit(later())
-        newer = later()._replace(text="newer", replace_if_present=True)
-        with monkeypatch.context() as crash:
-            # The process dies right after the commit.
-            dies, checked = asyncio.Event(), asyncio.Event()
-            accept = bridge.store.accept
-
-            async def commit(acceptance: Acceptance) -> Repeats:
-                repeats = await accept(acceptance)
-                dies.set()
-                await checked.wait()
-                return repeats
-
-            crash.setattr(bridge.store, "accept", commit)
-            lost = asyncio.ensure_future(bridge.submit(newer))
-            await dies.wait()
-            states = {one.message.text: one.state for one in await waiting(bridge)}
-            assert states == {"newer": State.ACCEPTED}
-            assert await state(bridge, first) is State.CANCELLED
-            checked.set()
-            await lost
+        wire.lose(b"COMMIT")
+        lost = asyncio.ensure_future(
+            bridge.submit(later()._replace(text="newer", replace_if_present=True))
+        )
+        connection = await asyncpg.connect(database)
+        async with asyncio.timeout(20):
+            sql = "SELECT text, state FROM message"
+            while len(rows := await connection.fetch(sql)) < 2:  # noqa: ASYNC110 - a row
+                await asyncio.sleep(0.01)
+        await connection.close()
+        assert {(text == "newer", state) for text, state in rows} == {
+            (True, "accepted"),
+            (False, "cancelled"),
+        }
+        wire.mend()
+        assert await state(bridge, await lost) is State.ACCEPTED
+        assert await state(bridge, first) is State.CANCELLED
+    await wire.close()
 
 
 async def test_of_several_that_replace_each_other_at_once_the_last_waits(
