@@ -36,6 +36,18 @@ def test_every_target_of_make_that_is_named_is_there(file: str) -> None:
     assert named - {"make"} <= targets()
 
 
+def test_the_page_on_the_architecture_names_files_and_rooms_that_are_there() -> None:
+    named = set(re.findall(r"`([\w/]+/[\w/]+\.py)`", ARCHITECTURE))
+    assert len(named) > 40
+    assert not [
+        name
+        for name in sorted(named)
+        if not (REPOSITORY / name).is_file() and not (REPOSITORY / "bridge" / name).is_file()
+    ]
+    rooms = {folder.parent.name for folder in (REPOSITORY / "bridge").glob("*/__init__.py")}
+    assert set(re.findall(r"^\| `bridge/(\w+)` \|", ARCHITECTURE, re.M)) == rooms
+
+
 def test_make_alone_lists_the_targets() -> None:
     listed = subprocess.run(
         [program("make"), "--no-print-directory"],

@@ -29,6 +29,7 @@ from bridge.smpp.inbound.bind import (
     log_bound,
     refused_bind_resp,
 )
+from bridge.smpp.inbound.limits import ConnectionPlace
 from bridge.smpp.inbound.requests import HANDLERS, Requests
 from bridge.smpp.inbound.services import Services
 from bridge.smpp.inbound.submit import Origin
@@ -99,9 +100,6 @@ class SmppConnection(asyncio.Protocol):
         self._client = client
         self.peer = ""
         self._address = ""
-        self._unwelcome: Failure | None = None
-        self._binding = False  # counted among those that have not tried to bind
-        self._counted = False  # counted among the others
         self._requests: Requests | None = None
         self._receiver: Receiver | None = None
         self._interface_version = VERSION_34
@@ -126,21 +124,18 @@ class SmppConnection(asyncio.Protocol):
         host = without_mapping(host)
         self._address = self._client or host
         self.peer = self._client or str(config.Endpoint(host, port))
-        occupancy = self._services.occupancy
+        place = None
         if host and not self._services.closing:
-            self._binding = occupancy.begin_handshake(self._address, self._give_way)
-        if not self._binding:
-            if not host or occupancy.overcrowded or self._services.closing:
-                self._lost = True
-                transport.abort()
-                return
-            self._unwelcome = occupancy.enter(self._address)
-            self._counted = True
+            place = ConnectionPlace.take(self._services.occupancy, self._address, self._give_way)
+        if place is None:
+            self._lost = True
+            transport.abort()
+            return
+        self._place = place
         self._opened(self)
 
     def _give_way(self) -> None:
         """Closes for a newer connection: this client has not tried to bind."""
-        self._binding = False
         self.abort("no bind yet, and no room for another connection")
 
     def data_received(self, data: bytes) -> None:
@@ -166,11 +161,7 @@ class SmppConnection(asyncio.Protocol):
         self._stop_telling()
         if self._authentication is not None:
             self._authentication.cancel()
-        services = self._services
-        if self._binding:
-            services.occupancy.end_handshake(self._address, self._give_way)
-        elif self._counted:
-            services.occupancy.count_out(self._address)
+        self._place.leave()
         if self.account is not None and self._requests is not None:
             self._release_bind()
             self._requests.log_counts()
@@ -398,16 +389,13 @@ class SmppConnection(asyncio.Protocol):
         body = pdu.body
         assert isinstance(body, Bind)
         self._interface_version = spoken(pdu.command, body.interface_version)
-        occupancy = self._services.occupancy
-        if self._binding and occupancy.end_handshake(self._address, self._give_way):
-            self._binding, self._counted = False, True
-            occupancy.count_in(self._address)
+        self._place.keep()
         self._choose_reading()
         self._authentication = self._services.create_task(self._authenticate(pdu, body))
 
     async def _authenticate(self, pdu: Pdu, body: Bind) -> None:
         services = self._services
-        bound: Account | Failure | PduError | None = self._unwelcome
+        bound: Account | Failure | PduError | None = self._place.refusal
         if bound is None:
             bound = await admit(services, pdu, body, self._address, self.peer)
         self._authentication = None
@@ -439,8 +427,8 @@ class SmppConnection(asyncio.Protocol):
     def _refuse_bind(self, pdu: Pdu, body: Bind, refused: Failure | PduError) -> None:
         close = self.session.bind_refused(self._services.monotonic())
         self._write(refused_bind_resp(pdu, body, refused, self._interface_version, self.peer))
-        if self._unwelcome is not None:
-            close = CloseSession(self._unwelcome.description)
+        if self._place.refusal is not None:
+            close = CloseSession(self._place.refusal.description)
         if close is not None:
             self._close(close)
 

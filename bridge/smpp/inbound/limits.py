@@ -11,7 +11,7 @@ from typing import Final
 
 from bridge.accounts.accounts import Account
 from bridge.model.failure import Failure, Reason
-from bridge.net.connection_limits import ConnectionLimits
+from bridge.net.connection_limits import ConnectionLimits, Drop
 
 #: Connections over a limit that may wait for a bind and its refusal.
 OVERFLOW: Final = 100
@@ -51,3 +51,45 @@ class Occupancy(ConnectionLimits):
         self._binds[account.name] -= 1
         if not self._binds[account.name]:
             del self._binds[account.name]
+
+
+class ConnectionPlace:
+    """A connection's place in the count of its listener.
+
+    Until the client tries to bind, a newer connection may take it. ``refusal`` is the failure with
+    which the bind must be refused, if any.
+    """
+
+    def __init__(
+        self, occupancy: Occupancy, address: str, drop: Drop, refusal: Failure | None, kept: bool
+    ) -> None:
+        self._occupancy = occupancy
+        self._address = address
+        self._drop = drop
+        self.refusal = refusal
+        self._kept = kept
+
+    @classmethod
+    def take(cls, occupancy: Occupancy, address: str, drop: Drop) -> ConnectionPlace | None:
+        """A place for a new connection; None if it must be dropped without an answer.
+
+        ``drop`` is called if a newer connection takes the place.
+        """
+        if occupancy.begin_handshake(address, drop):
+            return cls(occupancy, address, drop, None, False)
+        if occupancy.overcrowded:
+            return None
+        return cls(occupancy, address, drop, occupancy.enter(address), True)
+
+    def keep(self) -> None:
+        """The client tries to bind: no other connection may take the place any more."""
+        if not self._kept and self._occupancy.end_handshake(self._address, self._drop):
+            self._kept = True
+            self._occupancy.count_in(self._address)
+
+    def leave(self) -> None:
+        """Gives the place back."""
+        if self._kept:
+            self._occupancy.count_out(self._address)
+        else:
+            self._occupancy.end_handshake(self._address, self._drop)
