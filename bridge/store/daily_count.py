@@ -103,13 +103,13 @@ def uncount(account: str, messages: int, at: int) -> Verb[None]:
 
 def keep_daily_counts(accounts: Iterable[str], now: int) -> Verb[None]:
     """Has a count for each of these accounts, and for no others: while an account has no limit, its
-    messages are not counted."""
+    messages are not counted. Writes only what has changed: a bridge starts with a full disk too."""
     limited = set(accounts)
-    counted = yield Statement("SELECT account FROM daily_count ORDER BY account")
-    for (account,) in counted:
-        if account not in limited:
-            yield Statement("DELETE FROM daily_count WHERE account = ?", (account,))
-    for account in sorted(limited):
+    rows = yield Statement("SELECT account FROM daily_count")
+    counted = {account for (account,) in rows}
+    for account in sorted(counted - limited):
+        yield Statement("DELETE FROM daily_count WHERE account = ?", (account,))
+    for account in sorted(limited - counted):
         yield from _lock(account, now)
 
 

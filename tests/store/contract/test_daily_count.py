@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
+from pathlib import Path
 
 import pytest
 
@@ -169,3 +172,14 @@ async def test_a_send_out_counts_as_a_whole(store: Store) -> None:
     assert await commit(2, 8) == 2
     assert await commit(3, 8) == 2
     assert await used(store) == 8
+
+
+async def test_counts_that_are_kept_already_are_not_written_again(
+    sqlite: Engine, tmp_path: Path
+) -> None:
+    store = await sqlite.open()
+    await store.change(keep_daily_counts, ["crm"], NOW)
+    with contextlib.closing(sqlite3.connect(tmp_path / "bridge.db")) as other:
+        version = other.execute("PRAGMA data_version").fetchone()
+        await store.change(keep_daily_counts, ["crm"], NOW + DAY)
+        assert other.execute("PRAGMA data_version").fetchone() == version
