@@ -26,7 +26,7 @@ SHARED = "/mnt"
 #: $1: the file system, $2: the shared folder.
 _BOOT = """
 set -e
-mount --make-rprivate /
+mount --make-rprivate / 2>/dev/null || true # in a chroot its root is no mount
 mount -t tmpfs tmpfs "$2/.machine"
 cd "$2/.machine"
 mkdir upper work root
@@ -122,7 +122,16 @@ def booted(shared: Path) -> Iterator[Machine]:
     said = (shared / ".said").open("w+")
     process = subprocess.Popen(
         [
-            *(program("unshare"), "--mount", "--pid", "--net", "--uts", "--ipc", "--cgroup"),
+            *(
+                program("unshare"),
+                "--mount",
+                "--propagation=unchanged",
+                "--pid",
+                "--net",
+                "--uts",
+                "--ipc",
+                "--cgroup",
+            ),
             *("--fork", "--kill-child", "sh", "-c", _BOOT, "sh", str(ROOT), str(shared)),
         ],
         stdin=subprocess.DEVNULL,
@@ -130,15 +139,18 @@ def booted(shared: Path) -> Iterator[Machine]:
         stderr=said,
     )
     try:
-        until = time.monotonic() + 60
-        while (first := _child(process.pid)) is None:
-            time.sleep(0.05)
-        machine = Machine(first, shared)
+        until = time.monotonic() + 120
+        machine: Machine | None = None
         ready = "[ -S /run/systemd/private ] && systemctl is-system-running --wait"
-        while machine.try_to(ready).stdout.split()[-1:] not in (["running"], ["degraded"]):
+        while True:
             if process.poll() is not None or time.monotonic() > until:
                 said.seek(0)
                 pytest.fail(f"the machine does not boot: {said.read()}")
+            if machine is None:
+                first = _child(process.pid)
+                machine = Machine(first, shared) if first is not None else None
+            elif machine.try_to(ready).stdout.split()[-1:] in (["running"], ["degraded"]):
+                break
             time.sleep(0.1)
         yield machine
     finally:
