@@ -29,7 +29,8 @@ test: ## all tests (arguments: make test ARGS="tests/smpp -k window")
 	$(BIN)/pytest $(SPLIT) $(ARGS)
 
 .PHONY: docs
-docs: ## the documents, compared with the program
+docs: ## the page on the configuration made anew, and the documents compared with the program
+	$(BIN)/python docs/configuration.py
 	$(BIN)/pytest -q $(SPLIT) tests/test_documents.py
 
 # --- coverage ---------------------------------------------------------------------------------------

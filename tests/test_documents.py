@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import json
 import re
 import shlex
@@ -190,7 +191,7 @@ def test_the_documented_benchmark_runs() -> None:
     command = "python -m tests.benchmarks"
     assert f"\n.venv/bin/{command}\n" in DOCUMENTS
     result = subprocess.run(
-        [sys.executable, *command.split()[1:], "--runs", "1", "--count", "20", "smpp"],
+        [sys.executable, *command.split()[1:], "--runs", "1", "--count", "20", "--alone", "smpp"],
         capture_output=True,
         text=True,
         check=False,
@@ -220,6 +221,15 @@ def test_the_guides_configuration_is_good(tmp_path: Path, monkeypatch: pytest.Mo
     assert guide["smtp"] == minimal["smtp"]
     assert list(guide["accounts"]) == list(minimal["accounts"])
     assert settings.accounts["crm"].countries == ["UA"]
+
+
+def test_the_page_on_the_configuration_is_made_from_the_file_with_every_key() -> None:
+    spec = importlib.util.spec_from_file_location("page", REPOSITORY / "docs/configuration.py")
+    assert spec is not None
+    assert spec.loader is not None
+    made: Any = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    assert PAGES["docs/configuration.md"] == made.page(), "make docs"
 
 
 def test_keys_with_their_table_exist() -> None:

@@ -132,7 +132,8 @@ class Row:
 @click.argument("names", nargs=-1, type=click.Choice([*PATHS, *CASES]), metavar="[NAME]...")
 @click.option("--count", type=click.IntRange(1, 1_000_000), help="Messages in one run.")
 @click.option("--runs", type=click.IntRange(1, 100), default=3, show_default=True)
-def main(names: tuple[str, ...], count: int | None, runs: int) -> None:
+@click.option("--alone", is_flag=True, help="Without other servers beside the bridge.")
+def main(names: tuple[str, ...], count: int | None, runs: int, alone: bool) -> None:
     """Measure NAME (default: the first four): smpp, smpp-latency, smtp, smtp-new, end to end;
     smpp-10, smpp-queued, submits by one client; smtp-1, smtp-10, smtp-new-1, smtp-new-10, mails by
     fewer sessions at once; smsc, calls of send.php; postgres, submits on PostgreSQL, and beside
@@ -157,7 +158,7 @@ def main(names: tuple[str, ...], count: int | None, runs: int) -> None:
         others = {
             name: stack.enter_context(peer(Path(folder)))
             for name, peer in PEERS.items()
-            if any(path.sessions for path in chosen.values()) and peers.can_run(peer)
+            if not alone and any(path.sessions for path in chosen.values()) and peers.can_run(peer)
         }
         _print(("path", "server", "per s", "CPU µs", "p50 ms", "p99 ms", "bridge ×"))
         for name, path in chosen.items():
@@ -173,7 +174,7 @@ def main(names: tuple[str, ...], count: int | None, runs: int) -> None:
                 if path.sessions:
                     for says, peer in others.items():
                         servers[says] = partial(_peer, peer, path, Path(folder))
-                for says, start in smpp_peers.PEERS.items() if path.smpp else ():
+                for says, start in smpp_peers.PEERS.items() if path.smpp and not alone else ():
                     if smpp_peers.can_run(start):
                         own_folder = Path(folder, f"{name}-{start.__name__}")
                         own_folder.mkdir()
