@@ -48,6 +48,7 @@ def postgres(count: int, runs: int) -> Iterator[Row]:
         url = server.url("bench")
         served = stack.enter_context(bridge(Path(folder), url=url, cascade="poll = false"))
         paths.smpp(served, min(count, 500), 10, 100)
+        stored = min(count, 500)
         for says, others in PHASES.items():
             found, spent = [], 0.0
             for _ in range(runs):
@@ -55,7 +56,8 @@ def postgres(count: int, runs: int) -> Iterator[Row]:
                 with others(server):
                     found.append(_measure(served, count))
                 spent += _server_cpu(server) - before
-            size = asyncio.run(_fetch(url, _TABLES)) / count
+            stored += runs * count
+            size = asyncio.run(_fetch(url, _TABLES)) / stored
             more = (
                 f"{spent / runs / count * 1e6:.0f} µs in the server, {size:,.0f} octets a message"
             )
