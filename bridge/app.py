@@ -381,7 +381,7 @@ class App:
 
 
 async def serve(settings: Settings, load: Callable[[], Settings]) -> None:
-    """Runs the daemon until SIGTERM or SIGINT; SIGHUP loads the settings anew."""
+    """Runs the daemon until SIGTERM or SIGINT; SIGHUP reloads the settings."""
     passed = passed_sockets()
     passed.check(settings)
     app = App(settings, load, passed)

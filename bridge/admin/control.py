@@ -72,7 +72,7 @@ from bridge.trace.finding import by_id, from_phones
 
 log = structlog.get_logger()
 
-#: How long after a drain was asked for the daemon begins to stop (seconds).
+#: Delay of the stop after a drain, so that the request is answered (seconds).
 _ANSWERED: Final = 0.2
 
 

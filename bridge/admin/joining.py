@@ -1,4 +1,4 @@
-"""One result of a verb out of those of all nodes (:mod:`bridge.admin.nodes`)."""
+"""Joins the results of a verb from all nodes (:mod:`bridge.admin.nodes`)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bridge.net.sessions import SessionInfo
 
 
 def sum_of(answers: NodeAnswers[Changed]) -> Changed:
-    """What was changed at all nodes."""
+    """The sum of the changes at all nodes."""
     return Changed(sum(one.count for one in answers.results.values()))
 
 
@@ -59,7 +59,8 @@ def hooks_of(answers: NodeAnswers[HooksShown]) -> HooksShown:
 
 
 def reloads_of(answers: NodeAnswers[Reloaded]) -> Reloaded:
-    """What changed at any node, and which nodes kept their old settings, and why."""
+    """The keys that changed at any node, and the nodes that kept their old settings, with the
+    reason."""
 
     def every(name: str) -> list[str]:
         some = [value for one in answers.results.values() for value in getattr(one, name)]
@@ -81,7 +82,7 @@ def levels_of(answers: NodeAnswers[LogLevel]) -> LogLevel:
 
 
 def nodes_of(answers: NodeAnswers[list[NodeStatus]]) -> list[NodeStatus]:
-    """All nodes; those that did not answer say so."""
+    """All nodes, with a note for those that did not answer."""
     silent = [
         NodeStatus(node, "", "", 0, None, "", ["it does not answer"], 0, 0, None)
         for node in (*answers.silent, *answers.failures)

@@ -27,10 +27,10 @@ log = structlog.get_logger()
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: How long the other nodes have for an answer (seconds).
+#: Time limit for the answers of other nodes (seconds).
 WITHIN: Final = 5.0
 
-#: The verbs that another node may ask for, as they run here alone.
+#: The verbs that other nodes may call, as functions for this node only.
 _HERE: dict[str, Callable[..., Coroutine[Any, Any, Any]]] = {}
 
 
@@ -54,7 +54,7 @@ class NodeAnswers(Generic[T]):
 def everywhere(
     join: Callable[[NodeAnswers[T]], T],
 ) -> Callable[[Callable[P, Coroutine[Any, Any, T]]], Callable[P, Coroutine[Any, Any, T]]]:
-    """Has a verb of :class:`bridge.admin.control.Control` run at every node.
+    """Makes a verb of :class:`bridge.admin.control.Control` run at every node.
 
     ``join`` makes one result of those of all nodes. If every node fails, the most telling failure
     is raised.

@@ -49,7 +49,7 @@ def certificates_of(settings: Settings) -> dict[str, Path]:
 
 
 def remaining(end: datetime, now: float) -> str:
-    """When a certificate ends, in words."""
+    """The expiry of a certificate, in words."""
     left = end.timestamp() - now
     if left < 0:
         return f"it expired at {end:%Y-%m-%d %H:%M} UTC"

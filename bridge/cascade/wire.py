@@ -22,7 +22,7 @@ PATHS = {
 }
 #: The API's ``messageId`` follows.
 STATUS_PATH = "/bat/message/"
-#: Where values of template variables are uploaded.
+#: The path for uploads of template variables.
 ITEMS_PATH = "/api/items"
 
 

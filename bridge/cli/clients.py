@@ -1,6 +1,6 @@
 """A client for one submission: smtplib for mail, smpplib for SMPP.
 
-Used by ``send`` and ``demo``. Returns the bridge's reply word for word.
+Used by ``send`` and ``demo``. Returns the bridge's reply verbatim.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ def by_smpp(server: Endpoint, sending: ToSend) -> ServerReply:
     client.set_message_received_handler(lambda pdu, **_: heard.append(_deliver_sm(pdu)))
     bind = client.bind_transceiver if sending.hear else client.bind_transmitter
     try:
-        # Its own way to connect knows IPv4 alone, and calls every trouble "Connection refused".
+        # smpplib's own connect supports only IPv4, and reports every error as "Connection refused".
         client._socket = socket.create_connection(server, sending.timeout)
         client.state = smpplib.consts.SMPP_CLIENT_STATE_OPEN
         bind(system_id=sending.account, password=sending.password)

@@ -26,10 +26,9 @@ _COLUMNS: Columns = {
 @json_option
 @daemon_options
 def command(daemon: Daemon, as_json: bool) -> None:
-    """List the nodes that share the store: where they run, and what each lacks and does.
+    """List the nodes that share the store: host, health, rates, sessions.
 
-    "in flight" are requests to the API. A node that has died stands here until its lease runs out
-    (store.lease).
+    "in flight" are requests to the API. A dead node is listed until its lease ends (store.lease).
 
     \b
     Examples:

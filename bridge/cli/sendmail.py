@@ -87,7 +87,7 @@ def command(
 
 
 def _server(server: str | None, config: Path | None) -> Endpoint:
-    """Where the bridge listens. Who calls sendmail may seldom read the configuration."""
+    """The bridge's address. Callers of sendmail often cannot read the configuration."""
     if server is not None:
         try:
             return parse_endpoint(server)

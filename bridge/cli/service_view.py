@@ -1,7 +1,7 @@
-"""A configuration as the service sees it, where root asks.
+"""A configuration from the service's view, for commands run by root.
 
-Root may read everything; the service's user may not, and systemd hides folders from it and passes
-it sockets. What follows from that is found here, before a start does.
+Root can read everything. The service's user cannot, systemd hides folders from it, and passes it
+sockets. Here the resulting errors are found before a start.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from bridge.config.settings import Endpoint, Mistake, Settings, parse_endpoint
 USER: Final = "cascade-bridge"
 #: Folders that the unit hides: ProtectHome=, PrivateTmp=.
 HIDDEN: Final = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108
-#: How long systemd may take to say which sockets it listens on (seconds).
+#: Time limit for systemd's list of sockets (seconds).
 _SYSTEMD_WITHIN: Final = 5.0
 
 
 def find_unreachable(settings: Settings, user: str = USER) -> list[Mistake]:
-    """What the service's user could not use; nothing where this is not root, or has no such user.
+    """Files that the service's user cannot use; none if we are not root, or there is no such user.
 
-    A credential is no matter of that user: systemd reads it.
+    Credentials are omitted: systemd reads them.
     """
     try:
         service = pwd.getpwnam(user)
@@ -46,7 +46,7 @@ def find_unreachable(settings: Settings, user: str = USER) -> list[Mistake]:
 
 
 def _needed(settings: Settings, user: str) -> Iterator[tuple[str, Path, int, str]]:
-    """What the service opens: the key, the file, how, and what has to be so."""
+    """The files that the service opens: key, path, mode, and the requirement."""
     for file in settings.files:
         yield "", file, os.O_RDONLY, f"a file that {user} can read (chgrp {user}, chmod 640)"
     for name in ("smtp", "smpp", "admin", "hooks", "smsc"):
@@ -61,7 +61,7 @@ def _needed(settings: Settings, user: str) -> Iterator[tuple[str, Path, int, str
 
 
 def _trouble(path: Path, flags: int, user: str) -> str:
-    """Why the service could not open a file; empty where it could."""
+    """The reason why the service cannot open a file; empty if it can."""
     hidden = [folder for folder in HIDDEN if path.is_relative_to(folder)]
     if hidden and user == USER:
         return f"which the service does not see: systemd hides {hidden[0]} from it"
@@ -123,7 +123,7 @@ def socket_units() -> dict[str, list[Endpoint]]:
 
 
 def read_socket_units(shown: str) -> dict[str, list[Endpoint]]:
-    """What ``systemctl show`` prints of socket units, a paragraph each."""
+    """Reads the output of ``systemctl show`` for socket units, one paragraph each."""
     found: dict[str, list[Endpoint]] = {}
     for paragraph in shown.split("\n\n"):
         rows = [line.partition("=")[::2] for line in paragraph.splitlines()]

@@ -304,7 +304,7 @@ def _tell(happened: Sequence[Step], waiting: Sequence[str]) -> None:
 
 
 def _details(story: Story, *, text: bool) -> list[Row]:
-    """What the message is."""
+    """The details of the message."""
     message, mail = story.stored.message, original.load(story.stored.message.envelope)
     rows = [
         ("message", f"{message.id}, {state_of(story).value}"),

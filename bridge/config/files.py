@@ -260,7 +260,7 @@ def _nearest(path: KeyPath) -> str:
 
 
 def _says(error: ErrorDetails) -> tuple[str, str]:
-    """What was found and what is allowed, from one of pydantic's errors."""
+    """The found and the allowed values, from one of pydantic's errors."""
     path: KeyPath = tuple(error["loc"])
     kind = error["type"]
     if kind == "extra_forbidden":

@@ -378,6 +378,6 @@ _MISTAKES = (
 
 
 def find_mistakes(settings: Settings) -> Iterator[Finding]:
-    """What cannot work: (key's path, what was found, what is allowed)."""
+    """Settings that cannot work: (key's path, found value, allowed values)."""
     for rule in _MISTAKES:
         yield from rule(settings)

@@ -1,8 +1,8 @@
-"""Connects a socket to a host that may have several addresses, some of them out of reach.
+"""Connects a socket to a host with several addresses, some of them unreachable.
 
-The addresses of both families are tried in turn, each a moment after the one before, and the first
-connection wins (RFC 8305, "Happy Eyeballs"): a host whose IPv6 leads nowhere costs a quarter of a
-second and not the whole time limit.
+The addresses of both families are tried in turn, with a short delay between them, and the first
+connection wins (RFC 8305, "Happy Eyeballs"): with broken IPv6 a connection takes a quarter of a
+second longer, not the whole time limit.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from collections.abc import Iterable, Sequence
 from itertools import chain, zip_longest
 from typing import Any, Final
 
-#: How long one address is tried alone (seconds; RFC 8305 §5).
+#: The delay before the next address is tried (seconds; RFC 8305 §5).
 HEAD_START: Final = 0.25
 
-#: What getaddrinfo says of an address.
+#: An address from getaddrinfo.
 AddressInfo = tuple[int, int, int, str, Any]
 
 
 async def dial(host: str, port: int) -> socket.socket:
     """A connected, non-blocking socket; the caller closes it. Raises OSError.
 
-    Where no address answers, the error names what each of them said.
+    If no address answers, the error has the cause for each of them.
     """
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -40,7 +40,7 @@ def alternated(found: Iterable[AddressInfo]) -> list[AddressInfo]:
 
 
 async def dial_first(addresses: Sequence[AddressInfo]) -> socket.socket:
-    """The first connection that one of the addresses takes. Raises OSError."""
+    """The first connection to one of the addresses. Raises OSError."""
     waiting = list(reversed(addresses))
     attempts: set[asyncio.Task[socket.socket]] = set()
     errors: list[str] = []

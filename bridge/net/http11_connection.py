@@ -1,10 +1,9 @@
-"""A client's connection that speaks HTTP/1.1: one request, its answer, then the next.
+"""A client's HTTP/1.1 connection: one request and its answer at a time.
 
-httptools parses; this file keeps the time limits and the limits of what is read, and decides
-whether a connection may carry another request. :mod:`bridge.net.http11_transport` owns the
-connections.
+httptools parses; this file enforces limits of time and size, and decides whether a connection can
+be reused. :mod:`bridge.net.http11_transport` owns the connections.
 
-After a failure the class of the exception says what the server can have got:
+The class of an exception tells how much the server may have received:
 
 - ``WriteError``, ``WriteTimeout``: only a part of the request was sent, since its last octets were
   never given to the system;
@@ -21,11 +20,11 @@ from typing import Final, NamedTuple, cast
 import httptools
 import httpx
 
-#: Most octets of an answer that are no body: status line, headers, interim answers.
+#: Most octets of an answer besides the body: status line, headers, interim answers.
 MAX_HEAD: Final = 100 * 1024
-#: A body may be framed in chunks that cost so many times its own octets.
+#: Most octets of chunk framing, as a multiple of the body's octets.
 _CHUNKING: Final = 16
-#: The server has to wait while so many octets of a body are unread.
+#: Most unread octets of a body; beyond it reading pauses.
 READ_AHEAD: Final = 256 * 1024
 
 #: The server's own limit for a connection without a request (RFC 2068 §19.7.1.1), and how much
@@ -63,13 +62,13 @@ class Http11Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._poll = select.poll()
         self._parser = httptools.HttpResponseParser(self)
-        # Servers of small devices end lines so.
+        # Servers of small devices end lines in this way.
         self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True)
         self._limits = TimeLimits()
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._waiter: asyncio.Future[None] | None = None
-        #: Why nothing more comes, as an exception's class and text.
+        #: The reason for the end of input, as an exception's class and text.
         self._end: tuple[type[httpx.TransportError], str] | None = None
         self._begin("")
         self._busy = False
@@ -138,8 +137,8 @@ class Http11Connection(asyncio.Protocol):
     # --- between requests --------------------------------------------------------------------
 
     def rest(self, seconds: float) -> None:
-        """Waits for the next request; closes itself after so many seconds without, or before the
-        server does, where it has said when that will be."""
+        """Waits for the next request; closes after this number of seconds, or before the server's
+        announced time limit."""
         self._busy = False
         seconds = min(seconds, self._kept_for)
         self._set_deadline(seconds)
@@ -151,7 +150,7 @@ class Http11Connection(asyncio.Protocol):
         return self._end is None and not self._poll.poll(0)
 
     def close(self) -> None:
-        """Closes it at once; the server sees it end, whatever was under way."""
+        """Closes the connection at once, even during a request."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

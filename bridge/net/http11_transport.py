@@ -33,13 +33,13 @@ class Http11Transport(httpx.AsyncBaseTransport):
         self._context = context
         self._connections = connections
         self._keep_for = keep_for
-        #: One place for each request that is under way.
+        #: One place for each request in flight.
         self._places = asyncio.Semaphore(connections)
         self._resting: list[Http11Connection] = []  # the one that was used last is the last
         self._working: set[Http11Connection] = set()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """The answer, its body still to be read. Raises httpx.TransportError."""
+        """Sends a request; returns the answer with an unread body. Raises httpx.TransportError."""
         limits = TimeLimits(**request.extensions.get("timeout", {}))
         octets = _octets(request)
         await self._take_place(limits.pool)
@@ -62,7 +62,7 @@ class Http11Transport(httpx.AsyncBaseTransport):
         )
 
     async def aclose(self) -> None:
-        """Closes all connections; requests under way fail."""
+        """Closes all connections; requests in flight fail."""
         for connection in (*self._resting, *self._working):
             connection.close()
         self._resting.clear()
@@ -89,7 +89,7 @@ class Http11Transport(httpx.AsyncBaseTransport):
                 if connection.open:
                     return connection
                 connection.close()
-        # Those to other servers must not keep it from connecting.
+        # Connections to other servers must not prevent a new one.
         while len(resting) + len(self._working) >= self._connections:
             resting.pop(0).close()
         return await self._connect(origin, within)
@@ -106,7 +106,7 @@ class Http11Transport(httpx.AsyncBaseTransport):
                 tls: dict[str, Any] = {}
                 if scheme == b"https":
                     tls = {"ssl": self._context, "server_hostname": host}
-                # From here on the loop owns the socket, whatever becomes of the handshake.
+                # From here on the loop owns the socket, even if the handshake fails.
                 loop = asyncio.get_running_loop()
                 await loop.create_connection(lambda: connection, sock=socket, **tls)
         except TimeoutError as error:
@@ -116,7 +116,7 @@ class Http11Transport(httpx.AsyncBaseTransport):
         return connection
 
     def _release(self, connection: Http11Connection | None) -> None:
-        """The place is free; the connection is kept if it can be."""
+        """Frees the place; keeps the connection if possible."""
         self._places.release()
         if connection is None:
             return
@@ -153,7 +153,7 @@ def _origin(url: httpx.URL) -> Origin:
 
 
 def _octets(request: httpx.Request) -> bytes:
-    """The whole request. Raises httpx.LocalProtocolError for what cannot be a header."""
+    """The octets of the request. Raises httpx.LocalProtocolError for an invalid header."""
     assert isinstance(request.stream, httpx.ByteStream), "the body must be a byte string"
     headers = request.headers.raw
     lines = [b"%b %b HTTP/1.1" % (request.method.encode("ascii"), request.url.raw_path)]

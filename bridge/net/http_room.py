@@ -1,8 +1,8 @@
-"""The room that an HTTP listener has for connections, and for requests that are large.
+"""The limits of an HTTP listener: connections, and memory for large requests.
 
-Callers have not logged in yet while their requests arrive. Where there are too many connections,
-the oldest one whose request has not come whole gives way to a new one, of the address that has most
-of them: idle connections keep nobody out. Large requests share a bounded memory.
+Callers have not logged in yet while their requests arrive. At the limit, the oldest connection
+without a complete request, of the address with the most connections, is dropped for a new one, so
+that idle connections cannot keep others out. Large requests share a limited memory.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 
 from bridge.net.connection_limits import ConnectionLimits
 
-#: A request below this takes no shared memory, so that small ones are always read (octets).
+#: Smaller requests take no shared memory, so that they are always read (octets).
 SMALL: Final = 16 * 1024
 
 
@@ -25,7 +25,7 @@ class HttpRoom:
         self._held = 0
 
     def place(self, address: str, give_way: Callable[[], None]) -> HttpPlace | None:
-        """A place for a connection; ``give_way`` closes it for another one. None: there is none."""
+        """A place for a connection, or None; ``give_way`` closes it for another connection."""
         place = HttpPlace(self, address, give_way)
         return place if self.limits.begin_handshake(address, give_way) else None
 
@@ -65,12 +65,12 @@ class HttpPlace:
         return True
 
     def let_go(self) -> None:
-        """The octets of the request are no longer kept."""
+        """The request's octets are not kept any more."""
         self._room.give_back(self._taken)
         self._held = self._taken = 0
 
     def answer(self, answering: bool) -> None:
-        """A request is being answered, so that the connection stays; or it waits for the next."""
+        """Notes whether a request is being answered; then the connection is not dropped."""
         if answering is self._busy or self._left:
             return
         limits = self._room.limits
@@ -91,5 +91,5 @@ class HttpPlace:
         if self._busy:
             self._room.limits.count_out(self._address)
         else:
-            # One that had to give way is counted out already.
+            # A dropped connection is already uncounted.
             self._room.limits.end_handshake(self._address, self._give_way)

@@ -16,12 +16,12 @@ from typing import Final
 
 from bridge.config.settings import ConfigError, Endpoint, Mistake, Settings
 
-#: Where mistakes of theirs stand.
+#: The place of mistakes in the output of ``check``.
 _FROM: Final = "the service manager"
 #: The first descriptor that is passed.
 _FIRST = 3
 
-#: Where to listen: an address to bind, or a socket that listens already.
+#: An address to bind, or a listening socket.
 Where = Endpoint | socket.socket
 
 
@@ -32,11 +32,12 @@ class PassedSockets:
         self._left = dict(sockets or {})
 
     def instead_of(self, key: str, configured: Sequence[Endpoint]) -> Sequence[Where]:
-        """Where to listen for ``key``: the sockets passed for it, else the configured addresses."""
+        """The sockets passed for ``key``, else the configured addresses."""
         return self._left.pop(key, None) or configured
 
     def check(self, settings: Settings) -> None:
-        """Raises ConfigError for sockets that nobody would take: clients would wait for ever."""
+        """Raises ConfigError for sockets without a listener, on which clients would wait
+        forever."""
         mistakes = [
             Mistake(_FROM, key, "a socket that is passed", allowed)
             for key in self._left
@@ -47,7 +48,7 @@ class PassedSockets:
 
 
 def _needed(key: str, settings: Settings) -> str:
-    """What a socket for ``key`` lacks; empty where it can be served."""
+    """The setting that a socket for ``key`` needs; empty if it can be served."""
     table, _, name = key.partition(".")
     keys = [
         f"{one}.{field}"
@@ -68,7 +69,7 @@ NONE_PASSED: Final = PassedSockets()
 
 
 def passed_sockets(environment: MutableMapping[str, str] = os.environ) -> PassedSockets:
-    """Takes what the service manager passed to this process. Raises OSError.
+    """The sockets that the service manager passed to this process. Raises OSError.
 
     The variables are removed: a child must not take the sockets for its own.
     """

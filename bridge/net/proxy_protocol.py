@@ -18,7 +18,7 @@ MAX_V1 = 107
 #: The longest of version 2 that is read: addresses, and TLVs such as a client's certificate name.
 MAX_V2 = 4096
 
-#: What version 2 begins with (§2.2).
+#: The first octets of version 2 (§2.2).
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 _V1_START = b"PROXY "
 _V2_PREFIX = len(SIGNATURE) + 4
@@ -53,8 +53,8 @@ class Header(NamedTuple):
 def missing(octets: bytes | bytearray) -> int:
     """The least number of octets that the header at the start of ``octets`` lacks; 0: none.
 
-    Reading exactly so many octets never reads beyond the header. Raises :class:`ProxyError` as soon
-    as it cannot be a header.
+    Reading exactly this number of octets never reads beyond the header. Raises :class:`ProxyError`
+    as soon as it cannot be a header.
     """
     if octets.startswith(SIGNATURE[: len(octets)]):
         if len(octets) < MIN_HEADER:

@@ -40,7 +40,7 @@ class Taker(Protocol):
         """Its peer, for the trace and the log; it also identifies the submitting session."""
 
     def room(self) -> int:
-        """How many more notices it can take now."""
+        """The number of notices that it can still take now."""
 
     def tell(self, owed: Owed) -> asyncio.Future[TakerAnswer]:
         """Sends the notice. The future gets the answer, never an exception."""
@@ -114,7 +114,7 @@ class NoticeQueue:
         return bool(self.waiting) and now - max(self.answered_at, self.claimed_at) >= MOVING
 
     def room(self, now: float) -> int:
-        """How many more notices may be claimed: the room of all takers.
+        """The number of notices that may still be claimed: the room of all takers.
 
         A taker that answers counts with its notices in flight as well: the next ones are here when
         it answers, and one claim brings many.

@@ -187,8 +187,8 @@ class PendingAnswers:
             self.answer(waiting, waiting.outcome())
 
     def give_up_within(self, seconds: float, concerned: Callable[[str], bool]) -> None:
-        """The upstream of these accounts is held or slowed down and will not answer for so many
-        seconds: answers the clients now that would not wait longer."""
+        """The upstream of these accounts will not answer within this time (seconds): answers the
+        clients whose time limit is not longer."""
         latest = self._loop.time() + seconds
         for line in self._deadlines.values():
             for deadline, waiting in list(line):

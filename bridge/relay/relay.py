@@ -187,5 +187,5 @@ class Relay(SubmittingRelay):
         return self._short_ids.next()
 
     def congestion(self) -> int:
-        """How full the bridge is, in percent."""
+        """The fill level of the backlog, in percent."""
         return min(100, 100 * self._dispatcher.backlog // self._settings.store.backlog_limit)

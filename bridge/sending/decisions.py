@@ -17,7 +17,7 @@ from bridge.model.message import Message, Receipts, State
 from bridge.sending.pace import retry_delay
 from bridge.store import Change
 
-#: After an unknown outcome a message is sent again with the same tracking id, so many times at
+#: After an unknown outcome a message is sent again with the same tracking id, this many times at
 #: most; then it is held.
 MAX_UNKNOWN = 2
 #: How long after the end of its validity a final status may still come (seconds).

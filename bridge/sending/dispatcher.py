@@ -127,7 +127,7 @@ class Dispatcher(QueueMoves):
                 self._kick(line_of(self._lines, message.account))
 
     def clear(self, account: str, within: float) -> bool:
-        """Whether an answer to a message of this account can come within so many seconds."""
+        """Whether an answer to a message of this account can come within this time (seconds)."""
         line = line_of(self._lines, account)
         if line.held or account in self._held or not line.pace.clear(self._monotonic()):
             return False
@@ -170,7 +170,7 @@ class Dispatcher(QueueMoves):
         self._working_set.want()
 
     def share(self, nodes: int) -> None:
-        """Divides the request rate between so many nodes."""
+        """Divides the request rate by the number of nodes."""
         for line in self._lines.values():
             line.pace.share(nodes)
 

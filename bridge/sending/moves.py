@@ -46,7 +46,7 @@ class WaitingClients(Protocol):
         """Whether a client waits for the outcome."""
 
     def give_up_within(self, seconds: float, concerned: Callable[[str], bool]) -> None:
-        """No answer to messages of these accounts will come in so many seconds."""
+        """No answer to messages of these accounts will come within this time (seconds)."""
 
 
 class QueueMoves:

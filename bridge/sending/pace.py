@@ -50,7 +50,7 @@ class Pace:
         self._not_before = now
 
     def share(self, nodes: int) -> None:
-        """Divides the rate between so many nodes."""
+        """Divides the rate by the number of nodes."""
         self._requests.rate = self._rate / nodes
         self._splits.rate = self._rate * SPLIT_SHARE / nodes
 

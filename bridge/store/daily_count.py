@@ -1,4 +1,4 @@
-"""How many messages of an account with a ``daily_limit`` were accepted today (UTC).
+"""Counts today's (UTC) accepted messages of accounts with a ``daily_limit``.
 
 The count is a row that changes in the transaction that stores the messages. So it is exact over all
 nodes, after a crash, and for messages that the store refuses or knows already. Accounts without a
@@ -38,8 +38,8 @@ def day_of(now: float) -> int:
 def count_new(
     acceptances: Sequence[Acceptance], repeats: Sequence[Repeats], now: int
 ) -> Verb[set[int]]:
-    """Counts the messages that are to be stored, where an acceptance has a limit; returns the
-    positions of acceptances that are over it. ``repeats``: what each of them repeats."""
+    """Counts the new messages of acceptances with a limit; returns the positions of acceptances
+    over the limit. ``repeats`` are their repeated messages."""
     positions = [n for n, acceptance in enumerate(acceptances) if acceptance.daily_limit]
     over = yield from count_accepted(
         [_counting(acceptances[n], repeats[n]) for n in positions], now
@@ -94,7 +94,7 @@ def count_accepted(submissions: Sequence[Counting], now: int) -> Verb[set[int]]:
 
 
 def uncount(account: str, messages: int, at: int) -> Verb[None]:
-    """Takes messages out of the count that were accepted then, and are not accepted after all."""
+    """Uncounts messages that were counted then but not accepted after all."""
     yield Statement(
         "UPDATE daily_count SET accepted = accepted - ? WHERE account = ? AND day = ?",
         (messages, account, day_of(at)),
@@ -102,8 +102,8 @@ def uncount(account: str, messages: int, at: int) -> Verb[None]:
 
 
 def keep_daily_counts(accounts: Iterable[str], now: int) -> Verb[None]:
-    """Has a count for each of these accounts, and for no others: while an account has no limit, its
-    messages are not counted. Writes only what has changed: a bridge starts with a full disk too."""
+    """Keeps counts for exactly these accounts: messages of accounts without a limit are not
+    counted. Writes only what has changed: a bridge starts with a full disk too."""
     limited = set(accounts)
     rows = yield Statement("SELECT account FROM daily_count")
     counted = {account for (account,) in rows}
@@ -124,7 +124,7 @@ def accepted_today(account: str, now: int) -> Verb[int]:
 
 
 def daily_counts(now: int) -> Verb[dict[str, int]]:
-    """The counts of all accounts with a limit that have sent something today."""
+    """The counts of all accounts with a limit that have accepted messages today."""
     rows = yield Statement(
         "SELECT account, accepted FROM daily_count WHERE day = ?", (day_of(now),)
     )

@@ -38,7 +38,7 @@ class StoreFull(StoreError):  # noqa: N818 - a state of the store, and not alway
 
 
 class MoreWait(StoreError):  # noqa: N818 - a race, and no fault
-    """Another node has just stored a message that is to be replaced, too."""
+    """Another node has just stored a further message that must be replaced."""
 
 
 class OverDailyLimit(StoreError):  # noqa: N818 - a refusal, and no fault

@@ -140,7 +140,7 @@ class Store(Protocol):
         """
 
     async def next_due(self, now: int) -> int | None:
-        """When the next message after ``now`` will be due; ``None`` if there is none."""
+        """The due time of the next message after ``now``; ``None`` if there is none."""
 
     async def waiting_for(self, account: str, phone: str) -> list[Stored]:
         """An account's waiting and held messages to one phone."""
@@ -293,7 +293,7 @@ class Store(Protocol):
         would cost every message too much for a rare query."""
 
     async def receivers(self, account: str) -> list[Receivers]:
-        """Where receivers of the account are bound, or were."""
+        """The nodes at which receivers of the account are or were bound."""
 
     async def from_phones(self, text: str, limit: int, since: int = 0) -> list[AnsweredIncoming]:
         """The latest messages from phones with this id, number (E.164) or ``uid``, the newest

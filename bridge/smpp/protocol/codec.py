@@ -72,7 +72,7 @@ class _Pattern(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """How the body of a command is read."""
+    """The steps to read the body of a command."""
 
     steps: tuple[_Step, ...]
     pattern: _Pattern | None

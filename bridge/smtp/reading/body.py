@@ -66,7 +66,7 @@ _META_CHARSET = re.compile(
     rb"<meta[^>]{1,200}charset\s{0,9}=\s{0,9}[\"']?([\w.:-]+)", re.IGNORECASE
 )
 _DATA_URL = re.compile(rb"data:[a-z]{1,20}/[^\"'\s>]++", re.IGNORECASE)
-#: How documents begin that are text to the octet and not to a reader.
+#: Beginnings of documents that consist of text octets but are not readable text.
 _DOCUMENTS = (b"%PDF", b"%!PS", b"{\\rtf", b"BEGIN:V", b"-----BEGIN ")
 _BINARY = re.compile(rb"[\x01-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 

@@ -1,4 +1,4 @@
-"""Markup in what is said to be plain text: HTML, and the tags of text/enriched (RFC 1896)."""
+"""Markup in plain text: HTML under a wrong label, and the tags of text/enriched (RFC 1896)."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def of_enriched(text: str) -> str:
 
 
 def html_under_another_label(text: str) -> str | None:
-    """What is to be read as HTML; ``None`` for a plain text."""
+    """The HTML in a part labelled as plain text; ``None`` if it is plain text."""
     if _LOOKS_LIKE_HTML.match(text) and _MARKUP.search(text):
         return text
     if len(_BREAK.findall(text)) < 2:
         return None
-    # A plain text with breaks in it: its own line ends count too.
+    # A plain text with <br>: its own line ends count too.
     return text.replace("\n", "<br>") if "\n" in text.strip() else text

@@ -108,7 +108,7 @@ def _as_it_is(body: bytes) -> bytes:
     return body
 
 
-#: What is said besides, or mistyped: ``x-base64``, ``7bit, 8bit``, ``quoted-printeable``.
+#: Variants and misspellings: ``x-base64``, ``7bit, 8bit``, ``quoted-printeable``.
 _PARTS: tuple[tuple[bytes, Callable[[bytes], bytes]], ...] = (
     (b"base64", _of_base64),
     (b"quoted", _of_quoted_printable),
