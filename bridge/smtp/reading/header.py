@@ -78,19 +78,26 @@ def split(mail: bytes) -> tuple[Fields, bytes]:
     if end == start and (late := _late_start(mail, start)) > start:
         mail, start = mail[late:], 0
         end = _end(mail, start)
+    if not mail.startswith(b"\n", end) and start < end < len(mail):
+        mail, end = _mended_throughout(mail, start, end)
+    fields = fields_of(mail, start, end)
+    if not fields and start < end and _OF_ANY_MAIL.search(mail, start, end) is None:
+        return {}, mail[start:]
+    if mail.startswith(b"\n", end):
+        end += 1
+    return fields, mail[end:]
+
+
+def _mended_throughout(mail: bytes, start: int, end: int) -> tuple[bytes, int]:
+    """The mail with the broken lines of its header mended, and where the header ends."""
     for _ in range(MAX_BREAKS):
-        if end == start or mail.startswith(b"\n", end) or end == len(mail):
+        if end == len(mail) or mail.startswith(b"\n", end):
             break
         whole = _mended(mail, start, end)
         if whole is None:
             break
         mail, end = whole, _end(whole, start)
-    if end > start and _OF_ANY_MAIL.search(mail, start, end) is None:
-        return {}, mail[start:]
-    fields = fields_of(mail, start, end)
-    if mail.startswith(b"\n", end):
-        end += 1
-    return fields, mail[end:]
+    return mail, end
 
 
 def lines_by_lf(mail: bytes) -> bytes:
