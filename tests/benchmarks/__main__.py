@@ -27,6 +27,7 @@ from tests.benchmarks import (
     paths,
     peers,
     postgres_cases,
+    queue_cases,
     receipts_cases,
     relay_cases,
     smpp_peers,
@@ -99,6 +100,7 @@ CASES = (
     | postgres_cases.CASES
     | smsc_cases.CASES
     | directory_cases.CASES
+    | queue_cases.CASES
 )
 #: Messages before the measurement, to warm up both sides.
 WARM_UP = 500

@@ -10,7 +10,7 @@ import tempfile
 import time
 from base64 import b64encode
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,21 +39,29 @@ def directory(count: int, runs: int) -> Iterator[Row]:
     """``count`` contacts imported, half of them in a group that gets a message, and ten times as
     many blocked numbers, on each engine."""
     for _ in range(runs):
-        with ExitStack() as stack:
-            urls = {"SQLite": ""}
-            if (bin := binaries()) is not None:
-                server = Server(bin)
-                stack.callback(server.remove)
-                server.start()
-                asyncio.run(execute(server.url("postgres"), "CREATE DATABASE bench"))
-                urls["PostgreSQL"] = server.url("bench")
+        with engines() as urls:
             for engine, url in urls.items():
                 for part in (_people, _blocked):
-                    yield from _served(part, engine, url, count)
+                    yield from steps_of(part, engine, url, count)
     yield from _in_memory(count * BLOCKED)
 
 
-def _served(part: Part, engine: str, url: str, count: int) -> Iterator[Row]:
+@contextmanager
+def engines() -> Iterator[dict[str, str]]:
+    """The address of a store of each engine; empty: the file that is usual."""
+    with ExitStack() as stack:
+        urls = {"SQLite": ""}
+        if (bin := binaries()) is not None:
+            server = Server(bin)
+            stack.callback(server.remove)
+            server.start()
+            asyncio.run(execute(server.url("postgres"), "CREATE DATABASE bench"))
+            urls["PostgreSQL"] = server.url("bench")
+        yield urls
+
+
+def steps_of(part: Part, engine: str, url: str, count: int) -> Iterator[Row]:
+    """Starts a bridge and measures the steps of ``part``."""
     with tempfile.TemporaryDirectory(prefix="cascade-bridge-") as name:
         socket = f"{name}/admin.sock"
         account = f'{OTHER}\n[admin]\nsocket = "{socket}"\nlisten = []'
@@ -63,7 +71,7 @@ def _served(part: Part, engine: str, url: str, count: int) -> Iterator[Row]:
             yield step.says(engine)
 
 
-class _Step:
+class Step:
     """One operation, measured while another account submits."""
 
     def __init__(self, name: str, pid: int) -> None:
@@ -88,18 +96,18 @@ def _quantile(found: list[float], q: float) -> float:
     return sorted(found)[int(q * len(found))] if found else 0.0
 
 
-class _Bench:
+class Bench:
     """A client of the API, and another account that submits meanwhile."""
 
     def __init__(self, served: Served, api: httpx.AsyncClient, paced: Paced) -> None:
-        self._served = served
+        self.steps_of = served
         self.api = api
         self._paced = paced
-        self.steps: list[_Step] = []
+        self.steps: list[Step] = []
 
     async def step(self, name: str, doing: Coroutine[Any, Any, None]) -> None:
-        pid = self._served.pid
-        found = _Step(name, pid)
+        pid = self.steps_of.pid
+        found = Step(name, pid)
         self._paced.latencies = []
         began, cpu = time.perf_counter(), cpu_seconds(pid)
         watched = asyncio.create_task(_watch(found, pid))
@@ -109,6 +117,11 @@ class _Bench:
         found.latencies = self._paced.latencies
         self.steps.append(found)
 
+    async def count(self, path: str, **asked: Any) -> int:
+        """What a verb that changes the queue answers."""
+        answer = await self.api.post(path, json=asked)
+        return int(answer.raise_for_status().json()["count"])
+
     async def send(self) -> None:
         posted = {"to": "everybody", "text": "hello", "account": "bench"}
         (await self.api.post("/messages", json=posted)).raise_for_status()
@@ -116,7 +129,7 @@ class _Bench:
     async def arrive(self, messages: int) -> None:
         while True:
             others = sum(len(step.latencies) for step in self.steps) + len(self._paced.latencies)
-            if await asyncio.to_thread(self._served.taken) - others >= messages:
+            if await asyncio.to_thread(self.steps_of.taken) - others >= messages:
                 return
             await asyncio.sleep(_ASK_EVERY)
 
@@ -131,10 +144,10 @@ class _Bench:
         assert not run["wrong"], run
 
 
-Part = Callable[[_Bench, int], Coroutine[Any, Any, None]]
+Part = Callable[[Bench, int], Coroutine[Any, Any, None]]
 
 
-async def _people(bench: _Bench, count: int) -> None:
+async def _people(bench: Bench, count: int) -> None:
     members = int(count * IN_GROUP)
     await bench.step("nothing else", asyncio.sleep(QUIET))
     file = contacts(count)
@@ -144,7 +157,7 @@ async def _people(bench: _Bench, count: int) -> None:
     await bench.step("its messages go out", bench.arrive(members))
 
 
-async def _blocked(bench: _Bench, count: int) -> None:
+async def _blocked(bench: Bench, count: int) -> None:
     blocked = count * BLOCKED
     await bench.step("nothing else", asyncio.sleep(QUIET))
     file = numbers(blocked)
@@ -152,18 +165,18 @@ async def _blocked(bench: _Bench, count: int) -> None:
     await bench.step("nothing else, after it", asyncio.sleep(QUIET))
 
 
-async def _measure(part: Part, served: Served, socket: str, count: int) -> list[_Step]:
+async def _measure(part: Part, served: Served, socket: str, count: int) -> list[Step]:
     transport = httpx.AsyncHTTPTransport(uds=socket)
     async with (
         httpx.AsyncClient(transport=transport, base_url="http://bridge/api/v1", timeout=120) as api,
         Paced(served.smpp, 1, PACE, account="other") as paced,
     ):
-        bench = _Bench(served, api, paced)
+        bench = Bench(served, api, paced)
         await part(bench, count)
         return bench.steps
 
 
-async def _watch(step: _Step, pid: int) -> None:
+async def _watch(step: Step, pid: int) -> None:
     while True:
         step.peak = max(step.peak, resident_mb(pid))
         await asyncio.sleep(_ASK_EVERY)
