@@ -7,6 +7,7 @@ Each change is durable before a client hears of it.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
@@ -19,6 +20,9 @@ from bridge.store.operating.queue import select_ids, send_now
 
 #: Most messages that one transaction moves.
 MOVE_STEP = 1_000
+#: Fewest of them, and how long one may keep others from the store (seconds): steps get smaller
+#: until they take no longer.
+SMALL_STEP, STEP_WITHIN = 250, 0.02
 
 
 class Progress(NamedTuple):
@@ -146,9 +150,17 @@ class QueueMoves:
             ids = await self._store.look_up(select_ids, selection)
             # Stop the messages first that would be sent first.
             ids.sort()
-            for start in range(0, len(ids), MOVE_STEP):
-                done = await self._store.move(ids[start : start + MOVE_STEP], to)
+            start, size = 0, SMALL_STEP
+            while start < len(ids):
+                began = time.monotonic()
+                done = await self._store.move(ids[start : start + size], to)
+                took = time.monotonic() - began
                 moved += len(done)
+                start += size
+                if took < STEP_WITHIN / 2:
+                    size = min(MOVE_STEP, 2 * size)
+                elif took > STEP_WITHIN:
+                    size = max(SMALL_STEP, size // 2)
                 for id in taken.keys() & set(done):
                     self._clients.report(Progress(taken[id], to))
                 await asyncio.sleep(0)

@@ -57,6 +57,11 @@ class WorkingSet:
         self._withdrawn: set[int] = set()
         #: Messages that one of these matches stay in the store for now.
         self._barred: list[Callable[[Message], bool]] = []
+        #: Lanes that were read to their end while nothing but such messages was in them: reading
+        #: them again and again would keep others from the store.
+        self._aside: set[Lane] = set()
+        #: Lanes with such messages, as far as they were read.
+        self._partly_barred: set[Lane] = set()
         #: Lanes with more messages in the store than in memory; new messages go behind those.
         self._spilled: set[Lane] = set()
         #: Lanes that may have more messages in the store: to be read.
@@ -89,6 +94,8 @@ class WorkingSet:
             lane = Lane(message.account, message.level, message.route.value)
             # Behind the lane's messages in the store, to keep the order.
             (self._spilled if claimed else self._unread).add(lane)
+            if not barred:
+                self._aside.discard(lane)
             self._grown.add(lane)
             self._wanted.set()
         return False
@@ -187,6 +194,8 @@ class WorkingSet:
     def unbar(self, matches: Callable[[Message], bool]) -> None:
         """Ends :meth:`bar`; :meth:`wake` finds those that still wait."""
         self._barred.remove(matches)
+        self._aside.clear()
+        self._partly_barred.clear()
 
     def _is_barred(self, message: Message) -> bool:
         return any(matches(message) for matches in self._barred)
@@ -259,7 +268,7 @@ class WorkingSet:
             if not self._known(lane.account):
                 self._spilled.discard(lane)
                 self._unread.discard(lane)
-            elif await self._load(lane):
+            elif lane not in self._aside and await self._load(lane):
                 yield lane.account
 
     async def _load(self, lane: Lane) -> bool:
@@ -286,17 +295,20 @@ class WorkingSet:
             self._left = None
         pushed = False
         for message in messages:
-            if (
-                message.id not in self._loaded
-                and message.id not in left | self._withdrawn
-                and not self._is_barred(message)
-            ):
-                self._push(message)
-                pushed = True
+            if message.id in self._loaded or message.id in left or message.id in self._withdrawn:
+                continue
+            if self._barred and self._is_barred(message):
+                self._partly_barred.add(lane)
+                continue
+            self._push(message)
+            pushed = True
         self._unread.discard(lane)
         if len(messages) == limit:
             self._spilled.add(lane)
             self._read_to[lane] = (messages[-1].due_at, messages[-1].id)
+        elif lane in self._partly_barred and not pushed and lane not in self._grown:
+            self._aside.add(lane)
+            self._read_to.pop(lane, None)
         elif self._read_to.pop(lane, None) or lane in self._grown:
             # Read again from the start: new messages may have come, and if the clock was set back
             # they stand before the ones read.

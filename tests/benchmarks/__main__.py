@@ -22,6 +22,7 @@ from statistics import median
 import click
 
 from tests.benchmarks import (
+    console_cases,
     directory_cases,
     hooks_cases,
     paths,
@@ -101,6 +102,7 @@ CASES = (
     | smsc_cases.CASES
     | directory_cases.CASES
     | queue_cases.CASES
+    | console_cases.CASES
 )
 #: Messages before the measurement, to warm up both sides.
 WARM_UP = 500
@@ -139,7 +141,8 @@ def main(names: tuple[str, ...], count: int | None, runs: int, alone: bool) -> N
     """Measure NAME (default: the first four): smpp, smpp-latency, smtp, smtp-new, end to end;
     smpp-10, smpp-queued, submits by one client; smtp-1, smtp-10, smtp-new-1, smtp-new-10, mails by
     fewer sessions at once; smsc, calls of send.php; postgres, submits on PostgreSQL, and beside
-    those who get in its way; and store, relay, backlog, hooks, receipts, the parts behind."""
+    those who get in its way; verbs, verbs on a large queue; console, what looking costs; and
+    store, relay, backlog, hooks, receipts, the parts behind."""
     chosen = {name: PATHS[name] for name in names or USUAL if name in PATHS}
     if any(path.sessions for path in chosen.values()) and peers.which("smtp-source") is None:
         message = "smtp-source is missing: it comes with Postfix. Without it: smpp smpp-latency"

@@ -215,3 +215,39 @@ async def test_a_look_that_failed_is_made_again_though_nothing_is_due(
 
 async def _fail(now: int) -> int:
     raise StoreError("the store is away")
+
+
+async def test_a_lane_of_which_nothing_may_go_is_read_to_its_end_once(
+    store: Store, lines: dict[str, UpstreamLine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = Waiting(store, lines)
+    await waiting.come("crm", 3 * LANE)
+
+    def all_of_crm(message: Message) -> bool:
+        return message.account == "crm" and message.level == 4
+
+    waiting.set.bar(all_of_crm)
+    reads = 0
+    read = store.waiting
+
+    async def counted(*args: Any, **kwargs: Any) -> list[Message]:
+        nonlocal reads
+        reads += 1
+        return await read(*args, **kwargs)
+
+    monkeypatch.setattr(store, "waiting", counted)
+
+    async def load() -> list[str]:
+        return [account async for account in waiting.set.load()]
+
+    for _ in range(20):
+        assert await load() == []
+    few = reads
+    assert few <= 6
+    for _ in range(20):
+        assert await load() == []
+    assert reads == few
+    # Once that is over they are loaded again.
+    waiting.set.unbar(all_of_crm)
+    waiting.set.wake()
+    assert await load() == ["crm"]

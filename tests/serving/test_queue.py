@@ -48,7 +48,7 @@ async def test_a_campaign_is_stopped_by_a_filter_and_nothing_else(
     ]
     code, said = await bridge.command("queue", "cancel", "--type", "promo")
     assert code == 64
-    assert "Cancel 50 messages? Say so with --yes." in said
+    assert "Cancel 50 messages? Give --yes to do it." in said
     code, said = await bridge.command("queue", "cancel", "--type", "promo", "--yes")
     assert (code, said) == (0, "50 messages cancelled.\n")
     assert (await bridge.command("release", "upstream", "cascade"))[0] == 0
