@@ -164,26 +164,6 @@ async def test_the_backlog_of_a_removed_account_is_held(tmp_path: Path, sandbox:
     assert [m.text for m in sandbox.messages] == ["mine", "private"]
 
 
-async def test_a_replacement_that_is_stored_is_said_though_the_store_is_away_right_after(
-    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with relaying(tmp_path, sandbox, accounts=QUEUED) as bridge:
-        await bridge.dispatcher.set_hold("account", "crm", True)
-        outcome = await bridge.submit(submission())
-        assert isinstance(outcome, Accepted)
-
-        async def fail(*_: object) -> Any:
-            raise StoreFull("the store is away")
-
-        with monkeypatch.context() as broken:
-            for question in ("lanes", "next_due"):
-                broken.setattr(bridge.store, question, fail)
-            await bridge.relay.replace(bridge.account(), outcome.id, text="another")
-        await bridge.dispatcher.set_hold("account", "crm", False)
-        await sandbox.wait_for(1)
-        assert [one.text for one in sandbox.messages] == ["another"]
-
-
 async def test_what_waits_together_goes_together(tmp_path: Path, sandbox: Sandbox) -> None:
     async with relaying(tmp_path, sandbox) as bridge:
         outcomes = await asyncio.gather(*(bridge.submit(numbered(n)) for n in range(300)))
@@ -291,23 +271,6 @@ async def test_a_hold_stays_over_a_restart(tmp_path: Path, sandbox: Sandbox) -> 
         await bridge.submit(submission(text="bank"), "bank")
         assert [m.text for m in await sandbox.wait_for(1)] == ["bank"]
         await bridge.dispatcher.set_hold("account", "crm", False)
-        await bridge.drained()
-        assert sandbox.message_count == 2
-
-
-async def test_one_message_can_be_held_and_released(tmp_path: Path, sandbox: Sandbox) -> None:
-    async with relaying(tmp_path, sandbox, accounts={"crm": {"answer": "queued"}}) as bridge:
-        await bridge.dispatcher.set_hold("upstream", "cascade", True)
-        outcome = await bridge.submit(submission())
-        assert isinstance(outcome, Accepted)
-        stored = await bridge.relay.query(bridge.account(), outcome.id)
-        assert await bridge.dispatcher.move(stored, State.HELD) == [outcome.id]
-        await bridge.dispatcher.set_hold("upstream", "cascade", False)
-        await bridge.submit(numbered(1))
-        await bridge.drained()
-        assert sandbox.message_count == 1
-        stored = await bridge.relay.query(bridge.account(), outcome.id)
-        assert await bridge.dispatcher.move(stored, State.ACCEPTED) == [outcome.id]
         await bridge.drained()
         assert sandbox.message_count == 2
 
