@@ -12,7 +12,9 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -24,7 +26,8 @@ from bridge.cascade.wire import STATUS_PATH
 from bridge.config.settings import Endpoint, Settings
 from bridge.net.certificates import expires_at
 from bridge.store import StoreError
-from bridge.store.engines import engine_of
+from bridge.store.directory.verb import Statement, Verb
+from bridge.store.engines import engine_of, file_of
 
 #: The least remaining validity of a certificate (days).
 DAYS = 14
@@ -45,10 +48,10 @@ def try_all(settings: Settings) -> Iterator[Tried]:
     """Runs all tests, one after the other."""
     yield from _listeners(settings)
     yield from _certificates(settings)
-    yield _api(settings)
+    yield from _api(settings)
     if settings.reports.smarthost:
         yield _smarthost(settings.reports.smarthost)
-    yield asyncio.run(_store(settings))
+    yield from asyncio.run(_store(settings))
     if settings.store.url.startswith("sqlite:"):
         yield _disk(Path(settings.store.url.removeprefix("sqlite:///")))
 
@@ -97,8 +100,9 @@ def _certificates(settings: Settings) -> Iterator[Tried]:
         yield Tried(f"certificate {file}", left >= DAYS, f"ends {end:%Y-%m-%d}, in {left} days")
 
 
-def _api(settings: Settings) -> Tried:
-    """Requests the status of an unknown message, which tests the key. Nothing is sent."""
+def _api(settings: Settings) -> Iterator[Tried]:
+    """Requests the status of an unknown message, which tests the key; and compares the clocks.
+    Nothing is sent."""
     url = settings.cascade.base_url
     what = f"API {urlsplit(url).hostname}"
     headers = credentials(settings.cascade)
@@ -107,10 +111,23 @@ def _api(settings: Settings) -> Tried:
             f"{url.rstrip('/')}{STATUS_PATH}0", headers=headers, timeout=_WITHIN, trust_env=False
         )
     except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
-        return Tried(what, False, f"cannot be reached: {type(error).__name__}: {error}")
+        yield Tried(what, False, f"cannot be reached: {type(error).__name__}: {error}")
+        return
     if answer.status_code in (401, 403):
-        return Tried(what, False, f"refuses the key: HTTP {answer.status_code}")
-    return Tried(what, answer.status_code < 500, f"answers HTTP {answer.status_code} to the key")
+        yield Tried(what, False, f"refuses the key: HTTP {answer.status_code}")
+    else:
+        good = answer.status_code < 500
+        yield Tried(what, good, f"answers HTTP {answer.status_code} to the key")
+    with suppress(KeyError, ValueError):
+        yield _clock("the API's", parsedate_to_datetime(answer.headers["Date"]).timestamp(), 60)
+
+
+def _clock(whose: str, theirs: float, most: float) -> Tried:
+    """This machine's clock beside another one (Unix time), with the largest good difference."""
+    skew = time.time() - theirs
+    where = "ahead of" if skew > 0 else "behind"
+    says = f"{abs(skew):.0f} s {where} {whose}" if abs(skew) >= 1 else f"agrees with {whose}"
+    return Tried("clock", abs(skew) <= most, says)
 
 
 def _smarthost(address: str) -> Tried:
@@ -125,18 +142,30 @@ def _smarthost(address: str) -> Tried:
     return Tried(what, code == 250, f"greets: {code} {' '.join(first)}")
 
 
-async def _store(settings: Settings) -> Tried:
+def _database_time() -> Verb[float]:
+    [[now]] = yield Statement("SELECT extract(epoch FROM clock_timestamp())::float8")
+    return float(now)
+
+
+async def _store(settings: Settings) -> list[Tried]:
+    """Whether the store answers; with several nodes, also its clock, by which all of them go."""
+    theirs = None
     began = time.monotonic()
     try:
         store = engine_of(settings.store.url, settings.store.lease)
         try:
             await store.open_reading()
             await store.holds()
+            took = time.monotonic() - began
+            if file_of(settings.store.url) is None:
+                theirs = await store.look_up(_database_time)
         finally:
             await store.close()
     except StoreError as error:
-        return Tried("store", False, str(error))
-    return Tried("store", True, f"answers within {(time.monotonic() - began) * 1000:.0f} ms")
+        return [Tried("store", False, str(error))]
+    tried = [Tried("store", True, f"answers within {took * 1000:.0f} ms")]
+    # With more than thirty seconds a node does not start.
+    return tried if theirs is None else [*tried, _clock("the database's", theirs, 2)]
 
 
 def _disk(file: Path) -> Tried:
