@@ -127,6 +127,8 @@ _MEANINGS = {
     "25P03": Trouble.LOST,  # idle_in_transaction_session_timeout
     "40": Trouble.BUSY,  # deadlock_detected, serialization_failure
     "55P03": Trouble.BUSY,  # lock_not_available
+    # internal_error: also errors of the file system without a code of their own, such as EFBIG.
+    "XX000": Trouble.FULL,
 }
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import secrets
 import signal
 from collections.abc import AsyncIterator
 from functools import partial
 
+import asyncpg
 import pytest
 
 from bridge.model.message import Receipts, State
@@ -26,7 +28,8 @@ from bridge.store import (
 from bridge.store.postgres.engine import PostgresStore
 from tests.samples import NOW, message
 from tests.store.conftest import Engine
-from tests.store.postgres.server import Server, Wire, execute
+from tests.store.postgres.server import Server, Wire, binaries, execute
+from tests.support import missing
 
 LANE = Lane("crm", 4, "async")
 CRM = receivers_of("crm")
@@ -452,3 +455,36 @@ async def test_a_node_that_cannot_be_sure_of_its_lease_tells_nothing(
         while not store.may_tell():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     await store.close()
+
+
+async def test_a_result_waits_until_its_file_may_grow() -> None:
+    bin = binaries()
+    if bin is None:
+        missing("PostgreSQL")
+    server = Server(bin, wal_segment="1", fsync="off")
+    try:
+        server.start()
+        async with server.database() as url:
+            store = PostgresStore(url, clock=lambda: NOW)
+            await store.open()
+            await store.accept(PLAIN)
+            await store.begin(9, [message(1)])
+            connection = await asyncpg.connect(url)
+            rows = await connection.fetch(
+                "SELECT pid FROM pg_stat_activity WHERE application_name = 'cascade-bridge'"
+            )
+            await connection.close()
+            for (pid,) in rows:
+                server.limit_files(pid, str(1 << 20))
+            cause = secrets.token_hex(2_000_000)
+            result = store.finish(9, [Change(1, State.ACCEPTED, due_at=NOW, cause=cause)])
+            async with asyncio.timeout(20):
+                while not store.trouble:  # noqa: ASYNC110 - a state, no event
+                    await asyncio.sleep(0.01)
+                assert not result.done()
+                for (pid,) in rows:
+                    server.limit_files(pid, "unlimited")
+                await result
+            await store.close()
+    finally:
+        server.remove()
