@@ -1,3 +1,3 @@
 """A gateway from SMTP and SMPP to the SMSBAT Cascade API."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
