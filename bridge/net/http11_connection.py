@@ -242,7 +242,13 @@ class Http11Connection(asyncio.Protocol):
         self._wake()
 
     def eof_received(self) -> None:
-        self._ended()
+        if self._unsent:
+            # Else the rest would be sent, to a server that perhaps reads on. What was sent until
+            # the connection is lost decides whether the server may have the request.
+            assert self._transport is not None
+            self._transport.abort()
+        else:
+            self._ended()
 
     def connection_lost(self, error: Exception | None) -> None:
         if isinstance(error, OSError):

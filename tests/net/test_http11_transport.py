@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -770,5 +771,56 @@ def test_connections_that_end_without_the_end_of_tls(
         async with raw_server(script, serving(certificate)) as server:
             assert await outcome(transport, f"https://127.0.0.1:{server.port}/") == expected
         await transport.aclose()
+
+    run(scenario())
+
+
+def _taken(server: socket.socket) -> int:
+    """Reads what the client has given to the system; returns the number of octets."""
+    octets, empty = 0, 0
+    while empty < 5:
+        try:
+            piece = server.recv(1024 * 1024)
+        except BlockingIOError:
+            empty += 1
+            time.sleep(0.01)  # the client does not run meanwhile
+            continue
+        if not piece:
+            break
+        octets, empty = octets + len(piece), 0
+    return octets
+
+
+async def _half_closed(body: bytes) -> tuple[Outcome, int, int]:
+    """A request to a server that ends its own side in the middle of it, and then reads on: the
+    outcome, and the octets of the request that the server got before the client ran again, and in
+    all."""
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        transport = ours()
+        sending = asyncio.create_task(outcome(transport, url, body=body))
+        server, _ = await loop.sock_accept(listener)
+        with server:
+            server.setblocking(False)
+            await asyncio.sleep(0.1)  # the client waits until it can send more
+            server.shutdown(socket.SHUT_WR)
+            before = _taken(server)
+            result = await sending
+            got = before + _taken(server)
+        await transport.aclose()
+    return result, before, got
+
+
+def test_a_request_that_was_not_sent_is_not_sent_on(run: Run) -> None:
+    async def scenario() -> None:
+        result, before, _ = await _half_closed(HUGE)
+        assert result is httpx.WriteError
+        # Now the rest of the request has room in the system's buffers.
+        result, before, got = await _half_closed(bytes(before + 500_000))
+        assert before < got or result is httpx.WriteError
+        if result is httpx.WriteError:
+            assert got < before + 500_000 - 1000, "the server has the whole request"
 
     run(scenario())
