@@ -217,6 +217,8 @@ class PostgresReading:
     async def _connection(self) -> AsyncIterator[pg.PgConnection]:
         if self._pool is None:
             raise StoreError("the store is not open")
+        task = asyncio.current_task()
+        cancelled = task.cancelling() if task else 0
         try:
             connection = await self._pool.acquire(timeout=pg.PATIENCE)
             try:
@@ -227,6 +229,9 @@ class PostgresReading:
                 released.add_done_callback(_take_error)
                 await asyncio.shield(released)
         except pg.ERRORS as error:
+            if task and task.cancelling() > cancelled:
+                # The connection broke meanwhile, and its error took the cancellation's place.
+                raise asyncio.CancelledError from error
             raise pg.store_error(error) from error
 
     async def _rows(self, sql: str, *parameters: object) -> list[pg.Row]:

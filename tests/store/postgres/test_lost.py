@@ -139,6 +139,27 @@ async def test_who_stops_waiting_when_a_connection_breaks_leaves_no_error_behind
     assert not left
 
 
+async def test_who_is_cancelled_while_a_connection_breaks_is_cancelled(
+    remote: PostgresStore,
+) -> None:
+    reading = asyncio.Event()
+
+    async def read() -> None:
+        async with remote._connection():
+            reading.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                # As the driver says it where both come at once.
+                raise asyncpg.InterfaceError("connection is closed") from None
+
+    task = asyncio.create_task(read())
+    await reading.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 async def test_what_was_cancelled_or_replaced_though_the_answer_got_lost_is_told_so(
     remote: PostgresStore, wire: Wire, database: str
 ) -> None:
