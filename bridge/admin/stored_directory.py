@@ -12,6 +12,7 @@ from bridge.admin.directory_answers import (
     GroupShown,
     TemplateShown,
 )
+from bridge.admin.queue_filter import StoredId
 from bridge.config.settings import Settings
 from bridge.directory.groups import group_meant
 from bridge.directory.templates import variables_of
@@ -51,7 +52,7 @@ class StoredDirectory:
         group: str = "",
         phone: str = "",
         search: str = "",
-        after: int = 0,
+        after: StoredId = 0,
         limit: PageSize = 1000,
     ) -> list[ContactShown]:
         """List contacts of an account, in pages: the first with an id after ``after``.
@@ -78,7 +79,7 @@ class StoredDirectory:
         return [GroupShown.of(one) for one in await self._store.look_up(list_groups, account)]
 
     async def list_black_list(
-        self, *, account: str, phone: str = "", after: int = 0, limit: PageSize = 1000
+        self, *, account: str, phone: str = "", after: StoredId = 0, limit: PageSize = 1000
     ) -> list[BlackListShown]:
         """List an account's black list after the id ``after``, or show the entry of one number."""
         region = self.region(account)
