@@ -9,7 +9,8 @@ import ssl
 import time
 from typing import Final
 
-from bridge.smpp.protocol.codec import Framer, decode, encode
+from bridge.smpp.protocol.codec import decode, encode
+from bridge.smpp.protocol.framing import Framer
 from bridge.smpp.protocol.pdu import Bind, Body, Empty, MessageIdResp, Pdu, SubmitSm, Tlv
 from bridge.smpp.protocol.tlvs import MESSAGE_STATE, RECEIPTED_MESSAGE_ID
 from tests.chaos.record import Receipt, Record

@@ -11,7 +11,8 @@ from bridge.model.failure import Failure
 from bridge.relay.concatenation import Segment
 from bridge.smpp.inbound.connection import OFFERED
 from bridge.smpp.inbound.submit import Origin, joined, submission_from
-from bridge.smpp.protocol.codec import Framer, decode, encode
+from bridge.smpp.protocol.codec import decode, encode
+from bridge.smpp.protocol.framing import Framer
 from bridge.smpp.protocol.layouts import BODIES, RESPONSE, RESPONSES, SUBMITS
 from bridge.smpp.protocol.pdu import Bind, Pdu, PduError
 from bridge.smpp.protocol.session import HandleRequest, SmppSession, Timers, WritePdu

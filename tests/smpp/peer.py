@@ -18,8 +18,9 @@ from bridge.notices.subscribers import Taker
 from bridge.relay import rules
 from bridge.relay.concatenation import Gathering
 from bridge.smpp.inbound.listener import SmppListener
-from bridge.smpp.protocol.codec import Framer, encode
 from bridge.smpp.protocol.codec import decode as decode_pdu
+from bridge.smpp.protocol.codec import encode
+from bridge.smpp.protocol.framing import Framer
 from bridge.smpp.protocol.pdu import Bind, Body, Empty, Pdu, SubmitSm, Tlv
 from bridge.store import Alias, Gathered, Part, PartGroup
 

@@ -9,8 +9,9 @@ import pytest
 
 from bridge.model.failure import Failure
 from bridge.smpp.inbound.submit import Origin, submission_from
-from bridge.smpp.protocol.codec import Framer, decode, encode
+from bridge.smpp.protocol.codec import decode, encode
 from bridge.smpp.protocol.data_coding import DATA_CODINGS, Encoded, decode_parts, decode_text
+from bridge.smpp.protocol.framing import Framer
 from bridge.smpp.protocol.pdu import Pdu, PduError, SmeAddress, SubmitMulti, SubmitSm, Tlv
 from bridge.smpp.protocol.tlvs import MESSAGE_PAYLOAD
 from tests.linear import assert_linear

@@ -36,8 +36,9 @@ from bridge.smpp.inbound.submit import Origin
 from bridge.smpp.outbound.deliver_pdu import Style
 from bridge.smpp.outbound.receiver import Receiver
 from bridge.smpp.protocol import session as rules
-from bridge.smpp.protocol.codec import Framer, encode
+from bridge.smpp.protocol.codec import encode
 from bridge.smpp.protocol.command_status import CommandStatus
+from bridge.smpp.protocol.framing import Framer
 from bridge.smpp.protocol.layouts import RESPONSES, SUBMITS
 from bridge.smpp.protocol.pdu import Bind, Pdu, PduError
 from bridge.smpp.protocol.session import (

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from bridge.config.settings import AccountSettings
-from bridge.smpp.protocol.codec import HEADER
+from bridge.smpp.protocol.framing import HEADER
 from bridge.smpp.protocol.layouts import COMMAND_IDS
 from bridge.smpp.protocol.tlvs import MESSAGE_PAYLOAD
 from bridge.smpp.protocol.versions import has_tlvs

@@ -1,8 +1,9 @@
 """Decodes and encodes PDUs, strictly by the layouts and with all bounds checked.
 
-:class:`Framer` cuts a stream into PDUs, :func:`decode` reads one, :func:`encode` writes one. Any
-input raises :class:`PduError` or nothing; it has the command_status for the answer. The session
-decides which PDU may come when.
+:func:`decode` reads one PDU, :func:`encode` writes one. Input that is not valid raises
+:class:`PduError` with the command_status for the answer, and nothing else.
+:mod:`bridge.smpp.protocol.framing` cuts the stream into PDUs; the session decides which PDU may
+come when.
 
 Reading is strict first. Only if that fails, uncounted NULs are skipped: before the TLVs (some
 clients end a short_message with a NUL) and at the end of the PDU.
@@ -16,6 +17,7 @@ from struct import Struct
 from typing import Any, Final, NamedTuple, NoReturn
 
 from bridge.smpp.protocol.command_status import CommandStatus
+from bridge.smpp.protocol.framing import HEADER
 from bridge.smpp.protocol.layouts import (
     BODIES,
     COMMAND_IDS,
@@ -38,10 +40,6 @@ from bridge.smpp.protocol.pdu import (
 from bridge.smpp.protocol.tlvs import READ, TlvKind, TlvRule
 from bridge.smpp.protocol.versions import VERSION_34, VERSION_50
 
-#: The longest PDU that is taken: room for a message_payload of 65,535 octets and the other fields.
-MAX_LENGTH: Final = 70_000
-
-HEADER: Final = Struct(">IIII")  # command_length, command_id, command_status, sequence_number
 _LENGTH: Final = Struct(">I")
 _TLV: Final = Struct(">HH")
 # Members of an Enum are slow to look up in the inner loops.
@@ -134,63 +132,8 @@ _EMPTY: Final = Empty()
 _BODY_MAY_MISS: Final = frozenset({"deliver_sm_resp"})
 
 
-class Framer:
-    """Cuts the stream into PDUs. An incomplete PDU waits for the rest."""
-
-    __slots__ = ("_buffer", "_position", "_waiting", "_wanted")
-
-    def __init__(self) -> None:
-        self._buffer = b""
-        self._position = 0
-        self._waiting = bytearray()  # an incomplete PDU, grown in place
-        self._wanted = 0
-
-    def feed(self, data: bytes) -> None:
-        """Takes octets from the stream."""
-        if self._waiting:
-            self._waiting += data
-            if len(self._waiting) < self._wanted:
-                return
-            data = bytes(self._waiting)
-            self._waiting.clear()
-        self._buffer = self._buffer[self._position :] + data if self._buffer else data
-        self._position = 0
-
-    def next(self) -> bytes | None:
-        """The next complete PDU, or None.
-
-        Raises PduError (ESME_RINVCMDLEN) for an impossible command_length: the start of the next
-        PDU is then unknown.
-        """
-        buffer, start = self._buffer, self._position
-        left = len(buffer) - start
-        if left >= 4:
-            (length,) = _LENGTH.unpack_from(buffer, start)
-            if not HEADER.size <= length <= MAX_LENGTH:
-                sequence = HEADER.unpack_from(buffer, start)[3] if left >= HEADER.size else 0
-                raise PduError(
-                    CommandStatus.ESME_RINVCMDLEN,
-                    f"command_length {length}",
-                    sequence_number=sequence,
-                )
-            if left >= length:
-                end = start + length
-                if end == len(buffer):
-                    self._buffer, self._position = b"", 0
-                else:
-                    self._position = end
-                return buffer[start:end]
-            self._wanted = length
-        else:
-            self._wanted = 4
-        if left:
-            self._waiting += buffer[start:]
-            self._buffer, self._position = b"", 0
-        return None
-
-
 def decode(frame: bytes, interface_version: int = VERSION_34) -> Pdu:
-    """One PDU from its octets, as :meth:`Framer.next` gives them.
+    """One PDU from its octets, as :meth:`bridge.smpp.protocol.framing.Framer.next` gives them.
 
     From SMPP 5.0 on a short_message and a list of destinations may be one longer. Raises PduError
     with the status for the response, and with the command unless it is unknown.

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from bridge.smpp.protocol import codec
 from bridge.smpp.protocol.command_status import CommandStatus
+from bridge.smpp.protocol.framing import HEADER
 from bridge.smpp.protocol.layouts import COMMANDS, RESPONSE, RESPONSES, SUBMITS
 from bridge.smpp.protocol.pdu import Pdu, PduError
 from bridge.smpp.protocol.versions import VERSION_34, failed_body
@@ -180,7 +181,7 @@ class SmppSession:
 
         Decoding takes time in proportion to the length, and the client has not logged in.
         """
-        _, command_id, _, sequence_number = codec.HEADER.unpack_from(frame)
+        _, command_id, _, sequence_number = HEADER.unpack_from(frame)
         command = COMMANDS.get(command_id, "")
         status = CommandStatus.ESME_RINVCMDLEN
         if command not in ALLOWED:  # a response, or an unknown command
@@ -229,7 +230,7 @@ class SmppSession:
         return HandleResponse(pdu)
 
     def framing_lost(self, error: PduError) -> CloseSession:
-        """The stream cannot be read any further (:meth:`codec.Framer.next` raised)."""
+        """The stream cannot be read any further: its framing raised ``error``."""
         self.state = SessionState.UNBOUND
         nack = Pdu("generic_nack", error.sequence_number, command_status=error.status)
         return CloseSession(f"not SMPP: {error.detail}", nack)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from smpplib import smpp as smpplib_smpp
 
 from bridge.smpp.protocol import pdu as pdus
-from bridge.smpp.protocol.codec import MAX_LENGTH, Framer, decode, encode
+from bridge.smpp.protocol.codec import decode, encode
 from bridge.smpp.protocol.command_status import CommandStatus
 from bridge.smpp.protocol.layouts import (
     BODIES,
@@ -508,58 +508,6 @@ def test_smpplib_reads_our_bind_response() -> None:
     frame = encode(Pdu("bind_transceiver_resp", 3, BindResp(b"cascade-bridge"), (tlv,)))
     theirs = smpplib_smpp.parse_pdu(frame, client=_Client())
     assert (theirs.system_id, theirs.sc_interface_version) == (b"cascade-bridge", 0x34)
-
-
-# --- framing ---------------------------------------------------------------------------------
-
-
-def frames(framer: Framer) -> list[bytes]:
-    found = []
-    while (frame := framer.next()) is not None:
-        found.append(frame)
-    return found
-
-
-@given(st.lists(any_pdu(), max_size=5), st.data())
-def test_pdus_are_found_however_the_stream_is_cut(sent: list[Pdu], data: st.DataObject) -> None:
-    stream = b"".join(map(encode, sent))
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
-    framer, found = Framer(), []
-    for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
-        framer.feed(stream[start:end])
-        if data.draw(st.booleans()):  # during a bind PDUs wait
-            found += frames(framer)
-    found += frames(framer)
-    assert found == [encode(pdu) for pdu in sent]
-
-
-def test_a_large_pdu_octet_by_octet_costs_no_quadratic_time() -> None:
-    frame = encode(Pdu("data_sm", 1, DataSm(), (Tlv(0x0424, b"x" * 65_000),)))
-    framer = Framer()
-    for index in range(len(frame)):
-        framer.feed(frame[index : index + 1])
-        found = framer.next()
-        assert (found is None) is (index < len(frame) - 1)
-    assert found == frame
-
-
-@pytest.mark.parametrize("length", [0, 15, MAX_LENGTH + 1, 0x16030100])
-def test_an_impossible_length_loses_the_framing(length: int) -> None:
-    framer = Framer()
-    good = encode(Pdu("enquire_link", 1, Empty()))
-    framer.feed(good + struct.pack(">IIII", length, 4, 0, 99) + b"junk")
-    assert framer.next() == good
-    with pytest.raises(PduError) as caught:
-        framer.next()
-    assert caught.value.status is CommandStatus.ESME_RINVCMDLEN
-    assert (caught.value.command, caught.value.sequence_number) == ("", 99)
-
-
-def test_an_impossible_length_is_known_from_four_octets() -> None:
-    framer = Framer()
-    framer.feed(b"GET ")
-    with pytest.raises(PduError):
-        framer.next()
 
 
 def test_responses_have_the_highest_bit() -> None:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.smpp.protocol.codec import Framer, encode
+from bridge.smpp.protocol.codec import encode
 from bridge.smpp.protocol.command_status import CommandStatus
+from bridge.smpp.protocol.framing import Framer
 from bridge.smpp.protocol.layouts import BODIES, COMMAND_IDS, RESPONSE, RESPONSES
 from bridge.smpp.protocol.pdu import (
     Bind,
