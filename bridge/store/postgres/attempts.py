@@ -7,16 +7,17 @@ choose a wrong index.
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from typing import Any
 
 import orjson
 
 from bridge.model.ids import node_of
-from bridge.model.message import State
+from bridge.model.message import Message, State
 from bridge.store.postgres.connection import PgConnection, Row, storable
 from bridge.store.postgres.lease import FENCED
 from bridge.store.postgres.notices import SUBJECT, owe_states, to_subject
+from bridge.store.postgres.queue import MESSAGE, to_messages
 from bridge.store.postgres.verb import PostgresTurn, PostgresVerb
 from bridge.store.types import Change
 
@@ -67,6 +68,11 @@ _EVENTS = (
     "INSERT INTO event (message_id, at, what, detail) SELECT id, $1, what, detail "
     "FROM unnest($2::bigint[], $3::text[], $4::text[]) "
     "WITH ORDINALITY AS new (id, what, detail, n) ORDER BY n"
+)
+_OF_NODE = "SELECT id, message_ids FROM attempt WHERE node = $1 ORDER BY id"
+_MESSAGES = (
+    f"SELECT {MESSAGE} FROM message WHERE id = ANY($1::bigint[]) "  # noqa: S608
+    "AND state = $2 AND owner IS NOT DISTINCT FROM $3 ORDER BY id"
 )
 _ACCEPTED = State.ACCEPTED.value
 
@@ -181,6 +187,19 @@ def _is_sent_alone(finished: Sequence[Finished], turn: PostgresTurn) -> bool:
         for _, changes in finished
         for change in changes
     )
+
+
+async def left_behind(
+    connection: PgConnection, node: int, is_known: Callable[[int], bool]
+) -> dict[int, list[Message]]:
+    """The node's attempts that this process does not know, with their messages: an earlier process
+    began them and did not finish."""
+    found: dict[int, list[Message]] = {}
+    for attempt, ids in await connection.fetch(_OF_NODE, node):
+        if not is_known(attempt):
+            rows = await connection.fetch(_MESSAGES, ids, _ACCEPTED, node)
+            found[attempt] = to_messages(rows)
+    return found
 
 
 BEGIN = PostgresVerb(

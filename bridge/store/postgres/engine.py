@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence, Set
 from contextlib import asynccontextmanager
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import structlog
 
@@ -23,17 +23,18 @@ from bridge.store.errors import StoreError
 from bridge.store.postgres import connection as pg
 from bridge.store.postgres.accept import ACCEPT
 from bridge.store.postgres.aliases import ALSO_KNOWN_AS
-from bridge.store.postgres.attempts import BEGIN, FINISH
+from bridge.store.postgres.attempts import BEGIN, FINISH, left_behind
 from bridge.store.postgres.clock import DatabaseClock
 from bridge.store.postgres.directory import run
 from bridge.store.postgres.group import announce
-from bridge.store.postgres.lease import NOBODY, Lease
+from bridge.store.postgres.lease import Lease
 from bridge.store.postgres.node_words import WORDS, pieces
 from bridge.store.postgres.notices import CLAIM, OWE, TAKE_INCOMING, TOLD, expire
+from bridge.store.postgres.own_attempts import OwnAttempts
 from bridge.store.postgres.parts import ADD_PART, expire_parts
-from bridge.store.postgres.queue import MESSAGE, claim, move, replace, to_messages
+from bridge.store.postgres.queue import claim, lanes, move, next_due, replace
 from bridge.store.postgres.reading import IDLE, STORED, PostgresReading, shown, stored
-from bridge.store.postgres.retention import PostgresSweeper
+from bridge.store.postgres.retention import PostgresSweeper, forget_fingerprints
 from bridge.store.postgres.schema import LAST_ID, LOCK, migrate
 from bridge.store.postgres.statuses import NOTE_STATUSES, PostgresEarly, to_poll
 from bridge.store.postgres.verb import PostgresTurn, PostgresVerb
@@ -70,27 +71,6 @@ _AGAIN = 0.1
 #: How long closing may take beyond what the writer needs (seconds).
 _CLOSE_WITHIN = 5.0
 
-# Skips from lane to lane in the index, however many messages wait in each.
-_LANES = """
-    WITH RECURSIVE lane AS (
-        (SELECT account, level, route FROM message WHERE state = 'accepted' AND owner = $1::smallint
-         ORDER BY account, level, route LIMIT 1)
-        UNION ALL
-        SELECT next.* FROM lane, LATERAL (
-            SELECT message.account, message.level, message.route FROM message
-            WHERE state = 'accepted' AND owner = $1::smallint
-            AND (message.account, message.level, message.route)
-                > (lane.account, lane.level, lane.route)
-            ORDER BY message.account, message.level, message.route LIMIT 1
-        ) AS next
-    )
-    SELECT account, level, route{due} FROM lane
-"""
-_DUE = """, (
-    SELECT due_at FROM message WHERE state = 'accepted' AND owner = $1::smallint
-    AND message.account = lane.account AND message.level = lane.level
-    AND message.route = lane.route AND due_at > $2 ORDER BY due_at LIMIT 1)"""
-
 
 class PostgresStore(PostgresReading):
     """The engine for several nodes; :class:`bridge.store.Store` describes its verbs and signals.
@@ -120,9 +100,7 @@ class PostgresStore(PostgresReading):
         self._sweeper = PostgresSweeper()
         self._ended = Ended()
         self._early = PostgresEarly()
-        #: Attempts that this process knows about: begun here, or returned by :meth:`interrupted`.
-        #: With the number of requests that began it or may begin it.
-        self._attempts: dict[int, int] = {}
+        self._attempts = OwnAttempts()
 
     @property
     def node(self) -> int:
@@ -218,7 +196,7 @@ class PostgresStore(PostgresReading):
     def accept(self, acceptance: Acceptance) -> asyncio.Future[Repeats]:
         accepted = self._ask(ACCEPT, acceptance)
         if acceptance.attempt:
-            self._note_attempt(acceptance.attempt, accepted)
+            self._attempts.begin(acceptance.attempt, accepted)
         return accepted
 
     def also_known_as(self, aliases: Sequence[Alias]) -> asyncio.Future[None]:
@@ -226,32 +204,13 @@ class PostgresStore(PostgresReading):
 
     def begin(self, attempt_id: int, messages: Sequence[Message]) -> asyncio.Future[Set[int]]:
         begun = self._ask(BEGIN, (attempt_id, [message.id for message in messages]))
-        self._note_attempt(attempt_id, begun)
+        self._attempts.begin(attempt_id, begun)
         return begun
-
-    def _note_attempt(self, attempt_id: int, begun: asyncio.Future[Any]) -> None:
-        """Knows the attempt as this process's own, unless no request for it is stored."""
-        self._attempts[attempt_id] = self._attempts.get(attempt_id, 0) + 1
-
-        def refused(begun: asyncio.Future[Any]) -> None:
-            if begun.cancelled() or begun.exception() is not None:
-                left = self._attempts.get(attempt_id, 0) - 1
-                if left > 0:
-                    self._attempts[attempt_id] = left
-                else:
-                    self._attempts.pop(attempt_id, None)
-
-        begun.add_done_callback(refused)
 
     def finish(self, attempt_id: int, changes: Sequence[Change]) -> asyncio.Future[None]:
         finished = self._ask(FINISH, (attempt_id, changes))
         if attempt_id:
-
-            def done(finished: asyncio.Future[None]) -> None:
-                if not finished.cancelled() and finished.exception() is None:
-                    self._attempts.pop(attempt_id, None)
-
-            finished.add_done_callback(done)
+            self._attempts.end(attempt_id, finished)
         return finished
 
     def add_part(self, part: Part, since: int) -> asyncio.Future[Gathered]:
@@ -269,32 +228,21 @@ class PostgresStore(PostgresReading):
 
     async def interrupted(self) -> dict[int, list[Message]]:
         # Known before the query: an attempt may end during it.
-        known = frozenset(self._attempts)
+        known = self._attempts.known()
         async with self._writing() as connection:
             await self._lease.take_over(connection)
-            attempts: dict[int, list[Message]] = {}
-            for attempt, ids in await connection.fetch(
-                "SELECT id, message_ids FROM attempt WHERE node = $1 ORDER BY id", self.node
-            ):
+            attempts = await left_behind(
                 # Attempts begun here meanwhile are not interrupted.
-                if attempt not in known and attempt not in self._attempts:
-                    rows = await connection.fetch(
-                        f"SELECT {MESSAGE} FROM message WHERE id = ANY($1::bigint[]) "  # noqa: S608
-                        "AND state = $2 AND owner IS NOT DISTINCT FROM $3 ORDER BY id",
-                        ids,
-                        State.ACCEPTED.value,
-                        self.node,
-                    )
-                    attempts[attempt] = to_messages(rows)
-        self._attempts.update(dict.fromkeys(attempts, 1))
+                connection,
+                self.node,
+                lambda id: id in known or id in self._attempts,
+            )
+        self._attempts.resume(attempts)
         return attempts
 
     async def lanes(self) -> list[Lane]:
-        lanes: set[Lane] = set()
-        for owner in (NOBODY, self.node):
-            rows = await self._rows(_LANES.format(due=""), owner)
-            lanes.update(Lane(*row) for row in rows)
-        return sorted(lanes)
+        async with self._connection() as connection:
+            return await lanes(connection, self.node)
 
     async def waiting(
         self, lane: Lane, now: int, limit: int, after: tuple[int, int] = (0, 0)
@@ -303,11 +251,8 @@ class PostgresStore(PostgresReading):
             return await claim(turn, lane, now, limit, after)
 
     async def next_due(self, now: int) -> int | None:
-        due: list[int] = []
-        for owner in (NOBODY, self.node):
-            rows = await self._rows(_LANES.format(due=_DUE), owner, now)
-            due += [row[3] for row in rows if row[3] is not None]
-        return min(due, default=None)
+        async with self._connection() as connection:
+            return await next_due(connection, self.node, now)
 
     async def overdue(self, now: int, limit: int) -> list[Stored]:
         # Other nodes expire the messages that they have in memory.
@@ -363,14 +308,8 @@ class PostgresStore(PostgresReading):
         return "" if self._writer is None else self._writer.trouble
 
     async def forget_fingerprints(self, now: int) -> None:
-        done = ""
         async with self._writing() as connection:
-            while done != "DELETE 0":
-                done = await connection.execute(
-                    "DELETE FROM fingerprint WHERE key = ANY(ARRAY(SELECT key FROM fingerprint "
-                    "WHERE until <= $1 ORDER BY until LIMIT 1000 FOR UPDATE SKIP LOCKED))",
-                    now,
-                )
+            await forget_fingerprints(connection, now)
 
     async def change(self, verb: Callable[P, Verb[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         async with self._turn() as turn:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from bridge.model.message import FINAL, Message, State
-from bridge.store.postgres.connection import as_written, storable
+from bridge.store.postgres.connection import PgConnection, as_written, storable
 from bridge.store.postgres.lease import NOBODY
 from bridge.store.postgres.notices import SUBJECT, owe_states, to_subject
 from bridge.store.postgres.verb import PostgresTurn
@@ -57,6 +57,44 @@ _REPLACE = (
     "scheduled_at = CASE WHEN $7::bigint IS NULL THEN scheduled_at END, "
     "owner = CASE state WHEN 'accepted' THEN $8::smallint ELSE -1 END WHERE id = $1"
 )
+
+# Skips from lane to lane in the index, however many messages wait in each.
+_LANES = """
+    WITH RECURSIVE lane AS (
+        (SELECT account, level, route FROM message WHERE state = 'accepted' AND owner = $1::smallint
+         ORDER BY account, level, route LIMIT 1)
+        UNION ALL
+        SELECT next.* FROM lane, LATERAL (
+            SELECT message.account, message.level, message.route FROM message
+            WHERE state = 'accepted' AND owner = $1::smallint
+            AND (message.account, message.level, message.route)
+                > (lane.account, lane.level, lane.route)
+            ORDER BY message.account, message.level, message.route LIMIT 1
+        ) AS next
+    )
+    SELECT account, level, route{due} FROM lane
+"""
+_DUE = """, (
+    SELECT due_at FROM message WHERE state = 'accepted' AND owner = $1::smallint
+    AND message.account = lane.account AND message.level = lane.level
+    AND message.route = lane.route AND due_at > $2 ORDER BY due_at LIMIT 1)"""
+
+
+async def lanes(connection: PgConnection, node: int) -> list[Lane]:
+    """The lanes with waiting messages of this node or of none."""
+    found: set[Lane] = set()
+    for owner in (NOBODY, node):
+        found.update(Lane(*row) for row in await connection.fetch(_LANES.format(due=""), owner))
+    return sorted(found)
+
+
+async def next_due(connection: PgConnection, node: int, now: int) -> int | None:
+    """When the next message of this node or of none is due after ``now``."""
+    due: list[int] = []
+    for owner in (NOBODY, node):
+        rows = await connection.fetch(_LANES.format(due=_DUE), owner, now)
+        due += [row[3] for row in rows if row[3] is not None]
+    return min(due, default=None)
 
 
 async def claim(

@@ -47,6 +47,10 @@ _ENVELOPES = (
     "FROM unnest($1::bigint[], $2::text[]) AS new (id, envelope) WHERE message.id = new.id"
 )
 _BLANK_PHONES = "UPDATE incoming SET text = '' WHERE id = ANY($1::bigint[]) AND text <> ''"
+_FORGET_FINGERPRINTS = (
+    "DELETE FROM fingerprint WHERE key = ANY(ARRAY(SELECT key FROM fingerprint "
+    "WHERE until <= $1 ORDER BY until LIMIT 1000 FOR UPDATE SKIP LOCKED))"
+)
 
 
 class PostgresSweeper:
@@ -96,3 +100,10 @@ async def _blank(connection: PgConnection, ids: list[int]) -> None:
     envelopes = [(id, storable(without_subject(original(old)))) for id, old in rows if old]
     if envelopes:
         await connection.execute(_ENVELOPES, *zip(*envelopes, strict=True))
+
+
+async def forget_fingerprints(connection: PgConnection, now: int) -> None:
+    """Deletes fingerprints whose time is over, in small transactions."""
+    done = ""
+    while done != "DELETE 0":
+        done = await connection.execute(_FORGET_FINGERPRINTS, now)
