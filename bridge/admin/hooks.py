@@ -21,19 +21,18 @@ from bridge.config import settings as config
 from bridge.config.settings import Endpoint
 from bridge.model.failure import Failure, Reason
 from bridge.model.measures import HOOKS, HOOKS_TAKEN_AT
-from bridge.net.http_server import (
+from bridge.net.asgi import (
     BodyTooLarge,
     Headers,
-    Limits,
     Receive,
     Scope,
     Send,
     TooManyBodies,
-    WebServer,
     read_body,
     respond,
     skip_body,
 )
+from bridge.net.http_server import Limits, WebServer
 from bridge.net.networks import network_set
 from bridge.net.passed_sockets import NONE_PASSED, PassedSockets
 from bridge.net.tls import renewed, server_context

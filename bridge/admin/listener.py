@@ -28,16 +28,8 @@ from bridge.config import settings as config
 from bridge.config.settings import Endpoint
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Protocol
-from bridge.net.http_server import (
-    BodyTooLarge,
-    Limits,
-    Receive,
-    Scope,
-    Send,
-    TooManyBodies,
-    WebServer,
-    read_body,
-)
+from bridge.net.asgi import BodyTooLarge, Receive, Scope, Send, TooManyBodies, read_body
+from bridge.net.http_server import Limits, WebServer
 from bridge.net.passed_sockets import NONE_PASSED, PassedSockets, Where
 from bridge.net.tls import renewed, server_context
 

@@ -12,7 +12,7 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, NamedTuple, cast
 
@@ -20,17 +20,12 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from bridge.config.settings import Endpoint
+from bridge.net.asgi import Application, Receive, Scope, Send, TooManyBodies
 from bridge.net.connection_limits import ConnectionLimits
 from bridge.net.http_room import HttpPlace, HttpRoom
 from bridge.net.networks import NetworkMap, without_mapping
 from bridge.net.passed_sockets import Where, bound_to, serve
 from bridge.net.socket_server import SocketServer
-
-Scope = dict[str, Any]
-Receive = Callable[[], Coroutine[Any, Any, dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Coroutine[Any, Any, None]]
-Application = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
-Headers = Iterable[tuple[bytes, bytes]]
 
 #: How long closing waits for answers in progress (seconds).
 CLOSE_WITHIN: Final = 1.0
@@ -41,9 +36,6 @@ _SWEEP_EVERY: Final = 0.5
 #: Most bytes of request line and headers, for which uvicorn's faster parser has no limit. At least
 #: the size of one read, since that may bring a body together with its head.
 _HEAD: Final = 256 * 1024
-#: A body that is too large is read up to this multiple of the limit: a client that is still writing
-#: must get the reason.
-_PATIENCE: Final = 4
 #: Responses sent without the application: the rest of the status line, and the reason.
 _REFUSALS: Final = {
     408: (b"Request Timeout", "did not come whole in time"),
@@ -64,14 +56,6 @@ class Limits(NamedTuple):
     request_within: float | None = None
     max_connections: int = 0
     max_held: int = 64 * 1024 * 1024
-
-
-class BodyTooLarge(Exception):  # noqa: N818 - says what is the matter
-    """The body is larger than allowed."""
-
-
-class TooManyBodies(Exception):  # noqa: N818 - says what is the matter
-    """Large requests of others leave no room for this one."""
 
 
 class HttpConnection(asyncio.Protocol):
@@ -354,57 +338,3 @@ class WebServer:
             scope["client"] = (without_mapping(scope["client"][0]), scope["client"][1])
         await self._application(scope, receive, send)
         connection.answered()  # for which it may need no body
-
-
-async def read_body(scope: Scope, receive: Receive, max_body: int) -> bytes:
-    """The whole body of a request.
-
-    Raises :class:`BodyTooLarge` or :class:`TooManyBodies`, and ConnectionResetError if the client
-    left before its end.
-    """
-    connection: HttpConnection = scope["state"]["connection"]
-    message = await receive()
-    if message["type"] == "http.request" and not message["more_body"]:
-        connection.came()
-        body: bytes = message["body"]
-        if len(body) > max_body:
-            raise BodyTooLarge
-        connection.hold(len(body))
-        return body
-    chunks: list[bytes] = []
-    size = 0
-    while message["type"] == "http.request":
-        chunks.append(message["body"])
-        size += len(chunks[-1])
-        if size > max_body:
-            chunks.clear()
-        else:
-            connection.hold(len(chunks[-1]))
-        if not message["more_body"] or size > _PATIENCE * max_body:
-            connection.came()
-            if size > max_body:
-                raise BodyTooLarge
-            return b"".join(chunks)
-        message = await receive()
-    raise ConnectionResetError
-
-
-async def skip_body(scope: Scope, receive: Receive, most: int) -> bool:
-    """Reads and discards a body, so that the client, which may still be writing, gets the answer.
-
-    False if the body did not end within ``most`` bytes: the connection cannot be used any more.
-    """
-    size = 0
-    message = await receive()
-    while message["type"] == "http.request" and message["more_body"] and size <= most:
-        size += len(message["body"])
-        message = await receive()
-    scope["state"]["connection"].came()
-    return message["type"] == "http.request" and not message["more_body"]
-
-
-async def respond(send: Send, status: int, headers: Headers = (), body: bytes = b"") -> None:
-    """Sends a whole response."""
-    length = () if status == 204 else ((b"content-length", b"%d" % len(body)),)
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, *length]})
-    await send({"type": "http.response.body", "body": body})

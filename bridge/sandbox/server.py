@@ -15,7 +15,8 @@ from typing import Any
 
 import structlog
 
-from bridge.net.http_server import BodyTooLarge, Limits, Receive, Scope, Send, WebServer, read_body
+from bridge.net.asgi import BodyTooLarge, Receive, Scope, Send, read_body
+from bridge.net.http_server import Limits, WebServer
 from bridge.sandbox.api import error_answer
 from bridge.sandbox.errors import ApiError
 from bridge.sandbox.exchange import Answer, ApiRequest

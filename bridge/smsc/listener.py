@@ -26,17 +26,8 @@ from bridge.directory.directory import Directory
 from bridge.directory.verbs import AT_ONCE, begin_call, end_call
 from bridge.model import message as vocabulary
 from bridge.model.failure import Failure, Reason
-from bridge.net.http_server import (
-    BodyTooLarge,
-    Limits,
-    Receive,
-    Scope,
-    Send,
-    TooManyBodies,
-    WebServer,
-    read_body,
-    respond,
-)
+from bridge.net.asgi import BodyTooLarge, Receive, Scope, Send, TooManyBodies, read_body, respond
+from bridge.net.http_server import Limits, WebServer
 from bridge.net.networks import network_set
 from bridge.net.passed_sockets import NONE_PASSED, PassedSockets, Where
 from bridge.net.tls import renewed, server_context

@@ -11,18 +11,17 @@ from typing import Any
 
 import pytest
 
-from bridge.net.http_server import (
+from bridge.net.asgi import (
     BodyTooLarge,
-    Limits,
     Receive,
     Scope,
     Send,
     TooManyBodies,
-    WebServer,
     read_body,
     respond,
     skip_body,
 )
+from bridge.net.http_server import Limits, WebServer
 from tests.support import make_certificate
 
 MAX_BODY = 1000
