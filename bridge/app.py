@@ -11,9 +11,8 @@ import asyncio
 import contextlib
 import gc
 import os
-import signal
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +39,7 @@ from bridge.feedback.polling import Poller
 from bridge.feedback.status_updates import Statuses
 from bridge.model.ids import Ids
 from bridge.model.notice import MAIL
-from bridge.net.passed_sockets import NONE_PASSED, PassedSockets, passed_sockets
+from bridge.net.passed_sockets import NONE_PASSED, PassedSockets
 from bridge.net.sd_notify import notify
 from bridge.notices.outbox import Outbox
 from bridge.relay.answer_first import AnswerFirst
@@ -380,24 +379,6 @@ class App:
         notify("READY=1")
 
 
-async def serve(settings: Settings, load: Callable[[], Settings]) -> None:
-    """Runs the daemon until SIGTERM or SIGINT; SIGHUP reloads the settings."""
-    passed = passed_sockets()
-    passed.check(settings)
-    app = App(settings, load, passed)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, app.stop)
-    loop.add_signal_handler(signal.SIGHUP, _reload, app)
-    await app.run()
-
-
-def _reload(app: App) -> None:
-    # The error has been logged.
-    with contextlib.suppress(ConfigError, OSError, ValueError):
-        app.load()
-
-
 def _end_now() -> None:
     """Ends the process like kill -9: accepted messages are durable, and requests in flight have an
     unknown outcome after the next start."""
@@ -426,13 +407,3 @@ def _remove(account: str, listeners: Iterable[Sessions]) -> None:
         listener.end_sessions("the account was removed", account=account) for listener in listeners
     )
     log.warning("account_removed", account=account, sessions=sessions)
-
-
-def run(main: Coroutine[Any, Any, None]) -> None:
-    """Runs ``main`` on uvloop where it is installed."""
-    try:
-        import uvloop
-    except ImportError:
-        asyncio.run(main)
-    else:
-        uvloop.run(main)

@@ -19,7 +19,7 @@ from uuid import uuid4
 
 import click
 
-from bridge.cli import Exit
+from bridge.cli import Exit, event_loop
 
 if TYPE_CHECKING:
     from bridge.app import Addresses
@@ -190,11 +190,9 @@ def command(keep: bool) -> int:
       cascade-bridge demo
       cascade-bridge demo --keep
     """
-    from bridge import app
-
     failed: list[Played] = []
     with tempfile.TemporaryDirectory(prefix="cascade-bridge-") as folder:
-        app.run(_demo(Path(folder), keep, failed))
+        event_loop.run(_demo(Path(folder), keep, failed))
     return Exit.FAILED if failed else Exit.OK
 
 
@@ -234,18 +232,9 @@ async def _demo(folder: Path, keep: bool, failed: list[Played]) -> None:
                 failed += [one for one in played if not one.good]
                 _print_end(played, failed, sandbox, addresses, keep)
                 if keep:
-                    await _interrupted()
+                    await event_loop.stop_event().wait()
             finally:
                 bridge.stop()
-
-
-async def _interrupted() -> None:
-    import signal
-
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await stop.wait()
 
 
 async def _play(scene: Scene, addresses: Addresses, sandbox: Sandbox) -> Played:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import signal
 from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli import Exit, Stop
+from bridge.cli import Exit, Stop, event_loop
 
 if TYPE_CHECKING:
     from bridge.config.settings import Endpoint
@@ -153,25 +151,11 @@ def command(
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(sandbox, listen))
-
-
-def _loop_factory() -> type[asyncio.AbstractEventLoop]:
-    """uvloop's loop if it is installed, else asyncio's."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.SelectorEventLoop
-    loop: type[asyncio.AbstractEventLoop] = uvloop.Loop
-    return loop
+    event_loop.run(_serve(sandbox, listen))
 
 
 async def _serve(sandbox: Sandbox, listen: Endpoint) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    stop = event_loop.stop_event()
     try:
         url = await sandbox.start(*listen)
     except OSError as error:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli import Exit, Stop, config_option
+from bridge.cli import Exit, Stop, config_option, event_loop
+
+if TYPE_CHECKING:
+    from bridge.app import App
+    from bridge.config.settings import Settings
 
 
 @click.command("serve")
@@ -20,7 +29,7 @@ def command(config: Path | None) -> None:
     Examples:
       cascade-bridge serve --config bridge.toml
     """
-    from bridge import app, log
+    from bridge import log
     from bridge.config import load
     from bridge.store import StoreError
 
@@ -28,11 +37,34 @@ def command(config: Path | None) -> None:
     log.configure(settings.log)
     trouble: list[str] = []
     try:
-        app.run(app.serve(settings, lambda: load(config)))
+        event_loop.run(_serve(settings, lambda: load(config)))
     except* (StoreError, OSError) as errors:
         trouble = _sentences(errors)
     if trouble:
         raise Stop("; ".join(trouble), Exit.UNAVAILABLE)
+
+
+async def _serve(settings: Settings, load: Callable[[], Settings]) -> None:
+    """Runs the daemon until SIGTERM or SIGINT; SIGHUP reloads the settings."""
+    from bridge.app import App
+    from bridge.net.passed_sockets import passed_sockets
+
+    passed = passed_sockets()
+    passed.check(settings)
+    app = App(settings, load, passed)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, app.stop)
+    loop.add_signal_handler(signal.SIGHUP, _reload, app)
+    await app.run()
+
+
+def _reload(app: App) -> None:
+    from bridge.config.settings import ConfigError
+
+    # The error has been logged.
+    with contextlib.suppress(ConfigError, OSError, ValueError):
+        app.load()
 
 
 def _sentences(group: BaseExceptionGroup[BaseException]) -> list[str]:
