@@ -22,6 +22,7 @@ import structlog
 from bridge.model.measures import NOTICES
 from bridge.model.message import FINAL
 from bridge.model.notice import Owed, Told
+from bridge.notices.bound_receivers import BoundReceivers, ReceiverNotes
 from bridge.notices.results import Keeper, Results
 from bridge.notices.subscribers import NoticeQueue, Place, Taker, TakerAnswer
 from bridge.store import StoreError
@@ -61,14 +62,12 @@ _UNCERTAIN_PAUSE: Final = 0.2
 _STORE_PAUSE: Final = 1.0
 
 
-class Notices(Keeper, Protocol):
+class Notices(Keeper, ReceiverNotes, Protocol):
     """The part of :class:`bridge.store.Store` that the outbox uses."""
 
     def claim_notices(self, queue: str, now: int, limit: int) -> asyncio.Future[Sequence[Owed]]: ...
 
     async def expire_notices(self, mails_before: int, before: int, limit: int) -> int: ...
-
-    async def note_receivers(self, account: str, bound: bool) -> None: ...
 
     def may_tell(self) -> bool: ...
 
@@ -100,8 +99,7 @@ class Outbox:
         self._results = Results(store, self.wake)
         self._outage = Outage("outbox_failed", work="claim")
         self._refused: Counter[tuple[str, str, str]] = Counter()
-        self._accounts: dict[str, str] = {}  # queue → account that its receivers belong to
-        self._noted: set[str] = set()  # accounts with receivers here, as noted in the store
+        self._bound = BoundReceivers(store)
         self._wanted = asyncio.Event()
         self._stopping = False
         self._turn = 0
@@ -119,7 +117,7 @@ class Outbox:
             found = self._queues[queue] = NoticeQueue(queue)
         found.places.setdefault(taker.name, []).append(place)
         if account:
-            self._accounts[queue] = account
+            self._bound.add(queue, account)
             self._wanted.set()
         found.look = True
         self._kick(found)
@@ -170,7 +168,7 @@ class Outbox:
                 tell_at = self._loop.time() + _TELL_EVERY
                 self._tell_refused()
             try:
-                await self._note_receivers()
+                await self._bound.note(self._queues)
                 if self._loop.time() >= expire_at:
                     expire_at = self._loop.time() + _EXPIRE_EVERY
                     await self._expire()
@@ -202,11 +200,9 @@ class Outbox:
             async with asyncio.timeout(_CLOSE_WITHIN):
                 await asyncio.sleep(0)  # answers that have just come
                 await self._results.flush()
-                for account in tuple(self._noted):
-                    await self._store.note_receivers(account, False)
+                await self._bound.note(())
         except (TimeoutError, StoreError) as error:
             log.warning("outbox_failed", error=str(error) or "the store is too slow")
-        self._noted.clear()
 
     def _look(self) -> None:
         """Looks for notices that became due by time, in a few queues each time, all in turn."""
@@ -224,13 +220,6 @@ class Outbox:
             if queue.stands(self._loop.time()):
                 self._give_back(queue)  # takers at another node may take them
                 self._kick(queue)
-
-    async def _note_receivers(self) -> None:
-        """Notes in the store which accounts have gained or lost their receivers here."""
-        bound = {account for queue, account in self._accounts.items() if queue in self._queues}
-        for account in bound ^ self._noted:
-            await self._store.note_receivers(account, account in bound)
-            self._noted ^= {account}
 
     async def _expire(self) -> None:
         now = self._clock()
