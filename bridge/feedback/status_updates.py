@@ -18,7 +18,7 @@ from bridge.cascade.status import ApiStatus, NotDocumented, decode_statuses
 from bridge.model.failure import Failure, Reason
 from bridge.model.measures import MESSAGES
 from bridge.model.message import State
-from bridge.store import Noted, Status, Store, StoreError, failing
+from bridge.store import Noted, Status, Store, StoreError
 from bridge.store.outage import Outage
 
 log = structlog.get_logger()
@@ -154,10 +154,12 @@ class Statuses:
             log.warning("status_unknown", word=word, effect="ends nothing")
 
     async def _keep(self, statuses: Sequence[Status]) -> None:
-        with failing():
+        try:
             noted = await self._store.note_statuses(statuses)
+        except StoreError as error:
+            raise error.failure from error
         for status, was in zip(statuses, noted, strict=True):
-            self._counts[was.name.lower()] += 1
+            self._counts[was._name_.lower()] += 1
             if was is Noted.CHANGED and status.state is not None:
                 MESSAGES.add(status.state._value_)
             if was is Noted.LATE and self._counts["late"] <= _TOLD_EACH:

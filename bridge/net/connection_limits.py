@@ -2,7 +2,8 @@
 
 A TLS handshake counts as a connection. At the limit, the oldest handshake of the same address is
 dropped for a new connection: a real client completes its handshake quickly, so that idle
-connections cannot keep others out.
+connections cannot keep others out. HTTP connections stay "handshakes" for their whole life, and
+refuse to be dropped while a request is being answered.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-#: Ends a handshake.
-Drop = Callable[[], object]
+#: Ends a handshake; False if it must stay.
+Drop = Callable[[], bool | None]
 
 
 class ConnectionLimits:
@@ -51,11 +52,12 @@ class ConnectionLimits:
     def begin_handshake(self, address: str, drop: Drop) -> bool:
         """Counts a handshake, if there is room or an older one can be dropped.
 
-        ``drop`` is called for a handshake that is dropped, after it was uncounted.
+        ``drop`` is called for a handshake that is to be dropped. If it must stay, it counts as the
+        latest from then on.
         """
-        if self.full_for(address) and not self._drop_oldest(address):
+        if self.full_for(address) and not self._drop_one(address):
             return False
-        if self.full and not self._drop_oldest(self._most_handshakes()):
+        if self.full and not any(map(self._drop_one, self._most_handshakes_first())):
             return False
         self.count_in(address)
         self._handshakes.setdefault(address, {})[drop] = None
@@ -72,14 +74,19 @@ class ConnectionLimits:
         self.count_out(address)
         return True
 
-    def _most_handshakes(self) -> str:
-        """The address with the most handshakes in progress."""
-        return max(self._handshakes, key=lambda one: len(self._handshakes[one]), default="")
+    def _most_handshakes_first(self) -> list[str]:
+        """The addresses, those with the most handshakes in progress first."""
+        handshakes = self._handshakes
+        return sorted(handshakes, key=lambda address: len(handshakes[address]), reverse=True)
 
-    def _drop_oldest(self, address: str) -> bool:
-        drop = next(iter(self._handshakes.get(address, {})), None)
-        if drop is None:
-            return False
-        self.end_handshake(address, drop)
-        drop()
-        return True
+    def _drop_one(self, address: str) -> bool:
+        """Drops the oldest handshake of an address that need not stay."""
+        handshakes = self._handshakes.get(address, {})
+        # Whoever stays only because it was in use lately goes when it is asked again.
+        for drop in list(handshakes) * 2:
+            if drop() is not False:
+                self.end_handshake(address, drop)
+                return True
+            del handshakes[drop]
+            handshakes[drop] = None
+        return False

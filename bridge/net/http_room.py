@@ -1,8 +1,9 @@
 """The limits of an HTTP listener: connections, and memory for large requests.
 
-Callers have not logged in yet while their requests arrive. At the limit, the oldest connection
-without a complete request, of the address with the most connections, is dropped for a new one, so
-that idle connections cannot keep others out. Large requests share a limited memory.
+Callers have not logged in yet while their requests arrive. At the limit, one of the connections
+without a complete request is dropped for a new one, so that idle connections cannot keep others
+out: of the address with the most connections, the oldest or the one that has been idle for long.
+Large requests share a limited memory.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class HttpRoom:
     def place(self, address: str, give_way: Callable[[], None]) -> HttpPlace | None:
         """A place for a connection, or None; ``give_way`` closes it for another connection."""
         place = HttpPlace(self, address, give_way)
-        return place if self.limits.begin_handshake(address, give_way) else None
+        return place if self.limits.begin_handshake(address, place.drop) else None
 
     def take(self, octets: int) -> bool:
         if self._held + octets > self._max_held:
@@ -42,13 +43,16 @@ class HttpRoom:
 class HttpPlace:
     """One connection's place. :meth:`leave` it at the end."""
 
-    __slots__ = ("_address", "_busy", "_give_way", "_held", "_left", "_room", "_taken")
+    __slots__ = ("_address", "_give_way", "_held", "_left", "_room", "_taken", "answering", "used")
 
     def __init__(self, room: HttpRoom, address: str, give_way: Callable[[], None]) -> None:
         self._room = room
         self._address = address
         self._give_way = give_way
-        self._busy = False
+        #: Whether a request is being answered: the connection is not dropped.
+        self.answering = False
+        #: Whether a request has been answered since the connection was last to be dropped.
+        self.used = False
         self._left = False
         self._held = 0  # octets of the present request
         self._taken = 0  # of these: in the shared memory
@@ -66,30 +70,23 @@ class HttpPlace:
 
     def let_go(self) -> None:
         """The request's octets are not kept any more."""
-        self._room.give_back(self._taken)
-        self._held = self._taken = 0
+        if self._taken:
+            self._room.give_back(self._taken)
+            self._taken = 0
+        self._held = 0
 
-    def answer(self, answering: bool) -> None:
-        """Notes whether a request is being answered; then the connection is not dropped."""
-        if answering is self._busy or self._left:
-            return
-        limits = self._room.limits
-        if not answering:
-            self._busy = False
-            limits.count_out(self._address)
-            limits.begin_handshake(self._address, self._give_way)  # in the place that it had
-        elif limits.end_handshake(self._address, self._give_way):
-            self._busy = True
-            limits.count_in(self._address)
+    def drop(self) -> bool:
+        """Gives the place to another connection, if it is not in use; whether it did."""
+        if self.answering or self.used:
+            self.used = False
+            return False
+        self._give_way()
+        return True
 
     def leave(self) -> None:
         """Gives the place back; may be called again."""
         self.let_go()
-        if self._left:
-            return
-        self._left = True
-        if self._busy:
-            self._room.limits.count_out(self._address)
-        else:
-            # A dropped connection is already uncounted.
-            self._room.limits.end_handshake(self._address, self._give_way)
+        if not self._left:
+            self._left = True
+            # Unless another connection has taken it.
+            self._room.limits.end_handshake(self._address, self.drop)

@@ -71,7 +71,6 @@ class HttpConnection(asyncio.Protocol):
         self._protocol = server.protocol(self)
         self._place: HttpPlace | None = None
         self._head = 0  # bytes of an incomplete head
-        self._answering = False  # a complete request has not been answered yet
         self._last = False  # it is the last request
         self.transport: asyncio.Transport | None = None
         #: Since when a request is arriving (monotonic); 0 if none is.
@@ -142,11 +141,12 @@ class HttpConnection(asyncio.Protocol):
         """The request has arrived, as far as it will be read."""
         self.coming_since = 0.0
         self._head = 0
-        self._answer(True)
+        self._place_kept.answering = True
 
-    def _answer(self, answering: bool) -> None:
-        self._answering = answering
-        self._place_kept.answer(answering)
+    @property
+    def _answering(self) -> bool:
+        """Whether a complete request has not been answered yet."""
+        return self._place is not None and self._place.answering
 
     def give_way(self) -> None:
         """Closes for another connection: no request has come whole."""
@@ -155,9 +155,11 @@ class HttpConnection(asyncio.Protocol):
 
     def answered(self) -> None:
         """The application has finished the request."""
-        self.came()
-        self._place_kept.let_go()
-        self._answer(False)
+        self.coming_since = 0.0
+        self._head = 0
+        place = self._place_kept
+        place.let_go()
+        place.answering, place.used = False, True
         if self._last:
             # Another request may have arrived meanwhile; it begins first.
             asyncio.get_running_loop().call_soon(self._hang_up)

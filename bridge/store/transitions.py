@@ -46,28 +46,23 @@ def note_status(standing: Standing, status: Status) -> tuple[Noted, Standing]:
     Only a sent message changes its state. After the final state a status may still add the API's
     cost and part count; one that contradicts the final state is late and changes nothing.
     """
-    to, word = status.state, status.word
-    is_sent = standing.state == State.SENT._value_
+    state, last_word, _, changed_at, cost, counted_parts, err, cause = standing
+    _, word, to, at, new_cost, new_parts, new_err = status
+    is_sent = state == State.SENT._value_
     if is_sent and to is not None:
         noted = Noted.CHANGED
-        standing = standing._replace(
-            state=to._value_,
-            changed_at=status.at,
-            err=status.err,
-            cause=standing.cause if word else NO_STATUS,
-        )
-    elif not is_sent and to is not None and to._value_ != standing.state:
+        state, changed_at, err = to._value_, at, new_err
+        cause = cause if word else NO_STATUS
+    elif not is_sent and to is not None and to._value_ != state:
         return Noted.LATE, standing
-    elif (status.cost and not standing.cost) or (is_sent and word != standing.status):
+    elif (new_cost and not cost) or (is_sent and word != last_word):
         noted = Noted.KEPT
     else:
         return Noted.REPEATED, standing
-    return noted, standing._replace(
-        status=word if is_sent else standing.status,
-        cost=status.cost or standing.cost,
-        counted_parts=status.counted_parts or standing.counted_parts,
-        status_at=status.at,
-    )
+    if is_sent:
+        last_word = word
+    cost, counted_parts = new_cost or cost, new_parts or counted_parts
+    return noted, Standing(state, last_word, at, changed_at, cost, counted_parts, err, cause)
 
 
 def poll_interval(now: int, sent_at: int) -> int:
