@@ -149,6 +149,8 @@ def _said(element: object) -> ApiStatus:
 
 
 def _cost(value: object) -> str:
+    if value is None:
+        return ""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return ""
     if isinstance(value, float) and not math.isfinite(value):
@@ -158,6 +160,8 @@ def _cost(value: object) -> str:
 
 
 def _count(value: object) -> int:
+    if value is None:
+        return 0
     text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
     return int(text) if re.fullmatch(r"\d{1,4}", text, re.ASCII) else 0
 

@@ -43,7 +43,7 @@ class HttpRoom:
 class HttpPlace:
     """One connection's place. :meth:`leave` it at the end."""
 
-    __slots__ = ("_address", "_give_way", "_held", "_left", "_room", "_taken", "answering", "used")
+    __slots__ = ("_address", "_give_way", "_left", "_room", "_taken", "answering", "held", "used")
 
     def __init__(self, room: HttpRoom, address: str, give_way: Callable[[], None]) -> None:
         self._room = room
@@ -54,15 +54,16 @@ class HttpPlace:
         #: Whether a request has been answered since the connection was last to be dropped.
         self.used = False
         self._left = False
-        self._held = 0  # octets of the present request
+        #: Octets of the present request, as far as they were counted.
+        self.held = 0
         self._taken = 0  # of these: in the shared memory
 
     def hold(self, octets: int) -> bool:
         """Counts more octets of the present request; False if there is no room for them."""
-        self._held += octets
-        if self._held <= SMALL or self._left:
+        self.held += octets
+        if self.held <= SMALL or self._left:
             return True
-        more = self._held - self._taken
+        more = self.held - self._taken
         if not self._room.take(more):
             return False
         self._taken += more
@@ -73,7 +74,13 @@ class HttpPlace:
         if self._taken:
             self._room.give_back(self._taken)
             self._taken = 0
-        self._held = 0
+        self.held = 0
+
+    def answered(self) -> None:
+        """The request has been answered."""
+        self.answering, self.used = False, True
+        if self.held:
+            self.let_go()
 
     def drop(self) -> bool:
         """Gives the place to another connection, if it is not in use; whether it did."""

@@ -122,26 +122,23 @@ class HttpConnection(asyncio.Protocol):
     def begin(self) -> None:
         """The head of a request has arrived; its body may follow."""
         self._head = -sys.maxsize
-        self._place_kept.let_go()
+        if self._place is not None and self._place.held:
+            self._place.let_go()
         if not self.coming_since:
             self.coming_since = time.monotonic()
 
     def hold(self, octets: int) -> None:
         """Counts octets of the body; raises :class:`TooManyBodies` if there is no room."""
-        if not self._place_kept.hold(octets):
+        if self._place is not None and not self._place.hold(octets):
             self.came()
             raise TooManyBodies
-
-    @property
-    def _place_kept(self) -> HttpPlace:
-        assert self._place is not None  # whoever has none is not read
-        return self._place
 
     def came(self) -> None:
         """The request has arrived, as far as it will be read."""
         self.coming_since = 0.0
         self._head = 0
-        self._place_kept.answering = True
+        if self._place is not None:
+            self._place.answering = True
 
     @property
     def _answering(self) -> bool:
@@ -157,9 +154,8 @@ class HttpConnection(asyncio.Protocol):
         """The application has finished the request."""
         self.coming_since = 0.0
         self._head = 0
-        place = self._place_kept
-        place.let_go()
-        place.answering, place.used = False, True
+        if self._place is not None:
+            self._place.answered()
         if self._last:
             # Another request may have arrived meanwhile; it begins first.
             asyncio.get_running_loop().call_soon(self._hang_up)

@@ -97,3 +97,28 @@ def test_whatever_comes_and_goes_the_limits_hold_and_all_is_counted_out(seed: in
     for one in under_way:
         limits.end_handshake(*one)
     assert (limits._connections, dict(limits._addresses), limits._handshakes) == (0, {}, {})
+
+
+def test_whoever_must_stay_is_not_dropped_and_counts_as_the_latest() -> None:
+    limits = ConnectionLimits(2)
+    asked: list[str] = []
+
+    def begin(name: str, address: str, *answers: bool) -> bool:
+        answer = iter(answers)
+
+        def drop() -> bool:
+            asked.append(name)
+            return next(answer)
+
+        return limits.begin_handshake(address, drop)
+
+    assert begin("busy", ONE, False, False, False, False)
+    assert begin("used", OTHER, False, True)
+    assert begin("new", ONE, True), "the used one goes when it is asked again"
+    assert asked == ["busy", "busy", "used", "used"]
+    asked.clear()
+    assert begin("newer", OTHER, False, False)
+    assert asked == ["busy", "new"]
+    asked.clear()
+    assert not begin("last", OTHER), "two that must stay"
+    assert limits.full
