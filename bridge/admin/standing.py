@@ -131,7 +131,7 @@ class NowStanding:
             left = end.timestamp() - now
             if left < _SOON:
                 self._warned_at = now
-                log.warning("certificate_ends", listener=name, cause=remaining(end, now))
+                log.warning("certificate_expiring", listener=name, cause=remaining(end, now))
 
     def standing(self) -> StandingSource:
         """All values for the metrics."""

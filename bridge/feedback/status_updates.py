@@ -169,4 +169,4 @@ class Statuses:
         counts = {name.replace(" ", "_"): count for name, count in self._counts.items() if count}
         self._counts.clear()
         if counts:
-            log.info("statuses", **counts)
+            log.info("statuses_counted", **counts)

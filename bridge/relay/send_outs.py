@@ -244,7 +244,7 @@ class SendOuts:
         head = orjson.loads(file.head)
         message, interval = to_message(head["message"]), head["interval"]
         last = 0
-        outage = Outage("send_out_waits", account=file.account)
+        outage = Outage("send_out_delayed", account=file.account)
         while True:
             try:
                 staged = await self._store.look_up(staged_phones, file.id, STEP, last)

@@ -114,7 +114,7 @@ class Poster:
         if verdict.meaning is Meaning.TAKEN:
             log.debug("batch_sent", **fields)
             if foreign := verdict.ids.keys() - named:
-                log.warning("unknown_tracking_ids", ids=sorted(foreign)[:10], **fields)
+                log.warning("tracking_ids_unknown", ids=sorted(foreign)[:10], **fields)
         else:
             log.warning(
                 "batch_not_taken", meaning=verdict.meaning.value, cause=verdict.cause, **fields
@@ -138,4 +138,4 @@ def _note_conduct(queue: SendQueue, batch: Sequence[Message], changes: Sequence[
             log.warning("account_set_apart", account=batch[0].account)
     elif changes[0].state is State.SENT:
         for account in queue.conduct.taken(batch):
-            log.info("account_no_longer_apart", account=account)
+            log.info("account_rejoined", account=account)

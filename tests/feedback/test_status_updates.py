@@ -130,7 +130,7 @@ async def test_what_came_is_counted_and_told_once_in_a_while(
         running.cancel()
     total: Counter[str] = Counter()
     for log in logs:
-        if log["event"] == "statuses":
+        if log["event"] == "statuses_counted":
             total.update({key: value for key, value in log.items() if isinstance(value, int)})
     once = ("unreadable", "changed", "kept", "repeated", "early", "of_no_message")
     assert total == dict.fromkeys(once, 1)

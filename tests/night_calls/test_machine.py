@@ -119,8 +119,10 @@ async def test_13_our_own_certificate_has_expired(tmp_path: Path, sandbox: Sandb
         shown = await page(bridge, "/events", (await bridge.api()).replace("http:", "https:"))
         for door in ("smtp", "smpp", "admin", "hooks", "smsc"):
             assert f"expired   the certificate of {door} at " in text
-            assert f"certificate_ends {door}: it expired at 2024-03-0" in text
-            assert re.search(rf"certificate_ends {door} .{{,50}} it expired at 2024-03-0", shown)
+            assert f"certificate_expiring {door}: it expired at 2024-03-0" in text
+            assert re.search(
+                rf"certificate_expiring {door} .{{,50}} it expired at 2024-03-0", shown
+            )
         for port in ports:
             assert f"tls_failed {port}: " in text
             assert f"tls_failed {port} " in shown
@@ -132,6 +134,6 @@ async def test_13_our_own_certificate_is_about_to_expire(tmp_path: Path, sandbox
         await bridge.ready()
         text = await said(bridge, "top", "--once")
         shown = await page(bridge, "/", (await bridge.api()).replace("http:", "https:"))
-        assert "certificate_ends smtp: it expires in 2 days" in text
+        assert "certificate_expiring smtp: it expires in 2 days" in text
         assert "expires   the certificate of smtp at " in text
         assert "it expires in 2 days" in shown

@@ -35,7 +35,7 @@ async def test_a_node_whose_clock_is_ahead_goes_by_the_clock_of_the_database(
         await peer.bind(password=b"secret12")
         answer = await peer.ask("submit_sm", a_submit())
         assert answer.command_status == 0
-        skew = await bridge.event("clock_skew")
+        skew = await bridge.event("clock_skewed")
         assert abs(skew["seconds"] - AHEAD) < AHEAD / 4
         await bridge.terminate()
     connection = await asyncpg.connect(database)

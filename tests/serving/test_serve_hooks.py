@@ -80,7 +80,7 @@ async def test_webhooks_of_the_api_bring_every_message_to_its_end(
         assert sandbox.hooks is not None
         assert sandbox.hooks.failed == 0
         assert await bridge.terminate() == 0
-        [told] = [event for event in bridge.events if event["event"] == "statuses"]
+        [told] = [event for event in bridge.events if event["event"] == "statuses_counted"]
         assert told["changed"] == 3
     assert states(tmp_path) == {
         "+380501230001": ("delivered", "0.35", 0),

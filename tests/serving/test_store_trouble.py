@@ -250,7 +250,7 @@ async def test_a_database_that_is_away_is_a_temporary_refusal_and_no_fault(
         assert await answers(there, AWAY) == AWAY
         events = tuple(bridge.events)
         wire.mend()
-        await bridge.event("store_connected_again")
+        await bridge.event("store_reconnected")
         assert await there.asks()["cancel_sm"]() == "0x00"
         assert await there.asks()["POST /messages"]() == "202"
     await wire.close()

@@ -34,8 +34,8 @@ MAX_FAILED_LOGINS = 3
 class Phase(Enum):
     """The phase of the dialogue; decides how a connection may be ended."""
 
-    WAITING = "for a command"
-    RECEIVING = "a mail"
+    WAITING = "waiting for a command"
+    RECEIVING = "receiving a mail"
     BUSY = "answering"
 
 

@@ -47,7 +47,7 @@ class DatabaseClock:
         skew = self._machine() - database_time
         if abs(skew - self._said) >= _NOTICED:
             self._said = skew
-            log.warning("clock_skew", seconds=round(skew, 1))
+            log.warning("clock_skewed", seconds=round(skew, 1))
 
     def check(self) -> None:
         """Raises :class:`StoreError` if this machine's clock is too far from the database's."""

@@ -173,7 +173,7 @@ class PostgresStore(PostgresReading):
                         await self._lease.release(connection)
             except (*pg.ERRORS, StoreError) as error:
                 # The lease runs out by itself.
-                log.warning("store_not_released", error=str(error) or type(error).__name__)
+                log.warning("store_lease_not_released", error=str(error) or type(error).__name__)
                 self._terminate()
         await self._close_pool()
 

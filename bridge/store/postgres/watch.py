@@ -67,12 +67,12 @@ class Watch:
                 return
             except ERRORS as error:
                 if not away:
-                    log.warning("store_not_watched", error=str(error) or type(error).__name__)
+                    log.warning("store_watch_lost", error=str(error) or type(error).__name__)
                 away = True
                 await self._rest(min(0.25, every))
             except Exception:
                 # Go on: without a watch the lease would run out.
-                log.exception("store_watch_broke")
+                log.exception("store_watch_failed")
                 await self._rest(every)
 
     async def _watch(self, connection: PgConnection, every: float) -> None:
@@ -82,7 +82,7 @@ class Watch:
         for channel in (CHANNEL, OWED, SETTLED, WORDS):
             await connection.add_listener(channel, self._heard)
         if self.listening.is_set():
-            log.info("store_watched_again")
+            log.info("store_watch_restored")
             # Signals may have been missed before.
             self._send_all()
         self.listening.set()

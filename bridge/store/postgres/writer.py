@@ -171,7 +171,7 @@ class PostgresWriter:
                 self._refuse(group, LeaseLost)
                 return []
             except Exception as failed:  # the callers must get an answer
-                log.exception("store_group_broke")
+                log.exception("store_writer_failed")
                 error, kind = failed, Trouble.FAULT
             else:
                 if self._failing and self._loop.time() - self._failed_at >= CALM:
@@ -264,13 +264,13 @@ class PostgresWriter:
                 self._closing = True
                 return []
             except Exception as failed:  # the callers must get an answer in time
-                log.debug("store_still_away", error=str(failed), exc_info=_unknown(failed))
+                log.debug("store_reconnect_failed", error=str(failed), exc_info=_unknown(failed))
                 await asyncio.sleep(wait)
                 wait = min(2 * wait, RETRY_AFTER)
                 continue
             self._connection = connection
             self._refusal = None
-            log.info("store_connected_again", requests=len(again))
+            log.info("store_reconnected", requests=len(again))
             return again
 
     async def _restore(self, again: list[Request]) -> tuple[PgConnection, list[Request]]:

@@ -39,8 +39,8 @@ def test_a_skew_is_noticed_once_and_again_when_it_changes() -> None:
             hands.wall = NOW + ahead
             clock.set(NOW)
     assert [(line["event"], line["seconds"]) for line in logs] == [
-        ("clock_skew", 6.0),
-        ("clock_skew", 0.3),
+        ("clock_skewed", 6.0),
+        ("clock_skewed", 0.3),
     ]
 
 
@@ -50,7 +50,7 @@ async def test_a_node_goes_by_the_clock_of_the_database(database: str) -> None:
         await store.open()
     try:
         assert abs(store.time() - time.time()) < 10
-        assert "clock_skew" in [line["event"] for line in logs]
+        assert "clock_skewed" in [line["event"] for line in logs]
     finally:
         await store.close()
 
