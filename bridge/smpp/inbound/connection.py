@@ -227,6 +227,8 @@ class SmppConnection(asyncio.Protocol):
             octets += len(frame)
             if octets > TURN_OCTETS:
                 break
+        if framer.empty:
+            return
         self._turn_over = True
         self._choose_reading()
         took = self._services.monotonic() - now

@@ -93,6 +93,7 @@ RECEIPTS: Final = tuple(
 LOOK_UPS: Final = frozenset({"__HLR__", "__PING__", "§§HLR§§", "§§PING§§"})
 
 _LARGEST_PRIORITY: Final = 3
+_SMPP: Final = Protocol.SMPP  # A member of an Enum is slow to look up.
 
 _Choice = TypeVar("_Choice")
 
@@ -159,7 +160,8 @@ def _submission(
     if service_type in NO_MESSAGES:
         raise _no_message(service_type)
     vendor = _vendor(pdu.tlvs) if pdu.tlvs else _NOTHING
-    ttl, scheduled_at = vendor.ttl, None
+    message_type, options, fallback, route, reference, ttl = vendor
+    scheduled_at = None
     if submit.validity_period and not is_no_time(submit.validity_period):
         ttl = ttl_from(submit.validity_period, now)
     if submit.schedule_delivery_time:
@@ -171,20 +173,20 @@ def _submission(
         recipients = (Recipient.__new__(Recipient, address),)
     return Submission.__new__(
         Submission,
-        protocol=Protocol.SMPP,
-        recipients=recipients,
-        text=text,
-        peer=peer,
-        sender=sender_from(submit.source_addr),
-        message_type=vendor.message_type or SERVICE_TYPES.get(service_type),
-        options=vendor.options,
-        fallback=vendor.fallback,
-        route=vendor.route,
-        ttl=ttl,
-        scheduled_at=scheduled_at,
-        priority=submit.priority_flag and min(submit.priority_flag, _LARGEST_PRIORITY),
-        receipts=RECEIPTS[submit.registered_delivery],
-        reference=vendor.reference,
+        _SMPP,
+        recipients,
+        text,
+        peer,
+        sender_from(submit.source_addr),
+        message_type or SERVICE_TYPES.get(service_type),
+        options,
+        fallback,
+        route,
+        ttl,
+        scheduled_at,
+        submit.priority_flag and min(submit.priority_flag, _LARGEST_PRIORITY),
+        RECEIPTS[submit.registered_delivery],
+        reference,
         replace_if_present=submit.replace_if_present_flag == 1,
         reading=described(encoded.data_coding, encoded.default_alphabet),
     )
@@ -202,6 +204,8 @@ def recipient_from(destination: SmeAddress | DistributionList) -> Recipient:
 
 def sender_from(source_addr: bytes) -> str:
     """``.`` and an empty field mean the default sender; some clients pad with blanks."""
+    if not source_addr:
+        return ""
     sender = word(source_addr).strip(" ")
     return "" if sender == "." else sender
 

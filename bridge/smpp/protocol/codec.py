@@ -12,7 +12,6 @@ clients end a short_message with a NUL) and at the end of the PDU.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from struct import Struct
 from typing import Any, Final, NamedTuple, NoReturn
 
@@ -31,9 +30,11 @@ from bridge.smpp.protocol.pdu import (
     Body,
     DistributionList,
     Empty,
+    MessageIdResp,
     Pdu,
     PduError,
     SmeAddress,
+    SubmitSm,
     Tlv,
     UnsuccessSme,
 )
@@ -47,6 +48,7 @@ _C_OCTET_STRING: Final = FieldKind.C_OCTET_STRING
 _INTEGER: Final = FieldKind.INTEGER
 _SHORT_MESSAGE: Final = FieldKind.SHORT_MESSAGE
 _FORMATS: Final = {1: "B", 2: "H", 4: "I"}
+_MESSAGE_ID_SIZE: Final = 65  # SMPP 3.4 §4.4.2, with its NUL
 
 
 class _Step(NamedTuple):
@@ -56,46 +58,6 @@ class _Step(NamedTuple):
     name: str
     size: int
     integers: Struct
-
-
-class _Pattern(NamedTuple):
-    """A whole body as one expression, for commands with none but strings, single octets and a
-    short_message at the end. What does not match is read step by step, which finds the mistake.
-
-    ``integers`` tells which groups are octets that stand for themselves.
-    """
-
-    match: Callable[[bytes, int], re.Match[bytes] | None]
-    integers: tuple[bool, ...]
-
-
-class _Plan(NamedTuple):
-    """The steps to read the body of a command."""
-
-    steps: tuple[_Step, ...]
-    pattern: _Pattern | None
-
-
-def _plan(command: str, interface_version: int) -> _Plan:
-    steps = _steps(command, interface_version)
-    return _Plan(steps, _pattern(steps))
-
-
-def _pattern(steps: tuple[_Step, ...]) -> _Pattern | None:
-    """The longest short_message is 254 octets or, from SMPP 5.0 on, as many as an octet counts."""
-    if not steps or steps[-1].kind is not FieldKind.SHORT_MESSAGE:
-        return None
-    groups = []
-    for kind, _, size, integers in steps[:-1]:
-        if kind is FieldKind.C_OCTET_STRING:
-            groups.append(rb"([^\0]{0,%d})\0" % (size - 1))
-        elif kind is FieldKind.INTEGER and set(integers.format) <= set(">B"):
-            groups.append(b"(.{%d})" % size)
-        else:
-            return None
-    most = re.escape(bytes((min(steps[-1].size, 0xFF),)))
-    whole = re.compile(b"".join(groups) + rb"([\0-%b])" % most, re.DOTALL)
-    return _Pattern(whole.match, tuple(step.kind is FieldKind.INTEGER for step in steps[:-1]))
 
 
 def _steps(command: str, interface_version: int) -> tuple[_Step, ...]:
@@ -115,9 +77,17 @@ def _steps(command: str, interface_version: int) -> tuple[_Step, ...]:
     return tuple(steps)
 
 
-_Plans = dict[str, _Plan]
-_PLANS_34: Final[_Plans] = {command: _plan(command, VERSION_34) for command in COMMAND_IDS}
-_PLANS_50: Final[_Plans] = {command: _plan(command, VERSION_50) for command in COMMAND_IDS}
+_Steps = dict[str, tuple[_Step, ...]]
+_STEPS_34: Final[_Steps] = {command: _steps(command, VERSION_34) for command in COMMAND_IDS}
+_STEPS_50: Final[_Steps] = {command: _steps(command, VERSION_50) for command in COMMAND_IDS}
+
+#: The whole body of submit_sm and deliver_sm up to sm_length. What does not match is read step by
+#: step, which finds the mistake.
+_SUBMIT_SM: Final = re.compile(
+    rb"([^\0]{0,5})\0(..)([^\0]{0,20})\0(..)([^\0]{0,20})\0(...)([^\0]{0,16})\0([^\0]{0,16})\0"
+    rb"(....)([\0-\xfe])",
+    re.DOTALL,
+).match
 
 #: Numbers of uncounted NULs to skip before the TLVs. Four NULs read as an empty TLV with tag 0, so
 #: that there are never more than three.
@@ -146,18 +116,18 @@ def decode(frame: bytes, interface_version: int = VERSION_34) -> Pdu:
         raise PduError(
             CommandStatus.ESME_RINVCMDID, f"command_id 0x{command_id:08X}", sequence_number=sequence
         )
-    plan = (_PLANS_50 if interface_version >= VERSION_50 else _PLANS_34)[command]
+    steps = (_STEPS_50 if interface_version >= VERSION_50 else _STEPS_34)[command]
     try:
         if length != len(frame):
             raise PduError(
                 CommandStatus.ESME_RINVCMDLEN, f"command_length {length}, not {len(frame)}"
             )
         if length == HEADER.size:
-            if not plan.steps:
+            if not steps:
                 return Pdu(command, sequence, _EMPTY, (), status)
             if command_id & RESPONSE and (status or command in _BODY_MAY_MISS):
                 return Pdu(command, sequence, None, (), status)
-        body, position = _decode_body(command, plan, frame)
+        body, position = _decode_body(command, steps, frame)
         tlvs = _decode_tlvs(command, frame, position) if position < length else ()
     except PduError as error:
         error.command, error.sequence_number = command, sequence
@@ -165,26 +135,57 @@ def decode(frame: bytes, interface_version: int = VERSION_34) -> Pdu:
     return Pdu.__new__(Pdu, command, sequence, body, tlvs, status)
 
 
-def _decode_body(command: str, plan: _Plan, frame: bytes) -> tuple[Body, int]:
+def _submit_sm(frame: bytes) -> tuple[SubmitSm, int] | None:
+    """As :func:`_decode_body`, in half the time; None if the steps must tell what is wrong."""
+    found = _SUBMIT_SM(frame, HEADER.size)
+    if found is None:
+        return None
+    (
+        service_type,
+        (source_addr_ton, source_addr_npi),
+        source_addr,
+        (dest_addr_ton, dest_addr_npi),
+        destination_addr,
+        (esm_class, protocol_id, priority_flag),
+        schedule_delivery_time,
+        validity_period,
+        (registered_delivery, replace_if_present_flag, data_coding, sm_default_msg_id),
+        (sm_length,),
+    ) = found.groups()
+    start = found.end()
+    end = start + sm_length
+    if end > len(frame):
+        return None
+    return SubmitSm.__new__(
+        SubmitSm,
+        service_type,
+        source_addr_ton,
+        source_addr_npi,
+        source_addr,
+        dest_addr_ton,
+        dest_addr_npi,
+        destination_addr,
+        esm_class,
+        protocol_id,
+        priority_flag,
+        schedule_delivery_time,
+        validity_period,
+        registered_delivery,
+        replace_if_present_flag,
+        data_coding,
+        sm_default_msg_id,
+        frame[start:end],
+    ), end
+
+
+def _decode_body(command: str, steps: tuple[_Step, ...], frame: bytes) -> tuple[Body, int]:
     """The mandatory fields and where they end."""
+    if BODIES[command] is SubmitSm and (read := _submit_sm(frame)):
+        return read
     values: list[Any] = []
     position, end = HEADER.size, len(frame)
-    if plan.pattern is not None:
-        match, are_integers = plan.pattern
-        if found := match(frame, position):
-            *groups, [length] = found.groups()
-            position = found.end()
-            if position + length <= end:
-                for integer, group in zip(are_integers, groups, strict=True):
-                    if integer:
-                        values += group
-                    else:
-                        values.append(group)
-                values.append(frame[position : position + length])
-                return BODIES[command]._make(values), position + length
-            position = HEADER.size
     find = frame.find
-    for kind, name, size, integers in plan.steps:
+    for kind, name, size, integers in steps:
         if kind is _C_OCTET_STRING:
             nul = find(0, position, position + size)
             if nul < 0:
@@ -348,7 +349,9 @@ def encode(pdu: Pdu) -> bytes:
     """
     command, sequence, body, tlvs, status = pdu
     octets = b""
-    if not (status and body is None and not tlvs):
+    if isinstance(body, MessageIdResp):  # Runs for every message.
+        octets = _nul_terminated("message_id", body.message_id, _MESSAGE_ID_SIZE)
+    elif not (status and body is None and not tlvs):
         octets = _encode_body(command, BODIES[command]() if body is None else body)
     if tlvs:
         octets += b"".join([_encode_tlv(tag, value) for tag, value in tlvs])

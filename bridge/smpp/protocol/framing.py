@@ -37,6 +37,11 @@ class Framer:
         self._buffer = self._buffer[self._position :] + data if self._buffer else data
         self._position = 0
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing waits but the beginning of a PDU."""
+        return not self._buffer
+
     def next(self) -> bytes | None:
         """The next complete PDU, or None.
 

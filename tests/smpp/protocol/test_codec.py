@@ -20,6 +20,7 @@ from bridge.smpp.protocol.layouts import (
     COMMANDS,
     LAYOUTS,
     RESPONSE,
+    TOO_LONG,
     FieldKind,
     Layout,
 )
@@ -317,6 +318,21 @@ def test_a_malformed_pdu_is_refused_with_the_status_that_fits(
     assert error.command == COMMANDS[int.from_bytes(frame[4:8], "big")]
     assert error.sequence_number == 1
     assert error.detail
+
+
+@pytest.mark.parametrize(
+    "command", ["bind_transceiver", "submit_sm", "deliver_sm", "data_sm", "submit_sm_resp"]
+)
+def test_a_string_has_the_longest_length_of_its_layout_and_no_more(command: str) -> None:
+    for field in LAYOUTS[command]:
+        if field.kind is not FieldKind.C_OCTET_STRING:
+            continue
+        longest = b"a" * (field.size - 1)
+        body = BODIES[command]()._replace(**{field.name: longest})
+        frame = encode(Pdu(command, 1, body))
+        assert decode(frame).body == body
+        longer = raw(command, frame[16:].replace(longest, longest + b"a", 1))
+        assert refused(longer).status is TOO_LONG.get(field.name, CommandStatus.ESME_RINVCMDLEN)
 
 
 @pytest.mark.parametrize("command", ["submit_sm", "submit_multi", "replace_sm", "data_sm"])

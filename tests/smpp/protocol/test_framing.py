@@ -42,6 +42,19 @@ def test_pdus_are_found_however_the_stream_is_cut(sent: list[Pdu], data: st.Data
     assert found == [encode(pdu) for pdu in sent]
 
 
+def test_a_framer_is_empty_as_soon_as_no_complete_pdu_waits() -> None:
+    framer, one = Framer(), encode(Pdu("enquire_link", 1, Empty()))
+    framer.feed(one + one + one[:7])
+    assert framer.next() == one
+    assert not framer.empty
+    assert framer.next() == one
+    assert framer.next() is None
+    assert framer.empty
+    framer.feed(one[7:])
+    assert framer.next() == one
+    assert framer.empty
+
+
 def test_a_large_pdu_octet_by_octet_costs_no_quadratic_time() -> None:
     frame = encode(Pdu("data_sm", 1, DataSm(), (Tlv(0x0424, b"x" * 65_000),)))
     framer = Framer()
