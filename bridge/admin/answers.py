@@ -59,6 +59,15 @@ class AccountLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class DailyUse:
+    """An account's messages of today, and its daily limit."""
+
+    account: str
+    accepted_today: int
+    daily_limit: int
+
+
+@dataclass(frozen=True, slots=True)
 class LoginTest:
     """The password is correct, and the account may log in by this protocol from this address."""
 
@@ -214,8 +223,9 @@ class NodeStatus:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The state of the bridge. ``missing`` are the failed health checks; ``trouble`` are the
-    warnings and errors of the last hour, ``others`` the other nodes of the store."""
+    """The state of the bridge. ``missing`` are the failed health checks; ``limits`` are the
+    accounts nearest to their daily limit, ``trouble`` the warnings and errors of the last hour,
+    ``others`` the other nodes of the store."""
 
     version: str
     node: int
@@ -228,6 +238,7 @@ class Overview:
     owed: list[NoticesOwed]
     sessions: list[SessionCount]
     blocked: int
+    limits: list[DailyUse]
     certificates: dict[str, datetime]
     trouble: list[NotableEvent]
     others: list[NodeStatus]

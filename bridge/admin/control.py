@@ -67,7 +67,7 @@ from bridge.net.sessions import SessionInfo
 from bridge.sending.dispatcher import Dispatcher
 from bridge.sending.upstream import UpstreamLine
 from bridge.store import Store
-from bridge.store.daily_count import accepted_today
+from bridge.store.daily_count import accepted_today, all_accepted_today
 from bridge.trace.finding import by_id, from_phones
 
 log = structlog.get_logger()
@@ -165,6 +165,7 @@ class Control(VariableVerbs):
             ],
             [SessionCount(*key, count) for key, count in sorted(standing.sessions.items())],
             standing.blocked,
+            self._standing.nearest_limits(),
             standing.certificates,
             self._trouble.recent(),
             [one for one in nodes if one.node != self._store.node],
@@ -304,36 +305,18 @@ class Control(VariableVerbs):
         """List the accounts with their limits and their use."""
         holds = await self._store.holds()
         sessions = await self.list_sessions()
-        return [await self._limits(account, holds, sessions) for account in self._accounts]
+        today = await self._store.look_up(all_accepted_today, int(self._store.time()))
+        return [
+            _limits(account, today.get(account.name, 0), holds, sessions)
+            for account in self._accounts
+        ]
 
     async def show_account(self, *, name: str) -> AccountLimits:
         """Show an account with its limits and their use."""
         account = self.account(name)
         sessions = await self.list_sessions(account=name)
-        return await self._limits(account, await self._store.holds(), sessions)
-
-    async def _limits(
-        self, account: Account, holds: set[tuple[str, str]], sessions: list[SessionInfo]
-    ) -> AccountLimits:
-        own = account.settings
-        sessions = [info for info in sessions if info.account == account.name]
-        binds = sum(info.protocol == message.Protocol.SMPP.value for info in sessions)
-        return AccountLimits(
-            account.name,
-            sorted(own.protocols),
-            own.sender,
-            own.senders,
-            [kind.value for kind in own.message_types],
-            [*map(str, own.networks), *(f"{one} (trusted)" for one in own.trusted_networks)],
-            own.countries,
-            own.rate,
-            own.daily_limit,
-            await self._store.look_up(accepted_today, account.name, int(self._store.time())),
-            own.max_binds,
-            binds,
-            len(sessions) - binds,
-            ("account", account.name) in holds,
-        )
+        today = await self._store.look_up(accepted_today, name, int(self._store.time()))
+        return _limits(account, today, await self._store.holds(), sessions)
 
     async def test_login(
         self, *, name: str, password: str, protocol: str = "", address: str = ""
@@ -411,3 +394,27 @@ class Control(VariableVerbs):
         self._level_back, self._level_until = None, None
         logging.set_level(self.settings.log.level)
         log.info("log_level_restored", level=self.settings.log.level)
+
+
+def _limits(
+    account: Account, today: int, holds: set[tuple[str, str]], sessions: list[SessionInfo]
+) -> AccountLimits:
+    own = account.settings
+    sessions = [info for info in sessions if info.account == account.name]
+    binds = sum(info.protocol == message.Protocol.SMPP.value for info in sessions)
+    return AccountLimits(
+        account.name,
+        sorted(own.protocols),
+        own.sender,
+        own.senders,
+        [kind.value for kind in own.message_types],
+        [*map(str, own.networks), *(f"{one} (trusted)" for one in own.trusted_networks)],
+        own.countries,
+        own.rate,
+        own.daily_limit,
+        today,
+        own.max_binds,
+        binds,
+        len(sessions) - binds,
+        ("account", account.name) in holds,
+    )

@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 
 from bridge.accounts.accounts import Accounts
+from bridge.admin.answers import DailyUse
 from bridge.admin.metrics import MAX_ACCOUNTS, StandingSource
 from bridge.config.settings import Settings
 from bridge.model.ids import second_of
@@ -34,6 +35,8 @@ _FRESH: Final = 5.0
 #: A certificate that is valid for less than this is warned of, so often (seconds).
 _SOON: Final = 14 * 86400
 _WARN_EVERY: Final = 3600.0
+#: Accounts that the overview shows.
+_NEAREST: Final = 5
 
 
 def certificates_of(settings: Settings) -> dict[str, Path]:
@@ -132,6 +135,16 @@ class NowStanding:
             if left < _SOON:
                 self._warned_at = now
                 log.warning("certificate_expiring", listener=name, cause=remaining(end, now))
+
+    def nearest_limits(self) -> list[DailyUse]:
+        """The accounts that have used most of their daily limit, that one first."""
+        used = [
+            DailyUse(one.name, self._accepted_today.get(one.name, 0), one.settings.daily_limit)
+            for one in self._accounts
+            if one.settings.daily_limit
+        ]
+        used.sort(key=lambda one: one.accepted_today / one.daily_limit, reverse=True)
+        return used[:_NEAREST]
 
     def standing(self) -> StandingSource:
         """All values for the metrics."""

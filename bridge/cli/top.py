@@ -99,6 +99,10 @@ def lines(overview: dict[str, Any]) -> Iterator[str]:
         yield f"sessions  {kind} {session['count']}"
     if overview["blocked"]:
         yield f"blocked   {overview['blocked']} addresses after wrong logins"
+    for used in overview["limits"]:
+        today, limit = used["accepted_today"], used["daily_limit"]
+        share = f"{100 * today / limit:.0f} %"
+        yield f"limit     {used['account']} {number(today)} of {number(limit)} today, {share}"
     for listener, end in overview["certificates"].items():
         word = "expired" if datetime.fromisoformat(end) < datetime.now(UTC) else "expires"
         yield f"{word}   the certificate of {listener} at {when(end)}"

@@ -123,6 +123,19 @@ def accepted_today(account: str, now: int) -> Verb[int]:
     return (yield from _stored(account, now))
 
 
+def all_accepted_today(now: int) -> Verb[dict[str, int]]:
+    """The numbers of messages that were accepted today, of all accounts. Reads today's messages
+    once."""
+    midnight = day_of(now) * _DAY
+    rows = yield Statement(
+        "SELECT account, count(*) FROM message "
+        "WHERE id >= ? AND accepted_at >= ? AND accepted_at < ? GROUP BY account",
+        (first_id(midnight), midnight, midnight + _DAY),
+    )
+    counts = {account: int(count) for account, count in rows}
+    return counts | (yield from daily_counts(now))
+
+
 def daily_counts(now: int) -> Verb[dict[str, int]]:
     """The counts of all accounts with a limit that have accepted messages today."""
     rows = yield Statement(

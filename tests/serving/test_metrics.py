@@ -137,6 +137,7 @@ async def test_the_overview_says_how_it_does_and_what_is_worth_a_look(
     assert "health    ready" in lines
     assert "upstream  cascade ok" in lines
     assert "sessions  smpp transceiver 1" in lines
+    assert "limit     crm 1 of 4 today, 25 %" in lines
     assert any(line.startswith("look ") and "login_failed crm" in line for line in lines)
     code, said = await bridge.command("status")
     assert "upstream  cascade ok" in said.splitlines()

@@ -18,6 +18,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from bridge.admin.console import actions, pages, security
+from bridge.admin.console.refreshes import PageAsked, Refreshes
 from bridge.admin.console.rendering import asset, page
 from bridge.admin.console.sessions import ConsoleSession, ConsoleSessions
 from bridge.admin.console.visit import PREFIX, Visit
@@ -45,6 +46,7 @@ class Console:
         self._control = control
         self._tokens = tokens
         self._sessions = ConsoleSessions()
+        self._refreshes = Refreshes()
 
     def routes(self) -> list[Route]:
         """All paths of the console, and the redirect from ``/``."""
@@ -91,19 +93,18 @@ class Console:
         if closed := self._closed(request):
             return closed
         session = self._session(request)
+        refresh = _REFRESH in request.headers
         if session is None:
-            if _REFRESH in request.headers:
+            if refresh:
                 return _plain("Log in again.", 401)
             path = request.url.path
             path += f"?{request.url.query}" if request.url.query else ""
             return _redirect(f"{_LOGIN}?{urlencode({'next': path})}")
-        visit = Visit(request, self._control, session)
-        try:
-            return await answer(visit)
-        except (Failure, StoreError, ValidationError) as error:
-            failure = _failure(error)
-            context = visit.context("Error", problem=failure)
-            return page("problem.html", context, status_of(failure))
+        visit = Visit(request, self._control, session, refresh=refresh)
+        if not refresh:
+            return await _answered(visit, answer)
+        asked = PageAsked(session.role, request.url.path, request.url.query)
+        return await self._refreshes.answer(asked, partial(_answered, visit, answer))
 
     async def _change(self, role: Role, answer: Answer, request: Request) -> Response:
         if closed := self._closed(request):
@@ -113,13 +114,9 @@ class Console:
             return _redirect(_LOGIN)
         visit = Visit(request, self._control, session, await _form(request))
         try:
-            if session.role < role:
-                raise Failure(Reason.NOT_ALLOWED, "the token of this login may only look")
-            return await answer(visit)
-        except (Failure, StoreError, ValidationError) as error:
-            failure = _failure(error)
-            context = visit.context("Error", problem=failure)
-            return page("problem.html", context, status_of(failure))
+            return await _answered(visit, partial(_allowed, role, answer))
+        finally:
+            self._refreshes.changed()
 
     # --- login -----------------------------------------------------------------------------
 
@@ -160,6 +157,23 @@ class Console:
 
     async def _asset(self, request: Request) -> Response:
         return self._closed(request) or asset(request.path_params["name"]) or _plain("", 404)
+
+
+async def _allowed(role: Role, answer: Answer, visit: Visit) -> Response:
+    """The answer for a session with this role; raises Failure for others."""
+    if visit.session.role < role:
+        raise Failure(Reason.NOT_ALLOWED, "the token of this login may only look")
+    return await answer(visit)
+
+
+async def _answered(visit: Visit, answer: Answer) -> Response:
+    """The answer, or a page with the reason why there is none."""
+    try:
+        return await answer(visit)
+    except (Failure, StoreError, ValidationError) as error:
+        failure = _failure(error)
+        context = visit.context("Error", problem=failure)
+        return page("problem.html", context, status_of(failure))
 
 
 def _failure(error: Failure | StoreError | ValidationError) -> Failure:

@@ -49,16 +49,12 @@ async def overview(visit: Visit) -> Response:
     now = await visit.control.show_overview()
     history = await visit.control.show_history()
     span = "day" if visit.asked.get("span") == "day" else "hour"
-    accounts = await visit.control.list_accounts()
-    used = [one for one in accounts if one.daily_limit]
-    used.sort(key=lambda one: one.accepted_today / one.daily_limit, reverse=True)
     return visit.page(
         "overview.html",
         "Overview",
         now=now,
         span=span,
         graphs=_graphs(history, span),
-        accounts=used[:5],
         clock=datetime.now(UTC),
     )
 

@@ -28,7 +28,8 @@ NAVIGATION: Final = {
 
 
 class Visit:
-    """``form`` are the fields of a POST."""
+    """``form`` are the fields of a POST. ``refresh``: only the contents of the page are wanted, and
+    the answer is shared by users."""
 
     def __init__(
         self,
@@ -36,11 +37,14 @@ class Visit:
         control: Control,
         session: ConsoleSession,
         form: dict[str, str] | None = None,
+        *,
+        refresh: bool = False,
     ) -> None:
         self.request = request
         self.control = control
         self.session = session
         self.form = form or {}
+        self.refresh = refresh
 
     @property
     def asked(self) -> dict[str, str]:
@@ -53,8 +57,17 @@ class Visit:
 
     def context(self, title: str, **more: Any) -> dict[str, Any]:
         """The variables of a template."""
+        if self.refresh:
+            return {
+                "frame": "refresh.html",
+                "title": title,
+                "prefix": PREFIX,
+                "may_operate": self.session.role >= Role.OPERATE,
+                **more,
+            }
         notes, self.session.notes = self.session.notes, []
         return {
+            "frame": "base.html",
             "title": title,
             "navigation": NAVIGATION,
             "prefix": PREFIX,

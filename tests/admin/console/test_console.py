@@ -151,6 +151,23 @@ async def test_logging_out_ends_the_session_whoever_kept_the_cookie(scene: Scene
         assert refreshed.status_code == 401
 
 
+async def test_a_refresh_has_the_contents_alone_and_shows_a_change_at_once(scene: Scene) -> None:
+    async with logged_in(scene.url, OPERATE) as client:
+
+        async def refresh() -> str:
+            return (await client.get("/console/", headers={"X-Refresh": "1"})).text
+
+        before = await refresh()
+        assert "data-live" in before
+        assert "<nav" not in before
+        assert "token from" not in before, "who looks is not told to others"
+        held = {"scope": "upstream", "name": "cascade", "back": "/"}
+        assert (await client.post("/console/holds/hold", data=held, headers=OWN)).is_redirect
+        assert 'aria-label="Release upstream cascade"' in await refresh()
+        # The note of the change is for the page that the user loads.
+        assert "cascade is held" in (await client.get("/console/")).text
+
+
 async def test_another_token_ends_the_sessions(scene: Scene) -> None:
     async with logged_in(scene.url, VIEW) as client:
         assert (await scene.bridge.command("reload"))[0] == 0

@@ -13,7 +13,12 @@ from bridge.model.failure import Failure, Reason
 from bridge.model.ids import first_id
 from bridge.model.message import State
 from bridge.store import Acceptance, Fingerprint, OverDailyLimit, Store, Superseded
-from bridge.store.daily_count import accepted_today, daily_counts, keep_daily_counts
+from bridge.store.daily_count import (
+    accepted_today,
+    all_accepted_today,
+    daily_counts,
+    keep_daily_counts,
+)
 from bridge.store.directory.staging import SEND_OUT, SendOut, begin_import, commit_send_out
 from tests.samples import NOW, message
 from tests.store.conftest import Clock, Engine
@@ -63,6 +68,7 @@ async def test_one_account_over_its_limit_fails_no_other_submission(store: Store
     assert [one.message.id - FIRST for one in stored] == [1, 2, 3, 6, 8]
     assert (await used(store), await used(store, "other"), await used(store, "free")) == (3, 1, 1)
     assert await store.look_up(daily_counts, NOW) == {"crm": 3, "other": 1}
+    assert await store.look_up(all_accepted_today, NOW) == {"crm": 3, "other": 1, "free": 1}
 
 
 async def test_two_nodes_at_once_accept_no_more_than_the_limit(postgresql: Engine) -> None:
