@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import structlog
 
@@ -43,11 +43,11 @@ from bridge.store.directory.staging import (
 )
 from bridge.store.directory.verb import Verb
 from bridge.store.directory.versions import BLACK_LIST, GROUPS
+from bridge.store.small_steps import SmallSteps
 
 log = structlog.get_logger()
 
 T = TypeVar("T")
-P = ParamSpec("P")
 
 #: Columns of a file of contacts and of one of the black list; the first is required.
 CONTACT_COLUMNS: Final = (
@@ -58,14 +58,13 @@ BLACK_LIST_COLUMNS: Final = ("phone", "type", "comments")
 GROUP_COLUMNS: Final = ("name", "number", "hours", "max_parts")
 TEMPLATE_COLUMNS: Final = ("name", "message", "format", "sender", "flag")
 
-#: Lines per transaction, which takes some milliseconds.
-STEP: Final = 250
+#: Lines of one step of a preview, which writes nothing.
+PREVIEWED: Final = 250
 #: The time without progress after which a file counts as abandoned (seconds).
 ABANDONED_AFTER: Final = 60
 _BETWEEN_GROUPS: Final = str.maketrans("|", ";")
 #: Longest time of reading without a pause; the pause is as long (seconds).
 _READ_FOR: Final = 0.002
-_LONGEST_PAUSE: Final = 0.02
 #: Called after each step: ``read`` or ``stored``, lines done, lines in total (0: unknown).
 Progress = Callable[[str, int, int], None]
 
@@ -75,19 +74,18 @@ def _untold(phase: str, done: int, of: int) -> None:
 
 
 class _KindVerbs(NamedTuple):
-    """The store's verbs for the lines of a kind of file, and the lines per transaction."""
+    """The store's verbs for the lines of a kind of file."""
 
     stage: Callable[..., Verb[None]]
     merge: Callable[..., Verb[Imported]]
-    step: int
 
 
 #: The kinds of files.
 _VERBS: Final = {
-    CONTACTS: _KindVerbs(stage_contacts, import_contacts, STEP),
-    GROUPS: _KindVerbs(stage_groups, import_groups, STEP),
-    TEMPLATES: _KindVerbs(stage_templates, import_templates, STEP),
-    BLACK_LIST: _KindVerbs(stage_black_list, import_black_list, 3 * STEP),
+    CONTACTS: _KindVerbs(stage_contacts, import_contacts),
+    GROUPS: _KindVerbs(stage_groups, import_groups),
+    TEMPLATES: _KindVerbs(stage_templates, import_templates),
+    BLACK_LIST: _KindVerbs(stage_black_list, import_black_list),
 }
 
 
@@ -233,7 +231,7 @@ class Importer:
         wrong: list[tuple[int, str]] = []
         steps: list[Imported] = []
         done = 0
-        async for some in _steps(lines, wrong, _VERBS[kind].step):
+        async for some in _pieces(lines, wrong, lambda: PREVIEWED):
             steps.append(await self._store.look_up(_VERBS[kind].merge, account, some, dry_run=True))
             done += len(some)
             progress("read", done, 0)
@@ -250,8 +248,9 @@ class Importer:
         wrong: list[tuple[int, str]] = []
         file = await self._store.change(begin_import, account, kind, self._now())
         count = 0
-        async for some in _steps(lines, wrong, _VERBS[kind].step):
-            await self._turn(_VERBS[kind].stage, file.id, some, self._now())
+        steps = SmallSteps()
+        async for some in _pieces(lines, wrong, lambda: steps.size):
+            await steps.take(self._store.change(_VERBS[kind].stage, file.id, some, self._now()))
             count += len(some)
             progress("read", count, 0)
         await self._store.change(commit_import, file.id, self._now())
@@ -268,35 +267,31 @@ class Importer:
                 await self._merge(file, 0, _untold)
             else:
                 log.warning("import_dropped", account=file.account, kind=file.kind)
-                while await self._store.change(discard_step, file.id, STEP):
+                steps = SmallSteps()
+                while await steps.take(self._store.change(discard_step, file.id, steps.size)):
                     pass
 
     async def _merge(self, file: ImportFile, count: int, progress: Progress) -> list[Imported]:
-        steps: list[Imported] = []
+        results: list[Imported] = []
         done, last = 0, -1
-        size = _VERBS[file.kind].step
-        while merged := await self._turn(merge_step, file, size, self._now(), last):
-            step, last = merged
-            steps.append(step)
-            done += step.added + step.changed + step.unchanged + len(step.wrong)
+        steps = SmallSteps()
+        while merged := await steps.take(
+            self._store.change(merge_step, file, steps.size, self._now(), last)
+        ):
+            result, last = merged
+            results.append(result)
+            done += result.added + result.changed + result.unchanged + len(result.wrong)
             progress("stored", done, count)
-        return steps
-
-    async def _turn(self, verb: Callable[P, Verb[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Runs one transaction, and pauses for as long as it took."""
-        began = time.monotonic()
-        answer = await self._store.change(verb, *args, **kwargs)
-        await asyncio.sleep(min(time.monotonic() - began, _LONGEST_PAUSE))
-        return answer
+        return results
 
     def _now(self) -> int:
         return int(self._clock())
 
 
-async def _steps(
-    lines: Lines[T], wrong: list[tuple[int, str]], size: int
+async def _pieces(
+    lines: Lines[T], wrong: list[tuple[int, str]], size: Callable[[], int]
 ) -> AsyncIterator[list[T]]:
-    """The valid lines, in pieces for one transaction; reading pauses for other work of the loop."""
+    """The valid lines, in pieces of this size; reading pauses for other work of the loop."""
     some: list[T] = []
     pause_at = time.monotonic() + _READ_FOR
     for line in lines:
@@ -304,7 +299,7 @@ async def _steps(
             wrong.append((line.line, line.why))
         else:
             some.append(line)
-        if len(some) >= size:
+        if len(some) >= size():
             yield some
             some = []
         elif time.monotonic() < pause_at:

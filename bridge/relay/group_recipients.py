@@ -13,11 +13,11 @@ from bridge.directory.groups import names_group
 from bridge.model.contact import Group
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Message, Recipient, Submission
-from bridge.relay.send_outs import STEP, Plan
+from bridge.relay.send_outs import Plan
 from bridge.store.directory.groups import member_phones
 
 #: Up to so many numbers go in one transaction, and the client may wait for the API's answer.
-AT_ONCE: Final = STEP
+AT_ONCE: Final = 250
 
 
 def is_send_out(submission: Submission) -> bool:

@@ -41,12 +41,16 @@ from bridge.store.directory.staging import (
 )
 from bridge.store.outage import Outage
 from bridge.store.rows import to_message, to_row
+from bridge.store.small_steps import SmallSteps
 from bridge.store.types import Fingerprint, StagedLines
 
 log = structlog.get_logger()
 
-#: Messages of one transaction: some milliseconds.
-STEP: Final = 250
+#: Most messages that a send-out puts into the queue in a second: sending them takes more time than
+#: storing them, and messages of other accounts go between.
+MESSAGES_PER_SECOND: Final = 10_000
+#: How often a node marks the send-out that it works on (seconds).
+_TOUCH_EVERY: Final = 15.0
 #: Most refused numbers that the outcome names; the others are counted.
 NAMED: Final = 100
 #: A send-out that no node has touched for this long is abandoned (seconds).
@@ -134,6 +138,7 @@ class SendOuts:
         count = refusals = 0
         try:
             staged: list[StagedPhone] = []
+            steps = SmallSteps()
             async for recipient in self._recipients(plan):
                 try:
                     phone = check(recipient.address)
@@ -144,8 +149,8 @@ class SendOuts:
                     continue
                 count += 1
                 staged.append(StagedPhone(count, phone, self._ids.next()))
-                if len(staged) >= STEP:
-                    await self._store.change(stage_phones, file.id, staged, self._now())
+                if len(staged) >= steps.size:
+                    await steps.take(self._store.change(stage_phones, file.id, staged, self._now()))
                     staged = []
             if staged:
                 await self._store.change(stage_phones, file.id, staged, self._now())
@@ -244,10 +249,12 @@ class SendOuts:
         head = orjson.loads(file.head)
         message, interval = to_message(head["message"]), head["interval"]
         last = 0
+        touched_at = time.monotonic()
+        steps = SmallSteps(MESSAGES_PER_SECOND)
         outage = Outage("send_out_delayed", account=file.account)
         while True:
             try:
-                staged = await self._store.look_up(staged_phones, file.id, STEP, last)
+                staged = await self._store.look_up(staged_phones, file.id, steps.size, last)
                 if not staged:
                     await self._store.change(finish_import, file.id)
                     self._active.discard(file.id)
@@ -255,14 +262,20 @@ class SendOuts:
                 messages = tuple(_message(message, one, interval) for one in staged)
                 claimed = self._dispatcher.has_room(messages[0])
                 lines = StagedLines(file.id, last, staged[-1].line)
-                await self._store.accept(Acceptance(messages, claimed=claimed, staged=lines))
+                acceptance = Acceptance(messages, claimed=claimed, staged=lines)
+                await steps.take(self._accept_step(acceptance))
                 last = lines.last
-                self._dispatcher.offer(messages, claimed=claimed)
-                await self._store.change(touch_import, file.id, self._now())
+                if time.monotonic() - touched_at >= _TOUCH_EVERY:
+                    await self._store.change(touch_import, file.id, self._now())
+                    touched_at = time.monotonic()
             except StoreError as error:
                 # It is accepted: go on as soon as the store works again.
                 outage.failed(error)
                 await asyncio.sleep(_RETRY_AFTER)
+
+    async def _accept_step(self, acceptance: Acceptance) -> None:
+        await self._store.accept(acceptance)
+        self._dispatcher.offer(acceptance.messages, claimed=acceptance.claimed)
 
     async def _withdraw(
         self, file: ImportFile, send_out: SendOut, plan: Plan, is_known: bool
@@ -287,7 +300,8 @@ class SendOuts:
 
     async def _discard(self, file: ImportFile) -> None:
         try:
-            while await self._store.change(discard_step, file.id, STEP):
+            steps = SmallSteps()
+            while await steps.take(self._store.change(discard_step, file.id, steps.size)):
                 pass
             self._active.discard(file.id)
         except StoreError as error:

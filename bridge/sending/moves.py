@@ -6,8 +6,6 @@ Each change is durable before a client hears of it.
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
@@ -17,12 +15,7 @@ from bridge.model.selection import Selection
 from bridge.sending.working_set import WorkingSet
 from bridge.store import Acceptance, Repeats, Replacement, Store, StoreError, Superseded
 from bridge.store.operating.queue import select_ids, send_now
-
-#: Most messages that one transaction moves.
-MOVE_STEP = 1_000
-#: Fewest of them, and how long one may keep others from the store (seconds): steps get smaller
-#: until they take no longer.
-SMALL_STEP, STEP_WITHIN = 250, 0.02
+from bridge.store.small_steps import SmallSteps
 
 
 class Progress(NamedTuple):
@@ -138,8 +131,7 @@ class QueueMoves:
         """Cancels, holds or releases the selected messages that are not at the API; returns how
         many.
 
-        None of them goes out once this has begun. The store is changed in small steps, so that
-        other work never waits long.
+        None of them goes out once this has begun.
         """
         matches = selection.may_hold
         # Held messages are in no queue.
@@ -150,20 +142,14 @@ class QueueMoves:
             ids = await self._store.look_up(select_ids, selection)
             # Stop the messages first that would be sent first.
             ids.sort()
-            start, size = 0, SMALL_STEP
-            while start < len(ids):
-                began = time.monotonic()
-                done = await self._store.move(ids[start : start + size], to)
-                took = time.monotonic() - began
+            steps = SmallSteps()
+            start = 0
+            while some := ids[start : start + steps.size]:
+                start += len(some)
+                done = await steps.take(self._store.move(some, to))
                 moved += len(done)
-                start += size
-                if took < STEP_WITHIN / 2:
-                    size = min(MOVE_STEP, 2 * size)
-                elif took > STEP_WITHIN:
-                    size = max(SMALL_STEP, size // 2)
                 for id in taken.keys() & set(done):
                     self._clients.report(Progress(taken[id], to))
-                await asyncio.sleep(0)
         finally:
             if barred is not None:
                 self._working_set.unbar(matches)
@@ -176,8 +162,11 @@ class QueueMoves:
         ids = await self._store.look_up(select_ids, selection)
         hurried = 0
         now = int(self._clock())
-        for start in range(0, len(ids), MOVE_STEP):
-            hurried += await self._store.change(send_now, ids[start : start + MOVE_STEP], now)
+        steps = SmallSteps()
+        start = 0
+        while some := ids[start : start + steps.size]:
+            start += len(some)
+            hurried += await steps.take(self._store.change(send_now, some, now))
         self._working_set.wake()
         return hurried
 

@@ -25,7 +25,7 @@ FIELDS: Final = (
     *("tags", "phone_other"),
 )
 COLUMNS: Final = ", ".join(FIELDS)
-_INSERT_CONTACT: Final = (
+INSERT_CONTACT: Final = (
     f"INSERT INTO contact (account, {COLUMNS}, search) "  # noqa: S608 - constants
     f"VALUES (?, {marks(FIELDS)}, ?) RETURNING id"
 )
@@ -54,7 +54,7 @@ def search_text(contact: Contact) -> str:
 def add_contact(account: str, contact: Contact) -> Verb[int]:
     """Stores a new contact and returns its id. A phone can be in one contact only."""
     yield from _check_groups(account, contact.groups)
-    [[id]] = yield Statement(_INSERT_CONTACT, (account, *values_of(contact), search_text(contact)))
+    [[id]] = yield Statement(INSERT_CONTACT, (account, *values_of(contact), search_text(contact)))
     yield from set_phones(account, int(id), contact.phones)
     yield Statement(INSERT_MEMBER, many=[(group, id) for group in contact.groups])
     return int(id)

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from bridge.model.contact import BlackListEntry, Contact, Group, Template
 from bridge.store.directory.contacts import (
-    COLUMNS,
     FIELDS,
+    INSERT_CONTACT,
     INSERT_MEMBER,
     INSERT_PHONE,
     UPDATE_CONTACT,
@@ -17,7 +17,7 @@ from bridge.store.directory.contacts import (
     set_phones,
     values_of,
 )
-from bridge.store.directory.groups import add_group, change_group, list_groups
+from bridge.store.directory.groups import add_group, change_group, group_ids, list_groups
 from bridge.store.directory.templates import add_template, change_template, list_templates
 from bridge.store.directory.verb import Statement, Verb, chunks, marks
 
@@ -66,12 +66,14 @@ def import_black_list(
         for entry in entries
         if known.get(entry.phone, entry[2:]) != (int(entry.blocks), entry.comment)
     ]
-    if not dry_run:
+    # Each number once: one statement cannot change a row twice.
+    written = {entry.phone: entry for entry in (*new, *other)}
+    if not dry_run and written:
         yield Statement(
             "INSERT INTO black_list (account, phone, blocks, comment) VALUES (?, ?, ?, ?) "
             "ON CONFLICT (account, phone) DO UPDATE SET blocks = excluded.blocks, "
             "comment = excluded.comment",
-            many=[(account, e.phone, int(e.blocks), e.comment) for e in (*new, *other)],
+            many=[(account, e.phone, int(e.blocks), e.comment) for e in written.values()],
         )
     return Imported(len(new), len(other), len(entries) - len(new) - len(other), (), ())
 
@@ -181,8 +183,7 @@ def _import_groups(
     account: str, entries: Sequence[Entry], dry_run: bool
 ) -> Verb[tuple[dict[str, int], tuple[str, ...]]]:
     """The ids of all groups by name in small letters, and the names of missing groups."""
-    groups = yield from list_groups(account)
-    ids = {group.name.casefold(): group.id for group in groups}
+    ids = yield from group_ids(account)
     created: list[str] = []
     for entry in entries:
         for name in entry.groups:
@@ -225,14 +226,10 @@ def _rewrite(account: str, before: Contact, after: Contact) -> Verb[None]:
 def _insert(
     account: str, new: Sequence[tuple[Contact, Sequence[str]]], ids: Mapping[str, int]
 ) -> Verb[None]:
-    """Inserts many new contacts; one statement returns all their ids."""
-    rows = ",".join([f"(?, {marks(FIELDS)}, ?)"] * len(new))
-    args = [arg for c, _ in new for arg in (account, *values_of(c), search_text(c))]
+    """Inserts many new contacts."""
     found = yield Statement(
-        f"INSERT INTO contact (account, {COLUMNS}, search) VALUES {rows} RETURNING id",  # noqa: S608
-        tuple(args),
+        INSERT_CONTACT, many=[(account, *values_of(c), search_text(c)) for c, _ in new]
     )
-    # One statement gives growing ids in the order of its rows.
     numbered = list(zip(sorted(int(id) for [id] in found), new, strict=True))
     yield Statement(
         INSERT_PHONE,

@@ -19,7 +19,8 @@ _CHUNK: Final = 500
 
 
 class Statement(NamedTuple):
-    """One statement; with ``many`` it runs once for each of these rows and returns none."""
+    """One statement. With ``many`` it runs for each of these rows, and only an INSERT returns rows:
+    those of its RETURNING, whose ids grow in the order of the rows."""
 
     sql: str
     args: tuple[Any, ...] = ()

@@ -36,6 +36,18 @@ _SETTINGS = {
 Row = Sequence[Any]
 
 
+class PgType(Protocol):
+    """A type of PostgreSQL by its name, for instance ``int8``."""
+
+    name: str
+
+
+class PgPrepared(Protocol):
+    """The part of asyncpg's prepared statement that is used."""
+
+    def get_parameters(self) -> Sequence[PgType]: ...
+
+
 class PgConnection(Protocol):
     """The part of asyncpg's connection that is used. It raises :data:`ERRORS`."""
 
@@ -49,6 +61,8 @@ class PgConnection(Protocol):
     async def fetchrow(self, query: str, *args: object) -> Any: ...
 
     async def fetchval(self, query: str, *args: object) -> Any: ...
+
+    async def prepare(self, query: str) -> PgPrepared: ...
 
     async def copy_records_to_table(
         self, table_name: str, *, records: Iterable[Sequence[object]], columns: Sequence[str]

@@ -53,6 +53,18 @@ def write_rows(
         connection.execute(_statement(template, columns, size, missing > 0), parameters)
 
 
+def insert_rows(
+    connection: sqlite3.Connection, template: str, rows: Sequence[tuple[Any, ...]]
+) -> list[tuple[Any, ...]]:
+    """As :func:`write_rows`; returns the rows of RETURNING."""
+    found: list[tuple[Any, ...]] = []
+    for some, size in cut(rows):
+        parameters = [value for row in some for value in row]
+        parameters += [None, *[0] * (len(rows[0]) - 1)] * (size - len(some))
+        found += connection.execute(_statement(template, len(rows[0]), size, False), parameters)
+    return found
+
+
 def read_rows(
     connection: sqlite3.Connection,
     columns: Sequence[str],
