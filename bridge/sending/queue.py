@@ -114,11 +114,12 @@ class SendQueue:
         taken: list[Message] = []
         for lanes in self._levels.values():
             for account, lane in list(lanes.items()):
-                found = [message for message in lane if matches(message)]
-                if found:
-                    taken += found
-                    self._count -= len(found)
-                    kept = deque(message for message in lane if not matches(message))
+                kept: deque[Message] = deque()
+                before = len(taken)
+                for message in lane:
+                    (taken if matches(message) else kept).append(message)
+                if (found := len(taken) - before) > 0:
+                    self._count -= found
                     if kept:
                         lanes[account] = kept
                     else:

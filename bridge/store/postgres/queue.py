@@ -41,10 +41,8 @@ _IN_ATTEMPT = (
     "SELECT id FROM (SELECT unnest(message_ids) AS id FROM attempt) AS sending "
     "WHERE id = ANY($1::bigint[])"
 )
-_MOVE = (
-    "UPDATE message SET state = $2, owner = -1, changed_at = $3 "  # noqa: S608
-    f"WHERE id = ANY($1::bigint[]) RETURNING {SUBJECT}"
-)
+_MOVE = "UPDATE message SET state = $2, owner = -1, changed_at = $3 WHERE id = ANY($1::bigint[])"
+_SUBJECTS = f"SELECT {SUBJECT} FROM message WHERE id = ANY($1::bigint[]) AND receipts <> 0"  # noqa: S608
 _THERE = "SELECT id FROM message WHERE id = ANY($1::bigint[]) AND state = $2"
 _TEXT = "SELECT text FROM message WHERE id = $1"
 _EVENTS = (
@@ -144,9 +142,10 @@ async def move(
     by = now if to is State.EXPIRED else _NEVER
     idle = await _idle(turn, ids, movable_from(to), unposted=unposted, expired_at=by)
     if idle:
-        rows = await connection.fetch(_MOVE, idle, to.value, now)
+        await connection.execute(_MOVE, idle, to.value, now)
         await connection.execute(_EVENTS, idle, now, to.value)
         if to in FINAL:
+            rows = await connection.fetch(_SUBJECTS, idle)
             await owe_states(turn, [(to_subject(row), to, now) for row in rows])
         turn.is_work = turn.is_work or to is State.ACCEPTED
     moved = frozenset(idle)
