@@ -79,8 +79,9 @@ def _without_name(text: str) -> str:
     return f"<{path}>{parameters}" if closed == 1 + inside.count("<") else ""
 
 
-#: Address books and people put the scheme of a link before a number.
-_SCHEME = re.compile(r"(?:tel|sms|smsto|mailto):(?=\+?[0-9])", re.IGNORECASE | re.ASCII)
+#: Address books and people put the scheme of a link before a number, SAPconnect its kind of address
+#: (``SMS=+380501234567``).
+_SCHEME = re.compile(r"(?:(?:tel|sms|smsto|mailto):|sms=)(?=\+?[0-9])", re.IGNORECASE | re.ASCII)
 _SEPARATORS = str.maketrans("", "", " \t.-()/")
 _NUMBER = re.compile(r"(\+?[0-9 \t.\-()/]+)(?:\+(.*))?")
 _DIGIT = re.compile(r"\d")
@@ -94,7 +95,7 @@ def parse_recipient(local: str) -> Recipient:
 
     Raises a Failure: BAD_PARAMETER for an unknown tag, WRONG_PHONE if it is neither.
     """
-    found = _NUMBER.fullmatch(_SCHEME.sub("", local, 1) if ":" in local else local)
+    found = _NUMBER.fullmatch(_SCHEME.sub("", local, 1) if ":" in local or "=" in local else local)
     if found is None:
         if _LETTER.search(local):
             return _group(local)

@@ -1,4 +1,5 @@
-"""Alerts by webhook: a real Alertmanager with the recipe's configuration, and recorded bodies."""
+"""Alerts by webhook: a real Alertmanager with the recipe's configuration, and bodies in the form that
+Grafana documents for its contact point "Webhook"."""
 
 from __future__ import annotations
 
@@ -40,6 +41,57 @@ POSTED: dict[str, Any] = {
         },
         {"status": "firing", "labels": {"alertname": "Down", "instance": "web3"}},
     ],
+}
+#: Every field of a notification of Grafana 11, as its documentation lists them.
+GRAFANA: dict[str, Any] = {
+    "receiver": "SMS",
+    "status": "firing",
+    "orgId": 1,
+    "alerts": [
+        {
+            "status": "firing",
+            "labels": {"alertname": "DiskFull", "grafana_folder": "Ops", "instance": "web1"},
+            "annotations": {
+                "description": "94 % of / are used",
+                "runbook_url": "https://wiki.example.com/disk",
+                "summary": "Диск web1 заповнений",
+            },
+            "startsAt": "2026-11-26T09:51:03.157076+02:00",
+            "endsAt": "0001-01-01T00:00:00Z",
+            "generatorURL": "https://grafana.example.com/alerting/grafana/1afz29v7z/view",
+            "fingerprint": "c6eadffa33fcdf37",
+            "silenceURL": "https://grafana.example.com/alerting/silence/new?matcher=a%3Db",
+            "dashboardURL": "",
+            "panelURL": "",
+            "imageURL": "",
+            "values": {"B": 44.23943737541908, "C": 1},
+            "valueString": "[ var='B' labels={instance=web1} value=44.2 ]",
+        },
+        {
+            "status": "firing",
+            "labels": {"alertname": "DatasourceNoData", "rulename": "Load"},
+            "annotations": {},
+            "startsAt": "2026-11-26T09:56:03.157076+02:00",
+            "endsAt": "0001-01-01T00:00:00Z",
+            "generatorURL": "",
+            "fingerprint": "bc97ff14869b13e3",
+            "silenceURL": "",
+            "dashboardURL": "",
+            "panelURL": "",
+            "values": None,
+            "valueString": "",
+        },
+    ],
+    "groupLabels": {},
+    "commonLabels": {"team": "blue"},
+    "commonAnnotations": {},
+    "externalURL": "https://grafana.example.com/",
+    "version": "1",
+    "groupKey": "{}:{}",
+    "truncatedAlerts": 0,
+    "title": "[FIRING:2]  (blue)",
+    "state": "alerting",
+    "message": "**Firing**",
 }
 
 
@@ -115,6 +167,13 @@ async def test_what_fires_comes_first_and_says_what_it_can(
     assert (answer.status_code, answer.json()["refused"]) == (202, [])
     text = "FIRING: the disk of web1 is full\nFIRING: Down web3\nRESOLVED: web2 answers again"
     assert [message.text for message in sandbox.messages] == [text, text]
+
+
+async def test_a_notification_of_grafana_with_its_login(bridge: Bridge, sandbox: Sandbox) -> None:
+    answer = await post(bridge, "to=380501234567", GRAFANA)
+    assert answer.status_code == 202
+    [message] = sandbox.messages
+    assert message.text == "FIRING: Диск web1 заповнений\nFIRING: DatasourceNoData"
 
 
 async def test_many_alerts_are_counted(bridge: Bridge, sandbox: Sandbox) -> None:

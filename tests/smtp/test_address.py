@@ -37,6 +37,7 @@ from bridge.smtp.address import comparable_domains, parse_path, parse_recipient
         ('"LB <one>" <lb@b.cd>', ("lb", "b.cd"), ""),
         ("<<lb@b.cd>>", ("lb", "b.cd"), ""),
         ("<lb@b.cd> AUTH=<>", ("lb", "b.cd"), "AUTH=<>"),
+        ("<SMS=+380501234567@b.cd>", ("SMS=+380501234567", "b.cd"), ""),
     ],
 )
 def test_paths(argument: str, path: tuple[str, str], rest: str) -> None:
@@ -63,6 +64,10 @@ def test_paths_never_raise(argument: str) -> None:
         ("+380501234567", Recipient("+380501234567")),
         ("+38 (050) 123-45.67", Recipient("+380501234567")),
         ("00380501234567", Recipient("00380501234567")),
+        # SAPconnect's form of a pager's or phone's address.
+        ("SMS=+380501234567", Recipient("+380501234567")),
+        ("sms=0501234567+promo", Recipient("0501234567", MessageType.PROMO)),
+        ("SMS=oncall", Recipient("SMS=oncall")),
         ("0501234567+promo", Recipient("0501234567", MessageType.PROMO)),
         ("+380501234567+Survey", Recipient("+380501234567", MessageType.VIBER_SURVEY)),
         ("380501234567+flash", Recipient("380501234567", MessageType.FLASHCALL)),
