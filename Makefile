@@ -29,9 +29,10 @@ test: ## all tests (arguments: make test ARGS="tests/smpp -k window")
 	$(BIN)/pytest $(SPLIT) $(ARGS)
 
 .PHONY: docs
-docs: ## the page on the configuration made anew, and the documents compared with the program
+docs: ## pages on configuration and commands made anew, all documents compared with the program
 	$(BIN)/python docs/configuration.py
-	$(BIN)/pytest -q $(SPLIT) tests/test_documents.py
+	$(BIN)/python docs/commands.py
+	$(BIN)/pytest -q $(SPLIT) tests/documents tests/test_documents.py tests/language
 
 # --- coverage ---------------------------------------------------------------------------------------
 # The daemons and commands that tests start are measured too: coverage starts itself in every Python

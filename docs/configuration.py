@@ -58,7 +58,7 @@ def _block(block: str) -> Iterator[str]:
         else:
             comments.append(line.removeprefix("#").removeprefix(" ").rstrip())
     if keys:
-        yield "\n".join(["```", *keys, "```"])
+        yield "\n".join(["```toml", *keys, "```"])
     if any(comments):
         yield _prose(comments)
 

@@ -72,7 +72,6 @@ class Exit(IntEnum):
     SOFTWARE = 70
     OS = 71
     CANNOT_CREATE = 73
-    IO = 74
     TEMPORARY = 75
     NO_PERMISSION = 77
     CONFIG = 78

@@ -19,8 +19,9 @@ import pytest
 
 from bridge.cli import cli
 from bridge.model.failure import Reason
+from tests.documents.pages import ALL
 from tests.support import missing, program
-from tests.test_documents import PAGES, REPOSITORY, events_in_code
+from tests.test_documents import events_in_code
 
 HERE = Path(__file__).parent
 #: Page → words that the checker rejects, and the reason why they are right.
@@ -64,9 +65,7 @@ def help_of(command: click.Command) -> str:
 
 
 def texts() -> dict[str, str]:
-    pages = dict(PAGES)
-    for name in ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"):
-        pages[name] = (REPOSITORY / name).read_text("utf-8")
+    pages = dict(ALL)
     pages |= {f"help of {name}": help_of(one) for name, one in commands(cli, "cascade-bridge")}
     pages["failures"] = "\n\n".join(f"{reason.codes.text.capitalize()}." for reason in Reason)
     pages["events"] = "\n\n".join(name.replace("_", " ") for name in sorted(events_in_code()))

@@ -46,7 +46,7 @@ def msmtprc(tmp_path: Path, served: Served) -> Path:
     file = tmp_path / "msmtprc"
     file.write_text(
         replaced(
-            block("recipes.md", "msmtp"),
+            block("recipes.md", "msmtp", "msmtp"),
             ("port 2525", f"port {served.smtp}"),
             ("/etc/msmtp-sms.password", str(password)),
         )

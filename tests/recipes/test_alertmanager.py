@@ -1,5 +1,5 @@
-"""Alerts by webhook: a real Alertmanager with the recipe's configuration, and bodies in the form that
-Grafana documents for its contact point "Webhook"."""
+"""Alerts by webhook: a real Alertmanager with the recipe's configuration, and the body that the
+documentation of Grafana shows for its contact point "Webhook"."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def deliver(port: int) -> None:
 
 
 async def test_postfix(tmp_path: Path, served: Served) -> None:
-    main, maps = blocks("recipes.md", "Postfix", "ini")[0], block("recipes.md", "Postfix")
+    main, maps = blocks("recipes.md", "Postfix", "postfix")
     transport, secret = maps.splitlines()
     with relays.private_folder() as folder:
         for name, line in (("transport", transport), ("sasl_passwd", secret)):

@@ -46,7 +46,7 @@ async def migrated(page: str, folder: Path, certificate: Certificate) -> AsyncIt
     headings = re.findall(r"^## (After.*)$", (DOCS / f"migration/{page}.md").read_text(), re.M)
     [text] = [one for name in headings for one in blocks(f"migration/{page}.md", name, "toml")]
     text = re.sub(r'"[\w.]*:\d+"\]', '"127.0.0.1:0"]', text)
-    text = text.replace("credential:cascade-key", "test-key")
+    text = re.sub(r"credential:[\w-]+", "test-key", text)
     text = text.replace("/etc/cascade-bridge/tls.crt", str(certificate.certificate))
     text = text.replace("/etc/cascade-bridge/tls.key", str(certificate.private_key))
     for name in re.findall(r'"file:([\w.]+)"', text):
@@ -111,7 +111,7 @@ async def test_the_configuration_is_accepted(
 
 @pytest.mark.parametrize("after", ["kannel"], indirect=True)
 async def test_a_login_of_opensmppbox_binds_and_sends(after: Migrated) -> None:
-    before = blocks("migration/kannel.md", "Before")[1]
+    before = blocks("migration/kannel.md", "Before", "kannel")[1]
     # The other account is allowed from 10.0.0.* only.
     system_id, password = before.splitlines()[1].split()[:2]
     await asyncio.to_thread(submit, after.ports["smpp"], system_id, password)
@@ -161,7 +161,7 @@ async def test_a_mail_program_of_smsgate_sends(after: Migrated) -> None:
 
 @pytest.mark.parametrize("after", ["postfix-pipe"], indirect=True)
 async def test_postfix_relays_in_place_of_the_script(after: Migrated) -> None:
-    transport = blocks("migration/postfix-pipe.md", "After")[0]
+    transport = blocks("migration/postfix-pipe.md", "After", "postfix")[0]
     with relays.private_folder() as folder:
         line = replaced(transport, ("2525", str(after.ports["smtp"])))
         (folder / "transport").write_text(line)

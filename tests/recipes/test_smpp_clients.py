@@ -36,7 +36,7 @@ concatenation = true
 async def test_kannel(tmp_path: Path, served: Served) -> None:
     admin, box, send = free_port(), free_port(), free_port()
     recipe = replaced(
-        block("recipes.md", "Kannel"),
+        block("recipes.md", "Kannel", "kannel"),
         ("port = 2775", f"port = {served.smpp}"),
         ("smsc-password = password", f"smsc-password = {PASSWORD}"),
     )

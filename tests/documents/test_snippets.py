@@ -1,0 +1,230 @@
+"""Every fenced block of every page is read by whatever is meant to read it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from click.testing import CliRunner
+
+from bridge.accounts.passwords import HASHER
+from bridge.cli import cli
+from bridge.config import load
+from tests.documents.pages import ALL, BLOCKS, REPOSITORY, Block
+from tests.store.postgres.server import Server, binaries
+from tests.support import Pair, make_certificate, missing, program
+
+#: Language → what tries its blocks: a test here, or a file of tests, which then names the page.
+READERS = {
+    "toml": "test_a_configuration_is_taken_by_check",
+    "sh": "test_a_shell_can_read_it",
+    "console": "tests/documents/test_commands.py",
+    "yaml": "test_prometheus_takes_its_configuration",
+    "sql": "test_postgresql_knows_the_settings_and_the_query",
+    "postgresql": "test_postgresql_knows_the_settings_and_the_query",
+    "mermaid": "tests/test_architecture.py",
+    "postfix": "tests/recipes/test_mail_programs.py",
+    "exim": "tests/recipes/test_mail_programs.py",
+    "opensmtpd": "tests/recipes/test_mail_programs.py",
+    "msmtp": "tests/recipes/conftest.py",
+    "php-ini": "tests/recipes/test_mail_programs.py",
+    "php": "tests/recipes/test_mail_programs.py",
+    "python": "tests/recipes/test_mail_programs.py",
+    "nagios": "tests/recipes/test_monitoring.py",
+    "icinga2": "tests/recipes/test_monitoring.py",
+    "kannel": "tests/recipes/test_smpp_clients.py",
+    "jcli": "tests/recipes/test_migration.py",
+    "js": "tests/recipes/test_smpp_clients.py",
+}
+#: What a program prints, or what a reader looks at: page → headings.
+SHOWN = {
+    "docs/architecture.md": {"Failures and exceptions"},
+    "docs/mail.md": {"Sending by mail"},
+    "docs/migration/playsms.md": {"Before"},
+    "docs/recipes.md": {"Prometheus Alertmanager, Grafana"},
+    "docs/smpp.md": {"Receipts"},
+    "docs/webhooks.md": {"Webhooks"},
+}
+
+
+def of(language: str) -> list[Block]:
+    return [block for block in BLOCKS if block.language == language]
+
+
+def name(block: Block) -> str:
+    return f"{block.page}-{block.heading}"
+
+
+def test_every_block_has_a_language_that_something_reads() -> None:
+    languages = {block.language for block in BLOCKS} - {"text"}
+    assert languages == READERS.keys()
+    for reader in READERS.values():
+        assert reader in globals() or (REPOSITORY / reader).exists(), reader
+
+
+def test_text_is_what_somebody_looks_at() -> None:
+    shown: dict[str, set[str]] = {}
+    for block in of("text"):
+        shown.setdefault(block.page, set()).add(block.heading)
+    assert shown == SHOWN
+
+
+# --- our own configuration ----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    return make_certificate(tmp_path_factory.mktemp("certificate"), "tls")
+
+
+def strings(document: Any) -> Iterator[str]:
+    """Every string in a configuration."""
+    if isinstance(document, str):
+        yield document
+    elif isinstance(document, dict | list):
+        for one in document.values() if isinstance(document, dict) else document:
+            yield from strings(one)
+
+
+def put(text: str, table: str, line: str) -> str:
+    """The text with a line in a table, which may be there already."""
+    head = f"[{table}]\n"
+    return text.replace(head, f"{head}{line}\n") if head in text else f"{text}\n{head}{line}\n"
+
+
+def completed(text: str, folder: Path, pair: Pair) -> Path:
+    """A file with what a block leaves out, and with files where it names some."""
+    text = re.sub(r"\$argon2id\$[^\"]+", HASHER.hash("secret12"), text)
+    text = re.sub(r'"[^"]*tls\.crt"', f'"{pair[0]}"', text)
+    text = re.sub(r'"[^"]*tls\.key"', f'"{pair[1]}"', text)
+    document = tomllib.loads(text)
+    for value in strings(document):
+        source, _, secret = value.partition(":")
+        if source in ("credential", "file"):
+            (folder / secret).write_text("secret-of-24-characters.")
+    if "authorization_key" not in document.get("cascade", {}):
+        text = put(text, "cascade", 'authorization_key = "the key"')
+    accounts = document.get("accounts", {})
+    if not any(account.keys() & {"password", "password_hash"} for account in accounts.values()):
+        text = put(text, f"accounts.{next(iter(accounts), 'crm')}", 'password = "secret12"')
+    text = put(text, "store", f'url = "sqlite:///{folder}/bridge.db"')
+    file = folder / "bridge.toml"
+    file.write_text(text)
+    file.chmod(0o600)
+    return file
+
+
+#: The page on the configuration is made from the file with every key, which has tests of its own.
+_OWN = [block for block in of("toml") if block.page != "docs/configuration.md"]
+
+
+@pytest.mark.parametrize("block", _OWN, ids=name)
+def test_a_configuration_is_taken_by_check(
+    block: Block, tmp_path: Path, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    file = completed(block.text, tmp_path, pair)
+    result = CliRunner().invoke(cli, ["check", "--config", str(file)])
+    assert "\nThe configuration is good.\n" in result.output, result.output
+
+
+def test_the_blocks_of_the_page_on_the_configuration_are_toml() -> None:
+    found = [block for block in of("toml") if block.page == "docs/configuration.md"]
+    assert len(found) > 100
+    for block in found:
+        assert tomllib.loads(block.text)
+
+
+def test_the_guides_configuration_is_the_minimal_example_with_other_secrets(
+    tmp_path: Path, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    [block] = [block for block in of("toml") if block.page == "README.md"]
+    settings = load(completed(block.text, tmp_path, pair))
+    assert settings.accounts["crm"].countries == ["UA"]
+    minimal = tomllib.loads((REPOSITORY / "config/minimal.toml").read_text("utf-8"))
+    guide = tomllib.loads(block.text)
+    assert guide.keys() == minimal.keys()
+    assert guide["smtp"] == minimal["smtp"]
+    assert list(guide["accounts"]) == list(minimal["accounts"])
+
+
+# --- other people's programs --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("block", of("sh"), ids=name)
+def test_a_shell_can_read_it(block: Block) -> None:
+    result = subprocess.run(
+        [program("bash"), "-n"], input=block.text, capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_make_has_the_targets_that_are_named() -> None:
+    targets = re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text("utf-8"), re.M)
+    typed = [line for block in of("sh") for line in block.lines if line.startswith("make ")]
+    typed += re.findall(r"`(make [a-z][^`]*)`", "\n".join(ALL.values()))
+    typed += re.findall(r"^    (make [^#\n]*)", ALL["CONTRIBUTING.md"], re.M)
+    assert len(typed) > 8
+    for line in typed:
+        named = [word for word in re.sub(r'"[^"]*"', "", line).split()[1:] if "=" not in word]
+        assert set(named) <= set(targets), line
+
+
+def test_prometheus_takes_its_configuration(tmp_path: Path) -> None:
+    [block] = [block for block in of("yaml") if block.page == "docs/metrics.md"]
+    rules = "/etc/prometheus/cascade-bridge-alerts.yml"
+    assert rules in block.text
+    token = tmp_path / "bridge.token"
+    token.write_text("token")
+    text = block.text.replace(rules, str(REPOSITORY / "config/alerts.yml"))
+    file = tmp_path / "prometheus.yml"
+    file.write_text(text.replace("/etc/prometheus/bridge.token", str(token)))
+    result = subprocess.run(
+        [program("promtool"), "check", "config", str(file)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "rules found" in result.stdout
+
+
+def test_postfix_knows_every_parameter(tmp_path: Path) -> None:
+    main = next(block for block in of("postfix") if block.page == "docs/recipes.md")
+    (tmp_path / "main.cf").write_text(main.text)
+    (tmp_path / "master.cf").write_text("")
+    result = subprocess.run(
+        [program("postconf"), "-c", str(tmp_path), "-n"], capture_output=True, text=True, check=True
+    )
+    assert "unused parameter" not in result.stderr
+    assert set(main.lines) <= set(result.stdout.split("\n"))
+
+
+async def test_postgresql_knows_the_settings_and_the_query() -> None:
+    found = binaries()
+    if found is None:
+        missing("PostgreSQL")
+    [settings], [query] = of("postgresql"), of("sql")
+    server = Server(found)
+    server.start()
+    try:
+        async with server.database() as url:
+            connection = await asyncpg.connect(url)
+            try:
+                for line in settings.lines:
+                    key, _, value = line.partition(" = ")
+                    # As the file would be: only the server itself knows what may stand there.
+                    await connection.execute(f"ALTER SYSTEM SET {key} = '{value}'")
+                columns = (await connection.prepare(query.text)).get_attributes()
+                assert columns[0].name == "relname"
+            finally:
+                await connection.close()
+    finally:
+        server.remove()
