@@ -20,7 +20,7 @@ class Meaning(Enum):
 
     TAKEN = "the API took the messages that it named"
     BAD = "the API refuses the request for what is in it"
-    FORBIDDEN = "the API refuses the request, and does not say in JSON why"
+    FORBIDDEN = "the request is refused for an unknown reason, perhaps by a proxy"
     HOLD = "nothing will get through until somebody changes something"
     TOO_LARGE = "the request is larger than the API takes"
     SLOW_DOWN = "the API wants fewer requests"
@@ -37,19 +37,34 @@ _BY_STATUS: dict[int, Meaning] = {
     202: Meaning.TAKEN,
     400: Meaning.BAD,
     401: Meaning.HOLD,
+    402: Meaning.HOLD,  # somebody has to pay
     403: Meaning.FORBIDDEN,
     404: Meaning.HOLD,
     405: Meaning.HOLD,
+    406: Meaning.HOLD,
+    407: Meaning.HOLD,  # a proxy's login
+    408: Meaning.UNKNOWN,  # proxies say it of idle connections, and of slow servers behind them
+    410: Meaning.HOLD,
+    411: Meaning.HOLD,
     413: Meaning.TOO_LARGE,
+    414: Meaning.HOLD,
     415: Meaning.HOLD,
+    417: Meaning.HOLD,
+    421: Meaning.BROKEN,  # RFC 9110 §15.5.20: not for this server
     422: Meaning.BAD,
+    425: Meaning.BROKEN,  # RFC 8470 §5.2: not processed
+    426: Meaning.HOLD,
     429: Meaning.SLOW_DOWN,
+    431: Meaning.HOLD,
+    460: Meaning.UNKNOWN,  # Amazon's load balancer: its client hung up
+    499: Meaning.UNKNOWN,  # nginx: its client hung up
 }
+#: The others. A 4xx that nobody documents, as 409, is not taken for a final refusal.
 _BY_CLASS: dict[int, Meaning] = {
     1: Meaning.UNKNOWN,
     2: Meaning.UNKNOWN,
     3: Meaning.HOLD,
-    4: Meaning.BAD,
+    4: Meaning.FORBIDDEN,
     5: Meaning.BROKEN,
 }
 
@@ -97,13 +112,13 @@ def judge(answer: HttpAnswer) -> Verdict:
             return Verdict(Meaning.UNKNOWN, Failure(Reason.REFUSED, cause=cause))
         return Verdict(meaning, Failure(Reason.REFUSED), ids)
     error = decode_error(answer.body)
+    failure = _failure(answer.status, error)
     if meaning is Meaning.FORBIDDEN and error is not None:
-        meaning = Meaning.HOLD
-    return Verdict(
-        meaning,
-        _failure(answer.status, error),
-        retry_after=_seconds(answer.retry_after),
-    )
+        if answer.status == 403:
+            meaning = Meaning.HOLD
+        elif failure.reason is not Reason.REFUSED:
+            meaning = Meaning.BAD  # the API's own words about the message
+    return Verdict(meaning, failure, retry_after=_seconds(answer.retry_after))
 
 
 def refusal_of(answer: HttpAnswer) -> Failure | None:

@@ -32,6 +32,9 @@ READ_AHEAD: Final = 256 * 1024
 _KEPT_FOR: Final = re.compile(rb"timeout\s*=\s*([0-9]{1,9})", re.IGNORECASE)
 _MARGIN: Final = 1
 
+#: After these answers the next request takes another connection (RFC 9110 §15.5.9, §15.5.20).
+_LEFT_AFTER: Final = frozenset({408, 421})
+
 #: scheme, host, port
 Origin = tuple[bytes, bytes, int | None]
 
@@ -130,6 +133,7 @@ class Http11Connection(asyncio.Protocol):
             self._complete
             and not self._surplus
             and not self._unsent
+            and not self._paused
             and self._kept
             and self._end is None
         )
@@ -320,6 +324,6 @@ class Http11Connection(asyncio.Protocol):
             return
         if self._headed:
             self._complete = True
-            self._kept = self._parser.should_keep_alive()
+            self._kept = self._parser.should_keep_alive() and self.status not in _LEFT_AFTER
         else:  # an interim answer: 100, 102, 103
             self.headers = []

@@ -33,6 +33,17 @@ JSON_ERROR = b'{"error": {"code": "INVALID_SENDER", "message": "who?", "field": 
         (HttpAnswer(405), Meaning.HOLD),
         (HttpAnswer(415), Meaning.HOLD),
         (HttpAnswer(413), Meaning.TOO_LARGE),
+        (HttpAnswer(402), Meaning.HOLD),
+        (HttpAnswer(407), Meaning.HOLD),
+        (HttpAnswer(410, b"<html>"), Meaning.HOLD),
+        (HttpAnswer(408), Meaning.UNKNOWN),
+        (HttpAnswer(499), Meaning.UNKNOWN),
+        (HttpAnswer(421), Meaning.BROKEN),
+        (HttpAnswer(425), Meaning.BROKEN),
+        (HttpAnswer(409), Meaning.FORBIDDEN),
+        (HttpAnswer(409, b'{"error": "Conflict"}'), Meaning.FORBIDDEN),
+        (HttpAnswer(409, JSON_ERROR), Meaning.BAD),
+        (HttpAnswer(451, b"<html>"), Meaning.FORBIDDEN),
         (HttpAnswer(429), Meaning.SLOW_DOWN),
         (HttpAnswer(500), Meaning.BROKEN),
         (HttpAnswer(502, b"<html>"), Meaning.BROKEN),
@@ -65,6 +76,11 @@ def test_no_retry_after_stops_an_upstream_for_longer_than_ten_minutes(asked: str
 @pytest.mark.parametrize("asked", ["inf", "nan", "1e9", "-1", "0x10", ""])
 def test_a_retry_after_that_is_no_number_of_seconds_is_none(asked: str) -> None:
     assert judge(HttpAnswer(429, retry_after=asked)).retry_after is None
+
+
+@pytest.mark.parametrize("status", sorted({*range(400, 500)} - {400, 422}))
+def test_only_documented_statuses_refuse_a_message_for_good(status: int) -> None:
+    assert judge(HttpAnswer(status, b'{"error": "No"}')).meaning is not Meaning.BAD
 
 
 @given(st.integers(100, 999), st.binary(max_size=50), st.text(max_size=10))

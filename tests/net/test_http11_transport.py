@@ -19,6 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bridge.net.http11_connection import READ_AHEAD
 from bridge.net.http11_transport import Http11Transport
 from tests.net.raw_http import (
     Answer,
@@ -418,6 +419,21 @@ def test_connections_are_kept(make: Make, script: Script, connections: int, run:
     run(scenario())
 
 
+@pytest.mark.parametrize("status", [b"408 Request Timeout", b"421 Misdirected Request"])
+def test_a_connection_that_a_server_does_not_want_is_not_kept(status: bytes, run: Run) -> None:
+    async def scenario() -> None:
+        transport = ours()
+        script = answers(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n", keep=True)
+        async with raw_server(script) as server:
+            url = f"http://127.0.0.1:{server.port}/"
+            for _ in range(2):
+                await exchange(transport, url)
+            assert server.connections == 2
+            await transport.aclose()
+
+    run(scenario())
+
+
 @pytest.mark.parametrize("make", [ours, httpx_own])
 def test_a_connection_closed_since_is_not_used(make: Make, run: Run) -> None:
     # The system knows it, though the loop has had no time to look.
@@ -577,6 +593,24 @@ def test_a_body_that_is_not_read_closes_its_connection(run: Run) -> None:
             response = await transport.handle_async_request(request)
             await response.aclose()
             await server.gone.wait()
+        await transport.aclose()
+
+    run(scenario())
+
+
+def test_a_large_body_that_came_whole_but_unread_does_not_stop_the_next_answer(run: Run) -> None:
+    size = READ_AHEAD + 65536
+
+    async def scenario() -> None:
+        transport = ours()
+        whole = OK + b"Content-Length: %d\r\n\r\n" % size + bytes(size)
+        async with raw_server(answers(whole, keep=True)) as server:
+            url = f"http://127.0.0.1:{server.port}/"
+            response = await transport.handle_async_request(httpx.Request("GET", url))
+            await asyncio.sleep(0.2)  # the rest comes, and reading pauses
+            await response.aclose()
+            async with asyncio.timeout(5):
+                assert len((await exchange(transport, url)).body) == size
         await transport.aclose()
 
     run(scenario())
