@@ -30,7 +30,7 @@ from bridge.admin.refusals import EVENTS as REFUSAL_EVENTS
 from bridge.admin.service import AdminService
 from bridge.admin.trouble import RecentTrouble
 from bridge.cascade.virtual import VirtualDeliveries
-from bridge.config.reloading import changed_keys, need_restart
+from bridge.config.reloading import changed_keys, need_restart, without_switch
 from bridge.config.settings import ConfigError, Endpoint, Settings
 from bridge.directory.directory import Directory
 from bridge.directory.imports import Imports
@@ -140,8 +140,9 @@ class App:
         finally:
             notify("READY=1")
 
-    def _take_over(self, settings: Settings) -> Reloaded:
-        before, self._settings = self._settings, settings
+    def _take_over(self, read: Settings) -> Reloaded:
+        before = self._settings
+        settings = self._settings = without_switch(before, read)
         try:
             for taker in self._takers:
                 taker(settings)
@@ -152,8 +153,8 @@ class App:
         self._follow(settings, removed)
         if settings.log.level != before.log.level:
             logging.set_level(settings.log.level)
-        changed = changed_keys(before, settings)
-        needed = need_restart(before, settings)
+        changed = changed_keys(before, read)
+        needed = need_restart(before, read)
         for key in needed:
             log.warning("reload_incomplete", key=key, cause="needs a restart")
         log.info("reloaded", changed=changed)

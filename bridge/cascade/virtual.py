@@ -65,7 +65,10 @@ class VirtualClient:
         return HttpAnswer(200, orjson.dumps(answer))
 
     async def ask(self, headers: Mapping[str, str], upstream_id: str) -> HttpAnswer:
-        """Answers that the message is delivered."""
+        """Answers that the message is delivered, if it was accepted here: an account that was not
+        always virtual has others too, whose statuses only the API knows."""
+        if not upstream_id.startswith(_PREFIX):
+            return HttpAnswer(404)
         return HttpAnswer(
             200, orjson.dumps({"messageId": upstream_id, "deliveryStatus": _DELIVERED})
         )

@@ -53,6 +53,17 @@ def need_restart(old: Settings, new: Settings) -> list[str]:
     ]
 
 
+def without_switch(old: Settings, new: Settings) -> Settings:
+    """The new settings with ``virtual`` as it was for accounts that stay: waiting messages of a
+    real account do not count as delivered after a reload, nor the other way round."""
+    stays = {
+        name: own.model_copy(update={"virtual": old.accounts[name].virtual})
+        for name, own in new.accounts.items()
+        if name in old.accounts and own.virtual != old.accounts[name].virtual
+    }
+    return new.model_copy(update={"accounts": {**new.accounts, **stays}}) if stays else new
+
+
 def _needs_restart(key: str) -> bool:
     if key.endswith(VIRTUAL) and key.count(".") == 2:
         return True

@@ -274,7 +274,7 @@ class Dispatcher(QueueMoves):
             try:
                 gone = await self._store.begin(attempt, batch.messages)
             except StoreError:
-                batch.queue.push_back(batch.messages)
+                self._put_back(batch)
                 await asyncio.sleep(STORE_PAUSE)
                 return
             if gone:
@@ -309,12 +309,28 @@ class Dispatcher(QueueMoves):
 
     async def _attempt(self, line: UpstreamLine, batch: NextBatch, attempt: int) -> None:
         """Posts a batch whose attempt has begun, and stores the results."""
-        settled = await self._post(line, batch) if batch.messages else Settled((), ())
-        if await self._settle(attempt, settled):
-            if settled.rest is Rest.SPLIT:
-                batch.queue.split(batch.messages)
-            elif settled.rest is Rest.BACK:
-                batch.queue.push_back(batch.messages)
+        if batch.messages:
+            settled = await self._post(line, batch)
+        else:
+            line.pace.give_back(split=batch.split)
+            settled = Settled((), ())
+        if await self._settle(attempt, settled) and settled.rest is not Rest.NONE:
+            self._put_back(batch, split=settled.rest is Rest.SPLIT)
+
+    def _put_back(self, batch: NextBatch, *, split: bool = False) -> None:
+        """Puts the messages of a batch back into their queues, ``split`` into pieces. A reload may
+        have given an account an upstream of its own meanwhile."""
+        by_line: dict[str, list[Message]] = {}
+        for message in batch.messages:
+            name = message.account if message.account in self._lines else ""
+            by_line.setdefault(name, []).append(message)
+        for name, messages in by_line.items():
+            queue = self._lines[name].queues[batch.queue.route]
+            if split and queue is batch.queue:
+                queue.split(messages)
+            else:
+                queue.push_back(messages)
+            self._kick(self._lines[name])
 
     async def _post(self, line: UpstreamLine, batch: NextBatch) -> Settled:
         """Posts a batch. Clients whose time ends before the next request may go are answered."""

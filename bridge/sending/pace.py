@@ -89,9 +89,11 @@ class Pace:
         if split:
             self._splits.take(now)
 
-    def give_back(self) -> None:
+    def give_back(self, *, split: bool = False) -> None:
         """The request that was noted is not sent."""
         self._requests.give_back()
+        if split:
+            self._splits.give_back()
 
     def try_now(self, now: float) -> None:
         """Allows a probe at once: the cause of the wait may be mended."""

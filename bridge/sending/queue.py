@@ -242,5 +242,4 @@ class SendQueue:
             self._pieces.extend(accounts.values())
         else:
             half = (len(batch) + 1) // 2
-            self._pieces.append(list(batch[:half]))
-            self._pieces.append(list(batch[half:]))
+            self._pieces.extend(list(piece) for piece in (batch[:half], batch[half:]) if piece)

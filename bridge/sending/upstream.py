@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 from bridge.cascade.answers import HttpAnswer
 from bridge.cascade.client import CascadeClient, credentials
 from bridge.cascade.virtual import VirtualClient, VirtualDeliveries
-from bridge.config.settings import Settings, Upstream
+from bridge.config.settings import AccountSettings, Settings, Upstream
 from bridge.model.message import Message, Route
 from bridge.sending.pace import Pace
 from bridge.sending.queue import SendQueue
@@ -159,13 +159,16 @@ def _line(
 ) -> UpstreamLine:
     cascade = settings.cascade
     pace = Pace(cascade.requests_per_second, cascade.burst, cascade.max_batch, time.monotonic())
-    account = settings.accounts.get(name)
-    client: ApiClient
-    if account is not None and account.virtual:
-        client = VirtualClient(virtual or VirtualDeliveries())
-    else:
-        client = CascadeClient(cascade)
+    client = _client(settings, settings.accounts.get(name), virtual)
     return UpstreamLine(name, client, credentials(upstream), pace)
+
+
+def _client(
+    settings: Settings, account: AccountSettings | None, virtual: VirtualDeliveries | None
+) -> ApiClient:
+    if account is not None and account.virtual:
+        return VirtualClient(virtual or VirtualDeliveries())
+    return CascadeClient(settings.cascade)
 
 
 def _own_lines(settings: Settings) -> list[tuple[str, Upstream]]:
@@ -184,6 +187,10 @@ def reload_lines(
     common = credentials(new.cascade)
     own = dict(_own_lines(new))
     for name, line in lines.items():
+        account = new.accounts.get(name)
+        if account is not None and account.virtual != isinstance(line.client, VirtualClient):
+            # It was removed, and is another one now: an account that stays does not change this.
+            line.client = _client(new, account, virtual)
         headers = credentials(own[name]) if name in own else common
         if headers != line.headers:
             line.headers = headers

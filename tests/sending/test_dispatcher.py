@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,7 @@ async def test_a_message_that_cannot_be_stored_is_not_posted_and_stops_no_other(
 async def test_a_message_whose_validity_ends_while_it_is_stored_is_not_posted(
     tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with relaying(tmp_path, sandbox) as bridge:
+    async with relaying(tmp_path, sandbox, requests_per_second=0.01, burst=1) as bridge:
         accept = bridge.store.accept
 
         async def slowly(acceptance: Acceptance) -> Repeats:
@@ -144,6 +145,7 @@ async def test_a_message_whose_validity_ends_while_it_is_stored_is_not_posted(
         assert isinstance(refusal, Failure)
         assert not sandbox.messages
         assert bridge.dispatcher.backlog == 0
+        assert bridge.lines[""].pace.wait(time.monotonic()) == 0, "no request was made"
 
 
 async def test_the_backlog_of_a_removed_account_is_held(tmp_path: Path, sandbox: Sandbox) -> None:

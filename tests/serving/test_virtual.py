@@ -50,3 +50,16 @@ async def test_a_new_account_may_be_virtual_after_a_reload(
         code, said = await bridge.command("reload")
         assert (code, said) == (0, "needs restart  accounts.trial.virtual\n")
         await peer.close()
+
+
+async def test_a_real_account_stays_real_until_a_restart(tmp_path: Path, sandbox: Sandbox) -> None:
+    async with serving(write_config(tmp_path, sandbox.url, account="rate = 0")) as bridge:
+        peer = await bound(bridge)
+        change(bridge, ("rate = 0", "virtual = true"))
+        for _ in range(2):
+            code, said = await bridge.command("reload")
+            assert (code, "needs restart  accounts.crm.virtual\n" in said) == (0, True)
+            answer = await peer.ask("submit_sm", a_submit())
+            assert answer.command_status == 0
+        assert sandbox.message_count == 2
+        await peer.close()
