@@ -42,22 +42,44 @@ async def bridge(tmp_path: Path, wire: Wire, database: str) -> AsyncIterator[Rel
         yield bridge
 
 
-async def refused(bridge: Relaying, wire: Wire, repeat_key: bytes = b"") -> None:
-    """Submits a send-out of two that is committed, and refused all the same."""
+async def refused(
+    bridge: Relaying, wire: Wire, monkeypatch: pytest.MonkeyPatch, repeat_key: bytes = b""
+) -> None:
+    """Submits a send-out of two that is committed, and refused all the same: the database is away
+    for too long."""
     wire.lose(b"COMMIT", after=b"INSERT INTO send_out")
     named = submission(*PHONES, name="Black Friday", repeat_key=repeat_key)
     submitting = asyncio.create_task(bridge.submit(named))
     async with asyncio.timeout(20):
         while not wire.losing:  # noqa: ASYNC110 - a state, no event
             await asyncio.sleep(0.01)
+    with monkeypatch.context() as patched:
+        patched.setattr("bridge.store.postgres.connection.PATIENCE", 0.2)
+        wire.closed = True
+        wire.cut()
+        assert isinstance(await submitting, Failure)
     wire.mend()
-    assert isinstance(await submitting, Failure)
+
+
+async def test_a_send_out_is_accepted_though_the_answer_to_its_commit_got_lost(
+    bridge: Relaying, wire: Wire
+) -> None:
+    wire.lose(b"COMMIT", after=b"INSERT INTO send_out")
+    submitting = asyncio.create_task(bridge.submit(submission(*PHONES, name="Black Friday")))
+    async with asyncio.timeout(20):
+        while not wire.losing:  # noqa: ASYNC110 - a state, no event
+            await asyncio.sleep(0.01)
+        wire.mend()
+        assert isinstance(await submitting, Accepted)
+        while len(bridge.sandbox.messages) < 2:  # noqa: ASYNC110 - a row
+            await asyncio.sleep(0.01)
+    assert await bridge.relay.used_today(bridge.account()) == 2
 
 
 async def test_a_send_out_that_was_refused_though_committed_is_not_sent(
-    bridge: Relaying, wire: Wire
+    bridge: Relaying, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await refused(bridge, wire)
+    await refused(bridge, wire, monkeypatch)
     async with asyncio.timeout(20):
         while await bridge.store.look_up(list_send_outs, "crm"):  # noqa: ASYNC110 - a row
             await asyncio.sleep(0.01)
@@ -68,9 +90,9 @@ async def test_a_send_out_that_was_refused_though_committed_is_not_sent(
 
 
 async def test_a_send_out_that_others_may_know_is_sent_though_it_was_refused(
-    bridge: Relaying, wire: Wire
+    bridge: Relaying, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await refused(bridge, wire, repeat_key=b"<1@example.com>")
+    await refused(bridge, wire, monkeypatch, repeat_key=b"<1@example.com>")
     async with asyncio.timeout(20):
         while len(bridge.sandbox.messages) < 2:  # noqa: ASYNC110 - a row
             await asyncio.sleep(0.01)

@@ -80,6 +80,7 @@ _LEAVE = (
     "ARRAY(SELECT unnest(message_ids) EXCEPT SELECT unnest($2::bigint[])) "
     "WHERE id = ANY($1::bigint[])"
 )
+_END_EMPTY = "DELETE FROM attempt WHERE id = ANY($1::bigint[]) AND message_ids = '{}'"
 _FINGERPRINTS = (
     f"{FENCED}, won AS (INSERT INTO fingerprint (key, message_id, until) "  # noqa: S608
     "SELECT * FROM unnest($4::bytea[], $5::bigint[], $6::bigint[]) "
@@ -283,6 +284,7 @@ async def _take_back(
     async with connection.transaction():
         if attempts:
             await connection.execute(_LEAVE, attempts, of_attempts)
+            await connection.execute(_END_EMPTY, attempts)
         await connection.execute(_RELEASE, kept, _ACCEPTED, node)
         if kept:
             await connection.execute("SELECT pg_notify($1, '')", CHANNEL)

@@ -66,10 +66,15 @@ log = structlog.get_logger()
 LEASE = 15.0
 #: How long opening may wait for another node that is changing the schema (seconds).
 _OPEN_WITHIN = 300.0
-#: Pause before a verb whose confirmation was lost is run again (seconds).
+#: Pause before the database is asked again about a transaction (seconds).
 _AGAIN = 0.1
 #: How long closing may take beyond what the writer needs (seconds).
 _CLOSE_WITHIN = 5.0
+
+_STATUS = "SELECT pg_xact_status($1::text::xid8)"
+_END = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_xid = $1::text::xid8::xid"
+)
 
 
 class PostgresStore(PostgresReading):
@@ -270,12 +275,10 @@ class PostgresStore(PostgresReading):
     async def move(
         self, message_ids: Sequence[int], to: State, *, unposted: bool = False
     ) -> list[int]:
-        return await self._settled(
-            lambda turn, again: move(turn, message_ids, to, unposted=unposted, again=again)
-        )
+        return await self._settled(lambda turn: move(turn, message_ids, to, unposted=unposted))
 
     async def replace(self, replacement: Replacement) -> bool:
-        return await self._settled(lambda turn, again: replace(turn, replacement, again=again))
+        return await self._settled(lambda turn: replace(turn, replacement))
 
     async def set_hold(self, scope: str, name: str, held: bool) -> None:
         sql = (
@@ -283,9 +286,12 @@ class PostgresStore(PostgresReading):
             if held
             else "DELETE FROM hold WHERE scope = $1 AND name = $2"
         )
-        async with self._turn() as turn:
+
+        async def set_hold(turn: PostgresTurn) -> None:
             await turn.connection.execute(sql, scope, name)
             turn.is_work = True
+
+        await self._settled(set_hold)
 
     async def expired_parts(self, before: int, limit: int) -> list[Part]:
         async with self._turn() as turn:
@@ -312,8 +318,7 @@ class PostgresStore(PostgresReading):
             await forget_fingerprints(connection, now)
 
     async def change(self, verb: Callable[P, Verb[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        async with self._turn() as turn:
-            return await run(turn.connection, verb(*args, **kwargs))
+        return await self._settled(lambda turn: run(turn.connection, verb(*args, **kwargs)))
 
     # --- statuses and messages from phones ---------------------------------------------------
 
@@ -369,25 +374,45 @@ class PostgresStore(PostgresReading):
         async with self._connection() as connection:
             yield connection
 
-    async def _settled(self, verb: Callable[[PostgresTurn, bool], Awaitable[T]]) -> T:
-        """Runs a transaction. If the confirmation of its commit is lost, the verb runs again, with
-        True, and must find out what it has done."""
-        again = False
-        until = asyncio.get_running_loop().time() + pg.PATIENCE
+    async def _settled(self, verb: Callable[[PostgresTurn], Awaitable[T]]) -> T:
+        """Runs a transaction, and again if its connection is lost. If the confirmation of the
+        commit is lost, the database says whether it was committed."""
+        until: float | None = None
         while True:
-            begun = False
+            turn: PostgresTurn | None = None
+            done: list[T] = []
             try:
                 async with self._turn() as turn:
-                    begun = True
-                    return await verb(turn, again)
+                    done.append(await verb(turn))
+                return done[0]
             except StoreError as error:
-                cause = error.__cause__
-                lost = cause is not None and pg.trouble(cause) is pg.Trouble.LOST
-                if not again and not (begun and lost):
+                lost = error.__cause__ and pg.trouble(error.__cause__) is pg.Trouble.LOST
+                if turn is None or not lost:
                     raise
-                again = True
-                if not lost or asyncio.get_running_loop().time() > until:
-                    raise StoreError(f"it may have been done: {error}") from error
+                until = until or asyncio.get_running_loop().time() + pg.PATIENCE
+                if await self._is_committed(turn.xid, until) and done:
+                    self._announce_here(turn)
+                    return done[0]
+                if asyncio.get_running_loop().time() > until:
+                    raise
+            await asyncio.sleep(_AGAIN)
+
+    async def _is_committed(self, xid: str, until: float) -> bool:
+        """Whether a transaction was committed. Ends it if it is still open: its connection is lost.
+
+        Raises :class:`StoreError` if that is not known at the time ``until``.
+        """
+        while True:
+            trouble: StoreError | None = None
+            try:
+                [[status]] = await self._rows(_STATUS, xid)
+                if status != "in progress":
+                    return bool(status == "committed")
+                await self._rows(_END, xid)
+            except StoreError as error:
+                trouble = error
+            if asyncio.get_running_loop().time() > until:
+                raise StoreError("it may have been done", trouble) from trouble
             await asyncio.sleep(_AGAIN)
 
     @asynccontextmanager
@@ -397,8 +422,11 @@ class PostgresStore(PostgresReading):
         async with self._writing() as connection:
             turn = PostgresTurn(connection, self._lease.fence, int(self._clock()), self._ended)
             async with connection.transaction():
-                await self._lease.hold(connection)
+                turn.xid = await self._lease.hold(connection)
                 yield turn
                 await announce(turn)
+        self._announce_here(turn)
+
+    def _announce_here(self, turn: PostgresTurn) -> None:
         if turn.queues:
             self.signals.owed.send(turn.queues)

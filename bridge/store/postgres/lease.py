@@ -178,14 +178,18 @@ class Lease:
             )
         self.fence = self.fence._replace(epoch=held + 1)
 
-    async def hold(self, connection: PgConnection) -> None:
-        """Holds the lease in a rare transaction on another connection; raises LeaseLost."""
-        if not await connection.fetchval(
-            "SELECT true FROM node WHERE number = $1 AND holder = $2 FOR KEY SHARE",
+    async def hold(self, connection: PgConnection) -> str:
+        """Holds the lease in a rare transaction on another connection; raises LeaseLost. Returns
+        the transaction's id."""
+        xid: str | None = await connection.fetchval(
+            "SELECT pg_current_xact_id()::text FROM node WHERE number = $1 AND holder = $2 "
+            "FOR KEY SHARE",
             self.number,
             self.fence.holder,
-        ):
+        )
+        if xid is None:
             raise LeaseLost
+        return xid
 
     async def take_over(self, connection: PgConnection) -> bool:
         """Takes over from nodes whose lease has run out; returns whether there were any.

@@ -43,8 +43,6 @@ _IN_ATTEMPT = (
 )
 _MOVE = "UPDATE message SET state = $2, owner = -1, changed_at = $3 WHERE id = ANY($1::bigint[])"
 _SUBJECTS = f"SELECT {SUBJECT} FROM message WHERE id = ANY($1::bigint[]) AND receipts <> 0"  # noqa: S608
-_THERE = "SELECT id FROM message WHERE id = ANY($1::bigint[]) AND state = $2"
-_TEXT = "SELECT text FROM message WHERE id = $1"
 _EVENTS = (
     "INSERT INTO event (message_id, at, what, detail) "
     "SELECT id, $2, $3, '' FROM unnest($1::bigint[]) AS messages (id)"
@@ -133,11 +131,8 @@ async def _idle(
     return [row[0] for row in locked if row[0] not in sending]
 
 
-async def move(
-    turn: PostgresTurn, ids: Sequence[int], to: State, *, unposted: bool, again: bool = False
-) -> list[int]:
-    """See :meth:`bridge.store.interface.Store.move`. ``again``: messages in the state ``to`` may
-    have been moved by this verb before its answer was lost."""
+async def move(turn: PostgresTurn, ids: Sequence[int], to: State, *, unposted: bool) -> list[int]:
+    """See :meth:`bridge.store.interface.Store.move`."""
     connection, now = turn.connection, turn.now
     by = now if to is State.EXPIRED else _NEVER
     idle = await _idle(turn, ids, movable_from(to), unposted=unposted, expired_at=by)
@@ -149,17 +144,11 @@ async def move(
             await owe_states(turn, [(to_subject(row), to, now) for row in rows])
         turn.is_work = turn.is_work or to is State.ACCEPTED
     moved = frozenset(idle)
-    if again:
-        there = await connection.fetch(_THERE, ids, to.value)
-        moved |= {row[0] for row in there}
     return [id for id in ids if id in moved]
 
 
-async def replace(turn: PostgresTurn, new: Replacement, *, again: bool) -> bool:
-    """See :meth:`bridge.store.interface.Store.replace`. ``again``: a message with this text may
-    have got it by this verb before its answer was lost, and may have been sent since."""
-    if again and await turn.connection.fetchval(_TEXT, new.message_id) == storable(new.text):
-        return True
+async def replace(turn: PostgresTurn, new: Replacement) -> bool:
+    """See :meth:`bridge.store.interface.Store.replace`."""
     if not await _idle(turn, [new.message_id], IDLE, unposted=True):
         return False
     await turn.connection.execute(

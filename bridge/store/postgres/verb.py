@@ -21,7 +21,8 @@ class PostgresTurn:
     """The transaction of one group. ``now`` is its Unix time.
 
     ``queues`` gathers the queues that got notices; ``is_work`` and ``is_owed``: there are messages
-    for other nodes to send, or notices for them to tell.
+    for other nodes to send, or notices for them to tell. ``xid`` is the transaction's id where it
+    was asked for.
     """
 
     __slots__ = (
@@ -34,6 +35,7 @@ class PostgresTurn:
         "now",
         "queues",
         "settled",
+        "xid",
     )
 
     def __init__(self, connection: PgConnection, fence: Fence, now: int, ended: Ended) -> None:
@@ -47,6 +49,7 @@ class PostgresTurn:
         #: Messages of other nodes that are settled here, by the node that accepted them.
         self.settled: dict[int, list[int]] = {}
         self._held = False
+        self.xid = ""
 
     def check(self, held: object) -> None:
         """Takes the result of a fenced statement; raises :class:`LeaseLost` without a lease."""

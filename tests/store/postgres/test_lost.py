@@ -6,12 +6,14 @@ import asyncio
 import gc
 import secrets
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial
+from typing import Any, TypeVar
 
 import asyncpg
 import pytest
 
+from bridge.model.contact import Blocks, Contact, Group, Template
 from bridge.model.message import Receipts, State
 from bridge.model.notice import Kind, Notice, Told, receivers_of
 from bridge.store import (
@@ -22,14 +24,21 @@ from bridge.store import (
     PartGroup,
     Replacement,
     Status,
+    StoreError,
     StoreFull,
     Superseded,
 )
+from bridge.store.directory.black_list import add_to_black_list, delete_from_black_list
+from bridge.store.directory.contacts import add_contact, list_contacts
+from bridge.store.directory.groups import add_group, change_group, list_groups
+from bridge.store.directory.templates import add_template
 from bridge.store.postgres.engine import PostgresStore
 from tests.samples import NOW, message
 from tests.store.conftest import Engine
 from tests.store.postgres.server import Server, Wire, binaries, execute
 from tests.support import missing
+
+T = TypeVar("T")
 
 LANE = Lane("crm", 4, "async")
 CRM = receivers_of("crm")
@@ -81,9 +90,13 @@ async def remote(wire: Wire, database: str) -> AsyncIterator[PostgresStore]:
 
 
 async def written(database: str, table: str, id: int, how: str = "true") -> None:
+    await found(database, table, f"id = {id} AND {how}")
+
+
+async def found(database: str, table: str, how: str) -> None:
     async with asyncio.timeout(10):
-        found = f"SELECT FROM {table} WHERE id = {id} AND {how}"
-        while await execute(database, found) == "SELECT 0":  # noqa: ASYNC110 - a row, no event
+        find = f"SELECT FROM {table} WHERE {how}"
+        while await execute(database, find) == "SELECT 0":  # noqa: ASYNC110 - a row, no event
             await asyncio.sleep(0.01)
 
 
@@ -179,6 +192,86 @@ async def test_what_was_cancelled_or_replaced_though_the_answer_got_lost_is_told
     wire.mend()
     async with asyncio.timeout(10):
         assert await replaced
+
+
+async def test_a_change_of_the_directory_is_told_though_the_answer_got_lost(
+    remote: PostgresStore, wire: Wire, database: str
+) -> None:
+    async def change(verb: Callable[[], Coroutine[Any, Any, T]], table: str, how: str) -> T:
+        wire.lose(b"COMMIT")
+        changing = asyncio.create_task(verb())
+        await found(database, table, how)
+        wire.mend()
+        async with asyncio.timeout(10):
+            return await changing
+
+    contact = Contact(0, ("+380501234567",), name="Olena")
+    id = await change(
+        lambda: remote.change(add_contact, "crm", contact), "contact", "name = 'Olena'"
+    )
+    assert [one.id for one in await remote.look_up(list_contacts, "crm")] == [id]
+    group = await change(
+        lambda: remote.change(add_group, "crm", Group(0, "Staff", 5)), "contact_group", "number = 5"
+    )
+    await change(
+        lambda: remote.change(change_group, "crm", group, {"number": 6}),
+        "contact_group",
+        "number = 6",
+    )
+    await change(
+        lambda: remote.change(add_to_black_list, "crm", "+380501234567", Blocks.ALL),
+        "black_list",
+        "true",
+    )
+    gone = await change(
+        lambda: remote.change(delete_from_black_list, "crm", ["+380501234567"]),
+        "black_list_change",
+        "blocks IS NULL",
+    )
+    assert gone == 1
+    await change(
+        lambda: remote.change(add_template, "crm", Template(0, "hello", "Hello")),
+        "template",
+        "true",
+    )
+    await change(lambda: remote.set_hold("account", "crm", True), "hold", "true")
+
+
+async def test_a_change_that_was_not_committed_is_made_again(
+    remote: PostgresStore, wire: Wire
+) -> None:
+    wire.lose(b"INSERT INTO contact_group")
+    adding = asyncio.create_task(remote.change(add_group, "crm", Group(0, "Others", 6)))
+    async with asyncio.timeout(10):
+        while not wire.losing:  # noqa: ASYNC110 - a state, no event
+            await asyncio.sleep(0.01)
+        wire.mend()
+        id = await adding
+    assert [one.id for one in await remote.look_up(list_groups, "crm")] == [id]
+
+
+async def test_a_change_whose_fate_stays_unknown_says_so(
+    remote: PostgresStore, wire: Wire, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await remote.change(add_group, "crm", Group(0, "Staff", 5))
+    monkeypatch.setattr("bridge.store.postgres.connection.PATIENCE", 0.2)
+    wire.lose(b"COMMIT")
+    adding = asyncio.create_task(remote.change(add_group, "crm", Group(0, "Others", 6)))
+    await found(database, "contact_group", "number = 6")
+    wire.closed = True
+    wire.cut()
+    async with asyncio.timeout(10):
+        with pytest.raises(StoreError, match="may have been done"):
+            await adding
+    wire.mend()
+
+
+async def test_an_attempt_whose_only_message_was_refused_ends(
+    remote: PostgresStore, wire: Wire, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.store.postgres.writer.UNSURE_WITHIN", 0.2)
+    await refused_though_stored(remote, wire, database, PLAIN._replace(attempt=7), b"COMMIT")
+    assert await execute(database, "SELECT FROM attempt WHERE id = 7") == "SELECT 0"
 
 
 async def refused_though_stored(
