@@ -49,7 +49,7 @@ _HEADERS: Final = {
 #: HTTP errors before the verb: reason and detail of the failure.
 _HTTP_FAILURES: Final = {
     404: (Reason.NOT_FOUND, "no such path"),
-    405: (Reason.BAD_PARAMETER, "no such method here"),
+    405: (Reason.BAD_PARAMETER, "this path does not allow the method"),
 }
 
 
@@ -150,7 +150,7 @@ def guarded(
         own = caller.account is not None and request.url.path.startswith(_OWN)
         if caller.role < role and not own:
             return problem(
-                caller.refused or Failure(Reason.NOT_ALLOWED, "the token may only look"),
+                caller.refused or Failure(Reason.NOT_ALLOWED, "the token may only read"),
                 status=0 if caller.refused else 403,
             )
         return await _safely(partial(answer, request))
@@ -212,7 +212,7 @@ def _sending(request: Request) -> Account | None:
     """The account that logged in; None for an operator's token. Refuses others."""
     caller: Caller = request.scope[CALLER]
     if caller.account is None and caller.role < Role.OPERATE:
-        raise caller.refused or Failure(Reason.NOT_ALLOWED, "the token may only look")
+        raise caller.refused or Failure(Reason.NOT_ALLOWED, "the token may only read")
     return caller.account
 
 
@@ -224,7 +224,7 @@ def _json(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except JSONDecodeError:
-        raise Failure(Reason.BAD_PARAMETER, "the body is no JSON") from None
+        raise Failure(Reason.BAD_PARAMETER, "the body is not JSON") from None
 
 
 def _named(document: Any) -> str:
@@ -270,7 +270,7 @@ def _body(body: bytes) -> dict[str, Any]:
         return {}
     found = _json(body)
     if not isinstance(found, dict):
-        raise Failure(Reason.BAD_PARAMETER, "the body is no JSON object")
+        raise Failure(Reason.BAD_PARAMETER, "the body is not a JSON object")
     return found
 
 

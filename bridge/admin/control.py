@@ -140,7 +140,7 @@ class Control(VariableVerbs):
         now = datetime.fromtimestamp(int(self._clock()), UTC)
         return now + timedelta(seconds=round(seconds))
 
-    # --- how it does -----------------------------------------------------------------------
+    # --- overview --------------------------------------------------------------------------
 
     async def show_overview(self) -> Overview:
         """Show the state of the bridge: rates, queue, upstreams, sessions, warnings and errors."""

@@ -233,7 +233,7 @@ def _posting(schemas: dict[str, Any]) -> dict[str, Any]:
     one = PostedMessage.model_json_schema(ref_template=_REFERENCE)
     one["properties"]["account"] = {
         "type": "string",
-        "description": "In whose name, where a token that may operate sends.",
+        "description": "The account, for callers with the operate token.",
     }
     schemas["PostedMessage"] = one
     outcome = TypeAdapter(PostedOutcome).json_schema(ref_template=_REFERENCE)
@@ -263,7 +263,7 @@ def _posting(schemas: dict[str, Any]) -> dict[str, Any]:
 ALERT_PARAMETERS: Final = {
     "to": "A phone or a group; repeated for several.",
     "sender": "One of the account's senders.",
-    "account": "In whose name, where a token that may operate sends.",
+    "account": "The account, for callers with the operate token.",
 }
 
 

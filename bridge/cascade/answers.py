@@ -19,9 +19,9 @@ class Meaning(Enum):
     """The meaning of an answer for a whole request."""
 
     TAKEN = "the API took the messages that it named"
-    BAD = "the API refuses the request for what is in it"
+    BAD = "the API refuses the content of the request"
     FORBIDDEN = "the request is refused for an unknown reason, perhaps by a proxy"
-    HOLD = "nothing will get through until somebody changes something"
+    HOLD = "every request will fail until an operator changes something"
     TOO_LARGE = "the request is larger than the API takes"
     SLOW_DOWN = "the API wants fewer requests"
     BROKEN = "the API cannot answer now, and has taken nothing"
@@ -130,7 +130,7 @@ def refusal_of(answer: HttpAnswer) -> Failure | None:
     failure = _failure(answer.status, decode_error(answer.body))
     if _BY_STATUS.get(answer.status) is Meaning.BAD:
         return failure
-    # Neither our key nor their trouble is the caller's fault.
+    # A wrong key of ours or a fault of the API is not the caller's mistake.
     return Failure(Reason.OPERATION_FAILED, cause=failure.cause)
 
 

@@ -9,7 +9,7 @@ import click
 from bridge.cli.daemon import Daemon, daemon_options, echo_json, json_option
 
 _WORDS = {
-    "messages": "messages that have come to their end",
+    "messages": "ended messages",
     "incoming": "messages from it",
     "refusals": "refusals",
     "contacts": "contacts",

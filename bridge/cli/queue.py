@@ -182,7 +182,7 @@ _verb(
 _verb(
     "release",
     "released",
-    """Send what is held: message or submission ID, or all that the options select.
+    """Send held messages: message or submission ID, or all that the options select.
 
     \b
     Examples:
@@ -207,7 +207,7 @@ _verb(
     "cancelled",
     """Cancel waiting or held messages for good. Tells their senders, where they asked for it.
 
-    What is at the API already is not cancelled.
+    Messages already at the API are not cancelled.
 
     \b
     Examples:

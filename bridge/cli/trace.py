@@ -267,7 +267,7 @@ def _print_answer(answered: AnsweredIncoming, around: Around, *, text: bool) -> 
     echo_rows([*rows, ("text", incoming.text)] if text else rows)
     waiting = incoming_owed(answered, around)
     if none := incoming_why_none(answered):
-        waiting.append(f"nobody is told: {none}")
+        waiting.append(f"nobody is notified: {none}")
     _tell(incoming_steps(answered), waiting)
 
 

@@ -21,7 +21,7 @@ _AT_ONCE = 1000
 
 @click.group()
 def command() -> None:
-    """Upload values for template variables (%name=1% and its kin) to the API."""
+    """Upload values for template variables (%name=1% and the like) to the API."""
 
 
 @command.command("upload")

@@ -38,7 +38,7 @@ _SWEEP_EVERY: Final = 0.5
 _HEAD: Final = 256 * 1024
 #: Responses sent without the application: the rest of the status line, and the reason.
 _REFUSALS: Final = {
-    408: (b"Request Timeout", "did not come whole in time"),
+    408: (b"Request Timeout", "request not complete in time"),
     431: (b"Request Header Fields Too Large", f"head of more than {_HEAD} bytes"),
     503: (b"Service Unavailable\r\nRetry-After: 5", "too many connections"),
 }
@@ -170,7 +170,7 @@ class HttpConnection(asyncio.Protocol):
 
     def no_http(self, say: Callable[[str], None], message: str) -> None:
         """The input is not an HTTP request; ``say`` sends uvicorn's answer."""
-        self._server.tell(self._peer(), 400, "no HTTP")
+        self._server.tell(self._peer(), 400, "not HTTP")
         say(message)
 
     def _cut(self, status: int) -> None:
@@ -335,4 +335,4 @@ class WebServer:
         elif scope["client"]:
             scope["client"] = (without_mapping(scope["client"][0]), scope["client"][1])
         await self._application(scope, receive, send)
-        connection.answered()  # for which it may need no body
+        connection.answered()  # even if the application has not read the body

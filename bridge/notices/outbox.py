@@ -151,7 +151,7 @@ class Outbox:
                 queue.look = True
                 self._kick(queue)
 
-    # --- its life --------------------------------------------------------------------------
+    # --- life cycle ------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Finds notices that become due by time and ends expired ones, until cancelled."""

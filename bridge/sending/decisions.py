@@ -30,8 +30,8 @@ class Rest(Enum):
     """The next step for the messages of a batch that do not change."""
 
     NONE = "there are none"
-    SPLIT = "they go again in smaller batches, until the bad ones stand alone"
-    BACK = "they go again as they are"
+    SPLIT = "they are sent again in smaller batches, until refused ones are alone"
+    BACK = "they are sent again unchanged"
 
 
 class Decision(NamedTuple):

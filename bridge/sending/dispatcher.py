@@ -174,7 +174,7 @@ class Dispatcher(QueueMoves):
         for line in self._lines.values():
             line.pace.share(nodes)
 
-    # --- its life --------------------------------------------------------------------------
+    # --- life cycle ------------------------------------------------------------------------
 
     async def run(self, ready: asyncio.Event) -> None:
         """Takes up the messages of an earlier run, then sends until :meth:`stop`. Returns when the

@@ -2,8 +2,8 @@
 
 StoreError            the verb did nothing
 ├── StoreFull         no room on the disk, or the database cannot be reached: try again later
-├── MoreWait          messages to be replaced wait that the caller has not seen: look again
-├── OverDailyLimit    the account's messages of the day are used up
+├── MoreWait          further messages to be replaced are waiting: look again
+├── OverDailyLimit    the account has used its messages of the day
 ├── StoreInUse        another daemon has the store open
 ├── SchemaTooNew      a later version of the program wrote the store
 └── LeaseLost         other nodes have taken over from this one: it must stop

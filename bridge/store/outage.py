@@ -1,4 +1,4 @@
-"""Work that is done again and again, and cannot be done while the store fails: logged once."""
+"""Periodic work that needs the store: its failure is logged once an outage."""
 
 from __future__ import annotations
 

@@ -192,10 +192,10 @@ class Status(NamedTuple):
 class Noted(Enum):
     """The effect of a status."""
 
-    CHANGED = "the message came to a final state"
-    KEPT = "the message stays as it is; the word is kept"
+    CHANGED = "the message reached a final state"
+    KEPT = "the message does not change; the status is kept"
     REPEATED = "said before"
-    LATE = "the message had come to another end before"
+    LATE = "the message had already ended in another state"
     EARLY = "no message is known by this upstream id yet; kept for a while"
 
 

@@ -255,7 +255,7 @@ async def test_what_is_no_http_is_told_too(running: Running) -> None:
         assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
         writer.close()
     [log] = logs
-    assert (log["event"], log["cause"], log["peer"]) == ("hook_refused", "no HTTP", "127.0.0.1")
+    assert (log["event"], log["cause"], log["peer"]) == ("hook_refused", "not HTTP", "127.0.0.1")
 
 
 async def test_a_wrong_secret_is_told_to_who_brings_much(running: Running) -> None:

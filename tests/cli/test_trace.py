@@ -96,7 +96,7 @@ def test_a_message_from_a_phone_that_nobody_gets_says_why(
     monkeypatch.setenv("CASCADE_BRIDGE_CONFIG", str(config))
     why = "the account had neither SMPP receivers nor an incoming_to when it came"
     assert run(["trace", "uid-1"]) == 0
-    assert capsys.readouterr().out.endswith(f"\n\n- nobody is told: {why}\n")
+    assert capsys.readouterr().out.endswith(f"\n\n- nobody is notified: {why}\n")
     assert run(["trace", "--json", "uid-1"]) == 0
     [told] = json.loads(capsys.readouterr().out)
     assert (told["owed"], told["why_none"]) == ([], why)

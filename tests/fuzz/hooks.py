@@ -38,7 +38,7 @@ from bridge.smpp.outbound.receipt import receipt
 from bridge.smpp.protocol.codec import decode
 from bridge.smtp.outbound import phone_mail as mails
 from bridge.smtp.outbound.mime import Letter
-from bridge.smtp.outbound.report import House
+from bridge.smtp.outbound.report import MailIdentity
 from bridge.smtp.reply_address import ReplyAddresses
 from bridge.store.sqlite.engine import SqliteStore
 from bridge.trace.finding import utc
@@ -74,7 +74,7 @@ _STYLES = [
     style(0x50, default_alphabet="utf8", incoming_long="payload", receipt_pdu="data_sm"),
     style(0x33, default_alphabet="gsm7-packed", receipt_id="hex", receipt_dates="seconds"),
 ]
-_HOUSE = House("bridge.test", "bridge@sms.example.com", "sms.example.com", frozenset())
+_HOUSE = MailIdentity("bridge.test", "bridge@sms.example.com", "sms.example.com", frozenset())
 _REPLIES = ReplyAddresses(SECRET, "sms.example.com", 86400, _SETTINGS.accounts)
 _AROUND = Around(0, utc)
 _PHONE = re.compile(r"(?:\+|00)?([1-9][0-9]{4,14})")

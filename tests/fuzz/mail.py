@@ -41,7 +41,7 @@ _ACCOUNTS = [
         {"receipts_to": "ops@shop.example", "reply_fmt": 3},
     )
 ]
-_HOUSE = report.House("bridge.test", "bridge@shop.example", "sms.example.com", frozenset())
+_HOUSE = report.MailIdentity("bridge.test", "bridge@shop.example", "sms.example.com", frozenset())
 _LINES = (
     "crm:secret12:17:0101271200,2:1,0,Shop,0:380501234567,380671234567:text: more",
     "crm:secret12:::,::380501234567:one\n380671234567;two",

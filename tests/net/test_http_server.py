@@ -206,7 +206,7 @@ async def test_a_request_that_does_not_come_whole_is_cut(begun: bytes) -> None:
         client = await running.connect()
         client.writer.write(begun)
         assert (await client.ended()).startswith(b"HTTP/1.1 408 Request Timeout\r\n")
-        assert running.told == [("127.0.0.1", 408, "did not come whole in time")]
+        assert running.told == [("127.0.0.1", 408, "request not complete in time")]
         assert not running.server.connections
 
 
@@ -402,7 +402,7 @@ async def test_what_is_no_http_gets_400() -> None:
         client = await running.connect()
         client.writer.write(b"\x16\x03\x01\x02\x00\r\n\r\n")
         assert (await client.ended()).startswith(b"HTTP/1.1 400 ")
-        assert running.told == [("127.0.0.1", 400, "no HTTP")]
+        assert running.told == [("127.0.0.1", 400, "not HTTP")]
 
 
 async def test_tls(tmp_path: Path) -> None:

@@ -32,10 +32,10 @@ async def test_a_number_is_erased_with_a_count_first_and_an_audit_event(
     waits = await submit(peer)
     code, said = await bridge.command("erase", "050 123-45-67")
     assert code == 64
-    assert "1  messages that have come to their end" in said
+    assert "1  ended messages" in said
     code, said = await bridge.command("erase", "050 123-45-67", "--yes")
     assert code == 0
-    assert said.startswith("Erased: 1 messages that have come to their end.")
+    assert said.startswith("Erased: 1 ended messages.")
     assert "1 messages are still on their way" in said
     audit = await bridge.event("audit", action="erase")
     assert audit["phone"] == "+3805******67"

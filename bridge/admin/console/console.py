@@ -67,7 +67,7 @@ class Console:
             ),
         ]
 
-    # --- the door --------------------------------------------------------------------------
+    # --- access ----------------------------------------------------------------------------
 
     def _closed(self, request: Request) -> Response | None:
         """The reason for not serving the console, if any."""
@@ -76,7 +76,7 @@ class Console:
             return _plain("The console is off: [admin] console.", 404)
         if where == "private" and not security.is_private(request):
             return _plain(
-                "The console is served on the loopback or with TLS alone: others could read along."
+                "The console is served only on the loopback or with TLS: others could read along."
                 " Set [admin] certificate, or console.",
                 403,
             )
@@ -162,7 +162,7 @@ class Console:
 async def _allowed(role: Role, answer: Answer, visit: Visit) -> Response:
     """The answer for a session with this role; raises Failure for others."""
     if visit.session.role < role:
-        raise Failure(Reason.NOT_ALLOWED, "the token of this login may only look")
+        raise Failure(Reason.NOT_ALLOWED, "this login may only read")
     return await answer(visit)
 
 

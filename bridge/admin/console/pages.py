@@ -32,7 +32,7 @@ _SHOWN: Final = 200
 PERIODS: Final = {"1h": 3600, "24h": 86400, "7d": 7 * 86400}
 #: Verb → the state of the messages that it changes, and its button.
 BULK: Final = {
-    "hold": ("accepted", "Hold", "They are not sent until somebody releases them."),
+    "hold": ("accepted", "Hold", "They are not sent until an operator releases them."),
     "release": ("held", "Release", "They are sent as soon as it is their turn."),
     "retry": ("", "Retry", "They are sent at once, and do not wait for their next attempt."),
     "cancel": ("", "Cancel", "They are never sent. This cannot be undone."),

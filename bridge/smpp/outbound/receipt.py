@@ -62,7 +62,7 @@ def receipt(owed: Owed, style: Style) -> Outgoing:
     notice, stored = owed.notice, owed.stored
     state = notice.state
     if state is None:
-        raise ValueError("a receipt of no state")
+        raise ValueError("a receipt without a state")
     text = ""
     if stored is not None:
         message = stored.message
@@ -76,7 +76,7 @@ def receipt(owed: Owed, style: Style) -> Outgoing:
         phone, sender, accepted_at = about.phone, about.sender, about.accepted_at
         err = err_unsent(state)
     else:
-        raise ValueError("the message is forgotten")
+        raise ValueError("the message was deleted")
     version = style.interface_version
     value = message_state(state, False, version)
     id = receipted_id(notice.known_as, hexadecimal=style.hex_ids)

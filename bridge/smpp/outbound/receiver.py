@@ -93,14 +93,14 @@ class Receiver:
         try:
             if owed.notice.kind is Kind.INCOMING:
                 if owed.incoming is None:
-                    raise ValueError("the message from the phone is forgotten")
+                    raise ValueError("the message from the phone was deleted")
                 pdus = incoming_pdus(owed.incoming, self._style)
                 self._ask(pdus[0], answer, iter(pdus[1:]))
             else:
                 self._ask(receipt(owed, self._style), answer, iter(()))
         except (ValueError, TypeError) as error:
             # A retry would fail in the same way.
-            answer.set_result(TakerAnswer(True, f"cannot be told: {error}"))
+            answer.set_result(TakerAnswer(True, f"cannot be written: {error}"))
         return answer
 
     def _ask(

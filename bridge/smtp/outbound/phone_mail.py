@@ -6,32 +6,32 @@ from bridge.config.settings import AccountSettings
 from bridge.model.notice import Owed
 from bridge.smtp.outbound import mime as letter
 from bridge.smtp.outbound.mime import Letter, field
-from bridge.smtp.outbound.report import House, Nothing, message_id
+from bridge.smtp.outbound.report import MailIdentity, NoMail, message_id
 from bridge.smtp.reply_address import ReplyAddresses
 
 
 def compose(
     owed: Owed,
     account: AccountSettings | None,
-    house: House,
+    identity: MailIdentity,
     reply_addresses: ReplyAddresses | None,
-) -> Letter | Nothing:
+) -> Letter | NoMail:
     """The mail to the account's ``incoming_to``. Messages from a phone to a sender are one thread.
 
     Its reply address expires some time after the message came.
     """
     notice, incoming = owed.notice, owed.incoming
     if incoming is None:
-        return Nothing("the message is not kept any more")
+        return NoMail("the message was deleted")
     to = letter.address(account.incoming_to) if account is not None else ""
     if not to:
-        return Nothing("the account has no incoming_to")
+        return NoMail("the account has no incoming_to")
     head = [
         field("Date", letter.date(incoming.at or incoming.received_at)),
-        letter.address_field("From", [house.sender], incoming.phone),
+        letter.address_field("From", [identity.sender], incoming.phone),
         letter.address_field("To", [to]),
         field("Subject", f"Message from {incoming.phone} to {incoming.to or incoming.account}"),
-        field("Message-ID", message_id(notice, house)),
+        field("Message-ID", message_id(notice, identity)),
     ]
     if reply_addresses is not None:
         made = incoming.account, incoming.phone, incoming.to

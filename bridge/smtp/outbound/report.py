@@ -23,7 +23,7 @@ from bridge.smtp.outbound import mime as letter
 from bridge.smtp.outbound.mime import BodyPart, Letter, field, plain_field
 
 
-class House(NamedTuple):
+class MailIdentity(NamedTuple):
     """The bridge's host name, its From address, and the domains of phones' addresses in lower
     case; the first of these is for new addresses."""
 
@@ -39,8 +39,8 @@ class House(NamedTuple):
         return domain.lower() in self.domains and _NUMBER.match(local) is not None
 
 
-class Nothing(NamedTuple):
-    """No mail, for this reason."""
+class NoMail(NamedTuple):
+    """Why no mail is sent."""
 
     cause: str
 
@@ -63,7 +63,9 @@ _WORDS: Final = {
     State.EXPIRED: _Words(
         "failed", "5.4.7", "Not delivered", "could not be delivered while it was valid."
     ),
-    State.CANCELLED: _Words("failed", "5.0.0", "Not delivered", "was cancelled before it went."),
+    State.CANCELLED: _Words(
+        "failed", "5.0.0", "Not delivered", "was cancelled before it was sent."
+    ),
 }
 _DELAYED: Final = _Words("delayed", "4.4.7", "Delayed", "has not been delivered yet.")
 _REFUSED: Final = _Words("failed", "5.0.0", "Not delivered", "")
@@ -92,18 +94,18 @@ class _Fate(NamedTuple):
     until: int = 0
 
 
-def compose(owed: Owed, account: AccountSettings | None, house: House) -> Letter | Nothing:
+def compose(owed: Owed, account: AccountSettings | None, identity: MailIdentity) -> Letter | NoMail:
     """The report of a notice; ``account`` is the account's settings, if it still has any."""
-    return _KINDS[owed.notice.kind](owed, account or AccountSettings(), house)
+    return _KINDS[owed.notice.kind](owed, account or AccountSettings(), identity)
 
 
 # --- one kind each -------------------------------------------------------------------------------
 
 
-def _state(owed: Owed, account: AccountSettings, house: House) -> Letter | Nothing:
+def _state(owed: Owed, account: AccountSettings, identity: MailIdentity) -> Letter | NoMail:
     notice, stored = owed.notice, owed.stored
     if stored is None or notice.state is None:
-        return Nothing("the message is not kept any more")
+        return NoMail("the message was deleted")
     message, state = stored.message, notice.state
     original = load(message.envelope)
     readers: list[str] = []
@@ -125,11 +127,11 @@ def _state(owed: Owed, account: AccountSettings, house: House) -> Letter | Nothi
         if state is State.UNDELIVERABLE:
             status = _STATUSES.get(smsc.code, status)
     why = failure.description if failure else ""
-    fate = _fate(original, stored, house, words.action, status, machine, state)
+    fate = _fate(original, stored, identity, words.action, status, machine, state)
     sentence = f"The message to {message.phone} {words.sentence.format(why=why)}"
     return _report(
         notice,
-        house,
+        identity,
         readers,
         subject=f"{words.subject}: message to {message.phone}",
         lines=[sentence, "", machine, *_facts(original, stored, account.receipts_to in readers)],
@@ -139,20 +141,20 @@ def _state(owed: Owed, account: AccountSettings, house: House) -> Letter | Nothi
     )
 
 
-def _delay(owed: Owed, account: AccountSettings, house: House) -> Letter | Nothing:
+def _delay(owed: Owed, account: AccountSettings, identity: MailIdentity) -> Letter | NoMail:
     notice, stored = owed.notice, owed.stored
     if stored is None:
-        return Nothing("the message is not kept any more")
+        return NoMail("the message was deleted")
     if stored.state in FINAL:
-        return Nothing(f"not needed: the message is {stored.state.value}")
+        return NoMail(f"not needed: the message is {stored.state.value}")
     message = stored.message
     original = load(message.envelope)
     words, machine = _DELAYED, render_status(smsc_status(stored), account.reply_fmt, UTC)
-    until = f"It is tried until {_moment(message.expires_at)}; nothing needs to be done."
-    fate = _fate(original, stored, house, words.action, words.status, machine, stored.state)
+    until = f"It is tried until {_moment(message.expires_at)}; you need not do anything."
+    fate = _fate(original, stored, identity, words.action, words.status, machine, stored.state)
     return _report(
         notice,
-        house,
+        identity,
         [original.return_path],
         subject=f"{words.subject}: message to {message.phone}",
         lines=[
@@ -167,13 +169,13 @@ def _delay(owed: Owed, account: AccountSettings, house: House) -> Letter | Nothi
     )
 
 
-def _refused(owed: Owed, account: AccountSettings, house: House) -> Letter | Nothing:
+def _refused(owed: Owed, account: AccountSettings, identity: MailIdentity) -> Letter | NoMail:
     notice, words = owed.notice, _REFUSED
     refused = load_refused(notice.content)
     if not refused:
-        return Nothing("nobody was refused")
+        return NoMail("no recipient was refused")
     fates: list[_Fate] = []
-    lines = ["The mail went to others; there is no message to these recipients:", ""]
+    lines = ["The mail was accepted for other recipients. It was not sent to:", ""]
     for original, failure in refused:
         machine = render_failure(failure, account.reply_fmt)
         status = failure.reason.codes.enhanced
@@ -184,7 +186,7 @@ def _refused(owed: Owed, account: AccountSettings, house: House) -> Letter | Not
         text = owed.stored.message.text
     return _report(
         notice,
-        house,
+        identity,
         [first.return_path],
         subject=f"{words.subject}: {len(refused)} of the recipients",
         lines=[*lines, "", f"Id: {notice.known_as}", *_named(first)],
@@ -194,7 +196,7 @@ def _refused(owed: Owed, account: AccountSettings, house: House) -> Letter | Not
     )
 
 
-_KINDS: Final[dict[Kind, Callable[[Owed, AccountSettings, House], Letter | Nothing]]] = {
+_KINDS: Final[dict[Kind, Callable[[Owed, AccountSettings, MailIdentity], Letter | NoMail]]] = {
     Kind.STATE: _state,
     Kind.DELAY: _delay,
     Kind.REFUSED: _refused,
@@ -226,17 +228,17 @@ def _facts(original: Original, stored: Stored, reported: bool) -> list[str]:
 def _fate(
     original: Original,
     stored: Stored,
-    house: House,
+    identity: MailIdentity,
     action: str,
     status: str,
     machine: str,
     state: State,
 ) -> _Fate:
     message = stored.message
-    to = original.to or f"{message.phone}@{house.domain}"
+    to = original.to or f"{message.phone}@{identity.domain}"
     return _Fate(
         original,
-        to if "@" in to else f"{to}@{house.domain}",
+        to if "@" in to else f"{to}@{identity.domain}",
         action,
         status,
         machine,
@@ -248,7 +250,7 @@ def _fate(
 
 def _report(
     notice: Notice,
-    house: House,
+    identity: MailIdentity,
     readers: Sequence[str],
     *,
     subject: str,
@@ -256,22 +258,22 @@ def _report(
     arrival: int,
     fates: Sequence[_Fate],
     text: str = "",
-) -> Letter | Nothing:
+) -> Letter | NoMail:
     """The report with its three parts (RFC 6522 §3)."""
     addresses = tuple(
         dict.fromkeys(
-            one for reader in readers if (one := letter.address(reader)) and not house.owns(one)
+            one for reader in readers if (one := letter.address(reader)) and not identity.owns(one)
         )
     )
     if not addresses:
-        return Nothing("there is nobody to tell")
+        return NoMail("there is nobody to tell")
     original = fates[0].original
     head = [
         field("Date", letter.date(notice.at)),
-        letter.address_field("From", [house.sender], "cascade-bridge"),
+        letter.address_field("From", [identity.sender], "cascade-bridge"),
         letter.address_field("To", addresses),
         field("Subject", subject),
-        field("Message-ID", message_id(notice, house)),
+        field("Message-ID", message_id(notice, identity)),
     ]
     if known := letter.message_id(original.message_id):
         head += [field("In-Reply-To", known), field("References", known)]
@@ -279,7 +281,7 @@ def _report(
     failed = any(fate.action == "failed" for fate in fates)
     parts = [
         letter.text_part("\n".join(lines)),
-        BodyPart("message/delivery-status", _delivery_status(original, house, arrival, fates)),
+        BodyPart("message/delivery-status", _delivery_status(original, identity, arrival, fates)),
         # RFC 3461 §4.3: RET applies to failures only.
         _returned(fates[0], text if failed and original.ret == "FULL" else ""),
     ]
@@ -288,20 +290,20 @@ def _report(
     return Letter(addresses, b"".join(head) + body)
 
 
-def message_id(notice: Notice, house: House) -> str:
+def message_id(notice: Notice, identity: MailIdentity) -> str:
     """The Message-ID of a notice's mail: always the same, so that a mail that was sent twice is
     recognised."""
-    return f"<{notice.kind.value}-{notice.id}-{notice.at}@{house.hostname}>"
+    return f"<{notice.kind.value}-{notice.id}-{notice.at}@{identity.hostname}>"
 
 
 def _delivery_status(
-    original: Original, house: House, arrival: int, fates: Sequence[_Fate]
+    original: Original, identity: MailIdentity, arrival: int, fates: Sequence[_Fate]
 ) -> bytes:
     """RFC 3464 §2: the fields of the mail, then a group of fields for each recipient."""
     lines: list[bytes] = []
     if original.envid:
         lines.append(plain_field("Original-Envelope-Id", original.envid))
-    lines.append(plain_field("Reporting-MTA", f"dns; {house.hostname}"))
+    lines.append(plain_field("Reporting-MTA", f"dns; {identity.hostname}"))
     lines.append(plain_field("Arrival-Date", letter.date(arrival)))
     if original.deliver_by:  # This field is RFC 2852's, the next RFC 4865's.
         lines.append(plain_field("Deliver-By-Date", letter.date(original.deliver_by)))

@@ -30,7 +30,7 @@ from bridge.smtp.address import comparable_domains
 from bridge.smtp.outbound import phone_mail as incoming
 from bridge.smtp.outbound import report
 from bridge.smtp.outbound.mime import Letter
-from bridge.smtp.outbound.report import House, Nothing
+from bridge.smtp.outbound.report import MailIdentity, NoMail
 from bridge.smtp.reply_address import ReplyAddresses
 
 log = structlog.get_logger()
@@ -55,13 +55,13 @@ def mailing_of(
 ) -> Mailing:
     """The mailing of a configuration; belongs to the running loop."""
     smtp = settings.smtp
-    house = House(
+    identity = MailIdentity(
         smtp.hostname or socket.gethostname(),
         settings.reports.from_,
         smtp.domains[0],
         comparable_domains(smtp.domains),
     )
-    return Mailing(settings.reports, house, account, reply_addresses)
+    return Mailing(settings.reports, identity, account, reply_addresses)
 
 
 class Said(NamedTuple):
@@ -84,14 +84,14 @@ class Mailing:
     def __init__(
         self,
         settings: Reports,
-        house: House,
+        identity: MailIdentity,
         account: Callable[[str], AccountSettings | None],
         reply_addresses: ReplyAddresses | None,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
-        self._house = house
+        self._identity = identity
         self._account = account
         self._reply_addresses = reply_addresses
         self._clock = clock
@@ -102,7 +102,7 @@ class Mailing:
         self._tasks: queue.SimpleQueue[tuple[Owed, asyncio.Future[TakerAnswer]] | None] = (
             queue.SimpleQueue()
         )
-        self._smarthost = Smarthost(settings, house.hostname) if settings.smarthost else None
+        self._smarthost = Smarthost(settings, identity.hostname) if settings.smarthost else None
         #: Notices that only some of their readers have got, with these readers.
         self._went: dict[int, set[str]] = {}
 
@@ -172,11 +172,11 @@ class Mailing:
         if not answer.done():
             answer.set_result(said)
 
-    def _compose(self, owed: Owed) -> Letter | Nothing:
+    def _compose(self, owed: Owed) -> Letter | NoMail:
         account = self._account(owed.notice.account)
         if owed.notice.kind is Kind.INCOMING:
-            return incoming.compose(owed, account, self._house, self._reply_addresses)
-        return report.compose(owed, account, self._house)
+            return incoming.compose(owed, account, self._identity, self._reply_addresses)
+        return report.compose(owed, account, self._identity)
 
     def _take(self, smarthost: Smarthost, owed: Owed) -> TakerAnswer:
         """Writes the mail and sends it; returns the result for the notice."""
@@ -184,7 +184,7 @@ class Mailing:
         if smarthost.stopping:
             return TakerAnswer(False, "stopped")
         letter = self._compose(owed)
-        if isinstance(letter, Nothing):
+        if isinstance(letter, NoMail):
             return TakerAnswer(True, letter.cause)
         went = self._went.pop(notice.id, set())
         readers = [reader for reader in letter.recipients if reader not in went]

@@ -105,7 +105,7 @@ _SUBMISSIONS = (
 )
 _FORGET_STAGED = "DELETE FROM import_line WHERE import_id = $1 AND line > $2 AND line <= $3"
 _ALIASES = (
-    # Short ids begin again some day: the later message has the id.
+    # Short ids wrap around: the later message gets the id.
     "INSERT INTO alias (id, message_id, receipts) "
     "SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[]) ON CONFLICT (id) "
     "DO UPDATE SET message_id = excluded.message_id, receipts = excluded.receipts"

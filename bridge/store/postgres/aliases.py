@@ -10,13 +10,13 @@ from bridge.store.postgres.notices import SUBJECT, owe, to_subject
 from bridge.store.postgres.verb import PostgresTurn, PostgresVerb
 from bridge.store.types import Alias
 
-#: A short id that is given again belongs to the later message; the same again changes nothing.
+#: A reused short id belongs to the later message; a repeated alias changes nothing.
 _INSERT = (
     "INSERT INTO alias (id, message_id, receipts) VALUES ($1, $2, $3) ON CONFLICT (id) DO UPDATE "
     "SET message_id = excluded.message_id, receipts = excluded.receipts "
     "WHERE alias.message_id <> excluded.message_id RETURNING id"
 )
-#: Locked, so that no state is reached between this look and the wish.
+#: Locked, so that the state cannot change before the alias is stored.
 _FIND = (
     f"SELECT {SUBJECT}, state, changed_at FROM message WHERE id = $1 "  # noqa: S608
     "FOR NO KEY UPDATE"

@@ -124,10 +124,10 @@ async def connect_pool(url: str, *, read_only: bool = False) -> PgPool:
 class Trouble(Enum):
     """The meaning of a database error for the request."""
 
-    LOST = "the connection is gone; what was being written may be stored or not"
-    FULL = "nothing of it was stored, and nothing can be for now"
-    BUSY = "nothing of it was stored, because of others; at once again"
-    FAULT = "nothing of it was stored, and it would not be another time"
+    LOST = "the connection is lost; the last write may be stored or not"
+    FULL = "not stored, and nothing can be stored for now"
+    BUSY = "not stored because of a conflict; to be retried at once"
+    FAULT = "not stored, and a retry would fail as well"
 
 
 #: PostgreSQL, appendix A: codes, and classes of two characters.

@@ -118,7 +118,7 @@ class PostgresWriter:
         self._refuse(self._requests, LeaseLost)
         self._requests.clear()
 
-    # --- its life --------------------------------------------------------------------------
+    # --- life cycle ------------------------------------------------------------------------
 
     async def run(self) -> None:
         again: list[Request] = []

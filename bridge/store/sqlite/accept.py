@@ -22,7 +22,7 @@ from bridge.store.types import Acceptance, Repeats
 _INSERT_MESSAGE = f"INSERT INTO message ({', '.join(MESSAGE_COLUMNS)}) VALUES "  # noqa: S608
 _INSERT_SUBMISSION = "INSERT INTO submission (id, account, messages) VALUES "
 _FORGET_STAGED = "DELETE FROM import_line WHERE import_id = ? AND line > ? AND line <= ?"
-#: Short ids begin again some day: the later message has the id.
+#: Short ids wrap around: the later message gets the id.
 _INSERT_ALIAS = "INSERT OR REPLACE INTO alias (id, message_id, receipts) VALUES "
 _INSERT_FINGERPRINT = "INSERT OR REPLACE INTO fingerprint (key, message_id, until) VALUES "
 

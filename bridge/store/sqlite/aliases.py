@@ -10,7 +10,7 @@ from bridge.store.sqlite import notices
 from bridge.store.sqlite.verb import SqliteTurn, SqliteVerb
 from bridge.store.types import Alias
 
-#: A short id that is given again belongs to the later message; the same again changes nothing.
+#: A reused short id belongs to the later message; a repeated alias changes nothing.
 _INSERT = (
     "INSERT INTO alias (id, message_id, receipts) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE "
     "SET message_id = excluded.message_id, receipts = excluded.receipts "

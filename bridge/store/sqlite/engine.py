@@ -200,7 +200,7 @@ class SqliteStore(SqliteReading):
         """Runs rare work in a transaction of the writer, in turn with everything else."""
         return self._ask(CALL, function)
 
-    # --- beside it -------------------------------------------------------------------------
+    # --- other verbs -----------------------------------------------------------------------
 
     async def interrupted(self) -> dict[int, list[Message]]:
         def read() -> dict[int, list[Message]]:

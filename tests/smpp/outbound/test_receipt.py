@@ -248,6 +248,6 @@ def test_a_part_that_never_became_a_message_expires() -> None:
     assert (pdu.body.source_addr, pdu.body.destination_addr) == (b"380501234567", b"Shop")
 
 
-def test_a_forgotten_message_has_no_receipt() -> None:
-    with pytest.raises(ValueError, match="forgotten"):
+def test_a_deleted_message_has_no_receipt() -> None:
+    with pytest.raises(ValueError, match="deleted"):
         receipt(owed()._replace(stored=None), style())

@@ -141,7 +141,7 @@ async def test_a_lost_session_answers_nothing() -> None:
 async def test_what_cannot_be_said_is_not_tried_again() -> None:
     session = Session()
     answer = session.receiver.tell(owed()._replace(stored=None))
-    assert answer.result() == TakerAnswer(True, "cannot be told: the message is forgotten")
+    assert answer.result() == TakerAnswer(True, "cannot be written: the message was deleted")
     answer = session.receiver.tell(incoming("x")._replace(incoming=None))
     assert answer.result().ended
     assert session.sent == []

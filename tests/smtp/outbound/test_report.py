@@ -17,10 +17,10 @@ from bridge.model.mail_record import Original, dump, dump_refused, load, origina
 from bridge.model.message import Envelope, Protocol, Receipts, Recipient, State, Stored
 from bridge.model.notice import MAIL, Kind, Notice, Owed
 from bridge.smtp.outbound.mime import Letter
-from bridge.smtp.outbound.report import House, Nothing, compose
+from bridge.smtp.outbound.report import MailIdentity, NoMail, compose
 from tests.samples import NOW, message
 
-HOUSE = House(
+IDENTITY = MailIdentity(
     "bridge.test", "bridge@sms.example.com", "sms.example.com", frozenset({"sms.example.com"})
 )
 ORIGINAL = Original(
@@ -68,14 +68,14 @@ def account(**settings: Any) -> AccountSettings:
 
 
 def letter(one: Owed, settings: AccountSettings | None = None) -> Letter:
-    made = compose(one, settings, HOUSE)
+    made = compose(one, settings, IDENTITY)
     assert isinstance(made, Letter), made
     return made
 
 
 def why_not(one: Owed, settings: AccountSettings | None = None) -> str:
-    made = compose(one, settings, HOUSE)
-    assert isinstance(made, Nothing)
+    made = compose(one, settings, IDENTITY)
+    assert isinstance(made, NoMail)
     return made.cause
 
 
@@ -248,8 +248,8 @@ def test_an_address_that_needs_quotes_gets_them() -> None:
 
 
 def test_of_a_message_that_is_not_kept_any_more_nothing_is_told() -> None:
-    assert why_not(owed(None, State.EXPIRED)) == "the message is not kept any more"
-    assert why_not(owed(None, kind=Kind.DELAY)) == "the message is not kept any more"
+    assert why_not(owed(None, State.EXPIRED)) == "the message was deleted"
+    assert why_not(owed(None, kind=Kind.DELAY)) == "the message was deleted"
 
 
 # --- delays --------------------------------------------------------------------------------------
@@ -354,8 +354,8 @@ def test_nothing_gets_out_of_its_place(
     strings = [s.encode("utf-8", "replace").decode() for s in strings]
     return_path, envid, message_id, subject, to, orcpt, text = strings
     original = Original(return_path, "FULL", envid, message_id, subject, to, orcpt)
-    made = compose(owed(stored(original=original, text=text)), None, HOUSE)
-    if isinstance(made, Nothing):
+    made = compose(owed(stored(original=original, text=text)), None, IDENTITY)
+    if isinstance(made, NoMail):
         return
     assert b"\n" not in made.octets.replace(b"\r\n", b"")
     assert b"\r" not in made.octets.replace(b"\r\n", b"")

@@ -18,7 +18,7 @@ from bridge.smtp.outbound.smarthost import NO_SMARTHOST, Mailing
 from bridge.smtp.reply_address import ReplyAddresses
 from tests.samples import NOW
 from tests.smtp.conftest import Certificate
-from tests.smtp.outbound.test_report import HOUSE, ORIGINAL, account, owed, stored
+from tests.smtp.outbound.test_report import IDENTITY, ORIGINAL, account, owed, stored
 from tests.smtp.smarthost import Smarthost, smarthost
 from tests.support import free_port
 
@@ -33,7 +33,7 @@ async def mailing(
     reports = Reports.model_validate({"smarthost": name, **settings})
     made = Mailing(
         reports,
-        HOUSE,
+        IDENTITY,
         {"crm": own or account()}.get,
         ReplyAddresses(
             "long-enough-for-a-path", "sms.example.com", 86400, {"crm": own or account()}
@@ -246,4 +246,4 @@ async def test_a_phones_message_for_nobodys_mailbox_ends() -> None:
     async with smarthost() as host, mailing(host) as to:
         assert await told(to, from_phone()) == TakerAnswer(True, "the account has no incoming_to")
         gone = from_phone()._replace(incoming=None)
-        assert await told(to, gone) == TakerAnswer(True, "the message is not kept any more")
+        assert await told(to, gone) == TakerAnswer(True, "the message was deleted")

@@ -122,7 +122,7 @@ class Server:
         if done.returncode:
             raise RuntimeError(f"{program}: {done.stderr.decode(errors='replace')}")
 
-    # --- its life --------------------------------------------------------------------------
+    # --- life cycle ------------------------------------------------------------------------
 
     def start(self) -> None:
         """Returns when it accepts connections."""
