@@ -311,6 +311,8 @@ class SubmittingRelay:
         self, pending: PendingAnswer, acceptance: Acceptance, accepted: asyncio.Future[Repeats]
     ) -> None:
         """The messages are durable, or the store has failed."""
+        if accepted.cancelled():
+            return  # the daemon ends by a fault: nobody can say whether they are stored
         error = accepted.exception()
         if error is not None:
             if not isinstance(error, StoreError):

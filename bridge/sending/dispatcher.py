@@ -291,10 +291,7 @@ class Dispatcher(QueueMoves):
         """As :meth:`_send`, for new messages whose attempt begins when they are stored."""
         line.new = None  # this turn of the loop is over
         try:
-            for stored in reversed(new.stored):  # most often only the last one is waited for
-                if not stored.done():
-                    await asyncio.wait([stored])
-            messages = new.take_stored()
+            messages = await new.take_stored()
             if len(messages) < len(new.messages):
                 here = {message.id for message in messages}
                 self._working_set.leave([m.id for m in new.messages if m.id not in here])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple, Protocol
@@ -19,7 +20,7 @@ from bridge.config.settings import AccountSettings, Settings, Upstream
 from bridge.model.message import Message, Route
 from bridge.sending.pace import Pace
 from bridge.sending.queue import SendQueue
-from bridge.store import Repeats
+from bridge.store import Repeats, StoreError
 
 
 class ApiClient(Protocol):
@@ -55,8 +56,13 @@ class NewBatch:
         self.messages: list[Message] = []
         self.stored: list[asyncio.Future[Repeats]] = []
 
-    def take_stored(self) -> list[Message]:
-        """The messages that are stored. Others were refused, or are repeated ones."""
+    async def take_stored(self) -> list[Message]:
+        """Waits for the store; returns the messages that are stored. Others were refused, or are
+        repeated ones."""
+        for stored in reversed(self.stored):  # most often only the last one is waited for
+            if not stored.done():
+                with suppress(StoreError):
+                    await stored
         return [
             message
             for message, stored in zip(self.messages, self.stored, strict=True)

@@ -28,7 +28,7 @@ from bridge.store.sqlite.verb import SqliteTurn, SqliteVerb
 
 log = structlog.get_logger()
 
-#: Most requests of one transaction; limits its duration, not the throughput.
+#: From so many requests on a transaction takes no more; limits its duration, not the throughput.
 MAX_GROUP = 2000
 #: Pause before a group that must not be refused is written again (seconds).
 _RETRY_AFTER = 0.5
@@ -94,7 +94,10 @@ class SqliteWriter:
         #: Belongs to the writer's thread.
         self._ended = ended
         self._clock = clock
-        self._requests: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
+        #: What was asked for in this turn of the loop.
+        self._asked: list[Request] = []
+        #: What was asked for in each turn; ``None`` is the end.
+        self._turns: queue.SimpleQueue[list[Request] | None] = queue.SimpleQueue()
         self._failing = False
         self._failed_at = 0.0
         #: Why the last write failed; empty once writes succeed again.
@@ -105,11 +108,21 @@ class SqliteWriter:
     def ask(self, verb: SqliteVerb[P, A], payload: P) -> asyncio.Future[A]:
         """Called in the loop; the future is resolved there when the request is durable."""
         future: asyncio.Future[A] = self._loop.create_future()
-        self._requests.put(WriteRequest(verb, payload, future))
+        if not self._asked:
+            self._loop.call_soon(self._hand_over)
+        self._asked.append(WriteRequest(verb, payload, future))
         return future
 
+    def _hand_over(self) -> None:
+        """Wakes the thread once for all that was asked for in a turn of the loop, and at its end:
+        earlier the thread would only wait for the interpreter lock."""
+        if self._asked:
+            self._turns.put(self._asked)
+            self._asked = []
+
     async def close(self) -> None:
-        self._requests.put(None)
+        self._hand_over()
+        self._turns.put(None)
         await self._loop.run_in_executor(None, self._thread.join)
 
     # --- in the thread ---------------------------------------------------------------------
@@ -132,12 +145,12 @@ class SqliteWriter:
         """The requests to write next, the earlier first, and whether they are the last."""
         group = list(waiting)
         try:
-            request = self._requests.get(timeout=_RETRY_AFTER if waiting else None)
-            while request is not None:
-                group.append(request)
+            asked = self._turns.get(timeout=_RETRY_AFTER if waiting else None)
+            while asked is not None:
+                group += asked
                 if len(group) >= MAX_GROUP:
                     return group, False
-                request = self._requests.get_nowait()
+                asked = self._turns.get_nowait()
         except queue.Empty:
             return group, False
         return group, True
