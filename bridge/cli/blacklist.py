@@ -111,7 +111,7 @@ def delete_entries(asked: Asked, phones: tuple[str, ...]) -> None:
 import_command(
     command,
     "black_list",
-    "numbers",
+    "number",
     """Import blocked numbers from FILE: CSV with the columns phone, type, comments. A preview comes
     first.
 

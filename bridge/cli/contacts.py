@@ -177,7 +177,7 @@ def move_contacts(asked: Asked, phones: tuple[str, ...], group: str, how: str) -
 import_command(
     command,
     "contacts",
-    "contacts",
+    "contact",
     """Import contacts from FILE: CSV with a head row, or vCard. A preview comes first.
 
     Empty fields change nothing, groups are added to those that a contact has, unknown groups are

@@ -200,7 +200,7 @@ def _say(asked: Asked, run: dict[str, Any], one: str, *, would: bool = True) -> 
     verb = "would be " if would else ""
     for what in ("added", "changed", "left as they are"):
         count = run["unchanged" if what.startswith("left") else what]
-        click.echo(f"{number(count):>10} {one} {verb}{what}")
+        click.echo(f"{number(count):>10} {one}{'' if count == 1 else 's'} {verb}{what}")
     if run["groups"]:
         click.echo(f"{'':>10} new groups: {', '.join(run['groups'])}")
     if run["wrong"]:

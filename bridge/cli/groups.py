@@ -128,7 +128,7 @@ def delete_group(asked: Asked, group: str) -> None:
 import_command(
     command,
     "groups",
-    "groups",
+    "group",
     """Import groups from FILE: CSV with the columns name, number, hours, max_parts. A preview comes
     first.
 

@@ -117,7 +117,7 @@ def delete_template(asked: Asked, template: str) -> None:
 import_command(
     command,
     "templates",
-    "templates",
+    "template",
     """Import templates from FILE: CSV with the columns name, message, format, sender, flag. A
     preview comes first.
 

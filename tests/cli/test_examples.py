@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from smpplib.client import Client
 
 from bridge.cli import cli
+from bridge.cli import run as run_program
 from bridge.sandbox import Sandbox
 from tests.serving.daemon import VIEW, serving, write_config
 from tests.support import free_port
@@ -93,12 +94,12 @@ def run(line: str, folder: Path) -> tuple[int, str]:
     if source:
         given = (folder / source.strip()).read_text()
     arguments = shlex.split(line)[1:]
-    result = CliRunner().invoke(cli, arguments, input=given)
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
+    with CliRunner().isolation(input=given) as (stdout, _, output):
+        code = run_program(arguments)
+        printed, said = stdout.getvalue(), output.getvalue().decode()
     if target:
-        (folder / target.strip().rpartition("/")[2]).write_text(result.stdout)
-    return result.exit_code, result.output
+        (folder / target.strip().rpartition("/")[2]).write_bytes(printed)
+    return code, said
 
 
 async def session_of(api: str) -> str:
@@ -121,7 +122,8 @@ async def test_the_examples_do_what_they_say(
     account += "\nallow_variables = true"
     async with Sandbox() as sandbox:
         config = write_config(tmp_path, sandbox.url, account=account, smpp_port=smpp)
-        config.write_text(config.read_text().replace("127.0.0.1:0", f"127.0.0.1:{smtp}", 1))
+        text = config.read_text().replace("127.0.0.1:0", f"127.0.0.1:{smtp}", 1)
+        config.write_text(text.replace("127.0.0.1:0", f"127.0.0.1:{free_port()}"))
         monkeypatch.setenv("CASCADE_BRIDGE_CONFIG", str(config))
         monkeypatch.chdir(tmp_path)
         async with serving(config) as bridge:

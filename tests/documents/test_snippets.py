@@ -24,6 +24,7 @@ from tests.support import Pair, make_certificate, missing, program
 READERS = {
     "toml": "test_a_configuration_is_taken_by_check",
     "sh": "test_a_shell_can_read_it",
+    "csv": "tests/documents/test_typed.py",
     "console": "tests/documents/test_commands.py",
     "yaml": "test_prometheus_takes_its_configuration",
     "sql": "test_postgresql_knows_the_settings_and_the_query",
