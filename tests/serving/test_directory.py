@@ -111,7 +111,7 @@ async def test_the_black_list_stops_messages_at_once(
     assert await done(bridge, "blacklist", "list", "--fmt", "1") == "1,380501234567,0,asked\n"
     file = tmp_path / "stop.csv"
     file.write_text(f"phone,type\n{FIRST},bulk\n{SECOND},\n")
-    assert "1 numbers changed" in await done(bridge, "blacklist", "import", str(file), "--yes")
+    assert "1 number changed" in await done(bridge, "blacklist", "import", str(file), "--yes")
     assert (await send(bridge, FIRST, "--text", "x"))[0] == 0
     assert (await send(bridge, SECOND, "--text", "x"))[0] == 65
     assert "1 number deleted" in await done(bridge, "blacklist", "delete", SECOND)
