@@ -274,11 +274,26 @@ def test_every_service_type_is_named() -> None:
 # --- night calls ---------------------------------------------------------------------------------
 
 
-def test_every_night_call_of_the_page_is_staged_by_a_test_of_its_number() -> None:
-    rows = re.findall(r"^\| (\d+) \|", PAGES["docs/night-calls.md"], re.M)
-    assert [int(row) for row in rows] == list(range(1, len(rows) + 1))
+CALLS = re.findall(
+    r"^## (\d+)\. [^\n]+\n(.*?)(?=^## |\Z)", PAGES["docs/night-calls.md"], re.M | re.S
+)
+
+
+def test_every_night_call_has_its_command_what_it_shows_cause_and_remedy() -> None:
+    assert [int(number) for number, _ in CALLS] == list(range(1, 21))
+    for number, call in CALLS:
+        words = re.findall(r"^- \*\*(\w+)\*\*: \S", call, re.M)
+        assert words == ["Command", "Shows", "Cause", "Remedy"], number
+        command, page = re.findall(r"\*\*Command\*\*: `cascade-bridge (.+) \(console: (\w+)", call)[
+            0
+        ]
+        assert command
+        assert page in PAGES["docs/operations.md"]
+
+
+def test_every_night_call_is_staged_by_a_test_of_its_number() -> None:
     staged = set()
     for file in (REPOSITORY / "tests/night_calls").glob("test_*.py"):
         for name in re.findall(r"def test_(\d+(?:_and_\d+)*)_", file.read_text("utf-8")):
             staged |= set(name.split("_and_"))
-    assert staged == set(rows)
+    assert staged == {number for number, _ in CALLS}
