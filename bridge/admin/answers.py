@@ -223,7 +223,8 @@ class NodeStatus:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The state of the bridge. ``missing`` are the failed health checks; ``limits`` are the
+    """The state of the bridge. ``missing`` are the failed health checks, ``held_accounts`` the
+    accounts whose messages wait until somebody releases them; ``limits`` are the
     accounts nearest to their daily limit, ``trouble`` the warnings and errors of the last hour,
     ``others`` the other nodes of the store."""
 
@@ -235,6 +236,7 @@ class Overview:
     now: Sample
     queue: list[QueueState]
     upstreams: list[UpstreamStatus]
+    held_accounts: list[str]
     owed: list[NoticesOwed]
     sessions: list[SessionCount]
     blocked: int

@@ -159,6 +159,7 @@ class Control(VariableVerbs):
                 for state, count in standing.queue_messages.items()
             ],
             await self.list_upstreams(),
+            sorted(self._dispatcher.held_accounts),
             [
                 NoticesOwed(kind, count, standing.notices_ages[kind])
                 for kind, count in standing.notices_owed.items()

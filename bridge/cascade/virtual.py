@@ -22,7 +22,8 @@ log = structlog.get_logger()
 
 #: Time until such a message is delivered (seconds).
 _ON_ITS_WAY: Final = 0.5
-_PREFIX: Final = "virtual-"
+#: Upstream ids of virtual messages begin with it.
+VIRTUAL: Final = "virtual-"
 _DELIVERED: Final = "delivered"
 
 
@@ -60,8 +61,8 @@ class VirtualClient:
     async def post(self, route: Route, headers: Mapping[str, str], body: bytes) -> HttpAnswer:
         """Accepts all messages."""
         ids = [str(item["id"]) for item in orjson.loads(body)]
-        answer = [{"trackinId": id, "messageId": _PREFIX + id} for id in ids]
-        self._deliveries.add([_PREFIX + id for id in ids])
+        answer = [{"trackinId": id, "messageId": VIRTUAL + id} for id in ids]
+        self._deliveries.add([VIRTUAL + id for id in ids])
         return HttpAnswer(200, orjson.dumps(answer))
 
     async def ask(self, headers: Mapping[str, str], upstream_id: str) -> HttpAnswer:

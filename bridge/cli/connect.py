@@ -117,7 +117,9 @@ def _api(settings: Settings) -> Iterator[Tried]:
         yield Tried(what, False, f"refuses the key: HTTP {answer.status_code}")
     else:
         good = answer.status_code < 500
-        yield Tried(what, good, f"answers HTTP {answer.status_code} to the key")
+        # The message in the question does not exist: an error of the client is the right answer.
+        says = "takes the key" if good else f"answers HTTP {answer.status_code}"
+        yield Tried(what, good, says)
     with suppress(KeyError, ValueError):
         yield _clock("the API's", parsedate_to_datetime(answer.headers["Date"]).timestamp(), 60)
 

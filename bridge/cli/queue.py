@@ -100,7 +100,8 @@ def list_queue(daemon: Daemon, as_json: bool, **filter: Any) -> None:
         return
     echo_table(_GROUPS, answer["groups"], "Nothing waits.")
     if answer["groups"]:
-        click.echo(f"\n{number(answer['count'])} messages")
+        count = answer["count"]
+        click.echo(f"\n{number(count)} message{'' if count == 1 else 's'}")
 
 
 @command.command("show")

@@ -87,6 +87,8 @@ def lines(overview: dict[str, Any]) -> Iterator[str]:
         since = f" since {when(upstream['since'])}" if upstream["since"] else ""
         says = f": {upstream['says']}" if upstream["says"] else ""
         yield f"upstream  {upstream['name']} {upstream['status']}{since}{says}"
+    for account in overview["held_accounts"]:
+        yield f"held      account {account}, nothing of it is sent"
     yield (
         f"times     API {_seconds(now['upstream_latency'])}, "
         f"store {_seconds(now['commit_time'])}, loop lag {_seconds(now['loop_lag'])}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 
 import structlog
 
@@ -138,6 +138,11 @@ class Dispatcher(QueueMoves):
         return True
 
     # --- holds and nodes -------------------------------------------------------------------
+
+    @property
+    def held_accounts(self) -> Set[str]:
+        """The accounts that an operator holds."""
+        return self._held.by_operator
 
     async def refresh(self) -> None:
         """Takes over changes by other nodes: holds, and messages that are free now."""

@@ -109,7 +109,9 @@ async def around_of(
     ``troubles``: the upstreams that take no messages, with the cause, if a daemon was asked.
     """
     own = settings.accounts.get(account)
-    apart = own is not None and own.cascade is not None and own.cascade.has_credentials
+    apart = own is not None and (
+        own.virtual or (own.cascade is not None and own.cascade.has_credentials)
+    )
     upstream = account if apart else "cascade"
     return Around(
         int(time.time()),

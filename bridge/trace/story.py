@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Set
 from typing import Any, Final, NamedTuple
 
+from bridge.cascade.virtual import VIRTUAL
 from bridge.model.mail_record import load
 from bridge.model.message import FINAL, Protocol, Receipts, State, Stored
 from bridge.model.notice import MAIL, Kind, Notice, wish_for
@@ -106,7 +107,7 @@ def steps(story: Story) -> list[Step]:
     late = [event for event in story.events if event.what == "status"]
     found += [_step(event) for event in story.events if event not in late]
     if stored.sent_at:
-        found.append(Step(stored.sent_at, "sent", f"the API took it as {stored.upstream_id}"))
+        found.append(Step(stored.sent_at, "sent", _taken(stored)))
         ended = stored.state in FINAL
         if ended or stored.status:
             at = stored.changed_at if ended else stored.status_at
@@ -121,9 +122,17 @@ def _step(event: Event) -> Step:
     return Step(event.at, what, says.format(event.detail))
 
 
+def _taken(stored: Stored) -> str:
+    if stored.upstream_id.startswith(VIRTUAL):
+        return "nothing went to the API: the account is virtual"
+    return f"the API took it as {stored.upstream_id}"
+
+
 def _word(story: Story) -> str:
     """The API's last status, with cost and part count."""
     stored = story.stored
+    if stored.upstream_id.startswith(VIRTUAL):
+        return f"counted as {stored.status}, as every message of a virtual account"
     said = [f'the API says "{stored.status}"' if stored.status else cause_of(stored)]
     if stored.cost:
         said.append(f"cost {stored.cost}")

@@ -31,7 +31,7 @@ async def test_everything_is_tried_and_what_does_not_work_is_said(tmp_path: Path
                 f"good  smtp 127.0.0.1:{smtp}: answers",
                 f"good  smpp 127.0.0.1:{smpp}: answers",
                 f"good  admin 127.0.0.1:{admin}: answers",
-                "good  API 127.0.0.1: answers HTTP",
+                "good  API 127.0.0.1: takes the key",
                 "good  store: answers within",
                 f"good  disk {tmp_path}: ",
                 "Everything works.",

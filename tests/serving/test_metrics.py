@@ -139,8 +139,10 @@ async def test_the_overview_says_how_it_does_and_what_is_worth_a_look(
     assert "sessions  smpp transceiver 1" in lines
     assert "limit     crm 1 of 4 today, 25 %" in lines
     assert any(line.startswith("look ") and "login_failed crm" in line for line in lines)
+    assert (await bridge.command("hold", "account", "crm"))[0] == 0
     code, said = await bridge.command("status")
     assert "upstream  cascade ok" in said.splitlines()
+    assert "held      account crm, nothing of it is sent" in said.splitlines()
     code, said = await bridge.command("top", "--json")
     assert json.loads(said)["missing"] == []
     await peer.close()

@@ -26,7 +26,9 @@ async def test_a_submit_is_answered_receipted_as_delivered_and_not_sent(
         peer.write(Pdu("deliver_sm_resp", receipt.sequence_number, MessageIdResp(b"")))
         wrong = await peer.ask("submit_sm", a_submit(to=b"123"), number=2)
         assert wrong.command_status == 0x0B
-        await until(bridge, "delivered", "trace", answer.body.message_id.decode())
+        story = await until(bridge, "delivered", "trace", answer.body.message_id.decode())
+        assert "nothing went to the API: the account is virtual" in story
+        assert "the API says" not in story
         assert not sandbox.requests
         await peer.close()
 

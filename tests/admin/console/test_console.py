@@ -158,6 +158,7 @@ async def test_a_refresh_has_the_contents_alone_and_shows_a_change_at_once(scene
             return (await client.get("/console/", headers={"X-Refresh": "1"})).text
 
         before = await refresh()
+        assert 'Held accounts: <a href="/console/accounts">shop</a>.' in before
         assert "data-live" in before
         assert "<nav" not in before
         assert "token from" not in before, "who looks is not told to others"
