@@ -16,14 +16,12 @@ import structlog
 from bridge.cascade.answers import HttpAnswer
 from bridge.cascade.status import ApiStatus
 from bridge.model.failure import Failure
-from bridge.model.message import Route
+from bridge.model.message import VIRTUAL, Route
 
 log = structlog.get_logger()
 
 #: Time until such a message is delivered (seconds).
 _ON_ITS_WAY: Final = 0.5
-#: Upstream ids of virtual messages begin with it.
-VIRTUAL: Final = "virtual-"
 _DELIVERED: Final = "delivered"
 
 
@@ -68,7 +66,7 @@ class VirtualClient:
     async def ask(self, headers: Mapping[str, str], upstream_id: str) -> HttpAnswer:
         """Answers that the message is delivered, if it was accepted here: an account that was not
         always virtual has others too, whose statuses only the API knows."""
-        if not upstream_id.startswith(_PREFIX):
+        if not upstream_id.startswith(VIRTUAL):
             return HttpAnswer(404)
         return HttpAnswer(
             200, orjson.dumps({"messageId": upstream_id, "deliveryStatus": _DELIVERED})

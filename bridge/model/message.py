@@ -203,6 +203,10 @@ class Message(NamedTuple):
     envelope: str = ""
 
 
+#: Upstream ids of virtual accounts' messages begin with it: nothing went to the API.
+VIRTUAL = "virtual-"
+
+
 class Stored(NamedTuple):
     """A message in the store.
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Set
 from typing import Any, Final, NamedTuple
 
-from bridge.cascade.virtual import VIRTUAL
 from bridge.model.mail_record import load
-from bridge.model.message import FINAL, Protocol, Receipts, State, Stored
+from bridge.model.message import FINAL, VIRTUAL, Protocol, Receipts, State, Stored
 from bridge.model.notice import MAIL, Kind, Notice, wish_for
 from bridge.model.state_names import err_of
 from bridge.sending.decisions import END_AFTER
