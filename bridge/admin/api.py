@@ -180,7 +180,9 @@ async def _post(control: Control, relay: Relay, request: Request) -> Response:
         document = _json(await request.body())
         account = account or control.account(_named(document))
         posted, many = messages.read(document)
-        outcomes = await messages.post(relay, account, posted, request.scope[CALLER].name)
+        header = request.headers.get(messages.REPEAT_HEADER)
+        key = b"" if header is None else messages.repeat_key(header)
+        outcomes = await messages.post(relay, account, posted, request.scope[CALLER].name, key)
         if not many and isinstance(outcomes[0], Failure):
             raise outcomes[0]
         shown = [messages.shown(one, is_) for one, is_ in zip(posted, outcomes, strict=True)]

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
 from bridge import __version__
 from bridge.admin.alerts import PostedAlerts
 from bridge.admin.control import Control
-from bridge.admin.messages import PostedMessage, PostedOutcome
+from bridge.admin.messages import LONGEST_KEY, REPEAT_HEADER, PostedMessage, PostedOutcome
 from bridge.admin.stored_verbs import StoredVerbs
 from bridge.admin.tokens import Role
 from bridge.model.failure import AlreadyThere, Failure, Reason
@@ -251,6 +251,16 @@ def _posting(schemas: dict[str, Any]) -> dict[str, Any]:
         '"account" in each message. One object that is refused is a problem; of an array each '
         "element has its outcome.",
         "security": [{"account": []}, {"token": []}],
+        "parameters": [
+            {
+                "name": REPEAT_HEADER,
+                "in": "header",
+                "description": "The same in each repetition of a request whose answer was lost: "
+                "within an hour a message with the same key, place in the array, phone and text "
+                "gets the first answer and is not sent again.",
+                "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY},
+            }
+        ],
         "requestBody": {"required": True, "content": one_or_many("PostedMessage")},
         "responses": {
             "202": {"description": "accepted", "content": one_or_many("PostedOutcome")},

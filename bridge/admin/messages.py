@@ -27,6 +27,9 @@ from bridge.relay.relay import Relay
 
 #: Most submissions in a request, and recipients of each.
 MOST = 1000
+#: The header that identifies a request which is repeated, and its longest value.
+REPEAT_HEADER = "Idempotency-Key"
+LONGEST_KEY = 255
 #: The longest duration of a send-out: 30 days (seconds).
 MAX_SPREAD = 30 * 86400
 
@@ -62,7 +65,7 @@ class PostedMessage(BaseModel):
             raise ValueError("give a text or a template")
         return self
 
-    def submission(self, peer: str) -> Submission:
+    def submission(self, peer: str, repeat_key: bytes = b"") -> Submission:
         """The submission in the bridge's vocabulary."""
         addresses = [self.to] if isinstance(self.to, str) else self.to
         return Submission(
@@ -79,6 +82,7 @@ class PostedMessage(BaseModel):
             int(self.schedule.timestamp()) if self.schedule else None,
             self.priority,
             reference=self.reference,
+            repeat_key=repeat_key,
             name=self.name,
             spread=self.over,
             template=self.template,
@@ -127,11 +131,29 @@ def read(document: Any) -> tuple[list[PostedMessage], bool]:
         raise Failure(Reason.BAD_PARAMETER, f"{where}: {first['msg']}") from None
 
 
+def repeat_key(header: str) -> bytes:
+    """The key that identifies a repeated request, from its ``Idempotency-Key``: a string, with or
+    without quotation marks (draft-ietf-httpapi-idempotency-key-header). Raises
+    Failure(BAD_PARAMETER)."""
+    key = header.strip()
+    if key[:1] == key[-1:] == '"' and len(key) > 1:
+        key = key[1:-1]
+    if not (0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
+        raise Failure(
+            Reason.BAD_PARAMETER, f"Idempotency-Key: 1 to {LONGEST_KEY} printable characters"
+        )
+    return b"%b\0%b" % (REPEAT_HEADER.encode(), key.encode())
+
+
 async def post(
-    relay: Relay, account: Account, messages: list[PostedMessage], peer: str
+    relay: Relay, account: Account, messages: list[PostedMessage], peer: str, key: bytes = b""
 ) -> list[Outcome]:
-    """Submits all at once and waits for their outcomes."""
-    futures = [relay.submit(account, message.submission(peer)) for message in messages]
+    """Submits all at once and waits for their outcomes. ``key`` identifies the request if it is
+    repeated; in it a message is known by its place, phone and text."""
+    futures = [
+        relay.submit(account, message.submission(peer, key and b"%b\0%d" % (key, place)))
+        for place, message in enumerate(messages)
+    ]
     return [await future for future in futures]
 
 

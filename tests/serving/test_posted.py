@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -33,9 +34,18 @@ async def bridge(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Bridge]:
 
 
 async def ask(
-    bridge: Bridge, method: str, path: str, *, token: str = "", auth: Any = None, json: Any = None
+    bridge: Bridge,
+    method: str,
+    path: str,
+    *,
+    token: str = "",
+    auth: Any = None,
+    json: Any = None,
+    key: str | None = None,
 ) -> httpx.Response:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
+    if key is not None:
+        headers["Idempotency-Key"] = key
     async with httpx.AsyncClient(base_url=await bridge.api()) as client:
         return await client.request(
             method, f"/api/v1{path}", headers=headers, auth=auth, json=json, timeout=30
@@ -113,3 +123,49 @@ async def test_an_operator_sends_in_the_name_of_an_account(
     assert answer.status_code == 404
     answer = await ask(bridge, "POST", "/messages", token=OPERATE, json={"to": PHONE, "text": "x"})
     assert (answer.status_code, answer.json()["code"]) == (400, 1)
+
+
+async def test_a_repeated_request_is_known_by_its_key(bridge: Bridge, sandbox: Sandbox) -> None:
+    hello = {"to": PHONE, "text": "hello"}
+    first = await ask(bridge, "POST", "/messages", auth=OWN, json=hello, key='"8e03978e"')
+    again = await ask(bridge, "POST", "/messages", auth=OWN, json=hello, key="8e03978e")
+    assert (again.status_code, again.json()) == (202, first.json())
+    many = [hello, hello, hello | {"text": "other"}]
+    several = await ask(bridge, "POST", "/messages", auth=OWN, json=many, key="of several")
+    assert (
+        await ask(bridge, "POST", "/messages", auth=OWN, json=many, key="of several")
+    ).json() == (several.json())
+    assert len({one["id"] for one in several.json()}) == 3
+    # Another key, another account, or no key: no repeat.
+    for auth, key in ((OWN, "9"), (("erp", "secret12"), "8e03978e"), (OWN, None)):
+        other = await ask(bridge, "POST", "/messages", auth=auth, json=hello, key=key)
+        assert other.json()["id"] != first.json()["id"]
+    assert sandbox.message_count == 7
+    for key in ("", '""', "x" * 256, "a\tb"):
+        refused = await ask(bridge, "POST", "/messages", auth=OWN, json=hello, key=key)
+        assert (refused.status_code, refused.json()["code"]) == (400, 1)
+
+
+async def test_a_request_repeated_after_kill_9_is_sent_once(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    config = write_config(tmp_path, sandbox.url, account='protocols = ["http"]')
+    hello = {"to": PHONE, "text": "hello"}
+    sandbox.fault("401")
+    async with serving(config) as bridge:
+        asking = asyncio.create_task(
+            ask(bridge, "POST", "/messages", auth=OWN, json=hello, key="once")
+        )
+        await bridge.event("upstream_held")  # it is stored, and not yet answered or not yet sent
+        await bridge.kill()
+        await asyncio.wait({asking})
+    sandbox.clear_faults()
+    async with serving(config) as bridge:
+        again = await ask(bridge, "POST", "/messages", auth=OWN, json=hello, key="once")
+        assert again.status_code == 202
+        await sandbox.wait_for(1)
+        [told] = (await ask(bridge, "GET", f"/messages/{again.json()['id']}", auth=OWN)).json()
+        assert told["id"] == again.json()["id"]
+        await bridge.terminate()
+    assert sandbox.message_count == 1
+    asking.exception()
