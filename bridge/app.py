@@ -24,8 +24,8 @@ from bridge.accounts.accounts import Accounts
 from bridge.admin.answers import Reloaded
 from bridge.admin.audit_trail import EVENT as AUDIT
 from bridge.admin.audit_trail import AuditTrail
-from bridge.admin.control import Sessions
 from bridge.admin.hooks import HooksListener
+from bridge.admin.parts import DaemonParts, Sessions
 from bridge.admin.refusals import EVENTS as REFUSAL_EVENTS
 from bridge.admin.service import AdminService
 from bridge.admin.trouble import RecentTrouble
@@ -247,20 +247,20 @@ class App:
                 smsc = smsc_listener(settings, accounts, relay, directory)
                 smpp = SmppListener(settings.smpp, accounts, relay, gathering, outbox, clock=clock)
                 listeners: dict[str, Sessions] = {"smtp": smtp, "smpp": smpp}
-                admin = AdminService(
-                    settings,
+                parts = DaemonParts(
                     self,
-                    accounts=accounts,
-                    store=store,
-                    dispatcher=dispatcher,
-                    upstreams=lines,
-                    listeners=listeners,
-                    relay=relay,
-                    directory=directory,
-                    imports=imports,
-                    trouble=self._trouble,
-                    audits=self._audits,
+                    accounts,
+                    store,
+                    dispatcher,
+                    lines,
+                    listeners,
+                    relay,
+                    directory,
+                    imports,
+                    self._trouble,
+                    self._audits,
                 )
+                admin = AdminService(settings, parts)
                 loaded = asyncio.Event()
                 dispatching = tasks.create_task(dispatcher.run(loaded))
                 await loaded.wait()

@@ -11,23 +11,20 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Protocol
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final
 
 import structlog
 
 from bridge import __version__
 from bridge import log as logging
-from bridge.accounts.accounts import Account, Accounts
+from bridge.admin.account_verbs import AccountVerbs
 from bridge.admin.answers import (
-    AccountLimits,
-    BlockedLogin,
     Changed,
     HistoryOf,
     HooksShown,
     HookTaken,
-    LoginTest,
     LogLevel,
     NodeStatus,
     NoticesOwed,
@@ -37,37 +34,26 @@ from bridge.admin.answers import (
     SessionCount,
     UpstreamStatus,
 )
-from bridge.admin.audit_trail import AuditRecord, AuditTrail
+from bridge.admin.audit_trail import AuditRecord
 from bridge.admin.health import Health
 from bridge.admin.history import History
 from bridge.admin.joining import (
     audits_of,
-    blocks_of,
     hooks_of,
     levels_of,
     nodes_of,
     reloads_of,
-    sessions_of,
     sum_of,
 )
 from bridge.admin.nodes import Nodes, everywhere
+from bridge.admin.parts import DaemonParts
 from bridge.admin.standing import NowStanding
 from bridge.admin.stored_verbs import Limit, at
-from bridge.admin.trouble import RecentTrouble
 from bridge.admin.upstream_status import upstream_status
-from bridge.admin.variable_verbs import VariableVerbs
 from bridge.config.settings import Settings, parse_duration
-from bridge.directory.directory import Directory
-from bridge.directory.imports import Imports
 from bridge.log import EVENTS
-from bridge.model import measures, message
+from bridge.model import measures
 from bridge.model.failure import Failure, Reason
-from bridge.net.networks import origin
-from bridge.net.sessions import SessionInfo
-from bridge.sending.dispatcher import Dispatcher
-from bridge.sending.upstream import UpstreamLine
-from bridge.store import Store
-from bridge.store.daily_count import accepted_today, all_accepted_today
 from bridge.trace.finding import by_id, from_phones
 
 log = structlog.get_logger()
@@ -76,23 +62,7 @@ log = structlog.get_logger()
 _ANSWERED: Final = 0.2
 
 
-class Sessions(Protocol):
-    """The part of a listener with sessions that the verbs use."""
-
-    def sessions(self) -> list[SessionInfo]: ...
-
-    def end_sessions(self, reason: str, *, id: str = "", account: str = "") -> int: ...
-
-
-class Lifecycle(Protocol):
-    """The part of :class:`bridge.app.App` that the verbs use."""
-
-    def load(self) -> Reloaded: ...
-
-    def stop(self) -> None: ...
-
-
-class Control(VariableVerbs):
+class Control(AccountVerbs):
     """The verbs of a running daemon. Belongs to one event loop; ``clock`` gives Unix time.
 
     ``by`` names the caller: every change is an ``audit`` event in the log. ``nodes`` are the nodes
@@ -102,32 +72,21 @@ class Control(VariableVerbs):
     def __init__(
         self,
         settings: Settings,
+        parts: DaemonParts,
         *,
-        accounts: Accounts,
-        store: Store,
-        dispatcher: Dispatcher,
-        upstreams: Mapping[str, UpstreamLine],
-        listeners: Mapping[str, Sessions],
-        lifecycle: Lifecycle,
         health: Health,
         standing: NowStanding,
         history: History,
-        trouble: RecentTrouble,
-        directory: Directory,
-        imports: Imports,
-        audits: AuditTrail,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__(settings, store, directory, imports, accounts, dispatcher, upstreams)
-        self.nodes = Nodes(store, self)
-        self._listeners = listeners
-        self._lifecycle = lifecycle
+        super().__init__(settings, parts, clock)
+        self.nodes = Nodes(parts.store, self)
+        self._lifecycle = parts.lifecycle
+        self._trouble = parts.trouble
+        self._audits = parts.audits
         self._health = health
         self._standing = standing
         self._history = history
-        self._trouble = trouble
-        self._audits = audits
-        self._clock = clock
         self._started = datetime.fromtimestamp(int(clock()), UTC)
         self._level_back: asyncio.TimerHandle | None = None
         self._level_until: datetime | None = None
@@ -135,10 +94,6 @@ class Control(VariableVerbs):
     def reload_settings(self, settings: Settings) -> None:
         """Takes over new settings."""
         self.settings = settings
-
-    def _after(self, seconds: float) -> datetime:
-        now = datetime.fromtimestamp(int(self._clock()), UTC)
-        return now + timedelta(seconds=round(seconds))
 
     # --- overview --------------------------------------------------------------------------
 
@@ -241,100 +196,6 @@ class Control(VariableVerbs):
             raise Failure(Reason.NOT_FOUND, f"no message {id}")
         return told
 
-    # --- sessions --------------------------------------------------------------------------
-
-    @everywhere(sessions_of)
-    async def list_sessions(self, *, account: str = "", protocol: str = "") -> list[SessionInfo]:
-        """List sessions: binds and SMTP connections, the oldest first."""
-        return [
-            info
-            for listener in self._listeners.values()
-            for info in listener.sessions()
-            if account in ("", info.account) and protocol in ("", info.protocol)
-        ]
-
-    @everywhere(sum_of)
-    async def close_sessions(self, *, by: str, id: str = "", account: str = "") -> Changed:
-        """End one session, or all of an account, after the answers in flight."""
-        if bool(id) == bool(account):
-            raise Failure(Reason.BAD_PARAMETER, "name either a session or an account")
-        reason = "closed by an operator"
-        own_id, _, node = id.partition("@")
-        ended = 0
-        if node in ("", str(self._store.node)):
-            ended = sum(
-                listener.end_sessions(reason, id=own_id, account=account)
-                for listener in self._listeners.values()
-            )
-        if not ended:
-            raise Failure(Reason.NOT_FOUND, f"no session of {id or account} is open")
-        self._audit("close_sessions", by, session=id, account=account, sessions=ended)
-        return Changed(ended)
-
-    # --- blocked ---------------------------------------------------------------------------
-
-    @everywhere(blocks_of)
-    async def list_blocked(self) -> list[BlockedLogin]:
-        """List addresses and accounts that are blocked after wrong passwords."""
-        return [
-            BlockedLogin(
-                block.origin,
-                block.name,
-                self._after(block.seconds),
-                len(block.attempts),
-                self._after(-block.attempts[0][0]) if block.attempts else None,
-                self._after(-block.attempts[-1][0]) if block.attempts else None,
-                sorted({name for _, name in block.attempts}),
-            )
-            for block in self._accounts.lockout.blocks()
-        ]
-
-    @everywhere(sum_of)
-    async def lift_block(self, *, by: str, address: str, account: str | None = None) -> Changed:
-        """Lift the block of an address, or of one account at it."""
-        # IPv6 addresses are blocked by network: accept an address and a network.
-        where = address if "/" in address else origin(address)
-        lifted = self._accounts.lockout.lift(where, account)
-        if not lifted:
-            raise Failure(Reason.NOT_FOUND, f"{address} is not blocked")
-        self._audit("lift_block", by, address=address, account=account or "", blocks=lifted)
-        return Changed(lifted)
-
-    # --- accounts --------------------------------------------------------------------------
-
-    async def list_accounts(self) -> list[AccountLimits]:
-        """List the accounts with their limits and their use."""
-        holds = await self._store.holds()
-        sessions = await self.list_sessions()
-        today = await self._store.look_up(all_accepted_today, int(self._store.time()))
-        return [
-            _limits(account, today.get(account.name, 0), holds, sessions)
-            for account in self._accounts
-        ]
-
-    async def show_account(self, *, name: str) -> AccountLimits:
-        """Show an account with its limits and their use."""
-        account = self.account(name)
-        sessions = await self.list_sessions(account=name)
-        today = await self._store.look_up(accepted_today, name, int(self._store.time()))
-        return _limits(account, today, await self._store.holds(), sessions)
-
-    async def test_login(
-        self, *, name: str, password: str, protocol: str = "", address: str = ""
-    ) -> LoginTest:
-        """Test an account's password, and whether protocol and address are allowed."""
-        account = self.account(name)
-        own = account.settings
-        if not address and own.networks:
-            # Without an address only the password is tested.
-            address = str(own.networks[0].network_address)
-        try:
-            way = message.Protocol(protocol or own.protocols[0])
-        except ValueError:
-            raise Failure(Reason.BAD_PARAMETER, f"no protocol {protocol}") from None
-        await self._accounts.authenticate(name, password, protocol=way, address=address)
-        return LoginTest(name, way.value, address)
-
     # --- the daemon ------------------------------------------------------------------------
 
     @everywhere(reloads_of)
@@ -395,27 +256,3 @@ class Control(VariableVerbs):
         self._level_back, self._level_until = None, None
         logging.set_level(self.settings.log.level)
         log.info("log_level_restored", level=self.settings.log.level)
-
-
-def _limits(
-    account: Account, today: int, holds: set[tuple[str, str]], sessions: list[SessionInfo]
-) -> AccountLimits:
-    own = account.settings
-    sessions = [info for info in sessions if info.account == account.name]
-    binds = sum(info.protocol == message.Protocol.SMPP.value for info in sessions)
-    return AccountLimits(
-        account.name,
-        sorted(own.protocols),
-        own.sender,
-        own.senders,
-        [kind.value for kind in own.message_types],
-        [*map(str, own.networks), *(f"{one} (trusted)" for one in own.trusted_networks)],
-        own.countries,
-        own.rate,
-        own.daily_limit,
-        today,
-        own.max_binds,
-        binds,
-        len(sessions) - binds,
-        ("account", account.name) in holds,
-    )

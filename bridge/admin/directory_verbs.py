@@ -14,13 +14,12 @@ from pydantic import Field
 
 from bridge.admin.answers import Changed
 from bridge.admin.directory_answers import ContactFields, Created, ImportShown
+from bridge.admin.parts import DaemonParts
 from bridge.admin.queue_filter import StoredId
 from bridge.admin.stored_verbs import StoredVerbs
 from bridge.config.settings import Settings
 from bridge.directory import fields
-from bridge.directory.directory import Directory
 from bridge.directory.groups import group_meant
-from bridge.directory.imports import Imports
 from bridge.directory.verbs import (
     Membership,
     add_contact,
@@ -40,7 +39,6 @@ from bridge.directory.verbs import (
 )
 from bridge.model.contact import Contact, Group, Template
 from bridge.model.failure import Failure, Reason
-from bridge.store import Store
 
 log = structlog.get_logger()
 
@@ -52,12 +50,10 @@ _NO_FIELDS = ContactFields()
 class DirectoryVerbs(StoredVerbs):
     """``by`` names the caller, for the log."""
 
-    def __init__(
-        self, settings: Settings, store: Store, directory: Directory, imports: Imports
-    ) -> None:
-        super().__init__(settings, store)
-        self._directory = directory
-        self._imports = imports
+    def __init__(self, settings: Settings, parts: DaemonParts) -> None:
+        super().__init__(settings, parts.store)
+        self._directory = parts.directory
+        self._imports = parts.imports
 
     def _audit(self, what: str, by: str, **fields: object) -> None:
         log.info("audit", action=what, by=by, **fields)

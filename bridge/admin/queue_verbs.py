@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import fields
 
 from bridge import log as logging
-from bridge.accounts.accounts import Account, Accounts
+from bridge.accounts.accounts import Account
 from bridge.admin.answers import Changed, Hold
 from bridge.admin.directory_verbs import DirectoryVerbs
+from bridge.admin.parts import DaemonParts
 from bridge.admin.queue_filter import QueueFilter
 from bridge.admin.stored_verbs import ALL
 from bridge.config.settings import Settings
-from bridge.directory.directory import Directory
-from bridge.directory.imports import Imports
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import State
-from bridge.sending.dispatcher import Dispatcher
-from bridge.sending.upstream import UpstreamLine
-from bridge.store import Store
 from bridge.store.operating.erase import Erased, erase
 from bridge.store.operating.queue import count_selected
 from bridge.trace.finding import names_of
@@ -27,20 +22,11 @@ from bridge.trace.finding import names_of
 class QueueVerbs(DirectoryVerbs):
     """``by`` names the caller: every change is an ``audit`` event."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        store: Store,
-        directory: Directory,
-        imports: Imports,
-        accounts: Accounts,
-        dispatcher: Dispatcher,
-        upstreams: Mapping[str, UpstreamLine],
-    ) -> None:
-        super().__init__(settings, store, directory, imports)
-        self._accounts = accounts
-        self._dispatcher = dispatcher
-        self._upstreams = upstreams
+    def __init__(self, settings: Settings, parts: DaemonParts) -> None:
+        super().__init__(settings, parts)
+        self._accounts = parts.accounts
+        self._dispatcher = parts.dispatcher
+        self._upstreams = parts.upstreams
 
     def account(self, name: str) -> Account:
         """The account of this name; raises Failure(NOT_FOUND)."""

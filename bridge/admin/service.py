@@ -7,51 +7,29 @@ import time
 from collections.abc import Mapping
 
 from bridge import log as logging
-from bridge.accounts.accounts import Accounts
 from bridge.admin.api import application
-from bridge.admin.audit_trail import AuditTrail
 from bridge.admin.console.console import Console
-from bridge.admin.control import Control, Lifecycle, Sessions
+from bridge.admin.control import Control
 from bridge.admin.health import Health
 from bridge.admin.history import History
 from bridge.admin.listener import AdminListener
 from bridge.admin.metrics import Metrics
+from bridge.admin.parts import DaemonParts
 from bridge.admin.refusals import RefusalKeeper
 from bridge.admin.standing import NowStanding
 from bridge.admin.tokens import Tokens
-from bridge.admin.trouble import RecentTrouble
 from bridge.config.settings import Settings
-from bridge.directory.directory import Directory
-from bridge.directory.imports import Imports
-from bridge.relay.relay import Relay
-from bridge.sending.dispatcher import Dispatcher
 from bridge.sending.upstream import UpstreamLine
-from bridge.store import Store
 
 
 class AdminService:
     """Belongs to one event loop: :meth:`run` it, :meth:`close` it at the end.
 
-    ``lifecycle`` reloads and stops the daemon, ``listeners`` are those with sessions, by protocol.
     ``listener`` and ``control`` take over new settings.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        lifecycle: Lifecycle,
-        *,
-        accounts: Accounts,
-        store: Store,
-        dispatcher: Dispatcher,
-        upstreams: Mapping[str, UpstreamLine],
-        listeners: Mapping[str, Sessions],
-        relay: Relay,
-        directory: Directory,
-        imports: Imports,
-        trouble: RecentTrouble,
-        audits: AuditTrail,
-    ) -> None:
+    def __init__(self, settings: Settings, parts: DaemonParts) -> None:
+        store, accounts, upstreams = parts.store, parts.accounts, parts.upstreams
         self._refusals = RefusalKeeper(store, accounts.settings_of)
         self.health = Health(
             lambda: store.forget_fingerprints(int(store.time())),
@@ -61,30 +39,21 @@ class AdminService:
         standing = NowStanding(
             lambda: self.control.settings,
             store,
-            dispatcher,
+            parts.dispatcher,
             accounts,
             upstreams,
-            lambda: [info for one in listeners.values() for info in one.sessions()],
+            lambda: [info for one in parts.listeners.values() for info in one.sessions()],
             self.health.ready,
         )
         self._history = History(
-            lambda: (dispatcher.backlog, standing.age("accepted")), standing.look, time.time
+            lambda: (parts.dispatcher.backlog, standing.age("accepted")), standing.look, time.time
         )
         self.control = Control(
             settings,
-            accounts=accounts,
-            store=store,
-            dispatcher=dispatcher,
-            upstreams=upstreams,
-            listeners=listeners,
-            lifecycle=lifecycle,
+            parts,
             health=self.health,
             standing=standing,
             history=self._history,
-            trouble=trouble,
-            directory=directory,
-            imports=imports,
-            audits=audits,
         )
         tokens = Tokens(settings.admin, accounts.lockout)
         console = Console(self.control, tokens)
@@ -92,7 +61,7 @@ class AdminService:
             settings.admin,
             application(
                 self.control,
-                relay,
+                parts.relay,
                 Metrics(standing.look, standing.standing),
                 [*self.health.routes(), *console.routes()],
             ),

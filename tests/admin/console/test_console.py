@@ -107,7 +107,7 @@ async def test_who_may_look_changes_nothing(scene: Scene) -> None:
         ):
             answer = await client.post("/console" + path, data=form)
             assert answer.status_code == 403
-            assert "may only look" in answer.text
+            assert "may only read" in answer.text
 
 
 async def test_wrong_tokens_are_counted_and_then_blocked(tmp_path: Path) -> None:
