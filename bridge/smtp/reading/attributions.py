@@ -52,8 +52,9 @@ def attribution(bare: list[str], last: int, *, needs_both: bool) -> int | None:
     for first in range(last, max(-1, last - 4), -1):
         line = bare[first]
         if not line and first != last:
-            # Some programs leave a blank line in it: "John Smith\n\n<\nmailto:…>".
-            if first + 1 <= last and bare[first + 1].startswith("<"):
+            # Some programs leave a blank line in it: "Jan Novák\n\n<\nmailto:…>", "…>\n\nwrote:".
+            below = bare[first + 1]
+            if below.startswith("<") or WROTE.fullmatch(below.rstrip(":： ")):
                 continue
             break
         if len(line) > 300 or (first < last and _is_a_sentence(line, bare[first + 1])):

@@ -121,9 +121,12 @@ def _own_text(section: bytes, subject: bytes, body: str, record: Record, fallbac
         left = signed  # In a forward, the forwarded mail may stand below it.
     if left is not body:
         body = record.cut(body, left, "signature or footer")
+    body = _without_advertisement(body, record)  # Some programs put it below the quotation.
     left, why = quotes.cut_quotes(body, reply)
-    if why:
-        body = record.cut(body, left, why)
+    return _without_advertisement(record.cut(body, left, why), record) if why else body
+
+
+def _without_advertisement(body: str, record: Record) -> str:
     left = signatures.cut_mobile(body)
     return body if left is body else record.cut(body, left, "line of a mobile program")
 

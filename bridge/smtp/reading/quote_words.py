@@ -15,7 +15,7 @@ WROTE = re.compile(
     r"ha scritto|scrisse|napisa[łl](?:\(a\)|a)?|pisze|napsala?|napsal\(a\)|píše|napísal\(?a?\)?|"
     r"skrev|"
     r"skrifaði|kirjoitti|kirjutas|ezt írta|írta|a scris|scris|yazdı|şunu yazdı|"
-    r"пише|писав|писала|написав|написала|пишет|писал|писала|написал|написала|написа|пиша|έγραψε|"
+    r"пише|писав|писала|написав|написала|пишет|писал|писала|писали|написал|написала|написали|написа|пиша|έγραψε|"
     r"rakstīja|rašė|napisao|napisala|je napisal|đã viết|menulis|tulis)\b|写道|寫道|のメール|"
     r"さんは書きました|작성|כתב|كتب|نوشت|เขียน",
     re.IGNORECASE,
@@ -41,6 +41,7 @@ LABELS = {
             "发送时间|"
             "发送日期|日期|寄件日期|傳送時間|보낸 날짜|날짜|נשלח|תאריך|التاريخ|"
             "تاريخ الإرسال|trimis|poslano|"
+            "envoyé le|στάλθηκε|보낸날짜|"
             "date d'envoi|sent at|created|received|saadetud|išsiųsta|nosūtīts|εστάλη|ημερομηνία|"
             "đã gửi|ngày|terkirim|dikirim|tanggal|ส่ง|วันที่|изпратено|дата и время|"
             "послато|poslato|испратено|адпраўлена|dihantar|भेजा गया|жіберілді|enviat|bidalia|"
@@ -80,7 +81,7 @@ ORIGINAL = re.compile(
 #: … and of "-------- Forwarded Message --------".
 PASSED_ON = re.compile(
     r"forward|weitergeleitet|transf[ée]r|transmis|reenviad|encaminhad|inoltrat|doorgestuurd|"
-    r"videresend|"
+    r"videresend|пересыл|препрат|prosleđ|reenvia|framsen|ส่งต่อ|"
     r"vidarebef|välitetty|przekaz|přeposl|tovább|iletil|redirec|пересл|переадрес|转发|轉寄|"
     r"轉發|転送|전달|"
     r"הועבר|توجيه|προωθ|preposl|proslij|posredov|edastatud|pārsūt|persiųst|diteruskan|chuyển tiếp",

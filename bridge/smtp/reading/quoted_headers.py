@@ -12,8 +12,8 @@ from bridge.smtp.reading.html import BELOW_RULE
 from bridge.smtp.reading.quote_words import LABELS
 
 _LABEL = re.compile(
-    r"[\s>*|\x01\x02]{0,12}+([^\W\d_](?:[^:：\n<>@\d]{0,24}[^\s:：<>@\d*])??)[ "
-    r"\xa0*\t]{0,20}[:：][*]{0,2}"
+    r"[\s>*|_\x01\x02]{0,12}+([^\W\d_](?:[^:：\n<>@\d]{0,24}[^\s:：<>@\d*])??)[ "
+    r"\xa0*_\t]{0,20}[:：][*_]{0,2}"
     r"(?:[ \t\xa0]|$|(?=[<\w\"']))"
 )
 #: Outlook's rule in a plain text.

@@ -22,6 +22,7 @@ from bridge.smtp.reading.attributions import (
     between_dashes,
     ends_attribution,
     ends_open,
+    has_date,
     is_sure,
 )
 from bridge.smtp.reading.html import QUOTED
@@ -52,9 +53,13 @@ _REST_OF_A_LINK = re.compile(r"^[(<]?https?://\S*[)>]? ?>?$|^\S*[=&%]\S*\)$")
 _RULE = re.compile(r"[-_=*~—–]{2,}$|(?:[-—_] ){4,80}[-—_]?$")
 #: "-----Original Message-----" in any language: words between rules.
 _SEPARATOR = re.compile(
-    r"[\s>*\x01]{0,8}+([-_=—–]{2,20}+)[ \xa0]{0,2}([^\W\d_](?:[^-_=\n]|-(?=\w)){2,60}?)"
-    r"[ \xa0]{0,2}[-_=—–]{2,20}[ \t*]*$"
+    r"[\s>*\x01]{0,8}+([-_=—–‐]{2,20}+)(?:[ \xa0]|&nbsp;){0,2}"
+    r"([^\W\d_](?:[^-_=‐\n]|-(?=\w)){2,60}?)[ \xa0]{0,2}[-_=—–‐]{2,20}[ \t*]*$"
 )
+#: An attribution with the quotation on the same line, as Yahoo's Android program writes it.
+_CONTINUED = re.compile(r"([^\n]{20,250}?[^\W\d_]:)[ \xa0]{3}")
+#: Most lines of a signature below a quotation.
+_SIGNATURE_LINES = 12
 
 
 def cut_quotes(text: str, reply: Callable[[], Reply]) -> tuple[str, str]:
@@ -102,25 +107,41 @@ def _end_of_own_text(lines: list[str], bare: list[str], reply: Reply) -> tuple[i
     """The number of the sender's own lines, and the rule for the others."""
     if reply is Reply.FORWARD:
         return len(lines), ""
-    tail = _quoted_tail(lines, bare)
+    end = len(lines) if reply is not Reply.SURE else _end_of_quotation(lines, bare)
+    tail = _quoted_tail(lines, bare, end)
     found: list[tuple[int, str]] = []
-    if tail is not None and not _passes_on(bare[tail]):
+    if tail is not None and not _passes_on(bare, tail):
         begins = _attribution_above(bare, tail, reply)
         if begins is not None:
             found.append((begins, "quotation under an attribution"))
-        elif reply is Reply.SURE and not _introduces(bare, tail):
+        elif reply is Reply.SURE and not _introduces(bare, tail) and _is_apart(lines, tail, end):
             found.append((tail, "quoted lines at the end"))
     if reply is Reply.SURE:
         before = found[0][0] if found else len(lines)
-        found += _headers(bare, before)
-        if not found or found[-1][0] > 0:
-            found += _unquoted(lines, bare, min([before, *(at for at, _ in found)]))
+        headers, forwarded = _headers(bare, before)
+        found = headers + [one for one in found if one[0] < forwarded]
+        if not found or found[0][0] > 0:
+            found += _unquoted(lines, bare, min([before, forwarded, *(at for at, _ in found)]))
     return min(found) if found else (len(lines), "")
 
 
-def _quoted_tail(lines: list[str], bare: list[str]) -> int | None:
-    """The start of quoted lines that continue to the end; ``None`` if there are none."""
-    at = len(lines)
+def _end_of_quotation(lines: list[str], bare: list[str]) -> int:
+    """The number of lines without a signature right below quoted lines.
+
+    There two dashes are a signature's even without their space, which relays remove.
+    """
+    for at in range(len(lines) - 1, max(0, len(lines) - _SIGNATURE_LINES), -1):
+        if lines[at].startswith(_QUOTED_LINE):
+            break
+        if bare[at] in ("--", "---", "—"):
+            above = line_above(bare, at)
+            return at if above >= 0 and lines[above].startswith(_QUOTED_LINE) else len(lines)
+    return len(lines)
+
+
+def _quoted_tail(lines: list[str], bare: list[str], end: int) -> int | None:
+    """The start of quoted lines that continue to ``end``; ``None`` if there are none."""
+    at = end
     first = None
     while at:
         line = lines[at - 1]
@@ -148,10 +169,23 @@ def _attribution_above(bare: list[str], tail: int, reply: Reply) -> int | None:
     return begins
 
 
-def _passes_on(line: str) -> bool:
-    """Whether a quotation begins with "> Begin forwarded message:"."""
+def _passes_on(bare: list[str], tail: int) -> bool:
+    """Whether "Begin forwarded message:" is the first of the quoted lines, or stands above them."""
+    above = line_above(bare, tail)
+    return _says_forwarded(bare[tail]) or (above >= 0 and _says_forwarded(bare[above]))
+
+
+def _says_forwarded(line: str) -> bool:
     inner = line.lstrip("> \x01")
     return ends_open(inner) and len(inner) < 60 and PASSED_ON.search(inner) is not None
+
+
+def _is_apart(lines: list[str], tail: int, end: int) -> bool:
+    """Whether quoted lines without an attribution stand apart from the text above them.
+
+    One or two ``>`` right below a line may be the text's own: "limit\\n> 90 %".
+    """
+    return end - tail > 2 or not tail or not lines[tail - 1].strip() or lines[tail][:1] == QUOTED
 
 
 def _introduces(bare: list[str], tail: int) -> bool:
@@ -160,31 +194,52 @@ def _introduces(bare: list[str], tail: int) -> bool:
     return last >= 0 and ends_open(bare[last]) and label_of(bare[last]) not in LABELS
 
 
-def _headers(bare: list[str], before: int) -> list[tuple[int, str]]:
-    """The first header block or "original message" line with own text above it."""
+def _headers(bare: list[str], before: int) -> tuple[list[tuple[int, str]], int]:
+    """The first header block or "original message" line with own text above it, and the start of
+    a forwarded mail, which is content."""
     first = at = _first_words(bare)
     while at < before:
         if bare[at].startswith(_QUOTED_LINE):
+            if at > first and _is_of_groupwise(bare, at):
+                return [(at, "what follows an attribution")], len(bare)
             at += 1
             continue
         separator = _SEPARATOR.match(bare[at])
         if separator is not None:
-            if len(separator[1]) >= 8 and PASSED_ON.search(separator[2]):
-                return []  # The forwarded mail is the content of a forward.
+            passed_on = PASSED_ON.search(separator[2]) is not None
+            if passed_on and (len(separator[1]) >= 8 or _heads_a_mail(bare, at)):
+                return [], at
             if at > first and _is_original(bare, at, separator):
-                return [(at, "what follows a line for “original message”")]
+                return [(at, "what follows a line for “original message”")], len(bare)
             if len(separator[1]) == 10:
-                return []  # Gmail's first line of a forward, in every language.
+                return [], at  # Gmail's first line of a forward, in every language.
         elif at > first and bare[at].startswith("--") and between_dashes(bare[at]):
-            return [(at, "what follows an attribution")]
+            return [(at, "what follows an attribution")], len(bare)
+        elif _says_forwarded(bare[at]):
+            return [], at
         if label_of(bare[at]):
             end, is_one = header_block(bare, at)
             if is_one and at > first:
-                return [(at, "a quoted mail with its header")]
+                return [(at, "a quoted mail with its header")], len(bare)
             at = max(end, at + 1)
         else:
             at += 1
-    return []
+    return [], len(bare)
+
+
+def _is_of_groupwise(bare: list[str], at: int) -> bool:
+    """Whether GroupWise's attribution stands here: ">>> Jan <jan@example.com> 26.11.2026 >>>"."""
+    inner = bare[at].removeprefix(">>> ")
+    if len(inner) == len(bare[at]) or bare[at + 1 : at + 2] == [] or bare[at + 1].startswith(">"):
+        return False
+    closed = inner.endswith(" >>>") and has_date(inner)
+    return closed or (ends_open(inner) and is_sure(inner))
+
+
+def _heads_a_mail(bare: list[str], at: int) -> bool:
+    """Whether a header block follows the line."""
+    following = next((n for n in range(at + 1, min(at + 4, len(bare))) if bare[n]), None)
+    return following is not None and header_block(bare, following)[1]
 
 
 def _is_original(bare: list[str], at: int, separator: re.Match[str]) -> bool:
@@ -210,13 +265,18 @@ def _unquoted(lines: list[str], bare: list[str], before: int) -> list[tuple[int,
     )
     for at in range(max(first_words + 1, last_mark + 1), min(before, last_words)):
         line = bare[at]
-        if not line or len(line) > 300 or not ends_attribution(line):
+        if not line or len(line) > 300:
+            continue
+        if not ends_attribution(line):
+            continued = _CONTINUED.match(line) if "@" in line else None
+            if continued and WROTE.search(continued[1]) and is_sure(continued[1]):
+                return [(at, "what follows an attribution")]
             continue
         if ends_open(line) and label_of(line) in LABELS:
             continue
         begins = attribution(bare, at, needs_both=False)
-        if begins is None or begins <= first_words:
-            continue
+        if begins is None or begins <= first_words or any(map(label_of, bare[begins:at])):
+            continue  # The rows of a form are no attribution.
         if is_sure(" ".join(bare[begins : at + 1])):
             return [(begins, "what follows an attribution")]
     return []

@@ -89,13 +89,20 @@ _MOBILE = (
 _LINKED_WORDS = re.compile(r"\[([^\]]{1,40})\]\([^)]{1,100}\)")
 #: "Get Outlook for iOS" with its link.
 _LINK_BEHIND = re.compile(r"[ \xa0]?[<(]?https?://\S{1,200}$")
-#: "Sent from Mail (https://…) for Windows 10".
-_LINK_WITHIN = re.compile(r" \(https?://[^\s()]{1,200}\)")
+#: "Sent from Mail (https://…) for Windows 10", also without the brackets.
+_LINK_WITHIN = re.compile(r" (?:\( ?https?://[^\s()]{1,200} ?\)|https?://[^\s()]{1,200}(?= ))")
 _LONGEST = 110
 #: A phone number or a customer number is no device.
 _NUMBER = re.compile(r"\d{5}")
 
 _RULE = re.compile(r"[ \t]*(?:_{20,}|-{20,}|={20,}|\*{20,}|#{20,}|(?:-=){8,40}-?)[ \t]*")
+#: A rule that only well-known programs put above their footers.
+_SHORT_RULE = re.compile(r"[ \t]*(?:-{2,3}|—)[ \t]*")
+_OF_A_PROGRAM = re.compile(
+    r"googlegroups\.com|groups\.google\.com|listinfo|reply to this email directly|avast|avg\.com|"
+    r"(?:checked|scanned) for viruses|virus-free|антивирус|антивірус|auf viren|antivirus",
+    re.IGNORECASE,
+)
 _OF_A_LIST = re.compile(
     r"mailing list|unsubscribe|listinfo|/postorius/|list-?leave@|-leave@|-request@|"
     r"groups\.google\.com|groups\.io|yahoogroups|листа рассылки|список рассылки|рассылк|розсилк|"
@@ -169,12 +176,17 @@ def cut_footer(text: str) -> str:
         and "****" not in text
         and "####" not in text
         and "-=-=" not in text
+        and "\n--" not in text
+        and "\n—" not in text
     ):
         return text
     lines = text.rstrip().split("\n")
     for at in range(len(lines) - 1, max(0, len(lines) - _FOOTER_LINES - 2), -1):
-        if _RULE.fullmatch(lines[at]):
-            below = "\n".join(lines[at + 1 :])
-            if _OF_A_LIST.search(below) and any(line.strip() for line in lines[:at]):
-                return "\n".join(lines[:at])
+        found = _OF_A_LIST if _RULE.fullmatch(lines[at]) else None
+        if found is None and _SHORT_RULE.fullmatch(lines[at]):
+            found = _OF_A_PROGRAM
+        if found is None or not found.search("\n".join(lines[at + 1 :])):
+            continue
+        if any(line.strip() for line in lines[:at]):
+            return "\n".join(lines[:at])
     return text

@@ -32,6 +32,14 @@ def kept(text: str, reply: Reply) -> str:
         ("ok\n\n*-------- Original Message --------*\n\ntext", "ok"),
         ("ok\n\nOn Wed, 14 Nov 2026 08:14:43 -0200 A <a@b.c> wrote\n\ntext", "ok"),
         ("ok\nMystery: A <a@b.c>\nWhen: 6 Jan 2025 10:00\nTopic: x\n\nq", "ok"),
+        ("ok\n\n>>> Jan <j@e.com> 26.11.2026 15:19 >>>\nplain quotation", "ok"),
+        ("ok\n\n>>> On 26.11.2026 at 15:19, Jan <j@e.com> wrote:\nplain quotation", "ok"),
+        ("ok\n\n  On Thu, 26 Nov 2026 at 15:19, Jan<j@e.com> wrote:   quoted\ntext", "ok"),
+        ("ok\n\n‐‐‐‐‐‐‐ Original Message ‐‐‐‐‐‐‐\nOn 26.11.2026 Jan <j@e.com> wrote:\n> q", "ok"),
+        ('好\n\n------------------&nbsp;原始邮件&nbsp;------------------\n发件人: "王"', "好"),
+        ("ok\n\n__From:__ Jan <j@e.com>\n__Sent:__ 26.11.2026 15:19\n__To:__ me\nq", "ok"),
+        ("ok\n\nOn Thu, 26 Nov 2026 at 15:19, Jan <j@e.com>\n\nwrote:\n\n> q", "ok"),
+        ("ja\n\nEnvoyé le: 26.11.2026 15:19\n\nDe: Jan <j@e.com>\n\nObjet: x\n\nq", "ja"),
     ],
 )
 def test_the_tail_of_a_reply_is_cut(text: str, own: str) -> None:
@@ -77,6 +85,49 @@ def test_own_text_stays_in_a_reply_too(text: str) -> None:
 )
 def test_nothing_is_cut_from_what_is_no_reply(text: str) -> None:
     assert kept(text, Reply.NO) == text
+
+
+QUOTATION = "On 26.11.2026 15:19, Jan <j@e.com> wrote:\n> one\n> two"
+
+
+@pytest.mark.parametrize("dashes", ["--", "---", "—"])
+@pytest.mark.parametrize("gap", ["\n", "\n\n"])
+def test_a_signature_below_the_quotation_goes_with_it(dashes: str, gap: str) -> None:
+    text = f"ok\n\n{QUOTATION}{gap}{dashes}\nAnna\nTel. 5"
+    assert kept(text, Reply.SURE) == "ok"
+    assert kept(text, Reply.NO) == text
+
+
+def test_two_dashes_in_the_own_text_are_no_signature() -> None:
+    assert kept(f"wash\n--\ndry\n\n{QUOTATION}", Reply.SURE) == "wash\n--\ndry"
+    below = f"{QUOTATION}\n\nyes\n--\nAnna"
+    assert kept(below, Reply.SURE) == below
+
+
+@pytest.mark.parametrize(
+    "forwarded",
+    [
+        '-------- Пересылаемое сообщение --------\n26.11.2026, 15:19, "I" <i@e.com>:\n\ntext',
+        "---- Forwarded Message ----\nFrom: Jan <j@e.com>\nDate: 26.11.2026\nSubject: x\ntext",
+        "--- Weitergeleitete Nachricht ---\nVon: Jan <j@e.com>\nDatum: 26.11.26\nBetreff: x\ntext",
+        "Begin forwarded message:\n\n> From: Jan <j@e.com>\n> Date: 26.11.2026\n> \n> text",
+        "Начало переадресованного сообщения:\n\n> От: Иван <i@e.com>\n> Дата: 26.11.2026\n> text",
+        "---------- Forwarded message ---------\nFrom: Jan <j@e.com>\n\ntext\n\n> quoted there",
+    ],
+)
+def test_a_mail_that_an_answer_passes_on_stays(forwarded: str) -> None:
+    assert kept(f"see\n\n{forwarded}", Reply.SURE) == f"see\n\n{forwarded}"
+    assert kept(forwarded, Reply.SURE) == forwarded
+
+
+@pytest.mark.parametrize("text", ["limit\n> 90 %", "WHERE x\n> 5\n> 3", "$ df\n> 90 % used"])
+def test_a_line_or_two_right_below_the_own_text_are_its_own(text: str) -> None:
+    assert kept(text, Reply.SURE) == text
+
+
+def test_the_rows_of_a_form_are_no_attribution() -> None:
+    text = "Name: Jan\nFrom: j@e.com\nDate: 26.11.2026 15:19\nSubject: x\nMessage:\n\ncall me"
+    assert kept(text, Reply.SURE) == text
 
 
 def test_an_attribution_with_address_and_date_is_enough() -> None:

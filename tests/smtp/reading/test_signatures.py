@@ -25,6 +25,8 @@ def test_a_signature(text: str, left: str) -> None:
     [
         "Sent from my iPhone",
         "Sent from my Wiko RIDGE FAB 4G",
+        "Sent from Mail https://go.example.com/fwlink/?LinkId=5 for Windows",
+        "Sent using Newton Mail ( https://example.com/k/d/mailapp )",
         "Sent via BlackBerry from T-Mobile",
         "Sent with [Proton Mail](https://proton.me/) secure email.",
         "Get Outlook for iOS https://aka.ms/o0ukef",
@@ -95,12 +97,22 @@ def test_own_last_lines_stay(line: str) -> None:
         "_" * 47 + "\nops mailing list\nops@example.com\nhttps://example.com/mailman/listinfo/ops",
         "-" * 69 + "\nTo unsubscribe, e-mail: ops-unsubscribe@example.com",
         "#" * 72 + "\n\nTo unsubscribe from the OPS list, click the following link:\nhttps://e.com",
+        "--\nYou received this message because you are subscribed to the Google Groups group.\n"
+        "To unsubscribe, send an email to x+unsubscribe@googlegroups.com.",
+        "---\nThis email has been checked for viruses by Avast antivirus software.\nwww.avast.com",
+        "--\nЭто сообщение проверено на вирусы антивирусом",
+        "—\nReply to this email directly, view it on GitHub, or unsubscribe.",
         "-=" * 12 + "-\nGroups.io Links: https://groups.io/g/x/message/1\n" + "-=" * 12 + "-",
     ],
 )
 def test_the_footer_of_a_list(footer: str) -> None:
     assert cut_footer(f"text\n{footer}\n") == "text"
     assert cut_footer(footer) == footer
+
+
+@pytest.mark.parametrize("text", ["Door open\n--\nZone 3", "Sale\n--\nReply STOP to unsubscribe"])
+def test_two_dashes_alone_are_no_footer(text: str) -> None:
+    assert cut_footer(text) == text
 
 
 def test_a_rule_alone_is_no_footer() -> None:
