@@ -11,7 +11,7 @@ from base64 import urlsafe_b64decode
 from binascii import Error as BinasciiError
 from urllib.parse import parse_qs, unquote, urlsplit
 
-#: End of the host name → the parameter with the target.
+#: End of the host name → the parameter with the target, in lower case.
 _WRAPPERS = {
     "safelinks.protection.outlook.com": "url",
     "safelinks.protection.office365.us": "url",
@@ -19,9 +19,13 @@ _WRAPPERS = {
     "linkprotect.cudasvc.com": "a",
     "protect2.fireeye.com": "u",
     "protect.fireeye.com": "u",
-    "urldefense.us": "u",
+    "clicktime.symantec.com": "u",
+    "clicktime.cloud.postoffice.net": "u",
+    "urlsand.esvalabs.com": "u",
+    "edgepilot.com": "u",
     "protection.sophos.com": "u",
     "www.google.com": "q",
+    "google.com": "q",
     "l.facebook.com": "u",
     "lm.facebook.com": "u",
     "slack-redir.net": "url",
@@ -37,9 +41,22 @@ _WRAPPERS = {
     "deref-web.de": "redirectUrl",
 }
 #: Hosts that are not only wrappers → the path of the wrapper.
-_PATHS = {"www.google.com": "/url", "vk.com": "/away.php"}
-_PROOFPOINT_3 = re.compile(r"/v3/__(.+?)__;", re.DOTALL)
-_CISCO = re.compile(r"/[^/]+/(https?%3A[^/?]+)", re.IGNORECASE)
+_PATHS = {"www.google.com": "/url", "google.com": "/url", "vk.com": "/away.php"}
+#: End of the host name → the target in the rest of the address.
+_WITHIN = {
+    "secure-web.cisco.com": re.compile(r"/[^/]+/(https?%3A[^/?]+)", re.IGNORECASE),
+    "protect.checkpoint.com": re.compile(r"/v2/(?:r\d+/)?___(.+?)___\."),
+    "url.avanan.click": re.compile(r"/v2/(?:r\d+/)?___(.+?)___\."),
+    "menlosecurity.com": re.compile(r"/(https?://.+)"),
+    "href.li": re.compile(r"/\?(https?://.+)"),
+}
+_PROOFPOINT = ("urldefense.com", "urldefense.us", "urldefense.proofpoint.com")
+_PROOFPOINT_3 = re.compile(r"/v3/__(.+?)__;([^!]*)", re.DOTALL)
+#: Its version 3 writes "*" for a replaced character, "**" and a letter for several, and the
+#: characters behind, in base64.
+_REPLACED = re.compile(r"\*(?:\*([A-Za-z0-9_-]))?")
+_LENGTHS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_ONE_SLASH = re.compile(r"^(https?:/)(?=[^/])", re.IGNORECASE)
 _HTTP = re.compile(r"https?://[^\s<>\"\x00-\x1f\x7f]+", re.IGNORECASE)
 #: The longest link.
 MAX_URL = 2000
@@ -49,10 +66,15 @@ MAX_LINKS = 10
 # A web address up to the first character that cannot be in one, without surrounding brackets or
 # quotes.
 _URL = re.compile(r"https?://[^\s<>\"'\x00-\x1f]++", re.IGNORECASE)
+#: Characters of the text behind a link.
+_BEHIND = ")].,;:!?»"
 #: "text<https://…>", as Exchange writes links into a plain text.
 _BRACKETED = re.compile(r"([^\s<>]?)([ \t]?)<((?:https?://|mailto:|tel:)[^\s<>]{1,2000})>", re.I)
 _PICTURE = re.compile(
-    r"\[(?:cid:[^\]\s]{1,200}|image: ?[^\]\n]{0,200}|inline image[^\]\n]{0,60}"
+    r"\[(?:cid:[^\]\s]{1,200}|image: ?[^\]\n]{0,200}|inline[ -](?:image|bild)[^\]\n]{0,60}"
+    r"|image removed[^\]\n]{0,60}|image\d{3}\.(?:png|jpe?g|gif)"
+    r"|[^\]\[]{0,200}?(?:\b(?:desc|o?pis)\w{0,9}[^\]\[]{1,25}autom\w+"
+    r"|(?:autom|автомат)\w+ \w{3,20} (?:besch\w+|desc\w+|опис\w*|p?opis))[^\]\[]{0,20}"
     r"|https?://[^\]\s]{1,300}\.(?:png|jpe?g|gif|svg|bmp|webp)(?:\?[^\]\s]{0,200})?)\]"
     r"(?:[ \t]?<(?:https?://|mailto:)[^\s<>]{0,2000}>)?"
     r"|\[(?:https?://[^\]\s]{1,300}|[^\]\n]{0,40}(?:logo|banner|icon|image|bild|facebook|twitter"
@@ -95,20 +117,21 @@ def _target(url: str) -> str:
         host = (parts.hostname or "").lower()
     except ValueError:
         return ""
-    if host in ("urldefense.com", "urldefense.proofpoint.com"):
+    if host in _PROOFPOINT:
         return _of_proofpoint(url, parts.query)
-    if host == "secure-web.cisco.com":
-        found = _CISCO.match(parts.path)
-        return unquote(found[1]) if found else ""
+    for end, within in _WITHIN.items():
+        if host == end or host.endswith("." + end):
+            found = within.search(url, len(parts.scheme) + 3 + len(host))
+            return unquote(found[1]) if found else ""
     for end, name in _WRAPPERS.items():
         if host == end or host.endswith("." + end):
             if host in _PATHS and parts.path != _PATHS[host]:
                 return ""
             try:
-                values = parse_qs(parts.query, max_num_fields=50).get(name, [""])
+                values = parse_qs(parts.query, max_num_fields=50)
             except ValueError:
                 return ""
-            return _plain(values[0])
+            return _plain((values.get(name) or values.get(name.upper()) or [""])[0])
     return ""
 
 
@@ -123,12 +146,31 @@ def _plain(value: str) -> str:
 
 def _of_proofpoint(url: str, query: str) -> str:
     if found := _PROOFPOINT_3.search(url):
-        return found[1] if "*" not in found[1] else ""
+        return _with_replaced(_ONE_SLASH.sub(r"\1/", unquote(found[1])), found[2])
     try:
         value = parse_qs(query, max_num_fields=50).get("u", [""])[0]
     except ValueError:
         return ""
     return unquote(value.replace("-", "%").replace("_", "/")) if "://" not in value else value
+
+
+def _with_replaced(target: str, encoded: str) -> str:
+    if "*" not in target:
+        return target
+    try:
+        characters = urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
+    except (BinasciiError, ValueError):
+        return ""
+    at = 0
+
+    def replaced(found: re.Match[str]) -> str:
+        nonlocal at
+        begins = at
+        at += _LENGTHS.index(found[1]) + 2 if found[1] else 1
+        return characters[begins:at]
+
+    target = _REPLACED.sub(replaced, target)
+    return target if at == len(characters) else ""
 
 
 def target_of(href: str, text: str) -> str:
@@ -139,15 +181,29 @@ def target_of(href: str, text: str) -> str:
     url = unwrapped("".join(href.split()))
     if not text or len(url) > MAX_URL or _HTTP.fullmatch(url) is None:
         return ""
-    shown = "".join(text.lower().split()).strip(".,…()<>[]")
-    bare = _bare(url)
-    looks_like_one = shown.startswith(("http:", "https:", "www.")) or "@" in shown
-    looks_like_one |= "." in shown and bare.startswith(_bare(shown))
-    return "" if looks_like_one or not shown or _HOUSEKEEPING.search(text) else url
+    squeezed = "".join(text.lower().split())
+    shown = squeezed.strip(".,…()<>[]")
+    if not shown or "@" in shown or _HOUSEKEEPING.search(text):
+        return ""
+    says_it = _shows(shown, url)
+    if says_it is None:
+        says_it = shown.startswith(("http:", "https:", "www."))
+    elif squeezed.endswith(("...", "…")) and len(_bare(shown)) < len(_bare(url)):
+        says_it = False
+    return "" if says_it else url
+
+
+def _shows(text: str, url: str) -> bool | None:
+    """Whether a text that is an address says the link's target, and not only its host; ``None``
+    for other texts and other addresses."""
+    shown, bare = _bare(text), _bare(url)
+    if "." not in shown or not bare.startswith(shown):
+        return None
+    return "/" in shown or bare[len(shown) :][:1] != "/" or bare[len(shown) + 1 :][:1] in ("", "?")
 
 
 def _bare(url: str) -> str:
-    return url.lower().partition("://")[2].rstrip("/").removeprefix("www.") or url.lower()
+    return url.lower().rpartition("://")[2].rstrip("/").removeprefix("www.") or url.lower()
 
 
 def tidied(text: str) -> str:
@@ -160,11 +216,16 @@ def tidied(text: str) -> str:
         text = _BRACKETED.sub(_out_of_brackets, text)
     if "://" not in text:
         return text
-    return _URL.sub(lambda url: unwrapped(url[0]) if _may_be_wrapped(url[0]) else url[0], text)
+    return _URL.sub(_restored, text)
 
 
-def _may_be_wrapped(url: str) -> bool:
-    return "?" in url or "__" in url or "%3A" in url
+def _restored(found: re.Match[str]) -> str:
+    url = found[0]
+    if "?" not in url and "__" not in url and "%3A" not in url and "://" not in url[8:]:
+        return url
+    bare = url.rstrip(_BEHIND)
+    target = unwrapped(bare)
+    return url if target == bare else target + url[len(bare) :]
 
 
 def _out_of_brackets(found: re.Match[str]) -> str:
@@ -174,6 +235,6 @@ def _out_of_brackets(found: re.Match[str]) -> str:
     start = found.string.rfind("\n", 0, found.start()) + 1
     line = found.string[max(start, found.start() - 300) : found.start() + len(before)]
     url = unwrapped(url)
-    if before and _bare(url).startswith(_bare(line.split()[-1]) if line.split() else "\0"):
+    if before and (words := line.split()) and _shows(words[-1].strip("()[]"), url):
         return before  # "https://example.com<https://example.com/>"
     return f"{before} {url}" if before else f"{blank}{url}"
