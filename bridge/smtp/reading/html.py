@@ -37,6 +37,8 @@ _VOID = frozenset(
     | {"source", "track", "wbr"}
 )
 _UNSEEN = frozenset({"head", "template", "svg", "math", "datalist", "object", "select", "map"})
+#: Raw text that is shown.
+_SHOWN_RAW = frozenset({"textarea", "xmp"})
 #: Elements on their own lines …
 _LINES = frozenset(
     {"address", "article", "aside", "body", "caption", "center", "dd", "details", "dialog", "dir"}
@@ -121,6 +123,8 @@ def text_of_html(html: str, *, signatures: bool, marks: bool) -> str:
         elif isinstance(token, Raw):
             if token.name == "style":
                 layout.hidden.add(token.text)
+            elif token.name in _SHOWN_RAW:
+                layout.text(token.text)
         elif token.end:
             layout.end(token.name)
         else:
@@ -278,7 +282,8 @@ class _Layout:
             self._quoted, self._line = self._lines.pop()
             self._gap = 0
         if self._line:
-            self._line.append(" ")
+            if self._line[-1] != " ":
+                self._line.append(" ")
             self._cell_is_empty = True
         self._cell = len(self._lines)
 

@@ -23,12 +23,18 @@ _HIDING = re.compile(
 #: With ``overflow:hidden`` such a box shows nothing.
 _ZERO_SIZE = re.compile(rf"(?:^|;)(?:height|width):(?:{_ZERO}|1px){_END}")
 _SHOWN = re.compile(r"(?:^|;)display:(?!none)[a-z]")
-_FONT_SIZE = re.compile(r"(?:^|;)font(?:-size)?:(?:[^;]*?\s)?([\d.]+)(px|pt|em|rem|%)?")
+_FONT_SIZE = re.compile(r"(?:^|;)font(?:-size)?:(?:[^;]*?\s)?([\d.]+)([a-z%]*)")
 #: The longest style sheet that is read.
 _MAX_STYLES = 64 * 1024
 _COMMENT = re.compile(r"/\*[^*]*+(?:\*(?!/)[^*]*+)*\*/|<!--|-->")
 _SELECTOR = re.compile(r"(?:([a-z][a-z0-9]*+|\*)|[.#][\w-]++)(?:[.#][\w-]++)*+")
 _NAME = re.compile(r"[.#]?[\w-]++")
+#: "[class=x]", as mail programs need it that change the names of classes.
+_ATTRIBUTE = re.compile(r"\[(class|id)~?=[\"']?([\w-]+)[\"']?\]")
+
+
+def _of_attribute(found: re.Match[str]) -> str:
+    return ("." if found[1] == "class" else "#") + found[2]
 
 
 def _squeezed(style: str) -> str:
@@ -51,7 +57,7 @@ def font_is_tiny(style: str) -> bool | None:
         size = float(found[1])
     except ValueError:
         return None
-    return size <= (0.05 if found[2] in ("em", "rem") else 1)
+    return size <= (1 if found[2] in ("", "px", "pt", "%") else 0.05)
 
 
 #: The names of an element in selectors: the element's own, its classes (".x") and its id ("#x").
@@ -102,13 +108,15 @@ class Hidden:
                     self._add_rule(selector, hiding, tiny)
 
     def _add_rule(self, selector: str, hiding: bool, tiny: bool | None) -> None:
+        if "[" in selector:
+            selector = _ATTRIBUTE.sub(_of_attribute, selector)
         steps = selector.replace(">", " ").split()
         if not steps or len(steps) > 8 or not all(map(_SELECTOR.fullmatch, steps)):
             return
         *within, element = [frozenset(_NAME.findall(step)) for step in steps]
         named = sorted(element)[0] if element else "*"
         # AMP hides the whole body until its script runs.
-        hiding = hiding and named[0] in ".#"
+        hiding = hiding and any(name[0] in ".#" for step in (*within, element) for name in step)
         if (hiding or tiny is not None) and self._count < _MAX_RULES:
             self._count += 1
             rule = _Rule(self._count, tuple(within), element, hiding, tiny)

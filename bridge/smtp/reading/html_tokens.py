@@ -15,6 +15,7 @@ from typing import NamedTuple
 _NAME = re.compile(r"[a-zA-Z][^\s/>]*+")
 # The standard's attribute: characters that are not allowed in names are skipped.
 _ATTRIBUTE = re.compile(r"[\s/]*+([^\s/>=]*+)(?:\s*+=\s*+(\"[^\"]*+\"|'[^']*+'|[^\s>]*+))?")
+_COMMENT_END = re.compile("--!?>")
 #: Elements whose content is neither markup nor visible.
 _RAW = frozenset({"script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes"})
 _RAW_ENDS = {name: re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE) for name in _RAW}
@@ -87,8 +88,8 @@ def _after_declaration(html: str, opens: int) -> int:
     if html.startswith("<!--", opens):
         if html.startswith((">", "->"), opens + 4):
             return html.find(">", opens) + 1
-        end = html.find("-->", opens + 4)
-        return len(html) if end < 0 else end + 3
+        ended = _COMMENT_END.search(html, opens + 4)
+        return ended.end() if ended else len(html)
     end = html.find(">", opens)
     return len(html) if end < 0 else end + 1
 

@@ -28,6 +28,8 @@ def shown(html: str) -> str:
         ("<![if !mso]>a<![endif]><!--[if !mso]><!-->b<!--<![endif]-->", "ab"),
         ("<img alt='Only this'><img alt=''>", "Only this"),
         ("a<div class='x_gmail_signature'>no</div>", "a"),
+        ("<table><tr><td>a</td><td></td><td>b</td></tr></table>", "a b"),
+        ("a<!-- no --!>b<xmp>c</xmp><textarea>d</textarea>", "abcd"),
     ],
 )
 def test_lines(html: str, text: str) -> None:
@@ -66,7 +68,10 @@ def test_what_is_hidden_is_not_read(style: str) -> None:
 
 @pytest.mark.parametrize(
     "style",
-    ["display:block", "max-height:0.5em", "opacity:0.9", "font-size:10px", "height:0", "left:-1px"],
+    [
+        *("display:block", "max-height:0.5em", "opacity:0.9", "font-size:10px", "height:0"),
+        *("left:-1px", "font-size:1vw", "font-size:1rem"),
+    ],
 )
 def test_what_is_not_hidden_is_read(style: str) -> None:
     assert shown(f'<div style="{style}">yes</div>') == "yes"
@@ -82,13 +87,18 @@ def test_rules_for_other_screens_hide_nothing() -> None:
     "selector",
     [
         *(".h", "p.h", ".c.h", "#i", ".a .h", "table .h", "td > .h", "body .h", "html body .a p.h"),
-        ".q, .h",
+        *(".q, .h", "[class=c]", "p[class~='h']", '[id="i"]'),
     ],
 )
 def test_a_style_sheet_hides_what_it_names(selector: str) -> None:
     sheet = f"<style>{selector} {{display:none}}</style>"
     table = "<table class=a><tr><td><p class='c h' id=i>no</p><p class=b>yes</p></table>"
     assert shown(sheet + table) == "yes"
+
+
+def test_an_element_within_a_class_is_hidden_and_an_element_alone_not() -> None:
+    styled = "<style>.a > span{display:none}body,i{display:none}</style>"
+    assert shown(f"{styled}<body><i>yes</i><p class=a><span>no</span></p>") == "yes"
 
 
 @pytest.mark.parametrize("selector", [".z .b", "ul .b", ".b.z", ".a > .z .b", ".b:hover", "p + .b"])
