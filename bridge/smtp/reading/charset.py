@@ -36,6 +36,20 @@ _SURROGATE = re.compile(rb"\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]"
 _UKRAINIAN = re.compile(
     rb"[\xa4\xa6\xa7\xad\xb4\xb6\xb7\xbd][\xc0-\xff]|[\xc0-\xff][\xa4\xa6\xa7\xad\xb4\xb6\xb7\xbd]"
 )
+#: The Windows page that is meant by an ISO label if there are octets that are controls in ISO 8859.
+_WINDOWS = {
+    "iso8859-2": "cp1250",
+    "iso8859-7": "cp1253",
+    "iso8859-8": "cp1255",
+    "iso8859-13": "cp1257",
+    "iso8859-15": "cp1252",
+}
+_C1 = re.compile(rb"[\x80-\x84\x86-\x9f]")
+#: ASCII under these labels is ASCII: their own letters are elsewhere.
+_EBCDIC = frozenset({"cp037", "cp273", "cp424", "cp500", "cp875", "cp1026", "cp1140"})
+_NO_CONTROLS = b"\r\n" + bytes(range(0x20, 0x100))
+#: A locale in place of a charset: "uk_UA.KOI8-U".
+_LOCALE = re.compile(r"[a-z]{2,3}_[a-z]{2}\.")
 #: Labels that programs use for any charset.
 _SEVEN_BIT = frozenset({"ascii", "us-ascii", "ansi_x3.4-1968", "iso646-us", "7bit", "us"})
 
@@ -47,6 +61,8 @@ def codec_of(charset: str) -> str | None:
     ``euc-jp`` and ``iso-2022-jp`` are our own codecs.
     """
     label = charset.strip().strip("\"'<>;,= \t_").lower()
+    if locale := _LOCALE.match(label):
+        label = label[locale.end() :]
     # Some clients append to the label: "utf-8; format=flowed", "iso-2022-jp$ESC".
     if wrong := _NOT_A_LABEL.search(label):
         label = label[: wrong.start()].rstrip("-_.:+(") if wrong[0] != " " else label
@@ -87,12 +103,16 @@ def decoded(octets: bytes, charset: str, fallback: str) -> tuple[str, str]:
         try:
             text = octets.decode("utf-8")
         except UnicodeDecodeError:
+            if unicode := utf_16_of(octets):
+                return _of_unicode(octets, unicode), unicode
             return _damaged(octets, codec_of(fallback) or "cp1252")
         if 0x1B in octets and _ESCAPED in octets:  # One octet is found four times as fast.
             return decode_iso_2022_jp(octets), "iso-2022-jp"
+        if 0 in octets and (unicode := utf_16_of(octets)):
+            return _of_unicode(octets, unicode), unicode
         return text.removeprefix("\ufeff"), "utf-8"
-    if octets.isascii() and codec.startswith(_CHARSET_FAMILIES):
-        return octets.decode(codec), codec
+    if octets.isascii() and codec.startswith(_CHARSET_FAMILIES) and 0 not in octets:
+        return octets.decode("ascii" if codec in _EBCDIC else codec), codec
     if codec == "koi8-r" and _UKRAINIAN.search(octets):
         codec = "koi8-u"
     if _is_utf_8(octets, codec):
@@ -100,11 +120,55 @@ def decoded(octets: bytes, charset: str, fallback: str) -> tuple[str, str]:
     if codec == REPLACEMENT:
         escaped = b"\x1b" in octets or b"\x0e" in octets
         return ("\ufffd", codec) if escaped else decoded(octets, "", fallback)
+    if 0 in octets and (unicode := utf_16_of(octets)):
+        return _of_unicode(octets, unicode), unicode
     if codec.startswith("utf-"):
+        if _is_no_unicode(octets, codec):
+            return decoded(octets, "", fallback)
         return _of_unicode(octets, codec), codec
     if own := _OWN.get(codec):
         return own(octets), codec
-    return octets.decode(codec, "replace"), codec
+    if codec in _WINDOWS and _C1.search(octets):
+        codec = _WINDOWS[codec]
+    text = octets.decode(codec, "replace")
+    if codec == "big5hkscs" and "\ufffd" in text and _decodes(octets, "cp950"):
+        return octets.decode("cp950"), "cp950"  # Windows has the euro sign elsewhere.
+    return text, codec
+
+
+def utf_16_of(octets: bytes) -> str:
+    """The codec of octets that prove to be UTF-16 under any label; empty for others.
+
+    Every second octet is the high one of a character, which in most scripts is one that no text in
+    octets has: a control.
+    """
+    if len(octets) < 4:
+        return ""
+    if octets.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    even, odd = octets[::2], octets[1::2]
+    high, low = _controls(even), _controls(odd)
+    if high * 10 > 6 * len(even) and low * 5 < len(odd):
+        return "utf-16-be"
+    if low * 10 > 6 * len(odd) and high * 5 < len(even):
+        return "utf-16-le"
+    return ""
+
+
+def _controls(octets: bytes) -> int:
+    return len(octets.translate(None, _NO_CONTROLS))
+
+
+def _is_no_unicode(octets: bytes, codec: str) -> bool:
+    """Whether octets labelled as UTF-16, UTF-32 or UTF-7 prove to be something else."""
+    if codec == "utf-7":
+        return not octets.isascii()
+    if codec.startswith("utf-32"):
+        return not _decodes(octets, codec)
+    if 0 in octets or octets.isascii() or octets.startswith(codecs.BOM_UTF16_LE):
+        return False
+    whole, broken = _characters(octets)
+    return whole > 2 and not broken
 
 
 def _damaged(octets: bytes, fallback: str) -> tuple[str, str]:

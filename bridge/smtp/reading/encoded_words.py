@@ -39,7 +39,7 @@ def text_of(raw: bytes, fallback: str, charset: str = "") -> str:
     """
     raw = unfold(raw)
     if b"=?" not in raw:
-        if raw.isascii() and b"\x1b" not in raw:
+        if raw.isascii() and b"\x1b" not in raw and b"~{" not in raw:
             return _one_line(raw.decode("ascii"))
         return _one_line(decode(raw, charset, fallback))
     raw = raw[:_MAX_FIELD]
@@ -60,6 +60,16 @@ def text_of(raw: bytes, fallback: str, charset: str = "") -> str:
     if at < len(raw):
         runs.append(_Run(charset, b"", [raw[at:]]))
     return _one_line("".join(_text(run, fallback) for run in _joined(runs)))
+
+
+def charset_of_words(raw: bytes) -> str:
+    """The charset of a field's first word; empty for UTF-8 and unknown ones.
+
+    A body in the same mail without a valid charset is probably in this one.
+    """
+    word = _ENCODED_WORD.search(raw, 0, 1000)
+    charset = word[1].decode("ascii", "replace") if word else ""
+    return charset if codec_of(charset) not in (None, "utf-8") else ""
 
 
 def _joined(runs: list[_Run]) -> list[_Run]:

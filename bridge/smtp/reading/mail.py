@@ -10,7 +10,7 @@ from bridge.model.message import Envelope, Protocol, Recipient, Submission
 from bridge.smtp.reading import header, quotes, signatures, text
 from bridge.smtp.reading import smsc_line as smsc
 from bridge.smtp.reading.body import text_of_body
-from bridge.smtp.reading.encoded_words import text_of
+from bridge.smtp.reading.encoded_words import charset_of_words, text_of
 from bridge.smtp.reading.overrides import Overrides, Wishes, read_overrides
 from bridge.smtp.reading.quotes import Reply
 from bridge.smtp.reading.record import Record
@@ -60,6 +60,9 @@ def read_mail(
     fields, octets = header.split(mail)
     if record is None:
         record = Record()
+    raw_subject = header.first(fields, b"subject")
+    if b"=?" in raw_subject:
+        fallback = charset_of_words(raw_subject) or fallback
     body = text_of_body(
         fields,
         octets,
@@ -68,7 +71,6 @@ def read_mail(
         attachments=smtp.attachments,
         cut_quotes=account.cut_quotes,
     )
-    raw_subject = header.first(fields, b"subject")
     # A final line end begins no further line.
     if account.cut_quotes and body.find("\n", 0, -1) >= 0:
         body = _own_text(mail[: len(mail) - len(octets)], raw_subject, body, record, fallback)

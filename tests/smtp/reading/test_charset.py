@@ -138,6 +138,62 @@ def test_what_nobody_can_read_is_one_replacement_character() -> None:
     assert decode(b"only ASCII", "iso-2022-cn", "windows-1252") == "only ASCII"
 
 
+@pytest.mark.parametrize("label", ["", "utf-8", "us-ascii", "windows-1251", "x-foo", "utf-16be"])
+@pytest.mark.parametrize("really", ["utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("text", ["Увага! Насос №3 – стоп", "Pump 3 stopped"])
+def test_utf_16_is_proved_by_its_high_octets(label: str, really: str, text: str) -> None:
+    assert decode(text.encode(really), label, "windows-1252") == text
+
+
+@pytest.mark.parametrize("text", ["а\nб\nв\n", "1\r\n2\r\n", "Pump\x00", "a\x01b\x02"])
+def test_a_few_controls_make_no_utf_16(text: str) -> None:
+    assert decode(text.encode("cp1251"), "", "windows-1251") == text
+
+
+@pytest.mark.parametrize("label", ["utf-16", "utf-16le", "utf-16be", "ucs-2", "utf-32", "utf-7"])
+def test_utf_8_under_the_label_of_another_unicode_is_utf_8(label: str) -> None:
+    text = "Увага! Насос 3"
+    assert decode(text.encode(), label, "windows-1252") == text
+
+
+@pytest.mark.parametrize(
+    ("label", "really", "text"),
+    [
+        ("iso-8859-2", "cp1250", "Šťastný žľab"),
+        ("latin2", "cp1250", "„Zażółć”"),
+        ("iso-8859-7", "cp1253", "“ναι”"),
+        ("iso-8859-15", "cp1252", "5 €"),
+        ("iso-8859-13", "cp1257", "„Žąsis”"),
+        ("iso-8859-2", "iso8859-2", "Šťastný žľab"),
+        ("iso-8859-15", "iso8859-15", "5 €"),
+        ("cp950", "cp950", "緊急 5€"),
+        ("big5", "big5hkscs", "緊急"),
+    ],
+)
+def test_controls_under_an_iso_label_are_letters_of_windows(
+    label: str, really: str, text: str
+) -> None:
+    assert decode(text.encode(really), label, "") == text
+
+
+def test_ascii_under_the_label_of_a_mainframe_is_ascii() -> None:
+    assert decode(b"Pump 3", "cp037", "") == "Pump 3"
+    assert decode("Pump 3".encode("cp037"), "cp037", "") == "Pump 3"
+
+
+@pytest.mark.parametrize(
+    ("label", "codec"),
+    [
+        ("uk_UA.KOI8-U", "koi8-u"),
+        ("ru_RU.cp1251", "cp1251"),
+        ("MS-CYRL", "cp1251"),
+        ("x-unicode-2-0-utf-7", "utf-7"),
+    ],
+)
+def test_labels_of_systems(label: str, codec: str) -> None:
+    assert codec_of(label) == codec
+
+
 def test_half_a_surrogate_pair_becomes_a_character_that_can_be_sent() -> None:
     decode(b"+2AA-", "utf-7", "").encode()
     decode(b"\xd8\x00", "utf-16be", "").encode()
