@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from bridge.model.failure import Failure, Reason
 from bridge.smtp.reading import header, markup, multipart, transfer
-from bridge.smtp.reading.charset import decoded
+from bridge.smtp.reading.charset import decoded, utf_16_of
 from bridge.smtp.reading.charset_labels import REPLACEMENT
 from bridge.smtp.reading.content_type import (
     TEXT_PLAIN,
@@ -25,7 +25,7 @@ from bridge.smtp.reading.header import Fields, first
 from bridge.smtp.reading.html import text_of_html
 from bridge.smtp.reading.links import tidied
 from bridge.smtp.reading.record import Record
-from bridge.smtp.reading.text import clean, is_encrypted, lines_ended_by_lf, unflow, unsigned
+from bridge.smtp.reading.text import clean, lines_ended_by_lf, unflow, without_armour
 
 Attachments = Literal["ignore", "refuse"]
 
@@ -165,16 +165,18 @@ class _Reader:
             if self._left_out:
                 self._record.left_out = "only " + ", ".join(dict.fromkeys(self._left_out[:5]))
             return ""
+        if len(own) > 1:
+            # Some programs send the text and its HTML as parts of a multipart/mixed.
+            own = list({"".join(one.text.split()): one for one in reversed(own)}.values())[::-1]
         self._chosen(own[0])
         if len(own) > 1:
             self._record.note(f"and {len(own) - 1} further texts")
         return "\n".join(one.text for one in own)
 
-    def _chosen(self, one: _Text) -> str:
+    def _chosen(self, one: _Text) -> None:
         record = self._record
         record.part, record.place = one.kind, one.place
         record.charset, record.declared = one.charset, one.declared
-        return one.text
 
     # --- parts -----------------------------------------------------------------------------
 
@@ -197,7 +199,7 @@ class _Reader:
             if found is not None:
                 yield from self._of_container(kind, found, place, depth, role)
                 return
-        if is_attachment(disposition):
+        if is_attachment(disposition) and (depth or not kind.kind.startswith("text/")):
             self._leave_out(kind)
             if kind.kind in _MAILS:
                 self._mails.append((body, encoding, place))
@@ -213,7 +215,11 @@ class _Reader:
         if role is _OWN and has_file_name(kind, disposition):
             role = _NAMED
         if kind.kind.startswith("text/") and kind.kind not in _NOT_FOR_READERS:
-            yield self._text(transfer.decoded(body, encoding), kind, place, role)
+            octets = transfer.decoded(body, encoding)
+            if role is _NAMED and _is_binary(octets) and not utf_16_of(octets):
+                self._leave_out(ContentType("application/octet-stream"))
+            else:
+                yield self._text(octets, kind, place, role)
         elif self._may_be_text(kind, depth, role):
             self._leave_out(kind)
             octets = transfer.decoded(body, encoding)
@@ -300,7 +306,7 @@ class _Reader:
                 if best is None or _rank(one) > _rank(best):
                     best = one
             plain = best is not None and best.kind == "text/plain" and best.charset != REPLACEMENT
-            if plain and self._attachments == "ignore":
+            if plain and self._attachments == "ignore" and not _stands_in(best):
                 break  # The plain text is complete: the HTML need not be read.
         if best is not None:
             yield best._replace(role=role) if best.role is _NAMED else best
@@ -329,9 +335,7 @@ class _Reader:
 
     def _plain(self, text: str, kind: ContentType) -> str:
         if "-----BEGIN PGP" in text:
-            if is_encrypted(text):
-                raise Failure(Reason.UNDECODABLE_TEXT, "encrypted (OpenPGP)")
-            text = unsigned(text)
+            text = without_armour(text)
         if kind.flowed:
             text = unflow(text, kind.delsp)
         return tidied(text) if "[" in text or "<" in text or "://" in text else text
@@ -366,7 +370,8 @@ class _Reader:
         if self._cut_quotes and not clean(text):
             text = text_of_html(html, signatures=True, marks=True)
         # Unpaired surrogates are replaced.
-        return text.encode("utf-8", "replace").decode()
+        text = text.encode("utf-8", "replace").decode()
+        return without_armour(text) if "-----BEGIN PGP" in text else text
 
 
 def _is_binary(octets: bytes) -> bool:
@@ -377,8 +382,18 @@ def _is_binary(octets: bytes) -> bool:
 _RANKS = {"text/plain": 2, "text/html": 1}
 
 
+def _stands_in(one: _Text | None) -> bool:
+    """Whether a text only says that the mail is HTML, in any language."""
+    return (
+        one is not None
+        and one.kind == "text/plain"
+        and len(one.text) < 400
+        and "html" in one.text.lower()
+    )
+
+
 def _rank(one: _Text) -> int:
-    if one.charset == REPLACEMENT:
+    if one.charset == REPLACEMENT or _stands_in(one):
         return -1
     return _RANKS.get(one.kind, 0) + (10 if one.role.own or one.role is _NAMED else 0)
 

@@ -41,7 +41,13 @@ _OF_ANY_MAIL = re.compile(
 #: Parameters on a line of their own that lacks its blank: "Content-Type: text/plain;".
 _OPEN_PARAMETER = re.compile(rb";[ \t]*+\n\Z")
 _PARAMETERS = re.compile(rb"(?:[a-z-]{1,20}\*?[ \t]*+=[^\n]*+(?:\n|\Z))+", re.IGNORECASE)
-_BEFORE_A_HEADER = re.compile(rb"(?:\xef\xbb\xbf|[ \t]*+\n)+")
+#: Fields of a part that stand below a blank line too many: scripts end their header too early.
+_LATE_FIELDS = re.compile(
+    rb"\n?(?:(?:mime-version|content-[a-z-]{1,40}|x-mailer|x-priority|reply-to)[ \t]*+:"
+    rb"[^\n]*+\n(?:[ \t][^\n]*+\n){0,9})++(?=\n)",
+    re.IGNORECASE,
+)
+_BEFORE_A_HEADER = re.compile(rb"(?=[\xef\s])(?:\xef\xbb\xbf|[ \t]*+\n)*[ \t]*+")
 
 #: Fields of mails that no person wrote to this recipient: automatic answers (RFC 3834 §5 and older
 #: fields), reports (RFC 6522), lists (RFC 2369).
@@ -66,6 +72,8 @@ _ANSWERS = re.compile(rb"^(?:in-reply-to|references)[ \t]*+:\s*+\S", re.IGNORECA
 
 Fields = dict[bytes, list[bytes]]
 
+_FIRST_LETTERS = (b"MIME-", b"Mime-", b"mime-", b"Content-", b"content-", b"CONTENT-")
+
 
 def split(mail: bytes) -> tuple[Fields, bytes]:
     """The needed fields, by lower-case name in their order, and the body.
@@ -85,7 +93,19 @@ def split(mail: bytes) -> tuple[Fields, bytes]:
         return {}, mail[start:]
     if mail.startswith(b"\n", end):
         end += 1
+    if mail.startswith(_FIRST_LETTERS, end) and b"content-type" not in fields:
+        end = _take_late_fields(fields, mail, end)
     return fields, mail[end:]
+
+
+def _take_late_fields(fields: Fields, octets: bytes, start: int) -> int:
+    """Adds the fields of a part at ``start``, below a blank line; returns where its body begins."""
+    late = _LATE_FIELDS.match(octets, start, start + 4096)
+    if late is None or _OF_MAILS.search(octets, start, late.end()) is None:
+        return start
+    for name, values in fields_of(octets, start, late.end()).items():
+        fields.setdefault(name, values)
+    return late.end() + 1
 
 
 def _mended_throughout(mail: bytes, start: int, end: int) -> tuple[bytes, int]:
@@ -164,6 +184,8 @@ def _mended(mail: bytes, start: int, end: int) -> bytes | None:
     blank = min(len(mail), start + MAX_HEADER) if blank < 0 else blank + 1
     lines = mail[end:blank].split(b"\n", MAX_BROKEN_LINES + 1)
     at = end
+    if lines[0].startswith(b"--"):
+        return None  # The boundary of the first part, without a blank line before it.
     for line in lines[:MAX_BROKEN_LINES]:
         section = _SECTION.match(mail, at, blank)
         if section is not None and section.end() > at:
@@ -192,7 +214,9 @@ def _with_parameters(octets: bytes, start: int, end: int) -> bytes | None:
 def part(octets: bytes) -> tuple[Fields, bytes]:
     """The needed fields and the body of one part of a multipart."""
     if octets.startswith(b"\n"):
-        return {}, octets[1:]
+        late: Fields = {}
+        start = _take_late_fields(late, octets, 1) if octets.startswith(_FIRST_LETTERS, 1) else 1
+        return late, octets[start:]
     section = _SECTION.match(octets, 0, MAX_HEADER)
     end = section.end() if section else 0
     if (whole := _with_parameters(octets, 0, end)) is not None:

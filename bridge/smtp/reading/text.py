@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from bridge.model.failure import Failure, Reason
+
 #: All kinds of line ends; U+2028, U+2029 and NEL come from web mailers.
 _LINE_ENDS = re.compile(r"\r\n?|[\v\f\x85\u2028\u2029]")
 #: Control characters, soft hyphen, grapheme joiner, zero-width space, word joiner, byte-order mark,
@@ -22,6 +24,11 @@ _ARMOUR = "-----BEGIN PGP SIGNED MESSAGE-----", "\n-----BEGIN PGP SIGNATURE-----
 _ARMOUR_END = "-----END PGP SIGNATURE-----"
 _ARMOUR_HEADER = re.compile(r"[ \t]*\n(?:[A-Za-z]+: .*\n)*[ \t]*\n")
 _DASH_ESCAPED = re.compile(r"^- ", re.MULTILINE)
+#: Encrypted texts and keys below or between a text.
+_ARMOURED = re.compile(
+    r"-----BEGIN PGP (?:MESSAGE|PUBLIC KEY BLOCK)-----.*?(?:-----END PGP [A-Z ]{3,20}-----|\Z)",
+    re.DOTALL,
+)
 _PLACE = re.compile(r"\{(body|subject)\}")
 
 
@@ -47,9 +54,13 @@ def unflow(text: str, delsp: bool) -> str:
     return "".join(out).removesuffix("\n")
 
 
-def is_encrypted(text: str) -> bool:
-    """Whether the text is only an OpenPGP message (RFC 4880 §6.2)."""
-    return text.lstrip().startswith("-----BEGIN PGP MESSAGE-----")
+def without_armour(text: str) -> str:
+    """The readable text among OpenPGP's blocks (RFC 9580 §6.2); raises a Failure if all of it is
+    encrypted."""
+    left = _ARMOURED.sub("", text)
+    if not left.strip():
+        raise Failure(Reason.UNDECODABLE_TEXT, "encrypted (OpenPGP)")
+    return unsigned(left)
 
 
 def unsigned(text: str) -> str:
@@ -78,6 +89,7 @@ def cut_at(text: str, stop_line: str) -> str:
 
 def clean(text: str) -> str:
     """The text without invisible characters, needless spaces and blank lines."""
+    text = text.replace("\ufffc", "")  # Stands for an attachment in Apple's texts.
     if not text.replace("\n", "").isprintable():
         text = _OUT.sub("", text.replace("\t", " ").replace("\xa0", " "))
         if _ONLY_MARKS.fullmatch(text):

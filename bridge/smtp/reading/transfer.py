@@ -10,6 +10,7 @@ from collections.abc import Callable
 from bridge.model.failure import Failure, Reason
 
 _SQUEEZE = re.compile(rb"[^a-z0-9]+")
+_COMMENT = re.compile(rb"\([^)]*+\)?")
 #: By the name reduced to letters and digits.
 _IDENTITY = frozenset(
     {b"", b"7bit", b"8bit", b"7bits", b"8bits", b"binary", b"plain", b"none", b"text", b"7", b"8"}
@@ -33,7 +34,7 @@ def decoded(body: bytes, encoding: bytes) -> bytes:
     if not encoding or encoding in (b"7bit", b"8bit"):
         return body
     # Some clients add a comment or a parameter.
-    name = _SQUEEZE.sub(b"", encoding.lower().partition(b";")[0].partition(b"(")[0])
+    name = _SQUEEZE.sub(b"", _COMMENT.sub(b"", encoding.lower()).partition(b";")[0])
     if name in _IDENTITY:
         return body
     if name in _QUOTED_PRINTABLE:

@@ -29,6 +29,15 @@ def test_an_mbox_line_before_the_header_is_passed_over() -> None:
     assert split(b"From a@b Mon Jan 6\nSubject: x\n\nbody")[1] == b"body"
 
 
+def test_fields_below_a_blank_line_too_many_are_fields() -> None:
+    fields, body = split(b"Subject: x\n\nMIME-Version: 1.0\nContent-Type: text/html\n\n<p>B")
+    assert (fields[b"content-type"], body) == ([b" text/html"], b"<p>B")
+    for text in (b"Content-Type: x", b"Content-Type: x\nand more\n\ntext", b"Content: y\n\ntext"):
+        assert split(b"Subject: x\n\n" + text)[1] == text
+    labelled = b"Content-Type: text/plain\n\nContent-Type: text/html\n\n<p>B"
+    assert split(labelled)[1] == b"Content-Type: text/html\n\n<p>B"
+
+
 def test_a_header_without_a_body() -> None:
     fields, body = split(b"Subject: x")
     assert fields[b"subject"] == [b" x"]

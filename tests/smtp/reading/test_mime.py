@@ -134,6 +134,19 @@ MULTIPARTS = {
         "multipart/mixed; boundary=b",
         parts("Content-Type: text/plain\n\n", f"Content-Type: message/rfc822\n\n{MAIL}"),
     ),
+    "blank line above the part's header": mail("multipart/mixed; boundary=b", parts(f"\n{PLAIN}")),
+    "no blank line above the parts": mail("multipart/mixed; boundary=b", "").rstrip()
+    + "\n"
+    + parts(PLAIN, PDF),
+    "text and HTML beside each other": mail("multipart/mixed; boundary=b", parts(PLAIN, HTML)),
+    "a text that only says HTML": mail(
+        "multipart/alternative; boundary=b",
+        parts("Content-Type: text/plain\n\nYour program cannot show HTML mails.", HTML),
+    ),
+    "binary under the label of a text": mail(
+        "multipart/mixed; boundary=b",
+        parts("Content-Type: text/plain; name=x.gif\n\nGIF89a\0\1\2", PLAIN),
+    ),
     "digest": mail("multipart/digest; boundary=b", parts(f"\n{MAIL}")),
 }
 
@@ -154,6 +167,7 @@ def test_the_text_of_a_multipart_is_found(name: str) -> None:
         "Subject: S\nX Mailer: x\nMIME-Version: 1.0\n",
         "Subject: S\nТема: x\nMIME-Version: 1.0\n",
         "Subject : S\nContent-Type : text/plain\n",
+        " From: a@example.com\nSubject: S\nMIME-Version: 1.0\n",
     ],
 )
 def test_a_header_that_is_none_by_the_letter(header: str) -> None:
@@ -165,6 +179,26 @@ def test_a_charset_that_is_said_in_other_words(charset: str) -> None:
     octets = f"Content-Type: text/plain; {charset}\n\n{TEXT}".encode("cp1251")
     to = (Recipient("380501234567"),)
     assert read_mail(octets, to, smtp=Smtp(), account=AccountSettings()).text == TEXT
+
+
+def test_a_body_without_a_charset_is_in_that_of_the_subject() -> None:
+    octets = b"Subject: =?windows-1251?Q?=CA=EE=E4?=\n\n" + TEXT.encode("cp1251")
+    to = (Recipient("380501234567"),)
+    assert read_mail(octets, to, smtp=Smtp(), account=AccountSettings()).text == TEXT
+
+
+def test_a_body_that_calls_itself_an_attachment_is_read() -> None:
+    attached = within("Content-Disposition: attachment; filename=body.txt", PLAIN)
+    assert text(f"Subject: S\n{attached}") == TEXT
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "text/html"])
+def test_what_is_readable_among_armour_is_read(kind: str) -> None:
+    armoured = "-----BEGIN PGP {0}-----\n\nhQEM\n-----END PGP {0}-----\n"
+    key = armoured.format("PUBLIC KEY BLOCK")
+    assert text(mail(kind, f"<pre>\n{TEXT}\n{key}</pre>" if "html" in kind else TEXT + key)) == TEXT
+    with pytest.raises(Failure, match="OpenPGP"):
+        text(mail(kind, armoured.format("MESSAGE")))
 
 
 def test_octets_with_a_bell_are_a_text_and_with_a_nul_not() -> None:
