@@ -74,7 +74,7 @@ _SIGNATURES = frozenset(
     {"gmail_signature", "moz-signature", "protonmail_signature_block", "signature"}
     | {"ms-outlook-mobile-signature", "outlooksignature", "tutanota_signature", "apple-signature"}
     | {"applemailsignature", "divsignature", "zmail_signature", "protonmail_signature_block-user"}
-    | {"composer_signature", "ymail_android_signature"}
+    | {"front-signature", "composer_signature", "ymail_android_signature"}
 )
 #: Attributes of signatures.
 _SIGNED = frozenset({"data-signature-widget", "data-smartmail", "data-signatureblock"})

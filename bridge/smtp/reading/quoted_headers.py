@@ -16,6 +16,8 @@ _LABEL = re.compile(
     r"\xa0*_\t]{0,20}[:：][*_]{0,2}"
     r"(?:[ \t\xa0]|$|(?=[<\w\"']))"
 )
+#: "Jan Novák <jan@example.com>" alone on its line.
+_OF_NOTES = re.compile(r"[^<>:@]{2,80}<[^<>\s]{1,100}@[^<>\s]{1,100}>")
 #: Outlook's rule in a plain text.
 _OUTLOOK_RULE = "_" * 32
 
@@ -53,6 +55,20 @@ def header_block(bare: list[str], at: int) -> tuple[int, bool]:
     above = line_above(bare, at)
     below_rule = bare[at].startswith(BELOW_RULE) or (above >= 0 and bare[above] == _OUTLOOK_RULE)
     return line, _is_a_header(labels, values, below_rule=below_rule)
+
+
+def is_of_notes(bare: list[str], at: int) -> bool:
+    """Whether the header that Lotus Notes writes begins here: the sender, the date, and further
+    labels and values on lines of their own."""
+    if at + 1 >= len(bare) or not _OF_NOTES.fullmatch(bare[at]):
+        return False
+    dated = bare[at + 1]
+    if len(dated) > 40 or not has_date(dated) or not TIME.search(dated):
+        return False
+    following = [line for line in bare[at + 2 : at + 6] if line][:1]
+    return (
+        LABELS.get(following[0].split()[0].rstrip(":").casefold()) == "to" if following else False
+    )
 
 
 def _is_a_header(labels: list[str], values: list[str], *, below_rule: bool) -> bool:

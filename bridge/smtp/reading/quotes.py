@@ -27,7 +27,12 @@ from bridge.smtp.reading.attributions import (
 )
 from bridge.smtp.reading.html import QUOTED
 from bridge.smtp.reading.quote_words import LABELS, ORIGINAL, PASSED_ON, WROTE
-from bridge.smtp.reading.quoted_headers import header_block, label_of, line_above
+from bridge.smtp.reading.quoted_headers import (
+    header_block,
+    is_of_notes,
+    label_of,
+    line_above,
+)
 
 
 class Reply(IntEnum):
@@ -217,6 +222,8 @@ def _headers(bare: list[str], before: int) -> tuple[list[tuple[int, str]], int]:
             return [(at, "what follows an attribution")], len(bare)
         elif _says_forwarded(bare[at]):
             return [], at
+        if at > first and bare[at].endswith(">") and is_of_notes(bare, at):
+            return [(at, "a quoted mail with its header")], len(bare)
         if label_of(bare[at]):
             end, is_one = header_block(bare, at)
             if is_one and at > first:

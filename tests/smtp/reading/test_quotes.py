@@ -32,6 +32,7 @@ def kept(text: str, reply: Reply) -> str:
         ("ok\n\n*-------- Original Message --------*\n\ntext", "ok"),
         ("ok\n\nOn Wed, 14 Nov 2026 08:14:43 -0200 A <a@b.c> wrote\n\ntext", "ok"),
         ("ok\nMystery: A <a@b.c>\nWhen: 6 Jan 2025 10:00\nTopic: x\n\nq", "ok"),
+        ("ok\n\nJan Novak <j@e.com>\n26.11.2026 15:19\n\nAn\nme@e.com\n\nThema\nx\n\nq", "ok"),
         ("ok\n\n>>> Jan <j@e.com> 26.11.2026 15:19 >>>\nplain quotation", "ok"),
         ("ok\n\n>>> On 26.11.2026 at 15:19, Jan <j@e.com> wrote:\nplain quotation", "ok"),
         ("ok\n\n  On Thu, 26 Nov 2026 at 15:19, Jan<j@e.com> wrote:   quoted\ntext", "ok"),
