@@ -340,6 +340,10 @@ def path_of(hook: str) -> str:
     return f"/hooks/cascade/{SECRET}/{hook}"
 
 
+#: Each hook, chunks, a repetition, a whole request (see :func:`one_input`).
+FIRST_OCTETS = (0, 1, 2, 5, 0x80)
+
+
 def seeds() -> list[bytes]:
     """Documented bodies and requests (see :func:`one_input`)."""
     status = json.dumps({"messageId": upstream_id(1), "deliverystatus": "delivered", "cost": 0.35})

@@ -49,6 +49,10 @@ _LINES = (
 )
 
 
+#: Each account (see :func:`one_input`).
+FIRST_OCTETS = range(len(_ACCOUNTS))
+
+
 def seeds() -> list[bytes]:
     """The corpus, SMSC lines, and envelopes before them (see :func:`one_input`)."""
     mails = [path.read_bytes() for path in sorted(_CORPUS.glob("*.eml"))]
