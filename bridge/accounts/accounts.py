@@ -45,6 +45,7 @@ class Account:
 
     __slots__ = (
         "_bucket",
+        "_spellings",
         "countries",
         "message_types",
         "name",
@@ -62,6 +63,7 @@ class Account:
         """Takes over new settings, also for open sessions."""
         self.settings = settings
         self.senders = frozenset({settings.sender, *settings.senders} - {""})
+        self._spellings = {sender.casefold(): sender for sender in self.senders}
         self.message_types = (
             frozenset({settings.message_type, *settings.message_types})
             if settings.message_types
@@ -76,6 +78,13 @@ class Account:
 
     def __repr__(self) -> str:
         return f"Account({self.name!r})"
+
+    def spelled(self, sender: str) -> str:
+        """One of its senders as the settings spell it: some clients write all names in capitals.
+        Any other sender as it is."""
+        if sender in self.senders:
+            return sender
+        return self._spellings.get(sender.casefold(), sender)
 
     def take(self, now: float, n: int = 1) -> bool:
         """Whether ``n`` messages are within ``rate`` at the time ``now`` (seconds)."""

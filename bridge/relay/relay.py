@@ -99,7 +99,7 @@ class Relay(SubmittingRelay):
             [
                 one
                 for one in waiting
-                if one.message.sender == (sender or account.settings.sender)
+                if one.message.sender == (account.spelled(sender) or account.settings.sender)
                 and message_type in (None, one.message.message_type)
             ]
         )
@@ -136,7 +136,8 @@ class Relay(SubmittingRelay):
         """
         [old, *more] = await self.query(account, id)
         message = old.message
-        if more or old.state not in _STILL_OURS or sender not in ("", message.sender):
+        own = account.spelled(sender) in ("", message.sender)
+        if more or old.state not in _STILL_OURS or not own:
             raise Failure(Reason.NOT_FOUND, "nothing that can be replaced")
         [(_, new)], _ = self._prepare(
             account,

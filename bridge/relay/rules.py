@@ -221,6 +221,7 @@ def _sender(account: Account, sender: str) -> str:
         if not account.settings.sender:
             raise Failure(Reason.SENDER_NOT_ALLOWED, "none given and the account has no default")
         return account.settings.sender
+    sender = account.spelled(sender)
     if sender not in account.senders:
         raise Failure(Reason.SENDER_NOT_ALLOWED)
     return sender

@@ -434,6 +434,15 @@ class TestAccount:
         assert self.account(sender="Shop", senders=["Shop UA"]).senders == {"Shop", "Shop UA"}
         assert self.account().senders == frozenset()
 
+    def test_a_sender_in_other_capitals_is_its_own(self) -> None:
+        account = self.account(sender="Shop", senders=["SHOP UA"])
+        names = ("Shop", "SHOP", "shop ua", "Bank", "")
+        assert [account.spelled(name) for name in names] == ["Shop", "Shop", "SHOP UA", "Bank", ""]
+
+    def test_of_senders_that_differ_in_capitals_only_each_is_meant_by_its_own(self) -> None:
+        account = self.account(sender="Shop", senders=["SHOP"])
+        assert [account.spelled(name) for name in ("Shop", "SHOP")] == ["Shop", "SHOP"]
+
     def test_its_types_are_the_listed_ones_or_all(self) -> None:
         assert self.account().message_types == set(MessageType)
         own = self.account(message_types=["transaction", "promo"])

@@ -80,6 +80,7 @@ def test_a_number_named_twice_gets_one_message() -> None:
 
 def test_only_the_accounts_senders_may_be_used() -> None:
     assert only(account(), submission(sender="Shop UA")).sender == "Shop UA"
+    assert only(account(), submission(sender="SHOP UA")).sender == "Shop UA"
     assert why_not({}, sender="Bank").reason is Reason.SENDER_NOT_ALLOWED
     assert why_not({"sender": "", "senders": []}).reason is Reason.SENDER_NOT_ALLOWED
 

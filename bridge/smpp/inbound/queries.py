@@ -94,7 +94,7 @@ async def cancel(asker: Asker, pdu: Pdu, _: float) -> Body:
         account,
         sender_from(body.source_addr),
         address_from(body.dest_addr_ton, body.destination_addr),
-        SERVICE_TYPES.get(body.service_type.upper()),
+        SERVICE_TYPES.get(body.service_type.upper().rstrip(b" ")),
     )
     return Empty()
 

@@ -38,9 +38,11 @@ from bridge.smpp.protocol.tlvs import (
     CASCADE_ROUTE,
     CASCADE_SURVEY_OPTION,
     CASCADE_TYPE,
+    DESTINATION_PORT,
     ITS_SESSION_INFO,
     MESSAGE_PAYLOAD,
     QOS_TIME_TO_LIVE,
+    SOURCE_PORT,
     USER_MESSAGE_REFERENCE,
     USSD_SERVICE_OP,
 )
@@ -66,6 +68,7 @@ NO_MESSAGES: Final[dict[bytes, str]] = {
     b"USSD": "USSD dialogues",
     b"OTA": "commands for the SIM (OTA)",
 }
+_PORTS: Final = frozenset({SOURCE_PORT, DESTINATION_PORT})
 _NO_MESSAGE_TLVS: Final = {USSD_SERVICE_OP: b"USSD", ITS_SESSION_INFO: b"USSD"}
 #: ``protocol_id`` of data for the phone's software or the SIM (3GPP TS 23.040 §9.2.3.9).
 FOR_THE_SIM: Final = frozenset(range(0x7C, 0x80))
@@ -156,7 +159,7 @@ def _submission(
         text = text.replace("\0", "")  # invisible; some clients end their texts with it
     if text in LOOK_UPS:
         raise Failure(Reason.BAD_PARAMETER, "number look-ups (HLR, ping) are not supported")
-    service_type = submit.service_type.upper()
+    service_type = submit.service_type.upper().rstrip(b" ")
     if service_type in NO_MESSAGES:
         raise _no_message(service_type)
     vendor = _vendor(pdu.tlvs) if pdu.tlvs else _NOTHING
@@ -244,7 +247,7 @@ def _user_data(
         )
     if submit.protocol_id in FOR_THE_SIM:
         raise _no_message(b"OTA")
-    octets, part = submit.short_message, None
+    octets, part, has_ports = submit.short_message, None, False
     if pdu.tlvs:
         payload = pdu.tlv(MESSAGE_PAYLOAD)
         if payload:
@@ -252,8 +255,12 @@ def _user_data(
                 raise Failure(Reason.BAD_PARAMETER, "short_message and message_payload together")
             octets = payload
         part = sar_part(pdu)
+        has_ports = any(tag in _PORTS for tag, _ in pdu.tlvs)
     if not submit.esm_class & ESM_CLASS_UDHI:
-        return Encoded.__new__(Encoded, submit.data_coding, octets, default_alphabet), part
+        encoded = Encoded.__new__(
+            Encoded, submit.data_coding, octets, default_alphabet, 0, has_ports
+        )
+        return encoded, part
     try:
         header = read_header(octets)
     except ValueError as error:
@@ -265,7 +272,7 @@ def _user_data(
         octets[header.length :],
         default_alphabet,
         header.length,
-        header.has_ports,
+        has_ports or header.has_ports,
         header.shifts,
     )
     return encoded, header.part or part

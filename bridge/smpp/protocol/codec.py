@@ -6,12 +6,14 @@
 come when.
 
 Reading is strict first. Only if that fails, uncounted NULs are skipped: before the TLVs (some
-clients end a short_message with a NUL) and at the end of the PDU.
+clients end a short_message with a NUL) and at the end of the PDU. Behind the body of a command that
+reads no TLV, any octets are skipped.
 """
 
 from __future__ import annotations
 
 import re
+from itertools import product
 from struct import Struct
 from typing import Any, Final, NamedTuple, NoReturn
 
@@ -89,9 +91,13 @@ _SUBMIT_SM: Final = re.compile(
     re.DOTALL,
 ).match
 
-#: Numbers of uncounted NULs to skip before the TLVs. Four NULs read as an empty TLV with tag 0, so
-#: that there are never more than three.
-_STRAY_NULS: Final = range(1, 4)
+#: Numbers of uncounted NULs to skip before the TLVs and at the end, the likely ones first. Four
+#: NULs read as an empty TLV with tag 0, so that there are never more than three.
+_STRAY_NULS: Final = (
+    *((before, 0) for before in range(1, 4)),
+    *((0, behind) for behind in range(1, 4)),
+    *product(range(1, 4), repeat=2),
+)
 
 #: A command that reads no TLV.
 _READS_NONE: Final[dict[int, tuple[str, TlvRule]]] = {}
@@ -284,25 +290,25 @@ def _decode_tlvs(command: str, frame: bytes, position: int) -> tuple[Tlv, ...]:
     except PduError as error:
         if error.status is not CommandStatus.ESME_RINVOPTPARSTREAM:
             raise
+        if command not in READ:
+            return ()
         strict = error
-    start = position
-    for skipped in _STRAY_NULS:
-        if frame[start : start + skipped] != b"\0" * skipped:
-            break
+    before_most, behind_most = _nuls(frame[position : position + 3]), _nuls(frame[:-4:-1])
+    for before, behind in _STRAY_NULS:
+        start, end = position + before, len(frame) - behind
+        if before > before_most or behind > behind_most or start > end:
+            continue
         try:
-            return _walk_tlvs(command, frame, start + skipped)
-        except PduError as error:
-            if error.status is not CommandStatus.ESME_RINVOPTPARSTREAM:
-                raise
-    for skipped in _STRAY_NULS:
-        if not frame.endswith(b"\0" * skipped) or len(frame) - skipped < position:
-            break
-        try:
-            return _walk_tlvs(command, frame[:-skipped], position)
+            return _walk_tlvs(command, frame[:end], start)
         except PduError as error:
             if error.status is not CommandStatus.ESME_RINVOPTPARSTREAM:
                 raise
     raise strict
+
+
+def _nuls(octets: bytes) -> int:
+    """The number of NULs at the beginning."""
+    return len(octets) - len(octets.lstrip(b"\0"))
 
 
 def _walk_tlvs(command: str, frame: bytes, position: int) -> tuple[Tlv, ...]:

@@ -22,7 +22,7 @@ DEFAULT: Final = "default"  # the alphabet that the account has as SMSC default
 OCTETS: Final = "octets"  # no text
 IA5: Final = "ia5"
 LATIN1: Final = "latin1"
-LATIN1_OR_OCTETS: Final = "latin1 or octets"  # octets if the header names an application port
+LATIN1_OR_OCTETS: Final = "latin1 or octets"  # octets for an application port or with controls
 UCS2: Final = "ucs2"
 EUC_JP: Final = "euc_jp"
 ISO_2022_JP: Final = "iso2022_jp_ext"
@@ -48,6 +48,7 @@ DATA_CODINGS: Final[dict[int, str]] = {
     **dict.fromkeys((*range(0x14, 0x18), *range(0x44, 0x48), *range(0x54, 0x58)), OCTETS),
     **dict.fromkeys((*range(0x18, 0x1C), *range(0x48, 0x4C), *range(0x58, 0x5C)), UCS2),
     **dict.fromkeys((*range(0x1C, 0x20), *range(0x4C, 0x50), *range(0x5C, 0x60)), DEFAULT),
+    **dict.fromkeys(range(0x80, 0xC0), DEFAULT),  # reserved groups
     # Message waiting: the phone may discard the text of 0xC0-0xCF.
     **dict.fromkeys(range(0xC0, 0xE0), DEFAULT),
     **dict.fromkeys(range(0xE0, 0xF0), UCS2),
@@ -58,6 +59,10 @@ DATA_CODINGS: Final[dict[int, str]] = {
 
 #: Controls that IA5 texts do not have; GSM 03.38 has @, $, _, é and the escape there.
 _NO_IA5: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+#: Controls that no text has; a NUL may end it.
+_NO_TEXT: Final = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 def _ia5(octets: bytes) -> str:
@@ -91,7 +96,7 @@ _DECODERS: Final[dict[str, Callable[[bytes], str]]] = {
     "gsm7-packed": lambda octets: gsm0338.decode(gsm0338.unpack(octets)),
     "latin1": _latin1,
     "ascii": lambda octets: octets.decode("ascii"),
-    "utf8": lambda octets: octets.decode("utf-8"),
+    "utf8": lambda octets: octets.decode("utf-8-sig"),
     IA5: _ia5,
     UCS2: ucs2.decode,
     EUC_JP: lambda octets: octets.decode(EUC_JP, NEC_ROWS),
@@ -116,8 +121,8 @@ _SHIFTABLE: Final = frozenset({"gsm7", "latin1", "ascii", "utf8", IA5})
 class Encoded(NamedTuple):
     """Octets of a text, with the properties that decide their alphabet.
 
-    ``header_length`` counts the octets of the user data header before them; ``has_ports``: it names
-    an application port; ``shifts``: its national language tables.
+    ``header_length`` counts the octets of the user data header before them; ``has_ports``: they are
+    for an application port; ``shifts``: the header's national language tables.
     """
 
     data_coding: int
@@ -134,7 +139,8 @@ def alphabet_of(encoded: Encoded) -> str:
     if alphabet is DEFAULT:
         return encoded.default_alphabet
     if alphabet is LATIN1_OR_OCTETS:
-        alphabet = OCTETS if encoded.has_ports else LATIN1
+        binary = encoded.has_ports or _NO_TEXT.search(encoded.octets)
+        alphabet = OCTETS if binary else LATIN1
     if alphabet is None:
         raise Failure(
             Reason.UNDECODABLE_TEXT, f"data_coding {encoded.data_coding} is not supported"

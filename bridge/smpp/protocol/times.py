@@ -29,8 +29,8 @@ _MAX_QUARTERS: Final = 48
 
 
 def is_no_time(value: bytes) -> bool:
-    """Whether a time is empty or all zeros: none is requested."""
-    return not value.rstrip(b"R+-").strip(b"0")
+    """Whether a time is empty, all zeros or all blanks: none is requested."""
+    return not value.rstrip(b" R+-").strip(b" 0")
 
 
 def parse_time(value: bytes, now: float) -> int:

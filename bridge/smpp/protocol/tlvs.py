@@ -115,6 +115,8 @@ RECEIPTED_MESSAGE_ID: Final = TLVS["receipted_message_id"].tag
 MESSAGE_STATE: Final = TLVS["message_state"].tag
 NETWORK_ERROR_CODE: Final = TLVS["network_error_code"].tag
 ADDITIONAL_STATUS_INFO_TEXT: Final = TLVS["additional_status_info_text"].tag
+SOURCE_PORT: Final = TLVS["source_port"].tag
+DESTINATION_PORT: Final = TLVS["destination_port"].tag
 USSD_SERVICE_OP: Final = TLVS["ussd_service_op"].tag
 ITS_SESSION_INFO: Final = TLVS["its_session_info"].tag
 

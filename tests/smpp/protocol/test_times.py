@@ -99,6 +99,7 @@ def test_tenths_and_offset_of_a_relative_time_are_read_over(tnn: bytes) -> None:
     assert parse_time(b"000001000000" + tnn + b"R", 1000.0) == 1000 + 86400
 
 
-def test_zeros_are_no_time() -> None:
+def test_zeros_and_blanks_are_no_time() -> None:
     assert all(map(is_no_time, (b"", b"000000000000000R", b"000000000000000+", b"0" * 16)))
+    assert all(map(is_no_time, (b" ", b" " * 16)))
     assert not any(map(is_no_time, (b"000000000001000R", b"261122083000000+", b"tomorrow", b"x")))
