@@ -21,7 +21,7 @@ MAX_COMMENTS: Final = 2000
 MAX_PHONES: Final = 20
 
 #: Separators between numbers.
-_BETWEEN: Final = re.compile(r"[,;|/\r\n\t]")
+_BETWEEN: Final = re.compile(r"[,;|/\r\n\t]|:::")  # the last in exports of Google
 _DAY: Final = (
     re.compile(r"(?P<d>\d{1,2})[./](?P<m>\d{1,2})[./](?P<y>\d{4})", re.ASCII),
     re.compile(r"(?P<y>\d{4})-?(?P<m>\d{2})-?(?P<d>\d{2})(?:T.*)?", re.ASCII),
@@ -68,7 +68,7 @@ def text(name: str, value: str, most: int = MAX_FIELD) -> str:
 def birthday(value: str) -> str:
     """``dd.mm.yyyy``, or empty. Raises Failure (bad parameter) for a day that does not exist."""
     value = value.strip()
-    if not value:
+    if not value or value.startswith("--"):  # a day without a year (RFC 6350 §4.3.1)
         return ""
     for pattern in _DAY:
         if found := pattern.fullmatch(value):

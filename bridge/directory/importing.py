@@ -7,6 +7,7 @@ A preview lists every wrong line and counts the others by result. An import is a
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any, Final, NamedTuple, TypeVar
@@ -62,7 +63,7 @@ TEMPLATE_COLUMNS: Final = ("name", "message", "format", "sender", "flag")
 PREVIEWED: Final = 250
 #: The time without progress after which a file counts as abandoned (seconds).
 ABANDONED_AFTER: Final = 60
-_BETWEEN_GROUPS: Final = str.maketrans("|", ";")
+_BETWEEN_GROUPS: Final = re.compile(r"[;|]|:::")
 #: Longest time of reading without a pause; the pause is as long (seconds).
 _READ_FOR: Final = 0.002
 #: Called after each step: ``read`` or ``stored``, lines done, lines in total (0: unknown).
@@ -110,7 +111,7 @@ def contact_lines(octets: bytes, region: str) -> Lines[Entry]:
     line_of: dict[str, int] = {}
     for record in read_cards(octets) if cards else read_rows(octets, CONTACT_COLUMNS):
         try:
-            entry = _entry(record, region)
+            entry = _entry(_with_phones(record, region) if cards else record, region)
         except Failure as failure:
             yield WrongLine(record.line, failure.description)
             continue
@@ -120,6 +121,22 @@ def contact_lines(octets: bytes, region: str) -> Lines[Entry]:
             continue
         line_of.update(dict.fromkeys(entry.contact.phones, record.line))
         yield entry
+
+
+def _with_phones(record: SheetRecord, region: str) -> SheetRecord:
+    """A card without its numbers that are no phones, such as service codes: they are kept beside
+    them. One without any phone stays as it is, and is wrong."""
+    phones: list[str] = []
+    others = list(filter(None, (record.fields.get("phone_other"),)))
+    for number in record.fields.get("phone", "").split(","):
+        try:
+            phones += fields.phones(number, region)
+        except Failure:
+            others.append(number)
+    if not phones:
+        return record
+    found = {"phone": ",".join(phones), "phone_other": ",".join(others)}
+    return record._replace(fields=record.fields | found)
 
 
 def _repeated(line: int, first: int) -> WrongLine:
@@ -144,10 +161,10 @@ def _entry(record: SheetRecord, region: str) -> Entry:
     if not contact.name:
         name = " ".join(filter(None, (contact.first_name, contact.last_name)))
         contact = contact._replace(name=name)
-    groups = (written("group", "")).translate(_BETWEEN_GROUPS).split(";")
-    return Entry(
-        record.line, contact, tuple(fields.group_name(one) for one in groups if one.strip())
-    )
+    groups = (one.strip() for one in _BETWEEN_GROUPS.split(written("group", "")))
+    # An asterisk marks the groups of an address book that its owner did not make.
+    named = (one for one in groups if one and not one.startswith("* "))
+    return Entry(record.line, contact, tuple(map(fields.group_name, named)))
 
 
 def black_list_lines(octets: bytes, region: str) -> Lines[BlackListEntry]:

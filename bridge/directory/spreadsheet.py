@@ -1,13 +1,15 @@
 """CSV as spreadsheets write it: octets → rows by column names, and back.
 
 The first row names the columns, in any order and in any of the languages below; unknown columns are
-ignored. UTF-8, UTF-16 with a byte-order mark, or windows-1251; commas, semicolons or tabs.
+ignored, and so is a line ``sep=;`` before it. UTF-8, UTF-16 with a byte-order mark, or
+windows-1251; commas, semicolons or tabs.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
@@ -22,7 +24,8 @@ COLUMNS: Final[dict[str, str]] = {
     "phone": "phones, phone number, mobile, mobile phone, number, msisdn, tel, телефон, телефоны, "
     "телефони, номер, номер телефона, номер телефону, мобильный, мобільний, telefon, mobil",
     "name": "contact, display name, full name, название, назва, контакт, фио, піб, název",
-    "group": "groups, grp, categories, категории, группа, группы, група, групи, skupina",
+    "group": "groups, grp, group membership, categories, категории, группа, группы, група, групи, "
+    "skupina",
     "first_name": "fnm, first name, given name, имя, ім'я, ім’я, jméno",
     "last_name": "lnm, last name, surname, family name, фамилия, прізвище, příjmení",
     "middle_name": "mnm, middle name, additional name, отчество, по батькові",
@@ -49,6 +52,14 @@ for _column_name, _others in COLUMNS.items():
         _MEANINGS.setdefault(_name, []).append(_column_name)
 
 
+#: Columns of an address book's export (Google's), of which there may be several.
+_NUMBERED: Final = re.compile(r"phone \d+ - value")
+#: The line by which spreadsheets are told the delimiter.
+_SEP: Final = re.compile(r"sep=([,;\t])\r?\n", re.IGNORECASE)
+#: A text as a formula: it keeps a spreadsheet from taking a number for one.
+_AS_FORMULA: Final = re.compile(r'="([^"]*)"')
+
+
 class SheetRecord(NamedTuple):
     """One row of a file: its line (from 1) and its fields by our column names."""
 
@@ -63,26 +74,31 @@ def read_rows(octets: bytes, wanted: Sequence[str]) -> Iterator[SheetRecord]:
     Raises Failure (bad parameter) for other files.
     """
     content = _decoded(octets)
-    lines = csv.reader(io.StringIO(content, newline=""), delimiter=_delimiter(content))
+    told = _SEP.match(content)
+    content = content[told.end() :] if told else content
+    delimiter = told[1] if told else _delimiter(content)
+    lines = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter)
+    above = 1 if told else 0
     try:
         head = next(lines, [])
         columns = [_column(cell, wanted) for cell in head]
         if wanted[0] not in columns:
             raise Failure(Reason.BAD_PARAMETER, f"the first row names no column {wanted[0]}")
-        if repeated := {name for name in columns if name and columns.count(name) > 1}:
+        single = [name for name, cell in zip(columns, head, strict=True) if not _numbered(cell)]
+        if repeated := {name for name in single if name and columns.count(name) > 1}:
             raise Failure(Reason.BAD_PARAMETER, f"two columns {min(repeated)}")
-        line = lines.line_num + 1
+        line = above + lines.line_num + 1
         for row in lines:
             if any(cell.strip() for cell in row):
-                fields = {
-                    name: _unharmed(cell.strip())
-                    for name, cell in zip(columns, row, strict=False)
-                    if name
-                }
+                fields: dict[str, str] = {}
+                for name, cell in zip(columns, row, strict=False):
+                    if name:
+                        value = _unharmed(cell.strip())
+                        fields[name] = ",".join(filter(None, (fields.get(name), value)))
                 yield SheetRecord(line, fields)
-            line = lines.line_num + 1
+            line = above + lines.line_num + 1
     except csv.Error as e:
-        raise Failure(Reason.BAD_PARAMETER, f"line {lines.line_num}: {e}") from None
+        raise Failure(Reason.BAD_PARAMETER, f"line {above + lines.line_num}: {e}") from None
 
 
 def write_rows(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
@@ -108,7 +124,12 @@ def _harmless(cell: str) -> str:
 
 
 def _unharmed(cell: str) -> str:
-    return cell[1:] if cell[:1] == "'" and cell[1:2] in ("=", "@", "-", "+") else cell
+    """A value without the signs that keep a spreadsheet from changing it."""
+    if formula := _AS_FORMULA.fullmatch(cell):
+        return formula[1]
+    if cell[:1] == "'" and (cell[1:2] in ("=", "@", "-", "+") or cell[1:].isdigit()):
+        return cell[1:]
+    return cell
 
 
 def _decoded(octets: bytes) -> str:
@@ -126,8 +147,14 @@ def _delimiter(content: str) -> str:
     return max(",;\t", key=first.count)
 
 
+def _numbered(cell: str) -> bool:
+    return _NUMBERED.fullmatch(" ".join(cell.lower().split())) is not None
+
+
 def _column(cell: str, wanted: Sequence[str]) -> str:
     written = " ".join(cell.lower().split())
+    if _NUMBERED.fullmatch(written):
+        written = "phone"
     for name in (written, written.replace(" ", "_"), written.replace("_", " ")):
         for column in _MEANINGS.get(name, ()):
             if column in wanted:

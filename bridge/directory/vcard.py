@@ -169,6 +169,8 @@ def _take(fields: dict[str, str], name: str, parameters: dict[str, set[str]], va
         fields |= {"last_name": parts[0], "first_name": parts[1], "middle_name": parts[2]}
     elif name == "CATEGORIES":
         fields["group"] = ";".join(one for one in _split(value, ",") if one)
+    elif name == "BDAY" and "X-APPLE-OMIT-YEAR" in parameters:
+        return  # its year is a made-up one
     elif name in _TEXTS:
         fields.setdefault(_TEXTS[name], _plain(value))
 

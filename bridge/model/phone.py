@@ -17,8 +17,16 @@ from bridge.model.failure import Failure, Reason
 
 #: The region of codes without a country, such as +800.
 NON_GEOGRAPHIC = "001"
-#: Separators between digits. Any other character makes a number wrong.
-_SEPARATORS = str.maketrans("", "", " \t-.()/\u00a0\u2009\u202f\u2010\u2011\u2012\u2013")
+#: Separators between digits, and invisible characters that copying from a phone adds. Any other
+#: character makes a number wrong.
+_SEPARATORS = str.maketrans(
+    "",
+    "",
+    " \t-.()/\u00a0\u2009\u202f\u2010\u2011\u2012\u2013"
+    "\u00ad\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff",
+)
+#: A number as programs write it that took it for a decimal fraction: the zero is no digit of it.
+_FRACTION = re.compile(r"(\+?\d{9,15})\.0+", re.ASCII)
 _WRITTEN = re.compile(r"\+?\d{3,20}", re.ASCII)
 _INTERNATIONAL = re.compile(r"\+[1-9]\d{7,14}", re.ASCII)
 
@@ -69,6 +77,8 @@ def normalise(address: str, region: str) -> str:
     """
     number = address
     if _WRITTEN.fullmatch(number) is None:
+        if fraction := _FRACTION.fullmatch(address.strip()):
+            address = fraction[1]
         number = address.translate(_SEPARATORS)
         if _WRITTEN.fullmatch(number) is None:
             raise Failure(Reason.WRONG_PHONE)

@@ -6,7 +6,10 @@ it out twice.
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Callable
+from itertools import islice
 
 import structlog
 
@@ -25,6 +28,15 @@ log = structlog.get_logger()
 
 #: Characters that people put around a word.
 _AROUND = " \t\r\n.,!\"'«»“”"
+_BLANKS = re.compile(r"\s+")
+#: Most words of a group's name.
+_MOST_WORDS = 8
+
+
+def _letters(word: str) -> str:
+    """A word without case and accents: many write an SMS without them."""
+    plain = unicodedata.normalize("NFD", word.casefold())
+    return "".join(char for char in plain if not unicodedata.combining(char))
 
 
 class PhoneCommands:
@@ -50,10 +62,10 @@ class PhoneCommands:
         account = self._account(incoming.account)
         if account is None:
             return False
-        word, hooks = incoming.text.strip(_AROUND).casefold(), self._hooks()
-        if word in {one.casefold() for one in hooks.stop_words}:
+        word, hooks = _letters(incoming.text.strip(_AROUND)), self._hooks()
+        if word in map(_letters, hooks.stop_words):
             await self._stop(account, incoming)
-        elif word in {one.casefold() for one in hooks.start_words}:
+        elif word in map(_letters, hooks.start_words):
             await self._start(account, incoming)
         elif account.settings.commands_from and self._may_command(account, incoming.phone):
             return await self._command(account, incoming)
@@ -90,16 +102,16 @@ class PhoneCommands:
 
     async def _command(self, account: Account, incoming: Incoming) -> bool:
         """``<group> text``: the group is the longest beginning that names one."""
-        words = incoming.text.strip().split(" ")
-        for count in range(min(len(words) - 1, 8), 0, -1):
-            name, text = " ".join(words[:count]), " ".join(words[count:]).strip()
+        written = incoming.text.strip()
+        ends = [found.start() for found in islice(_BLANKS.finditer(written), _MOST_WORDS)]
+        for end in reversed(ends):
+            name, text = " ".join(written[:end].split()), written[end:].strip()
             try:
                 self._directory.groups.find(account.name, name)
             except Failure:
                 continue
-            if text:
-                await self._submit(account, incoming, (Recipient(name),), text)
-                return True
+            await self._submit(account, incoming, (Recipient(name),), text)
+            return True
         return False
 
     async def _submit(

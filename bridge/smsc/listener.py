@@ -8,6 +8,7 @@ connection, and repeat the call.
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -53,6 +54,11 @@ _CONTENT_TYPES: Final = {
     Format.XML: "text/xml",
     Format.JSON: "application/json",
 }
+_FMT: Final = re.compile(rb"(?:^|&)fmt=([0-3])(?:&|$)")
+#: A host that was set with a slash at its end gives two.
+_SLASHES: Final = re.compile("//+")
+#: Python's names of charsets → the dialect's.
+_CHARSET_NAMES: Final = {"cp1251": "windows-1251", "koi8-u": "koi8-r"}
 _WSDL: Final = (b"content-type", b"text/xml; charset=utf-8")
 _SECRETS: Final = frozenset({"psw", "apikey"})
 #: Interval in which the same refusal of a client is logged once (seconds), and most refusals logged
@@ -149,16 +155,17 @@ class SmscListener:
     async def _application(self, scope: Scope, receive: Receive, send: Send) -> None:
         client: tuple[str, int] | None = scope["client"]
         peer = client[0] if client else ""
-        path = unquote_to_bytes(scope["raw_path"]).decode("latin-1")
+        path = _SLASHES.sub("/", unquote_to_bytes(scope["raw_path"]).decode("latin-1"))
+        query = scope["query_string"]
         try:
             body = await read_body(scope, receive, LIMITS.max_body)
         except BodyTooLarge:
             failure = Failure(Reason.BAD_PARAMETER, f"more than {LIMITS.max_body} octets")
-            await self._refuse(send, failure, peer, path)
+            await self._refuse(send, query, failure, peer, path)
             return
         except TooManyBodies:
             failure = Failure(Reason.BRIDGE_FULL, "too many large calls at once")
-            await self._refuse(send, failure, peer, path)
+            await self._refuse(send, query, failure, peer, path)
             return
         except ConnectionResetError:
             return
@@ -168,9 +175,9 @@ class SmscListener:
             return
         try:
             content_type = _header(scope, b"content-type")
-            parameters = read_parameters(scope["query_string"], content_type, body)
+            parameters = read_parameters(query, content_type, body)
         except Failure as failure:
-            await self._refuse(send, failure, peer, path)
+            await self._refuse(send, query + b"&" + body, failure, peer, path)
             return
         if path.rstrip("/") == REST:
             name = "send.php"
@@ -255,10 +262,13 @@ class SmscListener:
         content_type, octets = await soap.answer(body, call)
         await respond(send, 200, ((b"content-type", content_type),), octets)
 
-    async def _refuse(self, send: Send, failure: Failure, peer: str, path: str) -> None:
+    async def _refuse(
+        self, send: Send, octets: bytes, failure: Failure, peer: str, path: str
+    ) -> None:
+        """Refuses a call whose parameters cannot be read; ``octets`` may have the format."""
         self._tell(peer, path, failure)
-        answer = refused(failure, Format.TEXT).encode()
-        await _respond(send, answer, Format.TEXT, "utf-8", failure)
+        fmt = _format_of_unread(octets, path)
+        await _respond(send, refused(failure, fmt).encode(), fmt, "utf-8", failure)
 
     def _tell(
         self, peer: str, path: str, failure: Failure, account: str = "", number: str = ""
@@ -290,7 +300,7 @@ class SmscListener:
 async def _respond(
     send: Send, octets: bytes, fmt: Format, charset: str, failure: Failure | None
 ) -> None:
-    name = "windows-1251" if charset == "cp1251" else charset
+    name = _CHARSET_NAMES.get(charset, charset)
     headers = [(b"content-type", f"{_CONTENT_TYPES[fmt]}; charset={name}".encode())]
     if failure is not None:
         # The dialect's text of an error is fixed; the detail is a field of its own.
@@ -309,6 +319,13 @@ def _header(scope: Scope, name: bytes) -> str:
 def _format(parameters: Parameters) -> Format:
     fmt = parameters["fmt"].strip()
     return Format(int(fmt)) if fmt in ("0", "1", "2", "3") else Format.TEXT
+
+
+def _format_of_unread(octets: bytes, path: str) -> Format:
+    """The format in parameters that cannot be read as a whole."""
+    if found := _FMT.search(octets):
+        return Format(int(found[1]))
+    return Format.JSON if path.rstrip("/") == REST else Format.TEXT
 
 
 def _digest(name: str, parameters: Parameters) -> bytes:

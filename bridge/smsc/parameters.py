@@ -26,7 +26,9 @@ CHARSETS: Final[dict[str, str]] = {
     "cp1251": "cp1251",
     "utf-8": "utf-8",
     "utf8": "utf-8",
-    "koi8-r": "koi8-r",
+    # With the Ukrainian letters in place of lines and frames, which no text has.
+    "koi8-r": "koi8-u",
+    "koi8-u": "koi8-u",
 }
 #: Most parameters of a call; further ones are not read.
 MAX_PARAMETERS: Final = 200

@@ -31,7 +31,7 @@ _TG_VIBER: Final = ("viber", "tg", "bot")
 #: The client's own id.
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,40}", re.ASCII)
 _VALID: Final = re.compile(r"(\d{1,2})(?::(\d\d))?", re.ASCII)
-_BETWEEN: Final = re.compile(r"[,;]")
+_BETWEEN: Final = re.compile(r"[,;\r\n]")
 _ROW_PHONE: Final = re.compile(r"\+?[0-9][0-9 ().-]*|[Gg][0-9]+", re.ASCII)
 #: SMSC's limits of the time over which messages are spread (hours).
 _LONGEST_PERIOD: Final = 720

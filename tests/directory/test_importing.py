@@ -52,6 +52,17 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
     await store.close()
 
 
+def test_an_address_book_of_the_web_keeps_its_own_groups_only() -> None:
+    octets = (
+        b"Name,Birthday,Group Membership,Phone 1 - Value,Phone 2 - Value\n"
+        b"Anna, --05-12,Night ::: * myContacts,+380501234567 ::: 0671112233,0631112233\n"
+    )
+    [entry] = contact_lines(octets, "UA")
+    assert isinstance(entry, Entry)
+    assert entry.contact.phones == ("+380501234567", "+380671112233", "+380631112233")
+    assert (entry.groups, entry.contact.birthday) == (("Night",), "")
+
+
 def test_every_wrong_line_is_named() -> None:
     lines = list(contact_lines(FILE, "UA"))
     assert [entry.line for entry in lines if not isinstance(entry, WrongLine)] == [2, 3]

@@ -28,6 +28,38 @@ def test_a_file_as_spreadsheets_write_it(octets: bytes) -> None:
     assert record == SheetRecord(2, ROW)
 
 
+def test_a_line_that_tells_the_delimiter_is_not_the_first_row() -> None:
+    octets = 'sep=;\r\nphone;name\r\n+380501234567;"a, b, c"\r\n'.encode("utf-16")
+    [record] = read_rows(octets, WANTED)
+    assert record == SheetRecord(3, {"phone": "+380501234567", "name": "a, b, c"})
+
+
+@pytest.mark.parametrize("cell", ['="380501234567"', "'380501234567", "'+380501234567"])
+def test_the_signs_that_keep_a_number_as_it_is_are_no_part_of_it(cell: str) -> None:
+    [record] = read_rows(f"phone\n{cell}\n".encode(), WANTED)
+    assert record.fields["phone"].lstrip("+") == "380501234567"
+
+
+def test_an_apostrophe_before_a_word_stays() -> None:
+    [record] = read_rows(b"phone,name\n1,'neath\n", WANTED)
+    assert record.fields["name"] == "'neath"
+
+
+def test_an_address_book_has_a_column_for_each_phone() -> None:
+    octets = (
+        b"First Name,Group Membership,Phone 1 - Label,Phone 1 - Value,Phone 2 - Value\n"
+        b"Anna,Night ::: * myContacts,Mobile,+380501234567 ::: 0671112233,0631112233\n"
+        b"Boris,,Home,,0631112244\n"
+    )
+    anna, boris = read_rows(octets, (*WANTED, "first_name"))
+    assert anna.fields == {
+        "first_name": "Anna",
+        "group": "Night ::: * myContacts",
+        "phone": "+380501234567 ::: 0671112233,0631112233",
+    }
+    assert boris.fields["phone"] == "0631112244"
+
+
 def test_rows_are_named_by_the_lines_on_which_they_begin() -> None:
     octets = b'phone,name\n1,"two\nlines"\n\n3,c\n'
     assert [record.line for record in read_rows(octets, WANTED)] == [2, 5]

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.directory.importing import WrongLine, contact_lines
 from bridge.directory.vcard import read_cards, write_card
 from bridge.model.contact import Contact
+from bridge.store.directory.importing import Entry
 
 TELEPHONE_2_1 = (
     b"BEGIN:VCARD\r\nVERSION:2.1\r\n"
@@ -59,6 +61,27 @@ def test_version_4_0_of_web_mail() -> None:
     [record] = read_cards(WEB_4_0)
     assert record.fields["phone"] == "+420777123456"
     assert record.fields["comments"] == "a long note"
+
+
+@pytest.mark.parametrize("day", ["BDAY;X-APPLE-OMIT-YEAR=1604:1604-05-12", "BDAY:--0512"])
+def test_a_birthday_without_a_year_is_none(day: str) -> None:
+    card = f"BEGIN:VCARD\nVERSION:3.0\nFN:Anna\nTEL:0501234567\n{day}\nEND:VCARD\n".encode()
+    [entry] = contact_lines(card, "UA")
+    assert isinstance(entry, Entry)
+    assert entry.contact.birthday == ""
+
+
+def test_numbers_of_a_card_that_are_no_phones_are_kept_beside_them() -> None:
+    card = b"BEGIN:VCARD\nFN:Anna\nTEL:*111#\nTEL:0501234567\nTEL;FAX:0441234567\nEND:VCARD\n"
+    [entry] = contact_lines(card, "UA")
+    assert isinstance(entry, Entry)
+    assert entry.contact.phones == ("+380501234567",)
+    assert entry.contact.phone_other == "0441234567,*111#"
+
+
+def test_a_card_without_a_phone_is_wrong() -> None:
+    card = b"BEGIN:VCARD\nFN:Anna\nTEL:*111#\nEND:VCARD\n"
+    assert list(contact_lines(card, "UA")) == [WrongLine(1, "wrong phone number")]
 
 
 def test_a_file_of_many_cards() -> None:

@@ -49,6 +49,18 @@ def test_a_national_number_without_trunk_prefix_stays_in_its_country(national: s
     assert normalise(national, "UA") == "+380" + national
 
 
+@pytest.mark.parametrize("written", ["380501234567.0", "+380501234567.00", " 380501234567.0 "])
+def test_the_zero_of_a_decimal_fraction_is_no_digit(written: str) -> None:
+    assert normalise(written, "UA") == "+380501234567"
+
+
+@pytest.mark.parametrize(
+    "written", ["\u202a+380501234567\u202c", "\ufeff380501234567", "050\u200e1234567\u00ad"]
+)
+def test_invisible_characters_of_a_copied_number_do_not_count(written: str) -> None:
+    assert normalise(written, "UA") == "+380501234567"
+
+
 def test_a_foreign_number_needs_no_plus() -> None:
     assert normalise("420777123456", "UA") == "+420777123456"
     assert normalise("16502530000", "UA") == "+16502530000"

@@ -146,6 +146,9 @@ class TestPhonesAskBySms:
             assert await face.call("send", phones=FIRST, mes="1234", fmt=1, id=2) == "2,1"
             assert await phone_writes(port, "START", "u-2") == 200
             assert await face.call("send", **group) == "1,2"
+            # Many phones' owners write without accents.
+            assert await phone_writes(port, "Odhlasit.", "u-3") == 200
+            assert [one["phone"] for one in await face.json("phones", get_black=1)] == [FIRST]
 
     async def test_a_word_in_a_sentence_is_no_wish(self, tmp_path: Path, port: int) -> None:
         async with smsc(tmp_path, hooks(port)) as face:
@@ -159,7 +162,7 @@ class TestPhonesAskBySms:
             await face.call("phones", add=1, phone=FIRST, name="a", grp=group)
             for _ in range(2):
                 assert await phone_writes(port, "night SHIFT Come at six", phone=SECOND) == 200
-            assert await phone_writes(port, "G7 Come at seven", "u-2", SECOND) == 200
+            assert await phone_writes(port, "G7\nCome at seven", "u-2", SECOND) == 200
             assert await phone_writes(port, "G7 Not allowed", "u-3", FIRST) == 200
             assert await phone_writes(port, "Hello there", "u-4", SECOND) == 200
             texts = [(m.phone, m.item["text"]) for m in face.sandbox.messages]

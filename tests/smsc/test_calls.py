@@ -17,7 +17,8 @@ async def test_one_text(tmp_path: Path) -> None:
     async with smsc(tmp_path) as face:
         assert await face.call("send", phones=FIRST, mes="Привіт", id=77) == "OK - 1 SMS, ID - 77"
         assert await face.call("send", phones=FIRST, mes="hi", id=78, fmt=1) == "78,1"
-        answer = await face.json("send", phones=f"{FIRST};{SECOND}", mes="x" * 161, id="order-1")
+        phones = f"{FIRST};\r\n{SECOND}\r\n"
+        answer = await face.json("send", phones=phones, mes="x" * 161, id="order-1")
         assert answer == {"id": "order-1", "cnt": 4}
         texts = [message.item["text"] for message in face.sandbox.messages]
         assert texts == ["Привіт", "hi", "x" * 161, "x" * 161]

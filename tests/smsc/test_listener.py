@@ -100,6 +100,30 @@ async def test_a_reload_changes_networks_and_accounts(tmp_path: Path) -> None:
         assert await face.call("balance", fmt=1) == "0,-2"
 
 
+async def test_a_call_that_cannot_be_read_is_refused_in_its_format(tmp_path: Path) -> None:
+    error = '{\n"error": "parameters error",\n"error_code": 1\n}'
+    json = {"content-type": "application/json"}
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    async with smsc(tmp_path) as face:
+        for target, headers, body, answer in (
+            ("/rest/send/", json, "{", error),
+            ("/rest/send/?fmt=1", json, "{", "0,-1"),
+            ("/sys/send.php", form, "charset=ebcdic&fmt=3", error),
+            ("/sys/send.php?fmt=1", form, "charset=ebcdic", "0,-1"),
+            ("/sys/send.php", form, "charset=ebcdic&mes=fmt=3", "ERROR = 1 (parameters error)"),
+        ):
+            response = await face.client.post(target, headers=headers, content=body)
+            assert response.text == answer, target
+
+
+async def test_slashes_count_once(tmp_path: Path) -> None:
+    async with smsc(tmp_path) as face:
+        [address] = (await face.bridge.event("ready"))["smsc"]
+        for path in ("//sys/balance.php", "/sys//balance.php"):
+            said = await talk(address, request(f"{path}?login=crm&psw=secret12"))
+            assert said.endswith(b"\r\n\r\n0"), path
+
+
 async def test_a_long_url_is_read(tmp_path: Path) -> None:
     async with smsc(tmp_path) as face:
         phones = ",".join(["12"] * 9_999 + [FIRST])

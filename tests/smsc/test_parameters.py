@@ -74,7 +74,7 @@ def test_a_multipart_body_without_boundary_is_a_bad_parameter() -> None:
 
 @pytest.mark.parametrize(
     ("charset", "python"),
-    [("", "cp1251"), ("windows-1251", "cp1251"), ("utf-8", "utf-8"), ("koi8-r", "koi8-r")],
+    [("", "cp1251"), ("windows-1251", "cp1251"), ("utf-8", "utf-8"), ("koi8-r", "koi8-u")],
 )
 def test_texts_are_read_in_the_charset_of_the_call(charset: str, python: str) -> None:
     text = quote_from_bytes("Ваш код 1234".encode(python))
@@ -86,6 +86,11 @@ def test_texts_are_read_in_the_charset_of_the_call(charset: str, python: str) ->
 def test_the_charset_may_stand_behind_the_text_and_in_capitals() -> None:
     query = "mes=" + quote_from_bytes("Привет".encode("koi8-r")) + "&charset=KOI8-R"
     assert read_parameters(query.encode(), "", b"")["mes"] == "Привет"
+
+
+def test_koi8_r_has_the_ukrainian_letters() -> None:
+    query = b"charset=koi8-r&mes=" + quote_from_bytes("Дім, їжак, ґанок".encode("koi8-u")).encode()
+    assert read_parameters(query, "", b"")["mes"] == "Дім, їжак, ґанок"
 
 
 def test_utf_8_without_a_label_is_utf_8() -> None:
