@@ -148,6 +148,9 @@ class PostgresWriter:
     async def _wait(self, seconds: float | None) -> None:
         """Waits for a request, or for this time."""
         self._asked.clear()
+        if seconds is None:  # as nearly always, and a time limit costs more than the wait
+            await self._asked.wait()
+            return
         try:
             async with asyncio.timeout(seconds):
                 await self._asked.wait()
