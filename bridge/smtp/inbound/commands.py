@@ -247,17 +247,17 @@ def _may_be_used(path: Path, *, smtputf8: bool) -> bool:
 
 
 COMMANDS: dict[bytes, Command] = {
-    b"EHLO": Command(Dialog.ehlo, before_tls=True, idle=True, any_octets=True),
-    b"HELO": Command(Dialog.helo, before_tls=True, idle=True, any_octets=True),
+    b"EHLO": Command(Dialog.ehlo, before_tls=True, idle=True, any_octets=True, at_once=True),
+    b"HELO": Command(Dialog.helo, before_tls=True, idle=True, any_octets=True, at_once=True),
     b"STARTTLS": Command(Dialog.starttls, before_tls=True, idle=True),
     b"AUTH": Command(Dialog.auth, limit=MAX_LINE, idle=True),
-    b"MAIL": Command(Dialog.mail, any_octets=True),
-    b"RCPT": Command(Dialog.rcpt, any_octets=True),
+    b"MAIL": Command(Dialog.mail, any_octets=True, at_once=True),
+    b"RCPT": Command(Dialog.rcpt, any_octets=True, at_once=True),
     b"DATA": Command(Dialog.data),
     # Its octets follow even if it is refused, so that it checks for TLS itself.
     b"BDAT": Command(Dialog.bdat, limit=MAX_LINE, before_tls=True, any_octets=True),
-    b"RSET": Command(Dialog.rset, idle=True),
-    b"NOOP": Command(Dialog.noop, before_tls=True, idle=True, any_octets=True),
+    b"RSET": Command(Dialog.rset, idle=True, at_once=True),
+    b"NOOP": Command(Dialog.noop, before_tls=True, idle=True, any_octets=True, at_once=True),
     b"VRFY": Command(Dialog.vrfy, idle=True, any_octets=True),
     b"EXPN": Command(Dialog.not_implemented, idle=True),
     b"HELP": Command(Dialog.help, idle=True, any_octets=True),

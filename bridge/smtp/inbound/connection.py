@@ -150,7 +150,8 @@ class SmtpConnection(SMTP):
         transport.close()
 
     def data_received(self, data: bytes) -> None:
-        if self._dialog is not None:
+        dialog = self._dialog
+        if dialog is not None and not dialog.obey_at_once(data):
             self._wire.feed(data)
 
     def pause_writing(self) -> None:

@@ -99,63 +99,65 @@ class Delivery:
         return [failure] * (len(self._transaction.recipients) if each else 1)
 
     async def _read(self, read: Callable[[], T]) -> T:
-        if len(self._mail) <= LARGE_MAIL:
-            return read()
+        """Reads a large mail in a thread."""
         self._before_waiting()
         return await asyncio.get_running_loop().run_in_executor(self._service.threads, read)
 
     async def _submission(self, target: Target) -> tuple[Account, Submission]:
+        if isinstance(target, ToSmscLine):
+            return await self._read_line()
         if isinstance(target, ToPhone):
-            self.account = target.account
-            return target.account, await self._read_mail(target.account)
-        if isinstance(target, ReplyAddress):
-            self.account = account = self._service.sender_of(target)
-            return account, await self._read_reply(account, target)
-        return await self._read_line()
+            account = target.account
+            read = self._mail_reader(account)
+        else:
+            account = self._service.sender_of(target)
+            read = self._reply_reader(account, target)
+        self.account = account
+        return account, await self._read(read) if self._is_large else read()
 
-    async def _read_reply(self, account: Account, target: ReplyAddress) -> Submission:
+    @property
+    def _is_large(self) -> bool:
+        return len(self._mail) > LARGE_MAIL
+
+    def _reply_reader(self, account: Account, target: ReplyAddress) -> Callable[[], Submission]:
         transaction = self._transaction
         [recipient] = transaction.recipients.values()
-        return await self._read(
-            partial(
-                read_reply,
-                self._mail,
-                recipient,
-                smtp=self._service.settings,
-                account=account.settings,
-                sender=target.sender,
-                peer=self._address,
-                envelope=transaction.envelope,
-                wishes=transaction.wishes,
-            )
+        return partial(
+            read_reply,
+            self._mail,
+            recipient,
+            smtp=self._service.settings,
+            account=account.settings,
+            sender=target.sender,
+            peer=self._address,
+            envelope=transaction.envelope,
+            wishes=transaction.wishes,
         )
 
-    async def _read_mail(self, account: Account) -> Submission:
-        return await self._read(
-            partial(
-                read_mail,
-                self._mail,
-                tuple(self._transaction.recipients.values()),
-                smtp=self._service.settings,
-                account=account.settings,
-                peer=self._address,
-                envelope=self._transaction.envelope,
-                wishes=self._transaction.wishes,
-            )
+    def _mail_reader(self, account: Account) -> Callable[[], Submission]:
+        transaction = self._transaction
+        return partial(
+            read_mail,
+            self._mail,
+            tuple(transaction.recipients.values()),
+            smtp=self._service.settings,
+            account=account.settings,
+            peer=self._address,
+            envelope=transaction.envelope,
+            wishes=transaction.wishes,
         )
 
     async def _read_line(self) -> tuple[Account, Submission]:
-        line, submission = await self._read(
-            partial(
-                read_line,
-                self._mail,
-                now=self._service.wall_clock(),
-                max_recipients=self._service.settings.max_recipients,
-                peer=self._address,
-                envelope=self._transaction.envelope,
-                wishes=self._transaction.wishes,
-            )
+        read = partial(
+            read_line,
+            self._mail,
+            now=self._service.wall_clock(),
+            max_recipients=self._service.settings.max_recipients,
+            peer=self._address,
+            envelope=self._transaction.envelope,
+            wishes=self._transaction.wishes,
         )
+        line, submission = await self._read(read) if self._is_large else read()
         accounts = self._service.accounts
         self._before_waiting()
         if line.login:

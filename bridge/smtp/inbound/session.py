@@ -26,9 +26,14 @@ log = structlog.get_logger()
 #: Most errors, and commands that do not lead to a mail, since the last mail (RFC 5321 §4.3.2 leaves
 #: the number to the server).
 MAX_IDLE_COMMANDS = 100
+#: One command may count twice: as one that does not lead to a mail, and as an error.
+_COUNTED_AT_ONCE = 2
 #: Most failed logins with one mechanism. A client that tries three mechanisms with a wrong password
 #: must be told at the end that the password is wrong, not that it has tried too often.
 MAX_FAILED_LOGINS = 3
+
+#: A temporary error, without internal details, so that the client tries again.
+_FAILED = reply.encode(reply.of_failure(Failure(Reason.OPERATION_FAILED)))
 
 
 class Phase(Enum):
@@ -41,14 +46,15 @@ class Phase(Enum):
 
 class Command(NamedTuple):
     """One command: its method, the longest line, whether it is allowed before a required TLS
-    (RFC 3207 §4), whether it does not lead to a mail, and whether its argument is ignored and may
-    have any octets."""
+    (RFC 3207 §4), whether it does not lead to a mail, whether its argument is ignored and may have
+    any octets, and whether it is answered without waiting for anything."""
 
     run: Callable[[Any, str], Awaitable[None] | None]
     limit: int = 2048
     before_tls: bool = False
     idle: bool = False
     any_octets: bool = False
+    at_once: bool = False
 
 
 class Session:
@@ -75,6 +81,7 @@ class Session:
         self._commands = commands
         self._protocol = protocol
         self.phase = Phase.BUSY
+        self._between_commands = False
         self.deadline = 0.0
         #: Reply with which the session ends after the current command.
         self.farewell: bytes | None = None
@@ -116,29 +123,58 @@ class Session:
         while self.farewell is None:
             line = b""
             try:
-                self.phase = Phase.WAITING
-                line = await wire.line(MAX_LINE)
-                self.phase = Phase.BUSY
-                self.deadline = self._service.clock() + self._service.settings.timeout
-                await self._obey(line)
+                self.phase, self._between_commands = Phase.WAITING, True
+                try:
+                    line = await wire.line(MAX_LINE)
+                finally:
+                    self.phase, self._between_commands = Phase.BUSY, False
+                done = self._obey(line)
+                if done is not None:
+                    await done
             except (Refused, Failure) as refusal:
                 self.phase = Phase.BUSY
                 self._refuse(line, refusal)
             except (EOFError, ConnectionError):
                 raise
             except Exception:
-                # A temporary error, without internal details, so that the client tries again.
                 log.exception("command_failed", address=self._address, account=self._name)
-                wire.reply(reply.encode(reply.of_failure(Failure(Reason.OPERATION_FAILED))))
+                wire.reply(_FAILED)
         wire.reply(self.farewell)
         await wire.flush()
+
+    def obey_at_once(self, octets: bytes) -> bool:
+        """Answers a command that comes alone and needs no waiting; returns whether it was one.
+
+        It spares the session's task its turn, which takes longer than most commands.
+        """
+        command = self._commands.get(octets[:4])
+        if command is None or not command.at_once or not self._between_commands:
+            return False
+        line = octets[:-2]
+        if not (octets.endswith(b"\r\n") and 0x0A not in line and self._wire.quiet):
+            return False
+        if len(line) > MAX_LINE:
+            return False
+        if self._idle_commands > MAX_IDLE_COMMANDS - _COUNTED_AT_ONCE:
+            return False  # The session may end with this command, which takes its task.
+        try:
+            self._obey(line)
+        except (Refused, Failure) as refusal:
+            self._refuse(line, refusal)
+        except Exception:
+            log.exception("command_failed", address=self._address, account=self._name)
+            self._wire.reply(_FAILED)
+        self._wire.send()
+        return True
 
     async def say(self, line: bytes) -> None:
         """Sends a reply at once: TLS begins right after it."""
         self._wire.reply(line + b"\r\n")
         await self._wire.flush()
 
-    async def _obey(self, line: bytes) -> None:
+    def _obey(self, line: bytes) -> Awaitable[None] | None:
+        """Carries out a command, or returns what carries it out."""
+        self.deadline = self._service.clock() + self._service.settings.timeout
         verb, _, rest = line.partition(b" ")
         command = self._commands.get(verb) or self._commands.get(verb.upper())
         if command is None:
@@ -157,9 +193,7 @@ class Session:
             argument = rest.decode("utf-8", "replace" if command.any_octets else "strict")
         except UnicodeDecodeError:
             raise Refused(reply.NOT_UTF8) from None
-        done = command.run(self, argument.strip())
-        if done is not None:
-            await done
+        return command.run(self, argument.strip())
 
     def _refuse(self, line: bytes, refusal: Refused | Failure) -> None:
         """Answers a refused command, and logs it.

@@ -96,6 +96,11 @@ class Wire:
         """Whether replies no longer reach the client."""
         return self._transport.is_closing()
 
+    @property
+    def quiet(self) -> bool:
+        """Whether no input waits, and the client reads its replies."""
+        return self._writable and not self._pending
+
     def reply(self, line: bytes) -> None:
         """Queues a reply, CR LF included."""
         self._out.append(line)
@@ -217,4 +222,4 @@ def unstuffed(mail: bytes) -> bytes:
     """A mail without the dots that DATA adds (RFC 5321 §4.5.2)."""
     if mail.startswith(b"."):
         mail = mail[1:]
-    return mail.replace(b"\r\n.", b"\r\n") if b"\r\n." in mail else mail
+    return mail.replace(b"\r\n.", b"\r\n")

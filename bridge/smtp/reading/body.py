@@ -114,7 +114,7 @@ def text_of_body(
     if (
         kind.is_plain
         and not body.startswith(b"--")
-        and b"\n--" not in body
+        and body.find(b"\n--") < 0
         and first(fields, b"content-transfer-encoding") in _AS_IT_IS
         and b"content-disposition" not in fields
     ):

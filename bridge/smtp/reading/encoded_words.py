@@ -38,8 +38,8 @@ def text_of(raw: bytes, fallback: str, charset: str = "") -> str:
     Raw octets are UTF-8, in ``charset`` (that of the body), or in the fallback.
     """
     raw = unfold(raw)
-    if b"=?" not in raw:
-        if raw.isascii() and b"\x1b" not in raw and b"~{" not in raw:
+    if raw.find(b"=?") < 0:
+        if raw.isascii() and 0x1B not in raw and raw.find(b"~{") < 0:
             return _one_line(raw.decode("ascii"))
         return _one_line(decode(raw, charset, fallback))
     raw = raw[:_MAX_FIELD]

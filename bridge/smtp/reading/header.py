@@ -25,6 +25,8 @@ _FIELD = re.compile(
     rb"[ \t]*+:(.*+(?:\n[ \t].*+)*)",
     re.IGNORECASE | re.MULTILINE,
 )
+# Octets are searched for as numbers: for octets as bytes, "in" makes an exception first.
+_CR, _LF = 0x0D, 0x0A
 _FOLD = re.compile(rb"\r?\n[ \t]")
 #: Fields that occur only in a mail's header, never in a text.
 _OF_MAILS = re.compile(
@@ -122,11 +124,11 @@ def _mended_throughout(mail: bytes, start: int, end: int) -> tuple[bytes, int]:
 
 def lines_by_lf(mail: bytes) -> bytes:
     """The octets with their lines ended by LF."""
-    if b"\r" in mail:
+    if _CR in mail:
         mail = mail.replace(b"\r\n", b"\n")
-        if b"\r" in mail:
+        if _CR in mail:
             mail = mail.replace(b"\r\n", b"\n")  # A program made CR LF of the LF in CR LF.
-            if b"\n" not in mail.rstrip(b"\r\n"):
+            if _LF not in mail.rstrip(b"\r\n"):
                 mail = mail.replace(b"\r", b"\n")  # No other line end: so old programs write.
     return mail
 
@@ -237,7 +239,7 @@ def first(fields: Fields, name: bytes) -> bytes:
 
 def unfold(raw: bytes) -> bytes:
     """The value on one line (RFC 5322 §2.2.3)."""
-    return _FOLD.sub(b" ", raw).strip() if b"\n" in raw else raw.strip()
+    return _FOLD.sub(b" ", raw).strip() if _LF in raw else raw.strip()
 
 
 def is_automatic(section: bytes) -> bool:

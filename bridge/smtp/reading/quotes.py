@@ -91,16 +91,15 @@ def cut_quotes(text: str, reply: Callable[[], Reply]) -> tuple[str, str]:
 
 
 def _may_quote(text: str) -> bool:
+    # One character is found five times as fast as several.
     return (
-        "\n>" in text
+        (">" in text and ("\n>" in text or "\n|>" in text))
         or QUOTED in text
         or "@" in text
-        or "--" in text
-        or ":\n" in text
+        or ("-" in text and "--" in text)
+        or (":" in text and (":\n" in text or text.count(":") > 2))
         or "：" in text
-        or "\n|>" in text
         or "＞" in text
-        or text.count(":") > 2
     )
 
 

@@ -169,14 +169,13 @@ _DEVICE_ENDS = re.compile(rf"{_DEVICE}\w*$", re.I)
 
 def cut_footer(text: str) -> str:
     """The text without a mailing list's footer below a rule."""
+    # One character is found five times as fast as four.
     if (
-        "____" not in text
-        and "----" not in text
-        and "====" not in text
-        and "****" not in text
-        and "####" not in text
-        and "-=-=" not in text
-        and "\n--" not in text
+        ("_" not in text or "____" not in text)
+        and ("-" not in text or ("----" not in text and "-=-=" not in text and "\n--" not in text))
+        and ("=" not in text or "====" not in text)
+        and ("*" not in text or "****" not in text)
+        and ("#" not in text or "####" not in text)
         and "\n—" not in text
     ):
         return text

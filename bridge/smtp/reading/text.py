@@ -9,6 +9,8 @@ import re
 
 from bridge.model.failure import Failure, Reason
 
+#: ASCII's, and the line end.
+_PRINTABLE = bytes((0x0A, *range(0x20, 0x7F)))
 #: All kinds of line ends; U+2028, U+2029 and NEL come from web mailers.
 _LINE_ENDS = re.compile(r"\r\n?|[\v\f\x85\u2028\u2029]")
 #: Control characters, soft hyphen, grapheme joiner, zero-width space, word joiner, byte-order mark,
@@ -32,9 +34,16 @@ _ARMOURED = re.compile(
 _PLACE = re.compile(r"\{(body|subject)\}")
 
 
+def _is_plain(text: str) -> bool:
+    """Whether the text has no characters but printable ones and ``\\n``."""
+    if text.isascii():  # ten times as fast
+        return not text.encode().translate(None, _PRINTABLE)
+    return text.replace("\n", "").isprintable()
+
+
 def lines_ended_by_lf(text: str) -> str:
     """Every kind of line end as ``\\n``."""
-    if text.replace("\n", "").isprintable():
+    if _is_plain(text):
         return text
     return _LINE_ENDS.sub("\n", text)
 
@@ -90,7 +99,7 @@ def cut_at(text: str, stop_line: str) -> str:
 def clean(text: str) -> str:
     """The text without invisible characters, needless spaces and blank lines."""
     text = text.replace("\ufffc", "")  # Stands for an attachment in Apple's texts.
-    if not text.replace("\n", "").isprintable():
+    if not _is_plain(text):
         text = _OUT.sub("", text.replace("\t", " ").replace("\xa0", " "))
         if _ONLY_MARKS.fullmatch(text):
             return ""

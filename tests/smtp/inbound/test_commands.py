@@ -237,6 +237,13 @@ async def test_a_login_on_loopback(exchange: list[str]) -> None:
         assert (await client.replies(4))[-1] == f"250 2.0.0 {ID},1"
 
 
+async def test_an_answer_in_a_login_is_no_command_even_if_it_looks_like_one() -> None:
+    async with running() as part, connected(part.port) as client:
+        assert (await client.ask("AUTH LOGIN")).startswith("334 ")
+        assert (await client.ask("NOOP")).startswith("334 ")  # base64, too
+        assert (await client.ask("RSET")).startswith("535 ")
+
+
 async def test_login_asks_the_two_usual_questions() -> None:
     async with running() as part, connected(part.port) as client:
         assert await client.ask("AUTH LOGIN") == "334 VXNlcm5hbWU6"
