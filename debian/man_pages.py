@@ -102,7 +102,7 @@ def command_lines(context: click.Context) -> Iterator[str]:
 
 def exit_codes() -> Iterator[str]:
     """The rows of the table of exit codes."""
-    table = OPERATIONS.read_text("utf-8").partition("**Exit codes**")[2].partition("\n|")[2]
+    table = OPERATIONS.read_text("utf-8").partition("## Exit codes")[2].partition("\n|")[2]
     for row in table.partition("\n\n")[0].splitlines()[2:]:
         code, meaning = row.strip("| ").split(" | ")
         yield ".TP"

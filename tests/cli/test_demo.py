@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +48,20 @@ def test_all_is_as_it_should_be_and_soon(shown: tuple[int, str, float, list[str]
     assert f"{len(SCENES)} of {len(SCENES)} were as they should be" in output
     assert "WRONG" not in output
     assert "\x1b" not in output, "colours are for terminals"
+
+
+def test_the_front_page_shows_what_it_prints(shown: tuple[int, str, float, list[str]]) -> None:
+    def without_ids(text: str) -> list[str]:
+        lines = re.sub(
+            r"\d{15}", "ID", re.sub(r"[\da-f]{8}(-[\da-f]+){4}", "ID", text)
+        ).splitlines()
+        return [line.strip() for line in lines]
+
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    [block] = re.findall(r"^    1\. a mail  ok\n(?:    .+\n)+", readme, re.M)
+    printed = without_ids(shown[1])
+    first = printed.index("1. a mail  ok")
+    assert without_ids(block) == printed[first : printed.index("", first)]
 
 
 def test_nothing_is_left_behind(shown: tuple[int, str, float, list[str]]) -> None:

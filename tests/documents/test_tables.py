@@ -58,7 +58,7 @@ def test_the_page_on_commands_is_made_from_their_help() -> None:
 def test_exit_codes_are_those_of_the_commands() -> None:
     codes = [
         int(code)
-        for cells in rows("docs/operations.md", "**Exit codes**")
+        for cells in rows("docs/operations.md", "## Exit codes")
         for code in cells[0].split(", ")
     ]
     assert sorted(codes) == sorted(Exit)
@@ -153,7 +153,7 @@ def test_the_columns_of_files_are_those_of_the_program() -> None:
 
 
 def test_the_pages_of_the_console_are_those_of_the_program() -> None:
-    shown = [cells[0] for cells in rows("docs/operations.md", "**The console**")]
+    shown = [cells[0] for cells in rows("docs/operations.md", "## The console")]
     of_one = {"/messages/{id}": "Message", "/phones/{phone}": "Phone"}
     # These two show no page of their own.
     paths = CONSOLE_PAGES.keys() - {"/search", "/queue/confirm"}

@@ -18,14 +18,14 @@ from tests.support import program
 REPOSITORY = Path(__file__).parents[2]
 FRONT, PAGE = REPOSITORY / "README.md", REPOSITORY / "docs/installation.md"
 #: Where the checkout is in the machine.
-CHECKOUT = "/root/checkout"
+CHECKOUT = "/srv/checkout"
 #: What the machine has instead of the network's: an index of packages, and the API.
 PIP = f"[global]\nno-index = true\nfind-links = {SHARED}/wheels\n"
 API = 'base_url = "http://127.0.0.1:8080"'
 KEY = "the-key-of-smsbat"
 #: Lines whose work is done before the machine boots, which has no network: `make deb` is what the
-#: package under test was built with.
-DONE = {"make deb"}
+#: package under test was built with, and the second installs what that needs.
+DONE = {"make deb", "sudo apt install make python3-venv"}
 
 
 @pytest.fixture(scope="session")
@@ -112,8 +112,8 @@ def set_up(machine: Machine) -> None:
     assert "$argon2id$" in shown
     typed = re.sub(r'"\$argon2id[^"]+"', f'"{hashed}"', shown)
     typed = typed.replace("[cascade]\n", f"[cascade]\n{API}\n")
-    machine.write("/root/typed", typed)
-    machine.write("/usr/local/bin/type-it", '#!/bin/sh\nexec cp /root/typed "$1"\n')
+    machine.write("/srv/typed", typed)
+    machine.write("/usr/local/bin/type-it", '#!/bin/sh\nexec cp /srv/typed "$1"\n')
     machine.run("chmod 755 /usr/local/bin/type-it")
     follow(machine, ["export SUDO_EDITOR=type-it", *commands(configuration)])
     machine.run(
@@ -175,9 +175,7 @@ def test_the_guide_by_pip(machine: Machine, checkout: Path) -> None:
     follow(machine, commands(section(PAGE, "Ports below 1024")))
     assert "127.0.0.1:25 " in machine.run("systemctl show -P Listen cascade-bridge-smtp.socket")
     follow(machine, commands(section(PAGE, "Removal"))[2:])
-    left = (
-        "find / -xdev \\( -path /mnt -o -path /root \\) -prune -o -name '*cascade-bridge*' -print"
-    )
+    left = "find / -xdev \\( -path /mnt -o -path /srv \\) -prune -o -name '*cascade-bridge*' -print"
     assert not [
         name
         for name in machine.run(left).splitlines()

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
+import subprocess
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
+from tests.documents.pages import ALL, FENCED
 from tests.packaging import packages
 from tests.packaging.machine import SHARED, Machine, booted
+from tests.support import program
 
 CONFIG = """
 [cascade]
@@ -94,6 +99,26 @@ def test_what_is_installed_belongs_to_whom_it_should(machine: Machine) -> None:
     # Nothing starts before it is configured.
     assert machine.try_to("systemctl is-enabled cascade-bridge").stdout.strip() == "disabled"
     assert machine.try_to("systemctl is-active cascade-bridge").stdout.strip() == "inactive"
+
+
+def test_links_between_the_pages_of_the_package_lead_somewhere(package: Path) -> None:
+    doc = PurePosixPath("/usr/share/doc/cascade-bridge")
+    listed = subprocess.run(
+        [program("dpkg-deb"), "--contents", str(package)],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    paths = {line.split(maxsplit=5)[5].partition(" -> ")[0][1:] for line in listed.splitlines()}
+    shipped = {path.rstrip("/").replace(f"{doc}/examples/", f"{doc}/config/") for path in paths}
+    pages = [page for page in ALL if f"{doc / page}" in shipped]
+    assert set(pages) == set(ALL)
+    for page in pages:
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", FENCED.sub("", ALL[page])):
+            target = os.path.normpath(doc / PurePosixPath(page).parent / link)
+            # What only a checkout has.
+            if not target.startswith((f"{doc}/tests", f"{doc}/LICENSE")):
+                assert target in shipped, f"{page}: {link}"
 
 
 def test_systemd_has_nothing_to_say_against_the_units(machine: Machine) -> None:
