@@ -156,21 +156,10 @@ class Scene:
                 lambda: self.busy,
                 pause,
                 keeps=keeps,
+                lmtp=lmtp,
             )
             for account in MAIL_ACCOUNTS
-            for keeps in (True, False)
-        ] + [
-            MailClient(
-                account,
-                self.nodes,
-                self.record,
-                random.Random(self.record.chance.random()),
-                lambda: self.busy,
-                pause,
-                keeps=True,
-                lmtp=True,
-            )
-            for account in MAIL_ACCOUNTS
+            for keeps, lmtp in ((True, False), (False, False), (True, True))
         ]
 
     def phones(self, pause: float) -> Phones:

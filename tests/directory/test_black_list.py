@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
 from bridge.directory.black_list import BlackLists, Entries
@@ -18,17 +15,8 @@ from bridge.store.directory.staging import (
     stage_black_list,
 )
 from bridge.store.directory.versions import BLACK_LIST
-from bridge.store.sqlite.engine import SqliteStore
 
 PHONE, OTHER = "+380501234567", "+380671112233"
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    store = SqliteStore(tmp_path / "bridge.db")
-    await store.open()
-    yield store
-    await store.close()
 
 
 @pytest.mark.parametrize(

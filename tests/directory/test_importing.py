@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
 from structlog.testing import capture_logs
 
 from bridge.directory.importing import (
@@ -32,7 +28,6 @@ from bridge.store.directory.staging import (
 )
 from bridge.store.directory.templates import list_templates
 from bridge.store.directory.versions import BLACK_LIST, GROUPS
-from bridge.store.sqlite.engine import SqliteStore
 
 FILE = """\
 Телефон;Имя;Фамилия;Группа;Дата рождения
@@ -42,14 +37,6 @@ FILE = """\
 050 123 45 67;Same;;;
 0631234567;Day;;;31.02.1990
 """.encode("cp1251")
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    store = SqliteStore(tmp_path / "bridge.db")
-    await store.open()
-    yield store
-    await store.close()
 
 
 def test_an_address_book_of_the_web_keeps_its_own_groups_only() -> None:

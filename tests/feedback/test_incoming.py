@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -20,19 +19,6 @@ from tests.samples import NOW
 from tests.store.conftest import Clock
 
 Make = Callable[..., IncomingMessages]
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def store(tmp_path: Path, clock: Clock) -> AsyncIterator[SqliteStore]:
-    store = SqliteStore(tmp_path / "bridge.db", clock=clock)
-    await store.open()
-    yield store
-    await store.close()
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -25,19 +23,6 @@ from tests.samples import NOW, message
 from tests.store.conftest import Clock
 
 BOTH = Receipts.SUCCESS | Receipts.FAILURE
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def store(tmp_path: Path, clock: Clock) -> AsyncIterator[SqliteStore]:
-    store = SqliteStore(tmp_path / "bridge.db", clock=clock)
-    await store.open()
-    yield store
-    await store.close()
 
 
 @pytest.fixture

@@ -31,25 +31,25 @@ async def test_6_a_client_is_blocked_after_wrong_passwords(bridge: Bridge) -> No
 async def test_7_a_client_is_throttled_by_its_rate(tmp_path: Path, sandbox: Sandbox) -> None:
     config = write_config(tmp_path, sandbox.url, account="rate = 0.001")
     async with serving(config) as bridge:
-        peer = await bound(bridge)
-        await submit(peer)
-        assert (await peer.ask("submit_sm", a_submit())).command_status == 0x58
-        for text in (await said(bridge, "sessions", "list"), await page(bridge, "/sessions")):
-            assert "ESME_RTHROTTLED: too fast: over 0.001 messages a second" in text
-        await peer.close()
+        await throttled(bridge, "over 0.001 messages a second")
+
+
+async def throttled(bridge: Bridge, reason: str) -> None:
+    """The second submit is throttled, and the sessions show why."""
+    peer = await bound(bridge)
+    await submit(peer)
+    assert (await peer.ask("submit_sm", a_submit())).command_status == 0x58
+    for text in (await said(bridge, "sessions", "list"), await page(bridge, "/sessions")):
+        assert f"ESME_RTHROTTLED: too fast: {reason}" in text
+    await peer.close()
 
 
 async def test_7_a_client_is_over_its_daily_limit(tmp_path: Path, sandbox: Sandbox) -> None:
     config = write_config(tmp_path, sandbox.url, account="daily_limit = 1")
     async with serving(config) as bridge:
-        peer = await bound(bridge)
-        await submit(peer)
-        assert (await peer.ask("submit_sm", a_submit())).command_status == 0x58
-        for text in (await said(bridge, "sessions", "list"), await page(bridge, "/sessions")):
-            assert "ESME_RTHROTTLED: too fast: over 1 messages a day" in text
+        await throttled(bridge, "over 1 messages a day")
         [account] = json.loads(await said(bridge, "accounts", "list", "--json"))
         assert (account["daily_limit"], account["accepted_today"]) == (1, 1)
-        await peer.close()
 
 
 async def test_8_the_window_is_full(tmp_path: Path, sandbox: Sandbox) -> None:

@@ -7,8 +7,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import (
     Accepted,
@@ -16,29 +14,15 @@ from bridge.model.message import (
     Outcome,
     Protocol,
     State,
-    Stored,
     Submission,
 )
 from bridge.model.notice import MAIL, Kind
 from bridge.sandbox import Sandbox
 from bridge.store import Status
+from tests.relay.waiting import WINDOW, later, state
 from tests.relaying import Relaying, id_of, reason_of, relaying, without
 from tests.samples import submission
 from tests.store.conftest import database, postgres  # noqa: F401 - fixtures
-
-WINDOW: dict[str, dict[str, Any]] = {"crm": {"duplicate_window": "1h", "schedule": "bridge"}}
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest) -> dict[str, Any] | None:
-    """Keys of the store's table, for each engine."""
-    if request.param == "sqlite":
-        return None
-    return {"url": request.getfixturevalue("database")}
-
-
-def later() -> Submission:
-    return submission(scheduled_at=int(time.time()) + 3600)
 
 
 def mail(*phones: str) -> Submission:
@@ -48,15 +32,6 @@ def mail(*phones: str) -> Submission:
         repeat_key=b"<1@shop.example>",
         envelope=Envelope(return_path="erp@shop.example"),
     )
-
-
-async def state(bridge: Relaying, outcome: Outcome) -> State:
-    [stored] = await bridge.relay.query(bridge.account(), id_of(outcome))
-    return stored.state
-
-
-async def waiting(bridge: Relaying) -> list[Stored]:
-    return await bridge.store.waiting_for("crm", "+380501234567")
 
 
 async def refusals(bridge: Relaying, outcome: Outcome) -> int:

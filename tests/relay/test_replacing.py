@@ -8,38 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import pytest
 
 from bridge.model.failure import Failure, Reason
-from bridge.model.message import Outcome, State, Stored, Submission
+from bridge.model.message import State
 from bridge.sandbox import Sandbox
-from tests.relaying import Relaying, id_of, relaying, written_to
+from tests.relay.waiting import WINDOW, later, state
+from tests.relaying import id_of, relaying, written_to
 from tests.samples import submission
 from tests.store.conftest import database, postgres  # noqa: F401 - fixtures
 from tests.store.postgres.server import Server, Wire
-
-WINDOW: dict[str, dict[str, Any]] = {"crm": {"duplicate_window": "1h", "schedule": "bridge"}}
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest) -> dict[str, Any] | None:
-    """Keys of the store's table, for each engine."""
-    if request.param == "sqlite":
-        return None
-    return {"url": request.getfixturevalue("database")}
-
-
-def later() -> Submission:
-    return submission(scheduled_at=int(time.time()) + 3600)
-
-
-async def state(bridge: Relaying, outcome: Outcome) -> State:
-    [stored] = await bridge.relay.query(bridge.account(), id_of(outcome))
-    return stored.state
-
-
-async def waiting(bridge: Relaying) -> list[Stored]:
-    return await bridge.store.waiting_for("crm", "+380501234567")
 
 
 async def test_the_same_text_takes_the_place_of_one_that_waits_and_is_sent_once(

@@ -22,6 +22,7 @@ from bridge.smpp.protocol.codec import decode as decode_pdu
 from bridge.smpp.protocol.codec import encode
 from bridge.smpp.protocol.framing import Framer
 from bridge.smpp.protocol.pdu import Bind, Body, Empty, Pdu, SubmitSm, Tlv
+from bridge.smpp.protocol.tlvs import ADDITIONAL_STATUS_INFO_TEXT
 from bridge.store import Alias, Gathered, Part, PartGroup
 
 FIRST_ID = 4_503_599_627_370_497
@@ -218,6 +219,14 @@ class Peer:
 
 def a_submit(text: bytes = b"hi", to: bytes = b"380501234567", **fields: Any) -> SubmitSm:
     return SubmitSm(dest_addr_ton=1, destination_addr=to, short_message=text, **fields)
+
+
+def failure_text(pdu: Pdu) -> str:
+    """The text of a failure in a response."""
+    value = pdu.tlv(ADDITIONAL_STATUS_INFO_TEXT)
+    assert value is not None
+    assert value.endswith(b"\0")
+    return value[:-1].decode()
 
 
 class Bridge:

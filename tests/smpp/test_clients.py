@@ -14,6 +14,7 @@ from bridge.model.failure import Failure, Reason
 from bridge.model.message import Accepted, Receipts
 from bridge.smpp.protocol.command_status import CommandStatus
 from tests.smpp.peer import FIRST_ID, bridge
+from tests.smpp.programs import answers_of
 from tests.support import node_package
 
 TEXTS = [
@@ -122,20 +123,7 @@ session.on('error', (error) => { console.error(error); process.exit(1); });
 async def node_smpp(port: int, **work: Any) -> list[dict[str, Any]]:
     """The answers to node-smpp's bind and submits, in their order."""
     node = node_package("smpp")
-    process = await asyncio.create_subprocess_exec(
-        *(node, "-e", NODE, str(port), json.dumps(work)),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        output, errors = await asyncio.wait_for(process.communicate(), 20)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode == 0, errors.decode()
-    answers: list[dict[str, Any]] = json.loads(output)
-    return answers
+    return await answers_of(node, "-e", NODE, str(port), json.dumps(work))
 
 
 CREDENTIALS = {"system_id": "crm", "password": "secret"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import subprocess
 from typing import Any
@@ -14,6 +13,7 @@ from bridge.model.message import Accepted, Outcome, State, Stored, Submission
 from bridge.smpp.protocol.command_status import CommandStatus
 from tests.samples import NOW, message
 from tests.smpp.peer import FIRST_ID, bridge
+from tests.smpp.programs import answers_of
 from tests.support import program
 
 SCRIPT = r"""
@@ -48,19 +48,7 @@ def perl() -> str:
 
 async def net_smpp(port: int, *work: Any, version: str = "34") -> list[dict[str, Any]]:
     """The answers to the client's bind, requests and unbind."""
-    process = await asyncio.create_subprocess_exec(
-        *(perl(), "-e", SCRIPT, str(port), version, json.dumps(work)),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        output, errors = await asyncio.wait_for(process.communicate(), 20)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode == 0, errors.decode()
-    answers: list[dict[str, Any]] = json.loads(output)
+    answers = await answers_of(perl(), "-e", SCRIPT, str(port), version, json.dumps(work))
     assert answers[0]["status"] == answers[-1]["status"] == 0
     return answers[1:-1]
 

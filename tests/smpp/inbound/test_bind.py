@@ -14,15 +14,8 @@ from bridge.smpp.protocol.pdu import (
     BindResp,
     Pdu,
 )
-from bridge.smpp.protocol.tlvs import ADDITIONAL_STATUS_INFO_TEXT, SC_INTERFACE_VERSION
-from tests.smpp.peer import a_submit, bridge
-
-
-def text_of(pdu: Pdu) -> str:
-    value = pdu.tlv(ADDITIONAL_STATUS_INFO_TEXT)
-    assert value is not None
-    assert value.endswith(b"\0")
-    return value[:-1].decode()
+from bridge.smpp.protocol.tlvs import SC_INTERFACE_VERSION
+from tests.smpp.peer import a_submit, bridge, failure_text
 
 
 @pytest.mark.parametrize("command", ["bind_transmitter", "bind_receiver", "bind_transceiver"])
@@ -68,7 +61,7 @@ async def test_a_5_0_bind_is_told_why() -> None:
         peer = await running.connect()
         resp = await peer.bind(password=b"wrong", interface_version=0x50)
         assert resp.command_status == CommandStatus.ESME_RINVPASWD
-        assert text_of(resp) == "ERROR = 2 (wrong login or password)"
+        assert failure_text(resp) == "ERROR = 2 (wrong login or password)"
 
 
 async def test_an_account_that_may_not_use_smpp_is_refused() -> None:
@@ -104,7 +97,7 @@ async def test_connections_over_the_limit_hear_so_at_their_bind(limit: str) -> N
         second = await running.connect()
         resp = await second.bind(interface_version=0x50)
         assert resp.command_status == CommandStatus.ESME_RBINDFAIL
-        assert "too many connections" in text_of(resp)
+        assert "too many connections" in failure_text(resp)
         assert await second.ends()
         assert (await first.ask("enquire_link")).command == "enquire_link_resp"
         await first.close()

@@ -20,7 +20,7 @@ from bridge.smpp.protocol.pdu import (
     Pdu,
     Tlv,
 )
-from tests.smpp.peer import FIRST_ID, a_submit, bridge
+from tests.smpp.peer import FIRST_ID, Bridge, Peer, a_submit, bridge
 
 
 @pytest.mark.parametrize("command", ["deliver_sm", "alert_notification"])
@@ -161,11 +161,7 @@ async def test_drain_unbinds_answers_and_closes() -> None:
         with pytest.raises(OSError):
             await running.connect()
         peer.write(Pdu("unbind_resp", unbind.sequence_number, Empty()))
-        assert not drained.done()
-        running.relay.futures[0].set_result(Accepted(1, 1))
-        assert (await peer.read()).body == MessageIdResp(b"1")
-        assert await peer.ends()
-        await asyncio.wait_for(drained, 5)
+        await answered_before_the_end(running, peer, drained)
 
 
 async def test_drain_gives_up_on_who_does_not_answer() -> None:
@@ -191,11 +187,16 @@ async def test_drain_waits_little_for_an_unbind_resp_and_still_for_what_is_in_fl
         for client in (idle, peer):
             assert (await client.read()).command == "unbind"
         assert await idle.ends()
-        assert not drained.done()
-        running.relay.futures[0].set_result(Accepted(1, 1))
-        assert (await peer.read()).body == MessageIdResp(b"1")
-        assert await peer.ends()
-        await asyncio.wait_for(drained, 5)
+        await answered_before_the_end(running, peer, drained)
+
+
+async def answered_before_the_end(running: Bridge, peer: Peer, drained: asyncio.Task[None]) -> None:
+    """The draining waits for the answer to the submit in flight."""
+    assert not drained.done()
+    running.relay.futures[0].set_result(Accepted(1, 1))
+    assert (await peer.read()).body == MessageIdResp(b"1")
+    assert await peer.ends()
+    await asyncio.wait_for(drained, 5)
 
 
 async def test_drain_of_a_listener_without_sessions_is_immediate() -> None:

@@ -15,15 +15,7 @@ from bridge.smpp.protocol.pdu import (
     MessageIdResp,
     Pdu,
 )
-from bridge.smpp.protocol.tlvs import ADDITIONAL_STATUS_INFO_TEXT
-from tests.smpp.peer import FIRST_ID, a_submit, bridge
-
-
-def text_of(pdu: Pdu) -> str:
-    value = pdu.tlv(ADDITIONAL_STATUS_INFO_TEXT)
-    assert value is not None
-    assert value.endswith(b"\0")
-    return value[:-1].decode()
+from tests.smpp.peer import FIRST_ID, a_submit, bridge, failure_text
 
 
 async def test_a_submit_is_answered_with_the_id_in_decimal() -> None:
@@ -79,7 +71,7 @@ async def test_a_failure_is_a_status(
         resp = await newer.ask("submit_sm", a_submit())
         assert resp.command_status == v5
         assert resp.body == MessageIdResp(b"")
-        assert text_of(resp).startswith(f"ERROR = {reason.codes.fmt} (")
+        assert failure_text(resp).startswith(f"ERROR = {reason.codes.fmt} (")
 
 
 async def test_an_account_may_ask_for_the_text_in_its_own_form() -> None:
@@ -87,7 +79,7 @@ async def test_an_account_may_ask_for_the_text_in_its_own_form() -> None:
         running.relay.answer = lambda _: Failure(Reason.WRONG_PHONE)
         peer = await running.bound()
         resp = await peer.ask("submit_sm", a_submit())
-        assert text_of(resp) == '{"error": "wrong phone number", "error_code": 7}'
+        assert failure_text(resp) == '{"error": "wrong phone number", "error_code": 7}'
 
 
 async def test_what_only_the_listener_knows_is_refused_without_the_relay() -> None:
