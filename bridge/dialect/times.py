@@ -6,6 +6,7 @@ import re
 from calendar import timegm
 from datetime import UTC, datetime, timedelta
 
+from bridge.model.day_hours import next_in_hours
 from bridge.model.failure import Failure, Reason
 
 #: ``tz`` is relative to Moscow, UTC+3 all year.
@@ -57,11 +58,5 @@ def _window(first: int, last: int, now: float, offset: timedelta) -> int | None:
     if first > 23 or last > 24 or first == last:
         raise Failure(Reason.BAD_SCHEDULE, "time: no such hours")
     local = datetime.fromtimestamp(now, UTC) + offset
-    hour = local.hour
-    inside = first <= hour < last if first < last else hour >= first or hour < last
-    if inside:
-        return None
-    begins = local.replace(hour=first, minute=0, second=0, microsecond=0)
-    if begins <= local:
-        begins += timedelta(days=1)
-    return timegm((begins - offset).timetuple())
+    begins = next_in_hours(first, last, local)
+    return None if begins == local else timegm((begins - offset).timetuple())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -31,3 +32,8 @@ class SessionInfo:
     told: int = 0
     telling: int = 0
     node: int = 0
+
+
+def oldest_first(sessions: Iterable[SessionInfo]) -> list[SessionInfo]:
+    """The sessions of one listener in the order of their numbers."""
+    return sorted(sessions, key=lambda info: int(info.id.rpartition("-")[2]))

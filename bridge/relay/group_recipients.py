@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -11,6 +11,7 @@ from bridge.config.settings import AccountSettings
 from bridge.directory.directory import Directory
 from bridge.directory.groups import names_group
 from bridge.model.contact import Group
+from bridge.model.day_hours import next_in_hours
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Message, Recipient, Submission
 from bridge.relay.send_outs import Plan
@@ -130,12 +131,4 @@ def next_within(hours: str, zone: str, at: int) -> int:
     """The earliest Unix time from ``at`` on with an hour of ``hours`` in ``zone`` (``"9-21"``; past
     midnight if the second number is the smaller)."""
     first, last = map(int, hours.split("-"))
-    local = datetime.fromtimestamp(at, ZoneInfo(zone))
-    hour = local.hour
-    inside = first <= hour < last if first < last else hour >= first or hour < last
-    if inside:
-        return at
-    begins = local.replace(hour=first, minute=0, second=0, microsecond=0)
-    if begins <= local:
-        begins += timedelta(days=1)
-    return int(begins.timestamp())
+    return int(next_in_hours(first, last, datetime.fromtimestamp(at, ZoneInfo(zone))).timestamp())

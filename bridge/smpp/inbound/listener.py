@@ -18,7 +18,7 @@ from bridge.config import settings as config
 from bridge.config.settings import Endpoint
 from bridge.net.networks import network_set
 from bridge.net.passed_sockets import NONE_PASSED, PassedSockets, Where
-from bridge.net.sessions import SessionInfo
+from bridge.net.sessions import SessionInfo, oldest_first
 from bridge.net.socket_server import SocketServer
 from bridge.net.tls import renewed, server_context
 from bridge.smpp.inbound.connection import SmppConnection
@@ -135,8 +135,7 @@ class SmppListener:
 
     def sessions(self) -> list[SessionInfo]:
         """The open sessions, the oldest first."""
-        found = [connection.info() for connection in self._connections]
-        return sorted(found, key=lambda info: int(info.id.rpartition("-")[2]))
+        return oldest_first(connection.info() for connection in self._connections)
 
     def end_sessions(self, reason: str, *, id: str = "", account: str = "") -> int:
         """Unbinds the session with this id, or all of an account; returns how many."""

@@ -138,13 +138,7 @@ class Dialog(MailSession):
             if not failed(self._transaction):
                 raise Refused(reply.NESTED_MAIL)
             self._end_transaction()
-        keyword, colon, address = argument.partition(":")
-        if not colon or keyword.rstrip().upper() != "FROM":
-            raise Refused(reply.SYNTAX_MAIL)
-        parsed = parse_path(address)
-        if parsed is None:
-            raise Refused(reply.BAD_SENDER)
-        sender, rest = parsed
+        sender, rest = _path_after("FROM", argument, reply.SYNTAX_MAIL, reply.BAD_SENDER)
         parameters = parse_parameters(rest, MAIL_PARAMETERS) if rest else {}
         if parameters.get("SIZE", 0) > self._service.settings.max_size:
             raise Refused(reply.MAIL_TOO_BIG)
@@ -159,13 +153,7 @@ class Dialog(MailSession):
             raise Refused(reply.MAIL_FIRST)
         if transaction.buffer is not None:
             raise Refused(reply.BDAT_BEGUN)
-        keyword, colon, address = argument.partition(":")
-        if not colon or keyword.rstrip().upper() != "TO":
-            raise Refused(reply.SYNTAX_RCPT)
-        parsed = parse_path(address)
-        if parsed is None:
-            raise Refused(reply.BAD_RECIPIENT)
-        path, rest = parsed
+        path, rest = _path_after("TO", argument, reply.SYNTAX_RCPT, reply.BAD_RECIPIENT)
         parameters = parse_parameters(rest, RCPT_PARAMETERS) if rest else {}
         if not argument.isascii() and not _may_be_used(path, smtputf8=transaction.smtputf8):
             raise Refused(reply.SMTPUTF8_NEEDED)
@@ -238,6 +226,18 @@ class Dialog(MailSession):
         if argument:
             raise Refused(reply.NO_ARGUMENT)
         self.farewell = reply.BYE
+
+
+def _path_after(keyword: str, argument: str, syntax: str, malformed: str) -> tuple[Path, str]:
+    """The path after ``FROM:`` or ``TO:``, and its parameters; raises Refused with one of the two
+    replies."""
+    found, colon, address = argument.partition(":")
+    if not colon or found.rstrip().upper() != keyword:
+        raise Refused(syntax)
+    parsed = parse_path(address)
+    if parsed is None:
+        raise Refused(malformed)
+    return parsed
 
 
 def _may_be_used(path: Path, *, smtputf8: bool) -> bool:

@@ -13,7 +13,7 @@ import structlog
 from bridge.config.settings import Endpoint, Smtp
 from bridge.net.networks import network_set
 from bridge.net.passed_sockets import NONE_PASSED, PassedSockets, Where, serve
-from bridge.net.sessions import SessionInfo
+from bridge.net.sessions import SessionInfo, oldest_first
 from bridge.net.socket_server import SocketServer
 from bridge.net.tls import renewed, server_context
 from bridge.smtp import reply
@@ -127,8 +127,7 @@ class SmtpListener:
 
     def sessions(self) -> list[SessionInfo]:
         """The open sessions, the oldest first."""
-        found = [connection.info() for connection in self._connections]
-        return sorted(found, key=lambda info: int(info.id.rpartition("-")[2]))
+        return oldest_first(connection.info() for connection in self._connections)
 
     def end_sessions(self, reason: str, *, id: str = "", account: str = "") -> int:
         """Ends the session with this id, or all of an account, with 421; returns how many."""
