@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
@@ -97,12 +98,14 @@ class _Lines:
         # Without the buffer, which would need a second call (flush) for every line.
         self._write = getattr(stream, "raw", stream).write
         self.gathered: list[bytes] | None = None
+        self.gatherer = 0  # the thread that gathers; others write at once
 
     def msg(self, line: bytes) -> None:
-        if self.gathered is None:
+        gathered = self.gathered  # it may end meanwhile, in its thread
+        if gathered is None or threading.get_ident() != self.gatherer:
             self.write(line + b"\n")
         else:
-            self.gathered.append(line)
+            gathered.append(line)
 
     def write(self, octets: bytes) -> None:
         try:
@@ -215,6 +218,7 @@ def together() -> Iterator[None]:
     if lines is None or lines.gathered is not None:
         yield
         return
+    lines.gatherer = threading.get_ident()
     gathered = lines.gathered = []
     try:
         yield

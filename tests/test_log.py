@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -250,6 +251,21 @@ def test_lines_of_a_block_are_written_together_and_in_order() -> None:
         log.info("third")
         events = [json.loads(line)["event"] for line in read.read().splitlines()]
     assert events == ["first", "second", "third"]
+
+
+def test_other_threads_write_at_once_while_lines_are_gathered() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb", buffering=0) as read, os.fdopen(writing, "wb") as stream:
+        configure(Log(), stream=stream)
+        log = structlog.get_logger()
+        with together():
+            log.info("gathered")
+            other = threading.Thread(target=log.info, args=("at once",))
+            other.start()
+            other.join()
+            os.set_blocking(reading, False)
+            assert b"at once" in (read.read() or b"")
+        assert b"gathered" in (read.read() or b"")
 
 
 def test_a_reader_that_went_away_stops_nothing() -> None:

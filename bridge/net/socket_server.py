@@ -63,6 +63,9 @@ class SocketServer:
         self._sockets: list[socket.socket] = []
         self._takers: set[asyncio.Task[None]] = set()
         self._pending: set[asyncio.Task[None]] = set()
+        #: Of these: those whose protocol begins now. They end in a moment; if they were cancelled,
+        #: uvloop would never call ``connection_lost``.
+        self._beginning: set[asyncio.Task[None]] = set()
         self._headers: set[asyncio.Future[None]] = set()
         self._repeats = Repeats()
 
@@ -96,14 +99,14 @@ class SocketServer:
 
     def close(self) -> None:
         """Takes no more connections, and drops those without their header yet."""
-        for task in (*self._takers, *self._pending):
+        for task in (*self._takers, *(self._pending - self._beginning)):
             task.cancel()
         for listening in self._sockets:
             listening.close()
         self._sockets.clear()
 
     async def wait_closed(self) -> None:
-        """Waits for the end of the tasks that :meth:`close` has cancelled."""
+        """Waits for the end of the tasks that were under way at :meth:`close`."""
         if tasks := self._takers | self._pending:
             await asyncio.wait(tasks)
 
@@ -130,8 +133,7 @@ class SocketServer:
         try:
             client = await self._client_of(connection) if self._proxies().find(peer) else None
             if self._context is None:
-                loop = asyncio.get_running_loop()
-                await loop.connect_accepted_socket(lambda: self._accept(client), connection)
+                await self._begin(connection, client)
             else:
                 await self._shake_hands(self._context, connection, client, client or peer)
         except (ProxyError, TimeoutError) as error:
@@ -144,6 +146,15 @@ class SocketServer:
         except asyncio.CancelledError:
             connection.close()
             raise
+
+    async def _begin(self, connection: socket.socket, client: str | None) -> None:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+        self._beginning.add(task)
+        try:
+            await loop.connect_accepted_socket(lambda: self._accept(client), connection)
+        finally:
+            self._beginning.discard(task)
 
     async def _client_of(self, connection: socket.socket) -> str | None:
         loop = asyncio.get_running_loop()

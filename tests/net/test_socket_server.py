@@ -227,6 +227,27 @@ async def test_a_failed_handshake_is_logged_with_its_reason_and_counted_out(
     assert "handshake" in failed[1]["cause"]
 
 
+async def test_a_connection_that_begins_as_the_server_closes_hears_of_its_end() -> None:
+    begun: asyncio.Queue[asyncio.Transport] = asyncio.Queue()
+    lost = asyncio.Event()
+
+    class Client(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            begun.put_nowait(cast("asyncio.Transport", transport))
+            asyncio.get_running_loop().call_soon(server.close)  # before its task goes on
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            lost.set()
+
+    server = SocketServer(lambda client: Client(), lambda: NetworkMap([]))
+    await server.start(Endpoint("127.0.0.1", 0))
+    _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    (await begun.get()).abort()
+    await server.wait_closed()
+    await asyncio.wait_for(lost.wait(), 5)
+    writer.close()
+
+
 def test_all_of_it_on_uvloop(certificate: Certificate) -> None:
     uvloop = pytest.importorskip("uvloop")
     for scenario in (
@@ -236,5 +257,6 @@ def test_all_of_it_on_uvloop(certificate: Certificate) -> None:
         test_closing_ends_who_waits_for_a_header(),
         test_handshakes_that_say_nothing_keep_nobody_out(certificate),
         test_handshakes_count_as_connections(certificate),
+        test_a_connection_that_begins_as_the_server_closes_hears_of_its_end(),
     ):
         uvloop.run(scenario)

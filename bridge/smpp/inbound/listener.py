@@ -175,8 +175,7 @@ class SmppListener:
         self._empty.clear()
         for connection in list(connections):
             connection.abort("the bridge stops")
-        # A connection that is just being made, or one that the event loop miscounts, must not keep
-        # the daemon from ending.
+        # Whatever happens to a connection, it must not keep the daemon from ending.
         try:
             async with asyncio.timeout(_CLOSE_WITHIN):
                 if connections:

@@ -27,6 +27,9 @@ from bridge.smtp.inbound.wire import Wire
 
 log = structlog.get_logger()
 
+#: How long a client that timed out has for reading its last replies (seconds).
+CUT_AFTER = 10.0
+
 
 class ListenerKind(NamedTuple):
     """The protocol of a listening address: TLS from the first octet, LMTP instead of SMTP."""
@@ -253,7 +256,7 @@ class SmtpConnection(SMTP):
 
     def _cut_soon(self) -> None:
         # With a client that does not read its last replies, the transport never closes by itself.
-        self._timeout_handle = self.loop.call_later(10, self.abort)
+        self._timeout_handle = self.loop.call_later(CUT_AFTER, self.abort)
 
     def dismiss(self, farewell: bytes) -> None:
         """Ends the session: at once if it waits for a command, else after the reply."""

@@ -15,6 +15,7 @@ from base64 import b64encode
 import pytest
 
 from bridge.model.message import Accepted, Outcome, Submission
+from bridge.smtp.inbound import connection
 from bridge.smtp.inbound.connection import SmtpConnection
 from tests.smtp.client import ENVELOPE, MAIL, connected
 from tests.smtp.conftest import Certificate
@@ -219,6 +220,32 @@ async def test_waiting_for_an_answer_is_not_the_clients_silence() -> None:
         await asyncio.sleep(0.3)
         answer.set_result(Accepted(ID, 1))
         assert (await client.replies(4))[-1].startswith("250 2.0.0")
+
+
+async def test_a_client_that_never_reads_its_replies_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection, "CUT_AFTER", 0.2)
+    async with running(timeout="200ms") as part:
+        [server] = part.listener._servers
+        for listening in server.sockets:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(sock, ("127.0.0.1", part.port))
+            sending = asyncio.create_task(
+                loop.sock_sendall(sock, b"EHLO x\r\n" + (ENVELOPE + MAIL) * 600)
+            )
+            async with asyncio.timeout(20):
+                while not part.listener.sessions():  # noqa: ASYNC110 - a state, no event
+                    await asyncio.sleep(0.01)
+                while part.listener.sessions():  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            sending.cancel()
+            with contextlib.suppress(asyncio.CancelledError, OSError):
+                await sending
 
 
 async def test_a_client_that_does_not_read_is_not_read() -> None:
