@@ -12,13 +12,13 @@ import asyncpg
 import pytest
 
 from bridge.model.failure import Failure, Reason
-from bridge.model.message import Accepted, Message, State
+from bridge.model.message import Accepted, State
 from bridge.sandbox import Sandbox
-from bridge.store import Lane
 from bridge.store.signals import Signal
-from tests.relaying import Relaying, relaying
+from tests.relaying import relaying
 from tests.samples import submission
 from tests.store.conftest import database, postgres  # noqa: F401 - fixtures
+from tests.store.postgres.server import Server, Wire
 
 _WAITING_FOR_LOCKS = (
     "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
@@ -27,40 +27,51 @@ _WAITING_FOR_LOCKS = (
 
 
 @pytest.fixture
-async def nodes(tmp_path: Path, database: str) -> AsyncIterator[list[Relaying]]:  # noqa: F811
-    async with Sandbox() as sandbox, AsyncExitStack() as stack:
-        yield [
-            await stack.enter_async_context(
-                relaying(tmp_path, sandbox, store={"url": database, "lease": "3s"})
-            )
-            for _ in range(2)
-        ]
+async def wire(postgres: Server) -> AsyncIterator[Wire]:  # noqa: F811
+    wire = Wire(postgres)
+    await wire.open()
+    yield wire
+    await wire.close()
 
 
 @pytest.mark.parametrize("signal", [True, False], ids=["signal", "no signal"])
 async def test_what_another_node_sends_is_answered_here(
-    nodes: list[Relaying], monkeypatch: pytest.MonkeyPatch, signal: bool
+    tmp_path: Path,
+    wire: Wire,
+    database: str,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    signal: bool,
 ) -> None:
-    here, there = nodes
     if signal:
         monkeypatch.setattr("bridge.relay.handover._LOOK_ELSEWHERE", 60.0)
-    else:
-        monkeypatch.setattr(here.store.signals, "settled", Signal())
-
-    async def busy(lane: Lane, now: int, limit: int, after: tuple[int, int]) -> list[Message]:
-        return []
-
-    # The lane exceeds this node's memory, and the node does not load the rest.
-    monkeypatch.setattr(here.store, "waiting", busy)
-    here.dispatcher._working_set._spilled.add(Lane("crm", 4, "async"))
-    began = asyncio.get_running_loop().time()
-    outcome = await here.submit(submission())
-    assert isinstance(outcome, Accepted)
-    assert not outcome.queued
-    assert asyncio.get_running_loop().time() - began < 5, "before the time limit of SMPP"
-    [stored] = await here.relay.query(here.account(), outcome.id)
-    assert stored.state is State.SENT
-    assert there.sandbox.message_count == 1
+    direct, remote = ({"url": url, "lease": "3s"} for url in (database, wire.url(database)))
+    async with Sandbox() as sandbox, AsyncExitStack() as stack:
+        async with relaying(tmp_path, sandbox, store=direct) as before:
+            await before.dispatcher.set_hold("account", "crm", True)
+            await before.submit(submission(text="waits"))
+        # This node has to read the lane of that message, and hears no answer.
+        wire.lose(b"(due_at, id) > ")
+        here = await stack.enter_async_context(relaying(tmp_path, sandbox, store=remote))
+        if not signal:
+            monkeypatch.setattr(here.store.signals, "settled", Signal())
+        async with asyncio.timeout(10):
+            while not wire.losing:  # noqa: ASYNC110 - a state, no event
+                await asyncio.sleep(0.01)
+        there = await stack.enter_async_context(relaying(tmp_path, sandbox, store=direct))
+        await there.dispatcher.set_hold("account", "crm", False)
+        async with asyncio.timeout(10):
+            while not here.dispatcher.clear("crm", 5):  # noqa: ASYNC110 - a state, no event
+                await asyncio.sleep(0.01)
+        began = asyncio.get_running_loop().time()
+        outcome = await here.submit(submission())
+        assert isinstance(outcome, Accepted)
+        assert not outcome.queued
+        assert asyncio.get_running_loop().time() - began < 5, "before the time limit of SMPP"
+        [stored] = await there.relay.query(there.account(), outcome.id)
+        assert stored.state is State.SENT
+        wire.mend()
+        await here.drained()
+        assert sandbox.message_count == 2
 
 
 async def test_a_daily_limit_counts_over_all_nodes(tmp_path: Path, database: str) -> None:  # noqa: F811
