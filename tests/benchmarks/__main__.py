@@ -11,7 +11,7 @@ import platform
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -37,6 +37,7 @@ from tests.benchmarks import (
 )
 from tests.benchmarks.harness import Figures, Served, bridge
 from tests.benchmarks.harness import run as harness_run
+from tests.benchmarks.profile import Profile
 from tests.benchmarks.smpp_load import Load
 
 TO = "380501234567@sms.example.com"
@@ -137,7 +138,8 @@ class Row:
 @click.option("--count", type=click.IntRange(1, 1_000_000), help="Messages in one run.")
 @click.option("--runs", type=click.IntRange(1, 100), default=3, show_default=True)
 @click.option("--alone", is_flag=True, help="Without other servers beside the bridge.")
-def main(names: tuple[str, ...], count: int | None, runs: int, alone: bool) -> None:
+@click.option("--profile", is_flag=True, help="Tell where the bridge's CPU goes; implies --alone.")
+def main(names: tuple[str, ...], count: int | None, runs: int, alone: bool, profile: bool) -> None:
     """Measure NAME (default: the first four): smpp, smpp-latency, smtp, smtp-new, end to end;
     smpp-10, smpp-queued, submits by one client; smtp-1, smtp-10, smtp-new-1, smtp-new-10, mails by
     fewer sessions at once; smsc, calls of send.php; postgres, submits on PostgreSQL, and beside
@@ -159,7 +161,14 @@ def main(names: tuple[str, ...], count: int | None, runs: int, alone: bool) -> N
     if not chosen:
         return
     with tempfile.TemporaryDirectory(prefix="cascade-bridge-") as folder, ExitStack() as stack:
-        served = stack.enter_context(bridge(Path(folder), cascade=NO_POLLS))
+        alone = alone or profile
+        sampled = Profile(Path(folder))
+        under = sampled.under if profile else ()
+        served = stack.enter_context(bridge(Path(folder), cascade=NO_POLLS, under=under))
+
+        def around(pid: int) -> Callable[[int], AbstractContextManager[None]]:
+            return partial(sampled.during, pid) if profile else lambda _: nullcontext()
+
         others = {
             name: stack.enter_context(peer(Path(folder)))
             for name, peer in PEERS.items()
@@ -173,7 +182,7 @@ def main(names: tuple[str, ...], count: int | None, runs: int, alone: bool) -> N
                     own_folder = Path(folder, name)
                     own_folder.mkdir()
                     under_test = own.enter_context(
-                        bridge(own_folder, cascade=path.limit, account=path.account)
+                        bridge(own_folder, cascade=path.limit, account=path.account, under=under)
                     )
                 servers = {"bridge": _bridge(under_test, path, Path(folder))}
                 if path.sessions:
@@ -185,8 +194,12 @@ def main(names: tuple[str, ...], count: int | None, runs: int, alone: bool) -> N
                         own_folder.mkdir()
                         beside = own.enter_context(start(own_folder))
                         servers[says] = partial(_smpp_peer, beside, path.smpp)
-                for row in _measure(path, servers, count or path.count, runs):
+                for row in _measure(
+                    path, servers, count or path.count, runs, around(under_test.pid)
+                ):
                     _print(row)
+                for line in sampled.lines() if profile else ():
+                    click.echo(line)
 
 
 def _bridge(served: Served, path: Way, folder: Path) -> Run:
@@ -214,15 +227,20 @@ def _smpp_peer(peer: peers.Peer, smpp: tuple[int, int] | None, count: int) -> Fi
 
 
 def _measure(
-    path: Way, servers: dict[str, Run], count: int, runs: int
+    path: Way,
+    servers: dict[str, Run],
+    count: int,
+    runs: int,
+    around: Callable[[int], AbstractContextManager[None]],
 ) -> Iterator[tuple[str, ...]]:
-    """The rows of a path: all servers in turn, repeatedly."""
+    """The rows of a path: all servers in turn, repeatedly; ``around`` each run of so many."""
     figures: dict[str, list[Figures]] = {name: [] for name in servers}
     for run in servers.values():
         run(min(count, WARM_UP))
     for _ in range(runs):
         for name, run in servers.items():
-            figures[name].append(run(count))
+            with around(count):
+                figures[name].append(run(count))
     rows = [Row.of(path.says, name, found) for name, found in figures.items()]
     for row in rows:
         yield (
