@@ -11,6 +11,8 @@ from bridge.model.failure import Failure, Reason
 
 #: ``tz`` is relative to Moscow, UTC+3 all year.
 MOSCOW = timedelta(hours=3)
+#: Local times are from 12 hours behind UTC to 14 hours ahead of it.
+_ZONES = range(-15, 12)
 
 _ZONE = re.compile(r"[+-]?\d{1,2}", re.ASCII)
 _DIGITS = re.compile(r"(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)", re.ASCII)
@@ -27,7 +29,7 @@ def scheduled_at(field: str, now: float) -> int | None:
     Raises Failure (bad schedule time).
     """
     time, _, zone = (part.strip() for part in field.partition(","))
-    if zone and _ZONE.fullmatch(zone) is None:
+    if zone and (_ZONE.fullmatch(zone) is None or int(zone) not in _ZONES):
         raise Failure(Reason.BAD_SCHEDULE, "tz")
     offset = MOSCOW + timedelta(hours=int(zone or 0))
     at = _moment(time, now, offset)

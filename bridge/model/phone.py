@@ -25,7 +25,7 @@ _SEPARATORS = str.maketrans(
     " \t-.()/\u00a0\u2009\u202f\u2010\u2011\u2012\u2013"
     "\u00ad\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff",
 )
-#: A number as programs write it that took it for a decimal fraction: the zero is no digit of it.
+#: A whole number as a decimal fraction; the zero is no digit of the phone.
 _FRACTION = re.compile(r"(\+?\d{9,15})\.0+", re.ASCII)
 _WRITTEN = re.compile(r"\+?\d{3,20}", re.ASCII)
 _INTERNATIONAL = re.compile(r"\+[1-9]\d{7,14}", re.ASCII)
@@ -66,6 +66,12 @@ def _parse(number: str, region: str) -> phonenumbers.PhoneNumber | None:
         return None
 
 
+def without_fraction(address: str) -> str:
+    """The number that a program wrote as a decimal fraction: its point is no separator."""
+    fraction = _FRACTION.fullmatch(address.strip())
+    return fraction[1] if fraction else address
+
+
 @lru_cache(maxsize=100_000)
 def normalise(address: str, region: str) -> str:
     """E.164 with ``+`` for a number in international or in ``region``'s national form.
@@ -77,9 +83,7 @@ def normalise(address: str, region: str) -> str:
     """
     number = address
     if _WRITTEN.fullmatch(number) is None:
-        if fraction := _FRACTION.fullmatch(address.strip()):
-            address = fraction[1]
-        number = address.translate(_SEPARATORS)
+        number = without_fraction(address).translate(_SEPARATORS)
         if _WRITTEN.fullmatch(number) is None:
             raise Failure(Reason.WRONG_PHONE)
     if number.startswith("00"):

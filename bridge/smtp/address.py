@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import MessageType, Recipient, Route
+from bridge.model.phone import without_fraction
 from bridge.smtp.reading.overrides import MESSAGE_TYPES, ROUTES
 
 #: RFC 5321 §4.5.3.1.3 allows 256 octets; longer local parts occur where systems generate them.
@@ -106,7 +107,8 @@ def parse_recipient(local: str) -> Recipient:
         # The text is logged, and its digits may be part of a number.
         named = "" if _DIGIT.search(wrong) else f" +{wrong[:30]}"
         raise Failure(Reason.BAD_PARAMETER, f"unknown or second tag{named}")
-    return Recipient(found[1].translate(_SEPARATORS), message_type, route)
+    number = without_fraction(found[1]).translate(_SEPARATORS)
+    return Recipient(number, message_type, route)
 
 
 def _group(local: str) -> Recipient:

@@ -39,7 +39,20 @@ def test_now(field: str) -> None:
     assert scheduled_at(field, NOW) is None
 
 
-@pytest.mark.parametrize("field", ["x", "3213260930", "9-25", "24-9", "9-9", "27.11.26,x", "+x"])
+@pytest.mark.parametrize(
+    "field",
+    [
+        "x",
+        "3213260930",
+        "9-25",
+        "24-9",
+        "9-9",
+        "27.11.26,x",
+        "+x",
+        "2711260930,12",
+        "2711260930,-16",
+    ],
+)
 def test_what_is_no_time_is_refused(field: str) -> None:
     with pytest.raises(Failure) as caught:
         scheduled_at(field, NOW)

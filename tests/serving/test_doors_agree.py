@@ -34,7 +34,8 @@ DAY = 86400
 class Case(NamedTuple):
     """A submission, and its result: an fmt ``code``, or messages to these ``phones``.
 
-    ``ahead`` is the schedule (seconds from now), ``ttl`` the validity. Protocols in ``cannot``
+    ``ahead`` is the schedule (seconds from now), ``ttl`` the validity; ``sent`` and ``named`` are
+    the message's text and sender where they differ from the submission's. Protocols in ``cannot``
     cannot express it.
     """
 
@@ -48,6 +49,7 @@ class Case(NamedTuple):
     code: int = 0
     phones: tuple[str, ...] = ()
     sent: str = ""
+    named: str = ""
     cannot: frozenset[str] = frozenset()
 
 
@@ -60,6 +62,10 @@ CASES = {
     "ascii": Case((FIRST,), "Order 17 is ready [now] {x}", phones=(FIRST,)),
     "two, one of them twice": Case((FIRST, SECOND, FIRST), phones=(FIRST, SECOND)),
     "a sender of the account": Case((FIRST,), sender="Shop UA", phones=(FIRST,)),
+    "a sender in other capitals": Case(
+        (FIRST,), sender="SHOP UA", named="Shop UA", phones=(FIRST,)
+    ),
+    "a number with a fraction": Case(("380501234567.0",), phones=(FIRST,)),
     "some right": Case((FIRST, WRONG), phones=(FIRST,)),
     "wrong phone": Case((WRONG,), code=7),
     "all wrong": Case((WRONG, "999"), code=7),
@@ -316,7 +322,7 @@ async def test_every_door_gives_the_same(tmp_path: Path) -> None:
                     case.code,
                     sorted(case.phones),
                     {case.sent or case.text} if case.phones else set(),
-                    {case.sender or "Shop"} if case.phones else set(),
+                    {case.named or case.sender or "Shop"} if case.phones else set(),
                     {bool(case.ahead)} if case.phones else set(),
                 )
                 if got != expected:
