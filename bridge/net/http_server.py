@@ -8,6 +8,7 @@ polling, is not used: starting and closing take no time.
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import ssl
 import sys
@@ -36,6 +37,7 @@ _SWEEP_EVERY: Final = 0.5
 #: Most bytes of request line and headers, for which uvicorn's faster parser has no limit. At least
 #: the size of one read, since that may bring a body together with its head.
 _HEAD: Final = 256 * 1024
+_NO_ASCII: Final = re.compile(rb"[\x80-\xff]")
 #: Responses sent without the application: the rest of the status line, and the reason.
 _REFUSALS: Final = {
     408: (b"Request Timeout", "request not complete in time"),
@@ -91,6 +93,8 @@ class HttpConnection(asyncio.Protocol):
         if self._head > _HEAD:
             self._cut(431)
             return
+        if not self._head and not data.isascii():
+            data = _with_encoded_line(data)
         self._head += len(data)
         if self._place is None:
             return
@@ -196,6 +200,13 @@ class HttpConnection(asyncio.Protocol):
     def abort(self) -> None:
         if self.transport is not None:
             self.transport.abort()
+
+
+def _with_encoded_line(data: bytes) -> bytes:
+    """The beginning of a request with the octets of its line percent-encoded: old clients write
+    texts into a query as they are, which the parser refuses."""
+    line, end, rest = data.partition(b"\r\n")
+    return _NO_ASCII.sub(lambda found: b"%%%02X" % found[0][0], line) + end + rest
 
 
 class WebServer:

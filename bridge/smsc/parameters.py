@@ -83,7 +83,8 @@ def read_parameters(query: bytes, content_type: str, body: bytes) -> Parameters:
     pairs = dict(_urlencoded(query))
     if media_type == "multipart/form-data":
         pairs |= dict(_multipart(boundary, body))
-    elif media_type == "application/json":
+    elif media_type == "application/json" or body.lstrip()[:1] == b"{":
+        # Some clients send JSON without its type; no form begins with a brace.
         return _from_json(pairs, body)
     else:
         pairs |= dict(_urlencoded(body.strip()))

@@ -88,6 +88,11 @@ def test_the_charset_may_stand_behind_the_text_and_in_capitals() -> None:
     assert read_parameters(query.encode(), "", b"")["mes"] == "Привет"
 
 
+@pytest.mark.parametrize("kind", ["", "application/x-www-form-urlencoded", "text/plain"])
+def test_json_needs_no_content_type(kind: str) -> None:
+    assert read_parameters(b"", kind, b' {"mes": "a&b=c"}')["mes"] == "a&b=c"
+
+
 def test_koi8_r_has_the_ukrainian_letters() -> None:
     query = b"charset=koi8-r&mes=" + quote_from_bytes("Дім, їжак, ґанок".encode("koi8-u")).encode()
     assert read_parameters(query, "", b"")["mes"] == "Дім, їжак, ґанок"

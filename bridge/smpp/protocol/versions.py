@@ -32,6 +32,8 @@ LAST_SHORT_ID: Final = 0xFFFF_FFFF
 #: Ids of up to 53 bits, and the short ones.
 _DECIMAL: Final = re.compile(rb"[0-9]{1,16}")
 _HEXADECIMAL: Final = re.compile(rb"[0-9A-Fa-f]{1,8}")
+#: An id of a receipt whose account wants hexadecimal ones.
+_LONG_HEXADECIMAL: Final = re.compile(rb"[0-9A-Fa-f]{9,14}")
 
 #: message_state of SMPP 3.4 §5.2.28; ``sent`` is on its way to the phone.
 MESSAGE_STATES: Final[dict[State, int]] = {
@@ -95,10 +97,13 @@ def receipted_id(id: int, *, hexadecimal: bool = False) -> bytes:
 
 def message_id_from(message_id: bytes, interface_version: int) -> int:
     """The id that the client means; raises Failure(NOT_FOUND) if it cannot be one."""
+    message_id = message_id.strip(b" ")
     if has_short_ids(interface_version) and _HEXADECIMAL.fullmatch(message_id):
         return int(message_id, 16)
     if _DECIMAL.fullmatch(message_id):
         return int(message_id)
+    if _LONG_HEXADECIMAL.fullmatch(message_id):
+        return int(message_id, 16)
     raise Failure(Reason.NOT_FOUND)
 
 

@@ -19,6 +19,7 @@ from bridge.smpp.protocol.versions import (
     message_id_from,
     message_id_to,
     message_state,
+    receipted_id,
     spoken,
 )
 
@@ -42,12 +43,23 @@ def test_in_3_3_an_id_from_a_newer_session_is_known_too() -> None:
 
 @pytest.mark.parametrize("version", [0x33, 0x34, 0x50])
 @pytest.mark.parametrize(
-    "message_id", [b"", b"id", b"-1", b"+1", b" 1", b"1_0", b"0x1F", b"1" * 17, b"\xb2\xb3"]
+    "message_id", [b"", b"id", b"-1", b"+1", b" ", b"1 1", b"1_0", b"0x1F", b"1" * 17, b"\xb2\xb3"]
 )
 def test_what_no_id_ever_was_is_not_found(message_id: bytes, version: int) -> None:
     with pytest.raises(Failure) as caught:
         message_id_from(message_id, version)
     assert caught.value.reason is Reason.NOT_FOUND
+
+
+@pytest.mark.parametrize("version", [0x33, 0x34, 0x50])
+def test_spaces_around_an_id_are_no_part_of_it(version: int) -> None:
+    assert message_id_from(b" 4503599627370497  ", version) == 4_503_599_627_370_497
+
+
+def test_the_hexadecimal_id_of_a_receipt_is_known() -> None:
+    id = 4_503_599_627_370_511
+    for told in (receipted_id(id, hexadecimal=True), receipted_id(id, hexadecimal=True).lower()):
+        assert message_id_from(told, 0x34) == id
 
 
 def test_hexadecimal_digits_are_no_id_in_3_4() -> None:
