@@ -20,6 +20,8 @@ _ENCODED_WORD = re.compile(
     rb"=\?([^?*\s]{1,64}+)(?:\*[^?\s]{0,32}+)?\?([bBqQ])\?"
     rb"((?:[^?]|\?(?!=))*?)(?:\?=|\?{0,1}\Z|(?==\?[^?\s]{1,64}\?[bBqQ]\?))"
 )
+#: Charsets of bodies in which raw octets of a header cannot be.
+_NOT_IN_HEADERS = ("utf-16", "utf-32", "ucs-", "unicode", "iso-10646")
 #: The longest word. Words longer than RFC 2047 §2 allows are common.
 _MAX_FIELD = 16_384
 
@@ -38,9 +40,12 @@ def text_of(raw: bytes, fallback: str, charset: str = "") -> str:
     Raw octets are UTF-8, in ``charset`` (that of the body), or in the fallback.
     """
     raw = unfold(raw)
-    if raw.find(b"=?") < 0:
-        if raw.isascii() and 0x1B not in raw and raw.find(b"~{") < 0:
-            return _one_line(raw.decode("ascii"))
+    encoded = raw.find(b"=?") >= 0
+    if not encoded and raw.isascii() and 0x1B not in raw and raw.find(b"~{") < 0:
+        return _one_line(raw.decode("ascii"))
+    if charset.startswith(_NOT_IN_HEADERS):
+        charset = ""
+    if not encoded:
         return _one_line(decode(raw, charset, fallback))
     raw = raw[:_MAX_FIELD]
     runs: list[_Run] = []

@@ -167,6 +167,8 @@ def _late_start(mail: bytes, start: int) -> int:
     if before is None:
         return start
     section = _SECTION.match(mail, before.end(), before.end() + MAX_HEADER)
+    if section is not None and b"\xef\xbb\xbf" in before[0]:
+        return before.end() if _OF_ANY_MAIL.search(section[0]) else start
     if section is None or _OF_MAILS.search(mail, before.end(), section.end()) is None:
         return start
     # A single "Subject: …" may be the first line of a text.

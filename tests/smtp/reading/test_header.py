@@ -38,6 +38,15 @@ def test_fields_below_a_blank_line_too_many_are_fields() -> None:
     assert split(labelled)[1] == b"Content-Type: text/html\n\n<p>B"
 
 
+def test_raw_octets_of_a_header_are_never_in_utf_16() -> None:
+    assert text_of("Réunion".encode(), "windows-1252", "utf-16le") == "Réunion"
+
+
+def test_a_byte_order_mark_begins_a_header_even_of_one_field() -> None:
+    assert split(b"\xef\xbb\xbfSubject: x\n\ntext")[1] == b"text"
+    assert split(b"\xef\xbb\xbfCode: 5\n\ntext")[1] == b"\xef\xbb\xbfCode: 5\n\ntext"
+
+
 def test_a_header_without_a_body() -> None:
     fields, body = split(b"Subject: x")
     assert fields[b"subject"] == [b" x"]
