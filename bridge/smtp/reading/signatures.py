@@ -14,7 +14,7 @@ _BRAND = (
     r"sony|xperia|lg|zte|lenovo|blackberry|windows phone|windows mail|outlook|yahoo|aol|gmail|"
     r"mail\.ru|mailru|яндекс|yandex|рамблер|ukr\.net|proton ?mail|proton|thunderbird|bluemail|"
     r"typeapp|mymail|k-9 mail|aqua mail|touchdown|zoho|gmx|web\.de|mailbird|em client|airmail|"
-    r"tutanota|fairphone)"
+    r"tutanota|fairphone|почт\w+ mail|i\.ua)"
 )
 #: … and words with other meanings, after which only few words may follow.
 _KIND = (
@@ -32,13 +32,15 @@ _SENT = (
     r"lähetetty|elküldve|gửi|wysłan[eoy]|wysłano|odesláno|odoslané|küldve|gönderildi|trimis|"
     r"poslano|отправлено|"
     r"отправлена|послано|надіслано|відправлено|изпратено|στάλθηκε|saadetud|nosūtīts|išsiųsta|"
-    r"dikirim|terkirim|được gửi|enviat)"
+    r"dikirim|terkirim|dihantar|được gửi|đã gửi|enviat|poslato|послато|αποστολή|ارسال شده)"
 )
 _GET = (
     r"(?:get|download|holen sie sich|laden sie|télécharge\w*|obtene[zr]|obtén|descarga\w*|baixe|"
     r"obter|"
     r"scarica|ottieni|скачайте|загрузите|получите|отримайте|завантажте|изтеглете|pobierz|stáhněte|"
-    r"hämta|last ned|hanki|töltse le|získ\w*|prenesi\w*|preuzm\w*|λήψη|download)"
+    r"hämta|last ned|hanki|töltse le|získ\w*|prenesi\w*|preuzm\w*|λήψη|obtenir|skaffa|hent|få|"
+    r"uzyskaj|скачать|завантажити|вземете|descărcați|obțineți|tải|dapatkan|获取|取得|الحصول على|"
+    r"להורדת)"
 )
 _APP = (
     r"(?:outlook|yahoo mail|gmail|spark|aqua mail|bluemail|typeapp|mymail|mail\.ru|почту? "
@@ -50,40 +52,59 @@ _FROM = (
     r"desde|depuis|avec|pour|per|"
     r"van|vanaf|met|voor|från|fra|med|z|ze|za|iz|s|со?|з|із|зі|из|через|за|від|від імені|для|"
     r"din|prin|na|dari|από|no|iš|tu|mi|my|mein\w*|mon|ma|mi|mijn|min|můj|mého|моего|мого|"
+    r"sa|са|από|از|"
     r"my|the|a|o|meu|minha|mio|il|l'|le|la|el|os|app|от|моя|моят|мого|мог|mog|mojega|des|del|dels)"
 )
 _MOBILE = (
     # "Sent from my iPhone", "Envoyé de mon iPhone", "Отправлено с iPhone" …
     re.compile(
-        rf"{_SENT}(?:[ \xa0]{_FROM}){{1,4}}[ \xa0']{{0,2}}[\w.' "
-        rf",&()-]{{0,24}}?{_DEVICE}\b.{{0,60}}",
+        rf"{_SENT}(?:[ \xa0]{_FROM}){{1,4}}[ \xa0'\"«„“]{{0,3}}[\w.' "
+        rf",&()\"»”-]{{0,24}}?{_DEVICE}\b.{{0,60}}",
         re.I,
     ),
     re.compile(r"[Ss]ent from my [A-Z0-9][\w-]{1,20}(?: [\w-]{1,12}){0,4}"),
+    # … programs whose names have other meanings, alone behind these words …
+    re.compile(
+        r"sent (?:from|with|via|using) (?:surface|nine|front|postbox|missive|superhuman|canary|"
+        r"shortwave|mailspring|polymail|edison|spike|mimestream)(?: ios| mail)?",
+        re.I,
+    ),
     # "Get Outlook for iOS" …
     re.compile(
-        rf"{_GET} .{{0,24}}?{_APP}\b.{{0,30}}?(?:ios|android|iphone|windows|"
-        rf"mobile)\b.{{0,12}}",
+        rf"{_GET} (?:\S{{1,12}} ){{0,2}}{_APP}(?:[ \xa0]\S{{1,9}}){{0,2}}[ \xa0]"
+        r"(?:ios|android|iphone|windows|mobile|mac)[\w:’'-]{0,8}\.?",
         re.I,
+    ),
+    re.compile(rf"{_GET} (?:ios|android) \S{{1,4}} {_APP}", re.I),
+    # … "Outlook beszerzése iOS-hez", "Outlook for iOS を入手", "Android용 Outlook 다운로드" …
+    re.compile(rf"{_APP} \w{{4,14}} (?:ios|android)[\w-]{{0,6}}", re.I),
+    re.compile(
+        rf"(?:{_APP} for (?:ios|android)|(?:ios|android) ?[版용] {_APP}) ?(?:を入手|다운로드)", re.I
     ),
     # … "Outlook voor iOS downloaden", "Android için Outlook’u edinin" …
     re.compile(rf"{_APP}[ \xa0].{{1,12}} (?:ios|android|iphone|mobile)[ \xa0]\w{{4,14}}", re.I),
-    re.compile(rf"(?:ios|android|iphone) \w{{2,6}} {_APP}\S{{0,4}} \w{{4,12}}", re.I),
+    re.compile(
+        rf"(?:ios|android|iphone) \w{{2,6}} {_APP}\S{{0,4}}(?: \w{{8,16}})? \w{{4,12}}", re.I
+    ),
     # … "Von meinem iPhone gesendet", "Lähetetty iPhonesta", "iPhone'umdan gönderildi" …
     re.compile(r"(?:von meine[mr]|von unterwegs).{0,30} gesendet\.?", re.I),
     re.compile(
         rf"diese (?:nachricht|e-?mail|mail) wurde von .{{0,30}}{_BRAND}.{{0,40}} gesendet\.?", re.I
     ),
     re.compile(rf"(?:lähetetty|küldve)[ \xa0].{{0,20}}{_DEVICE}\w*.{{0,20}}", re.I),
-    re.compile(rf".{{0,12}}{_DEVICE}['’]?\w{{0,12}} (?:gönderildi|küldve|lähetetty)\.?", re.I),
+    re.compile(
+        rf".{{0,12}}{_BRAND}['’-]?\w{{0,12}}(?: \w{{1,14}}){{0,2}} "
+        r"(?:gönderildi|küldve|lähetetty)\.?",
+        re.I,
+    ),
     # … and in languages without spaces between words.
     re.compile(
-        r".{0,8}(?:iphone|ipad|android|galaxy|outlook|スマートフォン|手机|手機).{0,20}(?:から送信|傳送|发送|"
+        r".{0,14}(?:iphone|ipad|android|galaxy|outlook|スマートフォン|手机|手機).{0,20}(?:から送信|傳送|发送|"
         r"發送|보냄|에서 보낸).{0,12}",
         re.I,
     ),
     re.compile(r"(?:ส่งจาก|発信元|送信元)[:：]?.{0,30}", re.I),
-    re.compile(r"(?:发自|發自|来自|從我的|从我的|나의|נשלח מ|أُرسلت من|أرسلت من|מה).{0,24}", re.I),
+    re.compile(r"(?:发自|發自|来自|從我的|从我的|나의|נשלח מ|أُرسلت من|أرسلت من|מה).{0,32}", re.I),
 )
 #: "[Proton Mail](https://proton.me/)".
 _LINKED_WORDS = re.compile(r"\[([^\]]{1,40})\]\([^)]{1,100}\)")
@@ -92,6 +113,11 @@ _LINK_BEHIND = re.compile(r"[ \xa0]?[<(]?https?://\S{1,200}$")
 #: "Sent from Mail (https://…) for Windows 10", also without the brackets.
 _LINK_WITHIN = re.compile(r" (?:\( ?https?://[^\s()]{1,200} ?\)|https?://[^\s()]{1,200}(?= ))")
 _LONGEST = 110
+#: Outlook's line with its link, in any language.
+_OUTLOOK = re.compile(
+    r"(?=.{0,60}Outlook)(?=.{0,60}(?:iOS|Android|Mac)(?![a-z]))(?:[^\s.:;!?]{1,16} ){1,6}"
+    r"[<(]?https://aka\.ms/\w{1,20}"
+)
 #: A phone number or a customer number is no device.
 _NUMBER = re.compile(r"\d{5}")
 
@@ -128,6 +154,8 @@ def cut_mobile(text: str) -> str:
     if at < 0 or len(text_end) - at > _LONGEST + 200:
         return text
     last = text_end[at + 1 :].strip(_AROUND)
+    if "://aka.ms/" in last and _OUTLOOK.fullmatch(last) and text_end[:at].strip():
+        return text_end[:at]
     word = last.partition(" ")[0].casefold()
     if word not in _FIRST_WORDS and not word.startswith(_FIRST_LETTERS):
         return text
@@ -149,6 +177,7 @@ _FIRST_WORDS = frozenset(
 ) | {"von", "holen", "laden", "được", "last"}
 _FIRST_LETTERS = (
     *("iphone", "ipad", "android", "galaxy", "samsung", "huawei", "xiaomi", "outlook", "descarga"),
+    *("ios", "yahoo", "provenance", "获取", "取得"),
     *(
         *("diese", "télécharge", "obten", "obtén", "získ", "prenesi", "preuzm", "発信元", "送信元"),
         "wysłan",

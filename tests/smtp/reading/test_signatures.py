@@ -62,6 +62,12 @@ def test_a_signature(text: str, left: str) -> None:
         "iPhone'umdan gönderildi",
         "iPhoneから送信",
         "发自我的iPhone",
+        *("Sent via Superhuman", "Obtenir Outlook pour iOS", "Скачать Outlook для Android"),
+        *("Завантажити Outlook для iOS", "Hanki Outlook Androidille", "Outlook for iOS を入手"),
+        *("Galaxy cihazımdan gönderildi", "iPhone-omról küldve", "Đã gửi từ iPhone của tôi"),
+        *("Відправлено з мобільного застосунку I.UA", 'Отправлено из "Почты" для Windows'),
+        *("Послато са мог iPhone-а", "أرسلت من هاتف Samsung Galaxy الذكي.", "取得 iOS 版 Outlook"),
+        "Zdobądź Outlook na iOS <https://aka.ms/o0ukef>",
         "나의 iPhone에서 보냄",
         "נשלח מה-iPhone שלי",
     ],
@@ -85,6 +91,9 @@ def test_the_line_of_a_mobile_program(line: str) -> None:
         "Отправлено с мобильного склада",
         "Sent from Windows server DB1",
         "Gesendet von Handy-Shop Berlin",
+        "Get Outlook working again: restart android phone",
+        "Outlook outage on iOS: https://aka.ms/status",
+        "Sent from front desk",
     ],
 )
 def test_own_last_lines_stay(line: str) -> None:
