@@ -32,6 +32,7 @@ from bridge.smtp.reading.subject import SubjectKind, kind_of
         "[list] [x] AW: x",
         "***SPAM*** Re: x",
         "Re: Fwd: x",
+        *("Antw.: x", "Odp.: Re: x", "Réponse : x", "EXTERNAL: Re: x", "(External) [x]: AW: x"),
     ],
 )
 def test_answers(subject: str) -> None:
@@ -57,6 +58,7 @@ def test_answers(subject: str) -> None:
         "轉寄: x",
         "転送: x",
         "[EXT] Fwd: Re: x",
+        *("Inoltro: x", "EXT: Fwd: Re: x"),
     ],
 )
 def test_forwards(subject: str) -> None:
@@ -72,6 +74,8 @@ def test_forwards(subject: str) -> None:
         ("[Ticket#1] Printer", SubjectKind.NONE),
         ("10:00 meeting", SubjectKind.NONE),
         ("VS: x", SubjectKind.UNKNOWN),
+        ("VS: Re: x", SubjectKind.UNKNOWN),
+        ("Videresendt post: Re: x", SubjectKind.UNKNOWN),
         ("Qx: x", SubjectKind.UNKNOWN),
     ],
 )
