@@ -63,7 +63,8 @@ _OCTETS = frozenset(
 _MEDIA = ("image/", "audio/", "video/", "font/", "model/", "multipart/")
 
 _META_CHARSET = re.compile(
-    rb"<meta[^>]{1,200}charset\s{0,9}=\s{0,9}[\"']?([\w.:-]+)", re.IGNORECASE
+    rb"(?:<meta[^>]{1,200}charset|<\?xml[^>]{1,60}encoding)\s{0,9}=\s{0,9}[\"']?([\w.:-]+)",
+    re.IGNORECASE,
 )
 _DATA_URL = re.compile(rb"data:[a-z]{1,20}/[^\"'\s>]++", re.IGNORECASE)
 #: Beginnings of documents that consist of text octets but are not readable text.
@@ -354,12 +355,12 @@ class _Reader:
             octets = _DATA_URL.sub(b"", octets)  # Embedded pictures.
             if len(octets) > MAX_HTML:
                 raise Failure(Reason.TEXT_TOO_LONG, f"HTML of more than {MAX_HTML // 1024} KB")
-        if not charset:
-            meta = _META_CHARSET.search(octets, 0, 4096)
-            charset = meta[1].decode("ascii") if meta else ""
-            if charset:
-                self._record.note("charset by the HTML itself")
-        html, codec = decoded(octets, charset, self._fallback)
+        meta = _META_CHARSET.search(octets, 0, 4096) if not octets.isascii() else None
+        written = meta[1].decode("ascii") if meta else ""
+        if written and not charset:
+            charset = written
+            self._record.note("charset by the HTML itself")
+        html, codec = decoded(octets, charset, written or self._fallback)
         return self._rendered(html), codec
 
     def _rendered(self, html: str) -> str:

@@ -146,10 +146,11 @@ def squeezed(label: str) -> str:
     letters = "".join(char for char in label if char.isalnum())
     if letters.startswith("8859"):
         letters = "iso" + letters
-    for prefix in ("xwindows", "microsoftcp", "windows", "xcp", "win", "dos", "x", "cs"):
+    letters = letters.removeprefix("cs") or letters
+    for prefix in ("xwindows", "microsoftcp", "windows", "xcp", "win", "dos", "x"):
         if letters.startswith(prefix) and len(letters) > len(prefix):
             letters = letters.removeprefix(prefix)
-            if letters.isdigit() and prefix not in ("x", "cs"):
+            if letters.isdigit() and prefix != "x":
                 letters = "cp" + letters
             break
     return letters

@@ -42,7 +42,7 @@ _OF_ANY_MAIL = re.compile(
 )
 #: Parameters on a line of their own that lacks its blank: "Content-Type: text/plain;".
 _OPEN_PARAMETER = re.compile(rb";[ \t]*+\n\Z")
-_PARAMETERS = re.compile(rb"(?:[a-z-]{1,20}\*?[ \t]*+=[^\n]*+(?:\n|\Z))+", re.IGNORECASE)
+_PARAMETERS = re.compile(rb"(?:;?[ \t]*+[a-z-]{1,20}\*?[ \t]*+=[^\n]*+(?:\n|\Z))+", re.IGNORECASE)
 #: Fields of a part that stand below a blank line too many: scripts end their header too early.
 _LATE_FIELDS = re.compile(
     rb"\n?(?:(?:mime-version|content-[a-z-]{1,40}|x-mailer|x-priority|reply-to)[ \t]*+:"
@@ -206,7 +206,8 @@ def _mended(mail: bytes, start: int, end: int) -> bytes | None:
 
 def _with_parameters(octets: bytes, start: int, end: int) -> bytes | None:
     """The octets with the parameters behind the section put to the field that they are of."""
-    if _OPEN_PARAMETER.search(octets, max(start, end - 200), end) is None:
+    open_before = _OPEN_PARAMETER.search(octets, max(start, end - 200), end) is not None
+    if not open_before and not octets.startswith(b";", end):
         return None
     parameters = _PARAMETERS.match(octets, end, end + 1000)
     if parameters is None:

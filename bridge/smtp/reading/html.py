@@ -37,6 +37,11 @@ _VOID = frozenset(
     | {"source", "track", "wbr"}
 )
 _UNSEEN = frozenset({"head", "template", "svg", "math", "datalist", "object", "select", "map"})
+#: What may stand in the head.
+_OF_HEAD = frozenset(
+    {"base", "link", "meta", "title", "style", "script", "noscript", "template", "object", "head"}
+    | {"xml", "basefont", "bgsound"}
+)
 #: Raw text that is shown.
 _SHOWN_RAW = frozenset({"textarea", "xmp"})
 #: Elements on their own lines …
@@ -153,11 +158,16 @@ class _Layout:
         self._row = 0
         self._cell = 0
         self._cell_is_empty = False
+        self._in_head = False
 
     # --- what the tags say -----------------------------------------------------------------
 
     def start(self, tag: Tag) -> None:
         name, attributes = tag.name, tag.attributes
+        if self._in_head and name not in _OF_HEAD:
+            self._end_head()
+        elif name == "head":
+            self._in_head = True
         if name in _VOID:
             self._void(name, attributes)
             return
@@ -195,6 +205,11 @@ class _Layout:
             self._end_link()
             href = attributes.get("href", "")
             self._link = (href, len(self._lines), len(self._line)) if href else None
+
+    def _end_head(self) -> None:
+        """Its end tag may be missing: it ends before the first element or text of the body."""
+        self._in_head = False
+        self.end("head")
 
     def _ancestors(self) -> list[Marks]:
         return [one.marks for one in self._open[-100:]]
@@ -290,6 +305,8 @@ class _Layout:
     # --- texts and lines -------------------------------------------------------------------
 
     def text(self, text: str) -> None:
+        if self._in_head and self._open[-1].name == "head" and not text.isspace():
+            self._end_head()
         top = self._open[-1]
         if top.hidden or top.tiny:
             return

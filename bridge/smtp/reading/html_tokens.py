@@ -46,9 +46,12 @@ _NONE: dict[str, str] = {}
 def tokens(html: str) -> Iterator[Token]:
     """The tags and the texts between them, without comments and declarations.
 
-    A comment, a tag or a raw text without an end continues to the end of the input.
+    A tag or a script without an end continues to the end of the input. A comment ends then at its
+    first ``>``, and other raw text at the next tag: the rest of the mail must not be lost.
     """
     at = 0
+    #: Names of raw texts, and "!" for comments, without a further end: it is not searched again.
+    endless: set[str] = set()
     while (opens := html.find("<", at)) >= 0:
         if opens > at:
             yield _text(html[at:opens])
@@ -66,12 +69,11 @@ def tokens(html: str) -> Iterator[Token]:
                 return
             yield tag
             if not tag.end and tag.name in _RAW:
-                closing = _RAW_ENDS[tag.name].search(html, at)
-                stop = closing.start() if closing else len(html)
+                stop = _end_of_raw(html, at, tag.name, endless)
                 yield Raw(tag.name, html[at:stop])
                 at = stop
         elif following in ("!", "?"):
-            at = _after_declaration(html, opens)
+            at = _after_declaration(html, opens, endless)
         else:
             yield "<"
             at = opens + 1
@@ -79,17 +81,26 @@ def tokens(html: str) -> Iterator[Token]:
         yield _text(html[at:])
 
 
+def _end_of_raw(html: str, at: int, name: str, endless: set[str]) -> int:
+    if name not in endless and (closing := _RAW_ENDS[name].search(html, at)):
+        return closing.start()
+    endless.add(name)
+    end = html.find("<", at) if name != "script" else -1
+    return end if end >= 0 else len(html)
+
+
 def _text(text: str) -> str:
     return unescape(text) if "&" in text else text
 
 
-def _after_declaration(html: str, opens: int) -> int:
+def _after_declaration(html: str, opens: int, endless: set[str]) -> int:
     """The position after a comment, a doctype, a conditional or a processing instruction."""
     if html.startswith("<!--", opens):
         if html.startswith((">", "->"), opens + 4):
             return html.find(">", opens) + 1
-        ended = _COMMENT_END.search(html, opens + 4)
-        return ended.end() if ended else len(html)
+        if "!" not in endless and (ended := _COMMENT_END.search(html, opens + 4)):
+            return ended.end()
+        endless.add("!")
     end = html.find(">", opens)
     return len(html) if end < 0 else end + 1
 

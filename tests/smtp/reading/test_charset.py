@@ -187,6 +187,9 @@ def test_ascii_under_the_label_of_a_mainframe_is_ascii() -> None:
         ("uk_UA.KOI8-U", "koi8-u"),
         ("ru_RU.cp1251", "cp1251"),
         ("MS-CYRL", "cp1251"),
+        ("csWindows1251", "cp1251"),
+        ("`windows-1251`", "cp1251"),
+        ('\\"koi8-u\\"', "koi8-u"),
         ("x-unicode-2-0-utf-7", "utf-7"),
     ],
 )

@@ -29,6 +29,12 @@ def shown(html: str) -> str:
         ("<img alt='Only this'><img alt=''>", "Only this"),
         ("a<div class='x_gmail_signature'>no</div>", "a"),
         ("<table><tr><td>a</td><td></td><td>b</td></tr></table>", "a b"),
+        ("<html><head><title>no</title><style>no</style><body><p>a", "a"),
+        ("<head><meta charset=utf-8><p>a", "a"),
+        ("<head><title>no<title></head><body>a", "a"),
+        ("<style>.x{}<p>a", "a"),
+        ("a<!-- no>b<p>c<script>no<p>no", "ab\n\nc"),
+        ("<html><head><title>no</title>\n a<br>b", "a\nb"),
         ("a<!-- no --!>b<xmp>c</xmp><textarea>d</textarea>", "abcd"),
     ],
 )

@@ -61,7 +61,7 @@ def within(field: str, part: str) -> str:
         *("text/markdown", "text/csv", "text/x-log", "text/yaml", "text/unknown", "message/plain"),
         *("application/x-unknown", "application/json", "application/xml", "unknown/unknown"),
         *("multipart/mixed", "multipart/mixed; boundary=", "application/octet-stream"),
-        "text/plain;\ncharset=utf-8",
+        *("text/plain;\ncharset=utf-8", "text/plain\n; charset=utf-8"),
     ],
 )
 def test_the_only_text_is_read_whatever_its_type(kind: str) -> None:
@@ -183,6 +183,16 @@ def test_a_charset_that_is_said_in_other_words(charset: str) -> None:
 
 def test_a_body_without_a_charset_is_in_that_of_the_subject() -> None:
     octets = b"Subject: =?windows-1251?Q?=CA=EE=E4?=\n\n" + TEXT.encode("cp1251")
+    to = (Recipient("380501234567"),)
+    assert read_mail(octets, to, smtp=Smtp(), account=AccountSettings()).text == TEXT
+
+
+@pytest.mark.parametrize("label", ["", "; charset=utf-8", "; charset=us-ascii", "; charset=x"])
+@pytest.mark.parametrize("says", ["<meta charset=windows-1251>", '<?xml encoding="windows-1251"?>'])
+def test_html_that_is_not_in_its_label_is_in_the_charset_that_it_says(
+    label: str, says: str
+) -> None:
+    octets = f"Subject: S\nContent-Type: text/html{label}\n\n{says}<p>{TEXT}".encode("cp1251")
     to = (Recipient("380501234567"),)
     assert read_mail(octets, to, smtp=Smtp(), account=AccountSettings()).text == TEXT
 
