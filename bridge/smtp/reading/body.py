@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from bridge.model.failure import Failure, Reason
 from bridge.smtp.reading import header, markup, multipart, transfer
-from bridge.smtp.reading.charset import decoded, utf_16_of
+from bridge.smtp.reading.charset import decoded, fallback_of, utf_16_of
 from bridge.smtp.reading.charset_labels import REPLACEMENT
 from bridge.smtp.reading.content_type import (
     TEXT_PLAIN,
@@ -360,7 +360,7 @@ class _Reader:
         if written and not charset:
             charset = written
             self._record.note("charset by the HTML itself")
-        html, codec = decoded(octets, charset, written or self._fallback)
+        html, codec = decoded(octets, charset, fallback_of(written, self._fallback))
         return self._rendered(html), codec
 
     def _rendered(self, html: str) -> str:

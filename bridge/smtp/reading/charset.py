@@ -87,6 +87,13 @@ def _python_codec(label: str) -> str | None:
     return name if name in _CHARSETS or name.startswith(_CHARSET_FAMILIES) else None
 
 
+def fallback_of(label: str, otherwise: str) -> str:
+    """``label`` if octets that are no UTF-8 can be read in its charset."""
+    codec = codec_of(label)
+    usable = codec is not None and codec != REPLACEMENT and not codec.startswith("utf-")
+    return label if usable else otherwise
+
+
 def decode(octets: bytes, charset: str, fallback: str) -> str:
     """The text of ``octets``; never fails. ``charset`` is the declared one, or empty."""
     return decoded(octets, charset, fallback)[0]

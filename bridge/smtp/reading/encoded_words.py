@@ -11,7 +11,7 @@ from binascii import Error as BinasciiError
 from binascii import a2b_base64, a2b_qp
 from typing import NamedTuple
 
-from bridge.smtp.reading.charset import codec_of, decode
+from bridge.smtp.reading.charset import codec_of, decode, fallback_of
 from bridge.smtp.reading.header import unfold
 
 # RFC 2047 §2. Spaces and question marks in the text are wrong, but common; a truncated field has a
@@ -67,14 +67,13 @@ def text_of(raw: bytes, fallback: str, charset: str = "") -> str:
     return _one_line("".join(_text(run, fallback) for run in _joined(runs)))
 
 
-def charset_of_words(raw: bytes) -> str:
-    """The charset of a field's first word; empty for UTF-8 and unknown ones.
+def charset_of_words(raw: bytes, otherwise: str) -> str:
+    """The charset of a field's first word, if octets that are no UTF-8 can be in it.
 
     A body in the same mail without a valid charset is probably in this one.
     """
     word = _ENCODED_WORD.search(raw, 0, 1000)
-    charset = word[1].decode("ascii", "replace") if word else ""
-    return charset if codec_of(charset) not in (None, "utf-8") else ""
+    return fallback_of(word[1].decode("ascii", "replace"), otherwise) if word else otherwise
 
 
 def _joined(runs: list[_Run]) -> list[_Run]:

@@ -62,7 +62,7 @@ def read_mail(
         record = Record()
     raw_subject = header.first(fields, b"subject")
     if b"=?" in raw_subject:
-        fallback = charset_of_words(raw_subject) or fallback
+        fallback = charset_of_words(raw_subject, fallback)
     body = text_of_body(
         fields,
         octets,

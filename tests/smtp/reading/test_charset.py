@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.smtp.reading.charset import codec_of, decode, decoded
+from bridge.smtp.reading.charset import codec_of, decode, decoded, fallback_of
 from bridge.smtp.reading.charset_labels import LABELS
 
 #: WHATWG encoding → a character that distinguishes it from similar ones.
@@ -195,6 +195,12 @@ def test_ascii_under_the_label_of_a_mainframe_is_ascii() -> None:
 )
 def test_labels_of_systems(label: str, codec: str) -> None:
     assert codec_of(label) == codec
+
+
+@pytest.mark.parametrize("label", ["replacement", "utf-16", "utf-8", "utf-7", "x-foo", ""])
+def test_what_cannot_hold_single_octets_is_no_fallback(label: str) -> None:
+    assert fallback_of(label, "koi8-u") == "koi8-u"
+    assert fallback_of("windows-1251", "koi8-u") == "windows-1251"
 
 
 def test_half_a_surrogate_pair_becomes_a_character_that_can_be_sent() -> None:

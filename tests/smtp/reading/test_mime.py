@@ -197,6 +197,14 @@ def test_html_that_is_not_in_its_label_is_in_the_charset_that_it_says(
     assert read_mail(octets, to, smtp=Smtp(), account=AccountSettings()).text == TEXT
 
 
+@pytest.mark.parametrize("charset", ["replacement", "utf-16", "x-foo"])
+def test_a_charset_of_the_subject_that_is_none_changes_nothing(charset: str) -> None:
+    octets = f"Subject: =?{charset}?Q?=CA?= \xca\n\n".encode("latin-1") + b"5 \x80"
+    to = (Recipient("380501234567"),)
+    assert read_mail(octets, to, smtp=Smtp(), account=AccountSettings()).text == "5 €"
+    read_mail(octets[:-3], to, smtp=Smtp(), account=AccountSettings())
+
+
 def test_a_body_that_calls_itself_an_attachment_is_read() -> None:
     attached = within("Content-Disposition: attachment; filename=body.txt", PLAIN)
     assert text(f"Subject: S\n{attached}") == TEXT
