@@ -59,8 +59,6 @@ BLACK_LIST_COLUMNS: Final = ("phone", "type", "comments")
 GROUP_COLUMNS: Final = ("name", "number", "hours", "max_parts")
 TEMPLATE_COLUMNS: Final = ("name", "message", "format", "sender", "flag")
 
-#: Lines of one step of a preview, which writes nothing.
-PREVIEWED: Final = 250
 #: The time without progress after which a file counts as abandoned (seconds).
 ABANDONED_AFTER: Final = 60
 _BETWEEN_GROUPS: Final = re.compile(r"[;|]|:::")
@@ -248,7 +246,7 @@ class Importer:
         wrong: list[tuple[int, str]] = []
         steps: list[Imported] = []
         done = 0
-        async for some in _pieces(lines, wrong, lambda: PREVIEWED):
+        async for some in _pieces(lines, wrong, self._store.step_rows):
             steps.append(await self._store.look_up(_VERBS[kind].merge, account, some, dry_run=True))
             done += len(some)
             progress("read", done, 0)
@@ -265,8 +263,8 @@ class Importer:
         wrong: list[tuple[int, str]] = []
         file = await self._store.change(begin_import, account, kind, self._now())
         count = 0
-        steps = SmallSteps()
-        async for some in _pieces(lines, wrong, lambda: steps.size):
+        steps = SmallSteps(self._store)
+        async for some in _pieces(lines, wrong, steps.size):
             await steps.take(self._store.change(_VERBS[kind].stage, file.id, some, self._now()))
             count += len(some)
             progress("read", count, 0)
@@ -284,14 +282,14 @@ class Importer:
                 await self._merge(file, 0, _untold)
             else:
                 log.warning("import_dropped", account=file.account, kind=file.kind)
-                steps = SmallSteps()
+                steps = SmallSteps(self._store)
                 while await steps.take(self._store.change(discard_step, file.id, steps.size)):
                     pass
 
     async def _merge(self, file: ImportFile, count: int, progress: Progress) -> list[Imported]:
         results: list[Imported] = []
         done, last = 0, -1
-        steps = SmallSteps()
+        steps = SmallSteps(self._store)
         while merged := await steps.take(
             self._store.change(merge_step, file, steps.size, self._now(), last)
         ):
@@ -306,7 +304,7 @@ class Importer:
 
 
 async def _pieces(
-    lines: Lines[T], wrong: list[tuple[int, str]], size: Callable[[], int]
+    lines: Lines[T], wrong: list[tuple[int, str]], size: int
 ) -> AsyncIterator[list[T]]:
     """The valid lines, in pieces of this size; reading pauses for other work of the loop."""
     some: list[T] = []
@@ -316,7 +314,7 @@ async def _pieces(
             wrong.append((line.line, line.why))
         else:
             some.append(line)
-        if len(some) >= size():
+        if len(some) >= size:
             yield some
             some = []
         elif time.monotonic() < pause_at:

@@ -138,7 +138,7 @@ class SendOuts:
         count = refusals = 0
         try:
             staged: list[StagedPhone] = []
-            steps = SmallSteps()
+            steps = SmallSteps(self._store)
             async for recipient in self._recipients(plan):
                 try:
                     phone = check(recipient.address)
@@ -250,7 +250,7 @@ class SendOuts:
         message, interval = to_message(head["message"]), head["interval"]
         last = 0
         touched_at = time.monotonic()
-        steps = SmallSteps(MESSAGES_PER_SECOND)
+        steps = SmallSteps(self._store, MESSAGES_PER_SECOND)
         outage = Outage("send_out_delayed", account=file.account)
         while True:
             try:
@@ -300,7 +300,7 @@ class SendOuts:
 
     async def _discard(self, file: ImportFile) -> None:
         try:
-            steps = SmallSteps()
+            steps = SmallSteps(self._store)
             while await steps.take(self._store.change(discard_step, file.id, steps.size)):
                 pass
             self._active.discard(file.id)

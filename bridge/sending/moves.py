@@ -14,7 +14,7 @@ from bridge.model.message import Message, State, Stored
 from bridge.model.selection import Selection
 from bridge.sending.working_set import WorkingSet
 from bridge.store import Acceptance, Repeats, Replacement, Store, StoreError, Superseded
-from bridge.store.operating.queue import select_ids, send_now
+from bridge.store.operating.queue import select_delayed, select_ids, send_now
 from bridge.store.small_steps import SmallSteps
 
 
@@ -142,7 +142,7 @@ class QueueMoves:
             ids = await self._store.look_up(select_ids, selection)
             # Stop the messages first that would be sent first.
             ids.sort()
-            steps = SmallSteps()
+            steps = SmallSteps(self._store)
             start = 0
             while some := ids[start : start + steps.size]:
                 start += len(some)
@@ -159,10 +159,10 @@ class QueueMoves:
 
     async def send_now(self, selection: Selection) -> int:
         """Ends the pause before the next attempt of the selected messages; returns how many."""
-        ids = await self._store.look_up(select_ids, selection)
-        hurried = 0
         now = int(self._clock())
-        steps = SmallSteps()
+        ids = await self._store.look_up(select_delayed, selection, now)
+        hurried = 0
+        steps = SmallSteps(self._store)
         start = 0
         while some := ids[start : start + steps.size]:
             start += len(some)

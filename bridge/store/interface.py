@@ -46,6 +46,9 @@ class Store(Protocol):
     #: Signals to other parts; see :mod:`bridge.store.signals`.
     signals: StoreSignals
 
+    #: How many rows one step of long work writes (:mod:`bridge.store.small_steps`).
+    step_rows: int
+
     async def open(self) -> None:
         """Opens the store and brings its schema up to date.
 

@@ -105,15 +105,28 @@ def select_ids(selection: Selection) -> Verb[list[int]]:
     return [row[0] for row in rows]
 
 
+#: Messages that wait for their next attempt. Those being posted are due already, and those without
+#: an attempt wait for their schedule.
+_DELAYED: Final = "state = 'accepted' AND due_at > ? AND attempts > 0"
+
+
+def select_delayed(selection: Selection, now: int) -> Verb[list[int]]:
+    """The ids of the selected messages that wait for their next attempt, in any order."""
+    where, args = _where(selection)
+    rows = yield Statement(
+        f"SELECT id FROM message WHERE {where} AND {_DELAYED}",  # noqa: S608
+        (*args, now),
+    )
+    return [row[0] for row in rows]
+
+
 def send_now(ids: Sequence[int], now: int) -> Verb[int]:
     """Makes messages due that wait for their next attempt; returns their number."""
     hurried = 0
     for some in chunks(ids):
         rows = yield Statement(
-            # Messages being posted are due already. Messages without an attempt wait for their
-            # schedule.
-            "UPDATE message SET due_at = ? WHERE state = 'accepted' AND due_at > ? "  # noqa: S608
-            f"AND attempts > 0 AND id IN ({marks(some)}) RETURNING id",
+            f"UPDATE message SET due_at = ? WHERE {_DELAYED} "  # noqa: S608
+            f"AND id IN ({marks(some)}) RETURNING id",
             (now, now, *some),
         )
         hurried += len(rows)

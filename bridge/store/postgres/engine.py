@@ -84,6 +84,10 @@ class PostgresStore(PostgresReading):
     clock is compared. ``lease`` is in seconds.
     """
 
+    #: A step of rare work has a connection of its own, and holds up nobody; more rows save round
+    #: trips.
+    step_rows = 500
+
     def __init__(
         self,
         url: str,
