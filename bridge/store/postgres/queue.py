@@ -41,7 +41,15 @@ _IN_ATTEMPT = (
     "SELECT id FROM (SELECT unnest(message_ids) AS id FROM attempt) AS sending "
     "WHERE id = ANY($1::bigint[])"
 )
-_MOVE = "UPDATE message SET state = $2, owner = -1, changed_at = $3 WHERE id = ANY($1::bigint[])"
+#: Moves locked messages that are in no attempt. A second statement after the locks: it sees
+#: attempts committed while the first one waited for them.
+_MOVE = (
+    "WITH sending AS MATERIALIZED (SELECT unnest(message_ids) AS id FROM attempt), "
+    "moved AS (UPDATE message SET state = $2, owner = -1, changed_at = $3 "
+    "WHERE id = ANY($1::bigint[]) AND id NOT IN (SELECT id FROM sending) RETURNING id), "
+    "told AS (INSERT INTO event (message_id, at, what, detail) "
+    "SELECT id, $3, $2, '' FROM moved) SELECT coalesce(array_agg(id), '{}') FROM moved"
+)
 _SUBJECTS = f"SELECT {SUBJECT} FROM message WHERE id = ANY($1::bigint[]) AND receipts <> 0"  # noqa: S608
 _EVENTS = (
     "INSERT INTO event (message_id, at, what, detail) "
@@ -115,7 +123,7 @@ def to_messages(rows: Iterable[Sequence[Any]]) -> list[Message]:
     return [to_message(as_written(row)) for row in rows]
 
 
-async def _idle(
+async def _lock(
     turn: PostgresTurn,
     ids: Sequence[int],
     states: Iterable[State],
@@ -123,33 +131,31 @@ async def _idle(
     unposted: bool,
     expired_at: int = _NEVER,
 ) -> list[int]:
-    """Locks messages that are in one of the states, in no attempt, and expire by then."""
+    """Locks messages that are in one of the states, and expire by then."""
     names = [state.value for state in states]
     locked = await turn.connection.fetch(_LOCK, ids, names, expired_at, unposted)
-    # A second statement: it sees attempts committed while the first waited for the locks.
-    sending = {row[0] for row in await turn.connection.fetch(_IN_ATTEMPT, ids)}
-    return [row[0] for row in locked if row[0] not in sending]
+    return [row[0] for row in locked]
 
 
 async def move(turn: PostgresTurn, ids: Sequence[int], to: State, *, unposted: bool) -> list[int]:
     """See :meth:`bridge.store.interface.Store.move`."""
     connection, now = turn.connection, turn.now
     by = now if to is State.EXPIRED else _NEVER
-    idle = await _idle(turn, ids, movable_from(to), unposted=unposted, expired_at=by)
-    if idle:
-        await connection.execute(_MOVE, idle, to.value, now)
-        await connection.execute(_EVENTS, idle, now, to.value)
-        if to in FINAL:
-            rows = await connection.fetch(_SUBJECTS, idle)
-            await owe_states(turn, [(to_subject(row), to, now) for row in rows])
-        turn.is_work = turn.is_work or to is State.ACCEPTED
-    moved = frozenset(idle)
+    moved: frozenset[int] = frozenset()
+    if locked := await _lock(turn, ids, movable_from(to), unposted=unposted, expired_at=by):
+        moved = frozenset(await connection.fetchval(_MOVE, locked, to.value, now))
+    if moved and to in FINAL:
+        rows = await connection.fetch(_SUBJECTS, list(moved))
+        await owe_states(turn, [(to_subject(row), to, now) for row in rows])
+    turn.is_work = turn.is_work or (to is State.ACCEPTED and bool(moved))
     return [id for id in ids if id in moved]
 
 
 async def replace(turn: PostgresTurn, new: Replacement) -> bool:
     """See :meth:`bridge.store.interface.Store.replace`."""
-    if not await _idle(turn, [new.message_id], IDLE, unposted=True):
+    locked = await _lock(turn, [new.message_id], IDLE, unposted=True)
+    # A second statement: it sees attempts committed while the first waited for the lock.
+    if not locked or await turn.connection.fetch(_IN_ATTEMPT, locked):
         return False
     await turn.connection.execute(
         _REPLACE,
