@@ -57,11 +57,10 @@ class WorkingSet:
         self._withdrawn: set[int] = set()
         #: Messages that one of these matches stay in the store for now.
         self._barred: list[Callable[[Message], bool]] = []
-        #: Lanes that were read to their end while nothing but such messages was in them: reading
-        #: them again and again would keep others from the store.
+        #: Lanes in which nothing but such messages was found. They are not read on: reading a
+        #: hundred thousand messages to find none that may go would cost others more than the rest
+        #: of such a lane gains.
         self._aside: set[Lane] = set()
-        #: Lanes with such messages, as far as they were read.
-        self._partly_barred: set[Lane] = set()
         #: Lanes with more messages in the store than in memory; new messages go behind those.
         self._spilled: set[Lane] = set()
         #: Lanes that may have more messages in the store: to be read.
@@ -180,14 +179,18 @@ class WorkingSet:
 
     def bar(self, matches: Callable[[Message], bool]) -> list[Message]:
         """Removes and returns all matching messages, except those that are being posted. No
-        matching message is loaded until :meth:`unbar`."""
+        matching message is loaded until :meth:`unbar`, and none of a lane that is empty now."""
         self._barred.append(matches)
-        taken = [
-            message
-            for line in self._lines.values()
-            for queue in line.queues.values()
-            for message in queue.take_matching(matches)
-        ]
+        taken: list[Message] = []
+        for line in self._lines.values():
+            for queue in line.queues.values():
+                found = queue.take_matching(matches)
+                taken += found
+                self._aside |= {
+                    Lane(account, level, queue.route.value)
+                    for account, level in {(one.account, one.level) for one in found}
+                    if not queue.size(level, account)
+                }
         self.leave(message.id for message in taken)
         return taken
 
@@ -195,7 +198,6 @@ class WorkingSet:
         """Ends :meth:`bar`; :meth:`wake` finds those that still wait."""
         self._barred.remove(matches)
         self._aside.clear()
-        self._partly_barred.clear()
 
     def _is_barred(self, message: Message) -> bool:
         return any(matches(message) for matches in self._barred)
@@ -293,22 +295,23 @@ class WorkingSet:
             messages = await self._store.waiting(lane, int(self._clock()), limit, after)
         finally:
             self._left = None
-        pushed = False
+        pushed = barred = False
         for message in messages:
             if message.id in self._loaded or message.id in left or message.id in self._withdrawn:
                 continue
             if self._barred and self._is_barred(message):
-                self._partly_barred.add(lane)
+                barred = True
                 continue
             self._push(message)
             pushed = True
         self._unread.discard(lane)
-        if len(messages) == limit:
+        if barred and not pushed and lane not in self._grown:
+            self._aside.add(lane)
+            self._spilled.add(lane)
+            self._read_to.pop(lane, None)
+        elif len(messages) == limit:
             self._spilled.add(lane)
             self._read_to[lane] = (messages[-1].due_at, messages[-1].id)
-        elif lane in self._partly_barred and not pushed and lane not in self._grown:
-            self._aside.add(lane)
-            self._read_to.pop(lane, None)
         elif self._read_to.pop(lane, None) or lane in self._grown:
             # Read again from the start: new messages may have come, and if the clock was set back
             # they stand before the ones read.
