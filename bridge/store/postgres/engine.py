@@ -86,7 +86,7 @@ class PostgresStore(PostgresReading):
 
     #: A step of rare work has a connection of its own, and holds up nobody; more rows save round
     #: trips.
-    step_rows = 500
+    step_rows = 1000
 
     def __init__(
         self,
