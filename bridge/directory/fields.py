@@ -59,7 +59,9 @@ def _numbers(piece: str, region: str) -> Iterable[str]:
 
 def text(name: str, value: str, most: int = MAX_FIELD) -> str:
     """A field as one line. Raises Failure (bad parameter) if it is too long."""
-    value = " ".join("".join(char if char.isprintable() else " " for char in value).split())
+    if not value.isprintable():
+        value = "".join(char if char.isprintable() else " " for char in value)
+    value = " ".join(value.split())
     if len(value) > most:
         raise Failure(Reason.BAD_PARAMETER, f"{name}: more than {most} characters")
     return value
@@ -114,16 +116,22 @@ def parts(value: str) -> int:
     return _number("max_parts", value, 255)
 
 
+_BLOCKS: Final = {
+    "": Blocks.ALL,
+    **{str(int(kind)): kind for kind in Blocks},
+    **{kind.name: kind for kind in Blocks},
+}
+
+
 def blocks(value: str) -> Blocks:
     """The kind of block of an entry, by its number or its name; an empty value means all.
 
     Raises Failure (bad parameter).
     """
-    word = value.strip().upper()
-    for kind in Blocks:
-        if word in (str(int(kind)), kind.name, "" if kind is Blocks.ALL else kind.name):
-            return kind
-    raise Failure(Reason.BAD_PARAMETER, "type: 0 all, 1 bulk, 2 single messages")
+    kind = _BLOCKS.get(value.strip().upper())
+    if kind is None:
+        raise Failure(Reason.BAD_PARAMETER, "type: 0 all, 1 bulk, 2 single messages")
+    return kind
 
 
 #: The dialect's names of template formats.

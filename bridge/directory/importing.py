@@ -63,7 +63,7 @@ TEMPLATE_COLUMNS: Final = ("name", "message", "format", "sender", "flag")
 ABANDONED_AFTER: Final = 60
 _BETWEEN_GROUPS: Final = re.compile(r"[;|]|:::")
 #: Longest time of reading without a pause; the pause is as long (seconds).
-_READ_FOR: Final = 0.001
+_READ_FOR: Final = 0.002
 #: Called after each step: ``read`` or ``stored``, lines done, lines in total (0: unknown).
 Progress = Callable[[str, int, int], None]
 
