@@ -38,9 +38,10 @@ READERS = {
     "php": "tests/recipes/test_mail_programs.py",
     "python": "tests/recipes/test_mail_programs.py",
     "nagios": "tests/recipes/test_monitoring.py",
+    "grafana": "tests/recipes/test_mail_shapes.py",
     "icinga2": "tests/recipes/test_monitoring.py",
     "kannel": "tests/recipes/test_smpp_clients.py",
-    "jcli": "tests/recipes/test_migration.py",
+    "jcli": "tests/recipes/test_jasmin.py",
     "js": "tests/recipes/test_smpp_clients.py",
 }
 #: What a program prints, or what a reader looks at: page → headings.
@@ -48,7 +49,7 @@ SHOWN = {
     "docs/architecture.md": {"Failures and exceptions"},
     "docs/mail.md": {"Sending by mail"},
     "docs/migration/playsms.md": {"Before"},
-    "docs/recipes.md": {"Prometheus Alertmanager, Grafana"},
+    "docs/recipes.md": {"Prometheus Alertmanager"},
     "docs/smpp.md": {"Receipts"},
     "docs/webhooks.md": {"Webhooks"},
 }

@@ -152,6 +152,13 @@ def test_the_columns_of_files_are_those_of_the_program() -> None:
     }
 
 
+def test_every_recipe_says_what_it_was_tried_with() -> None:
+    text = ALL["docs/recipes.md"]
+    recipes = [name for name in re.findall(r"^## (.+)$", text, re.M) if name != "SMPP platforms"]
+    tried = [re.findall(r"\[(.+)\]", cells[0])[0] for cells in rows("docs/recipes.md", "# Recipes")]
+    assert tried == recipes
+
+
 def test_the_pages_of_the_console_are_those_of_the_program() -> None:
     shown = [cells[0] for cells in rows("docs/operations.md", "## The console")]
     of_one = {"/messages/{id}": "Message", "/phones/{phone}": "Phone"}

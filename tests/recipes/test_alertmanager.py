@@ -128,7 +128,7 @@ async def test_an_alert_of_alertmanager_reaches_the_phone(
     port = free_port()
     (tmp_path / "password").write_text(OWN[1])
     config = replaced(
-        block("recipes.md", "Prometheus Alertmanager, Grafana", "yaml"),
+        block("recipes.md", "Prometheus Alertmanager", "yaml"),
         ("http://127.0.0.1:8025", await bridge.api()),
         ("/etc/prometheus/bridge.password", str(tmp_path / "password")),
         # The default of 30 s would wait for further alerts.

@@ -7,6 +7,7 @@ are not free; Grafana is on no registry that the tests can use.
 from __future__ import annotations
 
 import asyncio
+import configparser
 import json
 import smtplib
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from bridge.sandbox import Sandbox
+from tests.recipes.pages import blocks
 from tests.serving.daemon import serving, write_config
 
 CORPUS = Path(__file__).parents[1] / "smtp/corpus"
@@ -34,6 +36,15 @@ SYSTEMS = {
         'stop_line = "END"',
     ),
 }
+
+
+def test_the_recipe_of_grafana_ends_its_message_with_the_accounts_stop_line() -> None:
+    settings, message = blocks("recipes.md", "Grafana", "grafana")
+    parser = configparser.ConfigParser()
+    parser.read_string(settings)
+    assert parser["smtp"]["host"] == "127.0.0.1:2525"
+    assert message.endswith("}}END\n")
+    assert 'stop_line = "END"' in SYSTEMS["Grafana"][2]
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
