@@ -10,6 +10,9 @@ import orjson
 from bridge.model.message import Message, MessageType, Protocol, Receipts, Route, State, Stored
 from bridge.model.notice import Incoming, Kind, Notice, Owed
 
+#: A row of a result; the statement decides the types of its columns.
+Row = Sequence[Any]
+
 #: The columns that :func:`to_row` fills and :func:`to_message` reads, in this order.
 MESSAGE_COLUMNS = (
     "id",
@@ -79,7 +82,7 @@ _STATES = {member.value: member for member in State}
 _KINDS = {member.value: member for member in Kind}
 
 
-def to_row(message: Message) -> tuple[Any, ...]:
+def to_row(message: Message) -> tuple[object, ...]:
     m = message
     return (
         m.id,
@@ -108,7 +111,7 @@ def to_row(message: Message) -> tuple[Any, ...]:
     )
 
 
-def to_message(row: Sequence[Any]) -> Message:
+def to_message(row: Row) -> Message:
     """A message from the first columns of a row."""
     (id, submission_id, account, protocol, peer, phone, sender, message_type, text) = row[:9]
     (options, fallback, route, level, parts, accepted_at, due_at, scheduled_at) = row[9:17]
@@ -140,7 +143,7 @@ def to_message(row: Sequence[Any]) -> Message:
     )
 
 
-def to_stored(row: Sequence[Any]) -> Stored:
+def to_stored(row: Row) -> Stored:
     """A message with its state from a whole row."""
     state, *rest = row[23:34]
     return Stored(to_message(row), _STATES[state], *rest)
@@ -165,14 +168,14 @@ def from_notice(notice: Notice) -> tuple[Any, ...]:
     )
 
 
-def to_notice(row: Sequence[Any]) -> Notice:
+def to_notice(row: Row) -> Notice:
     """A notice from the columns :data:`NOTICE`."""
     queue, account, kind, about, known_as, at, due_at, state, *rest = row
     told = _STATES[state] if state else None
     return Notice(queue, account, _KINDS[kind], about, known_as, at, due_at, told, *rest)
 
 
-def to_owed(row: Sequence[Any]) -> Owed:
+def to_owed(row: Row) -> Owed:
     """A notice with its subject, from the columns of :data:`NOTICE`, :data:`INCOMING` and
     :data:`STORED` (NULL where there is none)."""
     notice = to_notice(row[:13])

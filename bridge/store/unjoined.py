@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import Any, Final
+from typing import Final
 
 from bridge.model.ids import EPOCH, node_of
 from bridge.model.notice import Notice, Unjoined, UnjoinedPart, part_notice
+from bridge.store.rows import Row
 from bridge.store.types import Part, PartGroup
 
 #: The parts of the group of one part, as :func:`part_of` reads them; its id stands at ``{id}``.
@@ -79,7 +80,7 @@ def groups_of(rows: Iterable[tuple[int, Part]]) -> list[list[Part]]:
     return [[part for _, part in some] for _, some in groupby(rows, key=lambda row: row[0])]
 
 
-def part_of(id: int, rows: Iterable[Sequence[Any]], end: Notice | None) -> UnjoinedPart | None:
+def part_of(id: int, rows: Iterable[Row], end: Notice | None) -> UnjoinedPart | None:
     """The part with this id, from the rows of its :data:`GROUP` and the notice of its end."""
     group = {row[0]: row for row in rows}
     if id in group:

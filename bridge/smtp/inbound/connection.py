@@ -199,7 +199,7 @@ class SmtpConnection(SMTP):
         except asyncio.CancelledError:
             self._wire.reply(reply.encode(reply.SHUTTING_DOWN))
             raise
-        except Exception:
+        except Exception:  # a fault ends this connection only
             log.exception("session_failed", address=self._address)
         finally:
             self._wire.close()

@@ -90,7 +90,7 @@ class Delivery:
             ]
         except Failure as failure:
             return self._all(failure, each)
-        except Exception as error:
+        except Exception as error:  # the client must get an answer
             name = self.account.name if self.account else ""
             log.exception("mail_failed", account=name, address=self._address)
             return self._all(Failure(Reason.OPERATION_FAILED, cause=repr(error)), each)

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from bridge.model.contact import Contact
 from bridge.model.failure import Failure, Reason
-from bridge.store.directory.verb import Row, Statement, Verb, chunks, marks
+from bridge.store.directory.verb import Statement, Verb, chunks, marks
+from bridge.store.rows import Row
 
 
 class Membership(Enum):

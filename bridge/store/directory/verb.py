@@ -9,10 +9,11 @@ its statements back: NOT_FOUND for a missing record, OPERATION_FAILED for one th
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
+
+from bridge.store.rows import Row
 
 T = TypeVar("T")
-Row = Sequence[Any]
 
 #: Most values in one statement.
 _CHUNK: Final = 500
@@ -23,7 +24,7 @@ class Statement(NamedTuple):
     those of its RETURNING, whose ids grow in the order of the rows."""
 
     sql: str
-    args: tuple[Any, ...] = ()
+    args: tuple[object, ...] = ()
     many: Sequence[Row] | None = None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from bridge.model.message import State, Stored
 from bridge.model.selection import Selection
@@ -33,11 +33,11 @@ class QueueGroup(NamedTuple):
     example: int
 
 
-def _where(selection: Selection) -> tuple[str, list[Any]]:
+def _where(selection: Selection) -> tuple[str, list[object]]:
     """The WHERE condition. States are written out, so that their partial indexes are used."""
     states = QUEUED if selection.state is None else (selection.state,)
     terms = ["(" + " OR ".join(f"state = '{state.value}'" for state in states) + ")"]
-    args: list[Any] = []
+    args: list[object] = []
     if selection.id:
         terms.append("(id = ? OR (submission_id = ? AND submission_id <> id))")
         args += [selection.id, selection.id]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from bridge.store.directory.verb import Statement, Verb
 
@@ -52,7 +52,7 @@ def find_refusals(
 ) -> Verb[list[Refusal]]:
     """The newest refusals of these phones (empty: all), an account, a kind."""
     terms, args = ["at >= ?"], [since]
-    values: list[Any] = list(args)
+    values: list[object] = list(args)
     if phones:
         terms.append(f"phone IN ({', '.join('?' * len(phones))})")
         values += phones

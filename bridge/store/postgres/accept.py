@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence, Set
-from typing import Any
 
 from bridge.model.message import State
 from bridge.model.notice import Notice
@@ -136,7 +135,7 @@ async def _store(
     if any(acceptance.daily_limit for acceptance in acceptances):
         over = await _over_limit(turn, acceptances, all_repeats)
     answers: list[Repeats | StoreError] = []
-    rows: list[tuple[Any, ...]] = []
+    rows: list[tuple[object, ...]] = []
     submissions: list[tuple[int, str, int]] = []
     aliases: list[Alias] = []
     joined: list[tuple[PartGroup, int, int]] = []

@@ -8,17 +8,17 @@ choose a wrong index.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Set
-from typing import Any
 
 import orjson
 
 from bridge.model.ids import node_of
 from bridge.model.message import Message, State
-from bridge.store.postgres.connection import PgConnection, Row, storable
+from bridge.store.postgres.connection import PgConnection, storable
 from bridge.store.postgres.lease import FENCED
 from bridge.store.postgres.notices import SUBJECT, owe_states, to_subject
 from bridge.store.postgres.queue import MESSAGE, to_messages
 from bridge.store.postgres.verb import PostgresTurn, PostgresVerb
+from bridge.store.rows import Row
 from bridge.store.types import Change
 
 #: An attempt with the ids of its messages.
@@ -168,7 +168,7 @@ async def _change(turn: PostgresTurn, changes: dict[str, Change]) -> list[Row]:
     return changed
 
 
-def _values(change: Change) -> list[Any]:
+def _values(change: Change) -> list[object]:
     return [
         change.state._value_,
         storable(change.upstream_id),

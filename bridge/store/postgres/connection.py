@@ -11,7 +11,7 @@ from typing import Any, Protocol, cast
 import asyncpg
 
 from bridge.store.errors import StoreError, StoreFull
-from bridge.store.rows import MESSAGE_COLUMNS, STATE_COLUMNS
+from bridge.store.rows import MESSAGE_COLUMNS, STATE_COLUMNS, Row
 
 #: How long a statement may take before its connection counts as lost (seconds).
 PATIENCE = 15.0
@@ -30,10 +30,6 @@ _SETTINGS = {
     "idle_in_transaction_session_timeout": "15s",
     "lock_timeout": "10s",
 }
-
-
-#: A row of a result; the statement decides its columns.
-Row = Sequence[Any]
 
 
 class PgType(Protocol):
@@ -212,7 +208,7 @@ def free_text(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     return rows
 
 
-def as_written(row: Sequence[Any]) -> tuple[Any, ...]:
+def as_written(row: Row) -> Row:
     """A row as it was before :func:`free_text`."""
     for at in _FREE:
         if at < len(row) and _MARK in row[at]:
@@ -220,5 +216,5 @@ def as_written(row: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(row)
 
 
-def _each(row: Sequence[Any], change: Callable[[str], str]) -> tuple[Any, ...]:
+def _each(row: Row, change: Callable[[str], str]) -> tuple[object, ...]:
     return tuple(change(value) if at in _FREE else value for at, value in enumerate(row))

@@ -12,8 +12,9 @@ from functools import lru_cache
 from itertools import count, islice
 from typing import Final, NamedTuple, TypeVar
 
-from bridge.store.directory.verb import Row, Verb
+from bridge.store.directory.verb import Verb
 from bridge.store.postgres.connection import PgConnection, original, storable
+from bridge.store.rows import Row
 
 T = TypeVar("T")
 

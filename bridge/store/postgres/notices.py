@@ -7,7 +7,6 @@ the order in which they are stored; those of one message are stored under its lo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import orjson
 
@@ -32,6 +31,7 @@ from bridge.store.rows import (
     NEW_NOTICE,
     NOTICE,
     STORED,
+    Row,
     from_notice,
     to_notice,
     to_stored,
@@ -103,7 +103,7 @@ Arrival = tuple[Incoming, Sequence[str]]
 Claim = tuple[str, int, int]
 
 
-def to_subject(row: Sequence[Any]) -> Subject:
+def to_subject(row: Row) -> Subject:
     """The subject from the columns :data:`SUBJECT`."""
     return subject_of(*row)
 
@@ -200,7 +200,7 @@ async def _claim_one(
     return [Owed(one, stored.get(one.about), phones.get(one.about)) for one in notices]
 
 
-def read_notice(row: Sequence[Any]) -> Notice:
+def read_notice(row: Row) -> Notice:
     """A notice from the columns :data:`bridge.store.rows.NOTICE`."""
     notice = to_notice(row)
     return notice._replace(content=original(notice.content), outcome=original(notice.outcome))
@@ -222,7 +222,7 @@ async def _incoming(connection: PgConnection, notices: Sequence[Notice]) -> Mapp
     return {row[0]: read_incoming(row) for row in rows}
 
 
-def read_incoming(row: Sequence[Any]) -> Incoming:
+def read_incoming(row: Row) -> Incoming:
     id, uid, account, phone, to, text, at, received_at = row
     return Incoming(
         id, original(uid), account, original(phone), original(to), original(text), at, received_at

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class OwnAttempts:
@@ -28,11 +30,11 @@ class OwnAttempts:
         """Takes over attempts of an earlier process."""
         self._requests.update(dict.fromkeys(attempts, 1))
 
-    def begin(self, attempt_id: int, begun: asyncio.Future[Any]) -> None:
+    def begin(self, attempt_id: int, begun: asyncio.Future[T]) -> None:
         """Knows the attempt, unless no request for it is stored."""
         self._requests[attempt_id] = self._requests.get(attempt_id, 0) + 1
 
-        def refused(begun: asyncio.Future[Any]) -> None:
+        def refused(begun: asyncio.Future[T]) -> None:
             if begun.cancelled() or begun.exception() is not None:
                 left = self._requests.get(attempt_id, 0) - 1
                 if left > 0:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any
 
 from bridge.store.postgres.connection import PgConnection
 from bridge.store.postgres.notices import owe
@@ -76,8 +75,8 @@ async def _add_parts(turn: PostgresTurn, added: Sequence[Added]) -> list[Gathere
     # In the same order on every node, to avoid deadlocks.
     await connection.execute(_LOCK, sorted(map(_lock_key, keys)))
     latest = await _latest(connection, keys)
-    groups: list[tuple[Any, ...]] = []
-    parts: list[tuple[Any, ...]] = []
+    groups: list[tuple[object, ...]] = []
+    parts: list[tuple[object, ...]] = []
     answers: list[Gathered] = []
     for part, since in added:
         group = latest.get(part.group)

@@ -8,14 +8,13 @@ seen here, or it sees the change.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from bridge.model.message import FINAL, Message, State
 from bridge.store.postgres.connection import PgConnection, as_written, storable
 from bridge.store.postgres.lease import NOBODY
 from bridge.store.postgres.notices import SUBJECT, owe_states, to_subject
 from bridge.store.postgres.verb import PostgresTurn
-from bridge.store.rows import MESSAGE_COLUMNS, to_message
+from bridge.store.rows import MESSAGE_COLUMNS, Row, to_message
 from bridge.store.transitions import IDLE, movable_from
 from bridge.store.types import Lane, Replacement
 
@@ -119,7 +118,7 @@ async def claim(
     return messages
 
 
-def to_messages(rows: Iterable[Sequence[Any]]) -> list[Message]:
+def to_messages(rows: Iterable[Row]) -> list[Message]:
     return [to_message(as_written(row)) for row in rows]
 
 

@@ -23,7 +23,7 @@ from bridge.store.postgres.directory import run
 from bridge.store.postgres.lease import LAST_HEARD
 from bridge.store.postgres.notices import read_incoming, read_notice
 from bridge.store.postgres.schema import MIGRATIONS, version_of
-from bridge.store.rows import INCOMING, MESSAGE_COLUMNS, NOTICE, STATE_COLUMNS, to_stored
+from bridge.store.rows import INCOMING, MESSAGE_COLUMNS, NOTICE, STATE_COLUMNS, Row, to_stored
 from bridge.store.types import Alias, AnsweredIncoming, Event, Receivers, Story
 from bridge.store.unjoined import END, GROUP, part_of
 
@@ -234,7 +234,7 @@ class PostgresReading:
                 raise asyncio.CancelledError from error
             raise pg.store_error(error) from error
 
-    async def _rows(self, sql: str, *parameters: object) -> list[pg.Row]:
+    async def _rows(self, sql: str, *parameters: object) -> list[Row]:
         async with self._connection() as connection:
             return await connection.fetch(sql, *parameters)
 
@@ -244,7 +244,7 @@ def _take_error(released: asyncio.Future[None]) -> None:
         released.exception()
 
 
-def stored(rows: Sequence[pg.Row]) -> list[Stored]:
+def stored(rows: Sequence[Row]) -> list[Stored]:
     """Messages from rows of :data:`STORED`."""
     return [to_stored(pg.as_written(row)) for row in rows]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any
 
 import orjson
 
@@ -18,7 +17,7 @@ from bridge.store.ended import LOOK_THROUGH
 from bridge.store.postgres.connection import PgConnection, as_written, original, storable
 from bridge.store.postgres.notices import SUBJECT, owe_states, to_subject
 from bridge.store.postgres.verb import PostgresTurn, PostgresVerb
-from bridge.store.rows import STORED, to_stored
+from bridge.store.rows import STORED, Row, to_stored
 from bridge.store.transitions import MAX_POLL, Standing, note_status
 from bridge.store.types import Noted, Status
 
@@ -162,7 +161,7 @@ async def _note_all(
 NOTE_STATUSES = PostgresVerb(_note_all, weight=len)
 
 
-def _early_row(status: Status) -> tuple[Any, ...]:
+def _early_row(status: Status) -> tuple[object, ...]:
     upstream_id, word, state, at, cost, counted_parts, err = status
     state_name = "" if state is None else state._value_
     return (
@@ -200,7 +199,7 @@ class PostgresEarly:
         return int(done.rpartition(" ")[2])
 
 
-def _early(row: Sequence[Any]) -> Status:
+def _early(row: Row) -> Status:
     upstream_id, word, state, at, cost, counted_parts, err = row
     to = State(state) if state else None
     return Status(original(upstream_id), original(word), to, at, original(cost), counted_parts, err)

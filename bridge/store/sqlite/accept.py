@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence, Set
-from typing import Any
 
 from bridge.model.message import State
 from bridge.model.notice import Notice
@@ -63,10 +62,10 @@ def _accept(turn: SqliteTurn, acceptances: Sequence[Acceptance]) -> list[Repeats
     if any(acceptance.daily_limit for acceptance in acceptances):
         over = run(connection, count_new(acceptances, all_repeats, turn.now))
     answers: list[Repeats | StoreError] = []
-    messages: list[tuple[Any, ...]] = []
-    submissions: list[tuple[Any, ...]] = []
-    fingerprints: list[tuple[Any, ...]] = []
-    aliases: list[tuple[Any, ...]] = []
+    messages: list[tuple[object, ...]] = []
+    submissions: list[tuple[object, ...]] = []
+    fingerprints: list[tuple[object, ...]] = []
+    aliases: list[tuple[object, ...]] = []
     owed: list[Notice] = []
     superseded: list[int] = []
     begun: dict[int, list[int]] = {}  # the new messages of each attempt

@@ -54,9 +54,9 @@ def _begin(turn: SqliteTurn, attempts: Sequence[Begun]) -> list[Set[int]]:
 
 def _finish(turn: SqliteTurn, finished: Sequence[Finished]) -> list[None]:
     connection, now = turn.connection, turn.now
-    sent: list[tuple[Any, ...]] = []
-    other: list[tuple[Any, ...]] = []
-    words: dict[int, tuple[Any, ...]] = {}
+    sent: list[tuple[object, ...]] = []
+    other: list[tuple[Any, ...]] = []  # the id is the last
+    words: dict[int, tuple[object, ...]] = {}
     notify: dict[int, tuple[int, State, int]] = {}
     for _, changes in finished:
         for change in changes:

@@ -9,7 +9,8 @@ from functools import lru_cache
 from typing import Final, TypeVar
 
 from bridge.model.failure import Failure
-from bridge.store.directory.verb import Row, Verb
+from bridge.store.directory.verb import Verb
+from bridge.store.rows import Row
 from bridge.store.sqlite.many_rows import insert_rows
 
 T = TypeVar("T")

@@ -258,10 +258,10 @@ class SqliteReading:
         except sqlite3.Error as error:
             raise StoreError(f"{self._path}: {error}") from error
 
-    def _query(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+    def _query(self, sql: str, parameters: Sequence[object] = ()) -> list[Any]:
         if self._reading is None:
             raise StoreError("the store is not open")
         return self._reading.execute(sql, parameters).fetchall()
 
-    async def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+    async def _rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Any]:
         return await self._read(lambda: self._query(sql, parameters))

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from bridge.model.message import State, Stored
 from bridge.model.notice import Subject, subject_of
 from bridge.store.ended import LOOK_THROUGH
-from bridge.store.rows import STORED, to_stored
+from bridge.store.rows import STORED, Row, to_stored
 from bridge.store.sqlite.many_rows import INSERT_EVENT, read_rows, write_rows
 from bridge.store.sqlite.notices import owe_subjects
 from bridge.store.sqlite.verb import SqliteTurn, SqliteVerb
@@ -65,8 +64,8 @@ def note(turn: SqliteTurn, statuses: Sequence[Status]) -> list[Noted]:
     """Notes statuses and returns the effect of each; early ones are kept."""
     found = _find(turn, list({status.upstream_id for status in statuses}))
     noted: list[Noted] = []
-    early: list[tuple[Any, ...]] = []
-    late: list[tuple[Any, ...]] = []
+    early: list[tuple[object, ...]] = []
+    late: list[tuple[object, ...]] = []
     ends: list[tuple[Subject, State, int]] = []
     over: list[tuple[str, int]] = []
     for status in statuses:
@@ -139,7 +138,7 @@ class SqliteEarly:
         return connection.execute("DELETE FROM early_status WHERE at < ?", (before,)).rowcount
 
 
-def _early(row: Sequence[Any]) -> Status:
+def _early(row: Row) -> Status:
     upstream_id, word, state, *rest = row
     return Status(upstream_id, word, State(state) if state else None, *rest)
 

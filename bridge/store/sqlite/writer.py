@@ -160,7 +160,7 @@ class SqliteWriter:
         began, changes = time.perf_counter(), connection.total_changes
         try:
             queues = self._transaction(connection, group)
-        except Exception as error:
+        except Exception as error:  # the callers must get an answer
             code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
             full = code in _PASSING_CODES
             if not full and len(group) > 1:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bridge.store import Store
-from bridge.store.directory.verb import Row, Statement, Verb, marks
+from bridge.store.directory.verb import Statement, Verb, marks
+from bridge.store.rows import Row
 
 INSERT = (
     "INSERT INTO black_list (account, phone, blocks, comment) VALUES (?, ?, ?, ?) "
