@@ -29,13 +29,18 @@ def bind_name(pdu: Pdu) -> str:
     return pdu.command.removeprefix("bind_")
 
 
+def name_of(body: Bind) -> str:
+    """The account's name; some clients pad the field with spaces."""
+    return word(body.system_id).rstrip(" ")
+
+
 async def admit(
     services: Services, pdu: Pdu, body: Bind, address: str, peer: str
 ) -> Account | Failure | PduError:
     """The account, with its bind counted, or the cause of the refusal."""
     try:
         account = await services.accounts.authenticate(
-            word(body.system_id), word(body.password), protocol=Protocol.SMPP, address=address
+            name_of(body), word(body.password), protocol=Protocol.SMPP, address=address
         )
         if bind_name(pdu) not in account.settings.binds:
             cause = f"accounts.{account.name}.binds does not name {bind_name(pdu)}"
@@ -66,7 +71,7 @@ def refused_bind_resp(
     answer = refusal(pdu.command, pdu.sequence_number, refused, version, settings=None)
     log.warning(
         "bind_refused",
-        account=word(body.system_id),
+        account=name_of(body),
         peer=peer,
         reason=str(refused) if isinstance(refused, Failure) else refused.detail,
         status=CommandStatus(answer.command_status).name,

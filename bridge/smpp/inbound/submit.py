@@ -198,7 +198,7 @@ def _submission(
 def recipient_from(destination: SmeAddress | DistributionList) -> Recipient:
     """A dest_address of submit_multi; a distribution list is a group, by name or number."""
     if isinstance(destination, DistributionList):
-        name = word(destination.dl_name)
+        name = word(destination.dl_name).strip(" ")
         return Recipient("g" + name if name.isdecimal() else name)
     if not destination.destination_addr:
         return Recipient("")  # a wrong number; the other destinations may be right

@@ -174,7 +174,7 @@ TO = (
     SmeAddress(1, 1, b"380501234567"),
     SmeAddress(0, 0, b"12"),
     DistributionList(b"staff"),
-    DistributionList(b"17"),
+    DistributionList(b"17   "),
     SmeAddress(1, 1, b""),
 )
 
@@ -196,7 +196,7 @@ async def test_submit_multi_tells_which_destinations_got_nothing() -> None:
             (
                 UnsuccessSme(0, 0, b"12", CommandStatus.ESME_RINVDSTADR),
                 UnsuccessSme(0, 0, b"staff", CommandStatus.ESME_RINVDSTADR),
-                UnsuccessSme(0, 0, b"17", CommandStatus.ESME_RINVDSTADR),
+                UnsuccessSme(0, 0, b"17   ", CommandStatus.ESME_RINVDSTADR),
                 UnsuccessSme(1, 1, b"", CommandStatus.ESME_RINVDSTADR),
             ),
         )
