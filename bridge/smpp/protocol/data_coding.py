@@ -95,7 +95,7 @@ _DECODERS: Final[dict[str, Callable[[bytes], str]]] = {
     "gsm7": gsm0338.decode,
     "gsm7-packed": lambda octets: gsm0338.decode(gsm0338.unpack(octets)),
     "latin1": _latin1,
-    "ascii": lambda octets: octets.decode("ascii"),
+    "ascii": _ia5,
     "utf8": lambda octets: octets.decode("utf-8-sig"),
     IA5: _ia5,
     UCS2: ucs2.decode,

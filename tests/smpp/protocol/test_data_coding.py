@@ -144,6 +144,11 @@ def test_reserved_groups_are_the_default_alphabet(data_coding: int) -> None:
     assert decode_text(Encoded(data_coding, b"\0\x11")) == "@_"
 
 
+def test_gsm_03_38_in_an_account_of_ascii_is_known_by_its_controls() -> None:
+    assert decode_text(Encoded(0, b"a_b [5] $", "ascii")) == "a_b [5] $"
+    assert decode_text(Encoded(0, b"5 \x1be, a\x11b", "ascii")) == "5 €, a_b"
+
+
 def test_the_mark_of_utf_8_is_no_text() -> None:
     assert decode_text(Encoded(0, "\ufeffПривіт".encode(), "utf8")) == "Привіт"
 
