@@ -69,7 +69,7 @@ def test_pre_commit_runs_what_make_check_runs() -> None:
     assert {tool for entry in entries for tool in tools if entry.startswith(tool)} == tools
 
 
-def test_no_file_names_a_place_of_somebodys_machine() -> None:
+def test_no_file_names_a_path_of_a_developers_machine() -> None:
     files = subprocess.run(
         [program("git"), "ls-files"], cwd=REPOSITORY, capture_output=True, text=True, check=True
     ).stdout.split()

@@ -439,7 +439,7 @@ class TestAccount:
         names = ("Shop", "SHOP", "shop ua", "Bank", "")
         assert [account.spelled(name) for name in names] == ["Shop", "Shop", "SHOP UA", "Bank", ""]
 
-    def test_of_senders_that_differ_in_capitals_only_each_is_meant_by_its_own(self) -> None:
+    def test_senders_that_differ_only_in_capitals_are_told_apart(self) -> None:
         account = self.account(sender="Shop", senders=["SHOP"])
         assert [account.spelled(name) for name in ("Shop", "SHOP")] == ["Shop", "SHOP"]
 

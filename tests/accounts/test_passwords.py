@@ -60,7 +60,7 @@ async def test_too_many_checks_at_once_are_refused_for_now(
     check.close()
 
 
-async def test_who_is_blocked_gets_no_guess() -> None:
+async def test_a_blocked_client_gets_no_guess() -> None:
     check, lockout = checks()
     lockout.failed(*WHO)
     with pytest.raises(Failure) as failure:

@@ -111,7 +111,7 @@ async def test_an_array_and_what_is_none_of_it(running: Running) -> None:
     assert (await running.client().post(STATUS, content=b"[]")).status_code == 200
 
 
-async def test_a_status_of_nobody_is_taken_too(running: Running) -> None:
+async def test_a_status_of_an_unknown_message_is_accepted(running: Running) -> None:
     assert (await running.post(STATUS, status(99))).status_code == 200
 
 
@@ -184,7 +184,7 @@ async def test_too_much_gets_413(running: Running) -> None:
     assert (await running.client().post(STATUS, content=most)).status_code == 200
 
 
-async def test_a_message_of_nobody_gets_422_and_is_told(running: Running) -> None:
+async def test_a_message_without_an_account_gets_422_and_is_logged(running: Running) -> None:
     with capture_logs() as logs:
         response = await running.post(INCOMING, FROM_PHONE | {"alphaName": "Nobody"})
     assert response.status_code == 422
@@ -203,7 +203,7 @@ async def test_other_networks_get_403_whatever_they_ask_for(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("reason", [Reason.BRIDGE_FULL, Reason.OPERATION_FAILED])
-async def test_what_cannot_be_stored_is_to_come_again(reason: Reason) -> None:
+async def test_a_webhook_that_cannot_be_stored_is_refused_for_now(reason: Reason) -> None:
     async def fail(_: bytes) -> int:
         raise Failure(reason, cause="disk full")
 
@@ -258,7 +258,7 @@ async def test_what_is_no_http_is_told_too(running: Running) -> None:
     assert (log["event"], log["cause"], log["peer"]) == ("hook_refused", "not HTTP", "127.0.0.1")
 
 
-async def test_a_wrong_secret_is_told_to_who_brings_much(running: Running) -> None:
+async def test_a_wrong_secret_is_answered_behind_a_large_body(running: Running) -> None:
     for path, status in ((STATUS + "x", 404), (STATUS, 200)):
         client = running.client()
         for _ in range(2):
@@ -266,7 +266,7 @@ async def test_a_wrong_secret_is_told_to_who_brings_much(running: Running) -> No
             assert response.status_code == status
 
 
-async def test_whoever_asks_for_another_protocol_hears_that_its_body_was_not_read(
+async def test_a_request_for_an_upgrade_is_refused_unread(
     running: Running,
 ) -> None:
     # Java's HTTP client sends this with its first request without TLS.

@@ -27,7 +27,7 @@ def test_changes_are_added() -> None:
     assert sum_of(answers({0: Changed(2), 3: Changed(1)})) == Changed(3)
 
 
-def test_of_several_nodes_the_id_of_a_session_names_its_own() -> None:
+def test_session_ids_name_their_node_if_there_are_several() -> None:
     several = sessions_of(answers({0: [session("smpp-1")], 2: [session("smpp-1")]}))
     assert [(one.id, one.node) for one in several] == [("smpp-1@0", 0), ("smpp-1@2", 2)]
     assert [one.id for one in sessions_of(answers({0: [session("smpp-1")]}))] == ["smpp-1"]

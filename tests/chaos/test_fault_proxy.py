@@ -45,7 +45,7 @@ async def connect(proxy: FaultProxy) -> Ends:
     return await asyncio.open_connection("127.0.0.1", proxy.port)
 
 
-async def test_what_is_stalled_comes_later(proxy: FaultProxy) -> None:
+async def test_stalled_octets_come_later(proxy: FaultProxy) -> None:
     reader, writer = await connect(proxy)
     proxy.turn(Way.STALLED)
     writer.write(b"hello")
@@ -68,7 +68,7 @@ async def test_an_answer_that_is_lost_never_comes(proxy: FaultProxy, echo: Echo)
     writer.close()
 
 
-async def test_nobody_gets_through_what_is_shut(proxy: FaultProxy) -> None:
+async def test_a_shut_proxy_lets_no_connection_through(proxy: FaultProxy) -> None:
     before = await connect(proxy)
     before[1].write(b"x")
     assert await before[0].readexactly(1) == b"x"

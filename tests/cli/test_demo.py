@@ -167,7 +167,7 @@ sys.exit(run(["demo"]))
         ),
     ],
 )
-async def test_what_is_not_as_it_should_be_is_shown_and_told_by_the_exit_code(
+async def test_a_failed_scene_is_shown_and_changes_the_exit_code(
     scene: dict[str, object], heard: str
 ) -> None:
     code, output = await run(

@@ -118,7 +118,7 @@ def test_a_mail_says_which_part_charset_and_cuts_were_chosen(
     assert "text     Так.\n" in out
 
 
-def test_a_mail_to_somebody_else(
+def test_a_mail_to_other_recipients(
     config: str, mail: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     address = "380991234567@sms.example.com"

@@ -263,7 +263,7 @@ async def test_what_may_be_tried_again_ends_with_75(bridge: Running, by: str) ->
 
 
 @BOTH
-async def test_nobody_there_ends_with_69(by: str) -> None:
+async def test_no_server_ends_with_69(by: str) -> None:
     server = f"127.0.0.1:{free_port()}"
     code, output = await send("--by", by, "--server", server, *CRM, NUMBER, "-t", "x")
     assert code == 69, output

@@ -58,7 +58,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return config
 
 
-def test_what_a_phone_wrote_is_found_with_who_got_it(
+def test_a_message_from_a_phone_is_traced_with_its_receivers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def answer(store: Store) -> None:

@@ -36,7 +36,7 @@ def test_a_credential_of_the_service(
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may look into every folder")
-def test_credentials_that_are_somebody_elses_are_a_mistake(
+def test_credentials_of_another_user_are_a_mistake(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As for the commands that a unit runs beside the service itself.

@@ -151,7 +151,9 @@ async def test_a_file_of_templates(store: Store) -> None:
     assert (await importer.take("crm", TEMPLATES, template_lines(other))).unchanged == 1
 
 
-async def test_what_a_dead_process_committed_is_merged_and_the_rest_dropped(store: Store) -> None:
+async def test_committed_files_of_a_dead_process_are_imported_and_others_dropped(
+    store: Store,
+) -> None:
     entries = [one for one in contact_lines(FILE, "UA") if isinstance(one, Entry)]
     committed = await store.change(begin_import, "crm", CONTACTS, 1000)
     await store.change(stage_contacts, committed.id, entries[:1], 1000)

@@ -113,7 +113,7 @@ def test_what_is_written_is_read_again() -> None:
     ]
 
 
-def test_what_a_stranger_wrote_is_no_formula() -> None:
+def test_an_exported_text_is_no_formula() -> None:
     text = "".join(write_rows(("phone", "name"), [["+380501234567", "=1+1"], ["", "+SUM(A1)"]]))
     assert "+380501234567,'=1+1" in text
     assert "'+SUM" in text

@@ -82,7 +82,9 @@ async def test_a_shared_and_an_unknown_sender_go_to_the_account_named_for_it(
     assert [one.uid for one in await owed(store, receivers_of("desk"))] == ["u1", "u2", "u3"]
 
 
-async def test_what_is_nobodys_is_refused_and_told(store: SqliteStore, make: Make) -> None:
+async def test_a_message_without_an_account_is_refused_and_logged(
+    store: SqliteStore, make: Make
+) -> None:
     incoming = make(crm={"sender": "Bank"})
     with capture_logs() as logs, pytest.raises(Failure) as caught:
         await incoming.take(body())
@@ -160,7 +162,7 @@ async def test_no_message_is_from_the_future(store: SqliteStore, make: Make) -> 
         ({"incoming_to": "a@b.c", "protocols": ["smtp"]}, "mx:25", [MAIL]),
     ],
 )
-async def test_who_hears_of_it(
+async def test_the_receivers_of_a_message_from_a_phone(
     store: SqliteStore, make: Make, own: dict[str, Any], smarthost: str, queues: list[str]
 ) -> None:
     table = {"password": "x", "sender": "Shop"} | own

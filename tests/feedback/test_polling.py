@@ -96,7 +96,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
         yield sandbox
 
 
-async def test_what_no_webhook_told_is_asked_for(tmp_path: Path, sandbox: Sandbox) -> None:
+async def test_statuses_without_a_webhook_are_polled(tmp_path: Path, sandbox: Sandbox) -> None:
     async with polling(tmp_path, sandbox, poll_after="1s") as bridge:
         good, bad = await bridge.send(GOOD, BAD, text="x" * 200)
         one = await bridge.final(good)
@@ -107,7 +107,7 @@ async def test_what_no_webhook_told_is_asked_for(tmp_path: Path, sandbox: Sandbo
         assert (await bridge.stored(bad)).err == 6
 
 
-async def test_nobody_is_asked_before_the_time(tmp_path: Path, sandbox: Sandbox) -> None:
+async def test_no_status_is_requested_before_its_time(tmp_path: Path, sandbox: Sandbox) -> None:
     async with polling(tmp_path, sandbox, poll_after="30s") as bridge:
         [id] = await bridge.send(GOOD)
         bridge.ahead = 25
@@ -216,7 +216,7 @@ async def test_a_refused_key_stops_all_but_probes(tmp_path: Path, sandbox: Sandb
                 await asyncio.sleep(0.02)
 
 
-async def test_long_after_its_validity_nobody_is_asked_any_more(
+async def test_no_status_is_requested_long_after_the_validity(
     tmp_path: Path, sandbox: Sandbox
 ) -> None:
     async with polling(tmp_path, sandbox, poll_after="30d") as bridge:

@@ -95,7 +95,7 @@ async def test_a_late_word_that_says_otherwise_is_told_and_changes_nothing(
     ]
 
 
-async def test_what_came_is_counted_and_told_once_in_a_while(
+async def test_statuses_are_counted_and_logged_periodically(
     store: SqliteStore,
     statuses: Statuses,
     clock: Clock,

@@ -68,7 +68,7 @@ def test_where_all_is_full_the_address_with_most_handshakes_gives_way() -> None:
     assert handshakes.dropped == ["a"]
 
 
-def test_nobody_gives_way_to_a_handshake_but_another_one() -> None:
+def test_only_handshakes_give_way_to_a_handshake() -> None:
     limits = ConnectionLimits(2, 1)
     limits.count_in(ONE)
     handshakes = Handshakes(limits)
@@ -99,7 +99,7 @@ def test_whatever_comes_and_goes_the_limits_hold_and_all_is_counted_out(seed: in
     assert (limits._connections, dict(limits._addresses), limits._handshakes) == (0, {}, {})
 
 
-def test_whoever_must_stay_is_not_dropped_and_counts_as_the_latest() -> None:
+def test_a_handshake_that_refuses_to_be_dropped_counts_as_the_latest() -> None:
     limits = ConnectionLimits(2)
     asked: list[str] = []
 

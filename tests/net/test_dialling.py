@@ -43,7 +43,7 @@ async def test_the_error_names_every_address() -> None:
         await dial_first([])
 
 
-async def test_what_is_given_up_leaves_no_socket() -> None:
+async def test_a_cancelled_dial_leaves_no_socket() -> None:
     with full_backlog() as nowhere:
         before = sorted(os.listdir("/proc/self/fd"))
         task = asyncio.create_task(dial_first([at(nowhere), at(nowhere)]))

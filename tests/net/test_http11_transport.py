@@ -466,7 +466,7 @@ def test_a_connection_closed_since_is_not_used(make: Make, run: Run) -> None:
     run(scenario())
 
 
-def test_octets_after_an_answer_are_nobodys(run: Run) -> None:
+def test_octets_after_an_answer_are_not_the_next_answers(run: Run) -> None:
     evil = OK + b"Content-Length: 4\r\n\r\nevil"
 
     async def scenario(surplus: bytes, pause: float) -> None:

@@ -130,7 +130,7 @@ async def web(context: ssl.SSLContext | None = None, **limits: Any) -> AsyncIter
         await server.close()
 
 
-async def test_all_that_came_before_the_last_word_is_answered() -> None:
+async def test_requests_before_the_clients_close_are_answered() -> None:
     async with web() as running:
         running.echo.pause.clear()
         client = await running.connect()
@@ -172,7 +172,7 @@ async def test_a_body_in_chunks() -> None:
 
 
 @pytest.mark.parametrize("size", [MAX_BODY + 1, 3 * MAX_BODY, 100 * MAX_BODY])
-async def test_who_sends_too_much_hears_it(size: int) -> None:
+async def test_a_body_over_the_limit_is_answered(size: int) -> None:
     async with web(request_within=5.0) as running:
         client = await running.connect()
         assert await client.ask(b"x" * size) == (413, b"too large")
@@ -210,7 +210,7 @@ async def test_a_request_that_does_not_come_whole_is_cut(begun: bytes) -> None:
         assert not running.server.connections
 
 
-async def test_whoever_says_nothing_hears_nothing() -> None:
+async def test_a_silent_connection_is_closed_without_an_answer() -> None:
     async with web(request_within=0.2) as running:
         client = await running.connect()
         assert await client.ended() == b""
@@ -246,7 +246,7 @@ async def test_every_request_is_answered_before_the_one_that_does_not_come_whole
 
 
 @pytest.mark.parametrize(("size", "kept"), [(0, True), (MAX_BODY, True), (300_000, False)])
-async def test_who_is_refused_unread_hears_it_behind_a_body(size: int, kept: bool) -> None:
+async def test_a_request_refused_unread_is_answered_after_its_body(size: int, kept: bool) -> None:
     async with web(request_within=5.0) as running:
         client = await running.connect()
         assert (await client.ask(b"x" * size, "/skipped"))[0] == 404
@@ -307,7 +307,7 @@ async def test_a_connection_without_a_whole_request_gives_way_to_a_new_one() -> 
         assert (await busy)[0] == (await asking)[0] == (await fifth.ask())[0] == 200
 
 
-async def test_of_all_waiting_connections_those_of_the_address_with_most_give_way() -> None:
+async def test_the_address_with_most_waiting_connections_gives_way() -> None:
     async with web(max_connections=4) as running:
         others = [await running.connect(local_addr=("127.0.0.2", 0)) for _ in range(3)]
         mine = await running.connect()
@@ -349,7 +349,7 @@ async def test_heads_that_trickle_share_it_too(monkeypatch: pytest.MonkeyPatch) 
         assert (await client.ended()).startswith(b"HTTP/1.1 503 ")
 
 
-async def test_whoever_goes_in_the_middle_of_a_body_leaves_nothing() -> None:
+async def test_a_client_that_leaves_within_a_body_leaves_nothing_behind() -> None:
     async with web() as running:
         client = await running.connect()
         client.writer.write(head(10) + b"12345")

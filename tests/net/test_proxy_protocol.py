@@ -85,7 +85,7 @@ def test_a_header_that_is_not_whole_is_waited_for(octets: bytes) -> None:
 
 
 @pytest.mark.parametrize("octets", GOOD)
-def test_who_reads_what_is_missing_never_reads_beyond_the_header(octets: bytes) -> None:
+def test_reading_the_missing_octets_never_goes_beyond_the_header(octets: bytes) -> None:
     stream = octets + b"\r\nEHLO x\r\n"
     read = b""
     while count := missing(read):

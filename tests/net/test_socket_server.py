@@ -114,7 +114,7 @@ async def test_a_proxy_must_begin_with_a_header() -> None:
         assert await exchange(port, b"EHLO client.test\r\n") == b""
 
 
-async def test_who_is_no_proxy_is_taken_at_its_word() -> None:
+async def test_a_client_that_is_no_proxy_keeps_its_own_address() -> None:
     async with echoing(network="192.0.2.0/24") as port:
         assert await exchange(port, HEADER) == b"itself\n" + HEADER + b"hello\n"
 
@@ -142,7 +142,7 @@ async def test_the_header_stands_before_tls(certificate: Certificate) -> None:
         assert await exchange(port, HEADER, context=certificate.context())
 
 
-async def test_closing_ends_who_waits_for_a_header() -> None:
+async def test_closing_drops_connections_without_their_header() -> None:
     async with echoing() as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(HEADER[:10])
@@ -254,7 +254,7 @@ def test_all_of_it_on_uvloop(certificate: Certificate) -> None:
         test_the_header_names_the_client(HEADER, b"192.0.2.7"),
         test_a_proxy_must_begin_with_a_header(),
         test_the_header_stands_before_tls(certificate),
-        test_closing_ends_who_waits_for_a_header(),
+        test_closing_drops_connections_without_their_header(),
         test_handshakes_that_say_nothing_keep_nobody_out(certificate),
         test_handshakes_count_as_connections(certificate),
         test_a_connection_that_begins_as_the_server_closes_hears_of_its_end(),

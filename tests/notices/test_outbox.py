@@ -147,7 +147,7 @@ async def telling(tmp_path: Path) -> AsyncIterator[Telling]:
 # --- who ---------------------------------------------------------------------------------------
 
 
-async def test_what_is_owed_is_told_to_who_joins_and_then_at_once(telling: Telling) -> None:
+async def test_owed_notices_go_to_a_new_taker_and_new_ones_at_once(telling: Telling) -> None:
     await telling.owe(1, 2)
     taker = Taker()
     telling.outbox.join(QUEUE, taker)
@@ -217,7 +217,7 @@ async def test_no_more_is_claimed_than_takers_have_room_for(telling: Telling) ->
     assert [owed.notice.about for owed in free] == list(range(4, 101))
 
 
-async def test_who_answers_has_as_many_claimed_ahead_until_it_answers_no_more(
+async def test_a_taker_that_answers_has_as_many_notices_claimed_ahead(
     telling: Telling,
 ) -> None:
     taker = Taker(window=3, answer=lambda owed: None)
@@ -279,7 +279,7 @@ async def test_the_answer_to_the_submission_comes_first(telling: Telling) -> Non
 # --- again -------------------------------------------------------------------------------------
 
 
-async def test_what_is_refused_comes_again_with_back_off(telling: Telling) -> None:
+async def test_a_refused_notice_is_retried_with_back_off(telling: Telling) -> None:
     taker = Taker(answer=lambda owed: REFUSED)
     telling.outbox.join(QUEUE, taker)
     await telling.delivered(1)
@@ -327,7 +327,7 @@ async def test_one_that_refuses_is_told_one_thing_at_a_time(telling: Telling) ->
     await until(lambda: set(taker.abouts) == set(range(1, 101)))
 
 
-async def test_what_a_lost_taker_left_goes_elsewhere_at_once(telling: Telling) -> None:
+async def test_notices_of_a_lost_taker_go_to_another_at_once(telling: Telling) -> None:
     lost, other = Taker("10.0.0.1:1", answer=lambda owed: None), Taker("10.0.0.2:1")
     telling.outbox.join(QUEUE, lost)
     await telling.owe(1, 2)
@@ -340,7 +340,7 @@ async def test_what_a_lost_taker_left_goes_elsewhere_at_once(telling: Telling) -
     assert await telling.left() == []
 
 
-async def test_what_the_last_one_left_waits_for_the_next(telling: Telling) -> None:
+async def test_notices_wait_for_the_next_receiver(telling: Telling) -> None:
     lost = Taker(answer=lambda owed: None)
     telling.outbox.join(QUEUE, lost)
     await telling.owe(*range(1, 6))
@@ -405,7 +405,7 @@ async def test_nothing_new_is_told_on_stop_and_answers_still_count(telling: Tell
     await again.close()
 
 
-async def test_what_nobody_took_in_time_is_given_up(telling: Telling) -> None:
+async def test_a_notice_not_taken_in_time_is_given_up(telling: Telling) -> None:
     await telling.delivered(1)
     telling.clock.now = NOW + 3601
     with capture_logs() as logs:

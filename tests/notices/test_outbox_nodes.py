@@ -108,7 +108,7 @@ async def test_many_at_once_are_told_elsewhere_when_their_answer_must_be_out(
     assert {owed.notice.known_as for owed in taker.told} == {id}
 
 
-async def test_what_a_node_did_not_hear_an_answer_to_goes_on_elsewhere(
+async def test_unanswered_notices_of_a_dead_node_are_told_elsewhere(
     nodes: list[Relaying],
 ) -> None:
     lost, other = Taker("10.0.0.1:1", answer=lambda owed: None), Taker("10.0.0.2:1")

@@ -56,7 +56,7 @@ def test_takers_have_their_turns() -> None:
     assert chosen(queue, 6, owed()) == ["a", "b", "c", "a", "b", "c"]
 
 
-def test_who_has_no_room_is_passed_over() -> None:
+def test_a_taker_without_room_is_passed_over() -> None:
     queue = queue_with(Receiver("a", free=0), Receiver("b"))
     assert chosen(queue, 2, owed()) == ["b", "b"]
     assert queue_with(Receiver("a", free=0)).choose(owed(), 0.0) is None
@@ -92,13 +92,13 @@ def test_refusals_of_what_was_told_before_the_first_one_are_one_refusal() -> Non
     assert place.rests_until == FIRST_REST
 
 
-def test_what_was_not_taken_goes_to_somebody_who_takes() -> None:
+def test_a_refused_notice_goes_to_a_taker_without_failures() -> None:
     queue = queue_with(Receiver("a"), Receiver("b"))
     queue.places["a"][0].note(REFUSED, -LONGEST_REST)
     assert chosen(queue, 2, owed(tries=1)) == ["b", "b"]
 
 
-def test_those_who_answer_have_as_many_again_claimed_for_them() -> None:
+def test_takers_that_answer_have_as_many_notices_claimed_again() -> None:
     queue = queue_with(Receiver("a", free=4))
     assert queue.room(100.0) == 4
     queue.places["a"][0].told = 6

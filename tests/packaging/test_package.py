@@ -74,7 +74,7 @@ def sent(machine: Machine) -> list[str]:
 # --- installed -----------------------------------------------------------------------------------
 
 
-def test_what_is_installed_belongs_to_whom_it_should(machine: Machine) -> None:
+def test_installed_files_have_the_right_owners(machine: Machine) -> None:
     shown = machine.run(
         "stat -c '%n %a %U:%G' /etc/cascade-bridge /etc/cascade-bridge/bridge.toml "
         "/etc/cascade-bridge/credentials /opt/cascade-bridge/bin/cascade-bridge"

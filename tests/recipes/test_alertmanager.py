@@ -160,9 +160,7 @@ async def test_an_alert_of_alertmanager_reaches_the_phone(
     assert (message.phone, message.text) == (PHONE, "FIRING: disk full")
 
 
-async def test_what_fires_comes_first_and_says_what_it_can(
-    bridge: Bridge, sandbox: Sandbox
-) -> None:
+async def test_firing_alerts_come_first_in_the_text(bridge: Bridge, sandbox: Sandbox) -> None:
     answer = await post(bridge, "to=380501234567&to=380671234567&sender=Shop")
     assert (answer.status_code, answer.json()["refused"]) == (202, [])
     text = "FIRING: the disk of web1 is full\nFIRING: Down web3\nRESOLVED: web2 answers again"

@@ -109,9 +109,7 @@ async def test_parts_in_any_order_are_one_message(
             assert stored.state is State.SENT
 
 
-async def test_who_asked_for_receipts_asked_under_the_ids_of_parts(
-    tmp_path: Path, sandbox: Sandbox
-) -> None:
+async def test_receipts_go_out_under_the_ids_of_parts(tmp_path: Path, sandbox: Sandbox) -> None:
     async with gatherer(tmp_path, sandbox) as parts:
         wish = Receipts.SUCCESS | Receipts.FAILURE
         await parts.taken(1)

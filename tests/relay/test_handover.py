@@ -41,7 +41,7 @@ async def test_queued_is_answered_when_the_result_takes_too_long(
             assert await bridge.states(outcome) == [State.SENT]
 
 
-async def test_nobody_waits_for_an_upstream_that_is_held(tmp_path: Path, sandbox: Sandbox) -> None:
+async def test_no_client_waits_for_a_held_upstream(tmp_path: Path, sandbox: Sandbox) -> None:
     sandbox.fault("401")
     accounts = {"crm": {"answer_within": "300ms"}}
     async with relaying(tmp_path, sandbox, accounts=accounts) as bridge:
@@ -58,7 +58,7 @@ async def test_nobody_waits_for_an_upstream_that_is_held(tmp_path: Path, sandbox
         assert await bridge.states(first) == await bridge.states(second) == [State.SENT]
 
 
-async def test_who_waits_hears_queued_when_the_next_request_comes_too_late_for_that(
+async def test_a_waiting_client_is_answered_queued_if_the_next_request_is_too_late(
     tmp_path: Path, sandbox: Sandbox
 ) -> None:
     accounts = {"crm": {"answer_within": "50s"}}

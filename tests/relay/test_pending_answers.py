@@ -71,7 +71,7 @@ class Some:
         await asyncio.sleep(0)
 
 
-async def test_who_was_refused_is_owed_before_the_yes() -> None:
+async def test_the_report_of_refused_recipients_is_stored_before_the_answer() -> None:
     some = Some()
     await some.comes(0, State.SENT)
     await some.comes(1, State.REJECTED, Failure(Reason.PROHIBITED, "country"))
@@ -135,7 +135,7 @@ async def test_a_notice_is_stored_later_where_the_store_is_away(
     assert isinstance(await some.answer, Accepted)
 
 
-async def test_nobody_waits_for_a_notice_when_the_daemon_stops() -> None:
+async def test_no_client_waits_for_a_notice_when_the_daemon_stops() -> None:
     some = Some()
     for number in range(2):
         await some.comes(number, State.SENT)
@@ -144,7 +144,7 @@ async def test_nobody_waits_for_a_notice_when_the_daemon_stops() -> None:
     assert isinstance(await some.answer, Accepted)
 
 
-async def test_who_wants_to_hear_of_nothing_is_owed_nothing() -> None:
+async def test_a_mail_that_requests_no_reports_is_owed_none() -> None:
     for some in (
         Some(WRONG._replace(notify=Receipts.NONE)),
         Some(WRONG._replace(notify=Receipts.SUCCESS)),

@@ -66,7 +66,7 @@ async def test_a_sent_message_cannot_be_cancelled(tmp_path: Path, sandbox: Sandb
 
 
 @pytest.mark.parametrize("outcome", ["retry", "hold"])
-async def test_what_an_attempt_may_have_delivered_is_neither_cancelled_nor_replaced(
+async def test_a_message_that_may_have_been_delivered_is_neither_cancelled_nor_replaced(
     tmp_path: Path, sandbox: Sandbox, outcome: str
 ) -> None:
     sandbox.fault("hang-up-after")

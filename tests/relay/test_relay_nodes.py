@@ -35,7 +35,7 @@ async def wire(postgres: Server) -> AsyncIterator[Wire]:  # noqa: F811
 
 
 @pytest.mark.parametrize("signal", [True, False], ids=["signal", "no signal"])
-async def test_what_another_node_sends_is_answered_here(
+async def test_a_message_sent_by_another_node_is_answered_here(
     tmp_path: Path,
     wire: Wire,
     database: str,  # noqa: F811
@@ -94,7 +94,7 @@ async def test_a_daily_limit_counts_over_all_nodes(tmp_path: Path, database: str
             assert await node.relay.used_today(node.account()) == 10
 
 
-async def test_of_two_nodes_that_replace_at_once_one_message_stays(
+async def test_two_nodes_that_replace_at_once_leave_one_message(
     tmp_path: Path,
     database: str,  # noqa: F811
 ) -> None:

@@ -85,7 +85,7 @@ async def test_a_duplicate_of_what_could_not_be_delivered_is_sent(
         assert sandbox.message_count == 2
 
 
-async def test_of_two_duplicates_at_once_of_what_died_one_is_sent(
+async def test_one_of_two_simultaneous_duplicates_of_a_failed_message_is_sent(
     tmp_path: Path, sandbox: Sandbox, store: dict[str, Any] | None
 ) -> None:
     async with relaying(tmp_path, sandbox, accounts=WINDOW, store=store) as bridge:

@@ -31,7 +31,7 @@ async def test_the_same_text_takes_the_place_of_one_that_waits_and_is_sent_once(
         assert await state(bridge, first) is State.ACCEPTED
 
 
-async def test_what_waits_stays_where_its_replacement_is_refused(
+async def test_a_waiting_message_stays_if_its_replacement_is_refused(
     tmp_path: Path, sandbox: Sandbox
 ) -> None:
     accounts = {"crm": {"schedule": "bridge"}}
@@ -79,7 +79,7 @@ async def test_a_commit_whose_answer_is_lost_has_replaced_what_it_stored_and_not
     await wire.close()
 
 
-async def test_of_several_that_replace_each_other_at_once_the_last_waits(
+async def test_the_last_of_simultaneous_replacements_waits(
     tmp_path: Path, sandbox: Sandbox, store: dict[str, Any] | None
 ) -> None:
     accounts = {"crm": {"schedule": "bridge"}}
@@ -92,7 +92,7 @@ async def test_of_several_that_replace_each_other_at_once_the_last_waits(
         ]
 
 
-async def test_what_may_have_been_delivered_is_not_replaced(
+async def test_a_message_that_may_have_been_delivered_is_not_replaced(
     tmp_path: Path, sandbox: Sandbox
 ) -> None:
     async with relaying(tmp_path, sandbox, unknown_outcome="hold") as bridge:

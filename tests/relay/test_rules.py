@@ -56,7 +56,7 @@ def test_the_accounts_defaults_stand_where_the_client_says_nothing() -> None:
     assert message.id == message.submission_id
 
 
-def test_what_a_recipient_says_stands_above_the_submission() -> None:
+def test_a_recipients_fields_take_precedence_over_the_submissions() -> None:
     recipient = Recipient("+380501234567", MessageType.PROMO, Route.TG_VIBER, "own text")
     message = only(account(), submission(recipients=(recipient,), route=Route.ASYNC))
     assert (message.message_type, message.route) == (MessageType.PROMO, Route.TG_VIBER)
@@ -225,7 +225,7 @@ def mail(notify: Receipts | None = None, **envelope: Any) -> Submission:
         (Receipts.NONE, "ops@shop.example", Receipts.REPORT),
     ],
 )
-def test_of_what_the_sender_of_a_mail_hears(
+def test_the_sender_of_a_mail_gets_reports(
     notify: Receipts | None, receipts_to: str, wishes: Receipts
 ) -> None:
     assert only(account(receipts_to=receipts_to), mail(notify)).receipts == wishes
@@ -247,7 +247,7 @@ def test_to_the_null_return_path_nothing_is_reported() -> None:
         assert load(message.envelope).subject == "x"
 
 
-def test_smpp_hears_what_it_asked_for_and_receipts_to_of_all() -> None:
+def test_smpp_gets_the_requested_receipts_and_receipts_to_all() -> None:
     asked = submission(receipts=Receipts.SUCCESS)
     assert only(account(receipts_to="sender"), asked).receipts == Receipts.SUCCESS
     message = only(account(receipts_to="ops@shop.example"), asked)

@@ -93,7 +93,7 @@ def test_clearing_forgets_what_came_and_keeps_the_faults() -> None:
     assert [fault.name for fault in sandbox.faults] == ["500"]
 
 
-def test_every_request_is_told_to_who_wants_to_hear() -> None:
+def test_on_request_is_called_with_every_request() -> None:
     heard: list[tuple[int, int]] = []
     sandbox = Sandbox(on_request=lambda seen: heard.append((seen.status, seen.size)))
     sandbox.answer(request(batch(2)))

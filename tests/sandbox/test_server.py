@@ -177,7 +177,7 @@ async def test_cut_ends_in_the_middle_of_the_body(
 
 
 @pytest.mark.parametrize("name", ["hang", "slow", "slow-body"])
-async def test_closing_does_not_wait_for_those_who_wait(name: str) -> None:
+async def test_closing_does_not_wait_for_clients_kept_waiting(name: str) -> None:
     decided = asyncio.Event()
     sandbox = Sandbox(on_request=lambda _: decided.set())
     sandbox.fault(name, **({} if name == "hang" else {"seconds": 60}))

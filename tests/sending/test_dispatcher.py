@@ -166,7 +166,7 @@ async def test_the_backlog_of_a_removed_account_is_held(tmp_path: Path, sandbox:
     assert [m.text for m in sandbox.messages] == ["mine", "private"]
 
 
-async def test_what_waits_together_goes_together(tmp_path: Path, sandbox: Sandbox) -> None:
+async def test_waiting_messages_go_in_one_request(tmp_path: Path, sandbox: Sandbox) -> None:
     async with relaying(tmp_path, sandbox) as bridge:
         outcomes = await asyncio.gather(*(bridge.submit(numbered(n)) for n in range(300)))
         assert all(isinstance(outcome, Accepted) for outcome in outcomes)

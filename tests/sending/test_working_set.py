@@ -106,7 +106,7 @@ async def test_a_lane_holds_no_more_than_its_bound_and_loads_the_rest_in_order(
     assert sent == list(range(1, 51))
 
 
-async def test_what_comes_while_the_store_is_read_is_still_this_nodes(
+async def test_messages_accepted_while_the_store_is_read_stay_with_this_node(
     waiting: Waiting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await waiting.come("crm", 3)

@@ -58,7 +58,7 @@ def shares(sandbox: Sandbox) -> Counter[tuple[str, ...]]:
     return Counter(message.keys for message in sandbox.messages)
 
 
-async def test_what_one_node_cannot_keep_in_memory_is_sent_by_both(
+async def test_messages_beyond_one_nodes_memory_are_sent_by_both(
     nodes: list[Relaying], sandbox: Sandbox
 ) -> None:
     for n in range(0, 800, 100):

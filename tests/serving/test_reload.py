@@ -112,7 +112,7 @@ async def test_an_account_that_is_gone_is_unbound_and_what_waits_of_it_held(
         assert (await client.ask("NOOP")).startswith("250")
 
 
-async def test_what_waits_of_an_account_that_is_gone_at_the_start_is_held_until_it_is_back(
+async def test_messages_of_an_unconfigured_account_are_held_until_it_is_back(
     bridge: Bridge, sandbox: Sandbox
 ) -> None:
     peer = await bound(bridge)

@@ -373,7 +373,7 @@ def wrote(uid: str, text: str) -> dict[str, Any]:
     return {"idUuid": uid, "text": text, "dt": int(time.time()), **phone}
 
 
-async def test_what_a_phone_wrote_to_one_node_comes_out_at_the_other(
+async def test_a_message_from_a_phone_reaches_receivers_at_the_other_node(
     nodes: tuple[Nodes, Node, Node],
 ) -> None:
     both, first, second = nodes
@@ -388,7 +388,7 @@ async def test_what_a_phone_wrote_to_one_node_comes_out_at_the_other(
     assert f"of the account: taken by {client.name}" in await first.said("trace", "u-1")
 
 
-async def test_what_a_phone_wrote_is_told_once_though_both_nodes_hear_it_at_once(
+async def test_a_message_from_a_phone_at_both_nodes_at_once_is_told_once(
     nodes: tuple[Nodes, Node, Node],
 ) -> None:
     both, *node = nodes

@@ -413,7 +413,7 @@ async def test_silence_brings_it_again_elsewhere(tmp_path: Path) -> None:
         await serving.nothing_left()
 
 
-async def test_what_a_lost_session_did_not_answer_comes_to_the_next(tmp_path: Path) -> None:
+async def test_unanswered_notices_of_a_lost_session_go_to_the_next(tmp_path: Path) -> None:
     async with served(tmp_path) as serving:
         peer = await serving.bound()
         ids = [await serving.submit(peer) for _ in range(3)]

@@ -147,7 +147,7 @@ class TestRefusals:
                     path="/sys/send.php",
                 )
 
-    async def test_of_what_does_not_exist(self, tmp_path: Path) -> None:
+    async def test_an_operation_that_does_not_exist(self, tmp_path: Path) -> None:
         async with smsc(tmp_path) as face:
             for path in ("/sys/users.php", "/sys/", "/", "/sys/../etc", "/sys/send.php%00"):
                 response = await face.client.get(path, params=LOGIN)

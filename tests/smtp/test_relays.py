@@ -95,7 +95,7 @@ async def test_what_is_refused_for_now_is_queued_and_comes_again(server: MailSer
     assert first.repeat_key == second.repeat_key != b""
 
 
-async def test_what_its_client_wants_to_hear_of_comes_through(server: MailServer) -> None:
+async def test_requests_for_reports_come_through_a_relay(server: MailServer) -> None:
     async with running(**settings(server)) as part:
         await send(
             server,

@@ -55,7 +55,7 @@ def test_a_reply_fits_one_line_and_stays_readable_by_machines(fmt: int, count: i
         assert len(answer["refused"]) + answer.get("refused_more", 0) == count
 
 
-def test_only_ascii_goes_to_who_did_not_ask_for_more() -> None:
+def test_replies_are_ascii_without_smtputf8() -> None:
     reply = of_outcome(Failure(Reason.SENDER_NOT_ALLOWED, "Крамниця\r\n250 OK"))
     assert encode(reply).isascii()
     assert encode(reply).count(b"\n") == 1

@@ -103,7 +103,7 @@ def test_another_secret_made_none_of_these() -> None:
     assert why_not(local(), by=replies("another-secret-for-it")).reason is Reason.NOT_FOUND
 
 
-def test_of_an_account_that_is_gone_nobody_can_answer() -> None:
+def test_a_reply_address_of_a_removed_account_does_not_exist() -> None:
     remaining = replies(accounts={"erp": ACCOUNTS["erp"]})
     assert why_not(local(), by=remaining).reason is Reason.NOT_FOUND
 
@@ -123,7 +123,7 @@ def test_other_local_parts_are_none(other: str) -> None:
 
 
 @given(st.text(alphabet="abcdefghijklmnopqrstuvwxyz234567", min_size=45, max_size=45))
-def test_nobody_guesses_one(guess: str) -> None:
+def test_a_reply_address_cannot_be_guessed(guess: str) -> None:
     assert why_not(f"reply-{guess}").reason is Reason.NOT_FOUND
 
 
@@ -260,7 +260,7 @@ AUTOMATIC = [
 
 
 @pytest.mark.parametrize("field", AUTOMATIC, ids=lambda field: field.decode().split("\r")[0])
-async def test_what_answers_by_itself_does_not_reach_a_phone(field: bytes) -> None:
+async def test_automatic_answers_do_not_reach_a_phone(field: bytes) -> None:
     async with answering() as part, connected(part.port) as client:
         answer = await sent(client, address(), field + b"\r\n" + TEXT)
         assert answer == "550 5.7.1 ERROR = 6 (message prohibited: no automatic mails to a phone)"
@@ -271,7 +271,7 @@ async def test_what_answers_by_itself_does_not_reach_a_phone(field: bytes) -> No
 
 
 @pytest.mark.parametrize("field", [b"Auto-Submitted: no", b"Precedence: normal", b"Lists: x"])
-async def test_what_a_person_wrote_does(field: bytes) -> None:
+async def test_a_persons_mail_reaches_the_phone(field: bytes) -> None:
     async with answering() as part, connected(part.port) as client:
         assert (await sent(client, address(), field + b"\r\n" + TEXT)).startswith("250")
     assert part.relay.texts == ["Come at ten."]

@@ -148,7 +148,7 @@ async def test_a_message_that_expires_after_queued_ends_as_a_report(tmp_path: Pa
     assert words(taken) == ("failed", "5.4.7")
 
 
-async def test_who_hears_no_in_the_reply_gets_no_report_of_it(tmp_path: Path) -> None:
+async def test_a_refusal_in_the_reply_is_not_reported(tmp_path: Path) -> None:
     async with Sandbox() as sandbox, whole(tmp_path, sandbox) as all:
         sandbox.fault("400", phones=[f"+{BAD}"])
         async with connected(all.port) as client:
@@ -161,7 +161,7 @@ async def test_who_hears_no_in_the_reply_gets_no_report_of_it(tmp_path: Path) ->
     assert words(taken) == ("failed", "5.0.0")
 
 
-async def test_of_some_of_many_the_refused_ones_are_reported_in_one_mail(tmp_path: Path) -> None:
+async def test_refused_recipients_are_reported_in_one_mail(tmp_path: Path) -> None:
     async with Sandbox() as sandbox, whole(tmp_path, sandbox) as all:
         sandbox.fault("400", phones=[f"+{BAD}", "+380500000003"])
         async with connected(all.port) as client:
@@ -224,7 +224,7 @@ async def test_every_notify_has_the_reports_that_it_asks_for(tmp_path: Path) -> 
     assert len(mails) == len(expected)
 
 
-async def test_receipts_to_an_address_hears_every_end_also_of_smpp(tmp_path: Path) -> None:
+async def test_receipts_to_gets_every_end_of_smpp_messages_too(tmp_path: Path) -> None:
     account = {"receipts_to": "ops@shop.example"}
     async with Sandbox() as sandbox, whole(tmp_path, sandbox, account=account) as all:
         async with connected(all.port) as client:

@@ -28,7 +28,7 @@ async def over(store: Store, now: int = NOW + 10) -> tuple[State, tuple[Event, .
     return story.stored.state, story.events, len(owed)
 
 
-def test_what_ended_not_long_ago_is_known_and_the_oldest_is_forgotten() -> None:
+def test_recently_ended_messages_are_known_and_the_oldest_forgotten() -> None:
     ended = Ended(100)
     ended.add((f"up-{id}", id) for id in range(100))
     assert ended.find(["up-0", "up-99", "unknown"]) == [0, 99]
@@ -92,7 +92,7 @@ async def test_a_word_on_no_message_waits_until_it_is_forgotten(engine: Engine) 
     assert stored.state is State.DELIVERED
 
 
-async def test_what_is_sent_and_ended_before_the_next_look_takes_its_early_word_too(
+async def test_an_early_status_of_a_message_that_ended_meanwhile_is_noted(
     store: Store,
 ) -> None:
     assert list(await store.note_statuses([UNDELIVERABLE])) == [Noted.EARLY]
@@ -101,7 +101,7 @@ async def test_what_is_sent_and_ended_before_the_next_look_takes_its_early_word_
     assert await over(store) == (State.DELIVERED, (LATE,), 1)
 
 
-async def test_what_ended_at_another_node_is_noted_there(postgresql: Engine) -> None:
+async def test_a_late_status_is_noted_where_its_message_ended(postgresql: Engine) -> None:
     first, second = await postgresql.open(), await postgresql.open()
     await sent(first, asking(1))
     await first.note_statuses([delivered(1)])
@@ -116,7 +116,9 @@ async def test_what_ended_at_another_node_is_noted_there(postgresql: Engine) -> 
     assert await over(first) == (State.DELIVERED, (LATE,), 1)
 
 
-async def test_what_ended_at_a_node_that_is_gone_is_noted_by_another(postgresql: Engine) -> None:
+async def test_a_status_of_a_dead_nodes_message_is_noted_by_another_node(
+    postgresql: Engine,
+) -> None:
     first, second = await postgresql.open(), await postgresql.open()
     await sent(first, asking(1))
     await first.note_statuses([delivered(1)])

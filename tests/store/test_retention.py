@@ -13,7 +13,7 @@ def test_a_life_is_over_at_its_end_and_when_nothing_is_owed() -> None:
     assert not is_over("delivered", 9, True, 10)
 
 
-def test_what_was_passed_over_is_looked_at_again_after_the_end() -> None:
+def test_skipped_rows_are_looked_at_again_in_the_next_walk() -> None:
     walk = Walk()
     assert walk.step([(1, True), (2, False)], 2, 10) == ([1], 2)
     assert walk.after == 2

@@ -40,7 +40,7 @@ async def test_parts_that_asked_for_failures_are_owed_one(store: Store) -> None:
 
 
 @pytest.mark.parametrize("receipts", [Receipts.NONE, Receipts.SUCCESS, Receipts.INTERMEDIATE])
-async def test_who_did_not_ask_for_failures_is_owed_nothing(
+async def test_without_a_request_for_failures_nothing_is_owed(
     receipts: Receipts, store: Store
 ) -> None:
     await store.add_part(part(1, 1, receipts), 0)
@@ -48,7 +48,7 @@ async def test_who_did_not_ask_for_failures_is_owed_nothing(
     assert await owed(store) == []
 
 
-async def test_who_heard_that_all_of_them_make_no_message_is_owed_nothing_more(
+async def test_the_sender_of_the_last_part_of_an_unmade_message_is_owed_nothing_more(
     store: Store,
 ) -> None:
     for id, number in ((1, 1), (2, 3), (3, 2)):
@@ -102,7 +102,7 @@ async def test_a_part_whose_message_was_refused_waits_for_none(store: Store) -> 
 
 
 @pytest.mark.parametrize("receipts", Receipts)
-async def test_what_became_of_a_part_is_known_whatever_it_asked_for(
+async def test_the_end_of_a_part_is_recorded_without_a_request_too(
     receipts: Receipts, store: Store, clock: Clock
 ) -> None:
     await store.add_part(part(1, 2, receipts), 0)
@@ -119,7 +119,7 @@ async def test_what_became_of_a_part_is_known_whatever_it_asked_for(
     )
 
 
-async def test_who_took_the_receipt_of_a_part_is_known(store: Store) -> None:
+async def test_the_story_names_the_taker_of_a_parts_receipt(store: Store) -> None:
     await store.add_part(part(1, 2, Receipts.FAILURE), 0)
     await store.expired_parts(NOW + 100, 10)
     [told] = await store.claim_notices(QUEUE, NOW + 1000, 100)
@@ -205,7 +205,7 @@ def test_where_nobody_knows_which_part_came_last_all_are_told(
     assert [ids.index(notice.known_as) + 1 for notice in notices] == told
 
 
-def test_of_short_ids_the_last_is_the_one_that_came_later() -> None:
+def test_of_short_ids_the_one_that_came_later_is_the_last() -> None:
     def parts(*at: int) -> list[Part]:
         ids = (4_000_000_000, 5, 6)  # they wrap around
         return [

@@ -54,7 +54,7 @@ def test_while_it_waits_it_is_said_for_which_parts_and_until_when() -> None:
     assert cause_of_part(part) == ""
 
 
-def test_when_the_others_never_came_it_expired_and_the_receipt_went_to_somebody() -> None:
+def test_a_part_whose_message_was_not_completed_expired_with_a_receipt() -> None:
     part = ended(waiting(), ended_at=NOW + 291, tries=1, outcome="ESME_ROK from 10.0.0.1")
     assert said(part) == [
         (0, "accepted", "from crm by smpp, part 1 of 3"),

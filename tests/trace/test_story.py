@@ -115,7 +115,7 @@ def test_a_message_of_which_nothing_was_heard_says_so() -> None:
     assert said(found)[-1] == (9, "undeliverable", "no status was received, err 245")
 
 
-def test_what_an_earlier_attempt_met_is_no_cause_of_what_came_later() -> None:
+def test_the_error_of_an_earlier_attempt_is_not_the_cause_of_a_later_state() -> None:
     late = story(State.DELIVERED, status="delivered", cause="HTTP 503")
     assert cause_of(late.stored) == ""
     assert cause_of(story(State.REJECTED, cause="HTTP 400").stored) == "HTTP 400"
@@ -195,7 +195,7 @@ def test_a_report_of_a_delay_waits_for_its_time() -> None:
         ),
     ],
 )
-def test_why_nobody_is_told(
+def test_why_no_receiver_is_notified(
     state: State, protocol: Protocol, receipts: Receipts, reason: str
 ) -> None:
     assert why_none(story(state, fields={"protocol": protocol, "receipts": receipts})) == reason
@@ -210,7 +210,7 @@ def test_the_wishes_of_a_part_count() -> None:
 # --- what comes next ----------------------------------------------------------------------------
 
 
-def test_what_waits_says_for_what() -> None:
+def test_a_waiting_message_says_what_it_waits_for() -> None:
     expires = "it expires at +86400"
     assert outlook(story(), around()) == ["it is sent as soon as its turn comes", expires]
     later = story(fields={"due_at": NOW + 60, "attempts": 2})
@@ -238,7 +238,7 @@ def test_what_is_being_posted_is_sending() -> None:
     assert outlook(found, around()) == ["it is being posted since +4"]
 
 
-def test_what_was_sent_is_asked_for_and_ends_without_a_word() -> None:
+def test_a_sent_message_says_when_it_is_polled_and_when_it_ends() -> None:
     found = story(State.SENT, poll_at=NOW + 32)
     end = "without a final status it ends as undeliverable at +90000"
     assert outlook(found, around()) == ["the API is asked again at +32", end]

@@ -141,9 +141,7 @@ def test_a_wrong_token_says_so_and_many_block_the_address(browser: ConsoleBrowse
     assert "Too many wrong tokens" in browser.find("[role=alert]").text
 
 
-def test_who_may_only_look_sees_no_button_that_changes_anything(
-    stage: StagedScene, browser: ConsoleBrowser
-) -> None:
+def test_a_view_token_shows_no_buttons(stage: StagedScene, browser: ConsoleBrowser) -> None:
     browser.log_in(VIEW)
     for path in pages(stage.scene).values():
         browser.open(path)

@@ -96,7 +96,7 @@ async def test_a_change_needs_a_page_of_the_console(scene: Scene) -> None:
     await scene.bridge.event("audit", action="hold", scope="account")
 
 
-async def test_who_may_look_changes_nothing(scene: Scene) -> None:
+async def test_a_view_token_changes_nothing(scene: Scene) -> None:
     async with logged_in(scene.url, VIEW) as client:
         for path, form in (
             ("/queue/cancel", {"account": "shop"}),
@@ -219,7 +219,7 @@ async def test_a_text_is_hidden_until_somebody_asks_and_the_log_says_who(scene: 
     assert event["phone"] == "+3805******67"
 
 
-async def test_what_was_looked_at_stands_on_the_page_of_events_with_phones_masked(
+async def test_the_page_of_events_lists_reads_of_texts_with_masked_phones(
     scene: Scene,
 ) -> None:
     async with logged_in(scene.url, VIEW) as client:
@@ -244,7 +244,7 @@ async def test_a_search_leads_to_a_message_by_id_and_to_a_number_in_any_form(
             assert f"<h1>{PHONE}</h1>" in page.text
 
 
-async def test_what_a_phone_says_stands_in_the_conversation(scene: Scene) -> None:
+async def test_messages_from_the_phone_are_in_the_conversation(scene: Scene) -> None:
     assert await scene.say("Call me at noon") == 200
     async with logged_in(scene.url, VIEW) as client:
         page = (await client.get(f"/console/phones/{PHONE}")).text
@@ -325,7 +325,7 @@ async def test_failures_are_counted_by_reason_with_the_newest(scene: Scene) -> N
     assert "+380509999999" in said
 
 
-async def test_what_accounts_sent_on_a_day_is_told_with_what_failed(scene: Scene) -> None:
+async def test_the_report_of_a_day_counts_sent_and_failed_messages(scene: Scene) -> None:
     async with logged_in(scene.url, VIEW) as client:
         page = ""
         async with asyncio.timeout(60):  # refusals are stored every second

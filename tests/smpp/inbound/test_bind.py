@@ -31,7 +31,7 @@ async def test_a_bind_is_answered_by_its_own_response(command: str) -> None:
 @pytest.mark.parametrize(
     ("interface_version", "told"), [(0x33, None), (0x34, b"\x34"), (0x50, b"\x50")]
 )
-async def test_the_version_is_told_to_who_knows_of_it(
+async def test_the_version_is_told_to_clients_that_know_the_tlv(
     interface_version: int, told: bytes | None
 ) -> None:
     async with bridge() as running:
@@ -139,7 +139,7 @@ async def test_pdus_after_a_bind_wait_for_its_answer() -> None:
         assert [s.text for s in running.relay.submissions] == ["one", "two"]
 
 
-async def test_who_leaves_during_the_password_check_is_forgotten() -> None:
+async def test_a_client_that_leaves_during_the_password_check_is_forgotten() -> None:
     async with bridge(account={"max_binds": 1}) as running:
         for _ in range(3):
             peer = await running.connect()
@@ -150,7 +150,7 @@ async def test_who_leaves_during_the_password_check_is_forgotten() -> None:
             peer = await running.connect()
 
 
-async def test_who_keeps_guessing_is_disconnected() -> None:
+async def test_a_client_that_keeps_guessing_is_disconnected() -> None:
     async with bridge() as running:
         peer = await running.connect()
         for _ in range(5):

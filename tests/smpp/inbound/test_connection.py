@@ -132,7 +132,7 @@ async def test_a_client_that_stops_sending_gets_its_last_answers() -> None:
         assert await peer.ends()
 
 
-async def test_who_hung_up_leaves_room_for_the_next_bind_though_answers_are_due() -> None:
+async def test_a_closed_session_frees_its_bind_before_its_answers() -> None:
     async with bridge(account={"max_binds": 1}) as running:
         running.relay.answer = lambda _: None
         peer = await running.bound()
@@ -164,7 +164,7 @@ async def test_drain_unbinds_answers_and_closes() -> None:
         await answered_before_the_end(running, peer, drained)
 
 
-async def test_drain_gives_up_on_who_does_not_answer() -> None:
+async def test_drain_gives_up_on_a_silent_client() -> None:
     async with bridge() as running:
         peer = await running.bound()
         await asyncio.wait_for(running.listener.drain(0.05), 5)
@@ -212,7 +212,7 @@ async def test_closing_leaves_nothing_running() -> None:
     assert asyncio.all_tasks() == before
 
 
-async def test_who_does_not_bind_is_disconnected() -> None:
+async def test_a_client_that_does_not_bind_is_disconnected() -> None:
     async with bridge({"bind_timeout": "50ms"}) as running:
         peer = await running.connect()
         assert await peer.ends()
@@ -230,7 +230,7 @@ async def test_silence_is_broken_by_enquire_link_and_ended_at_last() -> None:
             pass  # one more unanswered enquire_link
 
 
-async def test_who_does_not_read_is_not_read_from() -> None:
+async def test_a_client_that_does_not_read_is_not_read_from() -> None:
     async with bridge(account={"failure_text": True}) as running:
         for server in running.listener._servers:  # accepted sockets inherit the small buffers
             for listening in server.sockets:
@@ -254,7 +254,7 @@ async def test_who_does_not_read_is_not_read_from() -> None:
         assert len(running.relay.submissions) == total
 
 
-async def test_who_says_much_at_once_gives_way_to_others() -> None:
+async def test_a_busy_client_gives_way_to_others() -> None:
     async with bridge() as running:
         loud, quiet = await running.bound(), await running.bound()
         many = 5 * TURN

@@ -24,7 +24,7 @@ def test_connections_are_counted_in_all_and_by_address() -> None:
     assert occupancy.enter("192.0.2.1") is None
 
 
-def test_far_over_the_limit_nobody_is_even_told() -> None:
+def test_far_over_the_limit_connections_are_dropped_without_an_answer() -> None:
     occupancy = Occupancy(1, 10_000)
     for _ in range(1 + OVERFLOW):
         assert not occupancy.overcrowded

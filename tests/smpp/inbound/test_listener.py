@@ -87,7 +87,7 @@ async def test_networks_see_the_client_behind_a_proxy(header: bytes) -> None:
         assert running.relay.submissions[0].peer == "192.0.2.7"
 
 
-async def test_only_proxies_say_who_somebody_is() -> None:
+async def test_only_proxies_name_another_client() -> None:
     header = b"PROXY TCP4 192.0.2.7 127.0.0.1 1024 2775\r\n"
     async with bridge({"proxies": ["192.0.2.1"]}, {"networks": ["127.0.0.1"]}) as running:
         liar = await running.connect()

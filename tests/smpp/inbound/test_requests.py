@@ -309,7 +309,7 @@ async def test_query_of_several_messages_tells_of_one_on_its_way_or_how_it_went_
         assert resp.body.message_state == told
 
 
-async def test_what_the_provider_keeps_until_its_time_is_on_its_way() -> None:
+async def test_a_message_scheduled_at_the_provider_is_on_its_way() -> None:
     async with bridge() as running:
         scheduled = stored(State.SENT, scheduled_at=int(time.time()) + 3600)
         running.relay.known[1] = [scheduled._replace(sent_at=NOW)]

@@ -147,7 +147,7 @@ async def test_a_relay_out_of_order_is_a_system_error(how: str) -> None:
         assert (await peer.ask("enquire_link")).command == "enquire_link_resp"
 
 
-async def test_who_left_before_the_outcome_is_not_missed() -> None:
+async def test_an_outcome_without_its_client_is_dropped() -> None:
     async with bridge() as running:
         running.relay.answer = lambda _: None
         peer = await running.bound()
@@ -215,7 +215,7 @@ async def test_throttled_submits_are_told_of_together() -> None:
         assert len(lines) <= 3
 
 
-async def test_of_a_storm_of_refusals_the_number_is_told() -> None:
+async def test_a_storm_of_refusals_is_logged_as_a_count() -> None:
     async with bridge() as running:
         running.relay.answer = lambda _: Failure(Reason.WRONG_PHONE)
         with capture_logs() as logs:

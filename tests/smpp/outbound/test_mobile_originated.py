@@ -165,7 +165,7 @@ def test_a_long_text_may_come_whole_in_message_payload() -> None:
 
 
 @pytest.mark.parametrize(("length", "pdus"), [(0xFFFF // 2, 1), (0xFFFF // 2 + 1, 255)])
-def test_what_fits_no_payload_comes_in_parts(length: int, pdus: int) -> None:
+def test_a_text_too_long_for_a_payload_comes_in_parts(length: int, pdus: int) -> None:
     assert len(said("я" * length, style(incoming_long="payload"))) == pdus
 
 

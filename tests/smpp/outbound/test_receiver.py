@@ -100,7 +100,7 @@ async def test_answers_may_come_in_any_order_and_answer_what_they_name() -> None
     assert answers[2].result().ended is False
 
 
-async def test_what_answers_nothing_is_left_alone() -> None:
+async def test_a_response_to_no_request_is_ignored() -> None:
     session = Session()
     answer = session.receiver.tell(owed())
     session.answer(7)
@@ -138,7 +138,7 @@ async def test_a_lost_session_answers_nothing() -> None:
     assert len(session.sent) == 1
 
 
-async def test_what_cannot_be_said_is_not_tried_again() -> None:
+async def test_a_notice_that_cannot_be_written_is_not_retried() -> None:
     session = Session()
     answer = session.receiver.tell(owed()._replace(stored=None))
     assert answer.result() == TakerAnswer(True, "cannot be written: the message was deleted")

@@ -108,7 +108,7 @@ def test_the_account_says_what_data_coding_0_is(alphabet: str, octets: bytes, te
     assert decode_text(Encoded(0x10, octets, default_alphabet=alphabet)) == text
 
 
-def test_what_the_account_says_is_strict_too() -> None:
+def test_the_accounts_alphabet_is_strict_too() -> None:
     refused(0, b"\xff", default_alphabet="utf8")
     refused(0, b"\xff", default_alphabet="ascii")
 

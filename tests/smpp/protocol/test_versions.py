@@ -45,7 +45,7 @@ def test_in_3_3_an_id_from_a_newer_session_is_known_too() -> None:
 @pytest.mark.parametrize(
     "message_id", [b"", b"id", b"-1", b"+1", b" ", b"1 1", b"1_0", b"0x1F", b"1" * 17, b"\xb2\xb3"]
 )
-def test_what_no_id_ever_was_is_not_found(message_id: bytes, version: int) -> None:
+def test_an_impossible_id_is_not_found(message_id: bytes, version: int) -> None:
     with pytest.raises(Failure) as caught:
         message_id_from(message_id, version)
     assert caught.value.reason is Reason.NOT_FOUND

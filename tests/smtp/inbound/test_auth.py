@@ -66,7 +66,7 @@ async def test_login() -> None:
     assert await exchange("LOGIN", "=", answers[1]) == (("", "secret"), questions[1:])
 
 
-async def test_cram_md5_gives_the_password_for_its_digest_and_nobodys_for_another() -> None:
+async def test_cram_md5_gives_the_password_for_its_digest_only() -> None:
     wire, pipe = wire_of()
     accounts = StandInAccounts()
     reading = asyncio.ensure_future(

@@ -334,7 +334,7 @@ async def test_starttls_then_login(certificate: Certificate) -> None:
         assert (await client.replies(4))[-1].startswith("250 2.0.0")
 
 
-async def test_what_was_sent_ahead_of_tls_is_not_obeyed(certificate: Certificate) -> None:
+async def test_input_before_the_tls_handshake_is_discarded(certificate: Certificate) -> None:
     async with (
         running(**certificate.settings()) as part,
         connected(part.port) as client,
@@ -415,7 +415,7 @@ def test_all_of_it_on_uvloop(certificate: Certificate) -> None:
         test_a_reset_does_not_cancel_a_mail_that_was_taken(),
         test_a_silent_client_hears_421(),
         test_starttls_then_login(certificate),
-        test_what_was_sent_ahead_of_tls_is_not_obeyed(certificate),
+        test_input_before_the_tls_handshake_is_discarded(certificate),
         test_a_handshake_that_fails_ends_the_session(certificate),
         test_implicit_tls_offers_login(certificate),
         test_a_client_that_closes_tls_does_not_cancel_its_mail(certificate),

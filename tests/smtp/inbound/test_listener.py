@@ -188,7 +188,7 @@ async def test_a_proxy_without_a_header_is_cut_off_with_a_line_in_the_log() -> N
     assert event["address"] == "127.0.0.1"
 
 
-async def test_a_header_from_who_is_no_proxy_is_a_command_like_another() -> None:
+async def test_a_proxy_header_of_another_client_is_a_command() -> None:
     for proxies in ([], ["192.0.2.0/24"]):
         async with (
             running(proxies=proxies) as part,

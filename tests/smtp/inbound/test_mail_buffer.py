@@ -38,7 +38,7 @@ def test_the_last_piece_counts_for_the_limit() -> None:
     assert buffer.octets() == b""
 
 
-def test_who_comes_when_memory_is_full_is_told_so_and_leaves_the_others_theirs(
+def test_a_mail_beyond_the_shared_memory_is_refused_and_others_go_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("bridge.smtp.inbound.mail_buffer.MAX_BUFFERED", 10)

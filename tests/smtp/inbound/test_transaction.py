@@ -183,14 +183,14 @@ def test_what_an_envelope_asks_for(line: str, wishes: dict[str, int]) -> None:
     assert transaction(line).wishes == wishes
 
 
-def test_what_a_report_will_need() -> None:
+def test_the_envelope_keeps_the_fields_of_a_report() -> None:
     assert transaction("").envelope == Envelope("ERP@b.cd")
     envelope = transaction("RET=FULL ENVID=7 BY=60;NT").envelope
     assert envelope == Envelope("ERP@b.cd", "FULL", "7", 60, True, NOW + 60)
     assert Transaction(Path("", ""), {}, NOW).envelope.return_path == ""
 
 
-def test_what_was_asked_of_the_time_is_kept_for_reports() -> None:
+def test_time_parameters_are_kept_for_reports() -> None:
     envelope = transaction("HOLDFOR=30 BY=60;R").envelope
     assert (envelope.deliver_by, envelope.hold) == (NOW + 60, "for;30")
     envelope = transaction("HOLDUNTIL=2026-01-01T02:00:30+02:00").envelope

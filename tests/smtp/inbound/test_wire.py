@@ -113,7 +113,7 @@ async def test_replies_wait_until_the_client_waits() -> None:
         await waiting
 
 
-async def test_who_sends_too_far_ahead_is_not_read_until_that_is_obeyed() -> None:
+async def test_a_client_too_far_ahead_is_not_read_from() -> None:
     wire, pipe = wire_of(b"NOOP\r\n" * (MAX_AHEAD // 6 + 1))
     assert not pipe.reading
     for _ in range(MAX_AHEAD // 6 + 1):

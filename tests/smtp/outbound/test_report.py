@@ -162,7 +162,7 @@ def test_every_state_has_its_action_and_its_status(
     assert ("Diagnostic-Code" in report.only) == (action == "failed")
 
 
-def test_what_was_passed_on_is_told_as_that_though_it_has_come_further() -> None:
+def test_a_notice_tells_its_own_state_not_a_later_one() -> None:
     report = Parsed(letter(owed(stored(State.DELIVERED), State.SENT)))
     assert report.only["Action"] == "relayed"
     assert "Status = 0, check_time = 01.01.2026 00:00:09" in report.text
@@ -198,7 +198,7 @@ def test_the_machine_line_has_the_accounts_form(fmt: int, refused: str, expired:
         (Receipts.FAILURE | Receipts.REPORT, "erp@shop.example", ["erp@shop.example"]),
     ],
 )
-def test_the_sender_hears_and_who_is_named_in_receipts_to(
+def test_reports_go_to_the_sender_and_to_receipts_to(
     receipts: Receipts, receipts_to: str, readers: list[str]
 ) -> None:
     report = Parsed(letter(owed(stored(receipts=receipts)), account(receipts_to=receipts_to)))
@@ -207,7 +207,7 @@ def test_the_sender_hears_and_who_is_named_in_receipts_to(
     assert ("Account: crm" in report.text) == (receipts_to.startswith(("ops", "erp")))
 
 
-def test_of_an_smpp_message_hears_who_is_named_in_receipts_to() -> None:
+def test_the_end_of_an_smpp_message_is_reported_to_receipts_to() -> None:
     known = stored(
         State.DELIVERED,
         Original(),
@@ -270,7 +270,7 @@ def test_a_delay_is_not_told_of_what_has_ended(state: State) -> None:
     assert why_not(owed(stored(state), kind=Kind.DELAY)) == cause
 
 
-def test_what_was_asked_of_the_time_is_named() -> None:
+def test_a_report_names_the_requested_times() -> None:
     asked = ORIGINAL._replace(deliver_by=NOW + 60, hold="until;2026-01-01T00:00:30Z")
     report = Parsed(letter(owed(stored(original=asked))))
     assert report.whole["deliver-by-date"] == "Thu, 01 Jan 2026 00:01:00 +0000"
@@ -283,7 +283,7 @@ def test_what_was_asked_of_the_time_is_named() -> None:
 # --- some of many --------------------------------------------------------------------------------
 
 
-def test_who_was_refused_while_others_went_is_named_each_with_the_reason() -> None:
+def test_a_report_names_each_refused_recipient_with_the_reason() -> None:
     other = ORIGINAL._replace(to="vip@sms.example.com", orcpt="")
     content = dump_refused(
         [(ORIGINAL, Failure(Reason.WRONG_PHONE)), (other, Failure(Reason.NOT_FOUND, "no group"))]

@@ -114,7 +114,7 @@ async def test_while_nobody_listens_it_is_tried_again() -> None:
             assert len(await host.mails()) == 1
 
 
-async def test_what_nobody_took_for_five_days_is_given_up() -> None:
+async def test_a_report_is_given_up_after_five_days() -> None:
     async with mailing(f"127.0.0.1:{free_port()}", now=NOW + KEEP + 10) as to:
         answer = await told(to)
     assert answer.ended
@@ -127,14 +127,14 @@ async def test_without_a_smarthost_the_trace_says_so() -> None:
         assert to.room() > 0
 
 
-async def test_what_is_not_to_be_told_ends_with_the_reason() -> None:
+async def test_a_notice_that_need_not_be_told_ends_with_the_reason() -> None:
     async with smarthost() as host, mailing(host) as to:
         late = owed(stored(State.DELIVERED), kind=Kind.DELAY)
         assert await told(to, late) == TakerAnswer(True, "not needed: the message is delivered")
         assert host.taken == []
 
 
-async def test_who_has_it_does_not_get_it_again_because_another_must_wait() -> None:
+async def test_a_reader_who_has_the_mail_does_not_get_it_again_with_anothers_retry() -> None:
     known = owed(stored(receipts=Receipts.FAILURE | Receipts.REPORT))
     own = account(receipts_to="ops@shop.example")
     async with smarthost() as host, mailing(host, own=own) as to:
@@ -242,7 +242,7 @@ async def test_a_message_from_a_phone_is_a_mail_that_can_be_answered() -> None:
     assert reply[:3] == ("crm", "+380501234567", "Магазин")
 
 
-async def test_a_phones_message_for_nobodys_mailbox_ends() -> None:
+async def test_a_message_from_a_phone_without_a_mailbox_ends() -> None:
     async with smarthost() as host, mailing(host) as to:
         assert await told(to, from_phone()) == TakerAnswer(True, "the account has no incoming_to")
         gone = from_phone()._replace(incoming=None)

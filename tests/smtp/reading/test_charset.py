@@ -132,7 +132,7 @@ def test_ukrainian_letters_under_koi8_r_are_letters() -> None:
     assert decode("│ Дом ├─┤".encode("koi8-r"), "koi8-r", "") == "│ Дом ├─┤"
 
 
-def test_what_nobody_can_read_is_one_replacement_character() -> None:
+def test_a_text_in_an_unreadable_charset_is_one_replacement_character() -> None:
     octets = b"\x1b$)A\x0e<:\x0f"
     assert decoded(octets, "iso-2022-cn", "windows-1252") == ("\ufffd", "replacement")
     assert decode(b"only ASCII", "iso-2022-cn", "windows-1252") == "only ASCII"

@@ -23,7 +23,7 @@ def text(html: str, header: str, **account: object) -> str:
 
 
 @pytest.mark.parametrize("program", REPLIES)
-def test_what_was_written_is_left(program: str) -> None:
+def test_the_own_text_of_a_reply_stays(program: str) -> None:
     assert text(REPLIES[program], "Subject: Re: Order\nIn-Reply-To: <1@example.com>") == OWN
 
 
@@ -35,5 +35,5 @@ def test_nothing_is_cut_where_the_account_wants_all(program: str) -> None:
 
 
 @pytest.mark.parametrize("program", REPLIES)
-def test_what_is_passed_on_stays(program: str) -> None:
+def test_a_forwarded_mail_stays_in_the_text(program: str) -> None:
     assert "Will you come?" in text(REPLIES[program], "Subject: Fwd: Order")

@@ -31,7 +31,7 @@ from bridge.smtp.reading.links import target_of, tidied, unwrapped
         "https%253A%252F%252Fexample.com%252Fa",
     ],
 )
-def test_what_gateways_wrapped_is_unwrapped(wrapped: str) -> None:
+def test_links_wrapped_by_gateways_are_unwrapped(wrapped: str) -> None:
     assert unwrapped(wrapped) == "https://example.com/a"
 
 

@@ -102,7 +102,7 @@ def test_the_rows_of_a_form_stay(form: str) -> None:
 
 @pytest.mark.parametrize("prefix", FORWARDS)
 @pytest.mark.parametrize("fields", ["", REPLY], ids=["alone", "in a thread"])
-def test_what_is_passed_on_stays(prefix: str, fields: str) -> None:
+def test_a_forwarded_mail_stays_in_the_text(prefix: str, fields: str) -> None:
     body = (
         "FYI\n\nVon: Jan <j@example.com>\nGesendet: Donnerstag, 26. November 2026 10:04\n"
         "An: b@example.com\nBetreff: Rechnung\n\nBitte zahlen."
@@ -126,7 +126,7 @@ def test_a_comment_in_a_thread_stays() -> None:
     assert text(comment, "[JIRA] (OPS-7)", REPLY) == comment
 
 
-def test_what_a_program_answers_is_not_cut_by_its_marks_alone() -> None:
+def test_a_programs_reply_is_not_cut_by_its_marks_alone() -> None:
     output = "Tests failed:\n1c1\n< a\n---\n> b"
     assert text(output, "Re: patch", GENERATED) == output
     assert text("ok\n\nOn 26.11.2026 Jan <j@e.com> wrote:\n> q", "Re: q", GENERATED) == "ok"

@@ -154,7 +154,7 @@ async def test_a_message_that_is_stored_may_get_further_ids(store: Store) -> Non
         assert found.message.id == 1
 
 
-async def test_what_is_superseded_is_cancelled_with_the_acceptance_and_tells_of_it(
+async def test_superseded_messages_are_cancelled_with_the_acceptance_and_notified(
     store: Store,
 ) -> None:
     await store.accept(Acceptance((asking(1), asking(2, unknown=1), asking(3), message(4))))

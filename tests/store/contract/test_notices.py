@@ -82,7 +82,7 @@ async def test_a_further_id_is_told_what_is_to_come_and_an_end_that_was(store: S
     assert [(n.about, n.known_as, n.at) for n, *_ in await owed(store)] == [(2, 12, NOW + 5)]
 
 
-async def test_of_several_the_client_knows_the_submission(store: Store) -> None:
+async def test_a_client_of_several_messages_knows_the_submissions_id(store: Store) -> None:
     messages = tuple(asking(id, submission_id=1) for id in (2, 3))
     await store.accept(Acceptance(messages))
     await store.finish(0, [Change(m.id, State.SENT, f"up-{m.id}") for m in messages])
@@ -118,7 +118,7 @@ async def test_the_end_of_what_was_queued_is_told(store: Store) -> None:
     assert one.stored.failure == "WRONG_PHONE"
 
 
-async def test_who_hears_of_an_end_in_an_answer_gets_no_notice_of_it(store: Store) -> None:
+async def test_an_end_told_in_the_answer_has_no_notice(store: Store) -> None:
     aliases = (Alias(11, 1, BOTH), Alias(12, 1, BOTH))
     await store.accept(Acceptance((asking(1, Receipts.ALIASES),), aliases=aliases))
     rejected = Change(1, State.REJECTED, failure="WRONG_PHONE", notify=True, heard=12)
@@ -126,7 +126,7 @@ async def test_who_hears_of_an_end_in_an_answer_gets_no_notice_of_it(store: Stor
     assert [one.notice.known_as for one in await owed(store)] == [11]
 
 
-async def test_that_the_api_took_it_is_told_who_asked_for_it(store: Store) -> None:
+async def test_an_intermediate_receipt_says_that_the_api_took_it(store: Store) -> None:
     wish = BOTH | Receipts.INTERMEDIATE
     await store.accept(Acceptance((asking(1, wish),)))
     await store.accept(Acceptance((asking(2),)))
@@ -136,7 +136,7 @@ async def test_that_the_api_took_it_is_told_who_asked_for_it(store: Store) -> No
 
 
 @pytest.mark.parametrize("to", [State.CANCELLED, State.EXPIRED])
-async def test_who_is_cancelled_or_expires_while_waiting_is_told(store: Store, to: State) -> None:
+async def test_a_waiting_client_is_told_of_cancellation_and_expiry(store: Store, to: State) -> None:
     await store.accept(Acceptance((asking(1, expires_at=NOW),), claimed=False))
     assert await store.move([1], to) == [1]
     assert [one.notice.state for one in await owed(store)] == [to]
@@ -163,7 +163,7 @@ async def test_what_was_taken_is_over(store: Store, clock: Clock) -> None:
     assert notice.outcome == "taken by 10.0.0.1:2345"
 
 
-async def test_what_was_not_taken_comes_again_when_it_is_due(store: Store) -> None:
+async def test_a_notice_not_taken_is_retried_when_due(store: Store) -> None:
     await sent(store, asking(1))
     await store.note_statuses([delivered(1)])
     [one] = await owed(store)
@@ -173,7 +173,7 @@ async def test_what_was_not_taken_comes_again_when_it_is_due(store: Store) -> No
     assert (again.notice.tries, again.notice.outcome) == (1, "ESME_RX_T_APPN")
 
 
-async def test_what_was_claimed_and_not_told_goes_back_as_it_was(store: Store) -> None:
+async def test_claimed_notices_that_were_not_told_go_back_unchanged(store: Store) -> None:
     await sent(store, asking(1))
     await store.note_statuses([delivered(1)])
     [one] = await owed(store)
@@ -182,7 +182,7 @@ async def test_what_was_claimed_and_not_told_goes_back_as_it_was(store: Store) -
     assert [again.notice for again in await owed(store)] == [notice]
 
 
-async def test_of_one_message_the_second_waits_for_the_first(store: Store) -> None:
+async def test_the_second_notice_of_a_message_waits_for_the_first(store: Store) -> None:
     wish = BOTH | Receipts.INTERMEDIATE
     await store.accept(Acceptance((asking(1, wish),)))
     await store.finish(0, [Change(1, State.SENT, "up-1", notify=True)])
@@ -233,7 +233,7 @@ async def test_nobody_is_waited_for_for_ever(store: Store, clock: Clock) -> None
     assert (notice.ended_at, notice.outcome) == (NOW + 60, "nobody took it")
 
 
-async def test_what_follows_from_nothing_stored_can_be_owed(store: Store) -> None:
+async def test_a_notice_without_a_stored_cause_can_be_owed(store: Store) -> None:
     notice = Notice(MAIL, "crm", Kind.REFUSED, 0, 7, NOW, NOW, content='{"to":"a@b.example"}')
     await store.owe([notice])
     [one] = await owed(store, MAIL)
@@ -241,7 +241,7 @@ async def test_what_follows_from_nothing_stored_can_be_owed(store: Store) -> Non
     assert (one.stored, one.incoming) == (None, None)
 
 
-async def test_whoever_listens_hears_where_notices_were_put(store: Store) -> None:
+async def test_the_signal_names_the_queues_with_new_notices(store: Store) -> None:
     heard: set[str] = set()
     told = asyncio.Event()
 

@@ -100,7 +100,7 @@ async def test_a_replacement_leaves_what_the_queue_knows(store: Store) -> None:
 
 
 @pytest.mark.parametrize("state", [State.ACCEPTED, State.HELD])
-async def test_what_may_have_been_delivered_is_neither_replaced_nor_cancelled_by_its_sender(
+async def test_a_sender_can_neither_replace_nor_cancel_a_message_that_may_have_been_delivered(
     store: Store, state: State
 ) -> None:
     await store.accept(Acceptance((message(1),)))

@@ -59,7 +59,7 @@ async def test_a_story_has_every_try_in_order(store: Store, clock: Clock) -> Non
     assert await store.story(77) is None
 
 
-async def test_who_moved_a_message_is_in_its_story(store: Store) -> None:
+async def test_moves_of_a_message_are_in_its_story(store: Store) -> None:
     await store.accept(Acceptance((asking(1),), claimed=False))
     await store.move([1], State.HELD)
     await store.move([1], State.ACCEPTED)

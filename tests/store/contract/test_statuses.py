@@ -62,7 +62,7 @@ async def test_the_first_final_word_counts(store: Store) -> None:
     assert len(await owed(store)) == 1
 
 
-async def test_what_the_end_did_not_say_a_later_word_may_add(store: Store) -> None:
+async def test_a_later_status_may_add_cost_and_parts(store: Store) -> None:
     await sent(store, asking(1))
     await store.note_statuses([delivered(1)])
     assert list(await store.note_statuses([delivered(1, NOW + 9, cost="1.05")])) == [Noted.KEPT]
@@ -105,7 +105,7 @@ async def test_many_statuses_at_once_are_all_kept(store: Store) -> None:
     assert [one.notice.about for one in notices] == list(range(1, 401))
 
 
-async def test_who_waits_for_a_notice_is_asked_for_first(store: Store) -> None:
+async def test_messages_with_requested_notices_are_polled_first(store: Store) -> None:
     await sent(store, *(asking(id, Receipts.NONE) for id in (1, 2)), asking(3))
     assert await store.to_poll(NOW + 29, 10) == []
     polled = await store.to_poll(NOW + 30, 2)
@@ -122,7 +122,7 @@ async def test_questions_come_at_doubling_intervals_up_to_ten_minutes(store: Sto
     assert asked == [30, 60, 120, 240, 480, 960, 1560, 2160]
 
 
-async def test_who_came_to_an_end_is_asked_for_no_more(store: Store) -> None:
+async def test_an_ended_message_is_not_polled(store: Store) -> None:
     await sent(store, asking(1))
     await store.note_statuses([delivered(1)])
     assert await store.to_poll(NOW + 90, 10) == []

@@ -101,7 +101,7 @@ async def test_no_notice_goes_to_two_nodes(nodes: Nodes) -> None:
     assert sorted(got) == ids
 
 
-async def test_what_came_in_at_a_node_is_left_to_it_for_a_second(nodes: Nodes) -> None:
+async def test_notices_are_left_to_the_submissions_node_for_a_second(nodes: Nodes) -> None:
     first, second = await nodes.open(), await nodes.open()
     mine, theirs = of_node(first.node), of_node(second.node)
     await sent(first, mine, theirs)
@@ -115,7 +115,7 @@ async def test_what_came_in_at_a_node_is_left_to_it_for_a_second(nodes: Nodes) -
     assert await claimed(first, NOW + 1) == [0]
 
 
-async def test_what_came_in_at_a_node_that_is_gone_is_left_to_nobody(nodes: Nodes) -> None:
+async def test_notices_are_not_left_to_a_dead_node(nodes: Nodes) -> None:
     first, second = await nodes.open(), await nodes.open()
     theirs = of_node(second.node)
     await second.close()
@@ -124,7 +124,9 @@ async def test_what_came_in_at_a_node_that_is_gone_is_left_to_nobody(nodes: Node
     assert await claimed(first, NOW) == [theirs]
 
 
-async def test_of_one_message_the_second_waits_for_the_first_on_every_node(nodes: Nodes) -> None:
+async def test_the_second_notice_of_a_message_waits_for_the_first_on_every_node(
+    nodes: Nodes,
+) -> None:
     first, second = await nodes.open(), await nodes.open()
     await first.accept(Acceptance((message(1, receipts=BOTH | Receipts.INTERMEDIATE),)))
     await first.finish(0, [Change(1, State.SENT, "up-1", notify=True)])
@@ -192,7 +194,7 @@ async def test_each_is_told_once_and_in_order_whichever_nodes_note_and_tell(node
 # --- a node goes ---------------------------------------------------------------------------------
 
 
-async def test_what_a_node_was_telling_when_it_fell_silent_is_told_by_others(nodes: Nodes) -> None:
+async def test_notices_of_a_silent_node_are_told_by_others(nodes: Nodes) -> None:
     silent, other = await nodes.open(), await nodes.open()
     await sent(silent, 1, 2)
     await silent.note_statuses([delivered(1), delivered(2)])
@@ -251,7 +253,7 @@ async def test_receivers_of_a_node_that_died_are_gone_since_it_was_last_heard_of
     assert [await reading.receivers(name) for name in ("crm", "erp", "web")] == known
 
 
-async def test_what_another_node_took_over_is_its_own_to_end(nodes: Nodes) -> None:
+async def test_a_notice_taken_over_is_ended_by_its_new_node(nodes: Nodes) -> None:
     first, second = await nodes.open(), await nodes.open()
     await sent(first, 1)
     await first.note_statuses([delivered(1)])
@@ -291,7 +293,7 @@ async def test_a_claim_that_nobody_waits_for_any_more_is_given_back(nodes: Nodes
     assert await claimed(store) == [1]
 
 
-async def test_what_cannot_be_told_here_is_announced_to_the_others(nodes: Nodes) -> None:
+async def test_notices_that_cannot_be_told_here_are_announced_to_other_nodes(nodes: Nodes) -> None:
     first, second = await nodes.open(), await nodes.open()
     await sent(first, 1)
     await first.note_statuses([delivered(1)])

@@ -108,7 +108,7 @@ REPLACING = Acceptance((message(1),), superseded=(Superseded(99, by=1),))
 
 
 @pytest.mark.parametrize(("acceptance", "last"), [(PLAIN, b""), (PRINTED, b"COMMIT")])
-async def test_what_was_stored_though_the_answer_got_lost_is_answered_as_stored(
+async def test_a_message_stored_without_a_confirmation_is_answered_as_stored(
     remote: PostgresStore, wire: Wire, database: str, acceptance: Acceptance, last: bytes
 ) -> None:
     wire.lose(last)
@@ -133,7 +133,7 @@ async def test_an_attempt_that_was_noted_though_the_answer_got_lost_is_noted(
     assert await remote.move([1], State.CANCELLED) == []
 
 
-async def test_who_stops_waiting_when_a_connection_breaks_leaves_no_error_behind(
+async def test_a_caller_that_leaves_as_its_connection_breaks_leaves_no_error(
     remote: PostgresStore, wire: Wire
 ) -> None:
     left: list[object] = []
@@ -152,7 +152,7 @@ async def test_who_stops_waiting_when_a_connection_breaks_leaves_no_error_behind
     assert not left
 
 
-async def test_who_is_cancelled_while_a_connection_breaks_is_cancelled(
+async def test_a_caller_cancelled_while_its_connection_breaks_is_cancelled(
     remote: PostgresStore,
 ) -> None:
     reading = asyncio.Event()
@@ -173,7 +173,7 @@ async def test_who_is_cancelled_while_a_connection_breaks_is_cancelled(
         await task
 
 
-async def test_what_was_cancelled_or_replaced_though_the_answer_got_lost_is_told_so(
+async def test_a_cancel_or_replace_with_a_lost_confirmation_succeeds(
     remote: PostgresStore, wire: Wire, database: str
 ) -> None:
     await remote.accept(Acceptance((message(1), message(2)), claimed=False))
@@ -290,7 +290,7 @@ async def refused_though_stored(
         await result
 
 
-async def test_what_was_refused_though_it_was_stored_is_taken_out_again(
+async def test_a_refused_message_that_was_stored_is_removed(
     remote: PostgresStore, wire: Wire, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bridge.store.postgres.writer.UNSURE_WITHIN", 0.2)
@@ -302,7 +302,7 @@ async def test_what_was_refused_though_it_was_stored_is_taken_out_again(
 @pytest.mark.parametrize(
     "acceptance", [PRINTED, JOINED, REPLACING], ids=["fingerprint", "parts", "superseded"]
 )
-async def test_what_others_may_know_of_stays_though_it_was_refused_and_is_sent(
+async def test_a_refused_message_that_another_node_may_have_repeated_is_sent(
     remote: PostgresStore,
     wire: Wire,
     database: str,
@@ -349,7 +349,7 @@ def crm_notice(id: int) -> Notice:
     return Notice(CRM, "crm", Kind.REFUSED, 0, id, NOW, NOW)
 
 
-async def test_what_was_claimed_though_the_answer_got_lost_can_be_claimed_again(
+async def test_notices_of_a_claim_with_a_lost_answer_can_be_claimed_again(
     remote: PostgresStore, wire: Wire, database: str
 ) -> None:
     await remote.owe([crm_notice(1)])
@@ -365,7 +365,7 @@ async def test_what_was_claimed_though_the_answer_got_lost_can_be_claimed_again(
     assert await remote.claim_notices(CRM, NOW, 10) == []
 
 
-async def test_what_is_owed_though_the_answer_got_lost_is_owed_once(
+async def test_a_notice_stored_without_a_confirmation_is_owed_once(
     remote: PostgresStore, wire: Wire, database: str
 ) -> None:
     wire.lose(b"COMMIT")
@@ -379,7 +379,7 @@ async def test_what_is_owed_though_the_answer_got_lost_is_owed_once(
     assert [one.notice.known_as for one in claimed] == [1, 2, 3]
 
 
-async def test_what_was_told_is_kept_while_the_database_is_away(
+async def test_results_of_notices_are_kept_while_the_database_is_away(
     remote: PostgresStore, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bridge.store.postgres.writer.UNSURE_WITHIN", 0.2)

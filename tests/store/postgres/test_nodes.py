@@ -156,7 +156,7 @@ async def test_no_message_goes_to_two_nodes(nodes: Nodes) -> None:
     assert set().union(*by_node) == set(range(1, 1001)) == set(got)
 
 
-async def test_what_a_node_keeps_in_memory_is_for_no_other(nodes: Nodes) -> None:
+async def test_messages_in_a_nodes_memory_are_for_no_other_node(nodes: Nodes) -> None:
     first, second = await nodes.open(), await nodes.open()
     await first.accept(Acceptance((message(1),)))
     await first.accept(free(2))
@@ -204,7 +204,7 @@ async def test_nodes_hear_of_what_they_may_send_and_of_nothing_else(nodes: Nodes
 # --- one node changes what another has ---------------------------------------------------------
 
 
-async def test_what_another_node_cancelled_or_replaced_is_not_begun(nodes: Nodes) -> None:
+async def test_messages_cancelled_or_replaced_by_another_node_are_not_begun(nodes: Nodes) -> None:
     first, second = await nodes.open(), await nodes.open()
     messages = [message(id) for id in (1, 2, 3, 4)]
     await first.accept(Acceptance(tuple(messages)))
@@ -396,7 +396,7 @@ async def test_an_attempt_that_ends_while_interrupted_ones_are_looked_for_is_not
     assert await store.interrupted() == {}
 
 
-async def test_whoever_sends_a_message_tells_the_node_that_accepted_it(nodes: Nodes) -> None:
+async def test_the_sending_node_signals_the_accepting_node(nodes: Nodes) -> None:
     first, second = await nodes.open(), await nodes.open()
     told: list[int] = []
     event = asyncio.Event()

@@ -199,7 +199,7 @@ async def test_a_value_that_no_store_can_hold_stops_nothing(tmp_path: Path) -> N
     await store.close()
 
 
-async def test_somebody_elses_lock_delays_results_and_loses_none(tmp_path: Path) -> None:
+async def test_another_programs_lock_delays_results_and_loses_none(tmp_path: Path) -> None:
     path = tmp_path / "bridge.db"
     store = SqliteStore(path, clock=lambda: NOW)
     await store.open()
@@ -270,7 +270,7 @@ async def test_a_file_that_cannot_be_read_fails_the_verb_and_nothing_else(tmp_pa
     await store.close()
 
 
-async def test_what_is_asked_for_first_comes_first_in_a_group(tmp_path: Path) -> None:
+async def test_requests_of_a_group_keep_their_order(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "bridge.db", clock=lambda: NOW)
     await store.open()
     await store.accept(Acceptance((message(1), message(2))))

@@ -29,13 +29,13 @@ def accept_slowly(store: SqliteStore) -> list[asyncio.Future[Repeats]]:
     return asked
 
 
-async def test_what_one_turn_of_the_loop_asks_for_is_one_commit(store: SqliteStore) -> None:
+async def test_requests_of_one_turn_of_the_loop_are_one_commit(store: SqliteStore) -> None:
     before = STORE_COMMIT_SECONDS.count
     await asyncio.gather(*accept_slowly(store))
     assert STORE_COMMIT_SECONDS.count - before == 1
 
 
-async def test_what_was_asked_for_before_the_close_is_stored(store: SqliteStore) -> None:
+async def test_requests_before_the_close_are_stored(store: SqliteStore) -> None:
     asked = [store.accept(Acceptance((message(id),))) for id in range(1, 4)]
     await store.close()
     assert [future.result() for future in asked] == [{}, {}, {}]
