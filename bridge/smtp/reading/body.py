@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from bridge.model.failure import Failure, Reason
 from bridge.smtp.reading import header, markup, multipart, transfer
-from bridge.smtp.reading.charset import decoded, fallback_of, utf_16_of
+from bridge.smtp.reading.charset import decoded, fallback_of, is_binary
 from bridge.smtp.reading.charset_labels import REPLACEMENT
 from bridge.smtp.reading.content_type import (
     TEXT_PLAIN,
@@ -69,7 +69,6 @@ _META_CHARSET = re.compile(
 _DATA_URL = re.compile(rb"data:[a-z]{1,20}/[^\"'\s>]++", re.IGNORECASE)
 #: Beginnings of documents that consist of text octets but are not readable text.
 _DOCUMENTS = (b"%PDF", b"%!PS", b"{\\rtf", b"BEGIN:V", b"-----BEGIN ")
-_BINARY = re.compile(rb"[\x01-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 
 
 class _Place(NamedTuple):
@@ -128,6 +127,8 @@ def text_of_body(
             and "://" not in text
             and "[" not in text
             and "-----" not in text
+            and ("&" not in text or not markup.has_references(text))
+            and ("=" not in text or not transfer.is_quoted(body))
             and record.charset != REPLACEMENT
         ):
             return text
@@ -217,14 +218,17 @@ class _Reader:
             role = _NAMED
         if kind.kind.startswith("text/") and kind.kind not in _NOT_FOR_READERS:
             octets = transfer.decoded(body, encoding)
-            if role is _NAMED and _is_binary(octets) and not utf_16_of(octets):
+            if encoding in _AS_IT_IS and transfer.is_quoted(body):
+                self._record.note("quoted-printable without its label")
+                octets = transfer.decoded(body, b"quoted-printable")
+            if role is _NAMED and is_binary(octets):
                 self._leave_out(ContentType("application/octet-stream"))
             else:
                 yield self._text(octets, kind, place, role)
         elif self._may_be_text(kind, depth, role):
             self._leave_out(kind)
             octets = transfer.decoded(body, encoding)
-            readable = not octets.lstrip().startswith(_DOCUMENTS) and not _is_binary(octets)
+            readable = not octets.lstrip().startswith(_DOCUMENTS) and not is_binary(octets)
             if octets and len(octets) < MAX_HTML and readable:
                 yield self._text(octets, ContentType(charset=kind.charset), place, _UNTYPED)
         else:
@@ -330,6 +334,8 @@ class _Reader:
             text = lines_ended_by_lf(text[:MAX_PLAIN])
             if "<" in text:
                 text = self._without_markup(text, kind)
+            if "&" in text:
+                text = markup.without_references(text)
             text = self._plain(text, kind)
         self._record.declared = self._record.declared or kind.charset
         return _Text(kind.kind, text, place, role, charset, kind.charset)
@@ -373,11 +379,6 @@ class _Reader:
         # Unpaired surrogates are replaced.
         text = text.encode("utf-8", "replace").decode()
         return without_armour(text) if "-----BEGIN PGP" in text else text
-
-
-def _is_binary(octets: bytes) -> bool:
-    """Whether octets hold more controls than a text with a bell or two."""
-    return b"\0" in octets or len(_BINARY.findall(octets)) > 1 + len(octets) // 50
 
 
 _RANKS = {"text/plain": 2, "text/html": 1}

@@ -27,6 +27,11 @@ _OWN = {"iso-2022-jp": decode_iso_2022_jp, "euc-jp": decode_euc_jp}
 _SEVERAL = frozenset({"gb18030", "big5hkscs", "cp932", "cp949", "euc-jp", "johab"})
 _THREE = re.compile(rb"[\xe0-\xf4][\x80-\xbf]{2,3}")
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+_BINARY = re.compile(rb"[\x01-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+#: Three characters of UTF-8 that were encoded once more.
+_TWICE = re.compile(
+    rb"(?:\xc3[\x83-\xb4](?:\xc2[\x80-\xbf]|[\xc5\xc6\xcb\xe2][\x80-\xbf]{1,2})){3}"
+)
 _NOT_A_LABEL = re.compile(r"[^a-z0-9_.:+()-]")
 #: The escape that switches to Japanese in ISO-2022-JP: no other charset has it.
 _ESCAPED = b"\x1b$"
@@ -117,6 +122,8 @@ def decoded(octets: bytes, charset: str, fallback: str) -> tuple[str, str]:
             return decode_iso_2022_jp(octets), "iso-2022-jp"
         if 0 in octets and (unicode := utf_16_of(octets)):
             return _of_unicode(octets, unicode), unicode
+        if 0xC3 in octets and _TWICE.search(octets):
+            text = _decoded_again(text)
         return text.removeprefix("\ufeff"), "utf-8"
     if octets.isascii() and codec.startswith(_CHARSET_FAMILIES) and 0 not in octets:
         return octets.decode("ascii" if codec in _EBCDIC else codec), codec
@@ -162,6 +169,12 @@ def utf_16_of(octets: bytes) -> str:
     return ""
 
 
+def is_binary(octets: bytes) -> bool:
+    """Whether octets hold more controls than a text in any charset with a bell or two."""
+    controls = b"\0" in octets or len(_BINARY.findall(octets)) > 1 + len(octets) // 50
+    return controls and not utf_16_of(octets)
+
+
 def _controls(octets: bytes) -> int:
     return len(octets.translate(None, _NO_CONTROLS))
 
@@ -188,6 +201,16 @@ def _damaged(octets: bytes, fallback: str) -> tuple[str, str]:
     if own := _OWN.get(fallback):
         return own(octets), fallback
     return octets.decode(fallback, "replace"), fallback
+
+
+def _decoded_again(text: str) -> str:
+    """A text that a program took for Latin-1 or windows-1252 and encoded once more."""
+    for charset in ("latin-1", "cp1252"):
+        try:
+            return text.encode(charset).decode()
+        except UnicodeError:
+            continue
+    return text
 
 
 def _one_character(halves: re.Match[bytes]) -> bytes:

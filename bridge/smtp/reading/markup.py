@@ -1,20 +1,38 @@
-"""Markup in plain text: HTML under a wrong label, and the tags of text/enriched (RFC 1896)."""
+"""Markup in plain text: HTML under a wrong label, character references, and the tags of
+text/enriched (RFC 1896)."""
 
 from __future__ import annotations
 
 import re
+from html import unescape
 
-_LOOKS_LIKE_HTML = re.compile(
-    r"\s{0,99}(?:<!doctype html|<\?xml[^>]{0,99}\?>\s{0,9}<(?:!doctype )?html|<html|<head|<body"
-    r"|<(?:p|div|table|span|font|center|style|meta|h[1-6]|b|br|ul|a)\b[^<>]{0,400}>)",
+#: The beginning of a document.
+_DOCUMENT = re.compile(
+    r"(?:\s|<!--[^<>]{0,200}-->){0,99}(?:<!doctype html"
+    r"|<\?xml[^>]{0,99}\?>\s{0,9}<(?:!doctype )?html|<html|<head|<body|<meta|<style)",
     re.IGNORECASE,
 )
-_MARKUP = re.compile(
-    r"</(?:p|div|table|span|font|center|style|h[1-6]|b|ul|a|html|body)>|<br "
-    r"?/?>",
-    re.I,
+_BLOCKS = "p|div|table|tbody|tr|td|th|ul|ol|li|center|h[1-6]|html|body|blockquote|pre|section"
+_INLINE = "span|font|b|i|u|s|a|em|strong|small|big|sub|sup|code|tt"
+#: An end tag, which a text without markup does not have, and what it needs before it.
+_END = re.compile(rf"</({_BLOCKS}|{_INLINE})>", re.IGNORECASE)
+_START = re.compile(rf"<({_BLOCKS}|{_INLINE})(?:\s[^<>]{{0,400}})?>", re.IGNORECASE)
+_BLOCK = re.compile(rf"<(?:{_BLOCKS})[\s>]", re.IGNORECASE)
+#: A line break: one that touches a word, or two; a text about it has blanks around it.
+_BREAK = re.compile(
+    r"(?<=\S)<br\s{0,3}/?>|<br\s{0,3}/?>(?=\S)|<br\s{0,3}/?>[^<]*+<br\s{0,3}/?>", re.IGNORECASE
 )
-_BREAK = re.compile(r"<br ?/?>", re.IGNORECASE)
+#: A bracket of the text: an address, a comparison.
+_BRACKET = re.compile(
+    rf"<(?!/?(?:{_BLOCKS}|{_INLINE}|br|hr|img|title|head|style|meta|script|thead|tfoot|dl|dt|dd|o:p)"
+    r"(?=[\s/>])|!--|!doctype|!\[|\?xml)",
+    re.IGNORECASE,
+)
+#: Character references that no person types.
+_REFERENCE = re.compile(
+    r"&(?:#\d{2,7}|#[xX][0-9a-fA-F]{2,6}|nbsp|quot|apos|[lr]s?aquo|[nm]dash|hellip|euro|deg|middot"
+    r"|bull|[lrbs][sd]quo|[aeiouyAEIOUY](?:uml|acute|grave|circ)|szlig|[cC]cedil|[nN]tilde);"
+)
 _ENRICHED = re.compile(r"<(?:/?[a-z-]{1,60})>|<<", re.IGNORECASE)
 
 
@@ -24,10 +42,26 @@ def of_enriched(text: str) -> str:
 
 
 def html_under_another_label(text: str) -> str | None:
-    """The HTML in a part labelled as plain text; ``None`` if it is plain text."""
-    if _LOOKS_LIKE_HTML.match(text) and _MARKUP.search(text):
+    """The HTML in a part labelled as plain text; ``None`` if it is plain text.
+
+    It is HTML if it begins as a document, or has an element with start and end, or a line break.
+    """
+    if _DOCUMENT.match(text):
         return text
-    if len(_BREAK.findall(text)) < 2:
+    ends = {name.lower() for name in _END.findall(text)}
+    starts = {name.lower() for name in _START.findall(text)} if ends else ends
+    if ends.isdisjoint(starts) and not _BREAK.search(text):
         return None
-    # A plain text with <br>: its own line ends count too.
-    return text.replace("\n", "<br>") if "\n" in text.strip() else text
+    html = _BRACKET.sub("&lt;", text)
+    # Between inline elements the text's own line ends count.
+    return html if _BLOCK.search(html) or "\n" not in text.strip() else html.replace("\n", "<br>")
+
+
+def has_references(text: str) -> bool:
+    """Whether a plain text has character references of HTML."""
+    return _REFERENCE.search(text) is not None
+
+
+def without_references(text: str) -> str:
+    """The text with the characters in place of their references."""
+    return unescape(text) if has_references(text) else text

@@ -20,6 +20,8 @@ _OUT = re.compile(
 )
 #: Characters that alone are no text: joiners and marks that only change their neighbours.
 _ONLY_MARKS = re.compile("[\\s\u200c-\u200f\u202a-\u202e\u2066-\u2069\ufe00-\ufe0f]*")
+#: Colours of a terminal, and characters that are struck over.
+_TERMINAL = re.compile(r"\x1b\[[0-9;?]{0,20}[A-Za-z]|\x1b[()][A-B0-2]|.\x08")
 _BLANK_LINES = re.compile(r"\n{3,}")
 
 _ARMOUR = "-----BEGIN PGP SIGNED MESSAGE-----", "\n-----BEGIN PGP SIGNATURE-----"
@@ -100,6 +102,8 @@ def clean(text: str) -> str:
     """The text without invisible characters, needless spaces and blank lines."""
     text = text.replace("\ufffc", "")  # Stands for an attachment in Apple's texts.
     if not _is_plain(text):
+        if "\x1b" in text or "\b" in text:
+            text = _TERMINAL.sub("", text)
         text = _OUT.sub("", text.replace("\t", " ").replace("\xa0", " "))
         if _ONLY_MARKS.fullmatch(text):
             return ""

@@ -26,6 +26,8 @@ _LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 _NO_LETTERS = bytes(octet for octet in range(256) if octet not in _LETTERS)
 _ENDED_TWICE = re.compile(rb"(?:=0D)?=0A(?=\n|\Z)", re.IGNORECASE)
 _SOFT_BREAK = re.compile(rb"=[ \t]{1,9}\n")
+_TWO_OCTETS = re.compile(rb"=[89A-F][0-9A-F](?:=\n)?=[89A-F][0-9A-F]")
+_OTHER_EQUALS = re.compile(rb"=(?![0-9A-F]{2}|[ \t]{0,9}(?:\n|\Z))")
 _UU_BEGIN = re.compile(rb"^begin [0-7]{3,4} [^\n]*\n", re.MULTILINE)
 
 
@@ -48,6 +50,16 @@ def decoded(body: bytes, encoding: bytes) -> bytes:
             return of(body)
     shown = encoding[:30].decode("ascii", "replace")
     raise Failure(Reason.UNDECODABLE_TEXT, f"unknown Content-Transfer-Encoding {shown}")
+
+
+def is_quoted(body: bytes) -> bool:
+    """Whether a body without an encoding proves to be quoted-printable: every ``=`` is that of an
+    octet or of a soft break, and two octets above ASCII stand together."""
+    return (
+        _TWO_OCTETS.search(body) is not None
+        and body.isascii()
+        and _OTHER_EQUALS.search(body) is None
+    )
 
 
 def _of_quoted_printable(body: bytes) -> bytes:

@@ -203,6 +203,14 @@ def test_what_cannot_hold_single_octets_is_no_fallback(label: str) -> None:
     assert fallback_of("windows-1251", "koi8-u") == "windows-1251"
 
 
+@pytest.mark.parametrize("text", ["Увага! Насос №3", "Größe übrig, Äpfel", "“Größe”"])
+def test_utf_8_that_was_encoded_once_more_is_decoded_once_more(text: str) -> None:
+    once = text.encode().decode("latin-1")
+    assert decode(once.encode(), "utf-8", "") == (text if "Увага" in text else once)
+    assert decode("Größe".encode(), "utf-8", "") == "Größe"
+    assert decode("ÐÑ are letters".encode(), "utf-8", "") == "ÐÑ are letters"
+
+
 def test_half_a_surrogate_pair_becomes_a_character_that_can_be_sent() -> None:
     decode(b"+2AA-", "utf-7", "").encode()
     decode(b"\xd8\x00", "utf-16be", "").encode()

@@ -4,23 +4,50 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.smtp.reading.markup import html_under_another_label, of_enriched
+from bridge.smtp.reading.markup import html_under_another_label, of_enriched, without_references
 
 
 @pytest.mark.parametrize(
-    "text", ["<html><body>Hi</body></html>", "  <p>One</p><p>Two</p>", "<!DOCTYPE html><br>x"]
+    "text",
+    [
+        *("<html><body>Hi</body></html>", "  <p>One</p><p>Two</p>", "<!DOCTYPE html><br>x"),
+        *("Alarms:<ul><li>a</li></ul>", "<!-- x -->\n<html>Hi", "one<br>two", "<strong>a</strong>"),
+    ],
 )
 def test_html_is_recognised_under_the_label_of_a_plain_text(text: str) -> None:
     assert html_under_another_label(text) == text
 
 
-@pytest.mark.parametrize("text", ["Hello", "a <b and c> d", "<p> is a tag", "one<br>two", "1 < 2"])
+@pytest.mark.parametrize(
+    "text", ["Hello", "a <b and c> d", "<p> is a tag", "<one> and </one>", "1 < 2"]
+)
 def test_a_plain_text_stays_one(text: str) -> None:
     assert html_under_another_label(text) is None
 
 
 def test_line_ends_count_beside_breaks() -> None:
     assert html_under_another_label("a<br>b\nc<br/>d") == "a<br>b<br>c<br/>d"
+    assert html_under_another_label("<p>a\nb</p>") == "<p>a\nb</p>"
+
+
+def test_other_brackets_are_the_text_s_own() -> None:
+    text = "<b>Jan</b> <jan@example.com> <https://example.com> 1<2"
+    html = "<b>Jan</b> &lt;jan@example.com> &lt;https://example.com> 1&lt;2"
+    assert html_under_another_label(text) == html
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("&#1059;&#x432;&#1072;&#1075;&#1072; &lt;5&gt;", "Увага <5>"),
+        ("Pump&nbsp;3 &quot;on&quot;", 'Pump\xa03 "on"'),
+        ("AT&amp;T", "AT&amp;T"),
+        ("a &lt; b", "a &lt; b"),
+        ("https://example.com/?a=1&deg=2&#5", "https://example.com/?a=1&deg=2&#5"),
+    ],
+)
+def test_character_references(text: str, read: str) -> None:
+    assert without_references(text) == read
 
 
 def test_the_commands_of_enriched_text_are_left_out() -> None:

@@ -205,6 +205,14 @@ def test_a_charset_of_the_subject_that_is_none_changes_nothing(charset: str) -> 
     read_mail(octets[:-3], to, smtp=Smtp(), account=AccountSettings())
 
 
+@pytest.mark.parametrize("encoding", ["", "7bit", "8bit"])
+def test_quoted_printable_without_its_label_is_decoded(encoding: str) -> None:
+    quoted = "=D0=9A=D0=BE=D0=B4 =\n5"
+    assert text(mail("text/plain; charset=utf-8", quoted, encoding)) == TEXT
+    for own in ("x=AB y=CD", "a=5 =D0=9A", "=D0=9A=zz"):
+        assert text(mail("text/plain", own, encoding)) == own
+
+
 def test_a_body_that_calls_itself_an_attachment_is_read() -> None:
     attached = within("Content-Disposition: attachment; filename=body.txt", PLAIN)
     assert text(f"Subject: S\n{attached}") == TEXT

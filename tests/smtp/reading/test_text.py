@@ -26,6 +26,7 @@ def test_joiners_and_direction_marks_stay() -> None:
 def test_what_cannot_be_seen_goes() -> None:
     assert clean("\ufeffa\u200bb\xadc\x00\x1b\u2060\ud800") == "abc"
     assert clean("a\tb\xa0c") == "a b c"
+    assert clean("\x1b[31mPump\x1b[0m 3 P\bPump\x1b(B") == "Pump 3 Pump"
     assert clean("\ufffc\nPump\ufffc 3") == "Pump 3"
 
 
