@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from bridge.model.contact import Blocks, Contact, Group
 from bridge.model.failure import Failure, Reason
 from bridge.model.ids import Ids
 from bridge.model.message import Accepted, Recipient, State, Submission
-from bridge.relay.group_recipients import AT_ONCE, next_within
+from bridge.relay.group_recipients import AT_ONCE
 from bridge.relay.send_outs import ABANDONED_AFTER, SendOuts
 from bridge.sandbox import Sandbox
 from bridge.store.directory.black_list import add_to_black_list
@@ -257,49 +256,13 @@ class TestSendOuts:
             assert len(await bridge.relay.query(bridge.account(), 5000)) == MANY
 
 
-class TestHours:
-    """Hours of a group, in a zone two hours east of UTC in winter."""
-
-    NINE = 1_800_342_000 - 1_800_342_000 % 86400 + 7 * 3600
-
-    @pytest.mark.parametrize(
-        ("hours", "hour", "waits"),
-        [
-            ("9-21", 9, 0),
-            ("9-21", 20, 0),
-            ("9-21", 21, 12),
-            ("9-21", 3, 6),
-            ("22-6", 23, 0),
-            ("22-6", 5, 0),
-            ("22-6", 7, 15),
-        ],
-    )
-    def test_the_next_moment_within(self, hours: str, hour: int, waits: int) -> None:
-        at = self.NINE + (hour - 9) * 3600
-        assert next_within(hours, "Europe/Kyiv", at) == at + waits * 3600
-
-    @pytest.mark.parametrize(
-        ("hours", "at", "begins"),
-        [
-            ("9-21", "2026-10-24 22:00+03:00", "2026-10-25 09:00+02:00"),
-            ("9-21", "2026-03-28 22:00+02:00", "2026-03-29 09:00+03:00"),
-            # The hour from three to four comes twice, or not at all.
-            ("4-5", "2026-10-25 03:30+02:00", "2026-10-25 04:00+02:00"),
-            ("22-3", "2026-10-25 03:10+02:00", "2026-10-25 22:00+02:00"),
-            ("3-5", "2026-03-28 22:00+02:00", "2026-03-29 04:00+03:00"),
-        ],
-    )
-    def test_the_clocks_are_put_back_and_forward(self, hours: str, at: str, begins: str) -> None:
-        moment, expected = map(datetime.fromisoformat, (at, begins))
-        assert next_within(hours, "Europe/Kyiv", int(moment.timestamp())) == expected.timestamp()
-
-    async def test_a_message_outside_is_scheduled(self, tmp_path: Path) -> None:
-        accounts = {"crm": {"zone": "UTC", "schedule": "bridge"}}
-        async with Sandbox() as sandbox, relaying(tmp_path, sandbox, accounts=accounts) as bridge:
-            hour = int(time.time()) // 3600 % 24
-            hours = f"{(hour + 2) % 24}-{(hour + 3) % 24 or 24}"
-            outcome = await bridge.submit(to(await group_of(bridge, FIRST, hours=hours)))
-            assert isinstance(outcome, Accepted)
-            assert outcome.queued
-            [stored] = await bridge.relay.query(bridge.account(), outcome.id)
-            assert stored.message.due_at // 3600 % 24 == (hour + 2) % 24
+async def test_a_message_outside_the_groups_hours_is_scheduled(tmp_path: Path) -> None:
+    accounts = {"crm": {"zone": "UTC", "schedule": "bridge"}}
+    async with Sandbox() as sandbox, relaying(tmp_path, sandbox, accounts=accounts) as bridge:
+        hour = int(time.time()) // 3600 % 24
+        hours = f"{(hour + 2) % 24}-{(hour + 3) % 24 or 24}"
+        outcome = await bridge.submit(to(await group_of(bridge, FIRST, hours=hours)))
+        assert isinstance(outcome, Accepted)
+        assert outcome.queued
+        [stored] = await bridge.relay.query(bridge.account(), outcome.id)
+        assert stored.message.due_at // 3600 % 24 == (hour + 2) % 24

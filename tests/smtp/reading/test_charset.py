@@ -221,3 +221,8 @@ def test_japanese_runs_without_their_end() -> None:
     assert decode(b"\x0e\x43\x5e\x0f ok", "iso-2022-jp", "") == "ﾃﾞ ok"
     assert decode(b"\x1b$(D0!\x1b(B", "iso-2022-jp", "") == "丂"
     assert decode(b"\x8e\xc3\x8f\xb0\xa1a\xff", "euc-jp", "") == "ﾃ丂a\ufffd"
+
+
+def test_octets_that_fit_nothing_are_replaced_in_the_fallback() -> None:
+    assert decode(b"a\x98\xff", "utf-8", "windows-1251") == "a\ufffdя"
+    assert decode(b"\xff", "us-ascii", "no-such-fallback") == "ÿ"

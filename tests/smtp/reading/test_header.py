@@ -5,8 +5,6 @@ from __future__ import annotations
 import pytest
 
 from bridge.model.failure import Failure
-from bridge.smtp.reading.charset import codec_of, decode
-from bridge.smtp.reading.content_type import content_type
 from bridge.smtp.reading.encoded_words import text_of
 from bridge.smtp.reading.header import MAX_HEADER, split
 
@@ -38,10 +36,6 @@ def test_fields_below_a_blank_line_too_many_are_fields() -> None:
     assert split(labelled)[1] == b"Content-Type: text/html\n\n<p>B"
 
 
-def test_raw_octets_of_a_header_are_never_in_utf_16() -> None:
-    assert text_of("Réunion".encode(), "windows-1252", "utf-16le") == "Réunion"
-
-
 def test_a_byte_order_mark_begins_a_header_even_of_one_field() -> None:
     assert split(b"\xef\xbb\xbfSubject: x\n\ntext")[1] == b"text"
     assert split(b"\xef\xbb\xbfCode: 5\n\ntext")[1] == b"\xef\xbb\xbfCode: 5\n\ntext"
@@ -57,53 +51,6 @@ def test_a_header_above_the_limit_is_refused() -> None:
     split(b"Subject: " + b"x" * (MAX_HEADER - 20) + b"\n\n")
     with pytest.raises(Failure):
         split(b"Subject: " + b"x" * MAX_HEADER + b"\n\n")
-
-
-@pytest.mark.parametrize(
-    ("raw", "text"),
-    [
-        (b"plain", "plain"),
-        (b" folded\n  value ", "folded  value"),
-        (b"=?utf-8?q?a=5Fb_c?=", "a_b c"),
-        (b"=?utf-8?Q?a?= =?utf-8?Q?b?=", "ab"),
-        (b"=?utf-8?Q?a?=\n =?koi8-r?B?8A==?= c", "aП c"),
-        (b"x =?utf-8?Q?a?= y", "x a y"),
-        (b"=?utf-8*uk?Q?=D0=87?=", "Ї"),
-        (b"=?no-such?Q?=D0=87?=", "Ї"),
-        (b"=?utf-8?B?0J/RgNC40LI?=", "Прив"),  # padding forgotten
-        (b"=?utf-8?q?a=0D=0Ab?=", "a b"),
-        (b"=?utf-8?x?a?=", "=?utf-8?x?a?="),
-        ("Київ".encode(), "Київ"),
-        ("Київ".encode("cp1251"), "Київ"),
-    ],
-)
-def test_the_text_of_a_field(raw: bytes, text: str) -> None:
-    assert text_of(raw, "windows-1251") == text
-
-
-def test_content_types() -> None:
-    def read(value: bytes) -> tuple[str, str]:
-        kind = content_type(value)
-        return kind.kind, kind.charset
-
-    assert read(b"") == ("text/plain", "")
-    assert read(b"text") == ("text/plain", "")
-    assert read(b'Text/HTML;\n charset = "UTF-8"') == ("text/html", "utf-8")
-    assert read(b"text/plain; charset*=us-ascii'en'koi8-r") == ("text/plain", "koi8-r")
-    assert content_type(b"text/plain; format=Flowed; DelSp=YES").delsp
-
-
-@pytest.mark.parametrize(
-    "label", ["idna", "punycode", "unicode_escape", "rot13", "base64", "no-such", "", "a\0b", "é"]
-)
-def test_what_is_no_character_set_is_not_believed(label: str) -> None:
-    assert codec_of(label) is None
-    assert decode("Ґ".encode(), label, "cp1252") == "Ґ"
-
-
-def test_octets_that_fit_nothing_are_replaced_in_the_fallback() -> None:
-    assert decode(b"a\x98\xff", "utf-8", "windows-1251") == "a\ufffdя"
-    assert decode(b"\xff", "us-ascii", "no-such-fallback") == "ÿ"
 
 
 @pytest.mark.parametrize("line", [b"X-A: b\n", b"X-Long-Name: " + b"v" * 1000 + b"\n", b"A:\n b\n"])

@@ -1,0 +1,117 @@
+"""send.php of a running daemon: texts, charsets, costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from tests.smsc.calling import FIRST, LOGIN, SECOND, THIRD, smsc
+
+
+async def test_one_text(tmp_path: Path) -> None:
+    async with smsc(tmp_path) as face:
+        assert await face.call("send", phones=FIRST, mes="Привіт", id=77) == "OK - 1 SMS, ID - 77"
+        assert await face.call("send", phones=FIRST, mes="hi", id=78, fmt=1) == "78,1"
+        phones = f"{FIRST};\r\n{SECOND}\r\n"
+        answer = await face.json("send", phones=phones, mes="x" * 161, id="order-1")
+        assert answer == {"id": "order-1", "cnt": 4}
+        texts = [message.item["text"] for message in face.sandbox.messages]
+        assert texts == ["Привіт", "hi", "x" * 161, "x" * 161]
+
+
+@pytest.mark.parametrize(
+    ("charset", "python"),
+    [("", "cp1251"), ("windows-1251", "cp1251"), ("koi8-r", "koi8-r"), ("utf-8", "utf-8")],
+)
+async def test_every_charset_and_every_way(tmp_path: Path, charset: str, python: str) -> None:
+    text = "Ваш код 1234"
+    fields: dict[str, Any] = {**LOGIN, "phones": FIRST, "charset": charset}
+    form = "&".join(f"{name}={value}" for name, value in fields.items()).encode()
+    form += b"&mes=" + text.encode(python).replace(b" ", b"+")
+    files = {name: (None, value.encode()) for name, value in fields.items()}
+    async with smsc(tmp_path) as face:
+        headers = {"content-type": "application/x-www-form-urlencoded"}
+        for response in (
+            await face.client.post("/sys/send.php", content=form, headers=headers),
+            await face.client.post(
+                "/sys/send.php", files=files | {"mes": (None, text.encode(python))}
+            ),
+            await face.client.post(
+                "/sys/send.php",
+                params=LOGIN | {"phones": FIRST},
+                content=form,
+                headers=headers,
+            ),
+        ):
+            assert response.text.startswith("OK - 1 SMS, ID - ")
+        assert [m.item["text"] for m in face.sandbox.messages] == [text] * 3
+
+
+async def test_rest(tmp_path: Path) -> None:
+    async with smsc(tmp_path) as face:
+        body = LOGIN | {"phones": [FIRST], "mes": "Привіт", "id": 5}
+        response = await face.client.post("/rest/send/", json=body)
+        assert response.content == b'{\n"id": 5,\n"cnt": 1\n}'
+        assert face.sandbox.messages[0].item["text"] == "Привіт"
+
+
+class TestCosts:
+    async def test_a_price_sends_nothing(self, tmp_path: Path) -> None:
+        async with smsc(tmp_path, more='prices = { UA = "0.4", CZ = "1" }') as face:
+            answer = await face.json("send", phones=f"{FIRST},420777123456", mes="x" * 161, cost=1)
+            assert answer == {"cost": "2.8", "cnt": 4}
+            assert not face.sandbox.messages
+
+    async def test_with_the_answer(self, tmp_path: Path) -> None:
+        async with smsc(tmp_path, "daily_limit = 100", 'prices = { UA = "0.4" }') as face:
+            answer = await face.json("send", phones=FIRST, mes="x", cost=3, id=1)
+            assert answer == {"id": 1, "cnt": 1, "cost": "0.4", "balance": "99"}
+            assert await face.call("balance") == "99"
+
+    async def test_without_a_table_nothing_is_invented(self, tmp_path: Path) -> None:
+        async with smsc(tmp_path) as face:
+            assert await face.call("send", phones=FIRST, mes="x", cost=3, fmt=1, id=1) == "1,1,0,0"
+
+    async def test_every_number_and_the_wrong_ones(self, tmp_path: Path) -> None:
+        async with smsc(tmp_path) as face:
+            sent = {"phones": f"{FIRST},12", "mes": "x", "id": 1}
+            answer = await face.json("send", **sent, op=1)
+            assert [(n["phone"], n["error"]) for n in answer["phones"]] == [
+                (FIRST, ""),
+                ("12", "7"),
+            ]
+            answer = await face.json("send", **sent, err=1)
+            assert [n["phone"] for n in answer["phones"]] == ["12"]
+
+
+class TestTexts:
+    DONE: ClassVar[list[tuple[dict[str, Any], str]]] = [
+        ({"mes": "Привет", "translit": 1}, "Privet"),
+        ({"mes": r"one\ntwo", "nl": 1}, "one\ntwo"),
+        ({"mes": "x" * 400, "maxsms": 1}, "x" * 160),
+        ({"mes": "a: b, c; d"}, "a: b, c; d"),
+    ]
+
+    async def test_what_is_done_to_a_text(self, tmp_path: Path) -> None:
+        async with smsc(tmp_path) as face:
+            for parameters, text in self.DONE:
+                await face.call("send", phones=FIRST, **parameters)
+                assert face.sandbox.messages[-1].item["text"] == text
+
+    async def test_a_list_has_a_text_a_row(self, tmp_path: Path) -> None:
+        async with smsc(tmp_path) as face:
+            rows = f"{FIRST}:one: 1\n{SECOND},{THIRD};two\n\n"
+            answer = await face.json("send", list=rows)
+            assert answer["cnt"] == 3
+            texts = {m.phone: m.item["text"] for m in face.sandbox.messages}
+            assert texts == {f"+{FIRST}": "one: 1", f"+{SECOND}": "two", f"+{THIRD}": "two"}
+
+    async def test_a_route_by_a_switch_or_a_prefix(self, tmp_path: Path) -> None:
+        async with smsc(tmp_path) as face:
+            await face.call("send", phones=FIRST, mes="x", viber=1)
+            await face.call("send", phones=FIRST, mes="__VIBER__y")
+            paths = {request.path for request in face.sandbox.requests}
+            assert all("tg-viber" in path for path in paths)
+            assert face.sandbox.messages[1].item["text"] == "y"
