@@ -59,7 +59,7 @@ LABELS = {
             "kimə|ում|kimga|chuig|alıcı|adressaat"
         ),
         "subject": (
-            "subject|betreff|objet|oggetto|asunto|assunto|onderwerp|emne|ämne|aihe|konu|tárgy|"
+            "subject|thema|betreff|objet|oggetto|asunto|assunto|onderwerp|emne|ämne|aihe|konu|tárgy|"
             "předmět|predmet|temat|тема|件名|主题|主旨|제목|נושא|الموضوع|subiect|zadeva|teema|tema|"
             "temats|θέμα|chủ đề|subjek|perihal|เรื่อง|относно|re|"
             "tēma|предмет|тэма|विषय|тақырыбы|assumpte|gaia|موضوع|თემა|efni|subjekti|mövzu|"
@@ -74,7 +74,7 @@ ORIGINAL = re.compile(
     r"origin|oryginaln|orijinal|oprindelig|opprinnelig|oorspronkelijk|ursprün|ursprung|исходн|"
     r"оригинал|оригінал|початков|вихідн|původní|pôvodn|eredeti|alkuper|izvorn|izvirn|prvotn|"
     r"algne|sākotnēj|oriģināl|pradin|αρχικ|πρωτότυπ|gốc|asli\b|özgün|מקורית|الأصلي|"
-    r"元の|原始|原邮件|原郵件|원본|ต้นฉบับ|reply|antwort|yanıt",
+    r"元の|原始|原件|原邮件|原郵件|원본|ต้นฉบับ|reply|antwort|yanıt",
     re.IGNORECASE,
 )
 

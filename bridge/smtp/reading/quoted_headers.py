@@ -16,8 +16,9 @@ _LABEL = re.compile(
     r"\xa0*_\t]{0,20}[:：][*_]{0,2}"
     r"(?:[ \t\xa0]|$|(?=[<\w\"']))"
 )
-#: "Jan Novák <jan@example.com>" alone on its line.
-_OF_NOTES = re.compile(r"[^<>:@]{2,80}<[^<>\s]{1,100}@[^<>\s]{1,100}>")
+_DATE_ALONE = re.compile(
+    r"\d{1,4}[./-]\d{1,2}[./-]\d{2,4},? \d{1,2}:\d\d(?::\d\d)?(?: [AaPp]\.?[Mm]\.?)?"
+)
 #: Outlook's rule in a plain text.
 _OUTLOOK_RULE = "_" * 32
 
@@ -58,17 +59,19 @@ def header_block(bare: list[str], at: int) -> tuple[int, bool]:
 
 
 def is_of_notes(bare: list[str], at: int) -> bool:
-    """Whether the header that Lotus Notes writes begins here: the sender, the date, and further
-    labels and values on lines of their own."""
-    if at + 1 >= len(bare) or not _OF_NOTES.fullmatch(bare[at]):
+    """Whether the header that Lotus Notes writes begins here: the sender, the date alone on its
+    line or behind the sender, then at least two labels, whose values may be on other lines."""
+    below = bare[at + 1] if at + 1 < len(bare) else ""
+    if _DATE_ALONE.fullmatch(below):
+        begins = at + 2 if 2 < len(bare[at]) < 80 and not label_of(bare[at]) else 0
+    else:
+        line = bare[at]
+        dated = len(line) < 120 and " on " in line and has_date(line) and TIME.search(line)
+        begins = at + 1 if dated and ADDRESS.search(line) else 0
+    if not begins:
         return False
-    dated = bare[at + 1]
-    if len(dated) > 40 or not has_date(dated) or not TIME.search(dated):
-        return False
-    following = [line for line in bare[at + 2 : at + 6] if line][:1]
-    return (
-        LABELS.get(following[0].split()[0].rstrip(":").casefold()) == "to" if following else False
-    )
+    words = [label_of(line) or line.casefold() for line in bare[begins : begins + 12]]
+    return sum(LABELS.get(word) in ("to", "subject") for word in words) > 1
 
 
 def _is_a_header(labels: list[str], values: list[str], *, below_rule: bool) -> bool:

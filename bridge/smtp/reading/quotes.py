@@ -211,7 +211,8 @@ def _headers(bare: list[str], before: int) -> tuple[list[tuple[int, str]], int]:
         separator = _SEPARATOR.match(bare[at])
         if separator is not None:
             passed_on = PASSED_ON.search(separator[2]) is not None
-            if passed_on and (len(separator[1]) >= 8 or _heads_a_mail(bare, at)):
+            known = len(separator[1]) >= 8 or has_date(separator[2])
+            if passed_on and (known or _heads_a_mail(bare, at)):
                 return [], at
             if at > first and _is_original(bare, at, separator):
                 return [(at, "what follows a line for “original message”")], len(bare)
@@ -221,7 +222,7 @@ def _headers(bare: list[str], before: int) -> tuple[list[tuple[int, str]], int]:
             return [(at, "what follows an attribution")], len(bare)
         elif _says_forwarded(bare[at]):
             return [], at
-        if at > first and bare[at].endswith(">") and is_of_notes(bare, at):
+        if at > first and bare[at] and is_of_notes(bare, at):
             return [(at, "a quoted mail with its header")], len(bare)
         if label_of(bare[at]):
             end, is_one = header_block(bare, at)

@@ -19,7 +19,7 @@ def test_html_is_recognised_under_the_label_of_a_plain_text(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["Hello", "a <b and c> d", "<p> is a tag", "<one> and </one>", "1 < 2"]
+    "text", ["Hello", "a <b and c> d", "<p> is a tag", "<one> and </one>", "a <br> b", "1 < 2"]
 )
 def test_a_plain_text_stays_one(text: str) -> None:
     assert html_under_another_label(text) is None

@@ -33,6 +33,12 @@ def kept(text: str, reply: Reply) -> str:
         ("ok\n\nOn Wed, 14 Nov 2026 08:14:43 -0200 A <a@b.c> wrote\n\ntext", "ok"),
         ("ok\nMystery: A <a@b.c>\nWhen: 6 Jan 2025 10:00\nTopic: x\n\nq", "ok"),
         ("ok\n\nJan Novak <j@e.com>\n26.11.2026 15:19\n\nAn\nme@e.com\n\nThema\nx\n\nq", "ok"),
+        ("ok\n\nJan Novak\n11/26/2026 10:04 AM\nTo: Me/ACME@ACME\ncc:\nSubject: x\n\nq", "ok"),
+        ("ok\n\nJan <j@e.com> on 11/26/2026 10:04:11 AM\nTo: me\ncc:\nSubject: x\n\nq", "ok"),
+        (
+            "ok\n\nJan <j@e.com>\n11/26/2026 10:04\nPlease respond to\nj@e.com\n\nTo\nme\ncc\n\nq",
+            "ok",
+        ),
         ("ok\n\n>>> Jan <j@e.com> 26.11.2026 15:19 >>>\nplain quotation", "ok"),
         ("ok\n\n>>> On 26.11.2026 at 15:19, Jan <j@e.com> wrote:\nplain quotation", "ok"),
         ("ok\n\n  On Thu, 26 Nov 2026 at 15:19, Jan<j@e.com> wrote:   quoted\ntext", "ok"),
@@ -65,6 +71,7 @@ def test_the_tail_of_a_reply_is_cut(text: str, own: str) -> None:
         "Details:\nName: Jan <jan@e.com>\nDate: 26.11.2026\nRoom: 5",
         "see\n---- Message for Jan ----\ncall 5",
         "Write to jan@e.com before 26.11.2026:\n- name\n- room",
+        "Pump 3\n26.11.2026 10:04\nstopped\nTo do: restart",
     ],
 )
 def test_own_text_stays_in_a_reply_too(text: str) -> None:
@@ -111,6 +118,7 @@ def test_two_dashes_in_the_own_text_are_no_signature() -> None:
         '-------- Пересылаемое сообщение --------\n26.11.2026, 15:19, "I" <i@e.com>:\n\ntext',
         "---- Forwarded Message ----\nFrom: Jan <j@e.com>\nDate: 26.11.2026\nSubject: x\ntext",
         "--- Weitergeleitete Nachricht ---\nVon: Jan <j@e.com>\nDatum: 26.11.26\nBetreff: x\ntext",
+        "----- Forwarded by Jan/ACME on 26.11.2026 10:04 -----\n\nI <i@e.com>\n26.11.2026\n\ntext",
         "Begin forwarded message:\n\n> From: Jan <j@e.com>\n> Date: 26.11.2026\n> \n> text",
         "Начало переадресованного сообщения:\n\n> От: Иван <i@e.com>\n> Дата: 26.11.2026\n> text",
         "---------- Forwarded message ---------\nFrom: Jan <j@e.com>\n\ntext\n\n> quoted there",
