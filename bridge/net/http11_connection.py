@@ -13,6 +13,7 @@ The class of an exception tells how much the server may have received:
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import select
 from typing import Final, NamedTuple, cast
@@ -68,6 +69,7 @@ class Http11Connection(asyncio.Protocol):
         # Servers of small devices end lines in this way.
         self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True)
         self._limits = TimeLimits()
+        self._until = math.inf  # the end of the whole exchange, by the loop's clock
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -81,7 +83,7 @@ class Http11Connection(asyncio.Protocol):
         self._method = method
         self._headed = False  # the headers of the final answer are there
         self._complete = False  # … and its body
-        self._kept_for = float("inf")  # as the server says
+        self._kept_for = math.inf  # as the server says
         self._kept = False  # … and the server keeps the connection
         self._surplus = False  # … and sent more
         self._unsent = False
@@ -92,15 +94,18 @@ class Http11Connection(asyncio.Protocol):
 
     # --- a request ---------------------------------------------------------------------------
 
-    async def send(self, method: str, request: bytes, limits: TimeLimits) -> None:
+    async def send(
+        self, method: str, request: bytes, limits: TimeLimits, within: float = math.inf
+    ) -> None:
         """Sends a whole request, and waits for the headers of its answer.
 
         An answer may come before the request is sent whole; the rest of the request is not sent.
-        Raises httpx.TransportError.
+        ``within`` bounds this and all reading (seconds). Raises httpx.TransportError.
         """
         assert self._transport is not None
         self._begin(method)
         self._limits = limits
+        self._until = self._loop.time() + within
         self.headers = []
         self._transport.write(request)
         while not self._headed:
@@ -170,10 +175,7 @@ class Http11Connection(asyncio.Protocol):
             kind, words = self._end
             raise kind(words)
         limit = self._limits.write if self._unsent else self._limits.read
-        if limit is not None:
-            self._set_deadline(limit)
-        else:
-            self._deadline = float("inf")
+        self._set_deadline(math.inf if limit is None else limit, self._until)
         self._waiter = self._loop.create_future()
         try:
             await self._waiter
@@ -189,18 +191,20 @@ class Http11Connection(asyncio.Protocol):
             self._end = kind, words
         self._wake()
 
-    def _set_deadline(self, seconds: float) -> None:
-        self._deadline = self._loop.time() + seconds
+    def _set_deadline(self, seconds: float, until: float = math.inf) -> None:
+        self._deadline = min(self._loop.time() + seconds, until)
         if self._timer is not None:
             if self._timer.when() <= self._deadline:
                 return
             self._timer.cancel()
-        self._timer = self._loop.call_at(self._deadline, self._on_time)
+            self._timer = None
+        if self._deadline != math.inf:
+            self._timer = self._loop.call_at(self._deadline, self._on_time)
 
     def _on_time(self) -> None:
         self._timer = None
         if self._deadline > self._loop.time():
-            if self._deadline != float("inf"):
+            if self._deadline != math.inf:
                 self._timer = self._loop.call_at(self._deadline, self._on_time)
         elif not self._busy:
             self.close()

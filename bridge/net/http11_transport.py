@@ -9,9 +9,10 @@ are httpx's, with the meaning in :mod:`bridge.net.http11_connection`; ``ConnectE
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
-from collections.abc import AsyncIterator
-from typing import Any, Final
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Final, NamedTuple
 
 import httpx
 
@@ -20,6 +21,14 @@ from bridge.net.http11_connection import Http11Connection, Origin, TimeLimits
 
 _PORTS: Final = {b"http": 80, b"https": 443}
 _VERSIONS: Final = {"1.1": b"HTTP/1.1", "1.0": b"HTTP/1.0"}
+
+
+class Http11Answer(NamedTuple):
+    """A whole answer; the names of its headers are as the server writes them."""
+
+    status: int
+    headers: Sequence[tuple[bytes, bytes]]
+    body: bytes
 
 
 class Http11Transport(httpx.AsyncBaseTransport):
@@ -42,15 +51,7 @@ class Http11Transport(httpx.AsyncBaseTransport):
         """Sends a request; returns the answer with an unread body. Raises httpx.TransportError."""
         limits = TimeLimits(**request.extensions.get("timeout", {}))
         octets = _octets(request)
-        await self._take_place(limits.pool)
-        connection: Http11Connection | None = None
-        try:
-            connection = await self._connection(_origin(request.url), limits.connect)
-            self._working.add(connection)
-            await connection.send(request.method, octets, limits)
-        except BaseException:
-            self._release(connection)
-            raise
+        connection = await self._begin(origin_of(request.url), request.method, octets, limits)
         return httpx.Response(
             connection.status,
             headers=connection.headers,
@@ -60,6 +61,54 @@ class Http11Transport(httpx.AsyncBaseTransport):
                 "reason_phrase": connection.reason,
             },
         )
+
+    async def exchange(
+        self,
+        origin: Origin,
+        request: bytes,
+        limits: TimeLimits,
+        *,
+        within: float,
+        most: int,
+    ) -> Http11Answer:
+        """Sends the octets of a request, which is no HEAD; returns the whole answer, with a body of
+        ``most`` octets at most. ``within`` bounds all of it on a connection (seconds).
+
+        As :meth:`handle_async_request`, without what httpx makes of a request and its answer.
+        Raises httpx.TransportError.
+        """
+        connection = await self._begin(origin, "", request, limits, within)
+        pieces: list[bytes] = []
+        size = 0
+        try:
+            while piece := await connection.read():
+                pieces.append(piece)
+                size += len(piece)
+                if size > most:
+                    raise httpx.ReadError("an answer without end")
+        finally:
+            self._release(connection)
+        return Http11Answer(connection.status, connection.headers, b"".join(pieces))
+
+    async def _begin(
+        self,
+        origin: Origin,
+        method: str,
+        octets: bytes,
+        limits: TimeLimits,
+        within: float = math.inf,
+    ) -> Http11Connection:
+        """The connection that has sent a request and got the headers of its answer."""
+        await self._take_place(limits.pool)
+        connection: Http11Connection | None = None
+        try:
+            connection = await self._connection(origin, limits.connect)
+            self._working.add(connection)
+            await connection.send(method, octets, limits, within)
+        except BaseException:
+            self._release(connection)
+            raise
+        return connection
 
     async def aclose(self) -> None:
         """Closes all connections; requests in flight fail."""
@@ -148,17 +197,22 @@ class _Body(httpx.AsyncByteStream):
             self._transport._release(connection)
 
 
-def _origin(url: httpx.URL) -> Origin:
+def origin_of(url: httpx.URL) -> Origin:
     return url.raw_scheme, url.raw_host, url.port
+
+
+def head_of(lines: Sequence[bytes]) -> bytes:
+    """Lines of a request's head, each with its end. Raises httpx.LocalProtocolError for a line
+    break or NUL in one of them, which would begin another header."""
+    head = b"".join([b"%b\r\n" % line for line in lines])
+    if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or b"\0" in head:
+        raise httpx.LocalProtocolError("a header with a line break or NUL in it")
+    return head
 
 
 def _octets(request: httpx.Request) -> bytes:
     """The octets of the request. Raises httpx.LocalProtocolError for an invalid header."""
     assert isinstance(request.stream, httpx.ByteStream), "the body must be a byte string"
-    headers = request.headers.raw
     lines = [b"%b %b HTTP/1.1" % (request.method.encode("ascii"), request.url.raw_path)]
-    lines += [b"%b: %b" % header for header in headers]
-    head = b"\r\n".join(lines)
-    if head.count(b"\n") != len(headers) or head.count(b"\r") != len(headers) or b"\0" in head:
-        raise httpx.LocalProtocolError("a header with a line break or NUL in it")
-    return b"%b\r\n\r\n%b" % (head, b"".join(request.stream))
+    lines += [b"%b: %b" % header for header in request.headers.raw]
+    return b"%b\r\n%b" % (head_of(lines), b"".join(request.stream))

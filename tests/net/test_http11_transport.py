@@ -19,8 +19,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.net.http11_connection import READ_AHEAD
-from bridge.net.http11_transport import Http11Transport
+from bridge.net.http11_connection import READ_AHEAD, TimeLimits
+from bridge.net.http11_transport import Http11Transport, head_of, origin_of
+from bridge.net.tls import client_context
 from tests.net.raw_http import (
     Answer,
     Outcome,
@@ -42,6 +43,7 @@ __all__ = ["certificate"]
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 Make = Callable[..., httpx.AsyncBaseTransport]
 OK = b"HTTP/1.1 200 OK\r\n"
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 KEPT = OK + b"Content-Length: 2\r\n\r\nok"
 
 
@@ -858,3 +860,47 @@ def test_a_request_that_was_not_sent_is_not_sent_on(run: Run) -> None:
             assert got < before + 500_000 - 1000, "the server has the whole request"
 
     run(scenario())
+
+
+# --- whole exchanges ------------------------------------------------------------------------------
+
+
+async def _dripping(peer: Peer) -> None:
+    await peer.request()
+    await peer.send(OK + b"\r\n")
+    while True:
+        await peer.send(b".")
+        await asyncio.sleep(0.02)
+
+
+def test_an_exchange_ends_in_time_though_the_server_always_says_something(run: Run) -> None:
+    async def scenario() -> None:
+        async with raw_server(_dripping) as server:
+            transport = Http11Transport(client_context(), connections=1, keep_for=60)
+            origin = origin_of(httpx.URL(f"http://127.0.0.1:{server.port}"))
+            limits = TimeLimits(read=30.0)
+            with pytest.raises(httpx.ReadTimeout):
+                await transport.exchange(origin, GET, limits, within=0.2, most=1000)
+            await transport.aclose()
+
+    run(scenario())
+
+
+def test_an_exchange_leaves_its_connection_for_the_next(run: Run) -> None:
+    async def scenario() -> None:
+        async with raw_server(answers(KEPT, keep=True)) as server:
+            transport = Http11Transport(client_context(), connections=1, keep_for=60)
+            origin = origin_of(httpx.URL(f"http://127.0.0.1:{server.port}"))
+            for _ in range(3):
+                answer = await transport.exchange(origin, GET, TimeLimits(), within=30, most=1000)
+                assert answer == (200, [(b"Content-Length", b"2")], b"ok")
+            assert server.connections == 1
+            await transport.aclose()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("line", [b"X-Key: a\r\nX-Other: b", b"X-Key: a\nb", b"X-Key: \0"])
+def test_a_line_of_a_head_is_one_line(line: bytes) -> None:
+    with pytest.raises(httpx.LocalProtocolError):
+        head_of([b"Host: a", line])
