@@ -1,8 +1,8 @@
 """CSV as spreadsheets write it: octets → rows by column names, and back.
 
 The first row names the columns, in any order and in any of the languages below; unknown columns are
-ignored, and so is a line ``sep=;`` before it. UTF-8, UTF-16 with a byte-order mark, or
-windows-1251; commas, semicolons or tabs.
+ignored, and so is a line ``sep=;`` before it. UTF-8, UTF-16 with a byte-order mark, windows-1251 or
+windows-1250; commas, semicolons or tabs.
 """
 
 from __future__ import annotations
@@ -58,6 +58,12 @@ _NUMBERED: Final = re.compile(r"phone \d+ - value")
 _SEP: Final = re.compile(r"sep=([,;\t])\r?\n", re.IGNORECASE)
 #: A text as a formula: it keeps a spreadsheet from taking a number for one.
 _AS_FORMULA: Final = re.compile(r'="([^"]*)"')
+
+
+#: Characters that tell the charset of a file; more would take longer.
+_SAMPLE: Final = 100_000
+_CYRILLIC: Final = re.compile("[\u0400-\u04ff]+")
+_BESIDE_LATIN: Final = re.compile("[A-Za-z][\u0400-\u04ff]|[\u0400-\u04ff][A-Za-z]")
 
 
 class SheetRecord(NamedTuple):
@@ -139,7 +145,17 @@ def _decoded(octets: bytes) -> str:
     try:
         return octets.decode("utf-8")
     except UnicodeDecodeError:
-        return octets.decode("cp1251", "replace")
+        return from_single_octets(octets)
+
+
+def from_single_octets(octets: bytes) -> str:
+    """Text in windows-1251, or in windows-1250 (Czech, Polish) if in the former most Cyrillic
+    letters would stand beside Latin ones."""
+    text = octets.decode("cp1251", "replace")
+    sample = text[:_SAMPLE]
+    if 2 * len(_BESIDE_LATIN.findall(sample)) > len(_CYRILLIC.findall(sample)):
+        return octets.decode("cp1250", "replace")
+    return text
 
 
 def _delimiter(content: str) -> str:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from bridge.directory.spreadsheet import SheetRecord
+from bridge.directory.spreadsheet import SheetRecord, from_single_octets
 from bridge.model.contact import Contact
 
 #: Most octets of a line; longer ones, such as photos, are not needed.
@@ -114,7 +114,7 @@ def _text(value: bytes, charset: str) -> str:
             return value.decode(one)
         except (LookupError, UnicodeDecodeError):
             continue
-    return value.decode("cp1251", "replace")
+    return from_single_octets(value)
 
 
 def _split(value: str, at: str) -> list[str]:

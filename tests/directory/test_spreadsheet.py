@@ -60,6 +60,19 @@ def test_an_address_book_has_a_column_for_each_phone() -> None:
     assert boris.fields["phone"] == "0631112244"
 
 
+@pytest.mark.parametrize("name", ["Jiří Novák", "Żółć Gęślą", "Řehoř Čížek", "Anna"])
+def test_a_file_of_central_europe(name: str) -> None:
+    octets = f"telefon;jméno;příjmení\r\n+420777123456;{name};Dvořák\r\n".encode("cp1250")
+    [record] = read_rows(octets, ("phone", "first_name", "last_name"))
+    assert record.fields == {"phone": "+420777123456", "first_name": name, "last_name": "Dvořák"}
+
+
+def test_a_cyrillic_file_with_words_of_both_stays_cyrillic() -> None:
+    octets = "phone;name\n1;Тест SMSка Анна Іванівна, відділ ІТ\n".encode("cp1251")
+    [record] = read_rows(octets, WANTED)
+    assert record.fields["name"] == "Тест SMSка Анна Іванівна, відділ ІТ"
+
+
 def test_rows_are_named_by_the_lines_on_which_they_begin() -> None:
     octets = b'phone,name\n1,"two\nlines"\n\n3,c\n'
     assert [record.line for record in read_rows(octets, WANTED)] == [2, 5]

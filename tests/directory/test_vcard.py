@@ -95,6 +95,12 @@ def test_a_card_in_an_old_charset(charset: str) -> None:
     assert next(read_cards(card)).fields["name"] == "Анна"
 
 
+@pytest.mark.parametrize(("name", "charset"), [("Jiří", "cp1250"), ("Анна", "cp1251")])
+def test_a_card_without_a_charset(name: str, charset: str) -> None:
+    card = f"BEGIN:VCARD\nFN:{name}\nTEL:1\nEND:VCARD\n".encode(charset)
+    assert next(read_cards(card)).fields["name"] == name
+
+
 def test_what_is_written_is_read_again() -> None:
     contact = Contact(
         1,
