@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence, Set
+from collections.abc import AsyncIterator, Callable, Sequence, Set
 from contextlib import asynccontextmanager
 from typing import ParamSpec, TypeVar
 
@@ -26,7 +26,6 @@ from bridge.store.postgres.aliases import ALSO_KNOWN_AS
 from bridge.store.postgres.attempts import BEGIN, FINISH, left_behind
 from bridge.store.postgres.clock import DatabaseClock
 from bridge.store.postgres.directory import run
-from bridge.store.postgres.group import announce
 from bridge.store.postgres.lease import Lease
 from bridge.store.postgres.node_words import WORDS, pieces
 from bridge.store.postgres.notices import CLAIM, OWE, TAKE_INCOMING, TOLD, expire
@@ -37,6 +36,7 @@ from bridge.store.postgres.reading import IDLE, STORED, PostgresReading, shown, 
 from bridge.store.postgres.retention import PostgresSweeper, forget_fingerprints
 from bridge.store.postgres.schema import LAST_ID, LOCK, migrate
 from bridge.store.postgres.statuses import NOTE_STATUSES, PostgresEarly, to_poll
+from bridge.store.postgres.turns import Turns
 from bridge.store.postgres.verb import PostgresTurn, PostgresVerb
 from bridge.store.postgres.watch import Watch
 from bridge.store.postgres.writer import PostgresWriter
@@ -66,15 +66,8 @@ log = structlog.get_logger()
 LEASE = 15.0
 #: How long opening may wait for another node that is changing the schema (seconds).
 _OPEN_WITHIN = 300.0
-#: Pause before the database is asked again about a transaction (seconds).
-_AGAIN = 0.1
 #: How long closing may take beyond what the writer needs (seconds).
 _CLOSE_WITHIN = 5.0
-
-_STATUS = "SELECT pg_xact_status($1::text::xid8)"
-_END = (
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_xid = $1::text::xid8::xid"
-)
 
 
 class PostgresStore(PostgresReading):
@@ -110,6 +103,9 @@ class PostgresStore(PostgresReading):
         self._ended = Ended()
         self._early = PostgresEarly()
         self._attempts = OwnAttempts()
+        self._turns = Turns(
+            self._writing, self._connection, self._lease, clock, self._ended, self.signals.owed.send
+        )
 
     @property
     def node(self) -> int:
@@ -256,7 +252,7 @@ class PostgresStore(PostgresReading):
     async def waiting(
         self, lane: Lane, now: int, limit: int, after: tuple[int, int] = (0, 0)
     ) -> list[Message]:
-        async with self._turn() as turn:
+        async with self._turns.begin() as turn:
             return await claim(turn, lane, now, limit, after)
 
     async def next_due(self, now: int) -> int | None:
@@ -279,10 +275,12 @@ class PostgresStore(PostgresReading):
     async def move(
         self, message_ids: Sequence[int], to: State, *, unposted: bool = False
     ) -> list[int]:
-        return await self._settled(lambda turn: move(turn, message_ids, to, unposted=unposted))
+        return await self._turns.settled(
+            lambda turn: move(turn, message_ids, to, unposted=unposted)
+        )
 
     async def replace(self, replacement: Replacement) -> bool:
-        return await self._settled(lambda turn: replace(turn, replacement))
+        return await self._turns.settled(lambda turn: replace(turn, replacement))
 
     async def set_hold(self, scope: str, name: str, held: bool) -> None:
         sql = (
@@ -295,14 +293,14 @@ class PostgresStore(PostgresReading):
             await turn.connection.execute(sql, scope, name)
             turn.is_work = True
 
-        await self._settled(set_hold)
+        await self._turns.settled(set_hold)
 
     async def expired_parts(self, before: int, limit: int) -> list[Part]:
-        async with self._turn() as turn:
+        async with self._turns.begin() as turn:
             return await expire_parts(turn, before, limit)
 
     async def sweep(self, before: int, text_before: int, limit: int) -> int:
-        async with self._turn() as turn:
+        async with self._turns.begin() as turn:
             return await self._sweeper.sweep(turn, before, text_before, limit)
 
     async def tell_nodes(self, words: str) -> None:
@@ -322,7 +320,7 @@ class PostgresStore(PostgresReading):
             await forget_fingerprints(connection, now)
 
     async def change(self, verb: Callable[P, Verb[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._settled(lambda turn: run(turn.connection, verb(*args, **kwargs)))
+        return await self._turns.settled(lambda turn: run(turn.connection, verb(*args, **kwargs)))
 
     # --- statuses and messages from phones ---------------------------------------------------
 
@@ -330,11 +328,11 @@ class PostgresStore(PostgresReading):
         return self._ask(NOTE_STATUSES, statuses)
 
     async def match_early(self, now: int, before: int) -> int:
-        async with self._turn() as turn:
+        async with self._turns.begin() as turn:
             return await self._early.match(turn, now, before)
 
     async def to_poll(self, now: int, limit: int) -> list[Stored]:
-        async with self._turn() as turn:
+        async with self._turns.begin() as turn:
             return await to_poll(turn.connection, now, limit)
 
     def take_incoming(
@@ -354,11 +352,11 @@ class PostgresStore(PostgresReading):
         return self._ask(TOLD, told)
 
     async def expire_notices(self, mails_before: int, before: int, limit: int) -> int:
-        async with self._turn() as turn:
+        async with self._turns.begin() as turn:
             return await expire(turn, mails_before, before, limit)
 
     async def note_receivers(self, account: str, bound: bool) -> None:
-        async with self._turn() as turn:
+        async with self._turns.begin() as turn:
             await turn.connection.execute(
                 "INSERT INTO receiver (account, node, bound, since) VALUES ($1, $2, $3, $4) "
                 "ON CONFLICT (account, node) DO UPDATE "
@@ -377,60 +375,3 @@ class PostgresStore(PostgresReading):
         self._open_writer()
         async with self._connection() as connection:
             yield connection
-
-    async def _settled(self, verb: Callable[[PostgresTurn], Awaitable[T]]) -> T:
-        """Runs a transaction, and again if its connection is lost. If the confirmation of the
-        commit is lost, the database says whether it was committed."""
-        until: float | None = None
-        while True:
-            turn: PostgresTurn | None = None
-            done: list[T] = []
-            try:
-                async with self._turn() as turn:
-                    done.append(await verb(turn))
-                return done[0]
-            except StoreError as error:
-                lost = error.__cause__ and pg.trouble(error.__cause__) is pg.Trouble.LOST
-                if turn is None or not lost:
-                    raise
-                until = until or asyncio.get_running_loop().time() + pg.PATIENCE
-                if await self._is_committed(turn.xid, until) and done:
-                    self._announce_here(turn)
-                    return done[0]
-                if asyncio.get_running_loop().time() > until:
-                    raise
-            await asyncio.sleep(_AGAIN)
-
-    async def _is_committed(self, xid: str, until: float) -> bool:
-        """Whether a transaction was committed. Ends it if it is still open: its connection is lost.
-
-        Raises :class:`StoreError` if that is not known at the time ``until``.
-        """
-        while True:
-            trouble: StoreError | None = None
-            try:
-                [[status]] = await self._rows(_STATUS, xid)
-                if status != "in progress":
-                    return bool(status == "committed")
-                await self._rows(_END, xid)
-            except StoreError as error:
-                trouble = error
-            if asyncio.get_running_loop().time() > until:
-                raise StoreError("it may have been done", trouble) from trouble
-            await asyncio.sleep(_AGAIN)
-
-    @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[PostgresTurn]:
-        """One transaction outside the writer that holds the lease; it signals its effects to other
-        nodes and to the outbox here."""
-        async with self._writing() as connection:
-            turn = PostgresTurn(connection, self._lease.fence, int(self._clock()), self._ended)
-            async with connection.transaction():
-                turn.xid = await self._lease.hold(connection)
-                yield turn
-                await announce(turn)
-        self._announce_here(turn)
-
-    def _announce_here(self, turn: PostgresTurn) -> None:
-        if turn.queues:
-            self.signals.owed.send(turn.queues)
