@@ -18,10 +18,12 @@ from smpplib.client import Client
 
 from bridge.sandbox import Sandbox
 from tests.recipes.pages import DOCS, block, blocks, replaced
+from tests.recipes.test_monitoring import running
 from tests.serving.daemon import Bridge, run, serving
+from tests.smpp.test_kannel import listening
 from tests.smtp import relays
 from tests.smtp.conftest import Certificate, certificate  # noqa: F401 - a fixture
-from tests.support import program
+from tests.support import free_port, program
 
 PAGES = sorted(page.stem for page in (DOCS / "migration").glob("*.md"))
 PHONE = "+380501234567"
@@ -111,11 +113,24 @@ async def test_the_configuration_is_accepted(
 
 @pytest.mark.parametrize("after", ["kannel"], indirect=True)
 async def test_a_login_of_opensmppbox_binds_and_sends(after: Migrated) -> None:
-    before = blocks("migration/kannel.md", "Before", "kannel")[1]
+    before = blocks("migration/kannel.md", "Before", "kannel")[2]
     # The other account is allowed from 10.0.0.* only.
     system_id, password = before.splitlines()[1].split()[:2]
     await asyncio.to_thread(submit, after.ports["smpp"], system_id, password)
     assert await after.text() == TEXT
+
+
+async def test_bearerbox_takes_the_former_configuration(tmp_path: Path) -> None:
+    admin, box = free_port(), free_port()
+    config = replaced(
+        blocks("migration/kannel.md", "Before", "kannel")[0],
+        ("13000", str(admin)),
+        ("13001", str(box)),
+        ("smpp.operator.example\nport = 2775", f"127.0.0.1\nport = {free_port()}"),
+    )
+    (tmp_path / "kannel.conf").write_text(config)
+    async with running(tmp_path, program("bearerbox"), str(tmp_path / "kannel.conf")):
+        await listening(box)
 
 
 @pytest.mark.parametrize("after", ["jasmin"], indirect=True)
@@ -159,6 +174,33 @@ async def test_a_mail_program_of_smsgate_sends(after: Migrated) -> None:
     assert await after.text() == TEXT
 
 
+def hand_over(port: int) -> None:
+    """A mail to the phone, without TLS or login."""
+    with smtplib.SMTP("127.0.0.1", port, timeout=20) as client:
+        client.sendmail("a@example.com", ["380501234567@sms.example.com"], f"\n{TEXT}\n")
+
+
+async def test_postfix_called_the_script() -> None:
+    service, transport = blocks("migration/postfix-pipe.md", "Before", "postfix")
+    with relays.private_folder() as folder:
+        (folder / "transport").write_text(transport)
+        assert await run(program("postmap"), f"hash:{folder}/transport") == (0, "")
+        called = folder / "called"
+        called.mkdir(mode=0o777)
+        called.chmod(0o777)
+        script = folder / "send-sms"
+        script.write_text(
+            f'#!/bin/sh\necho "$1" >{called}/to.new\nmv {called}/to.new {called}/to\n'
+        )
+        script.chmod(0o755)
+        master = replaced(service, ("/usr/local/bin/send-sms", str(script)))
+        main = f"transport_maps = hash:{folder}/transport\n"
+        with relays.postfix(main, master) as server:
+            await asyncio.to_thread(hand_over, server.port)
+            await server.said("sms.example.com", "status=sent")
+        assert (called / "to").read_text() == "380501234567\n"
+
+
 @pytest.mark.parametrize("after", ["postfix-pipe"], indirect=True)
 async def test_postfix_relays_in_place_of_the_script(after: Migrated) -> None:
     transport = blocks("migration/postfix-pipe.md", "After", "postfix")[0]
@@ -167,12 +209,8 @@ async def test_postfix_relays_in_place_of_the_script(after: Migrated) -> None:
         (folder / "transport").write_text(line)
         assert await run(program("postmap"), f"hash:{folder}/transport") == (0, "")
 
-        def send(port: int) -> None:
-            with smtplib.SMTP("127.0.0.1", port, timeout=20) as client:
-                client.sendmail("a@example.com", ["380501234567@sms.example.com"], f"\n{TEXT}\n")
-
         with relays.postfix(f"transport_maps = hash:{folder}/transport\n") as server:
-            await asyncio.to_thread(send, server.port)
+            await asyncio.to_thread(hand_over, server.port)
             assert await after.text() == TEXT
 
 

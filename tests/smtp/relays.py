@@ -128,7 +128,7 @@ class Postfix(MailServer):
     bounced, deferred = "status=bounced", "status=deferred"
     taken = ("relay=none", "status=sent")
 
-    def __init__(self, folder: Path, more: str = "") -> None:
+    def __init__(self, folder: Path, more: str = "", services: str = "") -> None:
         super().__init__(folder)
         self._config = folder / "config"
         self._config.mkdir()
@@ -137,7 +137,7 @@ class Postfix(MailServer):
         shutil.chown(folder / "data", "postfix")
         values = {"folder": folder, "domain": DOMAIN, "bridge": self.bridge_port}
         (self._config / "main.cf").write_text(_MAIN.format(**values) + more)
-        (self._config / "master.cf").write_text(_MASTER.format(port=self.port))
+        (self._config / "master.cf").write_text(_MASTER.format(port=self.port) + services)
 
     @property
     def master(self) -> int:
@@ -157,11 +157,11 @@ class Postfix(MailServer):
 
 
 @contextmanager
-def postfix(more: str = "") -> Iterator[Postfix]:
-    """``more`` are further lines of its main.cf."""
+def postfix(more: str = "", services: str = "") -> Iterator[Postfix]:
+    """``more`` are further lines of its main.cf, ``services`` of its master.cf."""
     program("postfix")
     with private_folder() as folder:
-        server = Postfix(folder, more)
+        server = Postfix(folder, more, services)
         server.postfix("start")
         try:
             server.await_port()
