@@ -123,15 +123,17 @@ _NUMBER = re.compile(r"\d{5}")
 
 _RULE = re.compile(r"[ \t]*(?:_{20,}|-{20,}|={20,}|\*{20,}|#{20,}|(?:-=){8,40}-?)[ \t]*")
 #: A rule that only well-known programs put above their footers.
-_SHORT_RULE = re.compile(r"[ \t]*(?:-{2,3}|—)[ \t]*")
+_SHORT_RULE = re.compile(
+    r"[ \t]*(?:-{2,5}|—|_{5,20} [^_\n]{0,140}(?:ESET|NOD32)[^_\n]{0,140}_{5,20})[ \t]*"
+)
 _OF_A_PROGRAM = re.compile(
-    r"googlegroups\.com|groups\.google\.com|listinfo|reply to this email directly|avast|avg\.com|"
-    r"(?:checked|scanned) for viruses|virus-free|антивирус|антивірус|auf viren|antivirus",
+    r"googlegroups\.com|groups\.google\.com|listinfo|reply to this email (?:directly|to respond)|"
+    r"avast|avg\.com|eset\.|nod32|(?:checked|scanned) for viruses|virus-free|антивирус|антивірус|auf viren|antivirus",
     re.IGNORECASE,
 )
 _OF_A_LIST = re.compile(
     r"mailing list|unsubscribe|listinfo|/postorius/|list-?leave@|-leave@|-request@|"
-    r"groups\.google\.com|groups\.io|yahoogroups|листа рассылки|список рассылки|рассылк|розсилк|"
+    r"groups\.google\.com|groups\.io|yahoo ?groups|листа рассылки|список рассылки|рассылк|розсилк|"
     r"mailingliste|liste de diffusion|lista di distribuzione|lista de correo",
     re.IGNORECASE,
 )

@@ -110,6 +110,11 @@ def test_own_last_lines_stay(line: str) -> None:
         "To unsubscribe, send an email to x+unsubscribe@googlegroups.com.",
         "---\nThis email has been checked for viruses by Avast antivirus software.\nwww.avast.com",
         "--\nЭто сообщение проверено на вирусы антивирусом",
+        "_" * 10
+        + " Інформація від ESET, версія 5 "
+        + "_" * 10
+        + "\n\nПеревірено.\n\nhttp://www.eset.com",
+        "-----\nNo virus found in this message.\nChecked by AVG - www.avg.com\nVersion: 2016",
         "—\nReply to this email directly, view it on GitHub, or unsubscribe.",
         "-=" * 12 + "-\nGroups.io Links: https://groups.io/g/x/message/1\n" + "-=" * 12 + "-",
     ],
