@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 import click
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _ACCOUNT, _PASSWORD = "demo", "demo1234"
 _WRONG_PASSWORD = "guess"  # noqa: S105 - it is wrong on purpose
+_TOKEN = "demo-token-0123456789"  # noqa: S105 - likewise
 _SECRET = "demo-secret-0123456789"  # noqa: S105 - for as long as the demo runs
 _NUMBER, _OTHER = "+380501234567", "+380671234567"
 #: In the sandbox messages to such numbers become undeliverable.
@@ -154,6 +155,31 @@ SCENES = (
 )
 
 
+_CONFIG: Final = f"""
+[cascade]
+base_url = "{{api}}"
+authorization_key = "demo-key"
+[store]
+url = "sqlite:///{{folder}}/bridge.db"
+[smtp]
+listen = ["127.0.0.1:0"]
+[smpp]
+listen = ["127.0.0.1:0"]
+[hooks]
+listen = ["127.0.0.1:0"]
+secret = "{_SECRET}"
+[admin]
+listen = ["127.0.0.1:0"]
+socket = "{{folder}}/admin.sock"
+token = "{_TOKEN}"
+[log]
+level = "error"   # refusals are shown by the demo
+[accounts.{_ACCOUNT}]
+password = "{_PASSWORD}"
+sender = "Demo"
+"""
+
+
 @dataclass(frozen=True)
 class Played:
     """The result of a scene."""
@@ -199,23 +225,14 @@ def command(keep: bool) -> int:
 async def _demo(folder: Path, keep: bool, failed: list[Played]) -> None:
     from bridge import log
     from bridge.app import App
-    from bridge.config.settings import settings_from
+    from bridge.config import load
     from bridge.sandbox import Sandbox
 
     async with Sandbox(scheduled_for=_PACE, processing_for=_PACE) as sandbox:
-        settings = settings_from(
-            {
-                "cascade": {"base_url": sandbox.url, "authorization_key": "demo-key"},
-                "store": {"url": f"sqlite:///{folder}/bridge.db"},
-                "smtp": {"listen": ["127.0.0.1:0"]},
-                "smpp": {"listen": ["127.0.0.1:0"]},
-                "hooks": {"listen": ["127.0.0.1:0"], "secret": _SECRET},
-                "admin": {"listen": ["127.0.0.1:0"], "socket": f"{folder}/admin.sock"},
-                # Refusals are shown below, without a second line.
-                "log": {"level": "error"},
-                "accounts": {_ACCOUNT: {"password": _PASSWORD, "sender": "Demo"}},
-            }
-        )
+        # A file, so that the other commands find the bridge too.
+        file = folder / "bridge.toml"
+        file.write_text(_CONFIG.format(api=sandbox.url, folder=folder), "utf-8")
+        settings = load(file)
         log.configure(settings.log)
         bridge = App(settings)
         ready: asyncio.Future[Addresses] = asyncio.get_running_loop().create_future()
@@ -232,6 +249,7 @@ async def _demo(folder: Path, keep: bool, failed: list[Played]) -> None:
                 failed += [one for one in played if not one.good]
                 _print_end(played, failed, sandbox, addresses, keep)
                 if keep:
+                    _print_commands(file, addresses)
                     await event_loop.stop_event().wait()
             finally:
                 bridge.stop()
@@ -377,5 +395,15 @@ def _print_end(
            +380501234567 -t Hello
   what Cascade got   curl {sandbox.url}/sandbox/messages
 """)
-    if keep:
-        click.echo("Running until Ctrl-C.")
+
+
+def _print_commands(file: Path, addresses: Addresses) -> None:
+    click.echo("See what happened:\n")
+    _rows(
+        [
+            ("one number", f"cascade-bridge trace --config {file} {_NUMBER}"),
+            ("the bridge", f"cascade-bridge top --config {file}"),
+            ("console", f"http://{addresses.admin[0]}/console with the token {_TOKEN}"),
+        ]
+    )
+    click.echo("Running until Ctrl-C.")

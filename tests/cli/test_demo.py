@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 from bridge.cli.clients import ToSend, by_smpp, by_smtp
@@ -113,7 +114,7 @@ async def test_keep_serves_until_it_is_interrupted() -> None:
     )
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             output = (await process.stdout.readuntil(b"Running until Ctrl-C.\n")).decode()
             servers = {
                 name: parse_endpoint(re.findall(rf"bridge, {name}  (\S+)", output)[0])
@@ -124,6 +125,15 @@ async def test_keep_serves_until_it_is_interrupted() -> None:
             for by, name in ((by_smtp, "SMTP"), (by_smpp, "SMPP")):
                 reply = await asyncio.to_thread(by, servers[name], sending)
                 assert reply.accepted, reply.text
+            for command, said in (("trace", "+380501234567"), ("top", "health    ready")):
+                [asked] = re.findall(rf"cascade-bridge ({command} .*)", output)
+                code, answer = await run(sys.executable, "-m", "bridge.cli", *asked.split())
+                assert code == 0
+                assert said in answer
+            [console, token] = re.findall(r"(http\S+/console) with the token (\S+)", output)[0]
+            async with httpx.AsyncClient(headers={"Sec-Fetch-Site": "same-origin"}) as client:
+                entered = await client.post(f"{console}/login", data={"token": token})
+                assert entered.headers["location"] == "/console/"
             process.send_signal(signal.SIGINT)
             rest, _ = await process.communicate()
         assert (process.returncode, rest) == (0, b"")
