@@ -135,6 +135,7 @@ def command(
             options = " ".join(sorted(behaviour.options))
             click.echo(f"{name:<18} {behaviour.says}" + (f" ({options})" if options else ""))
         click.echo("Every fault takes count=N, on=status, and phone=+... (repeatable).")
+        click.echo('In JSON: {"fault": "400", "phones": ["+..."], "count": 1}.')
         return
     try:
         sandbox = Sandbox(

@@ -199,12 +199,12 @@ _FROM_TEXT: dict[str, Callable[[str], Any]] = {
 
 
 def fault_from_text(text: str) -> Fault:
-    """``name`` or ``name:option=value,…``; ``phone=`` may come more than once."""
+    """``name`` or ``name:option=value,…``; ``phone=`` (or ``phones=``) may come more than once."""
     name, _, rest = text.partition(":")
     options: dict[str, Any] = {}
     for pair in filter(None, rest.split(",")):
         key, _, value = pair.partition("=")
-        if key == "phone":
+        if key in ("phone", "phones"):
             options.setdefault("phones", []).append(value)
         elif key not in _FROM_TEXT:
             raise FaultError(f"fault {name} has no option {key!r}")
@@ -217,10 +217,13 @@ def fault_from_text(text: str) -> Fault:
 
 
 def fault_from_json(document: Any) -> Fault:
-    """``{"fault": name, option: value, …}`` as ``PUT /sandbox/faults`` takes it."""
+    """``{"fault": name, option: value, …}`` as ``PUT /sandbox/faults`` takes it; ``phone`` is a
+    single one of ``phones``."""
     if not isinstance(document, dict) or not isinstance(document.get("fault"), str):
         raise FaultError('a fault is an object such as {"fault": "429", "count": 2}')
     options = dict(document)
+    if "phone" in options and "phones" not in options:
+        options["phones"] = [options.pop("phone")]
     return make_fault(options.pop("fault"), **options)
 
 

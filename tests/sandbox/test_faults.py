@@ -226,6 +226,7 @@ def test_a_fault_on_statuses_leaves_sending_alone() -> None:
             "400:phone=+380501234567,phone=+380507654321,code=1003",
             Fault("400", phones=("+380501234567", "+380507654321"), code="1003"),
         ),
+        ("400:phones=+380501234567", Fault("400", phones=("+380501234567",))),
         ("500:on=status", Fault("500", on="status")),
     ],
 )
@@ -277,6 +278,13 @@ def test_an_unknown_fault_or_option_is_refused(text: str) -> None:
 def test_an_unknown_fault_in_json_is_refused(document: Any) -> None:
     with pytest.raises(FaultError):
         fault_from_json(document)
+
+
+def test_one_phone_in_json_is_named_as_on_the_command_line() -> None:
+    expected = Fault("400", phones=("+380501234567",))
+    assert fault_from_json({"fault": "400", "phone": "+380501234567"}) == expected
+    with pytest.raises(FaultError):
+        fault_from_json({"fault": "400", "phone": "+380501234567", "phones": 5})
 
 
 def test_the_refusal_names_the_known_faults() -> None:
