@@ -6,6 +6,8 @@ Each change is durable before a client hears of it.
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
@@ -14,8 +16,13 @@ from bridge.model.message import Message, State, Stored
 from bridge.model.selection import Selection
 from bridge.sending.working_set import WorkingSet
 from bridge.store import Acceptance, Repeats, Replacement, Store, StoreError, Superseded
+from bridge.store.directory.staging import send_outs_under_way
 from bridge.store.operating.queue import select_delayed, select_ids, send_now
 from bridge.store.small_steps import SmallSteps
+
+#: How long a verb waits for send-outs that are being made into messages, and how often it looks
+#: (seconds). One of 100,000 takes about ten.
+_MADE_WITHIN, _LOOK_AGAIN = 30.0, 0.1
 
 
 class Progress(NamedTuple):
@@ -131,7 +138,8 @@ class QueueMoves:
         """Cancels, holds or releases the selected messages that are not at the API; returns how
         many.
 
-        None of them goes out once this has begun.
+        None of them goes out once this has begun. Send-outs that are being made into messages are
+        waited for.
         """
         matches = selection.may_hold
         # Held messages are in no queue.
@@ -139,22 +147,41 @@ class QueueMoves:
         taken = {message.id: message for message in barred or ()}
         moved = 0
         try:
-            ids = await self._store.look_up(select_ids, selection)
-            # Stop the messages first that would be sent first.
-            ids.sort()
-            steps = SmallSteps(self._store)
-            start = 0
-            while some := ids[start : start + steps.size]:
-                start += len(some)
-                done = await steps.take(self._store.move(some, to))
-                moved += len(done)
-                for id in taken.keys() & set(done):
-                    self._clients.report(Progress(taken[id], to))
+            until = time.monotonic() + _MADE_WITHIN
+            more = True
+            while more:
+                # Before the messages: those made meanwhile are found in the next round.
+                more = barred is not None and await self._makes(selection)
+                moved += await self._move_ids(selection, to, taken)
+                if more:
+                    more = time.monotonic() < until
+                    await asyncio.sleep(_LOOK_AGAIN)
         finally:
             if barred is not None:
                 self._working_set.unbar(matches)
             self.backlog = await self._store.backlog()
             self._working_set.wake()
+        return moved
+
+    async def _makes(self, selection: Selection) -> bool:
+        """Whether a send-out is being made into messages that may be selected."""
+        under_way = await self._store.look_up(send_outs_under_way, selection.account)
+        return any(map(selection._replace(phone="").may_hold, under_way))
+
+    async def _move_ids(self, selection: Selection, to: State, taken: Mapping[int, Message]) -> int:
+        """Moves the stored messages of the selection; returns how many. ``taken`` are reported."""
+        moved = 0
+        ids = await self._store.look_up(select_ids, selection)
+        # Stop the messages first that would be sent first.
+        ids.sort()
+        steps = SmallSteps(self._store)
+        start = 0
+        while some := ids[start : start + steps.size]:
+            start += len(some)
+            done = await steps.take(self._store.move(some, to))
+            moved += len(done)
+            for id in taken.keys() & set(done):
+                self._clients.report(Progress(taken[id], to))
         return moved
 
     async def send_now(self, selection: Selection) -> int:

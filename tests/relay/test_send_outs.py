@@ -14,6 +14,7 @@ from bridge.model.contact import Blocks, Contact, Group
 from bridge.model.failure import Failure, Reason
 from bridge.model.ids import Ids
 from bridge.model.message import Accepted, Recipient, State, Submission
+from bridge.model.selection import Selection
 from bridge.relay.group_recipients import AT_ONCE
 from bridge.relay.send_outs import ABANDONED_AFTER, SendOuts
 from bridge.sandbox import Sandbox
@@ -68,6 +69,21 @@ async def arrived(bridge: Relaying, count: int) -> list[str]:
         while len(bridge.sandbox.messages) < count:  # noqa: ASYNC110 - the sandbox tells no event
             await asyncio.sleep(0.01)
     return [message.phone for message in bridge.sandbox.messages]
+
+
+async def test_a_send_out_that_is_stopped_while_its_messages_are_made_sends_none(
+    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.relay.send_outs.MESSAGES_PER_SECOND", 1000)
+    async with relaying(tmp_path, sandbox, accounts={"crm": {}, "shop": {}}) as bridge:
+        await bridge.dispatcher.set_hold("upstream", "cascade", True)
+        outcome = await bridge.submit(to(await large_group(bridge)))
+        assert isinstance(outcome, Accepted)
+        campaign = Selection(account="crm", id=outcome.id)
+        assert await bridge.dispatcher.move_selected(campaign, State.CANCELLED) == MANY
+        await bridge.dispatcher.set_hold("upstream", "cascade", False)
+        await bridge.drained()
+        assert sandbox.message_count == 0
 
 
 class TestFewNumbers:

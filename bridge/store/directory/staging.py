@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from bridge.model.contact import BlackListEntry, Blocks, Contact, Group, Template
+from bridge.model.message import Message
 from bridge.store.daily_count import Counting, count_accepted, uncount
 from bridge.store.directory.importing import (
     Entry,
@@ -25,6 +26,7 @@ from bridge.store.directory.importing import (
 from bridge.store.directory.verb import Statement, Verb, marks
 from bridge.store.directory.versions import BLACK_LIST, GROUPS, next_version
 from bridge.store.errors import OverDailyLimit
+from bridge.store.rows import to_message
 from bridge.store.types import Fingerprint
 
 CONTACTS: Final = "contacts"
@@ -194,6 +196,16 @@ def staged_phones(import_id: int, limit: int, after: int = 0) -> Verb[list[Stage
         (import_id, after, limit),
     )
     return [StagedPhone(int(line), *json.loads(fields)) for line, fields in rows]
+
+
+def send_outs_under_way(account: str) -> Verb[list[Message]]:
+    """What the messages of accepted send-outs have in common, of those whose messages are not all
+    stored yet. An empty ``account`` means all accounts."""
+    rows = yield Statement(
+        "SELECT head FROM import_file WHERE kind = ? AND committed = 1 AND (account = ? OR ? = '')",
+        (SEND_OUT, account, account),
+    )
+    return [to_message(json.loads(head)["message"]) for [head] in rows]
 
 
 def touch_import(import_id: int, now: int) -> Verb[None]:
