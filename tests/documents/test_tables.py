@@ -13,7 +13,7 @@ from bridge.admin.console.visit import NAVIGATION
 from bridge.cli import COMMANDS, Exit
 from bridge.directory import importing
 from bridge.feedback.status_updates import UNHEARD, WORDS
-from bridge.model.message import State, Stored
+from bridge.model.message import FINAL, State, Stored
 from bridge.model.notice import Incoming, Kind, Notice, Unjoined, UnjoinedPart
 from bridge.model.state_names import NEVER_SENT, REASON_ERRORS, STATE_ERRORS
 from bridge.smpp.protocol import tlvs
@@ -150,6 +150,12 @@ def test_the_columns_of_files_are_those_of_the_program() -> None:
         "templates": importing.TEMPLATE_COLUMNS,
         "black list": importing.BLACK_LIST_COLUMNS,
     }
+
+
+def test_the_states_of_the_glossary_are_those_of_the_program() -> None:
+    meanings = {cells[0]: cells[1] for cells in rows("docs/glossary.md", "## What is sent")}
+    shown = [re.split(r", |: ", meanings[word])[1:] for word in ("state", "final")]
+    assert shown == [[state.value for state in State], [one.value for one in State if one in FINAL]]
 
 
 def test_every_recipe_says_what_it_was_tried_with() -> None:
