@@ -10,6 +10,7 @@ from typing import Any
 from bridge.admin import hooks
 from bridge.admin.console.pages import PAGES as CONSOLE_PAGES
 from bridge.admin.console.visit import NAVIGATION
+from bridge.cascade.answers import _BY_STATUS, Meaning
 from bridge.cli import COMMANDS, Exit
 from bridge.directory import importing
 from bridge.feedback.status_updates import UNHEARD, WORDS
@@ -137,6 +138,31 @@ def test_the_answers_to_webhooks_are_those_of_the_program() -> None:
     refused = {int(status) for status in re.findall(r"HookRefusal\((\d+),", source)}
     # What every HTTP listener of ours answers to a request that does not come to its end.
     assert shown == {200, 408, *refused, *hooks._STATUSES.values()}
+
+
+#: How a row of the API's answers begins to say what they mean.
+MEANINGS = {
+    "accepted": Meaning.TAKEN,
+    "refused with": Meaning.BAD,
+    "no message can": Meaning.HOLD,
+    "split as for 400": Meaning.FORBIDDEN,
+    "unknown outcome: proxies": Meaning.UNKNOWN,
+    "smaller batches": Meaning.TOO_LARGE,
+    "pause": Meaning.SLOW_DOWN,
+    "not accepted": Meaning.BROKEN,
+}
+
+
+def test_the_answers_of_the_api_are_read_as_the_table_says() -> None:
+    told: dict[int, Meaning] = {}
+    for answers, effect in rows("docs/answers.md", "The API's answers, and their effect"):
+        meaning = next((one for begin, one in MEANINGS.items() if effect.startswith(begin)), None)
+        for first, last in re.findall(r"\b(\d{3})\b(?: to (\d{3}))?", answers):
+            if meaning is not None and not answers.startswith("other 403, 409"):
+                told |= dict.fromkeys(range(int(first), int(last or first) + 1), meaning)
+    # In a row of its own: 403 without a JSON error.
+    told[403] = Meaning.FORBIDDEN
+    assert told == _BY_STATUS
 
 
 def test_the_columns_of_files_are_those_of_the_program() -> None:
