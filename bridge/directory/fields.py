@@ -23,8 +23,8 @@ MAX_PHONES: Final = 20
 #: Separators between numbers.
 _BETWEEN: Final = re.compile(r"[,;|/\r\n\t]|:::")  # the last in exports of Google
 _DAY: Final = (
-    re.compile(r"(?P<d>\d{1,2})[./](?P<m>\d{1,2})[./](?P<y>\d{4})", re.ASCII),
-    re.compile(r"(?P<y>\d{4})-?(?P<m>\d{2})-?(?P<d>\d{2})(?:T.*)?", re.ASCII),
+    re.compile(r"(?P<d>\d{1,2})[./](?P<m>\d{1,2})[./](?P<y>\d{4})(?: \d.*)?", re.ASCII),
+    re.compile(r"(?P<y>\d{4})-?(?P<m>\d{2})-?(?P<d>\d{2})(?:[T ].*)?", re.ASCII),
 )
 _HOURS: Final = re.compile(r"(\d{1,2})-(\d{1,2})", re.ASCII)
 
@@ -128,7 +128,8 @@ def blocks(value: str) -> Blocks:
 
     Raises Failure (bad parameter).
     """
-    kind = _BLOCKS.get(value.strip().upper())
+    # Some programs write whole numbers with a fraction.
+    kind = _BLOCKS.get(value.strip().upper().removesuffix(".0"))
     if kind is None:
         raise Failure(Reason.BAD_PARAMETER, "type: 0 all, 1 bulk, 2 single messages")
     return kind

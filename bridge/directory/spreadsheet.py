@@ -56,6 +56,7 @@ for _column_name, _others in COLUMNS.items():
 _NUMBERED: Final = re.compile(r"phone \d+ - value")
 #: The line by which spreadsheets are told the delimiter.
 _SEP: Final = re.compile(r"sep=([,;\t])\r?\n", re.IGNORECASE)
+_QUOTED: Final = re.compile('"[^"]*"')
 #: A text as a formula: it keeps a spreadsheet from taking a number for one.
 _AS_FORMULA: Final = re.compile(r'="([^"]*)"')
 
@@ -83,10 +84,11 @@ def read_rows(octets: bytes, wanted: Sequence[str]) -> Iterator[SheetRecord]:
     told = _SEP.match(content)
     content = content[told.end() :] if told else content
     delimiter = told[1] if told else _delimiter(content)
-    lines = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter)
+    # Strict: an unpaired quotation mark would hide the rows below it.
+    lines = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, strict=True)
     above = 1 if told else 0
     try:
-        head = next(lines, [])
+        head = next((row for row in lines if any(cell.strip() for cell in row)), [])
         columns = [_column(cell, wanted) for cell in head]
         if wanted[0] not in columns:
             raise Failure(Reason.BAD_PARAMETER, f"the first row names no column {wanted[0]}")
@@ -159,8 +161,9 @@ def from_single_octets(octets: bytes) -> str:
 
 
 def _delimiter(content: str) -> str:
+    content = content.lstrip("\r\n")
     first = content[: content.find("\n")] if "\n" in content else content
-    return max(",;\t", key=first.count)
+    return max(",;\t", key=_QUOTED.sub("", first).count)
 
 
 def _numbered(cell: str) -> bool:

@@ -17,6 +17,9 @@ from bridge.model.contact import Contact
 #: Most octets of a line; longer ones, such as photos, are not needed.
 _LONGEST: Final = 20_000
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
+#: A property's name and parameters, whose values may have colons in quotation marks.
+_HEAD: Final = re.compile(rb'((?:[^":]|"[^"]*")*):')
+_SCHEME: Final = re.compile("^tel:", re.IGNORECASE)
 #: Types of numbers that cannot receive texts.
 _NO_TEXTS: Final = frozenset({"fax", "pager", "video"})
 
@@ -28,6 +31,8 @@ def read_cards(octets: bytes) -> Iterator[SheetRecord]:
     for number, line in _lines(octets):
         name, parameters, value = _property(line)
         if name == "BEGIN":
+            if fields:  # a card without its end
+                yield SheetRecord(begun, fields)
             fields, begun = {}, number
         elif name == "END" and fields is not None:
             yield SheetRecord(begun, fields)
@@ -91,7 +96,8 @@ def _is_quoted_printable(line: bytes) -> bool:
 
 
 def _property(line: bytes) -> tuple[str, dict[str, set[str]], str]:
-    head, _, value = line.partition(b":")
+    found = _HEAD.match(line)
+    head, _, value = (found[1], b":", line[found.end() :]) if found else line.partition(b":")
     name, *rest = head.decode("ascii", "replace").split(";")
     parameters: dict[str, set[str]] = {}
     for parameter in rest:
@@ -160,7 +166,7 @@ def _folded(line: str) -> str:
 
 def _take(fields: dict[str, str], name: str, parameters: dict[str, set[str]], value: str) -> None:
     if name == "TEL":
-        number = value.strip().removeprefix("tel:").partition(";")[0]
+        number = _SCHEME.sub("", value.strip()).partition(";")[0]
         key = "phone_other" if parameters.get("TYPE", set()) & _NO_TEXTS else "phone"
         if number:
             fields[key] = f"{fields[key]},{number}" if key in fields else number
@@ -169,8 +175,10 @@ def _take(fields: dict[str, str], name: str, parameters: dict[str, set[str]], va
         fields |= {"last_name": parts[0], "first_name": parts[1], "middle_name": parts[2]}
     elif name == "CATEGORIES":
         fields["group"] = ";".join(one for one in _split(value, ",") if one)
-    elif name == "BDAY" and "X-APPLE-OMIT-YEAR" in parameters:
-        return  # its year is a made-up one
+    elif name == "BDAY" and (
+        "X-APPLE-OMIT-YEAR" in parameters or "text" in parameters.get("VALUE", ())
+    ):
+        return  # a made-up year, or words
     elif name in _TEXTS:
         fields.setdefault(_TEXTS[name], _plain(value))
 

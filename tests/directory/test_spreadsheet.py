@@ -73,6 +73,22 @@ def test_a_cyrillic_file_with_words_of_both_stays_cyrillic() -> None:
     assert record.fields["name"] == "Тест SMSка Анна Іванівна, відділ ІТ"
 
 
+def test_an_unpaired_quotation_mark_does_not_hide_the_rows_below() -> None:
+    with pytest.raises(Failure) as caught:
+        list(read_rows(b'phone,name\n1,"A\n2,B\n', WANTED))
+    assert "line 3" in caught.value.description
+
+
+def test_the_delimiter_is_not_one_within_quotation_marks() -> None:
+    [record] = read_rows(b'"Shoe, left, right";phone\n38;1\n', WANTED)
+    assert record.fields == {"phone": "1"}
+
+
+def test_the_first_row_may_come_after_empty_ones() -> None:
+    [record] = read_rows(b"\r\n;\r\nphone;name\r\n1;Anna\r\n", WANTED)
+    assert record == SheetRecord(4, {"phone": "1", "name": "Anna"})
+
+
 def test_rows_are_named_by_the_lines_on_which_they_begin() -> None:
     octets = b'phone,name\n1,"two\nlines"\n\n3,c\n'
     assert [record.line for record in read_rows(octets, WANTED)] == [2, 5]

@@ -63,7 +63,24 @@ def test_version_4_0_of_web_mail() -> None:
     assert record.fields["comments"] == "a long note"
 
 
-@pytest.mark.parametrize("day", ["BDAY;X-APPLE-OMIT-YEAR=1604:1604-05-12", "BDAY:--0512"])
+def test_a_card_without_its_end_is_one_too() -> None:
+    octets = b"BEGIN:VCARD\nFN:A\nTEL:1\nBEGIN:VCARD\nFN:B\nTEL:2\nEND:VCARD\n"
+    assert [record.fields["name"] for record in read_cards(octets)] == ["A", "B"]
+
+
+def test_colons_in_quotation_marks_and_schemes_in_capitals() -> None:
+    octets = b'BEGIN:VCARD\nTEL;VALUE=URI;X-A="b:c;d":TEL:+380501234567\nEND:VCARD\n'
+    assert next(read_cards(octets)).fields == {"phone": "+380501234567"}
+
+
+@pytest.mark.parametrize(
+    "day",
+    [
+        "BDAY;X-APPLE-OMIT-YEAR=1604:1604-05-12",
+        "BDAY:--0512",
+        "BDAY;VALUE=text:circa 1800",
+    ],
+)
 def test_a_birthday_without_a_year_is_none(day: str) -> None:
     card = f"BEGIN:VCARD\nVERSION:3.0\nFN:Anna\nTEL:0501234567\n{day}\nEND:VCARD\n".encode()
     [entry] = contact_lines(card, "UA")
