@@ -18,7 +18,7 @@ from bridge.model.contact import Contact
 _LONGEST: Final = 20_000
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 #: A property's name and parameters, whose values may have colons in quotation marks.
-_HEAD: Final = re.compile(rb'((?:[^":]|"[^"]*")*):')
+_HEAD: Final = re.compile(rb'(?:[^":]|"[^"]*")*:')
 _SCHEME: Final = re.compile("^tel:", re.IGNORECASE)
 #: Types of numbers that cannot receive texts.
 _NO_TEXTS: Final = frozenset({"fax", "pager", "video"})
@@ -96,8 +96,9 @@ def _is_quoted_printable(line: bytes) -> bool:
 
 
 def _property(line: bytes) -> tuple[str, dict[str, set[str]], str]:
-    found = _HEAD.match(line)
-    head, _, value = (found[1], b":", line[found.end() :]) if found else line.partition(b":")
+    quoted = _HEAD.match(line)
+    at = quoted.end() - 1 if quoted else line.find(b":")
+    head, value = (line[:at], line[at + 1 :]) if at >= 0 else (line, b"")
     name, *rest = head.decode("ascii", "replace").split(";")
     parameters: dict[str, set[str]] = {}
     for parameter in rest:
