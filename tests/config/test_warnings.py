@@ -8,6 +8,7 @@ import pytest
 
 from bridge.config import load, warnings
 from tests.configs import GOOD, Folder
+from tests.smtp.conftest import make_certificate
 
 SECRET = "long-enough-for-a-path"
 HASH = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$" + 43 * "A"
@@ -90,6 +91,22 @@ class TestWarnings:
     def test_worth_a_second_look(self, write: Folder, text: str, key: str) -> None:
         text += '\n[cascade]\nauthorization_key = "k"' if "cascade." not in text else ""
         assert self.about(write(text), key)
+
+    def test_an_smsc_line_needs_tls_where_clients_may_do_without(
+        self, write: Folder, tmp_path: Path
+    ) -> None:
+        of = make_certificate(tmp_path)
+        text = f"""
+        [smtp]
+        listen = [":25"]
+        smsc_address = "send"
+        certificate = "{of.certificate}"
+        private_key = "{of.private_key}"
+        """
+        refused = "smtp.smsc_address: refused to other machines that do not use STARTTLS"
+        assert self.about(write('cascade.authorization_key = "k"\n' + text), refused)
+        required = text + 'starttls = "required"'
+        assert not self.about(write('cascade.authorization_key = "k"\n' + required), "smtp.smsc")
 
     def test_callers_over_http(self, write: Folder) -> None:
         account = 'cascade.authorization_key = "k"\n'

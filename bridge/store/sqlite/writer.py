@@ -102,7 +102,8 @@ class SqliteWriter:
         self._failed_at = 0.0
         #: Why the last write failed; empty once writes succeed again.
         self.trouble = ""
-        self._thread = threading.Thread(target=self._run, name="store-writer")
+        # After a fault elsewhere the process must end: what is not committed was not confirmed.
+        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
     def ask(self, verb: SqliteVerb[P, A], payload: P) -> asyncio.Future[A]:

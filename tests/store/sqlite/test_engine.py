@@ -270,6 +270,25 @@ async def test_a_file_that_cannot_be_read_fails_the_verb_and_nothing_else(tmp_pa
     await store.close()
 
 
+def test_a_process_that_fails_ends_though_its_store_is_open(tmp_path: Path) -> None:
+    program = (
+        "import asyncio, pathlib, sys\n"
+        "from bridge.store.sqlite.engine import SqliteStore\n"
+        "async def main():\n"
+        "    await SqliteStore(pathlib.Path(sys.argv[1])).open()\n"
+        "    raise KeyError('a fault')\n"
+        "asyncio.run(main())\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "bridge.db")],
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert b"a fault" in ended.stderr
+
+
 async def test_requests_of_a_group_keep_their_order(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "bridge.db", clock=lambda: NOW)
     await store.open()
