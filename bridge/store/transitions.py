@@ -15,6 +15,9 @@ from bridge.store.types import Noted, Status
 
 #: States of a message that is not being sent, unless it is in an attempt.
 IDLE: Final = (State.ACCEPTED, State.HELD)
+#: Ends of a message that did not arrive, and whose client was not refused: the same parts again are
+#: another message.
+NOT_ARRIVED: Final = (State.CANCELLED, State.EXPIRED, State.UNDELIVERABLE)
 #: The longest time between two status requests for one message (seconds).
 MAX_POLL: Final = 600
 #: The cause of a message that ended without a final status from the API.

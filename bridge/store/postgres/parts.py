@@ -13,14 +13,16 @@ from hashlib import blake2b
 from bridge.store.postgres.connection import PgConnection
 from bridge.store.postgres.notices import owe
 from bridge.store.postgres.verb import PostgresTurn, PostgresVerb
+from bridge.store.transitions import NOT_ARRIVED
 from bridge.store.types import Gathered, Part, PartGroup
 from bridge.store.unjoined import OVER, groups_of, notices_of_parts
 
 _LOCK = "SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS keys (key)"
 _KEY = "account = $1 AND source = $2 AND destination = $3 AND reference = $4 AND total = $5"
 _LATEST = (
-    f"SELECT id, begun_at, message_id FROM part_group WHERE {_KEY} "  # noqa: S608
-    "ORDER BY turn DESC LIMIT 1"
+    "SELECT id, begun_at, message_id, "  # noqa: S608
+    "(SELECT state FROM message WHERE message.id = part_group.message_id) "
+    f"FROM part_group WHERE {_KEY} ORDER BY turn DESC LIMIT 1"
 )
 _PARTS = (
     "SELECT id, number, content, receipts, at, group_id FROM part "
@@ -47,6 +49,7 @@ _EXPIRED = (
     f"WHERE {OVER.format(before='$1')} ORDER BY begun_at LIMIT $2 FOR UPDATE SKIP LOCKED"
 )
 
+_NOT_ARRIVED = {state.value for state in NOT_ARRIVED}
 
 #: A part, and the Unix time since when other parts of its group count.
 Added = tuple[Part, int]
@@ -114,11 +117,11 @@ def _gathered(group: _Group, part: Part) -> Gathered:
 
 
 async def _latest(connection: PgConnection, keys: Iterable[PartGroup]) -> dict[PartGroup, _Group]:
-    latest = {
-        key: _Group(*row)
-        for key in keys
-        if (row := await connection.fetchrow(_LATEST, *key)) is not None
-    }
+    latest: dict[PartGroup, _Group] = {}
+    for key in keys:
+        row = await connection.fetchrow(_LATEST, *key)
+        if row is not None and row[3] not in _NOT_ARRIVED:
+            latest[key] = _Group(*row[:3])
     by_id = {group.id: (key, group) for key, group in latest.items()}
     for id, number, content, receipts, at, group_id in await connection.fetch(_PARTS, list(by_id)):
         key, group = by_id[group_id]

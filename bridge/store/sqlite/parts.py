@@ -7,11 +7,14 @@ from collections.abc import Sequence
 
 from bridge.store.sqlite import notices
 from bridge.store.sqlite.verb import SqliteTurn, SqliteVerb
+from bridge.store.transitions import NOT_ARRIVED
 from bridge.store.types import Gathered, Part, PartGroup
 from bridge.store.unjoined import OVER, notices_of_parts
 
 _KEY = "account = ? AND source = ? AND destination = ? AND reference = ? AND total = ?"
 
+
+_NOT_ARRIVED = {state.value for state in NOT_ARRIVED}
 
 #: A part, and the Unix time since when other parts of its group count.
 Added = tuple[Part, int]
@@ -27,11 +30,14 @@ ADD_PART = SqliteVerb(_add_all)
 def _add(connection: sqlite3.Connection, part: Part, since: int) -> Gathered:
     """Adds a part to the latest group of its key."""
     latest = connection.execute(
-        f"SELECT id, message_id FROM part_group WHERE {_KEY} AND begun_at >= ? "  # noqa: S608
-        "ORDER BY id DESC LIMIT 1",
+        "SELECT id, message_id, "  # noqa: S608
+        "(SELECT state FROM message WHERE message.id = part_group.message_id) "
+        f"FROM part_group WHERE {_KEY} AND begun_at >= ? ORDER BY id DESC LIMIT 1",
         (*part.group, since),
     ).fetchone()
-    group_id, message_id = latest or (0, 0)  # ids begin at 1
+    group_id, message_id, state = latest or (0, 0, "")  # ids begin at 1
+    if state in _NOT_ARRIVED:
+        group_id = 0
     if group_id:
         same = connection.execute(
             "SELECT id, content FROM part WHERE group_id = ? AND number = ?",

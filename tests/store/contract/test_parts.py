@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
+from bridge.model.message import State
 from bridge.store import (
     Acceptance,
     Alias,
+    Change,
     Gathered,
+    Status,
     Store,
 )
 from tests.samples import NOW, message
@@ -40,6 +45,27 @@ async def test_the_same_part_again_is_the_same_part(store: Store) -> None:
     await store.accept(Acceptance((message(100),), parts=GROUP))
     again = await store.add_part(part(5, 2), 0)
     assert (again.id, again.message_id) == (3, 100)
+
+
+@pytest.mark.parametrize("end", [State.CANCELLED, State.EXPIRED, State.UNDELIVERABLE])
+async def test_parts_of_a_message_that_did_not_arrive_are_another_message_when_they_come_again(
+    store: Store, end: State
+) -> None:
+    for number in (1, 2, 3):
+        await store.add_part(part(number, number), 0)
+    alias = Alias(1, 100)
+    due = message(100, expires_at=NOW - 1 if end is State.EXPIRED else NOW + 60)
+    await store.accept(Acceptance((due,), parts=GROUP, aliases=(alias,)))
+    if end is State.UNDELIVERABLE:
+        await store.begin(9, [due])
+        await store.finish(9, [Change(100, State.SENT, "x")])
+        await store.note_statuses([Status("x", "undelivered", end, NOW)])
+    else:
+        assert await store.move([100], end) == [100]
+    assert await store.add_part(part(11, 1), 0) == Gathered(11)
+    assert await store.add_part(part(12, 2), 0) == Gathered(12)
+    gathered = await store.add_part(part(13, 3), 0)
+    assert ([one.id for one in gathered.parts], gathered.message_id) == ([11, 12, 13], 0)
 
 
 async def test_the_same_number_with_other_content_begins_a_new_message(store: Store) -> None:
