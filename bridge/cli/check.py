@@ -121,8 +121,9 @@ def _summary(settings: Settings) -> list[tuple[str, str]]:
         for endpoint in endpoints
     ]
     scheme, _, rest = settings.store.url.partition("://")
-    # The URL of a database may contain a password.
-    rows.append(("store", rest[1:] if scheme == "sqlite" else rest.rpartition("@")[2]))
+    # The URL of a database may contain a password, as a part or a parameter.
+    database = rest.partition("?")[0].rpartition("@")[2]
+    rows.append(("store", rest[1:] if scheme == "sqlite" else database))
     rows.append(("upstream", f"{settings.cascade.base_url}, {settings.cascade.route.value}"))
     rows.append(("domains", ", ".join(smtp.domains)))
     rows += [

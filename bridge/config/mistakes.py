@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bridge.config.settings import Endpoint, Settings, Smpp, Smsc, Smtp
@@ -117,8 +117,32 @@ def _tls(settings: Settings) -> Iterator[Finding]:
 # --- one table each ------------------------------------------------------------------------------
 
 
+def _parts(url: str) -> SplitResult:
+    """The parts of a URL; empty ones if it cannot be read."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # which may be wrong too
+        return parts
+    except ValueError:
+        return urlsplit("")
+
+
+def _names_hosts(url: str) -> bool:
+    """Whether the URL of a database can be read: one or several hosts, with ports that are
+    numbers."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    _, at, hosts = parts.netloc.rpartition("@")
+    if not at and "@" in parts.path + parts.query + parts.fragment:
+        return False
+    ports = (re.sub(r"\[[^\]]*\]", "", host).partition(":") for host in hosts.split(","))
+    return not parts.fragment and all(port.isdigit() for _, colon, port in ports if colon)
+
+
 def _cascade(settings: Settings) -> Iterator[Finding]:
-    url = urlsplit(settings.cascade.base_url)
+    url = _parts(settings.cascade.base_url)
     if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment:
         found = f'"{settings.cascade.base_url}"'
         yield ("cascade", "base_url"), found, 'a URL such as "https://restapi.smsbat.com"'
@@ -148,6 +172,9 @@ def _store(settings: Settings) -> Iterator[Finding]:
         yield ("store", "url"), f'"{store.url}", a relative path', allowed
     elif scheme == "sqlite" and Path(rest[1:]).is_dir():
         yield ("store", "url"), f"{rest[1:]}, which is a directory", "a file"
+    elif scheme != "sqlite" and not _names_hosts(store.url):
+        found = "a URL that cannot be read"
+        yield ("store", "url"), found, f"{allowed}; / ? # @ : [ ] in a password as %2F %3F …"
     elif scheme != "sqlite" and find_spec("asyncpg") is None:
         yield ("store", "url"), "no asyncpg", 'pip install "cascade-bridge[postgres]"'
     if store.retain_text is not None and store.retain_text > store.retain:
@@ -309,7 +336,7 @@ def _account_values(settings: Settings) -> Iterator[Finding]:
                     yield (*at, key), f'"{region}"', allowed
         if own.receipts_to not in ("", "sender") and not _MAIL_ADDRESS.fullmatch(own.receipts_to):
             yield (*at, "receipts_to"), f'"{own.receipts_to}"', 'a mail address or "sender"'
-        url = urlsplit(own.callback_url)
+        url = _parts(own.callback_url)
         if own.callback_url and (url.scheme not in ("http", "https") or not url.hostname):
             found = f'"{own.callback_url}"'
             yield (*at, "callback_url"), found, 'a URL such as "https://shop.example/sms"'

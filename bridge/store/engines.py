@@ -45,7 +45,7 @@ def without_password(url: str) -> str:
     parts = urlsplit(url)
     user, at, host = parts.netloc.rpartition("@")
     name, colon, _ = user.partition(":")
-    query = [(key, "***" if key == "password" else value) for key, value in parse_qsl(parts.query)]
+    query = [(key, "***" if "password" in key else value) for key, value in parse_qsl(parts.query)]
     return parts._replace(
         netloc=(name + ":***" * bool(colon) if at else "") + at + host,
         query=urlencode(query, safe="*/"),

@@ -40,6 +40,16 @@ def test_a_good_configuration(config: Path, capsys: pytest.CaptureFixture[str]) 
     assert "hunter2" not in output
 
 
+def test_a_password_among_the_parameters_of_a_url_is_not_shown(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config.write_text(GOOD.replace("me:hunter2@db/bridge", "db/bridge?password=hunter2"))
+    assert run(["check", "--config", str(config)]) == 0
+    output = capsys.readouterr().out
+    assert "db/bridge" in output
+    assert "hunter2" not in output
+
+
 def test_webhooks_are_shown_where_they_are_listened_for(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -65,6 +65,12 @@ class TestMistakes:
             ('store.url = "bridge.db"', "store.url", "another kind", "sqlite:////absolute"),
             ('store.url = "sqlite:///b.db"', "store.url", "a relative path", "sqlite:////abs"),
             ('store.url = "sqlite:////etc"', "store.url", "a directory", "a file"),
+            ('store.url = "postgresql://u:pa/ss@h/db"', "store.url", "cannot be read", "%2F"),
+            ('store.url = "postgresql://u:pa#ss@h/db"', "store.url", "cannot be read", "%2F"),
+            ('store.url = "postgresql://u:pa[ss@h/db"', "store.url", "cannot be read", "%2F"),
+            ('store.url = "postgresql://u:7?s@h/db"', "store.url", "cannot be read", "%2F"),
+            ('cascade.base_url = "http://[x"', "cascade.base_url", '"http://[x"', "a URL such"),
+            ('cascade.base_url = "http://x:y"', "cascade.base_url", '"http://x:y"', "a URL such"),
             ('store.retain_text = "60d"', "store.retain_text", "more than", "at most as long"),
             (
                 'store.retain = "6d"',
