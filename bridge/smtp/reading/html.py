@@ -297,7 +297,8 @@ class _Layout:
             self._quoted, self._line = self._lines.pop()
             self._gap = 0
         if self._line:
-            if self._line[-1] != " ":
+            last = self._line[-1]
+            if not isinstance(last, str) or not last.endswith(" "):
                 self._line.append(" ")
             self._cell_is_empty = True
         self._cell = len(self._lines)

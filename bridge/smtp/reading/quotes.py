@@ -114,11 +114,16 @@ def _end_of_own_text(lines: list[str], bare: list[str], reply: Reply) -> tuple[i
     end = len(lines) if reply is not Reply.SURE else _end_of_quotation(lines, bare)
     tail = _quoted_tail(lines, bare, end)
     found: list[tuple[int, str]] = []
-    if tail is not None and not _passes_on(bare, tail):
+    if tail is not None and not _says_forwarded_above(bare, tail):
         begins = _attribution_above(bare, tail, reply)
         if begins is not None:
             found.append((begins, "quotation under an attribution"))
-        elif reply is Reply.SURE and not _introduces(bare, tail) and _is_apart(lines, tail, end):
+        elif (
+            reply is Reply.SURE
+            and not _says_forwarded(bare[tail])
+            and not _introduces(bare, tail)
+            and _is_apart(lines, tail, end)
+        ):
             found.append((tail, "quoted lines at the end"))
     if reply is Reply.SURE:
         before = found[0][0] if found else len(lines)
@@ -173,15 +178,17 @@ def _attribution_above(bare: list[str], tail: int, reply: Reply) -> int | None:
     return begins
 
 
-def _passes_on(bare: list[str], tail: int) -> bool:
-    """Whether "Begin forwarded message:" is the first of the quoted lines, or stands above them."""
+def _says_forwarded_above(bare: list[str], tail: int) -> bool:
     above = line_above(bare, tail)
-    return _says_forwarded(bare[tail]) or (above >= 0 and _says_forwarded(bare[above]))
+    return above >= 0 and _says_forwarded(bare[above])
 
 
 def _says_forwarded(line: str) -> bool:
+    """Whether the line is "Begin forwarded message:" or "--- Forwarded message ---"."""
     inner = line.lstrip("> \x01")
-    return ends_open(inner) and len(inner) < 60 and PASSED_ON.search(inner) is not None
+    if len(inner) > 80 or PASSED_ON.search(inner) is None:
+        return False
+    return (ends_open(inner) and len(inner) < 60) or _SEPARATOR.match(inner) is not None
 
 
 def _is_apart(lines: list[str], tail: int, end: int) -> bool:

@@ -106,6 +106,12 @@ def test_a_signature_below_the_quotation_goes_with_it(dashes: str, gap: str) -> 
     assert kept(text, Reply.NO) == text
 
 
+def test_the_answer_to_a_mail_that_was_passed_on_loses_it() -> None:
+    passed_on = "> ---------- Forwarded message ---------\n> From: I <i@e.com>\n> \n> text"
+    assert kept(f"ok\n\nOn 26.11.2026 Jan <j@e.com> wrote:\n\n{passed_on}", Reply.SURE) == "ok"
+    assert kept(f"see\n\n{passed_on}", Reply.SURE) == f"see\n\n{passed_on}"
+
+
 def test_two_dashes_in_the_own_text_are_no_signature() -> None:
     assert kept(f"wash\n--\ndry\n\n{QUOTATION}", Reply.SURE) == "wash\n--\ndry"
     below = f"{QUOTATION}\n\nyes\n--\nAnna"
