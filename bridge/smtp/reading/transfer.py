@@ -55,6 +55,8 @@ def decoded(body: bytes, encoding: bytes) -> bytes:
 def is_quoted(body: bytes) -> bool:
     """Whether a body without an encoding proves to be quoted-printable: every ``=`` is that of an
     octet or of a soft break, and two octets above ASCII stand together."""
+    if body.find(b"=3D") < 0 and body.find(b"</") >= 0:
+        return False  # HTML has signs of its own.
     return (
         _TWO_OCTETS.search(body) is not None
         and body.isascii()
