@@ -201,7 +201,7 @@ class _Reader:
             if found is not None:
                 yield from self._of_container(kind, found, place, depth, role)
                 return
-        if is_attachment(disposition) and (depth or not kind.kind.startswith("text/")):
+        if is_attachment(disposition) and (depth or kind.kind not in _RANKS):
             self._leave_out(kind)
             if kind.kind in _MAILS:
                 self._mails.append((body, encoding, place))

@@ -128,8 +128,8 @@ _SHORT_RULE = re.compile(
 )
 _OF_A_PROGRAM = re.compile(
     r"googlegroups\.com|groups\.google\.com|listinfo|reply to this email (?:directly|to respond)|"
-    r"avast|avg\.com|eset\.|nod32|(?:checked|scanned) for viruses|virus-free|"
-    r"антивирус|антивірус|auf viren|antivirus",
+    r"(?:checked|scanned) for viruses|virus-free|auf viren geprüft|absence de virus|"
+    r"провер\w+ на вирусы|перевірен\w+ на віруси|www\.(?:avast|avg|eset|esetnod32)\.",
     re.IGNORECASE,
 )
 _OF_A_LIST = re.compile(

@@ -124,7 +124,14 @@ def test_the_footer_of_a_list(footer: str) -> None:
     assert cut_footer(footer) == footer
 
 
-@pytest.mark.parametrize("text", ["Door open\n--\nZone 3", "Sale\n--\nReply STOP to unsubscribe"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("Door open\n--\nZone 3", "Sale\n--\nReply STOP to unsubscribe"),
+        *("Threat found\n-----\nAntivirus: ESET NOD32\nFile: x", "Alert\n---\nAvast is off on PC5"),
+        "Вирус\n---\nАнтивирус выключен",
+    ],
+)
 def test_two_dashes_alone_are_no_footer(text: str) -> None:
     assert cut_footer(text) == text
 
