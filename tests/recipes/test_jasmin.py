@@ -76,13 +76,13 @@ async def rabbitmq(folder: Path) -> AsyncIterator[int]:
 async def type_to(port: int, *lines: str) -> list[str]:
     """Types lines into jcli; the answers to those that change something."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    await asyncio.wait_for(reader.readuntil(b"Session ref"), 30)
+    await asyncio.wait_for(reader.readuntil(b"Session ref"), 60)
     said = b""
     for line in lines:
         writer.write(f"{line}\r\n".encode())
         answer = b""
         while not re.search(rb"(?:> |jcli : )$", answer):
-            answer += await asyncio.wait_for(reader.read(4096), 30)
+            answer += await asyncio.wait_for(reader.read(4096), 60)
         said += answer
     writer.close()
     answers = rb"^(Successfully .+?|Unknown .+?|Error.*?|.*[Ff]ailed.*?)\r"

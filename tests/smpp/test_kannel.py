@@ -92,7 +92,8 @@ class Kannel:
 
 
 async def listening(port: int) -> None:
-    async with asyncio.timeout(20):
+    # RabbitMQ takes ten seconds of a core.
+    async with asyncio.timeout(120):
         while True:
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
