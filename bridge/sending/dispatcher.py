@@ -290,7 +290,8 @@ class Dispatcher(QueueMoves):
         finally:
             line.in_flight -= 1
             line.splitting -= batch.split
-            self._kick(line)
+            if line.waits:
+                self._kick(line)
 
     async def _send_new(self, line: UpstreamLine, new: NewBatch) -> None:
         """As :meth:`_send`, for new messages whose attempt begins when they are stored."""
@@ -307,7 +308,8 @@ class Dispatcher(QueueMoves):
                 line.pace.give_back()
         finally:
             line.in_flight -= 1
-            self._kick(line)
+            if line.waits:
+                self._kick(line)
 
     async def _attempt(self, line: UpstreamLine, batch: NextBatch, attempt: int) -> None:
         """Posts a batch whose attempt has begun, and stores the results."""
@@ -364,8 +366,11 @@ class Dispatcher(QueueMoves):
                 self._clients.wait_on(message)
             return False
         self._working_set.leave([message.id for message in settled.messages])
-        with together():
+        if len(changes) == 1:  # at most one line
             self._report(settled, changes)
+        else:
+            with together():
+                self._report(settled, changes)
         return True
 
     def _report(self, settled: Settled, changes: Sequence[Change]) -> None:

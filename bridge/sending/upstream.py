@@ -117,7 +117,15 @@ class UpstreamLine:
         of the loop."""
         if self.held or self.in_flight or self.pace.probing or self.pace.wait(now):
             return False
-        return not any(len(queue) or queue.has_split for queue in self.queues.values())
+        return not self.waits
+
+    @property
+    def waits(self) -> bool:
+        """Whether a message is in one of the queues."""
+        for queue in self.queues.values():
+            if len(queue) or queue.has_split:
+                return True
+        return False
 
     def next_batch(self, now: float, max_in_flight: int) -> tuple[NextBatch | None, float | None]:
         """The batch that goes now, or the seconds until there may be one (``None``: not before a
