@@ -122,10 +122,7 @@ class UpstreamLine:
     @property
     def waits(self) -> bool:
         """Whether a message is in one of the queues."""
-        for queue in self.queues.values():
-            if len(queue) or queue.has_split:
-                return True
-        return False
+        return any(len(queue) or queue.has_split for queue in self.queues.values())
 
     def next_batch(self, now: float, max_in_flight: int) -> tuple[NextBatch | None, float | None]:
         """The batch that goes now, or the seconds until there may be one (``None``: not before a
