@@ -15,8 +15,8 @@ from bridge.smpp.protocol.pdu import Pdu
 from tests.night_calls.alerts import ALERTS, Scrape, firing, scrape
 from tests.night_calls.asking import submit
 from tests.night_calls.test_machine import refused_once, with_tls
+from tests.serving.clients import bound, connect
 from tests.serving.daemon import Bridge, serving, write_config
-from tests.serving.test_control import bound, connect
 from tests.smpp.peer import Peer, a_submit
 from tests.smtp.client import MAIL, connected
 from tests.smtp.conftest import make_certificate

@@ -10,8 +10,8 @@ from pathlib import Path
 from bridge.sandbox import Sandbox
 from bridge.smpp.protocol.pdu import MessageIdResp, Pdu
 from tests.night_calls.asking import page, said, submit, until
+from tests.serving.clients import bound, connect, listed
 from tests.serving.daemon import Bridge, serving, write_config
-from tests.serving.test_control import bound, connect, listed
 from tests.smpp.peer import a_submit
 from tests.smtp.client import connected
 

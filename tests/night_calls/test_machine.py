@@ -14,8 +14,8 @@ import pytest
 from bridge.config.settings import parse_endpoint
 from bridge.sandbox import Sandbox
 from tests.night_calls.asking import line, page, said, submit
+from tests.serving.clients import bound
 from tests.serving.daemon import Bridge, serving, write_config
-from tests.serving.test_control import bound
 from tests.smpp.peer import Peer, a_submit
 from tests.smtp.conftest import Certificate, make_certificate
 

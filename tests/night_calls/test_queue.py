@@ -11,8 +11,8 @@ import httpx
 
 from bridge.sandbox import Sandbox
 from tests.night_calls.asking import page, said, submit
+from tests.serving.clients import bound, connect
 from tests.serving.daemon import OPERATE, Bridge, serving, write_config
-from tests.serving.test_control import bound, connect
 
 
 async def test_18_which_are_held_and_why(bridge: Bridge, sandbox: Sandbox) -> None:

@@ -14,8 +14,8 @@ import pytest
 from bridge.sandbox import Sandbox
 from bridge.smpp.protocol.pdu import Pdu
 from tests.night_calls.asking import line, page, said, submit, until
+from tests.serving.clients import bound
 from tests.serving.daemon import Bridge, serving, write_config
-from tests.serving.test_control import bound
 from tests.smpp.peer import a_submit
 from tests.smtp.conftest import Certificate, make_certificate
 from tests.support import free_port

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from bridge.config.settings import parse_endpoint
+from tests.serving.clients import change
 from tests.serving.daemon import VIEW, Bridge, serving, write_config
-from tests.serving.test_control import change
 from tests.smtp.conftest import Certificate, make_certificate
 from tests.support import missing
 

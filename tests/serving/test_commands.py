@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from bridge.sandbox import Sandbox
+from tests.serving.clients import bound, change, listed
 from tests.serving.daemon import Bridge, serving, write_config
-from tests.serving.test_control import bound, change, listed
 from tests.smpp.peer import a_submit
 
 PASSWORD = "secret12\n"

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from bridge.accounts.passwords import HASHER
 from bridge.sandbox import Sandbox
+from tests.serving.clients import bound, connect, listed
 from tests.serving.daemon import OPERATE, VIEW, Bridge, run, serving, write_config
-from tests.smpp.peer import Peer, a_submit
+from tests.smpp.peer import a_submit
 from tests.smtp.client import connected
 
 
@@ -23,31 +22,6 @@ from tests.smtp.client import connected
 async def bridge(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Bridge]:
     async with serving(write_config(tmp_path, sandbox.url)) as bridge:
         yield bridge
-
-
-async def connect(bridge: Bridge) -> Peer:
-    _, smpp = await bridge.ready()
-    return Peer(*await asyncio.open_connection(*smpp))
-
-
-async def bound(bridge: Bridge, password: bytes = b"secret12") -> Peer:
-    peer = await connect(bridge)
-    assert (await peer.bind(password=password)).command_status == 0
-    return peer
-
-
-async def listed(bridge: Bridge, *arguments: str) -> Any:
-    code, said = await bridge.command(*arguments, "--json")
-    assert code == 0, said
-    return json.loads(said)
-
-
-def change(bridge: Bridge, *pairs: tuple[str, str]) -> None:
-    text = bridge.config.read_text()
-    for old, new in pairs:
-        assert old in text
-        text = text.replace(old, new)
-    bridge.config.write_text(text)
 
 
 # --- the socket and the tokens -------------------------------------------------------------------

@@ -11,8 +11,8 @@ import pytest
 
 from bridge.sandbox import Sandbox
 from tests.night_calls.asking import page
+from tests.serving.clients import bound, change, connect, listed
 from tests.serving.daemon import Bridge, serving, write_config
-from tests.serving.test_control import bound, change, connect, listed
 from tests.smpp.peer import Peer
 from tests.store.conftest import database, postgres  # noqa: F401 - fixtures
 

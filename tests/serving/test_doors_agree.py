@@ -17,8 +17,8 @@ import httpx
 from bridge.sandbox import Sandbox
 from bridge.smpp.protocol.pdu import DistributionList, SmeAddress, SubmitMulti, Tlv
 from bridge.smpp.protocol.tlvs import ADDITIONAL_STATUS_INFO_TEXT, MESSAGE_PAYLOAD
+from tests.serving.clients import connect
 from tests.serving.daemon import OPERATE, Bridge, serving, write_config
-from tests.serving.test_control import connect
 from tests.smpp.peer import Peer, a_submit
 from tests.smtp.client import Client, connected
 

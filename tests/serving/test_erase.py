@@ -10,8 +10,8 @@ import pytest
 
 from bridge.sandbox import Sandbox
 from tests.night_calls.asking import submit, until
+from tests.serving.clients import bound
 from tests.serving.daemon import Bridge, serving, write_config
-from tests.serving.test_control import bound
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from bridge.sandbox import Sandbox
+from tests.serving.clients import bound, connect
 from tests.serving.daemon import OPERATE, VIEW, Bridge, run, serving, write_config
-from tests.serving.test_control import bound, connect
 from tests.smpp.peer import Peer, a_submit
 from tests.store.conftest import database, postgres  # noqa: F401 - fixtures
 from tests.support import program

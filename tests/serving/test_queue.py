@@ -10,8 +10,8 @@ import pytest
 
 from bridge.sandbox import Sandbox
 from bridge.smpp.protocol.pdu import MessageIdResp
+from tests.serving.clients import bound, listed
 from tests.serving.daemon import Bridge, serving, write_config
-from tests.serving.test_control import bound, listed
 from tests.smpp.peer import Peer, a_submit
 
 

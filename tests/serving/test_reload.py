@@ -10,8 +10,8 @@ import pytest
 
 from bridge.sandbox import Sandbox
 from bridge.smpp.protocol.pdu import Pdu
+from tests.serving.clients import bound, change, connect, listed
 from tests.serving.daemon import Bridge, serving, write_config
-from tests.serving.test_control import bound, change, connect, listed
 from tests.smpp.peer import a_submit
 from tests.smtp.client import connected
 

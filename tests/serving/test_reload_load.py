@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 
 from bridge.sandbox import Sandbox
+from tests.serving.clients import change, connect
 from tests.serving.daemon import OPERATE, Bridge, serving, write_config
-from tests.serving.test_control import change, connect
 from tests.smpp.peer import Peer, a_submit
 from tests.smtp.client import MAIL, connected
 

@@ -23,8 +23,8 @@ from bridge.smpp.protocol.pdu import (
     Tlv,
 )
 from bridge.smpp.protocol.tlvs import MESSAGE_PAYLOAD
+from tests.serving.clients import connect
 from tests.serving.daemon import Bridge, serving, write_config
-from tests.serving.test_control import connect
 from tests.serving.test_serve_hooks import SECRET
 from tests.smpp.peer import Peer, a_submit
 from tests.smtp.client import Client, connected

@@ -7,8 +7,8 @@ from pathlib import Path
 from bridge.sandbox import Sandbox
 from bridge.smpp.protocol.pdu import MessageIdResp, Pdu
 from tests.night_calls.asking import until
+from tests.serving.clients import bound, change, connect
 from tests.serving.daemon import serving, write_config
-from tests.serving.test_control import bound, change, connect
 from tests.smpp.peer import a_submit
 
 

@@ -14,8 +14,8 @@ import pytest
 from bridge.admin.console.pages import PAGES
 from bridge.model.failure import Reason
 from tests.admin.console.scene import PHONE, TEXT, Scene, logged_in, staged
+from tests.serving.clients import change
 from tests.serving.daemon import OPERATE, VIEW, serving, write_config
-from tests.serving.test_control import change
 from tests.smpp.peer import a_submit
 from tests.smtp.conftest import make_certificate
 
