@@ -146,6 +146,12 @@ def _counted(_: object, name: str, event: Event) -> Event:
     return event
 
 
+def unwritten(event: str, **fields: Any) -> None:
+    """Tells the watchers of an event that is not written, since it repeats an earlier one."""
+    for watcher in WATCHERS:
+        watcher("debug", {"event": event, **fields})
+
+
 def _for_journal(render: structlog.typing.Processor) -> structlog.typing.Processor:
     """Puts the level before the line, in journald's form."""
     prefixes = {name: b"<%d>" % level for name, level in _SYSLOG.items()}

@@ -72,6 +72,8 @@ class RefusalKeeper:
         if found is None:
             return
         kind, protocol = found
+        if protocol == "smtp" and "repeated" in event:
+            return  # a count of refusals, each of which has been here
         name = str(event.get("account") or "")
         why = next((str(event[field]) for field in _REASONS if event.get(field)), "")
         if kind == "throttled":

@@ -54,6 +54,10 @@ async def test_what_is_no_number_is_kept_as_written(store: SqliteStore) -> None:
     assert (found.phone, found.reason) == ("Night shift", "nogroup")
 
 
+async def test_a_count_of_refusals_that_are_kept_is_no_further_one(store: SqliteStore) -> None:
+    assert not await kept(store, "recipient_refused", reply="550 5.1.3", repeated=3)
+
+
 async def test_throttled_submits_are_counted_in_one_record(store: SqliteStore) -> None:
     [found] = await kept(store, "submissions_throttled", submits=12, reason="too fast")
     assert (found.kind, found.reason) == ("throttled", "12 submits: too fast")

@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 
 from bridge.accounts.accounts import Account
+from bridge.log import unwritten
 from bridge.model.failure import Failure, Reason, smpp_status
 from bridge.model.message import Accepted, Outcome, Submission
 from bridge.relay.concatenation import Segment
@@ -219,9 +220,8 @@ class Requests:
             return
         self.refused += 1
         self._refused += 1
-        if self._refused > _MOST_TOLD:
-            return
-        log.warning(
+        tell = unwritten if self._refused > _MOST_TOLD else log.warning
+        tell(
             "submission_refused" if submit else "pdu_refused",
             account=self._account.name,
             peer=self._peer,

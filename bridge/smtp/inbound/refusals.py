@@ -11,6 +11,8 @@ from typing import Any
 
 import structlog
 
+from bridge.log import unwritten
+
 log = structlog.get_logger()
 
 #: The length of ``550 5.1.1``, by which kinds of refusals are distinguished.
@@ -27,11 +29,12 @@ class Refusals:
         self._seen: dict[tuple[str, str], int] = {}
 
     def note(self, event: str, account: str, reply: str, **fields: Any) -> None:
-        """Logs ``event``, or counts it if this reply code has been logged before."""
+        """Logs ``event``, or counts it if this reply code has been logged before. It is kept with
+        its details all the same (:mod:`bridge.admin.refusals`)."""
         kind = (event, reply[:_CODE])
         seen = self._seen.get(kind, 0)
-        if not seen:
-            log.info(event, account=account, address=self._address, reply=reply, **fields)
+        tell = unwritten if seen else log.info
+        tell(event, account=account, address=self._address, reply=reply, **fields)
         self._seen[kind] = seen + 1
 
     def log_repeated(self, account: str) -> None:
