@@ -74,6 +74,13 @@ class ConnectionLimits:
         self.count_out(address)
         return True
 
+    def keep(self, address: str, drop: Drop) -> bool:
+        """Counts a handshake as a connection that stays; False if it was dropped before."""
+        if not self.end_handshake(address, drop):
+            return False
+        self.count_in(address)
+        return True
+
     def _most_handshakes_first(self) -> list[str]:
         """The addresses, those with the most handshakes in progress first."""
         handshakes = self._handshakes
@@ -84,9 +91,12 @@ class ConnectionLimits:
         handshakes = self._handshakes.get(address, {})
         # Whoever stays only because it was in use lately goes when it is asked again.
         for drop in list(handshakes) * 2:
+            if drop not in handshakes:
+                continue
             if drop() is not False:
                 self.end_handshake(address, drop)
                 return True
-            del handshakes[drop]
-            handshakes[drop] = None
+            if drop in handshakes:  # and not kept for good
+                del handshakes[drop]
+                handshakes[drop] = None
         return False

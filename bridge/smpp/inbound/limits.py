@@ -83,9 +83,7 @@ class ConnectionPlace:
 
     def keep(self) -> None:
         """The client tries to bind: no other connection may take the place any more."""
-        if not self._kept and self._occupancy.end_handshake(self._address, self._drop):
-            self._kept = True
-            self._occupancy.count_in(self._address)
+        self._kept = self._kept or self._occupancy.keep(self._address, self._drop)
 
     def leave(self) -> None:
         """Gives the place back."""

@@ -16,7 +16,7 @@ import structlog
 from aiosmtpd.smtp import SMTP, TLSSetupException
 
 from bridge.config.settings import Endpoint
-from bridge.model.failure import Failure
+from bridge.model.failure import Failure, Reason
 from bridge.net.networks import without_mapping
 from bridge.net.sessions import SessionInfo
 from bridge.smtp import reply
@@ -81,6 +81,7 @@ class SmtpConnection(SMTP):
         self.id = f"smtp-{next(service.numbers)}"
         self._since = service.wall_clock()
         self._dialog: Dialog | None = None
+        self._kept = False  # among the connections that no newer one may replace
 
     @property
     def task(self) -> asyncio.Task[None] | None:
@@ -124,7 +125,7 @@ class SmtpConnection(SMTP):
             if isinstance(peer, tuple) and peer:
                 self._address = without_mapping(str(peer[0]))
         try:
-            self._service.admit(self._address)
+            self._service.admit(self._address, self._give_way)
         except (Failure, reply.Refused) as error:
             self._turn_away(made, error)
             return
@@ -139,7 +140,7 @@ class SmtpConnection(SMTP):
                 upgrade=self._start_tls,
             )
         except Failure as failure:
-            self._service.release(self._address)
+            self._leave()
             self._turn_away(made, failure)
             return
         self._reset_timeout()
@@ -151,6 +152,30 @@ class SmtpConnection(SMTP):
         self._service.repeats.warn("connection_refused", address=self._address, reply=text)
         transport.write(reply.encode(text))
         transport.close()
+
+    def _give_way(self) -> bool:
+        """A newer connection needs the place. This one ends, unless an account sends here or a
+        command is being answered; returns whether it ends."""
+        dialog, limits = self._dialog, self._service.limits
+        transport = cast("asyncio.Transport | None", self.transport)
+        if dialog is None or transport is None:
+            return True
+        if dialog.account is not None:
+            self._kept = self._kept or limits.keep(self._address, self._give_way)
+            return False
+        if dialog.phase is Phase.BUSY:
+            return False
+        self._turn_away(transport, Failure(Reason.TOO_MANY_SESSIONS))
+        if transport.get_write_buffer_size():
+            transport.abort()  # this client does not read
+        return True
+
+    def _leave(self) -> None:
+        """Gives the place among the connections back."""
+        if self._kept:
+            self._service.limits.count_out(self._address)
+        else:
+            self._service.limits.end_handshake(self._address, self._give_way)
 
     def data_received(self, data: bytes) -> None:
         dialog = self._dialog
@@ -204,7 +229,7 @@ class SmtpConnection(SMTP):
         finally:
             self._wire.close()
             self._dialog.ended()
-            self._service.release(self._address)
+            self._leave()
             self._ended(self)
             # Both know each other: without this, only the garbage collector would free them.
             self._dialog = None

@@ -15,7 +15,7 @@ from bridge.accounts.accounts import Account
 from bridge.config.settings import Smtp
 from bridge.model import message
 from bridge.model.failure import Failure, Reason
-from bridge.net.connection_limits import ConnectionLimits
+from bridge.net.connection_limits import ConnectionLimits, Drop
 from bridge.net.repeats import Repeats
 from bridge.smtp.address import comparable_domains
 from bridge.smtp.inbound.auth import MECHANISMS
@@ -120,23 +120,18 @@ class Service:
             raise Failure(Reason.NOT_FOUND, "no such reply address")
         return account
 
-    def admit(self, address: str) -> None:
+    def admit(self, address: str, drop: Drop) -> None:
         """Counts a connection; raises Failure if there are too many or its address is blocked.
 
-        Raises Refused for one whose TLS handshake ends when the listener is already closing.
+        ``drop`` is called when a newer connection needs the place. Raises Refused for one whose TLS
+        handshake ends when the listener is already closing.
         """
         if self.closing:
             raise Refused(SHUTTING_DOWN)
         self.accounts.check_address(address)
-        if self.limits.full:
-            raise Failure(Reason.TOO_MANY_SESSIONS)
-        if self.limits.full_for(address):
-            raise Failure(Reason.TOO_MANY_SESSIONS, "from this address")
-        self.limits.count_in(address)
-
-    def release(self, address: str) -> None:
-        """Uncounts the connection."""
-        self.limits.count_out(address)
+        if not self.limits.begin_handshake(address, drop):
+            everybody = not self.limits.full_for(address)
+            raise Failure(Reason.TOO_MANY_SESSIONS, "" if everybody else "from this address")
 
     def enter(self, account: Account) -> None:
         """Counts a session of ``account``; raises Failure if it has too many."""

@@ -11,6 +11,7 @@ import re
 import socket
 import ssl
 from base64 import b64encode
+from typing import Any
 
 import pytest
 
@@ -295,6 +296,27 @@ async def test_too_many_connections_from_one_address() -> None:
             assert await first.reply() == ""
         async with connected(part.port) as next_one:
             assert await next_one.ask("NOOP") == "250 2.0.0 OK"
+
+
+@pytest.mark.parametrize("limit", ["max_connections", "max_connections_per_address"])
+async def test_connections_without_a_login_give_way_and_keep_nobody_out(limit: str) -> None:
+    limits: dict[str, Any] = {limit: 3}
+    async with running(accounts=StandInAccounts(), **limits) as part:
+        async with connected(part.port) as sender, connected(part.port) as other:
+            for client in (sender, other):
+                assert (await client.ask("AUTH PLAIN " + PLAIN)).startswith("235")
+            async with connected(part.port) as idle, connected(part.port) as new:
+                assert (await idle.reply()).startswith("421 4.7.0 ERROR = 9 (too many connections")
+                assert await idle.reply() == ""
+                # Who has logged in stays; when all have, there is no room.
+                assert (await new.ask("AUTH PLAIN " + PLAIN)).startswith("235")
+                async with connected(part.port, greet=False) as last:
+                    assert (await last.reply()).startswith("421 4.7.0")
+                for client in (sender, other, new):
+                    assert await client.ask("NOOP") == "250 2.0.0 OK"
+        async with connected(part.port) as again:
+            assert await again.ask("NOOP") == "250 2.0.0 OK"
+    assert part.listener._service.limits._connections == 0
 
 
 async def test_limits_of_command_lines_belong_to_a_connection() -> None:
