@@ -208,7 +208,10 @@ class Gathering:
             aliases = [Alias(part.id, 0, part.receipts) for part in gathered.parts]
             wanted = any(part.receipts for part in gathered.parts)
             wishes = Receipts.ALIASES if wanted else Receipts.NONE
-            submission = submission._replace(receipts=wishes)
+            # The group is known by its first part: a repeated part may complete it at another node
+            # too, while this one stands still.
+            repeat_key = b"parts %d" % min(key)
+            submission = submission._replace(receipts=wishes, repeat_key=repeat_key)
             joining = self._relay.submit(
                 account, submission, aliases=aliases, parts=group, known_as=gathered.id
             )

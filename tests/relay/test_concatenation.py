@@ -321,6 +321,24 @@ async def test_parts_that_come_twice_at_once_are_sent_once(
         assert [m.text for m in sandbox.messages] == ["one two three"]
 
 
+async def test_a_message_that_two_nodes_complete_at_once_is_sent_once(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    async with gatherer(tmp_path, sandbox) as parts:
+        other = Gatherer(parts.bridge)  # joins by itself, as another node does
+        await parts.taken(1)
+        await parts.taken(2)
+        async with asyncio.timeout(15):
+            outcomes = await asyncio.gather(parts.add(3), other.add(3))
+        assert (parts.joins, other.joins) == (1, 1)
+        assert outcomes[0] == outcomes[1]
+        assert isinstance(outcomes[0], Accepted)
+        [received] = sandbox.messages
+        again = await other.taken(2)
+        [stored] = await parts.bridge.relay.query(parts.bridge.account(), again.id)
+        assert str(stored.message.id) == received.id
+
+
 async def test_references_that_interleave_do_not_mix(tmp_path: Path, sandbox: Sandbox) -> None:
     async with gatherer(tmp_path, sandbox) as parts:
         for number in (1, 2):

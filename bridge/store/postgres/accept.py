@@ -172,7 +172,7 @@ async def _store(
             superseded += [one.id for one in acceptance.superseded if one.by in ids]
         if acceptance.parts is not None:
             part = acceptance.aliases[0].id if acceptance.aliases else 0
-            joined.append((acceptance.parts, acceptance.messages[0].id, part))
+            joined.append((acceptance.parts, _joined_to(acceptance, repeats), part))
     rows = free_text(rows)
     if len(rows) >= COPY_FROM:
         await turn.hold()
@@ -231,6 +231,11 @@ async def _over_limit(
         ids = [f.message_id for f in prints]
         await turn.connection.execute(_FORGET, [f.key for f in prints], ids)
     return over
+
+
+def _joined_to(acceptance: Acceptance, repeats: Repeats) -> int:
+    """The message that parts were joined to: the first one, if it is repeated."""
+    return next(iter(repeats.values()), acceptance.messages[0].id)
 
 
 def _is_work(acceptance: Acceptance, now: int) -> bool:

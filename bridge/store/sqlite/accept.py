@@ -94,7 +94,8 @@ def _accept(turn: SqliteTurn, acceptances: Sequence[Acceptance]) -> list[Repeats
             superseded += [one.id for one in acceptance.superseded if one.by not in repeated]
         if acceptance.parts is not None:
             part_id = acceptance.aliases[0].id if acceptance.aliases else 0
-            message_id = acceptance.messages[0].id
+            # The first message, if this one repeats it.
+            message_id = next(iter(repeats.values()), acceptance.messages[0].id)
             parts.finish(connection, acceptance.parts, message_id, part_id, turn.now)
         if acceptance.staged is not None:
             connection.execute(_FORGET_STAGED, acceptance.staged)
