@@ -220,15 +220,17 @@ class Requests:
             return
         self.refused += 1
         self._refused += 1
-        tell = unwritten if self._refused > _MOST_TOLD else log.warning
-        tell(
-            "submission_refused" if submit else "pdu_refused",
-            account=self._account.name,
-            peer=self._peer,
-            recipient=to,
-            reason=reason,
-            status=CommandStatus(status).name,
-        )
+        told = {
+            "account": self._account.name,
+            "peer": self._peer,
+            "recipient": to,
+            "reason": reason,
+            "status": CommandStatus(status).name,
+        }
+        if self._refused > _MOST_TOLD:
+            unwritten("submission_refused" if submit else "pdu_refused", **told)
+        else:
+            log.warning("submission_refused" if submit else "pdu_refused", **told)
 
     def log_counts(self) -> None:
         """Logs how many refusals had no line since the last call."""
