@@ -28,6 +28,21 @@ def test_the_first_is_logged_and_the_others_are_counted() -> None:
     assert {event["log_level"] for event in logs} == {"warning"}
 
 
+def test_events_of_one_address_are_counted_whatever_their_reason() -> None:
+    now = 0.0
+    told = Repeats(lambda: now)
+    with capture_logs() as logs:
+        for n in range(100):
+            told.info("connection_closed", by=("192.0.2.1",), reason=f"command_length {n}")
+        now = 61.0
+        told.info("connection_closed", by=("192.0.2.1",), reason="closed")
+    assert [(event["reason"], event.get("repeated")) for event in logs] == [
+        ("command_length 0", None),
+        ("closed", 99),
+    ]
+    assert {event["log_level"] for event in logs} == {"info"}
+
+
 def test_memory_is_bounded() -> None:
     told = Repeats(lambda: 0.0)
     for n in range(5000):

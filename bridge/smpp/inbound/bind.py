@@ -9,7 +9,7 @@ import structlog
 from bridge.accounts.accounts import Account
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Protocol
-from bridge.smpp.inbound.refusal import refusal
+from bridge.net.repeats import Repeats
 from bridge.smpp.inbound.services import Services
 from bridge.smpp.inbound.submit import word
 from bridge.smpp.protocol.command_status import CommandStatus
@@ -64,19 +64,20 @@ def bind_resp(pdu: Pdu, version: int, system_id: str) -> Pdu:
     return Pdu(RESPONSES[pdu.command], pdu.sequence_number, resp, tlvs)
 
 
-def refused_bind_resp(
-    pdu: Pdu, body: Bind, refused: Failure | PduError, version: int, peer: str
-) -> Pdu:
-    """The response to a refused bind, which is logged."""
-    answer = refusal(pdu.command, pdu.sequence_number, refused, version, settings=None)
-    log.warning(
-        "bind_refused",
-        account=name_of(body),
-        peer=peer,
-        reason=str(refused) if isinstance(refused, Failure) else refused.detail,
-        status=CommandStatus(answer.command_status).name,
-    )
-    return answer
+def log_refused(
+    repeats: Repeats, address: str, peer: str, body: Bind, refused: Failure | PduError, resp: Pdu
+) -> None:
+    """Logs a refused bind. Those of a blocked address are counted."""
+    fields = {
+        "account": name_of(body),
+        "peer": peer,
+        "reason": str(refused) if isinstance(refused, Failure) else refused.detail,
+        "status": CommandStatus(resp.command_status).name,
+    }
+    if isinstance(refused, Failure) and refused.reason is Reason.ADDRESS_BLOCKED:
+        repeats.warn("bind_refused", by=(address, refused.reason), **fields)
+    else:
+        log.warning("bind_refused", **fields)
 
 
 def log_bound(account: Account, pdu: Pdu, body: Bind, version: int, peer: str) -> None:

@@ -27,9 +27,10 @@ from bridge.smpp.inbound.bind import (
     bind_name,
     bind_resp,
     log_bound,
-    refused_bind_resp,
+    log_refused,
 )
 from bridge.smpp.inbound.limits import ConnectionPlace
+from bridge.smpp.inbound.refusal import refusal
 from bridge.smpp.inbound.requests import HANDLERS, Requests
 from bridge.smpp.inbound.services import Services
 from bridge.smpp.inbound.submit import Origin
@@ -176,7 +177,9 @@ class SmppConnection(asyncio.Protocol):
                 unanswered=self.session.in_flight,
             )
         elif self._reason:
-            log.info("connection_closed", peer=self.peer, reason=self._reason)
+            self._services.repeats.info(
+                "connection_closed", by=(self._address,), peer=self.peer, reason=self._reason
+            )
         self._closed(self)
 
     def _release_bind(self) -> None:
@@ -429,7 +432,10 @@ class SmppConnection(asyncio.Protocol):
 
     def _refuse_bind(self, pdu: Pdu, body: Bind, refused: Failure | PduError) -> None:
         close = self.session.bind_refused(self._services.monotonic())
-        self._write(refused_bind_resp(pdu, body, refused, self._interface_version, self.peer))
+        services, version = self._services, self._interface_version
+        resp = refusal(pdu.command, pdu.sequence_number, refused, version, settings=None)
+        log_refused(services.repeats, self._address, self.peer, body, refused, resp)
+        self._write(resp)
         if self._place.refusal is not None:
             close = CloseSession(self._place.refusal.description)
         if close is not None:
@@ -441,6 +447,10 @@ class SmppConnection(asyncio.Protocol):
         if self._requests is not None:
             self._requests.log_refused(reply.command in _SUBMIT_RESPONSES, status, why)
         elif reply.command in BIND_RESPONSES:
-            log.warning(
-                "bind_refused", peer=self.peer, reason=why, status=CommandStatus(status).name
+            self._services.repeats.warn(
+                "bind_refused",
+                by=(self._address,),
+                peer=self.peer,
+                reason=why,
+                status=CommandStatus(status).name,
             )

@@ -13,6 +13,7 @@ from bridge.config import settings as config
 from bridge.model import message as vocabulary
 from bridge.model.message import MessageType, Outcome, Receipts, Stored
 from bridge.model.notice import UnjoinedPart
+from bridge.net.repeats import Repeats
 from bridge.notices.subscribers import Taker
 from bridge.relay.concatenation import Join, Segment
 from bridge.relay.short_ids import PartSubmitter
@@ -91,4 +92,5 @@ class Services:
     create_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
     #: Numbers of the connections since the start.
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
+    repeats: Repeats = field(default_factory=Repeats)
     closing: bool = False

@@ -165,6 +165,22 @@ async def test_an_outcome_without_its_client_is_dropped() -> None:
 # --- the log ---------------------------------------------------------------------------------
 
 
+async def test_connections_without_a_bind_are_counted_in_the_log() -> None:
+    async with bridge() as running:
+        with capture_logs() as logs:
+            for _ in range(5):
+                peer = await running.connect()
+                peer.writer.write(struct.pack(">IIII", 5, 9, 0, 1))
+                assert (await peer.read()).command == "generic_nack"
+                assert await peer.ends()
+                peer = await running.connect()
+                peer.writer.write(struct.pack(">IIII", 85, 9, 0, 1) + b"crm\0" + b"p" * 65)
+                await peer.read()
+                await peer.close()
+        events = sorted(line["event"] for line in logs)
+        assert events == ["bind_refused", "connection_closed"]
+
+
 async def test_the_log_tells_of_binds_and_refusals_in_one_line_each() -> None:
     async with bridge() as running:
         running.relay.answer = lambda s: (
