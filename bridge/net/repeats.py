@@ -30,7 +30,7 @@ class Repeats:
         if (repeated := self._repeated((event, *kind))) is not None:
             log.warning(event, **fields, **repeated)
 
-    def info(self, event: str, *, by: tuple[Any, ...], **fields: Any) -> None:
+    def tell(self, event: str, *, by: tuple[Any, ...], **fields: Any) -> None:
         """As :meth:`warn`, without a warning."""
         if (repeated := self._repeated((event, *by))) is not None:
             log.info(event, **fields, **repeated)

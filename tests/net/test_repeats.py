@@ -33,9 +33,9 @@ def test_events_of_one_address_are_counted_whatever_their_reason() -> None:
     told = Repeats(lambda: now)
     with capture_logs() as logs:
         for n in range(100):
-            told.info("connection_closed", by=("192.0.2.1",), reason=f"command_length {n}")
+            told.tell("connection_closed", by=("192.0.2.1",), reason=f"command_length {n}")
         now = 61.0
-        told.info("connection_closed", by=("192.0.2.1",), reason="closed")
+        told.tell("connection_closed", by=("192.0.2.1",), reason="closed")
     assert [(event["reason"], event.get("repeated")) for event in logs] == [
         ("command_length 0", None),
         ("closed", 99),

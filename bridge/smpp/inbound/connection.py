@@ -177,7 +177,7 @@ class SmppConnection(asyncio.Protocol):
                 unanswered=self.session.in_flight,
             )
         elif self._reason:
-            self._services.repeats.info(
+            self._services.repeats.tell(
                 "connection_closed", by=(self._address,), peer=self.peer, reason=self._reason
             )
         self._closed(self)
