@@ -168,7 +168,7 @@ def test_the_answers_of_the_api_are_read_as_the_table_says() -> None:
 def test_the_columns_of_files_are_those_of_the_program() -> None:
     shown = {
         file: tuple(re.findall(r"\b[a-z]\w*", re.sub(r"\(.*?\)|;.*", "", columns)))
-        for file, columns in rows("docs/directory.md", "Unknown columns are\nignored")
+        for file, columns in rows("docs/directory.md", "Unknown columns are ignored")
     }
     assert shown == {
         "contacts": importing.CONTACT_COLUMNS,

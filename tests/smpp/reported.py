@@ -189,7 +189,7 @@ REPORTED = [
         ),
     ),
     Reported(
-        "smpp.pdu: receipted_message_id says one octet more than it has, and all behind is lost",
+        "smpp.pdu: receipted_message_id says one octet too many; the bridge reads no TLV of it",
         _pdu(
             "00000051 00000005 00000000 00000024 00 00 00"
             + PHONE
@@ -201,7 +201,7 @@ REPORTED = [
             + _text("393928110752727040")
             + "00 0427 0001 00"
         ),
-        CommandStatus.ESME_RINVOPTPARSTREAM,
+        fields=(b"id:1",),
     ),
     Reported(
         "go-smpp: a user data header that counts one octet too many",

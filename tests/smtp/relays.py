@@ -170,6 +170,15 @@ def postfix(more: str = "", services: str = "") -> Iterator[Postfix]:
             server.postfix("stop")
 
 
+def postmap(file: Path) -> None:
+    """Makes the database of a table, for ``hash:``."""
+    with private_folder() as config:
+        # The machine may have no configuration of Postfix.
+        (config / "main.cf").write_text("compatibility_level = 3.6\n")
+        command = [program("postmap"), "-c", str(config), f"hash:{file}"]
+        subprocess.run(command, check=True, timeout=30)
+
+
 # --- Exim
 
 #: Debian's Exim lets only root and this user name a configuration file.
