@@ -96,6 +96,17 @@ def without(folder: Path, *tables: str) -> Iterator[None]:
             other.execute(f"ALTER TABLE {table}_elsewhere RENAME TO {table}")
 
 
+@contextmanager
+def taking_no(folder: Path, table: str) -> Iterator[None]:
+    """The bridge's file takes no rows of this table."""
+    with closing(sqlite3.connect(folder / "bridge.db", isolation_level=None, timeout=10)) as other:
+        other.execute(
+            f"CREATE TRIGGER full BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'full'); END"
+        )
+        yield
+        other.execute("DROP TRIGGER full")
+
+
 @asynccontextmanager
 async def relaying(
     folder: Path,

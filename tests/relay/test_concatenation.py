@@ -17,7 +17,7 @@ from bridge.model.notice import Notice, receivers_of
 from bridge.relay.concatenation import Gathering, Segment
 from bridge.sandbox import Sandbox
 from bridge.store import Acceptance, Repeats, StoreFull
-from tests.relaying import Relaying, relaying
+from tests.relaying import Relaying, relaying, taking_no
 from tests.samples import submission
 
 TEXTS = ("one ", "two ", "three")
@@ -265,6 +265,24 @@ async def test_parts_of_a_duplicate_are_owed_that_it_was_refused(
         for outcome in (again, unasked):
             part = await parts.bridge.relay.unjoined(parts.bridge.account(), outcome.id)
             assert part.state is State.REJECTED
+
+
+async def test_the_refusal_of_a_duplicate_is_answered_though_its_notices_cannot_be_stored(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    refusing: dict[str, Any] = {"duplicate_window": "1h", "duplicates": "refuse"}
+    async with gatherer(tmp_path, sandbox, **refusing) as parts:
+        for number in (1, 2, 3):
+            await parts.taken(number)
+        for number in (1, 2):
+            await parts.taken(number, reference=8, receipts=Receipts.FAILURE)
+        with taking_no(tmp_path, "notice"), capture_logs() as logs:
+            assert (await parts.refused(3, reference=8)).reason is Reason.DUPLICATE
+            async with asyncio.timeout(10):
+                while "parts_receipts_failed" not in [line["event"] for line in logs]:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+        assert not [line for line in logs if line.get("exc_info")], "it is no fault of the program"
+        assert await parts.taken(1, reference=9)
 
 
 async def test_the_ids_told_of_parts_of_a_repeat_lead_to_the_first_message(

@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from structlog.testing import capture_logs
+
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import (
     Accepted,
@@ -20,7 +22,7 @@ from bridge.model.notice import MAIL, Kind
 from bridge.sandbox import Sandbox
 from bridge.store import Status
 from tests.relay.waiting import WINDOW, later, state
-from tests.relaying import Relaying, id_of, reason_of, relaying, without
+from tests.relaying import Relaying, id_of, reason_of, relaying, taking_no, without
 from tests.samples import submission
 from tests.store.conftest import database, postgres  # noqa: F401 - fixtures
 
@@ -147,6 +149,19 @@ async def test_a_repeat_whose_first_cannot_be_looked_up_is_told_no_id(
             assert isinstance(refused, Failure)
             assert refused.reason is Reason.OPERATION_FAILED
         assert await bridge.submit(mail("0501234567")) == first
+
+
+async def test_a_duplicate_of_what_was_cancelled_that_cannot_be_stored_is_refused(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    async with relaying(tmp_path, sandbox, accounts=WINDOW) as bridge:
+        first = await bridge.submit(later())
+        await bridge.relay.cancel(bridge.account(), id_of(first))
+        with taking_no(tmp_path, "message"), capture_logs() as logs:
+            assert reason_of(await bridge.submit(submission())) is Reason.OPERATION_FAILED
+        assert not [line for line in logs if line.get("exc_info")], "it is no fault of the program"
+        assert await state(bridge, await bridge.submit(submission())) is State.SENT
+        assert sandbox.message_count == 1
 
 
 async def test_a_mail_that_comes_again_gets_the_first_answer(
