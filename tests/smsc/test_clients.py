@@ -1,4 +1,4 @@
-"""Third-party clients of the dialect, with only the host changed, and two written like theirs.
+"""Third-party clients of the dialect, with only the host changed, and two written like others.
 
 The clients' reading of answers and the API's messages are compared.
 """
@@ -326,6 +326,89 @@ async def test_soap_clients_of_python(tmp_path: Path, which: str) -> None:
         await soap(face, python, "-c", PYTHON_SOAP, which, url_of(face), "PASSWORD")
 
 
+# --- Symfony's smsc-notifier (Debian) ------------------------------------------------------------
+
+SYMFONY = r"""
+require '/usr/share/php/Symfony/Component/Notifier/Bridge/Smsc/autoload.php';
+use Symfony\Component\Notifier\Bridge\Smsc\SmscTransportFactory;
+use Symfony\Component\Notifier\Exception\TransportException;
+use Symfony\Component\Notifier\Message\SmsMessage;
+use Symfony\Component\Notifier\Transport\Dsn;
+[, $dsn, $http, $ca, $calls] = $argv;
+$http = "Symfony\\Component\\HttpClient\\$http";
+$dsn = new Dsn($dsn);
+$transport = (new SmscTransportFactory(null, new $http(['cafile' => $ca])))->create($dsn);
+$transport->setPort($dsn->getPort());  // which the factory does not read
+$found = [];
+foreach (json_decode($calls) as [$phone, $text]) {
+    try {
+        $sent = $transport->send(new SmsMessage($phone, $text));
+        $found[] = [$sent->getMessageId(), $sent->getTransport()];
+    } catch (TransportException $e) {
+        $found[] = $e->getMessage();
+    }
+}
+echo json_encode($found);
+"""
+
+
+def secured(certificate: Certificate) -> str:  # noqa: F811
+    return (
+        'tls_listen = ["127.0.0.1:0"]\n'
+        f'certificate = "{certificate.certificate}"\nprivate_key = "{certificate.private_key}"'
+    )
+
+
+async def secured_port(face: Smsc) -> str:
+    [_, address] = (await face.bridge.event("ready"))["smsc"]
+    return str(address).rpartition(":")[2]
+
+
+def php_with_symfony() -> str:
+    if not Path("/usr/share/php/Symfony/Component/Notifier/Bridge/Smsc").exists():
+        missing("Symfony's smsc-notifier (Debian's php-symfony-smsc-notifier)")
+    return php("curl")
+
+
+def refusal(code: int, why: str) -> str:
+    """What Symfony says of an error."""
+    return f'Unable to send the SMS: code = {code}, message = "{why}".'
+
+
+@pytest.mark.parametrize("http", ["CurlHttpClient", "NativeHttpClient"])
+async def test_smsc_notifier_of_symfony(
+    tmp_path: Path,
+    certificate: Certificate,  # noqa: F811
+    http: str,
+) -> None:
+    interpreter = php_with_symfony()
+    async with smsc(tmp_path, more=secured(certificate)) as face:
+        endpoint = f"localhost:{await secured_port(face)}"
+
+        async def send(password: str, sender: str, *calls: tuple[str, str]) -> Any:
+            dsn = f"smsc://crm:{password}@{endpoint}?from={sender}"
+            given = (dsn, http, str(certificate.certificate), json.dumps(calls))
+            return await answers(interpreter, "-r", SYMFONY, *given)
+
+        long = "я" * 200
+        *sent, invalid, empty = await send(
+            "secret12", "Shop", (FIRST, TEXT), (f"+{SECOND}", long), ("12", TEXT), (FIRST, "")
+        )
+        assert [transport for _, transport in sent] == [f"smsc://{endpoint}?from=Shop"] * 2
+        assert texts(face) == [(FIRST, TEXT), (SECOND, long)]
+        for [id, _], phone in zip(sent, (FIRST, SECOND), strict=True):
+            assert (await face.json("status", phone=phone, id=id))["status"] == 0
+        assert [invalid, empty] == [refusal(7, "invalid number"), refusal(1, "parameters error")]
+        denied, wrong = refusal(6, "message is denied"), refusal(2, "authorise error")
+        assert await send("secret12", "Bank", (FIRST, TEXT)) == [denied]
+        assert await send("wrong", "Shop", (FIRST, TEXT)) == [wrong]
+        face.sandbox.fault("400")
+        assert await send("secret12", "Shop", (FIRST, "refused by the API")) == [
+            refusal(7, "invalid number")
+        ]
+        assert len(texts(face)) == 2
+
+
 # --- clients written like those of PHP frameworks ------------------------------------------------
 
 PHP_CURL = r"""
@@ -357,30 +440,18 @@ async def test_clients_like_those_of_php_frameworks_by_tls(
     certificate: Certificate,  # noqa: F811
 ) -> None:
     interpreter = php("curl")
-    secured = (
-        'tls_listen = ["127.0.0.1:0"]\n'
-        f'certificate = "{certificate.certificate}"\nprivate_key = "{certificate.private_key}"'
-    )
     calls = [
-        # One notifier always sends the hours of delivery; others send a number as id.
-        {"phones": FIRST, "mes": TEXT, "sender": "Shop", "time": "0-24", "id": 7},
+        # Laravel's channel adds what its configuration has as "extra".
         {"phones": f"{FIRST},{SECOND}", "mes": TEXT, "sender": "", "id": 8},
         {"phones": FIRST, "mes": TEXT, "translit": True, "pp": 343371, "id": 9},
-        {"phones": "12", "mes": TEXT},
-        {"phones": FIRST, "mes": TEXT, "sender": "Bank"},
         {"phones": "G99", "mes": TEXT},
-        {"phones": FIRST, "mes": ""},
     ]
-    async with smsc(tmp_path, more=secured) as face:
-        [_, address] = (await face.bridge.event("ready"))["smsc"]
-        port = address.rpartition(":")[2]
-        given = (f"https://localhost:{port}/sys/", str(certificate.certificate))
-        command = (interpreter, "-r", PHP_CURL, *given)
-        found = await answers(*command, "secret12", json.dumps(calls))
-        assert found == [7, 8, 9, 7, 6, 3, 1]
-        assert [text for _, text in texts(face)][:3] == [TEXT] * 3
-        assert texts(face)[3][1].isascii()
-        assert await answers(*command, "wrong", json.dumps(calls[:1])) == [2]
+    async with smsc(tmp_path, more=secured(certificate)) as face:
+        url = f"https://localhost:{await secured_port(face)}/sys/"
+        given = (url, str(certificate.certificate), "secret12", json.dumps(calls))
+        assert await answers(interpreter, "-r", PHP_CURL, *given) == [8, 9, 3]
+        assert [text for _, text in texts(face)][:2] == [TEXT] * 2
+        assert texts(face)[2][1].isascii()
 
 
 # --- a client like the provider's own libraries --------------------------------------------------
