@@ -288,6 +288,8 @@ async def _soak(ports: dict[str, int], pid: int, url: str, rate: float, minutes:
     load.cancel()
     for mailer in mailers:
         mailer.ended.set()
+    for mailer in mailers:
+        await asyncio.to_thread(mailer.join)
     refused = sum(session.refused for session in sessions)
     for session in sessions:
         session.transport.close()
