@@ -248,12 +248,16 @@ class PostgresWriter:
         """Waits for a new connection, or for the end (closing, or the lease is lost); returns the
         requests that are still to be written."""
         began = self._loop.time()
-        self._refusal = self._refusal or partial(StoreFull, "the database cannot be reached")
-        again += self._requests
-        self._requests.clear()
         wait = 0.02
         while True:
             left = began + UNSURE_WITHIN - self._loop.time()
+            if left <= 0 or self._closing:
+                # Until then new requests wait: most connections are back in a moment.
+                self._refusal = self._refusal or partial(
+                    StoreFull, "the database cannot be reached"
+                )
+            again += self._requests
+            self._requests.clear()
             if left <= 0:
                 again = self._give_up(again)
                 if self._closing:

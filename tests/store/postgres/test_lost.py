@@ -100,6 +100,23 @@ async def found(database: str, table: str, how: str) -> None:
             await asyncio.sleep(0.01)
 
 
+async def test_nobody_is_refused_while_the_database_is_away_for_a_moment(
+    wire: Wire, remote: PostgresStore
+) -> None:
+    accepted = []
+    async with asyncio.timeout(20):
+        await remote.accept(Acceptance((message(1),)))
+        wire.closed = True
+        wire.cut()
+        for id in range(2, 6):
+            accepted.append(remote.accept(Acceptance((message(id),))))
+            await asyncio.sleep(0.02)  # the loss is noticed meanwhile
+        assert not any(one.done() for one in accepted)
+        wire.mend()
+        assert await asyncio.gather(*accepted) == [{}] * 4
+    assert await remote.backlog() == 6
+
+
 #: In one statement, and in several.
 PLAIN = Acceptance((message(1),))
 PRINTED = Acceptance((message(1),), (Fingerprint(b"one", 1, NOW + 60),))
