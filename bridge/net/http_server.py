@@ -38,6 +38,7 @@ _SWEEP_EVERY: Final = 0.5
 #: the size of one read, since that may bring a body together with its head.
 _HEAD: Final = 256 * 1024
 _NO_ASCII: Final = re.compile(rb"[\x80-\xff]")
+_REQUEST_LINE: Final = re.compile(rb"[A-Z]+ /[^\r\n]* HTTP/1\.[01]\r\n")
 #: Responses sent without the application: the rest of the status line, and the reason.
 _REFUSALS: Final = {
     408: (b"Request Timeout", "request not complete in time"),
@@ -93,7 +94,7 @@ class HttpConnection(asyncio.Protocol):
         if self._head > _HEAD:
             self._cut(431)
             return
-        if not self._head and not data.isascii():
+        if not self._head and not data.isascii() and not self._answering:
             data = _with_encoded_line(data)
         self._head += len(data)
         if self._place is None:
@@ -204,9 +205,11 @@ class HttpConnection(asyncio.Protocol):
 
 def _with_encoded_line(data: bytes) -> bytes:
     """The beginning of a request with the octets of its line percent-encoded: old clients write
-    texts into a query as they are, which the parser refuses."""
-    line, end, rest = data.partition(b"\r\n")
-    return _NO_ASCII.sub(lambda found: b"%%%02X" % found[0][0], line) + end + rest
+    texts into a query as they are, which the parser refuses. The rest of a body stays as it is."""
+    line = _REQUEST_LINE.match(data)
+    if line is None:
+        return data
+    return _NO_ASCII.sub(lambda found: b"%%%02X" % found[0][0], line[0]) + data[line.end() :]
 
 
 class WebServer:
