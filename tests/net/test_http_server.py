@@ -385,6 +385,24 @@ async def _later(echo: Echo) -> None:
     echo.pause.set()
 
 
+async def test_a_piece_of_a_body_behind_an_unanswered_request_stays_as_it_is() -> None:
+    async with web() as running:
+        running.echo.pause.clear()
+        client = await running.connect()
+        text = "текст".encode()
+        client.writer.write(head(1) + b"x" + head(len(text)) + text[:4])
+        await running.echo.asked.wait()
+        client.writer.write(text[4:])
+        await client.writer.drain()
+        [connection] = running.server.connections
+        async with asyncio.timeout(10):
+            while connection._head < len(text[4:]):  # noqa: ASYNC110 - a number, not an event
+                await asyncio.sleep(0.01)
+        running.echo.pause.set()
+        assert await client.answer() == (200, b"1")
+        assert await client.answer() == (200, b"%d" % len(text))
+
+
 async def test_closing_waits_for_nobody_for_long() -> None:
     async with web() as running:
         running.echo.pause.clear()
