@@ -60,7 +60,8 @@ class Way:
 
 #: Polling for statuses would take a twentieth of a core and more.
 NO_POLLS = "poll = false"
-#: One message at a time is a request each: the default rate of 100 a second would be measured.
+#: A request carries as many messages as clients send at once: with few, the default rate of 100
+#: requests a second would be measured.
 NO_LIMIT = f"requests_per_second = 10000\nburst = 10000\n{NO_POLLS}"
 
 PATHS = {
@@ -79,11 +80,11 @@ PATHS = {
         account='answer = "queued"',
     ),
     "smpp-10": Way("submit_sm, 1 bind × window 10", 10_000, smpp=(1, 10), limit=NO_LIMIT),
-    "smtp": Way("mails, 50 sessions kept", 10_000, sessions=50, kept=True),
-    "smtp-10": Way("mails, 10 sessions kept", 5_000, sessions=10, kept=True),
+    "smtp": Way("mails, 50 sessions kept", 10_000, sessions=50, kept=True, limit=NO_LIMIT),
+    "smtp-10": Way("mails, 10 sessions kept", 5_000, sessions=10, kept=True, limit=NO_LIMIT),
     "smtp-1": Way("mails, 1 session kept", 1_000, sessions=1, kept=True, limit=NO_LIMIT),
-    "smtp-new": Way("mails, a connection each", 5_000, sessions=50),
-    "smtp-new-10": Way("mails, a connection each, 10", 5_000, sessions=10),
+    "smtp-new": Way("mails, a connection each", 5_000, sessions=50, limit=NO_LIMIT),
+    "smtp-new-10": Way("mails, a connection each, 10", 5_000, sessions=10, limit=NO_LIMIT),
     "smtp-new-1": Way("mails, a connection each, 1", 1_000, sessions=1, limit=NO_LIMIT),
 }
 #: The default measurements.
