@@ -99,6 +99,13 @@ def in_flight(window: int, folder: Path) -> tuple[float, float]:
     return cpu, rate
 
 
+def batch(most: int, folder: Path) -> tuple[float, float]:
+    """Messages that one request to the API may carry."""
+    with bridge(folder, cascade=f"{NO_POLLS}\nmax_batch = {most}") as served:
+        _, cpu, rate = _measured(served, min(20_000, 2_000 * most), paths.BODIES, 10, 100)
+    return cpu, rate
+
+
 def text_length(characters: int, folder: Path) -> tuple[float, float]:
     """Texts in UCS-2, up to a short message of 70 characters; longer ones in message_payload."""
     text = (TEXT * 20)[:characters].encode("utf-16-be")
@@ -131,6 +138,7 @@ CURVES = {
     "backlog": Curve("Other messages wait", "messages", MILLION, backlog),
     "sessions": Curve("Idle sessions", "binds", (1, 10, 100, 500, 1_000, 2_000), sessions),
     "in-flight": Curve("Submits at a time", "submits", (1, 3, 10, 30, 100, 300, 1_000), in_flight),
+    "batch": Curve("Messages in a request", "messages at most", (1, 3, 10, 30, 100, 1_000), batch),
     "text-length": Curve(
         "Length of the text", "characters", (10, 35, 70, 140, 350, 700), text_length
     ),
@@ -199,7 +207,8 @@ def _folder() -> Iterator[Path]:
 @click.argument("names", nargs=-1, type=click.Choice([*CURVES]), metavar="[NAME]...")
 @click.option("--into", type=click.Path(path_type=Path), help="A folder for the SVG files.")
 def main(names: tuple[str, ...], into: Path | None) -> None:
-    """Measure and draw NAME: backlog, sessions, in-flight, text-length, black-list; or all."""
+    """Measure and draw NAME: backlog, sessions, in-flight, batch, text-length, black-list; or
+    all."""
     below = (
         f"{os.cpu_count()} cores of a virtual machine, client and API beside, CPython "
         f"{platform.python_version()}, SQLite, {datetime.now(UTC):%Y-%m-%d}, median of {RUNS} runs"
