@@ -111,3 +111,56 @@ def test_the_tree_of_exceptions_is_that_of_the_program() -> None:
     below = {one.__name__ for kind in ours(Exception) for one in ours(kind)}
     assert {name for _, name in shown} == outer | below
     assert inner == below
+
+
+# --- tests stand where their modules stand -------------------------------------------------------
+
+#: Rooms whose mirror is incomplete, ``""`` for the modules of no room. Empty in the end.
+NOT_MIRRORED: tuple[str, ...] = (
+    *("", "admin", "cli", "directory", "model", "net", "notices", "relay", "sandbox", "sending"),
+    *("smpp", "smsc", "smtp", "store"),
+)
+MODULES = sorted(
+    path.relative_to(REPOSITORY / "bridge")
+    for path in (REPOSITORY / "bridge").rglob("*.py")
+    if not path.stem.startswith("__")
+)
+TESTS = sorted(
+    path.relative_to(REPOSITORY / "tests") for path in (REPOSITORY / "tests").rglob("test_*.py")
+)
+#: The engines of the store, and the folder of the contract that they share.
+ENGINES = (Path("store/sqlite"), Path("store/postgres"))
+CONTRACT = Path("store/contract")
+
+
+def is_mirrored(path: Path) -> bool:
+    return (path.parts[0] if len(path.parts) > 1 else "") not in NOT_MIRRORED
+
+
+def modules_of(test: Path) -> set[Path]:
+    """The modules that a file of tests is for; those of the engines share their contract."""
+    found = set()
+    for folder in ENGINES if test.parent == CONTRACT else (test.parent,):
+        named = [
+            module
+            for module in MODULES
+            if (module.parent == folder and (test.stem + "_").startswith(f"test_{module.stem}_"))
+            or module.with_suffix("") == folder
+        ]
+        # The rest of the name is the topic.
+        found.update(sorted(named, key=lambda module: len(module.stem))[-1:])
+    return found
+
+
+def test_every_module_has_its_tests_where_it_stands() -> None:
+    tested = set().union(*map(modules_of, TESTS))
+    assert not [str(one) for one in MODULES if is_mirrored(one) and one not in tested]
+
+
+def test_tests_that_bear_the_name_of_a_module_stand_where_it_stands() -> None:
+    named = {(module.parts[0], f"test_{module.stem}") for module in MODULES}
+    assert not [
+        str(test)
+        for test in TESTS
+        if is_mirrored(test) and (test.parts[0], test.stem) in named and not modules_of(test)
+    ]
