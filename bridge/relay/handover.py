@@ -56,11 +56,12 @@ class Handover:
         within = settings.answer_within or ANSWER_WITHIN[pending.submission.protocol]
         # A message that is not due yet has no result to wait for.
         soon = settings.answer == "result" and messages[0].due_at <= self._clock()
-        if wait or (soon and self._dispatcher.clear(pending.account.name, within)):
+        client_waits = wait or (soon and self._dispatcher.clear(pending.account.name, within))
+        if client_waits:
             self._pending.add(pending, within)
         else:
             self._pending.give_up(pending)
-        self._dispatcher.offer(messages, claimed=claimed)
+        self._dispatcher.offer(messages, claimed=claimed, client_waits=client_waits)
         if not claimed and self._pending.awaits(messages[0]):
             self._pending.may_be_sent_elsewhere(messages)
             if not self._watching:

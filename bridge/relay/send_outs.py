@@ -275,7 +275,7 @@ class SendOuts:
 
     async def _accept_step(self, acceptance: Acceptance) -> None:
         await self._store.accept(acceptance)
-        self._dispatcher.offer(acceptance.messages, claimed=acceptance.claimed)
+        self._dispatcher.offer(acceptance.messages, claimed=acceptance.claimed, client_waits=False)
 
     async def _withdraw(
         self, file: ImportFile, send_out: SendOut, plan: Plan, is_known: bool

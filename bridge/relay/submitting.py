@@ -292,7 +292,8 @@ class SubmittingRelay:
     def _accept(self, pending: PendingAnswer, acceptance: Acceptance) -> None:
         """Stores the messages; continues with :meth:`_accepted`."""
         try:
-            accepted = self._dispatcher.accept(acceptance)
+            waits = pending.account.settings.answer == "result"
+            accepted = self._dispatcher.accept(acceptance, client_waits=waits)
         except StoreError as error:  # it is closed
             self._pending.answer(pending, error.failure)
         else:

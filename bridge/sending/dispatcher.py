@@ -80,14 +80,15 @@ class Dispatcher(QueueMoves):
         """Whether the message is due and has room in memory, so that this node claims it."""
         return message.due_at <= self._clock() and self._working_set.has_room(message)
 
-    def accept(self, acceptance: Acceptance) -> asyncio.Future[Repeats]:
+    def accept(self, acceptance: Acceptance, *, client_waits: bool) -> asyncio.Future[Repeats]:
         """Has the messages of a submission stored. A single message that can go at once begins its
         attempt in the same transaction: an idle bridge needs two transactions for it, not three.
+        One for whose result no client waits goes together with others (:meth:`offer`).
 
         Raises :class:`bridge.store.StoreError` if the store is closed. :meth:`offer` the messages
         when they are stored.
         """
-        new = self._new_batch(acceptance)
+        new = self._new_batch(acceptance) if client_waits else None
         if new is None:
             return self._store.accept(acceptance)
         stored = self._store.accept(acceptance._replace(attempt=new.attempt))
@@ -118,13 +119,16 @@ class Dispatcher(QueueMoves):
             self._requests.create_task(self._send_new(line, new))
         return new
 
-    def offer(self, messages: Sequence[Message], *, claimed: bool) -> None:
-        """Takes over messages that the store has just accepted; ``claimed``: for this node."""
+    def offer(self, messages: Sequence[Message], *, claimed: bool, client_waits: bool) -> None:
+        """Takes over messages that the store has just accepted; ``claimed``: for this node. They go
+        at once if a ``client_waits`` for the result, else after a short time for others to join."""
         MESSAGES.add("accepted", n=len(messages))
         self.backlog += len(messages)
+        line = line_of(self._lines, messages[0].account)
+        line.gather(self._monotonic(), client_waits=client_waits)
         for message in messages:
             if self._working_set.add(message, claimed=claimed):
-                self._kick(line_of(self._lines, message.account))
+                self._kick(line)
 
     def clear(self, account: str, within: float) -> bool:
         """Whether an answer to a message of this account can come within this time (seconds)."""
@@ -239,6 +243,14 @@ class Dispatcher(QueueMoves):
             line.kicked = True
             self._loop.call_soon(self._pump, line)
 
+    def _look_again(self, line: UpstreamLine, wait: float) -> None:
+        """Looks for a request to start after so many seconds, or earlier if that was planned."""
+        if line.timer is not None:
+            if line.timer.when() <= self._loop.time() + wait:
+                return
+            line.timer.cancel()
+        line.timer = self._loop.call_later(wait, self._timer, line)
+
     def _timer(self, line: UpstreamLine) -> None:
         line.timer = None
         self._kick(line)
@@ -252,8 +264,8 @@ class Dispatcher(QueueMoves):
             now = self._monotonic()
             batch, wait = line.next_batch(now, self._settings.max_in_flight)
             if batch is None:
-                if wait is not None and line.timer is None:
-                    line.timer = self._loop.call_later(wait, self._timer, line)
+                if wait is not None:
+                    self._look_again(line, wait)
                 return
             messages = self._without_expired(batch.messages)
             if messages:

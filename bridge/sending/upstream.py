@@ -22,6 +22,10 @@ from bridge.sending.pace import Pace
 from bridge.sending.queue import SendQueue
 from bridge.store import Repeats, StoreError
 
+#: How long messages for whose result no client waits are gathered for a request (seconds): about
+#: as long as lies between two requests at the API's usual rate limit.
+GATHER = 0.01
+
 
 class ApiClient(Protocol):
     """The part of :class:`bridge.cascade.client.CascadeClient` that sending uses."""
@@ -97,8 +101,18 @@ class UpstreamLine:
     held: bool = False
     timer: asyncio.TimerHandle | None = None
     kicked: bool = False
+    #: Until then messages are gathered; no client waits for the result of any.
+    gathers_until: float = 0.0
     trouble: UpstreamTrouble | None = None
     new: NewBatch | None = None  # may take more messages in this turn of the loop
+
+    def gather(self, now: float, *, client_waits: bool) -> None:
+        """New messages are coming. Those that wait go at once if a client waits for the result of
+        the new ones; else the first of them opens a short time in which others can join."""
+        if client_waits:
+            self.gathers_until = 0.0
+        elif not self.waits:
+            self.gathers_until = now + GATHER
 
     def note_trouble(self, meaning: str, cause: str, now: int) -> None:
         """Notes that the API took no messages, for ``status`` and the console."""
@@ -135,6 +149,8 @@ class UpstreamLine:
         pace = self.pace
         if self.held or self.in_flight >= (1 if pace.probing else max_in_flight):
             return None, None
+        if self.gathers_until > now:
+            return None, self.gathers_until - now
         limit = 1 if pace.probing else pace.max_batch
         soonest: float | None = None
         queues = sorted(self.queues.values(), key=lambda queue: queue.oldest() or 0)

@@ -1,8 +1,9 @@
-"""Upstreams across reloads: each message stays with the keys and the kind of its account."""
+"""Upstreams: which batch goes when; across reloads each message keeps the keys of its account."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ import pytest
 
 from bridge.cascade.virtual import VirtualClient
 from bridge.config.settings import Settings, settings_from
+from bridge.model.message import Route
 from bridge.sandbox import Sandbox
-from bridge.sending.upstream import line_of, reload_lines, upstream_lines
+from bridge.sending.upstream import GATHER, line_of, reload_lines, upstream_lines
 from tests.net.raw_http import Peer, raw_server
 from tests.relaying import relaying
-from tests.samples import submission
+from tests.samples import message, submission
 
 OWN = {"viber_auth_token": "own"}
 
@@ -75,3 +77,44 @@ async def test_an_account_that_comes_back_as_another_kind_has_that_kinds_upstrea
     reload_lines(lines, settings(crm={}, erp={"virtual": True}))
     assert not isinstance(line_of(lines, "crm").client, VirtualClient)
     assert isinstance(line_of(lines, "erp").client, VirtualClient)
+
+
+def test_messages_whose_results_nobody_waits_for_are_gathered_for_one_request() -> None:
+    line = line_of(upstream_lines(settings()), "crm")
+    now = time.monotonic()
+    queue = line.queues[Route.ASYNC]
+    for id, at in ((1, now), (2, now + GATHER / 2)):
+        line.gather(at, client_waits=False)
+        queue.push(message(id))
+        batch, wait = line.next_batch(at, 4)
+        assert batch is None
+        assert wait == pytest.approx(now + GATHER - at)
+    batch, _ = line.next_batch(now + GATHER, 4)
+    assert batch is not None
+    assert [one.id for one in batch.messages] == [1, 2]
+
+
+def test_a_message_whose_client_waits_takes_the_gathered_ones_along() -> None:
+    line = line_of(upstream_lines(settings()), "crm")
+    now = time.monotonic()
+    queue = line.queues[Route.ASYNC]
+    for id, waits in ((1, False), (2, True), (3, False)):
+        line.gather(now, client_waits=waits)
+        queue.push(message(id))
+    batch, _ = line.next_batch(now, 4)
+    assert batch is not None
+    assert [one.id for one in batch.messages] == [1, 2, 3]
+
+
+async def test_a_gathered_message_does_not_wait_for_a_look_that_was_planned_later(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    queued = {"crm": {"answer": "queued"}}
+    async with relaying(tmp_path, sandbox, accounts=queued) as bridge:
+        line = bridge.lines[""]
+        later = asyncio.get_running_loop().call_later(3600, lambda: None)
+        line.timer = later
+        await bridge.submit(submission())
+        await bridge.drained()
+        assert len(sandbox.messages) == 1
+        assert later.cancelled()
