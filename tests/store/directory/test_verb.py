@@ -1,69 +1,20 @@
-"""Statements of a verb with many rows or a list of values mean the same on both engines."""
+"""Pieces of long lists of values, and their places in a statement."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import pytest
 
-from bridge.store import Store
-from bridge.store.directory.verb import Statement, Verb, marks
-from bridge.store.rows import Row
+from bridge.store.directory.verb import chunks, marks
 
-INSERT = (
-    "INSERT INTO black_list (account, phone, blocks, comment) VALUES (?, ?, ?, ?) "
-    "ON CONFLICT (account, phone) DO UPDATE SET comment = excluded.comment RETURNING id, phone"
+
+@pytest.mark.parametrize(
+    ("values", "sizes"), [(0, []), (1, [1]), (500, [500]), (501, [500, 1]), (1500, [500] * 3)]
 )
+def test_values_are_cut_into_pieces_without_a_loss(values: int, sizes: list[int]) -> None:
+    pieces = list(chunks(range(values)))
+    assert [len(piece) for piece in pieces] == sizes
+    assert [value for piece in pieces for value in piece] == list(range(values))
 
 
-def _insert(phones: Sequence[str], comment: str = "") -> Verb[Sequence[Row]]:
-    return (yield Statement(INSERT, many=[("crm", phone, 1, comment) for phone in phones]))
-
-
-def _find(phones: Sequence[str]) -> Verb[list[str]]:
-    rows = yield Statement(
-        f"SELECT phone FROM black_list WHERE account = ? AND phone IN ({marks(phones)}) "
-        "AND blocks = ? ORDER BY phone",
-        ("crm", *phones, 1),
-    )
-    return [phone for [phone] in rows]
-
-
-async def test_an_insert_of_many_rows_returns_ids_in_their_order(store: Store) -> None:
-    phones = [f"+38050{n:07}" for n in range(700, 0, -1)]
-    rows = await store.change(_insert, phones)
-    assert [phone for _, phone in sorted(map(tuple, rows))] == phones
-
-
-async def test_an_insert_may_change_rows_that_are_there(store: Store) -> None:
-    first = await store.change(_insert, ["+380501111111", "+380502222222"])
-    again = await store.change(_insert, ["+380501111111"], "\0 and \ue000")
-    assert [id for id, _ in again] == [first[0][0]]
-
-    def comments() -> Verb[list[str]]:
-        rows = yield Statement("SELECT comment FROM black_list ORDER BY id")
-        return [comment for [comment] in rows]
-
-    assert await store.look_up(comments) == ["\0 and \ue000", ""]
-
-
-async def test_no_rows_insert_nothing(store: Store) -> None:
-    assert list(await store.change(_insert, [])) == []
-
-
-async def test_a_list_of_any_length_stands_between_other_values(store: Store) -> None:
-    phones = [f"+38050{n:07}" for n in range(600)]
-    await store.change(_insert, phones)
-    for count in (1, 2, 49, 50, 400):
-        assert await store.look_up(_find, phones[:count]) == phones[:count]
-    assert await store.look_up(_find, ["+380671234567"]) == []
-
-
-async def test_a_delete_runs_for_each_row(store: Store) -> None:
-    def delete(phones: Sequence[str]) -> Verb[None]:
-        yield Statement(
-            "DELETE FROM black_list WHERE phone = ?", many=[(phone,) for phone in phones]
-        )
-
-    phones = [f"+38050{n:07}" for n in range(5)]
-    await store.change(_insert, phones)
-    await store.change(delete, phones[:3])
-    assert await store.look_up(_find, phones) == phones[3:]
+def test_each_value_has_a_mark() -> None:
+    assert [marks(range(n)) for n in range(4)] == ["", "?", "?,?", "?,?,?"]

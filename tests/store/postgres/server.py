@@ -65,6 +65,17 @@ async def execute(url: str, sql: str) -> str:
         await connection.close()
 
 
+async def written(database: str, table: str, id: int, how: str = "true") -> None:
+    await found(database, table, f"id = {id} AND {how}")
+
+
+async def found(database: str, table: str, how: str) -> None:
+    async with asyncio.timeout(10):
+        find = f"SELECT FROM {table} WHERE {how}"
+        while await execute(database, find) == "SELECT 0":  # noqa: ASYNC110 - a row, no event
+            await asyncio.sleep(0.01)
+
+
 class Server:
     """One server; :meth:`database` gives each test its own database.
 

@@ -1,12 +1,10 @@
-"""Several nodes on one database: numbers, claims, changes of each other's messages."""
+"""Several nodes on one database: each message is sent by one of them."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
@@ -14,120 +12,11 @@ import pytest
 
 from bridge.model.ids import Ids
 from bridge.model.message import State
-from bridge.store import (
-    Acceptance,
-    Change,
-    Fingerprint,
-    Gathered,
-    Lane,
-    Part,
-    PartGroup,
-    StoreError,
-    StoreInUse,
-)
+from bridge.store import Acceptance, Change, Fingerprint, Gathered, Part, PartGroup
 from bridge.store.postgres.engine import PostgresStore
 from tests.samples import NOW, message
-from tests.store.samples import replacement
-
-LANE = Lane("crm", 4, "async")
-
-
-class Nodes:
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self._opened: list[PostgresStore] = []
-
-    async def open(self, lease: float = 15.0) -> PostgresStore:
-        store = PostgresStore(self.url, clock=lambda: NOW, lease=lease)
-        self._opened.append(store)
-        await store.open()
-        return store
-
-    async def open_reading(self, lease: float = 15.0) -> PostgresStore:
-        store = PostgresStore(self.url, lease=lease)
-        self._opened.append(store)
-        await store.open_reading()
-        return store
-
-    async def execute(self, sql: str) -> list[asyncpg.Record]:
-        connection = await asyncpg.connect(self.url)
-        try:
-            rows: list[asyncpg.Record] = await connection.fetch(sql)
-            return rows
-        finally:
-            await connection.close()
-
-    async def close(self) -> None:
-        for store in self._opened:
-            await store.close()
-
-
-@pytest.fixture
-async def nodes(database: str) -> AsyncIterator[Nodes]:
-    nodes = Nodes(database)
-    yield nodes
-    await nodes.close()
-
-
-def told(store: PostgresStore) -> asyncio.Event:
-    """An event that is set by signals of work."""
-    event = asyncio.Event()
-    store.signals.work.listen(event.set)
-    return event
-
-
-async def heard(event: asyncio.Event) -> None:
-    async with asyncio.timeout(10):
-        await event.wait()
-    event.clear()
-
-
-def free(*ids: int) -> Acceptance:
-    return Acceptance(tuple(message(id) for id in ids), claimed=False)
-
-
-# --- numbers -----------------------------------------------------------------------------------
-
-
-async def test_nodes_that_start_at_once_make_the_schema_once_and_have_numbers_of_their_own(
-    nodes: Nodes,
-) -> None:
-    stores = await asyncio.gather(*(nodes.open() for _ in range(5)))
-    assert sorted(store.node for store in stores) == [0, 1, 2, 3, 4]
-    assert await stores[0].nodes() == 5
-
-
-async def test_a_number_given_back_is_used_again_and_repeats_no_id(nodes: Nodes) -> None:
-    first, second = await nodes.open(), await nodes.open()
-    ids = Ids(second.node, second.last_id, lambda: NOW)
-    given = [ids.next() for _ in range(70_000)]
-    await second.accept(Acceptance((message(given[-1]),)))
-    await second.close()
-    assert await first.nodes() == 1
-    third = await nodes.open()
-    assert third.node == second.node
-    # Its clock is an hour behind.
-    assert Ids(third.node, third.last_id, lambda: NOW - 3600).next() > given[-1]
-
-
-async def test_ids_go_on_behind_what_was_swept(nodes: Nodes) -> None:
-    store = await nodes.open()
-    await store.accept(Acceptance((message(41, submission_id=40), message(42, submission_id=40))))
-    await store.finish(0, [Change(id, State.REJECTED) for id in (41, 42)])
-    assert await store.sweep(NOW + 1, 0, 10) == 2
-    await store.close()
-    assert (await nodes.open()).last_id == 42
-
-
-async def test_the_65th_node_is_told_that_all_numbers_are_taken(nodes: Nodes) -> None:
-    await (await nodes.open()).close()
-    await nodes.execute(
-        "INSERT INTO node SELECT number, gen_random_uuid(), 0, now() + interval '1 minute' "
-        "FROM generate_series(0, 63) AS number"
-    )
-    with pytest.raises(StoreInUse, match="64 node numbers"):
-        await nodes.open()
-
+from tests.store.postgres.nodes import Nodes, free, heard, told
+from tests.store.samples import LANE, replacement
 
 # --- claims ------------------------------------------------------------------------------------
 
@@ -277,103 +166,6 @@ async def test_parts_that_reach_two_nodes_at_once_are_joined_by_one(nodes: Nodes
         )
     pairs = zip(one, reversed(other), strict=True)
     assert all(len(a.parts) + len(b.parts) == 2 for a, b in pairs)
-
-
-# --- a node goes -------------------------------------------------------------------------------
-
-_KILLED = """
-import asyncio, sys
-from bridge.store.postgres.engine import PostgresStore
-from tests.samples import NOW, message
-from bridge.store import Acceptance
-
-async def main():
-    store = PostgresStore(sys.argv[1], clock=lambda: NOW, lease=0.6)
-    await store.open()
-    messages = tuple(message(id) for id in range(1, 6))
-    await store.accept(Acceptance(messages))
-    await store.begin(9, messages[:2])
-    print(store.node, flush=True)
-    await asyncio.sleep(600)
-
-asyncio.run(main())
-"""
-
-
-async def test_a_killed_node_loses_nothing(nodes: Nodes) -> None:
-    store = await nodes.open(lease=0.6)
-    process = subprocess.Popen(  # noqa: ASYNC220 - starts in no time
-        [sys.executable, "-c", _KILLED, nodes.url], stdout=subprocess.PIPE
-    )
-    assert process.stdout is not None
-    try:
-        line = await asyncio.to_thread(process.stdout.readline)
-        while not line.strip().isdigit():
-            line = await asyncio.to_thread(process.stdout.readline)
-        assert await store.nodes() == 2
-        assert await store.waiting(LANE, NOW, 10) == []
-        work = told(store)
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-    async with asyncio.timeout(10):
-        while await store.nodes() > 1 or not (attempts := await store.interrupted()):
-            await heard(work)
-    assert attempts == {9: [message(1), message(2)]}
-    assert await store.interrupted() == {}
-    # Messages in flight must not be sent before their outcome is decided.
-    assert [one.id for one in await store.waiting(LANE, NOW, 10)] == [3, 4, 5]
-    await store.finish(9, [Change(1, State.SENT, "x"), Change(2, State.ACCEPTED, due_at=NOW)])
-    assert [one.id for one in await store.waiting(LANE, NOW, 10)] == [2, 3, 4, 5]
-    assert (await nodes.open()).node == 1
-
-
-async def test_a_node_that_fell_silent_writes_nothing_any_more(nodes: Nodes) -> None:
-    silent, other = await nodes.open(), await nodes.open()
-    lost = asyncio.Event()
-    silent.signals.lost.listen(lost.set)
-    await silent.accept(Acceptance((message(1), message(2))))
-    await silent.begin(9, [message(1)])
-    await nodes.execute(f"UPDATE node SET lease_until = '-infinity' WHERE number = {silent.node}")
-    assert await other.interrupted() == {9: [message(1)]}
-    assert [one.id for one in await other.waiting(LANE, NOW, 10)] == [2]
-
-    verbs: tuple[Awaitable[object], ...] = (
-        silent.finish(9, [Change(1, State.SENT, "late")]),
-        silent.accept(Acceptance((message(3),))),
-        silent.begin(10, [message(2)]),
-        silent.move([2], State.CANCELLED),
-        silent.waiting(LANE, NOW, 10),
-        silent.replace(replacement(2, "late")),
-    )
-    for verb in verbs:
-        with pytest.raises(StoreError, match="lost its lease"):
-            await verb
-    await silent.close()
-    stored = await other.message(1)
-    assert stored is not None
-    assert stored.state is State.ACCEPTED
-    assert await other.message(3) is None
-
-
-async def test_a_node_is_told_that_its_lease_is_lost(nodes: Nodes) -> None:
-    silent = await nodes.open(lease=0.3)
-    lost = asyncio.Event()
-    silent.signals.lost.listen(lost.set)
-    await nodes.execute("DELETE FROM node")
-    await heard(lost)
-    with pytest.raises(StoreError, match="lost its lease"):
-        await silent.accept(Acceptance((message(1),)))
-
-
-async def test_a_node_that_closes_leaves_its_messages_to_the_others(nodes: Nodes) -> None:
-    first, second = await nodes.open(), await nodes.open()
-    await first.accept(Acceptance((message(1), message(2))))
-    await first.begin(9, [message(1)])
-    await first.close()
-    assert [one.id for one in await second.waiting(LANE, NOW, 10)] == [2]
-    assert await second.interrupted() == {9: [message(1)]}
 
 
 async def test_an_attempt_that_ends_while_interrupted_ones_are_looked_for_is_not_one(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import asyncpg
 import pytest
 
@@ -14,18 +12,11 @@ from bridge.store.postgres.engine import PostgresStore
 from bridge.store.postgres.schema import MIGRATIONS
 from tests.samples import NOW, message
 from tests.store.conftest import Engine
+from tests.store.postgres.nodes import Nodes
 from tests.store.postgres.server import execute
-from tests.store.postgres.test_nodes import Nodes
 
 CRM = receivers_of("crm")
 LANE = Lane("crm", 4, "async")
-
-
-@pytest.fixture
-async def nodes(database: str) -> AsyncIterator[Nodes]:
-    nodes = Nodes(database)
-    yield nodes
-    await nodes.close()
 
 
 def delivered(id: int) -> Status:

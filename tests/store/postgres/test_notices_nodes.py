@@ -1,69 +1,31 @@
-"""Several nodes on one database: statuses come to one node, notices are told by another."""
+"""Several nodes: statuses come to one, notices are told by another."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Set
 
-import asyncpg
 import pytest
 
 from bridge.model.message import Receipts, State
-from bridge.model.notice import Incoming, Kind, Notice, Owed, Told, receivers_of
-from bridge.store import Acceptance, Change, Noted, Receivers, Status, StoreError
+from bridge.model.notice import Incoming, Kind, Notice, Told
+from bridge.store import Acceptance, Change, Noted, Receivers, StoreError
 from bridge.store.postgres.engine import PostgresStore
 from tests.samples import NOW, message
-from tests.store.postgres.test_nodes import Nodes, heard, told
-
-BOTH = Receipts.SUCCESS | Receipts.FAILURE
-CRM = receivers_of("crm")
-LATER = NOW + 60
-
-
-@pytest.fixture
-async def nodes(database: str) -> AsyncIterator[Nodes]:
-    nodes = Nodes(database)
-    yield nodes
-    await nodes.close()
-
-
-def of_node(node: int, n: int = 1) -> int:
-    """An id of this node."""
-    return node << 16 | n
-
-
-async def sent(store: PostgresStore, *ids: int, receipts: Receipts = BOTH) -> None:
-    messages = tuple(message(id, receipts=receipts) for id in ids)
-    for one in messages:
-        await store.accept(Acceptance((one,)))
-    await store.finish(0, [Change(id, State.SENT, f"up-{id}", poll_at=NOW) for id in ids])
-
-
-def delivered(id: int) -> Status:
-    return Status(f"up-{id}", "delivered", State.DELIVERED, NOW)
-
-
-def taken(owed: Owed) -> Told:
-    return Told(owed.notice.id, True, "taken")
-
-
-async def claimed(store: PostgresStore, now: int = LATER) -> list[int]:
-    return [one.notice.about for one in await store.claim_notices(CRM, now, 1000)]
-
-
-def owed_at(store: PostgresStore) -> tuple[asyncio.Event, list[Set[str] | None]]:
-    """An event for signals about notices, and the signalled queues."""
-    event, all_heard = asyncio.Event(), list[Set[str] | None]()
-
-    def hear(queues: Set[str] | None) -> None:
-        all_heard.append(queues)
-        event.set()
-
-    store.signals.owed.listen(hear)
-    return event, all_heard
-
+from tests.store.postgres.nodes import (
+    LATER,
+    Nodes,
+    claimed,
+    delivered,
+    heard,
+    of_node,
+    owed_at,
+    sent,
+    taken,
+    told,
+)
+from tests.store.samples import BOTH, CRM
 
 # --- who tells -----------------------------------------------------------------------------------
 
@@ -304,45 +266,6 @@ async def test_notices_that_cannot_be_told_here_are_announced_to_other_nodes(nod
     assert await claimed(second) == [1]
 
 
-# --- statuses and messages from phones -----------------------------------------------------------
-
-
-async def test_a_status_that_comes_while_another_node_writes_the_upstream_id_is_not_lost(
-    nodes: Nodes,
-) -> None:
-    first, second = await nodes.open(), await nodes.open()
-    await first.accept(Acceptance((message(1, receipts=BOTH),)))
-    connection = await asyncpg.connect(nodes.url)
-    try:
-        async with connection.transaction():
-            await connection.execute(
-                "UPDATE message SET state = 'sent', owner = -1, upstream_id = 'up-1'"
-            )
-            assert list(await second.note_statuses([delivered(1)])) == [Noted.EARLY]
-    finally:
-        await connection.close()
-    # It is noted once, even with several readers.
-    await asyncio.gather(*(store.match_early(NOW, 0) for store in (first, second) * 3))
-    stored = await first.message(1)
-    assert stored is not None
-    assert stored.state is State.DELIVERED
-    assert await claimed(second) == [1]
-    assert await claimed(first) == []
-
-
-async def test_many_early_statuses_are_looked_through_in_turn(
-    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("bridge.store.postgres.statuses._STEP", 10)
-    store = await nodes.open()
-    await store.note_statuses([delivered(id) for id in range(1, 41)])
-    await sent(store, 1, 15, 39)
-    for _ in range(5):
-        assert await store.match_early(NOW, NOW) == 0
-    assert sorted(await claimed(store)) == [1, 15, 39]
-    assert [await store.match_early(NOW, NOW + 1) for _ in range(5)] == [10, 10, 10, 7, 0]
-
-
 async def test_a_message_from_a_phone_that_comes_to_two_nodes_is_taken_once(nodes: Nodes) -> None:
     first, second = await nodes.open(), await nodes.open()
 
@@ -359,14 +282,3 @@ async def test_a_message_from_a_phone_that_comes_to_two_nodes_is_taken_once(node
     owed = await first.claim_notices(CRM, LATER, 1000)
     assert len(owed) == 50
     assert {one.incoming.text for one in owed if one.incoming} == {"Так\0"}
-
-
-async def test_two_nodes_ask_for_no_message_at_once(nodes: Nodes) -> None:
-    first, second = await nodes.open(), await nodes.open()
-    ids = list(range(1, 201))
-    await sent(first, *ids)
-    found = await asyncio.gather(*(s.to_poll(NOW, 20) for s in (first, second) * 5))
-    asked = [one.message.id for some in found for one in some]
-    asked += [one.message.id for one in await first.to_poll(NOW, 1000)]
-    assert sorted(asked) == ids
-    assert await second.to_poll(NOW, 10) == []

@@ -1,0 +1,216 @@
+"""The lease of a node: its number, its end, and what other nodes take over."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Awaitable
+from functools import partial
+
+import pytest
+
+from bridge.model.ids import Ids
+from bridge.model.message import State
+from bridge.store import Acceptance, Change, StoreError, StoreInUse
+from bridge.store.postgres.engine import PostgresStore
+from tests.samples import NOW, message
+from tests.store.postgres.nodes import Nodes, heard, told
+from tests.store.postgres.server import Server, Wire, execute
+from tests.store.samples import LANE, replacement
+
+# --- numbers -----------------------------------------------------------------------------------
+
+
+async def test_nodes_that_start_at_once_make_the_schema_once_and_have_numbers_of_their_own(
+    nodes: Nodes,
+) -> None:
+    stores = await asyncio.gather(*(nodes.open() for _ in range(5)))
+    assert sorted(store.node for store in stores) == [0, 1, 2, 3, 4]
+    assert await stores[0].nodes() == 5
+
+
+async def test_a_number_given_back_is_used_again_and_repeats_no_id(nodes: Nodes) -> None:
+    first, second = await nodes.open(), await nodes.open()
+    ids = Ids(second.node, second.last_id, lambda: NOW)
+    given = [ids.next() for _ in range(70_000)]
+    await second.accept(Acceptance((message(given[-1]),)))
+    await second.close()
+    assert await first.nodes() == 1
+    third = await nodes.open()
+    assert third.node == second.node
+    # Its clock is an hour behind.
+    assert Ids(third.node, third.last_id, lambda: NOW - 3600).next() > given[-1]
+
+
+async def test_ids_go_on_behind_what_was_swept(nodes: Nodes) -> None:
+    store = await nodes.open()
+    await store.accept(Acceptance((message(41, submission_id=40), message(42, submission_id=40))))
+    await store.finish(0, [Change(id, State.REJECTED) for id in (41, 42)])
+    assert await store.sweep(NOW + 1, 0, 10) == 2
+    await store.close()
+    assert (await nodes.open()).last_id == 42
+
+
+async def test_the_65th_node_is_told_that_all_numbers_are_taken(nodes: Nodes) -> None:
+    await (await nodes.open()).close()
+    await nodes.execute(
+        "INSERT INTO node SELECT number, gen_random_uuid(), 0, now() + interval '1 minute' "
+        "FROM generate_series(0, 63) AS number"
+    )
+    with pytest.raises(StoreInUse, match="64 node numbers"):
+        await nodes.open()
+
+
+# --- a node goes -------------------------------------------------------------------------------
+
+_KILLED = """
+import asyncio, sys
+from bridge.store.postgres.engine import PostgresStore
+from tests.samples import NOW, message
+from bridge.store import Acceptance
+
+async def main():
+    store = PostgresStore(sys.argv[1], clock=lambda: NOW, lease=0.6)
+    await store.open()
+    messages = tuple(message(id) for id in range(1, 6))
+    await store.accept(Acceptance(messages))
+    await store.begin(9, messages[:2])
+    print(store.node, flush=True)
+    await asyncio.sleep(600)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_killed_node_loses_nothing(nodes: Nodes) -> None:
+    store = await nodes.open(lease=0.6)
+    process = subprocess.Popen(  # noqa: ASYNC220 - starts in no time
+        [sys.executable, "-c", _KILLED, nodes.url], stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    try:
+        line = await asyncio.to_thread(process.stdout.readline)
+        while not line.strip().isdigit():
+            line = await asyncio.to_thread(process.stdout.readline)
+        assert await store.nodes() == 2
+        assert await store.waiting(LANE, NOW, 10) == []
+        work = told(store)
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+    async with asyncio.timeout(10):
+        while await store.nodes() > 1 or not (attempts := await store.interrupted()):
+            await heard(work)
+    assert attempts == {9: [message(1), message(2)]}
+    assert await store.interrupted() == {}
+    # Messages in flight must not be sent before their outcome is decided.
+    assert [one.id for one in await store.waiting(LANE, NOW, 10)] == [3, 4, 5]
+    await store.finish(9, [Change(1, State.SENT, "x"), Change(2, State.ACCEPTED, due_at=NOW)])
+    assert [one.id for one in await store.waiting(LANE, NOW, 10)] == [2, 3, 4, 5]
+    assert (await nodes.open()).node == 1
+
+
+async def test_a_node_that_fell_silent_writes_nothing_any_more(nodes: Nodes) -> None:
+    silent, other = await nodes.open(), await nodes.open()
+    lost = asyncio.Event()
+    silent.signals.lost.listen(lost.set)
+    await silent.accept(Acceptance((message(1), message(2))))
+    await silent.begin(9, [message(1)])
+    await nodes.execute(f"UPDATE node SET lease_until = '-infinity' WHERE number = {silent.node}")
+    assert await other.interrupted() == {9: [message(1)]}
+    assert [one.id for one in await other.waiting(LANE, NOW, 10)] == [2]
+
+    verbs: tuple[Awaitable[object], ...] = (
+        silent.finish(9, [Change(1, State.SENT, "late")]),
+        silent.accept(Acceptance((message(3),))),
+        silent.begin(10, [message(2)]),
+        silent.move([2], State.CANCELLED),
+        silent.waiting(LANE, NOW, 10),
+        silent.replace(replacement(2, "late")),
+    )
+    for verb in verbs:
+        with pytest.raises(StoreError, match="lost its lease"):
+            await verb
+    await silent.close()
+    stored = await other.message(1)
+    assert stored is not None
+    assert stored.state is State.ACCEPTED
+    assert await other.message(3) is None
+
+
+async def test_a_node_is_told_that_its_lease_is_lost(nodes: Nodes) -> None:
+    silent = await nodes.open(lease=0.3)
+    lost = asyncio.Event()
+    silent.signals.lost.listen(lost.set)
+    await nodes.execute("DELETE FROM node")
+    await heard(lost)
+    with pytest.raises(StoreError, match="lost its lease"):
+        await silent.accept(Acceptance((message(1),)))
+
+
+async def test_a_node_that_closes_leaves_its_messages_to_the_others(nodes: Nodes) -> None:
+    first, second = await nodes.open(), await nodes.open()
+    await first.accept(Acceptance((message(1), message(2))))
+    await first.begin(9, [message(1)])
+    await first.close()
+    assert [one.id for one in await second.waiting(LANE, NOW, 10)] == [2]
+    assert await second.interrupted() == {9: [message(1)]}
+
+
+async def test_a_database_that_was_out_of_reach_costs_no_node_its_life(
+    postgres: Server, database: str
+) -> None:
+    wires = [Wire(postgres) for _ in range(3)]
+    stores: list[PostgresStore] = []
+    lost: list[int] = []
+    try:
+        for wire in wires:
+            await wire.open()
+            store = PostgresStore(wire.url(database), clock=lambda: NOW, lease=0.8)
+            stores.append(store)
+            await store.open()
+            store.signals.lost.listen(partial(lost.append, store.node))
+        for wire in wires:
+            wire.closed = True
+            wire.cut()
+        async with asyncio.timeout(20):
+            out = "SELECT FROM node WHERE lease_until > clock_timestamp()"
+            while await execute(database, out) != "SELECT 0":  # noqa: ASYNC110 - a row, no event
+                await asyncio.sleep(0.05)
+            # The first connection is back long before the others.
+            wires[0].mend()
+            back = out + f" AND number = {stores[0].node}"
+            while await execute(database, back) != "SELECT 1":  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+            assert await stores[0].interrupted() == {}
+            for wire in wires[1:]:
+                wire.mend()
+            while await execute(database, out) != "SELECT 3":  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert lost == []
+    finally:
+        for store in stores:
+            await store.close()
+        for wire in wires:
+            await wire.close()
+
+
+async def test_a_node_that_cannot_be_sure_of_its_lease_tells_nothing(
+    wire: Wire, database: str
+) -> None:
+    store = PostgresStore(wire.url(database), clock=lambda: NOW, lease=0.8)
+    await store.open()
+    async with asyncio.timeout(20):
+        while not store.may_tell():  # noqa: ASYNC110 - a state, no event
+            await asyncio.sleep(0.01)
+        wire.closed = True
+        wire.cut()
+        # There is no signal for the end of a lease.
+        while store.may_tell():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        wire.mend()
+        while not store.may_tell():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await store.close()
