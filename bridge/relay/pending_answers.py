@@ -40,8 +40,9 @@ from bridge.store import StoreError
 
 log = structlog.get_logger()
 
-#: How long a client waits for the API's answer, unless its account says otherwise (seconds).
-ANSWER_WITHIN = {Protocol.SMTP: 20.0, Protocol.SMPP: 5.0, Protocol.HTTP: 10.0}
+#: How long a client waits for the API's answer, unless its account says otherwise (seconds). Some
+#: HTTP clients give up after 5 seconds and send again.
+ANSWER_WITHIN = {Protocol.SMTP: 20.0, Protocol.SMPP: 5.0, Protocol.HTTP: 4.0}
 #: Pause before a failed storing of a notice is tried again (seconds).
 _OWE_AGAIN = 1.0
 #: Interval for checking whether a final state has been stored (seconds).

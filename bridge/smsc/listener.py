@@ -54,7 +54,10 @@ _CONTENT_TYPES: Final = {
     Format.XML: "text/xml",
     Format.JSON: "application/json",
 }
-_FMT: Final = re.compile(rb"(?:^|&)fmt=([0-3])(?:&|$)")
+#: The format in a query or a form, in a multipart body, and in JSON.
+_FMT: Final = re.compile(
+    rb"""(?:^|&)fmt=([0-3])(?:&|$)|name="?fmt"?\r\n\r\n([0-3])\r\n|"fmt"\s?:\s?"?([0-3])[",}\s]"""
+)
 #: A host that was set with a slash at its end gives two.
 _SLASHES: Final = re.compile("//+")
 #: Python's names of charsets → the dialect's.
@@ -161,11 +164,11 @@ class SmscListener:
             body = await read_body(scope, receive, LIMITS.max_body)
         except BodyTooLarge:
             failure = Failure(Reason.BAD_PARAMETER, f"more than {LIMITS.max_body} octets")
-            await self._refuse(send, query, failure, peer, path)
+            await self._refuse(send, query, failure, peer, path, 413)
             return
         except TooManyBodies:
             failure = Failure(Reason.BRIDGE_FULL, "too many large calls at once")
-            await self._refuse(send, query, failure, peer, path)
+            await self._refuse(send, query, failure, peer, path, 503)
             return
         except ConnectionResetError:
             return
@@ -263,12 +266,24 @@ class SmscListener:
         await respond(send, 200, ((b"content-type", content_type),), octets)
 
     async def _refuse(
-        self, send: Send, octets: bytes, failure: Failure, peer: str, path: str
+        self,
+        send: Send,
+        octets: bytes,
+        failure: Failure,
+        peer: str,
+        path: str,
+        status_unread: int = 200,
     ) -> None:
-        """Refuses a call whose parameters cannot be read; ``octets`` may have the format."""
+        """Refuses a call whose parameters cannot be read; ``octets`` may have the format.
+
+        ``status_unread`` is the HTTP status if the format may be in a body that was not read:
+        clients that expect JSON take any other text for success.
+        """
         self._tell(peer, path, failure)
         fmt = _format_of_unread(octets, path)
-        await _respond(send, refused(failure, fmt).encode(), fmt, "utf-8", failure)
+        status = 200 if fmt is not None else status_unread
+        fmt = fmt or Format.TEXT
+        await _respond(send, refused(failure, fmt).encode(), fmt, "utf-8", failure, status)
 
     def _tell(
         self, peer: str, path: str, failure: Failure, account: str = "", number: str = ""
@@ -298,14 +313,19 @@ class SmscListener:
 
 
 async def _respond(
-    send: Send, octets: bytes, fmt: Format, charset: str, failure: Failure | None
+    send: Send,
+    octets: bytes,
+    fmt: Format,
+    charset: str,
+    failure: Failure | None,
+    status: int = 200,
 ) -> None:
     name = _CHARSET_NAMES.get(charset, charset)
     headers = [(b"content-type", f"{_CONTENT_TYPES[fmt]}; charset={name}".encode())]
     if failure is not None:
         # The dialect's text of an error is fixed; the detail is a field of its own.
         headers.append((b"x-reason", failure.description.encode("ascii", "replace")))
-    await respond(send, 200, headers, octets)
+    await respond(send, status, headers, octets)
 
 
 def _header(scope: Scope, name: bytes) -> str:
@@ -321,11 +341,11 @@ def _format(parameters: Parameters) -> Format:
     return Format(int(fmt)) if fmt in ("0", "1", "2", "3") else Format.TEXT
 
 
-def _format_of_unread(octets: bytes, path: str) -> Format:
-    """The format in parameters that cannot be read as a whole."""
+def _format_of_unread(octets: bytes, path: str) -> Format | None:
+    """The format in parameters that cannot be read as a whole; None if it is not there."""
     if found := _FMT.search(octets):
-        return Format(int(found[1]))
-    return Format.JSON if path.rstrip("/") == REST else Format.TEXT
+        return Format(int(found[found.lastindex or 0]))
+    return Format.JSON if path.rstrip("/") == REST else None
 
 
 def _digest(name: str, parameters: Parameters) -> bytes:

@@ -104,6 +104,12 @@ async def test_a_call_that_cannot_be_read_is_refused_in_its_format(tmp_path: Pat
     error = '{\n"error": "parameters error",\n"error_code": 1\n}'
     json = {"content-type": "application/json"}
     form = {"content-type": "application/x-www-form-urlencoded"}
+    multipart = {"content-type": "multipart/form-data; boundary=xYz"}
+
+    def body_of(name: str, value: str) -> str:
+        head = f'--xYz\r\nContent-Disposition: form-data; name="{name}"'
+        return f"{head}\r\n\r\n{value}\r\n"
+
     async with smsc(tmp_path) as face:
         for target, headers, body, answer in (
             ("/rest/send/", json, "{", error),
@@ -111,6 +117,10 @@ async def test_a_call_that_cannot_be_read_is_refused_in_its_format(tmp_path: Pat
             ("/sys/send.php", form, "charset=ebcdic&fmt=3", error),
             ("/sys/send.php?fmt=1", form, "charset=ebcdic", "0,-1"),
             ("/sys/send.php", form, "charset=ebcdic&mes=fmt=3", "ERROR = 1 (parameters error)"),
+            ("/sys/send.php", json, '{"charset": "ebcdic", "fmt": "3"}', error),
+            ("/sys/send.php", json, '{"fmt":1,"phones":{}}', "0,-1"),
+            ("/sys/send.php", multipart, body_of("fmt", "3") + body_of("charset", "ebcdic"), error),
+            ("/sys/send.php", multipart, body_of("fmt", "1") + "--xYz\r\n:", "0,-1"),
         ):
             response = await face.client.post(target, headers=headers, content=body)
             assert response.text == answer, target

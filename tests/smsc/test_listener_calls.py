@@ -108,9 +108,17 @@ class TestRefusals:
 
     async def test_of_a_body_that_is_too_large(self, tmp_path: Path) -> None:
         async with smsc(tmp_path) as face:
-            body = b"mes=" + b"x" * 5 * 1024 * 1024
-            response = await face.client.post("/sys/send.php", content=body)
-            assert response.text == "ERROR = 1 (parameters error)"
+            body = b"fmt=3&mes=" + b"x" * 5 * 1024 * 1024
+            error = '{\n"error": "parameters error",\n"error_code": 1\n}'
+            for target, status, answer in (
+                ("/sys/send.php?fmt=3", 200, error),
+                ("/sys/send.php?fmt=1", 200, "0,-1"),
+                ("/rest/send/", 200, error),
+                # Some clients take everything with status 200 but JSON with "error" as success.
+                ("/sys/send.php", 413, "ERROR = 1 (parameters error)"),
+            ):
+                response = await face.client.post(target, content=body)
+                assert (response.status_code, response.text) == (status, answer), target
 
     async def test_what_the_api_says_comes_back(self, tmp_path: Path) -> None:
         async with smsc(tmp_path) as face:
