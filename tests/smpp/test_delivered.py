@@ -364,8 +364,7 @@ async def test_a_session_that_does_not_read_is_told_no_more_than_its_window(
         sender = await serving.bound("bind_transmitter")
         ids = [await serving.submit(sender) for _ in range(100)]
         await serving.ended(*ids)
-        connections = serving.listener._connections
-        await until(lambda: any(c._receiver and c._receiver.in_flight == 50 for c in connections))
+        await until(lambda: any(info.telling == 50 for info in serving.listener.sessions()))
         good = await serving.bound("bind_receiver")
         for _ in range(50):
             await told(good)

@@ -2,7 +2,8 @@
 
 Adds I/O to the rules of :mod:`bridge.smpp.protocol.session`: one write for each iteration of the
 loop, back pressure, the password check. :mod:`bridge.smpp.inbound.requests` handles the requests of
-a bound session; the listener keeps the set of connections.
+a bound session, :mod:`bridge.smpp.inbound.own_requests` those of the bridge; the listener keeps the
+set of connections.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from bridge.accounts.accounts import Account
 from bridge.config import settings as config
 from bridge.model import message as vocabulary
 from bridge.model.failure import Failure
-from bridge.model.notice import receivers_of
 from bridge.net.networks import without_mapping
 from bridge.net.sessions import SessionInfo
 from bridge.smpp.inbound.bind import (
@@ -30,12 +30,12 @@ from bridge.smpp.inbound.bind import (
     log_refused,
 )
 from bridge.smpp.inbound.limits import ConnectionPlace
+from bridge.smpp.inbound.own_requests import OwnRequests
 from bridge.smpp.inbound.refusal import refusal
 from bridge.smpp.inbound.requests import HANDLERS, Requests
 from bridge.smpp.inbound.services import Services
 from bridge.smpp.inbound.submit import Origin
 from bridge.smpp.outbound.deliver_pdu import Style
-from bridge.smpp.outbound.receiver import Receiver
 from bridge.smpp.protocol import session as rules
 from bridge.smpp.protocol.codec import encode
 from bridge.smpp.protocol.command_status import CommandStatus
@@ -62,9 +62,6 @@ LINGER: Final = 5.0
 TURN: Final = 100
 TURN_OCTETS: Final = 65_536
 PAUSE: Final = 3
-
-#: On stop: time for the client to answer the bridge's requests, and again for the unbind (seconds).
-ANSWERS_ON_STOP: Final = 2.0
 
 #: The requests that the bridge handles.
 OFFERED: Final = frozenset({*rules.BINDS, *HANDLERS})
@@ -103,7 +100,13 @@ class SmppConnection(asyncio.Protocol):
         self.peer = ""
         self._address = ""
         self._requests: Requests | None = None
-        self._receiver: Receiver | None = None
+        self._own_requests = OwnRequests(
+            services,
+            self.session,
+            send=self._send,
+            act=self.act,
+            congested=lambda: self._congested,
+        )
         self._interface_version = VERSION_34
         self._authentication: asyncio.Task[None] | None = None
         self._unwritten: list[bytes] = []
@@ -113,8 +116,6 @@ class SmppConnection(asyncio.Protocol):
         self._closing_since: float | None = None
         self._lost = False
         self._reason = ""
-        self._told = 0  # receipts and messages from phones that were answered
-        self._unbind_at: asyncio.TimerHandle | None = None  # ends the wait for those answers
 
     # --- the transport ---------------------------------------------------------------------
 
@@ -149,7 +150,7 @@ class SmppConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """A half-closed connection still gets its answers (not over TLS)."""
         close = self.session.end("closed by the client")
-        self._stop_telling()
+        self._own_requests.end()
         self._release_bind()
         if close is not None:
             return False
@@ -160,7 +161,7 @@ class SmppConnection(asyncio.Protocol):
             return
         self._lost = True
         self._unwritten.clear()
-        self._stop_telling()
+        self._own_requests.lose()
         if self._authentication is not None:
             self._authentication.cancel()
         self._place.leave()
@@ -173,7 +174,7 @@ class SmppConnection(asyncio.Protocol):
                 peer=self.peer,
                 reason=self._reason or (str(exc) if exc else "closed by the client"),
                 submits=self._requests.submits,
-                told=self._told,
+                told=self._own_requests.answered,
                 unanswered=self.session.in_flight,
             )
         elif self._reason:
@@ -195,8 +196,7 @@ class SmppConnection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._congested = False
         self._choose_reading()
-        if self._receiver is not None and self.account is not None:
-            self._services.outbox.wake({receivers_of(self.account.name)})
+        self._own_requests.wake()
 
     def _choose_reading(self) -> None:
         """Pauses reading while the client does not read, during a bind, and between two turns."""
@@ -255,9 +255,7 @@ class SmppConnection(asyncio.Protocol):
             if action.why:
                 self._log_refused_pdu(action.pdu, action.why)
         elif isinstance(action, HandleResponse):
-            if self._receiver is not None:
-                self._receiver.take(action.pdu)
-                self._unbind_when_answered()
+            self._own_requests.take(action.pdu)
         elif isinstance(action, CloseSession):
             self._close(action)
 
@@ -284,7 +282,7 @@ class SmppConnection(asyncio.Protocol):
         if close.last is not None:
             self._write(close.last)
         self._flush()
-        self._stop_telling()
+        self._own_requests.end()
         self._closing_since = self._services.monotonic()
         self._transport.close()
 
@@ -299,8 +297,7 @@ class SmppConnection(asyncio.Protocol):
             self.act(self.session.tick(now))
             if self._requests is not None:
                 self._requests.log_counts()
-            if self._receiver is not None:
-                self._receiver.tick(now)
+            self._own_requests.tick(now)
         elif now - self._closing_since > LINGER:
             self._transport.abort()
 
@@ -311,27 +308,11 @@ class SmppConnection(asyncio.Protocol):
         if close is not None:
             self._close(close)
 
-    # --- requests of the bridge ------------------------------------------------------------
-
-    def _start_telling(self, account: Account, alphabet: str) -> None:
-        """From now on this session gets receipts and messages from phones."""
-        settings, session = account.settings, self.session
-        self._receiver = Receiver(
-            self.peer,
-            Style.of(settings, self._interface_version, alphabet),
-            settings.receive_window,
-            self._services.settings.response_timeout,
-            send=self._send,
-            ready=lambda: session.receiving and not self._congested,
-            next_sequence_number=session.next_sequence_number,
-            monotonic=self._services.monotonic,
-        )
-        queue = receivers_of(account.name)
-        self._services.outbox.join(queue, self._receiver, account=account.name)
+    # --- what the listener asks ------------------------------------------------------------
 
     def info(self) -> SessionInfo:
         """The session for the operator's list."""
-        requests, receiver = self._requests, self._receiver
+        requests, own = self._requests, self._own_requests
         return SessionInfo(
             self.id,
             vocabulary.Protocol.SMPP.value,
@@ -345,8 +326,8 @@ class SmppConnection(asyncio.Protocol):
             requests.refused if requests else 0,
             requests.throttled if requests else 0,
             requests.last_refusal if requests else "",
-            receiver.answered if receiver else self._told,
-            receiver.in_flight if receiver else 0,
+            own.answered,
+            own.in_flight,
         )
 
     def dismiss(self, reason: str) -> None:
@@ -354,39 +335,10 @@ class SmppConnection(asyncio.Protocol):
         self._reason = self._reason or reason
         self.drain()
 
-    def _stop_telling(self) -> None:
-        """Removes the session from the account's receivers; unanswered notices count as not
-        taken."""
-        if self._receiver is not None and self.account is not None:
-            receiver, self._receiver = self._receiver, None
-            self._told = receiver.answered
-            self._services.outbox.leave(receivers_of(self.account.name), receiver)
-            receiver.lose()
-
     def drain(self) -> None:
         """The bridge stops: unbinds when the client has answered the bridge's requests, or after
         a short time."""
-        self.session.draining = True
-        if self._receiver is None or not self._receiver.in_flight:
-            self._unbind()
-        else:
-            self._unbind_at = self._loop.call_later(ANSWERS_ON_STOP, self._unbind)
-
-    def _unbind_when_answered(self) -> None:
-        if self._unbind_at is not None and self._receiver and not self._receiver.in_flight:
-            self._unbind_at.cancel()
-            self._unbind()
-
-    def _unbind(self) -> None:
-        self._unbind_at = None
-        if not self._lost:
-            self.act(self.session.drain())
-            self._loop.call_later(ANSWERS_ON_STOP, self._end_unanswered)
-
-    def _end_unanswered(self) -> None:
-        """Some clients never answer an unbind (smpplib)."""
-        if not self._lost:
-            self.act(self.session.end("no answer to unbind"))
+        self._own_requests.drain()
 
     # --- bind ------------------------------------------------------------------------------
 
@@ -427,7 +379,8 @@ class SmppConnection(asyncio.Protocol):
         self.session.bound(pdu, settings.window, version)
         self._write(bind_resp(pdu, version, self._services.settings.system_id))
         if self.session.receiving:
-            self._start_telling(account, origin.default_alphabet)
+            style = Style.of(settings, version, origin.default_alphabet)
+            self._own_requests.begin(account, self.peer, style)
         log_bound(account, pdu, body, version, self.peer)
 
     def _refuse_bind(self, pdu: Pdu, body: Bind, refused: Failure | PduError) -> None:

@@ -3,17 +3,12 @@
 :func:`decode` reads one PDU, :func:`encode` writes one. Input that is not valid raises
 :class:`PduError` with the command_status for the answer, and nothing else.
 :mod:`bridge.smpp.protocol.framing` cuts the stream into PDUs; the session decides which PDU may
-come when.
-
-Reading is strict first. Only if that fails, uncounted NULs are skipped: before the TLVs (some
-clients end a short_message with a NUL) and at the end of the PDU. Behind the body of a command that
-reads no TLV, any octets are skipped.
+come when, :mod:`bridge.smpp.protocol.tlv_codec` reads and writes the TLVs behind the body.
 """
 
 from __future__ import annotations
 
 import re
-from itertools import product
 from struct import Struct
 from typing import Any, Final, NamedTuple, NoReturn
 
@@ -37,14 +32,12 @@ from bridge.smpp.protocol.pdu import (
     PduError,
     SmeAddress,
     SubmitSm,
-    Tlv,
     UnsuccessSme,
 )
-from bridge.smpp.protocol.tlvs import READ, TlvKind, TlvRule
+from bridge.smpp.protocol.tlv_codec import decode_tlvs, encode_tlv
 from bridge.smpp.protocol.versions import VERSION_34, VERSION_50
 
 _LENGTH: Final = Struct(">I")
-_TLV: Final = Struct(">HH")
 # Members of an Enum are slow to look up in the inner loops.
 _C_OCTET_STRING: Final = FieldKind.C_OCTET_STRING
 _INTEGER: Final = FieldKind.INTEGER
@@ -91,17 +84,6 @@ _SUBMIT_SM: Final = re.compile(
     re.DOTALL,
 ).match
 
-#: Numbers of uncounted NULs to skip before the TLVs and at the end, the likely ones first. Four
-#: NULs read as an empty TLV with tag 0, so that there are never more than three.
-_STRAY_NULS: Final = (
-    *((before, 0) for before in range(1, 4)),
-    *((0, behind) for behind in range(1, 4)),
-    *product(range(1, 4), repeat=2),
-)
-
-#: A command that reads no TLV.
-_READS_NONE: Final[dict[int, tuple[str, TlvRule]]] = {}
-
 _EMPTY: Final = Empty()
 
 #: Responses whose body some clients leave out despite success (its field is unused).
@@ -134,7 +116,7 @@ def decode(frame: bytes, interface_version: int = VERSION_34) -> Pdu:
             if command_id & RESPONSE and (status or command in _BODY_MAY_MISS):
                 return Pdu(command, sequence, None, (), status)
         body, position = _decode_body(command, steps, frame)
-        tlvs = _decode_tlvs(command, frame, position) if position < length else ()
+        tlvs = decode_tlvs(command, frame, position) if position < length else ()
     except PduError as error:
         error.command, error.sequence_number = command, sequence
         raise
@@ -283,69 +265,6 @@ def _decode_unsuccess(frame: bytes, position: int) -> tuple[tuple[UnsuccessSme, 
     return tuple(found), position
 
 
-def _decode_tlvs(command: str, frame: bytes, position: int) -> tuple[Tlv, ...]:
-    """All TLVs in their order, including unknown and repeated ones (SMPP 3.4 §5.3)."""
-    try:
-        return _walk_tlvs(command, frame, position)
-    except PduError as error:
-        if error.status is not CommandStatus.ESME_RINVOPTPARSTREAM:
-            raise
-        if command not in READ:
-            return ()
-        strict = error
-    before_most, behind_most = _nuls(frame[position : position + 3]), _nuls(frame[:-4:-1])
-    for before, behind in _STRAY_NULS:
-        start, end = position + before, len(frame) - behind
-        if before > before_most or behind > behind_most or start > end:
-            continue
-        try:
-            return _walk_tlvs(command, frame[:end], start)
-        except PduError as error:
-            if error.status is not CommandStatus.ESME_RINVOPTPARSTREAM:
-                raise
-    raise strict
-
-
-def _nuls(octets: bytes) -> int:
-    """The number of NULs at the beginning."""
-    return len(octets) - len(octets.lstrip(b"\0"))
-
-
-def _walk_tlvs(command: str, frame: bytes, position: int) -> tuple[Tlv, ...]:
-    found: list[Tlv] = []
-    end = len(frame)
-    read = READ.get(command, _READS_NONE)
-    while position < end:
-        if position + 4 > end:
-            raise PduError(
-                CommandStatus.ESME_RINVOPTPARSTREAM, "the PDU ends within a TLV's header"
-            )
-        tag, length = _TLV.unpack_from(frame, position)
-        position += 4
-        if position + length > end:
-            raise PduError(
-                CommandStatus.ESME_RINVOPTPARSTREAM, f"TLV 0x{tag:04X} ends after the PDU"
-            )
-        value = frame[position : position + length]
-        position += length
-        rule = read.get(tag)
-        if rule is not None:
-            _check_tlv(rule, value)
-        found.append(Tlv(tag, value))
-    return tuple(found)
-
-
-def _check_tlv(named: tuple[str, TlvRule], value: bytes) -> None:
-    name, (_, kind, shortest, longest, values) = named
-    if not shortest <= len(value) <= longest:
-        raise PduError(CommandStatus.ESME_RINVPARLEN, f"{name} of {len(value)} octets")
-    # A C-octet string without its NUL is accepted: its length is known.
-    if kind is TlvKind.C_OCTET_STRING and 0 in value[:-1]:
-        raise PduError(CommandStatus.ESME_RINVOPTPARAMVAL, f"{name} with a NUL within")
-    if values is not None and int.from_bytes(value, "big") not in values:
-        raise PduError(CommandStatus.ESME_RINVOPTPARAMVAL, f"{name} {int.from_bytes(value, 'big')}")
-
-
 def encode(pdu: Pdu) -> bytes:
     """The octets of a PDU. A body of None stands for its fields at zero and empty.
 
@@ -360,7 +279,7 @@ def encode(pdu: Pdu) -> bytes:
     elif not (status and body is None and not tlvs):
         octets = _encode_body(command, BODIES[command]() if body is None else body)
     if tlvs:
-        octets += b"".join([_encode_tlv(tag, value) for tag, value in tlvs])
+        octets += b"".join([encode_tlv(tag, value) for tag, value in tlvs])
     return HEADER.pack(16 + len(octets), COMMAND_IDS[command], status, sequence) + octets
 
 
@@ -403,9 +322,3 @@ def _encode_destination(entry: SmeAddress | DistributionList | UnsuccessSme) -> 
     if isinstance(entry, SmeAddress):
         return b"\x01" + address
     return address + _LENGTH.pack(entry.error_status_code)
-
-
-def _encode_tlv(tag: int, value: bytes) -> bytes:
-    if len(value) > 0xFFFF:
-        raise ValueError(f"TLV 0x{tag:04X} of {len(value)} octets")
-    return _TLV.pack(tag, len(value)) + value

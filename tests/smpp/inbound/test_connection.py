@@ -20,7 +20,7 @@ from bridge.smpp.protocol.pdu import (
     Pdu,
     Tlv,
 )
-from tests.smpp.peer import FIRST_ID, Bridge, Peer, a_submit, bridge
+from tests.smpp.peer import FIRST_ID, a_submit, bridge
 
 
 @pytest.mark.parametrize("command", ["deliver_sm", "alert_notification"])
@@ -143,60 +143,6 @@ async def test_a_closed_session_frees_its_bind_before_its_answers() -> None:
         while (await again.bind()).command_status:  # until the end of the first is noticed
             again = await running.connect()
         assert not running.relay.futures[0].done()
-
-
-async def test_drain_unbinds_answers_and_closes() -> None:
-    async with bridge() as running:
-        running.relay.answer = lambda _: None
-        peer = await running.bound()
-        idle = await running.connect()
-        peer.write(Pdu("submit_sm", 1, a_submit()))
-        await running.relay.until(1)
-        drained = asyncio.create_task(running.listener.drain(5))
-        assert await idle.ends()
-        unbind = await peer.read()
-        assert unbind.command == "unbind"
-        late = await peer.ask("submit_sm", a_submit(), number=2)
-        assert late.command_status == CommandStatus.ESME_RSYSERR
-        with pytest.raises(OSError):
-            await running.connect()
-        peer.write(Pdu("unbind_resp", unbind.sequence_number, Empty()))
-        await answered_before_the_end(running, peer, drained)
-
-
-async def test_drain_gives_up_on_a_silent_client() -> None:
-    async with bridge() as running:
-        peer = await running.bound()
-        await asyncio.wait_for(running.listener.drain(0.05), 5)
-        assert (await peer.read()).command == "unbind"
-        await running.listener.close()
-        assert await peer.ends()
-
-
-async def test_drain_waits_little_for_an_unbind_resp_and_still_for_what_is_in_flight(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("bridge.smpp.inbound.connection.ANSWERS_ON_STOP", 0.05)
-    async with bridge() as running:
-        running.relay.answer = lambda _: None
-        idle = await running.bound()
-        peer = await running.bound()
-        peer.write(Pdu("submit_sm", 1, a_submit()))
-        await running.relay.until(1)
-        drained = asyncio.create_task(running.listener.drain(60))
-        for client in (idle, peer):
-            assert (await client.read()).command == "unbind"
-        assert await idle.ends()
-        await answered_before_the_end(running, peer, drained)
-
-
-async def answered_before_the_end(running: Bridge, peer: Peer, drained: asyncio.Task[None]) -> None:
-    """The draining waits for the answer to the submit in flight."""
-    assert not drained.done()
-    running.relay.futures[0].set_result(Accepted(1, 1))
-    assert (await peer.read()).body == MessageIdResp(b"1")
-    assert await peer.ends()
-    await asyncio.wait_for(drained, 5)
 
 
 async def test_drain_of_a_listener_without_sessions_is_immediate() -> None:

@@ -39,11 +39,10 @@ from bridge.smpp.protocol.pdu import (
     Tlv,
     UnsuccessSme,
 )
-from bridge.smpp.protocol.tlvs import READ, TLVS, TlvKind
+from bridge.smpp.protocol.tlvs import TLVS, TlvKind
 
 RULES = {rule.tag: rule for rule in TLVS.values()}
 
-READ_BY_SUBMITS = {name for name, _ in READ["submit_sm"].values()}
 
 SUBMIT = SubmitSm(
     service_type=b"CMT",
@@ -330,40 +329,6 @@ def test_a_string_has_the_longest_length_of_its_layout_and_no_more(command: str)
         assert refused(longer).status is TOO_LONG.get(field.name, CommandStatus.ESME_RINVCMDLEN)
 
 
-@pytest.mark.parametrize("command", ["submit_sm", "submit_multi", "replace_sm", "data_sm"])
-@pytest.mark.parametrize("nuls", range(1, 12))
-def test_nuls_that_nothing_counts_are_passed_over(command: str, nuls: int) -> None:
-    body = (
-        SubmitMulti(dest_address=(SmeAddress(1, 1, b"1"),)) if command == "submit_multi" else None
-    )
-    frame, stray = encode(Pdu(command, 1, body)), b"\0" * nuls
-    sar = (Tlv(0x020C, b"9\2"), Tlv(0x020E, b"\1"), Tlv(0x001D, b"a\0"), Tlv(0x1500, b"PROMO"))
-    octets = b"".join(struct.pack(">HH", tag, len(value)) + value for tag, value in sar)
-    tails = (
-        (stray, ()),
-        (stray + octets, sar),
-        (octets + stray, sar),
-        (stray + octets + stray, sar),
-    )
-    for tail, tlvs in tails:
-        read = decode(struct.pack(">I", len(frame) + len(tail)) + frame[4:] + tail)
-        assert read.body == decode(frame).body
-        assert tuple(tlv for tlv in read.tlvs if tlv.tag) == tlvs
-
-
-def test_a_vendor_tlv_of_no_octets_behind_a_nul_is_not_read_as_another() -> None:
-    assert decode(submit(b"\0" + b"\0" + b"\x15\0\0\0")).tlvs == (Tlv(0x1500, b""),)
-
-
-@pytest.mark.parametrize(
-    "command", ["enquire_link", "unbind", "bind_transceiver", "query_sm", "cancel_sm"]
-)
-@pytest.mark.parametrize("stray", [*(b"\0" * n for n in range(1, 6)), b"x", b"\1\2\3\4", b"\0\1"])
-def test_octets_behind_a_request_that_reads_no_tlv_do_no_harm(command: str, stray: bytes) -> None:
-    frame = encode(Pdu(command, 1)) + stray
-    assert decode(struct.pack(">I", len(frame)) + frame[4:]).body == BODIES[command]()
-
-
 def test_smpp_5_0_has_texts_of_255_octets_and_255_destinations() -> None:
     text = Pdu("submit_sm", 1, SubmitSm(short_message=b"x" * 255))
     many = Pdu("submit_multi", 1, SubmitMulti(dest_address=(SmeAddress(1, 1, b"1"),) * 255))
@@ -373,18 +338,6 @@ def test_smpp_5_0_has_texts_of_255_octets_and_255_destinations() -> None:
     ):
         assert decode(encode(pdu), 0x50) == pdu
         assert refused(encode(pdu)).status is status
-
-
-@pytest.mark.parametrize("name", sorted(TLVS.keys() - READ_BY_SUBMITS))
-@pytest.mark.parametrize("value", [b"", b"\xff", b"a\0b\0", b"\0" * 300])
-def test_a_tlv_that_the_command_does_not_read_may_have_any_value(name: str, value: bytes) -> None:
-    tlv = Tlv(TLVS[name].tag, value)
-    assert decode(encode(Pdu("submit_sm", 1, SUBMIT, (tlv,)))).tlvs == (tlv,)
-
-
-def test_a_user_message_reference_of_one_octet_says_the_same_as_one_of_two() -> None:
-    tlv = Tlv(TLVS["user_message_reference"].tag, b"\7")
-    assert decode(encode(Pdu("submit_sm", 1, SUBMIT, (tlv,)))).tlvs == (tlv,)
 
 
 def test_command_length_must_be_the_pdus() -> None:
@@ -402,54 +355,11 @@ def test_an_unknown_command_has_no_name_but_its_sequence_number() -> None:
     )
 
 
-def test_unknown_and_repeated_tlvs_are_kept_in_their_order() -> None:
-    given_tlvs = (
-        Tlv(0x1501, b"yes"),
-        Tlv(0x3FFF, b""),
-        Tlv(0x1501, b"no"),
-        Tlv(TLVS["receipted_message_id"].tag, b"1\0"),  # not one of submit_sm's own
-        Tlv(TLVS["source_addr_subunit"].tag, b"\x01"),
-        Tlv(TLVS["user_message_reference"].tag, b"\x01\x02"),
-    )
-    pdu = decode(encode(Pdu("submit_sm", 1, SUBMIT, given_tlvs)))
-    assert pdu.tlvs == given_tlvs
-    assert pdu.tlv(0x1501) == b"yes"
-    assert pdu.tlv(0x1502) is None
-
-
-def test_subaddresses_keep_their_octets() -> None:
-    tlv = Tlv(TLVS["source_subaddress"].tag, b"\x80\xff\x00\x01")
-    assert decode(encode(Pdu("submit_sm", 1, SUBMIT, (tlv,)))).tlvs == (tlv,)
-
-
-@pytest.mark.parametrize("value", [b"", b"\x01"])
-def test_alert_on_message_delivery_does_not_upset_what_follows(value: bytes) -> None:
-    given_tlvs = (Tlv(TLVS["alert_on_message_delivery"].tag, value), Tlv(0x1503, b"ref"))
-    assert decode(encode(Pdu("submit_sm", 1, SUBMIT, given_tlvs))).tlvs == given_tlvs
-
-
-def test_network_error_code_has_three_octets_in_data_sm_resp() -> None:
-    tlv = Tlv(TLVS["network_error_code"].tag, b"\x03\x00\x00")
-    frame = encode(Pdu("data_sm_resp", 1, MessageIdResp(b"7"), (tlv,)))
-    assert frame.endswith(b"\x04\x23\x00\x03\x03\x00\x00")
-    assert decode(frame).tlvs == (tlv,)
-
-
 def test_an_empty_short_message_is_empty_with_and_without_tlvs() -> None:
     for given_tlvs in ((), (Tlv(0x1503, b"ref"),)):
         pdu = decode(encode(Pdu("submit_sm", 1, SubmitSm(), given_tlvs)))
         assert isinstance(pdu.body, SubmitSm)
         assert pdu.body.short_message == b""
-
-
-def test_a_message_payload_may_be_longer_than_260_octets() -> None:
-    payload = Tlv(TLVS["message_payload"].tag, b"x" * 65_535)
-    assert decode(encode(Pdu("data_sm", 1, DataSm(), (payload,)))).tlvs == (payload,)
-
-
-def test_thousands_of_tlvs_are_read_in_no_time() -> None:
-    many = tuple(Tlv(0x3000, b"") for _ in range(16_000))
-    assert len(decode(encode(Pdu("submit_sm", 1, SUBMIT, many))).tlvs) == 16_000
 
 
 # --- agreement with smpplib where it is right -------------------------------------------------
