@@ -1,27 +1,24 @@
 """Rules between keys: contradictions and settings that cannot work.
 
 Single values have been checked by the models before. Each rule is a small generator in the table at
-the end; :mod:`bridge.config.files` finds the file of a finding. :mod:`bridge.config.warnings` has
-the settings that work but may be wrong.
+the end; :mod:`bridge.config.listening` has those about listeners and TLS.
+:mod:`bridge.config.files` finds the file of a finding. :mod:`bridge.config.warnings` has the
+settings that work but may be wrong.
 """
 
 from __future__ import annotations
 
 import codecs
 import re
-import ssl
 import string
 from collections.abc import Iterator
 from importlib.util import find_spec
-from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from bridge.config.settings import Endpoint, Settings, Smpp, Smsc, Smtp
-
-#: The key's path, what was found there, what is allowed instead.
-Finding = tuple[tuple[str, ...], str, str]
+from bridge.config.listening import is_loopback, same_address, tls_pairs
+from bridge.config.settings import Finding, Settings
 
 ARGON2 = re.compile(
     r"\$argon2(id|i|d)\$v=19\$m=(\d+),t=(\d+),p=(\d+)\$[A-Za-z0-9+/]{11,}\$[A-Za-z0-9+/]{16,}"
@@ -33,85 +30,6 @@ _SENDER = re.compile(r"[0-9]{1,15}|.{1,11}")
 #: A secret that is part of a URL's path.
 _PATH_SECRET = re.compile(r"[A-Za-z0-9._~-]{16,}")
 _PLAIN_ASCII = re.compile(r"[!-~]([ -~]*[!-~])?")
-
-
-def is_loopback(endpoint: Endpoint) -> bool:
-    """Whether the address can be reached only from this machine."""
-    try:
-        return ip_address(endpoint.host).is_loopback
-    except ValueError:
-        return endpoint.host == "localhost"
-
-
-def listeners(settings: Settings) -> Iterator[tuple[str, str, Endpoint]]:
-    """(table, key, address) of every listener."""
-    for table in ("smtp", "smpp", "admin", "hooks", "smsc"):
-        for key in ("listen", "tls_listen", "lmtp_listen"):
-            for endpoint in getattr(getattr(settings, table), key, ()):
-                yield table, key, endpoint
-
-
-# --- listeners and TLS ---------------------------------------------------------------------------
-
-
-def _same_address(settings: Settings) -> Iterator[Finding]:
-    taken: list[tuple[str, Endpoint]] = []
-    for table, key, endpoint in listeners(settings):
-        for other, used in taken:
-            version = {":" in endpoint.host, ":" in used.host}
-            every = {"0.0.0.0", "::"} & {endpoint.host, used.host}  # noqa: S104
-            same = endpoint.host == used.host or (every and len(version) == 1)
-            if endpoint.port == used.port != 0 and same:
-                yield (
-                    (table, key),
-                    f"{endpoint}, which {other} has already",
-                    "an address of its own",
-                )
-                break
-        taken.append((f"{table}.{key}", endpoint))
-
-
-def tls_mistake(certificate: Path, private_key: Path) -> str:
-    """Why this pair cannot serve TLS; empty if it can."""
-    for file in (certificate, private_key):
-        try:
-            file.open("rb").close()
-        except OSError as error:
-            return f"{file}, which cannot be read ({error.strerror})"
-    try:
-        # An encrypted key must be a mistake, not a prompt.
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, private_key, password=lambda: "")
-    except ssl.SSLError as error:
-        if error.reason == "KEY_VALUES_MISMATCH":
-            return f"{private_key}, which does not belong to {certificate}"
-        return f"{certificate} and {private_key}, which are no PEM pair without a passphrase"
-    return ""
-
-
-def _tls(settings: Settings) -> Iterator[Finding]:
-    tables = (
-        ("smtp", settings.smtp),
-        ("smpp", settings.smpp),
-        ("admin", settings.admin),
-        ("hooks", settings.hooks),
-        ("smsc", settings.smsc),
-    )
-    for name, table in tables:
-        certificate, private_key = table.certificate, table.private_key
-        if certificate and private_key:
-            if wrong := tls_mistake(certificate, private_key):
-                yield (name, "certificate"), wrong, "a PEM certificate and its private key"
-        elif certificate:
-            yield (name, "private_key"), "no private key for the certificate", "both or neither"
-        elif private_key:
-            yield (name, "certificate"), "no certificate for the private key", "both or neither"
-        elif isinstance(table, Smtp | Smpp | Smsc) and table.tls_listen:
-            needed = "certificate and private_key beside tls_listen"
-            yield (name, "tls_listen"), "no certificate to listen with", needed
-    if settings.smtp.starttls == "required" and not settings.smtp.certificate:
-        needed = "certificate and private_key, or another starttls"
-        yield ("smtp", "starttls"), "no certificate for required STARTTLS", needed
 
 
 # --- one table each ------------------------------------------------------------------------------
@@ -394,8 +312,8 @@ _MISTAKES = (
     _store,
     _smtp,
     _smsc,
-    _same_address,
-    _tls,
+    same_address,
+    tls_pairs,
     _others,
     _account_names,
     _account_logins,

@@ -335,6 +335,10 @@ class Settings(Table):
         return self._files
 
 
+#: What a rule finds: the key's path, what was found there, what is allowed instead.
+Finding = tuple[tuple[str, ...], str, str]
+
+
 class Mistake(NamedTuple):
     """One mistake in the configuration, worded for its author.
 

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bridge.config.mistakes import ARGON2, is_loopback
+from bridge.config.listening import is_loopback
+from bridge.config.mistakes import ARGON2
 from bridge.config.settings import AccountSettings, Endpoint, Settings
 
 

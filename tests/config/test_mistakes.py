@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ import pytest
 from bridge.accounts.passwords import HASHER
 from bridge.config import load
 from tests.configs import GOOD, Folder, mistake
-from tests.support import program
 
 
 @pytest.fixture
@@ -50,16 +48,8 @@ class TestMistakes:
             ('smtp.smsc_address = "a@b"', "smtp.smsc_address", '"a@b"', "before the @"),
             ('smtp.fallback_charset = "cp-9999"', None, '"cp-9999"', "a charset such as"),
             ('smtp.fallback_charset = "rot13"', None, '"rot13"', "a charset such as"),
-            ('smtp.starttls = "required"', "smtp.starttls", "no certificate", "certificate and"),
-            ('smtp.certificate = "x"', "smtp.private_key", "no private key", "both or neither"),
-            ('smpp.private_key = "x"', "smpp.certificate", "no certificate", "both or neither"),
-            ('smtp.tls_listen = [":465"]', "smtp.tls_listen", "no certificate", "beside"),
-            ('smpp.tls_listen = [":3550"]', "smpp.tls_listen", "no certificate", "beside"),
-            ('smpp.listen = ["127.0.0.1:2525"]', "smpp.listen", "smtp.listen has", "of its own"),
-            ('smpp.listen = [":2525"]', "smpp.listen", "smtp.listen has already", "of its own"),
             ('smsc.balance = "15,00"', "smsc.balance", '"15,00"', "a number such as"),
             ('smsc.prices = {UA = "free"}', "smsc.prices.UA", '"free"', "a number such as"),
-            ('smsc.tls_listen = [":443"]', "smsc.tls_listen", "no certificate", "beside"),
             ('smpp.system_id = "more than fifteen"', None, '"more', "at most 15 characters"),
             ("store.url = 5", "store.url", "5", "a string in quotes"),
             ('store.url = "bridge.db"', "store.url", "another kind", "sqlite:////absolute"),
@@ -211,59 +201,3 @@ class TestMistakes:
             "smtp.auth_mechanisms",
             "CRAM-MD5, and a password_hash in crm",
         )
-
-    def test_listeners_on_port_0_do_not_collide(self, write: Folder) -> None:
-        load(write('smtp.listen = ["127.0.0.1:0", "127.0.0.1:0"]\nsmpp.listen = ["127.0.0.1:0"]'))
-
-    def test_the_same_port_of_different_addresses(self, write: Folder) -> None:
-        load(write('smtp.listen = ["127.0.0.1:25", "127.0.0.2:25", "[::]:25", "[::1]:26"]'))
-
-
-class TestTls:
-    @pytest.fixture
-    def pair(self, tmp_path: Path) -> tuple[Path, Path]:
-        return self.make(tmp_path, "one")
-
-    def make(self, folder: Path, name: str, *more: str) -> tuple[Path, Path]:
-        certificate, key = folder / f"{name}.crt", folder / f"{name}.key"
-        encrypted = more or ("-nodes",)
-        subprocess.run(
-            [
-                *(program("openssl"), "req", "-x509", "-subj", "/CN=localhost"),
-                *("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
-                *("-keyout", str(key), "-out", str(certificate), *encrypted),
-            ],
-            check=True,
-            capture_output=True,
-        )
-        return certificate, key
-
-    def text(self, certificate: Path, key: Path) -> str:
-        return f'[smtp]\ncertificate = "{certificate}"\nprivate_key = "{key}"'
-
-    def test_a_pair_that_fits(self, write: Folder, pair: tuple[Path, Path]) -> None:
-        settings = load(write(self.text(*pair) + '\nstarttls = "required"\ntls_listen = [":465"]'))
-        assert settings.smtp.certificate == pair[0]
-
-    def test_paths_are_relative_to_the_file(self, write: Folder, pair: tuple[Path, Path]) -> None:
-        settings = load(write(self.text(Path(pair[0].name), Path(pair[1].name))))
-        assert (settings.smtp.certificate, settings.smtp.private_key) == pair
-
-    def test_a_key_of_another_certificate(
-        self, write: Folder, tmp_path: Path, pair: tuple[Path, Path]
-    ) -> None:
-        _, other = self.make(tmp_path, "two")
-        only = mistake(write(self.text(pair[0], other)))
-        assert only.found == f"{other}, which does not belong to {pair[0]}"
-
-    def test_a_key_with_a_passphrase_is_no_prompt(self, write: Folder, tmp_path: Path) -> None:
-        pair = self.make(tmp_path, "locked", "-passout", "pass:1234")
-        assert "without a passphrase" in mistake(write(self.text(*pair))).found
-
-    def test_files_that_are_none(
-        self, write: Folder, tmp_path: Path, pair: tuple[Path, Path]
-    ) -> None:
-        missing = tmp_path / "no"
-        assert "cannot be read (No such" in mistake(write(self.text(pair[0], missing))).found
-        nonsense = write("nonsense", "nonsense.pem")
-        assert "no PEM pair" in mistake(write(self.text(nonsense, pair[1]))).found

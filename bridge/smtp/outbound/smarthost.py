@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from bridge.config.mistakes import is_loopback
+from bridge.config.listening import is_loopback
 from bridge.config.settings import AccountSettings, Endpoint, Reports, Settings
 from bridge.model.measures import SMARTHOST_FAILURES
 from bridge.model.notice import Kind, Owed
