@@ -11,7 +11,6 @@ import asyncio
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -20,139 +19,17 @@ from uuid import uuid4
 import click
 
 from bridge.cli import Exit, event_loop
+from bridge.cli.demo_scenes import ACCOUNT, NUMBER, PASSWORD, SCENES, Played, Scene
 
 if TYPE_CHECKING:
     from bridge.app import Addresses
     from bridge.cli.clients import ServerReply
-    from bridge.sandbox import Received, Sandbox
+    from bridge.sandbox import Sandbox
 
-_ACCOUNT, _PASSWORD = "demo", "demo1234"
-_WRONG_PASSWORD = "guess"  # noqa: S105 - it is wrong on purpose
-_TOKEN = "demo-token-0123456789"  # noqa: S105 - likewise
-_SECRET = "demo-secret-0123456789"  # noqa: S105 - for as long as the demo runs
-_NUMBER, _OTHER = "+380501234567", "+380671234567"
-#: In the sandbox messages to such numbers become undeliverable.
-_UNREACHABLE = "+380501230002"
+_TOKEN = "demo-token-0123456789"  # noqa: S105 - for as long as the demo runs
+_SECRET = "demo-secret-0123456789"  # noqa: S105 - likewise
 #: How long a message stays in each status in the sandbox (seconds).
 _PACE = 0.1
-
-
-@dataclass(frozen=True)
-class Scene:
-    """One submission, and the beginning of the expected reply."""
-
-    title: str
-    protocol: str
-    reply: str
-    to: tuple[str, ...] = (_NUMBER,)
-    text: str = "Your code is 493817"
-    password: str = _PASSWORD
-    headers: dict[str, str] = field(default_factory=dict)
-    options: tuple[str, ...] = ()
-    fields: dict[str, str | int] = field(default_factory=dict)
-    #: The expected number of messages at Cascade.
-    messages: int = 0
-    #: The phone's answer, which the client must get.
-    answer: str = ""
-    heard: str = ""
-
-
-_OK = "submit_sm_resp ESME_ROK (0x00), message_id "
-_SURVEY = {"X-Cascade-Type": "viber_survey"}
-
-SCENES = (
-    Scene(
-        "a mail",
-        "smtp",
-        "250 2.0.0 OK - 1 SMS, ID - ",
-        text="Ваш код 493817",
-        messages=1,
-    ),
-    Scene(
-        "a mail to two numbers",
-        "smtp",
-        "250 2.0.0 OK - 2 SMS, ID - ",
-        to=(_NUMBER, _OTHER),
-        text="Order 1207 is ready for collection",
-        messages=2,
-    ),
-    Scene(
-        "a survey by mail",
-        "smtp",
-        "250 2.0.0 OK - 1 SMS, ID - ",
-        text="Are you satisfied with our service?",
-        headers=_SURVEY,
-        options=("Yes", "No"),
-        messages=1,
-    ),
-    Scene("a submit_sm in GSM-7", "smpp", _OK, messages=1),
-    Scene("a submit_sm in UCS-2", "smpp", _OK, text="Ваше замовлення 1207 готове 👍", messages=1),
-    Scene(
-        "a promo by submit_sm",
-        "smpp",
-        _OK,
-        text="Summer sale: up to 50 percent off",
-        fields={"service_type": "PROMO"},
-        messages=1,
-    ),
-    Scene(
-        "a receipt",
-        "smpp",
-        _OK,
-        fields={"registered_delivery": 1},
-        messages=1,
-        heard=" stat:DELIVRD err:000 ",
-    ),
-    Scene(
-        "a receipt of a phone that nothing reaches",
-        "smpp",
-        _OK,
-        to=(_UNREACHABLE,),
-        fields={"registered_delivery": 1},
-        messages=1,
-        heard=" stat:UNDELIV err:006 ",
-    ),
-    Scene(
-        "an answer from a phone",
-        "smpp",
-        _OK,
-        text="Shall we deliver tomorrow?",
-        messages=1,
-        answer="Yes, after six",
-        heard=" to Demo: Yes, after six",
-    ),
-    Scene("a mail to a wrong number", "smtp", "550 5.1.3 ERROR = 7 (", to=("12345",)),
-    Scene(
-        "a mail with a wrong password", "smtp", "535 5.7.8 ERROR = 2 (", password=_WRONG_PASSWORD
-    ),
-    Scene(
-        "a survey with one option",
-        "smtp",
-        "554 5.6.0 ERROR = 1 (",
-        text="Are you satisfied?",
-        headers=_SURVEY,
-        options=("Yes",),
-    ),
-    Scene(
-        "a submit_sm to a wrong number",
-        "smpp",
-        "submit_sm_resp ESME_RINVDSTADR (0x0B)",
-        to=("12345",),
-    ),
-    Scene(
-        "a bind with a wrong password",
-        "smpp",
-        "bind_transmitter_resp ESME_RINVPASWD (0x0E)",
-        password=_WRONG_PASSWORD,
-    ),
-    Scene(
-        "a survey without options",
-        "smpp",
-        "submit_sm_resp ESME_RSUBMITFAIL (0x45)",
-        text="Are you satisfied?",
-        fields={"service_type": "SURVY"},
-    ),
-)
 
 
 _CONFIG: Final = f"""
@@ -174,34 +51,10 @@ socket = "{{folder}}/admin.sock"
 token = "{_TOKEN}"
 [log]
 level = "error"   # refusals are shown by the demo
-[accounts.{_ACCOUNT}]
-password = "{_PASSWORD}"
+[accounts.{ACCOUNT}]
+password = "{PASSWORD}"
 sender = "Demo"
 """
-
-
-@dataclass(frozen=True)
-class Played:
-    """The result of a scene."""
-
-    scene: Scene
-    reply: str
-    received: list[Received]
-    heard: tuple[str, ...] = ()
-
-    @property
-    def good(self) -> bool:
-        """Whether the reply, Cascade's messages and the client's receipts are as expected."""
-        texts = {message.text for message in self.received}
-        phones = [message.phone for message in self.received]
-        wanted = list(self.scene.to) if self.scene.messages else []
-        return (
-            self.reply.startswith(self.scene.reply)
-            and len(self.received) == self.scene.messages
-            and phones == wanted
-            and texts <= {self.scene.text}
-            and self.scene.heard in " ".join(self.heard)
-        )
 
 
 @click.command("demo")
@@ -262,7 +115,7 @@ async def _play(scene: Scene, addresses: Addresses, sandbox: Sandbox) -> Played:
     sending = ToSend(
         to=scene.to,
         text=scene.text,
-        account=_ACCOUNT,
+        account=ACCOUNT,
         password=scene.password,
         headers=scene.headers,
         options=scene.options,
@@ -316,7 +169,7 @@ def _print_start(sandbox: Sandbox, addresses: Addresses) -> None:
             ("sandbox API", sandbox.url),
             ("bridge, SMTP", str(addresses.smtp[0])),
             ("bridge, SMPP", str(addresses.smpp[0])),
-            ("account", f"{_ACCOUNT}, password {_PASSWORD}"),
+            ("account", f"{ACCOUNT}, password {PASSWORD}"),
         ]
     )
 
@@ -346,7 +199,7 @@ def _print_scene(number: int, played: Played) -> None:
 def _sent(scene: Scene) -> Iterator[str]:
     said = "".join(f", {name}: {value}" for name, value in (scene.headers | scene.fields).items())
     said += "".join(f", X-Cascade-Option: {option}" for option in scene.options)
-    if scene.password != _PASSWORD:
+    if scene.password != PASSWORD:
         said += f", password {scene.password}"
     name = {"smtp": "SMTP", "smpp": "SMPP"}[scene.protocol]
     yield f"{name} to {', '.join(scene.to)}{said}"
@@ -388,10 +241,10 @@ def _print_end(
         + (":" if keep else " (with --keep, which leaves all this running):")
     )
     click.echo(f"""
-  mail   swaks --server {smtp} --auth PLAIN --auth-user {_ACCOUNT} --auth-password {_PASSWORD} \\
+  mail   swaks --server {smtp} --auth PLAIN --auth-user {ACCOUNT} --auth-password {PASSWORD} \\
            --from you@example.com --to 380501234567@sms.example.com --body 'Hello'
-  SMPP   host {smpp.host}, port {smpp.port}, system_id {_ACCOUNT}, password {_PASSWORD}
-  both   cascade-bridge send --by smtp --server {smtp} -a {_ACCOUNT} --password {_PASSWORD} \\
+  SMPP   host {smpp.host}, port {smpp.port}, system_id {ACCOUNT}, password {PASSWORD}
+  both   cascade-bridge send --by smtp --server {smtp} -a {ACCOUNT} --password {PASSWORD} \\
            +380501234567 -t Hello
   what Cascade got   curl {sandbox.url}/sandbox/messages
 """)
@@ -401,7 +254,7 @@ def _print_commands(file: Path, addresses: Addresses) -> None:
     click.echo("See what happened:\n")
     _rows(
         [
-            ("one number", f"cascade-bridge trace --config {file} {_NUMBER}"),
+            ("one number", f"cascade-bridge trace --config {file} {NUMBER}"),
             ("the bridge", f"cascade-bridge top --config {file}"),
             ("console", f"http://{addresses.admin[0]}/console with the token {_TOKEN}"),
         ]

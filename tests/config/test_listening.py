@@ -112,7 +112,9 @@ def test_a_key_with_a_passphrase_is_a_mistake_and_no_prompt(write: Folder, tmp_p
     assert "without a passphrase" in mistake(write(pair_text(*pair))).found
 
 
-def test_missing_files_and_nonsense_are_no_pair(write: Folder, tmp_path: Path, pair: tuple[Path, Path]) -> None:
+def test_missing_files_and_nonsense_are_no_pair(
+    write: Folder, tmp_path: Path, pair: tuple[Path, Path]
+) -> None:
     missing = tmp_path / "no"
     assert "cannot be read (No such" in mistake(write(pair_text(pair[0], missing))).found
     nonsense = write("nonsense", "nonsense.pem")

@@ -1,18 +1,18 @@
-"""Finds the part of a mail with its text, and decodes the part's transfer encoding and charset.
+"""Finds the part of a mail with its text, and decodes its transfer encoding.
 
-Most programs send a single text/plain part, for which the rules for parts are skipped. Raises
+:mod:`bridge.smtp.reading.part_text` decodes its charset and its markup. Most programs send a single
+text/plain part, for which the rules for parts are skipped. Raises
 :class:`~bridge.model.failure.Failure` for a mail without a text that can be sent, with the rule.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from bridge.model.failure import Failure, Reason
 from bridge.smtp.reading import header, markup, multipart, transfer
-from bridge.smtp.reading.charset import decoded, fallback_of, is_binary
+from bridge.smtp.reading.charset import decoded, is_binary
 from bridge.smtp.reading.charset_labels import REPLACEMENT
 from bridge.smtp.reading.content_type import (
     TEXT_PLAIN,
@@ -22,22 +22,15 @@ from bridge.smtp.reading.content_type import (
     is_attachment,
 )
 from bridge.smtp.reading.header import Fields, first
-from bridge.smtp.reading.html import text_of_html
-from bridge.smtp.reading.links import tidied
+from bridge.smtp.reading.part_text import MAX_HTML, MAX_PLAIN, PartReader
 from bridge.smtp.reading.record import Record
-from bridge.smtp.reading.text import clean, lines_ended_by_lf, unflow, without_armour
+from bridge.smtp.reading.text import clean, lines_ended_by_lf
 
 Attachments = Literal["ignore", "refuse"]
 
 #: Limits for a mail with parts.
 MAX_LEVELS = 20
 MAX_PARTS = 250
-#: Most octets and tags of an HTML text.
-MAX_HTML = 512 * 1024
-MAX_TAGS = 20_000
-#: Most characters of a plain text that are read: several times the longest message, with room for
-#: cuts.
-MAX_PLAIN = 256 * 1024
 
 #: Encrypted, or in a signature that only its own software can open (RFC 8551 §3.5.2).
 _ENCRYPTED = {
@@ -51,7 +44,6 @@ _NOT_FOR_READERS = frozenset(
     {"text/calendar", "text/vcard", "text/x-vcard", "text/directory", "text/css", "text/rtf"}
     | {"text/javascript", "text/rfc822-headers", "text/x-amp-html", "text/x-vcalendar"}
 )
-_MARKED_UP = frozenset({"text/enriched", "text/richtext"})
 #: Mails within the mail: RFC 2046 §5.2.1, with headers in UTF-8 (RFC 6532), of a news server.
 _MAIL = "message/rfc822"
 _MAILS = frozenset({_MAIL, "message/global", "message/news"})
@@ -62,11 +54,6 @@ _OCTETS = frozenset(
 #: Never a text, whatever their octets look like.
 _MEDIA = ("image/", "audio/", "video/", "font/", "model/", "multipart/")
 
-_META_CHARSET = re.compile(
-    rb"(?:<meta[^>]{1,200}charset|<\?xml[^>]{1,60}encoding)\s{0,9}=\s{0,9}[\"']?([\w.:-]+)",
-    re.IGNORECASE,
-)
-_DATA_URL = re.compile(rb"data:[a-z]{1,20}/[^\"'\s>]++", re.IGNORECASE)
 #: Beginnings of documents that consist of text octets but are not readable text.
 _DOCUMENTS = (b"%PDF", b"%!PS", b"{\\rtf", b"BEGIN:V", b"-----BEGIN ")
 
@@ -106,8 +93,8 @@ def text_of_body(
 ) -> str:
     """The mail's text, lines ended by LF; empty if there is none.
 
-    ``record`` notes the choice. ``cut_quotes`` omits signatures marked in HTML, and marks
-    quotations (:data:`bridge.smtp.reading.html.QUOTED`).
+    ``record`` notes the choice; ``cut_quotes`` is that of
+    :class:`~bridge.smtp.reading.part_text.PartReader`.
     """
     declared = fields.get(b"content-type")
     kind = content_type(declared[0].strip()) if declared else TEXT_PLAIN
@@ -143,9 +130,8 @@ class _Reader:
         self, record: Record, fallback: str, attachments: Attachments, cut_quotes: bool
     ) -> None:
         self._record = record
-        self._fallback = fallback
         self._attachments = attachments
-        self._cut_quotes = cut_quotes
+        self._part = PartReader(record, fallback, cut_quotes)
         self._seen = 0
         self._left_out: list[str] = []
         # Attached mails, read only if there is no other text: body, encoding, place.
@@ -324,61 +310,10 @@ class _Reader:
             for one in self._texts(fields, inner, place, 1, _PASSED_ON):
                 yield one._replace(role=_PASSED_ON)
 
-    # --- texts -----------------------------------------------------------------------------
-
     def _text(self, octets: bytes, kind: ContentType, place: str, role: _Place) -> _Text:
-        if kind.kind == "text/html":
-            text, charset = self._html(octets, kind.charset)
-        else:
-            text, charset = decoded(octets, kind.charset, self._fallback)
-            text = lines_ended_by_lf(text[:MAX_PLAIN])
-            if "<" in text:
-                text = self._without_markup(text, kind)
-            if "&" in text:
-                text = markup.without_references(text)
-            text = self._plain(text, kind)
+        text, charset = self._part.read(octets, kind)
         self._record.declared = self._record.declared or kind.charset
         return _Text(kind.kind, text, place, role, charset, kind.charset)
-
-    def _plain(self, text: str, kind: ContentType) -> str:
-        if "-----BEGIN PGP" in text:
-            text = without_armour(text)
-        if kind.flowed:
-            text = unflow(text, kind.delsp)
-        return tidied(text) if "[" in text or "<" in text or "://" in text else text
-
-    def _without_markup(self, text: str, kind: ContentType) -> str:
-        if kind.kind in _MARKED_UP:
-            return markup.of_enriched(text)
-        html = markup.html_under_another_label(text)
-        if html is None:
-            return text
-        self._record.note("HTML under the label of a plain text")
-        return self._rendered(html)
-
-    def _html(self, octets: bytes, charset: str) -> tuple[str, str]:
-        if len(octets) > MAX_HTML:
-            octets = _DATA_URL.sub(b"", octets)  # Embedded pictures.
-            if len(octets) > MAX_HTML:
-                raise Failure(Reason.TEXT_TOO_LONG, f"HTML of more than {MAX_HTML // 1024} KB")
-        meta = _META_CHARSET.search(octets, 0, 4096) if not octets.isascii() else None
-        written = meta[1].decode("ascii") if meta else ""
-        if written and not charset:
-            charset = written
-            self._record.note("charset by the HTML itself")
-        html, codec = decoded(octets, charset, fallback_of(written, self._fallback))
-        return self._rendered(html), codec
-
-    def _rendered(self, html: str) -> str:
-        if html.count("<") > MAX_TAGS:
-            raise Failure(Reason.TEXT_TOO_LONG, f"HTML of more than {MAX_TAGS} tags")
-        html = lines_ended_by_lf(html)
-        text = text_of_html(html, signatures=not self._cut_quotes, marks=self._cut_quotes)
-        if self._cut_quotes and not clean(text):
-            text = text_of_html(html, signatures=True, marks=True)
-        # Unpaired surrogates are replaced.
-        text = text.encode("utf-8", "replace").decode()
-        return without_armour(text) if "-----BEGIN PGP" in text else text
 
 
 _RANKS = {"text/plain": 2, "text/html": 1}

@@ -19,6 +19,7 @@ from bridge.smtp.reading.html_hidden import (
     is_shown,
     own_style,
 )
+from bridge.smtp.reading.html_quotes import draws_rule, quote_or_signature
 from bridge.smtp.reading.html_tokens import Raw, Tag, tokens
 from bridge.smtp.reading.links import MAX_LINKS, target_of
 
@@ -66,28 +67,6 @@ _ENDS: dict[str, tuple[str, ...]] = {
     "tr": ("table", "tbody", "thead", "tfoot"),
 }
 _INLINE = frozenset({"a", "b", "big", "code", "em", "font", "i", "small", "span", "strong", "u"})
-
-#: Classes and ids of quotations in mail programs (Outlook on the web puts "x_" before those of
-#: others) …
-_QUOTES = frozenset(
-    {"yahoo_quoted", "protonmail_quote", "zmail_extra", "tutanota_quote", "qt-gmail_quote"}
-    | {"olk_src_body_section", "isforwardcontent", "mailcontainer", "replymessage"}
-    | {"mail-editor-reference-message-container", "ms-outlook-mobile-reference-message"}
-)
-#: … and signatures.
-_SIGNATURES = frozenset(
-    {"gmail_signature", "moz-signature", "protonmail_signature_block", "signature"}
-    | {"ms-outlook-mobile-signature", "outlooksignature", "tutanota_signature", "apple-signature"}
-    | {"applemailsignature", "divsignature", "zmail_signature", "protonmail_signature_block-user"}
-    | {"front-signature", "composer_signature", "ymail_android_signature"}
-)
-#: Attributes of signatures.
-_SIGNED = frozenset({"data-signature-widget", "data-smartmail", "data-signatureblock"})
-
-
-#: Outlook's rule: a border (its style without spaces), or an element with this name.
-_RULE = re.compile(r"border-top(?:-style)?:solid")
-_BELOW_RULE = "divrplyfwdmsg"
 
 
 class _Open(NamedTuple):
@@ -175,7 +154,7 @@ class _Layout:
         top = self._open[-1]
         style = own_style(attributes) if attributes else ""
         tiny = font_is_tiny(style) if style else None
-        is_one = self._marked(attributes) if attributes else ""
+        is_one = quote_or_signature(attributes) if attributes else ""
         hidden = top.hidden or name in _UNSEEN or "hidden" in attributes
         hidden = hidden or (style != "" and hides(style))
         marks = self.hidden.marks(name, attributes)
@@ -198,7 +177,7 @@ class _Layout:
         self._count[name] = self._count.get(name, 0) + 1
         if hidden:
             return
-        if _RULE.search(style) or attributes.get("id", "").lower().endswith(_BELOW_RULE):
+        if draws_rule(attributes, style):
             self._below_rule = self._marks
         self._break_before(name, self._margin(name, attributes, style))
         if name == "a":
@@ -262,16 +241,6 @@ class _Layout:
             alt = attributes.get("alt", "").strip()
             if alt and len(self._pictures) < 20:
                 self._pictures.append(alt)
-
-    def _marked(self, attributes: dict[str, str]) -> str:
-        words = f"{attributes.get('class', '')} {attributes.get('id', '')}".lower().split()
-        for word in words[:20]:
-            word = word.removeprefix("x_")
-            if word in _QUOTES:
-                return "quote"
-            if word in _SIGNATURES:
-                return "signature"
-        return "" if _SIGNED.isdisjoint(attributes) else "signature"
 
     def _margin(self, name: str, attributes: dict[str, str], style: str) -> int:
         """The number of line ends before an element: 0, 1, or 2 for a blank line."""
