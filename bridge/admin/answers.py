@@ -22,6 +22,15 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The number of cancelled messages. ``perhaps_sent`` of them may have been sent before: an
+    attempt had an unknown outcome."""
+
+    count: int
+    perhaps_sent: int
+
+
+@dataclass(frozen=True, slots=True)
 class BlockedLogin:
     """A blocked address, or one blocked ``account`` at it (empty: all accounts).
 

@@ -6,7 +6,7 @@ from dataclasses import fields
 
 from bridge import log as logging
 from bridge.accounts.accounts import Account
-from bridge.admin.answers import Changed, Hold
+from bridge.admin.answers import Cancelled, Changed, Hold
 from bridge.admin.directory_verbs import DirectoryVerbs
 from bridge.admin.parts import DaemonParts
 from bridge.admin.queue_filter import QueueFilter
@@ -15,7 +15,7 @@ from bridge.config.settings import Settings
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import State
 from bridge.store.operating.erase import Erased, erase
-from bridge.store.operating.queue import count_selected
+from bridge.store.operating.queue import count_cancelled, count_selected, select_uncertain
 from bridge.trace.finding import names_of
 
 
@@ -77,9 +77,17 @@ class QueueVerbs(DirectoryVerbs):
 
     async def cancel_messages(
         self, *, by: str, filter: QueueFilter = ALL, dry_run: bool = False
-    ) -> Changed:
-        """Cancel the selected messages that wait or are held; this cannot be undone."""
-        return await self._move("cancel_messages", by, filter, State.CANCELLED, dry_run)
+    ) -> Cancelled:
+        """Cancel the selected messages that wait or are held; this cannot be undone.
+
+        ``perhaps_sent`` counts those that may have been sent: an attempt had an unknown outcome.
+        """
+        _check_chooses(filter)
+        uncertain = await self._store.look_up(select_uncertain, filter.selection())
+        changed = await self._move("cancel_messages", by, filter, State.CANCELLED, dry_run)
+        if dry_run:
+            return Cancelled(changed.count, len(uncertain))
+        return Cancelled(changed.count, await self._store.look_up(count_cancelled, uncertain))
 
     async def retry_messages(
         self, *, by: str, filter: QueueFilter = ALL, dry_run: bool = False

@@ -125,6 +125,12 @@ def show_queue(daemon: Daemon, id: int | None, limit: int, as_json: bool, **filt
         echo_table(_MESSAGES, rows, "Nothing waits.")
 
 
+def _perhaps(answer: dict[str, Any]) -> str:
+    """A sentence on cancelled messages that may have been sent before; empty without any."""
+    count = answer.get("perhaps_sent", 0)
+    return f" Of these, {number(count)} may have been sent already." if count else ""
+
+
 def _change(
     daemon: Daemon,
     verb: str,
@@ -138,11 +144,13 @@ def _change(
     """Shows the number of messages and asks, except for a single message; then changes them."""
     path = f"/queue/{verb}"
     if id is None and not yes:
-        count = daemon.ask("POST", path, dry_run=True, **given)["count"]
+        found = daemon.ask("POST", path, dry_run=True, **given)
+        count = found["count"]
         if not count:
             echo_json({"count": 0}) if as_json else click.echo("There are no such messages.")
             return
         question = f"{verb.capitalize()} {number(count)} message{'s' if count != 1 else ''}?"
+        question += _perhaps(found)
         if not sys.stdin.isatty():
             raise click.UsageError(f"{question} Give --yes to do it.")
         click.confirm(question, abort=True)
@@ -151,7 +159,7 @@ def _change(
         echo_json(answer)
         return
     count = answer["count"]
-    click.echo(f"{number(count)} message{'s' if count != 1 else ''} {done}.")
+    click.echo(f"{number(count)} message{'s' if count != 1 else ''} {done}.{_perhaps(answer)}")
 
 
 def _verb(verb: str, done: str, words: str) -> None:
@@ -208,7 +216,8 @@ _verb(
     "cancelled",
     """Cancel waiting or held messages for good. Tells their senders, where they asked for it.
 
-    Messages already at the API are not cancelled.
+    Messages already at the API are not cancelled. Those whose last attempt had an unknown outcome
+    are not sent again, but they may have been sent: the answer says how many.
 
     \b
     Examples:

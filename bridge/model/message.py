@@ -230,11 +230,18 @@ class Stored(NamedTuple):
     err: int = 0
 
     @property
+    def perhaps_sent(self) -> bool:
+        """Whether the message ended here after an attempt with an unknown outcome: nobody may be
+        told that it was not sent."""
+        ended_here = self.state is State.CANCELLED or self.state is State.EXPIRED
+        return ended_here and not self.sent_at and self.message.unknown > 0
+
+    @property
     def refusal(self) -> Failure | None:
         """The failure of a message that was never sent; ``None`` if it was or may be."""
         if self.state is State.REJECTED:
             return Failure(Reason.named(self.failure), cause=self.cause)
-        if self.state is State.EXPIRED and not (self.sent_at or self.message.unknown):
+        if self.state is State.EXPIRED and not (self.sent_at or self.perhaps_sent):
             return expired_unsent()
         return None
 

@@ -74,8 +74,10 @@ def err_of(known: Stored) -> int:
     """The ``err`` code of three digits at most; 0 without an error."""
     if known.err:
         return known.err
+    if known.perhaps_sent:
+        return NOTHING_HEARD
     if known.state is State.EXPIRED and not known.sent_at:
-        return NOTHING_HEARD if known.message.unknown else NEVER_SENT
+        return NEVER_SENT
     general = STATE_ERRORS.get(known.state, 0)
     return REASON_ERRORS.get(known.failure, general) if general else 0
 
@@ -94,7 +96,8 @@ class SmscStatus(NamedTuple):
 
 def smsc_status(stored: Stored) -> SmscStatus:
     """The status of a message for SMSC's clients."""
-    code = _CODES[stored.state]
+    # "Stopped" means that it was not sent; "expired" is also for a status that never came.
+    code = _CODES[State.EXPIRED if stored.perhaps_sent else stored.state]
     if stored.state in (State.REJECTED, State.UNDELIVERABLE):
         code = _BY_ERR.get(err_of(stored), code)
     return SmscStatus(code, stored.changed_at or stored.message.accepted_at)

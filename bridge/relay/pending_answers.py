@@ -35,6 +35,7 @@ from bridge.model.message import (
 )
 from bridge.model.notice import MAIL, Kind, Notice
 from bridge.relay.rules import wishes_of
+from bridge.sending.decisions import PERHAPS_SENT
 from bridge.sending.moves import Progress
 from bridge.store import StoreError
 
@@ -241,7 +242,7 @@ class PendingAnswers:
                     id=message.id,
                     account=message.account,
                     phone=message.phone,
-                    reason=str(failure or "unknown whether the API took it"),
+                    reason=str(failure or PERHAPS_SENT),
                 )
             return
         if refused is not None:

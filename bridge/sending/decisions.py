@@ -22,6 +22,8 @@ from bridge.store import Change
 MAX_UNKNOWN = 2
 #: How long after the end of its validity a final status may still come (seconds).
 END_AFTER = 3600
+#: The cause of a message that ended after an attempt with an unknown outcome.
+PERHAPS_SENT = "unknown whether the API took it"
 #: Requests that may call for a notice when the API takes the message.
 _INTERMEDIATE = int(Receipts.INTERMEDIATE | Receipts.ALIASES)  # a flag's own "&" is slow
 
@@ -117,7 +119,7 @@ def expired(message: Message) -> Change:
         due_at=message.due_at,
         attempts=message.attempts,
         unknown=message.unknown,
-        cause="unknown whether the API took it" if message.unknown else "",
+        cause=PERHAPS_SENT if message.unknown else "",
     )
 
 

@@ -13,7 +13,7 @@ from bridge.model.mail_record import load
 from bridge.model.message import FINAL, VIRTUAL, Protocol, Receipts, State, Stored
 from bridge.model.notice import MAIL, Kind, Notice, wish_for
 from bridge.model.state_names import err_of
-from bridge.sending.decisions import END_AFTER
+from bridge.sending.decisions import END_AFTER, PERHAPS_SENT
 from bridge.store import AnsweredIncoming, Event, Receivers, Story
 
 
@@ -104,21 +104,24 @@ def steps(story: Story) -> list[Step]:
     by = f"from {message.account} by {message.protocol.value}{peer}"
     found = [Step(message.accepted_at, "accepted", f"{by}, {_count(message.parts, 'part')}")]
     late = [event for event in story.events if event.what == "status"]
-    found += [_step(event) for event in story.events if event not in late]
+    found += [_step(event, stored) for event in story.events if event not in late]
     if stored.sent_at:
         found.append(Step(stored.sent_at, "sent", _taken(stored)))
         ended = stored.state in FINAL
         if ended or stored.status:
             at = stored.changed_at if ended else stored.status_at
             found.append(Step(at, stored.state.value if ended else "status", _word(story)))
-    found += [_step(event) for event in late]
+    found += [_step(event, stored) for event in late]
     found += [told_step(notice) for notice in story.notices if notice.ended_at]
     return sorted(found, key=lambda step: step.at)
 
 
-def _step(event: Event) -> Step:
-    what, says = _EVENTS[event.what][bool(event.detail)]
-    return Step(event.at, what, says.format(event.detail))
+def _step(event: Event, stored: Stored) -> Step:
+    detail = event.detail
+    if stored.perhaps_sent and event.what == stored.state.value:
+        detail = detail or PERHAPS_SENT
+    what, says = _EVENTS[event.what][bool(detail)]
+    return Step(event.at, what, says.format(detail))
 
 
 def _taken(stored: Stored) -> str:

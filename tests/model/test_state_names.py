@@ -10,7 +10,7 @@ import pytest
 
 from bridge.model.failure import Reason
 from bridge.model.message import FINAL, State, Stored
-from bridge.model.state_names import SmscStatus, render_status, smsc_status, telling
+from bridge.model.state_names import SmscStatus, err_of, render_status, smsc_status, telling
 from tests.samples import NOW, message
 
 
@@ -74,6 +74,18 @@ def test_why_the_api_refused_a_message_shows_in_the_code(reason: Reason, code: i
 def test_why_a_message_could_not_be_delivered_shows_in_the_code(err: int, code: int) -> None:
     assert smsc_status(stored(State.UNDELIVERABLE, err=err)).code == code
     assert smsc_status(stored(State.DELIVERED, err=err)).code == 1
+
+
+@pytest.mark.parametrize("state", [State.CANCELLED, State.EXPIRED])
+def test_a_message_that_may_have_been_sent_is_not_stopped_but_without_a_status(
+    state: State,
+) -> None:
+    perhaps = Stored(message(1, unknown=1), state, "", NOW, "", "")
+    assert perhaps.perhaps_sent
+    assert perhaps.refusal is None
+    assert (smsc_status(perhaps).code, err_of(perhaps)) == (3, 245)
+    assert not perhaps._replace(sent_at=NOW).perhaps_sent
+    assert not perhaps._replace(state=State.HELD).perhaps_sent
 
 
 def test_a_message_that_never_changed_has_its_state_since_it_was_accepted() -> None:

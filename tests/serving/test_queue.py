@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bridge.sandbox import Sandbox
-from bridge.smpp.protocol.pdu import MessageIdResp
+from bridge.smpp.protocol.pdu import MessageIdResp, QuerySm, QuerySmResp
 from tests.serving.clients import bound, listed
 from tests.serving.daemon import Bridge, serving, write_config
 from tests.smpp.peer import Peer, a_submit
@@ -92,6 +92,35 @@ async def test_a_single_message_is_held_and_cancelled_by_its_id(
     assert (await bridge.command("queue", "cancel", str(first)))[1] == "1 message cancelled.\n"
     assert (await bridge.command("queue", "cancel", str(second)))[1] == "0 messages cancelled.\n"
     await peer.close()
+
+
+async def test_a_cancelled_message_that_may_have_been_sent_is_told_as_such(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    config = write_config(tmp_path, sandbox.url)
+    hold = '[cascade]\nunknown_outcome = "hold"'
+    config.write_text(config.read_text().replace("[cascade]", hold))
+    async with serving(config) as bridge:
+        await bridge.ready()
+        peer = await bound(bridge)
+        sandbox.fault("hang-up-after", count=1)
+        [id] = await submit(peer, b"380501234567")
+        await bridge.event("message_held", id=id)
+        code, said = await bridge.command("queue", "cancel", "--state", "held")
+        assert code == 64
+        assert "Cancel 1 message? Of these, 1 may have been sent already. Give --yes" in said
+        cancelled = await bridge.command("queue", "cancel", str(id))
+        assert cancelled == (
+            0,
+            "1 message cancelled. Of these, 1 may have been sent already.\n",
+        )
+        answer = await peer.ask("query_sm", QuerySm(b"%d" % id))
+        assert isinstance(answer.body, QuerySmResp)
+        assert (answer.body.message_state, answer.body.error_code) == (7, 245)
+        code, said = await bridge.command("trace", str(id))
+        assert "cancelled  unknown whether the API took it" in said
+        code, said = await bridge.command("status", str(id))
+        await peer.close()
 
 
 async def test_what_waits_is_read_without_a_daemon_and_changed_by_none(

@@ -100,6 +100,14 @@ def test_every_event_has_its_sentence(what: str, detail: str, step: tuple[str, s
     assert said(story(events=(Event(NOW + 1, what, detail),)))[1:] == [(1, *step)]
 
 
+@pytest.mark.parametrize("state", [State.CANCELLED, State.EXPIRED])
+def test_what_may_have_been_sent_is_not_said_to_have_ended_before(state: State) -> None:
+    ended = story(state, fields={"unknown": 1}, events=(Event(NOW + 1, state.value, ""),))
+    assert said(ended)[1:] == [(1, state.value, "unknown whether the API took it")]
+    found = document(ended, around(), text=False)
+    assert (found["state"], found["err"]) == (state.value, 245)
+
+
 def test_a_word_with_braces_is_a_word() -> None:
     [_, (_, _, says)] = said(story(events=(Event(NOW, "rejected", '{"code": {}}'),)))
     assert says == 'by the API: {"code": {}}'

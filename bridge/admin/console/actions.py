@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 from starlette.responses import Response
 
-from bridge.admin.console.pages import BULK, filter_of, show_message, show_phone
+from bridge.admin.console.pages import BULK, filter_of, perhaps, show_message, show_phone
 from bridge.admin.console.visit import Visit
 from bridge.admin.directory_answers import ContactFields
 from bridge.admin.tokens import Role
@@ -30,7 +30,7 @@ async def change_messages(visit: Visit) -> Response:
     changed = await run(by=visit.session.by, filter=filter_of(visit.form))
     back = visit.form.get("back", "")
     path = back if back.startswith("/messages/") and back[10:].isdecimal() else "/queue"
-    return visit.done(f"{_messages(changed.count)} {_DONE[verb]}.", path)
+    return visit.done(f"{_messages(changed.count)} {_DONE[verb]}.{perhaps(changed)}", path)
 
 
 async def hold(visit: Visit) -> Response:

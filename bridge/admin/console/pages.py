@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 from pydantic import TypeAdapter
 from starlette.responses import Response
 
-from bridge.admin.answers import HistoryOf, PhoneStory
+from bridge.admin.answers import Cancelled, Changed, HistoryOf, PhoneStory
 from bridge.admin.console.graphs import Series, graph
 from bridge.admin.console.rendering import age, milliseconds, number
 from bridge.admin.console.visit import Visit
@@ -35,8 +35,15 @@ BULK: Final = {
     "hold": ("accepted", "Hold", "They are not sent until an operator releases them."),
     "release": ("held", "Release", "They are sent as soon as it is their turn."),
     "retry": ("", "Retry", "They are sent at once, and do not wait for their next attempt."),
-    "cancel": ("", "Cancel", "They are never sent. This cannot be undone."),
+    "cancel": ("", "Cancel", "They are not sent any more. This cannot be undone."),
 }
+
+
+def perhaps(changed: Changed | Cancelled) -> str:
+    """A sentence on cancelled messages that may have been sent before; empty without any."""
+    if isinstance(changed, Changed) or not changed.perhaps_sent:
+        return ""
+    return f" Of these, {changed.perhaps_sent} may have been sent already."
 
 
 def filter_of(asked: dict[str, str]) -> QueueFilter:
@@ -144,7 +151,7 @@ async def confirm(visit: Visit) -> Response:
         f"{title} messages",
         verb=verb,
         word=title,
-        consequence=consequence,
+        consequence=consequence + perhaps(changed),
         count=changed.count,
         asked=asked,
         query=urlencode(asked),

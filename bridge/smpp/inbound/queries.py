@@ -59,7 +59,12 @@ async def query(asker: Asker, pdu: Pdu, now: float) -> Body:
     return QuerySmResp(
         message_id,
         _final_date(known.changed_at) if known.state in FINAL else b"",
-        message_state(known.state, at > now and not known.sent_at, asker.interface_version),
+        message_state(
+            known.state,
+            at > now and not known.sent_at,
+            asker.interface_version,
+            perhaps_sent=known.perhaps_sent,
+        ),
         err_of(known),
     )
 

@@ -63,12 +63,13 @@ def receipt(owed: Owed, style: Style) -> Outgoing:
     state = notice.state
     if state is None:
         raise ValueError("a receipt without a state")
-    text = ""
+    text, perhaps_sent = "", False
     if stored is not None:
         message = stored.message
         phone, sender, accepted_at = message.phone, message.sender, message.accepted_at
         # The message may have a later state than the notice.
         err = err_of(stored) if stored.state is state else 0
+        perhaps_sent = stored.perhaps_sent
         if style.with_text:
             text = message.text[:_TEXT]
     elif notice.content:
@@ -78,7 +79,7 @@ def receipt(owed: Owed, style: Style) -> Outgoing:
     else:
         raise ValueError("the message was deleted")
     version = style.interface_version
-    value = message_state(state, False, version)
+    value = message_state(state, False, version, perhaps_sent=perhaps_sent)
     id = receipted_id(notice.known_as, hexadecimal=style.hex_ids)
     words = b"id:%b sub:001 dlvrd:%b submit date:%b done date:%b stat:%b err:%03d text:%b" % (
         id,

@@ -47,6 +47,8 @@ MESSAGE_STATES: Final[dict[State, int]] = {
     State.UNDELIVERABLE: 5,
     State.REJECTED: 8,
 }
+#: SMPP 3.4 §5.2.28.
+UNKNOWN: Final = 7
 #: SMPP 5.0 §4.7.15 only.
 SCHEDULED: Final = 0
 #: The state in SMPP 3.3 of a message that is REJECTED in 3.4.
@@ -107,9 +109,14 @@ def message_id_from(message_id: bytes, interface_version: int) -> int:
     raise Failure(Reason.NOT_FOUND)
 
 
-def message_state(state: State, scheduled: bool, interface_version: int) -> int:
-    """``scheduled``: the message is not due yet."""
+def message_state(
+    state: State, scheduled: bool, interface_version: int, *, perhaps_sent: bool = False
+) -> int:
+    """``scheduled``: the message is not due yet. ``perhaps_sent``: it ended after an attempt with
+    an unknown outcome."""
     value = MESSAGE_STATES[state]
+    if perhaps_sent and state is State.CANCELLED:
+        return UNKNOWN  # DELETED would mean that the phone does not get it
     if scheduled and value == MESSAGE_STATES[State.ACCEPTED] and interface_version >= VERSION_50:
         return SCHEDULED
     if state is State.REJECTED and interface_version <= VERSION_33:

@@ -67,6 +67,22 @@ _WORDS: Final = {
         "failed", "5.0.0", "Not delivered", "was cancelled before it was sent."
     ),
 }
+#: It ended after an attempt with an unknown outcome (RFC 3463 §3.5: a connection that failed
+#: meanwhile).
+_PERHAPS: Final = {
+    State.EXPIRED: _Words(
+        "failed",
+        "5.4.2",
+        "Perhaps not delivered",
+        "may have been delivered or not: the provider gave no answer while it was valid.",
+    ),
+    State.CANCELLED: _Words(
+        "failed",
+        "5.4.2",
+        "Perhaps not delivered",
+        "may have been delivered or not: the provider gave no answer, and it was cancelled.",
+    ),
+}
 _DELAYED: Final = _Words("delayed", "4.4.7", "Delayed", "has not been delivered yet.")
 _REFUSED: Final = _Words("failed", "5.0.0", "Not delivered", "")
 
@@ -114,7 +130,7 @@ def _state(owed: Owed, account: AccountSettings, identity: MailIdentity) -> Lett
     reported = bool(message.receipts & Receipts.REPORT) and "@" in account.receipts_to
     if reported and state in FINAL:
         readers.append(account.receipts_to)
-    words = _WORDS[state]
+    words = _PERHAPS[state] if stored.perhaps_sent and state is stored.state else _WORDS[state]
     failure = stored.refusal if state is State.REJECTED else None
     status, machine = words.status, ""
     if failure is not None:

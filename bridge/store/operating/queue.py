@@ -105,6 +105,25 @@ def select_ids(selection: Selection) -> Verb[list[int]]:
     return [row[0] for row in rows]
 
 
+def select_uncertain(selection: Selection) -> Verb[list[int]]:
+    """The ids of the selected messages with an attempt of unknown outcome, in any order."""
+    where, args = _where(selection)
+    rows = yield Statement(f"SELECT id FROM message WHERE {where} AND unknown > 0", tuple(args))  # noqa: S608
+    return [row[0] for row in rows]
+
+
+def count_cancelled(ids: Sequence[int]) -> Verb[int]:
+    """The number of these messages that are cancelled."""
+    found = 0
+    for some in chunks(ids):
+        [[count]] = yield Statement(
+            f"SELECT count(*) FROM message WHERE state = 'cancelled' AND id IN ({marks(some)})",  # noqa: S608
+            tuple(some),
+        )
+        found += count
+    return found
+
+
 #: Messages that wait for their next attempt. Those being posted are due already, and those without
 #: an attempt wait for their schedule.
 _DELAYED: Final = "state = 'accepted' AND due_at > ? AND attempts > 0"

@@ -93,6 +93,13 @@ def test_every_state_has_its_word_and_its_number(
     assert pdu.body.esm_class == (0x04 if state in FINAL else 0x20)
 
 
+@pytest.mark.parametrize("version", [0x33, 0x34, 0x50])
+def test_a_cancelled_message_that_may_have_been_sent_is_unknown_not_deleted(version: int) -> None:
+    pdu = told(owed(State.CANCELLED, sent_at=0, unknown=1), style(version))
+    assert (words(pdu)["stat"], words(pdu)["err"]) == ("UNKNOWN", "245")
+    assert pdu.tlv(MESSAGE_STATE) == (None if version == 0x33 else b"\7")
+
+
 def test_3_3_has_no_tlvs_no_rejected_and_no_intermediate_class() -> None:
     pdu = told(owed(State.REJECTED, known_as=0xBADCAFE), style(0x33))
     assert pdu.tlvs == ()

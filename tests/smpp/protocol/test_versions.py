@@ -76,6 +76,11 @@ def test_each_state_has_a_message_state(state: State) -> None:
     assert message_state(state, False, 0x33) in range(1, 8)  # 3.3 has no REJECTED
 
 
+def test_a_cancelled_message_that_may_have_been_sent_is_unknown() -> None:
+    assert message_state(State.CANCELLED, False, 0x34, perhaps_sent=True) == 7
+    assert message_state(State.EXPIRED, False, 0x34, perhaps_sent=True) == 3
+
+
 @pytest.mark.parametrize(("version", "known"), [(0x00, False), (0x33, False), (0x34, True)])
 def test_optional_parameters_came_with_3_4(version: int, known: bool) -> None:
     assert has_tlvs(version) is known

@@ -162,6 +162,16 @@ def test_every_state_has_its_action_and_its_status(
     assert ("Diagnostic-Code" in report.only) == (action == "failed")
 
 
+@pytest.mark.parametrize("state", [State.CANCELLED, State.EXPIRED])
+def test_what_may_have_been_sent_is_not_said_to_be_lost(state: State) -> None:
+    report = Parsed(letter(owed(stored(state, unknown=1))))
+    assert report.mail["subject"] == f"Perhaps not delivered: message to {PHONE}"
+    assert "may have been delivered or not" in report.text
+    assert (report.only["Action"], report.only["Status"]) == ("failed", "5.4.2")
+    sent = Parsed(letter(owed(stored(state, unknown=1, sent_at=NOW))))
+    assert "may have been" not in sent.text
+
+
 def test_a_notice_tells_its_own_state_not_a_later_one() -> None:
     report = Parsed(letter(owed(stored(State.DELIVERED), State.SENT)))
     assert report.only["Action"] == "relayed"
