@@ -24,8 +24,8 @@ COLUMNS: Final[dict[str, str]] = {
     "phone": "phones, phone number, mobile, mobile phone, number, msisdn, tel, телефон, телефоны, "
     "телефони, номер, номер телефона, номер телефону, мобильный, мобільний, telefon, mobil",
     "name": "contact, display name, full name, название, назва, контакт, фио, піб, název",
-    "group": "groups, grp, group membership, categories, категории, группа, группы, група, групи, "
-    "skupina",
+    "group": "groups, grp, group code, group membership, categories, категории, группа, группы, "
+    "група, групи, skupina",
     "first_name": "fnm, first name, given name, имя, ім'я, ім’я, jméno",
     "last_name": "lnm, last name, surname, family name, фамилия, прізвище, příjmení",
     "middle_name": "mnm, middle name, additional name, отчество, по батькові",

@@ -20,6 +20,9 @@ ROW = {"phone": "+380501234567", "name": "Анна, Київ", "group": "Деж�
         'phone;name;group\n+380501234567;"Анна, Київ";Дежурные\n'.encode("cp1251"),
         "\ufeffТелефон;Название;Группа\r\n+380501234567;Анна, Київ;Дежурные".encode(),
         "Номер телефону\tНазва\tГрупа\n+380501234567\tАнна, Київ\tДежурные\n".encode("utf-16"),
+        # playSMS's phone book.
+        b'"Name","Mobile","Email","Group code","Tags"\n'
+        + '"Анна, Київ","+380501234567","a@example.com","Дежурные",""\n'.encode(),
         'Mobile Phone,Shoe size,FULL NAME,Groups\n+380501234567,38,"Анна, Київ",Дежурные'.encode(),
     ],
 )

@@ -48,7 +48,7 @@ READERS = {
 SHOWN = {
     "docs/architecture.md": {"Failures and exceptions"},
     "docs/mail.md": {"Sending by mail"},
-    "docs/migration/playsms.md": {"Before"},
+    "docs/migration/playsms.md": {"Before", "After: playSMS stays"},
     "docs/recipes.md": {"Prometheus Alertmanager"},
     "docs/smpp.md": {"Receipts"},
     "docs/webhooks.md": {"Webhooks"},

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote_plus
 
 import httpx
 import pytest
@@ -28,6 +29,7 @@ from tests.support import free_port, program
 PAGES = sorted(page.stem for page in (DOCS / "migration").glob("*.md"))
 PHONE = "+380501234567"
 TEXT = "Your order is ready"
+TEXT_IN_UKRAINIAN = "Ваше замовлення готове"
 
 
 class Migrated(NamedTuple):
@@ -157,6 +159,33 @@ async def test_the_call_of_the_page_sends(
     command, *arguments = shlex.split(call)
     code, said = await run(program(command), "--insecure", "--silent", *arguments)
     assert (code, '"refused":[]' in said) == (0, True), said
+    assert await after.text() == TEXT
+
+
+@pytest.mark.parametrize("after", ["playsms"], indirect=True)
+async def test_the_gateway_generic_of_playsms_sends(after: Migrated) -> None:
+    url = replaced(
+        block("migration/playsms.md", "After: playSMS stays", "text").strip(),
+        ("https://bridge.example.com:8443", f"https://127.0.0.1:{after.ports['smsc']}"),
+        # What playSMS puts there.
+        ("{USERNAME}", "shop"),
+        ("{PASSWORD}", "secret34"),
+        ("{SENDER}", "Shop"),
+        ("{TO}", "380501234567"),
+        ("{MESSAGE}", quote_plus(TEXT_IN_UKRAINIAN)),
+    )
+    async with httpx.AsyncClient(verify=False) as client:
+        answer = await client.get(url, timeout=20)
+    # It takes the number at the beginning for success.
+    assert re.fullmatch(r"[1-9]\d*,1", answer.text)
+    assert await after.text() == TEXT_IN_UKRAINIAN
+
+
+@pytest.mark.parametrize("after", ["smsgate"], indirect=True)
+async def test_a_client_of_smsgates_smpp_server_sends(after: Migrated) -> None:
+    insecure = ssl.create_default_context()
+    insecure.check_hostname, insecure.verify_mode = False, ssl.CERT_NONE
+    await asyncio.to_thread(submit, after.ports["smpp"], "shop", "secret34", insecure)
     assert await after.text() == TEXT
 
 

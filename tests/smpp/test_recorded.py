@@ -1,4 +1,4 @@
-"""Recorded sessions of gosmpp, php8-smpp and jSMPP (recorded.txt): the bridge gives each answer."""
+"""Recorded sessions of clients that CI does not install: the bridge gives each answer."""
 
 from __future__ import annotations
 
