@@ -41,19 +41,28 @@ _OF_SERVERS = frozenset({"external", "extern", "externe", "externo", "ext", "spa
 _TAGS = re.compile(
     r"(?:\s{0,9}(?:\[[^\]\n]{0,60}\]:?|\*{1,3}[^*\n]{1,30}\*{1,3}|\([^)\n]{1,30}\)))*\s*"
 )
+#: Letters and their marks, which Thai and Hindi write as characters of their own.
+_LETTER = r"[^\s\x00-@\[-`{-\xbf\u2000-\u206f：]"
 _PREFIX = re.compile(
-    r"([^\W\d_]{1,12}(?:[ ][^\W\d_]{1,10})?)\.?[ \xa0]{0,2}"
+    rf"({_LETTER}{{1,20}}(?:[ ]{_LETTER}{{1,10}})?)\.?[ \xa0]{{0,2}}"
     r"(?:\[\d{1,4}\]|\(\d{1,4}\)|\^\d{1,3}|\*\d{1,3}|\d{1,2})?[ \xa0]{0,2}[:：]"
 )
+#: "[Fwd: subject]" of older programs …
+_ENCLOSED = re.compile(r"\s{0,9}\[fwd?: ", re.IGNORECASE)
+#: … and "subject (fwd)" of Pine.
+_BEHIND = "(fwd)"
 
 
 def kind_of(subject: str) -> SubjectKind:
     """The kind by the first word before the subject."""
+    if _ENCLOSED.match(subject):
+        return SubjectKind.FORWARD
     found = _prefix(subject, 0)
     if found and found[1].casefold() in _OF_SERVERS:
         found = _prefix(subject, found.end())
     if found is None:
-        return SubjectKind.NONE
+        behind = subject.rstrip().lower().endswith(_BEHIND)
+        return SubjectKind.FORWARD if behind else SubjectKind.NONE
     word = found[1].casefold()
     if word in _ANSWERS:
         return SubjectKind.ANSWER

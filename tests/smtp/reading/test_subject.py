@@ -32,7 +32,15 @@ from bridge.smtp.reading.subject import SubjectKind, kind_of
         "[list] [x] AW: x",
         "***SPAM*** Re: x",
         "Re: Fwd: x",
-        *("Antw.: x", "Odp.: Re: x", "Réponse : x", "EXTERNAL: Re: x", "(External) [x]: AW: x"),
+        *(
+            "Re: x (fwd)",
+            "Re: [Fwd: x]",
+            "Antw.: x",
+            "Odp.: Re: x",
+            "Réponse : x",
+            "EXTERNAL: Re: x",
+            "(External) [x]: AW: x",
+        ),
     ],
 )
 def test_answers(subject: str) -> None:
@@ -58,7 +66,7 @@ def test_answers(subject: str) -> None:
         "轉寄: x",
         "転送: x",
         "[EXT] Fwd: Re: x",
-        *("Inoltro: x", "EXT: Fwd: Re: x"),
+        *("Inoltro: x", "EXT: Fwd: Re: x", "[Fwd: x]", "[Fwd: Re: x]", "x (fwd)", "Hall 5 (Fwd) "),
     ],
 )
 def test_forwards(subject: str) -> None:
@@ -77,6 +85,10 @@ def test_forwards(subject: str) -> None:
         ("VS: Re: x", SubjectKind.UNKNOWN),
         ("Videresendt post: Re: x", SubjectKind.UNKNOWN),
         ("Qx: x", SubjectKind.UNKNOWN),
+        ("Перенаправлено: x", SubjectKind.UNKNOWN),
+        ("ส่งต่อ: x", SubjectKind.UNKNOWN),
+        ("“Re”: x", SubjectKind.NONE),
+        ("[Fwd x", SubjectKind.NONE),
     ],
 )
 def test_others(subject: str, kind: SubjectKind) -> None:
