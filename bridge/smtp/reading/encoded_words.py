@@ -22,6 +22,9 @@ _ENCODED_WORD = re.compile(
 )
 #: Charsets of bodies in which raw octets of a header cannot be.
 _NOT_IN_HEADERS = ("utf-16", "utf-32", "ucs-", "unicode", "iso-10646")
+#: Letters that may end a whole base64 without its padding, by the number of letters modulo 4: their
+#: last four or two bits are 0.
+_LAST_LETTERS = {2: b"AQgw", 3: b"AEIMQUYcgkosw048"}
 #: The longest word. Words longer than RFC 2047 §2 allows are common.
 _MAX_FIELD = 16_384
 
@@ -102,8 +105,21 @@ def _octets(run: _Run) -> bytes:
     if all(len(word.rstrip(b"= ")) % 4 == 0 or word.endswith(b"=") for word in run.words[:-1]):
         return apart
     # Words cut within a group of base64, or each without its padding.
-    whole = any(len(b"".join(word.split()).rstrip(b"=")) % 4 == 1 for word in run.words)
-    return _of_base64(b"".join(run.words)) if whole or not _decodes(apart, run.charset) else apart
+    whole = _of_base64(b"".join(run.words))
+    if _were_cut([b"".join(word.split()) for word in run.words]):
+        wrong = _decodes(apart, run.charset) and not _decodes(whole, run.charset)
+        return apart if wrong else whole
+    return apart if _decodes(apart, run.charset) else whole
+
+
+def _were_cut(words: list[bytes]) -> bool:
+    """Whether words prove to be pieces of a single base64: a word has a letter too many or bits
+    that no octet of its own has, or only the last is padded."""
+    if any(len(word.rstrip(b"=")) % 4 == 1 for word in words):
+        return True
+    if words[-1].endswith(b"=") and sum(map(len, words)) % 4 == 0:
+        return True
+    return any(word[-1:] not in _LAST_LETTERS.get(len(word) % 4, word) for word in words[:-1])
 
 
 def _decodes(octets: bytes, charset: str) -> bool:

@@ -21,6 +21,13 @@ from bridge.smtp.reading.encoded_words import text_of
         (b"=?utf-8?B?0J/RgNC40LI?=", "Прив"),  # padding forgotten
         (b"=?utf-8?q?a=0D=0Ab?=", "a b"),
         (b"=?utf-8?x?a?=", "=?utf-8?x?a?="),
+        # Cut after 3, 6 and 7 letters, and with the last word's padding only.
+        (b"=?windows-1251?B?0+L?= =?windows-1251?B?g4+A=?=", "Увага"),
+        (b"=?windows-1251?B?0+Lg4+?=\n =?windows-1251?B?AgNQ==?=", "Увага 5"),
+        (b"=?windows-1251?B?0+Lg4+A?= =?windows-1251?B?gNQ==?=", "Увага 5"),
+        # Each without its padding.
+        (b"=?windows-1251?B?0+I?= =?windows-1251?B?4OPg?=", "Увага"),
+        (b"=?windows-1251?B?0w?= =?windows-1251?B?4uDj4A?=", "Увага"),
         ("Київ".encode(), "Київ"),
         ("Київ".encode("cp1251"), "Київ"),
     ],
