@@ -26,12 +26,20 @@ _OWN = {"iso-2022-jp": decode_iso_2022_jp, "euc-jp": decode_euc_jp}
 #: Charsets with several octets per character, in which a text may be valid UTF-8 by chance.
 _SEVERAL = frozenset({"gb18030", "big5hkscs", "cp932", "cp949", "euc-jp", "johab"})
 _THREE = re.compile(rb"[\xe0-\xf4][\x80-\xbf]{2,3}")
+#: Single letters with diacritics before small letters: ideographs stand beside each other.
+_IN_WORDS = re.compile(rb"(?<![\x80-\xff])[\xc3-\xc8][\x80-\xbf](?=[a-z])")
+#: The beginning of a character, at the end of a text that a program cut.
+_CUT = re.compile(rb"(?:[\xc2-\xf4]|[\xe0-\xf4][\x80-\xbf]|[\xf0-\xf4][\x80-\xbf]{2})\s*\Z")
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _BINARY = re.compile(rb"[\x01-\x08\x0e-\x1a\x1c-\x1f\x7f]")
-#: Three characters of UTF-8 that were encoded once more.
-_TWICE = re.compile(
-    rb"(?:\xc3[\x83-\xb4](?:\xc2[\x80-\xbf]|[\xc5\xc6\xcb\xe2][\x80-\xbf]{1,2})){3}"
-)
+#: A character of UTF-8 that was encoded once more, up to its second octet.
+_TWICE = re.compile(rb"\xc3[\x82-\xb4](?:\xc2[\x80-\xbf]|[\xc5\xc6\xcb\xe2][\x80-\xbf]{1,2})")
+#: Characters of windows-1252 → their octets; the octets that it leaves free are Latin-1's.
+_TO_OCTETS = {
+    ord(octet.decode("cp1252")): octet[0]
+    for octet in map(bytes, ([number] for number in range(0x80, 0xA0)))
+    if octet not in (b"\x81", b"\x8d", b"\x8f", b"\x90", b"\x9d")
+}
 _NOT_A_LABEL = re.compile(r"[^a-z0-9_.:+()-]")
 #: The escape that switches to Japanese in ISO-2022-JP: no other charset has it.
 _ESCAPED = b"\x1b$"
@@ -122,7 +130,11 @@ def decoded(octets: bytes, charset: str, fallback: str) -> tuple[str, str]:
             return decode_iso_2022_jp(octets), "iso-2022-jp"
         if 0 in octets and (unicode := utf_16_of(octets)):
             return _of_unicode(octets, unicode), unicode
-        if 0xC3 in octets and _TWICE.search(octets):
+        if (
+            0xC3 in octets
+            and (first := _TWICE.search(octets))
+            and _TWICE.search(octets, first.end())
+        ):
             text = _decoded_again(text)
         return text.removeprefix("\ufeff"), "utf-8"
     if octets.isascii() and codec.startswith(_CHARSET_FAMILIES) and 0 not in octets:
@@ -159,7 +171,7 @@ def utf_16_of(octets: bytes) -> str:
     if len(octets) < 4:
         return ""
     if octets.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
+        return "utf-32" if octets.startswith(codecs.BOM_UTF32_LE) else "utf-16"
     even, odd = octets[::2], octets[1::2]
     high, low = _controls(even), _controls(odd)
     if high * 10 > 6 * len(even) and low * 5 < len(odd):
@@ -205,12 +217,10 @@ def _damaged(octets: bytes, fallback: str) -> tuple[str, str]:
 
 def _decoded_again(text: str) -> str:
     """A text that a program took for Latin-1 or windows-1252 and encoded once more."""
-    for charset in ("latin-1", "cp1252"):
-        try:
-            return text.encode(charset).decode()
-        except UnicodeError:
-            continue
-    return text
+    try:
+        return text.translate(_TO_OCTETS).encode("latin-1").decode()
+    except UnicodeError:
+        return text
 
 
 def _one_character(halves: re.Match[bytes]) -> bytes:
@@ -226,7 +236,8 @@ def _is_utf_8(octets: bytes, codec: str) -> bool:
         return False
     whole, broken = _characters(octets)
     if codec in _SEVERAL and len(_THREE.findall(octets, 0, 400)) < 2:
-        return not broken and not _decodes(octets, codec)
+        many = whole > 5 or len(_IN_WORDS.findall(octets, 0, 400)) > 2
+        return not broken and (many or not _decodes(octets, codec))
     return whole > 3 * broken
 
 
@@ -244,10 +255,14 @@ def _mostly_utf_8(octets: bytes) -> bool:
 
 
 def _characters(octets: bytes) -> tuple[int, int]:
-    """The numbers of valid and of invalid UTF-8 characters with several octets."""
+    """The numbers of valid and of invalid UTF-8 characters with several octets; behind several, a
+    last one that is cut counts as neither."""
     text = octets.decode("utf-8", "replace")
     broken = text.count("\ufffd")
-    return sum(map("\x7f".__lt__, text)) - broken, broken
+    whole = sum(map("\x7f".__lt__, text)) - broken
+    if broken and whole > 2 and _CUT.search(octets, max(0, len(octets) - 9)):
+        broken -= 1
+    return whole, broken
 
 
 def _without_single_octets(octets: bytes, codec: str) -> bytes:

@@ -89,6 +89,9 @@ def test_utf_8_is_utf_8_under_any_label(label: str) -> None:
     ("octets", "label", "text"),
     [
         ("Київ".encode() + b"\xd0", "utf-8", "Київ\ufffd"),
+        ("Hätä ää ja ł".encode()[:-1] + b"\r\n", "windows-1251", "Hätä ää ja \ufffd\r\n"),
+        ("45 °C, 機 機 機房".encode()[:-1], "iso-8859-1", "45 °C, 機 機 機\ufffd"),
+        ("café".encode("cp1252"), "iso-8859-1", "café"),
         ("Київ".encode() + b"\xff", "", "Київ\ufffd"),
         ("Київ".encode() + b"\xff", "windows-1251", "Київ\ufffd"),
         ("系统".encode("gbk") + b"\xff", "gbk", "系统\ufffd"),
@@ -104,8 +107,23 @@ def test_an_octet_that_does_not_fit_changes_no_other(octets: bytes, label: str, 
 
 @pytest.mark.parametrize("label", ["gb2312", "big5", "euc-kr", "shift_jis", "euc-jp"])
 def test_utf_8_that_does_not_fit_its_label_is_utf_8(label: str) -> None:
-    text = "Ваш код 5 — «да»"
-    assert decoded(text.encode(), label, "windows-1252") == (text, "utf-8")
+    for text in (
+        *(
+            "Ваш код 5 — «да»",
+            "Внимание! Няма ток",
+            "Προσοχή! Διακοπή",
+            "שים לב! הפסקת",
+            "تنبيه! انقطاع",
+        ),
+        *("Nestalo struje, Đorđe čeka ćup", "Figyelem! Áramszünet a szobában"),
+    ):
+        assert decoded(text.encode(), label, "windows-1252") == (text, "utf-8")
+
+
+@pytest.mark.parametrize("label", ["gb2312", "big5", "euc-kr", "shift_jis", "euc-jp"])
+def test_a_few_characters_that_could_be_utf_8_are_what_the_label_says(label: str) -> None:
+    for octets in (b"\xc4\xb3server", b"a\xc4\xb3b", b"\xce\xb2", b"\xc3\xbd\xc4"):
+        assert decoded(octets, label, "windows-1252")[1] != "utf-8"
 
 
 def test_a_text_of_several_octets_a_character_that_fits_its_label_stays_in_it() -> None:
@@ -203,12 +221,32 @@ def test_what_cannot_hold_single_octets_is_no_fallback(label: str) -> None:
     assert fallback_of("windows-1251", "koi8-u") == "windows-1251"
 
 
-@pytest.mark.parametrize("text", ["Увага! Насос №3", "Größe übrig, Äpfel", "“Größe”"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Увага! Насос №3",
+        "Größe übrig, Äpfel",
+        "“Größe”",
+        "Cădură, țări",
+        "45 °C – 3 €",
+        "機房",
+        "Ďábel",
+    ],
+)
 def test_utf_8_that_was_encoded_once_more_is_decoded_once_more(text: str) -> None:
-    once = text.encode().decode("latin-1")
-    assert decode(once.encode(), "utf-8", "") == (text if "Увага" in text else once)
-    assert decode("Größe".encode(), "utf-8", "") == "Größe"
-    assert decode("ÐÑ are letters".encode(), "utf-8", "") == "ÐÑ are letters"
+    octets = text.encode()
+    once = octets.decode("latin-1")
+    of_windows = "".join(
+        bytes([octet]).decode("cp1252") if octet not in b"\x81\x8d\x8f\x90\x9d" else chr(octet)
+        for octet in octets
+    )
+    assert decode(once.encode(), "utf-8", "") == text
+    assert decode(of_windows.encode(), "utf-8", "") == text
+
+
+@pytest.mark.parametrize("text", ["Größe", "Ã¼ is ü", "NÃO à", "a Â°", "ÐÑ are letters"])
+def test_utf_8_that_was_encoded_once_stays(text: str) -> None:
+    assert decode(text.encode(), "utf-8", "") == text
 
 
 def test_half_a_surrogate_pair_becomes_a_character_that_can_be_sent() -> None:
