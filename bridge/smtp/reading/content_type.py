@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 # The look-behind prevents a new try at each letter of a name.
 _PARAMETER = re.compile(
     rb"(?<![\w*-])([a-z][a-z0-9-]*+)(\*[0-9]{0,3}\*?)?\s*+(?:=|(?<=charset):)\s*+(?:charset=)?"
-    rb"(?:\"([^\"]*+)\"?|'([^']*+)'(?=\s*+(?:;|\Z))|([^;\s]*+))",
+    rb"(?:\"([^\"]*+)\"?|'([^']*+)'(?=\s*+(?:;|\Z))|([^;\s]*+(?:[ \t]\d[\w-]*+(?=\s*+(?:;|\Z)))?))",
     re.IGNORECASE,
 )
 _KIND = re.compile(rb"\s*+([^\s;,/]*+(?:\s{0,9}/\s{0,9}[^\s;,]*+)?)")
