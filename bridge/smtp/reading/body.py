@@ -204,9 +204,9 @@ class _Reader:
             role = _NAMED
         if kind.kind.startswith("text/") and kind.kind not in _NOT_FOR_READERS:
             octets = transfer.decoded(body, encoding)
-            if encoding in _AS_IT_IS and transfer.is_quoted(body):
+            if transfer.is_quoted(octets):
                 self._record.note("quoted-printable without its label")
-                octets = transfer.decoded(body, b"quoted-printable")
+                octets = transfer.decoded(octets, b"quoted-printable")
             if role is _NAMED and is_binary(octets):
                 self._leave_out(ContentType("application/octet-stream"))
             else:
@@ -235,8 +235,12 @@ class _Reader:
         """The parts, also of a multipart that is encoded as a whole or has a wrong label."""
         declared = kind.kind.startswith("multipart/")
         octets = body
-        # Encoded as a whole, contrary to RFC 2045 §6.4: the parts have no encoding of their own.
-        whole = encoding and b"content-transfer-encoding" not in body[:8192].lower()
+        # Encoded as a whole, contrary to RFC 2045 §6.4: the parts have no encoding of their own, or
+        # an encoded one.
+        begins = body[:8192].lower()
+        whole = encoding and (
+            b"content-transfer-encoding" not in begins or transfer.is_quoted_header(begins)
+        )
         boundary = b"" if whole else self._boundary(kind, body, declared=declared)
         if not boundary and encoding:
             octets = transfer.decoded(body, encoding)

@@ -28,6 +28,11 @@ _ENDED_TWICE = re.compile(rb"(?:=0D)?=0A(?=\n|\Z)", re.IGNORECASE)
 _SOFT_BREAK = re.compile(rb"=[ \t]{1,9}\n")
 _TWO_OCTETS = re.compile(rb"=[89A-F][0-9A-F](?:=\n)?=[89A-F][0-9A-F]")
 _OTHER_EQUALS = re.compile(rb"=(?![0-9A-F]{2}|[ \t]{0,9}(?:\n|\Z))")
+#: A parameter of a header field whose "=" is encoded: "charset=3Dutf-8".
+_QUOTED_PARAMETER = re.compile(
+    rb"^content-[a-z-]{4,20}:[^\n]*(?:\n[ \t][^\n]*)?(?:charset|boundary|name)=3d",
+    re.IGNORECASE | re.MULTILINE,
+)
 _UU_BEGIN = re.compile(rb"^begin [0-7]{3,4} [^\n]*\n", re.MULTILINE)
 
 
@@ -62,6 +67,11 @@ def is_quoted(body: bytes) -> bool:
         and body.isascii()
         and _OTHER_EQUALS.search(body) is None
     )
+
+
+def is_quoted_header(octets: bytes) -> bool:
+    """Whether octets have a header field in quoted-printable."""
+    return b"=3d" in octets and _QUOTED_PARAMETER.search(octets) is not None
 
 
 def _of_quoted_printable(body: bytes) -> bytes:

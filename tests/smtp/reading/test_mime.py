@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import quopri
 
 import pytest
 
@@ -41,6 +42,10 @@ def parts(*of: str, boundary: str = "b", end: bool = True) -> str:
 
 def encoded(of: str) -> str:
     return base64.encodebytes(of.encode()).decode()
+
+
+def quoted(of: str) -> str:
+    return quopri.encodestring(of.encode()).decode()
 
 
 def within(field: str, part: str) -> str:
@@ -92,6 +97,16 @@ MULTIPARTS = {
     "signs": mail("multipart/mixed; boundary=--=_P_1.3", parts(PLAIN, boundary="--=_P_1.3")),
     "with hyphens": mail('multipart/mixed; boundary="--b"', parts(PLAIN, PDF)),
     "base64": mail("multipart/mixed; boundary=b", encoded(parts(PLAIN, PDF)), "base64"),
+    "quoted-printable": mail(
+        "multipart/mixed; boundary=b",
+        quoted(parts(within("Content-Transfer-Encoding: 8bit", PLAIN), PDF)),
+        "quoted-printable",
+    ),
+    "quoted-printable twice": mail(
+        "multipart/mixed; boundary=b",
+        quoted(parts("Content-Transfer-Encoding: quoted-printable\n\n" + quoted(TEXT), PDF)),
+        "quoted-printable",
+    ),
     "only said base64": mail("multipart/mixed; boundary=b", parts(PLAIN), "base64"),
     "only said QP": mail("multipart/mixed; boundary=b", parts(PLAIN), "quoted-printable"),
     "HTML first": mail("multipart/alternative; boundary=b", parts(HTML, PLAIN)),
@@ -209,6 +224,8 @@ def test_a_charset_of_the_subject_that_is_none_changes_nothing(charset: str) -> 
 def test_quoted_printable_without_its_label_is_decoded(encoding: str) -> None:
     quoted = "=D0=9A=D0=BE=D0=B4 =\n5"
     assert text(mail("text/plain; charset=utf-8", quoted, encoding)) == TEXT
+    twice = quoted.replace("=", "=3D").replace("=3D\n", "=\n")
+    assert text(mail("text/plain; charset=utf-8", twice, "quoted-printable")) == TEXT
     for own in ("x=AB y=CD", "a=5 =D0=9A", "=D0=9A=zz"):
         assert text(mail("text/plain", own, encoding)) == own
 
