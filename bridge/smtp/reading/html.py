@@ -226,8 +226,14 @@ class _Layout:
             while at and self._open[at].name in _INLINE and len(self._open) - at < 16:
                 at -= 1
             if self._open[at].name == "p":
-                while len(self._open) > at:
-                    self._close()
+                link, links = self._link, self._links
+                closed = [self._close() for _ in self._open[at:]]
+                anchor = next((one for one in closed if one.name == "a"), None)
+                if link and anchor and self._links == links:
+                    # It goes on behind the paragraph.
+                    self._open.append(anchor)
+                    self._count["a"] += 1
+                    self._link = (link[0], len(self._lines), len(self._line))
 
     def _void(self, name: str, attributes: dict[str, str]) -> None:
         top = self._open[-1]

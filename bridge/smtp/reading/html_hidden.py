@@ -15,7 +15,7 @@ _ZERO = r"0*+(?:\.0*+)?(?:px|pt|em|rem|ex|in|cm|mm|vh|%)?"
 _END = r"(?:!important)?(?=;|$)"
 _HIDING = re.compile(
     rf"(?:^|;)(?:display:none|visibility:(?:hidden|collapse)|mso-hide:all"
-    rf"|max-(?:height|width):{_ZERO}|opacity:0*+(?:\.0*+)?"
+    rf"|max-(?:height|width):{_ZERO}|opacity:0*+(?:\.0*+)?%?"
     rf"|(?:text-indent|margin-left|margin-top|left|top):-\d{{3,}}(?:px|em|pt)?"
     rf"|clip:rect\((?:[01](?:px)?,?)+\)|clip-path:inset\((?:50|100)%\)"
     rf"|transform:scale[xy]?\(0(?:,0)?\)){_END}"
