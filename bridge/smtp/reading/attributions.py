@@ -11,9 +11,13 @@ import re
 from bridge.smtp.reading.quote_words import WROTE
 
 ADDRESS = re.compile(r"[\w.+-]@[\w-]|\[mailto:")
-#: An address in brackets at the end of its line, perhaps followed by a word that continues in the
+#: An address in brackets at the end of its line, perhaps followed by words that continue in the
 #: next line.
-_ADDRESS_AT_THE_END = re.compile(r"[<(][^<>()@]{1,100}@[^<>()@]{1,100}[>)],?(?: \S{1,3})?$")
+_ADDRESS_AT_THE_END = re.compile(
+    r"[<(][^<>()@]{1,100}@[^<>()@]{1,100}[>)],?(?: [^\s.:;!?]{1,12}){0,3}$"
+)
+#: An address as programs write it: in brackets, or right before the colon.
+_ADDRESS_OF_A_PROGRAM = re.compile(r"[<([]\S{1,100}@|mailto:|@\S{1,100}[:：]$")
 _ADDRESS_IN_BRACKETS = re.compile(r"[<(]\S{1,100}@")
 #: A year, in digits of any script.
 _DATE = re.compile(
@@ -26,7 +30,7 @@ _DAY = re.compile(r"\b\d{1,2}\b")
 
 def ends_open(line: str) -> bool:
     """Whether a line ends in a colon."""
-    return line.rstrip(" *_\xa0").endswith((":", "：", ":-", "՝"))
+    return line.rstrip(" *_\xa0").endswith((":", "：", "﹕", ":-", "՝"))
 
 
 def ends_attribution(line: str) -> bool:
@@ -88,13 +92,14 @@ def _is_wrapped(line: str, following: str) -> bool:
     return 0 < len(line) <= 100 and len(line) + 1 + len(following.split(" ", 1)[0]) > 66
 
 
-def between_dashes(line: str) -> bool:
-    """ "---- On Thu, 26 Nov 2026 Jan <jan@example.com> wrote ----"."""
+def between_dashes(line: str, *, dated: bool) -> bool:
+    """ "---- On Thu, 26 Nov 2026 Jan <jan@example.com> wrote ----"; ``dated``: only with a date,
+    otherwise only with an address and "wrote"."""
     inner = line.strip("-— ")
     if len(inner) > 250 or not line.endswith("--") or len(inner) < 8:
         return False
-    attributed = ADDRESS.search(inner) is not None or WROTE.search(inner) is not None
-    return attributed and has_date(inner)
+    addressed, wrote = ADDRESS.search(inner) is not None, WROTE.search(inner) is not None
+    return ((addressed or wrote) and has_date(inner)) or (addressed and wrote and not dated)
 
 
 def is_sure(written: str) -> bool:
@@ -102,7 +107,8 @@ def is_sure(written: str) -> bool:
     addressed, dated = ADDRESS.search(written) is not None, has_date(written)
     if WROTE.search(written) is not None:
         return addressed or dated
-    return addressed and dated and TIME.search(written) is not None
+    timed = addressed and dated and TIME.search(written) is not None
+    return timed and _ADDRESS_OF_A_PROGRAM.search(written) is not None
 
 
 def has_date(written: str) -> bool:

@@ -16,7 +16,8 @@ WROTE = re.compile(
     r"skrev|"
     r"skrifaði|kirjoitti|kirjutas|ezt írta|írta|a scris|scris|yazdı|şunu yazdı|"
     r"пише|писав|писала|написав|написала|пишет|писал|писала|писали|написал|написала|написали|написа|пиша|έγραψε|"
-    r"rakstīja|rašė|napisao|napisala|je napisal|đã viết|menulis|tulis)\b|写道|寫道|のメール|"
+    r"rakstīja|rašė|napisao|napisala|je napisal|đã viết|menulis|tulis|skreiv|escribiu|написано|"
+    r"написао|пiша|піша|напісаў|жазды|yozdi|գրել է|წერს|დაწერა)\b|写道|寫道|写于|寫於|のメール|"
     r"さんは書きました|작성|כתב|كتب|نوشت|เขียน",
     re.IGNORECASE,
 )

@@ -19,6 +19,10 @@ _LABEL = re.compile(
 _DATE_ALONE = re.compile(
     r"\d{1,4}[./-]\d{1,2}[./-]\d{2,4},? \d{1,2}:\d\d(?::\d\d)?(?: [AaPp]\.?[Mm]\.?)?"
 )
+#: What Notes puts above the header: "Jan Novák ---11/26/2026 03:19:22 PM---Will you come?"
+_IN_NOTES = re.compile(
+    r"[^\n]{2,80}? ---\d{1,4}[./-]\d{1,2}[./-]\d{2,4} \d{1,2}[:.]\d\d(?:[:.]\d\d)?(?: [AP]M)?---"
+)
 #: Outlook's rule in a plain text.
 _OUTLOOK_RULE = "_" * 32
 
@@ -62,6 +66,8 @@ def is_of_notes(bare: list[str], at: int) -> bool:
     """Whether the header that Lotus Notes writes begins here: the sender, the date alone on its
     line or behind the sender, then at least two labels, whose values may be on other lines."""
     below = bare[at + 1] if at + 1 < len(bare) else ""
+    if "---" in bare[at] and _IN_NOTES.match(bare[at]):
+        return True
     if _DATE_ALONE.fullmatch(below):
         begins = at + 2 if 2 < len(bare[at]) < 80 and not label_of(bare[at]) else 0
     else:

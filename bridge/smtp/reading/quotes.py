@@ -25,7 +25,7 @@ from bridge.smtp.reading.attributions import (
     has_date,
     is_sure,
 )
-from bridge.smtp.reading.html import QUOTED
+from bridge.smtp.reading.html import BELOW_RULE, QUOTED
 from bridge.smtp.reading.quote_words import LABELS, ORIGINAL, PASSED_ON, WROTE
 from bridge.smtp.reading.quoted_headers import (
     header_block,
@@ -58,7 +58,7 @@ _REST_OF_A_LINK = re.compile(r"^[(<]?https?://\S*[)>]? ?>?$|^\S*[=&%]\S*\)$")
 _RULE = re.compile(r"[-_=*~—–]{2,}$|(?:[-—_] ){4,80}[-—_]?$")
 #: "-----Original Message-----" in any language: words between rules.
 _SEPARATOR = re.compile(
-    r"[\s>*\x01]{0,8}+([-_=—–‐]{2,20}+)(?:[ \xa0]|&nbsp;){0,2}"
+    r"[\s>*\x01\x02]{0,8}+([-_=—–‐]{2,20}+)(?:[ \xa0]|&nbsp;){0,2}"
     r"([^\W\d_](?:[^-_=‐\n]|-(?=\w)){2,60}?)[ \xa0]{0,2}[-_=—–‐]{2,20}[ \t*]*$"
 )
 #: An attribution with the quotation on the same line, as Yahoo's Android program writes it.
@@ -225,7 +225,7 @@ def _headers(bare: list[str], before: int) -> tuple[list[tuple[int, str]], int]:
                 return [(at, "what follows a line for “original message”")], len(bare)
             if len(separator[1]) == 10:
                 return [], at  # Gmail's first line of a forward, in every language.
-        elif at > first and bare[at].startswith("--") and between_dashes(bare[at]):
+        elif at > first and bare[at].startswith("--") and _attributes_between_dashes(bare, at):
             return [(at, "what follows an attribution")], len(bare)
         elif _says_forwarded(bare[at]):
             return [], at
@@ -248,6 +248,16 @@ def _is_of_groupwise(bare: list[str], at: int) -> bool:
         return False
     closed = inner.endswith(" >>>") and has_date(inner)
     return closed or (ends_open(inner) and is_sure(inner))
+
+
+def _attributes_between_dashes(bare: list[str], at: int) -> bool:
+    """Whether an attribution between dashes begins here, which may end in the next line."""
+    line = bare[at]
+    end = at
+    if not line.endswith("--") and at + 1 < len(bare) and bare[at + 1].endswith("--"):
+        line = f"{line} {bare[at + 1]}"
+        end = at + 1
+    return between_dashes(line, dated=not _heads_a_mail(bare, end))
 
 
 def _heads_a_mail(bare: list[str], at: int) -> bool:
@@ -307,7 +317,7 @@ def _without_debris(bare: list[str], end: int) -> int:
         line = bare[end - 1]
         if (
             not line
-            or _RULE.match(line)
+            or _RULE.match(line.lstrip(BELOW_RULE))
             or line in (">", "|", "*", "-")
             or (_SEPARATOR.match(line) and ORIGINAL.search(line))
         ):

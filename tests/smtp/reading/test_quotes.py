@@ -30,6 +30,25 @@ def kept(text: str, reply: Reply) -> str:
             "ok",
         ),
         ("ok\n\n*-------- Original Message --------*\n\ntext", "ok"),
+        (
+            'ok\n\n-----"Novák, Jan (IT)" <jan.novak@long.example.com> wrote: -----\nTo: me@e.com\n'
+            'From: "Novák, Jan" <j@e.com>\nDate: 26.11.2026 15:19\nSubject: x\n\nq',
+            "ok",
+        ),
+        (
+            "ok\n\n---- Am Do, 26 Nov 2026 15:19:22 +0100 Jan <jan@e.com> schrieb\n----\n\n> q",
+            "ok",
+        ),
+        (
+            "ok\n\nJan Novák ---11/26/2026 03:19:22 PM---Will you\ncome?\n\nFrom:\tJan Novák/ACME\n"
+            "To:\tme@e.com\nDate:\t11/26/2026 03:19 PM\nSubject:\tx\n\nq",
+            "ok",
+        ),
+        ("ok\n\nJan Novák <j@e.com> 於 2026年11月26日 下午03:19 [GMT+8] 寫道﹕\n\nq", "ok"),
+        (
+            "ok\n\x02----- Original -----\nFrom: A\nDate: 26.11.2026 15:19\nTo: b\nSubject: x\n\nq",
+            "ok",
+        ),
         ("ok\n\nOn Wed, 14 Nov 2026 08:14:43 -0200 A <a@b.c> wrote\n\ntext", "ok"),
         ("ok\nMystery: A <a@b.c>\nWhen: 6 Jan 2025 10:00\nTopic: x\n\nq", "ok"),
         ("ok\n\nJan Novak <j@e.com>\n26.11.2026 15:19\n\nAn\nme@e.com\n\nThema\nx\n\nq", "ok"),
@@ -71,6 +90,9 @@ def test_the_tail_of_a_reply_is_cut(text: str, own: str) -> None:
         "Details:\nName: Jan <jan@e.com>\nDate: 26.11.2026\nRoom: 5",
         "see\n---- Message for Jan ----\ncall 5",
         "Write to jan@e.com before 26.11.2026:\n- name\n- room",
+        "ok\nSend to jan@e.com by 26.11.2026 15:00:\n- passport\n- photo",
+        "ok\n----- Jan <j@e.com>, hall 5 -----\ncall him",
+        "ok\nJan ---5 pieces--- and more",
         "Pump 3\n26.11.2026 10:04\nstopped\nTo do: restart",
     ],
 )
