@@ -9,12 +9,12 @@ _SIGNATURE = re.compile(r"^-- $", re.MULTILINE)
 
 #: Unambiguous names of devices and programs …
 _BRAND = (
-    r"(?:iphon\w*|ios|ipad|ipod|apple watch|imac|macbook|android\w{0,3}|galaxy|samsung\w{0,3}|"
-    r"huawei|honor|xiaomi|redmi|poco|oppo|oneplus|realme|meizu|pixel|nokia|lumia|motorola|moto|htc|"
-    r"sony|xperia|lg|zte|lenovo|blackberry|windows phone|windows mail|outlook|yahoo|aol|gmail|"
+    r"(?:iphon\w*|ios|ipad\w{0,3}|ipod|apple watch|imac|macbook|android\w{0,3}|galaxy|"
+    r"samsung\w{0,3}|huawei|honor|xiaomi|redmi|poco|oppo|oneplus|realme|meizu|pixel|nokia|lumia|motorola|moto|"
+    r"htc|sony|xperia|lg|zte|lenovo|blackberry|windows phone|windows mail|outlook|yahoo|aol|gmail|"
     r"mail\.ru|mailru|яндекс|yandex|рамблер|ukr\.net|proton ?mail|proton|thunderbird|bluemail|"
     r"typeapp|mymail|k-9 mail|aqua mail|touchdown|zoho|gmx|web\.de|mailbird|em client|airmail|"
-    r"tutanota|fairphone|почт\w+ mail|i\.ua)"
+    r"tutanota|tuta mail|fairemail|fairphone|почт\w+ mail|i\.ua)"
 )
 #: … and words with other meanings, after which only few words may follow.
 _KIND = (
@@ -32,14 +32,16 @@ _SENT = (
     r"lähetetty|elküldve|gửi|wysłan[eoy]|wysłano|odesláno|odoslané|küldve|gönderildi|trimis|"
     r"poslano|отправлено|"
     r"отправлена|послано|надіслано|відправлено|изпратено|στάλθηκε|saadetud|nosūtīts|išsiųsta|"
-    r"dikirim|terkirim|dihantar|được gửi|đã gửi|enviat|poslato|послато|αποστολή|ارسال شده)"
+    r"dikirim|terkirim|dihantar|securely sent|просмотрено и отправлено|được gửi|đã gửi|enviat|"
+    r"poslato|послато|αποστολή|ارسال شده)"
 )
 _GET = (
     r"(?:get|download|holen sie sich|laden sie|télécharge\w*|obtene[zr]|obtén|descarga\w*|baixe|"
     r"obter|"
     r"scarica|ottieni|скачайте|загрузите|получите|отримайте|завантажте|изтеглете|pobierz|stáhněte|"
     r"hämta|last ned|hanki|töltse le|získ\w*|prenesi\w*|preuzm\w*|λήψη|obtenir|skaffa|hent|få|"
-    r"uzyskaj|скачать|завантажити|вземете|descărcați|obțineți|tải|dapatkan|获取|取得|الحصول على|"
+    r"uzyskaj|скачать|получить|завантажити|отримати|преузмите|baixar|stáhnout|obteniu|gauti|hankige|"
+    r"iegūstiet|下载|下載|вземете|descărcați|obțineți|tải|dapatkan|获取|取得|الحصول على|"
     r"להורדת)"
 )
 _APP = (
@@ -53,12 +55,12 @@ _FROM = (
     r"van|vanaf|met|voor|från|fra|med|z|ze|za|iz|s|со?|з|із|зі|из|через|за|від|від імені|для|"
     r"din|prin|na|dari|από|no|iš|tu|mi|my|mein\w*|mon|ma|mi|mijn|min|můj|mého|моего|мого|"
     r"sa|са|από|از|"
-    r"my|the|a|o|meu|minha|mio|il|l'|le|la|el|os|app|от|моя|моят|мого|мог|mog|mojega|des|del|dels)"
+    r"my|the|a|o|meu|minha|mio|il|l'|le|la|el|os|app|от|моя|моят|мого|мог|mog|mojega|des|del|dels|d)"
 )
 _MOBILE = (
     # "Sent from my iPhone", "Envoyé de mon iPhone", "Отправлено с iPhone" …
     re.compile(
-        rf"{_SENT}(?:[ \xa0]{_FROM}){{1,4}}[ \xa0'\"«„“]{{0,3}}[\w.' "
+        rf"{_SENT}(?:[ \xa0]{_FROM}){{1,4}}[ \xa0'’\"«„“]{{0,3}}[\w.' "
         rf",&()\"»”-]{{0,24}}?{_DEVICE}\b.{{0,60}}",
         re.I,
     ),
