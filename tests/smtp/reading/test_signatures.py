@@ -68,6 +68,12 @@ def test_a_signature(text: str, left: str) -> None:
         *("Відправлено з мобільного застосунку I.UA", 'Отправлено из "Почты" для Windows'),
         *("Послато са мог iPhone-а", "أرسلت من هاتف Samsung Galaxy الذكي.", "取得 iOS 版 Outlook"),
         "Zdobądź Outlook na iOS <https://aka.ms/o0ukef>",
+        *("Получить Outlook для Android", "Baixar o Outlook para iOS", "Odesláno z iPadu"),
+        *(
+            "Envoyé à partir d’Outlook pour iOS",
+            "Sent from FairEmail",
+            "Securely sent with Tutanota",
+        ),
         "나의 iPhone에서 보냄",
         "נשלח מה-iPhone שלי",
     ],
@@ -94,6 +100,7 @@ def test_the_line_of_a_mobile_program(line: str) -> None:
         "Get Outlook working again: restart android phone",
         "Outlook outage on iOS: https://aka.ms/status",
         "Sent from front desk",
+        *("Получить заказ до 18:00", "Отримати Android-планшет", "Stáhnout výpis z účtu"),
     ],
 )
 def test_own_last_lines_stay(line: str) -> None:
