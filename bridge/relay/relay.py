@@ -28,7 +28,7 @@ from bridge.store import (
     failing,
 )
 from bridge.store.daily_count import accepted_today
-from bridge.store.references import newest_with_reference
+from bridge.store.references import delete_for_client, is_deleted, newest_with_reference
 
 log = structlog.get_logger()
 
@@ -173,11 +173,42 @@ class Relay(SubmittingRelay):
         with failing():
             return await self._store.look_up(accepted_today, account.name, int(self._store.time()))
 
-    async def find_reference(self, account: Account, reference: str, phone: str) -> Stored | None:
-        """The newest message of this account to a phone (E.164) with the client's reference."""
+    async def find_message(
+        self, account: Account, reference: str, phone: str, id: int = 0
+    ) -> Stored | None:
+        """The newest message of this account to a phone (E.164) with the client's reference, or
+        else with this id; not those that the client has deleted."""
         with failing():
-            id = await self._store.look_up(newest_with_reference, account.name, reference, phone)
-            return None if id is None else await self._store.message(id)
+            found = await self._store.look_up(newest_with_reference, account.name, reference, phone)
+            if found is not None:
+                return await self._store.message(found)
+        if not id:
+            return None
+        try:
+            messages = await self.query(account, id)
+        except Failure as failure:
+            if failure.reason is not Reason.NOT_FOUND:
+                raise
+            return None
+        own = next((one for one in messages if one.message.phone == phone), None)
+        with failing():
+            if own is None or await self._store.look_up(is_deleted, own.message.id):
+                return None
+        return own
+
+    async def delete_for_client(self, account: Account, found: Sequence[Stored]) -> None:
+        """Hides messages that were sent, or will not be, from :meth:`find_message`; nothing else
+        of them changes.
+
+        Raises Failure(OPERATION_FAILED) if one waits to be sent; then none is hidden.
+        """
+        if any(one.state in _STILL_OURS or one.state is State.SENDING for one in found):
+            raise Failure(Reason.OPERATION_FAILED, "not sent yet")
+        messages = [one.message for one in found]
+        with failing():
+            await self._store.change(
+                delete_for_client, account.name, messages, int(self._store.time())
+            )
 
     def next_id(self) -> int:
         """An id of the node's sequence, for anything but a submission's messages."""

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import Final, Protocol
 
 from bridge.accounts.accounts import Account
-from bridge.dialect.answers import Format, Row, Value, listing, record, written_id
+from bridge.dialect.answers import Format, Row, Value, done, listing, record, written_id
 from bridge.dialect.times import MOSCOW
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Stored
@@ -62,11 +62,11 @@ _NOT_IN_TEXT: Final = frozenset({"last_timestamp", "err", "send_timestamp"})
 class Messages(Protocol):
     """The part of :class:`bridge.relay.relay.Relay` that status.php uses."""
 
-    async def query(self, account: Account, id: int) -> Sequence[Stored]: ...
-
-    async def find_reference(
-        self, account: Account, reference: str, phone: str
+    async def find_message(
+        self, account: Account, reference: str, phone: str, id: int = 0
     ) -> Stored | None: ...
+
+    async def delete_for_client(self, account: Account, found: Sequence[Stored]) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,7 @@ class StatusOf:
     async def __call__(self, call: Call) -> str:
         phones, ids = call.needed("phone"), call.needed("id")
         if call.parameters.flag("del"):
-            # Only retention deletes messages, not a client.
-            raise Failure(Reason.BAD_PARAMETER, "del")
+            return await self._delete(call, phones, ids)
         every = call.number("all", 0, 2)
         if "," not in phones and "," not in ids:
             found = await self._find(call.account, phones, ids)
@@ -90,22 +89,25 @@ class StatusOf:
             rows.append(_row(found, phone, id, every, call.fmt, listed=True))
         return listing("message", rows, call.fmt)
 
+    async def _delete(self, call: Call, phones: str, ids: str) -> str:
+        """Deletes messages from the answers of this call, all or none; the sysadmin still finds
+        them."""
+        found = [await self._find(call.account, *pair) for pair in _pairs(phones, ids)]
+        there = [one for one in found if one is not None]
+        if not there or len(there) < len(found):
+            raise Failure(Reason.OPERATION_FAILED, "not found")
+        await self.relay.delete_for_client(call.account, there)
+        return done(call.fmt)
+
     async def _find(self, account: Account, phone: str, id: str) -> Stored | None:
         try:
             number = normalise(phone.strip(), account.settings.region)
         except Failure:
             return None
-        found = await self.relay.find_reference(account, id.strip(), number)
         own = written_id(id.strip())
-        if found is None and isinstance(own, int):
-            try:
-                messages = await self.relay.query(account, own)
-            except Failure as failure:
-                if failure.reason is not Reason.NOT_FOUND:
-                    raise
-                return None
-            return next((one for one in messages if one.message.phone == number), None)
-        return found
+        return await self.relay.find_message(
+            account, id.strip(), number, own if isinstance(own, int) else 0
+        )
 
 
 def _pairs(phones: str, ids: str) -> list[tuple[str, str]]:

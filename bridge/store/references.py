@@ -1,20 +1,71 @@
-"""Queries without an id of the bridge: a message by its reference, messages from phones."""
+"""Queries without an id of the bridge: a message by its reference, messages from phones.
+
+A client can delete a message from the answers to such queries (``status.php`` with ``del``). That
+is an event of the message: its state, its notices and its trace stay.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
+
 from bridge.model.ids import first_id
+from bridge.model.message import Message
 from bridge.model.notice import Incoming
-from bridge.store.directory.verb import Statement, Verb
+from bridge.store.directory.verb import Statement, Verb, chunks, marks
+
+#: The event of a message that its client has deleted.
+DELETED: Final = "deleted"
+_NOT_DELETED: Final = (
+    f"NOT EXISTS (SELECT 1 FROM event WHERE message_id = message.id AND what = '{DELETED}')"  # noqa: S608
+)
 
 
 def newest_with_reference(account: str, reference: str, phone: str) -> Verb[int | None]:
-    """The id of the newest message of an account to a phone (E.164) with this reference."""
+    """The id of the newest message of an account to a phone (E.164) with this reference, without
+    deleted ones."""
     rows = yield Statement(
-        "SELECT id FROM message WHERE account = ? AND reference = ? AND reference <> '' "
-        "AND phone = ? ORDER BY id DESC LIMIT 1",
+        "SELECT id FROM message WHERE account = ? AND reference = ? AND reference <> '' "  # noqa: S608
+        f"AND phone = ? AND {_NOT_DELETED} ORDER BY id DESC LIMIT 1",
         (account, reference, phone),
     )
     return int(rows[0][0]) if rows else None
+
+
+def is_deleted(id: int) -> Verb[bool]:
+    """Whether the client has deleted the message."""
+    rows = yield Statement(
+        "SELECT 1 FROM event WHERE message_id = ? AND what = ? LIMIT 1", (id, DELETED)
+    )
+    return bool(rows)
+
+
+def delete_for_client(account: str, messages: Sequence[Message], now: int) -> Verb[None]:
+    """Deletes messages of an account from the answers to their client, each with earlier ones that
+    have its reference and its phone."""
+    deleted: set[int] = set()
+    for some in chunks(messages):
+        ids = [message.id for message in some]
+        known = {(message.reference, message.phone) for message in some if message.reference}
+        references, phones = {pair[0] for pair in known}, {pair[1] for pair in known}
+        rows = yield Statement(
+            f"SELECT id FROM message WHERE id IN ({marks(ids)}) AND {_NOT_DELETED}",  # noqa: S608
+            tuple(ids),
+        )
+        deleted |= {int(row[0]) for row in rows}
+        if known:
+            rows = yield Statement(
+                "SELECT id, reference, phone FROM message WHERE account = ? "  # noqa: S608
+                f"AND reference <> '' AND reference IN ({marks(list(references))}) "
+                f"AND phone IN ({marks(list(phones))}) AND {_NOT_DELETED}",
+                (account, *references, *phones),
+            )
+            deleted |= {int(id) for id, *pair in rows if tuple(pair) in known}
+    if deleted:
+        yield Statement(
+            "INSERT INTO event (message_id, at, what, detail) VALUES (?, ?, ?, ?)",
+            many=[(id, now, DELETED, "") for id in sorted(deleted)],
+        )
 
 
 def incoming_of(account: str, since: int, after: int, limit: int) -> Verb[list[Incoming]]:

@@ -202,8 +202,9 @@ class Noted(Enum):
 class Event(NamedTuple):
     """One line of a message's story that is not in its own row.
 
-    ``what`` is the new state, or ``status`` for a late status of the API; ``detail`` is the text
-    that came with it. ``at`` is a Unix time.
+    ``what`` is the new state, ``status`` for a late status of the API, or ``deleted`` if the client
+    deleted the message from its answers; ``detail`` is the text that came with it. ``at`` is a Unix
+    time.
     """
 
     at: int

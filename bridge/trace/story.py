@@ -20,8 +20,8 @@ from bridge.store import AnsweredIncoming, Event, Receivers, Story
 class Step(NamedTuple):
     """One step at ``at`` (Unix time).
 
-    ``what`` is a state, or one of ``attempt``, ``released``, ``replaced``, ``status``, ``receipt``,
-    ``report``; ``says`` is a sentence.
+    ``what`` is a state, or one of ``attempt``, ``released``, ``replaced``, ``status``, ``deleted``,
+    ``receipt``, ``report``; ``says`` is a sentence.
     """
 
     at: int
@@ -60,6 +60,10 @@ _EVENTS: Final = {
     "rejected": (("rejected", "by the API"), ("rejected", "by the API: {}")),
     "expired": (("expired", "before it was sent"), ("expired", "{}")),
     "status": (("status", "after the end"), ("status", 'the API says "{}", after the end')),
+    "deleted": (
+        ("deleted", "by the client: status.php does not find it any more"),
+        ("deleted", "{}"),
+    ),
 }
 
 #: Requested notice → its name.
@@ -103,7 +107,7 @@ def steps(story: Story) -> list[Step]:
     peer = f" at {message.peer}" if message.peer else ""
     by = f"from {message.account} by {message.protocol.value}{peer}"
     found = [Step(message.accepted_at, "accepted", f"{by}, {_count(message.parts, 'part')}")]
-    late = [event for event in story.events if event.what == "status"]
+    late = [event for event in story.events if event.what in ("status", "deleted")]
     found += [_step(event, stored) for event in story.events if event not in late]
     if stored.sent_at:
         found.append(Step(stored.sent_at, "sent", _taken(stored)))

@@ -106,6 +106,9 @@ async def test_node_smsc(tmp_path: Path) -> None:
         )
         assert (one["status"], one["message"]) == (0, TEXT)
         assert [(status["id"], status["status"]) for status in many] == [(10, 0), (11, 0)]
+        deleting = ("status", {"phone": FIRST, "id": 10, "del": 1})
+        [done, gone] = await node_smsc(face, "secret12", deleting, deleting)
+        assert (done, gone) == ({"result": "OK"}, 5)
         face.sandbox.fault("400")
         assert await node_smsc(
             face,

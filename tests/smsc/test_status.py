@@ -34,6 +34,46 @@ class TestStatus:
             await face.call("send", phones=FIRST, mes="x", id=7)
             assert (await face.json("status", phone=SECOND, id=7))["status"] == -3
 
+    async def test_a_deleted_one_is_not_found_any_more(self, tmp_path: Path) -> None:
+        async with smsc(tmp_path) as face:
+            sent = {"phone": FIRST, "id": 7}
+            for fmt, answer in enumerate(
+                ("OK", "OK", "<result>OK</result>", '{\n"result": "OK"\n}')
+            ):
+                await face.call("send", phones=FIRST, mes=f"{fmt}", id=7)
+                id = (await face.json("status", **sent, all=2))["int_id"]
+                assert await face.call("status", **sent, **{"del": 1}, fmt=fmt) == answer
+                assert (await face.json("status", **sent))["status"] == -3
+            error = "ERROR = 5 (save error)"
+            assert await face.call("status", **sent, **{"del": 1}) == error
+            # Everybody else still finds it, with what its client did.
+            code, printed = await face.bridge.command("trace", str(id))
+            assert code == 0, printed
+            assert "by the client: status.php does not find it any more" in printed
+            own = (await face.json("send", phones=SECOND, mes="x"))["id"]
+            await face.call("send", phones=FIRST, mes="x", id=8)
+            both = {"phone": f"{FIRST},{SECOND}", "id": f"8,{own}"}
+            # All or none.
+            assert await face.call("status", **both | {"id": f"8,{own}1"}, **{"del": 1}) == error
+            assert [one["status"] for one in await face.json("status", **both)] == [0, 0]
+            assert await face.call("status", **both, **{"del": 1}) == "OK"
+            assert [one["status"] for one in await face.json("status", **both)] == [-3, -3]
+
+    async def test_one_by_its_id_of_the_bridge_too(self, tmp_path: Path) -> None:
+        async with smsc(tmp_path) as face:
+            await face.call("send", phones=FIRST, mes="x", id=7)
+            id = (await face.json("status", phone=FIRST, id=7, all=2))["int_id"]
+            assert await face.call("status", phone=FIRST, id=id, **{"del": 1}) == "OK"
+            assert (await face.json("status", phone=FIRST, id=id))["status"] == -3
+            assert (await face.json("status", phone=FIRST, id=7))["status"] == -3
+
+    async def test_one_that_waits_is_not_deleted(self, tmp_path: Path) -> None:
+        async with smsc(tmp_path, 'schedule = "bridge"') as face:
+            await face.call("send", phones=FIRST, mes="x", id=7, time="+60")
+            answer = await face.call("status", phone=FIRST, id=7, **{"del": 1}, fmt=1)
+            assert answer == "0,-5"
+            assert (await face.json("status", phone=FIRST, id=7))["status"] == -1
+
     async def test_lists(self, tmp_path: Path) -> None:
         async with smsc(tmp_path) as face:
             await face.call("send", phones=FIRST, mes="x", id=7)

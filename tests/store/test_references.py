@@ -1,0 +1,73 @@
+"""Messages by their client's reference, and messages from phones, on both engines."""
+
+from __future__ import annotations
+
+from bridge.store import Acceptance, Event, Store
+from bridge.store.references import (
+    delete_for_client,
+    incoming_of,
+    is_deleted,
+    newest_with_reference,
+)
+from tests.samples import NOW, message
+from tests.store.samples import CRM, incoming
+
+PHONE, OTHER = "+380501234567", "+380671112233"
+
+
+async def test_the_newest_message_with_a_reference_and_a_phone(store: Store) -> None:
+    await store.accept(
+        Acceptance(
+            (
+                message(1, reference="7"),
+                message(2, reference="7"),
+                message(3, reference="7", phone=OTHER),
+                message(4, reference="7", account="shop"),
+                message(5),
+            )
+        )
+    )
+    for reference, phone, id in (
+        ("7", PHONE, 2),
+        ("7", OTHER, 3),
+        ("8", PHONE, None),
+        ("", PHONE, None),
+    ):
+        found = await store.look_up(newest_with_reference, "crm", reference, phone)
+        assert found == id, (reference, phone)
+
+
+async def test_a_client_deletes_messages_from_its_answers(store: Store) -> None:
+    messages = [
+        message(1, reference="7"),
+        message(2, reference="7"),
+        message(3, reference="7", phone=OTHER),
+        message(4, reference="7", account="shop"),
+        message(5),
+        message(6),
+        *(message(n, reference=f"r{n}") for n in range(100, 1200)),
+    ]
+    await store.accept(Acceptance(tuple(messages)))
+    await store.change(delete_for_client, "crm", [messages[1], messages[4]], NOW + 1)
+    await store.change(delete_for_client, "crm", [messages[1], *messages[6:]], NOW + 2)
+    deleted = [m.id for m in messages if await store.look_up(is_deleted, m.id)]
+    # The earlier one with the same reference and phone went too.
+    assert deleted == [1, 2, 5, *range(100, 1200)]
+    assert await store.look_up(newest_with_reference, "crm", "7", PHONE) is None
+    assert await store.look_up(newest_with_reference, "crm", "7", OTHER) == 3
+    assert await store.look_up(newest_with_reference, "shop", "7", PHONE) == 4
+    story = await store.story(2)
+    assert story is not None
+    assert story.events == (Event(NOW + 1, "deleted", ""),)
+    # A new message is found again.
+    await store.accept(Acceptance((message(2000, reference="7"),)))
+    assert await store.look_up(newest_with_reference, "crm", "7", PHONE) == 2000
+
+
+async def test_messages_from_phones_after_an_id(store: Store) -> None:
+    await store.take_incoming([(incoming(50), [CRM]), (incoming(51, "uid-2"), [CRM])])
+    for after, ids in ((0, [50, 51]), (50, [51]), (51, [])):
+        found = await store.look_up(incoming_of, "crm", 0, after, 10)
+        assert [one.id for one in found] == ids
+    assert await store.look_up(incoming_of, "shop", 0, 0, 10) == []
+    assert len(await store.look_up(incoming_of, "crm", 0, 0, 1)) == 1
