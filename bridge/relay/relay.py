@@ -21,6 +21,7 @@ from bridge.model.message import (
     Submission,
 )
 from bridge.model.notice import UnjoinedPart
+from bridge.model.selection import Selection
 from bridge.relay import rules
 from bridge.relay.submitting import SubmittingRelay
 from bridge.store import (
@@ -74,11 +75,21 @@ class Relay(SubmittingRelay):
         return part
 
     async def cancel(self, account: Account, id: int) -> None:
-        """Cancels a message, or the messages of a submission, that are not at the API yet.
+        """Cancels a message, or the messages of a submission, that are not at the API yet; also
+        those that are still to be made of a send-out.
 
         Raises Failure(NOT_FOUND) if there are none.
         """
-        await self._cancel(await self.query(account, id))
+        with failing():
+            if message := await self._store.message(id):
+                stored = [message] if message.message.account == account.name else []
+                await self._cancel(stored)
+                return
+            whole = Selection(id=id, account=account.name)
+            moved = await self._dispatcher.move_selected(whole, State.CANCELLED, unposted=True)
+        if not moved:
+            raise Failure(Reason.NOT_FOUND, "nothing that can be cancelled")
+        log.info("message_cancelled", id=id, account=account.name, messages=moved)
 
     async def cancel_matching(
         self,

@@ -134,12 +134,14 @@ class QueueMoves:
                 self._clients.report(Progress(message, to))
         return moved
 
-    async def move_selected(self, selection: Selection, to: State) -> int:
+    async def move_selected(
+        self, selection: Selection, to: State, *, unposted: bool = False
+    ) -> int:
         """Cancels, holds or releases the selected messages that are not at the API; returns how
         many.
 
         None of them goes out once this has begun. Send-outs that are being made into messages are
-        waited for.
+        waited for. With ``unposted``, messages with an attempt of unknown outcome stay as they are.
         """
         matches = selection.may_hold
         # Held messages are in no queue.
@@ -152,7 +154,7 @@ class QueueMoves:
             while more:
                 # Before the messages: those made meanwhile are found in the next round.
                 more = barred is not None and await self._makes(selection)
-                moved += await self._move_ids(selection, to, taken)
+                moved += await self._move_ids(selection, to, taken, unposted)
                 if more:
                     more = time.monotonic() < until
                     await asyncio.sleep(_LOOK_AGAIN)
@@ -168,7 +170,9 @@ class QueueMoves:
         under_way = await self._store.look_up(send_outs_under_way, selection.account)
         return any(map(selection._replace(phone="").may_hold, under_way))
 
-    async def _move_ids(self, selection: Selection, to: State, taken: Mapping[int, Message]) -> int:
+    async def _move_ids(
+        self, selection: Selection, to: State, taken: Mapping[int, Message], unposted: bool
+    ) -> int:
         """Moves the stored messages of the selection; returns how many. ``taken`` are reported."""
         moved = 0
         ids = await self._store.look_up(select_ids, selection)
@@ -178,7 +182,7 @@ class QueueMoves:
         start = 0
         while some := ids[start : start + steps.size]:
             start += len(some)
-            done = await steps.take(self._store.move(some, to))
+            done = await steps.take(self._store.move(some, to, unposted=unposted))
             moved += len(done)
             for id in taken.keys() & set(done):
                 self._clients.report(Progress(taken[id], to))

@@ -71,6 +71,22 @@ async def arrived(bridge: Relaying, count: int) -> list[str]:
     return [message.phone for message in bridge.sandbox.messages]
 
 
+async def test_a_send_out_that_its_client_cancels_while_its_messages_are_made_sends_none(
+    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.relay.send_outs.MESSAGES_PER_SECOND", 1000)
+    async with relaying(tmp_path, sandbox, accounts={"crm": {}, "shop": {}}) as bridge:
+        await bridge.dispatcher.set_hold("upstream", "cascade", True)
+        outcome = await bridge.submit(to(await large_group(bridge)))
+        assert isinstance(outcome, Accepted)
+        with pytest.raises(Failure):
+            await bridge.relay.cancel(bridge.account("shop"), outcome.id)
+        await bridge.relay.cancel(bridge.account(), outcome.id)
+        assert await bridge.states(outcome) == [State.CANCELLED] * MANY
+        with pytest.raises(Failure):
+            await bridge.relay.cancel(bridge.account(), outcome.id)
+
+
 async def test_a_send_out_that_is_stopped_while_its_messages_are_made_sends_none(
     tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
