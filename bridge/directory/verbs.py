@@ -26,7 +26,7 @@ from bridge.store.directory.groups import (
     member_phones,
 )
 from bridge.store.directory.importing import Imported
-from bridge.store.directory.staging import SendOut, list_send_outs
+from bridge.store.directory.staging import SendOut, find_send_out, list_send_outs
 from bridge.store.directory.templates import (
     add_template,
     change_template,
@@ -55,6 +55,7 @@ __all__ = [
     "delete_template",
     "end_call",
     "find_group",
+    "find_send_out",
     "find_template",
     "incoming_of",
     "list_black_list",

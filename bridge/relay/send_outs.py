@@ -166,7 +166,9 @@ class SendOuts:
         interval = max(plan.interval, plan.spread / count)
         head = orjson.dumps({"message": to_row(message), "interval": interval}).decode()
         parts = count * message.parts
-        send_out = SendOut(submission_id, plan.name, self._now(), count, parts, refusals)
+        send_out = SendOut(
+            submission_id, plan.name, self._now(), count, parts, refusals, message.reference
+        )
         print = _fingerprint(plan, submission_id, self._now())
         try:
             first = await self._store.change(

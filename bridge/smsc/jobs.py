@@ -8,11 +8,11 @@ from datetime import datetime, timezone
 from typing import Final, Protocol
 
 from bridge.accounts.accounts import Account
-from bridge.dialect.answers import Row, created, done, listing
+from bridge.dialect.answers import Row, created, done, listing, written_id
 from bridge.dialect.times import MOSCOW
 from bridge.directory import fields
 from bridge.directory.directory import Directory
-from bridge.directory.verbs import SendOut, list_send_outs
+from bridge.directory.verbs import SendOut, find_send_out, list_send_outs
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Outcome
 from bridge.smsc.call import Call
@@ -41,13 +41,11 @@ class Jobs:
         if given.flag("add"):
             return await self._add(call)
         if given.flag("del") or given.flag("cancel"):
-            id = call.number("id", 0, _NUMBER)
-            await self._known(call.account, id)
-            await self.relay.cancel(call.account, id)
+            known = await self._known(call)
+            await self.relay.cancel(call.account, known.submission_id)
             return done(call.fmt)
         if given.flag("get"):
-            id = call.number("id", 0, _NUMBER)
-            return listing("job", [_row(await self._known(call.account, id))], call.fmt)
+            return listing("job", [_row(await self._known(call))], call.fmt)
         if given.flag("get_all"):
             found = await self.directory.look_up(list_send_outs, call.account.name)
             if not found:
@@ -61,23 +59,24 @@ class Jobs:
             raise Failure(Reason.BAD_PARAMETER, "rpt: send-outs are not repeated")
         name = fields.text("name", call.needed("name"))
         call = await with_template(call, self.directory)
-        submission = submission_of(call, str(self.short_id()))._replace(name=name)
+        id = self.short_id()
+        submission = submission_of(call, str(id))._replace(name=name)
         outcome: Outcome = await self.relay.submit(call.account, submission)
         if isinstance(outcome, Failure):
             raise outcome
-        return created("job", outcome.id, call.fmt)
+        return created("job", id, call.fmt)
 
-    async def _known(self, account: Account, id: int) -> SendOut:
-        found = await self.directory.look_up(list_send_outs, account.name, id=id or -1)
-        if not found:
-            raise Failure(Reason.NOT_FOUND)
-        return found[0]
+    async def _known(self, call: Call) -> SendOut:
+        id = call.number("id", 0, _NUMBER)
+        return await self.directory.look_up(find_send_out, call.account.name, id)
 
 
 def _row(send_out: SendOut) -> Row:
     at = datetime.fromtimestamp(send_out.at, _ZONE).strftime("%d.%m.%Y %H:%M:%S")
+    own = written_id(send_out.reference)
     return [
-        ("id", send_out.submission_id),
+        # Clients of other protocols need not give a number.
+        ("id", own if isinstance(own, int) else send_out.submission_id),
         ("name", send_out.name),
         ("date", at),
         ("phones", send_out.recipients),

@@ -1,4 +1,4 @@
-"""Contacts, groups, black list, templates and send-outs by the SMSC dialect."""
+"""Contacts, groups, black list and templates by the SMSC dialect."""
 
 from __future__ import annotations
 
@@ -100,18 +100,3 @@ async def test_templates(tmp_path: Path) -> None:
         assert await face.call("templates", **{"del": 1}, id=id) == "OK"
         error = await face.call("templates", chg=1, id=id, msg="x")
         assert error == "ERROR = 3 (record not found)"
-
-
-async def test_send_outs(tmp_path: Path) -> None:
-    async with smsc(tmp_path) as face:
-        id = (await face.json("jobs", add=1, name="Friday", phones=FIRST, mes="x", period=1))["id"]
-        [job] = await face.json("jobs", get_all=1)
-        assert (job["id"], job["name"], job["phones"], job["cnt"]) == (id, "Friday", 1, 1)
-        later = await face.json(
-            "jobs", add=1, name="Later", phones=f"{FIRST},{SECOND}", mes="y", period=2
-        )
-        assert await face.call("jobs", cancel=1, id=later["id"]) == "OK"
-        assert await face.call("jobs", get=1, id=1, fmt=1) == "0,-3"
-        assert (
-            await face.call("jobs", add=1, name="x", phones=FIRST, mes="x", rpt=2, fmt=1) == "0,-1"
-        )

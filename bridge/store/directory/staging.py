@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from bridge.model.contact import BlackListEntry, Blocks, Contact, Group, Template
+from bridge.model.failure import Failure, Reason
 from bridge.model.message import Message
 from bridge.store.daily_count import Counting, count_accepted, uncount
 from bridge.store.directory.importing import (
@@ -53,7 +54,10 @@ class StagedPhone(NamedTuple):
 
 
 class SendOut(NamedTuple):
-    """A submission with a name, and its numbers of messages, parts and refused recipients."""
+    """A submission with a name, and its numbers of messages, parts and refused recipients.
+
+    ``reference`` is the client's id of it, as of its messages.
+    """
 
     submission_id: int
     name: str
@@ -61,6 +65,10 @@ class SendOut(NamedTuple):
     recipients: int
     parts: int
     refused: int
+    reference: str = ""
+
+
+_SEND_OUT: Final = ", ".join(SendOut._fields)
 
 
 def begin_import(account: str, kind: str, now: int, head: str = "") -> Verb[ImportFile]:
@@ -159,8 +167,8 @@ def commit_send_out(
     )
     if send_out.name:
         yield Statement(
-            "INSERT INTO send_out (account, submission_id, name, at, recipients, parts, refused) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO send_out (account, {_SEND_OUT}) "  # noqa: S608
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (account, *send_out),
         )
     yield from commit_import(import_id, now)
@@ -218,14 +226,26 @@ def finish_import(import_id: int) -> Verb[None]:
     yield Statement("DELETE FROM import_file WHERE id = ?", (import_id,))
 
 
-def list_send_outs(account: str, *, id: int = 0, limit: int = 1000) -> Verb[list[SendOut]]:
+def list_send_outs(account: str, *, limit: int = 1000) -> Verb[list[SendOut]]:
     """Send-outs of an account, the newest first."""
     rows = yield Statement(
-        "SELECT submission_id, name, at, recipients, parts, refused FROM send_out "
-        "WHERE account = ? AND (submission_id = ? OR ? = 0) ORDER BY submission_id DESC LIMIT ?",
-        (account, id, id, limit),
+        f"SELECT {_SEND_OUT} FROM send_out WHERE account = ? ORDER BY submission_id DESC LIMIT ?",  # noqa: S608
+        (account, limit),
     )
     return [SendOut(*row) for row in rows]
+
+
+def find_send_out(account: str, id: int) -> Verb[SendOut]:
+    """The newest send-out of an account with this id, its client's or the bridge's. Raises
+    Failure(NOT_FOUND)."""
+    rows = yield Statement(
+        f"SELECT {_SEND_OUT} FROM send_out WHERE account = ? "  # noqa: S608
+        "AND (submission_id = ? OR reference = ?) ORDER BY submission_id DESC LIMIT 1",
+        (account, id, str(id)),
+    )
+    if not rows:
+        raise Failure(Reason.NOT_FOUND)
+    return SendOut(*rows[0])
 
 
 def merge_step(

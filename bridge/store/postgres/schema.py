@@ -374,6 +374,10 @@ MIGRATIONS: tuple[str, ...] = (
         accepted bigint NOT NULL
     );
     """,
+    # 6: the client's id of a send-out.
+    """
+    ALTER TABLE send_out ADD COLUMN reference text COLLATE "C" NOT NULL DEFAULT '';
+    """,
 )
 
 #: Time limit of a migration (seconds): in a large database it may build indexes.

@@ -335,6 +335,10 @@ MIGRATIONS: tuple[str, ...] = (
         accepted INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
     """,
+    # 6: the client's id of a send-out.
+    """
+    ALTER TABLE send_out ADD COLUMN reference TEXT NOT NULL DEFAULT '';
+    """,
 )
 
 #: Ends the transaction of a migration.
