@@ -33,6 +33,9 @@ log = structlog.get_logger()
 _SWEEP: Final = 2000
 _SWEEP_EVERY: Final = 1.0
 
+#: Pause before a failed storing of notices is tried again (seconds).
+_OWE_AGAIN: Final = 1.0
+
 #: Contents of a message's parts, in order → the whole submission; may raise Failure.
 Join = Callable[[Sequence[bytes]], Submission]
 
@@ -240,10 +243,14 @@ class Gathering:
             part_notice(part.group.account, part.id, about_part(part), now, State.REJECTED)
             for part in parts
         ]
-        try:
-            await self._store.owe(notices)
-        except StoreError as error:
-            log.error("parts_receipts_failed", parts=len(parts), cause=str(error))
+        outage = Outage("parts_receipts_failed", parts=len(parts))
+        while True:
+            try:
+                await self._store.owe(notices)
+                return
+            except StoreError as error:  # the ids were told: they must lead to the refusal
+                outage.failed(error)
+            await asyncio.sleep(_OWE_AGAIN)
 
     async def _repeated(self, gathered: Gathered, answer: asyncio.Future[Outcome]) -> None:
         """Answers a repeated part whose message was submitted before, with that message's state."""

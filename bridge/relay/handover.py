@@ -10,14 +10,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-import structlog
-
 from bridge.model.message import Message
 from bridge.relay.pending_answers import ANSWER_WITHIN, PendingAnswer, PendingAnswers
 from bridge.sending.dispatcher import Dispatcher
 from bridge.store import Store, StoreError
-
-log = structlog.get_logger()
+from bridge.store.outage import Outage
 
 #: Interval for reading the state of messages that another node may send (seconds).
 _LOOK_ELSEWHERE = 1.0
@@ -75,15 +72,18 @@ class Handover:
     async def _watch_elsewhere(self) -> None:
         """Reads the state of messages that another node may send, as long as a client waits: when
         that node signals it, and periodically in case the signal is lost."""
+        outage = Outage("answers_not_looked_up")
         try:
             while ids := self._pending.elsewhere():
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_LOOK_ELSEWHERE):
                         await self._settled_elsewhere.wait()
                 self._settled_elsewhere.clear()
-                for stored in await self._store.messages(ids):
-                    self._pending.report_elsewhere(stored)
-        except StoreError as error:  # the clients hear "queued" in time
-            log.warning("answers_not_looked_up", cause=str(error))
+                try:
+                    for stored in await self._store.messages(ids):
+                        self._pending.report_elsewhere(stored)
+                    outage.over()
+                except StoreError as error:  # the next look may succeed
+                    outage.failed(error)
         finally:
             self._watching = False

@@ -17,7 +17,7 @@ class Outage:
 
     __slots__ = ("_event", "_fields", "_lasts")
 
-    def __init__(self, event: str, **fields: str) -> None:
+    def __init__(self, event: str, **fields: object) -> None:
         self._event = event
         self._fields = fields
         self._lasts = False

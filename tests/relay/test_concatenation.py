@@ -17,7 +17,7 @@ from bridge.model.notice import Notice, receivers_of
 from bridge.relay.concatenation import Gathering, Segment
 from bridge.sandbox import Sandbox
 from bridge.store import Acceptance, Repeats, StoreFull
-from tests.relaying import Relaying, relaying, taking_no
+from tests.relaying import Relaying, relaying, taking_no, without
 from tests.samples import submission
 
 TEXTS = ("one ", "two ", "three")
@@ -274,15 +274,35 @@ async def test_the_refusal_of_a_duplicate_is_answered_though_its_notices_cannot_
     async with gatherer(tmp_path, sandbox, **refusing) as parts:
         for number in (1, 2, 3):
             await parts.taken(number)
-        for number in (1, 2):
-            await parts.taken(number, reference=8, receipts=Receipts.FAILURE)
+        others = [
+            await parts.taken(number, reference=8, receipts=Receipts.FAILURE) for number in (1, 2)
+        ]
         with taking_no(tmp_path, "notice"), capture_logs() as logs:
             assert (await parts.refused(3, reference=8)).reason is Reason.DUPLICATE
             async with asyncio.timeout(10):
                 while "parts_receipts_failed" not in [line["event"] for line in logs]:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
         assert not [line for line in logs if line.get("exc_info")], "it is no fault of the program"
-        assert await parts.taken(1, reference=9)
+        # Once there is room they are stored: each id that was told leads to the refusal.
+        async with asyncio.timeout(10):
+            while len(found := await owed(parts, 2)) < 2:  # noqa: ASYNC110 - a row, no event
+                await asyncio.sleep(0.05)
+        assert {(one.known_as, one.state) for one in found} == {
+            (one.id, State.REJECTED) for one in others
+        }
+
+
+async def test_a_part_that_comes_again_while_its_message_cannot_be_looked_up_is_refused(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    async with gatherer(tmp_path, sandbox) as parts:
+        taken = [await parts.taken(number) for number in (1, 2, 3)]
+        with without(tmp_path, "alias"), capture_logs() as logs:
+            failure = await parts.refused(2)
+            assert failure.reason is Reason.OPERATION_FAILED
+        assert not [line for line in logs if line.get("exc_info")], "it is no fault of the program"
+        assert (await parts.taken(2)).id == taken[1].id
+        assert sandbox.message_count == 1
 
 
 async def test_the_ids_told_of_parts_of_a_repeat_lead_to_the_first_message(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from structlog.testing import capture_logs
 
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Accepted, State
@@ -72,6 +73,49 @@ async def test_a_message_sent_by_another_node_is_answered_here(
         wire.mend()
         await here.drained()
         assert sandbox.message_count == 2
+
+
+async def test_what_another_node_sent_while_the_database_was_away_is_answered_afterwards(
+    tmp_path: Path,
+    wire: Wire,
+    database: str,  # noqa: F811
+) -> None:
+    accounts = {"crm": {"answer_within": "15s"}}
+    direct, remote = ({"url": url, "lease": "10s"} for url in (database, wire.url(database)))
+    async with Sandbox() as sandbox, AsyncExitStack() as stack:
+        async with relaying(tmp_path, sandbox, store=direct) as before:
+            await before.dispatcher.set_hold("account", "crm", True)
+            await before.submit(submission(text="waits"))
+        # This node has to read the lane of that message, and hears no answer.
+        wire.lose(b"(due_at, id) > ")
+        here = await stack.enter_async_context(
+            relaying(tmp_path, sandbox, store=remote, accounts=accounts)
+        )
+        async with asyncio.timeout(10):
+            while not wire.losing:  # noqa: ASYNC110 - a state, no event
+                await asyncio.sleep(0.01)
+        there = await stack.enter_async_context(relaying(tmp_path, sandbox, store=direct))
+        await there.dispatcher.set_hold("account", "crm", False)
+        await sandbox.wait_for(1)
+        async with asyncio.timeout(10):
+            while not here.dispatcher.clear("crm", 5):  # noqa: ASYNC110 - a state, no event
+                await asyncio.sleep(0.01)
+        sandbox.fault("slow", seconds=2.5)
+        submitting = asyncio.create_task(here.submit(submission()))
+        async with asyncio.timeout(10):
+            while len(sandbox.requests) < 2:  # noqa: ASYNC110 - a number, no event
+                await asyncio.sleep(0.01)
+        with capture_logs() as logs:
+            wire.closed = True
+            wire.cut()
+            await there.drained()
+            events = [line["event"] for line in logs]
+            assert events.count("answers_not_looked_up") == 1
+            assert not [line for line in logs if line.get("exc_info")]
+        wire.mend()
+        outcome = await submitting
+        assert isinstance(outcome, Accepted)
+        assert not outcome.queued
 
 
 async def test_a_daily_limit_counts_over_all_nodes(tmp_path: Path, database: str) -> None:  # noqa: F811
