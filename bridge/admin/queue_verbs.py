@@ -14,7 +14,7 @@ from bridge.admin.stored_verbs import ALL
 from bridge.config.settings import Settings
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import State
-from bridge.store.operating.erase import Erased, erase
+from bridge.store.operating.erase import Erased, erase, find_about
 from bridge.store.operating.queue import count_cancelled, count_selected, select_uncertain
 from bridge.trace.finding import names_of
 
@@ -127,11 +127,11 @@ class QueueVerbs(DirectoryVerbs):
         phones = sorted(name for name in names_of(phone, regions) if name.startswith("+"))
         if not phones:
             raise Failure(Reason.WRONG_PHONE)
-        if dry_run:
-            return await self._store.look_up(erase, phones, really=False)
-        erased = await self._store.change(erase, phones, really=True)
-        self._audit("erase", by, phone=phones[0], messages=erased.messages)
-        return erased
+        found = await self._store.look_up(find_about, phones, regions)
+        if not dry_run:
+            await erase(self._store, phones, found)
+            self._audit("erase", by, phone=phones[0], messages=len(found.messages))
+        return found.counts
 
 
 def _check_chooses(filter: QueueFilter) -> None:

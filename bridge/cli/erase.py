@@ -11,6 +11,7 @@ from bridge.cli.daemon import Daemon, daemon_options, echo_json, json_option
 _WORDS = {
     "messages": "ended messages",
     "incoming": "messages from it",
+    "notices": "notices of parts and refused recipients",
     "refusals": "refusals",
     "contacts": "contacts",
 }
@@ -22,7 +23,7 @@ _WORDS = {
 @json_option
 @daemon_options
 def command(daemon: Daemon, phone: str, yes: bool, as_json: bool) -> None:
-    """Erase all data about PHONE: messages to it and from it, refusals, contacts.
+    """Erase all data about PHONE: messages to it and from it, parts, refusals, contacts.
 
     It first shows the numbers of records, and asks. Messages that are still on their way are not
     erased: they must end or be cancelled first. A black-list entry stays: without it the number

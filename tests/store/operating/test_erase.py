@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from bridge.model.contact import Blocks, Contact
-from bridge.model.message import State
-from bridge.model.notice import MAIL, Kind, Notice
-from bridge.store import Acceptance, Alias, Change, Store
-from bridge.store.directory.black_list import add_to_black_list, list_black_list
+from bridge.model.failure import Failure, Reason
+from bridge.model.mail_record import Original, dump_refused, load_refused
+from bridge.model.message import Receipts, State
+from bridge.model.notice import MAIL, Kind, Notice, Told
+from bridge.store import Acceptance, Alias, Change, Part, PartGroup, Store
+from bridge.store.directory.black_list import (
+    add_to_black_list,
+    black_list_changes,
+    delete_from_black_list,
+    list_black_list,
+)
 from bridge.store.directory.contacts import add_contact, list_contacts
 from bridge.store.directory.verb import Statement, Verb
-from bridge.store.operating.erase import Erased, erase
+from bridge.store.operating.erase import Erased, erase, find_about
 from bridge.store.operating.refusals import Refusal, find_refusals, keep_refusals
 from tests.samples import NOW, message
 from tests.store.samples import CRM, incoming, owed
@@ -35,12 +42,20 @@ async def fill(store: Store) -> None:
         await store.change(add_to_black_list, "crm", phone, Blocks.ALL)
 
 
+async def erased(store: Store, *phones: str) -> Erased:
+    """Erases the phones."""
+    found = await store.look_up(find_about, phones, ["UA", "DE"])
+    await erase(store, phones, found)
+    return found.counts
+
+
 async def test_records_are_counted_before_they_are_deleted(store: Store) -> None:
     await fill(store)
-    found = Erased(messages=2, incoming=1, refusals=1, contacts=1, left=2)
-    for really in (False, False, True):
-        assert await store.change(erase, [PHONE], really=really) == found
-    assert await store.change(erase, [PHONE], really=True) == Erased(0, 0, 0, 0, left=2)
+    found = Erased(messages=2, incoming=1, notices=0, refusals=1, contacts=1, left=2)
+    for _ in range(2):
+        assert (await store.look_up(find_about, [PHONE], ["UA"])).counts == found
+    assert await erased(store, PHONE) == found
+    assert await erased(store, PHONE) == Erased(0, 0, 0, 0, 0, left=2)
 
 
 def orphans(table: str, column: str) -> Verb[int]:
@@ -53,7 +68,7 @@ def orphans(table: str, column: str) -> Verb[int]:
 
 async def test_ended_messages_go_with_all_that_belongs_to_them(store: Store) -> None:
     await fill(store)
-    await store.change(erase, [PHONE], really=True)
+    await erased(store, PHONE)
     ended = [await store.story(id) for id in (1, 2, 11, 12)]
     assert ended == [None] * 4
     for table, column in (("alias", "message_id"), ("event", "message_id"), ("notice", "about")):
@@ -71,7 +86,7 @@ async def test_ended_messages_go_with_all_that_belongs_to_them(store: Store) -> 
 
 async def test_contacts_and_refusals_go_and_the_black_list_stays(store: Store) -> None:
     await fill(store)
-    await store.change(erase, [PHONE], really=True)
+    await erased(store, PHONE)
     assert [one.phones for one in await store.look_up(list_contacts, "crm")] == [(OTHER,)]
     refusals = await store.look_up(find_refusals, [], "", "", 0, 9)
     assert [one.phone for one in refusals] == [OTHER]
@@ -81,5 +96,98 @@ async def test_contacts_and_refusals_go_and_the_black_list_stays(store: Store) -
 
 async def test_several_numbers_are_erased_at_once(store: Store) -> None:
     await fill(store)
-    erased = await store.change(erase, [PHONE, OTHER], really=True)
-    assert erased == Erased(messages=3, incoming=2, refusals=2, contacts=2, left=2)
+    found = Erased(messages=3, incoming=2, notices=0, refusals=2, contacts=2, left=2)
+    assert await erased(store, PHONE, OTHER) == found
+
+
+def rows(table: str) -> Verb[int]:
+    [[count]] = yield Statement(f"SELECT count(*) FROM {table}")
+    return int(count)
+
+
+def mentions(table: str, column: str) -> Verb[int]:
+    [[count]] = yield Statement(
+        f"SELECT count(*) FROM {table} WHERE {column} LIKE ?", (f"%{PHONE[-9:]}%",)
+    )
+    return int(count)
+
+
+def group(destination: str, reference: int) -> PartGroup:
+    return PartGroup("crm", "Shop", destination, reference, 2)
+
+
+async def test_parts_whose_others_never_came_go_and_those_that_wait_are_left(store: Store) -> None:
+    for id, phone in ((1, PHONE), (2, OTHER)):
+        receipts = int(Receipts.FAILURE)
+        await store.add_part(Part(id, group(phone, id), 1, b"x", receipts, NOW - 600), NOW - 900)
+    assert await erased(store, PHONE) == Erased(0, 0, 0, 0, 0, left=1)
+    assert len(await store.expired_parts(NOW - 300, 9)) == 2
+    assert await erased(store, PHONE) == Erased(0, 0, notices=1, refusals=0, contacts=0, left=0)
+    assert await store.unjoined(1) is None
+    assert await store.look_up(mentions, "notice", "content") == 0
+    assert await store.unjoined(2) is not None
+    assert [one.notice.known_as for one in await owed(store)] == [2]
+
+
+async def test_the_parts_of_an_ended_message_go_with_it(store: Store) -> None:
+    for id in (11, 12):
+        await store.add_part(Part(id, group(PHONE, 7), id - 10, b"text", 0, NOW), NOW - 900)
+    joined = Acceptance((message(1, phone=PHONE),), aliases=(Alias(11, 1),), parts=group(PHONE, 7))
+    await store.accept(joined)
+    await store.finish(0, [Change(1, State.REJECTED)])
+    await erased(store, PHONE)
+    assert await store.look_up(mentions, "part_group", "destination") == 0
+
+
+def report(id: int, about: int, *addresses: str) -> Notice:
+    """A report of refused recipients."""
+    refused = [
+        (Original("erp@shop.example", to=one), Failure(Reason.PROHIBITED)) for one in addresses
+    ]
+    return Notice(MAIL, "crm", Kind.REFUSED, about, id, NOW, NOW, content=dump_refused(refused))
+
+
+async def test_a_refused_recipient_goes_from_the_reports_of_mails_to_others(store: Store) -> None:
+    await store.accept(Acceptance((message(1, phone=OTHER), message(2, phone=OTHER))))
+    await store.owe(
+        [
+            report(1, 1, "050 123-45-67@sms.example.com", "0501234568@sms.example.com"),
+            report(2, 2, "380501234567+promo@sms.example.com"),
+        ]
+    )
+    assert (await erased(store, PHONE)).notices == 2
+    [one] = await owed(store, MAIL)
+    assert [to.to for to, _ in load_refused(one.notice.content)] == ["0501234568@sms.example.com"]
+    assert (await erased(store, PHONE)).notices == 0
+
+
+async def test_a_report_on_others_outlives_the_message_that_it_is_about(store: Store) -> None:
+    await store.accept(Acceptance((message(1, phone=PHONE),)))
+    await store.owe([report(1, 1, "0671234567@sms.example.com")])
+    await store.finish(0, [Change(1, State.REJECTED)])
+    assert (await erased(store, PHONE)).messages == 1
+    [one] = await owed(store, MAIL)
+    assert load_refused(one.notice.content)[0][0].to == "0671234567@sms.example.com"
+    await store.told([Told(one.notice.id, True, "taken")])
+    await store.sweep(NOW + 10**6, NOW + 10**6, 100)
+    assert await store.look_up(rows, "notice") == 0, "retention takes it"
+
+
+async def test_the_submission_of_erased_messages_goes_with_the_last(store: Store) -> None:
+    both = [message(id, submission_id=9, phone=phone) for id, phone in ((1, PHONE), (2, OTHER))]
+    await store.accept(Acceptance(tuple(both)))
+    await store.finish(0, [Change(1, State.REJECTED), Change(2, State.REJECTED)])
+    await erased(store, PHONE)
+    assert await store.look_up(rows, "submission") == 1
+    await erased(store, OTHER)
+    assert await store.look_up(rows, "submission") == 0
+
+
+async def test_a_number_that_left_the_black_list_is_forgotten(store: Store) -> None:
+    for phone in (PHONE, OTHER):
+        await store.change(add_to_black_list, "crm", phone, Blocks.ALL)
+    await store.change(delete_from_black_list, "crm", [PHONE])
+    await erased(store, PHONE)
+    await erased(store, OTHER)
+    changes = await store.look_up(black_list_changes, "crm", 0)
+    assert [change.phone for _, change in changes] == [OTHER]
