@@ -17,12 +17,18 @@ _STORED: Final = ", ".join(STORED)
 def find_by_message_id(message_id: str, limit: int, since: int) -> Verb[list[Stored]]:
     """The newest messages from the mail with this Message-ID (with or without brackets), among
     those accepted since then (Unix time)."""
-    written = orjson.dumps(message_id.strip("<>")).decode()[1:-1]
-    for sign in ("\\", "%", "_"):
-        written = written.replace(sign, "\\" + sign)
+    bare = message_id.strip("<>")
     rows = yield Statement(
-        f"SELECT {_STORED} FROM message WHERE id >= ? AND envelope LIKE ? ESCAPE '\\' "  # noqa: S608
-        "ORDER BY id DESC LIMIT ?",
-        (first_id(since), f"%{written}%", limit),
+        f"SELECT {_STORED} FROM message WHERE id >= ? "  # noqa: S608
+        "AND (envelope LIKE ? ESCAPE '!' OR envelope LIKE ? ESCAPE '!') ORDER BY id DESC LIMIT ?",
+        (first_id(since), _pattern(f"<{bare}>"), _pattern(bare), limit),
     )
     return [to_stored(row) for row in rows]
+
+
+def _pattern(message_id: str) -> str:
+    """Matches records of this mail (:func:`bridge.model.mail_record.dump`)."""
+    field = orjson.dumps({"message_id": message_id}).decode()[1:-1]
+    for sign in "!%_":
+        field = field.replace(sign, "!" + sign)
+    return f"%{field}%"

@@ -27,6 +27,20 @@ async def test_a_mail_is_found_by_its_message_id_with_or_without_brackets(store:
     await store.accept(Acceptance((message(102),)))
     for text in (STRANGE, STRANGE.strip("<>")):
         assert await found(store, text) == [101]
+    await accept(store, 103, "no-brackets@erp.example.com")
+    assert await found(store, "<no-brackets@erp.example.com>") == [103]
+
+
+async def test_a_mail_is_not_found_by_a_part_of_its_message_id(store: Store) -> None:
+    await accept(store, 101, "<11@a.example.com>")
+    for part in ("1@a.example.com", "<11@a.example", "@"):
+        assert await found(store, part) == []
+
+
+async def test_a_subject_is_no_message_id(store: Store) -> None:
+    record = {"message_id": "<1@a.example>", "subject": '"message_id":"<2@a.example>"'}
+    await store.accept(Acceptance((message(101, envelope=orjson.dumps(record).decode()),)))
+    assert await found(store, "2@a.example") == []
 
 
 async def test_signs_of_the_id_match_only_themselves(store: Store) -> None:
