@@ -1,7 +1,8 @@
-"""Messages by their client's reference, and messages from phones, on both engines."""
+"""Messages by their client's reference, and messages from phones."""
 
 from __future__ import annotations
 
+from bridge.model.ids import first_id
 from bridge.store import Acceptance, Event, Store
 from bridge.store.references import (
     delete_for_client,
@@ -64,10 +65,21 @@ async def test_a_client_deletes_messages_from_its_answers(store: Store) -> None:
     assert await store.look_up(newest_with_reference, "crm", "7", PHONE) == 2000
 
 
-async def test_messages_from_phones_after_an_id(store: Store) -> None:
-    await store.take_incoming([(incoming(50), [CRM]), (incoming(51, "uid-2"), [CRM])])
-    for after, ids in ((0, [50, 51]), (50, [51]), (51, [])):
-        found = await store.look_up(incoming_of, "crm", 0, after, 10)
-        assert [one.id for one in found] == ids
-    assert await store.look_up(incoming_of, "shop", 0, 0, 10) == []
-    assert len(await store.look_up(incoming_of, "crm", 0, 0, 1)) == 1
+async def test_messages_from_phones_are_listed_from_the_oldest_on(store: Store) -> None:
+    first = first_id(NOW)
+    ids = (first - 1, first, first + 1, first + 2)
+    texts = [incoming(id, f"uid-{id}") for id in ids]
+    texts.append(incoming(first + 3, "uid-other")._replace(account="shop"))
+    for one in texts:
+        await store.take_incoming([(one, [CRM])])
+
+    async def listed(since: int, after: int = 0, limit: int = 9) -> list[int]:
+        found = await store.look_up(incoming_of, "crm", since, after, limit)
+        assert all(one in texts for one in found)
+        return [one.id - first for one in found]
+
+    assert await listed(NOW - 1) == [-1, 0, 1, 2]
+    assert await listed(NOW) == [0, 1, 2]
+    assert await listed(NOW, limit=2) == [0, 1]
+    assert await listed(NOW, after=first + 1) == [2]
+    assert await listed(NOW, after=first - 1) == [0, 1, 2]

@@ -17,7 +17,6 @@ from bridge.store import (
 from tests.samples import NOW, message
 from tests.store.conftest import Clock
 from tests.store.samples import (
-    BOTH,
     LANE,
     asking,
     owed,
@@ -113,10 +112,6 @@ async def test_a_short_id_that_is_given_again_leads_to_the_later_message(store: 
     await store.accept(Acceptance((message(2),), aliases=(Alias(64, 2),)))
     found = [await store.message(id) for id in (64, 128, 1)]
     assert [one.message.id for one in found if one] == [2, 1, 1]
-    await store.also_known_as([Alias(128, 2)])
-    again = await store.message(128)
-    assert again is not None
-    assert again.message.id == 2
 
 
 async def test_aliases_lead_to_the_message(store: Store) -> None:
@@ -143,15 +138,6 @@ async def test_notices_come_with_the_messages_that_they_are_about(store: Store) 
     assert one.notice._replace(id=0) == later
     assert one.stored is not None
     assert one.stored.message.id == 1
-
-
-async def test_a_message_that_is_stored_may_get_further_ids(store: Store) -> None:
-    await store.accept(Acceptance((asking(1),), aliases=(Alias(70, 1),)))
-    await store.also_known_as([Alias(71, 1), Alias(72, 1, int(BOTH))])
-    for id in (70, 71, 72):
-        found = await store.message(id)
-        assert found is not None
-        assert found.message.id == 1
 
 
 async def test_superseded_messages_are_cancelled_with_the_acceptance_and_notified(

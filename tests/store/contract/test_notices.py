@@ -72,16 +72,6 @@ async def test_parts_are_told_under_their_own_ids(store: Store) -> None:
     assert [(n.about, n.known_as) for n, *_ in await owed(store)] == [(1, 11)]
 
 
-async def test_a_further_id_is_told_what_is_to_come_and_an_end_that_was(store: Store) -> None:
-    await sent(store, asking(1), asking(2), asking(3, Receipts.NONE))
-    await store.also_known_as([Alias(11, 1, BOTH), Alias(13, 3, Receipts.FAILURE)])
-    await store.note_statuses([delivered(1), delivered(2)])
-    assert [(n.about, n.known_as) for n, *_ in await owed(store)] == [(1, 11), (1, 1), (2, 2)]
-    for _ in range(2):  # only once
-        await store.also_known_as([Alias(12, 2, BOTH), Alias(14, 2, Receipts.FAILURE)])
-    assert [(n.about, n.known_as, n.at) for n, *_ in await owed(store)] == [(2, 12, NOW + 5)]
-
-
 async def test_a_client_of_several_messages_knows_the_submissions_id(store: Store) -> None:
     messages = tuple(asking(id, submission_id=1) for id in (2, 3))
     await store.accept(Acceptance(messages))

@@ -143,3 +143,18 @@ async def test_what_waits_beyond_its_validity_is_found(store: Store) -> None:
     assert len(await store.overdue(NOW, 1)) == 1
     assert await store.move([1, 3], State.EXPIRED) == [1, 3]
     assert await store.overdue(NOW, 10) == []
+
+
+async def test_the_waiting_and_held_messages_of_an_account_to_a_phone_are_found(
+    store: Store,
+) -> None:
+    other = "+380671234567"
+    for id, fields in ((1, {}), (2, {}), (3, {}), (4, {"phone": other}), (5, {"account": "shop"})):
+        await store.accept(Acceptance((message(id, **fields),), claimed=id != 1))
+    await store.move([2], State.HELD)
+    await store.finish(0, [Change(3, State.SENT, "x")])
+    phone = message(1).phone
+    assert sorted(one.message.id for one in await store.waiting_for("crm", phone)) == [1, 2]
+    assert [one.message.id for one in await store.waiting_for("crm", other)] == [4]
+    assert [one.message.id for one in await store.waiting_for("shop", phone)] == [5]
+    assert await store.waiting_for("shop", other) == []
