@@ -1,3 +1,5 @@
+"""The engine: the file, its lock, its faults, and what survives a kill."""
+
 from __future__ import annotations
 
 import asyncio
@@ -5,7 +7,6 @@ import contextlib
 import os
 import resource
 import sqlite3
-import stat
 import subprocess
 import sys
 import threading
@@ -15,10 +16,9 @@ import pytest
 
 from bridge.model.ids import first_id
 from bridge.model.message import State
-from bridge.store import Acceptance, Change, SchemaTooNew, StoreError, StoreFull, StoreInUse
+from bridge.store import Acceptance, Change, StoreError, StoreFull, StoreInUse
 from bridge.store.directory.verb import Statement, Verb
 from bridge.store.sqlite.engine import SqliteStore, path_of
-from bridge.store.sqlite.schema import MIGRATIONS
 from tests.samples import NOW, message
 
 
@@ -27,23 +27,6 @@ def test_the_address_names_the_file() -> None:
     assert path_of("sqlite:///bridge.db") == Path("bridge.db")
     with pytest.raises(ValueError, match="sqlite:///PATH"):
         path_of("postgresql://localhost/bridge")
-
-
-async def test_pragmas_that_cannot_be_changed_later(tmp_path: Path) -> None:
-    path = tmp_path / "bridge.db"
-    store = SqliteStore(path)
-    await store.open()
-    await store.close()
-    connection = sqlite3.connect(path)
-    pragmas = {
-        name: connection.execute(f"PRAGMA {name}").fetchone()[0]
-        for name in ("journal_mode", "auto_vacuum", "user_version")
-    }
-    versions = connection.execute("SELECT version FROM migration").fetchall()
-    connection.close()
-    assert pragmas == {"journal_mode": "wal", "auto_vacuum": 2, "user_version": len(MIGRATIONS)}
-    assert versions == [(n + 1,) for n in range(len(MIGRATIONS))]
-    assert not stat.S_IMODE(path.stat().st_mode) & stat.S_IRWXO
 
 
 async def test_a_second_daemon_is_kept_out_and_told_by_whom(tmp_path: Path) -> None:
@@ -56,32 +39,10 @@ async def test_a_second_daemon_is_kept_out_and_told_by_whom(tmp_path: Path) -> N
     await second.close()
 
 
-async def test_a_newer_schema_is_refused_in_words(tmp_path: Path) -> None:
-    path = tmp_path / "bridge.db"
-    with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA user_version = 999")
-    connection.close()
-    store = SqliteStore(path)
-    with pytest.raises(SchemaTooNew, match="schema version 999"):
-        await store.open()
-    await store.close()
-
-
 async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "missing" / "bridge.db")
     with pytest.raises(StoreError, match="missing"):
         await store.open()
-    await store.close()
-
-
-async def test_ids_go_on_where_the_file_ends(tmp_path: Path) -> None:
-    store = SqliteStore(tmp_path / "bridge.db")
-    await store.open()
-    await store.accept(Acceptance((message(41, submission_id=40), message(42, submission_id=40))))
-    await store.close()
-    store = SqliteStore(tmp_path / "bridge.db")
-    await store.open()
-    assert store.last_id == 42
     await store.close()
 
 
