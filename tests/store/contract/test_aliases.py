@@ -47,6 +47,9 @@ async def test_a_further_id_of_an_ended_message_gets_the_receipt_at_once(store: 
     assert (notice.about, notice.known_as, notice.at) == (2, 12, NOW + 5)
     assert stored is not None
     assert stored.state is State.DELIVERED
+    story = await store.story(2)
+    assert story is not None
+    assert [one.known_as for one in story.notices] == [2, 12]
 
 
 @pytest.mark.parametrize("receipts", [Receipts.NONE, BOTH])

@@ -1,10 +1,12 @@
-"""Statements of a verb with many rows or a list of values mean the same on both engines."""
+"""Verbs of the directory: one transaction, whose statements mean the same on both engines."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
-from bridge.store import Store
+from bridge.model.failure import Failure, Reason
+from bridge.store import Store, StoreError
 from bridge.store.directory.verb import Statement, Verb, marks
 from bridge.store.rows import Row
 
@@ -67,3 +69,38 @@ async def test_a_delete_runs_for_each_row(store: Store) -> None:
     await store.change(_insert, phones)
     await store.change(delete, phones[:3])
     assert await store.look_up(_find, phones) == phones[3:]
+
+
+def _phones() -> Verb[list[str]]:
+    rows = yield Statement("SELECT phone FROM black_list ORDER BY phone")
+    return [phone for [phone] in rows]
+
+
+async def test_a_verb_that_fails_changes_nothing_and_stops_no_other(store: Store) -> None:
+    def fail(phone: str) -> Verb[None]:
+        yield from _insert([phone])
+        raise Failure(Reason.NOT_FOUND, phone)
+
+    def misspell() -> Verb[None]:
+        yield from _insert(["+380504444444"])
+        yield Statement("SELECT nothing FROM black_list")
+
+    ended = await asyncio.gather(
+        store.change(_insert, ["+380501111111"]),
+        store.change(fail, "+380502222222"),
+        store.change(misspell),
+        store.change(_insert, ["+380503333333"]),
+        return_exceptions=True,
+    )
+    assert [isinstance(one, (Failure, StoreError)) for one in ended] == [False, True, True, False]
+    assert isinstance(ended[1], Failure)
+    assert ended[1].detail == "+380502222222"
+    assert await store.look_up(_phones) == ["+380501111111", "+380503333333"]
+
+
+async def test_a_verb_reads_what_it_has_written(store: Store) -> None:
+    def add_and_list() -> Verb[list[str]]:
+        yield from _insert(["+380501111111"])
+        return (yield from _phones())
+
+    assert await store.change(add_and_list) == ["+380501111111"]
