@@ -118,7 +118,7 @@ def test_the_tree_of_exceptions_is_that_of_the_program() -> None:
 #: Rooms whose mirror is incomplete, ``""`` for the modules of no room. Empty in the end.
 NOT_MIRRORED: tuple[str, ...] = (
     *("", "admin", "cli", "directory", "model", "net", "notices", "relay", "sandbox", "sending"),
-    *("smpp", "smsc", "smtp", "store"),
+    *("smpp", "smsc", "smtp"),
 )
 MODULES = sorted(
     path.relative_to(REPOSITORY / "bridge")

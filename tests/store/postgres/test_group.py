@@ -77,29 +77,31 @@ async def test_other_nodes_are_told_of_work_notices_and_their_settled_messages(
 
     def hear(connection: object, pid: int, channel: str, payload: str) -> None:
         heard.append((channel, payload))
-        if channel == "last":
+        if payload == "third":
             last.set()
 
     listening = await asyncpg.connect(nodes.url)
-    for channel in (CHANNEL, OWED, SETTLED, "last"):
+    for channel in (CHANNEL, OWED, SETTLED, "after"):
         await listening.add_listener(channel, hear)
     far = first_id(NOW + 100 * 365 * 86400)
     ids = list(range(far, far + 1000))
-    for turn.is_work, turn.is_owed, turn.settled in (
-        (False, False, {}),
-        (True, False, {}),
-        (False, True, {7: ids}),
+    for name, turn.is_work, turn.is_owed, turn.settled in (
+        ("first", False, False, {}),
+        ("second", True, False, {}),
+        ("third", False, True, {7: ids}),
     ):
         await announce(turn)
-    await turn.connection.execute("SELECT pg_notify('last', '')")
+        await turn.connection.execute("SELECT pg_notify('after', $1)", name)
     async with asyncio.timeout(10):
         await last.wait()
     await listening.close()
     settled = [payload.split() for channel, payload in heard if channel == SETTLED]
     assert [line for line in heard if line[0] != SETTLED] == [
+        ("after", "first"),
         (CHANNEL, "0"),
+        ("after", "second"),
         (OWED, "0"),
-        ("last", ""),
+        ("after", "third"),
     ]
     assert {node for node, *_ in settled} == {"7"}
     assert [int(id) for _, *some in settled for id in some] == ids

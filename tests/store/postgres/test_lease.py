@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
 from functools import partial
 
 import pytest
 
 from bridge.model.ids import Ids
 from bridge.model.message import State
-from bridge.store import Acceptance, Change, StoreError, StoreInUse
+from bridge.store import Acceptance, Change, LeaseLost, StoreError, StoreInUse
+from bridge.store.ended import Ended
+from bridge.store.postgres import connection as pg
 from bridge.store.postgres.engine import PostgresStore
+from bridge.store.postgres.lease import Lease
+from bridge.store.postgres.verb import PostgresTurn
 from tests.samples import NOW, message
 from tests.store.postgres.nodes import Nodes, heard, told
 from tests.store.postgres.server import Server, Wire, execute
@@ -214,3 +218,127 @@ async def test_a_node_that_cannot_be_sure_of_its_lease_tells_nothing(
         while not store.may_tell():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     await store.close()
+
+
+# --- one lease, on connections of the test -----------------------------------------------------
+
+
+@pytest.fixture
+async def connections(nodes: Nodes) -> AsyncIterator[tuple[pg.PgConnection, pg.PgConnection]]:
+    """Two connections to a store without a node."""
+    await (await nodes.open()).close()
+    first, second = await pg.connect(nodes.url), await pg.connect(nodes.url)
+    yield first, second
+    await first.close()
+    await second.close()
+
+
+async def claimed(connection: pg.PgConnection, length: float = 15.0) -> Lease:
+    lease = Lease(length, lambda: NOW)
+    async with connection.transaction():
+        await lease.claim(connection)
+    return lease
+
+
+async def test_a_lease_that_was_passed_on_holds_on_the_new_connection_alone(
+    connections: tuple[pg.PgConnection, pg.PgConnection],
+) -> None:
+    first, second = connections
+    lease = await claimed(first)
+    before = PostgresTurn(first, lease.fence, NOW, Ended())
+    await before.hold()
+    await lease.pass_on(second)
+    with pytest.raises(LeaseLost):
+        await PostgresTurn(first, before.fence, NOW, Ended()).hold()
+    await PostgresTurn(second, lease.fence, NOW, Ended()).hold()
+    await second.execute("DELETE FROM node")
+    for verb in (lease.pass_on, lease.renew, lease.hold):
+        with pytest.raises(LeaseLost):
+            await verb(second)
+
+
+async def test_a_renewal_counts_from_its_time_by_the_clock_of_the_database(
+    connections: tuple[pg.PgConnection, pg.PgConnection],
+) -> None:
+    connection, _ = connections
+    lease = await claimed(connection)
+    now, until = "clock_timestamp()", "lease_until"
+    await connection.execute("UPDATE node SET lease_until = '-infinity'")
+    [[before]] = await connection.fetch(f"SELECT extract(epoch FROM {now})::float8")
+    await lease.renew(connection)
+    [[left, after]] = await connection.fetch(
+        f"SELECT extract(epoch FROM {until} - {now})::float8, "
+        f"extract(epoch FROM {now})::float8 FROM node"
+    )
+    assert before <= lease.renewed_at <= after
+    assert 0 < left <= 15
+    assert lease.is_certain
+
+
+async def test_a_node_takes_over_from_others_only_after_a_lease_without_a_gap(
+    connections: tuple[pg.PgConnection, pg.PgConnection],
+) -> None:
+    connection, _ = connections
+    lease = await claimed(connection, length=0.3)
+    await connection.execute(
+        "INSERT INTO node VALUES (7, gen_random_uuid(), 0, now() - interval '1 hour')"
+    )
+    for gap in (False, True):
+        if gap:
+            await connection.execute("UPDATE node SET lease_until = now() WHERE number = 0")
+        await lease.renew(connection)
+        assert not await lease.take_over(connection)
+    async with asyncio.timeout(20):
+        while not await lease.take_over(connection):
+            await lease.renew(connection)
+    assert await connection.fetch("SELECT number FROM node") == [(0,)]
+    # A number that was given back with an attempt is taken over at once.
+    await connection.execute("INSERT INTO node VALUES (7, gen_random_uuid(), 0, '-infinity')")
+    assert await lease.take_over(connection)
+
+
+async def test_a_node_that_is_writing_is_not_taken_over(
+    connections: tuple[pg.PgConnection, pg.PgConnection],
+) -> None:
+    first, second = connections
+    writing, other = await claimed(first), await claimed(second)
+    await second.execute("UPDATE node SET lease_until = '-infinity' WHERE number = 0")
+    async with first.transaction():
+        await PostgresTurn(first, writing.fence, NOW, Ended()).hold()
+        assert not await other.take_over(second)
+    assert await other.take_over(second)
+
+
+async def test_a_number_is_given_back_unless_an_attempt_has_it(
+    connections: tuple[pg.PgConnection, pg.PgConnection],
+) -> None:
+    connection, _ = connections
+    first, second = await claimed(connection), await claimed(connection)
+    await connection.execute("INSERT INTO attempt VALUES (5, $1, 0, '{}')", first.number)
+    for lease in (first, second):
+        await lease.release(connection)
+    rows = await connection.fetch("SELECT number, lease_until = '-infinity' FROM node")
+    assert rows == [(first.number, True)]
+    # The next node begins with the attempts of that number.
+    assert (await claimed(connection)).number == first.number
+
+
+async def test_a_node_that_has_been_gone_for_long_gives_its_number_to_the_65th(
+    nodes: Nodes,
+) -> None:
+    gone = await nodes.open()
+    await gone.accept(Acceptance((message(1), message(2))))
+    await gone.begin(9, [message(1)])
+    await nodes.execute(
+        "INSERT INTO node SELECT number, gen_random_uuid(), 0, now() + interval '1 minute' "
+        "FROM generate_series(1, 62) AS number"
+    )
+    await nodes.execute("UPDATE node SET lease_until = now() - interval '50 s' WHERE number = 0")
+    assert (await nodes.open()).node == 63, "a number that is free comes first"
+    with pytest.raises(StoreInUse):
+        await nodes.open()
+    await nodes.execute("UPDATE node SET lease_until = now() - interval '61 s' WHERE number = 0")
+    heir = await nodes.open()
+    assert heir.node == 0
+    assert await heir.interrupted() == {9: [message(1)]}
+    assert [one.id for one in await heir.waiting(LANE, NOW, 10)] == [2]

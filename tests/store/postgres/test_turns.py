@@ -10,11 +10,12 @@ import pytest
 
 from bridge.model.contact import Blocks, Contact, Group, Template
 from bridge.model.message import Receipts, State
-from bridge.store import Acceptance, Replacement, StoreError
+from bridge.store import Acceptance, Replacement, StoreError, StoreFull
 from bridge.store.directory.black_list import add_to_black_list, delete_from_black_list
 from bridge.store.directory.contacts import add_contact, list_contacts
 from bridge.store.directory.groups import add_group, change_group, list_groups
 from bridge.store.directory.templates import add_template
+from bridge.store.directory.verb import Verb
 from bridge.store.postgres.engine import PostgresStore
 from tests.samples import message
 from tests.store.postgres.server import Wire, execute, found, written
@@ -113,3 +114,24 @@ async def test_a_change_whose_fate_stays_unknown_says_so(
         with pytest.raises(StoreError, match="may have been done"):
             await adding
     wire.mend()
+
+
+async def test_a_change_that_the_database_refuses_is_not_repeated(
+    remote: PostgresStore, database: str
+) -> None:
+    runs = 0
+
+    def add() -> Verb[int]:
+        nonlocal runs
+        runs += 1
+        return (yield from add_group("crm", Group(0, f"Group {runs}")))
+
+    await execute(
+        database,
+        "CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "RAISE EXCEPTION 'could not extend file' USING ERRCODE = '53100'; END $$; "
+        "CREATE TRIGGER no_room BEFORE INSERT ON contact_group EXECUTE FUNCTION no_room();",
+    )
+    with pytest.raises(StoreFull, match="could not extend"):
+        await remote.change(add)
+    assert runs == 1
