@@ -205,7 +205,7 @@ class DirectoryVerbs(StoredVerbs):
         self, *, by: str, account: str, phone: str, blocks: str = "all", comment: str = ""
     ) -> Created:
         """Block a phone: all messages, or only ``bulk`` or ``single`` ones."""
-        [one, *_] = fields.phones(phone, self.region(account))
+        one = fields.phone(phone, self.region(account))
         comment = fields.text("comment", comment)
         kind = fields.blocks(blocks)
         id = await self._directory.change(add_to_black_list, account, one, kind, comment)

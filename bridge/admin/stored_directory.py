@@ -14,6 +14,7 @@ from bridge.admin.directory_answers import (
 )
 from bridge.admin.queue_filter import StoredId
 from bridge.config.settings import Settings
+from bridge.directory import fields
 from bridge.directory.groups import group_meant
 from bridge.directory.templates import variables_of
 from bridge.directory.verbs import (
@@ -25,7 +26,6 @@ from bridge.directory.verbs import (
 )
 from bridge.model.contact import Template
 from bridge.model.failure import Failure, Reason
-from bridge.model.phone import normalise
 from bridge.store import Store
 
 #: Most records in one answer; ``after`` gets the next ones.
@@ -65,7 +65,7 @@ class StoredDirectory:
             list_contacts,
             account,
             group=group_meant(groups, group).id if group else None,
-            phone=normalise(phone, region) if phone else "",
+            phone=fields.phone(phone, region) if phone else "",
             search=search,
             after=after,
             limit=limit,
@@ -86,7 +86,7 @@ class StoredDirectory:
         found = await self._store.look_up(
             list_black_list,
             account,
-            phone=normalise(phone, region) if phone else "",
+            phone=fields.phone(phone, region) if phone else "",
             after=after,
             limit=limit,
         )

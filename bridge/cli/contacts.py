@@ -45,7 +45,7 @@ def _contact(row: dict[str, Any]) -> Contact:
 
 
 def _row(row: dict[str, Any], fmt: Format) -> Row:
-    return contact_row(_contact(row))
+    return contact_row(_contact(row), fmt)
 
 
 @click.group()

@@ -9,13 +9,18 @@ from bridge.dialect.answers import Format, Row
 from bridge.model.contact import BlackListEntry, Contact, Group, Template
 
 
-def contact_row(contact: Contact) -> Row:
-    """A contact: phones without plus, groups by their ids; 0 for none."""
+def contact_row(contact: Contact, fmt: Format) -> Row:
+    """A contact: phones without plus, groups by their ids; 0 for none.
+
+    In the format of numbers a comma would begin another member: there phones are separated by
+    semicolons, groups by bars.
+    """
     groups = contact.groups
+    between_phones, between_groups = (";", "|") if fmt is Format.NUMBERS else (",", ",")
     return [
-        ("phone", ",".join(phone.lstrip("+") for phone in contact.phones)),
+        ("phone", between_phones.join(phone.lstrip("+") for phone in contact.phones)),
         ("name", contact.name),
-        ("group", groups[0] if len(groups) == 1 else ",".join(map(str, groups)) or "0"),
+        ("group", groups[0] if len(groups) == 1 else between_groups.join(map(str, groups)) or "0"),
         ("first_name", contact.first_name),
         ("last_name", contact.last_name),
         ("middle_name", contact.middle_name),

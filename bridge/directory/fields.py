@@ -32,18 +32,30 @@ _HOURS: Final = re.compile(r"(\d{1,2})-(\d{1,2})", re.ASCII)
 def phones(text: str, region: str) -> tuple[str, ...]:
     """The phone numbers in a text, each once, in any form that ``region`` allows.
 
-    Any separators are allowed; a number may contain spaces. Raises Failure (wrong phone number),
-    also if there is none.
+    Any separators are allowed; a number may contain spaces. Raises Failure (bad parameter: the
+    source document has no other code for a wrong number here), also if there is none.
     """
     found: dict[str, None] = {}
-    for piece in _BETWEEN.split(text):
-        if piece := piece.strip():
-            found.update(dict.fromkeys(_numbers(piece, region)))
+    try:
+        for piece in _BETWEEN.split(text):
+            if piece := piece.strip():
+                found.update(dict.fromkeys(_numbers(piece, region)))
+    except Failure:
+        raise Failure(Reason.BAD_PARAMETER, "wrong phone number") from None
     if not found:
-        raise Failure(Reason.WRONG_PHONE)
+        raise Failure(Reason.BAD_PARAMETER, "no phone number")
     if len(found) > MAX_PHONES:
         raise Failure(Reason.BAD_PARAMETER, f"phone: more than {MAX_PHONES} numbers")
     return tuple(found)
+
+
+def phone(text: str, region: str) -> str:
+    """The only phone number in a text. Raises Failure (bad parameter), also if there are several:
+    none of them may be left out."""
+    [first, *more] = phones(text, region)
+    if more:
+        raise Failure(Reason.BAD_PARAMETER, "one phone number only")
+    return first
 
 
 def _numbers(piece: str, region: str) -> Iterable[str]:

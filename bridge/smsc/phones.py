@@ -31,7 +31,6 @@ from bridge.directory.verbs import (
 )
 from bridge.model.contact import Blocks, Contact, Group, Template
 from bridge.model.failure import Failure, Reason
-from bridge.model.phone import normalise
 from bridge.smsc.call import Call
 
 #: The parameters of a contact, and the fields that they set.
@@ -109,16 +108,18 @@ class Phones:
             list_contacts,
             call.account.name,
             group=call.number("grp", 0, _NUMBER) or None,
-            phone=normalise(phone, call.account.settings.region) if phone else "",
+            phone=fields.phone(phone, call.account.settings.region) if phone else "",
             search=f"{given['search']} {given['fio']}",
             after=call.number("after_id", 0, _NUMBER),
             limit=call.number("lmt", _MOST, _MOST) or _MOST,
         )
-        return _listing("contact", [contact_row(one) for one in found], call)
+        return _listing("contact", [contact_row(one, call.fmt) for one in found], call)
 
     # --- groups --------------------------------------------------------------------------------
 
     async def _add_group(self, call: Call) -> str:
+        if call.number("type", 0, 1):
+            raise Failure(Reason.BAD_PARAMETER, "type: groups are of phones, not of mail addresses")
         group = Group(0, fields.group_name(call.needed("name")), _group_number(call))
         id = await self.directory.change(add_group, call.account.name, group)
         return created("group", id, call.fmt)
@@ -152,7 +153,7 @@ class Phones:
     # --- the black list ------------------------------------------------------------------------
 
     async def _add_black(self, call: Call) -> str:
-        [phone, *_] = _phones(call, "phone")
+        phone = fields.phone(call.needed("phone"), call.account.settings.region)
         blocks = Blocks(call.number("type", 0, 2))
         comment = fields.text("cmt", call.parameters["cmt"])
         id = await self.directory.change(
@@ -214,7 +215,7 @@ def _phones(call: Call, name: str) -> tuple[str, ...]:
 
 
 def _many_phones(call: Call) -> list[str]:
-    """The numbers of a list of any length, without invalid ones."""
+    """The numbers of a list of any length, each once."""
     found: dict[str, None] = {}
     for piece in call.needed("phone").replace(";", ",").split(","):
         if piece.strip():

@@ -34,7 +34,14 @@ def test_numbers_may_be_separated_by_anything(written: str) -> None:
 def test_a_wrong_number_makes_the_field_wrong(written: str) -> None:
     with pytest.raises(Failure) as caught:
         fields.phones(written, "UA")
-    assert caught.value.reason is Reason.WRONG_PHONE
+    assert caught.value.reason is Reason.BAD_PARAMETER
+
+
+def test_one_number_is_not_the_first_of_several() -> None:
+    assert fields.phone("+38 050 123 45 67", "UA") == ANNA
+    with pytest.raises(Failure) as caught:
+        fields.phone("380501234567, 380671112233", "UA")
+    assert caught.value.description == "bad parameter: one phone number only"
 
 
 def test_a_contact_has_so_many_numbers_and_no_more() -> None:

@@ -54,7 +54,7 @@ def test_every_wrong_line_is_named() -> None:
     lines = list(contact_lines(FILE, "UA"))
     assert [entry.line for entry in lines if not isinstance(entry, WrongLine)] == [2, 3]
     assert [line for line in lines if isinstance(line, WrongLine)] == [
-        (4, "wrong phone number"),
+        (4, "bad parameter: wrong phone number"),
         (5, "the same number as in line 2"),
         (6, "bad parameter: birthday: dd.mm.yyyy"),
     ]
@@ -104,7 +104,7 @@ async def test_a_file_of_the_black_list(store: Store) -> None:
         (),
         (
             (4, "bad parameter: type: 0 all, 1 bulk, 2 single messages"),
-            (5, "wrong phone number"),
+            (5, "bad parameter: wrong phone number"),
         ),
     )
     for act in (importer.preview, importer.take):

@@ -98,7 +98,7 @@ def test_numbers_of_a_card_that_are_no_phones_are_kept_beside_them() -> None:
 
 def test_a_card_without_a_phone_is_wrong() -> None:
     card = b"BEGIN:VCARD\nFN:Anna\nTEL:*111#\nEND:VCARD\n"
-    assert list(contact_lines(card, "UA")) == [WrongLine(1, "wrong phone number")]
+    assert list(contact_lines(card, "UA")) == [WrongLine(1, "bad parameter: wrong phone number")]
 
 
 def test_a_file_of_many_cards() -> None:

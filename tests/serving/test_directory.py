@@ -81,7 +81,7 @@ async def test_a_file_is_previewed_imported_and_exported_as_it_was(
     said = await done(bridge, "contacts", "import", str(file), "--preview")
     assert "2 contacts would be added" in said
     assert "new groups: Ночь, День" in said
-    assert "line 4: wrong phone number" in said
+    assert "line 4: bad parameter: wrong phone number" in said
     assert await listed(bridge, "contacts", "list") == []
     code, said = await bridge.command("contacts", "import", str(file))
     assert (code, "--yes" in said) == (64, True)

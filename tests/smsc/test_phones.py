@@ -27,7 +27,7 @@ async def test_contacts_and_groups(tmp_path: Path) -> None:
         assert groups == [{"id": group, "name": "Night", "number": 7, "cnt": "1"}]
         assert await face.call("phones", chg=1, phone=FIRST, name="Ганна", bd="1.2.1990") == "OK"
         assert await face.call("phones", get=1, search="ганна", fmt=1) == (
-            f"{FIRST},{SECOND},Ганна,{group},,,,01.02.1990,4321,,,"
+            f"{FIRST};{SECOND},Ганна,{group},,,,01.02.1990,4321,,,"
         )
         assert await face.json("phones", move_group=3, phone=FIRST, grp=group) == {"result": "OK"}
         assert (await face.json("phones", get=1, phone=FIRST))[0]["group"] == "0"
@@ -68,7 +68,15 @@ async def test_wrong_parameters(tmp_path: Path) -> None:
         for parameters, code in (
             ({}, 1),
             ({"add": 1}, 1),
-            ({"add": 1, "phone": "12"}, 7),
+            # Only send.php has a code for wrong numbers.
+            ({"add": 1, "phone": "12"}, 1),
+            ({"get": 1, "phone": "12"}, 1),
+            ({"del": 1, "phone": f"{FIRST},12"}, 1),
+            ({"add_black": 1, "phone": "12"}, 1),
+            # None of several is left out.
+            ({"add_black": 1, "phone": f"{FIRST},{SECOND}"}, 1),
+            ({"add": 1, "mail": "anna@example.com", "name": "Anna"}, 1),
+            ({"add_group": 1, "name": "By mail", "type": 1}, 1),
             ({"add": 1, "phone": FIRST, "bd": "31.02.1990"}, 1),
             ({"add": 1, "phone": FIRST, "grp": 999}, 3),
             ({"add_group": 1, "name": "123"}, 1),
