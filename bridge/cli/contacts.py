@@ -21,6 +21,7 @@ from bridge.cli.directory import (
 from bridge.cli.tables import Columns
 from bridge.dialect.answers import Format, Row
 from bridge.dialect.directory_rows import contact_row
+from bridge.directory.fields import joined_groups
 from bridge.directory.importing import CONTACT_COLUMNS
 from bridge.directory.spreadsheet import write_rows
 from bridge.directory.vcard import write_card
@@ -216,7 +217,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     return (
         ",".join(contact.phones),
         contact.name,
-        "|".join(row["group_names"]),
+        joined_groups(row["group_names"]),
         *(contact.first_name, contact.last_name, contact.middle_name, contact.birthday),
         *(contact.client_id, contact.comments, contact.tags, contact.phone_other),
     )

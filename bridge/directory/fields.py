@@ -22,6 +22,10 @@ MAX_PHONES: Final = 20
 
 #: Separators between numbers.
 _BETWEEN: Final = re.compile(r"[,;|/\r\n\t]|:::")  # the last in exports of Google
+#: Separators between the names of groups, and a separator in a name.
+_BETWEEN_GROUPS: Final = re.compile(r"(?<!\\)[;|]|:::")
+_SEPARATOR: Final = re.compile(r"[;|]")
+_ESCAPED: Final = re.compile(r"\\([;|])")
 _DAY: Final = (
     re.compile(r"(?P<d>\d{1,2})[./](?P<m>\d{1,2})[./](?P<y>\d{4})(?: \d.*)?", re.ASCII),
     re.compile(r"(?P<y>\d{4})-?(?P<m>\d{2})-?(?P<d>\d{2})(?:[T ].*)?", re.ASCII),
@@ -116,6 +120,17 @@ def group_name(value: str) -> str:
     if re.fullmatch(r"[gG]\d+", name, re.ASCII):
         raise Failure(Reason.BAD_PARAMETER, "name: g and a number address a group by its number")
     return name
+
+
+def split_groups(value: str) -> list[str]:
+    """The names of groups in one field, as :func:`joined_groups` and address books write them."""
+    names = (name.strip() for name in _BETWEEN_GROUPS.split(value))
+    return [_ESCAPED.sub(r"\1", name) for name in names if name]
+
+
+def joined_groups(names: Iterable[str]) -> str:
+    """The names of groups as one field; a backslash stands before a separator in a name."""
+    return "|".join(_SEPARATOR.sub(r"\\\g<0>", name) for name in names)
 
 
 def group_number(value: str) -> int | None:

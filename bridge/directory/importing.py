@@ -7,7 +7,6 @@ A preview lists every wrong line and counts the others by result. An import is a
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any, Final, NamedTuple, TypeVar
@@ -61,7 +60,6 @@ TEMPLATE_COLUMNS: Final = ("name", "message", "format", "sender", "flag")
 
 #: The time without progress after which a file counts as abandoned (seconds).
 ABANDONED_AFTER: Final = 60
-_BETWEEN_GROUPS: Final = re.compile(r"[;|]|:::")
 #: Longest time of reading without a pause; the pause is as long (seconds).
 _READ_FOR: Final = 0.002
 #: Called after each step: ``read`` or ``stored``, lines done, lines in total (0: unknown).
@@ -159,9 +157,9 @@ def _entry(record: SheetRecord, region: str) -> Entry:
     if not contact.name:
         name = " ".join(filter(None, (contact.first_name, contact.last_name)))
         contact = contact._replace(name=name)
-    groups = (one.strip() for one in _BETWEEN_GROUPS.split(written("group", "")))
+    groups = fields.split_groups(written("group", ""))
     # An asterisk marks the groups of an address book that its owner did not make.
-    named = (one for one in groups if one and not one.startswith("* "))
+    named = (one for one in groups if not one.startswith("* "))
     return Entry(record.line, contact, tuple(map(fields.group_name, named)))
 
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from bridge.directory.fields import joined_groups
 from bridge.directory.spreadsheet import SheetRecord, from_single_octets
 from bridge.model.contact import Contact
 
@@ -175,7 +176,7 @@ def _take(fields: dict[str, str], name: str, parameters: dict[str, set[str]], va
         parts = _split(value, ";") + [""] * 3
         fields |= {"last_name": parts[0], "first_name": parts[1], "middle_name": parts[2]}
     elif name == "CATEGORIES":
-        fields["group"] = ";".join(one for one in _split(value, ",") if one)
+        fields["group"] = joined_groups(one for one in _split(value, ",") if one)
     elif name == "BDAY" and (
         "X-APPLE-OMIT-YEAR" in parameters or "text" in parameters.get("VALUE", ())
     ):

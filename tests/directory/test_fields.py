@@ -103,3 +103,21 @@ def test_whatever_is_written_is_kept_or_refused(written: str) -> None:
         with contextlib.suppress(Failure):
             value = read(written)
             assert read(value) == value
+
+
+@pytest.mark.parametrize(
+    ("written", "names"),
+    [
+        ("Night; Day|Kitchen ::: Bar", ["Night", "Day", "Kitchen", "Bar"]),
+        (r"A\; B|C\|D", ["A; B", "C|D"]),
+        ("C:\\temp", ["C:\\temp"]),
+        (" ; ", []),
+    ],
+)
+def test_names_of_groups_in_one_field(written: str, names: list[str]) -> None:
+    assert fields.split_groups(written) == names
+
+
+def test_names_of_groups_come_back_as_they_were() -> None:
+    names = ["Night shift", "A; B", "C|D", "e\\f"]
+    assert fields.split_groups(fields.joined_groups(names)) == names

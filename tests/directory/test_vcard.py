@@ -52,7 +52,7 @@ def test_version_3_0_of_a_mailbox_program() -> None:
         "middle_name": "Іванович",
         "phone": "+38 067 111-22-33,0501112233",
         "comments": "first line\nsecond, with a comma",
-        "group": "Дежурні;Night shift",
+        "group": "Дежурні|Night shift",
         "id": "b-17",
     }
 
@@ -94,6 +94,14 @@ def test_numbers_of_a_card_that_are_no_phones_are_kept_beside_them() -> None:
     assert isinstance(entry, Entry)
     assert entry.contact.phones == ("+380501234567",)
     assert entry.contact.phone_other == "0441234567,*111#"
+
+
+def test_a_group_with_a_separator_in_its_name_comes_back_from_a_card() -> None:
+    groups = ("A; B", "C|D", "E, F")
+    card = write_card(Contact(0, ("+380501234567",), name="Anna"), groups)
+    [entry] = contact_lines(card.encode(), "UA")
+    assert isinstance(entry, Entry)
+    assert entry.groups == groups
 
 
 def test_a_card_without_a_phone_is_wrong() -> None:
