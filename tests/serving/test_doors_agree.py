@@ -28,14 +28,19 @@ NEVER, NOT_BULK, NOT_SINGLE = "+380501110000", "+380501110001", "+380501110002"
 ABROAD, WRONG = "+420601234567", "12345"
 #: A group by its number, the only form in the SMSC line; its members are FIRST and SECOND.
 GROUP, EMPTY_GROUP, NO_GROUP = "g7", "g8", "g99"
+#: Groups with options: hours that begin in two hours, and one part at most. Their member is THIRD.
+LATER_GROUP, SHORT_GROUP = "g9", "g10"
+#: Groups with FIRST and NEVER, and with NEVER alone.
+PARTLY_BLOCKED, BLOCKED = "g11", "g12"
 DAY = 86400
 
 
 class Case(NamedTuple):
     """A submission, and its result: an fmt ``code``, or messages to these ``phones``.
 
-    ``ahead`` is the schedule (seconds from now), ``ttl`` the validity; ``sent`` and ``named`` are
-    the message's text and sender where they differ from the submission's. Protocols in ``cannot``
+    ``ahead`` is the schedule (seconds from now), ``hours`` the validity, or a ``ttl`` that is none;
+    ``sent`` and ``named`` are the message's text and sender where they differ from the
+    submission's, ``later``: it is scheduled though the submission is not. Protocols in ``cannot``
     cannot express it.
     """
 
@@ -43,6 +48,7 @@ class Case(NamedTuple):
     text: str = "Замовлення готове"
     sender: str = ""
     ahead: int = 0
+    hours: int = 0
     ttl: str = ""
     template: str = ""
     variables: tuple[tuple[str, str], ...] = ()
@@ -50,6 +56,7 @@ class Case(NamedTuple):
     phones: tuple[str, ...] = ()
     sent: str = ""
     named: str = ""
+    later: bool = False
     cannot: frozenset[str] = frozenset()
 
 
@@ -73,12 +80,29 @@ CASES = {
     "sender": Case((FIRST,), sender="Bank", code=6),
     "variables of the API": Case((FIRST,), "%name=1% hello", code=6),
     "empty": Case((FIRST,), "", code=1),
-    "too long": Case((FIRST,), "x" * 400, code=1),
+    "blanks": Case((FIRST,), "  \n ", code=1),
+    "two parts": Case((FIRST,), "x" * 306, phones=(FIRST,)),
+    "two parts of the extension table": Case((FIRST,), "€" * 152, phones=(FIRST,)),
+    "two parts in Cyrillic": Case((FIRST,), "я" * 134, phones=(FIRST,)),
+    "two parts of emoji": Case((FIRST,), "😀" * 66, phones=(FIRST,)),
+    "two lines": Case((FIRST,), "one\n\ntwo", phones=(FIRST,)),
+    "too long": Case((FIRST,), "x" * 307, code=1),
+    "too long for the extension table": Case((FIRST,), "€" * 153, code=1),
+    "too long in Cyrillic": Case((FIRST,), "я" * 135, code=1),
+    "too long in emoji": Case((FIRST,), "😀" * 67, code=1),
+    "too long, to a group": Case((GROUP,), "x" * 307, code=1),
+    "no such country": Case(("+999501234567",), code=7),
+    "a short number": Case(("101",), code=7),
     "schedule": Case((FIRST,), ahead=2 * DAY, phones=(FIRST,)),
     "schedule too far ahead": Case((FIRST,), ahead=40 * DAY, code=1),
-    "validity": Case((FIRST,), ttl="wrong", code=1, cannot=frozenset({"line"})),
+    "validity": Case((FIRST,), hours=2, phones=(FIRST,), cannot=frozenset({"line"})),
+    "no validity": Case((FIRST,), ttl="wrong", code=1, cannot=frozenset({"line"})),
     "group": Case((GROUP,), phones=(FIRST, SECOND)),
     "group and phones": Case((GROUP, SECOND, THIRD), phones=(FIRST, SECOND, THIRD)),
+    "group with hours": Case((LATER_GROUP,), phones=(THIRD,), later=True),
+    "group with hours and a schedule": Case((LATER_GROUP,), ahead=DAY, phones=(THIRD,)),
+    "group of one part": Case((SHORT_GROUP,), "я" * 70, phones=(THIRD,)),
+    "too long for a group of one part": Case((SHORT_GROUP,), "я" * 71, code=1),
     "unknown group": Case((NO_GROUP,), code=3),
     "empty group": Case((EMPTY_GROUP,), code=3),
     "black list": Case((NEVER,), code=6),
@@ -86,6 +110,8 @@ CASES = {
     "black list, bulk of two": Case((NOT_BULK, FIRST), phones=(FIRST,)),
     "black list, single": Case((NOT_SINGLE,), code=6),
     "black list, single of two": Case((NOT_SINGLE, FIRST), phones=(NOT_SINGLE, FIRST)),
+    "black list, in a group": Case((PARTLY_BLOCKED,), phones=(FIRST,)),
+    "black list, a whole group": Case((BLOCKED,), code=6),
     "template": Case(
         (FIRST,),
         "",
@@ -144,7 +170,7 @@ class Doors:
         headers = ["Content-Type: text/plain; charset=utf-8", "Content-Transfer-Encoding: 8bit"]
         for name, value in (
             ("Sender", case.sender),
-            ("TTL", case.ttl),
+            ("TTL", case.ttl or (f"{case.hours}h" if case.hours else "")),
             ("Template", case.template),
             ("Schedule", moment(case.ahead).isoformat() if case.ahead else ""),
         ):
@@ -167,11 +193,12 @@ class Doors:
             "schedule_delivery_time": schedule,
             "validity_period": b"200101000000000+" if case.ttl else b"",
             "data_coding": 8,
-            "short_message": case.text.encode("utf-16-be"),
         }
-        if len(case.text) > 127:
-            fields |= {"data_coding": 0, "short_message": b""}
-        tlvs = () if len(case.text) <= 127 else (payload(case.text),)
+        if case.hours:
+            fields["validity_period"] = b"000000%02d0000000R" % case.hours
+        octets = case.text.encode("utf-16-be")
+        tlvs = (Tlv(MESSAGE_PAYLOAD, octets),) if len(octets) > 254 else ()
+        fields["short_message"] = b"" if tlvs else octets
         if len(case.to) == 1 and not case.to[0].startswith("g"):
             [to] = case.to
             ton = 1 if to.startswith("+") else 0
@@ -200,7 +227,7 @@ class Doors:
             "mes": case.text,
             "sender": case.sender,
             "time": f"0{int(moment(case.ahead).timestamp())}" if case.ahead else "",
-            "valid": case.ttl,
+            "valid": case.ttl or (str(case.hours) if case.hours else ""),
             "tpl": case.template,
             **{f"var[{name}]": value for name, value in case.variables},
         }
@@ -212,8 +239,8 @@ class Doors:
         document: dict[str, Any] = {"to": list(case.to), "text": case.text, "sender": case.sender}
         if case.ahead:
             document["schedule"] = moment(case.ahead).isoformat()
-        if case.ttl:
-            document["ttl"] = 0
+        if case.ttl or case.hours:
+            document["ttl"] = case.hours * 3600
         if case.template:
             document |= {"template": case.template, "variables": dict(case.variables)}
         answer = await self._http.post(
@@ -226,10 +253,6 @@ class Doors:
 def moment(ahead: int) -> datetime:
     """This number of seconds ahead of now, as a whole minute."""
     return datetime.fromtimestamp((int(time.time()) + ahead) // 60 * 60, UTC)
-
-
-def payload(text: str) -> Tlv:
-    return Tlv(MESSAGE_PAYLOAD, text.encode())
 
 
 async def send_mail(client: Client, to: tuple[str, ...], mail: str) -> int:
@@ -257,6 +280,7 @@ async def doors(folder: Path, sandbox: Sandbox) -> AsyncIterator[tuple[Bridge, D
         senders = ["Shop", "Shop UA"]
         region = "UA"
         countries = ["UA"]
+        zone = "UTC"
         max_parts = 2
         """,
     )
@@ -281,14 +305,22 @@ async def doors(folder: Path, sandbox: Sandbox) -> AsyncIterator[tuple[Bridge, D
 
 async def fill(api: str) -> None:
     """Fills the directory for the cases."""
+    hour = moment(0).hour
+    later = f"{(hour + 2) % 24}-{(hour + 3) % 24 or 24}"
     async with httpx.AsyncClient(
         base_url=f"{api}/api/v1/accounts/crm", headers={"Authorization": f"Bearer {OPERATE}"}
     ) as client:
         for path, document in (
             ("/groups", {"name": "Night shift", "number": 7}),
             ("/groups", {"name": "Nobody", "number": 8}),
-            ("/contacts", {"phone": FIRST, "groups": ["g7"]}),
+            ("/groups", {"name": "Later", "number": 9, "hours": later}),
+            ("/groups", {"name": "Short", "number": 10, "max_parts": 1}),
+            ("/groups", {"name": "Partly", "number": 11}),
+            ("/groups", {"name": "Blocked", "number": 12}),
+            ("/contacts", {"phone": FIRST, "groups": ["g7", "Partly"]}),
+            ("/contacts", {"phone": NEVER, "groups": ["Partly", "Blocked"]}),
             ("/contacts", {"phone": SECOND, "groups": ["Night shift"]}),
+            ("/contacts", {"phone": THIRD, "groups": ["Later", "Short"]}),
             ("/blacklist", {"phone": NEVER}),
             ("/blacklist", {"phone": NOT_BULK, "blocks": "bulk"}),
             ("/blacklist", {"phone": NOT_SINGLE, "blocks": "single"}),
@@ -317,13 +349,15 @@ async def test_every_door_gives_the_same(tmp_path: Path) -> None:
                     {message.text for message in new},
                     {message.item["fromName"] for message in new},
                     {"scheduledSent" in message.item for message in new},
+                    {message.item["ttl"] // 3600 for message in new if case.hours},
                 )
                 expected = (
                     case.code,
                     sorted(case.phones),
                     {case.sent or case.text} if case.phones else set(),
                     {case.named or case.sender or "Shop"} if case.phones else set(),
-                    {bool(case.ahead)} if case.phones else set(),
+                    {bool(case.ahead) or case.later} if case.phones else set(),
+                    {case.hours} if case.hours else set(),
                 )
                 if got != expected:
                     wrong.append(f"{name}, {door}: {got} instead of {expected}")
