@@ -21,6 +21,9 @@ _IDENTITY = frozenset(
 _QUOTED_PRINTABLE = frozenset({b"quotedprintable", b"quoted", b"qp", b"quotedprintible"})
 _BASE64 = frozenset({b"base64", b"b64", b"base", b"64", b"b"})
 _UUENCODED = frozenset({b"uuencode", b"uuencoded", b"uue", b"xuuencode", b"xuue"})
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+#: First lines of yEnc and BinHex.
+_ENCODED = (b"=ybegin", b"(This file")
 _WORDS = re.compile(rb"[A-Za-z0-9] [A-Za-z0-9]")
 _LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 _NO_LETTERS = bytes(octet for octet in range(256) if octet not in _LETTERS)
@@ -53,8 +56,19 @@ def decoded(body: bytes, encoding: bytes) -> bytes:
     for part, of in _PARTS:
         if part in name:
             return of(body)
+    if _is_in_clear(body):
+        return body
     shown = encoding[:30].decode("ascii", "replace")
     raise Failure(Reason.UNDECODABLE_TEXT, f"unknown Content-Transfer-Encoding {shown}")
+
+
+def _is_in_clear(body: bytes) -> bool:
+    """Whether the first line is several words, or not ASCII: no encoding leaves that (RFC 2045 §6.4
+    takes a part in an unknown encoding for octets, and octets that are a text are read)."""
+    line = body.lstrip()[:200].partition(b"\n")[0]
+    if line.startswith(_ENCODED) or _CONTROL.search(line):
+        return False
+    return len(line.split()) > 1 or not line.isascii()
 
 
 def is_quoted(body: bytes) -> bool:

@@ -267,7 +267,7 @@ def test_lines_with_labels_and_no_field_of_any_mail_are_a_text(body: str) -> Non
 @pytest.mark.parametrize(
     ("broken", "rule"),
     [
-        (mail("text/plain", TEXT, "x-foo"), "x-foo"),
+        (mail("text/plain", "eJwrSS0uAQAEXQHB", "x-foo"), "x-foo"),
         (mail("application/pkcs7-mime", "x", "base64"), "S/MIME"),
         (parts(PDF), "application/pdf"),
     ],

@@ -74,5 +74,17 @@ def test_uuencode() -> None:
 
 
 def test_an_encoding_that_nobody_knows_is_refused_by_name() -> None:
-    with pytest.raises(Failure, match="unknown Content-Transfer-Encoding x-gzip"):
-        decoded(b"x", b"x-gzip")
+    for body in (
+        b"x",
+        b"H4sIAAAAAAAAA0vOTw==",
+        b"\x1f\x8b\x08\x00 a b",
+        b"=ybegin line=128 size=5",
+    ):
+        with pytest.raises(Failure, match="unknown Content-Transfer-Encoding x-gzip"):
+            decoded(body, b"x-gzip")
+
+
+@pytest.mark.parametrize("name", [b"clear", b"no", b"unknown", b"0", b"x-foo", b"utf-16"])
+def test_a_text_in_clear_is_read_under_any_name(name: bytes) -> None:
+    for text in ("UPS on battery", "Тривога", "\nPump 3\n"):
+        assert decoded(text.encode(), name) == text.encode()
