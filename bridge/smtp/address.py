@@ -29,6 +29,8 @@ _BRACKETED = re.compile(
     re.VERBOSE,
 )
 _BARE = re.compile(r"([^<>\"@\s=]+)(?:@([^<>@\"\s]*))?(?:\s++(.*))?|()()()")
+#: A name behind the path: "root@example.com (Cron Daemon)" (RFC 5322 §3.2.2).
+_COMMENT = re.compile(r"\([^()]*+\)\s*+")
 #: A display name in quotes, which may hold any bracket.
 _QUOTED_NAME = re.compile(r'"(?:[^"\\]|\\.)*"\s*(?=<)')
 _ESCAPED = re.compile(r"\\(.)")
@@ -62,7 +64,8 @@ def parse_path(argument: str) -> tuple[Path, str] | None:
         local = _ESCAPED.sub(r"\1", local[1:-1]).strip()
     elif local.startswith("'") and domain and domain.endswith("'"):
         local, domain = local[1:], domain[:-1]
-    return Path(local, (domain or "").lower().rstrip(".")), rest or ""
+    rest = _COMMENT.sub("", rest) if rest and "(" in rest else rest or ""
+    return Path(local, (domain or "").lower().rstrip(".")), rest
 
 
 def _without_name(text: str) -> str:

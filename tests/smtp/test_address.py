@@ -37,6 +37,8 @@ from bridge.smtp.address import comparable_domains, parse_path, parse_recipient
         ('"LB <one>" <lb@b.cd>', ("lb", "b.cd"), ""),
         ("<<lb@b.cd>>", ("lb", "b.cd"), ""),
         ("<lb@b.cd> AUTH=<>", ("lb", "b.cd"), "AUTH=<>"),
+        ("lb@b.cd (LB one)", ("lb", "b.cd"), ""),
+        ("<lb@b.cd> (LB one) SIZE=1", ("lb", "b.cd"), "SIZE=1"),
         ("<SMS=+380501234567@b.cd>", ("SMS=+380501234567", "b.cd"), ""),
     ],
 )

@@ -158,17 +158,25 @@ MAIL_PARAMETERS: Known = {
     "HOLDUNTIL": _hold_until,
 }
 RCPT_PARAMETERS: Known = {"NOTIFY": _notify, "ORCPT": _orcpt}
+#: Those of RFC 3461: without a value they say nothing, and of a repeated one the first counts.
+_OF_REPORTS = frozenset({"RET", "ENVID", "NOTIFY", "ORCPT"})
+_BLANK_IN_ORCPT = re.compile(r"(\bORCPT=[^\s;]{0,40};)\s+", re.IGNORECASE)
 
 
 def parse_parameters(text: str, known: Known) -> dict[str, Any]:
     """Values by upper-case keyword; raises :class:`Refused` (501, 555)."""
     parameters: dict[str, Any] = {}
+    if "; " in text:
+        text = _BLANK_IN_ORCPT.sub(r"\1", text)
     for word in text.split():
         keyword, equals, value = word.partition("=")
         keyword = keyword.upper()
         if keyword not in known:
             raise Refused(_UNKNOWN)
         read = known[keyword]
+        if keyword in _OF_REPORTS and read is not None:
+            parameters.setdefault(keyword, read(value))
+            continue
         if keyword in parameters or (read is None) == bool(equals):
             raise Refused(_SYNTAX)
         try:
