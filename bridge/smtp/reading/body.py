@@ -67,6 +67,7 @@ class _Place(NamedTuple):
 
 _OWN = _Place()
 _NAMED = _Place(own=False, why="read although it bears the name of a file: there is no other text")
+_BEFORE = _Place(own=False, why="what stands before the parts: there is no other text")
 _PASSED_ON = _Place(own=False, why="the mail that is attached: there is no other text")
 _UNTYPED = _Place(own=False, why="read although its type is none of a text")
 
@@ -114,6 +115,7 @@ def text_of_body(
             and "://" not in text
             and "[" not in text
             and "-----" not in text
+            and "begin " not in text
             and ("&" not in text or not markup.has_references(text))
             and ("=" not in text or not transfer.is_quoted(body))
             and record.charset != REPLACEMENT
@@ -136,13 +138,14 @@ class _Reader:
         self._left_out: list[str] = []
         # Attached mails, read only if there is no other text: body, encoding, place.
         self._mails: list[tuple[bytes, bytes, str]] = []
+        self._preamble = b""
 
     def read(self, fields: Fields, body: bytes) -> str:
         """The text, lines ended by LF; empty if there is none."""
         found = [one for one in self._texts(fields, body, "", 0, _OWN) if clean(one.text)]
         own = [one for one in found if one.role.own]
         if not own:
-            found = found or [one for one in self._of_mails() if clean(one.text)]
+            found = found or [one for one in self._others() if clean(one.text)]
             own = found[:1]
             for one in own:
                 self._record.note(one.role.why)
@@ -177,7 +180,7 @@ class _Reader:
             raise Failure(
                 Reason.BAD_PARAMETER, f"more than {MAX_PARTS} parts or {MAX_LEVELS} levels of them"
             )
-        kind = content_type(first(fields, b"content-type"))
+        kind = _kind_of(fields, body)
         if kind.kind in _ENCRYPTED:
             raise Failure(Reason.UNDECODABLE_TEXT, _ENCRYPTED[kind.kind])
         disposition = first(fields, b"content-disposition")
@@ -254,6 +257,8 @@ class _Reader:
             return None
         if not declared:
             self._record.note(f"parts under the label {kind.kind}")
+        if self._seen == 1:
+            self._preamble = multipart.preamble(octets, boundary)
         parts = []
         for part in multipart.parts(octets, boundary):
             parts.append(part)
@@ -306,8 +311,10 @@ class _Reader:
         if best is not None:
             yield best._replace(role=role) if best.role is _NAMED else best
 
-    def _of_mails(self) -> Iterator[_Text]:
-        """The texts of attached mails."""
+    def _others(self) -> Iterator[_Text]:
+        """The text before the first part, and the texts of attached mails."""
+        if self._preamble:
+            yield self._text(self._preamble, TEXT_PLAIN, "", _BEFORE)
         while self._mails:
             body, encoding, place = self._mails.pop(0)
             fields, inner = header.split(transfer.decoded(body, encoding).lstrip(b"\n"))
@@ -318,6 +325,17 @@ class _Reader:
         text, charset = self._part.read(octets, kind)
         self._record.declared = self._record.declared or kind.charset
         return _Text(kind.kind, text, place, role, charset, kind.charset)
+
+
+def _kind_of(fields: Fields, body: bytes) -> ContentType:
+    """The type; of several, the one whose boundary stands in the body."""
+    declared = fields.get(b"content-type", [b""])
+    kind = content_type(declared[0].strip())
+    for another in declared[1:4] if not kind.boundary else ():
+        container = content_type(another.strip())
+        if container.boundary and b"--" + container.boundary in body:
+            return container
+    return kind
 
 
 _RANKS = {"text/plain": 2, "text/html": 1}

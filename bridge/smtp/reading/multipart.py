@@ -68,8 +68,18 @@ def undeclared_delimiter(body: bytes) -> bytes:
     if not found:
         return b""
     before = body[: body.find(b"--" + found)].strip()
-    noticed = b"MIME" in before or b"multi-part" in before.lower()
-    return found if not before or noticed else b""
+    return found if not before or _is_notice(before) else b""
+
+
+def _is_notice(before: bytes) -> bool:
+    """Whether a preamble only tells old programs that there are parts."""
+    return b"MIME" in before or b"multi-part" in before.lower()
+
+
+def preamble(body: bytes, boundary: bytes) -> bytes:
+    """What stands before the first part, except for a notice for old programs."""
+    before = body[: max(0, body.find(b"--" + boundary))].strip()
+    return b"" if _is_notice(before) else before
 
 
 def parts(body: bytes, boundary: bytes) -> Iterator[bytes]:

@@ -15,7 +15,13 @@ from bridge.smtp.reading.content_type import ContentType
 from bridge.smtp.reading.html import text_of_html
 from bridge.smtp.reading.links import tidied
 from bridge.smtp.reading.record import Record
-from bridge.smtp.reading.text import clean, lines_ended_by_lf, unflow, without_armour
+from bridge.smtp.reading.text import (
+    clean,
+    lines_ended_by_lf,
+    unflow,
+    without_armour,
+    without_files,
+)
 
 #: Most octets and tags of an HTML text.
 MAX_HTML = 512 * 1024
@@ -61,6 +67,9 @@ class PartReader:
     def _plain(self, text: str, kind: ContentType) -> str:
         if "-----BEGIN PGP" in text:
             text = without_armour(text)
+        if "begin " in text and (left := without_files(text)) != text:
+            self._record.note("files in uuencode left out")
+            text = left
         if kind.flowed:
             text = unflow(text, kind.delsp)
         return tidied(text) if "[" in text or "<" in text or "://" in text else text

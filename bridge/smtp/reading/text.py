@@ -33,6 +33,10 @@ _ARMOURED = re.compile(
     r"-----BEGIN PGP (?:MESSAGE|PUBLIC KEY BLOCK)-----.*?(?:-----END PGP [A-Z ]{3,20}-----|\Z)",
     re.DOTALL,
 )
+#: A file in uuencode, whose lines have no small letters: scripts write "uuencode x x | mail".
+_FILE = re.compile(
+    r"^begin [0-7]{3,4} [^\n]{1,200}\n(?:[ -`]{0,90}\n)*end[ \t]*(?:\n|\Z)", re.MULTILINE
+)
 _PLACE = re.compile(r"\{(body|subject)\}")
 
 
@@ -72,6 +76,11 @@ def without_armour(text: str) -> str:
     if not left.strip():
         raise Failure(Reason.UNDECODABLE_TEXT, "encrypted (OpenPGP)")
     return unsigned(left)
+
+
+def without_files(text: str) -> str:
+    """The text without files in uuencode."""
+    return _FILE.sub("", text)
 
 
 def unsigned(text: str) -> str:

@@ -203,6 +203,11 @@ INPUTS: dict[str, Callable[[int], bytes]] = {
     "uuencoded": lambda size: (
         b"Content-Transfer-Encoding: x-uuencode\n\n" + b"begin 644 " * (size // 10)
     ),
+    "files in a text": lambda size: b"\n\n" + b"begin 644 x\nMA\n\n" * (size // 17),
+    "a file without an end": lambda size: b"\n\nbegin 644 x\n" + b"M\n" * (size // 2),
+    "a text before the parts": lambda size: (
+        b"Content-Type: multipart/mixed; boundary=b\n\n" + b"word " * (size // 5) + b"\n--b\n\n"
+    ),
     # Character sets.
     **{charset: _charset(charset) for charset in CHARSETS},
 }

@@ -244,6 +244,16 @@ def test_what_is_readable_among_armour_is_read(kind: str) -> None:
         text(mail(kind, armoured.format("MESSAGE")))
 
 
+def test_what_stands_before_the_parts_is_read_if_they_have_no_text() -> None:
+    kind = "multipart/mixed; boundary=b"
+    assert text(mail(kind, f"{TEXT}\n{parts(PDF)}")) == TEXT
+    assert text(mail(kind, f"before\n{parts(PLAIN)}")) == TEXT
+    notice = "This is a multi-part message in MIME format.\n"
+    assert text(mail(kind, notice + parts(PDF))) == "S"
+    assert text(f"Content-Type: text/plain; charset=utf-8\n{mail(kind, parts(PLAIN))}") == TEXT
+    assert text(f"Content-Type: text/plain\n{mail('text/html', TEXT)}") == TEXT
+
+
 def test_octets_with_a_bell_are_a_text_and_with_a_nul_not() -> None:
     bell = mail("application/octet-stream", "CRITICAL disk 98%\a")
     assert text(bell) == "CRITICAL disk 98%"

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.smtp.reading.text import clean, compose, cut_at, lines_ended_by_lf, unflow
+from bridge.smtp.reading.text import (
+    clean,
+    compose,
+    cut_at,
+    lines_ended_by_lf,
+    unflow,
+    without_files,
+)
 
 
 def test_a_stop_line_ends_the_text() -> None:
@@ -39,6 +46,14 @@ def test_cleaning_twice_is_cleaning_once(text: str) -> None:
     cleaned = clean(text)
     cleaned.encode()
     assert clean(cleaned) == cleaned
+
+
+def test_files_in_uuencode_go() -> None:
+    file = "begin 644 report.csv\n#86)C\n`\nend\n"
+    assert without_files(f"Report\n\n{file}") == "Report\n\n"
+    assert without_files(f"{file}\n{file}and more") == "\nand more"
+    for own in ("begin 644 work\nat 5\nend\n", "begin 644 x\n#86)C\n`\n", "We begin 5\nend"):
+        assert without_files(own) == own
 
 
 def test_flowed_paragraphs_are_joined_but_not_signatures() -> None:
