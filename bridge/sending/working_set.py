@@ -59,7 +59,7 @@ class WorkingSet:
         self._barred: list[Callable[[Message], bool]] = []
         #: Lanes in which nothing but such messages was found. They are not read on: reading a
         #: hundred thousand messages to find none that may go would cost others more than the rest
-        #: of such a lane gains.
+        #: of such a lane gains. New messages that may go do not wait behind these.
         self._aside: set[Lane] = set()
         #: Lanes with more messages in the store than in memory; new messages go behind those.
         self._spilled: set[Lane] = set()
@@ -117,7 +117,7 @@ class WorkingSet:
         if not self._spilled and len(self._loaded) < LANE_IN_MEMORY:
             return True
         lane = Lane(message.account, message.level, message.route.value)
-        if lane in self._spilled:
+        if lane in self._spilled and (lane not in self._aside or self._is_barred(message)):
             return False
         size = self._queue_of(message.account, message.route).size(message.level, message.account)
         return size < LANE_IN_MEMORY and (

@@ -73,6 +73,11 @@ class Waiting:
                 loaded.append(one)
         return loaded
 
+    @property
+    def last(self) -> int:
+        """The id of the last message."""
+        return self._id
+
     async def load(self) -> set[str]:
         return {account async for account in self.set.load()}
 
@@ -252,3 +257,24 @@ async def test_a_lane_of_which_nothing_may_go_is_not_read_on(
     waiting.set.unbar(all_of_crm)
     waiting.set.wake()
     assert await load() == ["crm"]
+
+
+async def test_new_messages_do_not_wait_behind_a_lane_that_is_being_changed(
+    waiting: Waiting,
+) -> None:
+    await waiting.come("crm", 3 * LANE)
+    until = waiting.last
+
+    def earlier(message: Message) -> bool:
+        return message.id <= until
+
+    waiting.set.bar(earlier)
+    [new] = await waiting.come("crm", 1)
+    assert waiting.post("crm", 9) == [new.id]
+    # Those of the selection, and as many as memory takes.
+    assert len(await waiting.come("crm", 2 * LANE)) == LANE
+    waiting.set.unbar(earlier)
+    waiting.post("crm", 2 * LANE)
+    waiting.set.wake()
+    assert await waiting.load() == {"crm"}
+    assert waiting.post("crm", 1) == [1]
