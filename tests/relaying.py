@@ -54,6 +54,7 @@ class Relaying:
     sandbox: Sandbox
     lines: dict[str, UpstreamLine]
     directory: Directory
+    send_outs: SendOuts
 
     def account(self, name: str = "crm") -> Account:
         account = self.accounts.get(name)
@@ -97,11 +98,11 @@ def without(folder: Path, *tables: str) -> Iterator[None]:
 
 
 @contextmanager
-def taking_no(folder: Path, table: str) -> Iterator[None]:
-    """The bridge's file takes no rows of this table."""
+def taking_no(folder: Path, table: str, change: str = "INSERT") -> Iterator[None]:
+    """The bridge's file takes no rows of this table, or does not change or delete any."""
     with closing(sqlite3.connect(folder / "bridge.db", isolation_level=None, timeout=10)) as other:
         other.execute(
-            f"CREATE TRIGGER full BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'full'); END"
+            f"CREATE TRIGGER full BEFORE {change} ON {table} BEGIN SELECT RAISE(ABORT, 'full'); END"
         )
         yield
         other.execute("DROP TRIGGER full")
@@ -175,6 +176,7 @@ async def relaying(
                     sandbox,
                     lines,
                     directory,
+                    send_outs,
                 )
             finally:
                 for task in working:

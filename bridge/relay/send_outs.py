@@ -305,9 +305,11 @@ class SendOuts:
             steps = SmallSteps(self._store)
             while await steps.take(self._store.change(discard_step, file.id, steps.size)):
                 pass
-            self._active.discard(file.id)
         except StoreError as error:
             log.warning("send_out_not_dropped", account=file.account, error=str(error))
+        finally:
+            # If it is still there, it is dropped when it counts as abandoned.
+            self._active.discard(file.id)
 
     def _now(self) -> int:
         return int(self._clock())

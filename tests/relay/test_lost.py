@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from bridge.model.failure import Failure
 from bridge.model.message import Accepted
@@ -100,3 +101,27 @@ async def test_a_send_out_that_others_may_know_is_sent_though_it_was_refused(
     async with asyncio.timeout(20):
         while await bridge.store.change(abandoned_imports, ["send_out"], 2**40, 0):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+
+
+async def test_messages_of_a_send_out_that_were_refused_though_committed_are_sent(
+    bridge: Relaying, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The commit that makes messages of the numbers is lost, and the database is away for too long.
+    wire.lose(b"COMMIT", after=b"DELETE FROM import_line")
+    assert isinstance(await bridge.submit(submission(*PHONES, name="Black Friday")), Accepted)
+    async with asyncio.timeout(20):
+        while not wire.losing:  # noqa: ASYNC110 - a state, no event
+            await asyncio.sleep(0.01)
+    with monkeypatch.context() as patched, capture_logs() as logs:
+        patched.setattr("bridge.store.postgres.writer.UNSURE_WITHIN", 0.2)
+        wire.closed = True
+        wire.cut()
+        async with asyncio.timeout(20):
+            while "send_out_delayed" not in [line["event"] for line in logs]:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    wire.mend()
+    async with asyncio.timeout(20):
+        while len(bridge.sandbox.messages) < 2:  # noqa: ASYNC110 - a row
+            await asyncio.sleep(0.01)
+    assert {one.phone for one in bridge.sandbox.messages} == set(PHONES)
+    assert await bridge.relay.used_today(bridge.account()) == 2

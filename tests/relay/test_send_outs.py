@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
+from structlog.testing import capture_logs
 
 from bridge.model.contact import Blocks, Contact, Group
 from bridge.model.failure import Failure, Reason
@@ -33,7 +34,7 @@ from bridge.store.directory.staging import (
     staged_phones,
 )
 from bridge.store.rows import to_row
-from tests.relaying import Relaying, relaying
+from tests.relaying import Relaying, relaying, taking_no
 from tests.samples import message, submission
 
 FIRST, SECOND, THIRD = "+380501234567", "+380671112233", "+380631112233"
@@ -248,6 +249,23 @@ class TestSendOuts:
                     await asyncio.sleep(0.01)
             assert isinstance(await bridge.submit(to(FIRST)), Accepted)
             assert await arrived(bridge, 1) == [FIRST]
+
+    async def test_what_could_not_be_dropped_at_once_is_dropped_later(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        accounts = {"crm": {"daily_limit": AT_ONCE}}
+        async with Sandbox() as sandbox, relaying(tmp_path, sandbox, accounts=accounts) as bridge:
+            with taking_no(tmp_path, "import_line", "DELETE"), capture_logs() as logs:
+                assert isinstance(await bridge.submit(to(await large_group(bridge))), Failure)
+                async with asyncio.timeout(20):
+                    while "send_out_not_dropped" not in [one["event"] for one in logs]:  # noqa: ASYNC110
+                        await asyncio.sleep(0.01)
+            monkeypatch.setattr("bridge.relay.send_outs.ABANDONED_AFTER", -1)
+            running = asyncio.create_task(bridge.send_outs.run())
+            async with asyncio.timeout(20):
+                while await bridge.store.look_up(staged_phones, 1, 1):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            running.cancel()
 
     async def test_another_process_makes_the_messages_that_are_missing(
         self, tmp_path: Path

@@ -271,16 +271,21 @@ def _mark(acceptance: Acceptance, repeats: Repeats | None) -> int | None:
     return next((m.id for m in acceptance.messages if m.id not in repeated), None)
 
 
+def _stays(acceptance: Acceptance) -> bool:
+    given = (acceptance.parts, acceptance.staged)
+    return bool(acceptance.fingerprints or acceptance.superseded) or given != (None, None)
+
+
 async def _take_back(
     connection: PgConnection, acceptances: Sequence[Acceptance], node: int
 ) -> None:
     """Removes stored messages whose clients were told that they are not stored.
 
     A message with a fingerprint stays: a client that repeated it at another node may have been told
-    that it is accepted. So does one that replaces another: otherwise neither would be sent. Any
-    node may send these.
+    that it is accepted. So does one that replaces another: otherwise neither would be sent; and one
+    of a send-out: its recipient is not staged any more. Any node may send these.
     """
-    known = [a for a in acceptances if a.fingerprints or a.parts is not None or a.superseded]
+    known = [a for a in acceptances if _stays(a)]
     kept = [message.id for a in known for message in a.messages]
     ids = [m.id for a in acceptances if a not in known for m in a.messages]
     attempts = [a.attempt for a in acceptances if a.attempt]
