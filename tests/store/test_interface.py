@@ -10,6 +10,7 @@ import pytest
 
 from bridge.store import Store
 from bridge.store.engines import engine_of
+from tests.benchmarks.store_cases import VERBS as BENCHMARKS
 
 FOLDER = Path(__file__).parent
 #: The verbs and attributes of the interface.
@@ -45,6 +46,16 @@ def test_an_engine_offers_everything_as_it_is_declared(url: str) -> None:
 
 def test_each_verb_says_what_it_promises() -> None:
     assert [name for name in VERBS if not getattr(Store, name).__doc__] == []
+
+
+def test_each_verb_on_the_path_of_a_message_has_a_benchmark() -> None:
+    measured = {verb for case in BENCHMARKS for verb in case.split(" and ")}
+    assert measured <= set(VERBS)
+    on_the_path = {
+        name for name in VERBS if "Future" in getattr(Store, name).__annotations__["return"]
+    }
+    assert len(on_the_path) > 8
+    assert on_the_path <= measured
 
 
 def test_each_verb_is_in_the_contract() -> None:

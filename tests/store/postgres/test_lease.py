@@ -280,18 +280,18 @@ async def test_a_node_takes_over_from_others_only_after_a_lease_without_a_gap(
 ) -> None:
     connection, _ = connections
     lease = await claimed(connection, length=0.3)
-    await connection.execute(
-        "INSERT INTO node VALUES (7, gen_random_uuid(), 0, now() - interval '1 hour')"
-    )
-    for gap in (False, True):
-        if gap:
-            await connection.execute("UPDATE node SET lease_until = now() WHERE number = 0")
+    for number in (7, 8):
+        # A gap: in it other nodes could not renew their leases either.
+        await connection.execute("UPDATE node SET lease_until = now() - interval '1 ms'")
+        await connection.execute(
+            "INSERT INTO node VALUES ($1, gen_random_uuid(), 0, now() - interval '1 hour')", number
+        )
         await lease.renew(connection)
         assert not await lease.take_over(connection)
-    async with asyncio.timeout(20):
-        while not await lease.take_over(connection):
-            await lease.renew(connection)
-    assert await connection.fetch("SELECT number FROM node") == [(0,)]
+        async with asyncio.timeout(20):
+            while not await lease.take_over(connection):
+                await lease.renew(connection)
+        assert await connection.fetch("SELECT number FROM node") == [(0,)]
     # A number that was given back with an attempt is taken over at once.
     await connection.execute("INSERT INTO node VALUES (7, gen_random_uuid(), 0, '-infinity')")
     assert await lease.take_over(connection)
