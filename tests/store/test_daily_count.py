@@ -81,7 +81,9 @@ async def test_two_nodes_at_once_accept_no_more_than_the_limit(postgresql: Engin
     assert await nodes[0].backlog() == 37
 
 
-async def test_a_repeat_does_not_count_and_is_known_over_the_limit(store: Store) -> None:
+async def test_a_repeated_message_is_recognised_over_the_limit_and_not_counted(
+    store: Store,
+) -> None:
     one = limited(1, limit=1)
     assert await store.accept(printed(one, b"mail")) == {}
     again = printed(limited(2, limit=1), b"mail")
@@ -90,7 +92,7 @@ async def test_a_repeat_does_not_count_and_is_known_over_the_limit(store: Store)
     assert await used(store) == 1
 
 
-async def test_what_is_refused_leaves_no_fingerprint_and_cancels_nothing(
+async def test_a_refused_submission_leaves_no_fingerprint_and_cancels_nothing(
     store: Store, clock: Clock
 ) -> None:
     await store.accept(limited(1, limit=1))
@@ -110,7 +112,9 @@ async def test_what_is_refused_leaves_no_fingerprint_and_cancels_nothing(
     assert await store.accept(printed(limited(5, limit=1, day=1), b"mail")) == {}
 
 
-async def test_a_repeat_of_what_is_refused_in_the_same_group_is_refused(store: Store) -> None:
+async def test_a_repeat_of_a_message_that_is_refused_in_the_same_group_is_refused(
+    store: Store,
+) -> None:
     await store.accept(limited(1, limit=2))
     answers = await asyncio.gather(
         store.accept(printed(limited(2, 3, limit=2), b"mail")),
@@ -143,7 +147,7 @@ async def test_a_clock_that_was_ahead_leaves_no_limit_behind(store: Store, clock
     assert (await used(store), await used(store, "late")) == (3, 2)
 
 
-async def test_a_limit_that_is_new_counts_what_was_accepted_before(store: Store) -> None:
+async def test_a_new_limit_counts_the_messages_of_the_day_before_it(store: Store) -> None:
     yesterday = message(first_id(NOW - 1), accepted_at=NOW - 1)
     before = [message(FIRST + n) for n in (1, 2)]
     await store.accept(Acceptance((yesterday, *before)))
@@ -155,7 +159,9 @@ async def test_a_limit_that_is_new_counts_what_was_accepted_before(store: Store)
         await store.accept(limited(4))
 
 
-async def test_a_limit_that_was_away_counts_what_was_accepted_meanwhile(store: Store) -> None:
+async def test_a_limit_that_was_lifted_for_a_while_counts_the_messages_of_that_time(
+    store: Store,
+) -> None:
     await store.accept(limited(1))
     await store.change(keep_daily_counts, [], NOW)
     await store.accept(Acceptance((message(FIRST + 2),)))

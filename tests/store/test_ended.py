@@ -39,7 +39,7 @@ def test_recently_ended_messages_are_known_and_the_oldest_forgotten() -> None:
         assert len(known) <= 100
 
 
-def test_the_latest_messages_are_looked_through_at_once_and_then_now_and_then() -> None:
+def test_the_latest_messages_are_searched_at_once_and_then_at_intervals() -> None:
     ended = Ended()
     assert [ended.look(NOW + second) for second in range(LOOK_EVERY)].index(True) == 0
     assert not ended.look(NOW + LOOK_EVERY - 1)
@@ -57,7 +57,7 @@ async def ended_before_a_restart(engine: Engine) -> Store:
     return await engine.open()
 
 
-async def test_a_contradiction_of_what_ended_before_a_restart_is_kept_for_the_story(
+async def test_a_late_status_of_a_message_that_ended_before_a_restart_is_in_its_story(
     engine: Engine,
 ) -> None:
     store = await ended_before_a_restart(engine)
@@ -68,7 +68,7 @@ async def test_a_contradiction_of_what_ended_before_a_restart_is_kept_for_the_st
     assert list(await store.note_statuses([delivered(1)])) == [Noted.REPEATED]
 
 
-async def test_a_repeated_word_on_what_ended_before_a_restart_changes_nothing(
+async def test_a_repeated_status_of_a_message_that_ended_before_a_restart_changes_nothing(
     engine: Engine,
 ) -> None:
     store = await ended_before_a_restart(engine)
@@ -77,7 +77,7 @@ async def test_a_repeated_word_on_what_ended_before_a_restart_changes_nothing(
     assert await store.match_early(NOW + 400, NOW + 100) == 0, "it was noted, not forgotten"
 
 
-async def test_a_word_on_no_message_waits_until_it_is_forgotten(engine: Engine) -> None:
+async def test_a_status_of_an_unknown_message_waits_until_it_is_forgotten(engine: Engine) -> None:
     store = await engine.open()
     await sent(store, asking(1))
     await store.note_statuses([delivered(1)])
@@ -127,7 +127,7 @@ async def test_a_status_of_a_dead_nodes_message_is_noted_by_another_node(
     assert await over(second) == (State.DELIVERED, (LATE,), 1)
 
 
-async def test_the_latest_messages_are_looked_through_once_for_all_early_statuses(
+async def test_the_latest_messages_are_read_once_for_all_early_statuses(
     postgresql: Engine, database: str
 ) -> None:
     store = await postgresql.open()

@@ -26,7 +26,7 @@ def test_an_error_is_raised_as_the_failure_for_the_client(
     assert caught.value.__cause__ is error
 
 
-def test_other_errors_and_failures_pass() -> None:
+def test_other_errors_are_raised_unchanged() -> None:
     with pytest.raises(ValueError), failing():
         raise ValueError
     with pytest.raises(Failure) as caught, failing():

@@ -16,7 +16,7 @@ from tests.store.samples import CRM, incoming
 PHONE, OTHER = "+380501234567", "+380671112233"
 
 
-async def test_the_newest_message_with_a_reference_and_a_phone(store: Store) -> None:
+async def test_the_newest_message_with_a_reference_and_a_phone_is_found(store: Store) -> None:
     await store.accept(
         Acceptance(
             (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bridge.store.retention import Walk, is_over
 
 
-def test_a_life_is_over_at_its_end_and_when_nothing_is_owed() -> None:
+def test_a_message_may_go_after_its_end_once_nothing_is_owed() -> None:
     assert is_over("delivered", 9, False, 10)
     assert is_over("", 9, False, 10)
     assert not is_over("sent", 9, False, 10)

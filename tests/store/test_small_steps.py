@@ -49,7 +49,7 @@ async def test_work_with_a_rate_is_no_faster_than_that() -> None:
     assert work.rests == [pytest.approx(work.steps.size / 1000 - 0.003)]
 
 
-async def test_a_step_that_fails_says_so() -> None:
+async def test_the_error_of_a_step_is_raised() -> None:
     async def fail() -> None:
         raise ValueError
 

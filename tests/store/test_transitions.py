@@ -32,12 +32,12 @@ def test_a_final_status_ends_a_sent_message() -> None:
     assert after == Standing("undeliverable", "undelivered", NOW + 9, NOW + 9, "0.4", 2, 6, "")
 
 
-def test_a_message_without_a_final_status_says_so() -> None:
+def test_a_message_without_a_final_status_has_that_as_its_cause() -> None:
     _, after = note_status(SENT, status("", State.UNDELIVERABLE))
     assert after.cause == NO_STATUS
 
 
-def test_a_word_on_the_way_is_kept_once() -> None:
+def test_a_status_on_the_way_is_kept_once() -> None:
     noted, after = note_status(SENT, status("processing", None))
     assert (noted, after.state, after.status) == (Noted.KEPT, "sent", "processing")
     assert note_status(after, status("processing", None))[0] is Noted.REPEATED
@@ -68,7 +68,7 @@ def test_messages_that_are_not_being_sent_can_be_moved(
     assert movable_from(to) == states
 
 
-def test_the_next_status_is_asked_for_after_as_long_again() -> None:
+def test_the_interval_of_status_requests_doubles_up_to_a_limit() -> None:
     assert poll_interval(NOW + 40, NOW) == 40
     assert poll_interval(NOW, NOW) == 1
     assert poll_interval(NOW + 86400, NOW) == MAX_POLL

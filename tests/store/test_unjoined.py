@@ -24,7 +24,7 @@ async def owed(store: Store) -> list[int]:
     return [one.notice.known_as for one in await store.claim_notices(QUEUE, NOW + 1000, 100)]
 
 
-async def test_parts_that_asked_for_failures_are_owed_one(store: Store) -> None:
+async def test_an_expired_part_that_requested_failures_is_owed_a_receipt(store: Store) -> None:
     await store.add_part(part(1, 1, Receipts.SUCCESS | Receipts.FAILURE), 0)
     await store.add_part(part(2, 3, Receipts.NONE), 0)
     queues: list[object] = []
@@ -48,7 +48,7 @@ async def test_without_a_request_for_failures_nothing_is_owed(
     assert await owed(store) == []
 
 
-async def test_the_sender_of_the_last_part_of_an_unmade_message_is_owed_nothing_more(
+async def test_the_last_part_of_a_refused_message_is_owed_no_receipt(
     store: Store,
 ) -> None:
     for id, number in ((1, 1), (2, 3), (3, 2)):
@@ -66,7 +66,7 @@ async def test_a_message_that_was_joined_is_owed_nothing_for_its_parts(store: St
     assert await owed(store) == []
 
 
-async def test_groups_are_told_apart(store: Store) -> None:
+async def test_expired_parts_of_two_groups_have_the_phones_of_their_groups(store: Store) -> None:
     other = PartGroup("crm", "Shop", "+380507654321,+380501112233", 8, 2)
     await store.add_part(part(1, 1, Receipts.FAILURE), 0)
     await store.add_part(part(2, 2, Receipts.FAILURE, other), 0)
@@ -93,7 +93,7 @@ async def test_a_part_waits_for_those_that_are_missing(store: Store) -> None:
     assert await store.unjoined(3) is None
 
 
-async def test_a_part_whose_message_was_refused_waits_for_none(store: Store) -> None:
+async def test_a_part_of_a_complete_group_without_a_message_misses_none(store: Store) -> None:
     for id, number in ((1, 1), (2, 3), (3, 2)):
         await store.add_part(part(id, number, Receipts.NONE), 0)
     found = await store.unjoined(1)
@@ -102,7 +102,7 @@ async def test_a_part_whose_message_was_refused_waits_for_none(store: Store) -> 
 
 
 @pytest.mark.parametrize("receipts", Receipts)
-async def test_the_end_of_a_part_is_recorded_without_a_request_too(
+async def test_the_end_of_a_part_is_stored_without_a_request(
     receipts: Receipts, store: Store, clock: Clock
 ) -> None:
     await store.add_part(part(1, 2, receipts), 0)
@@ -130,7 +130,7 @@ async def test_the_story_names_the_taker_of_a_parts_receipt(store: Store) -> Non
     assert found.notice.outcome == "ESME_ROK from 10.0.0.1"
 
 
-async def test_a_short_id_that_comes_again_is_the_later_parts(store: Store) -> None:
+async def test_a_short_id_that_is_given_again_leads_to_the_later_part(store: Store) -> None:
     await store.add_part(part(1, 2, Receipts.NONE), 0)
     await store.expired_parts(NOW + 100, 10)
     await store.add_part(part(1, 1, Receipts.NONE)._replace(at=NOW + 900), 0)
@@ -143,7 +143,9 @@ async def test_a_short_id_that_comes_again_is_the_later_parts(store: Store) -> N
     assert (found.state, found.about.number) == (State.EXPIRED, 1)
 
 
-async def test_a_part_is_forgotten_when_messages_are(store: Store, clock: Clock) -> None:
+async def test_parts_are_deleted_with_the_messages_of_their_time(
+    store: Store, clock: Clock
+) -> None:
     early, late = first_id(NOW), first_id(NOW + 600)
     for id, at, receipts in (
         (early, NOW, Receipts.NONE),
@@ -164,7 +166,7 @@ async def test_a_part_is_forgotten_when_messages_are(store: Store, clock: Clock)
     assert await store.unjoined(late) is None
 
 
-async def test_no_id_of_a_part_is_given_again(engine: Engine) -> None:
+async def test_ids_of_parts_are_not_given_again_after_a_restart(engine: Engine) -> None:
     store = await engine.open()
     await store.add_part(part(first_id(NOW), 1, Receipts.NONE), 0)
     await store.add_part(part(0x0440, 2, Receipts.NONE), 0)
@@ -192,7 +194,7 @@ def test_the_last_part_is_the_one_with_the_last_id_though_the_clock_was_set_back
     [((2, 0, 1), [1, 2, 3]), ((1, 1, 1), [1, 2])],
     ids=["several nodes", "one node"],
 )
-def test_where_nobody_knows_which_part_came_last_all_are_told(
+def test_all_parts_have_notices_when_the_last_one_is_uncertain(
     nodes: tuple[int, ...], told: list[int]
 ) -> None:
     # All within a second, as most parts come.

@@ -58,7 +58,7 @@ async def test_a_submission_leads_to_its_messages(store: Store) -> None:
     assert await store.message(1) is None
 
 
-async def test_many_at_once_are_all_there_in_order(store: Store) -> None:
+async def test_simultaneous_submissions_are_stored_in_order(store: Store) -> None:
     futures = [store.accept(Acceptance((message(id),))) for id in range(1, 1001)]
     await asyncio.gather(*futures)
     waiting = await store.waiting(LANE, NOW, 2000)
@@ -162,7 +162,7 @@ async def test_superseded_messages_are_cancelled_with_the_acceptance_and_notifie
     ]
 
 
-async def test_nothing_is_superseded_by_what_came_before(store: Store) -> None:
+async def test_a_repeated_message_supersedes_nothing(store: Store) -> None:
     def prints(id: int) -> tuple[Fingerprint, ...]:
         return (Fingerprint(b"one", id, NOW + 3600),)
 

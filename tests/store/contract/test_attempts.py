@@ -25,6 +25,10 @@ async def test_an_attempt_that_never_ended_is_found_later(engine: Engine) -> Non
     await store.close()
     store = await engine.open()
     assert await store.interrupted() == {8: messages[:2], 9: messages[2:]}
+    await store.finish(8, [Change(1, State.ACCEPTED, due_at=NOW)])
+    await store.close()
+    store = await engine.open()
+    assert await store.interrupted() == {9: messages[2:]}
 
 
 async def test_an_attempt_may_begin_with_the_acceptance_of_its_message(engine: Engine) -> None:

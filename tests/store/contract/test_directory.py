@@ -51,7 +51,7 @@ async def test_no_rows_insert_nothing(store: Store) -> None:
     assert list(await store.change(_insert, [])) == []
 
 
-async def test_a_list_of_any_length_stands_between_other_values(store: Store) -> None:
+async def test_a_list_of_any_length_may_stand_between_other_values(store: Store) -> None:
     phones = [f"+38050{n:07}" for n in range(600)]
     await store.change(_insert, phones)
     for count in (1, 2, 49, 50, 400):

@@ -54,7 +54,7 @@ async def test_ids_go_on_behind_the_greatest_of_every_table(engine: Engine) -> N
     assert (await engine.open()).last_id == last
 
 
-async def test_a_node_that_is_alone_knows_it(store: Store) -> None:
+async def test_a_node_that_is_alone_is_the_only_one(store: Store) -> None:
     heard: list[str] = []
     store.signals.told.listen(heard.append)
     assert store.node == 0

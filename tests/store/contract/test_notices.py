@@ -42,7 +42,7 @@ from tests.store.samples import (
         (Receipts.INTERMEDIATE, State.DELIVERED, False),
     ],
 )
-async def test_only_who_asked_is_told(
+async def test_only_requested_receipts_are_owed(
     store: Store, receipts: Receipts, state: State, told: bool
 ) -> None:
     await sent(store, asking(1, receipts))
@@ -65,14 +65,14 @@ async def test_a_notice_comes_with_its_message(store: Store) -> None:
     )
 
 
-async def test_parts_are_told_under_their_own_ids(store: Store) -> None:
+async def test_receipts_of_parts_have_the_ids_of_the_parts(store: Store) -> None:
     aliases = [Alias(11, 1, BOTH), Alias(12, 1, 0), Alias(13, 1, Receipts.FAILURE)]
     await sent(store, asking(1, Receipts.ALIASES), aliases=aliases)
     await store.note_statuses([delivered(1)])
     assert [(n.about, n.known_as) for n, *_ in await owed(store)] == [(1, 11)]
 
 
-async def test_a_client_of_several_messages_knows_the_submissions_id(store: Store) -> None:
+async def test_receipts_of_several_messages_have_the_id_of_their_submission(store: Store) -> None:
     messages = tuple(asking(id, submission_id=1) for id in (2, 3))
     await store.accept(Acceptance(messages))
     await store.finish(0, [Change(m.id, State.SENT, f"up-{m.id}") for m in messages])
@@ -80,7 +80,7 @@ async def test_a_client_of_several_messages_knows_the_submissions_id(store: Stor
     assert [(n.about, n.known_as) for n, *_ in await owed(store)] == [(2, 1), (3, 1)]
 
 
-async def test_a_mail_is_told_by_mail(store: Store) -> None:
+async def test_notices_of_mails_go_out_as_mails(store: Store) -> None:
     await sent(store, asking(1, protocol=Protocol.SMTP, envelope='{"from":"a@b.example"}'))
     await store.note_statuses([delivered(1)])
     assert await owed(store) == []
@@ -89,14 +89,14 @@ async def test_a_mail_is_told_by_mail(store: Store) -> None:
     assert one.stored.message.envelope == '{"from":"a@b.example"}'
 
 
-async def test_an_address_for_all_ends_is_told_besides(store: Store) -> None:
+async def test_the_address_for_all_reports_gets_one_in_addition(store: Store) -> None:
     await sent(store, asking(1, BOTH | Receipts.REPORT), asking(2, Receipts.REPORT))
     await store.note_statuses([delivered(1), delivered(2)])
     assert [one.notice.about for one in await owed(store)] == [1]
     assert [one.notice.about for one in await owed(store, MAIL)] == [1, 2]
 
 
-async def test_the_end_of_what_was_queued_is_told(store: Store) -> None:
+async def test_a_queued_message_that_is_rejected_has_a_notice(store: Store) -> None:
     await store.accept(Acceptance((asking(1),)))
     await store.accept(Acceptance((asking(2),)))
     rejected = Change(1, State.REJECTED, failure="WRONG_PHONE", cause="INVALID_PHONE", notify=True)
@@ -116,7 +116,9 @@ async def test_an_end_told_in_the_answer_has_no_notice(store: Store) -> None:
     assert [one.notice.known_as for one in await owed(store)] == [11]
 
 
-async def test_an_intermediate_receipt_says_that_the_api_took_it(store: Store) -> None:
+async def test_an_intermediate_receipt_is_owed_when_the_api_accepts_the_message(
+    store: Store,
+) -> None:
     wish = BOTH | Receipts.INTERMEDIATE
     await store.accept(Acceptance((asking(1, wish),)))
     await store.accept(Acceptance((asking(2),)))
@@ -132,14 +134,14 @@ async def test_a_waiting_client_is_told_of_cancellation_and_expiry(store: Store,
     assert [one.notice.state for one in await owed(store)] == [to]
 
 
-async def test_a_claimed_notice_is_nobody_elses(store: Store) -> None:
+async def test_a_claimed_notice_is_not_claimed_again(store: Store) -> None:
     await sent(store, asking(1))
     await store.note_statuses([delivered(1)])
     assert len(await owed(store)) == 1
     assert await owed(store) == []
 
 
-async def test_what_was_taken_is_over(store: Store, clock: Clock) -> None:
+async def test_a_notice_that_was_taken_has_ended(store: Store, clock: Clock) -> None:
     await sent(store, asking(1))
     await store.note_statuses([delivered(1)])
     [one] = await owed(store)
@@ -189,7 +191,7 @@ async def test_the_second_notice_of_a_message_waits_for_the_first(store: Store) 
     assert second.notice.state is State.DELIVERED
 
 
-async def test_an_end_waits_for_no_delay_that_has_not_come(store: Store) -> None:
+async def test_a_final_state_does_not_wait_for_a_delay_that_is_not_due(store: Store) -> None:
     mail = asking(1, protocol=Protocol.SMTP)
     delay = Notice(MAIL, "crm", Kind.DELAY, 1, 1, NOW, NOW + 3600)
     await store.accept(Acceptance((mail,), notices=(delay,)))
@@ -211,7 +213,7 @@ async def test_notices_outlive_the_daemon(engine: Engine) -> None:
     assert [one.notice.about for one in await owed(store, now=NOW + 120)] == [2]
 
 
-async def test_nobody_is_waited_for_for_ever(store: Store, clock: Clock) -> None:
+async def test_old_notices_that_nobody_took_expire(store: Store, clock: Clock) -> None:
     await sent(store, asking(1), asking(2))
     await store.note_statuses([delivered(1, NOW + 5), delivered(2, NOW + 50)])
     clock.now = NOW + 60
@@ -223,7 +225,7 @@ async def test_nobody_is_waited_for_for_ever(store: Store, clock: Clock) -> None
     assert (notice.ended_at, notice.outcome) == (NOW + 60, "nobody took it")
 
 
-async def test_a_notice_without_a_stored_cause_can_be_owed(store: Store) -> None:
+async def test_a_notice_about_no_message_can_be_owed(store: Store) -> None:
     notice = Notice(MAIL, "crm", Kind.REFUSED, 0, 7, NOW, NOW, content='{"to":"a@b.example"}')
     await store.owe([notice])
     [one] = await owed(store, MAIL)
@@ -256,7 +258,7 @@ async def test_a_message_from_a_phone_goes_to_its_queues(store: Store) -> None:
         assert one.stored is None
 
 
-async def test_a_message_from_a_phone_is_taken_once(store: Store) -> None:
+async def test_a_repeated_message_from_a_phone_is_recognised_by_its_uid(store: Store) -> None:
     pairs = [(incoming(50), [CRM]), (incoming(51), [CRM]), (incoming(52, "uid-2"), [CRM])]
     assert list(await store.take_incoming(pairs)) == [True, False, True]
     assert list(await store.take_incoming([(incoming(53), [CRM])])) == [False]
@@ -270,7 +272,7 @@ async def test_ids_go_on_behind_those_of_messages_from_phones(engine: Engine) ->
     assert (await engine.open()).last_id >= 5_000_000
 
 
-async def test_a_delay_does_not_keep_the_end_from_being_told(store: Store) -> None:
+async def test_a_final_state_does_not_wait_for_the_delay_of_a_submission(store: Store) -> None:
     mail = asking(1, protocol=Protocol.SMTP)
     later = Notice(MAIL, "crm", Kind.DELAY, 1, 0, NOW + 3600, NOW + 3600)
     await store.accept(Acceptance((mail,), notices=(later,)))

@@ -37,7 +37,7 @@ async def test_groups_of_other_references_do_not_mix(store: Store) -> None:
     assert len((await store.add_part(part(5, 3), 0)).parts) == 3
 
 
-async def test_the_same_part_again_is_the_same_part(store: Store) -> None:
+async def test_a_repeated_part_has_the_id_of_the_first(store: Store) -> None:
     await store.add_part(part(1, 1), 0)
     assert await store.add_part(part(2, 1), 0) == Gathered(1)
     await store.add_part(part(3, 2), 0)
@@ -48,7 +48,7 @@ async def test_the_same_part_again_is_the_same_part(store: Store) -> None:
 
 
 @pytest.mark.parametrize("end", [State.CANCELLED, State.EXPIRED, State.UNDELIVERABLE])
-async def test_parts_of_a_message_that_did_not_arrive_are_another_message_when_they_come_again(
+async def test_repeated_parts_of_a_message_that_did_not_arrive_make_a_new_message(
     store: Store, end: State
 ) -> None:
     for number in (1, 2, 3):
@@ -81,7 +81,7 @@ async def test_the_same_number_with_other_content_begins_a_new_message(store: St
     assert gathered.message_id == 0
 
 
-async def test_old_parts_do_not_count_and_expire(store: Store) -> None:
+async def test_old_parts_expire_and_join_no_new_group(store: Store) -> None:
     await store.add_part(part(1, 1), 0)
     assert await store.add_part(part(2, 1), NOW + 1) == Gathered(2)
     assert await store.expired_parts(NOW, 10) == []
@@ -90,7 +90,7 @@ async def test_old_parts_do_not_count_and_expire(store: Store) -> None:
     assert await store.expired_parts(NOW + 1, 10) == []
 
 
-async def test_finished_groups_are_forgotten_without_a_word(store: Store) -> None:
+async def test_finished_groups_expire_without_a_notice(store: Store) -> None:
     one = GROUP._replace(total=1)
     await store.add_part(part(1, 1, group=one), 0)
     await store.accept(Acceptance((message(100),), parts=one))

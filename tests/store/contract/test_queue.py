@@ -15,7 +15,7 @@ from tests.samples import NOW, message
 from tests.store.samples import BOTH, LANE, replacement
 
 
-async def test_what_was_sent_no_longer_waits(store: Store) -> None:
+async def test_a_sent_message_no_longer_waits(store: Store) -> None:
     await store.accept(Acceptance((message(1),)))
     await store.accept(Acceptance((message(2),)))
     await store.begin(9, [message(1)])
@@ -28,7 +28,7 @@ async def test_what_was_sent_no_longer_waits(store: Store) -> None:
     assert await store.interrupted() == {}
 
 
-async def test_what_is_due_first_goes_first(store: Store) -> None:
+async def test_waiting_messages_come_in_the_order_of_their_due_times(store: Store) -> None:
     due = {1: NOW - 1, 2: NOW - 3, 3: NOW - 2, 4: NOW + 1}
     for id, at in due.items():
         await store.accept(Acceptance((message(id, due_at=at),)))
@@ -38,7 +38,7 @@ async def test_what_is_due_first_goes_first(store: Store) -> None:
     assert [one.id for one in await store.waiting(LANE, NOW, 2, (NOW - 2, 2))] == [3, 1]
 
 
-async def test_lanes_are_those_in_which_something_waits(store: Store) -> None:
+async def test_lanes_are_those_with_waiting_messages(store: Store) -> None:
     wanted = [
         Lane("a", 0, "async"),
         Lane("a", 7, "async"),
@@ -54,7 +54,7 @@ async def test_lanes_are_those_in_which_something_waits(store: Store) -> None:
     assert await store.lanes() == wanted[1:]
 
 
-async def test_only_what_is_in_no_attempt_can_be_cancelled(store: Store) -> None:
+async def test_only_messages_in_no_attempt_can_be_cancelled(store: Store) -> None:
     for id in (1, 2, 3, 4):
         await store.accept(Acceptance((message(id),)))
     assert await store.begin(9, [message(2)]) == set()
@@ -88,7 +88,7 @@ async def test_a_message_is_replaced_until_it_is_in_an_attempt(store: Store) -> 
     assert not await store.replace(replacement(2))
 
 
-async def test_a_replacement_leaves_what_the_queue_knows(store: Store) -> None:
+async def test_a_replacement_keeps_the_attempts_and_the_due_time(store: Store) -> None:
     await store.accept(Acceptance((message(1),)))
     again = Change(1, State.ACCEPTED, due_at=NOW + 30, attempts=2, cause="HTTP 503")
     await store.begin(9, [message(1)])
@@ -134,7 +134,7 @@ async def test_a_message_whose_validity_was_extended_does_not_expire(store: Stor
     assert await store.move([1], State.EXPIRED) == []
 
 
-async def test_what_waits_beyond_its_validity_is_found(store: Store) -> None:
+async def test_overdue_messages_are_found(store: Store) -> None:
     for id, expires_at in ((1, NOW), (2, NOW + 1), (3, NOW - 1), (4, NOW)):
         await store.accept(Acceptance((message(id, expires_at=expires_at, due_at=NOW + 99),)))
     await store.move([3], State.HELD)

@@ -25,7 +25,7 @@ from tests.store.samples import (
 )
 
 
-async def test_a_message_from_a_phone_is_found_with_who_took_it(store: Store) -> None:
+async def test_a_message_from_a_phone_is_found_with_its_taker(store: Store) -> None:
     await store.take_incoming([(incoming(50), [CRM]), (incoming(51, "uid-2", "\0"), [CRM, MAIL])])
     [one, _] = await owed(store)
     await store.told([Told(one.notice.id, True, "taken by 10.0.0.1:2345")])
@@ -38,7 +38,7 @@ async def test_a_message_from_a_phone_is_found_with_who_took_it(store: Store) ->
     assert await store.from_phones("+380501234567", 10, NOW + 400 * 86400) == []
 
 
-async def test_a_story_has_every_try_in_order(store: Store, clock: Clock) -> None:
+async def test_a_story_has_every_attempt_in_order(store: Store, clock: Clock) -> None:
     await store.accept(Acceptance((asking(1),), aliases=(Alias(9, 1, BOTH),)))
     await store.begin(900, [asking(1)])
     under_way = await store.story(1)
@@ -78,7 +78,7 @@ async def test_messages_are_found_by_phone_reference_and_upstream_id(store: Stor
     assert await store.find("", 10) == []
 
 
-async def test_it_is_known_since_when_receivers_are_bound(store: Store, clock: Clock) -> None:
+async def test_the_time_of_the_last_bind_or_unbind_is_stored(store: Store, clock: Clock) -> None:
     assert await store.receivers("crm") == []
     await store.note_receivers("crm", True)
     clock.now = NOW + 60

@@ -19,7 +19,7 @@ from tests.store.samples import (
 )
 
 
-async def test_old_final_messages_go_and_their_texts_earlier(store: Store, clock: Clock) -> None:
+async def test_old_ended_messages_are_blanked_and_later_deleted(store: Store, clock: Clock) -> None:
 
     old, younger, waiting = (first_id(NOW - age) for age in (300, 200, 100))
     for id in (old, younger, waiting):
@@ -40,7 +40,7 @@ async def test_old_final_messages_go_and_their_texts_earlier(store: Store, clock
     assert stored.message.text
 
 
-async def test_with_a_message_go_the_ids_that_led_to_it(store: Store, clock: Clock) -> None:
+async def test_the_ids_of_a_message_are_deleted_with_it(store: Store, clock: Clock) -> None:
 
     first = first_id(NOW - 300)
     both = tuple(message(first + n, submission_id=first) for n in (1, 2))
@@ -72,7 +72,9 @@ async def test_the_text_of_a_message_that_ends_late_goes_too(store: Store, clock
         assert stored.message.text == ""
 
 
-async def test_what_belongs_to_a_message_goes_with_it(store: Store, clock: Clock) -> None:
+async def test_notices_and_messages_from_phones_are_deleted_with_their_messages(
+    store: Store, clock: Clock
+) -> None:
     await sent(store, asking(1))
     await store.note_statuses([delivered(1)])
     await store.take_incoming([(incoming(50), [CRM])])
@@ -87,7 +89,9 @@ async def test_what_belongs_to_a_message_goes_with_it(store: Store, clock: Clock
     assert await store.claim_notices(CRM, int(clock.now), 100) == []
 
 
-async def test_what_is_owed_is_kept_with_its_text(store: Store, clock: Clock) -> None:
+async def test_a_message_with_an_owed_notice_is_kept_with_its_text(
+    store: Store, clock: Clock
+) -> None:
     id = first_id(NOW)
     await sent(store, asking(id))
     await store.note_statuses([delivered(id)])
@@ -126,9 +130,7 @@ async def test_a_message_that_was_sent_is_kept_until_its_end(store: Store, clock
     assert [one.notice.about for one in await store.claim_notices(CRM, now, 10)] == [id]
 
 
-async def test_mails_and_receipts_are_given_up_after_times_of_their_own(
-    store: Store, clock: Clock
-) -> None:
+async def test_mails_and_receipts_expire_at_different_ages(store: Store, clock: Clock) -> None:
     mail = Notice(MAIL, "crm", Kind.REFUSED, 0, 1, NOW, NOW)
     receipt = Notice(CRM, "crm", Kind.REFUSED, 0, 2, NOW, NOW)
     await store.owe([mail, receipt])
@@ -138,9 +140,7 @@ async def test_mails_and_receipts_are_given_up_after_times_of_their_own(
     assert await store.expire_notices(NOW, NOW + 1, 10) == 1
 
 
-async def test_with_its_text_a_message_loses_the_subject_of_its_mail(
-    store: Store, clock: Clock
-) -> None:
+async def test_a_blanked_message_has_no_subject_of_its_mail(store: Store, clock: Clock) -> None:
     old = first_id(NOW - 300)
     kept = '{"return_path":"a@b.cd","subject":"Your code is 1234","to":"c@d"}'
     await store.accept(Acceptance((asking(old, envelope=kept),)))

@@ -21,7 +21,7 @@ from tests.store.samples import (
 )
 
 
-async def test_a_final_word_ends_a_message_that_was_sent(store: Store) -> None:
+async def test_a_final_status_ends_a_sent_message(store: Store) -> None:
     await sent(store, asking(1))
     noted = await store.note_statuses([delivered(1, cost="0.35", counted_parts=2)])
     assert list(noted) == [Noted.CHANGED]
@@ -32,7 +32,7 @@ async def test_a_final_word_ends_a_message_that_was_sent(store: Store) -> None:
     assert (stored.cost, stored.counted_parts, stored.err) == ("0.35", 2, 0)
 
 
-async def test_a_word_on_the_way_is_kept_and_changes_no_state(store: Store) -> None:
+async def test_a_status_on_the_way_is_kept_and_changes_no_state(store: Store) -> None:
     await sent(store, asking(1))
     processing = Status("up-1", "processing", None, NOW + 1)
     assert list(await store.note_statuses([processing])) == [Noted.KEPT]
@@ -43,7 +43,7 @@ async def test_a_word_on_the_way_is_kept_and_changes_no_state(store: Store) -> N
     assert await owed(store) == []
 
 
-async def test_the_first_final_word_counts(store: Store) -> None:
+async def test_the_first_final_status_counts(store: Store) -> None:
     await sent(store, asking(1))
     words = [
         delivered(1),
@@ -88,7 +88,7 @@ async def test_a_status_that_overtakes_the_answer_is_kept_and_matched(store: Sto
     assert stored.state is State.SENT
 
 
-async def test_an_end_without_a_word_says_so(store: Store) -> None:
+async def test_a_final_status_without_a_word_is_explained(store: Store) -> None:
     await sent(store, asking(1))
     await store.note_statuses([Status("up-1", "", State.UNDELIVERABLE, NOW + 9, err=245)])
     stored = await store.message(1)
@@ -97,7 +97,7 @@ async def test_an_end_without_a_word_says_so(store: Store) -> None:
     assert stored.cause == "no status was received"
 
 
-async def test_many_statuses_at_once_are_all_kept(store: Store) -> None:
+async def test_simultaneous_statuses_are_all_stored(store: Store) -> None:
     await sent(store, *(asking(id) for id in range(1, 401)))
     futures = [store.note_statuses([delivered(id)]) for id in range(1, 401)]
     assert all(noted == [Noted.CHANGED] for noted in map(list, await asyncio.gather(*futures)))
@@ -114,7 +114,7 @@ async def test_messages_with_requested_notices_are_polled_first(store: Store) ->
     assert [one.message.id for one in await store.to_poll(NOW + 30, 2)] == [2]
 
 
-async def test_questions_come_at_doubling_intervals_up_to_ten_minutes(store: Store) -> None:
+async def test_status_requests_come_at_doubling_intervals_up_to_ten_minutes(store: Store) -> None:
     await sent(store, asking(1))
     asked: list[int] = []
     for now in range(NOW, NOW + 2400, 10):

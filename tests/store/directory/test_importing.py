@@ -16,7 +16,7 @@ def entry(line: int, *phones: str, name: str = "", groups: tuple[str, ...] = ())
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
-async def test_what_is_new_changed_left_and_wrong(store: Store, dry_run: bool) -> None:
+async def test_contacts_are_added_changed_left_or_refused(store: Store, dry_run: bool) -> None:
     night = await store.change(add_group, "crm", Group(0, "Night"))
     await store.change(add_contact, "crm", Contact(0, ("+1", "+2"), "Anna", (night,), tags="x"))
     await store.change(add_contact, "crm", Contact(0, ("+3",), "Boris"))
@@ -51,7 +51,7 @@ async def test_numbers_of_several_contacts_in_one_line_are_wrong(store: Store) -
     assert imported.wrong == ((2, "its numbers are in several contacts"),)
 
 
-async def test_a_large_file(store: Store) -> None:
+async def test_thousands_of_contacts_are_imported(store: Store) -> None:
     entries = [entry(n, f"+38050{n:07}", name=f"Contact {n}", groups=("All",)) for n in range(3000)]
     imported = await store.change(import_contacts, "crm", entries, dry_run=False)
     assert imported.added == 3000

@@ -30,7 +30,7 @@ ENTRIES = [
 ]
 
 
-async def test_lines_count_from_the_commit_on(store: Store) -> None:
+async def test_staged_lines_take_effect_after_the_commit(store: Store) -> None:
     file = await store.change(begin_import, "crm", CONTACTS, 100)
     await store.change(stage_contacts, file.id, ENTRIES[:3], 101)
     await store.change(stage_contacts, file.id, ENTRIES[3:], 102)
@@ -80,7 +80,7 @@ async def test_a_file_that_was_not_committed_leaves_nothing(store: Store) -> Non
     assert await store.change(abandoned_imports, KINDS, 1000, 1000) == []
 
 
-async def test_a_black_list_has_a_version_without_a_change(store: Store) -> None:
+async def test_an_imported_black_list_has_a_version_and_no_list_of_changes(store: Store) -> None:
     entries = [BlackListEntry(2, "+1", Blocks.ALL), BlackListEntry(3, "+2", Blocks.SINGLE, "x")]
     file = await store.change(begin_import, "crm", BLACK_LIST, 100)
     await store.change(stage_black_list, file.id, entries, 101)

@@ -116,7 +116,7 @@ def group(destination: str, reference: int) -> PartGroup:
     return PartGroup("crm", "Shop", destination, reference, 2)
 
 
-async def test_parts_whose_others_never_came_go_and_those_that_wait_are_left(store: Store) -> None:
+async def test_expired_parts_are_erased_and_waiting_ones_are_left(store: Store) -> None:
     for id, phone in ((1, PHONE), (2, OTHER)):
         receipts = int(Receipts.FAILURE)
         await store.add_part(Part(id, group(phone, id), 1, b"x", receipts, NOW - 600), NOW - 900)

@@ -31,7 +31,7 @@ def test_the_time_goes_on_whatever_is_done_to_the_clock_of_this_machine() -> Non
     assert clock() == NOW + 7.5
 
 
-def test_a_skew_is_noticed_once_and_again_when_it_changes() -> None:
+def test_a_clock_skew_is_logged_once_and_again_when_it_changes() -> None:
     hands = Hands()
     clock = DatabaseClock(lambda: hands.wall, lambda: hands.monotonic)
     with capture_logs() as logs:

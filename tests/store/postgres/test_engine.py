@@ -23,7 +23,7 @@ async def test_a_database_that_is_not_there_is_named_without_the_password() -> N
     await store.close()
 
 
-async def test_a_store_that_is_not_open_says_so(database: str) -> None:
+async def test_a_store_that_is_not_open_refuses_every_verb(database: str) -> None:
     store = PostgresStore(database)
     with pytest.raises(StoreError, match="not open"):
         store.accept(Acceptance((message(1),)))
@@ -32,7 +32,7 @@ async def test_a_store_that_is_not_open_says_so(database: str) -> None:
     await store.close()
 
 
-async def test_what_postgresql_cannot_hold_comes_back_all_the_same(postgresql: Engine) -> None:
+async def test_a_message_with_a_nul_comes_back_whole(postgresql: Engine) -> None:
     store = await postgresql.open()
     strange = "\0 and \ue000 and \ue0000"
     original = message(1, text=strange, reference=strange, options=(strange, "x"), sender="\ue0000")
@@ -46,7 +46,7 @@ async def test_what_postgresql_cannot_hold_comes_back_all_the_same(postgresql: E
     assert (first.upstream_id, second.cause) == (strange, strange)
 
 
-async def test_what_postgresql_cannot_hold_comes_back_from_every_table(
+async def test_texts_with_a_nul_come_back_from_every_table(
     postgresql: Engine,
 ) -> None:
     store = await postgresql.open()
@@ -70,9 +70,7 @@ async def test_what_postgresql_cannot_hold_comes_back_from_every_table(
     assert [one.message.id for one in await store.find(strange, 10)] == [1]
 
 
-async def test_a_blanked_envelope_may_hold_what_postgresql_cannot(
-    postgresql: Engine, clock: Clock
-) -> None:
+async def test_an_envelope_with_a_nul_is_blanked(postgresql: Engine, clock: Clock) -> None:
     store = await postgresql.open()
     envelope = '{"return_path":"a@b.example","subject":"\\u0000"}'
     await store.accept(Acceptance((message(1, envelope=envelope),)))
@@ -85,7 +83,7 @@ async def test_a_blanked_envelope_may_hold_what_postgresql_cannot(
 
 
 @pytest.mark.parametrize("others", [0, 50])
-async def test_a_value_that_no_store_can_hold_stops_nothing(
+async def test_a_value_that_cannot_be_stored_fails_its_own_request_alone(
     postgresql: Engine, others: int
 ) -> None:
     store = await postgresql.open()

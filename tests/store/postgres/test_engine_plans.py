@@ -43,7 +43,7 @@ _PLANS = {
 
 @pytest.mark.parametrize("rows", [None, 0, 3], ids=["nothing known", "empty", "three"])
 @pytest.mark.parametrize("statement", _PLANS)
-async def test_a_plan_made_while_the_table_was_small_is_good_for_a_large_one(
+async def test_a_statement_planned_for_a_small_table_uses_its_indexes(
     postgresql: Engine, database: str, statement: str, rows: int | None
 ) -> None:
     sql, parameters, indexes = _PLANS[statement]

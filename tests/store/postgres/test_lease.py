@@ -47,7 +47,7 @@ async def test_a_number_given_back_is_used_again_and_repeats_no_id(nodes: Nodes)
     assert Ids(third.node, third.last_id, lambda: NOW - 3600).next() > given[-1]
 
 
-async def test_ids_go_on_behind_what_was_swept(nodes: Nodes) -> None:
+async def test_ids_go_on_behind_those_of_deleted_messages(nodes: Nodes) -> None:
     store = await nodes.open()
     await store.accept(Acceptance((message(41, submission_id=40), message(42, submission_id=40))))
     await store.finish(0, [Change(id, State.REJECTED) for id in (41, 42)])
@@ -56,7 +56,7 @@ async def test_ids_go_on_behind_what_was_swept(nodes: Nodes) -> None:
     assert (await nodes.open()).last_id == 42
 
 
-async def test_the_65th_node_is_told_that_all_numbers_are_taken(nodes: Nodes) -> None:
+async def test_the_65th_node_does_not_start(nodes: Nodes) -> None:
     await (await nodes.open()).close()
     await nodes.execute(
         "INSERT INTO node SELECT number, gen_random_uuid(), 0, now() + interval '1 minute' "
@@ -163,7 +163,7 @@ async def test_a_node_that_closes_leaves_its_messages_to_the_others(nodes: Nodes
     assert await second.interrupted() == {9: [message(1)]}
 
 
-async def test_a_database_that_was_out_of_reach_costs_no_node_its_life(
+async def test_no_node_is_lost_when_the_database_is_away_for_longer_than_a_lease(
     postgres: Server, database: str
 ) -> None:
     wires = [Wire(postgres) for _ in range(3)]

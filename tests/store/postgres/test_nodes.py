@@ -72,7 +72,7 @@ async def test_a_message_to_be_sent_again_may_be_sent_by_any_node(nodes: Nodes) 
     assert await first.waiting(LANE, NOW, 10) == []
 
 
-async def test_nodes_hear_of_what_they_may_send_and_of_nothing_else(nodes: Nodes) -> None:
+async def test_nodes_are_signalled_only_for_messages_that_they_may_send(nodes: Nodes) -> None:
     first, second = await nodes.open(), await nodes.open()
     own, work = told(first), told(second)
     await first.accept(Acceptance((message(1),)))
@@ -135,7 +135,7 @@ async def test_a_message_is_cancelled_or_begun_never_both(nodes: Nodes) -> None:
     assert cancelled
 
 
-async def test_one_fingerprint_on_two_nodes_lets_one_message_in(nodes: Nodes) -> None:
+async def test_of_simultaneous_repeats_at_two_nodes_one_is_accepted(nodes: Nodes) -> None:
     first, second = await nodes.open(), await nodes.open()
 
     def accept(store: PostgresStore, id: int, n: int) -> asyncio.Future[object]:

@@ -105,7 +105,7 @@ async def test_the_second_notice_of_a_message_waits_for_the_first_on_every_node(
     assert one.notice.state is State.DELIVERED
 
 
-async def test_each_is_told_once_and_in_order_whichever_nodes_note_and_tell(nodes: Nodes) -> None:
+async def test_notices_are_told_once_and_in_order_by_several_nodes(nodes: Nodes) -> None:
     stores = [await nodes.open() for _ in range(2)]
     ids = list(range(1, 301))
     chance = random.Random(11)

@@ -9,9 +9,12 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from bridge.store import StoreError
+from bridge.model.message import State
+from bridge.store import Acceptance, StoreError
 from bridge.store.postgres.engine import PostgresStore
+from tests.samples import message
 from tests.store.conftest import Engine
+from tests.store.postgres.nodes import Nodes, delivered
 from tests.store.postgres.server import Wire
 
 
@@ -55,7 +58,31 @@ async def test_a_caller_cancelled_while_its_connection_breaks_is_cancelled(
         await task
 
 
-async def test_a_backup_of_postgresql_is_pg_dumps(postgresql: Engine, tmp_path: Path) -> None:
+async def test_a_backup_is_refused_with_the_command_for_pg_dump(
+    postgresql: Engine, tmp_path: Path
+) -> None:
     store = await postgresql.open()
     with pytest.raises(StoreError, match="pg_dump --format=custom"):
         await store.backup(tmp_path / "copy")
+
+
+async def test_a_reader_writes_nothing(nodes: Nodes) -> None:
+    store = await nodes.open()
+    await store.accept(Acceptance((message(1),)))
+    reader = PostgresStore(nodes.url)
+    await reader.open_reading()
+    assert await reader.nodes() == 1
+    with pytest.raises(StoreError, match="not open"):
+        reader.note_statuses([delivered(1)])
+    with pytest.raises(StoreError, match="not open"):
+        await reader.move([1], State.CANCELLED)
+    with pytest.raises(StoreError, match="read-only"):
+        await reader._rows("DELETE FROM message")
+    await reader.close()
+
+
+async def test_a_database_that_cannot_be_read_is_an_error_with_the_cause(nodes: Nodes) -> None:
+    with pytest.raises(StoreError, match="holds no store yet"):
+        await PostgresStore(nodes.url).open_reading()
+    with pytest.raises(StoreError, match=r"127\.0\.0\.1:1"):
+        await PostgresStore("postgresql://me:secret@127.0.0.1:1/bridge").open_reading()

@@ -1,4 +1,4 @@
-"""The schema of the database: migrations, and read-only access."""
+"""The schema of the database, and migrations of stores of earlier versions."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import pytest
 
 from bridge.model.message import State
 from bridge.model.notice import receivers_of
-from bridge.store import Acceptance, Lane, Noted, SchemaTooNew, Status, StoreError
+from bridge.store import Lane, Noted, SchemaTooNew, Status, StoreError
 from bridge.store.postgres.engine import PostgresStore
 from bridge.store.postgres.schema import MIGRATIONS
-from tests.samples import NOW, message
+from tests.samples import NOW
 from tests.store.conftest import Engine
 from tests.store.postgres.nodes import Nodes
 from tests.store.postgres.server import execute
@@ -23,16 +23,9 @@ def delivered(id: int) -> Status:
     return Status(f"up-{id}", "delivered", State.DELIVERED, NOW)
 
 
-async def test_steps_of_the_schema_are_recorded(postgresql: Engine, database: str) -> None:
-    for _ in range(2):
-        await (await postgresql.open()).close()
-    connection = await asyncpg.connect(database)
-    versions = await connection.fetch("SELECT version FROM migration ORDER BY version")
-    await connection.close()
-    assert [row["version"] for row in versions] == [n + 1 for n in range(len(MIGRATIONS))]
-
-
-async def test_a_newer_schema_is_refused_in_words(postgresql: Engine, database: str) -> None:
+async def test_a_database_of_a_later_program_is_refused_with_its_version(
+    postgresql: Engine, database: str
+) -> None:
     await (await postgresql.open()).close()
     await execute(database, "INSERT INTO migration VALUES (999, 0)")
     with pytest.raises(SchemaTooNew, match="schema version 999"):
@@ -56,7 +49,7 @@ _FORMER = """
 """
 
 
-async def test_a_store_of_the_former_version_goes_on_with_all_that_is_in_it(nodes: Nodes) -> None:
+async def test_a_store_of_the_first_version_is_migrated_with_its_messages(nodes: Nodes) -> None:
     connection = await asyncpg.connect(nodes.url)
     try:
         await connection.execute(MIGRATIONS[0] + _FORMER.format(now=NOW))
@@ -95,25 +88,3 @@ async def test_a_store_of_the_former_version_goes_on_with_all_that_is_in_it(node
     )
     # The other is in an attempt, whose outcome is decided first.
     assert [one.id for one in await store.waiting(LANE, NOW, 10)] == [40]
-
-
-async def test_a_reader_writes_nothing(nodes: Nodes) -> None:
-    store = await nodes.open()
-    await store.accept(Acceptance((message(1),)))
-    reader = PostgresStore(nodes.url)
-    await reader.open_reading()
-    assert await reader.nodes() == 1
-    with pytest.raises(StoreError, match="not open"):
-        reader.note_statuses([delivered(1)])
-    with pytest.raises(StoreError, match="not open"):
-        await reader.move([1], State.CANCELLED)
-    with pytest.raises(StoreError, match="read-only"):
-        await reader._rows("DELETE FROM message")
-    await reader.close()
-
-
-async def test_a_database_that_cannot_be_read_says_why(nodes: Nodes) -> None:
-    with pytest.raises(StoreError, match="holds no store yet"):
-        await PostgresStore(nodes.url).open_reading()
-    with pytest.raises(StoreError, match=r"127\.0\.0\.1:1"):
-        await PostgresStore("postgresql://me:secret@127.0.0.1:1/bridge").open_reading()

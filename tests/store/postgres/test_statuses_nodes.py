@@ -37,7 +37,7 @@ async def test_a_status_that_comes_while_another_node_writes_the_upstream_id_is_
     assert await claimed(first) == []
 
 
-async def test_many_early_statuses_are_looked_through_in_turn(
+async def test_early_statuses_are_matched_in_pages(
     nodes: Nodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bridge.store.postgres.statuses._STEP", 10)
@@ -50,7 +50,7 @@ async def test_many_early_statuses_are_looked_through_in_turn(
     assert [await store.match_early(NOW, NOW + 1) for _ in range(5)] == [10, 10, 10, 7, 0]
 
 
-async def test_two_nodes_ask_for_no_message_at_once(nodes: Nodes) -> None:
+async def test_a_message_is_polled_by_one_node(nodes: Nodes) -> None:
     first, second = await nodes.open(), await nodes.open()
     ids = list(range(1, 201))
     await sent(first, *ids)

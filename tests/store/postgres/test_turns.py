@@ -44,7 +44,7 @@ async def test_a_cancel_or_replace_with_a_lost_confirmation_succeeds(
         assert await replaced
 
 
-async def test_a_change_of_the_directory_is_told_though_the_answer_got_lost(
+async def test_a_change_of_the_directory_with_a_lost_confirmation_succeeds(
     remote: PostgresStore, wire: Wire, database: str
 ) -> None:
     async def change(verb: Callable[[], Coroutine[Any, Any, T]], table: str, how: str) -> T:
@@ -100,7 +100,7 @@ async def test_a_change_that_was_not_committed_is_made_again(
     assert [one.id for one in await remote.look_up(list_groups, "crm")] == [id]
 
 
-async def test_a_change_whose_fate_stays_unknown_says_so(
+async def test_a_change_that_may_have_been_committed_fails_with_these_words(
     remote: PostgresStore, wire: Wire, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await remote.change(add_group, "crm", Group(0, "Staff", 5))

@@ -16,7 +16,7 @@ from tests.store.postgres.server import Wire, execute, written
 from tests.store.samples import CRM, LANE
 
 
-async def test_a_connection_that_was_cut_costs_nobody_an_answer(
+async def test_requests_are_answered_though_their_connection_was_cut(
     postgresql: Engine, database: str
 ) -> None:
     store = await postgresql.open()
@@ -41,7 +41,7 @@ async def test_a_connection_that_was_cut_costs_nobody_an_answer(
     assert await store.backlog() == 6
 
 
-async def test_nobody_is_refused_while_the_database_is_away_for_a_moment(
+async def test_no_request_is_refused_when_the_database_is_away_for_a_moment(
     wire: Wire, remote: PostgresStore
 ) -> None:
     accepted = []
@@ -78,7 +78,7 @@ async def test_a_message_stored_without_a_confirmation_is_answered_as_stored(
     assert await remote.backlog() == 2
 
 
-async def test_an_attempt_that_was_noted_though_the_answer_got_lost_is_noted(
+async def test_an_attempt_with_a_lost_confirmation_begins_once(
     remote: PostgresStore, wire: Wire, database: str
 ) -> None:
     await remote.accept(PLAIN)

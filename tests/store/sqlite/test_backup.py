@@ -16,7 +16,7 @@ from bridge.store.sqlite.engine import SqliteStore
 from tests.samples import NOW, message
 
 
-async def test_a_copy_ends_while_others_commit_all_the_time(tmp_path: Path) -> None:
+async def test_a_copy_is_completed_under_constant_commits(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "bridge.db", clock=lambda: NOW)
     await store.open()
     # So large that a copy in steps, which begins again after each commit, would not end in time.
@@ -56,7 +56,7 @@ async def test_a_copy_ends_while_others_commit_all_the_time(tmp_path: Path) -> N
     await restored.close()
 
 
-async def test_a_copy_overwrites_nothing_and_leaves_nothing_half(tmp_path: Path) -> None:
+async def test_a_failed_copy_overwrites_nothing_and_leaves_nothing(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "bridge.db", clock=lambda: NOW)
     await store.open()
     there = tmp_path / "there.db"

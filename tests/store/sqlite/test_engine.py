@@ -46,23 +46,7 @@ async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     await store.close()
 
 
-async def test_an_attempt_that_never_ended_is_found_by_the_next_run(tmp_path: Path) -> None:
-    messages = [message(id) for id in (1, 2, 3)]
-    store = SqliteStore(tmp_path / "bridge.db")
-    await store.open()
-    await store.accept(Acceptance(tuple(messages)))
-    await store.begin(8, messages[:2])
-    await store.begin(9, messages[2:])
-    await store.close()
-    store = SqliteStore(tmp_path / "bridge.db")
-    await store.open()
-    assert await store.interrupted() == {8: messages[:2], 9: messages[2:]}
-    await store.finish(8, [Change(1, State.SENT, "x")])
-    assert await store.interrupted() == {9: messages[2:]}
-    await store.close()
-
-
-async def test_one_message_at_fault_takes_no_other_with_it(tmp_path: Path) -> None:
+async def test_a_message_that_cannot_be_stored_fails_no_other(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "bridge.db", clock=lambda: NOW)
     await store.open()
     await store.accept(Acceptance((message(1),)))
@@ -95,7 +79,7 @@ asyncio.run(main())
 """
 
 
-def test_what_was_said_to_be_stored_survives_kill_9(tmp_path: Path) -> None:
+def test_answered_requests_survive_kill_9(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", _KILLED, str(tmp_path / "bridge.db")], stdout=subprocess.PIPE
     )
@@ -145,7 +129,7 @@ async def test_a_full_disk_refuses_messages_and_keeps_results(tmp_path: Path) ->
     await store.close()
 
 
-async def test_a_value_that_no_store_can_hold_stops_nothing(tmp_path: Path) -> None:
+async def test_a_value_that_cannot_be_stored_fails_its_own_request_alone(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "bridge.db", clock=lambda: NOW)
     await store.open()
     results = await asyncio.gather(
@@ -231,7 +215,7 @@ async def test_a_file_that_cannot_be_read_fails_the_verb_and_nothing_else(tmp_pa
     await store.close()
 
 
-def test_a_process_that_fails_ends_though_its_store_is_open(tmp_path: Path) -> None:
+def test_a_process_ends_with_its_error_though_the_store_is_open(tmp_path: Path) -> None:
     program = (
         "import asyncio, pathlib, sys\n"
         "from bridge.store.sqlite.engine import SqliteStore\n"

@@ -40,7 +40,7 @@ KEYS = st.sets(st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=
 
 
 @given(KEYS, KEYS)
-def test_texts_are_keys_too(stored: set[str], asked: set[str]) -> None:
+def test_rows_are_found_by_texts(stored: set[str], asked: set[str]) -> None:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, word TEXT, number INTEGER)")
         rows = list(enumerate(stored))

@@ -1,3 +1,5 @@
+"""The writing thread: requests of one turn of the loop are one transaction."""
+
 from __future__ import annotations
 
 import asyncio
@@ -33,9 +35,3 @@ async def test_requests_of_one_turn_of_the_loop_are_one_commit(store: SqliteStor
     before = STORE_COMMIT_SECONDS.count
     await asyncio.gather(*accept_slowly(store))
     assert STORE_COMMIT_SECONDS.count - before == 1
-
-
-async def test_requests_before_the_close_are_stored(store: SqliteStore) -> None:
-    asked = [store.accept(Acceptance((message(id),))) for id in range(1, 4)]
-    await store.close()
-    assert [future.result() for future in asked] == [{}, {}, {}]
