@@ -7,6 +7,8 @@ from bridge.store.directory.black_list import (
     add_to_black_list,
     delete_from_black_list,
     list_black_list,
+    start_bulk,
+    stop_bulk,
 )
 from bridge.store.directory.calls import AT_ONCE, begin_call, end_call
 from bridge.store.directory.contacts import (
@@ -65,4 +67,6 @@ __all__ = [
     "list_templates",
     "member_phones",
     "set_membership",
+    "start_bulk",
+    "stop_bulk",
 ]

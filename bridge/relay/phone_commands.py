@@ -16,8 +16,7 @@ import structlog
 from bridge.accounts.accounts import Account
 from bridge.config.settings import Hooks
 from bridge.directory.directory import Directory
-from bridge.directory.verbs import add_to_black_list, delete_from_black_list
-from bridge.model.contact import Blocks
+from bridge.directory.verbs import start_bulk, stop_bulk
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Accepted, Protocol, Recipient, Submission
 from bridge.model.notice import Incoming
@@ -73,22 +72,16 @@ class PhoneCommands:
 
     async def _stop(self, account: Account, incoming: Incoming) -> None:
         await self._directory.change(
-            add_to_black_list,
+            stop_bulk,
             account.name,
             incoming.phone,
-            Blocks.BULK,
-            comment=f"by SMS: {incoming.text.strip()[:40]}",
-            again=True,
+            f"by SMS: {incoming.text.strip()[:40]}",
         )
         log.info("phone_stopped", account=account.name, phone=incoming.phone)
         await self._reply(account, incoming, account.settings.stop_reply)
 
     async def _start(self, account: Account, incoming: Incoming) -> None:
-        try:
-            await self._directory.change(delete_from_black_list, account.name, [incoming.phone])
-        except Failure as failure:
-            if failure.reason is not Reason.NOT_FOUND:
-                raise
+        await self._directory.change(start_bulk, account.name, incoming.phone)
         log.info("phone_started", account=account.name, phone=incoming.phone)
         await self._reply(account, incoming, account.settings.start_reply)
 

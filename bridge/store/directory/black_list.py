@@ -25,10 +25,8 @@ class BlackListChange(NamedTuple):
     blocks: Blocks | None
 
 
-def add_to_black_list(
-    account: str, phone: str, blocks: Blocks, comment: str = "", *, again: bool = False
-) -> Verb[int]:
-    """Stores an entry and returns its new id. With ``again``, an existing entry is changed."""
+def add_to_black_list(account: str, phone: str, blocks: Blocks, comment: str = "") -> Verb[int]:
+    """Stores an entry and returns its new id."""
     version = yield from _next_version(account)
     rows = yield Statement(
         "INSERT INTO black_list (account, phone, blocks, comment) VALUES (?, ?, ?, ?) "
@@ -36,18 +34,32 @@ def add_to_black_list(
         (account, phone, int(blocks), comment),
     )
     if not rows:
-        if not again:
-            raise AlreadyThere("the number")
-        rows = yield Statement(
-            "UPDATE black_list SET blocks = ?, comment = ? WHERE account = ? AND phone = ? "
-            "RETURNING id",
-            (int(blocks), comment, account, phone),
-        )
-    yield Statement(
-        "INSERT INTO black_list_change (account, version, phone, blocks) VALUES (?, ?, ?, ?)",
-        (account, version, phone, int(blocks)),
-    )
+        raise AlreadyThere("the number")
+    yield from _note_change(account, version, phone, blocks)
     return int(rows[0][0])
+
+
+def stop_bulk(account: str, phone: str, comment: str) -> Verb[None]:
+    """Blocks bulk messages to a phone, beside those that an entry blocks already."""
+    version = yield from _next_version(account)
+    [[blocks]] = yield Statement(
+        "INSERT INTO black_list (account, phone, blocks, comment) VALUES (?, ?, ?, ?) "
+        "ON CONFLICT (account, phone) DO UPDATE SET blocks = "
+        "CASE black_list.blocks WHEN ? THEN ? ELSE black_list.blocks END RETURNING blocks",
+        (account, phone, int(Blocks.BULK), comment, int(Blocks.SINGLE), int(Blocks.ALL)),
+    )
+    yield from _note_change(account, version, phone, Blocks(blocks))
+
+
+def start_bulk(account: str, phone: str) -> Verb[None]:
+    """Deletes the entry of a phone if it blocks bulk messages only: others are not the phone's."""
+    rows = yield Statement(
+        "DELETE FROM black_list WHERE account = ? AND phone = ? AND blocks = ? RETURNING id",
+        (account, phone, int(Blocks.BULK)),
+    )
+    if rows:
+        version = yield from _next_version(account)
+        yield from _note_change(account, version, phone, None)
 
 
 def delete_from_black_list(account: str, phones: Sequence[str]) -> Verb[int]:
@@ -59,15 +71,18 @@ def delete_from_black_list(account: str, phones: Sequence[str]) -> Verb[int]:
         )
         if rows:
             version = yield from _next_version(account)
-            yield Statement(
-                "INSERT INTO black_list_change (account, version, phone, blocks) "
-                "VALUES (?, ?, ?, NULL)",
-                (account, version, phone),
-            )
+            yield from _note_change(account, version, phone, None)
         deleted += len(rows)
     if not deleted:
         raise Failure(Reason.NOT_FOUND, "not in the black list")
     return deleted
+
+
+def _note_change(account: str, version: int, phone: str, blocks: Blocks | None) -> Verb[None]:
+    yield Statement(
+        "INSERT INTO black_list_change (account, version, phone, blocks) VALUES (?, ?, ?, ?)",
+        (account, version, phone, None if blocks is None else int(blocks)),
+    )
 
 
 def list_black_list(

@@ -15,6 +15,8 @@ from bridge.store.directory.black_list import (
     black_list_changes,
     delete_from_black_list,
     list_black_list,
+    start_bulk,
+    stop_bulk,
 )
 from bridge.store.directory.versions import BLACK_LIST, versions
 
@@ -30,16 +32,43 @@ async def test_an_entry_comes_back_whole(store: Store) -> None:
     assert await store.look_up(list_black_list, "shop") == []
 
 
-async def test_a_listed_number_is_added_again_only_on_request(store: Store) -> None:
-    id = await store.change(add_to_black_list, "crm", PHONE, Blocks.BULK)
+async def test_a_listed_number_is_not_added_again(store: Store) -> None:
+    await store.change(add_to_black_list, "crm", PHONE, Blocks.BULK)
     with pytest.raises(Failure) as caught:
         await store.change(add_to_black_list, "crm", PHONE, Blocks.ALL)
     assert caught.value.reason is Reason.OPERATION_FAILED
-    again = await store.change(add_to_black_list, "crm", PHONE, Blocks.ALL, "STOP", again=True)
-    assert again == id
-    assert await store.look_up(list_black_list, "crm") == [
-        BlackListEntry(id, PHONE, Blocks.ALL, "STOP")
-    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "stopped", "started"),
+    [
+        (None, Blocks.BULK, None),
+        (Blocks.BULK, Blocks.BULK, None),
+        # What somebody else blocked stays blocked.
+        (Blocks.SINGLE, Blocks.ALL, Blocks.ALL),
+        (Blocks.ALL, Blocks.ALL, Blocks.ALL),
+    ],
+)
+async def test_a_phone_stops_and_starts_bulk_messages_only(
+    store: Store, before: Blocks | None, stopped: Blocks, started: Blocks | None
+) -> None:
+    async def there() -> list[tuple[Blocks, str]]:
+        found = await store.look_up(list_black_list, "crm")
+        return [(entry.blocks, entry.comment) for entry in found]
+
+    comment = "STOP" if before is None else "by hand"
+    if before is not None:
+        await store.change(add_to_black_list, "crm", PHONE, before, comment)
+    for _ in range(2):
+        await store.change(stop_bulk, "crm", PHONE, "STOP")
+        assert await there() == [(stopped, comment)]
+    [*_, (_, change)] = await store.look_up(black_list_changes, "crm", 0)
+    assert change == BlackListChange(PHONE, stopped)
+    for _ in range(2):
+        await store.change(start_bulk, "crm", PHONE)
+        assert await there() == ([] if started is None else [(started, comment)])
+    [*_, (_, change)] = await store.look_up(black_list_changes, "crm", 0)
+    assert change == BlackListChange(PHONE, started)
 
 
 async def test_an_entry_is_deleted_once(store: Store) -> None:
