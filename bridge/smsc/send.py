@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -76,7 +76,7 @@ class Sending:
         if cost == 1:
             submission = submission._replace(dry_run=True)
         outcome = await self.relay.submit(call.account, submission)
-        numbers = self._numbers(call, submission, outcome)
+        numbers = await self._numbers(call, submission, outcome)
         if isinstance(outcome, Failure):
             raise AnsweredRefusal(outcome, refused(outcome, call.fmt, id, numbers))
         price = await self._price(call.account, submission, outcome) if cost else ""
@@ -111,26 +111,42 @@ class Sending:
                         parts.append((phone, count))
         return cost_of(prices, parts)
 
-    def _numbers(self, call: Call, submission: Submission, outcome: Outcome) -> Sequence[Number]:
-        """The numbers for ``op=1`` (all) and ``err=1`` (only wrong ones)."""
+    async def _numbers(
+        self, call: Call, submission: Submission, outcome: Outcome
+    ) -> Sequence[Number]:
+        """The numbers for ``op=1`` (all) and ``err=1`` (only wrong ones), those of groups too."""
         every, wrong = call.parameters.flag("op"), call.parameters.flag("err")
         if not (every or wrong):
             return ()
         if isinstance(outcome, Failure):
-            failed = {recipient.address: outcome for recipient in submission.recipients}
+            refused = [(recipient, outcome) for recipient in submission.recipients]
         else:
-            failed = {recipient.address: failure for recipient, failure in outcome.refused}
-        found = []
-        for recipient in submission.recipients:
-            failure = failed.get(recipient.address)
-            phone = _written(call.account, recipient.address)
-            if failure is not None:
+            refused = list(outcome.refused)
+        failed = {recipient.address: failure for recipient, failure in refused}
+        found: dict[str, Number] = {}
+        async for address, text in self._addresses(call.account, submission, failed):
+            phone = _written(call.account, address)
+            if (failure := failed.get(address)) is not None:
                 code = str(failure.reason.codes.fmt)
-                found.append(Number(phone.lstrip("+"), status="-1", error=code))
+                found.setdefault(phone, Number(phone.lstrip("+"), status="-1", error=code))
             elif every:
-                parts = [(phone, count_parts(_text(submission, recipient)))]
-                found.append(Number(phone.lstrip("+"), cost=cost_of(self.prices(), parts)))
-        return found
+                price = cost_of(self.prices(), [(phone, count_parts(text))])
+                found.setdefault(phone, Number(phone.lstrip("+"), cost=price))
+            if len(found) >= _MAX_PHONES:
+                break
+        return list(found.values())
+
+    async def _addresses(
+        self, account: Account, submission: Submission, failed: Container[str]
+    ) -> AsyncIterator[tuple[str, str]]:
+        """Each address with its text; groups that were not refused, number by number."""
+        for recipient in submission.recipients:
+            text = _text(submission, recipient)
+            if recipient.address in failed or not names_group(recipient.address):
+                yield recipient.address, text
+            else:
+                async for phone in self.group(account, recipient.address):
+                    yield phone, text
 
 
 async def with_template(call: Call, directory: Directory) -> Call:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tests.smsc.calling import FIRST, LOGIN, SECOND, smsc
+from tests.smsc.calling import FIRST, LOGIN, SECOND, THIRD, smsc
 
 
 async def test_contacts_and_groups(tmp_path: Path) -> None:
@@ -46,6 +46,14 @@ async def test_a_message_to_a_group(tmp_path: Path) -> None:
         answer = await face.json("send", phones=f"G7,{FIRST}", mes="Alarm", id=1)
         assert answer == {"id": 1, "cnt": 2}
         assert sorted(m.phone for m in face.sandbox.messages) == [f"+{FIRST}", f"+{SECOND}"]
+        # With op its numbers are listed, with err those that got nothing.
+        await face.call("phones", add_black=1, phone=SECOND)
+        sent = {"phones": f"G7,{THIRD},{FIRST}", "mes": "x", "fmt": 1, "id": 2}
+        listed = [f"{FIRST},,0,,", f"{SECOND},,,-1,6", f"{THIRD},,0,,"]
+        assert (await face.call("send", **sent, op=1)).split("\n") == ["2,2", *listed]
+        assert (await face.call("send", **sent, err=1)).split("\n") == ["2,2", listed[1]]
+        only = sent | {"phones": "G8", "err": 1}
+        assert (await face.call("send", **only)).split("\n") == ["2,-3", "G8,,,-1,3"]
 
 
 async def test_the_black_list(tmp_path: Path) -> None:
