@@ -97,6 +97,19 @@ def follow(machine: Machine, lines: list[str], *, input: dict[str, str] | None =
     return machine.run(script)
 
 
+def installing() -> tuple[list[str], list[str]]:
+    """Step 1 of the front page: by the package, and by pip."""
+    first = section(FRONT, "Five minutes to a first real message").partition("**2. ")[0]
+    by_package, by_pip = [commands(block) for block in parts(first)]
+    return by_package, by_pip
+
+
+def test_both_pages_install_alike() -> None:
+    by_package, by_pip = installing()
+    assert by_package == commands(section(PAGE, "By the Debian package"))
+    assert by_pip == commands(parts(section(PAGE, "By pip"))[0])
+
+
 def set_up(machine: Machine) -> None:
     """Steps 2 to 6 of the front page, behind an installation."""
     guide = section(FRONT, "Five minutes to a first real message")
@@ -134,10 +147,8 @@ def set_up(machine: Machine) -> None:
 def test_the_guide_by_the_package(machine: Machine, package: Path) -> None:
     shutil.copy(package, machine.shared)
     machine.run(f"mkdir {CHECKOUT}/dist && cp {SHARED}/*.deb {CHECKOUT}/dist/")
-    guide = section(FRONT, "Five minutes to a first real message")
-    first = guide.partition("**2. ")[0]
-    assert commands(first) == commands(section(PAGE, "By the Debian package"))
-    follow(machine, commands(first))
+    by_package, _ = installing()
+    follow(machine, by_package)
     set_up(machine)
     backup, install, *_ = commands(section(PAGE, "Upgrade"))
     follow(machine, [backup, install])
@@ -152,10 +163,11 @@ def test_the_guide_by_pip(machine: Machine, checkout: Path) -> None:
     wheels(machine.shared / "wheels", checkout)
     # A module of this version that the next one does not have.
     machine.write(f"{CHECKOUT}/bridge/of_this_version.py", "")
-    by_pip, *extras = [commands(block) for block in parts(section(PAGE, "By pip"))]
+    _, by_pip = installing()
     follow(machine, by_pip)
     set_up(machine)
-    follow(machine, extras[0][:2])
+    _, extras = parts(section(PAGE, "By pip"))
+    follow(machine, commands(extras)[:2])
     machine.run("test -s /etc/bash_completion.d/cascade-bridge")
 
     follow(machine, ["export USER=clerk", *commands(section(PAGE, "Secrets"))])
