@@ -135,6 +135,9 @@ class _Files:
         try:
             # Some editors write a byte-order mark, which TOML does not allow.
             return tomllib.loads(file.read_bytes().decode("utf-8-sig"))
+        except PermissionError as error:
+            allowed = "a file that you may read: use sudo, or log in as a member of its group"
+            self._add(file, "", f"no readable file ({error.strerror})", allowed)
         except OSError as error:
             self._add(file, "", f"no readable file ({error.strerror})", "a file in TOML")
         except UnicodeDecodeError as error:
@@ -336,14 +339,24 @@ def _where(path: Path | None) -> Path:
     return Path(named) if named else DEFAULT
 
 
+def _missing(file: Path) -> bool:
+    """Whether there is no such file; unknown in a folder that this user may not enter."""
+    try:
+        file.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def read(path: Path | None, *, secrets: bool = True) -> Settings:
     """Reads, joins and checks; see :func:`bridge.config.settings.load`."""
     main = _where(path)
     files = _Files()
     files.read(main)
     if not files.data and files.mistakes:
-        # It never raises: the folder may be one that this user cannot enter.
-        if path is None and not os.path.exists(main):
+        if path is None and _missing(main):
             named = "a configuration file there, or --config FILE, or $CASCADE_BRIDGE_CONFIG"
             raise ConfigError([files.mistakes[0]._replace(allowed=named)])
         raise ConfigError(files.mistakes)

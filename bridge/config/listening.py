@@ -22,8 +22,9 @@ def is_loopback(endpoint: Endpoint) -> bool:
 
 
 def _listeners(settings: Settings) -> Iterator[tuple[str, str, Endpoint]]:
-    """(table, key, address) of every listener."""
-    for table in ("smtp", "smpp", "admin", "hooks", "smsc"):
+    """(table, key, address) of every listener that opens."""
+    tables = ["smtp", "smpp", "admin", "smsc", *["hooks"] * (settings.hooks.secret is not None)]
+    for table in tables:
         for key in ("listen", "tls_listen", "lmtp_listen"):
             for endpoint in getattr(getattr(settings, table), key, ()):
                 yield table, key, endpoint

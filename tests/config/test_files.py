@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import os
 import re
 import tomllib
@@ -48,6 +49,21 @@ class TestFiles:
         monkeypatch.setattr(config_file, "DEFAULT", tmp_path / "bridge.toml")
         (only,) = mistakes(None)
         assert "--config FILE" in only.allowed
+
+    def test_a_file_that_the_user_may_not_read_says_who_may(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        def refuse(*_: object, **__: object) -> None:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+        # Root may read every file: as another user sees it.
+        monkeypatch.delenv("CASCADE_BRIDGE_CONFIG", raising=False)
+        monkeypatch.setattr(config_file, "DEFAULT", tmp_path / "bridge.toml")
+        monkeypatch.setattr(Path, "read_bytes", refuse)
+        monkeypatch.setattr(Path, "stat", refuse)
+        (only,) = mistakes(None)
+        assert only.found == "no readable file (Permission denied)"
+        assert "sudo" in only.allowed
 
     @pytest.mark.parametrize(
         ("content", "key", "found"),

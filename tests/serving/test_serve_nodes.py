@@ -570,7 +570,8 @@ async def test_the_trace_says_since_when_no_receiver_is_bound_when_its_node_died
         killed_at = time.time()
         await second.bridge.kill()
     await first.hear("status", *delivered(both.sandbox, [id]))
-    await first.bridge.event("store_node_gone")
+    gone = await first.bridge.event("store_node_gone")
+    assert gone["nodes"] == [1]
     told = await first.story(id)
     before = f"receipt of delivered, id {id}: no receiver is bound since "
     assert told["owed"][0].startswith(before)

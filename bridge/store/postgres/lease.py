@@ -191,8 +191,8 @@ class Lease:
             raise LeaseLost
         return xid
 
-    async def take_over(self, connection: PgConnection) -> bool:
-        """Takes over from nodes whose lease has run out; returns whether there were any.
+    async def take_over(self, connection: PgConnection) -> list[int]:
+        """Takes over from nodes whose lease has run out; returns their numbers.
 
         Their attempts, with the messages in them, become this node's; any node may claim their
         other messages.
@@ -201,7 +201,7 @@ class Lease:
             await self.hold(connection)
             gone = await self._gone(connection)
             if not gone:
-                return False
+                return []
             attempts = await connection.fetch(
                 "UPDATE attempt SET node = $1 WHERE node = ANY($2::smallint[]) "
                 "RETURNING message_ids",
@@ -224,7 +224,7 @@ class Lease:
             await self._clear(connection, gone)
             await connection.execute("DELETE FROM node WHERE number = ANY($1::smallint[])", gone)
             await _announce(connection)
-        return True
+        return gone
 
     async def release(self, connection: PgConnection) -> None:
         """Gives the number back; other nodes take over attempts that have not ended."""

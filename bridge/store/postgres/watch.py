@@ -90,8 +90,8 @@ class Watch:
             async with asyncio.timeout(every):
                 await self._lease.renew(connection)
             self._renewed(self._lease.renewed_at)
-            if await self._lease.take_over(connection):
-                log.warning("store_node_gone")
+            if gone := await self._lease.take_over(connection):
+                log.warning("store_node_gone", nodes=gone)
                 self._send_all()
             await self._rest(every, ended)
 
