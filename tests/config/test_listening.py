@@ -64,7 +64,9 @@ def test_free_ports_of_the_system_do_not_collide(write: Folder) -> None:
 def test_the_address_of_the_webhooks_is_free_while_they_are_off(write: Folder) -> None:
     taken = 'admin.listen = ["127.0.0.1:8026"]'
     load(write(taken))
-    assert mistake(write(f'{taken}\nhooks.secret = "secret-of-24-characters."')).key == "hooks.listen"
+    assert (
+        mistake(write(f'{taken}\nhooks.secret = "secret-of-24-characters."')).key == "hooks.listen"
+    )
 
 
 def test_different_addresses_may_have_the_same_port(write: Folder) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 from click.testing import CliRunner
 
@@ -17,8 +16,7 @@ from bridge.accounts.passwords import HASHER
 from bridge.cli import cli
 from bridge.config import load
 from tests.documents.pages import ALL, BLOCKS, REPOSITORY, Block
-from tests.store.postgres.server import Server, binaries
-from tests.support import Pair, make_certificate, missing, program
+from tests.support import Pair, make_certificate, program
 
 #: Language → what tries its blocks: a test here, or a file of tests, which then names the page.
 READERS = {
@@ -27,8 +25,9 @@ READERS = {
     "csv": "tests/documents/test_typed.py",
     "console": "tests/documents/test_commands.py",
     "yaml": "test_prometheus_takes_its_configuration",
-    "sql": "test_postgresql_knows_the_settings_and_the_query",
-    "postgresql": "test_postgresql_knows_the_settings_and_the_query",
+    "sql": "tests/documents/test_nodes.py",
+    "pg_hba": "tests/documents/test_nodes.py",
+    "postgresql": "tests/documents/test_nodes.py",
     "mermaid": "tests/test_architecture.py",
     "postfix": "tests/recipes/test_mail_programs.py",
     "exim": "tests/recipes/test_mail_programs.py",
@@ -115,7 +114,8 @@ def completed(text: str, folder: Path, pair: Pair) -> Path:
     accounts = document.get("accounts", {})
     if not any(account.keys() & {"password", "password_hash"} for account in accounts.values()):
         text = put(text, f"accounts.{next(iter(accounts), 'crm')}", 'password = "secret12"')
-    text = put(text, "store", f'url = "sqlite:///{folder}/bridge.db"')
+    if "url" not in document.get("store", {}):
+        text = put(text, "store", f'url = "sqlite:///{folder}/bridge.db"')
     file = folder / "bridge.toml"
     file.write_text(text)
     file.chmod(0o600)
@@ -207,26 +207,3 @@ def test_postfix_knows_every_parameter(tmp_path: Path) -> None:
     )
     assert "unused parameter" not in result.stderr
     assert set(main.lines) <= set(result.stdout.split("\n"))
-
-
-async def test_postgresql_knows_the_settings_and_the_query() -> None:
-    found = binaries()
-    if found is None:
-        missing("PostgreSQL")
-    [settings], [query] = of("postgresql"), of("sql")
-    server = Server(found)
-    server.start()
-    try:
-        async with server.database() as url:
-            connection = await asyncpg.connect(url)
-            try:
-                for line in settings.lines:
-                    key, _, value = line.partition(" = ")
-                    # As the file would be: only the server itself knows what may stand there.
-                    await connection.execute(f"ALTER SYSTEM SET {key} = '{value}'")
-                columns = (await connection.prepare(query.text)).get_attributes()
-                assert columns[0].name == "relname"
-            finally:
-                await connection.close()
-    finally:
-        server.remove()

@@ -144,12 +144,58 @@ def set_up(machine: Machine) -> None:
     assert "submit_sm_resp ESME_ROK (0x00), message_id" in answer
 
 
+def configured(machine: Machine, text: str) -> None:
+    """Puts what a page shows into the configuration, under the tables that are there."""
+    config = machine.run("cat /etc/cascade-bridge/bridge.toml")
+    for head, keys in re.findall(r"^(\[\w+\]\n)(.*?)(?=^\[|\Z)", text, re.M | re.S):
+        found = head in config
+        config = config.replace(head, head + keys) if found else f"{config}\n{head}{keys}"
+    machine.write("/etc/cascade-bridge/bridge.toml", config)
+
+
+def certificates(machine: Machine) -> None:
+    """TLS, first with a certificate of its own, then with one at certbot's place."""
+    text = section(PAGE, "Certificates")
+    of_certbot, own, start = map(commands, parts(text))
+    follow(machine, own)
+    [shown] = blocks(text, "toml")
+    configured(machine, shown)
+    said = follow(machine, start)
+    assert re.search(r"good +certificate .*, in 36\d days", said), said
+    live = "/etc/letsencrypt/live/bridge.example.com"
+    machine.run(
+        f"mkdir -p {live} && cd /etc/cascade-bridge && "
+        f"cp tls.crt {live}/fullchain.pem && cp tls.key {live}/privkey.pem && rm tls.crt tls.key"
+    )
+    follow(machine, [*of_certbot, "sudo systemctl reload cascade-bridge"])
+    follow(machine, start[-1:])
+
+
+def webhooks(machine: Machine) -> None:
+    text = section(REPOSITORY / "docs/webhooks.md", "Webhooks")
+    [shown] = blocks(text, "toml")
+    configured(machine, shown)
+    assert "The configuration is good." in follow(machine, commands(text))
+    only_root(machine, "/etc/cascade-bridge/credentials/hook-secret")
+
+
+def nodes(machine: Machine) -> None:
+    """A node's part, here with the store of one node."""
+    _, password, start = map(commands, parts(section(REPOSITORY / "docs/nodes.md", "Setting up")))
+    follow(machine, password, input={"sudo install": "db.example.com:5432:cascade:cascade:x\n"})
+    only_root(machine, "/etc/cascade-bridge/pgpass", "cascade-bridge")
+    assert re.search("^0 .* ready ", follow(machine, start), re.M)
+
+
 def test_the_guide_by_the_package(machine: Machine, package: Path) -> None:
     shutil.copy(package, machine.shared)
     machine.run(f"mkdir {CHECKOUT}/dist && cp {SHARED}/*.deb {CHECKOUT}/dist/")
     by_package, _ = installing()
     follow(machine, by_package)
     set_up(machine)
+    certificates(machine)
+    webhooks(machine)
+    nodes(machine)
     backup, install, *_ = commands(section(PAGE, "Upgrade"))
     follow(machine, [backup, install])
     only_root(machine, "/var/backups/cascade-bridge.db")
