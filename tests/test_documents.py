@@ -100,7 +100,7 @@ def test_keys_with_their_table_exist() -> None:
 
 def test_values_of_keys_are_allowed() -> None:
     for code in in_code(DOCUMENTS):
-        found = re.fullmatch(r'(?:(\w+)\.)?(\w+) = (".+")', code)
+        found = re.fullmatch(r"(?:(\w+)\.)?(\w+) = (.+)", code)
         if found is None:
             continue
         table, key, value = found.groups()
@@ -108,6 +108,8 @@ def test_values_of_keys_are_allowed() -> None:
         if table:
             models = [config.Settings.model_fields[table].annotation]
         models = [model for model in models if key in model.model_fields]
+        if not models and not value.startswith('"'):
+            continue  # another program's
         assert models, code
         models[0].model_validate(tomllib.loads(f"{key} = {value}"))
 

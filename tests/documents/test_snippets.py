@@ -1,4 +1,4 @@
-"""Every fenced block of every page is read by whatever is meant to read it."""
+"""Configurations, shell and PHP of the pages are read by what is meant to read them."""
 
 from __future__ import annotations
 
@@ -18,41 +18,6 @@ from bridge.config import load
 from tests.documents.pages import ALL, BLOCKS, REPOSITORY, Block
 from tests.support import Pair, make_certificate, program
 
-#: Language → what tries its blocks: a test here, or a file of tests, which then names the page.
-READERS = {
-    "toml": "test_a_configuration_is_taken_by_check",
-    "sh": "test_a_shell_can_read_it",
-    "csv": "tests/documents/test_typed.py",
-    "console": "tests/documents/test_commands.py",
-    "yaml": "test_prometheus_takes_its_configuration",
-    "sql": "tests/documents/test_nodes.py",
-    "pg_hba": "tests/documents/test_nodes.py",
-    "postgresql": "tests/documents/test_nodes.py",
-    "mermaid": "tests/test_architecture.py",
-    "postfix": "tests/recipes/test_mail_programs.py",
-    "exim": "tests/recipes/test_mail_programs.py",
-    "opensmtpd": "tests/recipes/test_mail_programs.py",
-    "msmtp": "tests/recipes/conftest.py",
-    "php-ini": "tests/recipes/test_mail_programs.py",
-    "php": "tests/recipes/test_mail_programs.py",
-    "python": "tests/recipes/test_mail_programs.py",
-    "nagios": "tests/recipes/test_monitoring.py",
-    "grafana": "tests/recipes/test_mail_shapes.py",
-    "icinga2": "tests/recipes/test_monitoring.py",
-    "kannel": "tests/recipes/test_smpp_clients.py",
-    "jcli": "tests/recipes/test_jasmin.py",
-    "js": "tests/recipes/test_smpp_clients.py",
-}
-#: What a program prints, or what a reader looks at: page → headings.
-SHOWN = {
-    "docs/architecture.md": {"Failures and exceptions"},
-    "docs/mail.md": {"Sending by mail"},
-    "docs/migration/playsms.md": {"Before", "After: playSMS stays"},
-    "docs/recipes.md": {"Prometheus Alertmanager"},
-    "docs/smpp.md": {"Receipts"},
-    "docs/webhooks.md": {"Webhooks"},
-}
-
 
 def of(language: str) -> list[Block]:
     return [block for block in BLOCKS if block.language == language]
@@ -60,20 +25,6 @@ def of(language: str) -> list[Block]:
 
 def name(block: Block) -> str:
     return f"{block.page}-{block.heading}"
-
-
-def test_every_block_has_a_language_that_something_reads() -> None:
-    languages = {block.language for block in BLOCKS} - {"text"}
-    assert languages == READERS.keys()
-    for reader in READERS.values():
-        assert reader in globals() or (REPOSITORY / reader).exists(), reader
-
-
-def test_text_is_what_somebody_looks_at() -> None:
-    shown: dict[str, set[str]] = {}
-    for block in of("text"):
-        shown.setdefault(block.page, set()).add(block.heading)
-    assert shown == SHOWN
 
 
 # --- our own configuration ----------------------------------------------------------------------
@@ -166,6 +117,13 @@ def test_a_shell_can_read_it(block: Block) -> None:
         [program("bash"), "-n"], input=block.text, capture_output=True, text=True, check=False
     )
     assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("block", of("php"), ids=name)
+def test_php_can_read_it(block: Block, tmp_path: Path) -> None:
+    file = tmp_path / "block.php"
+    file.write_text(f"<?php\n{block.text}")
+    subprocess.run([program("php"), "-l", str(file)], capture_output=True, check=True)
 
 
 def test_make_has_the_targets_that_are_named() -> None:

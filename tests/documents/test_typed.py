@@ -24,7 +24,7 @@ TYPED = {
         if (block.page, block.language) == (page, "sh")
         for line in block.lines
     ]
-    for page in ("docs/directory.md", "docs/operations.md", "docs/sandbox.md")
+    for page in ("docs/directory.md", "docs/operations.md", "docs/sandbox.md", "docs/smsc.md")
 }
 #: Not typed here: a daemon of its own, which its own tests start.
 ELSEWHERE = "cascade-bridge sandbox"
@@ -75,6 +75,12 @@ async def test_the_page_on_the_directory(typing: Typing) -> None:
     assert (typing.folder / "people.vcf").read_text().count("BEGIN:VCARD") == 3
     texts = [message.text for message in typing.sandbox.messages]
     assert "Anna, your order 17 is ready" in texts
+
+
+async def test_the_page_on_the_smsc_dialect(typing: Typing) -> None:
+    [line] = TYPED["docs/smsc.md"]
+    # It asks for the password twice, which a test cannot type: one is made instead.
+    await typing.type(f"{line} --generate")
 
 
 async def test_the_pages_on_operation_and_on_the_sandbox(typing: Typing) -> None:

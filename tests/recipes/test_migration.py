@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import quote_plus
+from urllib.parse import parse_qsl, quote_plus, urlsplit
 
 import httpx
 import pytest
@@ -160,6 +160,13 @@ async def test_the_call_of_the_page_sends(
     code, said = await run(program(command), "--insecure", "--silent", *arguments)
     assert (code, '"refused":[]' in said) == (0, True), said
     assert await after.text() == TEXT
+
+
+def test_the_former_call_of_playsms_has_what_the_page_compares() -> None:
+    url = block("migration/playsms.md", "Before", "text").strip()
+    query = dict(parse_qsl(urlsplit(url).query))
+    assert query.keys() == {"app", "u", "h", "op", "to", "msg"}
+    assert (query["op"], query["to"], query["msg"]) == ("pv", PHONE.lstrip("+"), TEXT)
 
 
 @pytest.mark.parametrize("after", ["playsms"], indirect=True)
