@@ -156,8 +156,11 @@ class PendingAnswers:
 
     def add(self, waiting: PendingAnswer, within: float) -> None:
         """Waits for the outcome up to ``within`` seconds; one timer per duration, not per
-        message."""
+        message. Does not wait once the daemon stops."""
         self._waiting[waiting.id] = waiting
+        if self._stopping:
+            self.give_up(waiting)
+            return
         line = self._deadlines.get(within)
         if line is None:
             line = self._deadlines[within] = deque()

@@ -132,6 +132,8 @@ class Dispatcher(QueueMoves):
 
     def clear(self, account: str, within: float) -> bool:
         """Whether an answer to a message of this account can come within this time (seconds)."""
+        if self._stopping.is_set():
+            return False  # a message that is taken now is sent after the next start
         line = line_of(self._lines, account)
         if line.held or account in self._held or not line.pace.clear(self._monotonic()):
             return False

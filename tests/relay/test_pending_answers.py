@@ -144,6 +144,18 @@ async def test_no_client_waits_for_a_notice_when_the_daemon_stops() -> None:
     assert isinstance(await some.answer, Accepted)
 
 
+async def test_no_client_begins_to_wait_while_the_daemon_stops() -> None:
+    some = Some(WRONG._replace(notify=Receipts.NONE))
+    some.clients.give_up_all()
+    late: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+    prepared = [(ONE, message(21, submission_id=20))]
+    asked = Submission(Protocol.SMTP, (ONE,), "text")
+    some.clients.add(PendingAnswer(20, account(), asked, prepared, [], late), 3600)
+    outcome = late.result()
+    assert isinstance(outcome, Accepted)
+    assert outcome.queued
+
+
 async def test_a_mail_that_requests_no_reports_is_owed_none() -> None:
     for some in (
         Some(WRONG._replace(notify=Receipts.NONE)),

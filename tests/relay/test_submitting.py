@@ -103,6 +103,24 @@ async def test_a_submission_to_a_closed_store_is_refused(tmp_path: Path, sandbox
         assert reason_of(await bridge.submit(numbered(1))) is Reason.OPERATION_FAILED
 
 
+@pytest.mark.parametrize("answered_all", [False, True])
+async def test_what_comes_during_a_stop_is_answered_at_once_and_sent_by_the_next_start(
+    tmp_path: Path, sandbox: Sandbox, answered_all: bool
+) -> None:
+    accounts = {"crm": {"answer_within": "1h"}}
+    async with relaying(tmp_path, sandbox, accounts=accounts) as bridge:
+        bridge.dispatcher.stop()
+        if answered_all:
+            bridge.relay.drain()
+        outcome = await bridge.submit(submission())
+        assert isinstance(outcome, Accepted)
+        assert outcome.queued
+    async with relaying(tmp_path, sandbox) as bridge:
+        await bridge.drained()
+        assert await bridge.states(outcome) == [State.SENT]
+    assert sandbox.message_count == 1
+
+
 async def test_a_full_bridge_says_so_and_recovers(tmp_path: Path, sandbox: Sandbox) -> None:
     sandbox.fault("401")
     accounts = {"crm": {"answer": "queued"}}
