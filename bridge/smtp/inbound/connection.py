@@ -165,6 +165,7 @@ class SmtpConnection(SMTP):
             return False
         if dialog.phase is Phase.BUSY:
             return False
+        self._wire.refuse_input()
         self._turn_away(transport, Failure(Reason.TOO_MANY_SESSIONS))
         if transport.get_write_buffer_size():
             transport.abort()  # this client does not read
@@ -299,6 +300,7 @@ class SmtpConnection(SMTP):
 
     def _end(self, farewell: bytes) -> None:
         transport = cast("asyncio.Transport | None", self.transport)
+        self._wire.refuse_input()
         if transport is not None and not transport.is_closing():
             transport.write(farewell)
             transport.close()

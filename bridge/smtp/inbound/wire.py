@@ -42,6 +42,7 @@ class Wire:
         "_out_size",
         "_pending",
         "_reading",
+        "_refusing",
         "_transport",
         "_writable",
     )
@@ -57,6 +58,7 @@ class Wire:
         self._ended = False
         self._error: Exception | None = None
         self._reading = True
+        self._refusing = False
         self._writable = True
 
     # Called by the connection.
@@ -69,11 +71,19 @@ class Wire:
         self._writable = True
 
     def feed(self, octets: bytes) -> None:
+        if self._refusing:
+            return
         self._pending += octets
         if len(self._pending) > MAX_AHEAD and self._reading:
             self._reading = False
             self._transport.pause_reading()
         _wake(self._more_came)
+
+    def refuse_input(self) -> None:
+        """Ignores what the client has sent and will send: the session ends with a farewell, and
+        commands that arrived just before it must not be carried out."""
+        self._refusing = True
+        self._pending.clear()
 
     def end(self, error: Exception | None = None) -> None:
         """The client sends no more; with ``error`` the connection is lost."""
@@ -98,8 +108,8 @@ class Wire:
 
     @property
     def quiet(self) -> bool:
-        """Whether no input waits, and the client reads its replies."""
-        return self._writable and not self._pending
+        """Whether no input waits, more may come, and the client reads its replies."""
+        return self._writable and not (self._pending or self._refusing)
 
     def reply(self, line: bytes) -> None:
         """Queues a reply, CR LF included."""

@@ -65,6 +65,32 @@ async def test_drain_ends_idle_sessions_and_answers_mails_in_flight() -> None:
         await drained
 
 
+async def test_a_mail_that_comes_with_the_farewell_is_not_taken() -> None:
+    chunk = b"MAIL FROM:<a@b.cd>\r\nRCPT TO:<380501234567@sms.example.com>\r\nBDAT 2 LAST\r\nhi"
+    async with running() as part, connected(part.port) as client:
+        [connection] = part.listener._connections
+        # It has arrived, and the drain comes before the session's turn.
+        connection.data_received(chunk)
+        await part.listener.drain(5)
+        assert await client.reply() == "421 4.3.2 Service shutting down"
+        assert await client.reply() == ""
+        assert part.relay.submitted == []
+
+
+async def test_a_mail_that_comes_with_the_end_of_its_time_is_not_taken() -> None:
+    async with running() as part, connected(part.port) as client:
+        client.send(ENVELOPE + b"half ")
+        await client.replies(3)
+        [connection] = part.listener._connections
+        connection.data_received(b"a mail\r\n.\r\n")
+        assert connection._dialog is not None
+        connection._dialog.deadline = 0
+        connection._timeout_cb()
+        assert (await client.reply()).startswith("421 4.4.2")
+        assert await client.reply() == ""
+        assert part.relay.submitted == []
+
+
 async def test_drain_does_not_wait_for_ever() -> None:
     relay = SlowRelay()
     async with running(relay=relay) as part, connected(part.port) as client:
