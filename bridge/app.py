@@ -330,7 +330,9 @@ class App:
                         limit = self._settings.admin.stop_timeout
                         last_resort = asyncio.get_running_loop().call_later(limit, _end_now)
                     drain_within = min(DRAIN_WITHIN, limit)
-                    draining = asyncio.gather(smtp.drain(drain_within), smpp.drain(drain_within))
+                    draining = asyncio.gather(
+                        smtp.drain(drain_within), smpp.drain(drain_within), smsc.close(drain_within)
+                    )
                     await asyncio.wait({dispatching}, timeout=min(ANSWER_ON_STOP, limit))
                     relay.drain()
                     await draining

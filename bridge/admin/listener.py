@@ -6,6 +6,7 @@ answers.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import grp
 import os
@@ -49,6 +50,9 @@ MAX_LOGIN: Final = 64 * 1024
 #: The group whose members may use the socket, if it exists.
 GROUP: Final = "cascade-bridge"
 _MODE: Final = 0o660
+#: On stop: how long requests in progress may take to be answered (seconds). The store may be slow
+#: to accept a message.
+_ANSWER_WITHIN: Final = 5.0
 #: struct ucred of SO_PEERCRED (unix(7)): pid, uid, gid.
 _UCRED: Final = struct.Struct("iII")
 
@@ -115,8 +119,7 @@ class AdminListener:
 
     async def close(self) -> None:
         """Answers requests in progress, and closes all connections."""
-        await self._remote.close()
-        await self._local.close()
+        await asyncio.gather(self._remote.close(_ANSWER_WITHIN), self._local.close(_ANSWER_WITHIN))
         if self._path is not None:
             self._path.unlink(missing_ok=True)
             self._path = None

@@ -81,6 +81,9 @@ class HttpConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        if self._server.closing:
+            self.transport.abort()  # accepted just before the end, and nothing is read yet
+            return
         self._place = self._server.admit(self, self.client or self._peer())
         if self._place is None:
             self._refuse(503)
@@ -252,6 +255,7 @@ class WebServer:
         )
         self._servers: list[asyncio.Server | SocketServer] = []
         self._sweeping: asyncio.TimerHandle | None = None
+        self.closing = False
 
     def begin(self) -> None:
         """Gets ready for connections."""
@@ -294,13 +298,17 @@ class WebServer:
         self._servers.append(server)
 
     async def close(self, within: float = CLOSE_WITHIN) -> None:
-        """Stops listening, sends the answers in progress, and closes the connections."""
+        """Stops listening, sends the answers in progress, and closes the connections; cuts those
+        whose answer takes longer than ``within`` (seconds)."""
+        self.closing = True
         for server in self._servers:
             server.close()
         for protocol in list(self._state.connections):
             protocol.shutdown()
-        if self._state.tasks:
-            await asyncio.wait(self._state.tasks, timeout=within)
+        until = time.monotonic() + within
+        # A request that waited behind another on its connection begins meanwhile.
+        while self._state.tasks and (left := until - time.monotonic()) > 0:
+            await asyncio.wait(self._state.tasks, timeout=left)
         for connection in list(self.connections):
             connection.abort()
         for server in self._servers:

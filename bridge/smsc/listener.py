@@ -7,6 +7,7 @@ connection, and repeat the call.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 import time
@@ -28,7 +29,7 @@ from bridge.directory.verbs import AT_ONCE, begin_call, end_call
 from bridge.model import message as vocabulary
 from bridge.model.failure import Failure, Reason
 from bridge.net.asgi import BodyTooLarge, Receive, Scope, Send, TooManyBodies, read_body, respond
-from bridge.net.http_server import Limits, WebServer
+from bridge.net.http_server import CLOSE_WITHIN, Limits, WebServer
 from bridge.net.networks import network_set
 from bridge.net.passed_sockets import NONE_PASSED, PassedSockets, Where
 from bridge.net.tls import renewed, server_context
@@ -147,10 +148,10 @@ class SmscListener:
         self.settings = settings
         self._apply(settings)
 
-    async def close(self) -> None:
-        """Answers calls in progress, and closes all connections."""
-        for web in self._webs:
-            await web.close()
+    async def close(self, within: float = CLOSE_WITHIN) -> None:
+        """Takes no more connections, answers calls in progress within this time (seconds), and
+        closes all connections."""
+        await asyncio.gather(*(web.close(within) for web in self._webs))
         self._webs.clear()
 
     # --- one call ------------------------------------------------------------------------------
