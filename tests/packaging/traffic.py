@@ -23,4 +23,4 @@ with (folder / "accepted").open("w") as accepted, (folder / "troubles").open("w"
                 smtp.sendmail("crm@example.com", ["380501234567@sms.example.com"], mail)
                 print(f"text {number}", file=accepted, flush=True)
         except (OSError, smtplib.SMTPException) as error:
-            print(f"{type(error).__name__}: {error}", file=troubles, flush=True)
+            print(f"{type(error).__name__}: {error} (text {number})", file=troubles, flush=True)

@@ -178,7 +178,7 @@ class Peer:
     def write(self, *pdus: Pdu) -> None:
         self.writer.write(b"".join(map(encode, pdus)))
 
-    async def read(self, within: float = 5) -> Pdu:
+    async def read(self, within: float = 30) -> Pdu:
         """The next PDU; raises EOFError at the end."""
         while (frame := self._framer.next()) is None:
             data = await asyncio.wait_for(self.reader.read(65_536), within)
