@@ -9,7 +9,7 @@ import re
 import httpx
 
 from bridge.smpp.protocol.pdu import MessageIdResp
-from tests.serving.daemon import VIEW, Bridge
+from tests.serving.daemon import VIEW, AnyBridge
 from tests.smpp.peer import Peer, a_submit
 
 
@@ -21,21 +21,21 @@ async def submit(peer: Peer, to: bytes = b"380501234567", *, registered_delivery
     return int(answer.body.message_id)
 
 
-async def said(bridge: Bridge, *command: str) -> str:
+async def said(bridge: AnyBridge, *command: str) -> str:
     """The output of a command."""
     code, text = await bridge.command(*command)
     assert code == 0, text
     return text
 
 
-async def line(bridge: Bridge, word: str, *command: str) -> str:
+async def line(bridge: AnyBridge, word: str, *command: str) -> str:
     """The only line of a command's output that begins with this word."""
     text = await said(bridge, *command)
     [found] = [one for one in text.splitlines() if one.startswith(f"{word} ")]
     return found
 
 
-async def until(bridge: Bridge, pattern: str, *command: str) -> str:
+async def until(bridge: AnyBridge, pattern: str, *command: str) -> str:
     """The output of a command, once it contains the pattern."""
     text = ""
     for _ in range(40):
@@ -46,7 +46,7 @@ async def until(bridge: Bridge, pattern: str, *command: str) -> str:
     raise AssertionError(f"{pattern} is not in:\n{text}")
 
 
-async def page(bridge: Bridge, path: str, url: str = "") -> str:
+async def page(bridge: AnyBridge, path: str, url: str = "") -> str:
     """The text of a page of the console, as a viewer gets it."""
     # Not from a blocked address; also with an expired certificate.
     way = httpx.AsyncHTTPTransport(verify=False, local_address="127.0.0.2")

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,29 +16,22 @@ from typing import Any
 from bridge.config.settings import Endpoint, parse_endpoint
 
 
-class Bridge:
-    """A running ``cascade-bridge serve`` and its log."""
+class AnyBridge(ABC):
+    """A running bridge and its log: a process (:class:`Bridge`), or in the tests' own
+    (:mod:`tests.running`)."""
 
-    def __init__(self, process: asyncio.subprocess.Process, config: Path) -> None:
-        self.process = process
+    def __init__(self, config: Path) -> None:
         self.config = config
         self.events: list[dict[str, Any]] = []
-        self._grown = asyncio.Condition()
-        self._reader = asyncio.create_task(self._read())
+        self._grown = asyncio.Event()
 
-    async def _read(self) -> None:
-        assert self.process.stderr is not None
-        async for line in self.process.stderr:
-            try:
-                event = json.loads(line)
-            except ValueError:
-                event = {"event": "not json", "line": line.decode()}
-            async with self._grown:
-                self.events.append(event)
-                self._grown.notify_all()
-        async with self._grown:
-            self.events.append({"event": "end of log"})
-            self._grown.notify_all()
+    def _log(self, line: bytes) -> None:
+        """Takes a line of the log."""
+        try:
+            event = json.loads(line)
+        except ValueError:
+            event = {"event": "not json", "line": line.decode()}
+        self.events.append(event)
 
     async def event(self, name: str, **fields: Any) -> dict[str, Any]:
         """Waits for the first event of this name with these fields."""
@@ -48,29 +42,53 @@ class Bridge:
                     return event
             return None
 
-        async with asyncio.timeout(60), self._grown:
+        async with asyncio.timeout(60):
             while (event := found()) is None:
                 assert self.events[-1:] != [{"event": "end of log"}], self.events
+                self._grown.clear()
                 await self._grown.wait()
-            return event
+        return event
 
     async def ready(self) -> tuple[Endpoint, Endpoint]:
         """The addresses of the first SMTP and the first SMPP listener."""
         event = await self.event("ready")
         return parse_endpoint(event["smtp"][0]), parse_endpoint(event["smpp"][0])
 
-    async def command(self, *arguments: str, input: str = "") -> tuple[int, str]:
-        """Runs a command for this daemon; returns its exit code and output."""
-        config = ("--config", str(self.config))
-        return await run(sys.executable, "-m", "bridge.cli", *arguments, *config, input=input)
-
     async def api(self) -> str:
         """The URL of its API."""
         event = await self.event("ready")
         return f"http://{event['admin'][0]}"
 
+    @abstractmethod
+    async def command(self, *arguments: str, input: str = "") -> tuple[int, str]:
+        """Runs a command for this daemon; returns its exit code and output."""
+
+    @abstractmethod
     async def terminate(self) -> int:
-        """Stops it with SIGTERM and returns the exit code."""
+        """Stops it as SIGTERM does; returns the exit code."""
+
+
+class Bridge(AnyBridge):
+    """A running ``cascade-bridge serve`` and its log."""
+
+    def __init__(self, process: asyncio.subprocess.Process, config: Path) -> None:
+        super().__init__(config)
+        self.process = process
+        self._reader = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        assert self.process.stderr is not None
+        async for line in self.process.stderr:
+            self._log(line)
+            self._grown.set()
+        self.events.append({"event": "end of log"})
+        self._grown.set()
+
+    async def command(self, *arguments: str, input: str = "") -> tuple[int, str]:
+        config = ("--config", str(self.config))
+        return await run(sys.executable, "-m", "bridge.cli", *arguments, *config, input=input)
+
+    async def terminate(self) -> int:
         self.process.send_signal(signal.SIGTERM)
         return await self.ended()
 
