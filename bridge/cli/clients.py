@@ -13,6 +13,7 @@ import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from email import policy
 from email.message import EmailMessage
 from enum import Enum
 from typing import Any
@@ -119,7 +120,8 @@ def _mail(smtp: smtplib.SMTP, sending: ToSend, mail: EmailMessage) -> ServerRepl
             refused = refused or _smtp_reply(code, text).text
     if not taken:
         return _smtp_reply(code, text)
-    code, text = smtp.data(mail.as_bytes())
+    # With CRLF, so that the bridge takes away the dots that smtplib doubles (RFC 5321 §4.5.2).
+    code, text = smtp.data(mail.as_bytes(policy=policy.SMTP))
     reply = _smtp_reply(code, text)
     return (
         ServerReply(f"{reply.text} [and at RCPT: {refused}]", reply.verdict) if refused else reply

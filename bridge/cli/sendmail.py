@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import getpass
+import re
 import smtplib
 import socket
 import sys
 from email import message_from_bytes, policy
-from email.utils import getaddresses
+from email.utils import formataddr, getaddresses
 from pathlib import Path
 
 import click
@@ -81,7 +82,7 @@ def command(
         raise Stop("There is no recipient.", Exit.USAGE)
     if parsed["from"] is None:
         user = f"{getpass.getuser()}@{socket.gethostname()}"
-        parsed["From"] = f'"{full_name}" <{user}>' if full_name else user
+        parsed["From"] = formataddr((full_name or "", user))
     _, address = getaddresses([str(parsed["from"])])[0]
     return _send(host, port, sender if sender is not None else address, found, parsed.as_bytes())
 
@@ -115,9 +116,13 @@ def _read(whole: bool) -> bytes:
 
 
 def _send(host: str, port: int, sender: str, recipients: list[str], mail: bytes) -> int:
+    plain = all(address.isascii() for address in (sender, *recipients))
+    options = () if plain else ("SMTPUTF8",)  # RFC 6531
+    # With CRLF, so that the bridge takes away the dots that smtplib doubles (RFC 5321 §4.5.2).
+    lines = re.sub(rb"\r?\n", b"\r\n", mail)
     try:
         with smtplib.SMTP(host, port, timeout=_TIMEOUT) as smtp:
-            refused = smtp.sendmail(sender.strip("<>"), recipients, mail)
+            refused = smtp.sendmail(sender.strip("<>"), recipients, lines, options)
     except smtplib.SMTPRecipientsRefused as error:
         refused = error.recipients
     except smtplib.SMTPResponseException as error:
