@@ -21,7 +21,7 @@ from bridge.cli import Exit, Stop, config_option
 from bridge.cli.stored import reading
 from bridge.config import load
 from bridge.config.secret import read_secret
-from bridge.config.settings import Settings
+from bridge.config.settings import ConfigError, Settings
 from bridge.model.failure import Failure, Reason
 
 if TYPE_CHECKING:
@@ -47,10 +47,10 @@ _EXITS = {
 
 
 class NotRunning(Stop):
-    """No daemon answers."""
+    """No daemon listens on the socket."""
 
-    def __init__(self, where: str, why: str) -> None:
-        super().__init__(f"the daemon does not run: {where}: {why}", Exit.UNAVAILABLE)
+    def __init__(self, socket: str, why: str) -> None:
+        super().__init__(f"the daemon does not run: {socket}: {why}", Exit.UNAVAILABLE)
 
 
 class DaemonRefused(Stop):
@@ -64,12 +64,20 @@ class DaemonRefused(Stop):
 class Daemon:
     """A running daemon, or the store in its place.
 
-    ``settings`` are those of the configuration; None with ``--url`` only.
+    ``settings`` are those of the configuration; None with ``--url`` only. ``mistakes`` are those of
+    the configuration: a running daemon has the settings from before them, and is reached.
     """
 
-    def __init__(self, client: httpx.Client, where: str, settings: Settings | None) -> None:
+    def __init__(
+        self,
+        client: httpx.Client,
+        where: str,
+        settings: Settings | None,
+        mistakes: ConfigError | None = None,
+    ) -> None:
         self._client = client
         self._where = where
+        self._mistakes = mistakes
         self.settings = settings
 
     def ask(self, method: str, path: str, **arguments: Any) -> Any:
@@ -111,6 +119,12 @@ class Daemon:
                     "cascade-bridge may",
                     Exit.NO_PERMISSION,
                 ) from None
+            if self.settings is None:
+                # Also a wrong name, or a certificate that is not trusted.
+                said = f"{self._where} cannot be reached: {_reason(error)}"
+                raise Stop(said, Exit.UNAVAILABLE) from None
+            if self._mistakes is not None:
+                raise self._mistakes from None
             raise NotRunning(self._where, _reason(error)) from None
         except httpx.HTTPError as error:
             raise Stop(f"{self._where}: {_reason(error)}", Exit.UNAVAILABLE) from None
@@ -203,8 +217,12 @@ class reach:  # noqa: N801 - reads as a verb
     def __init__(self, config: Path | None, url: str | None, token: str | None) -> None:
         self._client: httpx.Client
         settings: Settings | None = None
+        mistakes: ConfigError | None = None
         if url is None:
-            settings = load(config, secrets=False)
+            try:
+                settings = load(config, secrets=False)
+            except ConfigError as error:
+                settings, mistakes = error.rest or Settings(), error
             where = str(settings.admin.socket)
             transport = httpx.HTTPTransport(uds=where)
             self._client = httpx.Client(
@@ -220,7 +238,7 @@ class reach:  # noqa: N801 - reads as a verb
             self._client = httpx.Client(
                 base_url=url.rstrip("/"), headers=headers, timeout=_TIMEOUT, trust_env=False
             )
-        self._daemon = Daemon(self._client, where, settings)
+        self._daemon = Daemon(self._client, where, settings, mistakes)
 
     def __enter__(self) -> Daemon:
         return self._daemon
@@ -231,7 +249,7 @@ class reach:  # noqa: N801 - reads as a verb
 
 def json_option(function: F) -> F:
     """Adds ``--json``: the command gets ``as_json``."""
-    return click.option("--json", "as_json", is_flag=True, help="All of it, for programs.")(
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(
         function
     )
 

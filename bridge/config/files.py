@@ -365,6 +365,6 @@ def read(path: Path | None, *, secrets: bool = True) -> Settings:
         if not _related(where, wrong):
             files.mistakes.append(Mistake(files.origin(where), dotted(where), found, allowed))
     if files.mistakes:
-        raise ConfigError(files.in_order())
+        raise ConfigError(files.in_order(), settings)
     settings._files = (*files.files, *files.secrets)
     return settings

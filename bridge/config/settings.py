@@ -356,11 +356,15 @@ class Mistake(NamedTuple):
 
 
 class ConfigError(Exception):
-    """The mistakes of a configuration; nothing was started."""
+    """The mistakes of a configuration; nothing was started.
 
-    def __init__(self, mistakes: list[Mistake]) -> None:
+    ``rest`` are the settings without the wrong keys, if its files could be read.
+    """
+
+    def __init__(self, mistakes: list[Mistake], rest: Settings | None = None) -> None:
         super().__init__(mistakes)
         self.mistakes = mistakes
+        self.rest = rest
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.mistakes))
