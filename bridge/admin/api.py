@@ -166,7 +166,8 @@ async def _safely(answer: Callable[[], Awaitable[Response]]) -> Response:
         return problem(failure)
     except ConfigError as error:
         mistakes = tuple(dict(one._asdict()) for one in error.mistakes)
-        detail = f"the configuration has {len(mistakes)} mistakes; nothing changed"
+        count = f"{len(mistakes)} mistake{'' if len(mistakes) == 1 else 's'}"
+        detail = f"the configuration has {count}; nothing changed"
         return problem(Failure(Reason.BAD_PARAMETER, detail), mistakes=mistakes)
     except StoreError as error:
         return problem(Failure(Reason.OPERATION_FAILED, str(error)))

@@ -244,7 +244,7 @@ class Control(AccountVerbs):
             self._level_back.cancel()
         self._level_back, self._level_until = None, None
         # First, so that it is written at any level.
-        self._audit("set_log_level", by, level=level, duration=duration)
+        self._audit("set_log_level", by, log_level=level, duration=duration)
         logging.set_level(level)
         if seconds:
             loop = asyncio.get_running_loop()
@@ -255,4 +255,4 @@ class Control(AccountVerbs):
     def _restore_level(self) -> None:
         self._level_back, self._level_until = None, None
         logging.set_level(self.settings.log.level)
-        log.info("log_level_restored", level=self.settings.log.level)
+        log.info("log_level_restored", log_level=self.settings.log.level)

@@ -87,6 +87,19 @@ class Stop(click.ClickException):
         self.code = code
 
 
+class InputFile(click.File):
+    """A file to read (- for stdin); one that cannot be opened ends with exit code 66."""
+
+    def __init__(self) -> None:
+        super().__init__("rb")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            raise Stop(error.message, Exit.NO_INPUT) from None
+
+
 def _module(name: str) -> str:
     return f"bridge.cli.{name.replace('-', '_')}"
 

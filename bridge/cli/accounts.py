@@ -14,7 +14,15 @@ import click
 from bridge.accounts.accounts import Account, Accounts
 from bridge.accounts.passwords import HASHER
 from bridge.cli import Exit, Stop, config_option
-from bridge.cli.daemon import Daemon, NotRunning, daemon_options, echo_json, json_option, reach
+from bridge.cli.daemon import (
+    Daemon,
+    DaemonRefused,
+    NotRunning,
+    daemon_options,
+    echo_json,
+    json_option,
+    reach,
+)
 from bridge.cli.stored import echo_rows
 from bridge.cli.tables import Columns, echo_table, number
 from bridge.config import load
@@ -98,7 +106,12 @@ def show_account(daemon: Daemon, name: str, as_json: bool) -> None:
     Examples:
       cascade-bridge accounts show crm
     """
-    rows, used = _rows(daemon, "/accounts/{name}", name=name)
+    try:
+        rows, used = _rows(daemon, "/accounts/{name}", name=name)
+    except DaemonRefused as error:
+        if error.failure.reason is not Reason.NOT_FOUND:
+            raise
+        rows = []
     if not rows:
         raise Stop(f"There is no account {name!r}.", Exit.NO_USER)
     [row] = rows

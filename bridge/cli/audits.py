@@ -13,6 +13,7 @@ _COLUMNS: Columns = {
     "by": lambda row: row["by"],
     "about": lambda row: ", ".join(f"{name} {value}" for name, value in row["about"].items()),
 }
+_NOTHING = "No texts were read, and nothing was changed."
 
 
 @click.command()
@@ -34,4 +35,5 @@ def command(daemon: Daemon, id: str | None, limit: int, as_json: bool) -> None:
     if as_json:
         echo_json(rows)
     else:
-        echo_table(_COLUMNS, rows, "No texts were read, and nothing was changed.")
+        nothing = "Nobody read or changed this message." if id else _NOTHING
+        echo_table(_COLUMNS, rows, nothing)

@@ -9,14 +9,13 @@ import click
 
 from bridge.cli.directory import (
     Asked,
-    counted,
     directory_options,
     import_command,
     output_option,
     phones_argument,
     write_out,
 )
-from bridge.cli.tables import Columns
+from bridge.cli.tables import Columns, counted
 from bridge.dialect.answers import Format, Row
 from bridge.dialect.directory_rows import black_list_row
 from bridge.directory.importing import BLACK_LIST_COLUMNS
@@ -67,7 +66,7 @@ def show_entry(asked: Asked, phone: str) -> None:
       cascade-bridge blacklist show +380501234567
     """
     rows = asked.ask("GET", "/blacklist", phone=phone)
-    asked.list("record", rows, _COLUMNS, _row, f"{phone} is not in the black list.")
+    asked.show("record", rows, _COLUMNS, _row, f"{phone} is not in the black list")
 
 
 @command.command("add")

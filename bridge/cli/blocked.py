@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from bridge.cli.daemon import Daemon, daemon_options, echo_json, json_option
-from bridge.cli.tables import Columns, echo_table, when, with_node
+from bridge.cli.tables import Columns, counted, echo_table, when, with_node
 
 _COLUMNS: Columns = {
     "address": lambda row: row["address"],
@@ -57,5 +57,4 @@ def lift_block(daemon: Daemon, address: str, account: str | None, as_json: bool)
     if as_json:
         echo_json(answer)
         return
-    count = answer["count"]
-    click.echo(f"{count} block{'s' if count != 1 else ''} lifted.")
+    click.echo(f"{counted(answer['count'], 'block')} lifted.")

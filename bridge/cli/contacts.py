@@ -10,7 +10,6 @@ import click
 
 from bridge.cli.directory import (
     Asked,
-    counted,
     directory_options,
     given,
     import_command,
@@ -18,7 +17,7 @@ from bridge.cli.directory import (
     phones_argument,
     write_out,
 )
-from bridge.cli.tables import Columns
+from bridge.cli.tables import Columns, counted
 from bridge.dialect.answers import Format, Row
 from bridge.dialect.directory_rows import contact_row
 from bridge.directory.fields import joined_groups
@@ -104,7 +103,7 @@ def show_contact(asked: Asked, phone: str) -> None:
       cascade-bridge contacts show +380501234567
     """
     rows = asked.ask("GET", "/contacts", phone=phone)
-    asked.list("contact", rows, _COLUMNS, _row, "There is no such contact.")
+    asked.show("contact", rows, _COLUMNS, _row, f"no contact has {phone}")
 
 
 @command.command("add")

@@ -17,9 +17,9 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from bridge.cli import Exit, Stop
+from bridge.cli import Exit, InputFile, Stop
 from bridge.cli.daemon import Daemon, DaemonRefused, daemon_options, echo_json
-from bridge.cli.tables import Columns, echo_table, number
+from bridge.cli.tables import Columns, counted, echo_table, number
 from bridge.dialect.answers import Format, Row, created, done, listing, refused
 from bridge.model.failure import Failure, Reason
 
@@ -75,6 +75,20 @@ class Asked:
             fmt = self.fmt
             click.echo(listing(element, [row(one, fmt) for one in found], fmt))
 
+    def show(
+        self,
+        element: str,
+        rows: Iterable[dict[str, Any]],
+        columns: Columns,
+        row: Callable[[dict[str, Any], Format], Row],
+        nothing: str,
+    ) -> None:
+        """Prints the record that was asked for; raises if it is not there."""
+        found = list(rows)
+        if not found:
+            raise DaemonRefused(Failure(Reason.NOT_FOUND), nothing, Exit.NO_INPUT)
+        self.list(element, found, columns, row, nothing)
+
     def created(self, element: str, answer: dict[str, Any], words: str) -> None:
         """Prints the added record."""
         if self.as_json:
@@ -117,7 +131,7 @@ def directory_options(function: F) -> F:
             type=click.IntRange(0, 3),
             help="Print SMSC's form: 0 text, 1 numbers, 2 XML, 3 JSON.",
         ),
-        click.option("--json", "as_json", is_flag=True, help="Print JSON with all fields."),
+        click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs."),
         click.option("--account", "-a", metavar="NAME", help="[default: the only one configured]"),
     ):
         decorated = option(decorated)
@@ -148,7 +162,7 @@ def import_command(group: click.Group, kind: str, one: str, words: str) -> None:
     """Makes a group's command ``import`` for a kind of file."""
 
     @group.command("import", help=words)
-    @click.argument("file", type=click.File("rb"))
+    @click.argument("file", type=InputFile())
     @click.option("--preview", is_flag=True, help="Show the result of the import without doing it.")
     @click.option("--yes", is_flag=True, help="Do not ask.")
     @directory_options
@@ -198,13 +212,14 @@ def _say(asked: Asked, run: dict[str, Any], one: str, *, would: bool = True) -> 
         echo_json(run)
         return
     verb = "would be " if would else ""
-    for what in ("added", "changed", "left as they are"):
-        count = run["unchanged" if what.startswith("left") else what]
-        click.echo(f"{number(count):>10} {one}{'' if count == 1 else 's'} {verb}{what}")
+    for what, key in (("added", "added"), ("changed", "changed"), ("left as before", "unchanged")):
+        count, words = counted(run[key], one).split(" ", 1)
+        click.echo(f"{count:>10} {words} {verb}{what}")
     if run["groups"]:
         click.echo(f"{'':>10} new groups: {', '.join(run['groups'])}")
     if run["wrong"]:
-        click.echo(f"{number(run['wrong']):>10} wrong lines are skipped:")
+        lines = "line is" if run["wrong"] == 1 else "lines are"
+        click.echo(f"{number(run['wrong']):>10} wrong {lines} skipped:")
         for line in run["wrong_lines"][:_WRONG_SHOWN]:
             click.echo(f"{'':>10} line {line['line']}: {line['why']}")
         if run["wrong"] > _WRONG_SHOWN:
@@ -238,11 +253,6 @@ def output_option(function: F) -> F:
         metavar="FILE",
         help="The file to write [default: standard output].",
     )(function)
-
-
-def counted(count: int, one: str) -> str:
-    """``1 contact``, ``2 contacts``."""
-    return f"{number(count)} {one}{'' if count == 1 else 's'}"
 
 
 def given(**values: Any) -> dict[str, Any]:

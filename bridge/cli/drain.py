@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from bridge.cli.daemon import Daemon, daemon_options, echo_json, json_option
+from bridge.cli.tables import counted
 
 
 @click.command()
@@ -28,5 +29,4 @@ def command(daemon: Daemon, node: str | None, all_nodes: bool, as_json: bool) ->
     if as_json:
         echo_json(answer)
         return
-    count = answer["count"]
-    click.echo(f"The bridge stops; {count} session{'s' if count != 1 else ''} will be ended.")
+    click.echo(f"The bridge stops; {counted(answer['count'], 'session')} will be ended.")

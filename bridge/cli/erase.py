@@ -7,14 +7,26 @@ import sys
 import click
 
 from bridge.cli.daemon import Daemon, daemon_options, echo_json, json_option
+from bridge.cli.tables import number
 
+#: What is erased: one, and several.
 _WORDS = {
-    "messages": "ended messages",
-    "incoming": "messages from it",
-    "notices": "notices of parts and refused recipients",
-    "refusals": "refusals",
-    "contacts": "contacts",
+    "messages": ("ended message", "ended messages"),
+    "incoming": ("message from it", "messages from it"),
+    "notices": (
+        "notice of a part or a refused recipient",
+        "notices of parts and refused recipients",
+    ),
+    "refusals": ("refusal", "refusals"),
+    "contacts": ("contact", "contacts"),
 }
+
+
+def _counts(found: dict[str, int]) -> list[tuple[int, str]]:
+    return [
+        (found[name], one if found[name] == 1 else several)
+        for name, (one, several) in _WORDS.items()
+    ]
 
 
 @click.command()
@@ -37,9 +49,10 @@ def command(daemon: Daemon, phone: str, yes: bool, as_json: bool) -> None:
     found = daemon.ask("DELETE", "/phones/{phone}", phone=phone, dry_run=True)
     total = sum(found[name] for name in _WORDS)
     if total and not yes:
-        for name, words in _WORDS.items():
-            click.echo(f"{found[name]:>8}  {words}")
-        if not sys.stdin.isatty():
+        if not as_json:
+            for count, words in _counts(found):
+                click.echo(f"{number(count):>8}  {words}")
+        if as_json or not sys.stdin.isatty():
             raise click.UsageError("Give --yes to erase them.")
         click.confirm("Erase them?", abort=True)
     if total:
@@ -47,7 +60,8 @@ def command(daemon: Daemon, phone: str, yes: bool, as_json: bool) -> None:
     if as_json:
         echo_json(found)
         return
-    done = ", ".join(f"{found[name]} {words}" for name, words in _WORDS.items() if found[name])
-    click.echo(f"Erased: {done}." if done else "Nothing to erase.")
-    if found["left"]:
-        click.echo(f"{found['left']} messages are still on their way: trace and cancel them.")
+    done = ", ".join(f"{number(count)} {words}" for count, words in _counts(found) if count)
+    click.echo(f"Erased: {done}." if done else "There is nothing to erase.")
+    if left := found["left"]:
+        are = "message is" if left == 1 else "messages are"
+        click.echo(f"{number(left)} {are} still on the way: trace and cancel what must not go out.")

@@ -42,7 +42,8 @@ def command(
     if as_json:
         echo_json(found)
         return
-    echo_table(_REASONS, found["reasons"], "No message failed.")
+    what = "such message" if account or reason else "message"
+    echo_table(_REASONS, found["reasons"], f"No {what} failed in the last 24 hours.")
     if found["newest"]:
         click.echo()
         echo_table(_NEWEST, found["newest"], "")

@@ -30,7 +30,7 @@ def command(daemon: Daemon, scope: str | None, name: str | None, as_json: bool) 
     """
     if scope is None or name is None:
         if scope is not None:
-            raise click.UsageError(f"Which {scope}?")
+            raise click.UsageError(f"Give the name of the {scope}.")
         held = daemon.ask("GET", "/holds")
         if as_json:
             echo_json(held)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from bridge.cli.daemon import Daemon, daemon_options, echo_json, json_option
-from bridge.cli.tables import when
+from bridge.cli.tables import counted, when
 
 
 @click.command()
@@ -26,6 +26,8 @@ def command(daemon: Daemon, level: str | None, duration: str | None, as_json: bo
       cascade-bridge log-level debug --for 10m
       cascade-bridge log-level
     """
+    if level is None and duration is not None:
+        raise click.UsageError("Give the level.")
     if level is None:
         answer = daemon.ask("GET", "/log-level")
     else:
@@ -38,4 +40,4 @@ def command(daemon: Daemon, level: str | None, duration: str | None, as_json: bo
     for node, name in answer["nodes"].items():
         click.echo(f"  node {node}: {name}")
     for name, count in answer["events"].items() if level is None else ():
-        click.echo(f"  {count} events of level {name} since the start")
+        click.echo(f"  {counted(count, 'event')} of level {name} since the start")

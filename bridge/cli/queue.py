@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 
 import click
 
+from bridge.cli import Exit, Stop
 from bridge.cli.daemon import Daemon, daemon_options, echo_json, json_option
-from bridge.cli.tables import Columns, ago, echo_table, number, when
+from bridge.cli.tables import Columns, ago, counted, echo_table, number, when
 from bridge.config.settings import parse_duration
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -98,10 +99,9 @@ def list_queue(daemon: Daemon, as_json: bool, **filter: Any) -> None:
     if as_json:
         echo_json(answer)
         return
-    echo_table(_GROUPS, answer["groups"], "Nothing waits.")
+    echo_table(_GROUPS, answer["groups"], _nothing(filter))
     if answer["groups"]:
-        count = answer["count"]
-        click.echo(f"\n{number(count)} message{'' if count == 1 else 's'}")
+        click.echo(f"\n{counted(answer['count'], 'message')}")
 
 
 @command.command("show")
@@ -119,10 +119,24 @@ def show_queue(daemon: Daemon, id: int | None, limit: int, as_json: bool, **filt
       cascade-bridge queue show --reason WRONG_PHONE --limit 100
     """
     rows = daemon.ask("GET", "/queue/messages", id=id, limit=limit, **filter)
+    if id is not None and not rows:
+        raise _not_in_queue(id)
     if as_json:
         echo_json(rows)
     else:
-        echo_table(_MESSAGES, rows, "Nothing waits.")
+        echo_table(_MESSAGES, rows, _nothing(filter))
+
+
+def _nothing(filter: dict[str, Any]) -> str:
+    if any(filter.values()):
+        return "No such message waits or is held."
+    return "No message waits or is held."
+
+
+def _not_in_queue(id: int) -> Stop:
+    return Stop(
+        f'message {id} neither waits nor is held; "trace {id}" shows its state', Exit.NO_INPUT
+    )
 
 
 def _perhaps(answer: dict[str, Any]) -> str:
@@ -147,19 +161,20 @@ def _change(
         found = daemon.ask("POST", path, dry_run=True, **given)
         count = found["count"]
         if not count:
-            echo_json({"count": 0}) if as_json else click.echo("There are no such messages.")
+            echo_json({"count": 0}) if as_json else click.echo("No such message waits or is held.")
             return
-        question = f"{verb.capitalize()} {number(count)} message{'s' if count != 1 else ''}?"
-        question += _perhaps(found)
+        question = f"{verb.capitalize()} {counted(count, 'message')}?{_perhaps(found)}"
         if not sys.stdin.isatty():
             raise click.UsageError(f"{question} Give --yes to do it.")
         click.confirm(question, abort=True)
     answer = daemon.ask("POST", path, id=id, **given)
+    count = answer["count"]
+    if id is not None and not count:
+        raise _not_in_queue(id)
     if as_json:
         echo_json(answer)
         return
-    count = answer["count"]
-    click.echo(f"{number(count)} message{'s' if count != 1 else ''} {done}.{_perhaps(answer)}")
+    click.echo(f"{counted(count, 'message')} {done}.{_perhaps(answer)}")
 
 
 def _verb(verb: str, done: str, words: str) -> None:
@@ -180,7 +195,7 @@ _verb(
     "held",
     """Hold waiting messages: message or submission ID, or all that the options select.
 
-    It is not sent until "queue release". With options it says first how many, and asks.
+    They are not sent until "queue release". With options it first says how many, and asks.
 
     \b
     Examples:
@@ -202,8 +217,9 @@ _verb(
 )
 _verb(
     "retry",
-    "sent again",
-    """Send messages now that are held or wait for their next attempt.
+    "sent now",
+    """Send messages now that are held or wait for their next attempt: message or submission ID, or
+    all that the options select.
 
     \b
     Examples:
@@ -214,10 +230,12 @@ _verb(
 _verb(
     "cancel",
     "cancelled",
-    """Cancel waiting or held messages for good. Tells their senders, where they asked for it.
+    """Cancel waiting or held messages for good: message or submission ID, or all that the options
+    select.
 
-    Messages already at the API are not cancelled. Those whose last attempt had an unknown outcome
-    are not sent again, but they may have been sent: the answer says how many.
+    Senders that asked for receipts of failures get them. Messages already at the API are not
+    cancelled. Those whose last attempt had an unknown outcome are not sent again, but they may have
+    been sent: the answer says how many.
 
     \b
     Examples:

@@ -85,4 +85,4 @@ def command(daemon: Daemon, day: date, account: str | None, as_csv: bool, as_jso
         for row in rows:
             writer.writerow(plain[name](fill(row)) for name, fill in _COLUMNS.items())
     else:
-        echo_table(_COLUMNS, rows, f"Nothing was sent on {day}.")
+        echo_table(_COLUMNS, rows, f"No message was accepted or refused on {day}.")

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from bridge.cli.daemon import Daemon, daemon_options, echo_json, json_option
-from bridge.cli.tables import Columns, ago, echo_table, one_of, with_node
+from bridge.cli.tables import Columns, ago, counted, echo_table, one_of, with_node
 
 COLUMNS: Columns = {
     "id": lambda row: row["id"],
@@ -77,5 +77,4 @@ def close_sessions(daemon: Daemon, id: str | None, account: str | None, as_json:
     if as_json:
         echo_json(answer)
         return
-    count = answer["count"]
-    click.echo(f"{count} session{'s' if count != 1 else ''} ended.")
+    click.echo(f"{counted(answer['count'], 'session')} ended.")

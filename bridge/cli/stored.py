@@ -9,6 +9,7 @@ from datetime import datetime
 import click
 
 from bridge.cli import Exit, Stop
+from bridge.cli.tables import printable
 from bridge.config.settings import Settings
 from bridge.store import Store, StoreError
 from bridge.store.engines import engine_of
@@ -31,11 +32,6 @@ async def reading(settings: Settings) -> AsyncIterator[Store]:
 def local(unix_time: int) -> str:
     """A time in this machine's zone, with the zone."""
     return datetime.fromtimestamp(unix_time).astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
-
-
-def printable(text: str) -> str:
-    """The text as one line that is safe for a terminal; the API and clients may write anything."""
-    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def echo_rows(rows: Sequence[tuple[str, str]]) -> None:

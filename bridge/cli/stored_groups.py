@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from bridge.accounts.accounts import Account
 from bridge.cli import Stop
 from bridge.cli.stored import reading
+from bridge.cli.tables import counted
 from bridge.config.settings import Settings
 from bridge.directory.directory import Directory
 from bridge.model.contact import Group
@@ -57,14 +58,14 @@ class StoredGroups:
                 directory = Directory(store)
                 await directory.groups.refresh()
                 yield directory
-        except Stop as stop:
-            raise Failure(Reason.NOT_FOUND, str(stop)[:80]) from None
+        except Stop:
+            raise Failure(Reason.NOT_FOUND, "no groups: the store cannot be read") from None
 
 
 def described(group: Group) -> str:
     """The group in words, with its options."""
     number = f" (g{group.number})" if group.number is not None else ""
-    words = [f"the group {group.name}{number} of {group.size} contacts"]
+    words = [f"the group {group.name}{number} of {counted(group.size, 'contact')}"]
     if group.hours:
         words.append(f"messages only at {group.hours} o'clock")
     if group.max_parts:

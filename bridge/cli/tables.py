@@ -52,6 +52,11 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
 
 
+def counted(count: int, one: str) -> str:
+    """``1 contact``, ``2,000 contacts``."""
+    return f"{number(count)} {one}{'' if count == 1 else 's'}"
+
+
 def echo_table(columns: Columns, rows: Sequence[Any], nothing: str) -> None:
     """Prints the rows, or the sentence for none."""
     if not rows:

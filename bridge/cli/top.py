@@ -100,7 +100,8 @@ def lines(overview: dict[str, Any]) -> Iterator[str]:
         kind = " ".join(filter(None, (session["protocol"], session["bind"])))
         yield f"sessions  {kind} {session['count']}"
     if overview["blocked"]:
-        yield f"blocked   {overview['blocked']} addresses after wrong logins"
+        addresses = "address" if overview["blocked"] == 1 else "addresses"
+        yield f"blocked   {overview['blocked']} {addresses} after wrong passwords"
     for used in overview["limits"]:
         today, limit = used["accepted_today"], used["daily_limit"]
         share = f"{100 * today / limit:.0f} %"

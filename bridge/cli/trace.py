@@ -17,7 +17,8 @@ import click
 
 from bridge.cli import Exit, Stop, config_option
 from bridge.cli.daemon import troubles_of
-from bridge.cli.stored import echo_rows, local, printable, reading
+from bridge.cli.stored import echo_rows, local, reading
+from bridge.cli.tables import printable
 from bridge.config import load
 from bridge.config.settings import Settings, parse_duration
 from bridge.model import mail_record as original

@@ -9,10 +9,10 @@ from typing import Any, BinaryIO
 
 import click
 
-from bridge.cli import Exit, Stop
+from bridge.cli import Exit, InputFile, Stop
 from bridge.cli.daemon import Daemon, daemon_options, echo_json, json_option
 from bridge.cli.directory import account_of
-from bridge.cli.tables import number
+from bridge.cli.tables import counted
 
 _COLUMNS = ("id", "type", "value")
 #: Variables in one request.
@@ -25,7 +25,7 @@ def command() -> None:
 
 
 @command.command("upload")
-@click.argument("file", type=click.File("rb"))
+@click.argument("file", type=InputFile())
 @click.option("--account", metavar="NAME", help="Whose upstream gets them [default: the only one].")
 @json_option
 @daemon_options
@@ -50,8 +50,7 @@ def upload(daemon: Daemon, file: BinaryIO, account: str | None, as_json: bool) -
     if as_json:
         echo_json({"count": len(variables)})
     else:
-        count = number(len(variables))
-        click.echo(f"{count} variable{'s' if len(variables) != 1 else ''} uploaded.")
+        click.echo(f"{counted(len(variables), 'variable')} uploaded.")
 
 
 def _read(octets: bytes) -> list[dict[str, Any]]:
