@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from bridge.cli.tables import duration, echo_table, number, one_of, printable, with_node
+from bridge.cli.tables import counted, duration, echo_table, number, one_of, printable, with_node
 
 COLUMNS = {"name": lambda row: row["name"], "n": lambda row: str(row["n"])}
 ROWS = [{"name": "crm", "n": 1, "node": 0}, {"name": "sh\x1bop", "n": 20, "node": 0}]
@@ -38,6 +38,14 @@ def test_a_duration_has_its_two_largest_units(seconds: float, words: str) -> Non
 
 def test_numbers_have_separated_thousands() -> None:
     assert (number(1234567), number(1234.5)) == ("1,234,567", "1,234.50")
+
+
+def test_a_count_has_its_word_in_one_or_many() -> None:
+    assert [counted(count, "contact") for count in (0, 1, 2000)] == [
+        "0 contacts",
+        "1 contact",
+        "2,000 contacts",
+    ]
 
 
 def test_one_line_stays_one_line() -> None:

@@ -149,7 +149,7 @@ async def test_the_log_level_is_set_at_every_node(nodes: list[Bridge]) -> None:
     assert answer["level"] == "debug"
     assert set(answer["nodes"].values()) == {"debug"}
     for node in nodes:
-        await node.event("audit", action="set_log_level", level="debug")
+        await node.event("audit", action="set_log_level", log_level="debug")
     found = await listed(first, "audits")
     assert sum(one["action"] == "set_log_level" for one in found) == 2
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
-import signal
 import socket
 import ssl
 from pathlib import Path
@@ -12,8 +12,9 @@ import httpx
 import pytest
 
 from bridge.config.settings import parse_endpoint
+from tests.running import Running, running
 from tests.serving.clients import change
-from tests.serving.daemon import VIEW, Bridge, serving, write_config
+from tests.serving.daemon import VIEW, write_config
 from tests.smtp.conftest import Certificate, make_certificate
 from tests.support import missing
 
@@ -28,7 +29,7 @@ def own_address() -> str:
         return str(probe.getsockname()[0])
 
 
-async def status(bridge: Bridge, path: str, scheme: str = "http") -> int:
+async def status(bridge: Running, path: str, scheme: str = "http") -> int:
     address = (await bridge.event("ready"))["admin"][0]
     headers = {"Authorization": f"Bearer {VIEW}"}
     async with httpx.AsyncClient(verify=False, headers=headers) as client:
@@ -44,7 +45,7 @@ async def status(bridge: Bridge, path: str, scheme: str = "http") -> int:
         ("off", True, 404),
     ],
 )
-async def test_the_console_is_served_off_loopback_with_tls_alone_unless_told_otherwise(
+async def test_off_loopback_the_console_is_served_with_tls_only_unless_told_otherwise(
     console: str, tls: bool, served: int, tmp_path: Path
 ) -> None:
     config = write_config(tmp_path, "http://127.0.0.1:9")
@@ -57,7 +58,7 @@ async def test_the_console_is_served_off_loopback_with_tls_alone_unless_told_oth
         more += f'certificate = "{made.certificate}"\nprivate_key = "{made.private_key}"\n'
     config.write_text(head + admin + more + rest)
     scheme = "https" if tls else "http"
-    async with serving(config) as bridge:
+    async with running(config) as bridge:
         assert await status(bridge, "/console/login", scheme) == served
         # The API asks for its token anywhere.
         assert await status(bridge, "/api/v1/sessions", scheme) == 200
@@ -81,7 +82,7 @@ def der(certificate: Certificate) -> bytes:
     return ssl.PEM_cert_to_DER_cert(certificate.certificate.read_text())
 
 
-async def test_a_reload_takes_a_new_certificate_and_a_wrong_one_changes_nothing(
+async def test_a_reload_takes_over_a_new_certificate_and_a_wrong_one_changes_nothing(
     tmp_path: Path,
 ) -> None:
     pairs = []
@@ -92,18 +93,18 @@ async def test_a_reload_takes_a_new_certificate_and_a_wrong_one_changes_nothing(
     config = write_config(tmp_path, "http://127.0.0.1:9")
     files = f'certificate = "{first.certificate}"\nprivate_key = "{first.private_key}"\n'
     config.write_text(config.read_text().replace("[admin]\n", f"[admin]\n{files}"))
-    async with serving(config) as bridge:
+    async with running(config) as bridge:
         [endpoint] = (await bridge.event("ready"))["admin"]
-        assert presented(endpoint) == der(first)
+        assert await asyncio.to_thread(presented, endpoint) == der(first)
         old = der(first)
         # A key that belongs to another certificate.
         shutil.copy(second.private_key, first.private_key)
-        bridge.process.send_signal(signal.SIGHUP)
-        await bridge.event("reload_failed")
-        assert presented(endpoint) == old
+        code, said = await bridge.command("reload")
+        assert (code, "which does not belong to" in said) == (78, True), said
+        assert await asyncio.to_thread(presented, endpoint) == old
         shutil.copy(second.certificate, first.certificate)
         assert (await bridge.command("reload"))[0] == 0
-        assert presented(endpoint) == der(second)
+        assert await asyncio.to_thread(presented, endpoint) == der(second)
         change(bridge, (f'token = "{VIEW}"', 'token = "another-token"'))
         assert (await bridge.command("reload"))[0] == 0
         assert await status(bridge, "/api/v1/sessions", "https") == 401
