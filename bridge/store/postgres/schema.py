@@ -24,11 +24,11 @@ MIGRATIONS: tuple[str, ...] = (
         at bigint NOT NULL
     );
 
-    -- The nodes that are alive, by their leases. Whoever writes holds its own row.
+    -- The living nodes with their leases. A writing transaction locks the row of its node.
     CREATE TABLE node (
         number smallint PRIMARY KEY,
-        holder uuid NOT NULL,            -- who it is
-        epoch integer NOT NULL,          -- which of its connections writes
+        holder uuid NOT NULL,            -- the process
+        epoch integer NOT NULL,          -- number of its writing connection
         lease_until timestamptz NOT NULL -- by the clock of the database
     );
 
@@ -63,12 +63,12 @@ MIGRATIONS: tuple[str, ...] = (
         cause text COLLATE "C" NOT NULL DEFAULT ''
     ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
 
-    -- What waits, by node, lane and due time. A message on its way is in this index only: those
-    -- of what is idle are for what has to wait, and stay as small as that is.
+    -- Waiting messages by node, lane and due time. A message in a node's memory is only in this
+    -- index; the indexes of idle messages stay as small as their number.
     CREATE INDEX message_waiting ON message (owner, account, level, route, due_at, id)
         WHERE state = 'accepted';
-    -- No owner is said in a way that the first index does not know: a query can use one of them
-    -- only, whatever the planner thinks of the sizes.
+    -- The condition on the owner is written so that it does not match the first index: a query can
+    -- use only one of them, whatever sizes the planner expects.
     CREATE INDEX message_idle_expiry ON message (expires_at)
         WHERE state IN ('accepted', 'held') AND owner + 0 < 0;
     CREATE INDEX message_idle_phone ON message (phone)
@@ -91,7 +91,7 @@ MIGRATIONS: tuple[str, ...] = (
     );
     CREATE INDEX alias_message ON alias (message_id);
 
-    -- One row a request that was begun: what was in flight when its node died.
+    -- One row for each request that was begun: the messages in flight if its node dies.
     CREATE TABLE attempt (
         id bigint PRIMARY KEY,
         node smallint NOT NULL,
@@ -99,8 +99,8 @@ MIGRATIONS: tuple[str, ...] = (
         message_ids bigint[] NOT NULL
     );
 
-    -- Concatenated messages whose parts come one by one. A joined group keeps its parts for a
-    -- while, so that a part that comes again is known.
+    -- Concatenated messages, whose parts come one by one. A joined group keeps its parts for a
+    -- while, so that repeated parts are recognised.
     CREATE TABLE part_group (
         id bigint PRIMARY KEY,           -- the id of its first part
         turn bigint GENERATED ALWAYS AS IDENTITY,
@@ -139,7 +139,7 @@ MIGRATIONS: tuple[str, ...] = (
     );
     CREATE INDEX fingerprint_until ON fingerprint (until);
 
-    -- The greatest id of what was deleted: ids go on behind it.
+    -- The greatest deleted id: new ids are greater.
     CREATE TABLE swept (
         last_id bigint NOT NULL
     );
@@ -156,15 +156,15 @@ MIGRATIONS: tuple[str, ...] = (
         ADD COLUMN counted_parts integer NOT NULL DEFAULT 0,
         ADD COLUMN err integer NOT NULL DEFAULT 0,
         ADD COLUMN poll_at bigint NOT NULL DEFAULT 0;
-    -- What is under way alone: an index of all that ever was costs every message a fifth more.
-    -- Each of the two says something that the other does not know, as those of what is idle do.
+    -- Only messages under way: an index of all messages would make each a fifth more expensive.
+    -- The conditions of the two exclude each other for the planner, as above.
     CREATE INDEX message_upstream ON message (upstream_id)
         WHERE state = 'sent' AND upstream_id <> '';
-    -- Those whose sender waits to hear come first.
+    -- Messages with requested notices come first.
     CREATE INDEX message_poll ON message ((receipts = 0), poll_at, id)
         WHERE state = 'sent' AND poll_at >= 0;
 
-    -- What accounts are owed. A notice that has ended stays with its message, for the trace.
+    -- Notices for accounts. An ended notice stays with its message, for the trace.
     CREATE TABLE notice (
         id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         queue text COLLATE "C" NOT NULL,
@@ -186,19 +186,19 @@ MIGRATIONS: tuple[str, ...] = (
 
     CREATE TABLE event (
         message_id bigint NOT NULL,
-        id bigint GENERATED ALWAYS AS IDENTITY,  -- for the order
+        id bigint GENERATED ALWAYS AS IDENTITY,  -- the order of insertion
         at bigint NOT NULL,
         what text COLLATE "C" NOT NULL,
         detail text COLLATE "C" NOT NULL,
         PRIMARY KEY (message_id, id)
     );
 
-    -- Statuses that overtook the answer with the message's upstream id.
+    -- Statuses that came before the answer with the message's upstream id.
     CREATE TABLE early_status (
         id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         upstream_id text COLLATE "C" NOT NULL,
         word text COLLATE "C" NOT NULL,
-        state text COLLATE "C" NOT NULL,         -- empty: it ends nothing
+        state text COLLATE "C" NOT NULL,         -- empty: not final
         at bigint NOT NULL,
         cost text COLLATE "C" NOT NULL,
         counted_parts integer NOT NULL,
@@ -239,7 +239,7 @@ MIGRATIONS: tuple[str, ...] = (
         comments text NOT NULL,
         tags text NOT NULL,
         phone_other text NOT NULL,
-        search text NOT NULL             -- all of it in small letters
+        search text NOT NULL             -- all fields in small letters
     );
     CREATE INDEX contact_account ON contact (account, id);
 
@@ -282,7 +282,7 @@ MIGRATIONS: tuple[str, ...] = (
     );
     CREATE INDEX black_list_account ON black_list (account, id);
 
-    -- Grows by one with each change of an account's black list or groups.
+    -- Increased with each change of an account's black list or groups.
     CREATE TABLE directory_version (
         account text NOT NULL,
         topic text NOT NULL,
@@ -294,7 +294,7 @@ MIGRATIONS: tuple[str, ...] = (
         account text NOT NULL,
         version bigint NOT NULL,
         phone text NOT NULL,
-        blocks smallint,                  -- NULL: the entry went
+        blocks smallint,                  -- NULL: the entry was deleted
         PRIMARY KEY (account, version)
     );
 
@@ -310,20 +310,20 @@ MIGRATIONS: tuple[str, ...] = (
         UNIQUE (account, name_key)
     );
 
-    -- Messages by their client's own id, for clients that ask by it.
+    -- Messages by the id of their client, for its queries.
     CREATE INDEX message_reference ON message (account, reference) WHERE reference <> '';
 
-    -- Calls of the last minute that change the directory or ask for it.
+    -- Calls of the directory in the last minute.
     CREATE TABLE recent_call (
         id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         account text NOT NULL,
         digest bytea NOT NULL,
         at bigint NOT NULL,
-        open bigint NOT NULL                -- whether it has no answer yet
+        open bigint NOT NULL                -- 1 until it is answered
     );
     CREATE INDEX recent_call_account ON recent_call (account, at);
 
-    -- Submissions with a name, which are steered as one.
+    -- Submissions with a name, which are stopped and followed as a whole.
     CREATE TABLE send_out (
         submission_id bigint PRIMARY KEY,
         account text NOT NULL,
@@ -335,12 +335,12 @@ MIGRATIONS: tuple[str, ...] = (
     );
     CREATE INDEX send_out_account ON send_out (account, submission_id);
 
-    -- Files that are being taken over: staged line by line, committed, then merged in steps.
+    -- Files that are being imported: staged line by line, committed, then merged in steps.
     CREATE TABLE import_file (
         id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         account text NOT NULL,
         kind text NOT NULL,              -- contacts, black_list, send_out
-        head text NOT NULL,              -- what all lines have in common
+        head text NOT NULL,              -- the fields that all lines share
         committed bigint NOT NULL,
         touched_at bigint NOT NULL
     );

@@ -100,9 +100,7 @@ class PostgresVerb(Generic[P, A]):
         *,
         kept: bool = False,
         weight: Callable[[P], int] = one,
-        is_one_statement: Callable[[Sequence[P], PostgresTurn], bool] = lambda payloads, turn: (
-            False
-        ),
+        is_one_statement: Callable[[Sequence[P], PostgresTurn], bool] = never,
         recover: Callable[[PgConnection, Sequence[tuple[P, A | None]]], Awaitable[Mapping[int, A]]]
         | None = None,
         take_back: Callable[[PgConnection, Sequence[P], int], Awaitable[None]] | None = None,

@@ -44,7 +44,7 @@ MIGRATIONS: tuple[str, ...] = (
         cause TEXT NOT NULL DEFAULT ''
     ) STRICT;
 
-    -- What waits, by lane and due time: stays as small as the queue is.
+    -- Waiting messages by lane and due time. No larger than the queue.
     CREATE INDEX message_waiting ON message (account, level, route, due_at, id, expires_at)
         WHERE state = 'accepted';
     CREATE INDEX message_held ON message (account) WHERE state = 'held';
@@ -66,15 +66,15 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT;
     CREATE INDEX alias_message ON alias (message_id);
 
-    -- One row a request that was begun: what was in flight when the daemon died.
+    -- One row for each request that was begun: the messages in flight if the daemon dies.
     CREATE TABLE attempt (
         id INTEGER PRIMARY KEY,
         begun_at INTEGER NOT NULL,
         message_ids TEXT NOT NULL        -- a JSON array
     ) STRICT;
 
-    -- Concatenated messages whose parts come one by one. A joined group keeps its parts for a
-    -- while, so that a part that comes again is known.
+    -- Concatenated messages, whose parts come one by one. A joined group keeps its parts for a
+    -- while, so that repeated parts are recognised.
     CREATE TABLE part_group (
         id INTEGER PRIMARY KEY,
         account TEXT NOT NULL,
@@ -121,12 +121,12 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE message ADD COLUMN counted_parts INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE message ADD COLUMN err INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE message ADD COLUMN poll_at INTEGER NOT NULL DEFAULT 0;
-    -- Only of what is under way: random keys cost much in a large index.
+    -- Only messages under way: random keys are expensive in a large index.
     CREATE INDEX message_upstream ON message (upstream_id) WHERE state = 'sent';
-    -- Those whose sender waits to hear come first.
+    -- Messages with requested notices come first.
     CREATE INDEX message_poll ON message (receipts = 0, poll_at) WHERE state = 'sent';
 
-    -- What accounts are owed. A notice that has ended stays with its message, for the trace.
+    -- Notices for accounts. An ended notice stays with its message, for the trace.
     CREATE TABLE notice (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         queue TEXT NOT NULL,
@@ -154,12 +154,12 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT;
     CREATE INDEX event_message ON event (message_id);
 
-    -- Statuses that overtook the answer with the message's upstream id.
+    -- Statuses that came before the answer with the message's upstream id.
     CREATE TABLE early_status (
         id INTEGER PRIMARY KEY,
         upstream_id TEXT NOT NULL,
         word TEXT NOT NULL,
-        state TEXT NOT NULL,             -- empty: it ends nothing
+        state TEXT NOT NULL,             -- empty: not final
         at INTEGER NOT NULL,
         cost TEXT NOT NULL,
         counted_parts INTEGER NOT NULL,
@@ -200,7 +200,7 @@ MIGRATIONS: tuple[str, ...] = (
         comments TEXT NOT NULL,
         tags TEXT NOT NULL,
         phone_other TEXT NOT NULL,
-        search TEXT NOT NULL             -- all of it in small letters
+        search TEXT NOT NULL             -- all fields in small letters
     ) STRICT;
     CREATE INDEX contact_account ON contact (account, id);
 
@@ -243,7 +243,7 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT;
     CREATE INDEX black_list_account ON black_list (account, id);
 
-    -- Grows by one with each change of an account's black list or groups.
+    -- Increased with each change of an account's black list or groups.
     CREATE TABLE directory_version (
         account TEXT NOT NULL,
         topic TEXT NOT NULL,
@@ -255,7 +255,7 @@ MIGRATIONS: tuple[str, ...] = (
         account TEXT NOT NULL,
         version INTEGER NOT NULL,
         phone TEXT NOT NULL,
-        blocks INTEGER,                  -- NULL: the entry went
+        blocks INTEGER,                  -- NULL: the entry was deleted
         PRIMARY KEY (account, version)
     ) STRICT, WITHOUT ROWID;
 
@@ -271,20 +271,20 @@ MIGRATIONS: tuple[str, ...] = (
         UNIQUE (account, name_key)
     ) STRICT;
 
-    -- Messages by their client's own id, for clients that ask by it.
+    -- Messages by the id of their client, for its queries.
     CREATE INDEX message_reference ON message (account, reference) WHERE reference <> '';
 
-    -- Calls of the last minute that change the directory or ask for it.
+    -- Calls of the directory in the last minute.
     CREATE TABLE recent_call (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         account TEXT NOT NULL,
         digest BLOB NOT NULL,
         at INTEGER NOT NULL,
-        open INTEGER NOT NULL                -- whether it has no answer yet
+        open INTEGER NOT NULL                -- 1 until it is answered
     ) STRICT;
     CREATE INDEX recent_call_account ON recent_call (account, at);
 
-    -- Submissions with a name, which are steered as one.
+    -- Submissions with a name, which are stopped and followed as a whole.
     CREATE TABLE send_out (
         submission_id INTEGER PRIMARY KEY,
         account TEXT NOT NULL,
@@ -296,12 +296,12 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT;
     CREATE INDEX send_out_account ON send_out (account, submission_id);
 
-    -- Files that are being taken over: staged line by line, committed, then merged in steps.
+    -- Files that are being imported: staged line by line, committed, then merged in steps.
     CREATE TABLE import_file (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         account TEXT NOT NULL,
         kind TEXT NOT NULL,              -- contacts, black_list, send_out
-        head TEXT NOT NULL,              -- what all lines have in common
+        head TEXT NOT NULL,              -- the fields that all lines share
         committed INTEGER NOT NULL,
         touched_at INTEGER NOT NULL
     ) STRICT;

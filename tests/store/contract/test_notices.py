@@ -28,28 +28,26 @@ from tests.store.samples import (
     sent,
 )
 
-
-@pytest.mark.parametrize(
-    ("receipts", "state", "told"),
-    [
-        (Receipts.NONE, State.DELIVERED, False),
-        (Receipts.SUCCESS, State.DELIVERED, True),
-        (Receipts.SUCCESS, State.UNDELIVERABLE, False),
-        (Receipts.FAILURE, State.DELIVERED, False),
-        (Receipts.FAILURE, State.UNDELIVERABLE, True),
-        (Receipts.FAILURE, State.EXPIRED, True),
-        (BOTH, State.EXPIRED, True),
-        (Receipts.INTERMEDIATE, State.DELIVERED, False),
-    ],
+#: Requested receipts, a final state, and whether it has a receipt.
+REQUESTS = (
+    (Receipts.NONE, State.DELIVERED, False),
+    (Receipts.SUCCESS, State.DELIVERED, True),
+    (Receipts.SUCCESS, State.UNDELIVERABLE, False),
+    (Receipts.FAILURE, State.DELIVERED, False),
+    (Receipts.FAILURE, State.UNDELIVERABLE, True),
+    (Receipts.FAILURE, State.EXPIRED, True),
+    (BOTH, State.EXPIRED, True),
+    (Receipts.INTERMEDIATE, State.DELIVERED, False),
 )
-async def test_only_requested_receipts_are_owed(
-    store: Store, receipts: Receipts, state: State, told: bool
-) -> None:
-    await sent(store, asking(1, receipts))
-    await store.note_statuses([Status("up-1", "word", state, NOW + 5)])
-    expected = [(CRM, 1, state)] if told else []
+
+
+async def test_only_requested_receipts_are_owed(store: Store) -> None:
+    await sent(store, *(asking(id, receipts) for id, (receipts, _, _) in enumerate(REQUESTS)))
+    await store.note_statuses(
+        [Status(f"up-{id}", "word", state, NOW + 5) for id, (_, state, _) in enumerate(REQUESTS)]
+    )
     found = [(one.notice.queue, one.notice.known_as, one.notice.state) for one in await owed(store)]
-    assert found == expected
+    assert found == [(CRM, id, state) for id, (_, state, has) in enumerate(REQUESTS) if has]
 
 
 async def test_a_notice_comes_with_its_message(store: Store) -> None:

@@ -47,20 +47,20 @@ class Nodes:
             await store.close()
 
 
-def told(store: PostgresStore) -> asyncio.Event:
-    """An event that is set by signals of work."""
+def work_signal(store: PostgresStore) -> asyncio.Event:
+    """An event that is set when other nodes have made messages available."""
     event = asyncio.Event()
     store.signals.work.listen(event.set)
     return event
 
 
-async def heard(event: asyncio.Event) -> None:
+async def signalled(event: asyncio.Event) -> None:
     async with asyncio.timeout(10):
         await event.wait()
     event.clear()
 
 
-def free(*ids: int) -> Acceptance:
+def unclaimed(*ids: int) -> Acceptance:
     return Acceptance(tuple(message(id) for id in ids), claimed=False)
 
 
@@ -88,8 +88,8 @@ async def claimed(store: PostgresStore, now: int = LATER) -> list[int]:
     return [one.notice.about for one in await store.claim_notices(CRM, now, 1000)]
 
 
-def owed_at(store: PostgresStore) -> tuple[asyncio.Event, list[Set[str] | None]]:
-    """An event for signals about notices, and the signalled queues."""
+def owed_signal(store: PostgresStore) -> tuple[asyncio.Event, list[Set[str] | None]]:
+    """An event that is set when there are new notices, and the queues of all signals."""
     event, all_heard = asyncio.Event(), list[Set[str] | None]()
 
     def hear(queues: Set[str] | None) -> None:

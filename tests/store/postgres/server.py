@@ -229,6 +229,9 @@ class Wire:
         self._muted: set[asyncio.StreamWriter] = set()
         #: Refuses connections.
         self.closed = False
+        #: The server does not notice cuts, as behind a network that loses packets.
+        self.unnoticed = False
+        self._open_ends: set[asyncio.StreamWriter] = set()
 
     def url(self, url: str) -> str:
         """The address of the database through this proxy."""
@@ -239,12 +242,12 @@ class Wire:
         self._server = await asyncio.start_unix_server(self._carry, path)
 
     def cut(self) -> None:
-        for writer in self._writers:
+        for writer in self._writers - (self._open_ends if self.unnoticed else set()):
             writer.transport.abort()
 
     async def close(self) -> None:
         assert self._server is not None
-        self.closed = True
+        self.closed, self.unnoticed = True, False
         self._server.close()
         self.cut()
         self._folder.cleanup()
@@ -256,14 +259,18 @@ class Wire:
         server, to_server = await asyncio.open_unix_connection(self._real)
         ends = {writer, to_server}
         self._writers |= ends
+        self._open_ends.add(to_server)
         ways = [self._ask(reader, writer, to_server), self._answer(server, writer)]
         await asyncio.wait(
             [asyncio.ensure_future(way) for way in ways],
             return_when=asyncio.FIRST_COMPLETED,
         )
+        if self.unnoticed:
+            ends.remove(to_server)
         for end in ends:
             end.transport.abort()
         self._writers -= ends
+        self._open_ends -= ends
         self._muted -= ends
         self._armed -= ends
 

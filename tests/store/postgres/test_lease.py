@@ -19,7 +19,7 @@ from bridge.store.postgres.engine import PostgresStore
 from bridge.store.postgres.lease import Lease
 from bridge.store.postgres.verb import PostgresTurn
 from tests.samples import NOW, message
-from tests.store.postgres.nodes import Nodes, heard, told
+from tests.store.postgres.nodes import Nodes, signalled, work_signal
 from tests.store.postgres.server import Server, Wire, execute
 from tests.store.samples import LANE, replacement
 
@@ -99,14 +99,14 @@ async def test_a_killed_node_loses_nothing(nodes: Nodes) -> None:
             line = await asyncio.to_thread(process.stdout.readline)
         assert await store.nodes() == 2
         assert await store.waiting(LANE, NOW, 10) == []
-        work = told(store)
+        work = work_signal(store)
     finally:
         process.kill()
         process.wait()
         process.stdout.close()
     async with asyncio.timeout(10):
         while await store.nodes() > 1 or not (attempts := await store.interrupted()):
-            await heard(work)
+            await signalled(work)
     assert attempts == {9: [message(1), message(2)]}
     assert await store.interrupted() == {}
     # Messages in flight must not be sent before their outcome is decided.
@@ -149,7 +149,7 @@ async def test_a_node_is_told_that_its_lease_is_lost(nodes: Nodes) -> None:
     lost = asyncio.Event()
     silent.signals.lost.listen(lost.set)
     await nodes.execute("DELETE FROM node")
-    await heard(lost)
+    await signalled(lost)
     with pytest.raises(StoreError, match="lost its lease"):
         await silent.accept(Acceptance((message(1),)))
 

@@ -15,7 +15,7 @@ from bridge.model.message import State
 from bridge.store import Acceptance, Change, Fingerprint, Gathered, Part, PartGroup
 from bridge.store.postgres.engine import PostgresStore
 from tests.samples import NOW, message
-from tests.store.postgres.nodes import Nodes, free, heard, told
+from tests.store.postgres.nodes import Nodes, signalled, unclaimed, work_signal
 from tests.store.samples import LANE, replacement
 
 # --- claims ------------------------------------------------------------------------------------
@@ -23,7 +23,7 @@ from tests.store.samples import LANE, replacement
 
 async def test_no_message_goes_to_two_nodes(nodes: Nodes) -> None:
     stores = [await nodes.open() for _ in range(3)]
-    await stores[0].accept(free(*range(1, 1001)))
+    await stores[0].accept(unclaimed(*range(1, 1001)))
     chance = random.Random(7)
     got: list[int] = []
 
@@ -48,7 +48,7 @@ async def test_no_message_goes_to_two_nodes(nodes: Nodes) -> None:
 async def test_messages_in_a_nodes_memory_are_for_no_other_node(nodes: Nodes) -> None:
     first, second = await nodes.open(), await nodes.open()
     await first.accept(Acceptance((message(1),)))
-    await first.accept(free(2))
+    await first.accept(unclaimed(2))
     assert await second.lanes() == [LANE]
     assert [one.id for one in await second.waiting(LANE, NOW, 10)] == [2]
     assert await first.lanes() == [LANE]
@@ -62,11 +62,11 @@ async def test_messages_in_a_nodes_memory_are_for_no_other_node(nodes: Nodes) ->
 
 async def test_a_message_to_be_sent_again_may_be_sent_by_any_node(nodes: Nodes) -> None:
     first, second = await nodes.open(), await nodes.open()
-    work = told(second)
+    work = work_signal(second)
     await first.accept(Acceptance((message(1),)))
     await first.begin(9, [message(1)])
     await first.finish(9, [Change(1, State.ACCEPTED, due_at=NOW, attempts=1)])
-    await heard(work)
+    await signalled(work)
     [again] = await second.waiting(LANE, NOW, 10)
     assert again.attempts == 1
     assert await first.waiting(LANE, NOW, 10) == []
@@ -74,20 +74,20 @@ async def test_a_message_to_be_sent_again_may_be_sent_by_any_node(nodes: Nodes) 
 
 async def test_nodes_are_signalled_only_for_messages_that_they_may_send(nodes: Nodes) -> None:
     first, second = await nodes.open(), await nodes.open()
-    own, work = told(first), told(second)
+    own, work = work_signal(first), work_signal(second)
     await first.accept(Acceptance((message(1),)))
     await first.accept(Acceptance((message(2, due_at=NOW + 9),), claimed=False))
-    await first.accept(free(3))
-    await heard(work)
+    await first.accept(unclaimed(3))
+    await signalled(work)
     assert await first.move([1], State.HELD) == [1]
     assert await first.move([1], State.ACCEPTED) == [1]
-    await heard(work)
+    await signalled(work)
     await first.set_hold("account", "crm", True)
-    await heard(work)
+    await signalled(work)
     assert await second.holds() == {("account", "crm")}
     assert not own.is_set()
     await first.close()
-    await heard(work)
+    await signalled(work)
 
 
 # --- one node changes what another has ---------------------------------------------------------
@@ -205,6 +205,6 @@ async def test_the_sending_node_signals_the_accepting_node(nodes: Nodes) -> None
     for one in await second.waiting(LANE, NOW, 10):
         await second.begin(one.id + 100, [one])
         await second.finish(one.id + 100, [Change(one.id, State.SENT, f"up-{one.id}")])
-        await heard(event)
+        await signalled(event)
     assert told == [one.id for one in mine]
     assert [one.state for one in await first.messages(told)] == [State.SENT] * 3

@@ -18,12 +18,12 @@ from tests.store.postgres.nodes import (
     Nodes,
     claimed,
     delivered,
-    heard,
     of_node,
-    owed_at,
+    owed_signal,
     sent,
+    signalled,
     taken,
-    told,
+    work_signal,
 )
 from tests.store.samples import BOTH, CRM
 
@@ -33,11 +33,11 @@ from tests.store.samples import BOTH, CRM
 async def test_a_status_that_reaches_one_node_is_told_by_the_other(nodes: Nodes) -> None:
     first, second = await nodes.open(), await nodes.open()
     await sent(first, 1)
-    work = told(second)
-    (here, at_first), (there, at_second) = owed_at(first), owed_at(second)
+    work = work_signal(second)
+    (here, at_first), (there, at_second) = owed_signal(first), owed_signal(second)
     assert list(await first.note_statuses([delivered(1)])) == [Noted.CHANGED]
-    await heard(here)
-    await heard(there)
+    await signalled(here)
+    await signalled(there)
     assert (at_first, at_second) == ([{CRM}], [None])
     # This does not wake the dispatcher.
     assert not work.is_set()
@@ -162,10 +162,10 @@ async def test_notices_of_a_silent_node_are_told_by_others(nodes: Nodes) -> None
     await silent.note_statuses([delivered(1), delivered(2)])
     await silent.note_receivers("crm", True)
     owed = await silent.claim_notices(CRM, LATER, 10)
-    event, _ = owed_at(other)
+    event, _ = owed_signal(other)
     await nodes.execute(f"UPDATE node SET lease_until = '-infinity' WHERE number = {silent.node}")
     assert await other.interrupted() == {}
-    await heard(event)
+    await signalled(event)
     assert await claimed(other) == [1, 2]
     assert [one.bound for one in await other.receivers("crm")] == [False]
     for verb in (
@@ -234,9 +234,9 @@ async def test_a_node_that_closes_gives_back_what_it_was_telling(nodes: Nodes) -
     await first.note_statuses([delivered(1)])
     await first.note_receivers("crm", True)
     assert await claimed(first) == [1]
-    event, _ = owed_at(second)
+    event, _ = owed_signal(second)
     await first.close()
-    await heard(event)
+    await signalled(event)
     assert await claimed(second) == [1]
     [known] = await second.receivers("crm")
     assert (known.node, known.bound) == (0, False)
@@ -260,9 +260,9 @@ async def test_notices_that_cannot_be_told_here_are_announced_to_other_nodes(nod
     await sent(first, 1)
     await first.note_statuses([delivered(1)])
     [one] = await first.claim_notices(CRM, LATER, 10)
-    event, _ = owed_at(second)
+    event, _ = owed_signal(second)
     await first.told([Told(one.notice.id, False, "", NOW)])
-    await heard(event)
+    await signalled(event)
     assert await claimed(second) == [1]
 
 

@@ -100,6 +100,20 @@ async def test_a_change_that_was_not_committed_is_made_again(
     assert [one.id for one in await remote.look_up(list_groups, "crm")] == [id]
 
 
+async def test_a_transaction_that_stayed_open_at_the_server_is_ended_and_made_again(
+    remote: PostgresStore, wire: Wire
+) -> None:
+    wire.lose(b"INSERT INTO contact_group")
+    adding = asyncio.create_task(remote.change(add_group, "crm", Group(0, "Others", 6)))
+    async with asyncio.timeout(10):
+        while not wire.losing:  # noqa: ASYNC110 - a state, no event
+            await asyncio.sleep(0.01)
+        wire.unnoticed = True
+        wire.mend()
+        id = await adding
+    assert [one.id for one in await remote.look_up(list_groups, "crm")] == [id]
+
+
 async def test_a_change_that_may_have_been_committed_fails_with_these_words(
     remote: PostgresStore, wire: Wire, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,7 +60,7 @@ async def lease(nodes: Nodes) -> Lease:
 
 
 @pytest.fixture
-async def heard(nodes: Nodes, lease: Lease) -> AsyncIterator[Heard]:
+async def signalled(nodes: Nodes, lease: Lease) -> AsyncIterator[Heard]:
     heard = Heard(nodes.url, lease)
     running = asyncio.create_task(heard.watch.run())
     await asyncio.wait_for(heard.watch.listening.wait(), 10)
@@ -80,7 +80,7 @@ async def test_signals_of_other_nodes_are_passed_on_and_no_own_ones(
     await notify(nodes, CHANNEL, "0", "7", "")
     await notify(nodes, OWED, "0", "7")
     # The node that accepted the messages is named, not the sender.
-    await notify(nodes, SETTLED, "7 5 6", "0 5 6")
+    await notify(nodes, SETTLED, "7 8 9", "0 5 6")
     await notify(nodes, WORDS, *pieces(0, "mine"), *pieces(7, "x" * 5000), *pieces(7, "last"))
     assert await heard.until("last") == [
         "work",
