@@ -12,7 +12,7 @@ from typing import Literal
 #: Classes and ids of quotations in mail programs (Outlook on the web puts "x_" before those of
 #: others) …
 _QUOTES = frozenset(
-    {"yahoo_quoted", "protonmail_quote", "zmail_extra", "tutanota_quote", "qt-gmail_quote"}
+    {"yahoo_quoted", "zmail_extra", "tutanota_quote", "qt-gmail_quote"}
     | {"olk_src_body_section", "isforwardcontent", "mailcontainer", "replymessage"}
     | {"mail-editor-reference-message-container", "ms-outlook-mobile-reference-message"}
 )

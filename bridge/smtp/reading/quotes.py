@@ -128,6 +128,8 @@ def _end_of_own_text(lines: list[str], bare: list[str], reply: Reply) -> tuple[i
     if reply is Reply.SURE:
         before = found[0][0] if found else len(lines)
         headers, forwarded = _headers(bare, before)
+        if headers and _is_answered(bare, headers[0][0], end):
+            return len(lines), ""
         found = headers + [one for one in found if one[0] < forwarded]
         if not found or found[0][0] > 0:
             found += _unquoted(lines, bare, min([before, forwarded, *(at for at, _ in found)]))
@@ -239,6 +241,23 @@ def _headers(bare: list[str], before: int) -> tuple[list[tuple[int, str]], int]:
         else:
             at += 1
     return [], len(bare)
+
+
+def _is_answered(bare: list[str], at: int, end: int) -> bool:
+    """Whether the quoted mail whose header begins at ``at`` is marked, with answers below marked
+    lines."""
+    headed = next((n for n in range(at, min(at + 4, end)) if label_of(bare[n])), at)
+    body = header_block(bare, headed)[0] if label_of(bare[headed]) else at + 1
+    while body < min(end, at + 16) and bare[body] and not bare[body].startswith(_QUOTED_LINE):
+        body += 1  # A wrapped value, or a header without colons.
+    marked = next((n for n in range(body, end) if bare[n].startswith(_QUOTED_LINE)), end)
+    between = [line for line in bare[body:marked] if line]
+    if between and not (len(between) < 4 and ends_open(between[-1])):
+        return False
+    return any(
+        _has_words(line) and not line.startswith(_QUOTED_LINE) and not _REST_OF_A_LINK.search(line)
+        for line in bare[marked:end]
+    )
 
 
 def _is_of_groupwise(bare: list[str], at: int) -> bool:

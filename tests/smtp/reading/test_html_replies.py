@@ -27,6 +27,18 @@ def test_the_own_text_of_a_reply_stays(program: str) -> None:
     assert text(REPLIES[program], "Subject: Re: Order\nIn-Reply-To: <1@example.com>") == OWN
 
 
+@pytest.mark.parametrize("container", ["gmail_quote", "protonmail_quote", "moz-cite"])
+def test_answers_within_the_quotation_of_a_program_stay(container: str) -> None:
+    quoted = f'<blockquote class="{container}" type="cite">{{}}</blockquote>'
+    page = (
+        f'<div>First</div><div class="{container}">On 26.11.2026 15:19, Jan &lt;j@e.com&gt; wrote:'
+        f"<br>{quoted.format('one')}<div>Answer</div>{quoted.format('two')}</div>"
+    )
+    read = text(page, "Subject: Re: Order\nIn-Reply-To: <1@example.com>")
+    assert read.startswith("First")
+    assert "Answer" in read
+
+
 @pytest.mark.parametrize("program", REPLIES)
 def test_nothing_is_cut_where_the_account_wants_all(program: str) -> None:
     whole = text(REPLIES[program], "Subject: Re: Order", cut_quotes=False)

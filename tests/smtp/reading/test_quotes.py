@@ -120,6 +120,27 @@ def test_nothing_is_cut_from_what_is_no_reply(text: str) -> None:
 QUOTATION = "On 26.11.2026 15:19, Jan <j@e.com> wrote:\n> one\n> two"
 
 
+#: Headers of quoted mails whose lines are marked.
+HEADERS = [
+    "From: Jan <j@e.com>\nSent: 26.11.2026 15:19\nTo: me\nSubject: x",
+    "Von: Jan <j@e.com>\nDatum: 26.11.2026 15:19\nAn: me\nBetreff: a long subject that is\nwrapped",
+    "----- Original Message -----\nFrom: Jan <j@e.com>\nDate: 26.11.2026\nTo: me\nSubject: x",
+    '------ Original Message ------\nFrom "Jan" <j@e.com>\nDate 26.11.2026 15:19\nSubject x',
+    "-------- Original Message --------\nOn 26.11.2026 Jan <j@e.com> wrote:",
+    "---- On Thu, 26 Nov 2026 Jan <j@e.com> wrote ----",
+]
+
+
+@pytest.mark.parametrize("header", HEADERS)
+@pytest.mark.parametrize("gap", ["\n", "\n\n"])
+def test_answers_among_marked_lines_below_a_header_stay(header: str, gap: str) -> None:
+    for below in ("> one\n\nyes\n\n> two\n\nno", "> one\n> two\n\nyes", "> one\nyes\n> two"):
+        text = f"ok\n\n{header}{gap}{below}"
+        assert kept(text, Reply.SURE) == text
+    assert kept(f"ok\n\n{header}{gap}> one\n>\n> two", Reply.SURE) == "ok"
+    assert kept(f"ok\n\n{header}\n\none\n\n> older\n\ntwo", Reply.SURE) == "ok"
+
+
 @pytest.mark.parametrize("dashes", ["--", "---", "—"])
 @pytest.mark.parametrize("gap", ["\n", "\n\n"])
 def test_a_signature_below_the_quotation_goes_with_it(dashes: str, gap: str) -> None:
