@@ -74,6 +74,7 @@ def codec_of(charset: str) -> str | None:
     ``euc-jp`` and ``iso-2022-jp`` are our own codecs.
     """
     label = charset.strip("\"'<>;,= \t\r\n_`\\\ufffd").lower()
+    label = label.removeprefix("charset=")
     if locale := _LOCALE.match(label):
         label = label[locale.end() :]
     # Some clients append to the label: "utf-8; format=flowed", "iso-2022-jp$ESC".

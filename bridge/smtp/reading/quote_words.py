@@ -32,7 +32,7 @@ LABELS = {
             "remitente|mittente|afzender|"
             "absender|nadawca|odesílatel|відправник|отправитель|saatja|nuo|no|pošiljatelj|"
             "expeditor|gönderen|از|จาก|de la|šalje|од|ад|daripada|प्रेषक|кімнен|nork|"
-            "გამგზავნი|frá|nga|kimdən|ումից|kimdan|ó|oddi wrth"
+            "გამგზავნი|ვისგან|người gửi|से|frá|nga|kimdən|ումից|kimdan|ó|oddi wrth"
         ),
         "date": (
             "date|sent|datum|gesendet|fecha|enviado|enviado el|enviada em|enviado em|data|inviato|"
@@ -47,7 +47,7 @@ LABELS = {
             "đã gửi|ngày|terkirim|dikirim|tanggal|ส่ง|วันที่|изпратено|дата и время|"
             "послато|poslato|испратено|адпраўлена|dihantar|भेजा गया|жіберілді|enviat|bidalia|"
             "ارسال شده|gönderilme zamanı|გაგზავნილი|dërguar|göndərildi|ուղարկվել է|yuborildi|"
-            "dáta|seolta|anfonwyd|보냄"
+            "dáta|seolta|anfonwyd|보냄|ngày gửi|expediat|თარიღი|күні"
         ),
         "to": (
             "to|an|à|a|para|pour|per|naar|aan|til|till|vastaanottaja|kime|címzett|komu|do|кому|"
@@ -57,14 +57,14 @@ LABELS = {
             "do:|saaja|"
             "kam|"
             "kas|προς|đến|kepada|ถึง|до|prima|каму|प्रति|кімге|per a|nori|به|ადრესატი|për|"
-            "kimə|ում|kimga|chuig|alıcı|adressaat"
+            "kimə|ում|kimga|chuig|alıcı|adressaat|tới|người nhận|pentru|ვის|को"
         ),
         "subject": (
             "subject|thema|betreff|objet|oggetto|asunto|assunto|onderwerp|emne|ämne|aihe|konu|tárgy|"
             "předmět|predmet|temat|тема|件名|主题|主旨|제목|נושא|الموضوع|subiect|zadeva|teema|tema|"
             "temats|θέμα|chủ đề|subjek|perihal|เรื่อง|относно|re|"
             "tēma|предмет|тэма|विषय|тақырыбы|assumpte|gaia|موضوع|თემა|efni|subjekti|mövzu|"
-            "թեմա|mavzu|ábhar|pwnc"
+            "թեմա|mavzu|ábhar|pwnc|tiêu đề"
         ),
     }.items()
     for word in words.split("|")

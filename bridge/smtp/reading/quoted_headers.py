@@ -30,7 +30,8 @@ _OUTLOOK_RULE = "_" * 32
 def label_of(line: str) -> str:
     """The label before a line's colon, in small letters; empty if it is none."""
     found = _LABEL.match(line)
-    return found[1].strip("* \xa0").casefold() if found else ""
+    # Chinese programs put an ideographic space into a label of two characters.
+    return found[1].strip("* \xa0").replace("\u3000", "").casefold() if found else ""
 
 
 def header_block(bare: list[str], at: int) -> tuple[int, bool]:

@@ -59,6 +59,7 @@ def test_every_label_of_the_standard_decodes() -> None:
         ("Windows_1251", "cp1251"),
         ("microsoft-cp1251", "cp1251"),
         ("CP-1251", "cp1251"),
+        ("charset=windows-1251", "cp1251"),
         ("koi8_u", "koi8-u"),
         ("ISO 8859-5", "iso8859-5"),
         ("iso8859_15", "iso8859-15"),
