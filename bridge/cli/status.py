@@ -20,7 +20,7 @@ from bridge.model.failure import Failure, Reason, render_failure
 from bridge.model.message import Stored
 from bridge.model.notice import UnjoinedPart
 from bridge.model.state_names import render_status, smsc_status, smsc_status_of_part, telling
-from bridge.trace.finding import by_id, part_by_id
+from bridge.trace.finding import by_id, by_reference, part_by_id
 from bridge.trace.part_story import cause_of_part, part_outlook
 from bridge.trace.story import Around, cause_of, known_as
 
@@ -35,8 +35,8 @@ from bridge.trace.story import Around, cause_of, known_as
 @json_option
 @config_option
 def command(config: Path | None, id: str | None, fmt: int | None, as_json: bool) -> int:
-    """Show the state of a message, a part or a submission by its ID; without an ID, the state of
-    the bridge.
+    """Show the state of a message, a part or a submission by its ID, or by the reference of its
+    client; without an ID, the state of the bridge.
 
     A part that was not joined to a message has its own state.
 
@@ -87,7 +87,8 @@ def command(config: Path | None, id: str | None, fmt: int | None, as_json: bool)
 
 async def _find(settings: Settings, id: str) -> list[Stored] | UnjoinedPart | None:
     async with reading(settings) as store:
-        return await by_id(store, id) or await part_by_id(store, id)
+        found = await by_id(store, id) or await part_by_id(store, id)
+        return found or await by_reference(store, id)
 
 
 def _answer(text: str, fmt: int) -> None:

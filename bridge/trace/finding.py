@@ -41,6 +41,14 @@ async def by_id(store: Store, text: str) -> list[Stored]:
     return []
 
 
+async def by_reference(store: Store, text: str) -> list[Stored]:
+    """The newest message with this reference, with the others of its submission."""
+    for one in await store.find(text, 1):
+        if one.message.reference == text:
+            return await store.submission(one.message.submission_id) or [one]
+    return []
+
+
 async def part_by_id(store: Store, text: str) -> UnjoinedPart | None:
     """The part with this id, if :func:`by_id` finds no message of it."""
     for id in _ids(text):

@@ -22,7 +22,9 @@ async def fill(store: SqliteStore) -> None:
     short = 0x0000_0440
     aliases = (Alias(PART, DELIVERED), Alias(short, DELIVERED))
     await store.accept(Acceptance((message(DELIVERED),), aliases=aliases))
-    several = [message(SUBMISSION + n, submission_id=SUBMISSION) for n in (1, 2, 3)]
+    several = [
+        message(SUBMISSION + n, submission_id=SUBMISSION, reference="order-7") for n in (1, 2, 3)
+    ]
     await store.accept(Acceptance(tuple(several)))
     await store.finish(0, [Change(DELIVERED, State.SENT, "up-1")])
     await store.finish(0, [Change(SUBMISSION + 1, State.SENT, "up-2")])
@@ -51,10 +53,11 @@ def test_a_message_is_found_by_each_of_its_ids(
 def test_a_submission_of_several_is_told_as_one(
     config: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(["status", str(SUBMISSION)]) == 0
-    output = capsys.readouterr().out
-    assert f"{SUBMISSION}, 3 messages: " in output
-    assert "1 rejected" in output
+    for id in (str(SUBMISSION), "order-7"):
+        assert run(["status", id]) == 0
+        output = capsys.readouterr().out
+        assert f"{SUBMISSION}, 3 messages: " in output
+        assert "1 rejected" in output
     assert run(["status", str(SUBMISSION), "--fmt", "1"]) == 0
     assert capsys.readouterr().out.startswith("0,")  # one is on its way
 
