@@ -316,11 +316,14 @@ class SendOuts:
 
 
 def _fingerprint(plan: Plan, id: int, now: int) -> Fingerprint | None:
-    """The fingerprint by which a repeated send-out, whose answer was lost, is recognised."""
+    """The fingerprint by which a repeated send-out, whose answer was lost, is recognised. A mail
+    server may pass a mail on in several pieces, each for other recipients."""
     if not plan.repeat_key:
         return None
     message = plan.message
-    what = "\0".join((message.account, message.text or message.fallback)).encode()
+    recipients = [*map(str, sorted(plan.groups)), *sorted(one.address for one in plan.phones)]
+    text = message.text or message.fallback
+    what = "\0".join((message.account, text, *recipients)).encode()
     key = hashlib.blake2b(b"send-out\0" + plan.repeat_key + b"\0" + what, digest_size=16).digest()
     return Fingerprint(key, id, now + REPEAT_WITHIN)
 

@@ -203,6 +203,18 @@ class TestSendOuts:
             assert found.submission_id == outcome.id
             assert (found.name, found.recipients, found.parts) == ("Black Friday", 2, 2)
 
+    async def test_the_same_mail_to_other_recipients_is_no_repeat(self, tmp_path: Path) -> None:
+        # A mail server passes a mail on in two pieces.
+        async with Sandbox() as sandbox, relaying(tmp_path, sandbox) as bridge:
+            mail = to(FIRST, name="Alarm", repeat_key=b"<1@example.com>")
+            other = mail._replace(recipients=(Recipient(SECOND),))
+            first, second = await bridge.submit(mail), await bridge.submit(other)
+            assert isinstance(first, Accepted)
+            assert isinstance(second, Accepted)
+            assert first.id != second.id
+            assert await bridge.submit(mail) == first
+            assert sorted(await arrived(bridge, 2)) == [FIRST, SECOND]
+
     async def test_a_repeat_is_not_sent_again(self, tmp_path: Path) -> None:
         accounts = {"crm": {"daily_limit": 2 * MANY}}
         async with Sandbox() as sandbox, relaying(tmp_path, sandbox, accounts=accounts) as bridge:

@@ -91,10 +91,10 @@ _TAKE = (
     "$1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], "
     "$8::bigint[]) ON CONFLICT (uid) DO NOTHING RETURNING id"
 )
-_SAME = (
-    "SELECT EXISTS (SELECT FROM notice WHERE about = $1 AND known_as = $2 AND queue = $3 "
-    "AND kind = $4 AND at = $5 AND content = $6)"
-)
+_IS_SAME = "about = $1 AND known_as = $2 AND queue = $3 AND kind = $4 AND at = $5 AND content = $6"
+_SAME = f"SELECT EXISTS (SELECT FROM notice WHERE {_IS_SAME})"  # noqa: S608
+#: Not one that another node is telling, or has told.
+_TAKE_BACK = f"DELETE FROM notice WHERE {_IS_SAME} AND owner = -1 AND tries = 0"  # noqa: S608
 
 
 #: A message from a phone, with the queues for its notices.
@@ -139,18 +139,12 @@ async def _are_owed(connection: PgConnection, notices: Sequence[Notice]) -> bool
     """Whether these notices are stored; they were stored together or not at all."""
     if not notices:
         return True
-    first = notices[0]
-    return bool(
-        await connection.fetchval(
-            _SAME,
-            first.about,
-            first.known_as,
-            first.queue,
-            first.kind.value,
-            first.at,
-            storable(first.content),
-        )
-    )
+    return bool(await connection.fetchval(_SAME, *_identity(notices[0])))
+
+
+def _identity(notice: Notice) -> tuple[object, ...]:
+    about, known_as, queue, kind = notice.about, notice.known_as, notice.queue, notice.kind.value
+    return about, known_as, queue, kind, notice.at, storable(notice.content)
 
 
 async def _take(turn: PostgresTurn, payloads: Sequence[Sequence[Arrival]]) -> list[Sequence[bool]]:
@@ -268,13 +262,21 @@ async def _recover_owed(
     return {n: None for n, (owed, _) in enumerate(asked) if await _are_owed(connection, owed)}
 
 
+async def _take_back_owed(
+    connection: PgConnection, payloads: Sequence[Sequence[Notice]], node: int
+) -> None:
+    """Removes notices that were stored though they were refused: their callers owe them again."""
+    refused = [notice for payload in payloads for notice in payload]
+    await connection.executemany(_TAKE_BACK, [_identity(notice) for notice in refused])
+
+
 async def expire(turn: PostgresTurn, mails_before: int, before: int, limit: int) -> int:
     """See :meth:`bridge.store.interface.Store.expire_notices`."""
     done = await turn.connection.execute(_EXPIRE, before, turn.now, limit, MAIL, mails_before)
     return int(done.rpartition(" ")[2])
 
 
-OWE = PostgresVerb(_owe, weight=len, recover=_recover_owed)
+OWE = PostgresVerb(_owe, weight=len, recover=_recover_owed, take_back=_take_back_owed)
 TAKE_INCOMING = PostgresVerb(_take, weight=len)
 TOLD = PostgresVerb(_told, kept=True, weight=len)
 GIVE_BACK = PostgresVerb(_give_back, kept=True)

@@ -204,6 +204,26 @@ async def test_a_notice_stored_without_a_confirmation_is_owed_once(
     assert [one.notice.known_as for one in claimed] == [1, 2, 3]
 
 
+async def test_a_refused_notice_that_was_stored_is_owed_once_when_it_is_owed_again(
+    remote: PostgresStore, wire: Wire, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.store.postgres.writer.UNSURE_WITHIN", 0.2)
+    wire.lose(b"COMMIT")
+    owed = remote.owe([crm_notice(1), crm_notice(2)])
+    await written(database, "notice", 2)
+    wire.closed = True
+    wire.cut()
+    async with asyncio.timeout(10):
+        with pytest.raises(StoreFull, match="cannot be reached"):
+            await owed
+        wire.mend()
+        while isinstance(await noted(remote), StoreFull):
+            pass
+        await remote.owe([crm_notice(1), crm_notice(2)])
+    claimed = await remote.claim_notices(CRM, NOW, 10)
+    assert [one.notice.known_as for one in claimed] == [1, 2]
+
+
 async def test_results_of_notices_are_kept_while_the_database_is_away(
     remote: PostgresStore, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
