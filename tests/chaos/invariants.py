@@ -21,7 +21,7 @@ STATES: Final = {
     "rejected": 8,
 }
 _AT_API: Final = frozenset({"sent", "delivered", "undeliverable"})
-KINDS: Final = ("mail", "once", "parts", "plain", "timed", "multi")
+KINDS: Final = ("mail", "once", "parts", "plain", "timed", "multi", "send-out")
 #: States after which a duplicate is sent.
 _DEAD: Final = frozenset({"cancelled", "expired", "rejected", "undeliverable", "held"})
 
@@ -46,6 +46,14 @@ def nothing_accepted_was_lost(evidence: Evidence) -> Iterator[str]:
             and not all(_ended_apart(evidence, id) for id in text.ids)
         ):
             yield f"every part was taken, but no message was made of them: {text}"
+
+
+def every_recipient_has_a_message(evidence: Evidence) -> Iterator[str]:
+    """An accepted text to several phones is a message to each."""
+    for text in evidence.record.texts:
+        missing = set(text.phones) - {message.phone for message in evidence.of(text)}
+        if text.accepted and missing:
+            yield f"no message was made to {sorted(missing)}: {text}"
 
 
 def _is_part(evidence: Evidence, id: int) -> bool:
@@ -250,6 +258,7 @@ Invariant = Callable[[Evidence], Iterator[str]]
 
 INVARIANTS: Final[tuple[Invariant, ...]] = (
     nothing_accepted_was_lost,
+    every_recipient_has_a_message,
     nothing_refused_was_sent,
     no_message_was_posted_too_often,
     what_came_again_is_one_message,

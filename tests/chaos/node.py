@@ -32,6 +32,7 @@ class Reached(NamedTuple):
     #: … and those with TLS.
     smtps: int
     smpps: int
+    api: int
 
 
 def faketime() -> Path | None:
@@ -240,11 +241,11 @@ class Node:
         if name == "ready":
             ports = {
                 key: [int(address.rpartition(":")[2]) for address in event[key]]
-                for key in ("smtp", "smpp", "hooks")
+                for key in ("smtp", "smpp", "hooks", "admin")
             }
             smtp, smtps, lmtp = ports["smtp"]
             smpp, smpps = ports["smpp"]
-            self.at = Reached(smtp, lmtp, smpp, ports["hooks"][0], smtps, smpps)
+            self.at = Reached(smtp, lmtp, smpp, ports["hooks"][0], smtps, smpps, ports["admin"][0])
             self._changed.set()
             if self._reloads:
                 self._reloads = False

@@ -46,6 +46,7 @@ _TOLD = 8
 #: Counts that must be 0 at rest.
 _UNREST = {
     "messages that wait": "message WHERE state IN ('accepted', 'sending')",
+    "send-outs that are not all messages yet": "import_file",
     "attempts": "attempt",
     "messages without a final status": "message WHERE state = 'sent'",
     "notices owed": "notice WHERE ended_at = 0",
@@ -112,6 +113,7 @@ async def chaos(
             await database.spread()
         clients = [asyncio.create_task(one.run()) for one in running.clients(pause)]
         senders = [asyncio.create_task(one.run()) for one in running.mailers(pause)]
+        senders += [asyncio.create_task(one.run()) for one in running.submitters(pause)]
         clients.append(asyncio.create_task(beat(running, note)))
         senders.append(asyncio.create_task(running.phones(pause).run()))
         try:

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from bridge.sandbox import Sandbox
+from tests.chaos.api_load import ApiClient
 from tests.chaos.databases import Database
 from tests.chaos.fault_proxy import Ends, FaultProxy
 from tests.chaos.mail_load import MailClient
@@ -61,7 +62,8 @@ smarthost = "{smarthost}"
 from = "bridge@sms.example.com"
 [admin]
 socket = "{socket}"
-listen = []
+listen = ["127.0.0.1:0"]
+token = "a token of the chaos suite"
 [login]
 max_failures = 1000
 [log]
@@ -90,6 +92,11 @@ duplicate_window = "30m"
 max_binds = 100
 [accounts.once.cascade]
 authorization_key = "another key"
+[accounts.jobs]
+password = "secret12"
+protocols = ["http"]
+sender = "Jobs"
+daily_limit = 1_000_000
 [accounts.desk]
 password = "secret12"
 protocols = ["smtp"]
@@ -160,6 +167,18 @@ class Scene:
             )
             for account in MAIL_ACCOUNTS
             for keeps, lmtp in ((True, False), (False, False), (True, True))
+        ]
+
+    def submitters(self, pause: float) -> list[ApiClient]:
+        return [
+            ApiClient(
+                self.nodes,
+                self.record,
+                random.Random(self.record.chance.random()),
+                lambda: self.busy,
+                pause,
+            )
+            for _ in range(_CLIENTS)
         ]
 
     def phones(self, pause: float) -> Phones:

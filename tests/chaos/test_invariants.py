@@ -66,6 +66,10 @@ def lose_the_row(run: Run) -> None:
     del run.messages[100]
 
 
+def forget_a_recipient(run: Run) -> None:
+    run.mail.phones = (run.mail.phone, "+380501234567")
+
+
 def say_sent_without_a_post(run: Run) -> None:
     del run.posts[100]
 
@@ -152,6 +156,7 @@ def tell_the_receipt_before_the_id(run: Run) -> None:
     ("lie", "seen_by"),
     [
         (lose_the_row, invariants.nothing_accepted_was_lost),
+        (forget_a_recipient, invariants.every_recipient_has_a_message),
         (say_sent_without_a_post, invariants.nothing_accepted_was_lost),
         (send_what_was_refused, invariants.nothing_refused_was_sent),
         (post_it_a_fourth_time, invariants.no_message_was_posted_too_often),
