@@ -6,15 +6,17 @@ import asyncio
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 import httpx
 
 from bridge.net.http11_transport import Http11Transport
 from bridge.net.tls import client_context
+from tests.smtp.conftest import Certificate
 
 
 @dataclass
@@ -48,6 +50,16 @@ class Peer:
 
 
 Script = Callable[[Peer], Awaitable[None]]
+Make = Callable[..., httpx.AsyncBaseTransport]
+#: Runs a coroutine on one of the loops.
+Run = Callable[[Coroutine[Any, Any, Any]], Any]
+
+OK = b"HTTP/1.1 200 OK\r\n"
+KEPT = OK + b"Content-Length: 2\r\n\r\nok"
+LENGTH_2 = ("content-length", "2")
+PROTOCOL = httpx.RemoteProtocolError
+#: More than the system takes for a server that does not read.
+HUGE = bytes(64 * 1024 * 1024)
 
 
 @dataclass
@@ -127,6 +139,23 @@ def full_backlog() -> Iterator[int]:
         yield port
 
 
+async def unread(peer: Peer) -> None:
+    """A script of a server that reads nothing."""
+    await asyncio.Event().wait()
+
+
+def serving(own: Certificate) -> ssl.SSLContext:
+    """The context of a server with this certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*own)
+    return context
+
+
+def trusting(own: Certificate) -> ssl.SSLContext:
+    """The context of a client that trusts this certificate."""
+    return ssl.create_default_context(cafile=own.certificate)
+
+
 # --- clients --------------------------------------------------------------------------------------
 
 
@@ -160,6 +189,10 @@ class Answer:
     status: int
     body: bytes
     headers: tuple[tuple[str, str], ...] = ()
+
+
+def ok(body: bytes = b"", *headers: tuple[str, str], status: int = 200) -> Answer:
+    return Answer(status, body, headers)
 
 
 #: An answer, or the class of the exception.

@@ -12,7 +12,7 @@ from typing import Any
 from bridge.accounts.accounts import Account, Accounts
 from bridge.config.settings import settings_from
 from bridge.model.failure import Failure, Reason
-from bridge.model.message import Accepted, MessageType, Outcome, Route, Stored, Submission
+from bridge.model.message import Accepted, MessageType, Outcome, Route, State, Stored, Submission
 from bridge.model.notice import Notice, UnjoinedPart
 from bridge.notices.subscribers import Taker
 from bridge.relay import rules
@@ -24,6 +24,7 @@ from bridge.smpp.protocol.framing import Framer
 from bridge.smpp.protocol.pdu import Bind, Body, Empty, Pdu, SubmitSm, Tlv
 from bridge.smpp.protocol.tlvs import ADDITIONAL_STATUS_INFO_TEXT
 from bridge.store import Alias, Gathered, Part, PartGroup
+from tests.samples import NOW, message
 
 FIRST_ID = 4_503_599_627_370_497
 FIRST_SHORT_ID = 0x0BAD_CAFE
@@ -219,6 +220,11 @@ class Peer:
 
 def a_submit(text: bytes = b"hi", to: bytes = b"380501234567", **fields: Any) -> SubmitSm:
     return SubmitSm(dest_addr_ton=1, destination_addr=to, short_message=text, **fields)
+
+
+def stored(state: State = State.SENT, failure: str = "", **fields: Any) -> Stored:
+    """A message that the relay finds."""
+    return Stored(message(1, **fields), state, "up-1", NOW, failure, "")
 
 
 def failure_text(pdu: Pdu) -> str:

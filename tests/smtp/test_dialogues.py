@@ -10,7 +10,6 @@ from base64 import b64encode
 from typing import NamedTuple
 
 import pytest
-from structlog.testing import capture_logs
 
 from tests.smtp.client import MAIL, connected
 from tests.smtp.standins import ID, NAME, PASSWORD, StandInAccounts, running
@@ -245,52 +244,3 @@ async def test_the_octets_of_a_chunk_are_never_commands() -> None:
     [submission] = part.relay.submitted
     assert [one.address for one in submission.recipients] == ["380501234567"]
     assert "RCPT TO" in submission.text
-
-
-# --- logins
-
-
-async def test_a_client_that_tries_each_mechanism_hears_of_its_password_and_not_of_its_tries() -> (
-    None
-):
-    accounts = StandInAccounts()
-    mechanisms = ["PLAIN", "LOGIN", "CRAM-MD5"]
-    async with (
-        running(accounts=accounts, auth_mechanisms=mechanisms) as part,
-        connected(part.port) as client,
-    ):
-        wrong = b64(f"\0{NAME}\0wrong").decode()
-        await client.ask("AUTH CRAM-MD5")
-        assert (await client.ask(b64(f"{NAME} 0123"))).startswith("535")
-        await client.ask("AUTH LOGIN")
-        await client.ask(b64(NAME))
-        assert (await client.ask(b64("wrong"))).startswith("535")
-        assert (await client.ask(f"AUTH PLAIN {wrong}")).startswith("535")
-        assert (await client.ask(MAIL_FROM)).startswith("250")
-        refused = await client.ask(RCPT)
-        assert refused == "530 5.7.0 ERROR = 2 (login required: the login was refused)"
-
-
-async def test_guessing_with_one_mechanism_ends_the_session() -> None:
-    wrong = b"AUTH PLAIN " + b64(f"\0{NAME}\0wrong")
-    async with running(accounts=StandInAccounts()) as part, connected(part.port) as client:
-        assert [(await client.ask(wrong))[:3] for _ in range(3)] == ["535"] * 3
-        assert (await client.reply()).startswith("421 4.7.0 Too many failed logins")
-
-
-async def test_after_a_good_login_nothing_is_said_of_the_refused_one() -> None:
-    async with running(accounts=StandInAccounts()) as part, connected(part.port) as client:
-        await client.ask(b"AUTH PLAIN " + b64(f"\0{NAME}\0wrong"))
-        await client.ask(b"AUTH PLAIN " + b64(f"\0{NAME}\0{PASSWORD}"))
-        await client.ask(MAIL_FROM)
-        assert (await client.ask(RCPT)).startswith("250")
-
-
-async def test_a_password_said_in_the_wrong_place_is_not_logged() -> None:
-    with capture_logs() as logs:
-        async with running(accounts=StandInAccounts()) as part, connected(part.port) as client:
-            await client.ask("AUTH LOGIN")
-            await client.ask("!")
-            await client.ask(b64(PASSWORD))
-    assert [event["event"] for event in logs] == ["command_refused"] * 2
-    assert b64(PASSWORD).decode() not in str(logs)

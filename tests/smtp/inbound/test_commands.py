@@ -9,33 +9,14 @@ from typing import Any
 
 import pytest
 
-from bridge.model.failure import Failure, Reason
-from bridge.model.message import Accepted, MessageType, Outcome, Recipient, Submission
+from bridge.model.message import MessageType, Recipient
 from tests.smtp.client import ENVELOPE, MAIL, Client, connected
 from tests.smtp.conftest import Certificate
-from tests.smtp.standins import ID, NAME, PASSWORD, StandInAccounts, StandInRelay, running
+from tests.smtp.standins import ID, NAME, PASSWORD, StandInAccounts, running
 
 PLAIN = b64encode(f"\0{NAME}\0{PASSWORD}".encode()).decode()
 LOGIN = [b64encode(word.encode()).decode() for word in (NAME, PASSWORD)]
 RCPT = "RCPT TO:<380501234567@sms.example.com>"
-
-
-async def test_the_extensions() -> None:
-    async with running() as part, connected(part.port, greet=False) as client:
-        assert await client.reply() == "220 bridge.test ESMTP cascade-bridge"
-        extensions = (await client.ask("EHLO x")).splitlines()
-        assert [line[4:] for line in extensions] == [
-            "bridge.test",
-            "PIPELINING",
-            "SIZE 10485760",
-            "8BITMIME",
-            "CHUNKING",
-            "SMTPUTF8",
-            "ENHANCEDSTATUSCODES",
-            "DELIVERBY",
-            next(line[4:] for line in extensions if "FUTURERELEASE" in line),
-            "AUTH PLAIN LOGIN",
-        ]
 
 
 async def test_a_mail_goes_through() -> None:
@@ -288,27 +269,6 @@ async def test_cram_md5_with_an_answer_that_is_none(answer: str) -> None:
         assert (await client.ask(answer))[:3] in ("501", "535")
 
 
-async def test_a_login_too_many_for_its_account_ends_the_session() -> None:
-    limits: dict[str, Any] = {"max_connections_per_account": 1}
-    async with (
-        running(accounts=StandInAccounts(), **limits) as part,
-        connected(part.port) as first,
-        connected(part.port) as second,
-    ):
-        assert (await first.ask("AUTH PLAIN " + PLAIN)).startswith("235")
-        assert (await second.ask("AUTH PLAIN " + PLAIN)).startswith("421 4.7.0 ERROR = 9")
-        assert await second.reply() == ""
-
-
-async def test_wrong_logins_end_the_session() -> None:
-    wrong = "AUTH PLAIN " + b64encode(b"\0crm\0wrong").decode()
-    async with running(accounts=StandInAccounts()) as part, connected(part.port) as client:
-        for _ in range(3):
-            assert await client.ask(wrong) == "535 5.7.8 ERROR = 2 (wrong login or password)"
-        assert (await client.reply()).startswith("421 4.7.0")
-        assert await client.reply() == ""
-
-
 @pytest.mark.parametrize(
     ("message", "reply"),
     [
@@ -357,57 +317,6 @@ async def test_no_login_inside_a_mail() -> None:
         assert (await client.ask("AUTH PLAIN " + PLAIN)).startswith("503")
 
 
-# --- outcomes
-
-
-@pytest.mark.parametrize(
-    ("outcome", "reply"),
-    [
-        (Failure(Reason.WRONG_PHONE), "550 5.1.3 ERROR = 7 (wrong phone number)"),
-        (Failure(Reason.TOO_FAST), "451 4.7.1 ERROR = 9 (too fast)"),
-        (Accepted(ID, 1, queued=True), f"250 2.0.0 OK - 1 SMS, ID - {ID} (queued)"),
-        (
-            Accepted(ID, 1, refused=((Recipient("38050"), Failure(Reason.TOO_FAST)),)),
-            f"250 2.0.0 OK - 1 SMS, ID - {ID}; refused: 38050: ERROR = 9 (too fast)",
-        ),
-    ],
-)
-async def test_the_outcome_is_the_reply_to_data(outcome: Outcome, reply: str) -> None:
-    async with (
-        running(relay=StandInRelay(lambda _: outcome)) as part,
-        connected(part.port) as client,
-    ):
-        client.send(ENVELOPE + MAIL)
-        assert (await client.replies(4))[-1] == reply
-
-
-async def test_a_bad_header_is_refused_with_its_name() -> None:
-    async with running() as part, connected(part.port) as client:
-        client.send(ENVELOPE + b"X-Cascade-TTL: soon\r\n" + MAIL)
-        answer = (await client.replies(4))[-1]
-        assert answer.startswith("554 5.6.0 ERROR = 1 (bad validity: X-Cascade-TTL")
-    assert part.relay.submitted == []
-
-
-async def test_a_fault_of_ours_is_temporary_and_tells_nothing() -> None:
-    def broken(_: Submission) -> Outcome:
-        raise OSError("secret database path")
-
-    async with running(relay=StandInRelay(broken)) as part, connected(part.port) as client:
-        for _ in range(2):
-            client.send(ENVELOPE + MAIL)
-            answer = (await client.replies(4))[-1]
-            assert answer == "451 4.3.0 ERROR = 5 (operation failed)"
-
-
-async def test_a_large_mail_is_read_in_a_thread() -> None:
-    async with running() as part, connected(part.port) as client:
-        client.send(ENVELOPE + b"Subject: x\r\n\r\n" + b"li\0ne\r\n" * 5_000 + b"\0" * 99_999)
-        client.send(b"\r\n.\r\n")
-        assert (await client.replies(4))[-1].startswith("250 2.0.0")
-    assert part.relay.texts[0].count("line") == 5_000
-
-
 # --- limits
 
 
@@ -418,18 +327,3 @@ async def test_too_many_recipients() -> None:
             (await client.ask(f"RCPT TO:<38050123456{n}@sms.example.com>"))[:9] for n in range(4)
         ]
         assert codes == ["250 2.1.5", "250 2.1.5", "452 4.5.3", "452 4.5.3"]
-
-
-async def test_commands_that_bring_no_mail_nearer_are_limited() -> None:
-    async with running() as part, connected(part.port) as client:
-        client.send(b"NOOP\r\n" * 200)
-        replies = await client.replies(100)
-        assert replies[-1].startswith("421 4.7.0")
-        assert await client.reply() == ""
-
-
-async def test_a_mail_resets_that_limit() -> None:
-    async with running() as part, connected(part.port) as client:
-        for _ in range(3):
-            client.send(b"NOOP\r\n" * 60 + ENVELOPE + MAIL)
-            assert (await client.replies(64))[-1].startswith("250 2.0.0 OK - 1")

@@ -8,7 +8,6 @@ from base64 import b64encode
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from bridge.smtp.inbound.wire import Wire
 from tests.smtp.client import ENVELOPE, MAIL, Client, connected
@@ -182,90 +181,6 @@ async def test_mails_that_are_thrown_away_leave_room_for_others(
             good.send(ENVELOPE + b"\r\n" + b"y\0\0\0" * 10_000 + b"\r\n.\r\n")
             assert (await good.replies(4))[-1].startswith("250 2.0.0")
             assert part.listener._service.memory.used == 0
-
-
-# --- refusals in the log
-
-
-async def refusals_of(*lines: str, login: str = "", **settings: Any) -> list[Any]:
-    """The logged refusals of a client that sends these lines and leaves."""
-    accounts = StandInAccounts(trusted_network=login)
-    with capture_logs() as logs:
-        async with running(accounts=accounts, **settings) as part:
-            async with connected(part.port) as client:
-                client.send("".join(f"{line}\r\n" for line in lines).encode("latin-1"))
-                client.writer.write_eof()
-                while await client.reply():
-                    pass
-            async with connected(part.port):
-                pass  # The first session has ended by now.
-    return [event for event in logs if event["event"].endswith("_refused")]
-
-
-async def test_refused_recipients_are_logged_once_and_counted() -> None:
-    events = await refusals_of("MAIL FROM:<a@b>", *["RCPT TO:<1@x.y>"] * 50)
-    assert [event.get("repeated") for event in events] == [None, 49]
-    assert {event["event"] for event in events} == {"recipient_refused"}
-    assert events[0]["recipient"] == "1"
-    assert events[1]["reply"] == "530 5.7.0"
-
-
-async def test_an_unknown_client_is_not_refused_without_end() -> None:
-    async with running(accounts=StandInAccounts()) as part, connected(part.port) as client:
-        client.send(b"MAIL FROM:<a@b>\r\n" + b"RCPT TO:<1@x.y>\r\n" * 500)
-        replies = 0
-        while (reply := await client.reply())[:3] in ("250", "530"):
-            replies += 1
-    assert reply == "421 4.7.0 Too many commands without a mail"
-    assert replies <= 101
-
-
-async def test_a_list_with_many_wrong_numbers_is_heard_to_its_end() -> None:
-    wrong = b"RCPT TO:<1@sms.example.com>\r\n" * 300
-    async with running() as part, connected(part.port) as client:
-        client.send(b"MAIL FROM:<a@b>\r\n" + wrong + b"RCPT TO:<380501234567@sms.example.com>\r\n")
-        assert (await client.replies(302))[-1].startswith("250")
-
-
-@pytest.mark.parametrize(
-    ("line", "command"),
-    [
-        ("FOO", "unknown"),
-        ("c2VjcmV0LXBhc3N3b3Jk", "unknown"),  # A password that came too late.
-        ("DATA", "DATA"),
-        ("vrfy", "VRFY"),
-        ("MAIL FROM:<", "MAIL"),
-        ("AUTH FOO", "AUTH"),
-        ("BDAT x", "BDAT"),
-        ("MAIL FROM:<\xff>", "MAIL"),
-        ("x" * 300_000, "unknown"),
-    ],
-)
-async def test_every_refused_command_has_its_line(line: str, command: str) -> None:
-    [event] = await refusals_of(line, login="127.0.0.0/8")
-    assert event["event"] == "command_refused"
-    assert event["command"] == command
-    assert event["reply"][0] == "5"
-    assert "c2Vj" not in str(event)
-
-
-async def test_refused_commands_are_counted_when_repeated() -> None:
-    events = await refusals_of(*["FOO"] * 3, *["DATA"] * 2, login="127.0.0.0/8")
-    told = [(event.get("repeated"), event["reply"][:9]) for event in events]
-    assert told == [(None, "500 5.5.2"), (None, "503 5.5.1"), (2, "500 5.5.2"), (1, "503 5.5.1")]
-
-
-async def test_after_a_mail_the_first_refusal_is_logged_anew() -> None:
-    mail = [*ENVELOPE.decode().splitlines(), *MAIL.decode().splitlines()]
-    events = await refusals_of("FOO", *mail, "FOO", login="127.0.0.0/8")
-    assert [event.get("repeated") for event in events] == [None, None]
-
-
-async def test_mails_without_a_login_that_are_refused_are_counted_and_end() -> None:
-    send = ["MAIL FROM:<a@b>", "RCPT TO:<send@sms.example.com>", "DATA", "", "no line", "."]
-    events = await refusals_of(*send * 150, smsc_address="send")
-    assert [event["event"] for event in events] == ["mail_refused"] * 2
-    assert events[1]["repeated"] < 110
 
 
 # --- what refused connections leave behind

@@ -27,7 +27,7 @@ from bridge.smtp.reply import REPLY_ALONE, SMSC_LINE_ALONE, Refused
 from bridge.smtp.reply_address import ReplyAddress
 from tests.samples import NOW
 from tests.smtp.client import MAIL, connected
-from tests.smtp.standins import DOMAIN, running
+from tests.smtp.standins import running
 
 SENDER = Path("ERP", "b.cd")
 ONE, OTHER = Recipient("380501234567"), Recipient("380671234567")
@@ -244,33 +244,6 @@ def test_any_line_is_parameters_or_a_refusal(line: str, known: Known) -> None:
     for key in ("", "ORCPT=", "ENVID=", "BY=", "HOLDUNTIL=", "NOTIFY="):
         with contextlib.suppress(Refused):
             parse_parameters(key + line, known)
-
-
-async def test_the_extensions_are_offered() -> None:
-    async with running(dsn=True) as part, connected(part.port) as client:
-        lines = [line[4:] for line in (await client.ask("EHLO x")).splitlines()]
-    assert "DSN" in lines
-    assert "DELIVERBY" in lines
-    # RFC 4865 §3: the interval and the moment.
-    [release] = [line.split() for line in lines if line.startswith("FUTURERELEASE")]
-    assert release[1] == str(MAX_HOLD)
-    assert parse_parameters(f"HOLDUNTIL={release[2]}", MAIL_PARAMETERS)
-
-
-async def test_dsn_is_offered_only_where_reports_are_sent_and_taken_always() -> None:
-    async with running() as part, connected(part.port) as client:
-        assert "DSN" not in await client.ask("EHLO x")
-        assert (await client.ask("MAIL FROM:<a@b.cd> RET=HDRS ENVID=9")).startswith("250")
-        rcpt = f"RCPT TO:<380501234567@{DOMAIN}> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;x@y"
-        assert (await client.ask(rcpt)).startswith("250")
-        await client.ask("DATA")
-        client.send(MAIL)
-        assert (await client.reply()).startswith("250")
-    [submission] = part.relay.submitted
-    assert submission.envelope == Envelope("a@b.cd", "HDRS", "9", subject="x")
-    [recipient] = submission.recipients
-    assert recipient.notify == Receipts.SUCCESS | Receipts.DELAY
-    assert recipient.orcpt == "rfc822;x@y"
 
 
 async def test_header_fields_stand_above_the_envelope() -> None:

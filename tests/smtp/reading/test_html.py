@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from bridge.smtp.reading.html import QUOTED, text_of_html
-from bridge.smtp.reading.html_tokens import Tag, tokens
 
 
 def shown(html: str) -> str:
@@ -127,10 +126,3 @@ def test_lines_of_quotations_are_marked() -> None:
     text = text_of_html(html, signatures=False, marks=True)
     assert text.split("\n") == ["own", "", f"{QUOTED}a", f"{QUOTED}b", "", f"{QUOTED}c", "own"]
     assert QUOTED not in text_of_html("\x01&#1;a", signatures=False, marks=False)
-
-
-def test_tags_as_they_are_written() -> None:
-    [tag] = tokens("<A HREF = 'x>y' b=\"&amp;\" c=d/ e href=z>")
-    assert tag == Tag("a", False, {"href": "x>y", "b": "&", "c": "d/", "e": ""})
-    assert list(tokens("a<b")) == ["a"]
-    assert list(tokens("</>x</ b>y")) == ["x", "y"]
