@@ -78,7 +78,7 @@ class Owing(Protocol):
 class Services:
     """``settings`` may be replaced while the listener runs; a user of old ones keeps a reference.
 
-    ``closing``: the listener stops, and must not accept submits any more.
+    ``closing``: the listener stops, and takes no connections any more.
     """
 
     settings: config.Smpp

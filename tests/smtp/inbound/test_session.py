@@ -178,3 +178,10 @@ async def test_refused_mails_without_a_login_are_counted_and_limited() -> None:
     events = await refusals_of(*send * 150, smsc_address="send")
     assert [event["event"] for event in events] == ["mail_refused"] * 2
     assert events[1]["repeated"] < 110
+
+
+async def test_a_check_that_breaks_is_no_wrong_login() -> None:
+    accounts = StandInAccounts()
+    accounts.broken = True
+    async with running(accounts=accounts) as part, connected(part.port) as client:
+        assert await client.ask("AUTH PLAIN " + PLAIN) == "451 4.3.0 ERROR = 5 (operation failed)"
