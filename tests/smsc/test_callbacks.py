@@ -131,39 +131,20 @@ async def test_a_message_from_a_phone_is_posted(tmp_path: Path, port: int) -> No
         assert (answer["message"], answer["phone"]) == (text, FIRST)
 
 
-class TestPhonesAskBySms:
-    async def test_stop_and_start(self, tmp_path: Path, port: int) -> None:
-        account = f'stop_reply = "You will hear no more."\n{hooks(port)}'
-        async with smsc(tmp_path, account) as face:
-            for _ in range(2):  # a repeated webhook changes nothing
-                assert await phone_writes(port, "  стоп! ") == 200
-            texts = [message.item["text"] for message in face.sandbox.messages]
-            assert texts == ["You will hear no more."]
-            group = {"phones": f"{FIRST},{SECOND}", "mes": "Sale", "fmt": 1, "id": 1}
-            assert await face.call("send", **group) == "1,1"
-            assert face.sandbox.messages[-1].phone == f"+{SECOND}"
-            # STOP does not block single messages, such as codes.
-            assert await face.call("send", phones=FIRST, mes="1234", fmt=1, id=2) == "2,1"
-            assert await phone_writes(port, "START", "u-2") == 200
-            assert await face.call("send", **group) == "1,2"
-            # Many phones' owners write without accents.
-            assert await phone_writes(port, "Odhlasit.", "u-3") == 200
-            assert [one["phone"] for one in await face.json("phones", get_black=1)] == [FIRST]
-
-    async def test_a_word_in_a_sentence_is_no_wish(self, tmp_path: Path, port: int) -> None:
-        async with smsc(tmp_path, hooks(port)) as face:
-            assert await phone_writes(port, "please do not stop") == 200
-            assert await face.call("phones", get_black=1, fmt=1) == "0,-3"
-
-    async def test_a_command_goes_to_its_group_once(self, tmp_path: Path, port: int) -> None:
-        account = f'commands_from = ["+{SECOND}"]\n{hooks(port)}'
-        async with smsc(tmp_path, account) as face:
-            group = (await face.json("phones", add_group=1, name="Night shift", num=7))["id"]
-            await face.call("phones", add=1, phone=FIRST, name="a", grp=group)
-            for _ in range(2):
-                assert await phone_writes(port, "night SHIFT Come at six", phone=SECOND) == 200
-            assert await phone_writes(port, "G7\nCome at seven", "u-2", SECOND) == 200
-            assert await phone_writes(port, "G7 Not allowed", "u-3", FIRST) == 200
-            assert await phone_writes(port, "Hello there", "u-4", SECOND) == 200
-            texts = [(m.phone, m.item["text"]) for m in face.sandbox.messages]
-            assert texts == [(f"+{FIRST}", "Come at six"), (f"+{FIRST}", "Come at seven")]
+async def test_a_phone_stops_and_starts_by_sms(tmp_path: Path, port: int) -> None:
+    account = f'stop_reply = "You will hear no more."\n{hooks(port)}'
+    async with smsc(tmp_path, account) as face:
+        for _ in range(2):  # a repeated webhook changes nothing
+            assert await phone_writes(port, "  стоп! ") == 200
+        texts = [message.item["text"] for message in face.sandbox.messages]
+        assert texts == ["You will hear no more."]
+        group = {"phones": f"{FIRST},{SECOND}", "mes": "Sale", "fmt": 1, "id": 1}
+        assert await face.call("send", **group) == "1,1"
+        assert face.sandbox.messages[-1].phone == f"+{SECOND}"
+        # STOP does not block single messages, such as codes.
+        assert await face.call("send", phones=FIRST, mes="1234", fmt=1, id=2) == "2,1"
+        assert await phone_writes(port, "START", "u-2") == 200
+        assert await face.call("send", **group) == "1,2"
+        # Many phones' owners write without accents.
+        assert await phone_writes(port, "Odhlasit.", "u-3") == 200
+        assert [one["phone"] for one in await face.json("phones", get_black=1)] == [FIRST]
