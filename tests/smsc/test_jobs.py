@@ -1,9 +1,27 @@
-"""jobs.php of a running daemon: send-outs."""
+"""``jobs.php``: send-outs as clients begin, list and stop them."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timezone
+from itertools import count
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from bridge.dialect.answers import Format
+from bridge.dialect.times import MOSCOW
+from bridge.directory.verbs import list_send_outs
+from bridge.model.failure import Failure, Reason
+from bridge.sandbox import Sandbox
+from bridge.smsc.call import Call
+from bridge.smsc.jobs import Jobs
+from bridge.smsc.parameters import Parameters
+from tests.relaying import Relaying, relaying
+from tests.samples import NOW
 from tests.smsc.calling import FIRST, LOGIN, SECOND, smsc
 
 
@@ -43,3 +61,76 @@ async def test_a_send_out_of_another_protocol(tmp_path: Path) -> None:
         for name in ("by API order-1", "by API "):
             [job] = await face.json("jobs", get=1, id=ids[name])
             assert job["name"] == name
+
+
+# --- without a daemon ------------------------------------------------------------------------
+
+
+class Jobbing:
+    """A client of jobs.php."""
+
+    def __init__(self, at: Relaying) -> None:
+        self.at = at
+        self._jobs = Jobs(at.relay, at.directory, count(100).__next__)
+
+    async def call(self, fmt: Format = Format.JSON, account: str = "crm", **given: Any) -> str:
+        parameters = Parameters({name: str(value) for name, value in given.items()}, "utf-8")
+        owner = self.at.account(account)
+        return await self._jobs(Call(owner, parameters, fmt, "127.0.0.1", NOW))
+
+    async def json(self, **given: Any) -> Any:
+        return json.loads(await self.call(**given))
+
+    async def refusal(self, **given: Any) -> Reason:
+        with pytest.raises(Failure) as refused:
+            await self.call(**given)
+        return refused.value.reason
+
+
+@asynccontextmanager
+async def jobs(folder: Path, sandbox: Sandbox) -> AsyncIterator[Jobbing]:
+    async with relaying(folder, sandbox, accounts={"crm": {}, "shop": {}}) as at:
+        yield Jobbing(at)
+
+
+async def test_a_send_out_is_listed_with_its_figures(tmp_path: Path, sandbox: Sandbox) -> None:
+    async with jobs(tmp_path, sandbox) as client:
+        numbers = f"{FIRST},{SECOND},12"
+        id = (await client.json(add=1, name="Friday", phones=numbers, mes="x" * 161))["id"]
+        assert id == 100
+        [job] = await client.json(get_all=1)
+        assert (job["id"], job["name"]) == (id, "Friday")
+        assert (job["phones"], job["cnt"], job["refused"]) == (2, 4, 1)
+        [send_out] = await client.at.directory.look_up(list_send_outs, "crm")
+        at = datetime.fromtimestamp(send_out.at, timezone(MOSCOW))
+        assert job["date"] == f"{at:%d.%m.%Y %H:%M:%S}"
+        await client.call(add=1, name="Saturday", phones=FIRST, mes="y")
+        assert [job["name"] for job in await client.json(get_all=1)] == ["Saturday", "Friday"]
+
+
+async def test_a_send_out_belongs_to_its_account(tmp_path: Path, sandbox: Sandbox) -> None:
+    async with jobs(tmp_path, sandbox) as client:
+        id = (await client.json(add=1, name="a", phones=FIRST, mes="x"))["id"]
+        for given in ({"get": 1, "id": id}, {"del": 1, "id": id}, {"get_all": 1}):
+            assert await client.refusal(account="shop", **given) is Reason.NOT_FOUND
+
+
+async def test_a_call_that_says_too_little_or_too_much_is_refused(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    new = {"add": 1, "name": "a", "phones": FIRST, "mes": "x"}
+    async with jobs(tmp_path, sandbox) as client:
+        for given, reason in (
+            ({}, Reason.BAD_PARAMETER),
+            (new | {"name": ""}, Reason.BAD_PARAMETER),
+            (new | {"name": "x" * 300}, Reason.BAD_PARAMETER),
+            (new | {"rpt": 2}, Reason.BAD_PARAMETER),
+            (new | {"phones": "12"}, Reason.WRONG_PHONE),
+            ({"get": 1}, Reason.NOT_FOUND),
+            ({"get": 1, "id": 0}, Reason.NOT_FOUND),
+            ({"get": 1, "id": "x"}, Reason.BAD_PARAMETER),
+            ({"del": 1, "id": 4711}, Reason.NOT_FOUND),
+            ({"get_all": 1}, Reason.NOT_FOUND),
+        ):
+            assert await client.refusal(**given) is reason, given
+        assert await client.json(**(new | {"rpt": 0}))
