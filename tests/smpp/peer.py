@@ -91,6 +91,8 @@ class StandInRelay:
 
     async def query(self, account: Account, id: int) -> list[Stored]:
         self.asked.append(("query", account.name, id))
+        if self.refuses is not None:
+            raise self.refuses
         if id not in self.known:
             raise Failure(Reason.NOT_FOUND)
         return self.known[id]

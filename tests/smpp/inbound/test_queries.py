@@ -154,7 +154,7 @@ async def test_cancel_by_source_destination_and_service_type() -> None:
     async with bridge() as running:
         running.relay.matching = 2
         peer = await running.bound()
-        body = CancelSm(b"PROMO", b"", 5, 0, b"Shop", 1, 1, b"380501234567")
+        body = CancelSm(b"promo", b"", 5, 0, b"Shop", 1, 1, b"380501234567")
         assert (await peer.ask("cancel_sm", body)).command_status == CommandStatus.ESME_ROK
         body = body._replace(service_type=b"", source_addr=b".")
         assert (await peer.ask("cancel_sm", body)).command_status == CommandStatus.ESME_ROK
@@ -206,9 +206,20 @@ async def test_replace_reads_the_text_in_the_alphabet_of_the_old_one(
 async def test_a_replacement_that_the_rules_refuse_is_refused_as_what_it_is() -> None:
     async with bridge() as running:
         running.relay.known[5] = [stored(State.ACCEPTED)]
-        running.relay.refuses = Failure(Reason.TEXT_TOO_LONG)
         peer = await running.bound()
-        resp = await peer.ask("replace_sm", ReplaceSm(b"5", short_message=b"x"))
-        assert resp.command_status == CommandStatus.ESME_RINVMSGLEN
         resp = await peer.ask("replace_sm", ReplaceSm(b"5", validity_period=b"soon"))
         assert resp.command_status == CommandStatus.ESME_RINVEXPIRY
+        running.relay.refuses = Failure(Reason.TEXT_TOO_LONG)
+        resp = await peer.ask("replace_sm", ReplaceSm(b"5", short_message=b"x"))
+        assert resp.command_status == CommandStatus.ESME_RINVMSGLEN
+
+
+async def test_a_query_that_cannot_be_answered_now_is_not_told_as_not_found() -> None:
+    async with bridge() as running:
+        running.relay.alone[1] = UnjoinedPart(
+            1, "crm", Unjoined("1", "", NOW, 1, 2, (2,), 0), NOW, None
+        )
+        running.relay.refuses = Failure(Reason.OPERATION_FAILED)
+        peer = await running.bound()
+        resp = await peer.ask("query_sm", QuerySm(b"1"))
+        assert resp.command_status == CommandStatus.ESME_RSYSERR

@@ -6,8 +6,9 @@ import pytest
 
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Accepted, Outcome, Recipient, Submission
-from tests.smtp.client import ENVELOPE, MAIL, connected
-from tests.smtp.standins import ID, StandInRelay, running
+from bridge.smtp.inbound.delivery import LARGE_MAIL
+from tests.smtp.client import ENVELOPE, MAIL, Client, connected
+from tests.smtp.standins import API_KEY, ID, NAME, PASSWORD, StandInAccounts, StandInRelay, running
 
 
 @pytest.mark.parametrize(
@@ -56,3 +57,66 @@ async def test_a_large_mail_is_read_in_a_thread() -> None:
         client.send(b"\r\n.\r\n")
         assert (await client.replies(4))[-1].startswith("250 2.0.0")
     assert part.relay.texts[0].count("line") == 5_000
+
+
+# --- to whom, and how often
+
+
+async def line(client: Client, text: str) -> str:
+    """The reply to a mail to the SMSC line."""
+    client.send(ENVELOPE.replace(b"380501234567", b"send") + f"\r\n{text}\r\n.\r\n".encode())
+    return (await client.replies(4))[-1]
+
+
+async def test_a_mail_to_the_smsc_line_is_of_the_account_that_it_names() -> None:
+    async with (
+        running(accounts=StandInAccounts(), smsc_address="send") as part,
+        connected(part.port) as client,
+    ):
+        for login in (f"{NAME}:{PASSWORD}", f":{API_KEY}"):
+            answer = await line(client, f"{login}:::,:380501234567:text")
+            assert answer.startswith("250 2.0.0 OK - 1 SMS")
+        for login in (f"{NAME}:wrong", ":another-key"):
+            answer = await line(client, f"{login}:::,:380501234567:text")
+            assert answer == "535 5.7.8 ERROR = 2 (wrong login or password)"
+    assert part.relay.texts == ["text", "text"]
+
+
+async def test_a_mail_is_one_submission_and_by_lmtp_one_for_each_recipient() -> None:
+    two = b"RCPT TO:<380671234567@sms.example.com>\r\nDATA\r\n"
+    mail = ENVELOPE.replace(b"DATA\r\n", two) + MAIL
+    async with running(lmtp_listen=["127.0.0.1:0"]) as part:
+        for port, hello, replies in ((part.port, "EHLO x", 5), (part.lmtp_port, "LHLO x", 6)):
+            async with connected(port, greet=False) as client:
+                await client.reply()
+                await client.ask(hello)
+                client.send(mail)
+                assert (await client.replies(replies))[-1].startswith("250 2.0.0 OK")
+    assert [len(one.recipients) for one in part.relay.submitted] == [2, 1, 1]
+
+
+async def test_an_unreadable_mail_has_a_reply_for_each_recipient_of_lmtp() -> None:
+    two = b"RCPT TO:<380671234567@sms.example.com>\r\nDATA\r\n"
+    async with (
+        running(lmtp_listen=["127.0.0.1:0"]) as part,
+        connected(part.lmtp_port, greet=False) as client,
+    ):
+        await client.reply()
+        await client.ask("LHLO x")
+        client.send(ENVELOPE.replace(b"DATA\r\n", two) + b"X-Cascade-TTL: soon\r\n" + MAIL)
+        assert [reply[:3] for reply in await client.replies(6)][-2:] == ["554", "554"]
+    assert part.relay.submitted == []
+
+
+async def test_only_large_mails_take_a_thread() -> None:
+    read_in: list[str] = []
+
+    def answer(submission: Submission) -> Outcome:
+        read_in.append("a thread" if part.listener._service.threads._threads else "the loop")
+        return Accepted(ID, 1)
+
+    async with running(relay=StandInRelay(answer)) as part, connected(part.port) as client:
+        for size in (LARGE_MAIL - 1000, LARGE_MAIL + 1000):
+            client.send(ENVELOPE + b"Subject: x\r\n\r\ntext" + b"\0" * size + b"\r\n.\r\n")
+            assert (await client.replies(4))[-1].startswith("250 2.0.0")
+    assert read_in == ["the loop", "a thread"]
