@@ -60,7 +60,7 @@ async def lease(nodes: Nodes) -> Lease:
 
 
 @pytest.fixture
-async def signalled(nodes: Nodes, lease: Lease) -> AsyncIterator[Heard]:
+async def heard(nodes: Nodes, lease: Lease) -> AsyncIterator[Heard]:
     heard = Heard(nodes.url, lease)
     running = asyncio.create_task(heard.watch.run())
     await asyncio.wait_for(heard.watch.listening.wait(), 10)
