@@ -177,7 +177,7 @@ def tell_the_receipt_before_the_id(run: Run) -> None:
         (tell_the_receipt_before_the_id, invariants.what_was_seen_meanwhile),
     ],
 )
-def test_a_lie_is_seen(lie: Callable[[Run], None], seen_by: Invariant) -> None:
+def test_a_broken_invariant_is_seen(lie: Callable[[Run], None], seen_by: Invariant) -> None:
     run = Run()
     lie(run)
     assert list(seen_by(run.evidence()))

@@ -271,7 +271,9 @@ async def test_while_the_api_is_away_the_end_waits_an_hour(
         assert (await bridge.final(id)).err == 245
 
 
-async def test_without_polling_it_ends_unasked(tmp_path: Path, sandbox: Sandbox) -> None:
+async def test_without_polling_a_message_ends_after_its_time(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
     async with polling(tmp_path, sandbox, poll=False) as bridge:
         [id] = await bridge.send(GOOD, ttl=60)
         bridge.ahead = 60 + END_AFTER - 10

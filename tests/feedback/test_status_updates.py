@@ -51,7 +51,7 @@ def body(*documents: object) -> bytes:
         ("Failed", State.UNDELIVERABLE, 255),
     ],
 )
-async def test_final_words(
+async def test_a_final_status_ends_the_message(
     store: SqliteStore, statuses: Statuses, word: str, state: State, err: int
 ) -> None:
     await sent(store, message(1))
@@ -64,7 +64,9 @@ async def test_final_words(
 @pytest.mark.parametrize(
     "word", ["scheduled", "Processing", "sent", "SENT", "rejoiced", "доставлено"]
 )
-async def test_words_that_end_nothing(store: SqliteStore, statuses: Statuses, word: str) -> None:
+async def test_other_statuses_are_kept_and_end_nothing(
+    store: SqliteStore, statuses: Statuses, word: str
+) -> None:
     await sent(store, message(1))
     await statuses.take(body(document(1, word, cost="0.5", partscount=2)))
     one = await stored(store, 1)
@@ -72,7 +74,7 @@ async def test_words_that_end_nothing(store: SqliteStore, statuses: Statuses, wo
     assert (one.state, one.status, one.cost, one.counted_parts) == (State.SENT, word, "0.5", 2)
 
 
-async def test_an_unknown_word_is_told_once(store: SqliteStore, statuses: Statuses) -> None:
+async def test_an_unknown_status_is_logged_once(store: SqliteStore, statuses: Statuses) -> None:
     await sent(store, message(1), message(2))
     with capture_logs() as logs:
         await statuses.take(body(document(1, "Teleported"), document(2, "teleported")))
@@ -81,7 +83,7 @@ async def test_an_unknown_word_is_told_once(store: SqliteStore, statuses: Status
     assert words == ["Teleported", "vanished"]
 
 
-async def test_a_late_word_that_says_otherwise_is_told_and_changes_nothing(
+async def test_a_later_status_that_contradicts_the_end_is_logged_and_changes_nothing(
     store: SqliteStore, statuses: Statuses
 ) -> None:
     await sent(store, message(1))
@@ -167,7 +169,7 @@ async def test_what_is_no_status_is_refused_with_the_reason(statuses: Statuses) 
         assert caught.value.reason is Reason.BAD_PARAMETER
 
 
-async def test_elements_that_are_none_are_counted_and_spoil_no_other(
+async def test_malformed_elements_are_counted_and_the_others_taken(
     store: SqliteStore, statuses: Statuses
 ) -> None:
     await sent(store, message(1), message(2))

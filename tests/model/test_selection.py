@@ -46,5 +46,5 @@ def test_a_message_that_meets_all_conditions_is_held(conditions: dict[str, Any])
         {"account": "crm", "sender": "Other"},
     ],
 )
-def test_one_that_misses_a_condition_is_not(conditions: dict[str, Any]) -> None:
+def test_a_message_that_misses_one_condition_is_not_held(conditions: dict[str, Any]) -> None:
     assert not Selection(**conditions).may_hold(ONE)

@@ -92,7 +92,7 @@ def test_a_message_that_never_changed_has_its_state_since_it_was_accepted() -> N
     assert smsc_status(stored(State.ACCEPTED, changed_at=0)).since == NOW
 
 
-def test_the_four_forms() -> None:
+def test_a_status_in_each_of_the_four_formats() -> None:
     status = SmscStatus(1, 1_495_823_972)
     text, numbers, xml, document = (render_status(status, fmt, UTC) for fmt in range(4))
     assert text == "Status = 1, check_time = 26.05.2017 18:39:32"

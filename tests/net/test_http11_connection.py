@@ -176,7 +176,7 @@ def test_answers_are_those_of_httpx(name: str, run: Run) -> None:
 
 
 @pytest.mark.parametrize("name", DIFFERENCES)
-def test_differences_are_known(name: str, run: Run) -> None:
+def test_where_answers_differ_from_those_of_httpx_is_known(name: str, run: Run) -> None:
     octets, own, other = DIFFERENCES[name]
     assert run(_outcomes([octets])) == (own, other)
 

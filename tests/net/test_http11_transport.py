@@ -85,7 +85,7 @@ def test_headers_with_line_breaks_are_not_sent(make: Make, value: str, run: Run)
 
 
 @pytest.mark.parametrize("make", [ours, httpx_own])
-def test_all_connections_busy(make: Make, run: Run) -> None:
+def test_a_request_waits_while_all_connections_are_busy(make: Make, run: Run) -> None:
     async def scenario() -> None:
         transport = make(connections=1)
         asked, answer = asyncio.Event(), asyncio.Event()
@@ -261,7 +261,7 @@ def test_a_body_that_is_not_read_closes_its_connection(run: Run) -> None:
     run(scenario())
 
 
-def test_the_request_as_the_server_gets_it(run: Run) -> None:
+def test_a_request_has_the_octets_that_httpx_sends(run: Run) -> None:
     async def scenario() -> None:
         seen = []
         for transport in (ours(), httpx_own()):
@@ -295,7 +295,7 @@ def _openssl(*arguments: str) -> None:
 
 
 @pytest.mark.parametrize("make", [ours, httpx_own])
-def test_over_tls(make: Make, certificate: Certificate, run: Run) -> None:
+def test_requests_go_over_tls(make: Make, certificate: Certificate, run: Run) -> None:
     async def scenario() -> None:
         transport = make(trusting(certificate))
         async with raw_server(answers(KEPT, keep=True), serving(certificate)) as server:

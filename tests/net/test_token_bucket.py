@@ -37,7 +37,7 @@ def test_what_is_larger_than_the_burst_passes_once_and_is_paid_for_later() -> No
     assert bucket.take(2.2)
 
 
-def test_a_refusal_takes_nothing() -> None:
+def test_a_refused_request_takes_no_tokens() -> None:
     bucket = TokenBucket(1, 2, 0.0)
     assert bucket.take(0.0, 1)
     assert not bucket.take(0.0, 2)

@@ -197,7 +197,7 @@ async def test_the_submitting_session_comes_first(telling: Telling) -> None:
     assert not takers[2].told
 
 
-async def test_if_that_is_gone_or_full_the_others_have_turns(telling: Telling) -> None:
+async def test_without_the_submitting_session_the_others_take_turns(telling: Telling) -> None:
     full = Taker("10.0.0.1:1", window=2, answer=lambda owed: None)
     others = [Taker(f"10.0.0.{n}:1") for n in (2, 3)]
     for taker in (full, *others):
@@ -295,7 +295,7 @@ async def test_a_refused_notice_is_retried_with_back_off(telling: Telling) -> No
     assert waited == [min(LONGEST_BACK_OFF, seconds) for seconds in doubling]
 
 
-async def test_what_is_refused_holds_up_nothing_else(telling: Telling) -> None:
+async def test_a_refused_notice_holds_up_no_other(telling: Telling) -> None:
     taker = Taker(answer=lambda owed: REFUSED if owed.notice.about % 2 else TAKEN)
     telling.outbox.join(QUEUE, taker)
     await telling.owe(*range(1, 21))
@@ -431,7 +431,7 @@ async def test_the_store_knows_since_when_an_account_has_receivers(telling: Tell
 
 
 @pytest.mark.parametrize("turns", range(5))
-async def test_it_ends_when_it_is_cancelled_while_it_is_being_woken(
+async def test_the_outbox_ends_if_it_is_cancelled_while_it_is_woken(
     tmp_path: Path, turns: int
 ) -> None:
     store = SqliteStore(tmp_path / "bridge.db")

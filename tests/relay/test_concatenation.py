@@ -436,7 +436,9 @@ async def test_a_message_that_begins_while_the_one_before_is_joined_is_another(
         assert [m.text for m in sandbox.messages] == ["one two three", "next message here"]
 
 
-async def test_what_was_refused_for_now_completes_later(tmp_path: Path, sandbox: Sandbox) -> None:
+async def test_parts_whose_message_was_refused_temporarily_are_joined_later(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
     async with gatherer(tmp_path, sandbox, rate=0.001, burst=3) as parts:
         await parts.taken(1, total=2)
         await parts.taken(2, total=2)

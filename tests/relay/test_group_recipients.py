@@ -26,7 +26,9 @@ class TestHours:
             ("22-6", 7, 15),
         ],
     )
-    def test_the_next_moment_within(self, hours: str, hour: int, waits: int) -> None:
+    def test_a_message_outside_the_hours_waits_for_their_begin(
+        self, hours: str, hour: int, waits: int
+    ) -> None:
         at = self.NINE + (hour - 9) * 3600
         assert next_within(hours, "Europe/Kyiv", at) == at + waits * 3600
 

@@ -88,7 +88,7 @@ async def test_the_report_of_refused_recipients_is_stored_before_the_answer() ->
     assert len(outcome.refused) == 2
 
 
-async def test_it_is_owed_once_though_the_time_is_up_meanwhile() -> None:
+async def test_a_report_is_owed_once_even_if_the_time_is_over_meanwhile() -> None:
     some = Some()
     await some.comes(0, State.SENT)
     some.clients.give_up(some.waiting)
@@ -101,7 +101,7 @@ async def test_it_is_owed_once_though_the_time_is_up_meanwhile() -> None:
     assert outcome.queued
 
 
-async def test_a_no_to_all_is_the_answer_and_nothing_is_owed() -> None:
+async def test_if_every_message_is_refused_the_answer_says_so_and_no_report_is_owed() -> None:
     some = Some()
     for number in range(2):
         await some.comes(number, State.REJECTED, Failure(Reason.REFUSED))

@@ -98,7 +98,9 @@ async def test_one_of_two_simultaneous_duplicates_of_a_failed_message_is_sent(
         assert sandbox.message_count == 1
 
 
-async def test_several_of_which_some_came_before_and_died(tmp_path: Path, sandbox: Sandbox) -> None:
+async def test_of_several_duplicates_only_those_of_dead_messages_are_sent(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
     async with relaying(tmp_path, sandbox, accounts=WINDOW) as bridge:
         dead = await bridge.submit(later())
         await bridge.relay.cancel(bridge.account(), id_of(dead))

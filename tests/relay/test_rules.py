@@ -123,7 +123,7 @@ def test_a_percent_sign_is_no_variable() -> None:
     assert only(account(), submission(text="-50% today, name=1%")).parts == 1
 
 
-def test_half_a_surrogate_pair_is_no_text() -> None:
+def test_an_unpaired_surrogate_is_no_text() -> None:
     assert why_not({}, text="a\ud83d").reason is Reason.UNDECODABLE_TEXT
     assert why_not({}, reference="\ud83d").reason is Reason.UNDECODABLE_TEXT
     survey = {"message_type": MessageType.VIBER_SURVEY, "options": ("a", "\ud83d")}
@@ -231,7 +231,7 @@ def test_the_sender_of_a_mail_gets_reports(
     assert only(account(receipts_to=receipts_to), mail(notify)).receipts == wishes
 
 
-def test_deliverby_asks_for_more_but_not_where_nothing_is_wanted() -> None:
+def test_deliverby_adds_reports_unless_notify_is_never() -> None:
     asked: dict[str, Any] = {"delay_after": 60, "trace": True}
     wishes = Receipts.FAILURE | Receipts.DELAY | Receipts.INTERMEDIATE
     assert only(account(), mail(**asked)).receipts == wishes

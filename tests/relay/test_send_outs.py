@@ -143,7 +143,7 @@ class TestFewNumbers:
 
 
 class TestBlackList:
-    async def test_who_is_stopped(self, tmp_path: Path) -> None:
+    async def test_a_black_list_stops_what_its_entries_say(self, tmp_path: Path) -> None:
         async with Sandbox() as sandbox, relaying(tmp_path, sandbox) as bridge:
             for phone, blocks in (
                 (FIRST, Blocks.ALL),

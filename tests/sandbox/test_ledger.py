@@ -45,7 +45,7 @@ def test_only_the_last_messages_are_kept() -> None:
     assert ledger.messages_count == 9
 
 
-def test_nothing_is_kept_where_nothing_should_be() -> None:
+def test_a_ledger_without_room_keeps_nothing_but_counts() -> None:
     ledger = filled(0, 3, 3)
     assert list(ledger.messages()) == []
     assert ledger.find(f"{ledger.id_prefix}{1:012x}") is None

@@ -68,7 +68,9 @@ def test_what_happens_to_a_batch_that_was_not_taken(status: int, rest: Rest) -> 
         (403, 0, State.HELD),
     ],
 )
-def test_the_final_no_to_one_message(status: int, unknown: int, state: State) -> None:
+def test_a_single_message_that_is_refused_for_good_is_rejected_or_held(
+    status: int, unknown: int, state: State
+) -> None:
     answer = judge(HttpAnswer(status, b"<html>"))
     decision = decide([message(1, unknown=unknown)], answer, NOW)
     assert [change.state for change in decision.changes] == [state]

@@ -134,7 +134,9 @@ async def play(
 
 @pytest.mark.parametrize("size", ["single", "batch"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name or case.fault)
-async def test_what_a_fault_means(tmp_path: Path, case: Case, size: str) -> None:
+async def test_each_fault_has_its_answer_its_states_and_its_requests(
+    tmp_path: Path, case: Case, size: str
+) -> None:
     expected: Expected = getattr(case, size)
     phones = (LAST,) if size == "single" else PHONES
     async with Sandbox() as sandbox:

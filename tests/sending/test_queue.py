@@ -121,7 +121,7 @@ def test_an_account_whose_messages_are_refused_is_batched_on_its_own() -> None:
     assert queue.fill_split(100) == []
 
 
-def test_it_comes_back_when_it_behaves() -> None:
+def test_an_account_is_batched_with_others_again_after_enough_accepted_messages() -> None:
     queue = queue_of()
     for _ in range(3):
         queue.conduct.refused("bad")

@@ -166,7 +166,7 @@ async def test_a_large_lane_gives_way_to_a_small_one(waiting: Waiting) -> None:
     assert len(await waiting.come("bank", 5)) == 5
 
 
-async def test_nothing_gives_way_to_what_cannot_go(waiting: Waiting) -> None:
+async def test_no_lane_gives_way_to_one_that_cannot_be_sent(waiting: Waiting) -> None:
     for level in range(3):
         await waiting.come("crm", LANE, level)
     waiting.lines["shop"].held = True
@@ -206,7 +206,7 @@ async def test_a_clock_that_is_set_forward_makes_no_scheduled_message_late(
             await working_set.wanted()
 
 
-async def test_a_look_that_failed_is_made_again_though_nothing_is_due(
+async def test_a_failed_read_of_the_store_is_repeated_even_if_nothing_is_due(
     waiting: Waiting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await waiting.store.accept(Acceptance((message(1, due_at=NOW - 1),), claimed=False))

@@ -198,7 +198,7 @@ async def test_what_is_refused_in_the_answer_has_no_receipt(tmp_path: Path) -> N
         await serving.nothing_left()
 
 
-async def test_what_is_refused_after_queued_has_one(tmp_path: Path) -> None:
+async def test_a_message_refused_after_queued_has_a_receipt(tmp_path: Path) -> None:
     async with served(tmp_path, answer="queued") as serving:
         serving.running.sandbox.fault("400")
         peer = await serving.bound()
@@ -207,7 +207,7 @@ async def test_what_is_refused_after_queued_has_one(tmp_path: Path) -> None:
         assert (said["id"], said["stat"], said["err"]) == (id.decode(), "REJECTD", "249")
 
 
-async def test_what_expires_after_queued_has_one(tmp_path: Path) -> None:
+async def test_a_message_that_expires_after_queued_has_a_receipt(tmp_path: Path) -> None:
     async with served(tmp_path, answer="queued") as serving:
         serving.running.sandbox.fault("503")
         peer = await serving.bound()
@@ -378,7 +378,9 @@ async def test_a_session_that_does_not_read_is_told_no_more_than_its_window(
 
 
 @pytest.mark.parametrize("status", [CommandStatus.ESME_RX_P_APPN, CommandStatus.ESME_RX_R_APPN])
-async def test_a_refusal_for_good_ends_it(status: CommandStatus, tmp_path: Path) -> None:
+async def test_a_receipt_refused_for_good_is_not_retried(
+    status: CommandStatus, tmp_path: Path
+) -> None:
     async with served(tmp_path) as serving:
         peer = await serving.bound()
         id = await serving.submit(peer)
@@ -387,7 +389,7 @@ async def test_a_refusal_for_good_ends_it(status: CommandStatus, tmp_path: Path)
         await serving.nothing_left()
 
 
-async def test_an_error_brings_it_again_with_back_off_and_others_pass(tmp_path: Path) -> None:
+async def test_a_refused_receipt_is_retried_with_back_off_and_others_pass(tmp_path: Path) -> None:
     async with served(tmp_path) as serving:
         peer = await serving.bound()
         ids = [await serving.submit(peer) for _ in range(2)]
@@ -401,7 +403,7 @@ async def test_an_error_brings_it_again_with_back_off_and_others_pass(tmp_path: 
         assert time.monotonic() - began >= 4
 
 
-async def test_silence_brings_it_again_elsewhere(tmp_path: Path) -> None:
+async def test_an_unanswered_receipt_goes_to_another_session(tmp_path: Path) -> None:
     async with served(tmp_path, smpp={"response_timeout": 0.5, "enquire_link": 2}) as serving:
         silent = await serving.bound()
         id = await serving.submit(silent)

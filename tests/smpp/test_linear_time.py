@@ -34,7 +34,7 @@ PIECES = [
 
 @pytest.mark.parametrize("data_coding", sorted({code for code in DATA_CODINGS if code < 0x10}))
 @pytest.mark.parametrize("piece", PIECES, ids=repr)
-def test_texts(data_coding: int, piece: bytes) -> None:
+def test_decoding_a_text_takes_linear_time(data_coding: int, piece: bytes) -> None:
     def work(size: int) -> None:
         octets = piece * (size // len(piece))
         with suppress(Failure):
@@ -67,7 +67,7 @@ def destinations(size: int) -> Pdu:
 
 
 @pytest.mark.parametrize("made", [payload, tlvs, options, destinations])
-def test_pdus(made: Callable[[int], Pdu]) -> None:
+def test_reading_a_pdu_takes_linear_time(made: Callable[[int], Pdu]) -> None:
     frames: dict[int, bytes] = {}
 
     def work(size: int) -> None:
@@ -79,7 +79,7 @@ def test_pdus(made: Callable[[int], Pdu]) -> None:
 
 
 @pytest.mark.parametrize("piece", [1, 16, 1000])
-def test_streams_in_pieces(piece: int) -> None:
+def test_cutting_a_stream_takes_linear_time(piece: int) -> None:
     stream = encode(Pdu("enquire_link", 1))
 
     def work(size: int) -> None:

@@ -21,7 +21,7 @@ class TestLogins:
         ({"apikey": "wrong"}, "ERROR = 2 (authorise error)"),
     ]
 
-    async def test_wrong_ones(self, tmp_path: Path) -> None:
+    async def test_wrong_credentials_are_refused(self, tmp_path: Path) -> None:
         async with smsc(tmp_path) as face:
             for login, answer in self.WRONG:
                 query = login | {"phones": FIRST, "mes": "x"}
@@ -82,7 +82,7 @@ class TestRefusals:
                 assert await face.call("send", **sent) == f"541,-{code}", parameters
             assert not face.sandbox.messages
 
-    async def test_say_exactly_why_in_a_header_and_in_the_log(self, tmp_path: Path) -> None:
+    async def test_the_exact_reason_is_in_a_header_and_in_the_log(self, tmp_path: Path) -> None:
         async with smsc(tmp_path) as face:
             for mes, more, reason in (
                 ("x", {"hlr": "1"}, "bad parameter: hlr cannot be sent"),

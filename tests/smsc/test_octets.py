@@ -98,7 +98,7 @@ class TestStatuses:
         ],
     }
 
-    async def test_of_one(self, tmp_path: Path) -> None:
+    async def test_a_single_message(self, tmp_path: Path) -> None:
         async with smsc(tmp_path) as face:
             await face.call("send", phones=FIRST, mes=TEXT, id=7)
             asked = {"phone": FIRST, "id": 7}
@@ -118,7 +118,7 @@ class TestStatuses:
                 assert xml.tag == "result"
                 assert [member.tag for member in xml] == self.MEMBERS[every]
 
-    async def test_of_a_list(self, tmp_path: Path) -> None:
+    async def test_a_list_of_messages(self, tmp_path: Path) -> None:
         async with smsc(tmp_path) as face:
             await face.call("send", phones=FIRST, mes=TEXT, id=7)
             asked = {"phone": f"{FIRST},{SECOND}", "id": "7,8"}
@@ -136,7 +136,7 @@ class TestStatuses:
             xml = ElementTree.fromstring(await face.call("status", **asked, fmt=2))
             assert [member.findtext("status") for member in xml] == ["0", "-3"]
 
-    async def test_of_none(self, tmp_path: Path) -> None:
+    async def test_a_message_that_is_unknown(self, tmp_path: Path) -> None:
         async with smsc(tmp_path) as face:
             asked = {"phone": FIRST, "id": 7}
             assert await face.call("status", **asked, fmt=1) == "-3,0,0"

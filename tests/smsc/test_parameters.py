@@ -109,7 +109,7 @@ def test_a_charset_that_is_named_counts() -> None:
     assert read_parameters(f"mes={text}&charset=windows-1251".encode(), "", b"")["mes"] == "Ні"
 
 
-def test_half_a_character_in_json_is_a_broken_one() -> None:
+def test_an_unpaired_surrogate_in_json_is_replaced() -> None:
     body = rb'{"mes": "a\ud800b", "phones": ["\udfff"]}'
     read = read_parameters(b"", "application/json", body)
     assert (read["mes"], read["phones"]) == ("a\ufffdb", "\ufffd")

@@ -49,7 +49,7 @@ async def test_every_charset_and_every_way(tmp_path: Path, charset: str, python:
         assert [m.item["text"] for m in face.sandbox.messages] == [text] * 3
 
 
-async def test_rest(tmp_path: Path) -> None:
+async def test_the_rest_form_is_answered_in_json(tmp_path: Path) -> None:
     async with smsc(tmp_path) as face:
         body = LOGIN | {"phones": [FIRST], "mes": "Привіт", "id": 5}
         response = await face.client.post("/rest/send/", json=body)
@@ -64,7 +64,7 @@ class TestCosts:
             assert answer == {"cost": "2.8", "cnt": 4}
             assert not face.sandbox.messages
 
-    async def test_with_the_answer(self, tmp_path: Path) -> None:
+    async def test_the_answer_has_cost_and_balance_if_asked(self, tmp_path: Path) -> None:
         async with smsc(tmp_path, "daily_limit = 100", 'prices = { UA = "0.4" }') as face:
             answer = await face.json("send", phones=FIRST, mes="x", cost=3, id=1)
             assert answer == {"id": 1, "cnt": 1, "cost": "0.4", "balance": "99"}
@@ -94,7 +94,7 @@ class TestTexts:
         ({"mes": "a: b, c; d"}, "a: b, c; d"),
     ]
 
-    async def test_what_is_done_to_a_text(self, tmp_path: Path) -> None:
+    async def test_switches_change_the_text(self, tmp_path: Path) -> None:
         async with smsc(tmp_path) as face:
             for parameters, text in self.DONE:
                 await face.call("send", phones=FIRST, **parameters)

@@ -28,13 +28,13 @@ class TestStatus:
             assert 0 < answer["id"] < 2**31
             assert (await face.json("status", phone=FIRST, id=answer["id"]))["status"] == 0
 
-    async def test_an_unknown_one_is_no_error(self, tmp_path: Path) -> None:
+    async def test_an_unknown_message_is_no_error(self, tmp_path: Path) -> None:
         async with smsc(tmp_path) as face:
             assert (await face.json("status", phone=FIRST, id=7))["status"] == -3
             await face.call("send", phones=FIRST, mes="x", id=7)
             assert (await face.json("status", phone=SECOND, id=7))["status"] == -3
 
-    async def test_a_deleted_one_is_not_found_any_more(self, tmp_path: Path) -> None:
+    async def test_a_deleted_message_is_not_found_any_more(self, tmp_path: Path) -> None:
         async with smsc(tmp_path) as face:
             sent = {"phone": FIRST, "id": 7}
             for fmt, answer in enumerate(
@@ -67,7 +67,7 @@ class TestStatus:
             assert (await face.json("status", phone=FIRST, id=id))["status"] == -3
             assert (await face.json("status", phone=FIRST, id=7))["status"] == -3
 
-    async def test_one_that_waits_is_not_deleted(self, tmp_path: Path) -> None:
+    async def test_a_waiting_message_is_not_deleted(self, tmp_path: Path) -> None:
         async with smsc(tmp_path, 'schedule = "bridge"') as face:
             await face.call("send", phones=FIRST, mes="x", id=7, time="+60")
             answer = await face.call("status", phone=FIRST, id=7, **{"del": 1}, fmt=1)

@@ -154,7 +154,7 @@ async def _median_of_a_lot(port: int) -> float:
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-async def test_others_hardly_notice(attack: str) -> None:
+async def test_other_clients_are_hardly_slower(attack: str) -> None:
     async with running(max_size=262_144) as part:
         quiet = await median(part.port)
         attacking = asyncio.create_task(ATTACKS[attack](part.port))

@@ -42,7 +42,9 @@ from bridge.smtp.address import comparable_domains, parse_path, parse_recipient
         ("<SMS=+380501234567@b.cd>", ("SMS=+380501234567", "b.cd"), ""),
     ],
 )
-def test_paths(argument: str, path: tuple[str, str], rest: str) -> None:
+def test_a_path_is_read_as_clients_write_it(
+    argument: str, path: tuple[str, str], rest: str
+) -> None:
     assert parse_path(argument) == (path, rest)
 
 

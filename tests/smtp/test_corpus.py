@@ -33,7 +33,7 @@ def test_the_corpus_is_there() -> None:
 
 
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.stem)
-def test_a_mail_becomes_what_stands_beside_it(path: Path) -> None:
+def test_a_mail_becomes_the_submission_beside_it(path: Path) -> None:
     expected = json.loads(path.with_suffix(".json").read_text())
     if "failure" in expected:
         with pytest.raises(Failure) as refused:

@@ -80,7 +80,7 @@ def test_mails_may_change_the_case_of_its_letters() -> None:
     assert replies().read(local().title(), NOW) == replies().read(local(), NOW)
 
 
-def test_it_ends() -> None:
+def test_a_reply_address_expires() -> None:
     made = local()
     assert replies().read(made, NOW + 30 * DAY - 3600) is not None
     failure = why_not(made, NOW + 30 * DAY)
@@ -216,7 +216,7 @@ async def test_forged_and_ended_addresses_are_refused_with_their_codes() -> None
     assert part.relay.submitted == []
 
 
-async def test_it_opens_no_door_to_other_recipients() -> None:
+async def test_a_reply_address_is_the_only_recipient_of_a_mail() -> None:
     alone = "452 4.5.3 A reply address must be the only recipient"
     async with answering() as part, connected(part.port) as client:
         await client.ask("MAIL FROM:<anna@shop.example>")

@@ -41,7 +41,7 @@ def trusting(pair: Pair) -> dict[str, Any]:
 V2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes((192, 0, 2, 7, 127, 0, 0, 1, 4, 0, 10, 215))
 
 
-async def test_certificates_are_taken_anew_while_sessions_go_on(
+async def test_a_reload_replaces_certificates_and_ends_no_session(
     certificate: Pair, tmp_path: Path
 ) -> None:
     second = make_certificate(tmp_path, "second")
@@ -62,7 +62,7 @@ async def test_certificates_are_taken_anew_while_sessions_go_on(
         assert (await old.ask("submit_sm", a_submit())).command_status == CommandStatus.ESME_ROK
 
 
-async def test_limits_and_timers_are_taken_anew_for_connections_to_come() -> None:
+async def test_a_reload_changes_limits_and_timers_of_new_connections() -> None:
     async with bridge() as running:
         first = await running.bound()
         limits = {"max_connections_per_address": 1, "system_id": "newer", "bind_timeout": "50ms"}

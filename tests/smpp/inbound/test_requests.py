@@ -147,7 +147,7 @@ async def test_the_part_that_completes_carries_the_outcome_and_may_come_again() 
         assert resp.body == MessageIdResp(b"%d" % (FIRST_PART_ID + 1))
 
 
-async def test_the_first_part_says_all_but_the_text() -> None:
+async def test_the_first_part_decides_all_but_the_text() -> None:
     async with bridge() as running:
         peer = await running.bound()
         await peer.ask("submit_sm", part(2, b"two", service_type=b"PROMO"))

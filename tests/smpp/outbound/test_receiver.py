@@ -40,7 +40,7 @@ class Session:
         self.receiver.take(Pdu(command, number, command_status=status))
 
 
-async def test_each_is_told_with_a_number_of_its_own() -> None:
+async def test_each_request_has_its_own_sequence_number() -> None:
     session = Session()
     for id in (ID, ID + 1):
         session.receiver.tell(owed(id=id))

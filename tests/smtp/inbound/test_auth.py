@@ -98,7 +98,7 @@ async def test_cram_md5_gives_the_password_for_its_digest_only() -> None:
         ("CRAM-MD5", None, (b64("crm"),)),
     ],
 )
-async def test_what_is_no_answer(
+async def test_an_answer_that_is_malformed_is_refused(
     mechanism: str, initial: str | None, lines: tuple[str, ...]
 ) -> None:
     assert await refusal(mechanism, initial, *lines) == AUTH_MALFORMED

@@ -155,7 +155,7 @@ async def test_a_line_ended_by_a_bare_line_feed_is_refused() -> None:
         (b"PROXY TCP4 127.0.0.1 127.0.0.1 40000 25\r\n", {}, "250"),
     ],
 )
-async def test_the_password_of_an_smsc_line_crosses_the_network_as_little_as_a_logins(
+async def test_an_smsc_line_with_its_password_needs_a_safe_connection_as_a_login_does(
     header: bytes, settings: dict[str, Any], answer: str
 ) -> None:
     async with (

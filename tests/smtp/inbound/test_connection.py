@@ -1,4 +1,4 @@
-"""Differences from aiosmtpd's protocol: time limits, ends of connections, STARTTLS, lines."""
+"""A connection on the wire: time limits, its end, STARTTLS, lines, limits on connections."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def test_parameters_of_rcpt(line: str, values: dict[str, Any]) -> None:
         ("HOLDFOR=60 BY=60;R", "501 5.5.4"),
     ],
 )
-def test_what_is_wrong_with_mail(line: str, code: str) -> None:
+def test_a_wrong_parameter_of_mail_has_the_code_of_its_rfc(line: str, code: str) -> None:
     assert refusal(line) == code
 
 
@@ -128,7 +128,7 @@ def test_what_is_wrong_with_mail(line: str, code: str) -> None:
         ("a@b.cd", "555 5.5.4"),
     ],
 )
-def test_what_is_wrong_with_rcpt(line: str, code: str) -> None:
+def test_a_wrong_parameter_of_rcpt_has_the_code_of_its_rfc(line: str, code: str) -> None:
     assert refusal(line, RCPT_PARAMETERS) == code
 
 

@@ -357,7 +357,7 @@ ANY = st.text(max_size=300) | st.text('\r\n =?<>"\\:;,@.ж', max_size=60)
 
 
 @given(ANY, ANY, ANY, ANY, ANY, ANY, ANY)
-def test_nothing_gets_out_of_its_place(
+def test_no_value_breaks_out_of_its_field(
     return_path: str, envid: str, message_id: str, subject: str, to: str, orcpt: str, text: str
 ) -> None:
     strings = [return_path, envid, message_id, subject, to, orcpt, text]

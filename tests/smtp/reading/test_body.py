@@ -103,7 +103,7 @@ def test_nothing_of_another_part_is_read() -> None:
     assert read(parts(b"\n \n", inner)) == "inner"
 
 
-def test_whatever_levels_there_are_each_is_looked_at() -> None:
+def test_every_level_of_parts_is_read() -> None:
     nested = TEXT
     for level in range(15):
         boundary = b"b%d" % level

@@ -250,7 +250,7 @@ def test_utf_8_that_was_encoded_once_stays(text: str) -> None:
     assert decode(text.encode(), "utf-8", "") == text
 
 
-def test_half_a_surrogate_pair_becomes_a_character_that_can_be_sent() -> None:
+def test_an_unpaired_surrogate_is_replaced() -> None:
     decode(b"+2AA-", "utf-7", "").encode()
     decode(b"\xd8\x00", "utf-16be", "").encode()
 

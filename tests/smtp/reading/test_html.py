@@ -39,7 +39,7 @@ def shown(html: str) -> str:
         ("a<!-- no --!>b<xmp>c</xmp><textarea>d</textarea>", "abcd"),
     ],
 )
-def test_lines(html: str, text: str) -> None:
+def test_html_is_laid_out_in_lines(html: str, text: str) -> None:
     assert shown(html) == text
 
 

@@ -77,7 +77,7 @@ def refusal(line: str, **more: Any) -> Failure:
         ),
     ],
 )
-def test_a_line(line: str, expected: Line) -> None:
+def test_a_line_is_read_field_by_field(line: str, expected: Line) -> None:
     assert parse(line) == expected
 
 

@@ -43,7 +43,7 @@ from bridge.smtp.reading.subject import SubjectKind, kind_of
         ),
     ],
 )
-def test_answers(subject: str) -> None:
+def test_the_subject_of_an_answer(subject: str) -> None:
     assert kind_of(subject) is SubjectKind.ANSWER
 
 
@@ -69,7 +69,7 @@ def test_answers(subject: str) -> None:
         *("Inoltro: x", "EXT: Fwd: Re: x", "[Fwd: x]", "[Fwd: Re: x]", "x (fwd)", "Hall 5 (Fwd) "),
     ],
 )
-def test_forwards(subject: str) -> None:
+def test_the_subject_of_a_forwarded_mail(subject: str) -> None:
     assert kind_of(subject) is SubjectKind.FORWARD
 
 

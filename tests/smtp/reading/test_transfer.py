@@ -59,11 +59,11 @@ def test_base64(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", [b"base64, 8bit", b"x-base64", b"MIME base64", b"Base 64"])
-def test_base64_by_feeling(name: bytes) -> None:
+def test_other_names_of_base64_are_understood(name: bytes) -> None:
     assert decoded(b"SGVsbG8gV29ybGQh", name) == b"Hello World!"
 
 
-def test_what_is_only_labelled_base64() -> None:
+def test_a_text_that_is_only_labelled_base64_stays_as_it_is() -> None:
     assert decoded(b"12345\n", b"base64") == b"12345\n"
     assert decoded(b"UPS on battery", b"base64") == b"UPS on battery"
 
