@@ -22,7 +22,7 @@ from bridge.smpp.protocol.command_status import CommandStatus
 from bridge.smpp.protocol.data_coding import DATA_CODINGS, OCTETS
 from bridge.smtp.address import parse_recipient
 from bridge.smtp.reading.overrides import FIELDS, MESSAGE_TYPES, ROUTES
-from tests.documents.pages import FENCED, PAGES, REPOSITORY, in_code
+from tests.documents.pages import ALL, FENCED, PAGES, REPOSITORY, in_code
 
 #: All of them in one.
 DOCUMENTS = "\n".join(PAGES.values())
@@ -166,6 +166,15 @@ def event_rows() -> Iterator[tuple[list[str], list[str]]]:
 def test_the_page_on_events_has_all_of_them_and_no_other() -> None:
     documented = {name for names, _ in event_rows() for name in names}
     assert documented == events_in_code().keys()
+
+
+def test_events_that_the_changelog_renames_have_their_new_names() -> None:
+    renamed = re.findall(r"^- Events: (.+?)\.\n- ", ALL["CHANGELOG.md"], re.M | re.S)
+    pairs = re.findall(r"`(\w+)` → `(\w+)`", " ".join(renamed[0].split()))
+    assert len(pairs) >= 11
+    names = events_in_code().keys()
+    for old, new in pairs:
+        assert (old in names, new in names) == (False, True), old
 
 
 def test_the_levels_of_events_are_those_of_the_program() -> None:
