@@ -14,6 +14,14 @@ from bridge.store import (
     Store,
     Superseded,
 )
+from bridge.store.directory.staging import (
+    SEND_OUT,
+    StagedPhone,
+    begin_import,
+    stage_phones,
+    staged_phones,
+)
+from bridge.store.types import StagedLines
 from tests.samples import NOW, message
 from tests.store.conftest import Clock
 from tests.store.samples import (
@@ -171,3 +179,25 @@ async def test_a_repeated_message_supersedes_nothing(store: Store) -> None:
     assert await store.accept(again) == {b"one": 1}
     [waits] = await store.messages([1])
     assert waits.state is State.ACCEPTED
+
+
+async def test_a_message_may_come_instead_of_one_that_will_not_arrive(store: Store) -> None:
+    async def accept(id: int, instead_of: int = 0) -> object:
+        mark = Fingerprint(b"key", id, NOW + 60, instead_of)
+        return await store.accept(Acceptance((message(id),), (mark,)))
+
+    assert await accept(1) == {}
+    assert await accept(2, instead_of=9) == {b"key": 1}
+    assert await accept(3, instead_of=1) == {}
+    # From now on it is the message that others repeat.
+    assert await accept(4, instead_of=1) == {b"key": 3}
+
+
+async def test_staged_lines_go_with_the_messages_that_were_made_from_them(store: Store) -> None:
+    file = await store.change(begin_import, "crm", SEND_OUT, NOW)
+    phones = [StagedPhone(line, f"+38050123456{line}", 10 + line) for line in (1, 2, 3, 4)]
+    await store.change(stage_phones, file.id, phones, NOW)
+    messages = tuple(message(10 + line, submission_id=10) for line in (2, 3))
+    await store.accept(Acceptance(messages, staged=StagedLines(file.id, after=1, last=3)))
+    assert await store.look_up(staged_phones, file.id, 9) == [phones[0], phones[3]]
+    assert [one.message.id for one in await store.submission(10)] == [12, 13]

@@ -278,3 +278,19 @@ async def test_a_final_state_does_not_wait_for_the_delay_of_a_submission(store: 
     await store.finish(900, [Change(1, State.REJECTED, notify=True)])
     [one] = await owed(store, MAIL)
     assert one.notice.kind is Kind.STATE
+
+
+async def test_only_due_notices_expire_and_with_the_error_of_the_last_try(
+    store: Store, clock: Clock
+) -> None:
+    await sent(store, asking(1), asking(2))
+    await store.note_statuses([delivered(1), delivered(2)])
+    first, second = await owed(store)
+    await store.told([Told(first.notice.id, False, "ESME_RX_T_APPN", NOW + 60)])
+    await store.told([Told(second.notice.id, False, "ESME_RX_T_APPN", NOW + 61)])
+    clock.now = NOW + 60
+    assert await store.expire_notices(NOW + 60, NOW + 60, 100) == 1
+    story = await store.story(1)
+    assert story is not None
+    assert [one.outcome for one in story.notices] == ["given up: ESME_RX_T_APPN"]
+    assert [one.notice.about for one in await owed(store, now=NOW + 61)] == [2]

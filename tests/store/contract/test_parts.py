@@ -126,3 +126,12 @@ async def test_a_complete_group_that_never_became_a_message_expires(store: Store
     for number in (1, 2):
         await store.add_part(part(number, number, group=pair), 0)
     assert len(await store.expired_parts(NOW + 1, 10)) == 2
+
+
+async def test_a_part_of_a_finished_group_begins_a_new_message(store: Store) -> None:
+    await store.add_part(part(1, 1), 0)
+    await store.accept(Acceptance((message(100),), parts=GROUP, aliases=(Alias(1, 100),)))
+    assert await store.add_part(part(12, 2), 0) == Gathered(12)
+    assert await store.add_part(part(13, 3), 0) == Gathered(13)
+    gathered = await store.add_part(part(11, 1), 0)
+    assert [one.id for one in gathered.parts] == [11, 12, 13]

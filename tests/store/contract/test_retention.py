@@ -8,6 +8,7 @@ from bridge.model.ids import first_id
 from bridge.model.message import State
 from bridge.model.notice import MAIL, Kind, Notice, Told
 from bridge.store import Acceptance, Alias, Change, Noted, Store
+from bridge.store.directory.verb import Statement, Verb
 from tests.samples import NOW, message
 from tests.store.conftest import Clock
 from tests.store.samples import (
@@ -152,3 +153,25 @@ async def test_a_blanked_message_has_no_subject_of_its_mail(store: Store, clock:
     assert stored is not None
     assert stored.message.text == ""
     assert orjson.loads(stored.message.envelope) == {"return_path": "a@b.cd", "to": "c@d"}
+
+
+def rows(table: str) -> Verb[int]:
+    [[count]] = yield Statement(f"SELECT count(*) FROM {table}")
+    return int(count)
+
+
+async def test_no_table_keeps_rows_of_deleted_messages(store: Store, clock: Clock) -> None:
+    first = first_id(NOW)
+    both = tuple(asking(first + n, submission_id=first) for n in (1, 2))
+    await store.accept(Acceptance(both, aliases=(Alias(first + 9, first + 1, 3),)))
+    await store.take_incoming([(incoming(first + 5), [CRM])])
+    refused = [Change(one.id, State.REJECTED, cause="1003", notify=True) for one in both]
+    await store.finish(0, refused)
+    while owed := await store.claim_notices(CRM, NOW, 9):
+        await store.told([Told(one.notice.id, True, "taken") for one in owed])
+    tables = ("message", "submission", "alias", "event", "notice", "incoming")
+    assert all([await store.look_up(rows, table) for table in tables])
+    clock.now = NOW + 86400
+    while await store.sweep(NOW + 3600, NOW + 3600, 100):
+        pass
+    assert {table: await store.look_up(rows, table) for table in tables} == dict.fromkeys(tables, 0)

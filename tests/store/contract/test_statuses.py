@@ -6,12 +6,14 @@ import asyncio
 
 from bridge.model.message import Receipts, State
 from bridge.store import (
+    Acceptance,
+    Change,
     Event,
     Noted,
     Status,
     Store,
 )
-from tests.samples import NOW
+from tests.samples import NOW, message
 from tests.store.samples import (
     CRM,
     asking,
@@ -112,6 +114,14 @@ async def test_messages_with_requested_notices_are_polled_first(store: Store) ->
     assert [one.message.id for one in polled] == [3, 1]
     assert polled[0].upstream_id == "up-3"
     assert [one.message.id for one in await store.to_poll(NOW + 30, 2)] == [2]
+
+
+async def test_the_message_whose_time_came_first_is_polled_first(store: Store) -> None:
+    await store.accept(Acceptance(tuple(message(id) for id in (1, 2, 3))))
+    for id, poll_at in ((1, NOW + 3), (2, NOW + 1), (3, NOW + 2)):
+        await store.finish(0, [Change(id, State.SENT, f"up-{id}", poll_at=poll_at)])
+    polled = [await store.to_poll(NOW + 3, 1) for _ in range(4)]
+    assert [one.message.id for some in polled for one in some] == [2, 3, 1]
 
 
 async def test_status_requests_come_at_doubling_intervals_up_to_ten_minutes(store: Store) -> None:
