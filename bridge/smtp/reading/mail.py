@@ -119,8 +119,8 @@ def _own_text(section: bytes, subject: bytes, body: str, record: Record, fallbac
 
     left = signatures.cut_footer(body)
     signed = signatures.cut_signature(left)
-    if signed is not left and reply() is not Reply.FORWARD:
-        left = signed  # In a forward, the forwarded mail may stand below it.
+    if signed is not left and not quotes.passes_on(left[len(signed) :], reply()):
+        left = signed
     if left is not body:
         body = record.cut(body, left, "signature or footer")
     body = _without_advertisement(body, record)  # Some programs put it below the quotation.

@@ -82,7 +82,7 @@ ORIGINAL = re.compile(
 #: … and of "-------- Forwarded Message --------".
 PASSED_ON = re.compile(
     r"forward|weitergeleitet|transf[ée]r|transmis|reenviad|encaminhad|inoltrat|doorgestuurd|"
-    r"videresend|пересыл|препрат|prosleđ|reenvia|framsen|ส่งต่อ|"
+    r"videresend|пересыл|пересил|перенаправ|препрат|prosleđ|reenvia|framsen|ส่งต่อ|"
     r"vidarebef|välitetty|przekaz|přeposl|tovább|iletil|redirec|пересл|переадрес|转发|轉寄|"
     r"轉發|転送|전달|"
     r"הועבר|توجيه|προωθ|preposl|proslij|posredov|edastatud|pārsūt|persiųst|diteruskan|chuyển tiếp",

@@ -90,6 +90,18 @@ def cut_quotes(text: str, reply: Callable[[], Reply]) -> tuple[str, str]:
     return text, ""
 
 
+def passes_on(below: str, reply: Reply) -> bool:
+    """Whether a mail that is passed on stands below a signature, where some programs put it."""
+    if reply is Reply.FORWARD:
+        return True
+    bare = [line.translate(_WITHOUT_MARKS).strip() for line in below.split("\n")]
+    if any(map(_says_forwarded, bare)):
+        return True
+    return reply is not Reply.SURE and any(
+        header_block(bare, at)[1] for at, line in enumerate(bare) if label_of(line)
+    )
+
+
 def _may_quote(text: str) -> bool:
     # One character is found five times as fast as several.
     return (
@@ -117,7 +129,8 @@ def _end_of_own_text(lines: list[str], bare: list[str], reply: Reply) -> tuple[i
     if tail is not None and not _says_forwarded_above(bare, tail):
         begins = _attribution_above(bare, tail, reply)
         if begins is not None:
-            found.append((begins, "quotation under an attribution"))
+            if not _says_forwarded_above(bare, begins):
+                found.append((begins, "quotation under an attribution"))
         elif (
             reply is Reply.SURE
             and not _says_forwarded(bare[tail])

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from bridge.config.settings import AccountSettings, Smtp
+from bridge.model.message import Recipient
+from bridge.smtp.reading.mail import read_mail
 from bridge.smtp.reading.quotes import Reply, cut_quotes
 
 
@@ -165,6 +168,9 @@ def test_two_dashes_in_the_own_text_are_no_signature() -> None:
     "forwarded",
     [
         '-------- Пересылаемое сообщение --------\n26.11.2026, 15:19, "I" <i@e.com>:\n\ntext',
+        '-------- Пересылаемое сообщение --------\n26.11.2026, 15:19, "I" <i@e.com>:\n\n> text',
+        "-------- Перенаправленное сообщение --------\nТема: x\nДата: 26.11.2026\nОт: I <i@e.com>",
+        "Початок листа, що пересилається:\n\nВід: I <i@e.com>\nТема: x\nДата: 26.11.2026\n\ntext",
         "---- Forwarded Message ----\nFrom: Jan <j@e.com>\nDate: 26.11.2026\nSubject: x\ntext",
         "--- Weitergeleitete Nachricht ---\nVon: Jan <j@e.com>\nDatum: 26.11.26\nBetreff: x\ntext",
         "----- Forwarded by Jan/ACME on 26.11.2026 10:04 -----\n\nI <i@e.com>\n26.11.2026\n\ntext",
@@ -176,6 +182,24 @@ def test_two_dashes_in_the_own_text_are_no_signature() -> None:
 def test_a_mail_that_an_answer_passes_on_stays(forwarded: str) -> None:
     assert kept(f"see\n\n{forwarded}", Reply.SURE) == f"see\n\n{forwarded}"
     assert kept(forwarded, Reply.SURE) == forwarded
+
+
+@pytest.mark.parametrize(
+    "forwarded",
+    [
+        "---------- Forwarded message ---------\nFrom: Jan <j@e.com>\n\ntext",
+        "Anfang der weitergeleiteten Nachricht:\n\n> Von: Jan <j@e.com>\n> text",
+        "From: Jan <j@e.com>\nSent: 26.11.2026 15:19\nTo: me\nSubject: x\n\ntext",
+    ],
+)
+def test_a_signature_above_a_mail_that_is_passed_on_does_not_take_it_away(forwarded: str) -> None:
+    mail = f"Subject: Server\n\nsee\n-- \nAnna\n\n{forwarded}".encode()
+    to = (Recipient("380501234567"),)
+    for header in (b"", b"References: <1@e.com>\n"):
+        if header and forwarded.startswith("From"):
+            continue  # In a reply, that is a quotation.
+        text = read_mail(header + mail, to, smtp=Smtp(), account=AccountSettings()).text
+        assert text.endswith(forwarded)
 
 
 @pytest.mark.parametrize("text", ["limit\n> 90 %", "WHERE x\n> 5\n> 3", "$ df\n> 90 % used"])
