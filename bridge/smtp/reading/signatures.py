@@ -140,6 +140,8 @@ _OF_A_LIST = re.compile(
     r"mailingliste|liste de diffusion|lista di distribuzione|lista de correo",
     re.IGNORECASE,
 )
+#: A footer says how the list is reached; a text about lists may not.
+_REACHED = re.compile(r"://|@|www\.", re.IGNORECASE)
 #: Most lines of a list's footer.
 _FOOTER_LINES = 9
 
@@ -218,7 +220,10 @@ def cut_footer(text: str) -> str:
         found = _OF_A_LIST if _RULE.fullmatch(lines[at]) else None
         if found is None and _SHORT_RULE.fullmatch(lines[at]):
             found = _OF_A_PROGRAM
-        if found is None or not found.search("\n".join(lines[at + 1 :])):
+        below = "\n".join(lines[at + 1 :])
+        if found is None or not found.search(below):
+            continue
+        if found is _OF_A_LIST and not _REACHED.search(below):
             continue
         if any(line.strip() for line in lines[:at]):
             return "\n".join(lines[:at])

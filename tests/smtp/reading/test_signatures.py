@@ -143,6 +143,19 @@ def test_two_dashes_alone_are_no_footer(text: str) -> None:
     assert cut_footer(text) == text
 
 
+@pytest.mark.parametrize(
+    "below",
+    [
+        "Рассылка остановлена: 5 ошибок",
+        "Розсилка 7: надіслано 100",
+        "Mailing list full",
+        "unsubscribe: 3",
+    ],
+)
+def test_a_text_about_lists_below_a_rule_is_no_footer(below: str) -> None:
+    assert cut_footer(f"Report\n{'=' * 30}\n{below}") == f"Report\n{'=' * 30}\n{below}"
+
+
 def test_a_rule_alone_is_no_footer() -> None:
     text = "Total\n" + "-" * 40 + "\n25 items"
     assert cut_footer(text) == text
