@@ -135,7 +135,9 @@ _OF_A_PROGRAM = re.compile(
     re.IGNORECASE,
 )
 _OF_A_LIST = re.compile(
-    r"mailing list|unsubscribe|listinfo|/postorius/|list-?leave@|-leave@|-request@|"
+    r"mailing list|unsubscribe(?=[^\n]{0,80}\b(?:list|group|e-?mails?|click|send)\b)|"
+    r"unsubscribe(?=[^\s,;]{0,60}@)|"
+    r"[@/+?=-]unsub\w{0,10}|listinfo|/postorius/|list-?leave@|-leave@|-request@|"
     r"groups\.google\.com|groups\.io|yahoo ?groups|листа рассылки|список рассылки|рассылк|розсилк|"
     r"mailingliste|liste de diffusion|lista di distribuzione|lista de correo",
     re.IGNORECASE,

@@ -150,6 +150,7 @@ def test_two_dashes_alone_are_no_footer(text: str) -> None:
         "Розсилка 7: надіслано 100",
         "Mailing list full",
         "unsubscribe: 3",
+        "unsubscribe failed: a@e.com",
     ],
 )
 def test_a_text_about_lists_below_a_rule_is_no_footer(below: str) -> None:
