@@ -24,7 +24,6 @@ from bridge.accounts.accounts import Accounts
 from bridge.admin.answers import Reloaded
 from bridge.admin.audit_trail import EVENT as AUDIT
 from bridge.admin.audit_trail import AuditTrail
-from bridge.admin.hooks import HooksListener
 from bridge.admin.parts import DaemonParts, Sessions
 from bridge.admin.refusals import EVENTS as REFUSAL_EVENTS
 from bridge.admin.service import AdminService
@@ -34,6 +33,7 @@ from bridge.config.reloading import changed_keys, need_restart, without_switch
 from bridge.config.settings import ConfigError, Endpoint, Settings
 from bridge.directory.directory import Directory
 from bridge.directory.imports import Imports
+from bridge.feedback.hooks import HooksListener
 from bridge.feedback.incoming import IncomingMessages
 from bridge.feedback.polling import Poller
 from bridge.feedback.status_updates import Statuses

@@ -35,7 +35,7 @@ ARROWS: dict[str, set[str]] = {
     "cascade": COMMON | {"net"},
     "directory": COMMON | {"store"},
     "sending": COMMON | {"net", "store", "cascade"},
-    "feedback": COMMON | {"store", "cascade", "sending"},
+    "feedback": COMMON | {"net", "store", "cascade", "sending"},
     "notices": COMMON | {"store"},
     "trace": COMMON | {"store", "sending"},
     "relay": COMMON | {"accounts", "directory", "store", "sending"},

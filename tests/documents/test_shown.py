@@ -9,7 +9,7 @@ import re
 
 import bridge
 from bridge.admin.alerts import read
-from bridge.admin.hooks import HooksListener
+from bridge.feedback.hooks import HooksListener
 from tests.documents.pages import BLOCKS, PAGES, Block
 from tests.smpp.outbound.test_receipt import APPENDIX_B
 

@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from bridge.admin import hooks
 from bridge.admin.console.pages import PAGES as CONSOLE_PAGES
 from bridge.admin.console.visit import NAVIGATION
 from bridge.cascade.answers import _BY_STATUS, Meaning
 from bridge.cli import COMMANDS, Exit
 from bridge.directory import importing
+from bridge.feedback import hooks
 from bridge.feedback.status_updates import UNHEARD, WORDS
 from bridge.model.message import FINAL, State, Stored
 from bridge.model.notice import Incoming, Kind, Notice, Unjoined, UnjoinedPart
@@ -134,7 +134,7 @@ def test_the_words_of_the_api_are_those_of_the_program() -> None:
 
 def test_the_answers_to_webhooks_are_those_of_the_program() -> None:
     shown = {int(cells[0].split()[0]) for cells in rows("docs/webhooks.md", "systemctl restart")}
-    source = (REPOSITORY / "bridge/admin/hooks.py").read_text("utf-8")
+    source = (REPOSITORY / "bridge/feedback/hooks.py").read_text("utf-8")
     refused = {int(status) for status in re.findall(r"HookRefusal\((\d+),", source)}
     # What every HTTP listener of ours answers to a request that does not come to its end.
     assert shown == {200, 408, *refused, *hooks._STATUSES.values()}

@@ -26,10 +26,10 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 import structlog
 
-from bridge.admin.hooks import LIMITS, HooksListener
 from bridge.cli.stored import local
 from bridge.cli.tables import printable
 from bridge.config.settings import settings_from
+from bridge.feedback.hooks import LIMITS, HooksListener
 from bridge.feedback.incoming import IncomingMessages
 from bridge.feedback.status_updates import Statuses, meaning_of
 from bridge.model.message import FINAL, Receipts

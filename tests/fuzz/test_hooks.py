@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.admin.hooks import LIMITS
+from bridge.feedback.hooks import LIMITS
 from bridge.feedback.status_updates import WORDS
 from tests.fuzz.hooks import ON_THEIR_WAY, Hooks, answered, path_of, request
 from tests.fuzz.test_mail import damaged

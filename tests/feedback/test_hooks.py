@@ -16,8 +16,8 @@ import orjson
 import pytest
 from structlog.testing import capture_logs
 
-from bridge.admin.hooks import LIMITS, HooksListener
 from bridge.config.settings import Hooks, settings_from
+from bridge.feedback.hooks import LIMITS, HooksListener
 from bridge.feedback.incoming import IncomingMessages
 from bridge.feedback.status_updates import Statuses
 from bridge.model.failure import Failure, Reason
