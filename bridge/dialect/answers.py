@@ -54,6 +54,12 @@ _TEXTS: Final[dict[Reason, str]] = {
 }
 
 
+_BETWEEN_RECORDS: Final = {
+    Format.TEXT: "\n",
+    Format.NUMBERS: "\n",
+    Format.XML: "\n",
+    Format.JSON: ",\n",
+}
 #: An id that is a number in JSON: no leading zeros, and few enough digits for every parser.
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
 
@@ -113,11 +119,20 @@ def record(row: Row, fmt: Format, element: str = "result") -> str:
 
 def listing(element: str, rows: Iterable[Row], fmt: Format) -> str:
     """A list of records; ``element`` is the name of a record in XML."""
+    return enclosed([records(element, rows, fmt)], fmt)
+
+
+def records(element: str, rows: Iterable[Row], fmt: Format) -> str:
+    """Some of the records of a list, for :func:`enclosed`."""
+    return _BETWEEN_RECORDS[fmt].join(_record(element, row, fmt) for row in rows)
+
+
+def enclosed(pieces: Iterable[str], fmt: Format) -> str:
+    """A list of records that were written in pieces."""
+    whole = _BETWEEN_RECORDS[fmt].join(filter(None, pieces))
     if fmt is Format.XML:
-        return "\n".join(["<list>", *(_record(element, row, fmt) for row in rows), "</list>"])
-    if fmt is Format.JSON:
-        return "[" + ",\n".join(_record(element, row, fmt) for row in rows) + "]"
-    return "\n".join(_record(element, row, fmt) for row in rows)
+        return "\n".join(filter(None, ("<list>", whole, "</list>")))
+    return f"[{whole}]" if fmt is Format.JSON else whole
 
 
 def sent(

@@ -23,7 +23,7 @@ import structlog
 from bridge.accounts.accounts import Account
 from bridge.config import settings as config
 from bridge.config.settings import Endpoint
-from bridge.dialect.answers import Format, encoded, refused
+from bridge.dialect.answers import Format, refused
 from bridge.directory.directory import Directory
 from bridge.directory.verbs import AT_ONCE, begin_call, end_call
 from bridge.model import message as vocabulary
@@ -35,6 +35,7 @@ from bridge.net.passed_sockets import NONE_PASSED, PassedSockets, Where
 from bridge.net.tls import renewed, server_context
 from bridge.smsc import soap
 from bridge.smsc.call import AnsweredRefusal, Call, Operation
+from bridge.smsc.long_lists import encoded_long
 from bridge.smsc.parameters import Parameters, read_parameters
 
 log = structlog.get_logger()
@@ -188,7 +189,7 @@ class SmscListener:
             if not parameters.given("fmt"):
                 parameters = parameters.having(fmt="3")
         answer, fmt, failed = await self.answer(name, parameters, peer, path)
-        octets = encoded(answer, fmt, parameters.charset)
+        octets = await encoded_long(answer, fmt, parameters.charset)
         await _respond(send, octets, fmt, parameters.charset, failed)
 
     async def answer(

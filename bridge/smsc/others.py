@@ -13,7 +13,9 @@ from bridge.dialect.times import MOSCOW
 from bridge.directory.directory import Directory
 from bridge.directory.verbs import incoming_of
 from bridge.model.failure import Failure, Reason
+from bridge.model.notice import Incoming
 from bridge.smsc.call import Call
+from bridge.smsc.long_lists import long_list
 
 _ZONE: Final = timezone(MOSCOW)
 #: The balance counts messages, not money.
@@ -63,24 +65,30 @@ class Answers:
         after = call.number("after_id", 0, 2**53)
         since = 0 if after else int(call.now) - hours * 3600
         to_phone = call.parameters["to_phone"].strip()
-        rows: list[Row] = [
-            [
-                ("id", one.id),
-                ("phone", one.phone.lstrip("+")),
-                ("to_phone", one.to),
-                ("message", one.text),
-                ("sent", _date(one.at)),
-                ("received", _date(one.received_at)),
-            ]
-            for one in await self.directory.look_up(
-                incoming_of, call.account.name, since, after, _MOST
+
+        async def read(after: int, limit: int) -> list[Incoming]:
+            return await self.directory.look_up(
+                incoming_of, call.account.name, since, after, limit, to=to_phone
             )
-            if to_phone in ("", one.to)
-        ]
-        if not rows and call.fmt in (Format.TEXT, Format.NUMBERS):
+
+        answer = await long_list("answer", read, _row, call.fmt, after=after, most=_MOST)
+        if answer is not None:
+            return answer
+        if call.fmt in (Format.TEXT, Format.NUMBERS):
             # These formats have no empty list, and clients treat an empty body as an error.
             raise Failure(Reason.NOT_FOUND)
-        return listing("answer", rows, call.fmt)
+        return listing("answer", [], call.fmt)
+
+
+def _row(incoming: Incoming) -> Row:
+    return [
+        ("id", incoming.id),
+        ("phone", incoming.phone.lstrip("+")),
+        ("to_phone", incoming.to),
+        ("message", incoming.text),
+        ("sent", _date(incoming.at)),
+        ("received", _date(incoming.received_at)),
+    ]
 
 
 def _date(at: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from bridge.dialect.answers import Row, created, done, listing
 from bridge.dialect.directory_rows import black_list_row, contact_row, group_row, template_row
@@ -29,9 +29,12 @@ from bridge.directory.verbs import (
     list_templates,
     set_membership,
 )
-from bridge.model.contact import Blocks, Contact, Group, Template
+from bridge.model.contact import BlackListEntry, Blocks, Contact, Group, Template
 from bridge.model.failure import Failure, Reason
 from bridge.smsc.call import Call
+from bridge.smsc.long_lists import Numbered, long_list
+
+T = TypeVar("T", bound=Numbered)
 
 #: The parameters of a contact, and the fields that they set.
 _CONTACT: Final = {
@@ -102,18 +105,24 @@ class Phones:
         return done(call.fmt)
 
     async def _get(self, call: Call) -> str:
-        given = call.parameters
+        given, account = call.parameters, call.account
         phone = given["phone"].strip()
-        found = await self.directory.look_up(
-            list_contacts,
-            call.account.name,
-            group=call.number("grp", 0, _NUMBER) or None,
-            phone=fields.phone(phone, call.account.settings.region) if phone else "",
-            search=f"{given['search']} {given['fio']}",
-            after=call.number("after_id", 0, _NUMBER),
-            limit=call.number("lmt", _MOST, _MOST) or _MOST,
-        )
-        return _listing("contact", [contact_row(one, call.fmt) for one in found], call)
+        number = fields.phone(phone, account.settings.region) if phone else ""
+        group = call.number("grp", 0, _NUMBER) or None
+        search = f"{given['search']} {given['fio']}"
+
+        async def read(after: int, limit: int) -> list[Contact]:
+            return await self.directory.look_up(
+                list_contacts,
+                account.name,
+                group=group,
+                phone=number,
+                search=search,
+                after=after,
+                limit=limit,
+            )
+
+        return await _long_list("contact", read, lambda one: contact_row(one, call.fmt), call)
 
     # --- groups --------------------------------------------------------------------------------
 
@@ -167,13 +176,12 @@ class Phones:
         return done(call.fmt)
 
     async def _get_black(self, call: Call) -> str:
-        found = await self.directory.look_up(
-            list_black_list,
-            call.account.name,
-            after=call.number("after_id", 0, _NUMBER),
-            limit=call.number("lmt", _MOST, _MOST) or _MOST,
-        )
-        return _listing("record", [black_list_row(one) for one in found], call)
+        async def read(after: int, limit: int) -> list[BlackListEntry]:
+            return await self.directory.look_up(
+                list_black_list, call.account.name, after=after, limit=limit
+            )
+
+        return await _long_list("record", read, black_list_row, call)
 
 
 @dataclass(frozen=True)
@@ -268,6 +276,20 @@ def _template_changes(call: Call) -> dict[str, Any]:
     if given.given("fl[1]"):
         changes["flag"] = int(given.flag("fl[1]"))
     return changes
+
+
+async def _long_list(
+    element: str,
+    read: Callable[[int, int], Awaitable[Sequence[T]]],
+    row: Callable[[T], Row],
+    call: Call,
+) -> str:
+    after = call.number("after_id", 0, _NUMBER)
+    most = call.number("lmt", _MOST, _MOST) or _MOST
+    answer = await long_list(element, read, row, call.fmt, after=after, most=most)
+    if answer is None:
+        raise Failure(Reason.NOT_FOUND)
+    return answer
 
 
 def _listing(element: str, rows: Sequence[Row], call: Call) -> str:

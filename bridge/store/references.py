@@ -68,12 +68,14 @@ def delete_for_client(account: str, messages: Sequence[Message], now: int) -> Ve
         )
 
 
-def incoming_of(account: str, since: int, after: int, limit: int) -> Verb[list[Incoming]]:
-    """Messages from phones to an account, taken since a Unix time and with an id greater than
-    ``after``, the oldest first."""
+def incoming_of(
+    account: str, since: int, after: int, limit: int, *, to: str = ""
+) -> Verb[list[Incoming]]:
+    """Messages from phones to an account, or to one of its senders, taken since a Unix time and
+    with an id greater than ``after``, the oldest first."""
     rows = yield Statement(
         'SELECT id, uid, account, phone, "to", text, at, received_at FROM incoming '
-        "WHERE id > ? AND account = ? ORDER BY id LIMIT ?",
-        (max(after, first_id(since) - 1), account, limit),
+        """WHERE id > ? AND account = ? AND ("to" = ? OR ? = '') ORDER BY id LIMIT ?""",
+        (max(after, first_id(since) - 1), account, to, to, limit),
     )
     return [Incoming(*row) for row in rows]

@@ -83,3 +83,10 @@ async def test_messages_from_phones_are_listed_from_the_oldest_on(store: Store) 
     assert await listed(NOW, limit=2) == [0, 1]
     assert await listed(NOW, after=first + 1) == [2]
     assert await listed(NOW, after=first - 1) == [0, 1, 2]
+
+
+async def test_messages_from_phones_to_one_sender(store: Store) -> None:
+    await store.take_incoming([(incoming(50), [CRM]), (incoming(51, "uid-2"), [CRM])])
+    for to, ids in (("Shop", [50, 51]), ("Bank", []), ("", [50, 51])):
+        found = await store.look_up(incoming_of, "crm", 0, 0, 10, to=to)
+        assert [one.id for one in found] == ids
