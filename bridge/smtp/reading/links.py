@@ -15,6 +15,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 _WRAPPERS = {
     "safelinks.protection.outlook.com": "url",
     "safelinks.protection.office365.us": "url",
+    "safelinks.protection.partner.outlook.cn": "url",
+    "outlook.office.com": "url",
+    "outlook.live.com": "url",
     "statics.teams.cdn.office.net": "url",
     "linkprotect.cudasvc.com": "a",
     "protect2.fireeye.com": "u",
@@ -28,6 +31,11 @@ _WRAPPERS = {
     "google.com": "q",
     "l.facebook.com": "u",
     "lm.facebook.com": "u",
+    "l.instagram.com": "u",
+    "www.linkedin.com": "url",
+    "www.youtube.com": "q",
+    "steamcommunity.com": "u",
+    "seclinks.cloud-security.net": "url",
     "slack-redir.net": "url",
     "away.vk.com": "to",
     "vk.com": "to",
@@ -37,17 +45,27 @@ _WRAPPERS = {
     "trendmicro.com": "url",
     "safeweb.norton.com": "url",
     "deref-mail.com": "url",
-    "deref-gmx.net": "url",
+    "deref-gmx.net": "redirectUrl",
     "deref-web.de": "redirectUrl",
 }
 #: Hosts that are not only wrappers → the path of the wrapper.
-_PATHS = {"www.google.com": "/url", "google.com": "/url", "vk.com": "/away.php"}
+_PATHS = {
+    "www.google.com": "/url",
+    "google.com": "/url",
+    "vk.com": "/away.php",
+    "outlook.office.com": "/mail/safelink.html",
+    "outlook.live.com": "/mail/safelink.html",
+    "www.linkedin.com": "/safety/go",
+    "www.youtube.com": "/redirect",
+    "steamcommunity.com": "/linkfilter",
+}
 #: End of the host name → the target in the rest of the address.
 _WITHIN = {
     "secure-web.cisco.com": re.compile(r"/[^/]+/(https?%3A[^/?]+)", re.IGNORECASE),
     "protect.checkpoint.com": re.compile(r"/v2/(?:r\d+/)?___(.+?)___\."),
     "url.avanan.click": re.compile(r"/v2/(?:r\d+/)?___(.+?)___\."),
     "menlosecurity.com": re.compile(r"/(https?://.+)"),
+    "awstrack.me": re.compile(r"/L0/(https?:[^/]+)/", re.IGNORECASE),
     "href.li": re.compile(r"/\?(https?://.+)"),
 }
 _PROOFPOINT = ("urldefense.com", "urldefense.us", "urldefense.proofpoint.com")
@@ -125,14 +143,21 @@ def _target(url: str) -> str:
             return unquote(found[1]) if found else ""
     for end, name in _WRAPPERS.items():
         if host == end or host.endswith("." + end):
-            if host in _PATHS and parts.path != _PATHS[host]:
+            if end in _PATHS and parts.path.rstrip("/") != _PATHS[end]:
                 return ""
             try:
                 values = parse_qs(parts.query, max_num_fields=50)
             except ValueError:
                 return ""
-            return _plain((values.get(name) or values.get(name.upper()) or [""])[0])
+            named = values.get(name) or values.get(name.upper()) or [""]
+            return _plain(named[0]) or _only_address(values)
     return ""
+
+
+def _only_address(values: dict[str, list[str]]) -> str:
+    """The target of a wrapper whose parameter has another name: the only one that is an address."""
+    found = [each for one in values.values() for each in one if _HTTP.fullmatch(each)]
+    return found[0] if len(found) == 1 else ""
 
 
 def _plain(value: str) -> str:

@@ -27,6 +27,13 @@ from bridge.smtp.reading.links import target_of, tidied, unwrapped
         "https://isolate.menlosecurity.com/1/3735928037/https://example.com/a",
         "https://link.edgepilot.com/s/x/y?u=https://example.com/a",
         "https://deref-gmx.net/mail/client/x/dereferrer/?redirectUrl=x&url=https%3A%2F%2Fexample.com%2Fa",
+        "https://deref-gmx.net/mail/client/x/dereferrer/?redirectUrl=https%3A%2F%2Fexample.com%2Fa",
+        "https://x.r.eu-west-1.awstrack.me/L0/https:%2F%2Fexample.com%2Fa/1/0102018-x-000000/Ab=12",
+        "https://x.safelinks.protection.partner.outlook.cn/?url=https%3A%2F%2Fexample.com%2Fa&data=1",
+        "https://www.google.com/url?sa=t&url=https%3A%2F%2Fexample.com%2Fa",
+        "https://www.linkedin.com/safety/go?url=https%3A%2F%2Fexample.com%2Fa&trk=x",
+        "https://www.youtube.com/redirect?event=x&q=https%3A%2F%2Fexample.com%2Fa",
+        "https://outlook.office.com/mail/safelink.html?url=https%3A%2F%2Fexample.com%2Fa",
         "https://a.safelinks.protection.outlook.com/?url=https%3A%2F%2Fwww.google.com%2Furl%3Fq%3D"
         "https%253A%252F%252Fexample.com%252Fa",
     ],
@@ -40,6 +47,9 @@ def test_links_wrapped_by_gateways_are_unwrapped(wrapped: str) -> None:
     [
         "https://example.com/?url=https%3A%2F%2Fother.example",
         "https://www.google.com/search?q=https://example.com",
+        "https://www.linkedin.com/in/x?url=https%3A%2F%2Fexample.com",
+        "https://example.com/login?next=https%3A%2F%2Fexample.com%2Fa",
+        "https://l.facebook.com/l.php?a=https%3A%2F%2Fexample.com&b=https%3A%2F%2Fexample.com",
         "https://a.safelinks.protection.outlook.com/?url=javascript%3Aalert(1)",
         "https://a.safelinks.protection.outlook.com/?data=1",
         "https://[broken/?url=x",
