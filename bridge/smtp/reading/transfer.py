@@ -36,6 +36,8 @@ _QUOTED_PARAMETER = re.compile(
     rb"^content-[a-z-]{4,20}:[^\n]*(?:\n[ \t][^\n]*)?(?:charset|boundary|name)=3d",
     re.IGNORECASE | re.MULTILINE,
 )
+#: Padding of a base64 that was encoded once more, with the mail as a whole.
+_QUOTED_PADDING = re.compile(rb"(?:=3D\s*){1,2}\Z")
 _UU_BEGIN = re.compile(rb"^begin [0-7]{3,4} [^\n]*\n", re.MULTILINE)
 
 
@@ -111,6 +113,8 @@ def _of_base64(body: bytes) -> bytes:
     if (footer := _WORDS.search(body)) is not None:
         # A footer added by a list.
         body = body[: body.rfind(b"\n", 0, footer.start()) + 1]
+    if b"=3D" in body[-12:]:
+        body = body[:-12] + _QUOTED_PADDING.sub(b"", body[-12:])
     # Several encoded pieces in sequence have their own padding; other characters are skipped (RFC
     # 2045 §6.8).
     octets = body.translate(None, _NO_LETTERS)

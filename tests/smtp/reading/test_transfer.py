@@ -50,6 +50,7 @@ def test_quoted_printable(name: bytes) -> None:
         b"SGVs\nbG8gV29y\n\nbGQh\n",
         b" SGVs bG8".replace(b" ", b"\t") + b"gV29ybGQh",
         b"SGVsbG8=IFdvcmxkIQ==",
+        b"SGVsbG8=IFdvcmxkIQ=3D=3D\n",
         b"SGVsbG8gV29ybGQh\n\n-- \nlist footer with words\n",
         b"SGVsbG8g!V29ybGQh",
     ],
