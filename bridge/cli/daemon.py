@@ -175,7 +175,11 @@ def _refused(response: httpx.Response) -> Stop:
     except (ValueError, KeyError, TypeError):
         return Stop(f"HTTP {response.status_code}", Exit.SOFTWARE)
     lines = [words, *(_mistake(one) for one in problem.get("mistakes", ()))]
-    code = Exit.CONFIG if problem.get("mistakes") else _EXITS.get(reason, Exit.FAILED)
+    code = _EXITS.get(reason, Exit.FAILED)
+    if problem.get("mistakes"):
+        code = Exit.CONFIG
+    elif response.status_code == httpx.codes.CONFLICT:
+        code = Exit.FAILED  # it is there already, also at another try
     return DaemonRefused(Failure(reason), "\n".join(lines), code)
 
 

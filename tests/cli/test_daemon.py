@@ -130,6 +130,13 @@ async def test_the_exit_code_follows_the_reason_of_a_refusal(reason: Reason, cod
     assert caught.value.failure.reason is reason
 
 
+async def test_what_is_there_already_is_no_reason_to_try_again() -> None:
+    async with answering(409, '{"reason": "OPERATION_FAILED", "detail": "there"}') as daemon:
+        with pytest.raises(DaemonRefused) as caught:
+            daemon.ask("POST", "/x")
+    assert caught.value.code == Exit.FAILED
+
+
 async def test_an_answer_of_another_program_is_a_fault() -> None:
     async with answering(502, "<html>") as daemon:
         with pytest.raises(Stop) as caught:

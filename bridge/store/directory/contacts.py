@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any, Final
 
 from bridge.model.contact import Contact
-from bridge.model.failure import Failure, Reason
+from bridge.model.failure import AlreadyThere, Failure, Reason
 from bridge.store.directory.verb import Statement, Verb, chunks, marks
 from bridge.store.rows import Row
 
@@ -199,7 +199,7 @@ def set_phones(account: str, id: int, phones: Sequence[str]) -> Verb[None]:
     )
     [[count]] = yield Statement("SELECT count(*) FROM contact_phone WHERE contact_id = ?", (id,))
     if count != len(phones):
-        raise Failure(Reason.OPERATION_FAILED, "the phone is in another contact")
+        raise AlreadyThere("a contact with this phone")
 
 
 def _check_groups(account: str, groups: Sequence[int]) -> Verb[None]:
