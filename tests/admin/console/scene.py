@@ -13,7 +13,8 @@ import httpx
 
 from bridge.sandbox import Sandbox
 from bridge.smpp.protocol.pdu import MessageIdResp
-from tests.serving.daemon import Bridge, serving, write_config
+from tests.running import Running, running
+from tests.serving.daemon import write_config
 from tests.smpp.peer import Peer, a_submit
 
 PHONE = "+380501234567"
@@ -33,7 +34,7 @@ _ACCOUNTS = """
 class Scene(NamedTuple):
     """``url`` is the console's address; ``sent`` is the id of a message to :data:`PHONE`."""
 
-    bridge: Bridge
+    bridge: Running
     sandbox: Sandbox
     url: str
     crm: Peer
@@ -71,7 +72,7 @@ async def staged(folder: Path) -> AsyncIterator[Scene]:
     """One message of ``crm`` is sent, one refused; twenty of the held account ``shop`` wait."""
     async with Sandbox() as sandbox:
         config = write_config(folder, sandbox.url, account=_ACCOUNTS)
-        async with serving(config) as bridge:
+        async with running(config) as bridge:
             _, smpp = await bridge.ready()
             peers = []
             for name in (b"crm", b"shop"):
