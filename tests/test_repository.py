@@ -115,8 +115,6 @@ def test_the_tree_of_exceptions_is_that_of_the_program() -> None:
 
 # --- tests stand where their modules stand -------------------------------------------------------
 
-#: Rooms whose mirror is incomplete, ``""`` for the modules of no room. Empty in the end.
-NOT_MIRRORED: tuple[str, ...] = ("admin", "cli")
 MODULES = sorted(
     path.relative_to(REPOSITORY / "bridge")
     for path in (REPOSITORY / "bridge").rglob("*.py")
@@ -128,10 +126,6 @@ TESTS = sorted(
 #: The engines of the store, and the folder of the contract that they share.
 ENGINES = (Path("store/sqlite"), Path("store/postgres"))
 CONTRACT = Path("store/contract")
-
-
-def is_mirrored(path: Path) -> bool:
-    return (path.parts[0] if len(path.parts) > 1 else "") not in NOT_MIRRORED
 
 
 def modules_of(test: Path) -> set[Path]:
@@ -151,13 +145,11 @@ def modules_of(test: Path) -> set[Path]:
 
 def test_every_module_has_its_tests_where_it_stands() -> None:
     tested = set().union(*map(modules_of, TESTS))
-    assert not [str(one) for one in MODULES if is_mirrored(one) and one not in tested]
+    assert not [str(one) for one in MODULES if one not in tested]
 
 
 def test_tests_that_bear_the_name_of_a_module_stand_where_it_stands() -> None:
     named = {(module.parts[0], f"test_{module.stem}") for module in MODULES}
     assert not [
-        str(test)
-        for test in TESTS
-        if is_mirrored(test) and (test.parts[0], test.stem) in named and not modules_of(test)
+        str(test) for test in TESTS if (test.parts[0], test.stem) in named and not modules_of(test)
     ]
