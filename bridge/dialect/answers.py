@@ -60,8 +60,9 @@ _BETWEEN_RECORDS: Final = {
     Format.XML: "\n",
     Format.JSON: ",\n",
 }
-#: An id that is a number in JSON: no leading zeros, and few enough digits for every parser.
+#: An id that is a number in JSON: no leading zeros, and exact in every parser.
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
+_EXACT: Final = 1 << 53
 
 
 class Number(NamedTuple):
@@ -76,7 +77,7 @@ class Number(NamedTuple):
 
 def written_id(id: str) -> Value:
     """A client's id: a number if it is written like one."""
-    return int(id) if _NUMBER.fullmatch(id) else id
+    return int(id) if _NUMBER.fullmatch(id) and int(id) <= _EXACT else id
 
 
 def error_text(failure: Failure) -> str:

@@ -21,6 +21,7 @@ from bridge.dialect.answers import (
     record,
     refused,
     sent,
+    written_id,
 )
 from bridge.model.failure import Failure, Reason
 
@@ -236,3 +237,20 @@ def test_whatever_a_name_holds_the_answer_is_well_formed(name: str, fmt: Format)
         assert json.loads(answer) == [{"name": name}]
     else:
         assert ElementTree.fromstring(answer).find("group/name") is not None
+
+
+@pytest.mark.parametrize(
+    ("id", "written"),
+    [
+        ("7", 7),
+        ("0", 0),
+        ("9007199254740992", 2**53),
+        # Some parsers round greater numbers.
+        ("9007199254740993", "9007199254740993"),
+        ("007", "007"),
+        ("order-1", "order-1"),
+        ("", ""),
+    ],
+)
+def test_an_id_is_a_number_where_every_parser_reads_it_exactly(id: str, written: int | str) -> None:
+    assert written_id(id) == written

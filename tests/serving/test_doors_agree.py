@@ -270,12 +270,16 @@ async def send_mail(client: Client, to: tuple[str, ...], mail: str) -> int:
 
 
 @asynccontextmanager
-async def doors(folder: Path, sandbox: Sandbox) -> AsyncIterator[tuple[Bridge, Doors]]:
+async def doors(
+    folder: Path, sandbox: Sandbox, more: str = ""
+) -> AsyncIterator[tuple[Bridge, Doors]]:
+    """``more`` are further lines of the account."""
     config = write_config(
         folder,
         sandbox.url,
         more='smsc_address = "send"',
-        account="""
+        account=f"""
+        {more}
         protocols = ["smtp", "smpp", "http"]
         senders = ["Shop", "Shop UA"]
         region = "UA"
@@ -362,3 +366,14 @@ async def test_every_door_gives_the_same(tmp_path: Path) -> None:
                 if got != expected:
                     wrong.append(f"{name}, {door}: {got} instead of {expected}")
     assert not wrong, "\n".join(wrong)
+
+
+async def test_the_same_message_by_another_door_is_the_same(tmp_path: Path) -> None:
+    refusing = 'duplicate_window = "1m"\nduplicates = "refuse"'
+    async with Sandbox() as sandbox, doors(tmp_path, sandbox, refusing) as (_, there):
+        for door, submit in there.all.items():
+            case = Case((FIRST,), f"by {door}")
+            assert await submit(case) == 0, door
+            again = {name: await other(case) for name, other in there.all.items()}
+            assert again == dict.fromkeys(there.all, 9), door
+        assert len(sandbox.messages) == len(there.all)
