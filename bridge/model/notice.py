@@ -8,7 +8,7 @@ stays with its message for the trace. Here is decided which request leads to whi
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Final, NamedTuple
 
@@ -187,6 +187,16 @@ class Subject(NamedTuple):
 def subject_of(id: int, submission_id: int, account: str, protocol: str, receipts: int) -> Subject:
     """The subject from columns of the same names."""
     return Subject(id, submission_id, account, protocol == Protocol.SMTP._value_, receipts)
+
+
+def aliases_of(
+    subject: Subject, aliases: Mapping[int, list[tuple[int, int]]]
+) -> list[tuple[int, int]]:
+    """The other ids of a message: its own, and those of its submission of several."""
+    own = aliases.get(subject.id, [])
+    if subject.submission_id == subject.id:
+        return own
+    return [*own, *aliases.get(subject.submission_id, [])]
 
 
 def notices_of(

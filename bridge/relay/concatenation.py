@@ -17,6 +17,7 @@ from typing import Final, NamedTuple, Protocol
 import structlog
 
 from bridge.accounts.accounts import Account
+from bridge.directory.groups import names_group
 from bridge.log import mask
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Accepted, Outcome, Receipts, State, Stored, Submission
@@ -144,6 +145,9 @@ class Gathering:
         if not submission.text.strip():
             # A blank part is allowed: other parts have text.
             submission = submission._replace(text="-")
+        if any(names_group(recipient.address) for recipient in submission.recipients):
+            detail = "a long message to a group has to come in one piece"
+            raise Failure(Reason.BAD_PARAMETER, detail)
         self._relay.check(account, submission)
         phones = [_phone(account, recipient.address) for recipient in submission.recipients]
         return PartGroup(

@@ -29,7 +29,12 @@ from bridge.store import (
     failing,
 )
 from bridge.store.daily_count import accepted_today
-from bridge.store.references import delete_for_client, is_deleted, newest_with_reference
+from bridge.store.references import (
+    delete_for_client,
+    is_deleted,
+    newest_with_reference,
+    submission_of,
+)
 
 log = structlog.get_logger()
 
@@ -85,7 +90,8 @@ class Relay(SubmittingRelay):
                 stored = [message] if message.message.account == account.name else []
                 await self._cancel(stored)
                 return
-            whole = Selection(id=id, account=account.name)
+            known = await self._store.look_up(submission_of, id)
+            whole = Selection(id=known, account=account.name)
             moved = await self._dispatcher.move_selected(whole, State.CANCELLED, unposted=True)
         if not moved:
             raise Failure(Reason.NOT_FOUND, "nothing that can be cancelled")

@@ -98,7 +98,10 @@ class RepeatedMessages:
                 pending.refuse(message.id, message.parts, refusal)
             else:
                 pending.queued |= not stored.upstream_id
-                await self._know_as_first(pending, acceptance, message, first)
+                if len(acceptance.messages) == 1:
+                    await self._know_as_first(pending, acceptance, message, first)
+                elif len(arrived) == len(acceptance.messages):
+                    await self._know_as_first(pending, acceptance, message, pending.told_id)
             self._pending.settle(pending)
 
     async def _know_as_first(
@@ -108,7 +111,7 @@ class RepeatedMessages:
         aliases = [
             alias._replace(message_id=first)
             for alias in acceptance.aliases
-            if alias.message_id == message.id
+            if alias.message_id == message.submission_id
         ]
         if not aliases:
             return
@@ -129,7 +132,9 @@ class RepeatedMessages:
                 if fingerprint.message_id == message.id
             ),
             self._dispatcher.has_room(message),
-            tuple(alias for alias in acceptance.aliases if alias.message_id == message.id),
+            tuple(
+                alias for alias in acceptance.aliases if alias.message_id == message.submission_id
+            ),
             acceptance.parts,
             tuple(notice for notice in acceptance.notices if notice.about == message.id),
             daily_limit=acceptance.daily_limit,

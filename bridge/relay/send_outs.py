@@ -42,7 +42,7 @@ from bridge.store.directory.staging import (
 from bridge.store.outage import Outage
 from bridge.store.rows import to_message, to_row
 from bridge.store.small_steps import SmallSteps
-from bridge.store.types import Fingerprint, StagedLines
+from bridge.store.types import Alias, Fingerprint, StagedLines
 
 log = structlog.get_logger()
 
@@ -68,7 +68,8 @@ class Plan(NamedTuple):
 
     ``groups`` are ids of groups, ``phones`` further numbers. ``interval`` is the shortest time
     between two messages, ``spread`` the time over which all of them are spread (seconds).
-    ``repeat_key`` is the submission's, ``daily_limit`` the account's.
+    ``repeat_key`` is the submission's, ``daily_limit`` the account's. ``aliases`` are further ids
+    of the submission.
     """
 
     message: Message
@@ -79,6 +80,7 @@ class Plan(NamedTuple):
     spread: int = 0
     repeat_key: bytes = b""
     daily_limit: int = 0
+    aliases: tuple[Alias, ...] = ()
 
 
 class SendOuts:
@@ -180,6 +182,7 @@ class SendOuts:
                 self._now(),
                 print,
                 plan.daily_limit,
+                [alias._replace(message_id=submission_id) for alias in plan.aliases],
             )
         except Failure:
             self._tasks.create_task(self._discard(file))

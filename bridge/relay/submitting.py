@@ -141,7 +141,9 @@ class SubmittingRelay:
             self._tasks.create_task(self._submit_template(account, submission, answer))
             return answer
         if is_send_out(submission):
-            self._tasks.create_task(self._submit_to_groups(account, submission, answer))
+            self._tasks.create_task(
+                self._submit_to_groups(account, submission, answer, aliases, known_as)
+            )
             return answer
         return self._submit(account, submission, answer, aliases, parts, known_as)
 
@@ -179,7 +181,7 @@ class SubmittingRelay:
             messages,
             fingerprints_of(account, submission, messages),
             self._dispatcher.has_room(first),
-            tuple(alias._replace(message_id=first.id) for alias in aliases) if aliases else (),
+            _aliases_to(first.submission_id, aliases) if aliases else (),
             parts,
             rules.delays(submission, messages, self._settings.reports.delay_after),
             daily_limit=account.settings.daily_limit,
@@ -210,14 +212,21 @@ class SubmittingRelay:
             self._submit(account, submission, answer)
 
     async def _submit_to_groups(
-        self, account: Account, submission: Submission, answer: asyncio.Future[Outcome]
+        self,
+        account: Account,
+        submission: Submission,
+        answer: asyncio.Future[Outcome],
+        aliases: Sequence[Alias] = (),
+        known_as: int = 0,
     ) -> None:
         """Takes a submission to groups: as a normal submission if they have few numbers, else as
         a send-out."""
         try:
             plan = await plan_of(self._directory, account, submission, self._clock())
             if plan.phones is not None:
-                self._submit(account, plan.submission, answer, bulk=True)
+                self._submit(
+                    account, plan.submission, answer, aliases, known_as=known_as, bulk=True
+                )
                 return
             self._check_backlog()
             message = rules.without_phone(
@@ -237,7 +246,9 @@ class SubmittingRelay:
             if submission.dry_run:
                 outcome = await self._send_outs.count(send_out, check)
             else:
-                outcome = await self._send_outs.accept(send_out, check, self._check_backlog)
+                outcome = await self._send_outs.accept(
+                    send_out._replace(aliases=tuple(aliases)), check, self._check_backlog
+                )
         except Failure as failure:
             outcome = failure
         if not answer.done():
@@ -330,3 +341,7 @@ class SubmittingRelay:
             self._tasks.create_task(again)
         if messages:
             self._handover.send(pending, messages, acceptance.claimed, wait=bool(repeats))
+
+
+def _aliases_to(submission_id: int, aliases: Sequence[Alias]) -> tuple[Alias, ...]:
+    return tuple(alias._replace(message_id=submission_id) for alias in aliases)

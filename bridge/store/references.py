@@ -32,6 +32,12 @@ def newest_with_reference(account: str, reference: str, phone: str) -> Verb[int 
     return int(rows[0][0]) if rows else None
 
 
+def submission_of(id: int) -> Verb[int]:
+    """The submission of several messages that has this id as an alias; else the id itself."""
+    rows = yield Statement("SELECT message_id FROM alias WHERE id = ?", (id,))
+    return int(rows[0][0]) if rows else id
+
+
 def is_deleted(id: int) -> Verb[bool]:
     """Whether the client has deleted the message."""
     rows = yield Statement(

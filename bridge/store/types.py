@@ -23,7 +23,10 @@ class Lane(NamedTuple):
 
 
 class Alias(NamedTuple):
-    """Another id of a message, for instance of a part, with the receipts requested for it."""
+    """Another id of a message, for instance of a part, with the receipts requested for it.
+
+    ``message_id`` is the submission's if that has several messages.
+    """
 
     id: int
     message_id: int

@@ -398,6 +398,38 @@ async def test_references_that_interleave_do_not_mix(tmp_path: Path, sandbox: Sa
         ]
 
 
+async def test_parts_to_a_group_are_refused_also_beside_a_number(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    # The ids of the parts could not lead to the messages of a group.
+    async with gatherer(tmp_path, sandbox) as parts:
+        part = submission("+380501234567", "everybody", text="one ")
+        segment = Segment(7, 2, 1, part, b"one ")
+        outcome = await parts.gathering.add(parts.bridge.account(), segment, lambda _: part)
+        assert isinstance(outcome, Failure)
+        assert outcome.reason is Reason.BAD_PARAMETER
+
+
+async def test_the_parts_of_a_text_to_several_lead_to_all_messages(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    async with gatherer(tmp_path, sandbox) as parts:
+        both = submission("+380501234567", "+380671112233", text="part", receipts=Receipts.SUCCESS)
+        told = [
+            await parts.gathering.add(
+                parts.bridge.account(),
+                Segment(7, 2, number, both, b"%d" % number),
+                lambda _: both._replace(text="the whole text"),
+            )
+            for number in (1, 2)
+        ]
+        await sandbox.wait_for(2)
+        for outcome in told:
+            assert isinstance(outcome, Accepted)
+            found = await parts.bridge.relay.query(parts.bridge.account(), outcome.id)
+            assert [one.message.phone for one in found] == ["+380501234567", "+380671112233"]
+
+
 async def test_one_number_is_one_destination_however_it_is_written(
     tmp_path: Path, sandbox: Sandbox
 ) -> None:

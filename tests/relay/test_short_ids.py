@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from bridge.model.contact import Contact
 from bridge.model.failure import Failure, Reason
-from bridge.model.message import Accepted, Outcome, Receipts
+from bridge.model.message import FINAL, Accepted, Outcome, Receipts, Recipient, State
+from bridge.model.notice import receivers_of
+from bridge.relay.group_recipients import AT_ONCE
 from bridge.relay.short_ids import pass_on, submit_short
 from bridge.sandbox import Sandbox
-from bridge.store import Acceptance, Alias
-from tests.relaying import relaying
+from bridge.store import Acceptance, Alias, Status
+from bridge.store.directory.importing import Entry, import_contacts
+from tests.relaying import Relaying, relaying
 from tests.samples import message, submission
+from tests.store.conftest import database, postgres  # noqa: F401 - fixtures
 
 
 async def test_a_short_id_is_durable_and_leads_to_the_message(tmp_path: Path) -> None:
@@ -90,3 +97,94 @@ async def test_short_ids_begin_again_at_their_end_and_go_on_there_after_a_restar
         assert told[:5] == [last - 1, last, 1, 2, 3]
         assert len(set(told)) == len(told)
         assert all(1 <= id <= last for id in told)
+
+
+async def receipts(bridge: Relaying, count: int) -> list[int]:
+    """The ids in the owed receipts, once there are this many."""
+    found: list[int] = []
+    async with asyncio.timeout(10):
+        while len(found) < count:
+            claimed = await bridge.store.claim_notices(receivers_of("crm"), 2**40, 1000)
+            found += [one.notice.known_as for one in claimed]
+            await asyncio.sleep(0.01)
+    return found
+
+
+async def delivered(bridge: Relaying, id: int, count: int) -> None:
+    """Has all messages with the id delivered, as soon as there are this many."""
+    async with asyncio.timeout(20):
+        found = await bridge.store.submission(id)
+        while len(found) < count or any(one.state is not State.SENT for one in found):
+            await asyncio.sleep(0.01)
+            found = await bridge.store.submission(id)
+    at = int(time.time())
+    said = [Status(one.upstream_id, "delivered", State.DELIVERED, at) for one in found]
+    await bridge.store.note_statuses(said)
+    for one in await bridge.relay.query(bridge.account(), id):
+        assert one.state in FINAL
+
+
+async def test_the_short_id_of_several_messages_leads_to_all_of_them(
+    tmp_path: Path, store: dict[str, Any] | None
+) -> None:
+    wish = submission("+380501234567", "+380671112233", receipts=Receipts.SUCCESS)
+    async with Sandbox() as sandbox, relaying(tmp_path, sandbox, store=store) as bridge:
+        outcome = await submit_short(bridge.relay, bridge.account(), wish)
+        assert isinstance(outcome, Accepted)
+        assert outcome.id < 2**32
+        await delivered(bridge, outcome.id, 2)
+        assert await receipts(bridge, 2) == [outcome.id] * 2
+
+
+@pytest.mark.parametrize("size", [2, AT_ONCE + 1], ids=["small", "large"])
+async def test_the_short_id_of_a_text_to_a_group_leads_to_its_messages(
+    tmp_path: Path, store: dict[str, Any] | None, size: int
+) -> None:
+    async with Sandbox() as sandbox, relaying(tmp_path, sandbox, store=store) as bridge:
+        entries = [
+            Entry(n, Contact(0, (f"+38050{n:07}",)), ("Everybody",))
+            for n in range(1000, 1000 + size)
+        ]
+        await bridge.directory.change(import_contacts, "crm", entries, dry_run=False)
+        wish = submission(receipts=Receipts.SUCCESS)._replace(recipients=(Recipient("everybody"),))
+        outcome = await submit_short(bridge.relay, bridge.account(), wish)
+        assert isinstance(outcome, Accepted)
+        assert outcome.id < 2**32
+        await delivered(bridge, outcome.id, size)
+        assert await receipts(bridge, size) == [outcome.id] * size
+
+
+async def test_a_send_out_is_cancelled_by_its_short_id(
+    tmp_path: Path, store: dict[str, Any] | None
+) -> None:
+    async with Sandbox() as sandbox, relaying(tmp_path, sandbox, store=store) as bridge:
+        await bridge.dispatcher.set_hold("account", "crm", True)
+        wish = submission("+380501234567", "+380671112233")
+        outcome = await submit_short(bridge.relay, bridge.account(), wish)
+        assert isinstance(outcome, Accepted)
+        await bridge.relay.cancel(bridge.account(), outcome.id)
+        found = await bridge.relay.query(bridge.account(), outcome.id)
+        assert [one.state for one in found] == [State.CANCELLED] * 2
+
+
+async def test_the_short_id_of_several_repeated_messages_leads_to_the_first_ones(
+    tmp_path: Path, store: dict[str, Any] | None
+) -> None:
+    accounts = {"crm": {"duplicate_window": "1h"}}
+    both = submission("+380501234567", "+380671112233")
+    async with (
+        Sandbox() as sandbox,
+        relaying(tmp_path, sandbox, store=store, accounts=accounts) as bridge,
+    ):
+        told = [await submit_short(bridge.relay, bridge.account(), both) for _ in range(2)]
+        more = submission("+380501234567", "+380631112233")
+        told.append(await submit_short(bridge.relay, bridge.account(), more))
+        assert sandbox.message_count == 3
+        found = []
+        for outcome in told:
+            assert isinstance(outcome, Accepted)
+            assert outcome.id < 2**32
+            stored = await bridge.relay.query(bridge.account(), outcome.id)
+            found.append({one.message.phone for one in stored})
+        # The repeated one of the last is not its own.
+        assert found == [{"+380501234567", "+380671112233"}] * 2 + [{"+380631112233"}]

@@ -28,7 +28,7 @@ from bridge.store.directory.verb import Statement, Verb, marks
 from bridge.store.directory.versions import BLACK_LIST, GROUPS, next_version
 from bridge.store.errors import OverDailyLimit
 from bridge.store.rows import to_message
-from bridge.store.types import Fingerprint
+from bridge.store.types import Alias, Fingerprint
 
 CONTACTS: Final = "contacts"
 TEMPLATES: Final = "templates"
@@ -137,8 +137,9 @@ def commit_send_out(
     now: int,
     fingerprint: Fingerprint | None = None,
     daily_limit: int = 0,
+    aliases: Sequence[Alias] = (),
 ) -> Verb[int]:
-    """Commits the send-out and stores its submission; returns the submission's id.
+    """Commits the send-out and stores its submission and further ids of that; returns its id.
 
     With a known ``fingerprint``, nothing is stored, and the id is the first submission's.
     Raises Failure(TOO_FAST) over the account's ``daily_limit`` (0: none).
@@ -165,6 +166,13 @@ def commit_send_out(
         "INSERT INTO submission (id, account, messages) VALUES (?, ?, ?)",
         (send_out.submission_id, account, send_out.recipients),
     )
+    for alias in aliases:
+        # Short ids wrap around: the later submission gets the id.
+        yield Statement(
+            "INSERT INTO alias (id, message_id, receipts) VALUES (?, ?, ?) ON CONFLICT (id) "
+            "DO UPDATE SET message_id = excluded.message_id, receipts = excluded.receipts",
+            (alias.id, alias.message_id, int(alias.receipts)),
+        )
     if send_out.name:
         yield Statement(
             f"INSERT INTO send_out (account, {_SEND_OUT}) "  # noqa: S608
@@ -191,6 +199,7 @@ def withdraw_send_out(
     yield Statement("UPDATE import_file SET committed = 0 WHERE id = ?", (import_id,))
     yield Statement("DELETE FROM submission WHERE id = ?", id)
     yield Statement("DELETE FROM send_out WHERE submission_id = ?", id)
+    yield Statement("DELETE FROM alias WHERE message_id = ?", id)
     yield from uncount(account, send_out.recipients, send_out.at)
     return False
 

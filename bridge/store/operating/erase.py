@@ -165,6 +165,8 @@ _OF_MESSAGES: Final = (
 _OF_SUBMISSIONS: Final = (
     "DELETE FROM submission WHERE id IN ({ids}) AND NOT EXISTS (SELECT 1 FROM message "
     "WHERE submission_id = submission.id AND submission_id <> message.id)",
+    "DELETE FROM alias WHERE message_id IN ({ids}) "
+    "AND NOT EXISTS (SELECT 1 FROM submission WHERE submission.id = alias.message_id)",
 )
 _OF_INCOMING: Final = (
     "DELETE FROM notice WHERE about IN ({ids})",

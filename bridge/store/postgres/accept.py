@@ -162,7 +162,7 @@ async def _store(
         if acceptance.attempt and messages:
             begun.append((acceptance.attempt, messages[0].id))
         if acceptance.aliases:
-            ids = {message.id for message in messages}
+            ids = {id for message in messages for id in (message.id, message.submission_id)}
             aliases += [alias for alias in acceptance.aliases if alias.message_id in ids]
         if acceptance.notices:
             ids = {message.id for message in messages}
@@ -313,7 +313,7 @@ async def _take_back(
             await run(connection, uncount(account, messages, at))
         for sql, gone_ids in (
             ("DELETE FROM submission WHERE id = ANY($1::bigint[])", submissions),
-            ("DELETE FROM alias WHERE message_id = ANY($1::bigint[])", ids),
+            ("DELETE FROM alias WHERE message_id = ANY($1::bigint[])", ids + submissions),
             ("DELETE FROM notice WHERE about = ANY($1::bigint[])", ids),
         ):
             if ids:

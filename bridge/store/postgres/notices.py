@@ -20,6 +20,7 @@ from bridge.model.notice import (
     Owed,
     Subject,
     Told,
+    aliases_of,
     incoming_notice,
     notices_of,
     subject_of,
@@ -122,15 +123,20 @@ async def owe(turn: PostgresTurn, notices: Sequence[Notice]) -> None:
 async def owe_states(turn: PostgresTurn, changes: Iterable[tuple[Subject, State, int]]) -> None:
     """Stores the notices of messages that have reached these states."""
     told = [change for change in changes if change[0].receipts]
-    asking = [subject.id for subject, _, _ in told if subject.receipts & ALIASES]
+    asking = {
+        id
+        for subject, _, _ in told
+        if subject.receipts & ALIASES
+        for id in (subject.id, subject.submission_id)
+    }
     aliases: dict[int, list[tuple[int, int]]] = {}
     if asking:
-        for message_id, id, receipts in await turn.connection.fetch(_ALIASES, asking):
+        for message_id, id, receipts in await turn.connection.fetch(_ALIASES, sorted(asking)):
             aliases.setdefault(message_id, []).append((id, receipts))
     notices = [
         notice
         for subject, state, at in told
-        for notice in notices_of(subject, aliases.get(subject.id, []), state, at)
+        for notice in notices_of(subject, aliases_of(subject, aliases), state, at)
     ]
     await owe(turn, notices)
 

@@ -104,7 +104,9 @@ class PostgresReading:
         rows = await self._rows(
             f"SELECT {STORED} FROM message WHERE id = $1 AND submission_id = id "  # noqa: S608
             f"UNION ALL SELECT {STORED} FROM message "
-            "WHERE submission_id = $1 AND submission_id <> id ORDER BY id",
+            "WHERE submission_id = ANY(ARRAY["
+            "$1, (SELECT message_id FROM alias WHERE alias.id = $1)]) "
+            "AND submission_id <> id ORDER BY id",
             submission_id,
         )
         return stored(rows)

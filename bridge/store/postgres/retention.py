@@ -38,6 +38,10 @@ _FORGET_SUBMISSIONS = (
     "(SELECT FROM message WHERE submission_id <> message.id AND submission_id = submission.id "
     "OFFSET 0)"
 )
+_FORGET_ALIASES = (
+    "DELETE FROM alias WHERE message_id = ANY($1::bigint[]) "
+    "AND NOT EXISTS (SELECT FROM submission WHERE submission.id = alias.message_id OFFSET 0)"
+)
 _BLANK = (
     "UPDATE message SET text = '', options = '', fallback = '' WHERE id = ANY($1::bigint[]) "
     "AND NOT (text = '' AND options = '' AND fallback = '') RETURNING id, envelope"
@@ -75,6 +79,7 @@ class PostgresSweeper:
                 await connection.execute(sql, ids)
             several = {submission for id, submission in gone if submission != id}
             await connection.execute(_FORGET_SUBMISSIONS, list(several))
+            await connection.execute(_FORGET_ALIASES, list(several))
         lonely = await connection.execute(_SWEEP_LONELY, first_id(before), before, limit)
         seen += int(lonely.rpartition(" ")[2])
         texts, looked = await _over(connection, _MESSAGES, self._texts, text_before, limit)

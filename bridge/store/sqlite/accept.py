@@ -82,12 +82,14 @@ def _accept(turn: SqliteTurn, acceptances: Sequence[Acceptance]) -> list[Repeats
                 if f.message_id not in repeated
             ]
         answers.append(repeats)
-        new = [to_row(m) for m in acceptance.messages if m.id not in repeated]
+        stored = [m for m in acceptance.messages if m.id not in repeated]
+        new = [to_row(m) for m in stored]
         messages += new
         if acceptance.attempt and new:
             begun.setdefault(acceptance.attempt, []).append(acceptance.messages[0].id)
         if acceptance.aliases:
-            aliases += [alias for alias in acceptance.aliases if alias.message_id not in repeated]
+            ids = {id for m in stored for id in (m.id, m.submission_id)}
+            aliases += [alias for alias in acceptance.aliases if alias.message_id in ids]
         if acceptance.notices:
             owed += [notice for notice in acceptance.notices if notice.about not in repeated]
         if acceptance.superseded:

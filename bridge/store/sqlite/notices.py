@@ -19,6 +19,7 @@ from bridge.model.notice import (
     Owed,
     Subject,
     Told,
+    aliases_of,
     incoming_notice,
     notices_of,
     subject_of,
@@ -81,16 +82,21 @@ def owe_states(turn: SqliteTurn, changes: Iterable[tuple[int, State, int]]) -> N
 def owe_subjects(turn: SqliteTurn, changes: Sequence[tuple[Subject, State, int]]) -> None:
     """The same, with the messages' fields and the times given."""
     aliases: dict[int, list[tuple[int, int]]] = {}
-    asking = [subject.id for subject, _, _ in changes if subject.receipts & ALIASES]
+    asking = {
+        id
+        for subject, _, _ in changes
+        if subject.receipts & ALIASES
+        for id in (subject.id, subject.submission_id)
+    }
     found = "FROM alias WHERE message_id IN ({keys})"
-    for message_id, id, receipts in sorted(read_rows(turn.connection, _ALIAS, found, asking)):
+    for message_id, id, receipts in sorted(read_rows(turn.connection, _ALIAS, found, list(asking))):
         aliases.setdefault(message_id, []).append((id, receipts))
     owe(
         turn,
         [
             notice
             for subject, state, at in changes
-            for notice in notices_of(subject, aliases.get(subject.id, []), state, at)
+            for notice in notices_of(subject, aliases_of(subject, aliases), state, at)
         ],
     )
 

@@ -190,7 +190,8 @@ class SqliteReading:
     async def submission(self, submission_id: int) -> list[Stored]:
         rows = await self._rows(
             f"SELECT {_STORED} FROM message WHERE (id = ?1 AND submission_id = id) "  # noqa: S608
-            "OR (submission_id = ?1 AND submission_id <> id) ORDER BY id",
+            "OR (submission_id IN (?1, (SELECT message_id FROM alias WHERE alias.id = ?1)) "
+            "AND submission_id <> id) ORDER BY id",
             (submission_id,),
         )
         return [to_stored(row) for row in rows]

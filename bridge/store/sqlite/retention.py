@@ -57,6 +57,11 @@ class SqliteSweeper:
             "(SELECT 1 FROM message WHERE submission_id = ?1 AND submission_id <> id)",
             submissions,
         )
+        connection.executemany(
+            "DELETE FROM alias WHERE message_id = ?1 "
+            "AND NOT EXISTS (SELECT 1 FROM submission WHERE id = ?1)",
+            submissions,
+        )
         phones, looked = _over(connection, _PHONES, self._phones, before, limit)
         seen += looked
         connection.executemany("DELETE FROM incoming WHERE id = ?", [(id,) for id in phones])

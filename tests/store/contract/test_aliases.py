@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bridge.model.message import Receipts, State
-from bridge.store import Acceptance, Alias, Store
+from bridge.model.notice import Told
+from bridge.store import Acceptance, Alias, Change, Store
 from tests.samples import NOW
 from tests.store.samples import BOTH, asking, delivered, owed, sent
 
@@ -57,3 +58,19 @@ async def test_an_id_of_no_message_leads_nowhere(store: Store, receipts: Receipt
     await store.also_known_as([Alias(70, 99, int(receipts))])
     assert await store.message(70) is None
     assert await owed(store) == []
+
+
+async def test_a_further_id_of_a_submission_leads_to_all_of_its_messages(store: Store) -> None:
+    both = tuple(asking(id, Receipts.ALIASES)._replace(submission_id=9) for id in (1, 2))
+    alias = Alias(70, 9, int(BOTH))
+    await store.accept(Acceptance(both, aliases=(alias,)))
+    assert [one.message.id for one in await store.submission(70)] == [1, 2]
+    assert await store.message(70) is None
+    await store.finish(0, [Change(id, State.REJECTED, notify=True) for id in (1, 2)])
+    told = [one.notice for one in await owed(store)]
+    assert [(notice.about, notice.known_as) for notice in told] == [(1, 70), (2, 70)]
+    await store.told([Told(notice.id, True, "taken") for notice in told])
+    await store.sweep(NOW + 10**6, 0, 100)
+    # It may not lead to a later message.
+    await store.accept(Acceptance((asking(9),)))
+    assert await store.message(70) is None
