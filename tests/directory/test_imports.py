@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -124,18 +125,24 @@ async def test_only_so_many_files_wait(store: Store) -> None:
     assert refused.value.reason is Reason.BRIDGE_FULL
 
 
-async def test_a_run_is_found_by_its_account_for_some_time(store: Store) -> None:
+async def test_a_run_is_found_by_its_account_alone(store: Store) -> None:
     at = Importing(store)
-    first = at.begin(octets=b"\0")
-    assert at.imports.find("crm", first.id) is first
-    for account, id in (("shop", first.id), ("crm", 4711)):
+    run = at.begin()
+    assert (run.id, run.done, run.of) == (1, 0, 0)
+    assert at.imports.find("crm", run.id) is run
+    for account, id in (("shop", run.id), ("crm", 4711)):
         with pytest.raises(Failure) as refused:
             at.imports.find(account, id)
         assert refused.value.reason is Reason.NOT_FOUND
+
+
+async def test_a_hundred_finished_runs_are_remembered_besides_those_that_wait(store: Store) -> None:
+    at = Importing(store)
     async with at.running():
-        await finished(first)
         for _ in range(120):
-            await finished(last := at.begin(octets=b"\0"))
-    assert at.imports.find("crm", last.id) is last
-    with pytest.raises(Failure):
-        at.imports.find("crm", first.id)
+            await finished(at.begin(octets=b"\0"))
+    found = []
+    for id in range(1, 121):
+        with contextlib.suppress(Failure):
+            found.append(at.imports.find("crm", id).id)
+    assert found == list(range(13, 121))
