@@ -1,22 +1,15 @@
-"""Receipts and messages from phones on the wire, with outbox, store and API."""
+"""Receipts on the wire, with outbox, store and API: which ones come, and to whom."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from bridge.model.message import State, Stored
-from bridge.model.notice import Incoming, receivers_of
-from bridge.relay.concatenation import Gathering
-from bridge.sandbox import Sandbox
-from bridge.smpp.inbound.listener import SmppListener
+from bridge.model.message import State
 from bridge.smpp.protocol.command_status import CommandStatus
 from bridge.smpp.protocol.pdu import (
     CancelSm,
@@ -30,114 +23,9 @@ from bridge.smpp.protocol.pdu import (
     SubmitSm,
 )
 from bridge.smpp.protocol.tlvs import RECEIPTED_MESSAGE_ID
-from bridge.store import Status as ApiStatus
-from tests.relaying import Relaying, relaying
+from tests.smpp.delivering import Served, quiet, served, told, until
 from tests.smpp.outbound.test_receipt import words
-from tests.smpp.peer import Peer, a_submit
-
-QUEUE = receivers_of("crm")
-
-
-class Served:
-    """A bridge from the listener to the API; tests post the statuses."""
-
-    def __init__(self, running: Relaying, port: int, listener: SmppListener) -> None:
-        self.running = running
-        self.port = port
-        self.listener = listener
-        self.peers: list[Peer] = []
-
-    async def bound(
-        self, command: str = "bind_transceiver", name: bytes = b"crm", version: int = 0x34
-    ) -> Peer:
-        peer = Peer(*await asyncio.open_connection("127.0.0.1", self.port))
-        self.peers.append(peer)
-        resp = await peer.bind(command, name, interface_version=version)
-        assert resp.command_status == CommandStatus.ESME_ROK
-        return peer
-
-    async def submit(self, peer: Peer, registered_delivery: int = 1, **fields: Any) -> bytes:
-        """The id in the answer."""
-        submit = a_submit(registered_delivery=registered_delivery, **fields)
-        resp = await peer.ask("submit_sm", submit)
-        assert resp.command_status == CommandStatus.ESME_ROK
-        assert isinstance(resp.body, MessageIdResp)
-        return resp.body.message_id
-
-    async def ended(self, *ids: bytes, state: State = State.DELIVERED, err: int = 0) -> None:
-        """Posts the final states of these (ids of messages or of parts)."""
-        for id in ids:
-            stored = await self._sent(int(id, 16 if len(id) == 8 else 10))
-            said = ApiStatus(stored.upstream_id, state.value, state, int(time.time()), err=err)
-            await self.running.store.note_statuses([said])
-
-    async def _sent(self, id: int) -> Stored:
-        """The message with this id, once the API has accepted it."""
-        async with asyncio.timeout(10):
-            while True:
-                stored = await self.running.store.message(id)
-                if stored is not None and stored.upstream_id:
-                    return stored
-                await asyncio.sleep(0.01)
-
-    async def nothing_left(self) -> None:
-        """Waits until no notice is owed."""
-        async with asyncio.timeout(10):
-            while await self._left():  # noqa: ASYNC110 - of another thread's database
-                await asyncio.sleep(0.02)
-
-    async def _left(self) -> int:
-        store: Any = self.running.store
-        rows = await store._rows("SELECT count(*) FROM notice WHERE ended_at = 0")
-        return int(rows[0][0])
-
-
-@asynccontextmanager
-async def served(
-    folder: Path, *, smpp: dict[str, Any] | None = None, parts_timeout: float = 300, **account: Any
-) -> AsyncIterator[Served]:
-    accounts = {"crm": {"schedule": "bridge", **account}, "other": {"sender": "Other"}}
-    async with Sandbox() as sandbox, relaying(folder, sandbox, accounts=accounts) as running:
-        relay = running.relay
-        gathering = Gathering(running.store, relay, relay.next_id, parts_timeout)
-        update = {"listen": [("127.0.0.1", 0)], **(smpp or {})}
-        settings = running.settings.smpp.model_copy(update=update)
-        outbox = running.outbox
-        listener = SmppListener(settings, running.accounts, relay, gathering, outbox)
-        sweeping = asyncio.create_task(gathering.run())
-        [endpoint] = await listener.start()
-        serving = Served(running, endpoint.port, listener)
-        try:
-            yield serving
-        finally:
-            for peer in serving.peers:
-                await peer.close()
-            await listener.close()
-            sweeping.cancel()
-            await asyncio.wait({sweeping})
-
-
-async def told(peer: Peer, *, answer: int | None = 0, within: float = 5) -> Pdu:
-    """The bridge's next request, which is answered."""
-    while (pdu := await peer.read(within)).command == "enquire_link":
-        peer.write(Pdu("enquire_link_resp", pdu.sequence_number))
-    assert pdu.command in ("deliver_sm", "data_sm"), pdu
-    if answer is not None:
-        body = MessageIdResp() if not answer else None
-        peer.write(Pdu(f"{pdu.command}_resp", pdu.sequence_number, body, command_status=answer))
-    return pdu
-
-
-async def quiet(peer: Peer) -> None:
-    """Checks that nothing comes but the answer to our request."""
-    assert (await peer.ask("enquire_link", number=99)).command == "enquire_link_resp"
-
-
-async def until(met: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not met():  # noqa: ASYNC110 - what happens in between is what is tested
-            await asyncio.sleep(0.01)
-
+from tests.smpp.peer import a_submit
 
 # --- who asked for what ----------------------------------------------------------------------
 
@@ -371,135 +259,4 @@ async def test_a_session_that_does_not_read_is_told_no_more_than_its_window(
         await deaf.close()
         for _ in range(50):
             await told(good)
-        await serving.nothing_left()
-
-
-# --- again -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("status", [CommandStatus.ESME_RX_P_APPN, CommandStatus.ESME_RX_R_APPN])
-async def test_a_receipt_refused_for_good_is_not_retried(
-    status: CommandStatus, tmp_path: Path
-) -> None:
-    async with served(tmp_path) as serving:
-        peer = await serving.bound()
-        id = await serving.submit(peer)
-        await serving.ended(id)
-        await told(peer, answer=status)
-        await serving.nothing_left()
-
-
-async def test_a_refused_receipt_is_retried_with_back_off_and_others_pass(tmp_path: Path) -> None:
-    async with served(tmp_path) as serving:
-        peer = await serving.bound()
-        ids = [await serving.submit(peer) for _ in range(2)]
-        await serving.ended(ids[0])
-        began = time.monotonic()
-        await told(peer, answer=CommandStatus.ESME_RX_T_APPN)
-        await serving.ended(ids[1])
-        assert words(await told(peer))["id"].encode() == ids[1]
-        again = await told(peer, within=10)
-        assert words(again)["id"].encode() == ids[0]
-        assert time.monotonic() - began >= 4
-
-
-async def test_an_unanswered_receipt_goes_to_another_session(tmp_path: Path) -> None:
-    async with served(tmp_path, smpp={"response_timeout": 0.5, "enquire_link": 2}) as serving:
-        silent = await serving.bound()
-        id = await serving.submit(silent)
-        await serving.ended(id)
-        await told(silent, answer=None)
-        good = await serving.bound("bind_receiver")
-        assert words(await told(good, within=12))["id"] == id.decode()
-        await serving.nothing_left()
-
-
-async def test_unanswered_notices_of_a_lost_session_go_to_the_next(tmp_path: Path) -> None:
-    async with served(tmp_path) as serving:
-        peer = await serving.bound()
-        ids = [await serving.submit(peer) for _ in range(3)]
-        await serving.ended(*ids)
-        await told(peer)
-        await told(peer, answer=None)
-        await told(peer, answer=None)
-        await quiet(peer)  # what came before is read
-        await peer.close()
-        back = await serving.bound("bind_receiver")
-        said = [words(await told(back))["id"].encode() for _ in range(2)]
-        assert said == ids[1:]
-        await serving.nothing_left()
-
-
-async def test_an_answer_with_a_broken_body_is_an_answer(tmp_path: Path) -> None:
-    async with served(tmp_path) as serving:
-        peer = await serving.bound()
-        id = await serving.submit(peer)
-        await serving.ended(id)
-        number = (await told(peer, answer=None)).sequence_number
-        header = b"\0\0\0\x13\x80\0\0\5\0\0\0\0" + number.to_bytes(4, "big")
-        peer.writer.write(header + b"abc")
-        await serving.nothing_left()
-
-
-async def test_the_end_of_the_bridge_waits_for_answers_a_little(tmp_path: Path) -> None:
-    async with served(tmp_path) as serving:
-        peer = await serving.bound()
-        ids = [await serving.submit(peer) for _ in range(2)]
-        await serving.ended(*ids)
-        first, _ = [await told(peer, answer=None) for _ in ids]
-        serving.running.outbox.stop()
-        draining = asyncio.create_task(serving.listener.drain(10))
-        peer.write(Pdu("deliver_sm_resp", first.sequence_number, MessageIdResp()))
-        unbind = await peer.read()
-        assert unbind.command == "unbind"
-        peer.write(Pdu("unbind_resp", unbind.sequence_number))
-        await draining
-        await serving.running.outbox.close()
-        assert await serving._left() == 1
-
-
-# --- messages from phones --------------------------------------------------------------------
-
-
-async def incoming(serving: Served, text: str) -> None:
-    id = serving.running.relay.next_id()
-    now = int(time.time())
-    sent = Incoming(id, str(id), "crm", "+380501234567", "Shop", text, now, now)
-    await serving.running.store.take_incoming([(sent, [QUEUE])])
-
-
-async def test_a_message_from_a_phone_comes_to_a_receiver(tmp_path: Path) -> None:
-    async with served(tmp_path) as serving:
-        peer = await serving.bound("bind_receiver")
-        await incoming(serving, "Так")
-        body = (await told(peer)).body
-        assert isinstance(body, SubmitSm)
-        assert (body.source_addr, body.destination_addr) == (b"380501234567", b"Shop")
-        assert (body.esm_class, body.data_coding) == (0, 8)
-        assert body.short_message == "Так".encode("utf-16-be")
-        await serving.nothing_left()
-
-
-async def test_system_type_iso_gets_latin_1(tmp_path: Path) -> None:
-    async with served(tmp_path) as serving:
-        peer = Peer(*await asyncio.open_connection("127.0.0.1", serving.port))
-        serving.peers.append(peer)
-        await peer.bind("bind_receiver", system_type=b"ISO")
-        await incoming(serving, "é")
-        body = (await told(peer)).body
-        assert isinstance(body, SubmitSm)
-        assert (body.data_coding, body.short_message) == (0, b"\xe9")
-
-
-async def test_a_long_one_comes_in_parts_one_after_the_other(tmp_path: Path) -> None:
-    async with served(tmp_path) as serving:
-        peer = await serving.bound("bind_receiver")
-        await incoming(serving, "x" * 400)
-        for number in (1, 2, 3):
-            pdu = await told(peer, answer=None)
-            assert isinstance(pdu.body, SubmitSm)
-            assert pdu.body.short_message[:3] == b"\5\0\3"
-            assert pdu.body.short_message[4:6] == bytes((3, number))
-            await quiet(peer)
-            peer.write(Pdu("deliver_sm_resp", pdu.sequence_number, MessageIdResp()))
         await serving.nothing_left()

@@ -15,9 +15,9 @@ from bridge.model.message import State
 from bridge.smpp.outbound.deliver_pdu import Style
 from bridge.smpp.outbound.mobile_originated import incoming_pdus
 from bridge.smpp.outbound.receipt import receipt
+from tests.smpp.delivering import Served, incoming, served
 from tests.smpp.owed import incoming as phone_says
 from tests.smpp.owed import owed
-from tests.smpp.test_delivered import Served, incoming, served
 from tests.smpp.test_net_smpp import perl
 from tests.smpp.test_tshark import Capture, tshark
 from tests.support import node_package, program

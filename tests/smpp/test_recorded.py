@@ -13,8 +13,8 @@ import pytest
 from bridge.smpp.protocol.codec import decode
 from bridge.smpp.protocol.pdu import MessageIdResp, SubmitSm
 from bridge.smpp.protocol.tlvs import RECEIPTED_MESSAGE_ID
+from tests.smpp.delivering import Served, served
 from tests.smpp.outbound.test_receipt import words
-from tests.smpp.test_delivered import Served, served
 
 RECORDED = Path(__file__).with_name("recorded.txt").read_text(encoding="utf-8")
 
