@@ -30,4 +30,5 @@ def test_what_an_entry_blocks_has_the_dialects_number(blocks: str, number: int) 
 
 
 def test_a_template_is_one_for_sms() -> None:
-    assert Template(1, "Code", "Your code").format == "sms"
+    template = Template(1, "Code", "Your code")
+    assert (template.format, template.sender, template.flag) == ("sms", "", 0)

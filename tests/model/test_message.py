@@ -10,9 +10,12 @@ from bridge.model.failure import Failure, Reason
 from bridge.model.message import (
     FINAL,
     TRANSITIONS,
+    Accepted,
+    MessageType,
     Protocol,
     Receipts,
     Recipient,
+    Route,
     State,
     Stored,
     Submission,
@@ -30,6 +33,24 @@ def stored(state: State, **fields: Any) -> Stored:
         "upstream_id": "",
     } | fields
     return Stored(message(1, **about), state, **values)
+
+
+def test_words_are_stored_as_they_were_when_the_store_began() -> None:
+    # Stores keep these words, and Cascade reads those of types and routes.
+    assert {state.value for state in State} == {state.name.lower() for state in State}
+    assert [kind.value for kind in MessageType] == [
+        "transaction",
+        "promo",
+        "viber_survey",
+        "flashcall",
+    ]
+    assert [route.value for route in Route] == ["async", "tg-viber"]
+    assert [protocol.value for protocol in Protocol] == ["smtp", "smpp", "http"]
+
+
+def test_an_accepted_submission_is_answered_by_the_api_unless_it_is_queued() -> None:
+    accepted = Accepted(7, 2)
+    assert (accepted.queued, accepted.refused) == (False, ())
 
 
 def test_nothing_follows_a_final_state_and_something_every_other() -> None:

@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bridge.model.notice import Told
+from bridge.notices import results
 from bridge.notices.results import Results
 from bridge.store import StoreError, StoreFull
 
@@ -62,6 +63,23 @@ async def test_results_that_come_meanwhile_are_written_together_in_their_order()
     assert len(at.writes) == 2
 
 
+async def test_results_right_after_a_write_wait_for_each_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(results, "_WRITE_EVERY", 60.0)
+    at = Written()
+    at.results.note(ENDED[0])
+    await at.written()
+    at.results.note(ENDED[1])
+    at.results.note(ENDED[2])
+    assert at.writes == [ENDED[:1]]
+    flushed = asyncio.create_task(at.results.flush())
+    await asyncio.sleep(0)
+    assert at.writes == [ENDED[:1], ENDED[1:3]]
+    await at.written()
+    await asyncio.wait_for(flushed, 5)
+
+
 async def test_queues_are_woken_when_their_results_are_durable() -> None:
     at = Written()
     at.results.note(ENDED[0], "smpp crm")
@@ -88,18 +106,6 @@ async def test_a_flush_waits_until_everything_is_durable_and_writes_without_a_pa
     await at.written()
     assert at.writes[2:] == [ENDED[2:3]]
     assert not flushed.done()
-    await at.written()
-    await asyncio.wait_for(flushed, 5)
-
-
-async def test_a_flush_does_not_wait_for_the_timer() -> None:
-    at = Written()
-    at.results.note(ENDED[0])
-    await at.written()
-    at.results.note(ENDED[1])  # its timer runs
-    flushed = asyncio.create_task(at.results.flush())
-    await asyncio.sleep(0)
-    assert at.writes[1:] == [ENDED[1:2]]
     await at.written()
     await asyncio.wait_for(flushed, 5)
 
