@@ -61,6 +61,12 @@ def test_references_in_a_plain_text_are_replaced() -> None:
     assert read(b"Tom &amp; Jerry&nbsp;at ten")[0].replace("\xa0", " ") == "Tom & Jerry at ten"
 
 
+def test_links_in_a_plain_text_are_tidied() -> None:
+    wrapped = b"Order: https://example.com/a<https://example.com/a> [image: logo] now"
+    assert "<https" not in read(wrapped)[0]
+    assert read(b"no link, no bracket")[0] == "no link, no bracket"
+
+
 def test_flowed_lines_are_joined() -> None:
     flowed = ContentType(flowed=True)
     assert read(b"one \ntwo\nthree", flowed)[0] == "one two\nthree"

@@ -7,6 +7,12 @@ import html
 import pytest
 
 from bridge.smtp.reading.html import text_of_html
+from bridge.smtp.reading.quoted_headers import (
+    header_block,
+    is_of_notes,
+    label_of,
+    line_above,
+)
 from bridge.smtp.reading.quotes import Reply, cut_quotes
 
 #: From, sent, to and subject.
@@ -131,3 +137,75 @@ def test_it_is_known_by_the_rule_of_outlook(labels: tuple[str, ...]) -> None:
 def test_rows_alone_are_own_text(labels: tuple[str, ...]) -> None:
     text = "\n".join([OWN, "-" * 32, *rows(labels, DATES[0], address=False)])
     assert own(text) == text
+
+
+# --- where it begins and ends
+
+
+@pytest.mark.parametrize(
+    ("line", "label"),
+    [
+        ("From: Jan", "from"),
+        ("> *Sent:* today", "sent"),
+        ("  Enviada em: hoje", "enviada em"),
+        ("发件人：Jan", "发件人"),
+        ("Subject:", "subject"),
+        ("Note to self: buy milk", "note to self"),
+        ("at 10:04", ""),
+        ("https://example.com", ""),
+        ("jan@example.com: hello", ""),
+        ("a line without a colon", ""),
+        ("x" * 30 + ": far too long", ""),
+    ],
+)
+def test_a_label_stands_before_a_colon(line: str, label: str) -> None:
+    assert label_of(line) == label
+
+
+HEADER = ["From: Jan <jan@example.com>", "Sent: Thursday, November 26, 2026 10:04 AM"]
+REST = ["To: Help Desk", "Subject: RE: Order 7"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "ends", "found"),
+    [
+        ([*HEADER, *REST, "", "Will you come?"], 4, True),
+        ([HEADER[0], "", HEADER[1], "", *REST, "", "text"], 6, True),  # converted HTML
+        (["From: Jan Novák", "<jan@example.com>", HEADER[1], *REST, "text"], 5, True),
+        ([*HEADER, "To: Help Desk; a second line of", "the same value", REST[1], "text"], 5, True),
+        (HEADER[:1], 1, False),
+        (["Room: 12", "Time: ten", "text"], 2, False),
+        (["From: Kyiv", "To: Lviv", "Date: 26.11.2026", "text"], 3, False),  # a journey
+        ([*HEADER, "text"], 2, True),
+        ([HEADER[0], "", "", HEADER[1]], 2, False),
+    ],
+)
+def test_a_header_ends_with_its_last_label(lines: list[str], ends: int, found: bool) -> None:
+    end, is_header = header_block(lines, 0)
+    assert is_header is found
+    if found:
+        assert lines[:end][-1] == lines[ends - 1]
+
+
+@pytest.mark.parametrize(
+    ("lines", "begins"),
+    [
+        (["Jan Novák", "26.11.2026 10:04", "To: Help Desk", "Subject: Order 7"], True),
+        (["Jan", "11/26/2026 10:04 AM", "To", "Help Desk", "cc", "Subject", "Order 7"], True),
+        (["Jan <jan@example.com> on 11/26/2026 10:04:22 AM", "To: Help", "Subject: Order"], True),
+        (["Jan Novák", "26.11.2026 10:04", "To: Help Desk", "Thanks"], False),
+        (["Jan Novák", "yesterday", "To: Help Desk", "Subject: Order 7"], False),
+        (["From: Jan", "26.11.2026 10:04", "To: Help", "Subject: Order"], False),
+        (["Jan on 11/26/2026 10:04:22 AM", "To: Help", "Subject: Order"], False),
+        ([], False),
+    ],
+)
+def test_notes_writes_the_sender_the_date_and_then_labels(lines: list[str], begins: bool) -> None:
+    assert is_of_notes([*lines, ""], 0) is begins
+
+
+def test_the_line_above_is_the_last_that_is_not_blank() -> None:
+    lines = ["own", "", "", "From: Jan"]
+    assert line_above(lines, 3) == 0
+    assert line_above(lines, 0) == -1
+    assert line_above(["", ""], 1) == -1
