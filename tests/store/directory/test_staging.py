@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bridge.model.contact import BlackListEntry, Blocks, Contact
+from bridge.model.failure import Failure, Reason
 from bridge.store import Store
 from bridge.store.directory.black_list import (
     black_list_changes,
@@ -12,10 +15,15 @@ from bridge.store.directory.contacts import list_contacts
 from bridge.store.directory.importing import Entry, Imported
 from bridge.store.directory.staging import (
     CONTACTS,
+    SEND_OUT,
+    SendOut,
     abandoned_imports,
     begin_import,
     commit_import,
+    commit_send_out,
     discard_step,
+    find_send_out,
+    list_send_outs,
     merge_step,
     stage_black_list,
     stage_contacts,
@@ -91,3 +99,22 @@ async def test_an_imported_black_list_has_a_version_and_no_list_of_changes(store
     assert await store.look_up(black_list_changes, "crm", 0) == []
     listed = await store.look_up(list_black_list, "crm")
     assert [entry[1:] for entry in listed] == [entry[1:] for entry in entries]
+
+
+async def test_a_send_out_is_found_by_each_of_its_ids(store: Store) -> None:
+    send_outs = [
+        SendOut(5000, "May", 100, 2, 4, 0, "17"),
+        SendOut(5001, "June", 101, 3, 3, 1),
+        SendOut(5002, "July", 102, 1, 1, 0, "17"),
+    ]
+    for one in send_outs:
+        file = await store.change(begin_import, "crm", SEND_OUT, one.at)
+        await store.change(commit_send_out, file.id, "crm", "{}", one, one.at)
+    assert await store.look_up(list_send_outs, "crm") == send_outs[::-1]
+    # The newest of a client's id.
+    for id, found in ((5000, 0), (5001, 1), (17, 2)):
+        assert await store.look_up(find_send_out, "crm", id) == send_outs[found]
+    for account, id in (("crm", 18), ("crm", 0), ("shop", 17)):
+        with pytest.raises(Failure) as caught:
+            await store.look_up(find_send_out, account, id)
+        assert caught.value.reason is Reason.NOT_FOUND
