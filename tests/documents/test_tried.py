@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ast
+import re
 
 import pytest
 
-from tests.documents.pages import BLOCKS, REPOSITORY, Block
+from tests.documents.pages import ALL, BLOCKS, REPOSITORY, Block
 
 #: A page, a heading of it (* is any other), and the test, or a step of one, that takes the block
 #: from there. ``toml`` is not here: `check` reads every block of it (test_snippets.py).
 TRIED = """
+    CHANGELOG.md | Upgrading from 0.1.0 | packaging/test_guide.py test_the_guide_by_pip
     README.md | Five minutes to a first real message | packaging/test_guide.py set_up
     README.md | The way of a message | documents/test_shown.py test_a_diagram_of_a_sequence
     architecture.md | Failures and exceptions | test_repository.py test_the_tree_of_exceptions
@@ -66,6 +68,11 @@ PLACES = {(page, heading): test.split() for page, heading, test in ROWS}
 def place(block: Block) -> tuple[str, str]:
     page = block.page.removeprefix("docs/")
     return (page, block.heading if (page, block.heading) in PLACES else "*")
+
+
+def test_no_block_is_indented_and_so_overlooked() -> None:
+    for page, text in ALL.items():
+        assert not re.search(r"^[ \t>]+```", text, re.M), page
 
 
 def test_every_block_is_tried_by_a_test() -> None:

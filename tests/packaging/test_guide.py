@@ -223,7 +223,11 @@ def test_the_guide_by_pip(machine: Machine, checkout: Path) -> None:
     gone = "find /opt/cascade-bridge -name 'of_this_version*'"
     assert machine.run(gone) != ""
     machine.run(f"rm {CHECKOUT}/bridge/of_this_version.py")
-    follow(machine, [backup, *upgrade])
+    follow(machine, [backup])
+    # As if it had been 0.1.0, which made no link.
+    machine.run("rm /usr/local/bin/cascade-bridge")
+    follow(machine, commands(section(REPOSITORY / "CHANGELOG.md", "Upgrading from 0.1.0")))
+    follow(machine, upgrade)
     assert machine.run(gone) == ""
     only_root(machine, "/var/backups/cascade-bridge.db")
     follow(machine, back)
