@@ -217,7 +217,7 @@ def test_the_guide_by_pip(machine: Machine, checkout: Path) -> None:
     machine.run("test -s /etc/bash_completion.d/cascade-bridge")
 
     follow(machine, ["export USER=clerk", *commands(section(PAGE, "Secrets"))])
-    assert "Nothing waits" in machine.run("su - clerk -c 'cascade-bridge queue list'")
+    assert "No message waits" in machine.run("su - clerk -c 'cascade-bridge queue list'")
     backup, _, *upgrade = commands(section(PAGE, "Upgrade"))
     upgrade, back = upgrade[:6], upgrade[6:]
     gone = "find /opt/cascade-bridge -name 'of_this_version*'"
