@@ -91,6 +91,6 @@ async def test_19_a_campaign_is_stopped_and_nothing_of_others_waits(
         await submit(bank)
         assert max(one.at for one in campaign) <= stopped_at
         assert len([m for m in sandbox.messages if m.text == "Everything must go"]) == len(campaign)
-        assert await said(bridge, "queue", "list") == "Nothing waits.\n"
+        assert await said(bridge, "queue", "list") == "No message waits or is held.\n"
         assert "Nothing waits and nothing is held." in await page(bridge, "/queue")
         await bank.close()
