@@ -295,13 +295,17 @@ class _Layout:
             return
         text = _BLANKS.sub(" ", text)
         if text == " ":
-            if self._line and self._line[-1] != " ":
+            if self._line and not self._ends_in_a_blank():
                 self._line.append(" ")
             return
-        if text[:1] == " " and (not self._line or self._line[-1] == " "):
+        if text[:1] == " " and (not self._line or self._ends_in_a_blank()):
             text = text[1:]
         if text:
             self._append(text, top)
+
+    def _ends_in_a_blank(self) -> bool:
+        last = self._line[-1]
+        return isinstance(last, str) and last.endswith(" ")
 
     def _append(self, text: str, top: _Open) -> None:
         if not self._line:

@@ -34,6 +34,7 @@ def shown(html: str) -> str:
         ("<style>.x{}<p>a", "a"),
         ("a<!-- no>b<p>c<script>no<p>no", "ab\n\nc"),
         ("<html><head><title>no</title>\n a<br>b", "a\nb"),
+        ("<b>a\n</b>\n<i>b</i> \n <u> c</u>", "a b c"),
         ("<p><a href=https://e.com/a><div>b</div></a></p>c", "b (https://e.com/a)\n\nc"),
         ("<p><a href=https://e.com/a>b<div>c</div></a></p>d", "b (https://e.com/a)\n\nc\n\nd"),
         ("a<!-- no --!>b<xmp>c</xmp><textarea>d</textarea>", "abcd"),
