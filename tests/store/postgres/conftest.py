@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -47,3 +48,12 @@ async def mortal(mortal_postgres: Server) -> AsyncIterator[PostgresStore]:
         await store.open()
         yield store
         await store.close()
+
+
+@contextmanager
+def soon_refused() -> Iterator[None]:
+    """Requests of unknown fate are refused after a moment. Afterwards a connection may take as long
+    as usual, however busy the machine is."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("bridge.store.postgres.writer.UNSURE_WITHIN", 0.2)
+        yield

@@ -12,7 +12,9 @@ import pytest
 from bridge.model.message import State
 from bridge.store import Acceptance, Change, StoreFull
 from bridge.store.postgres.engine import PostgresStore
+from bridge.store.postgres.writer import UNSURE_WITHIN
 from tests.samples import NOW, message
+from tests.store.postgres.conftest import soon_refused
 from tests.store.postgres.server import Server, binaries
 from tests.support import missing
 
@@ -84,9 +86,8 @@ async def test_a_database_that_is_killed_loses_nothing_that_was_answered(
 
 
 async def test_while_the_database_is_away_messages_are_refused_and_results_kept(
-    mortal: PostgresStore, mortal_postgres: Server, monkeypatch: pytest.MonkeyPatch
+    mortal: PostgresStore, mortal_postgres: Server
 ) -> None:
-    monkeypatch.setattr("bridge.store.postgres.writer.UNSURE_WITHIN", 0.5)
     await mortal.accept(Acceptance((message(1), message(2))))
     await mortal.begin(9, [message(1)])
     await asyncio.to_thread(mortal_postgres.stop)
@@ -95,9 +96,9 @@ async def test_while_the_database_is_away_messages_are_refused_and_results_kept(
         # The fate of the first is unknown at first; the next is refused at once.
         first = mortal.accept(Acceptance((message(3),)))
         async with asyncio.timeout(20):
-            with pytest.raises(StoreFull):
+            with soon_refused(), pytest.raises(StoreFull):
                 await first
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(UNSURE_WITHIN - 1):
             with pytest.raises(StoreFull):
                 await mortal.accept(Acceptance((message(4),)))
             with pytest.raises(StoreFull):

@@ -12,6 +12,7 @@ from bridge.store import Acceptance, Change, Fingerprint, PartGroup, Status, Sto
 from bridge.store.postgres.engine import PostgresStore
 from tests.samples import NOW, message
 from tests.store.conftest import Engine
+from tests.store.postgres.conftest import soon_refused
 from tests.store.postgres.server import Wire, execute, written
 from tests.store.samples import CRM, LANE
 
@@ -92,9 +93,8 @@ async def test_an_attempt_with_a_lost_confirmation_begins_once(
 
 
 async def test_an_attempt_whose_only_message_was_refused_ends(
-    remote: PostgresStore, wire: Wire, database: str, monkeypatch: pytest.MonkeyPatch
+    remote: PostgresStore, wire: Wire, database: str
 ) -> None:
-    monkeypatch.setattr("bridge.store.postgres.writer.UNSURE_WITHIN", 0.2)
     await refused_though_stored(remote, wire, database, PLAIN._replace(attempt=7), b"COMMIT")
     assert await execute(database, "SELECT FROM attempt WHERE id = 7") == "SELECT 0"
 
@@ -108,17 +108,16 @@ async def refused_though_stored(
     await written(database, "message", 1)
     wire.closed = True
     wire.cut()
-    async with asyncio.timeout(10):
-        with pytest.raises(StoreFull, match="cannot be reached"):
+    async with asyncio.timeout(20):
+        with soon_refused(), pytest.raises(StoreFull, match="cannot be reached"):
             await accepted
         wire.mend()
         await result
 
 
 async def test_a_refused_message_that_was_stored_is_removed(
-    remote: PostgresStore, wire: Wire, database: str, monkeypatch: pytest.MonkeyPatch
+    remote: PostgresStore, wire: Wire, database: str
 ) -> None:
-    monkeypatch.setattr("bridge.store.postgres.writer.UNSURE_WITHIN", 0.2)
     await refused_though_stored(remote, wire, database, PLAIN, b"COMMIT")
     assert await remote.message(1) is None
     assert await remote.backlog() == 1
@@ -132,10 +131,8 @@ async def test_a_refused_message_that_another_node_may_have_repeated_is_sent(
     wire: Wire,
     database: str,
     postgresql: Engine,
-    monkeypatch: pytest.MonkeyPatch,
     acceptance: Acceptance,
 ) -> None:
-    monkeypatch.setattr("bridge.store.postgres.writer.UNSURE_WITHIN", 0.2)
     other = await postgresql.open()
     work = asyncio.Event()
     remote.signals.work.listen(work.set)
@@ -205,16 +202,15 @@ async def test_a_notice_stored_without_a_confirmation_is_owed_once(
 
 
 async def test_a_refused_notice_that_was_stored_is_owed_once_when_it_is_owed_again(
-    remote: PostgresStore, wire: Wire, database: str, monkeypatch: pytest.MonkeyPatch
+    remote: PostgresStore, wire: Wire, database: str
 ) -> None:
-    monkeypatch.setattr("bridge.store.postgres.writer.UNSURE_WITHIN", 0.2)
     wire.lose(b"COMMIT")
     owed = remote.owe([crm_notice(1), crm_notice(2)])
     await written(database, "notice", 2)
     wire.closed = True
     wire.cut()
-    async with asyncio.timeout(10):
-        with pytest.raises(StoreFull, match="cannot be reached"):
+    async with asyncio.timeout(20):
+        with soon_refused(), pytest.raises(StoreFull, match="cannot be reached"):
             await owed
         wire.mend()
         while isinstance(await noted(remote), StoreFull):
@@ -225,16 +221,16 @@ async def test_a_refused_notice_that_was_stored_is_owed_once_when_it_is_owed_aga
 
 
 async def test_results_of_notices_are_kept_while_the_database_is_away(
-    remote: PostgresStore, wire: Wire, monkeypatch: pytest.MonkeyPatch
+    remote: PostgresStore, wire: Wire
 ) -> None:
-    monkeypatch.setattr("bridge.store.postgres.writer.UNSURE_WITHIN", 0.2)
     await remote.owe([crm_notice(1)])
     [one] = await remote.claim_notices(CRM, NOW, 10)
     wire.closed = True
     wire.cut()
-    async with asyncio.timeout(10):
-        while not isinstance(await noted(remote), StoreFull):
-            pass
+    async with asyncio.timeout(20):
+        with soon_refused():
+            while not isinstance(await noted(remote), StoreFull):
+                pass
         told = remote.told([Told(one.notice.id, True, "taken")])
         wire.mend()
         await told
