@@ -167,7 +167,7 @@ class Sandbox:
         """Forgets messages, requests and repeats; faults stay."""
         self._ledger.clear()
 
-    async def wait_for(self, count: int, timeout: float = 5.0) -> list[Received]:
+    async def wait_for(self, count: int, timeout: float = 30.0) -> list[Received]:
         """Waits until ``count`` messages were accepted in total; raises :class:`TimeoutError`."""
         if self.message_count < count:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()

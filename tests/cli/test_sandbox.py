@@ -57,7 +57,7 @@ def test_it_serves_tells_of_requests_and_ends_on_sigterm() -> None:
         with pytest.raises(httpx.ReadError):
             client.post(SEND, json=[message()])
         process.send_signal(signal.SIGTERM)
-        output, _ = process.communicate(timeout=5)
+        output, _ = process.communicate(timeout=30)
     assert process.returncode == 0
     assert output.splitlines() == [
         f"1 POST {SEND} -> 429, fault 429, Rate limit exceeded",
@@ -75,15 +75,17 @@ def test_it_goes_on_when_nobody_reads_its_lines() -> None:
             response = httpx.post(url + SEND, json=[message()], headers=HEADERS, trust_env=False)
             assert response.status_code == 200
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=5) in (0, 120)  # 120: Python could not flush at its end
+        assert process.wait(timeout=30) in (0, 120)  # 120: Python could not flush at its end
 
 
 def test_it_ends_on_sigint_though_a_client_hangs() -> None:
     with running("--fault", "hang") as (process, url):
         with pytest.raises(httpx.ReadTimeout):
-            httpx.post(url + SEND, json=[message()], headers=HEADERS, timeout=0.2)
+            httpx.post(
+                url + SEND, json=[message()], headers=HEADERS, timeout=httpx.Timeout(30, read=0.2)
+            )
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=5) == 0
+        assert process.wait(timeout=30) == 0
 
 
 @pytest.mark.parametrize(

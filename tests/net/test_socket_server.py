@@ -83,7 +83,7 @@ async def exchange(port: int, *pieces: bytes, context: ssl.SSLContext | None = N
         if context is not None:
             await writer.start_tls(context, server_hostname="localhost")
         writer.write(b"hello\n")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while b"hello" not in heard and (chunk := await reader.read(1000)):
                 heard += chunk
     writer.close()
@@ -124,7 +124,7 @@ async def test_a_proxy_gets_little_time(monkeypatch: pytest.MonkeyPatch) -> None
     async with echoing() as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(HEADER[:10])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             with contextlib.suppress(ConnectionError):
                 assert await reader.read() == b""
         writer.close()
@@ -147,7 +147,7 @@ async def test_closing_drops_connections_without_their_header() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(HEADER[:10])
         await writer.drain()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         with contextlib.suppress(ConnectionError):
             assert await reader.read() == b""
     writer.close()
@@ -174,7 +174,7 @@ async def hello(port: int, certificate: Certificate, source: str = "127.0.0.1") 
     reader, writer = await asyncio.open_connection(
         "127.0.0.1", port, ssl=certificate.context(), local_addr=(source, 0)
     )
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         heard = await reader.readline()
     writer.close()
     return heard
@@ -216,7 +216,7 @@ async def test_a_failed_handshake_is_logged_with_its_reason_and_counted_out(
             for said in (b"GET / HTTP/1.1\r\n\r\n", b""):
                 reader, writer = await asyncio.open_connection("127.0.0.1", port)
                 writer.write(said)
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(30):
                     with contextlib.suppress(ConnectionError):
                         await reader.read()
                 writer.close()
@@ -244,7 +244,7 @@ async def test_a_connection_that_begins_as_the_server_closes_hears_of_its_end() 
     _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
     (await begun.get()).abort()
     await server.wait_closed()
-    await asyncio.wait_for(lost.wait(), 5)
+    await asyncio.wait_for(lost.wait(), 30)
     writer.close()
 
 

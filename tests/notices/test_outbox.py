@@ -443,7 +443,7 @@ async def test_the_outbox_ends_if_it_is_cancelled_while_it_is_woken(
     for _ in range(turns):
         await asyncio.sleep(0)
     running.cancel()
-    done, _ = await asyncio.wait([running], timeout=5)
+    done, _ = await asyncio.wait([running], timeout=30)
     await outbox.close()
     await store.close()
     assert done

@@ -35,7 +35,7 @@ class Written:
         return self.futures[-1]
 
     async def until(self, writes: int) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(self.writes) < writes:  # noqa: ASYNC110 - the timer is what is tested
                 await asyncio.sleep(0.005)
 
@@ -107,7 +107,7 @@ async def test_a_flush_waits_until_everything_is_durable_and_writes_without_a_pa
     assert at.writes[2:] == [ENDED[2:3]]
     assert not flushed.done()
     await at.written()
-    await asyncio.wait_for(flushed, 5)
+    await asyncio.wait_for(flushed, 30)
 
 
 async def test_a_failed_write_is_logged_and_the_next_one_goes_on() -> None:
@@ -128,7 +128,7 @@ async def test_a_closed_store_keeps_no_result_and_holds_up_no_flush() -> None:
     at.closed = True
     with capture_logs() as logs:
         at.results.note(ENDED[0])
-        await asyncio.wait_for(at.results.flush(), 5)
+        await asyncio.wait_for(at.results.flush(), 30)
     assert [event["event"] for event in logs] == ["notices_not_kept"]
 
 
@@ -140,4 +140,4 @@ async def test_a_write_that_was_cancelled_counts_as_over(cancelled: bool) -> Non
         at.futures[0].cancel()
     else:
         at.futures[0].set_result(None)
-    await asyncio.wait_for(at.results.flush(), 5)
+    await asyncio.wait_for(at.results.flush(), 30)

@@ -501,7 +501,7 @@ async def test_parts_that_wait_in_vain_expire(tmp_path: Path, sandbox: Sandbox) 
             await parts.taken(1)
             await parts.taken(2)
             parts.clock.now += 10
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 while not any(line["event"] == "parts_expired" for line in logs):  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
         [line] = [line for line in logs if line["event"] == "parts_expired"]

@@ -19,7 +19,7 @@ from tests.sandbox.samples import HEADERS, SEND, batch, message
 @pytest.fixture
 async def client(sandbox: Sandbox) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(
-        base_url=sandbox.url, headers=HEADERS, timeout=5, trust_env=False
+        base_url=sandbox.url, headers=HEADERS, timeout=30, trust_env=False
     ) as client:
         yield client
 
@@ -118,10 +118,11 @@ async def test_slow_answers_late(sandbox: Sandbox, client: httpx.AsyncClient) ->
 
 async def test_a_client_that_gives_up_on_a_slow_answer_has_sent(sandbox: Sandbox) -> None:
     sandbox.fault("slow", seconds=60)
-    async with httpx.AsyncClient(base_url=sandbox.url, headers=HEADERS, timeout=0.05) as client:
+    patience = httpx.Timeout(30, read=0.05)
+    async with httpx.AsyncClient(base_url=sandbox.url, headers=HEADERS, timeout=patience) as client:
         with pytest.raises(httpx.ReadTimeout):
             await client.post(SEND, json=[message()])
-    assert sandbox.message_count == 1
+    await sandbox.wait_for(1)
 
 
 async def test_a_slow_body_trickles(sandbox: Sandbox) -> None:
@@ -141,6 +142,9 @@ async def test_hang_never_answers(sandbox: Sandbox, name: str, sent: int) -> Non
     sandbox.fault(name)
     async with connection(sandbox) as (reader, writer):
         writer.write(raw_request())
+        async with asyncio.timeout(30):
+            while not sandbox.requests:  # noqa: ASYNC110 - a number, not an event
+                await asyncio.sleep(0.01)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1):
                 await reader.read(1)

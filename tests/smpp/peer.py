@@ -124,7 +124,7 @@ class StandInRelay:
         """Waits until there are this many submissions."""
         while len(self.submissions) < submissions:
             self.arrived.clear()
-            await asyncio.wait_for(self.arrived.wait(), 5)
+            await asyncio.wait_for(self.arrived.wait(), 30)
 
 
 class StandInParts:

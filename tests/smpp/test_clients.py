@@ -27,7 +27,7 @@ TEXTS = [
 
 
 def smpplib_client(port: int) -> tuple[Client, list[Any]]:
-    client = Client("127.0.0.1", port, timeout=5, allow_unknown_opt_params=True)
+    client = Client("127.0.0.1", port, timeout=30, allow_unknown_opt_params=True)
     answers: list[Any] = []
     client.set_message_sent_handler(lambda pdu: answers.append(pdu))
     client.connect()

@@ -69,7 +69,7 @@ class Kannel:
         query = urllib.parse.urlencode({"password": "secret", "smsc": "bridge"})
 
         def get() -> None:
-            urllib.request.urlopen(f"{self._admin}{name}?{query}", timeout=5).close()
+            urllib.request.urlopen(f"{self._admin}{name}?{query}", timeout=30).close()
 
         await asyncio.to_thread(get)
 
@@ -87,7 +87,7 @@ class Kannel:
         await asyncio.to_thread(self._get, urllib.parse.urlencode(query))
 
     def _get(self, query: str) -> None:
-        with urllib.request.urlopen(self._url + query, timeout=5) as answer:
+        with urllib.request.urlopen(self._url + query, timeout=30) as answer:
             assert answer.status == 202, answer.read()
 
 

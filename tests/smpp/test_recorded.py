@@ -60,7 +60,7 @@ class Replay:
                     case [">", octets]:
                         writer.write(self._with_ids(octets))
                     case ["<", "close"]:
-                        assert await asyncio.wait_for(reader.read(), 5) == b""
+                        assert await asyncio.wait_for(reader.read(), 30) == b""
                     case ["<", "receipt"]:
                         await self._receipt(reader)
                     case ["<", octets]:
@@ -101,7 +101,7 @@ class Replay:
 
 
 async def frame(reader: asyncio.StreamReader) -> bytes:
-    length = await asyncio.wait_for(reader.readexactly(4), 5)
+    length = await asyncio.wait_for(reader.readexactly(4), 30)
     return length + await reader.readexactly(int.from_bytes(length, "big") - 4)
 
 

@@ -61,7 +61,7 @@ async def talk(peer: Peer, capture: Capture, *pdus: Pdu) -> list[str]:
         octets = encode(pdu)
         capture.add(octets, ours=False)
         peer.writer.write(octets)
-        header = await asyncio.wait_for(peer.reader.readexactly(16), 5)
+        header = await asyncio.wait_for(peer.reader.readexactly(16), 30)
         length, command_id = struct.unpack_from(">II", header)
         capture.add(header + await peer.reader.readexactly(length - 16), ours=True)
         commands += [f"0x{COMMAND_IDS[pdu.command]:08x}", f"0x{command_id:08x}"]

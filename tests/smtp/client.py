@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 #: Most seconds for a reply: a guard, which no test waits for.
 WITHIN = 30.0
 
+HELLO = b"EHLO x\r\n"
 ENVELOPE = b"MAIL FROM:<a@b.cd>\r\nRCPT TO:<380501234567@sms.example.com>\r\nDATA\r\n"
 MAIL = b"Subject: x\r\n\r\ntext\r\n.\r\n"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from ipaddress import ip_address, ip_network
@@ -135,6 +136,7 @@ async def running(
     accounts: StandInAccounts | None = None,
     dsn: bool = False,
     reply_addresses: ReplyAddresses | None = None,
+    clock: Callable[[], float] = time.monotonic,
     **settings: Any,
 ) -> AsyncIterator[Running]:
     """A started listener on 127.0.0.1, closed at the end; ``settings`` are those of ``[smtp]``."""
@@ -147,7 +149,7 @@ async def running(
     }
     smtp = Smtp.model_validate({**given, **settings})
     part = Running(
-        SmtpListener(smtp, accounts, relay, dsn=dsn, reply_addresses=reply_addresses),
+        SmtpListener(smtp, accounts, relay, dsn=dsn, reply_addresses=reply_addresses, clock=clock),
         relay,
         accounts,
     )

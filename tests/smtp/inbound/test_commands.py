@@ -50,7 +50,7 @@ async def test_the_same_recipient_twice_is_one() -> None:
 async def test_a_group_of_commands_is_answered_together() -> None:
     async with running() as part, connected(part.port) as client:
         client.send(ENVELOPE)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             replies = b""
             while replies.count(b"\r\n") < 3:
                 replies += await client.reader.read(1000)

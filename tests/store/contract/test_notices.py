@@ -242,7 +242,7 @@ async def test_the_signal_names_the_queues_with_new_notices(store: Store) -> Non
     store.signals.owed.listen(hear)
     await sent(store, asking(1), asking(2, protocol=Protocol.SMTP))
     await store.note_statuses([delivered(1), delivered(2)])
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await told.wait()
     assert heard == {CRM, MAIL}
 
