@@ -62,7 +62,7 @@ class Relaying:
         return account
 
     async def submit(self, submission: Submission, name: str = "crm") -> Outcome:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             return await self.relay.submit(self.account(name), submission)
 
     async def states(self, outcome: Outcome) -> list[State]:
@@ -72,7 +72,7 @@ class Relaying:
 
     async def drained(self) -> None:
         """Waits until no message waits to be sent."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while self.dispatcher.backlog:  # noqa: ASYNC110 - a number, not an event
                 await asyncio.sleep(0.01)
 
