@@ -119,9 +119,10 @@ async def relaying(
     **cascade: Any,
 ) -> AsyncIterator[Relaying]:
     """A running relay. ``cascade`` are keys of that table, ``accounts`` the settings of each
-    account (the password and ``sender`` are given), ``keys`` the credentials. Without ``store`` the
-    store is SQLite in ``folder``."""
-    base = {"password": "secret", "sender": "Shop"}
+    account (the password, ``sender`` and a long ``answer_within`` are given), ``keys`` the
+    credentials. Without ``store`` the store is SQLite in ``folder``."""
+    # A client waits for the API's answer as long as the machine needs.
+    base = {"password": "secret", "sender": "Shop", "answer_within": "50s"}
     settings = settings_from(
         {
             "cascade": {"base_url": sandbox.url} | (keys or {"authorization_key": "key"}) | cascade,

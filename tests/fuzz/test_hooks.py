@@ -211,7 +211,7 @@ def test_damaged_requests_are_answered_or_cut_and_harm_nobody(running: Hooks) ->
         began = time.monotonic()
         answered(running.talk(damaged(source, asked) if source.random() < 0.5 else asked))
         slowest = max(slowest, time.monotonic() - began)
-    assert slowest < 2
+    assert slowest < 10
     [answer] = running.ask(_GOOD[:1], 1)
     assert answer.status == 200
 

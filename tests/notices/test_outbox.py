@@ -68,7 +68,7 @@ class Taker:
 
 
 async def until(met: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not met():  # noqa: ASYNC110 - what happens in between is what is tested
             await asyncio.sleep(0.005)
 
