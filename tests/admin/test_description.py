@@ -32,9 +32,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return url
 
 
-async def test_the_api_answers_nothing_that_its_description_does_not_have(
-    store: str, tmp_path: Path
-) -> None:
+async def test_the_api_answers_as_its_description_says(store: str, tmp_path: Path) -> None:
     if importlib.util.find_spec("schemathesis") is None:
         missing("the PyPI package schemathesis")
     account = 'protocols = ["smtp", "smpp", "http"]\nanswer = "queued"'

@@ -48,7 +48,7 @@ async def running(health: Health) -> AsyncIterator[None]:
             await task
 
 
-async def test_a_loop_that_does_not_turn_and_a_writer_that_hangs_are_not_alive() -> None:
+async def test_a_stuck_event_loop_or_writer_is_not_alive() -> None:
     clock, store = Clock(), Store()
     health = Health(store.write, lambda: "", list, monotonic=clock)
     assert health.alive() == ""
@@ -63,7 +63,7 @@ async def test_a_loop_that_does_not_turn_and_a_writer_that_hangs_are_not_alive()
         assert health.alive() == "the store has not written for 38 s"
 
 
-async def test_what_the_bridge_lacks_is_said_and_a_store_that_says_no_is_alive() -> None:
+async def test_failed_checks_are_named_and_a_store_that_refuses_is_alive() -> None:
     store = Store()
     trouble = ""
     health = Health(store.write, lambda: trouble, lambda: ["upstream cascade is held: HTTP 401"])

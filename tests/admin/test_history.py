@@ -17,7 +17,7 @@ async def nothing() -> None:
     """Nobody has to look."""
 
 
-def test_a_day_is_told_in_samples_of_five_minutes_and_an_hour_in_those_of_ten_seconds() -> None:
+def test_a_day_has_samples_of_five_minutes_and_an_hour_of_ten_seconds() -> None:
     clock = Clock()
     queue = (0, 0.0)
     history = History(lambda: queue, nothing, clock)
@@ -52,7 +52,7 @@ def test_a_day_is_told_in_samples_of_five_minutes_and_an_hour_in_those_of_ten_se
     assert (since.at.timestamp() - 1_800_000_000.0) // EVERY // 30 == 4000 // 30 + 1
 
 
-def test_where_nothing_was_measured_nothing_is_told() -> None:
+def test_without_measurements_a_sample_has_no_times() -> None:
     clock = Clock()
     history = History(lambda: (0, 0.0), nothing, clock)
     clock.now += EVERY

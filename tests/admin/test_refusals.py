@@ -54,7 +54,7 @@ async def test_what_is_no_number_is_kept_as_written(store: SqliteStore) -> None:
     assert (found.phone, found.reason) == ("Night shift", "nogroup")
 
 
-async def test_a_count_of_refusals_that_are_kept_is_no_further_one(store: SqliteStore) -> None:
+async def test_a_count_of_refusals_is_not_kept_as_another_one(store: SqliteStore) -> None:
     assert not await kept(store, "recipient_refused", reply="550 5.1.3", repeated=3)
 
 

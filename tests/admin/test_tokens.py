@@ -28,7 +28,7 @@ async def outcome(tokens: Tokens, token: str, address: str = HERE) -> Role | Rea
 
 
 @pytest.mark.parametrize("hashed", [False, True], ids=["secret", "hash"])
-async def test_guesses_at_once_are_no_more_guesses_than_one_by_one(hashed: bool) -> None:
+async def test_parallel_guesses_are_counted_one_by_one(hashed: bool) -> None:
     asked = tokens(HASHER.hash("right") if hashed else "right")
     most = Login().max_failures
     guesses = await asyncio.gather(*(outcome(asked, f"wrong{n}") for n in range(3 * most)))
@@ -38,7 +38,7 @@ async def test_guesses_at_once_are_no_more_guesses_than_one_by_one(hashed: bool)
     assert await outcome(asked, "right", ELSEWHERE) is Role.OPERATE
 
 
-async def test_a_right_token_behind_many_guesses_is_not_found_by_them() -> None:
+async def test_the_right_token_after_too_many_guesses_is_refused() -> None:
     asked = tokens(HASHER.hash("right"))
     guesses = [f"wrong{n}" for n in range(Login().max_failures)] + ["right"]
     assert (await asyncio.gather(*(outcome(asked, one) for one in guesses)))[-1] is (

@@ -46,7 +46,7 @@ def _log_restored() -> object:
     structlog.reset_defaults()
 
 
-def test_the_list(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_accounts_are_a_table(config: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["accounts", "list", "--config", config]) == 0
     assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
         ["account", "protocols", "sender", "types", "rate", "networks", "countries"],
@@ -61,7 +61,9 @@ def test_no_accounts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().out == "There are no accounts.\n"
 
 
-def test_a_hash_of_stdin(stdin: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_password_on_stdin_is_hashed(
+    stdin: io.StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
     stdin.write("secret12\n")
     stdin.seek(0)
     assert run(["accounts", "hash-password"]) == 0
@@ -71,7 +73,7 @@ def test_a_hash_of_stdin(stdin: io.StringIO, capsys: pytest.CaptureFixture[str])
     assert error == ""
 
 
-def test_a_note_on_what_smpp_cannot_send(
+def test_a_password_over_8_characters_gets_a_note(
     stdin: io.StringIO, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stdin.write("nine chars")
@@ -87,7 +89,9 @@ def test_a_generated_password(capsys: pytest.CaptureFixture[str]) -> None:
     assert HASHER.verify(encoded, password)
 
 
-def test_nothing_on_stdin(stdin: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_password_nothing_is_hashed(
+    stdin: io.StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(["accounts", "hash-password"]) == 65
     assert "no password on stdin" in capsys.readouterr().err
 
@@ -104,7 +108,7 @@ def test_nothing_on_stdin(stdin: io.StringIO, capsys: pytest.CaptureFixture[str]
         (["nobody"], "x", 67, "There is no account 'nobody'."),
     ],
 )
-def test_a_trial(
+def test_a_password_is_tested(
     config: str,
     stdin: io.StringIO,
     capsys: pytest.CaptureFixture[str],

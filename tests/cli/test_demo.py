@@ -42,7 +42,7 @@ def scenes(output: str) -> dict[str, tuple[str, str]]:
     }
 
 
-def test_all_is_as_it_should_be_and_soon(shown: tuple[int, str, float, list[str]]) -> None:
+def test_the_demo_succeeds_within_its_time(shown: tuple[int, str, float, list[str]]) -> None:
     code, output, seconds, _ = shown
     assert code == 0, output
     assert seconds < 30
@@ -96,7 +96,7 @@ def test_each_submission_is_shown_from_end_to_end(
         assert f"id:{ids[0][0]} " in back[0]
 
 
-def test_it_tells_how_to_try_it_oneself(shown: tuple[int, str, float, list[str]]) -> None:
+def test_it_shows_the_commands_to_try(shown: tuple[int, str, float, list[str]]) -> None:
     _, output, _, _ = shown
     assert "with --keep, which leaves all this running" in output
     for word in ("swaks --server 127.0.0.1:", "system_id demo", "cascade-bridge send", "curl http"):

@@ -64,7 +64,7 @@ def test_every_module_of_a_command_is_listed_and_loads() -> None:
         assert isinstance(cli.get_command(context, name), click.Command)
 
 
-def test_help_waits_for_no_library() -> None:
+def test_help_imports_no_heavy_library() -> None:
     # Counts imports, because times depend on the machine's load.
     code = "import sys, bridge.cli; bridge.cli.run(['--help']); print(*sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -128,7 +128,7 @@ def test_how_a_command_ends(
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_a_fault_of_ours_says_so_and_shows_where_on_demand(
+def test_a_fault_of_the_program_shows_its_place_on_demand(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("CASCADE_BRIDGE_TRACEBACK", "1")
@@ -138,7 +138,7 @@ def test_a_fault_of_ours_says_so_and_shows_where_on_demand(
     assert "Traceback" in error
 
 
-def test_a_reader_that_had_enough_gets_no_complaint(tmp_path: Path) -> None:
+def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
     accounts = "".join(f'accounts.a{n} = {{password = "x"}}\n' for n in range(3000))
     config = tmp_path / "bridge.toml"
     config.write_text(accounts + 'cascade.authorization_key = "k"\n')

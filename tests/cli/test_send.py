@@ -295,7 +295,7 @@ async def test_wrong_usage_ends_with_64(arguments: tuple[str, ...], said: str) -
 
 
 @BOTH
-async def test_the_configuration_tells_what_is_not_said(
+async def test_options_default_to_the_configuration(
     bridge: Running, by: str, tmp_path: Path
 ) -> None:
     config = tmp_path / "bridge.toml"

@@ -105,7 +105,7 @@ def test_a_message_from_a_phone_that_nobody_gets_says_why(
 
 
 @pytest.mark.parametrize("what", [str(ID), str(PART), "order-17", "up-1"])
-def test_a_message_is_found_by_whatever_is_known_of_it(
+def test_a_message_is_found_by_any_id_phone_or_reference(
     what: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["trace", what]) == 0
@@ -250,7 +250,7 @@ def test_programs_get_json_in_utc(capsys: pytest.CaptureFixture[str]) -> None:
     assert [one["id"] for one in everything] == [SUBMISSION + 2, SUBMISSION + 1, ID]
 
 
-def test_a_text_is_shown_only_to_whom_asks_for_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_text_is_shown_only_on_request(capsys: pytest.CaptureFixture[str]) -> None:
     for form in ([], ["--json"]):
         run(["trace", str(ID), *form])
         assert f"text {ID}" not in capsys.readouterr().out
@@ -258,7 +258,7 @@ def test_a_text_is_shown_only_to_whom_asks_for_it(capsys: pytest.CaptureFixture[
         assert f"text {ID}" in capsys.readouterr().out
 
 
-def test_nothing_that_anybody_wrote_reaches_the_terminal_as_a_control(
+def test_control_characters_do_not_reach_the_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with sqlite3.connect(tmp_path / "bridge.db") as connection:

@@ -38,12 +38,14 @@ async def line(bridge: AnyBridge, word: str, *command: str) -> str:
 async def until(bridge: AnyBridge, pattern: str, *command: str) -> str:
     """The output of a command, once it contains the pattern."""
     text = ""
-    for _ in range(40):
-        _, text = await bridge.command(*command)
-        if re.search(pattern, text):
-            return text
-        await asyncio.sleep(0.1)
-    raise AssertionError(f"{pattern} is not in:\n{text}")
+    try:
+        async with asyncio.timeout(60):
+            while re.search(pattern, text) is None:
+                await asyncio.sleep(0.1)
+                _, text = await bridge.command(*command)
+    except TimeoutError:
+        raise AssertionError(f"{pattern} is not in:\n{text}") from None
+    return text
 
 
 async def page(bridge: AnyBridge, path: str, url: str = "") -> str:

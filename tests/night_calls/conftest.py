@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from bridge.sandbox import Sandbox
-from tests.serving.daemon import Bridge, serving, write_config
+from tests.running import Running, running
+from tests.serving.daemon import write_config
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 
 @pytest.fixture
-async def bridge(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Bridge]:
+async def bridge(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Running]:
     account = 'answer = "queued"\nwindow = 3'
-    async with serving(write_config(tmp_path, sandbox.url, account=account)) as bridge:
+    async with running(write_config(tmp_path, sandbox.url, account=account)) as bridge:
         yield bridge

@@ -147,7 +147,7 @@ async def known(bridge: Bridge, folder: Path, before: Scrape, alert: str) -> set
 
 
 @pytest.mark.parametrize(("alert", "stage", "others"), FAULTS)
-async def test_the_rule_fires_for_its_fault_and_for_nothing_before(
+async def test_a_rule_fires_for_its_fault_and_not_before(
     alert: str,
     stage: Stage,
     others: set[str],
@@ -168,7 +168,9 @@ async def test_a_bridge_that_does_not_answer_is_down(watched: Bridge, tmp_path: 
     assert await firing(tmp_path, before, None) == names("Down")
 
 
-async def test_a_certificate_that_ends_is_told(tmp_path: Path, sandbox: Sandbox) -> None:
+async def test_a_certificate_that_ends_soon_raises_an_alert(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
     certificate = make_certificate(tmp_path)
     config = with_tls(tmp_path, sandbox.url, certificate)
     # Metrics are scraped in the clear here.
@@ -181,7 +183,7 @@ async def test_a_certificate_that_ends_is_told(tmp_path: Path, sandbox: Sandbox)
         assert names("CertificateEnds") <= await firing(tmp_path, before, before)
 
 
-async def test_a_disk_that_fills_is_told(watched: Bridge, tmp_path: Path) -> None:
+async def test_a_disk_that_fills_raises_an_alert(watched: Bridge, tmp_path: Path) -> None:
     before = await scrape(watched)
     assert before["cascade_bridge_store_free_bytes"] > 0
     full = before | {"cascade_bridge_store_free_bytes": 400e6}

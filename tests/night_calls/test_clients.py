@@ -10,13 +10,14 @@ from pathlib import Path
 from bridge.sandbox import Sandbox
 from bridge.smpp.protocol.pdu import MessageIdResp, Pdu
 from tests.night_calls.asking import page, said, submit, until
+from tests.running import Running, running
 from tests.serving.clients import bound, connect, listed
-from tests.serving.daemon import Bridge, serving, write_config
+from tests.serving.daemon import AnyBridge, serving, write_config
 from tests.smpp.peer import a_submit
 from tests.smtp.client import connected
 
 
-async def test_6_a_client_is_blocked_after_wrong_passwords(bridge: Bridge) -> None:
+async def test_6_a_client_is_blocked_after_wrong_passwords(bridge: Running) -> None:
     for _ in range(10):
         peer = await connect(bridge)
         await peer.bind(password=b"wrong")
@@ -30,11 +31,11 @@ async def test_6_a_client_is_blocked_after_wrong_passwords(bridge: Bridge) -> No
 
 async def test_7_a_client_is_throttled_by_its_rate(tmp_path: Path, sandbox: Sandbox) -> None:
     config = write_config(tmp_path, sandbox.url, account="rate = 0.001")
-    async with serving(config) as bridge:
+    async with running(config) as bridge:
         await throttled(bridge, "over 0.001 messages a second")
 
 
-async def throttled(bridge: Bridge, reason: str) -> None:
+async def throttled(bridge: AnyBridge, reason: str) -> None:
     """The second submit is throttled, and the sessions show why."""
     peer = await bound(bridge)
     await submit(peer)
@@ -46,7 +47,7 @@ async def throttled(bridge: Bridge, reason: str) -> None:
 
 async def test_7_a_client_is_over_its_daily_limit(tmp_path: Path, sandbox: Sandbox) -> None:
     config = write_config(tmp_path, sandbox.url, account="daily_limit = 1")
-    async with serving(config) as bridge:
+    async with running(config) as bridge:
         await throttled(bridge, "over 1 messages a day")
         [account] = json.loads(await said(bridge, "accounts", "list", "--json"))
         assert (account["daily_limit"], account["accepted_today"]) == (1, 1)
@@ -55,6 +56,7 @@ async def test_7_a_client_is_over_its_daily_limit(tmp_path: Path, sandbox: Sandb
 async def test_8_the_window_is_full(tmp_path: Path, sandbox: Sandbox) -> None:
     sandbox.fault("slow", seconds=20)
     config = write_config(tmp_path, sandbox.url, account='window = 2\nanswer_within = "60s"')
+    # A process, which is killed: a stop waits for the slow answers.
     async with serving(config) as bridge:
         peer = await bound(bridge)
         for number in range(1, 4):
@@ -66,10 +68,9 @@ async def test_8_the_window_is_full(tmp_path: Path, sandbox: Sandbox) -> None:
         text = await page(bridge, "/sessions")
         assert " 2 of 2 " in text
         assert "ESME_RTHROTTLED: over the window" in text
-        await peer.close()
 
 
-async def test_9_no_receipt_because_the_submit_did_not_ask(bridge: Bridge) -> None:
+async def test_9_no_receipt_because_the_submit_did_not_ask(bridge: Running) -> None:
     peer = await bound(bridge)
     id = await submit(peer)
     for text in (await said(bridge, "trace", str(id)), await page(bridge, f"/messages/{id}")):
@@ -77,7 +78,9 @@ async def test_9_no_receipt_because_the_submit_did_not_ask(bridge: Bridge) -> No
     await peer.close()
 
 
-async def test_10_no_receipt_because_no_receiver_is_bound(bridge: Bridge, sandbox: Sandbox) -> None:
+async def test_10_no_receipt_because_no_receiver_is_bound(
+    bridge: Running, sandbox: Sandbox
+) -> None:
     peer = await connect(bridge)
     assert (await peer.bind("bind_transmitter", password=b"secret12")).command_status == 0
     sandbox.fault("400", phones=["+380501234567"])
@@ -88,7 +91,7 @@ async def test_10_no_receipt_because_no_receiver_is_bound(bridge: Bridge, sandbo
     await peer.close()
 
 
-async def test_11_the_receiver_answers_an_error(bridge: Bridge, sandbox: Sandbox) -> None:
+async def test_11_the_receiver_answers_an_error(bridge: Running, sandbox: Sandbox) -> None:
     peer = await bound(bridge)
     sandbox.fault("400", phones=["+380501234567"])
     id = await submit(peer, registered_delivery=1)
@@ -105,7 +108,7 @@ async def test_11_the_receiver_answers_an_error(bridge: Bridge, sandbox: Sandbox
 
 async def test_14_a_number_never_gets_anything(tmp_path: Path, sandbox: Sandbox) -> None:
     config = write_config(tmp_path, sandbox.url, account='countries = ["UA"]')
-    async with serving(config) as bridge:
+    async with running(config) as bridge:
         smtp, _ = await bridge.ready()
         peer = await bound(bridge)
         refused = await peer.ask("submit_sm", a_submit(to=b"447911123456"))
@@ -131,7 +134,7 @@ async def test_16_wrong_characters_and_a_text_that_was_cut(
     tmp_path: Path, sandbox: Sandbox
 ) -> None:
     account = 'long_text = "truncate"\nmax_parts = 1\ntrusted_networks = ["127.0.0.1"]'
-    async with serving(write_config(tmp_path, sandbox.url, account=account)) as bridge:
+    async with running(write_config(tmp_path, sandbox.url, account=account)) as bridge:
         smtp, _ = await bridge.ready()
         peer = await bound(bridge)
         long = await peer.ask("submit_sm", a_submit(("Ж" * 80).encode("utf-16-be"), data_coding=8))
@@ -155,7 +158,7 @@ async def test_16_wrong_characters_and_a_text_that_was_cut(
 
 
 async def test_20_what_an_account_sent_today_and_what_failed(
-    bridge: Bridge, sandbox: Sandbox
+    bridge: Running, sandbox: Sandbox
 ) -> None:
     peer = await bound(bridge)
     sandbox.fault("400", phones=["+380501234567"])

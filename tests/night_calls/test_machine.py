@@ -7,6 +7,7 @@ import re
 import resource
 import socket
 import ssl
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,18 @@ import pytest
 from bridge.config.settings import parse_endpoint
 from bridge.sandbox import Sandbox
 from tests.night_calls.asking import line, page, said, submit
+from tests.running import running
 from tests.serving.clients import bound
-from tests.serving.daemon import Bridge, serving, write_config
+from tests.serving.daemon import AnyBridge, Bridge, serving, write_config
 from tests.smpp.peer import Peer, a_submit
 from tests.smtp.conftest import Certificate, make_certificate
+
+
+@pytest.fixture
+async def bridge(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Bridge]:
+    """A process, whose files can be limited in size."""
+    async with serving(write_config(tmp_path, sandbox.url, account='answer = "queued"')) as bridge:
+        yield bridge
 
 
 async def refused_once(peer: Peer) -> None:
@@ -83,7 +92,7 @@ def with_tls(folder: Path, api: str, certificate: Certificate) -> Path:
     return config
 
 
-async def turned_away(bridge: Bridge, certificate: Certificate) -> set[str]:
+async def turned_away(bridge: AnyBridge, certificate: Certificate) -> set[str]:
     """Connects to every TLS port as a client that checks certificates; returns the refused
     ports."""
     ready = await bridge.event("ready")
@@ -110,7 +119,7 @@ async def turned_away(bridge: Bridge, certificate: Certificate) -> set[str]:
 
 async def test_13_our_own_certificate_has_expired(tmp_path: Path, sandbox: Sandbox) -> None:
     certificate = make_certificate(tmp_path, on="2024-02-28")
-    async with serving(with_tls(tmp_path, sandbox.url, certificate)) as bridge:
+    async with running(with_tls(tmp_path, sandbox.url, certificate)) as bridge:
         ports = await turned_away(bridge, certificate)
         for port in ports:
             failed = await bridge.event("tls_failed", listener=port)
@@ -130,7 +139,7 @@ async def test_13_our_own_certificate_has_expired(tmp_path: Path, sandbox: Sandb
 
 async def test_13_our_own_certificate_is_about_to_expire(tmp_path: Path, sandbox: Sandbox) -> None:
     certificate = make_certificate(tmp_path)
-    async with serving(with_tls(tmp_path, sandbox.url, certificate)) as bridge:
+    async with running(with_tls(tmp_path, sandbox.url, certificate)) as bridge:
         await bridge.ready()
         text = await said(bridge, "top", "--once")
         shown = await page(bridge, "/", (await bridge.api()).replace("http:", "https:"))

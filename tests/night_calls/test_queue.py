@@ -11,11 +11,14 @@ import httpx
 
 from bridge.sandbox import Sandbox
 from tests.night_calls.asking import page, said, submit
+from tests.running import Running
 from tests.serving.clients import bound, connect
 from tests.serving.daemon import OPERATE, Bridge, serving, write_config
 
 
-async def test_18_which_are_held_and_why(bridge: Bridge, sandbox: Sandbox) -> None:
+async def test_18_held_messages_are_listed_with_their_reason(
+    bridge: Running, sandbox: Sandbox
+) -> None:
     sandbox.fault("403-html", count=1)
     peer = await bound(bridge)
     id = await submit(peer)
@@ -50,7 +53,7 @@ async def post_campaign(bridge: Bridge) -> None:
             assert answer.status_code == 202, answer.text
 
 
-async def test_19_a_campaign_is_stopped_and_nothing_of_others_waits(
+async def test_19_a_campaign_is_stopped_and_other_messages_go_out(
     tmp_path: Path, sandbox: Sandbox
 ) -> None:
     shop = """

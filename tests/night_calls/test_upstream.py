@@ -14,15 +14,16 @@ import pytest
 from bridge.sandbox import Sandbox
 from bridge.smpp.protocol.pdu import Pdu
 from tests.night_calls.asking import line, page, said, submit, until
+from tests.running import Running, running
 from tests.serving.clients import bound
-from tests.serving.daemon import Bridge, serving, write_config
+from tests.serving.daemon import write_config
 from tests.smpp.peer import a_submit
 from tests.smtp.conftest import Certificate, make_certificate
 from tests.support import free_port
 
 
 async def test_1_refused_by_the_api_after_queued_was_answered(
-    bridge: Bridge, sandbox: Sandbox
+    bridge: Running, sandbox: Sandbox
 ) -> None:
     sandbox.fault("400", phones=["+380501234567"])
     peer = await bound(bridge)
@@ -38,8 +39,8 @@ async def test_1_refused_by_the_api_after_queued_was_answered(
     ("fault", "status", "words"),
     [("401", "refused", "401"), ("429", "slowed down", "429"), ("503", "broken", "503")],
 )
-async def test_2_and_3_the_api_takes_nothing_since_when_and_what_it_says(
-    fault: str, status: str, words: str, bridge: Bridge, sandbox: Sandbox
+async def test_2_and_3_an_api_that_takes_nothing_is_shown_with_its_error_and_since_when(
+    fault: str, status: str, words: str, bridge: Running, sandbox: Sandbox
 ) -> None:
     sandbox.fault(fault)
     peer = await bound(bridge)
@@ -67,7 +68,7 @@ async def test_2_and_3_the_api_takes_nothing_since_when_and_what_it_says(
 
 async def test_4_the_host_of_the_api_cannot_be_reached(tmp_path: Path) -> None:
     port = free_port()
-    async with serving(write_config(tmp_path, f"http://127.0.0.1:{port}")) as bridge:
+    async with running(write_config(tmp_path, f"http://127.0.0.1:{port}")) as bridge:
         peer = await bound(bridge)
         peer.write(Pdu("submit_sm", 7, a_submit()))
         await bridge.event("batch_not_taken")
@@ -95,7 +96,7 @@ async def https(certificate: Certificate) -> AsyncIterator[int]:
 async def test_5_the_certificate_of_the_api_is_invalid(tmp_path: Path) -> None:
     async with (
         https(make_certificate(tmp_path)) as port,
-        serving(write_config(tmp_path, f"https://127.0.0.1:{port}")) as bridge,
+        running(write_config(tmp_path, f"https://127.0.0.1:{port}")) as bridge,
     ):
         peer = await bound(bridge)
         peer.write(Pdu("submit_sm", 7, a_submit()))
@@ -106,7 +107,7 @@ async def test_5_the_certificate_of_the_api_is_invalid(tmp_path: Path) -> None:
         await peer.close()
 
 
-async def test_15_a_text_may_have_arrived_twice(bridge: Bridge, sandbox: Sandbox) -> None:
+async def test_15_a_text_may_have_arrived_twice(bridge: Running, sandbox: Sandbox) -> None:
     sandbox.fault("reset-after", count=1)
     peer = await bound(bridge)
     id = await submit(peer)
@@ -118,7 +119,7 @@ async def test_15_a_text_may_have_arrived_twice(bridge: Bridge, sandbox: Sandbox
     await peer.close()
 
 
-async def test_17_how_it_was_over_the_last_hour(bridge: Bridge, sandbox: Sandbox) -> None:
+async def test_17_the_last_hour_is_shown(bridge: Running, sandbox: Sandbox) -> None:
     sandbox.fault("slow", seconds=0.4)
     peer = await bound(bridge)
     await submit(peer)

@@ -37,7 +37,7 @@ async def reload(bridge: Bridge) -> list[str]:
     return said.splitlines()
 
 
-async def test_a_lowered_limit_counts_for_a_session_that_is_open(bridge: Bridge) -> None:
+async def test_a_lowered_limit_applies_to_open_sessions(bridge: Bridge) -> None:
     peer = await bound(bridge)
     for _ in range(3):
         assert (await peer.ask("submit_sm", a_submit())).command_status == 0
@@ -53,7 +53,7 @@ async def test_a_lowered_limit_counts_for_a_session_that_is_open(bridge: Bridge)
     await peer.close()
 
 
-async def test_a_daily_limit_that_is_new_counts_what_was_sent_before(bridge: Bridge) -> None:
+async def test_a_new_daily_limit_counts_earlier_messages_of_the_day(bridge: Bridge) -> None:
     peer = await bound(bridge)
     for _ in range(3):
         assert (await peer.ask("submit_sm", a_submit())).command_status == 0
@@ -63,7 +63,7 @@ async def test_a_daily_limit_that_is_new_counts_what_was_sent_before(bridge: Bri
     await peer.close()
 
 
-async def test_a_changed_password_counts_for_the_next_login(bridge: Bridge) -> None:
+async def test_a_new_password_applies_to_the_next_login(bridge: Bridge) -> None:
     peer = await bound(bridge)
     old = '[accounts.crm]\n        password = "secret12"'
     change(bridge, (old, old.replace("secret12", "other-12")))
@@ -77,7 +77,7 @@ async def test_a_changed_password_counts_for_the_next_login(bridge: Bridge) -> N
     await peer.close()
 
 
-async def test_an_account_that_is_gone_is_unbound_and_what_waits_of_it_held(
+async def test_a_removed_account_is_unbound_and_its_waiting_messages_are_held(
     bridge: Bridge, sandbox: Sandbox
 ) -> None:
     smtp, _ = await bridge.ready()

@@ -86,7 +86,7 @@ async def bind(bridge: Bridge, name: bytes, password: bytes = b"secret12") -> in
     return status
 
 
-async def test_reloads_under_load_lose_nobody_and_count_at_once(tmp_path: Path) -> None:
+async def test_reloads_under_load_end_no_session_and_apply_at_once(tmp_path: Path) -> None:
     account = f'max_binds = {BINDS + 10}\nanswer = "queued"\nrate = 0'
     async with Sandbox() as sandbox:
         config = write_config(tmp_path, sandbox.url, account=account)

@@ -33,7 +33,7 @@ def load(port: int, count: int, binds: int, window: int) -> Load:
     return load
 
 
-async def test_ready_is_said_once_with_the_addresses(bridge: Bridge) -> None:
+async def test_the_ready_event_comes_once_with_the_addresses(bridge: Bridge) -> None:
     smtp, smpp = await bridge.ready()
     assert smtp.port != smpp.port != 0
     for endpoint in (smtp, smpp):
@@ -45,7 +45,7 @@ async def test_ready_is_said_once_with_the_addresses(bridge: Bridge) -> None:
     assert bridge.events[-2]["event"] == "stopped"
 
 
-async def test_a_second_daemon_on_the_same_store_says_why_not(
+async def test_a_second_daemon_on_the_same_store_does_not_start(
     bridge: Bridge, tmp_path: Path
 ) -> None:
     await bridge.ready()
@@ -57,7 +57,7 @@ async def test_a_second_daemon_on_the_same_store_says_why_not(
         assert "Traceback" not in said
 
 
-async def test_an_address_in_use_is_said(bridge: Bridge, tmp_path: Path, sandbox: Sandbox) -> None:
+async def test_an_address_in_use_is_named(bridge: Bridge, tmp_path: Path, sandbox: Sandbox) -> None:
     smtp, _ = await bridge.ready()
     folder = tmp_path / "other"
     folder.mkdir()
@@ -142,7 +142,7 @@ async def test_sigterm_answers_what_cannot_be_sent_now(
 
 
 @pytest.mark.parametrize("answers", [200, 2000])
-async def test_what_was_answered_survives_kill_9(
+async def test_answered_submissions_survive_kill_9(
     bridge: Bridge, sandbox: Sandbox, tmp_path: Path, answers: int
 ) -> None:
     smtp, smpp = await bridge.ready()
@@ -196,7 +196,7 @@ async def _mails(port: int) -> set[int]:
     return ids
 
 
-async def test_a_full_disk_is_said_and_got_over(bridge: Bridge, sandbox: Sandbox) -> None:
+async def test_a_full_disk_is_reported_and_recovered_from(bridge: Bridge, sandbox: Sandbox) -> None:
     smtp, smpp = await bridge.ready()
 
     async def submit(status: int) -> None:
@@ -267,7 +267,7 @@ async def test_a_mail_that_comes_again_after_a_restart_gets_its_first_answer(
     assert [m.text for m in sandbox.messages] == ["once"]
 
 
-async def test_connections_that_come_while_it_stops_do_not_keep_it(bridge: Bridge) -> None:
+async def test_new_connections_during_a_stop_do_not_delay_it(bridge: Bridge) -> None:
     for endpoint in (await bridge.ready()) * 6:
         _, writer = await asyncio.open_connection(*endpoint)
         writer.transport.abort()

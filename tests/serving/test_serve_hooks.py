@@ -104,7 +104,9 @@ async def test_statuses_may_overtake_the_answer_that_names_the_message(
         await until(lambda: all_are(tmp_path, "delivered"))
 
 
-async def test_what_was_answered_200_survives_kill_9(tmp_path: Path, port: int, url: str) -> None:
+async def test_webhooks_answered_with_200_survive_kill_9(
+    tmp_path: Path, port: int, url: str
+) -> None:
     async with Sandbox() as sandbox:
         async with bridge_with(tmp_path, sandbox, port) as bridge:
             phones = [f"38050123{n:04}" for n in range(1000, 1200)]
@@ -131,7 +133,7 @@ async def test_what_was_answered_200_survives_kill_9(tmp_path: Path, port: int, 
         assert len(kept) <= len(answered) + 5  # one per connection was being answered
 
 
-async def test_an_unlucky_status_is_asked_for(tmp_path: Path, port: int) -> None:
+async def test_a_status_that_no_webhook_brought_is_polled(tmp_path: Path, port: int) -> None:
     quick = Sandbox(scheduled_for=0, processing_for=0)
     async with quick as sandbox:
         config = write_config(tmp_path, sandbox.url)
@@ -142,7 +144,7 @@ async def test_an_unlucky_status_is_asked_for(tmp_path: Path, port: int) -> None
             await until(lambda: all_are(tmp_path, "delivered"))
 
 
-async def test_the_secret_is_taken_anew_and_never_logged(
+async def test_a_new_secret_is_taken_over_and_never_logged(
     tmp_path: Path, port: int, url: str
 ) -> None:
     async with Sandbox() as sandbox, bridge_with(tmp_path, sandbox, port) as bridge:

@@ -299,7 +299,7 @@ def _delivered(received: Received) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("taken", "heard_at", "bound_at"), [(0, 0, 1), (1, 1, 0), (0, 1, 0)])
-async def test_a_status_comes_out_at_the_receiver_wherever_that_is(
+async def test_a_status_reaches_the_receiver_at_either_node(
     taken: int, heard_at: int, bound_at: int, nodes: tuple[Nodes, Node, Node]
 ) -> None:
     both, *node = nodes
@@ -313,7 +313,7 @@ async def test_a_status_comes_out_at_the_receiver_wherever_that_is(
     assert await both.count("notice") == 20
 
 
-async def test_thousands_of_statuses_over_both_nodes_are_each_told_once_and_in_order(
+async def test_thousands_of_statuses_at_both_nodes_each_become_one_receipt_in_order(
     nodes: tuple[Nodes, Node, Node],
 ) -> None:
     each = 1000
@@ -340,7 +340,7 @@ async def test_thousands_of_statuses_over_both_nodes_are_each_told_once_and_in_o
     assert {told.node for told in heard.all} == {0, 1}
 
 
-async def test_two_nodes_ask_for_what_no_webhook_told_each_message_once(
+async def test_two_nodes_poll_each_message_without_a_webhook_once(
     tmp_path: Path,
     database: str,  # noqa: F811
 ) -> None:
@@ -388,7 +388,7 @@ async def test_a_message_from_a_phone_reaches_receivers_at_the_other_node(
     assert f"of the account: taken by {client.name}" in await first.said("trace", "u-1")
 
 
-async def test_a_message_from_a_phone_at_both_nodes_at_once_is_told_once(
+async def test_a_message_from_a_phone_at_both_nodes_at_once_is_delivered_once(
     nodes: tuple[Nodes, Node, Node],
 ) -> None:
     both, *node = nodes
@@ -458,7 +458,7 @@ async def test_every_report_and_every_answer_of_a_phone_goes_out_as_one_mail(
 # --- a node that dies --------------------------------------------------------------------------
 
 
-async def test_receipts_under_way_at_a_node_that_is_killed_come_out_at_the_other(
+async def test_receipts_in_flight_at_a_killed_node_are_sent_by_the_other(
     nodes: tuple[Nodes, Node, Node],
 ) -> None:
     both, first, second = nodes
@@ -484,7 +484,7 @@ async def test_receipts_under_way_at_a_node_that_is_killed_come_out_at_the_other
     assert Counter(told.id for told in heard.all if told.answered) == Counter(ids)
 
 
-async def test_none_is_lost_when_the_receivers_node_dies_at_a_random_moment(
+async def test_no_receipt_is_lost_when_the_receivers_node_dies_at_a_random_moment(
     tmp_path: Path,
     database: str,  # noqa: F811
 ) -> None:

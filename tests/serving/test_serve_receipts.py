@@ -103,7 +103,7 @@ async def delivered(sandbox: Sandbox, hooks: int, ids: set[bytes]) -> None:
 
 
 @pytest.mark.parametrize("how", ["kill", "terminate"])
-async def test_no_receipt_is_lost_and_only_those_without_an_answer_come_again(
+async def test_no_receipt_is_lost_and_only_unanswered_ones_are_repeated(
     how: str, tmp_path: Path
 ) -> None:
     chance = random.Random(how)

@@ -73,7 +73,7 @@ async def test_clients_are_served_at_the_sockets_that_were_passed(tmp_path: Path
         assert [message.text for message in sandbox.messages] == ["Hello"] * 2
 
 
-async def test_an_ipv4_client_of_a_socket_for_both_is_one_of_its_own_network(
+async def test_an_ipv4_client_of_a_dual_stack_socket_is_in_its_ipv4_network(
     tmp_path: Path,
 ) -> None:
     port = free_port()

@@ -23,7 +23,7 @@ def test_a_graph_says_in_words_what_it_shows() -> None:
     assert svg.get("role") == "img"
 
 
-def test_a_gap_is_where_nothing_was_measured() -> None:
+def test_a_gap_stands_for_missing_values() -> None:
     figure = drawn(Series("API", "c1", [1, 2, None, 4, 3]))
     assert len(figure.findall(".//polyline")) == 2
 

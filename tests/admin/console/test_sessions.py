@@ -43,7 +43,7 @@ def test_a_session_ends_when_nobody_used_it_for_twelve_hours() -> None:
     assert sessions.find(id, 1) is None
 
 
-def test_a_page_that_refreshes_itself_is_no_use() -> None:
+def test_an_automatic_refresh_does_not_count_as_use() -> None:
     clock = Ticking()
     sessions = ConsoleSessions(clock)
     id = sessions.begin(Role.VIEW, "", 1)
@@ -62,7 +62,7 @@ def test_the_eleventh_session_ends_the_one_that_was_used_longest_ago() -> None:
     assert sessions.find(ids[0], 1)
 
 
-def test_other_tokens_end_the_sessions_of_those_before() -> None:
+def test_new_tokens_end_the_sessions_of_old_ones() -> None:
     sessions = ConsoleSessions()
     id = sessions.begin(Role.OPERATE, "", 1)
     assert sessions.find(id, 2) is None
