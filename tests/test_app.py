@@ -19,6 +19,7 @@ from bridge.sandbox import Sandbox
 from bridge.store import StoreError
 from bridge.store.sqlite.engine import SqliteStore
 from tests.smpp.peer import Peer, a_submit
+from tests.smtp.client import ENVELOPE, MAIL, connected
 
 LISTEN = ["127.0.0.1:0"]
 
@@ -126,6 +127,23 @@ async def test_a_stop_answers_and_unbinds_its_clients_and_closes_the_store(
     store = SqliteStore(tmp_path / "bridge.db")  # nobody else has it open
     await store.open()
     await store.close()
+
+
+async def test_a_stop_waits_for_the_results_that_clients_wait_for(tmp_path: Path) -> None:
+    trusted = {"password": "secret", "sender": "Shop", "trusted_networks": ["127.0.0.1"]}
+    async with (
+        Sandbox(delay=0.3) as sandbox,
+        running(configured(tmp_path, sandbox, accounts={"crm": trusted})) as daemon,
+        connected(daemon.ready[0].smtp[0].port) as client,
+    ):
+        client.send(ENVELOPE + MAIL)
+        await client.replies(3)
+        await sandbox.wait_for(1)  # its answer is still on the way
+        stopping = asyncio.create_task(daemon.stop())
+        reply = await client.reply()
+        assert reply.startswith("250 2.0.0 OK - 1 SMS, ID - ")
+        assert "queued" not in reply
+        await stopping
 
 
 async def test_an_address_in_use_ends_the_start_and_leaves_nothing_open(tmp_path: Path) -> None:

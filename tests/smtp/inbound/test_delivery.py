@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from bridge.accounts.accounts import Account
 from bridge.model.failure import Failure, Reason
-from bridge.model.message import Accepted, Outcome, Recipient, Submission
+from bridge.model.message import Accepted, Outcome, Protocol, Recipient, Submission
 from bridge.smtp.inbound.delivery import LARGE_MAIL
 from tests.smtp.client import ENVELOPE, MAIL, Client, connected
 from tests.smtp.standins import API_KEY, ID, NAME, PASSWORD, StandInAccounts, StandInRelay, running
@@ -120,3 +123,22 @@ async def test_only_large_mails_take_a_thread() -> None:
             client.send(ENVELOPE + b"Subject: x\r\n\r\ntext" + b"\0" * size + b"\r\n.\r\n")
             assert (await client.replies(4))[-1].startswith("250 2.0.0")
     assert read_in == ["the loop", "a thread"]
+
+
+async def test_replies_go_out_before_a_login_is_waited_for() -> None:
+    checked = asyncio.Event()
+
+    class Slow(StandInAccounts):
+        async def authenticate_key(self, key: str, *, protocol: Protocol, address: str) -> Account:
+            await checked.wait()
+            return await super().authenticate_key(key, protocol=protocol, address=address)
+
+    async with (
+        running(accounts=Slow(), smsc_address="send") as part,
+        connected(part.port) as client,
+    ):
+        mail = f"\r\n:{API_KEY}:::,:380501234567:text\r\n.\r\n".encode()
+        client.send(ENVELOPE.replace(b"380501234567", b"send") + mail)
+        assert [reply[:3] for reply in await client.replies(3)] == ["250", "250", "354"]
+        checked.set()
+        assert (await client.reply()).startswith("250 2.0.0")

@@ -193,6 +193,7 @@ def test_a_header_ends_with_its_last_label(lines: list[str], ends: int, found: b
         (["Jan Novák", "26.11.2026 10:04", "To: Help Desk", "Subject: Order 7"], True),
         (["Jan", "11/26/2026 10:04 AM", "To", "Help Desk", "cc", "Subject", "Order 7"], True),
         (["Jan <jan@example.com> on 11/26/2026 10:04:22 AM", "To: Help", "Subject: Order"], True),
+        (["Jan Novák ---11/26/2026 03:19:22 PM---Will you come?"], True),
         (["Jan Novák", "26.11.2026 10:04", "To: Help Desk", "Thanks"], False),
         (["Jan Novák", "yesterday", "To: Help Desk", "Subject: Order 7"], False),
         (["From: Jan", "26.11.2026 10:04", "To: Help", "Subject: Order"], False),
