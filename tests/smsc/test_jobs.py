@@ -73,7 +73,7 @@ class Jobbing:
         self.at = at
         self._jobs = Jobs(at.relay, at.directory, count(100).__next__)
 
-    async def call(self, fmt: Format = Format.JSON, account: str = "crm", **given: Any) -> str:
+    async def call(self, fmt: Format = Format.JSON, *, account: str = "crm", **given: Any) -> str:
         parameters = Parameters({name: str(value) for name, value in given.items()}, "utf-8")
         owner = self.at.account(account)
         return await self._jobs(Call(owner, parameters, fmt, "127.0.0.1", NOW))
@@ -106,6 +106,17 @@ async def test_a_send_out_is_listed_with_its_figures(tmp_path: Path, sandbox: Sa
         assert job["date"] == f"{at:%d.%m.%Y %H:%M:%S}"
         await client.call(add=1, name="Saturday", phones=FIRST, mes="y")
         assert [job["name"] for job in await client.json(get_all=1)] == ["Saturday", "Friday"]
+
+
+async def test_a_send_out_that_waits_is_stopped(tmp_path: Path, sandbox: Sandbox) -> None:
+    async with jobs(tmp_path, sandbox) as client:
+        await client.at.dispatcher.set_hold("account", "crm", True)
+        for switch in ("cancel", "del"):
+            id = (await client.json(add=1, name=switch, phones=FIRST, mes=switch))["id"]
+            assert await client.call(Format.TEXT, **{switch: "1"}, id=id) == "OK"
+        await client.at.dispatcher.set_hold("account", "crm", False)
+        await client.at.drained()
+        assert sandbox.message_count == 0
 
 
 async def test_a_send_out_belongs_to_its_account(tmp_path: Path, sandbox: Sandbox) -> None:
