@@ -62,6 +62,7 @@ def named() -> Iterator[tuple[str, list[str]]]:
     """Calls in sentences: code that begins with the program's name or with a command."""
     for page, text in ALL.items():
         for code in in_code(text):
+            code = code.removeprefix("sudo ")
             if re.fullmatch(rf"(cascade-bridge )?({_NAMES})( .+)?", code):
                 yield page, shlex.split(code.removeprefix("cascade-bridge "))
 
