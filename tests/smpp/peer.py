@@ -190,6 +190,14 @@ class Peer:
             self._framer.feed(data)
         return decode_pdu(frame)
 
+    async def hear(self, command: str) -> Pdu:
+        """The next PDU, which must be this one; a client that was silent for long is asked whether
+        it is there before."""
+        while (pdu := await self.read()).command == "enquire_link":
+            self.write(Pdu("enquire_link_resp", pdu.sequence_number))
+        assert pdu.command == command
+        return pdu
+
     async def ask(self, command: str, body: Body | None = None, *tlvs: Tlv, number: int = 1) -> Pdu:
         """Sends a request and returns the next PDU."""
         self.write(Pdu(command, number, Empty() if body is None else body, tlvs))
