@@ -29,6 +29,7 @@ from bridge.store import (
     failing,
 )
 from bridge.store.daily_count import accepted_today
+from bridge.store.directory.staging import send_outs_under_way
 from bridge.store.references import (
     delete_for_client,
     is_deleted,
@@ -54,7 +55,8 @@ class Relay(SubmittingRelay):
     """The verbs for listeners. Belongs to one event loop; built by :mod:`bridge.app`."""
 
     async def query(self, account: Account, id: int) -> list[Stored]:
-        """The message, or the submission's messages, with this id.
+        """The message, or the submission's messages, with this id. A send-out whose messages are
+        still to be made is one message without a phone.
 
         Raises Failure(NOT_FOUND), also for ids of other accounts.
         """
@@ -62,11 +64,19 @@ class Relay(SubmittingRelay):
             stored = await self._store.submission(id)
             if not stored:
                 message = await self._store.message(id)
-                stored = [message] if message else []
+                stored = [message] if message else await self._to_be_made(account, id)
         stored = [one for one in stored if one.message.account == account.name]
         if not stored:
             raise Failure(Reason.NOT_FOUND)
         return stored
+
+    async def _to_be_made(self, account: Account, id: int) -> list[Stored]:
+        known = await self._store.look_up(submission_of, id)
+        return [
+            Stored(one, State.ACCEPTED, "", one.accepted_at, "", "")
+            for one in await self._store.look_up(send_outs_under_way, account.name)
+            if one.submission_id == known
+        ]
 
     async def unjoined(self, account: Account, id: int) -> UnjoinedPart:
         """The part with this id, if :meth:`query` finds no message of it.
@@ -154,7 +164,7 @@ class Relay(SubmittingRelay):
         [old, *more] = await self.query(account, id)
         message = old.message
         own = account.spelled(sender) in ("", message.sender)
-        if more or old.state not in _STILL_OURS or not own:
+        if more or old.state not in _STILL_OURS or not (own and message.phone):
             raise Failure(Reason.NOT_FOUND, "nothing that can be replaced")
         [(_, new)], _ = self._prepare(
             account,

@@ -279,6 +279,19 @@ class TestSendOuts:
                     await asyncio.sleep(0.01)
             running.cancel()
 
+    async def test_it_is_known_by_its_id_before_its_messages_are_made(self, tmp_path: Path) -> None:
+        async with Sandbox() as sandbox, relaying(tmp_path, sandbox) as bridge:
+            with taking_no(tmp_path, "import_line", "DELETE"):
+                outcome = await bridge.submit(to(FIRST, name="Alarm"))
+                assert isinstance(outcome, Accepted)
+                assert await bridge.states(outcome) == [State.ACCEPTED]
+                with pytest.raises(Failure):
+                    await bridge.relay.query(bridge.account(), outcome.id + 1)
+                with pytest.raises(Failure) as failure:
+                    await bridge.relay.replace(bridge.account(), outcome.id, text="other")
+                assert failure.value.reason is Reason.NOT_FOUND
+            assert await arrived(bridge, 1) == [FIRST]
+
     async def test_another_process_makes_the_messages_that_are_missing(
         self, tmp_path: Path
     ) -> None:
