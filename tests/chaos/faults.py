@@ -392,4 +392,10 @@ FAULTS: Final[dict[str, Fault]] = {
 }
 
 #: Errors of a fault while the database is away; they are ignored.
-HARMLESS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+HARMLESS: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # of a connection that is cut in the middle of a query
+    OSError,
+    TimeoutError,
+)
