@@ -94,6 +94,8 @@ async def test_a_drain_answers_and_then_stops(verbs: Controlled) -> None:
     with pytest.raises(Failure, match="no node 5"):
         await verbs.control.drain(by=BY, node="5")
     assert (await verbs.control.drain(by=BY)).count == 3
+    for _ in range(3):
+        await asyncio.sleep(0)
     assert not verbs.process.stopped.is_set(), "the answer comes first"
     async with asyncio.timeout(20):
         await verbs.process.stopped.wait()

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import getpass
 
+import httpx
+
 from tests.night_calls.asking import said, submit
 from tests.running import Running
 from tests.serving.clients import bound, listed
+from tests.serving.daemon import OPERATE
 
 
 async def test_changes_are_listed_with_their_author_the_newest_first(bridge: Running) -> None:
@@ -25,8 +28,11 @@ async def test_changes_are_listed_with_their_author_the_newest_first(bridge: Run
 async def test_those_of_one_message(bridge: Running) -> None:
     peer = await bound(bridge)
     first, second = [await submit(peer, to) for to in (b"380501234567", b"380671234567")]
-    for id in (first, second):
-        await said(bridge, "trace", str(id), "--text")
+    headers = {"Authorization": f"Bearer {OPERATE}"}
+    async with httpx.AsyncClient(base_url=await bridge.api(), headers=headers) as client:
+        assert (await client.get(f"/api/v1/texts/{second}")).status_code == 200
+    [read] = await listed(bridge, "audits", "--id", str(second))
+    assert (read["action"], read["about"]["id"]) == ("show_text", str(second))
     assert await said(bridge, "audits", "--id", str(first)) == (
         "Nobody read or changed this message.\n"
     )

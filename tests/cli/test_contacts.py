@@ -108,11 +108,12 @@ async def test_exports_are_csv_and_vcard_with_all_fields(bridge: Running, tmp_pa
         *("--birthday", "31.12.1990", "--id", "17", "--comments", "c", "--tags", "t"),
         *("--other-phones", "112"),
     )
-    await said(bridge, "contacts", "add", FIRST, *fields)
+    await said(bridge, "groups", "add", "VIP")
+    await said(bridge, "contacts", "add", FIRST, "--group", "VIP", *fields)
     rows = (await said(bridge, "contacts", "export")).removeprefix("\ufeff").splitlines()
     assert rows[0].startswith("phone,name,group,first_name,last_name,middle_name,birthday,id")
-    assert rows[1] == f"{FIRST},Anna K.,,Anna,K,M,31.12.1990,17,c,t,112"
+    assert rows[1] == f"{FIRST},Anna K.,VIP,Anna,K,M,31.12.1990,17,c,t,112"
     card = tmp_path / "anna.vcf"
     assert await said(bridge, "contacts", "export", "--format", "vcard", "-o", str(card)) == ""
-    assert "BIRTHDAY" not in card.read_text()
+    assert "CATEGORIES:VIP" in card.read_text()
     assert "BDAY:1990-12-31" in card.read_text()

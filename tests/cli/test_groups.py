@@ -35,6 +35,8 @@ async def test_groups_are_a_table_with_the_number_of_their_contacts(bridge: Runn
         ["2", "Day", "-", "0", "-", "-"],
     ]
     assert await said(bridge, "groups", "list", "--fmt", "1") == "1,VIP,7,1\n2,Day,,0\n"
+    in_json = await said(bridge, "groups", "list", "--fmt", "3")
+    assert in_json.count('"number"') == 1, "a group without a number has no such member"
 
 
 async def test_a_group_is_shown_by_name_number_and_id(bridge: Running) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
+import click
 import pytest
 
 from bridge.cli import run
+from bridge.cli.queue import _moment, command
 from bridge.sandbox import Sandbox
 from bridge.smpp.protocol.pdu import MessageIdResp, QuerySm, QuerySmResp
 from tests.night_calls.asking import said
@@ -115,9 +117,9 @@ async def test_a_cancelled_message_that_may_have_been_sent_is_told_as_such(
 async def test_an_id_that_is_not_in_the_queue_is_not_found(bridge: Running) -> None:
     peer = await bound(bridge)
     [sent] = await submit(peer, b"380501234567")
-    for command in ("show", "hold", "release", "retry", "cancel"):
+    for verb in ("show", "hold", "release", "retry", "cancel"):
         for id in (sent, 77):
-            code, output = await bridge.command("queue", command, str(id), "--json")
+            code, output = await bridge.command("queue", verb, str(id), "--json")
             told = f'Error: message {id} neither waits nor is held; "trace {id}" shows its state\n'
             assert (code, output) == (66, told)
     await peer.close()
@@ -148,8 +150,8 @@ async def test_a_change_needs_an_id_or_a_filter(bridge: Running) -> None:
 
 async def test_a_filter_that_selects_nothing_changes_nothing(bridge: Running) -> None:
     nothing = "No such message waits or is held.\n"
-    for command in ("list", "show", "hold", "release", "retry", "cancel"):
-        assert await said(bridge, "queue", command, "--sender", "Nobody") == nothing
+    for verb in ("list", "show", "hold", "release", "retry", "cancel"):
+        assert await said(bridge, "queue", verb, "--sender", "Nobody") == nothing
     assert await listed(bridge, "queue", "hold", "--sender", "Nobody") == {"count": 0}
 
 
@@ -205,6 +207,15 @@ async def test_times_are_durations_before_now_or_dates(bridge: Running) -> None:
     ):
         assert (await listed(bridge, "queue", "list", *options))["count"] == count, options
     await peer.close()
+
+
+def test_a_duration_counts_back_from_now() -> None:
+    context, parameter = click.Context(command), command.params
+    ago = _moment(context, parameter, "1h30m")  # type: ignore[arg-type]
+    assert ago is not None
+    passed = datetime.now().astimezone() - datetime.fromisoformat(ago)
+    assert 5400 <= passed.total_seconds() < 5500
+    assert _moment(context, parameter, None) is None  # type: ignore[arg-type]
 
 
 def test_a_time_that_cannot_be_read_is_explained(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,8 @@ from urllib.parse import quote
 
 import httpx
 
-from bridge.admin.console.pages import PAGES
+from bridge.admin.answers import PhoneStory
+from bridge.admin.console.pages import PAGES, _conversation
 from bridge.model.failure import Reason
 from tests.admin.console.scene import PHONE, TEXT, Scene, logged_in
 from tests.serving.daemon import OPERATE, VIEW
@@ -151,3 +152,14 @@ async def test_what_is_not_found_has_a_page_that_says_so(scene: Scene) -> None:
             assert answer.status_code == 404
             assert "Back to the overview" in answer.text
         assert Reason.NOT_FOUND.name not in answer.text
+
+
+def test_the_latest_of_a_conversation_comes_first() -> None:
+    story = PhoneStory(
+        PHONE,
+        [{"accepted_at": "2026-01-01T00:00:00Z"}, {"accepted_at": "2026-01-03T00:00:00Z"}],
+        [{"received_at": "2026-01-02T00:00:00Z"}],
+        [],
+        {},
+    )
+    assert [one["at"][8:10] for one in _conversation(story)] == ["03", "02", "01"]
