@@ -75,7 +75,7 @@ from tests.samples import NOW, message
 from bridge.store import Acceptance
 
 async def main():
-    store = PostgresStore(sys.argv[1], clock=lambda: NOW, lease=0.6)
+    store = PostgresStore(sys.argv[1], clock=lambda: NOW, lease=60)
     await store.open()
     messages = tuple(message(id) for id in range(1, 6))
     await store.accept(Acceptance(messages))
@@ -88,15 +88,16 @@ asyncio.run(main())
 
 
 async def test_a_killed_node_loses_nothing(nodes: Nodes) -> None:
-    store = await nodes.open(lease=0.6)
+    store = await nodes.open(lease=3)
     process = subprocess.Popen(  # noqa: ASYNC220 - starts in no time
         [sys.executable, "-c", _KILLED, nodes.url], stdout=subprocess.PIPE
     )
     assert process.stdout is not None
     try:
-        line = await asyncio.to_thread(process.stdout.readline)
-        while not line.strip().isdigit():
-            line = await asyncio.to_thread(process.stdout.readline)
+        number = b""
+        while not number.strip().isdigit():
+            number = await asyncio.to_thread(process.stdout.readline)
+            assert number, "it ended"
         assert await store.nodes() == 2
         assert await store.waiting(LANE, NOW, 10) == []
         work = work_signal(store)
@@ -104,7 +105,9 @@ async def test_a_killed_node_loses_nothing(nodes: Nodes) -> None:
         process.kill()
         process.wait()
         process.stdout.close()
-    async with asyncio.timeout(10):
+    ended = f"UPDATE node SET lease_until = '-infinity' WHERE number = {int(number)}"
+    await nodes.execute(ended)
+    async with asyncio.timeout(30):
         while await store.nodes() > 1 or not (attempts := await store.interrupted()):
             await signalled(work)
     assert attempts == {9: [message(1), message(2)]}
@@ -172,14 +175,14 @@ async def test_no_node_is_lost_when_the_database_is_away_for_longer_than_a_lease
     try:
         for wire in wires:
             await wire.open()
-            store = PostgresStore(wire.url(database), clock=lambda: NOW, lease=0.8)
+            store = PostgresStore(wire.url(database), clock=lambda: NOW, lease=3)
             stores.append(store)
             await store.open()
             store.signals.lost.listen(partial(lost.append, store.node))
         for wire in wires:
             wire.closed = True
             wire.cut()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             out = "SELECT FROM node WHERE lease_until > clock_timestamp()"
             while await execute(database, out) != "SELECT 0":  # noqa: ASYNC110 - a row, no event
                 await asyncio.sleep(0.05)
