@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from typing import Any
 
 import httpx
 import structlog
@@ -53,9 +54,9 @@ async def test_health_metrics_api_and_console_are_served(verbs: Controlled) -> N
     verbs.service.health.serving = True
     application = verbs.service.listener._application
 
-    async def as_an_operator(scope: object, receive: object, send: object) -> None:
-        scope[CALLER] = Caller(Role.OPERATE, BY)  # type: ignore[index]
-        await application(scope, receive, send)  # type: ignore[arg-type]
+    async def as_an_operator(scope: Any, receive: Any, send: Any) -> None:
+        scope[CALLER] = Caller(Role.OPERATE, BY)
+        await application(scope, receive, send)
 
     transport = httpx.ASGITransport(as_an_operator)
     async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:

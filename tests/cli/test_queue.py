@@ -210,12 +210,12 @@ async def test_times_are_durations_before_now_or_dates(bridge: Running) -> None:
 
 
 def test_a_duration_counts_back_from_now() -> None:
-    context, parameter = click.Context(command), command.params
-    ago = _moment(context, parameter, "1h30m")  # type: ignore[arg-type]
+    context, parameter = click.Context(command), command.params[0]
+    ago = _moment(context, parameter, "1h30m")
     assert ago is not None
     passed = datetime.now().astimezone() - datetime.fromisoformat(ago)
     assert 5400 <= passed.total_seconds() < 5500
-    assert _moment(context, parameter, None) is None  # type: ignore[arg-type]
+    assert _moment(context, parameter, None) is None
 
 
 def test_a_time_that_cannot_be_read_is_explained(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,10 +52,10 @@ def test_an_address_of_another_database_is_refused_without_its_password() -> Non
 def test_without_its_library_postgresql_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def without_asyncpg(name: str, *arguments: object, **others: object) -> object:
+    def without_asyncpg(name: str, *arguments: Any, **others: Any) -> object:
         if name.startswith("bridge.store.postgres"):
             raise ImportError(name)
-        return real(name, *arguments, **others)  # type: ignore[arg-type]
+        return real(name, *arguments, **others)
 
     real = builtins.__import__
     monkeypatch.setattr(builtins, "__import__", without_asyncpg)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,9 @@ NAMES = sorted(name for name in {*vars(Store), *Store.__annotations__} if not na
 VERBS = [name for name in NAMES if inspect.isfunction(getattr(Store, name, None))]
 
 
-def shape(verb: object) -> list[tuple[str, object, object]]:
+def shape(verb: Callable[..., object]) -> list[tuple[str, object, object]]:
     """The parameters of a function, or of a method without its object."""
-    parameters = inspect.signature(verb).parameters.values()  # type: ignore[arg-type]
+    parameters = inspect.signature(verb).parameters.values()
     return [(one.name, one.kind, one.default) for one in parameters if one.name != "self"]
 
 

@@ -8,7 +8,7 @@ import pkgutil
 from types import ModuleType
 from typing import Any
 
-from bridge.store import Acceptance, Fingerprint, OverDailyLimit, Store, postgres, sqlite
+from bridge.store import Acceptance, Fingerprint, OverDailyLimit, Repeats, Store, postgres, sqlite
 from bridge.store.postgres.verb import PostgresVerb
 from bridge.store.sqlite.verb import SqliteVerb
 from tests.samples import NOW, message
@@ -31,10 +31,10 @@ def test_only_results_wait_for_room() -> None:
 
 
 async def test_an_error_is_raised_to_the_caller_of_its_request_alone(store: Store) -> None:
-    def accept(id: int, limit: int = 0, key: bytes = b"") -> asyncio.Future[object]:
+    def accept(id: int, limit: int = 0, key: bytes = b"") -> asyncio.Future[Repeats]:
         prints = (Fingerprint(key, id, NOW + 60),) if key else ()
         acceptance = Acceptance((message(id),), prints, daily_limit=limit)
-        return store.accept(acceptance)  # type: ignore[return-value]
+        return store.accept(acceptance)
 
     first, second, over, repeat, last = await asyncio.gather(
         accept(1, limit=1),

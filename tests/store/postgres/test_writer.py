@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -26,14 +27,14 @@ async def test_requests_are_answered_though_their_connection_was_cut(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
         "WHERE application_name = 'cascade-bridge' AND datname = current_database()"
     )
-    begun: list[asyncio.Future[object]] = []
+    begun: list[asyncio.Future[Any]] = []
     async with asyncio.timeout(20):
         for id in range(1, 6):
             # While a group is being written, and while idle.
             accepted = store.accept(
                 Acceptance((message(id),), (Fingerprint(b"%d" % id, id, NOW + 60),))
             )
-            begun.append(store.begin(100 + id, [message(id - 1)]))  # type: ignore[arg-type]
+            begun.append(store.begin(100 + id, [message(id - 1)]))
             if id % 2:
                 await asyncio.sleep(0)
             await execute(database, cut)
