@@ -210,7 +210,7 @@ async def test_times_are_durations_before_now_or_dates(bridge: Running) -> None:
 
 
 def test_a_duration_counts_back_from_now() -> None:
-    context, parameter = click.Context(command), command.params[0]
+    context, parameter = click.Context(command), click.Option(["--since"])
     ago = _moment(context, parameter, "1h30m")
     assert ago is not None
     passed = datetime.now().astimezone() - datetime.fromisoformat(ago)
