@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from bridge.accounts.accounts import Account
 from bridge.dialect.answers import Number, priced, refused, sent
 from bridge.dialect.times import scheduled_at
-from bridge.dialect.translit import transliterated
+from bridge.dialect.translit import transliteration
 from bridge.directory.directory import Directory
 from bridge.directory.groups import names_group
 from bridge.directory.templates import filled
@@ -223,18 +223,13 @@ def _without_prefix(text: str, route: Route | None) -> tuple[str, Route | None]:
 def _cleaner(call: Call) -> Callable[[str], str]:
     """The function for ``nl``, ``translit`` and ``maxsms``, which changes each text."""
     given = call.parameters
-    translit = given["translit"].strip()
-    if translit not in ("", "0", "1"):
-        # 2 uses digits and signs that look like letters: codes would become unreadable.
-        raise Failure(Reason.BAD_PARAMETER, "translit")
+    transliterated = transliteration(given["translit"].strip())
     most = call.number("maxsms", 0, 255)
 
     def clean(text: str) -> str:
         if given.flag("nl"):
             text = text.replace("\\n", "\n")
-        if translit == "1":
-            text = transliterated(text)
-        text = text.replace("\r\n", "\n").replace("\r", "\n").strip()
+        text = transliterated(text).replace("\r\n", "\n").replace("\r", "\n").strip()
         return fitting(text, most) if most else text
 
     return clean

@@ -52,6 +52,7 @@ class Case(NamedTuple):
     ttl: str = ""
     template: str = ""
     variables: tuple[tuple[str, str], ...] = ()
+    translit: str = ""
     code: int = 0
     phones: tuple[str, ...] = ()
     sent: str = ""
@@ -60,8 +61,9 @@ class Case(NamedTuple):
     cannot: frozenset[str] = frozenset()
 
 
-#: SMPP and the SMSC line have no templates.
+#: SMPP and the SMSC line have no templates; only the SMSC dialect has transliteration.
 NO_TEMPLATES = frozenset({"line", "smpp"})
+NO_TRANSLIT = frozenset({"mail", "smpp", "api"})
 
 CASES = {
     "one": Case((FIRST,), phones=(FIRST,)),
@@ -134,6 +136,13 @@ CASES = {
         (FIRST,), "", template="ready", variables=(("name", "x"),), code=1, cannot=NO_TEMPLATES
     ),
     "unknown template": Case((FIRST,), "", template="none", code=3, cannot=NO_TEMPLATES),
+    "Latin letters by sound": Case(
+        (FIRST,), "Щедрий", translit="1", sent="Shhedrij", phones=(FIRST,), cannot=NO_TRANSLIT
+    ),
+    "Latin letters by look": Case(
+        (FIRST,), "Щедрий", translit="2", sent="W'egpuu'", phones=(FIRST,), cannot=NO_TRANSLIT
+    ),
+    "no such transliteration": Case((FIRST,), translit="3", code=1, cannot=NO_TRANSLIT),
 }
 
 _CODE = re.compile(r"ERROR = (\d)")
@@ -182,7 +191,9 @@ class Doors:
     async def line(self, case: Case) -> int:
         at = f"{moment(case.ahead + 3 * 3600):%d%m%y%H%M}" if case.ahead else ""
         phones = ",".join(case.to).upper()
-        text = f"[text]crm:secret12::{at}:0,0,{case.sender}:{phones}:{case.text}[/text]"
+        text = (
+            f"[text]crm:secret12::{at}:{case.translit},0,{case.sender}:{phones}:{case.text}[/text]"
+        )
         head = "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n"
         return await send_mail(self._line, ("send",), head + text)
 
@@ -229,6 +240,7 @@ class Doors:
             "time": f"0{int(moment(case.ahead).timestamp())}" if case.ahead else "",
             "valid": case.ttl or (str(case.hours) if case.hours else ""),
             "tpl": case.template,
+            "translit": case.translit,
             **{f"var[{name}]": value for name, value in case.variables},
         }
         answer = await self._http.post(f"http://{self._smsc}/sys/send.php", data=parameters)

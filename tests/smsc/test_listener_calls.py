@@ -70,7 +70,7 @@ class TestRefusals:
         ({"ping": "1"}, 1),
         ({"mes": "__CALL__hello"}, 1),
         ({"cost": 4}, 1),
-        ({"translit": 2}, 1),
+        ({"translit": 3}, 1),
         ({"list": "no phone here"}, 1),
         ({"mes": "x" * 5000}, 1),
     ]

@@ -89,6 +89,7 @@ class TestCosts:
 class TestTexts:
     DONE: ClassVar[list[tuple[dict[str, Any], str]]] = [
         ({"mes": "Привет", "translit": 1}, "Privet"),
+        ({"mes": "Привет", "translit": 2}, "IIpuBem"),
         ({"mes": r"one\ntwo", "nl": 1}, "one\ntwo"),
         ({"mes": "x" * 400, "maxsms": 1}, "x" * 160),
         ({"mes": "a: b, c; d"}, "a: b, c; d"),

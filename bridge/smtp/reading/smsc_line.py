@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from bridge.dialect.times import DATE_AND_TIME, scheduled_at
-from bridge.dialect.translit import transliterated
+from bridge.dialect.translit import transliteration
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Recipient, Route
 from bridge.smtp.reading.text import clean
@@ -88,8 +88,8 @@ def parse_line(line: str, *, now: float, max_recipients: int) -> Line:
     phones, second_colon, rest = rest.partition(":")
     if not (colon and second_colon):
         raise _bad("phones", "missing")
-    translit, route, sender, test = _options(options)
-    text, recipients = _texts(phones, rest, translit, max_recipients)
+    transliterated, route, sender, test = _options(options)
+    text, recipients = _texts(phones, rest, transliterated, max_recipients)
     return Line(
         login,
         password,
@@ -128,14 +128,12 @@ def _time_field(rest: str) -> tuple[str, str]:
     return found[0] + zone.rstrip(), rest
 
 
-def _options(options: str) -> tuple[bool, Route | None, str, bool]:
+def _options(options: str) -> tuple[Callable[[str], str], Route | None, str, bool]:
     fields = [field.strip() for field in options.split(",")]
     if len(fields) > 4:
         raise _bad("translit,format,sender,test", "has more than four fields")
     translit, form, sender, test = fields + [""] * (4 - len(fields))
-    if translit not in ("", "0", "1"):
-        known = "2 (mpaHc/Ium) cannot be sent" if translit == "2" else ""
-        raise _bad("translit", known)
+    transliterated = transliteration(translit)
     if form not in _ROUTES:
         known = f"{form} ({_FORMATS[form]}) cannot be sent" if form in _FORMATS else ""
         raise _bad("format", known)
@@ -143,17 +141,17 @@ def _options(options: str) -> tuple[bool, Route | None, str, bool]:
         raise _bad("sender")
     if test not in ("", "0", "1"):
         raise _bad("test")
-    return translit == "1", _ROUTES[form], "" if sender == "." else sender, test == "1"
+    return transliterated, _ROUTES[form], "" if sender == "." else sender, test == "1"
 
 
 # --- recipients and texts ------------------------------------------------------------------------
 
 
 def _texts(
-    phones: str, rest: str, translit: bool, max_recipients: int
+    phones: str, rest: str, transliterated: Callable[[str], str], max_recipients: int
 ) -> tuple[str, tuple[Recipient, ...]]:
     def readable(text: str) -> str:
-        return clean(transliterated(text) if translit else text)
+        return clean(transliterated(text))
 
     if phones.strip():
         recipients = tuple(Recipient(phone) for phone in _split(phones))

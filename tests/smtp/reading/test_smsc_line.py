@@ -160,7 +160,7 @@ def test_lists_of_texts(rows: str, texts: dict[str, str]) -> None:
         (f"L:P:0:25-26:0,0,:{PHONE}:text", Reason.BAD_SCHEDULE, "hours"),
         (f"L:P:0:9-9:0,0,:{PHONE}:text", Reason.BAD_SCHEDULE, "hours"),
         (f"L:P:0:0,far:0,0,:{PHONE}:text", Reason.BAD_SCHEDULE, "tz"),
-        (f"L:P:0:0:2,0,:{PHONE}:text", Reason.BAD_PARAMETER, "mpaHc/Ium"),
+        (f"L:P:0:0:3,0,:{PHONE}:text", Reason.BAD_PARAMETER, "translit"),
         (f"L:P:0:0:x,0,:{PHONE}:text", Reason.BAD_PARAMETER, "translit"),
         (f"L:P:0:0:0,0,a_b!,:{PHONE}:text", Reason.BAD_PARAMETER, "sender"),
         (f"L:P:0:0:0,0,TwelveLetter,:{PHONE}:text", Reason.BAD_PARAMETER, "sender"),
@@ -206,6 +206,8 @@ def test_a_refusal_never_quotes_a_password() -> None:
 def test_transliteration() -> None:
     line = parse(f"L:P:::1:{PHONE}:Щётка, ЇЖАК і «Юля» № 5")
     assert line.text == 'Shhyotka, YiZhAK i "Yulya" # 5'
+    line = parse(f"L:P:::2:{PHONE}:Ваш код № 493817")
+    assert line.text == "Baw Kog # 493817"
 
 
 @pytest.mark.parametrize(
