@@ -6,13 +6,19 @@ Both engines walk over old rows with a :class:`Walk`, and decide with :func:`is_
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from bridge.model.message import FINAL
+from bridge.store.rows import Row, to_message
 
 #: Interval for checking again texts that could not be blanked (seconds).
 BLANK_AGAIN: Final = 3600
+#: The common fields of their messages, as :mod:`bridge.store.directory.staging` stores them.
+SEND_OUTS_UNDER_WAY: Final = (
+    "SELECT head FROM import_file WHERE kind = 'send_out' AND committed = 1"
+)
 _FINAL: Final = frozenset(state.value for state in FINAL)
 
 
@@ -22,6 +28,12 @@ def is_over(state: str, ended_at: int, owed: bool, before: int) -> bool:
     ``state`` is empty for a message from a phone.
     """
     return (not state or state in _FINAL) and ended_at < before and not owed
+
+
+def unfinished(heads: Iterable[Row]) -> set[int]:
+    """The submissions of send-outs whose messages are not all stored yet: they stay, even if the
+    messages stored so far are deleted. ``heads`` are the rows of :data:`SEND_OUTS_UNDER_WAY`."""
+    return {to_message(json.loads(head)["message"]).submission_id for [head] in heads}
 
 
 class Walk:

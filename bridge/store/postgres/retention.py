@@ -5,7 +5,13 @@ from __future__ import annotations
 from bridge.model.ids import first_id
 from bridge.store.postgres.connection import PgConnection, original, storable
 from bridge.store.postgres.verb import PostgresTurn
-from bridge.store.retention import BLANK_AGAIN, Walk, is_over
+from bridge.store.retention import (
+    BLANK_AGAIN,
+    SEND_OUTS_UNDER_WAY,
+    Walk,
+    is_over,
+    unfinished,
+)
 from bridge.store.transitions import without_subject
 
 # No locks are needed: an ended message without owed notices does not change any more.
@@ -41,6 +47,13 @@ _FORGET_SUBMISSIONS = (
 _FORGET_ALIASES = (
     "DELETE FROM alias WHERE message_id = ANY($1::bigint[]) "
     "AND NOT EXISTS (SELECT FROM submission WHERE submission.id = alias.message_id OFFSET 0)"
+)
+#: Send-outs go with the last of their messages.
+_FORGET_SEND_OUTS = (
+    "DELETE FROM send_out WHERE submission_id = ANY(ARRAY(SELECT submission_id FROM send_out "
+    "WHERE submission_id < $1 AND NOT EXISTS "
+    "(SELECT FROM submission WHERE id = submission_id OFFSET 0) "
+    "ORDER BY submission_id LIMIT $2 FOR UPDATE SKIP LOCKED))"
 )
 _BLANK = (
     "UPDATE message SET text = '', options = '', fallback = '' WHERE id = ANY($1::bigint[]) "
@@ -78,8 +91,11 @@ class PostgresSweeper:
             for sql in _BELONGINGS:
                 await connection.execute(sql, ids)
             several = {submission for id, submission in gone if submission != id}
+            if several:
+                several -= unfinished(await connection.fetch(SEND_OUTS_UNDER_WAY))
             await connection.execute(_FORGET_SUBMISSIONS, list(several))
             await connection.execute(_FORGET_ALIASES, list(several))
+        await connection.execute(_FORGET_SEND_OUTS, first_id(before), limit)
         lonely = await connection.execute(_SWEEP_LONELY, first_id(before), before, limit)
         seen += int(lonely.rpartition(" ")[2])
         texts, looked = await _over(connection, _MESSAGES, self._texts, text_before, limit)

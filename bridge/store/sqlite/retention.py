@@ -6,7 +6,13 @@ import sqlite3
 from typing import Final
 
 from bridge.model.ids import first_id
-from bridge.store.retention import BLANK_AGAIN, Walk, is_over
+from bridge.store.retention import (
+    BLANK_AGAIN,
+    SEND_OUTS_UNDER_WAY,
+    Walk,
+    is_over,
+    unfinished,
+)
 from bridge.store.sqlite.verb import SqliteTurn
 
 #: Most free pages that one step gives back to the file system.
@@ -32,6 +38,12 @@ _BELONGINGS = (
     "DELETE FROM event WHERE message_id = ?",
     "DELETE FROM notice WHERE about = ?",
 )
+#: Send-outs go with the last of their messages.
+_FORGET_SEND_OUTS = (
+    "DELETE FROM send_out WHERE submission_id IN (SELECT submission_id FROM send_out "
+    "WHERE submission_id < ? AND NOT EXISTS "
+    "(SELECT 1 FROM submission WHERE id = submission_id) ORDER BY submission_id LIMIT ?)"
+)
 
 
 class SqliteSweeper:
@@ -52,6 +64,9 @@ class SqliteSweeper:
             ).fetchall()
             if row[0] != id:
                 submissions.add(row)
+        if submissions:
+            heads = connection.execute(SEND_OUTS_UNDER_WAY).fetchall()
+            submissions -= {(id,) for id in unfinished(heads)}
         connection.executemany(
             "DELETE FROM submission WHERE id = ?1 AND NOT EXISTS "
             "(SELECT 1 FROM message WHERE submission_id = ?1 AND submission_id <> id)",
@@ -62,6 +77,7 @@ class SqliteSweeper:
             "AND NOT EXISTS (SELECT 1 FROM submission WHERE id = ?1)",
             submissions,
         )
+        connection.execute(_FORGET_SEND_OUTS, (first_id(before), limit))
         phones, looked = _over(connection, _PHONES, self._phones, before, limit)
         seen += looked
         connection.executemany("DELETE FROM incoming WHERE id = ?", [(id,) for id in phones])

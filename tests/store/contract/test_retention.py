@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import json
+
 import orjson
 
 from bridge.model.ids import first_id
 from bridge.model.message import State
 from bridge.model.notice import MAIL, Kind, Notice, Told
 from bridge.store import Acceptance, Alias, Change, Noted, Store
+from bridge.store.directory.staging import (
+    SEND_OUT,
+    ImportFile,
+    SendOut,
+    StagedPhone,
+    begin_import,
+    commit_send_out,
+    find_send_out,
+    finish_import,
+    list_send_outs,
+    stage_phones,
+)
 from bridge.store.directory.verb import Statement, Verb
+from bridge.store.references import submission_of
+from bridge.store.rows import to_row
+from bridge.store.types import StagedLines
 from tests.samples import NOW, message
 from tests.store.conftest import Clock
 from tests.store.samples import (
@@ -175,3 +192,60 @@ async def test_no_table_keeps_rows_of_deleted_messages(store: Store, clock: Cloc
     while await store.sweep(NOW + 3600, NOW + 3600, 100):
         pass
     assert {table: await store.look_up(rows, table) for table in tables} == dict.fromkeys(tables, 0)
+
+
+async def send_out(store: Store, id: int, numbers: int) -> ImportFile:
+    """A committed send-out of some messages, none of which is made yet."""
+    file = await store.change(begin_import, "crm", SEND_OUT, NOW)
+    staged = [StagedPhone(n, f"+38050{n:07}", id - 9 + n) for n in range(1, numbers + 1)]
+    await store.change(stage_phones, file.id, staged, NOW)
+    head = json.dumps({"message": to_row(message(0, submission_id=id, phone=""))})
+    row = SendOut(id, "May", NOW, numbers, numbers, 0)
+    aliases = [Alias(77, id)]
+    await store.change(commit_send_out, file.id, "crm", head, row, NOW, None, 0, aliases)
+    return file
+
+
+async def make(store: Store, file: ImportFile, id: int, number: int) -> None:
+    """Makes the next message of a send-out, which the API refuses at once."""
+    one = message(id - 9 + number, submission_id=id, phone=f"+38050{number:07}")
+    await store.accept(Acceptance((one,), staged=StagedLines(file.id, number - 1, number)))
+    await store.finish(0, [Change(one.id, State.REJECTED)])
+
+
+async def test_a_send_out_is_kept_as_long_as_one_of_its_messages(
+    store: Store, clock: Clock
+) -> None:
+    id = first_id(NOW) + 9
+    file = await send_out(store, id, 2)
+    await make(store, file, id, 1)
+    clock.now = NOW + 7200
+    await make(store, file, id, 2)
+    await store.change(finish_import, file.id)
+    await store.sweep(NOW + 3600, NOW + 3600, 100)
+    assert [one.name for one in await store.look_up(list_send_outs, "crm")] == ["May"]
+    clock.now = NOW + 86400
+    while await store.sweep(NOW + 7300, NOW + 7300, 100):
+        pass
+    for table in ("message", "submission", "alias", "send_out", "import_file", "import_line"):
+        assert await store.look_up(rows, table) == 0, table
+
+
+async def test_a_send_out_is_kept_until_all_its_messages_are_made(
+    store: Store, clock: Clock
+) -> None:
+    id = first_id(NOW) + 9
+    file = await send_out(store, id, 2)
+    await make(store, file, id, 1)
+    clock.now = NOW + 86400
+    for _ in range(3):
+        await store.sweep(NOW + 3600, NOW + 3600, 100)
+    assert await store.look_up(rows, "message") == 0
+    assert await store.look_up(submission_of, 77) == id
+    assert (await store.look_up(find_send_out, "crm", id)).name == "May"
+    await make(store, file, id, 2)
+    await store.change(finish_import, file.id)
+    while await store.sweep(NOW + 86500, NOW + 86500, 100):
+        pass
+    for table in ("message", "submission", "alias", "send_out"):
+        assert await store.look_up(rows, table) == 0, table
