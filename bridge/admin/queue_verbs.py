@@ -15,6 +15,7 @@ from bridge.config.settings import Settings
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import State
 from bridge.store.operating.erase import Erased, erase, find_about
+from bridge.store.operating.mentions import Numbers
 from bridge.store.operating.queue import count_cancelled, count_selected, select_uncertain
 from bridge.trace.finding import names_of
 
@@ -122,16 +123,22 @@ class QueueVerbs(DirectoryVerbs):
         return await self._store.look_up(count_selected, filter.selection())
 
     async def erase(self, *, by: str, phone: str, dry_run: bool = False) -> Erased:
-        """Erase all data about a number, except messages that are still on their way."""
-        regions = {own.region for own in self.settings.accounts.values()}
+        """Erase all data about a number, except messages that are still on their way.
+
+        ``mentions`` are other records from which it is cut out, ``elsewhere`` names of groups,
+        templates and send-outs that name it and stay.
+        """
+        regions = sorted({own.region for own in self.settings.accounts.values()})
         phones = sorted(name for name in names_of(phone, regions) if name.startswith("+"))
         if not phones:
             raise Failure(Reason.WRONG_PHONE)
-        found = await self._store.look_up(find_about, phones, regions)
-        if not dry_run:
-            await erase(self._store, phones, found)
-            self._audit("erase", by, phone=phones[0], messages=len(found.messages))
-        return found.counts
+        numbers = Numbers(phones, regions)
+        found = await self._store.look_up(find_about, numbers)
+        if dry_run:
+            return found.counts
+        erased = await erase(self._store, numbers, found)
+        self._audit("erase", by, phone=phones[0], messages=erased.messages)
+        return erased
 
 
 def _check_chooses(filter: QueueFilter) -> None:

@@ -19,6 +19,7 @@ _WORDS = {
     ),
     "refusals": ("refusal", "refusals"),
     "contacts": ("contact", "contacts"),
+    "mentions": ("mention in another record", "mentions in other records"),
 }
 
 
@@ -36,6 +37,10 @@ def _counts(found: dict[str, int]) -> list[tuple[int, str]]:
 @daemon_options
 def command(daemon: Daemon, phone: str, yes: bool, as_json: bool) -> None:
     """Erase all data about PHONE: messages to it and from it, parts, refusals, contacts.
+
+    It is also cut out of other contacts, comments and files that are being imported. Names of
+    groups, templates and send-outs with it are listed: only you can change them. Texts of messages
+    to other numbers are not searched.
 
     It first shows the numbers of records, and asks. Messages that are still on their way are not
     erased: they must end or be cancelled first. A black-list entry stays: without it the number
@@ -65,3 +70,5 @@ def command(daemon: Daemon, phone: str, yes: bool, as_json: bool) -> None:
     if left := found["left"]:
         are = "message is" if left == 1 else "messages are"
         click.echo(f"{number(left)} {are} still on the way: trace and cancel what must not go out.")
+    for name in found["elsewhere"]:
+        click.echo(f"It is still named in: {name}.")

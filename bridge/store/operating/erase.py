@@ -1,25 +1,34 @@
-"""Erases a phone number: messages to it and from it, parts, refusals, contacts.
+"""Erases a phone number: messages to it and from it, parts, refusals, contacts, and mentions in
+other records (:mod:`bridge.store.operating.mentions`).
 
 First all records are found, with reads that hold up no write; then they are deleted in small steps.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple, TypeVar
 
-from bridge.model.failure import Failure
 from bridge.model.mail_record import dump_refused, load_refused
 from bridge.model.message import FINAL
 from bridge.model.notice import Unjoined
-from bridge.model.phone import normalise
+from bridge.store.directory.contacts import COLUMNS
 from bridge.store.directory.verb import Statement, Verb, chunks, marks
 from bridge.store.interface import Store
+from bridge.store.operating.mentions import (
+    Mentions,
+    Numbers,
+    cut_from_comments,
+    cut_from_contacts,
+    cut_from_lines,
+    elsewhere,
+    staged_lines,
+)
 from bridge.store.rows import Row
 from bridge.store.small_steps import SmallSteps
+
+T = TypeVar("T")
 
 #: Rows of one read: a table is read in pieces, since one statement has a time limit.
 _PAGE: Final = 100_000
@@ -27,27 +36,29 @@ _ENDED: Final = frozenset(state.value for state in FINAL)
 #: Notices that name numbers of their own, beside the one of their message: refused recipients of a
 #: mail, and parts that were not joined.
 _NAMING: Final = "(kind = 'refused' OR about = 0)"
-#: A number in an address: national, international, with separators.
-_NUMBER: Final = re.compile(r"\+?[0-9][0-9 .\-()/]*")
 
 
 @dataclass(frozen=True, slots=True)
 class Erased:
     """Numbers of stored records about a phone. ``notices`` are those of parts that were not joined
-    and of refused recipients; ``left``: messages and parts that are still on their way; they must
-    end or be cancelled first."""
+    and of refused recipients; ``mentions`` are other records from which the number is cut out;
+    ``left``: messages and parts that are still on their way; they must end or be cancelled first.
+    ``elsewhere`` are groups, templates and send-outs that name the number and stay as they are."""
 
     messages: int
     incoming: int
     notices: int
     refusals: int
     contacts: int
+    mentions: int
     left: int
+    elsewhere: tuple[str, ...] = ()
 
 
 class FoundAbout(NamedTuple):
     """The records about some phones, by id. ``submissions`` are those of several messages,
-    ``notices`` have the content that stays (empty: nothing)."""
+    ``notices`` have the content that stays (empty: nothing), ``commands`` are messages to others
+    that one of the phones asked for by SMS."""
 
     messages: list[int]
     submissions: list[int]
@@ -55,6 +66,8 @@ class FoundAbout(NamedTuple):
     notices: list[tuple[int, str]]
     refusals: list[int]
     contacts: list[int]
+    commands: list[int]
+    mentions: Mentions
     left: int
 
     @property
@@ -65,16 +78,18 @@ class FoundAbout(NamedTuple):
             len(self.notices),
             len(self.refusals),
             len(self.contacts),
+            len(self.commands) + self.mentions.total,
             self.left,
+            self.mentions.elsewhere,
         )
 
 
 # --- find ---------------------------------------------------------------------------------------
 
 
-def find_about(phones: Sequence[str], regions: Iterable[str]) -> Verb[FoundAbout]:
-    """The records about these phones (E.164). In notices a phone may stand in the national form of
-    one of the regions."""
+def find_about(numbers: Numbers) -> Verb[FoundAbout]:
+    """The records about these phones."""
+    phones = sorted(numbers.phones)
     one_of = f"phone IN ({marks(phones)})"
     messages = yield from _scan("id, submission_id, state", "message", one_of, phones)
     ended = [row for row in messages if row[2] in _ENDED]
@@ -82,25 +97,43 @@ def find_about(phones: Sequence[str], regions: Iterable[str]) -> Verb[FoundAbout
     for phone in phones:
         [[parts]] = yield Statement(
             "SELECT count(*) FROM part WHERE group_id IN (SELECT id FROM part_group "
-            "WHERE message_id = 0 AND ',' || destination || ',' LIKE ?)",
+            # Joined parts to several numbers stay for some minutes, to recognise repeated ones.
+            "WHERE (message_id = 0 OR destination LIKE '%,%') "
+            "AND ',' || destination || ',' LIKE ?)",
             (f"%,{phone},%",),
         )
         left += parts
+    commands = yield from _scan("id", "message", f"peer IN ({marks(phones)})", phones)
     incoming = yield from _scan("id", "incoming", one_of, phones)
     naming = yield from _scan("id, kind, content", "notice", _NAMING, ())
-    refusals = yield from _scan("id", "refusal", one_of, phones)
-    contacts = yield Statement(
+    where, args = numbers.may_be_in("phone", "reason")
+    refusals = yield from _scan("id, phone, reason", "refusal", where, args)
+    owned = yield Statement(
         f"SELECT DISTINCT contact_id FROM contact_phone WHERE {one_of}",  # noqa: S608
         tuple(phones),
+    )
+    contacts = _ids(owned)
+    where, args = numbers.may_be_in("search")
+    others = yield from _scan(f"id, {COLUMNS}", "contact", where, args)
+    where, args = numbers.may_be_in("comment")
+    comments = yield from _scan("id, comment", "black_list", where, args)
+    lines, to_be_made = yield from staged_lines(numbers)
+    mentions = Mentions(
+        _ids(row for row in _naming(others, numbers) if row[0] not in contacts),
+        _ids(_naming(comments, numbers)),
+        lines,
+        (yield from elsewhere(numbers)),
     )
     return FoundAbout(
         _ids(ended),
         sorted({row[1] for row in ended if row[1] != row[0]}),
         _ids(incoming),
-        list(_notices(naming, frozenset(phones), tuple(regions))),
-        _ids(refusals),
-        _ids(contacts),
-        left,
+        list(_notices(naming, numbers)),
+        _ids(_naming(refusals, numbers)),
+        contacts,
+        _ids(commands),
+        mentions,
+        left + to_be_made,
     )
 
 
@@ -126,28 +159,25 @@ def _ids(rows: Iterable[Row]) -> list[int]:
     return sorted(row[0] for row in rows)
 
 
-def _notices(
-    rows: Iterable[Row], phones: frozenset[str], regions: Sequence[str]
-) -> Iterable[tuple[int, str]]:
+def _naming(rows: Iterable[Row], numbers: Numbers) -> list[Row]:
+    """The rows of which a column after the first names one of the phones."""
+    return [row for row in rows if any(map(numbers.named_in, row[1:]))]
+
+
+def _notices(rows: Iterable[Row], numbers: Numbers) -> Iterable[tuple[int, str]]:
     """The notices that name one of the phones, with the content that stays."""
     for id, kind, content in rows:
         if kind == "refused":
             refused = load_refused(content)
-            stays = [one for one in refused if not phones & _numbers(one[0].to, regions)]
+            stays = [one for one in refused if not numbers.named_in(_local_part(one[0].to))]
             if len(stays) < len(refused):
                 yield id, dump_refused(stays) if stays else ""
-        elif content and Unjoined.from_content(content).phone in phones:
+        elif content and numbers.named_in(Unjoined.from_content(content).phone):
             yield id, ""
 
 
-def _numbers(address: str, regions: Iterable[str]) -> set[str]:
-    """The phones that the address of a mail may mean."""
-    found = set()
-    if number := _NUMBER.search(address.rpartition("@")[0] or address):
-        for region in regions:
-            with suppress(Failure):
-                found.add(normalise(number[0], region))
-    return found
+def _local_part(address: str) -> str:
+    return address.rpartition("@")[0] or address
 
 
 # --- delete -------------------------------------------------------------------------------------
@@ -167,12 +197,15 @@ _OF_SUBMISSIONS: Final = (
     "WHERE submission_id = submission.id AND submission_id <> message.id)",
     "DELETE FROM alias WHERE message_id IN ({ids}) "
     "AND NOT EXISTS (SELECT 1 FROM submission WHERE submission.id = alias.message_id)",
+    "DELETE FROM send_out WHERE submission_id IN ({ids}) "
+    "AND NOT EXISTS (SELECT 1 FROM submission WHERE submission.id = send_out.submission_id)",
 )
 _OF_INCOMING: Final = (
     "DELETE FROM notice WHERE about IN ({ids})",
     "DELETE FROM incoming WHERE id IN ({ids})",
 )
 _OF_NOTICES: Final = ("DELETE FROM notice WHERE id IN ({ids})",)
+_OF_COMMANDS: Final = ("UPDATE message SET peer = '' WHERE id IN ({ids})",)
 _OF_REFUSALS: Final = ("DELETE FROM refusal WHERE id IN ({ids})",)
 _OF_CONTACTS: Final = (
     "DELETE FROM contact_phone WHERE contact_id IN ({ids})",
@@ -181,9 +214,9 @@ _OF_CONTACTS: Final = (
 )
 
 
-async def erase(store: Store, phones: Sequence[str], found: FoundAbout) -> None:
-    """Deletes what :func:`find_about` has found. A black-list entry stays: without it the number
-    would get messages again."""
+async def erase(store: Store, numbers: Numbers, found: FoundAbout) -> Erased:
+    """Deletes what :func:`find_about` has found; returns the counts. A black-list entry stays:
+    without it the number would get messages again."""
     steps = SmallSteps(store)
     for statements, ids in (
         (_OF_NOTICES, [id for id, content in found.notices if not content]),
@@ -192,12 +225,23 @@ async def erase(store: Store, phones: Sequence[str], found: FoundAbout) -> None:
         (_OF_INCOMING, found.incoming),
         (_OF_REFUSALS, found.refusals),
         (_OF_CONTACTS, found.contacts),
+        (_OF_COMMANDS, found.commands),
     ):
-        for start in range(0, len(ids), steps.size):
-            some = ids[start : start + steps.size]
+        for some in _pieces(ids, steps.size):
             await steps.take(store.change(_delete, statements, some))
+    for some in _pieces(found.mentions.contacts, steps.size):
+        await steps.take(store.change(cut_from_contacts, some, numbers))
+    for some in _pieces(found.mentions.comments, steps.size):
+        await steps.take(store.change(cut_from_comments, some, numbers))
+    for places in _pieces(found.mentions.lines, steps.size):
+        await steps.take(store.change(cut_from_lines, places, numbers))
     shortened = [(content, id) for id, content in found.notices if content]
-    await steps.take(store.change(_forget, phones, shortened))
+    await steps.take(store.change(_forget, sorted(numbers.phones), shortened))
+    return replace(found.counts, elsewhere=await store.look_up(elsewhere, numbers))
+
+
+def _pieces(values: Sequence[T], size: int) -> Iterable[Sequence[T]]:
+    return (values[start : start + size] for start in range(0, len(values), size))
 
 
 def _delete(statements: Sequence[str], ids: Sequence[int]) -> Verb[None]:

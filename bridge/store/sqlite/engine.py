@@ -13,6 +13,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Sequence, Set
+from contextlib import suppress
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -164,17 +165,28 @@ class SqliteStore(SqliteReading):
         self._reading.execute("SELECT count(*) FROM migration").fetchone()
 
     async def close(self) -> None:
+        wrote = self._writer is not None
         if self._writer is not None:
             await self._writer.close()
             self._writer = None
         if self._reading is not None:
             await self._read(self._reading.close)
             self._reading = None
+        if wrote:
+            await self._read(self._remove_log)
         self._closed = True
         self._reader.shutdown()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    def _remove_log(self) -> None:
+        """Writes the log back into the file and removes it, with what was deleted meanwhile. SQLite
+        does so when the last connection that may write is closed."""
+        with suppress(sqlite3.Error):  # a full disk: the log stays
+            connection = self._connect()
+            connection.execute("SELECT count(*) FROM migration").fetchone()
+            connection.close()
 
     # --- on the path of a message ----------------------------------------------------------
 
