@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Final, NamedTuple
-from zoneinfo import ZoneInfo
 
 from bridge.accounts.accounts import Account
 from bridge.config.settings import AccountSettings
 from bridge.directory.directory import Directory
 from bridge.directory.groups import names_group
 from bridge.model.contact import Group
-from bridge.model.day_hours import next_in_hours
+from bridge.model.day_hours import next_open
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Message, Recipient, Submission
 from bridge.relay.send_outs import Plan
@@ -36,12 +34,13 @@ def is_send_out(submission: Submission) -> bool:
 class Expanded(NamedTuple):
     """A submission whose groups are known. ``phones`` are all of its numbers if they are few; they
     are then the submission's recipients. Else None. ``beside`` are the recipients that are no
-    groups of the account."""
+    groups of the account, ``hours`` the hours of the groups."""
 
     submission: Submission
     groups: tuple[int, ...]
     phones: tuple[Recipient, ...] | None
     beside: tuple[Recipient, ...]
+    hours: tuple[str, ...]
 
     def send_out(self, message: Message, settings: AccountSettings) -> Plan:
         """The plan of a send-out within the rate and the daily limit of its account."""
@@ -56,6 +55,8 @@ class Expanded(NamedTuple):
             submission.spread,
             submission.repeat_key,
             settings.daily_limit,
+            hours=self.hours,
+            zone=settings.zone,
         )
 
 
@@ -76,15 +77,22 @@ async def plan_of(
             beside.append(recipient)
         else:
             groups[group.id] = (group, recipient)
-    for group, _ in groups.values():
-        submission = _with_options(account, submission, group, now)
+    named = [group for group, _ in groups.values()]
+    hours = tuple(dict.fromkeys(group.hours for group in named if group.hours))
+    submission = _with_options(account, submission, named, hours, now)
     few = await _few(directory, account, groups, beside)
     ids = tuple(groups)
     if few is None or submission.name or submission.spread:
-        if len({one.text for one in submission.recipients}) > 1:
-            raise Failure(Reason.BAD_PARAMETER, "a send-out has one text")
-        return Expanded(submission, ids, None, tuple(beside))
-    return Expanded(submission._replace(recipients=few), ids, few, tuple(beside))
+        for what, values in (
+            ("text", {one.text for one in submission.recipients}),
+            ("type", {one.message_type for one in submission.recipients}),
+            ("route", {one.route for one in submission.recipients}),
+            ("NOTIFY", {one.notify for one in submission.recipients}),
+        ):
+            if len(values) > 1:
+                raise Failure(Reason.BAD_PARAMETER, f"a send-out has one {what}")
+        return Expanded(submission, ids, None, tuple(beside), hours)
+    return Expanded(submission._replace(recipients=few), ids, few, tuple(beside), hours)
 
 
 async def _with_contacts(
@@ -110,25 +118,30 @@ async def _few(
     for id, (_, recipient) in groups.items():
         phones = await directory.look_up(member_phones, account.name, [id], limit=AT_ONCE + 1)
         for phone in phones:
-            found.setdefault(phone, recipient._replace(address=phone))
+            found.setdefault(phone, recipient._replace(address=phone, orcpt="", written=""))
         if len(found) > AT_ONCE:
             return None
     return tuple(found.values())
 
 
-def _with_options(account: Account, submission: Submission, group: Group, now: float) -> Submission:
-    if group.max_parts and (not submission.max_parts or group.max_parts < submission.max_parts):
-        submission = submission._replace(max_parts=group.max_parts)
-    if group.hours:
+def _with_options(
+    account: Account,
+    submission: Submission,
+    groups: list[Group],
+    hours: tuple[str, ...],
+    now: float,
+) -> Submission:
+    """The submission within the parts and the hours of all its groups. Raises Failure if their
+    hours have no common time."""
+    limits = [group.max_parts for group in groups if group.max_parts]
+    if limits:
+        own = submission.max_parts or limits[0]
+        submission = submission._replace(max_parts=min(own, *limits))
+    if hours:
         at = submission.scheduled_at if submission.scheduled_at is not None else int(now)
-        begins = next_within(group.hours, account.settings.zone, at)
+        begins = next_open(hours, account.settings.zone, at)
+        if begins is None:
+            raise Failure(Reason.BAD_PARAMETER, "the groups have no common hours")
         if begins > at:
             submission = submission._replace(scheduled_at=begins)
     return submission
-
-
-def next_within(hours: str, zone: str, at: int) -> int:
-    """The earliest Unix time from ``at`` on with an hour of ``hours`` in ``zone`` (``"9-21"``; past
-    midnight if the second number is the smaller)."""
-    first, last = map(int, hours.split("-"))
-    return int(next_in_hours(first, last, datetime.fromtimestamp(at, ZoneInfo(zone))).timestamp())

@@ -11,15 +11,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final, NamedTuple
 
 import orjson
 import structlog
 
+from bridge.model.day_hours import windows
 from bridge.model.failure import Failure
 from bridge.model.ids import Ids
-from bridge.model.message import Accepted, Message, Recipient
+from bridge.model.mail_record import dump, load
+from bridge.model.message import Accepted, Message, Protocol, Recipient
 from bridge.relay.fingerprints import REPEAT_WITHIN
 from bridge.sending.dispatcher import Dispatcher
 from bridge.store import Acceptance, Store, StoreError, failing
@@ -69,7 +71,7 @@ class Plan(NamedTuple):
     ``groups`` are ids of groups, ``phones`` further numbers. ``interval`` is the shortest time
     between two messages, ``spread`` the time over which all of them are spread (seconds).
     ``repeat_key`` is the submission's, ``daily_limit`` the account's. ``aliases`` are further ids
-    of the submission.
+    of the submission, ``hours`` those of the day in which its messages may be sent (in ``zone``).
     """
 
     message: Message
@@ -81,6 +83,8 @@ class Plan(NamedTuple):
     repeat_key: bytes = b""
     daily_limit: int = 0
     aliases: tuple[Alias, ...] = ()
+    hours: tuple[str, ...] = ()
+    zone: str = ""
 
 
 class SendOuts:
@@ -150,7 +154,7 @@ class SendOuts:
                         refused.append((recipient, failure))
                     continue
                 count += 1
-                staged.append(StagedPhone(count, phone, self._ids.next()))
+                staged.append(_staged(count, phone, self._ids.next(), recipient, message))
                 if len(staged) >= steps.size:
                     await steps.take(self._store.change(stage_phones, file.id, staged, self._now()))
                     staged = []
@@ -166,7 +170,17 @@ class SendOuts:
         submission_id = self._ids.next()
         message = message._replace(submission_id=submission_id)
         interval = max(plan.interval, plan.spread / count)
-        head = orjson.dumps({"message": to_row(message), "interval": interval}).decode()
+        if message.scheduled_at is not None and interval and (plan.spread or plan.hours):
+            # The provider would send all messages at once: keep each until it is due.
+            message = message._replace(due_at=message.scheduled_at, scheduled_at=None)
+        head = orjson.dumps(
+            {
+                "message": to_row(message),
+                "interval": interval,
+                "hours": plan.hours,
+                "zone": plan.zone,
+            }
+        ).decode()
         parts = count * message.parts
         send_out = SendOut(
             submission_id, plan.name, self._now(), count, parts, refusals, message.reference
@@ -252,7 +266,8 @@ class SendOuts:
         """Makes messages of all staged recipients."""
         self._active.add(file.id)
         head = orjson.loads(file.head)
-        message, interval = to_message(head["message"]), head["interval"]
+        message = to_message(head["message"])
+        times = _DueTimes(message.due_at, head["interval"], head.get("hours", ()), head.get("zone"))
         last = 0
         touched_at = time.monotonic()
         steps = SmallSteps(self._store, MESSAGES_PER_SECOND)
@@ -264,7 +279,7 @@ class SendOuts:
                     await self._store.change(finish_import, file.id)
                     self._active.discard(file.id)
                     return
-                messages = tuple(_message(message, one, interval) for one in staged)
+                messages = tuple(_message(message, one, times.of(one.line)) for one in staged)
                 claimed = self._dispatcher.has_room(messages[0])
                 lines = StagedLines(file.id, last, staged[-1].line)
                 acceptance = Acceptance(messages, claimed=claimed, staged=lines)
@@ -331,11 +346,42 @@ def _fingerprint(plan: Plan, id: int, now: int) -> Fingerprint | None:
     return Fingerprint(key, id, now + REPEAT_WITHIN)
 
 
-def _message(message: Message, staged: StagedPhone, interval: float) -> Message:
-    later = int(interval * (staged.line - 1))
+def _staged(line: int, phone: str, id: int, recipient: Recipient, message: Message) -> StagedPhone:
+    """A recipient; of a mail with its address, which its reports name."""
+    if message.protocol is not Protocol.SMTP:
+        return StagedPhone(line, phone, id)
+    return StagedPhone(line, phone, id, recipient.written or recipient.address, recipient.orcpt)
+
+
+class _DueTimes:
+    """When the messages of a send-out are due: the first one at ``at``, which is in its hours, and
+    the others ``interval`` seconds after the one before, counted in these hours."""
+
+    def __init__(self, at: int, interval: float, hours: Sequence[str], zone: str | None) -> None:
+        self._interval = interval
+        self._windows = windows(hours, zone or "UTC", at)
+        self._begin, self._end = next(self._windows)
+        #: Seconds of the windows before.
+        self._passed = 0.0
+
+    def of(self, line: int) -> int:
+        """The Unix time of a line (from 1); the lines come in their order."""
+        later = self._interval * (line - 1) - self._passed
+        while later >= self._end - self._begin:
+            self._passed += self._end - self._begin
+            later -= self._end - self._begin
+            self._begin, self._end = next(self._windows)
+        return int(self._begin + later)
+
+
+def _message(message: Message, staged: StagedPhone, due_at: int) -> Message:
+    envelope = message.envelope
+    if envelope and staged.to:
+        envelope = dump(load(envelope)._replace(to=staged.to, orcpt=staged.orcpt))
     return message._replace(
         id=staged.message_id,
         phone=staged.phone,
-        due_at=message.due_at + later,
-        expires_at=message.expires_at + later,
+        due_at=due_at,
+        expires_at=message.expires_at + due_at - message.due_at,
+        envelope=envelope,
     )

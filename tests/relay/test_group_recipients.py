@@ -1,48 +1,39 @@
-"""Options of groups among the recipients."""
+"""Options of groups among the recipients, and recipients that one send-out cannot have."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bridge.relay.group_recipients import next_within
+from bridge.model.contact import Contact, Group
+from bridge.model.failure import Failure, Reason
+from bridge.model.message import MessageType, Route
+from bridge.sandbox import Sandbox
+from bridge.store.directory.contacts import add_contact
+from bridge.store.directory.groups import add_group
+from tests.relay.test_send_outs import FIRST, SECOND, group_of, to
+from tests.relaying import relaying
 
 
-class TestHours:
-    """Hours of a group, in a zone two hours east of UTC in winter."""
+async def test_groups_without_common_hours_are_refused(tmp_path: Path) -> None:
+    async with Sandbox() as sandbox, relaying(tmp_path, sandbox) as bridge:
+        await group_of(bridge, FIRST, hours="9-12")
+        id = await bridge.directory.change(add_group, "crm", Group(0, "Late", hours="14-18"))
+        await bridge.directory.change(add_contact, "crm", Contact(0, (SECOND,), groups=(id,)))
+        outcome = await bridge.submit(to("G7", "Late"))
+        assert isinstance(outcome, Failure)
+        assert outcome.description == "bad parameter: the groups have no common hours"
 
-    NINE = 1_800_342_000 - 1_800_342_000 % 86400 + 7 * 3600
 
-    @pytest.mark.parametrize(
-        ("hours", "hour", "waits"),
-        [
-            ("9-21", 9, 0),
-            ("9-21", 20, 0),
-            ("9-21", 21, 12),
-            ("9-21", 3, 6),
-            ("22-6", 23, 0),
-            ("22-6", 5, 0),
-            ("22-6", 7, 15),
-        ],
-    )
-    def test_a_message_outside_the_hours_waits_for_their_begin(
-        self, hours: str, hour: int, waits: int
-    ) -> None:
-        at = self.NINE + (hour - 9) * 3600
-        assert next_within(hours, "Europe/Kyiv", at) == at + waits * 3600
-
-    @pytest.mark.parametrize(
-        ("hours", "at", "begins"),
-        [
-            ("9-21", "2026-10-24 22:00+03:00", "2026-10-25 09:00+02:00"),
-            ("9-21", "2026-03-28 22:00+02:00", "2026-03-29 09:00+03:00"),
-            # The hour from three to four comes twice, or not at all.
-            ("4-5", "2026-10-25 03:30+02:00", "2026-10-25 04:00+02:00"),
-            ("22-3", "2026-10-25 03:10+02:00", "2026-10-25 22:00+02:00"),
-            ("3-5", "2026-03-28 22:00+02:00", "2026-03-29 04:00+03:00"),
-        ],
-    )
-    def test_the_clocks_are_put_back_and_forward(self, hours: str, at: str, begins: str) -> None:
-        moment, expected = map(datetime.fromisoformat, (at, begins))
-        assert next_within(hours, "Europe/Kyiv", int(moment.timestamp())) == expected.timestamp()
+@pytest.mark.parametrize(
+    "differs", [{"message_type": MessageType.PROMO}, {"route": Route.TG_VIBER}, {"text": "b"}]
+)
+async def test_its_messages_are_alike(tmp_path: Path, differs: dict[str, Any]) -> None:
+    async with Sandbox() as sandbox, relaying(tmp_path, sandbox) as bridge:
+        one = to(FIRST, SECOND, name="May")
+        other = one.recipients[1]._replace(**differs)
+        outcome = await bridge.submit(one._replace(recipients=(one.recipients[0], other)))
+        assert isinstance(outcome, Failure)
+        assert outcome.reason is Reason.BAD_PARAMETER

@@ -14,7 +14,16 @@ from structlog.testing import capture_logs
 from bridge.model.contact import Blocks, Contact, Group
 from bridge.model.failure import Failure, Reason
 from bridge.model.ids import Ids
-from bridge.model.message import Accepted, Recipient, State, Submission
+from bridge.model.mail_record import load
+from bridge.model.message import (
+    Accepted,
+    Envelope,
+    Protocol,
+    Recipient,
+    State,
+    Stored,
+    Submission,
+)
 from bridge.model.selection import Selection
 from bridge.relay.group_recipients import AT_ONCE
 from bridge.relay.send_outs import ABANDONED_AFTER, SendOuts
@@ -70,6 +79,14 @@ async def arrived(bridge: Relaying, count: int) -> list[str]:
         while len(bridge.sandbox.messages) < count:  # noqa: ASYNC110 - the sandbox tells no event
             await asyncio.sleep(0.01)
     return [message.phone for message in bridge.sandbox.messages]
+
+
+async def made(bridge: Relaying, outcome: Accepted, count: int) -> list[Stored]:
+    """The messages of a send-out, once there are this many."""
+    async with asyncio.timeout(20):
+        while len(stored := await bridge.store.submission(outcome.id)) < count:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    return list(stored)
 
 
 async def test_a_send_out_that_its_client_cancels_while_its_messages_are_made_sends_none(
@@ -235,6 +252,56 @@ class TestSendOuts:
             due = [one.message.due_at for one in stored]
             assert [at - due[0] for at in due] == [0, 1200, 2400]
             assert [one.state for one in stored[1:]] == 2 * [State.ACCEPTED]
+
+    async def test_a_scheduled_one_is_spread_too(self, tmp_path: Path) -> None:
+        at = int(time.time()) + 7200
+        async with Sandbox() as sandbox, relaying(tmp_path, sandbox) as bridge:
+            both = to(FIRST, SECOND, spread=3600, scheduled_at=at)
+            outcome = await bridge.submit(both)
+            assert isinstance(outcome, Accepted)
+            stored = [one.message for one in await made(bridge, outcome, 2)]
+            assert [(one.due_at, one.scheduled_at) for one in stored] == [
+                (at, None),
+                (at + 1800, None),
+            ]
+            assert stored[1].expires_at - stored[0].expires_at == 1800
+
+    async def test_the_hours_of_the_group_hold_for_its_last_message_too(
+        self, tmp_path: Path
+    ) -> None:
+        accounts = {"crm": {"zone": "UTC"}}
+        async with Sandbox() as sandbox, relaying(tmp_path, sandbox, accounts=accounts) as bridge:
+            group = await group_of(bridge, FIRST, SECOND, THIRD, hours="9-21")
+            evening = (int(time.time()) // 86400 + 2) * 86400 + 20 * 3600
+            outcome = await bridge.submit(to(group, spread=3 * 3600, scheduled_at=evening))
+            assert isinstance(outcome, Accepted)
+            stored = [one.message for one in await made(bridge, outcome, 3)]
+            assert [one.due_at - evening for one in stored] == [0, 13 * 3600, 14 * 3600]
+
+    async def test_reports_of_a_mail_name_the_recipient_that_they_are_about(
+        self, tmp_path: Path
+    ) -> None:
+        async with Sandbox() as sandbox, relaying(tmp_path, sandbox) as bridge:
+            address = await group_of(bridge, THIRD)
+            mail = submission(protocol=Protocol.SMTP, envelope=Envelope("erp@shop.example"))
+            recipients = (
+                Recipient("0501234567", written="0501234567@sms.example.com", orcpt="rfc822;a@b"),
+                Recipient("0671112233", written="0671112233@sms.example.com"),
+                Recipient(address, written="g7@sms.example.com"),
+            )
+            told = {
+                FIRST: ("0501234567@sms.example.com", "rfc822;a@b"),
+                SECOND: ("0671112233@sms.example.com", ""),
+                THIRD: (THIRD, ""),
+            }
+            for name in ("May", ""):
+                outcome = await bridge.submit(mail._replace(recipients=recipients, name=name))
+                assert isinstance(outcome, Accepted)
+                stored = [one.message for one in await made(bridge, outcome, 3)]
+                originals = {one.phone: load(one.envelope) for one in stored}
+                found = {phone: (one.to, one.orcpt) for phone, one in originals.items()}
+                assert found == told, name
+                assert {one.return_path for one in originals.values()} == {"erp@shop.example"}
 
     async def test_it_keeps_to_the_rate_of_the_account(self, tmp_path: Path) -> None:
         accounts = {"crm": {"rate": 2}}

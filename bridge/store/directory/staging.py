@@ -46,11 +46,14 @@ class ImportFile(NamedTuple):
 
 
 class StagedPhone(NamedTuple):
-    """A recipient of a send-out, and the id of its message."""
+    """A recipient of a send-out, and the id of its message. ``to`` and ``orcpt`` are those of a
+    recipient of a mail (:class:`bridge.model.mail_record.Original`)."""
 
     line: int
     phone: str
     message_id: int
+    to: str = ""
+    orcpt: str = ""
 
 
 class SendOut(NamedTuple):
@@ -110,7 +113,7 @@ def stage_templates(import_id: int, templates: Sequence[Template], now: int) -> 
 
 def stage_phones(import_id: int, phones: Sequence[StagedPhone], now: int) -> Verb[None]:
     """Stores recipients of a send-out."""
-    rows = [(one.line, json.dumps(one[1:])) for one in phones]
+    rows = [(one.line, json.dumps(one[1:] if one.to else one[1:3])) for one in phones]
     yield from _stage(import_id, rows, now)
 
 
