@@ -11,6 +11,7 @@ import codecs
 import re
 from functools import lru_cache
 
+from bridge.smtp.reading import mislabelled
 from bridge.smtp.reading.charset_labels import LABELS, REPLACEMENT, SQUEEZED, squeezed
 from bridge.smtp.reading.japanese import decode_euc_jp, decode_iso_2022_jp
 
@@ -23,11 +24,6 @@ _CHARSETS = frozenset(
 )
 _CHARSET_FAMILIES = ("cp", "iso8859-", "mac-", "koi8-")
 _OWN = {"iso-2022-jp": decode_iso_2022_jp, "euc-jp": decode_euc_jp}
-#: Charsets with several octets per character, in which a text may be valid UTF-8 by chance.
-_SEVERAL = frozenset({"gb18030", "big5hkscs", "cp932", "cp949", "euc-jp", "johab"})
-_THREE = re.compile(rb"[\xe0-\xf4][\x80-\xbf]{2,3}")
-#: Single letters with diacritics before small letters: ideographs stand beside each other.
-_IN_WORDS = re.compile(rb"(?<![\x80-\xff])[\xc3-\xc8][\x80-\xbf](?=[a-z])")
 #: The beginning of a character, at the end of a text that a program cut.
 _CUT = re.compile(rb"(?:[\xc2-\xf4]|[\xe0-\xf4][\x80-\xbf]|[\xf0-\xf4][\x80-\xbf]{2})\s*\Z")
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1f]")
@@ -236,10 +232,9 @@ def _is_utf_8(octets: bytes, codec: str) -> bool:
     if codec.startswith("utf-") or octets.isascii():
         return False
     whole, broken = _characters(octets)
-    if codec in _SEVERAL and len(_THREE.findall(octets, 0, 400)) < 2:
-        many = whole > 5 or len(_IN_WORDS.findall(octets, 0, 400)) > 2
-        return not broken and (many or not _decodes(octets, codec))
-    return whole > 3 * broken
+    if whole <= 3 * broken:
+        return False
+    return codec not in mislabelled.CODECS or mislabelled.is_utf_8(octets, codec, broken=broken > 0)
 
 
 def _decodes(octets: bytes, codec: str) -> bool:
