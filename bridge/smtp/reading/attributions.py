@@ -95,8 +95,8 @@ def _is_wrapped(line: str, following: str) -> bool:
 def between_dashes(line: str, *, dated: bool) -> bool:
     """ "---- On Thu, 26 Nov 2026 Jan <jan@example.com> wrote ----"; ``dated``: only with a date,
     otherwise only with an address and "wrote"."""
-    inner = line.strip("-— ")
-    if len(inner) > 250 or not line.endswith("--") or len(inner) < 8:
+    inner = line.strip("-—= ")
+    if len(inner) > 250 or not line.endswith(("--", "==")) or len(inner) < 8:
         return False
     addressed, wrote = ADDRESS.search(inner) is not None, WROTE.search(inner) is not None
     return ((addressed or wrote) and has_date(inner)) or (addressed and wrote and not dated)

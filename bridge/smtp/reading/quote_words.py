@@ -18,7 +18,10 @@ WROTE = re.compile(
     r"пише|писав|писала|написав|написала|пишет|писал|писала|писали|написал|написала|написали|написа|пиша|έγραψε|"
     r"rakstīja|rašė|napisao|napisala|je napisal|đã viết|menulis|tulis|skreiv|escribiu|написано|"
     r"написао|пiша|піша|напісаў|жазды|yozdi|գրել է|წერს|დაწერა)\b|写道|寫道|写于|寫於|のメール|"
-    r"さんは書きました|작성|כתב|كتب|نوشت|เขียน",
+    r"さんは書きました|작성|כתב|كتب|نوشت|เขียน|"
+    # Horde writes it before the name.
+    r"\A(?:quoting|citando|zitat von|citation de|quota|cytowanie|citát|citerar|citerer|цитирую|"
+    r"цитую|idézet|alıntılandı|navajam)\b",
     re.IGNORECASE,
 )
 
@@ -75,7 +78,23 @@ ORIGINAL = re.compile(
     r"origin|oryginaln|orijinal|oprindelig|opprinnelig|oorspronkelijk|ursprün|ursprung|исходн|"
     r"оригинал|оригінал|початков|вихідн|původní|pôvodn|eredeti|alkuper|izvorn|izvirn|prvotn|"
     r"algne|sākotnēj|oriģināl|pradin|αρχικ|πρωτότυπ|gốc|asli\b|özgün|מקורית|الأصلي|"
-    r"元の|原始|原件|原邮件|原郵件|원본|ต้นฉบับ|reply|antwort|yanıt",
+    r"元の|原始|原件|原邮件|原郵件|원본|ต้นฉบับ|reply|replied|antwort|yanıt",
+    re.IGNORECASE,
+)
+
+#: "message" beside "original", where the word alone may be one of the text: "Original price".
+MESSAGE = re.compile(
+    r"messag|mensaje|mensagem|nachricht|mail|courriel|bericht|wiadomo|сообщ|письм|писмо|повідом|"
+    r"лист|zpráv|správ|üzenet|ileti|mesaj|viesti|meddel|melding|besked|poruk|sporoč|sõnum|ziņ|laišk|"
+    r"žinut|μήνυμα|thư|הודעה|رسالة|メッセージ|邮件|郵件|메일|메시지|ข้อความ|pesan|порака|порук|паведам",
+    re.IGNORECASE,
+)
+
+#: The line of a help desk: "##- Please type your reply above this line -##".
+REPLY_LINE = re.compile(
+    r"##-.{3,150}-##|.{0,60}\b(?:repl(?:y|ies)|respon\w+|answers?|comments?)\b.{0,40}"
+    r"\babove (?:this|the) (?:\w+ )?line\b.{0,40}|.{0,40}\babove this line\b.{0,30}"
+    r"\b(?:reply|respond|answer|comment)\b.{0,20}",
     re.IGNORECASE,
 )
 

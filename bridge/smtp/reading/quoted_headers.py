@@ -23,6 +23,12 @@ _DATE_ALONE = re.compile(
 _IN_NOTES = re.compile(
     r"[^\n]{2,80}? ---\d{1,4}[./-]\d{1,2}[./-]\d{2,4} \d{1,2}[:.]\d\d(?:[:.]\d\d)?(?: [AP]M)?---"
 )
+#: What Postbox puts above it: the sender on one line, the date on the next.
+_SENDER_ALONE = re.compile(r"[^<>:@]{2,60} <(?:mailto:)?[^<>\s@]{1,80}@[^<>\s@]{1,80}>")
+_WRITTEN_DATE = re.compile(
+    r"(?:[^\W\d]{2,14},? )?(?:[^\W\d]{3,14} \d{1,2}|\d{1,2}\.? [^\W\d]{3,14}\.?),? \d{4}"
+    r"(?:,| [^\W\d]{1,4})? \d{1,2}:\d\d(?::\d\d)?(?: [AaPp]\.?[Mm]\.?| Uhr)?"
+)
 #: Outlook's rule in a plain text.
 _OUTLOOK_RULE = "_" * 32
 
@@ -81,6 +87,14 @@ def is_of_notes(bare: list[str], at: int) -> bool:
     return sum(LABELS.get(word) in ("to", "subject") for word in words) > 1
 
 
+def is_of_postbox(bare: list[str], at: int) -> bool:
+    """Whether the header that Postbox writes begins here."""
+    if not bare[at].endswith(">") or _SENDER_ALONE.fullmatch(bare[at]) is None:
+        return False
+    below = bare[at + 1] if at + 1 < len(bare) else ""
+    return (_WRITTEN_DATE.fullmatch(below) or _DATE_ALONE.fullmatch(below)) is not None
+
+
 def _is_a_header(labels: list[str], values: list[str], *, below_rule: bool) -> bool:
     """Whether labels and lines are those of a mail's header.
 
@@ -91,13 +105,15 @@ def _is_a_header(labels: list[str], values: list[str], *, below_rule: bool) -> b
     written = " ".join(values)
     has_address = ADDRESS.search(written) is not None
     dated = has_date(written)
-    meanings = {LABELS[label] for label in labels if label in LABELS}
-    if "from" in meanings:
-        if len(meanings) > 2 and "subject" in meanings:
-            return dated or has_address or "date" in meanings
-        if len(meanings) > 1 and has_address and dated:
-            return True
     timed = dated and TIME.search(written) is not None
+    meanings = {LABELS[label] for label in labels if label in LABELS}
+    if "from" in meanings and labels[0] in LABELS:
+        # An invoice has such labels too, between others.
+        alone = all(label in LABELS for label in labels)
+        if len(meanings) > 2 and "subject" in meanings:
+            return timed or has_address or (alone and (dated or "date" in meanings)) or below_rule
+        if len(meanings) > 1 and has_address and (timed or (alone and dated)):
+            return True
     # For unknown languages: the sender comes first, the date second.
     in_order = has_date(values[1]) and TIME.search(values[1]) is not None
     if below_rule and in_order and (len(set(labels)) > 3 or len(meanings) > 2):
@@ -107,7 +123,8 @@ def _is_a_header(labels: list[str], values: list[str], *, below_rule: bool) -> b
         return in_order and len(set(labels)) > 2
     if "subject" in meanings and in_order and len(set(labels)) > 3:
         return True
-    return len(meanings) > 1 and has_address and timed
+    # Yandex puts recipient and subject above its attribution.
+    return meanings == {"to", "subject"} and has_address and timed
 
 
 def _goes_on(bare: list[str], line: int) -> bool:

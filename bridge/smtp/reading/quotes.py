@@ -26,10 +26,11 @@ from bridge.smtp.reading.attributions import (
     is_sure,
 )
 from bridge.smtp.reading.html import BELOW_RULE, QUOTED
-from bridge.smtp.reading.quote_words import LABELS, ORIGINAL, PASSED_ON, WROTE
+from bridge.smtp.reading.quote_words import LABELS, MESSAGE, ORIGINAL, PASSED_ON, REPLY_LINE, WROTE
 from bridge.smtp.reading.quoted_headers import (
     header_block,
     is_of_notes,
+    is_of_postbox,
     label_of,
     line_above,
 )
@@ -108,7 +109,7 @@ def _may_quote(text: str) -> bool:
         (">" in text and ("\n>" in text or "\n|>" in text))
         or QUOTED in text
         or "@" in text
-        or ("-" in text and "--" in text)
+        or ("-" in text and ("--" in text or "-##" in text))
         or (":" in text and (":\n" in text or text.count(":") > 2))
         or "：" in text
         or "＞" in text
@@ -228,6 +229,8 @@ def _headers(bare: list[str], before: int) -> tuple[list[tuple[int, str]], int]:
         if bare[at].startswith(_QUOTED_LINE):
             if at > first and _is_of_groupwise(bare, at):
                 return [(at, "what follows an attribution")], len(bare)
+            if at > first and _is_marked_header_alone(bare, at):
+                return [(at, "a quoted mail with its header")], len(bare)
             at += 1
             continue
         separator = _SEPARATOR.match(bare[at])
@@ -240,12 +243,14 @@ def _headers(bare: list[str], before: int) -> tuple[list[tuple[int, str]], int]:
                 return [(at, "what follows a line for “original message”")], len(bare)
             if len(separator[1]) == 10:
                 return [], at  # Gmail's first line of a forward, in every language.
-        elif at > first and bare[at].startswith("--") and _attributes_between_dashes(bare, at):
+        elif at > first and bare[at].startswith(("--", "==")) and _attributes_between(bare, at):
             return [(at, "what follows an attribution")], len(bare)
         elif _says_forwarded(bare[at]):
             return [], at
-        if at > first and bare[at] and is_of_notes(bare, at):
+        if at > first and bare[at] and (is_of_notes(bare, at) or is_of_postbox(bare, at)):
             return [(at, "a quoted mail with its header")], len(bare)
+        if at > first and _is_of_help_desk(bare[at]):
+            return [(at, "what follows a help desk's line")], len(bare)
         if label_of(bare[at]):
             end, is_one = header_block(bare, at)
             if is_one and at > first:
@@ -263,7 +268,10 @@ def _is_answered(bare: list[str], at: int, end: int) -> bool:
     body = header_block(bare, headed)[0] if label_of(bare[headed]) else at + 1
     while body < min(end, at + 16) and bare[body] and not bare[body].startswith(_QUOTED_LINE):
         body += 1  # A wrapped value, or a header without colons.
-    marked = next((n for n in range(body, end) if bare[n].startswith(_QUOTED_LINE)), end)
+    marked = next(
+        (n for n in range(body, end) if bare[n].startswith(_QUOTED_LINE) and _has_words(bare[n])),
+        end,
+    )
     between = [line for line in bare[body:marked] if line]
     if between and not (len(between) < 4 and ends_open(between[-1])):
         return False
@@ -271,6 +279,20 @@ def _is_answered(bare: list[str], at: int, end: int) -> bool:
         _has_words(line) and not line.startswith(_QUOTED_LINE) and not _REST_OF_A_LINK.search(line)
         for line in bare[marked:end]
     )
+
+
+def _is_of_help_desk(line: str) -> bool:
+    marked = line.endswith("-##") or "above" in line.lower()
+    return marked and len(line) < 200 and REPLY_LINE.fullmatch(line) is not None
+
+
+def _is_marked_header_alone(bare: list[str], at: int) -> bool:
+    """Whether a marked header stands above a quoted mail that is not marked."""
+    if not bare[at].startswith(">") or LABELS.get(label_of(bare[at])) != "from":
+        return False
+    end, is_one = header_block(bare, at)
+    below = [line for line in bare[end:] if _has_words(line)]
+    return is_one and below != [] and not any(line.startswith(_QUOTED_LINE) for line in below)
 
 
 def _is_of_groupwise(bare: list[str], at: int) -> bool:
@@ -282,11 +304,11 @@ def _is_of_groupwise(bare: list[str], at: int) -> bool:
     return closed or (ends_open(inner) and is_sure(inner))
 
 
-def _attributes_between_dashes(bare: list[str], at: int) -> bool:
+def _attributes_between(bare: list[str], at: int) -> bool:
     """Whether an attribution between dashes begins here, which may end in the next line."""
     line = bare[at]
     end = at
-    if not line.endswith("--") and at + 1 < len(bare) and bare[at + 1].endswith("--"):
+    if not line.endswith(("--", "==")) and at + 1 < len(bare) and bare[at + 1].endswith("--"):
         line = f"{line} {bare[at + 1]}"
         end = at + 1
     return between_dashes(line, dated=not _heads_a_mail(bare, end))
@@ -302,9 +324,11 @@ def _is_original(bare: list[str], at: int, separator: re.Match[str]) -> bool:
     following = next((n for n in range(at + 1, min(at + 4, len(bare))) if bare[n]), None)
     if following is None:
         return False
-    if len(separator[1]) == 10 and not ORIGINAL.search(separator[2]):
+    words = separator[2]
+    original = ORIGINAL.search(words) is not None
+    if len(separator[1]) == 10 and not original:
         return False
-    if ORIGINAL.search(separator[2]) or WROTE.search(separator[2]):
+    if WROTE.search(words) or (original and (" " not in words or MESSAGE.search(words))):
         return True
     return bool(label_of(bare[following])) and header_block(bare, following)[1]
 
@@ -343,6 +367,12 @@ def _first_words(bare: list[str]) -> int:
     return next((at for at, line in enumerate(bare) if line), len(bare))
 
 
+def _is_heading(line: str) -> bool:
+    """Whether a line is "Original message" without rules, as BlackBerry writes it above a quoted
+    header."""
+    return len(line) < 40 and line.count(" ") < 3 and MESSAGE.search(line) is not None
+
+
 def _without_debris(bare: list[str], end: int) -> int:
     """The text without rules and blank lines at its end."""
     while end:
@@ -351,7 +381,7 @@ def _without_debris(bare: list[str], end: int) -> int:
             not line
             or _RULE.match(line.lstrip(BELOW_RULE))
             or line in (">", "|", "*", "-")
-            or (_SEPARATOR.match(line) and ORIGINAL.search(line))
+            or (ORIGINAL.search(line) and (_SEPARATOR.match(line) or _is_heading(line)))
         ):
             end -= 1
         else:

@@ -68,7 +68,8 @@ _MOBILE = (
     # … programs whose names have other meanings, alone behind these words …
     re.compile(
         r"sent (?:from|with|via|using) (?:surface|nine|front|postbox|missive|superhuman|canary|"
-        r"shortwave|mailspring|polymail|edison|spike|mimestream)(?: ios| mail)?",
+        r"shortwave|mailspring|polymail|edison|spike|mimestream)(?: ios| mail)?"
+        r"(?:, [^.!?]{1,60}\.?)?",
         re.I,
     ),
     # "Get Outlook for iOS" …
@@ -173,12 +174,16 @@ def cut_mobile(text: str) -> str:
     if len(last) > _LONGEST or not head.strip() or _NUMBER.search(last):
         return text
     # Own text may end with such a sentence; the program's line stands apart, or alone.
-    apart = not head.rpartition("\n")[2].strip(_AROUND)
-    if not apart and not _DEVICE_ENDS.search(last):
+    before, _, above = head.rpartition("\n")
+    above = above.strip(_AROUND)
+    if above in _DASHES and before.strip():
+        above, head = "", before  # A signature of this line alone.
+    if above and not _DEVICE_ENDS.search(last):
         return text
     return head if any(pattern.fullmatch(last) for pattern in _MOBILE) else text
 
 
+_DASHES = ("--", "---", "—")
 _AROUND = " \t\xa0*_.<>\u200e\u200f\x01"
 #: Beginnings of such lines, checked before the patterns.
 _FIRST_WORDS = frozenset(

@@ -86,6 +86,15 @@ LABELS = [
     ("Ումից", "Ուղարկվել է", "Ում", "Թեմա"),
     ("Kimdan", "Yuborildi", "Kimga", "Mavzu"),
 ]
+#: Rows that a program writes, or a person copies: a mail's header has no other labels before or
+#: between its own.
+ROWS = {
+    "form": "Имя: Иван\nТелефон: 1\nОт: i@example.com\nДата: 26.11.2026 10:04\nТема: вызов",
+    "commit": "Author: Jan <j@e.com>\nDate: Thu Nov 26 10:04:11 2026 +0200\nSubject: fix",
+    "invoice": "Von: Firma GmbH\nAn: Kunde\nDatum: 26.11.2026\nBetrag: 120 EUR\nBetreff: Wartung",
+    "bounce": "To: jan@example.com\nSubject: x\nSent: Thu, 26 Nov 2026 10:04:11 +0200",
+    "job": "From: backup@db1\nDate: 26.11.2026\nrsync: failed",
+}
 #: Languages that are not in the tables.
 UNKNOWN = [("Aloha", "Lā", "Iā", "Kumuhana"), ("Whakarongo", "Rā", "Ki", "Kaupapa")]
 DATES = ["Thursday, November 26, 2026 10:04 AM", "26. november 2026. 10:04", "2026年11月26日 10:04"]
@@ -210,3 +219,14 @@ def test_the_line_above_is_the_last_that_is_not_blank() -> None:
     assert line_above(lines, 3) == 0
     assert line_above(lines, 0) == -1
     assert line_above(["", ""], 1) == -1
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_rows_with_other_labels_are_no_header(name: str) -> None:
+    text = f"New order\n{ROWS[name]}\n\ncall back"
+    assert own(text) == text
+
+
+def test_recipient_and_subject_above_an_attribution_are_part_of_the_quotation() -> None:
+    above = "Кому: Help (h@example.com);\nТема: Order;"
+    assert own(f"{OWN}\n\n{above}\n26.11.2026, 10:04, Jan <j@example.com>:\n\nq") == OWN

@@ -69,6 +69,37 @@ def kept(text: str, reply: Reply) -> str:
         ("ok\n\n__From:__ Jan <j@e.com>\n__Sent:__ 26.11.2026 15:19\n__To:__ me\nq", "ok"),
         ("ok\n\nOn Thu, 26 Nov 2026 at 15:19, Jan <j@e.com>\n\nwrote:\n\n> q", "ok"),
         ("ja\n\nEnvoyé le: 26.11.2026 15:19\n\nDe: Jan <j@e.com>\n\nObjet: x\n\nq", "ja"),
+        # BlackBerry and IceWarp write the heading without rules.
+        (
+            "ok\n\n  Original Message  \nFrom: Jan\nSent: Thursday, November 26, 2026 3:19 PM\n"
+            "To: Me\nSubject: x\n\nq",
+            "ok",
+        ),
+        (
+            "ja\n\nOriginalnachricht\n\nVon: Jan\n\nGesendet: 26.11.2026 15:19\n\nAn: Ich\n\n"
+            "Betreff: x\n\nq",
+            "ja",
+        ),
+        ("好\n\n======= 2026-11-26 15:19:22 您在来信中写道：=======\n\nq\n\n= = = = = =", "好"),
+        (
+            "ok\n\n---- Replied Message ----\n| From | Jan<j@e.com> |\n| Date | 26.11.2026 |\nq",
+            "ok",
+        ),
+        ("ok\n\nJan Novak <mailto:j@e.com>\nNovember 26, 2026 at 3:19 PM\nq\nq", "ok"),
+        ("ja\n\nJan Novak <j@e.com>\nDonnerstag, 26. November 2026 um 15:19 Uhr\n\nq", "ja"),
+        ("sí\n\nCitando Jan Novák <j@e.com>:\n\nq\nq", "sí"),
+        ("ja\n\nZitat von Jan <j@e.com>:\n\nq\nq", "ja"),
+        # Centrum marks the header alone.
+        (
+            'ano\n\n__________________________________\n> Od: "Jan" <j@e.com>\n> Komu: me@e.com\n'
+            "> Datum: 26.11.2026 15:19\n> Předmět: x\n>\nq",
+            "ano",
+        ),
+        (
+            "ok\n\n##- Bitte geben Sie Ihre Antwort oberhalb dieser Zeile ein. -##\n\nTicket 5\nq",
+            "ok",
+        ),
+        ("ok\n\n--- Reply above this line ---\n\nAnna, Nov 26, 2026\nq", "ok"),
     ],
 )
 def test_the_tail_of_a_reply_is_cut(text: str, own: str) -> None:
@@ -97,6 +128,12 @@ def test_the_tail_of_a_reply_is_cut(text: str, own: str) -> None:
         "ok\n----- Jan <j@e.com>, hall 5 -----\ncall him",
         "ok\nJan ---5 pieces--- and more",
         "Pump 3\n26.11.2026 10:04\nstopped\nTo do: restart",
+        "Sale\n\n----- Original price -----\n100\n----- New price -----\n90",
+        "See the drawing\n======= 26.11.2026 =======\nnew",
+        "Call him:\nJan Novak <jan@e.com>\n26.11.2026 in room 5\nat ten",
+        "ok\n> Od: Jan <j@e.com>\n> Datum: 26.11.2026\n> Předmět: x\n> q\nans",
+        "Sign the form above this line\n\nand send it back",
+        "##- Please type your reply above this line -##\n\nAnna, 26.11.2026 10:04:\nq",
     ],
 )
 def test_own_text_stays_in_a_reply_too(text: str) -> None:

@@ -25,6 +25,7 @@ def test_a_signature(text: str, left: str) -> None:
     [
         "Sent from my iPhone",
         "Sent from my Wiko RIDGE FAB 4G",
+        "Sent from Mailspring (https://example.com/), the best free email app for work",
         "Sent from Mail https://go.example.com/fwlink/?LinkId=5 for Windows",
         "Sent using Newton Mail ( https://example.com/k/d/mailapp )",
         "Sent via BlackBerry from T-Mobile",
@@ -160,3 +161,9 @@ def test_a_text_about_lists_below_a_rule_is_no_footer(below: str) -> None:
 def test_a_rule_alone_is_no_footer() -> None:
     text = "Total\n" + "-" * 40 + "\n25 items"
     assert cut_footer(text) == text
+
+
+@pytest.mark.parametrize("dashes", ["--", "---", "—", "*--*"])
+def test_the_dashes_above_the_line_of_a_mobile_program_go_with_it(dashes: str) -> None:
+    assert cut_mobile(f"yes\n\n{dashes}\nОтправлено из Mail для Android").strip() == "yes"
+    assert cut_mobile(f"{dashes}\nSent from my iPhone").startswith(dashes)
