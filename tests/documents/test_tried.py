@@ -36,7 +36,8 @@ TRIED = """
     migration/playsms.md | After: programs call the bridge | recipes/test_migration.py test_the_call
     migration/postfix-pipe.md | Before | recipes/test_migration.py test_postfix_called_the_script
     migration/postfix-pipe.md | After | recipes/test_migration.py test_postfix_relays_in_place
-    migration/smsgate.md | After | recipes/test_migration.py test_the_call_of_the_page_sends
+    migration/smsgate.md | Before | recipes/test_migration.py test_a_function_takes_the_place
+    migration/smsgate.md | After: HTTP | recipes/test_migration.py test_the_call_of_the_page_sends
     nodes.md | Setting up | documents/test_nodes.py test_the_page_sets_the_database_up
     nodes.md | What the database needs | documents/test_nodes.py test_postgresql_knows
     operations.md | What became of a message | documents/test_shown.py test_the_lines_of_the_trace

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shlex
 import smtplib
 import ssl
+import tomllib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +18,7 @@ from urllib.parse import parse_qsl, quote_plus, urlsplit
 import httpx
 import pytest
 from smpplib.client import Client
+from smpplib.command import BindTransmitter
 
 from bridge.sandbox import Sandbox
 from tests.recipes.pages import DOCS, block, blocks, replaced
@@ -24,7 +27,7 @@ from tests.serving.daemon import Bridge, run, serving
 from tests.smpp.test_kannel import listening
 from tests.smtp import relays
 from tests.smtp.conftest import Certificate, certificate  # noqa: F401 - a fixture
-from tests.support import free_port, program
+from tests.support import free_port, missing, program, usable
 
 PAGES = sorted(page.stem for page in (DOCS / "migration").glob("*.md"))
 PHONE = "+380501234567"
@@ -145,7 +148,7 @@ async def test_a_user_of_jasmin_binds_and_sends(after: Migrated) -> None:
 
 @pytest.mark.parametrize(
     ("after", "heading"),
-    [("playsms", "After: programs call the bridge"), ("smsgate", "After")],
+    [("playsms", "After: programs call the bridge"), ("smsgate", "After: HTTP")],
     indirect=["after"],
 )
 async def test_the_call_of_the_page_sends(
@@ -188,25 +191,76 @@ async def test_the_gateway_generic_of_playsms_sends(after: Migrated) -> None:
     assert await after.text() == TEXT_IN_UKRAINIAN
 
 
+#: A login as SMSGate gives them: the password is longer than SMPP 3.4 allows (§4.1.1).
+OF_SMSGATE = ("shop", "secret34secret")
+
+
+def test_the_former_services_of_smsgate_had_the_ports_and_the_domain_of_the_bridge() -> None:
+    before = dict(re.findall(r"^(\w+)=(.*)$", block("migration/smsgate.md", "Before", "ini"), re.M))
+    after = tomllib.loads(block("migration/smsgate.md", "After", "toml"))
+    assert f":{before['SMTP__PORT']}" in after["smtp"]["listen"]
+    assert before["SMTP__DOMAIN"] in after["smtp"]["domains"]
+    assert before["SMPP__BIND_ADDRESS"].removeprefix("0.0.0.0") in after["smpp"]["tls_listen"]
+
+
 @pytest.mark.parametrize("after", ["smsgate"], indirect=True)
-async def test_a_client_of_smsgates_smpp_server_sends(after: Migrated) -> None:
+async def test_a_client_of_smsgates_smpp_server_changes_only_the_host(
+    after: Migrated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # This client would cut the password, and never got into SMSGate.
+    monkeypatch.setattr(BindTransmitter.params["password"], "max", 20)
     insecure = ssl.create_default_context()
     insecure.check_hostname, insecure.verify_mode = False, ssl.CERT_NONE
-    await asyncio.to_thread(submit, after.ports["smpp"], "shop", "secret34", insecure)
+    await asyncio.to_thread(submit, after.ports["smpp"], *OF_SMSGATE, insecure)
     assert await after.text() == TEXT
 
 
 @pytest.mark.parametrize("after", ["smsgate"], indirect=True)
-async def test_a_mail_program_of_smsgate_sends(after: Migrated) -> None:
+async def test_a_mail_program_of_smsgate_changes_only_the_host(after: Migrated) -> None:
     def send() -> None:
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         with smtplib.SMTP("127.0.0.1", after.ports["smtp"], timeout=20) as client:
             client.starttls(context=context)
-            client.login("shop", "secret34")
-            client.sendmail("shop@example.com", ["380501234567@sms.example.com"], f"\n{TEXT}\n")
+            client.login(*OF_SMSGATE)
+            for to in ("380501234567@smtp.sms-gate.app", "+380501234567@sms.example.com"):
+                client.sendmail("shop@example.com", [to], f"\n{TEXT}\n")
 
     await asyncio.to_thread(send)
+    messages = await after.sandbox.wait_for(2, timeout=30)
+    assert [(one.phone, one.text) for one in messages] == [(PHONE, TEXT)] * 2
+
+
+async def by_library_of_smsgate(code: str, folder: Path, ca: Path) -> tuple[int, str]:
+    """Runs a program where SMSGate's client library for Python is installed."""
+    python = os.environ.get("SMSGATE_CLIENT_PYTHON", "")
+    if not python:
+        missing("an environment with android-sms-gateway (SMSGATE_CLIENT_PYTHON)")
+    usable(python, "-c", "import android_sms_gateway, requests")
+    (folder / "send.py").write_text(code)
+    return await run("env", f"REQUESTS_CA_BUNDLE={ca}", python, str(folder / "send.py"))
+
+
+@pytest.mark.parametrize("after", ["smsgate"], indirect=True)
+async def test_a_function_takes_the_place_of_smsgates_client_library(
+    after: Migrated,
+    tmp_path: Path,
+    certificate: Certificate,  # noqa: F811
+) -> None:
+    host = f"https://127.0.0.1:{after.ports['admin']}"
+    library = replaced(
+        block("migration/smsgate.md", "Before", "python"),
+        ('"secret34secret"', f'"secret34secret", base_url="{host}/api/v1"'),
+    )
+    code, said = await by_library_of_smsgate(library, tmp_path, certificate.certificate)
+    assert (code, "400 Client Error" in said) == (1, True), said
+
+    function = replaced(
+        block("migration/smsgate.md", "After: HTTP", "python"),
+        ("https://bridge.example.com:8025", host),
+    )
+    code, said = await by_library_of_smsgate(function, tmp_path, certificate.certificate)
+    assert code == 0, said
     assert await after.text() == TEXT
 
 
