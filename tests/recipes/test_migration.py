@@ -116,6 +116,17 @@ async def test_the_configuration_is_accepted(
         assert code == 0, said
 
 
+def test_clients_of_opensmppbox_find_port_name_and_logins_as_they_were() -> None:
+    bearerbox, box, logins = blocks("migration/kannel.md", "Before", "kannel")
+    before = dict(re.findall(r"^([\w-]+) = (\S+)$", box, re.M))
+    after = tomllib.loads(block("migration/kannel.md", "After", "toml"))
+    assert f"smsbox-port = {before['bearerbox-port']}\n" in bearerbox
+    assert after["smpp"]["listen"] == [f":{before['opensmppbox-port']}"]
+    assert after["smpp"]["system_id"] == before["our-system-id"]
+    passwords = {name: password for name, password, *_ in map(str.split, logins.splitlines())}
+    assert {name: one["password"] for name, one in after["accounts"].items()} == passwords
+
+
 @pytest.mark.parametrize("after", ["kannel"], indirect=True)
 async def test_a_login_of_opensmppbox_binds_and_sends(after: Migrated) -> None:
     before = blocks("migration/kannel.md", "Before", "kannel")[2]
