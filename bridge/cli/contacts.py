@@ -20,8 +20,7 @@ from bridge.cli.directory import (
 from bridge.cli.tables import Columns, counted
 from bridge.dialect.answers import Format, Row
 from bridge.dialect.directory_rows import contact_row
-from bridge.directory.fields import joined_groups
-from bridge.directory.importing import CONTACT_COLUMNS
+from bridge.directory.importing import CONTACT_COLUMNS, contact_cells
 from bridge.directory.spreadsheet import write_rows
 from bridge.directory.vcard import write_card
 from bridge.model.contact import Contact
@@ -208,15 +207,9 @@ def export_contacts(asked: Asked, form: str, group: str | None, output: Path | N
     if form == "vcard":
         write_out((write_card(_contact(row), row["group_names"]) for row in rows), output)
     else:
-        write_out(write_rows(CONTACT_COLUMNS, map(_cells, rows)), output)
-
-
-def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    contact = _contact(row)
-    return (
-        ",".join(contact.phones),
-        contact.name,
-        joined_groups(row["group_names"]),
-        *(contact.first_name, contact.last_name, contact.middle_name, contact.birthday),
-        *(contact.client_id, contact.comments, contact.tags, contact.phone_other),
-    )
+        write_out(
+            write_rows(
+                CONTACT_COLUMNS, (contact_cells(_contact(row), row["group_names"]) for row in rows)
+            ),
+            output,
+        )

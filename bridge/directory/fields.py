@@ -22,10 +22,10 @@ MAX_PHONES: Final = 20
 
 #: Separators between numbers.
 _BETWEEN: Final = re.compile(r"[,;|/\r\n\t]|:::")  # the last in exports of Google
-#: Separators between the names of groups, and a separator in a name.
-_BETWEEN_GROUPS: Final = re.compile(r"(?<!\\)[;|]|:::")
-_SEPARATOR: Final = re.compile(r"[;|]")
-_ESCAPED: Final = re.compile(r"\\([;|])")
+#: The names of groups in one field; a backslash stands before a character that would separate.
+_GROUP_NAMES: Final = re.compile(r"((?:\\(?:.|$)|:(?!::)|[^\\;|:])*)(?:[;|]|:::|$)", re.DOTALL)
+_ESCAPED: Final = re.compile(r"\\([\\;|:*])")
+_TO_ESCAPE: Final = re.compile(r"[\\;|]|^\*|:(?=::)")
 _DAY: Final = (
     re.compile(r"(?P<d>\d{1,2})[./](?P<m>\d{1,2})[./](?P<y>\d{4})(?: \d.*)?", re.ASCII),
     re.compile(r"(?P<y>\d{4})-?(?P<m>\d{2})-?(?P<d>\d{2})(?:[T ].*)?", re.ASCII),
@@ -123,14 +123,17 @@ def group_name(value: str) -> str:
 
 
 def split_groups(value: str) -> list[str]:
-    """The names of groups in one field, as :func:`joined_groups` and address books write them."""
-    names = (name.strip() for name in _BETWEEN_GROUPS.split(value))
-    return [_ESCAPED.sub(r"\1", name) for name in names if name]
+    """The names of groups in one field, as :func:`joined_groups` and address books write them.
+
+    An asterisk marks the groups of an address book that its owner did not make: they are left out.
+    """
+    names = (found[1].strip() for found in _GROUP_NAMES.finditer(value))
+    return [_ESCAPED.sub(r"\1", name) for name in names if name and not name.startswith("* ")]
 
 
 def joined_groups(names: Iterable[str]) -> str:
     """The names of groups as one field; a backslash stands before a separator in a name."""
-    return "|".join(_SEPARATOR.sub(r"\\\g<0>", name) for name in names)
+    return "|".join(_TO_ESCAPE.sub(r"\\\g<0>", name) for name in names)
 
 
 def group_number(value: str) -> int | None:

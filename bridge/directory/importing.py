@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
 import structlog
@@ -20,8 +21,10 @@ from bridge.model.contact import BlackListEntry, Contact, Group, Template
 from bridge.model.failure import Failure, Reason
 from bridge.store import Store
 from bridge.store.directory.importing import (
+    NO_FLAG,
     Entry,
     Imported,
+    Previewed,
     import_black_list,
     import_contacts,
     import_groups,
@@ -132,6 +135,8 @@ def _with_phones(record: SheetRecord, region: str) -> SheetRecord:
     if not phones:
         return record
     found = {"phone": ",".join(phones), "phone_other": ",".join(others)}
+    if record.fields.get("name") in phones:
+        found["name"] = ""  # a card must have a name
     return record._replace(fields=record.fields | found)
 
 
@@ -154,13 +159,22 @@ def _entry(record: SheetRecord, region: str) -> Entry:
         tags=fields.text("tags", written("tags", "")),
         phone_other=fields.text("phone_other", written("phone_other", "")),
     )
-    if not contact.name:
+    if "name" not in record.fields:
         name = " ".join(filter(None, (contact.first_name, contact.last_name)))
         contact = contact._replace(name=name)
     groups = fields.split_groups(written("group", ""))
-    # An asterisk marks the groups of an address book that its owner did not make.
-    named = (one for one in groups if not one.startswith("* "))
-    return Entry(record.line, contact, tuple(map(fields.group_name, named)))
+    return Entry(record.line, contact, tuple(map(fields.group_name, groups)))
+
+
+def contact_cells(contact: Contact, groups: Iterable[str]) -> tuple[str, ...]:
+    """The row of a contact, with the names of its groups, as :func:`contact_lines` reads it."""
+    return (
+        ",".join(contact.phones),
+        contact.name,
+        fields.joined_groups(groups),
+        *(contact.first_name, contact.last_name, contact.middle_name, contact.birthday),
+        *(contact.client_id, contact.comments, contact.tags, contact.phone_other),
+    )
 
 
 def black_list_lines(octets: bytes, region: str) -> Lines[BlackListEntry]:
@@ -206,7 +220,7 @@ def group_lines(octets: bytes) -> Lines[Group]:
 
 
 def template_lines(octets: bytes) -> Lines[Template]:
-    """Reads a file of templates; their ids are the line numbers.
+    """Reads a file of templates; their ids are the line numbers. Empty fields change nothing.
 
     Raises Failure (bad parameter) where it is no such table.
     """
@@ -221,9 +235,10 @@ def template_lines(octets: bytes) -> Lines[Template]:
             if first != record.line:
                 yield WrongLine(record.line, f"the same name as in line {first}")
                 continue
-            form = fields.template_format(written("format", "")) or "sms"
+            form = fields.template_format(written("format", ""))
             sender = fields.text("sender", written("sender", ""), 15)
-            flag = int(written("flag", "") == "1")
+            given = written("flag", "")
+            flag = int(given == "1") if given else NO_FLAG
             yield Template(record.line, name, message, form, sender, flag)
         except Failure as failure:
             yield WrongLine(record.line, failure.description)
@@ -244,8 +259,11 @@ class Importer:
         wrong: list[tuple[int, str]] = []
         steps: list[Imported] = []
         done = 0
+        merge = _VERBS[kind].merge
+        if kind == CONTACTS:
+            merge = partial(merge, previewed=Previewed())
         async for some in _pieces(lines, wrong, self._store.step_rows):
-            steps.append(await self._store.look_up(_VERBS[kind].merge, account, some, dry_run=True))
+            steps.append(await self._store.look_up(merge, account, some, dry_run=True))
             done += len(some)
             progress("read", done, 0)
         return _together(steps, wrong)

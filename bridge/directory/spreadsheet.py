@@ -57,6 +57,8 @@ _NUMBERED: Final = re.compile(r"phone \d+ - value")
 #: The line by which spreadsheets are told the delimiter.
 _SEP: Final = re.compile(r"sep=([,;\t])\r?\n", re.IGNORECASE)
 _QUOTED: Final = re.compile('"[^"]*"')
+#: First characters of a formula, and the one that keeps a text from being one.
+_RISKY: Final = ("=", "@", "-", "\t", "\r", "'")
 #: A text as a formula: it keeps a spreadsheet from taking a number for one.
 _AS_FORMULA: Final = re.compile(r'="([^"]*)"')
 
@@ -126,7 +128,7 @@ def write_rows(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iter
 
 def _harmless(cell: str) -> str:
     """A value that a spreadsheet does not run as a formula; phones are left as they are."""
-    if cell[:1] in ("=", "@", "-", "\t", "\r") or (cell[:1] == "+" and not cell[1:].isdigit()):
+    if cell[:1] in _RISKY or (cell[:1] == "+" and not cell[1:].isdigit()):
         return "'" + cell
     return cell
 
@@ -135,7 +137,7 @@ def _unharmed(cell: str) -> str:
     """A value without the signs that keep a spreadsheet from changing it."""
     if formula := _AS_FORMULA.fullmatch(cell):
         return formula[1]
-    if cell[:1] == "'" and (cell[1:2] in ("=", "@", "-", "+") or cell[1:].isdigit()):
+    if cell[:1] == "'" and (cell[1:2] in (*_RISKY, "+") or cell[1:].isdigit()):
         return cell[1:]
     return cell
 

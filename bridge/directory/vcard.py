@@ -21,6 +21,8 @@ _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 #: A property's name and parameters, whose values may have colons in quotation marks.
 _HEAD: Final = re.compile(rb'(?:[^":]|"[^"]*")*:')
 _SCHEME: Final = re.compile("^tel:", re.IGNORECASE)
+#: A year alone, or with a month (RFC 6350 §4.3.1).
+_REDUCED: Final = re.compile(r"\d{4}(?:-\d\d)?", re.ASCII)
 #: Types of numbers that cannot receive texts.
 _NO_TEXTS: Final = frozenset({"fax", "pager", "video"})
 
@@ -62,6 +64,11 @@ def write_card(contact: Contact, groups: Iterable[str] = ()) -> str:
         lines.append("CATEGORIES:" + categories)
     if contact.client_id:
         lines.append("UID:" + _escaped(contact.client_id))
+    # Other programs ignore these (RFC 6350 §6.10).
+    if contact.tags:
+        lines.append("X-TAGS:" + _escaped(contact.tags))
+    if contact.phone_other:
+        lines.append("X-PHONE-OTHER:" + _escaped(contact.phone_other))
     return "".join(f"{_folded(line)}\r\n" for line in [*lines, "END:VCARD"])
 
 
@@ -178,11 +185,21 @@ def _take(fields: dict[str, str], name: str, parameters: dict[str, set[str]], va
     elif name == "CATEGORIES":
         fields["group"] = joined_groups(one for one in _split(value, ",") if one)
     elif name == "BDAY" and (
-        "X-APPLE-OMIT-YEAR" in parameters or "text" in parameters.get("VALUE", ())
+        "X-APPLE-OMIT-YEAR" in parameters
+        or "text" in parameters.get("VALUE", ())
+        or _REDUCED.fullmatch(value)
     ):
-        return  # a made-up year, or words
-    elif name in _TEXTS:
-        fields.setdefault(_TEXTS[name], _plain(value))
+        return  # a made-up year, words, or no whole date
+    elif name == "X-PHONE-OTHER":
+        fields["phone_other"] = ",".join(filter(None, (fields.get("phone_other"), _plain(value))))
+    elif name in _TEXTS and (text := _plain(value)):
+        fields.setdefault(_TEXTS[name], text)
 
 
-_TEXTS: Final = {"FN": "name", "BDAY": "birthday", "NOTE": "comments", "UID": "id"}
+_TEXTS: Final = {
+    "FN": "name",
+    "BDAY": "birthday",
+    "NOTE": "comments",
+    "UID": "id",
+    "X-TAGS": "tags",
+}

@@ -27,6 +27,9 @@ _SEPARATORS = str.maketrans(
 )
 #: A whole number as a decimal fraction; the zero is no digit of the phone.
 _FRACTION = re.compile(r"(\+?\d{9,15})\.0+", re.ASCII)
+#: Digits that once stood before a national number, and that people still write: 8 (050) in Ukraine
+#: until 2009.
+_FORMER_PREFIXES = {"UA": "8"}
 _WRITTEN = re.compile(r"\+?\d{3,20}", re.ASCII)
 _INTERNATIONAL = re.compile(r"\+[1-9]\d{7,14}", re.ASCII)
 
@@ -93,11 +96,12 @@ def normalise(address: str, region: str) -> str:
     if possible and (number[0] == "+" or number.startswith(_country_code(region))):
         return international
     if number[0] != "+":
-        parsed = _parse(number, region)
-        if parsed is not None and phonenumbers.is_valid_number(parsed):
-            return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-        if possible:
-            return international
+        for digits in (number, number.removeprefix(_FORMER_PREFIXES.get(region, " "))):
+            parsed = _parse(digits, region)
+            if parsed is not None and phonenumbers.is_valid_number(parsed):
+                return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+            if possible:
+                return international
     raise Failure(Reason.WRONG_PHONE)
 
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from bridge.directory import fields
 from bridge.directory.importing import (
     ABANDONED_AFTER,
+    CONTACT_COLUMNS,
     Importer,
     WrongLine,
     black_list_lines,
+    contact_cells,
     contact_lines,
     group_lines,
     template_lines,
 )
-from bridge.model.contact import Blocks
+from bridge.directory.spreadsheet import write_rows
+from bridge.directory.vcard import write_card
+from bridge.model.contact import Blocks, Contact
 from bridge.store import Store
 from bridge.store.directory.black_list import list_black_list
 from bridge.store.directory.contacts import list_contacts
@@ -167,3 +174,97 @@ async def test_committed_files_of_a_dead_process_are_imported_and_others_dropped
     assert [event["event"] for event in logs] == ["import_resumed", "import_dropped"]
     assert [c.name for c in await store.look_up(list_contacts, "crm")] == ["Анна Шевченко"]
     assert [group.name for group in await store.look_up(list_groups, "crm")] == ["Дежурные"]
+
+
+_LINE = st.one_of(
+    st.text(max_size=12),
+    st.text("=+-@'\";,|\\:*ab1 ", max_size=8),
+).map(lambda text: fields.text("", text))
+_GROUP = st.one_of(_LINE, st.sampled_from(["* My", "a;b", "a|b", "a\\", "\\|a", "a:::b"])).filter(
+    lambda name: any(map(str.isalpha, name)) and not name.startswith(("g", "G"))
+)
+_CONTACT = st.builds(
+    Contact,
+    st.just(0),
+    st.lists(st.integers(0, 9).map(lambda n: f"+38050123456{n}"), min_size=1, unique=True).map(
+        tuple
+    ),
+    _LINE,
+    st.just(()),
+    *(_LINE, _LINE, _LINE),
+    st.sampled_from(["", "29.02.2000"]),
+    *(_LINE, _LINE, _LINE, _LINE),
+)
+_GROUPS = st.lists(_GROUP, max_size=2, unique_by=str.casefold)
+
+
+@given(_CONTACT, _GROUPS)
+def test_an_exported_table_is_imported_as_it_was(contact: Contact, groups: list[str]) -> None:
+    rows = write_rows(CONTACT_COLUMNS, [contact_cells(contact, groups)])
+    assert list(contact_lines("".join(rows).encode(), "UA")) == [Entry(2, contact, tuple(groups))]
+
+
+@given(_CONTACT, _GROUPS)
+def test_an_exported_card_is_imported_as_it_was(contact: Contact, groups: list[str]) -> None:
+    if not contact.name:
+        # A card has a name: it is that of the person.
+        name = " ".join(filter(None, (contact.first_name, contact.last_name)))
+        contact = contact._replace(name=name)
+    card = write_card(contact, groups).encode()
+    assert list(contact_lines(card, "UA")) == [Entry(1, contact, tuple(groups))]
+
+
+async def test_empty_fields_of_templates_and_of_the_black_list_change_nothing(
+    store: Store,
+) -> None:
+    importer = Importer(store)
+    for text in (
+        "name,message,format,sender,flag\nhi,Hello,viber,Shop,1\n",
+        "name,message\nHI,Hello\n",
+    ):
+        done = await importer.take("crm", TEMPLATES, template_lines(text.encode()))
+    assert (done.added, done.changed, done.unchanged) == (0, 1, 0), "the name in capitals"
+    [found] = await store.look_up(list_templates, "crm")
+    assert found[1:] == ("HI", "Hello", "viber", "Shop", 1)
+    for text in ("phone,type,comments\n0501234567,1,by phone\n", "phone,type\n0501234567,1\n"):
+        done = await importer.take("crm", BLACK_LIST, black_list_lines(text.encode(), "UA"))
+    assert (done.added, done.changed, done.unchanged) == (0, 0, 1)
+    [entry] = await store.look_up(list_black_list, "crm")
+    assert (entry.blocks, entry.comment) == (Blocks.BULK, "by phone")
+
+
+async def test_a_preview_counts_lines_about_one_contact_as_the_import_does(store: Store) -> None:
+    importer = Importer(store)
+    before = 'phone,name\n"0501234567,0671112233",Family\n'
+    await importer.take("crm", CONTACTS, contact_lines(before.encode(), "UA"))
+    rows = [f"+38063{n:07},New {n},,New" for n in range(store.step_rows)]
+    rows.insert(0, "0501234567,,Anna,New")
+    rows += ["0671112233,,,New", "0671112234,Olha,,new"]
+    file = "\n".join(["phone,name,first_name,group", *rows]).encode()
+    expected = await importer.preview("crm", CONTACTS, contact_lines(file, "UA"))
+    assert (expected.added, expected.changed, expected.unchanged) == (store.step_rows + 1, 1, 1)
+    assert await importer.take("crm", CONTACTS, contact_lines(file, "UA")) == expected
+
+
+async def test_two_lines_about_one_contact_both_count(store: Store) -> None:
+    importer = Importer(store)
+    for file in (
+        'phone,name\n"0501234567,0671112233",Family\n',
+        "phone,name,first_name,last_name\n0501234567,,Anna,\n0671112233,,,Shevchenko\n",
+    ):
+        await importer.take("crm", CONTACTS, contact_lines(file.encode(), "UA"))
+    [contact] = await store.look_up(list_contacts, "crm")
+    assert contact[1:6] == (
+        ("+380501234567", "+380671112233"),
+        "Family",
+        (),
+        "Anna",
+        "Shevchenko",
+    )
+
+
+async def test_a_number_that_one_line_frees_is_free_for_the_next(store: Store) -> None:
+    importer = Importer(store)
+    for file in ("name,number\nDay,1\nNight,\n", "name,number\nDay,2\nNight,1\n"):
+        done = await importer.take("crm", GROUPS, group_lines(file.encode()))
+    assert (done.changed, done.wrong) == (2, ())

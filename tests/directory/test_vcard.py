@@ -156,3 +156,18 @@ def test_what_is_written_is_read_again() -> None:
 @given(st.binary())
 def test_whatever_comes_is_read(octets: bytes) -> None:
     assert len(list(read_cards(b"BEGIN:VCARD\n" + octets))) >= 1
+
+
+@pytest.mark.parametrize("day", ["1985", "1985-04", "--0412", "---12"])
+def test_a_birthday_that_is_no_whole_date_is_left_out(day: str) -> None:
+    card = f"BEGIN:VCARD\nVERSION:4.0\nFN:Anna\nTEL:+380501234567\nBDAY:{day}\nEND:VCARD\n"
+    [entry] = contact_lines(card.encode(), "UA")
+    assert isinstance(entry, Entry)
+    assert (entry.contact.name, entry.contact.birthday) == ("Anna", "")
+
+
+def test_a_card_that_is_named_by_its_number_has_no_name() -> None:
+    card = "BEGIN:VCARD\nFN:+380501234567\nN:K;Anna\nTEL:0501234567\nEND:VCARD\n"
+    [entry] = contact_lines(card.encode(), "UA")
+    assert isinstance(entry, Entry)
+    assert entry.contact.name == ""

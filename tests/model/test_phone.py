@@ -16,6 +16,8 @@ from bridge.model.phone import country, normalise
         "501234567",
         "+38 (050) 123-45-67",
         "+38\u00a0050.123.45.67",
+        "8(050)123-45-67",
+        "80501234567",
     ],
 )
 def test_every_form_of_a_ukrainian_number_is_one_number(written: str) -> None:
@@ -31,7 +33,8 @@ def test_every_form_of_a_ukrainian_number_is_one_number(written: str) -> None:
         "+38050123456",
         "+3805012345678901",
         "+999999999",
-        "80501234567",
+        "805012345678",
+        "+80501234567",
         "+380501234567;ext=5",
         "38050123456a",
         "٠٥٠١٢٣٤٥٦٧",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
 from bridge.model.contact import BlackListEntry, Contact, Group, Template
 from bridge.store.directory.contacts import (
@@ -20,6 +20,11 @@ from bridge.store.directory.contacts import (
 from bridge.store.directory.groups import add_group, change_group, group_ids, list_groups
 from bridge.store.directory.templates import add_template, change_template, list_templates
 from bridge.store.directory.verb import Statement, Verb, chunks, marks
+
+#: The flag of a template whose line has none.
+NO_FLAG: Final = -1
+_UNSET: Final = ("", NO_FLAG)
+_NEW_TEMPLATE: Final = Template(0, "", "")
 
 
 class Imported(NamedTuple):
@@ -47,7 +52,8 @@ class Entry(NamedTuple):
 def import_black_list(
     account: str, entries: Sequence[BlackListEntry], *, dry_run: bool
 ) -> Verb[Imported]:
-    """Adds entries of the black list, or changes entries with the same phone.
+    """Adds entries of the black list, or changes entries with the same phone. An empty comment
+    changes none.
 
     With ``dry_run`` nothing is written, and the answer is the same. The caller increases the
     version by which nodes notice the change.
@@ -60,6 +66,10 @@ def import_black_list(
             (account, *(entry.phone for entry in some)),
         )
         known.update((phone, (int(blocks), comment)) for phone, blocks, comment in rows)
+    entries = [
+        entry._replace(comment=entry.comment or known.get(entry.phone, (0, ""))[1])
+        for entry in entries
+    ]
     new = [entry for entry in entries if entry.phone not in known]
     other = [
         entry
@@ -109,6 +119,8 @@ def import_groups(account: str, groups: Sequence[Group], *, dry_run: bool) -> Ve
             unchanged += 1
             continue
         changed += 1
+        if "number" in changes and old.number is not None:
+            del owner[old.number]
         if not dry_run:
             yield from change_group(account, old.id, changes)
     return Imported(added, changed, unchanged, (), tuple(wrong))
@@ -119,39 +131,59 @@ def import_templates(
 ) -> Verb[Imported]:
     """Adds templates, or changes templates with the same name. Their ids are the line numbers.
 
-    With ``dry_run`` nothing is written, and the answer is the same.
+    Empty fields of the file, and the flag :data:`NO_FLAG`, change nothing. With ``dry_run`` nothing
+    is written, and the answer is the same.
     """
     by_name = {one.name.casefold(): one for one in (yield from list_templates(account))}
     added = changed = unchanged = 0
     for template in templates:
         old = by_name.get(template.name.casefold())
+        before = old or _NEW_TEMPLATE
+        given: dict[str, Any] = {
+            name: value for name, value in template._asdict().items() if value not in _UNSET
+        }
+        after = before._replace(**given | {"id": before.id})
         if old is None:
             added += 1
             if not dry_run:
-                yield from add_template(account, template)
-        elif old[1:] == template[1:]:
+                yield from add_template(account, after)
+        elif after == old:
             unchanged += 1
         else:
             changed += 1
             if not dry_run:
-                changes = template._asdict()
-                del changes["id"]
-                yield from change_template(account, old.id, changes)
+                del given["id"]
+                yield from change_template(account, old.id, given)
     return Imported(added, changed, unchanged, (), ())
 
 
-def import_contacts(account: str, entries: Sequence[Entry], *, dry_run: bool) -> Verb[Imported]:
+class Previewed:
+    """Results of earlier lines that a preview has not written: the ids of groups by name in small
+    letters (negative ones of new groups), and changed contacts that another line may mean too."""
+
+    def __init__(self) -> None:
+        self.groups: dict[str, int] = {}
+        self.contacts: dict[int, Contact] = {}
+
+
+def import_contacts(
+    account: str, entries: Sequence[Entry], *, dry_run: bool, previewed: Previewed | None = None
+) -> Verb[Imported]:
     """Adds contacts, or changes contacts with one of the phones.
 
     Empty fields of the file change nothing. Groups are added to the contact's own; unknown groups
-    are created. With ``dry_run`` nothing is written, and the answer is the same.
+    are created. With ``dry_run`` nothing is written, and the answer is the same; ``previewed`` has
+    the results of the lines before.
     """
-    ids, created = yield from _import_groups(account, entries, dry_run)
+    seen = previewed or Previewed()
+    ids, created = yield from _import_groups(account, entries, dry_run, seen.groups)
     added = changed = unchanged = 0
     wrong: list[tuple[int, str]] = []
     line_of: dict[str, int] = {}
     for some in chunks(entries):
         known = yield from _by_phone(account, [phone for e in some for phone in e.contact.phones])
+        if seen.contacts:
+            known = {phone: seen.contacts.get(one.id, one) for phone, one in known.items()}
         new: list[tuple[Contact, Sequence[str]]] = []
         for entry in some:
             contact = entry.contact
@@ -172,27 +204,32 @@ def import_contacts(account: str, entries: Sequence[Entry], *, dry_run: bool) ->
                     unchanged += 1
                     continue
                 changed += 1
+                known.update(dict.fromkeys(after.phones, after))
                 if not dry_run:
                     yield from _rewrite(account, before, after)
+                elif len(after.phones) > 1:
+                    seen.contacts[after.id] = after
         if new and not dry_run:
             yield from _insert(account, new, ids)
     return Imported(added, changed, unchanged, created, tuple(wrong))
 
 
 def _import_groups(
-    account: str, entries: Sequence[Entry], dry_run: bool
+    account: str, entries: Sequence[Entry], dry_run: bool, previewed: dict[str, int]
 ) -> Verb[tuple[dict[str, int], tuple[str, ...]]]:
     """The ids of all groups by name in small letters, and the names of missing groups."""
-    ids = yield from group_ids(account)
+    ids = previewed | (yield from group_ids(account))
     created: list[str] = []
     for entry in entries:
         for name in entry.groups:
-            if name.casefold() not in ids:
-                created.append(name)
-                # A preview has negative ids, which no stored group has.
-                ids[name.casefold()] = -len(created)
-                if not dry_run:
-                    ids[name.casefold()] = yield from add_group(account, Group(0, name))
+            key = name.casefold()
+            if key in ids:
+                continue
+            created.append(name)
+            if dry_run:
+                ids[key] = previewed[key] = -1 - len(previewed)
+            else:
+                ids[key] = yield from add_group(account, Group(0, name))
     return ids, tuple(created)
 
 
