@@ -38,7 +38,7 @@ ARROWS: dict[str, set[str]] = {
     "feedback": COMMON | {"net", "store", "cascade", "sending"},
     "notices": COMMON | {"store"},
     "trace": COMMON | {"store", "sending"},
-    "relay": COMMON | {"accounts", "directory", "store", "sending"},
+    "relay": COMMON | {"accounts", "net", "directory", "store", "sending"},
     "smtp": COMMON | {"smtp/reading"},
     "dialect": COMMON,
     "smtp/reading": COMMON | {"dialect"},

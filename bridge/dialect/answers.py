@@ -85,14 +85,15 @@ def error_text(failure: Failure) -> str:
     return _TEXTS.get(failure.reason, failure.reason.codes.text)
 
 
-def refused(failure: Failure, fmt: Format, id: str = "", numbers: Sequence[Number] = ()) -> str:
-    """An error; ``id`` is the client's own id of the refused submission."""
+def refused(failure: Failure, fmt: Format, id: str = "", numbers: Sequence[str] = ()) -> str:
+    """An error; ``id`` is the client's own id of the refused submission, ``numbers`` are
+    :func:`number_line` of each."""
     code, text = failure.reason.codes.fmt, error_text(failure)
     if fmt is Format.TEXT:
         lines = [f"ERROR = {code} ({text})" + (f", ID - {id}" if id else "")]
-        return "\n".join([*lines, *_number_lines(numbers, fmt)])
+        return "\n".join([*lines, *numbers])
     if fmt is Format.NUMBERS:
-        return "\n".join([f"{id or 0},-{code}", *_number_lines(numbers, fmt)])
+        return "\n".join([f"{id or 0},-{code}", *numbers])
     members: list[tuple[str, Value]] = [("error", text), ("error_code", code)]
     if id:
         members.append(("id", written_id(id)))
@@ -143,16 +144,17 @@ def sent(
     *,
     cost: str | None = None,
     balance: str | None = None,
-    numbers: Sequence[Number] = (),
+    numbers: Sequence[str] = (),
 ) -> str:
-    """An accepted submission: ``count`` is the sum of the parts of all its numbers."""
+    """An accepted submission: ``count`` is the sum of the parts of all its numbers, ``numbers`` are
+    :func:`number_line` of each."""
     if fmt is Format.TEXT:
         text = f"OK - {count} SMS, ID - {id}"
         if cost is not None:
             text += f", COST - {cost}"
         if balance is not None:
             text += f", BALANCE - {balance}"
-        return "\n".join([text, *_number_lines(numbers, fmt)])
+        return "\n".join([text, *numbers])
     members: list[tuple[str, Value]] = [("id", written_id(id)), ("cnt", count)]
     if cost is not None:
         members.append(("cost", cost))
@@ -161,11 +163,20 @@ def sent(
     return _record("result", members, fmt, numbers)
 
 
-def priced(cost: str, count: int, fmt: Format, numbers: Sequence[Number] = ()) -> str:
+def priced(cost: str, count: int, fmt: Format, numbers: Sequence[str] = ()) -> str:
     """The price of a submission (``cost=1``); without an id, since nothing was sent."""
     if fmt is Format.TEXT:
-        return "\n".join([f"{cost} ({count} SMS)", *_number_lines(numbers, fmt)])
+        return "\n".join([f"{cost} ({count} SMS)", *numbers])
     return _record("result", [("cost", cost), ("cnt", count)], fmt, numbers)
+
+
+def number_line(number: Number, fmt: Format) -> str:
+    """The result for one number of a submission."""
+    row = list(number._asdict().items())
+    if fmt is Format.XML:
+        attributes = "".join(f" {name}={quoteattr(value)}" for name, value in row[1:] if value)
+        return f"<phone{attributes}>{_xml(number.phone)}</phone>"
+    return _record("phone", row, fmt)
 
 
 def encoded(answer: str, fmt: Format, charset: str) -> bytes:
@@ -196,36 +207,18 @@ def _xml(value: Value) -> str:
     return escape(text)
 
 
-def _record(element: str, row: Row, fmt: Format, numbers: Sequence[Number] = ()) -> str:
+def _record(element: str, row: Row, fmt: Format, numbers: Sequence[str] = ()) -> str:
     if fmt is Format.TEXT:
-        lines = [", ".join(f"{name} = {_line(value)}" for name, value in row)]
-        return "\n".join([*lines, *_number_lines(numbers, fmt)])
+        return "\n".join([", ".join(f"{name} = {_line(value)}" for name, value in row), *numbers])
     if fmt is Format.NUMBERS:
-        lines = [",".join(_line(value) for _, value in row)]
-        return "\n".join([*lines, *_number_lines(numbers, fmt)])
+        return "\n".join([",".join(_line(value) for _, value in row), *numbers])
     if fmt is Format.XML:
         lines = [f"<{name}>{_xml(value)}</{name}>" for name, value in row]
         if numbers:
-            lines += ["<phones>", *_number_lines(numbers, fmt), "</phones>"]
+            lines += ["<phones>", *numbers, "</phones>"]
         return "\n".join([f"<{element}>", *lines, f"</{element}>"])
     members = [f'"{name}": {json.dumps(value, ensure_ascii=False)}' for name, value in row]
     if numbers:
-        inner = ",\n".join(_number_lines(numbers, fmt))
+        inner = ",\n".join(numbers)
         members.append(f'"phones": [{inner}]')
     return "{\n" + ",\n".join(members) + "\n}"
-
-
-def _number_lines(numbers: Sequence[Number], fmt: Format) -> list[str]:
-    lines = []
-    for number in numbers:
-        row = list(number._asdict().items())
-        if fmt is Format.XML:
-            attributes = "".join(
-                f" {name}={quoteattr(value)}" for name, value in row[1:] if value != ""
-            )
-            lines.append(f"<phone{attributes}>{_xml(number.phone)}</phone>")
-        elif fmt is Format.JSON:
-            lines.append(_record("phone", row, fmt))
-        else:
-            lines.append(_record("phone", row, fmt))
-    return lines

@@ -57,6 +57,11 @@ FINAL = frozenset(
     {State.DELIVERED, State.UNDELIVERABLE, State.EXPIRED, State.CANCELLED, State.REJECTED}
 )
 
+#: After an earlier message in such a state, its duplicate is sent all the same.
+WILL_NOT_ARRIVE = frozenset(
+    {State.CANCELLED, State.EXPIRED, State.REJECTED, State.UNDELIVERABLE, State.HELD}
+)
+
 #: State → the states that may follow. A state without an entry is final and never changes.
 TRANSITIONS: dict[State, frozenset[State]] = {
     State.ACCEPTED: frozenset({State.SENDING, State.HELD, State.CANCELLED, State.EXPIRED}),

@@ -1,4 +1,4 @@
-"""Groups among the recipients of a submission, and their options."""
+"""Submissions to groups or to many numbers, and the options of groups."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ from bridge.model.contact import Group
 from bridge.model.day_hours import next_open
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Message, Recipient, Submission
-from bridge.relay.send_outs import Plan
+from bridge.relay.send_out_plan import Plan
 from bridge.store.directory.groups import member_phones
 
-#: Up to so many numbers go in one transaction, and the client may wait for the API's answer.
-AT_ONCE: Final = 250
+#: Up to so many numbers, as a submit_multi may have, go in one transaction, and the client may wait
+#: for the API's answer. Each mail does, since its recipients have reports of their own.
+AT_ONCE: Final = 255
 
 
 def is_send_out(submission: Submission) -> bool:
-    """Whether the submission has a group among its recipients, or a name of its own."""
+    """Whether the submission has a group among its recipients, many numbers, or a name of its
+    own."""
     if submission.name or submission.spread:
+        return True
+    if len(submission.recipients) > AT_ONCE and submission.envelope is None:
         return True
     for recipient in submission.recipients:
         address = recipient.address
@@ -55,6 +59,8 @@ class Expanded(NamedTuple):
             submission.spread,
             submission.repeat_key,
             settings.daily_limit,
+            int(settings.duplicate_window),
+            settings.duplicates,
             hours=self.hours,
             zone=settings.zone,
         )
@@ -84,7 +90,7 @@ async def plan_of(
     ids = tuple(groups)
     if few is None or submission.name or submission.spread:
         for what, values in (
-            ("text", {one.text for one in submission.recipients}),
+            ("text", {one.text for one in submission.recipients} if groups else {}),
             ("type", {one.message_type for one in submission.recipients}),
             ("route", {one.route for one in submission.recipients}),
             ("NOTIFY", {one.notify for one in submission.recipients}),
@@ -113,15 +119,17 @@ async def _few(
     groups: dict[int, tuple[Group, Recipient]],
     beside: list[Recipient],
 ) -> tuple[Recipient, ...] | None:
-    """All numbers, each once; None if they are many."""
-    found = {recipient.address: recipient for recipient in beside}
+    """All numbers, each once for each text; None if they are many."""
+    found = {(recipient.address, recipient.text): recipient for recipient in beside}
     for id, (_, recipient) in groups.items():
         phones = await directory.look_up(member_phones, account.name, [id], limit=AT_ONCE + 1)
         for phone in phones:
-            found.setdefault(phone, recipient._replace(address=phone, orcpt="", written=""))
+            found.setdefault(
+                (phone, recipient.text), recipient._replace(address=phone, orcpt="", written="")
+            )
         if len(found) > AT_ONCE:
-            return None
-    return tuple(found.values())
+            break
+    return tuple(found.values()) if len(found) <= AT_ONCE else None
 
 
 def _with_options(

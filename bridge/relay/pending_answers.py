@@ -334,15 +334,13 @@ class PendingAnswers:
             return
         waiting.future.set_result(outcome)
         submission = waiting.submission
-        protocol = submission.protocol._value_
-        SUBMISSION_SECONDS[protocol].observe(time.monotonic() - waiting.began)
+        count_told(submission, outcome, time.monotonic() - waiting.began)
         if isinstance(outcome, Accepted):
-            SUBMISSIONS.add(protocol, "queued" if outcome.queued else "accepted", "")
             self._log.info(
                 "submission_accepted",
                 id=outcome.id,
                 account=waiting.account.name,
-                protocol=protocol,
+                protocol=submission.protocol._value_,
                 peer=submission.peer,
                 to=mask(submission.recipients[0].address),
                 recipients=len(submission.recipients),
@@ -350,8 +348,16 @@ class PendingAnswers:
                 parts=outcome.parts,
                 queued=outcome.queued,
             )
-        else:
-            count_refused(submission, outcome)
+
+
+def count_told(submission: Submission, outcome: Outcome, seconds: float) -> None:
+    """Counts an answer to a client, and the time that it took."""
+    protocol = submission.protocol._value_
+    SUBMISSION_SECONDS[protocol].observe(seconds)
+    if isinstance(outcome, Accepted):
+        SUBMISSIONS.add(protocol, "queued" if outcome.queued else "accepted", "")
+    else:
+        count_refused(submission, outcome)
 
 
 def count_refused(submission: Submission, failure: Failure) -> None:

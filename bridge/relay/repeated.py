@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import structlog
 
 from bridge.model.failure import Failure, Reason
-from bridge.model.message import Message, State
+from bridge.model.message import WILL_NOT_ARRIVE, Message
 from bridge.model.notice import Kind
 from bridge.relay.fingerprints import firsts_of, repeat_key
 from bridge.relay.handover import Handover
@@ -21,11 +21,6 @@ from bridge.sending.dispatcher import Dispatcher
 from bridge.store import Acceptance, Store, StoreError
 
 log = structlog.get_logger()
-
-#: States of an earlier message after which its duplicate is sent all the same.
-_WILL_NOT_ARRIVE = frozenset(
-    {State.CANCELLED, State.EXPIRED, State.REJECTED, State.UNDELIVERABLE, State.HELD}
-)
 
 
 class RepeatedMessages:
@@ -79,7 +74,7 @@ class RepeatedMessages:
         arrived = {
             message.id: story.stored
             for message, story in zip(again, stories, strict=True)
-            if story and (same_mail[message.id] or story.stored.state not in _WILL_NOT_ARRIVE)
+            if story and (same_mail[message.id] or story.stored.state not in WILL_NOT_ARRIVE)
         }
         if len(arrived) == len(acceptance.messages):
             pending.know_as(arrived[again[0].id].message)

@@ -97,17 +97,39 @@ def prepare(
         except Failure as failure:
             refused.append((recipient, failure))
         else:
-            prepared.setdefault((message.phone, message.text), (recipient, message))
+            text = message.text or message.fallback
+            prepared.setdefault((message.phone, text), (recipient, message))
     return list(prepared.values()), refused
 
 
-def without_phone(
-    account: Account, submission: Submission, recipient: Recipient, *, route: Route, now: float
-) -> Message:
-    """The common fields of all messages of a send-out. Raises :class:`Failure` as
+def without_phones(
+    account: Account, submission: Submission, *, route: Route, now: float
+) -> tuple[Message, Callable[[Recipient], Message]]:
+    """The message of a send-out without its numbers, and the function that gives that of a
+    recipient: the same one, or another for a text of its own. Both raise :class:`Failure` as
     :func:`prepare` does."""
     shared = _shared(account, submission, route, now)
-    return _message(account, submission, recipient, "", 0, 0, shared)
+
+    def own(recipient: Recipient) -> Message:
+        return _message(account, submission, recipient, "", 0, 0, shared)
+
+    # A text that cannot be sent concerns its recipients alone.
+    failures: list[Failure] = []
+    texts = {one.text: one for one in submission.recipients}
+    for first in texts.values():
+        try:
+            message = own(first)
+            break
+        except Failure as failure:
+            failures.append(failure)
+    else:
+        raise failures[0]
+
+    def message_to(recipient: Recipient) -> Message:
+        # Members of groups have no text of their own, and then nobody has.
+        return message if len(texts) == 1 or recipient.text == first.text else own(recipient)
+
+    return message, message_to
 
 
 def _shared(account: Account, submission: Submission, route: Route, now: float) -> _Shared:

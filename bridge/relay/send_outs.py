@@ -9,20 +9,20 @@ delays others for more than a few milliseconds.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 import orjson
 import structlog
 
 from bridge.model.day_hours import windows
-from bridge.model.failure import Failure
+from bridge.model.failure import Failure, Reason
 from bridge.model.ids import Ids
 from bridge.model.mail_record import dump, load
 from bridge.model.message import Accepted, Message, Protocol, Recipient
-from bridge.relay.fingerprints import REPEAT_WITHIN
+from bridge.net.rests import Rests
+from bridge.relay.send_out_plan import Check, Counted, Plan, fingerprint_of
 from bridge.sending.dispatcher import Dispatcher
 from bridge.store import Acceptance, Store, StoreError, failing
 from bridge.store.directory.groups import member_phones
@@ -44,7 +44,7 @@ from bridge.store.directory.staging import (
 from bridge.store.outage import Outage
 from bridge.store.rows import to_message, to_row
 from bridge.store.small_steps import SmallSteps
-from bridge.store.types import Alias, Fingerprint, StagedLines
+from bridge.store.types import StagedLines
 
 log = structlog.get_logger()
 
@@ -53,38 +53,11 @@ log = structlog.get_logger()
 MESSAGES_PER_SECOND: Final = 10_000
 #: How often a node marks the send-out that it works on (seconds).
 _TOUCH_EVERY: Final = 15.0
-#: Most refused numbers that the outcome names; the others are counted.
-NAMED: Final = 100
 #: A send-out that no node has touched for this long is abandoned (seconds).
 ABANDONED_AFTER: Final = 60
 _RESUME_EVERY: Final = 60.0
 _RETRY_AFTER: Final = 1.0
 _PAGE: Final = 1000
-
-#: The E.164 number of a recipient; raises its Failure.
-Check = Callable[[str], str]
-
-
-class Plan(NamedTuple):
-    """A send-out: ``message`` is that of the first recipient.
-
-    ``groups`` are ids of groups, ``phones`` further numbers. ``interval`` is the shortest time
-    between two messages, ``spread`` the time over which all of them are spread (seconds).
-    ``repeat_key`` is the submission's, ``daily_limit`` the account's. ``aliases`` are further ids
-    of the submission, ``hours`` those of the day in which its messages may be sent (in ``zone``).
-    """
-
-    message: Message
-    groups: tuple[int, ...]
-    phones: tuple[Recipient, ...]
-    name: str = ""
-    interval: float = 0.0
-    spread: int = 0
-    repeat_key: bytes = b""
-    daily_limit: int = 0
-    aliases: tuple[Alias, ...] = ()
-    hours: tuple[str, ...] = ()
-    zone: str = ""
 
 
 class SendOuts:
@@ -120,56 +93,47 @@ class SendOuts:
 
     async def count(self, plan: Plan, check: Check) -> Accepted:
         """The answer that :meth:`accept` would give; stores nothing. Raises Failure."""
-        count = 0
-        refused: list[tuple[Recipient, Failure]] = []
+        counted = Counted(plan, check)
         with failing():
-            async for recipient in self._recipients(plan):
-                try:
-                    check(recipient.address)
-                except Failure as failure:
-                    if len(refused) < NAMED:
-                        refused.append((recipient, failure))
-                else:
-                    count += 1
-        if not count:
-            raise refused[0][1]
-        parts = count * plan.message.parts
-        return Accepted(self._ids.next(), parts, refused=tuple(refused))
+            async for recipient, named in self._recipients(plan):
+                counted.add(recipient, named=named)
+        if not counted.messages:
+            raise counted.refused[0][1]
+        return Accepted(self._ids.next(), counted.parts, refused=tuple(counted.refused))
 
     async def _accept(self, plan: Plan, check: Check, admit: Callable[[int], None]) -> Accepted:
         message = plan.message
         file = await self._store.change(begin_import, message.account, SEND_OUT, self._now())
         self._active.add(file.id)
-        refused: list[tuple[Recipient, Failure]] = []
-        count = refusals = 0
+        counted = Counted(plan, check)
         try:
             staged: list[StagedPhone] = []
             steps = SmallSteps(self._store)
-            async for recipient in self._recipients(plan):
-                try:
-                    phone = check(recipient.address)
-                except Failure as failure:
-                    refusals += 1
-                    if len(refused) < NAMED:
-                        refused.append((recipient, failure))
+            async for recipient, named in self._recipients(plan):
+                if (found := counted.add(recipient, named=named)) is None:
                     continue
-                count += 1
-                staged.append(_staged(count, phone, self._ids.next(), recipient, message))
+                phone, own = found
+                one = StagedPhone(counted.messages, phone, self._ids.next(), own=own)
+                if message.protocol is Protocol.SMTP:
+                    # With its address, which the reports name.
+                    written = recipient.written or recipient.address
+                    one = one._replace(to=written, orcpt=recipient.orcpt)
+                staged.append(one)
                 if len(staged) >= steps.size:
                     await steps.take(self._store.change(stage_phones, file.id, staged, self._now()))
                     staged = []
             if staged:
                 await self._store.change(stage_phones, file.id, staged, self._now())
-            if not count:
-                raise refused[0][1]
-            admit(count)
+            if not counted.messages:
+                raise counted.refused[0][1]
+            admit(counted.messages)
         except BaseException:
             self._tasks.create_task(self._discard(file))
             raise
         # The greatest of its ids: the store remembers only the greatest.
         submission_id = self._ids.next()
         message = message._replace(submission_id=submission_id)
-        interval = max(plan.interval, plan.spread / count)
+        interval = max(plan.interval, plan.spread / counted.messages)
         if message.scheduled_at is not None and interval and (plan.spread or plan.hours):
             # The provider would send all messages at once: keep each until it is due.
             message = message._replace(due_at=message.scheduled_at, scheduled_at=None)
@@ -181,11 +145,17 @@ class SendOuts:
                 "zone": plan.zone,
             }
         ).decode()
-        parts = count * message.parts
+        refused, parts = tuple(counted.refused), counted.parts
         send_out = SendOut(
-            submission_id, plan.name, self._now(), count, parts, refusals, message.reference
+            submission_id,
+            plan.name,
+            self._now(),
+            counted.messages,
+            parts,
+            counted.refusals,
+            message.reference,
         )
-        print = _fingerprint(plan, submission_id, self._now())
+        print = fingerprint_of(plan, submission_id, self._now())
         try:
             first = await self._store.change(
                 commit_send_out,
@@ -197,6 +167,7 @@ class SendOuts:
                 print,
                 plan.daily_limit,
                 [alias._replace(message_id=submission_id) for alias in plan.aliases],
+                unless_sent=not plan.repeat_key,
             )
         except Failure:
             self._tasks.create_task(self._discard(file))
@@ -208,26 +179,28 @@ class SendOuts:
         if first != submission_id:
             log.info("submission_repeated", id=submission_id, first=first)
             self._tasks.create_task(self._discard(file))
-            return Accepted(first, parts, True, tuple(refused))
+            if not plan.repeat_key and plan.duplicates == "refuse":
+                raise Failure(Reason.DUPLICATE)
+            return Accepted(first, parts, True, refused)
         log.info(
             "submission_accepted",
             id=submission_id,
             account=message.account,
             protocol=message.protocol.value,
-            messages=count,
+            messages=counted.messages,
             parts=parts,
-            refused=refusals,
+            refused=counted.refusals,
             name=plan.name or None,
         )
         self._tasks.create_task(self._finish(file._replace(head=head)))
-        return Accepted(submission_id, parts, True, tuple(refused))
+        return Accepted(submission_id, parts, True, refused)
 
-    async def _recipients(self, plan: Plan) -> AsyncIterator[Recipient]:
-        """Each number once; those outside the groups first."""
-        seen: set[str] = set()
+    async def _recipients(self, plan: Plan) -> AsyncIterator[tuple[Recipient, bool]]:
+        """The numbers that the client has named, with True; then those of the groups."""
+        rests = Rests()
         for recipient in plan.phones:
-            seen.add(recipient.address)
-            yield recipient
+            yield recipient, True
+            await rests.after_some()
         after = ""
         account, groups = plan.message.account, list(plan.groups)
         while groups and (
@@ -236,8 +209,7 @@ class SendOuts:
             )
         ):
             for phone in page:
-                if phone not in seen:
-                    yield Recipient(phone)
+                yield Recipient(phone), False
             after = page[-1]
 
     async def run(self) -> None:
@@ -333,26 +305,6 @@ class SendOuts:
         return int(self._clock())
 
 
-def _fingerprint(plan: Plan, id: int, now: int) -> Fingerprint | None:
-    """The fingerprint by which a repeated send-out, whose answer was lost, is recognised. A mail
-    server may pass a mail on in several pieces, each for other recipients."""
-    if not plan.repeat_key:
-        return None
-    message = plan.message
-    recipients = [*map(str, sorted(plan.groups)), *sorted(one.address for one in plan.phones)]
-    text = message.text or message.fallback
-    what = "\0".join((message.account, text, *recipients)).encode()
-    key = hashlib.blake2b(b"send-out\0" + plan.repeat_key + b"\0" + what, digest_size=16).digest()
-    return Fingerprint(key, id, now + REPEAT_WITHIN)
-
-
-def _staged(line: int, phone: str, id: int, recipient: Recipient, message: Message) -> StagedPhone:
-    """A recipient; of a mail with its address, which its reports name."""
-    if message.protocol is not Protocol.SMTP:
-        return StagedPhone(line, phone, id)
-    return StagedPhone(line, phone, id, recipient.written or recipient.address, recipient.orcpt)
-
-
 class _DueTimes:
     """When the messages of a send-out are due: the first one at ``at``, which is in its hours, and
     the others ``interval`` seconds after the one before, counted in these hours."""
@@ -375,6 +327,8 @@ class _DueTimes:
 
 
 def _message(message: Message, staged: StagedPhone, due_at: int) -> Message:
+    if staged.own:
+        message = message._replace(**staged.own._asdict())
     envelope = message.envelope
     if envelope and staged.to:
         envelope = dump(load(envelope)._replace(to=staged.to, orcpt=staged.orcpt))

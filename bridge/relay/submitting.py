@@ -34,7 +34,12 @@ from bridge.relay import rules
 from bridge.relay.fingerprints import fingerprints_of, firsts_of
 from bridge.relay.group_recipients import is_send_out, plan_of
 from bridge.relay.handover import Handover
-from bridge.relay.pending_answers import PendingAnswer, PendingAnswers, count_refused
+from bridge.relay.pending_answers import (
+    PendingAnswer,
+    PendingAnswers,
+    count_refused,
+    count_told,
+)
 from bridge.relay.repeated import RepeatedMessages
 from bridge.relay.replacing import Replacing
 from bridge.relay.send_outs import SendOuts
@@ -219,8 +224,9 @@ class SubmittingRelay:
         aliases: Sequence[Alias] = (),
         known_as: int = 0,
     ) -> None:
-        """Takes a submission to groups: as a normal submission if they have few numbers, else as
-        a send-out."""
+        """Takes a submission to groups or to many numbers: as a normal submission if they are few,
+        else as a send-out."""
+        began = self._monotonic()
         try:
             plan = await plan_of(self._directory, account, submission, self._clock())
             if plan.phones is not None:
@@ -229,17 +235,14 @@ class SubmittingRelay:
                 )
                 return
             self._check_backlog()
-            message = rules.without_phone(
-                account,
-                plan.submission,
-                plan.submission.recipients[0],
-                route=self._route_of(account),
-                now=self._clock(),
+            message, message_to = rules.without_phones(
+                account, plan.submission, route=self._route_of(account), now=self._clock()
             )
             black_list = self._directory.black_lists.of(account.name)
 
-            def check(address: str) -> str:
-                return rules.phone_of(account, address, black_list, bulk=True)
+            def check(recipient: Recipient) -> tuple[str, Message]:
+                phone = rules.phone_of(account, recipient.address, black_list, bulk=True)
+                return phone, message_to(recipient)
 
             send_out = plan.send_out(message, account.settings)
             outcome: Outcome
@@ -251,6 +254,8 @@ class SubmittingRelay:
                 )
         except Failure as failure:
             outcome = failure
+        if not submission.dry_run:
+            count_told(submission, outcome, self._monotonic() - began)
         if not answer.done():
             answer.set_result(outcome)
 

@@ -60,7 +60,8 @@ class Jobs:
         name = fields.text("name", call.needed("name"))
         call = await with_template(call, self.directory)
         id = self.short_id()
-        submission = submission_of(call, str(id))._replace(name=name)
+        submission = await submission_of(call, str(id))
+        submission = submission._replace(name=name)
         outcome: Outcome = await self.relay.submit(call.account, submission)
         if isinstance(outcome, Failure):
             raise outcome

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from bridge.accounts.accounts import Account
-from bridge.dialect.answers import Number, priced, refused, sent
+from bridge.dialect.answers import Number, number_line, priced, refused, sent
 from bridge.dialect.times import scheduled_at
 from bridge.dialect.translit import transliteration
 from bridge.directory.directory import Directory
@@ -21,6 +21,7 @@ from bridge.model.failure import Failure, Reason
 from bridge.model.gsm0338 import count_parts, fitting
 from bridge.model.message import Accepted, Outcome, Recipient, Route, Submission
 from bridge.model.phone import normalise
+from bridge.net.rests import Rests
 from bridge.smsc.call import AnsweredRefusal, Call
 from bridge.smsc.prices import balance_of, cost_of
 
@@ -72,7 +73,7 @@ class Sending:
     async def _send(self, call: Call, id: str) -> str:
         cost = call.number("cost", 0, 3)
         call = await with_template(call, self.directory)
-        submission = submission_of(call, id or str(self.short_id()))
+        submission = await submission_of(call, id or str(self.short_id()))
         if cost == 1:
             submission = submission._replace(dry_run=True)
         outcome = await self.relay.submit(call.account, submission)
@@ -99,22 +100,33 @@ class Sending:
 
     async def _price(self, account: Account, submission: Submission, outcome: Accepted) -> str:
         prices = self.prices()
-        parts = list(_parts(account, submission, outcome)) if prices else []
+        if not prices:
+            return cost_of(prices, ())
+        failed = {recipient.address for recipient, _ in outcome.refused}
+        named: set[tuple[str, str]] = set()
+        parts: list[tuple[str, int]] = []
+        rests = Rests()
+        for recipient in submission.recipients:
+            address, text = recipient.address, _text(submission, recipient)
+            if address not in failed and not names_group(address):
+                phone = _written(account, address)
+                if (phone, text) not in named:
+                    named.add((phone, text))
+                    parts.append((phone, count_parts(text)))
+            await rests.after_some()
         known = {phone for phone, _ in parts}
-        refused = {recipient.address for recipient, _ in outcome.refused}
-        for recipient in submission.recipients if prices else ():
+        for recipient in submission.recipients:
             if names_group(recipient.address):
                 count = count_parts(_text(submission, recipient))
                 async for phone in self.group(account, recipient.address):
-                    if phone not in known and phone not in refused:
+                    if phone not in known and phone not in failed:
                         known.add(phone)
                         parts.append((phone, count))
         return cost_of(prices, parts)
 
-    async def _numbers(
-        self, call: Call, submission: Submission, outcome: Outcome
-    ) -> Sequence[Number]:
-        """The numbers for ``op=1`` (all) and ``err=1`` (only wrong ones), those of groups too."""
+    async def _numbers(self, call: Call, submission: Submission, outcome: Outcome) -> Sequence[str]:
+        """The numbers for ``op=1`` (all) and ``err=1`` (only wrong ones), those of groups too, as
+        they are written in the answer."""
         every, wrong = call.parameters.flag("op"), call.parameters.flag("err")
         if not (every or wrong):
             return ()
@@ -123,15 +135,22 @@ class Sending:
         else:
             refused = list(outcome.refused)
         failed = {recipient.address: failure for recipient, failure in refused}
-        found: dict[str, Number] = {}
+        found: dict[str, str] = {}
+        rests = Rests()
         async for address, text in self._addresses(call.account, submission, failed):
+            await rests.after_some()
             phone = _written(call.account, address)
+            number = None
+            if phone in found:
+                continue
             if (failure := failed.get(address)) is not None:
                 code = str(failure.reason.codes.fmt)
-                found.setdefault(phone, Number(phone.lstrip("+"), status="-1", error=code))
+                number = Number(phone.lstrip("+"), status="-1", error=code)
             elif every:
                 price = cost_of(self.prices(), [(phone, count_parts(text))])
-                found.setdefault(phone, Number(phone.lstrip("+"), cost=price))
+                number = Number(phone.lstrip("+"), cost=price)
+            if number is not None:
+                found[phone] = number_line(number, call.fmt)
             if len(found) >= _MAX_PHONES:
                 break
         return list(found.values())
@@ -167,7 +186,7 @@ async def with_template(call: Call, directory: Directory) -> Call:
     )
 
 
-def submission_of(call: Call, reference: str) -> Submission:
+async def submission_of(call: Call, reference: str) -> Submission:
     """The submission of a call.
 
     Raises Failure: bad parameter with the parameter's name, bad schedule time, bad validity, no
@@ -180,7 +199,11 @@ def submission_of(call: Call, reference: str) -> Submission:
     route = Route.TG_VIBER if any(given.flag(name) for name in _TG_VIBER) else None
     text, route = _without_prefix(given["mes"], route)
     clean = _cleaner(call)
-    recipients = tuple(_recipients(call, clean))
+    recipients: list[Recipient] = []
+    rests = Rests()
+    for recipient in _recipients(call, clean):
+        recipients.append(recipient)
+        await rests.after_some()
     if not recipients:
         raise Failure(Reason.BAD_PARAMETER, "phones missing")
     text = clean(text)
@@ -189,7 +212,7 @@ def submission_of(call: Call, reference: str) -> Submission:
     sender = given["sender"].strip()
     return Submission(
         vocabulary.Protocol.HTTP,
-        recipients,
+        tuple(recipients),
         text,
         call.peer,
         "" if sender == "." else sender,
@@ -313,17 +336,3 @@ def _written(account: Account, address: str) -> str:
 
 def _text(submission: Submission, recipient: Recipient) -> str:
     return submission.text if recipient.text is None else recipient.text
-
-
-def _parts(
-    account: Account, submission: Submission, outcome: Accepted
-) -> Iterator[tuple[str, int]]:
-    """The parts of each accepted number, except those of groups."""
-    failed = {recipient.address for recipient, _ in outcome.refused}
-    seen: set[tuple[str, str]] = set()
-    for recipient in submission.recipients:
-        if recipient.address not in failed and not names_group(recipient.address):
-            phone, text = _written(account, recipient.address), _text(submission, recipient)
-            if (phone, text) not in seen:
-                seen.add((phone, text))
-                yield phone, count_parts(text)

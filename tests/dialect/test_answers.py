@@ -17,6 +17,7 @@ from bridge.dialect.answers import (
     done,
     encoded,
     listing,
+    number_line,
     priced,
     record,
     refused,
@@ -198,12 +199,14 @@ class TestSent:
 
     def test_numbers_have_all_five_members(self) -> None:
         numbers = [Number("79051234567", cost="1.44"), Number("12", status="-1", error="7")]
-        document = json.loads(sent("1", 1, JSON, numbers=numbers))
+        lines = [number_line(number, JSON) for number in numbers]
+        document = json.loads(sent("1", 1, JSON, numbers=lines))
         assert document["phones"] == [
             {"phone": "79051234567", "mccmnc": "", "cost": "1.44", "status": "", "error": ""},
             {"phone": "12", "mccmnc": "", "cost": "", "status": "-1", "error": "7"},
         ]
-        root = ElementTree.fromstring(sent("1", 1, XML, numbers=numbers))
+        lines = [number_line(number, XML) for number in numbers]
+        root = ElementTree.fromstring(sent("1", 1, XML, numbers=lines))
         assert [phone.text for phone in root.iter("phone")] == ["79051234567", "12"]
         assert [phone.get("error") for phone in root.iter("phone")] == [None, "7"]
 

@@ -14,7 +14,15 @@ from bridge.sandbox import Sandbox
 from bridge.store.directory.contacts import add_contact
 from bridge.store.directory.groups import add_group
 from tests.relay.test_send_outs import FIRST, SECOND, group_of, to
-from tests.relaying import relaying
+from tests.relaying import reason_of, relaying
+
+
+async def test_a_send_out_to_groups_has_one_text(tmp_path: Path) -> None:
+    async with Sandbox() as sandbox, relaying(tmp_path, sandbox) as bridge:
+        one = to(await group_of(bridge, FIRST), SECOND, name="May")
+        other = one.recipients[1]._replace(text="other")
+        outcome = await bridge.submit(one._replace(recipients=(one.recipients[0], other)))
+        assert reason_of(outcome) is Reason.BAD_PARAMETER
 
 
 async def test_groups_without_common_hours_are_refused(tmp_path: Path) -> None:
@@ -28,7 +36,7 @@ async def test_groups_without_common_hours_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "differs", [{"message_type": MessageType.PROMO}, {"route": Route.TG_VIBER}, {"text": "b"}]
+    "differs", [{"message_type": MessageType.PROMO}, {"route": Route.TG_VIBER}]
 )
 async def test_its_messages_are_alike(tmp_path: Path, differs: dict[str, Any]) -> None:
     async with Sandbox() as sandbox, relaying(tmp_path, sandbox) as bridge:

@@ -15,6 +15,7 @@ from bridge.model.contact import Blocks, Contact, Group
 from bridge.model.failure import Failure, Reason
 from bridge.model.ids import Ids
 from bridge.model.mail_record import load
+from bridge.model.measures import SUBMISSIONS
 from bridge.model.message import (
     Accepted,
     Envelope,
@@ -26,6 +27,7 @@ from bridge.model.message import (
 )
 from bridge.model.selection import Selection
 from bridge.relay.group_recipients import AT_ONCE
+from bridge.relay.send_out_plan import NAMED
 from bridge.relay.send_outs import ABANDONED_AFTER, SendOuts
 from bridge.sandbox import Sandbox
 from bridge.store.directory.black_list import add_to_black_list
@@ -43,7 +45,7 @@ from bridge.store.directory.staging import (
     staged_phones,
 )
 from bridge.store.rows import to_row
-from tests.relaying import Relaying, relaying, taking_no
+from tests.relaying import Relaying, reason_of, relaying, taking_no
 from tests.samples import message, submission
 
 FIRST, SECOND, THIRD = "+380501234567", "+380671112233", "+380631112233"
@@ -71,6 +73,11 @@ def to(*addresses: str, text: str = "hello", **more: Any) -> Submission:
     return submission(text=text, **more)._replace(
         recipients=tuple(Recipient(address) for address in addresses)
     )
+
+
+def numbers(size: int) -> list[str]:
+    """The numbers of :func:`large_group`."""
+    return [f"+38050{n:07}" for n in range(1000, 1000 + size)]
 
 
 async def arrived(bridge: Relaying, count: int) -> list[str]:
@@ -131,6 +138,20 @@ class TestFewNumbers:
             assert isinstance(outcome, Accepted)
             assert (outcome.parts, outcome.queued, outcome.refused) == (3, False, ())
             assert sorted(await arrived(bridge, 3)) == sorted([FIRST, SECOND, THIRD])
+
+    async def test_a_number_may_get_several_texts_beside_a_group(self, tmp_path: Path) -> None:
+        async with Sandbox() as sandbox, relaying(tmp_path, sandbox) as bridge:
+            address = await group_of(bridge, SECOND)
+            rows = ((FIRST, "a"), (FIRST, "b"), (address, "c"))
+            outcome = await bridge.submit(
+                to()._replace(recipients=tuple(Recipient(one, text=text) for one, text in rows))
+            )
+            assert isinstance(outcome, Accepted)
+            assert {(m.phone, m.text) for m in sandbox.messages} == {
+                (FIRST, "a"),
+                (FIRST, "b"),
+                (SECOND, "c"),
+            }
 
     async def test_an_unknown_and_an_empty_group_are_not_found(self, tmp_path: Path) -> None:
         async with Sandbox() as sandbox, relaying(tmp_path, sandbox) as bridge:
@@ -210,6 +231,104 @@ class TestSendOuts:
             assert blocked not in phones
             stored = await bridge.relay.query(bridge.account(), outcome.id)
             assert len(stored) == MANY
+
+    async def test_many_numbers_without_a_group_are_accepted_whole_too(
+        self, tmp_path: Path
+    ) -> None:
+        async with Sandbox() as sandbox, relaying(tmp_path, sandbox) as bridge:
+            wrong = [f"12{n}" for n in range(NAMED + 10)]
+            outcome = await bridge.submit(to(*numbers(MANY), *wrong, f"38050{1000:07}"))
+            assert isinstance(outcome, Accepted)
+            assert (outcome.parts, outcome.queued) == (MANY, True)
+            # The client has written them, so all are named.
+            assert [one.address for one, _ in outcome.refused] == wrong
+            assert sorted(await arrived(bridge, MANY)) == numbers(MANY)
+            assert len(await bridge.states(outcome)) == MANY
+
+    async def test_numbers_of_a_mail_are_not_a_send_out(self, tmp_path: Path) -> None:
+        # Each recipient of a mail has wishes for reports.
+        async with Sandbox() as sandbox, relaying(tmp_path, sandbox) as bridge:
+            mail = to(*numbers(MANY))._replace(envelope=Envelope("sender@example.com"))
+            outcome = await bridge.submit(mail)
+            assert isinstance(outcome, Accepted)
+            assert not outcome.queued
+
+    async def test_a_recipient_may_have_a_text_of_its_own(self, tmp_path: Path) -> None:
+        async with Sandbox() as sandbox, relaying(tmp_path, sandbox) as bridge:
+            own = [Recipient(phone, text=f"text {n}") for n, phone in enumerate(numbers(MANY))]
+            long, two = Recipient(FIRST, text="x" * 5000), Recipient(FIRST, text="y" * 200)
+            outcome = await bridge.submit(
+                to()._replace(recipients=(long, *own, two, Recipient(own[0].address, text="more")))
+            )
+            assert isinstance(outcome, Accepted)
+            assert outcome.parts == MANY + 2 + 1
+            assert [one for one, _ in outcome.refused] == [long]
+            await arrived(bridge, MANY + 2)
+            texts = {(m.phone, m.text) for m in sandbox.messages}
+            assert texts == {
+                *((one.address, one.text) for one in (*own, two)),
+                (own[0].address, "more"),
+            }
+            stored = await bridge.relay.query(bridge.account(), outcome.id)
+            assert sum(one.message.parts for one in stored) == outcome.parts
+
+    async def test_a_dry_run_of_many_numbers_gives_the_same_answer(self, tmp_path: Path) -> None:
+        async with Sandbox() as sandbox, relaying(tmp_path, sandbox) as bridge:
+            own = Recipient(FIRST, text="y" * 200)
+            many = to(*numbers(MANY), "12")
+            many = many._replace(recipients=(*many.recipients, own), dry_run=True)
+            outcome = await bridge.submit(many)
+            assert isinstance(outcome, Accepted)
+            assert outcome.parts == MANY + 2
+            assert len(outcome.refused) == 1
+            assert sandbox.message_count == 0
+
+    async def test_a_number_of_a_group_that_the_client_has_also_written_gets_one_message(
+        self, tmp_path: Path
+    ) -> None:
+        async with Sandbox() as sandbox, relaying(tmp_path, sandbox) as bridge:
+            written = f"38050{1000:07}"  # without the plus that the group's has
+            outcome = await bridge.submit(to(written, await large_group(bridge)))
+            assert isinstance(outcome, Accepted)
+            assert outcome.parts == MANY
+            assert sorted(await arrived(bridge, MANY)) == numbers(MANY)
+
+    async def test_duplicates_are_refused_unless_the_first_was_cancelled(
+        self, tmp_path: Path
+    ) -> None:
+        refusing = {"duplicate_window": "1h", "duplicates": "refuse"}
+        async with (
+            Sandbox() as sandbox,
+            relaying(tmp_path, sandbox, accounts={"crm": refusing}) as bridge,
+        ):
+            await bridge.dispatcher.set_hold("upstream", "cascade", True)
+            many = to(*numbers(MANY))
+            first = await bridge.submit(many)
+            assert isinstance(first, Accepted)
+            assert reason_of(await bridge.submit(many)) is Reason.DUPLICATE
+            assert isinstance(await bridge.submit(to(*numbers(MANY), text="other")), Accepted)
+            await bridge.relay.cancel(bridge.account(), first.id)
+            assert isinstance(await bridge.submit(many), Accepted)
+            assert reason_of(await bridge.submit(many)) is Reason.DUPLICATE
+
+    async def test_a_duplicate_gets_the_first_answer(self, tmp_path: Path) -> None:
+        account = {"duplicate_window": "1h"}
+        async with (
+            Sandbox() as sandbox,
+            relaying(tmp_path, sandbox, accounts={"crm": account}) as bridge,
+        ):
+            many = to(*numbers(MANY))
+            assert await bridge.submit(many) == await bridge.submit(many)
+            assert len(await arrived(bridge, MANY)) == MANY
+
+    async def test_what_clients_were_told_is_counted(self, tmp_path: Path) -> None:
+        async with Sandbox() as sandbox, relaying(tmp_path, sandbox) as bridge:
+            before = dict(SUBMISSIONS.counts)
+            await bridge.submit(to(*numbers(MANY), protocol=Protocol.HTTP))
+            await bridge.submit(to(*["12"] * MANY, protocol=Protocol.HTTP))
+            new = {labels: n - before.get(labels, 0) for labels, n in SUBMISSIONS.counts.items()}
+            assert new["http", "queued", ""] == 1
+            assert new["http", "refused", "WRONG_PHONE"] == 1
 
     async def test_a_name_makes_a_send_out_of_few(self, tmp_path: Path) -> None:
         async with Sandbox() as sandbox, relaying(tmp_path, sandbox) as bridge:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
+from bridge.accounts.accounts import Account
+from bridge.config.settings import settings_from
+from bridge.dialect.answers import Format
+from bridge.smsc.call import Call
+from bridge.smsc.parameters import Parameters
+from bridge.smsc.send import submission_of
 from tests.smsc.calling import FIRST, LOGIN, SECOND, THIRD, smsc
 
 
@@ -84,6 +92,48 @@ class TestCosts:
             ]
             answer = await face.json("send", **sent, err=1)
             assert [n["phone"] for n in answer["phones"]] == ["12"]
+
+
+class TestManyNumbers:
+    PHONES: ClassVar[list[str]] = [f"38050{n:07}" for n in range(300)]
+
+    async def test_the_answer_has_each_of_them(self, tmp_path: Path) -> None:
+        async with smsc(tmp_path, more='prices = { UA = "0.4" }') as face:
+            sent = {"phones": ",".join([*self.PHONES, "12"]), "mes": "x", "id": 1}
+            answer = await face.json("send", **sent, op=1, cost=2)
+            assert (answer["id"], answer["cnt"], answer["cost"]) == (1, 300, "120")
+            assert [n["phone"] for n in answer["phones"]] == [*self.PHONES, "12"]
+            assert answer["phones"][-1]["error"] == "7"
+            await face.sandbox.wait_for(300)
+            assert sorted(m.phone for m in face.sandbox.messages) == [f"+{n}" for n in self.PHONES]
+
+    async def test_a_list_has_a_text_for_each(self, tmp_path: Path) -> None:
+        async with smsc(tmp_path) as face:
+            rows = "\n".join(f"{phone}:text {phone}" for phone in self.PHONES)
+            assert (await face.json("send", list=rows))["cnt"] == 300
+            await face.sandbox.wait_for(300)
+            texts = {m.item["text"] for m in face.sandbox.messages}
+            assert texts == {f"text {phone}" for phone in self.PHONES}
+
+    async def test_others_are_served_while_they_are_read(self) -> None:
+        rows = "\n".join(f"38050{n:07}:text {n}" for n in range(10_000))
+        own = {"password": "secret12"}
+        account = Account("crm", settings_from({"accounts": {"crm": own}}).accounts["crm"])
+        turns = 0
+
+        async def other() -> None:
+            nonlocal turns
+            while True:
+                await asyncio.sleep(0)
+                turns += 1
+
+        running = asyncio.create_task(other())
+        parameters = Parameters({"list": rows, "translit": "1"}, "utf-8")
+        call = Call(account, parameters, Format.JSON, "", time.time())
+        submission = await submission_of(call, "1")
+        running.cancel()
+        assert len(submission.recipients) == 10_000
+        assert turns > 3
 
 
 class TestTexts:

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from bridge.model.contact import BlackListEntry, Blocks, Contact, Group, Template
 from bridge.model.failure import Failure, Reason
-from bridge.model.message import Message
+from bridge.model.message import WILL_NOT_ARRIVE, Message
 from bridge.store.daily_count import Counting, count_accepted, uncount
 from bridge.store.directory.importing import (
     Entry,
@@ -45,15 +45,26 @@ class ImportFile(NamedTuple):
     committed: bool
 
 
+class OwnText(NamedTuple):
+    """The text of one recipient of a send-out, as in its message (``Message``)."""
+
+    text: str
+    fallback: str
+    parts: int
+    envelope: str
+
+
 class StagedPhone(NamedTuple):
     """A recipient of a send-out, and the id of its message. ``to`` and ``orcpt`` are those of a
-    recipient of a mail (:class:`bridge.model.mail_record.Original`)."""
+    recipient of a mail (:class:`bridge.model.mail_record.Original`); ``own`` is there if its text
+    is not that of the send-out."""
 
     line: int
     phone: str
     message_id: int
     to: str = ""
     orcpt: str = ""
+    own: OwnText | None = None
 
 
 class SendOut(NamedTuple):
@@ -113,7 +124,10 @@ def stage_templates(import_id: int, templates: Sequence[Template], now: int) -> 
 
 def stage_phones(import_id: int, phones: Sequence[StagedPhone], now: int) -> Verb[None]:
     """Stores recipients of a send-out."""
-    rows = [(one.line, json.dumps(one[1:] if one.to else one[1:3])) for one in phones]
+    rows = [
+        (one.line, json.dumps(one[1:] if one.own else one[1:5] if one.to else one[1:3]))
+        for one in phones
+    ]
     yield from _stage(import_id, rows, now)
 
 
@@ -141,10 +155,13 @@ def commit_send_out(
     fingerprint: Fingerprint | None = None,
     daily_limit: int = 0,
     aliases: Sequence[Alias] = (),
+    *,
+    unless_sent: bool = False,
 ) -> Verb[int]:
     """Commits the send-out and stores its submission and further ids of that; returns its id.
 
-    With a known ``fingerprint``, nothing is stored, and the id is the first submission's.
+    With a known ``fingerprint``, nothing is stored, and the id is the first submission's; with
+    ``unless_sent`` only if a message of that has arrived, or may still arrive.
     Raises Failure(TOO_FAST) over the account's ``daily_limit`` (0: none).
     """
     if fingerprint is not None:
@@ -159,7 +176,12 @@ def commit_send_out(
             [[first]] = yield Statement(
                 "SELECT message_id FROM fingerprint WHERE key = ?", (fingerprint.key,)
             )
-            return int(first)
+            if not (unless_sent and (yield from _will_not_arrive(account, int(first)))):
+                return int(first)
+            yield Statement(
+                "UPDATE fingerprint SET message_id = ?, until = ? WHERE key = ?",
+                (send_out.submission_id, fingerprint.until, fingerprint.key),
+            )
     if daily_limit:
         counting = Counting(account, daily_limit, range(send_out.recipients))
         if (yield from count_accepted([counting], now)):
@@ -184,6 +206,18 @@ def commit_send_out(
         )
     yield from commit_import(import_id, now)
     return send_out.submission_id
+
+
+def _will_not_arrive(account: str, submission_id: int) -> Verb[bool]:
+    """Whether no message of a send-out has arrived or may still arrive."""
+    states = sorted(state.value for state in WILL_NOT_ARRIVE)
+    rows = yield Statement(
+        "SELECT 1 FROM message WHERE submission_id = ? AND submission_id <> id "  # noqa: S608
+        f"AND state NOT IN ({marks(states)}) LIMIT 1",
+        (submission_id, *states),
+    )
+    under_way = yield from send_outs_under_way(account)
+    return not rows and all(one.submission_id != submission_id for one in under_way)
 
 
 def withdraw_send_out(
@@ -215,7 +249,12 @@ def staged_phones(import_id: int, limit: int, after: int = 0) -> Verb[list[Stage
         "ORDER BY line LIMIT ?",
         (import_id, after, limit),
     )
-    return [StagedPhone(int(line), *json.loads(fields)) for line, fields in rows]
+    return [_staged_phone(int(line), fields) for line, fields in rows]
+
+
+def _staged_phone(line: int, fields: str) -> StagedPhone:
+    one = StagedPhone(line, *json.loads(fields))
+    return one._replace(own=OwnText(*one.own)) if one.own else one
 
 
 def send_outs_under_way(account: str) -> Verb[list[Message]]:
