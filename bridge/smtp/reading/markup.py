@@ -28,11 +28,14 @@ _BRACKET = re.compile(
     r"(?=[\s/>])|!--|!doctype|!\[|\?xml)",
     re.IGNORECASE,
 )
-#: Character references that no person types.
+#: Character references: programs escape plain texts as if they were HTML (Grafana), and no person
+#: types them.
 _REFERENCE = re.compile(
-    r"&(?:#\d{2,7}|#[xX][0-9a-fA-F]{2,6}|nbsp|quot|apos|[lr]s?aquo|[nm]dash|hellip|euro|deg|middot"
-    r"|bull|[lrbs][sd]quo|[aeiouyAEIOUY](?:uml|acute|grave|circ)|szlig|[cC]cedil|[nN]tilde);"
+    r"&(?:#\d{2,7}|#[xX][0-9a-fA-F]{2,6}|amp|lt|gt|nbsp|quot|apos|[lr]s?aquo|[nm]dash|hellip|euro"
+    r"|deg|middot|bull|[lrbs][sd]quo|[aeiouyAEIOUY](?:uml|acute|grave|circ)|szlig|[cC]cedil|[nN]tilde);"
 )
+#: Any reference that ends as it must: "&copy=1" in an address is none.
+_ENDED = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 _ENRICHED = re.compile(r"<(?:/?[a-z-]{1,60})>|<<", re.IGNORECASE)
 
 
@@ -64,4 +67,6 @@ def has_references(text: str) -> bool:
 
 def without_references(text: str) -> str:
     """The text with the characters in place of their references."""
-    return unescape(text) if has_references(text) else text
+    if not has_references(text):
+        return text
+    return _ENDED.sub(lambda found: unescape(found[0]), text)

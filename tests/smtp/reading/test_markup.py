@@ -41,8 +41,13 @@ def test_other_brackets_are_the_text_s_own() -> None:
     [
         ("&#1059;&#x432;&#1072;&#1075;&#1072; &lt;5&gt;", "Увага <5>"),
         ("Pump&nbsp;3 &quot;on&quot;", 'Pump\xa03 "on"'),
-        ("AT&amp;T", "AT&amp;T"),
-        ("a &lt; b", "a &lt; b"),
+        # Grafana escapes the plain text of its mails as HTML.
+        ("load &gt; 5", "load > 5"),
+        ("a &lt; b", "a < b"),
+        ("https://example.com/?a=1&amp;b=2", "https://example.com/?a=1&b=2"),
+        ("AT&T, a &gt b, &amplitude;", "AT&T, a &gt b, &amplitude;"),
+        ("&lt;5&gt; https://example.com/?a=1&copy=2", "<5> https://example.com/?a=1&copy=2"),
+        ("&amp;lt; is &lt;", "&lt; is <"),
         ("https://example.com/?a=1&deg=2&#5", "https://example.com/?a=1&deg=2&#5"),
     ],
 )
