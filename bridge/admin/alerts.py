@@ -1,7 +1,8 @@
 """Webhooks of Prometheus' Alertmanager and of Grafana: an alert becomes a message.
 
 Both send one JSON object with a list ``alerts``: Alertmanager in its format 4, Grafana in the same
-with fields of its own, which are ignored.
+with fields of its own, which are ignored. A notification channel of Grafana up to 10, whose rules
+belong to panels, sends one alert with other fields.
 """
 
 from __future__ import annotations
@@ -53,10 +54,27 @@ class PostedAlerts(BaseModel):
         return "\n".join(lines)
 
 
+class PanelAlert(BaseModel):
+    """The body of a notification channel of Grafana: the change of one rule. ``state`` is
+    ``alerting``, ``ok`` or ``no_data``."""
+
+    rule: str = Field(min_length=1, alias="ruleName")
+    state: str = Field(min_length=1, max_length=20)
+    message: str = ""
+
+    @property
+    def text(self) -> str:
+        """The state and the rule, and on the next line its message."""
+        state = self.state.replace("_", " ").upper()
+        lines = (f"{state}: {self.rule}", self.message)
+        return "\n".join(filter(None, (" ".join(line.split()) for line in lines)))
+
+
 def read(document: Any, to: list[str], sender: str) -> PostedMessage:
     """The message to send; raises Failure(BAD_PARAMETER)."""
+    of_panel = isinstance(document, dict) and "ruleName" in document and "alerts" not in document
     try:
-        text = PostedAlerts.model_validate(document).text
+        text = (PanelAlert if of_panel else PostedAlerts).model_validate(document).text
         return PostedMessage(to=to, text=text, sender=sender)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]

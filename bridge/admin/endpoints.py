@@ -17,7 +17,7 @@ from typing import Any, Final, get_type_hints
 from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
 
 from bridge import __version__
-from bridge.admin.alerts import PostedAlerts
+from bridge.admin.alerts import PanelAlert, PostedAlerts
 from bridge.admin.control import Control
 from bridge.admin.messages import LONGEST_KEY, REPEAT_HEADER, PostedMessage, PostedOutcome
 from bridge.admin.stored_verbs import StoredVerbs
@@ -242,7 +242,7 @@ def _posting(schemas: dict[str, Any]) -> dict[str, Any]:
 
     def one_or_many(name: str) -> dict[str, Any]:
         ref = {"$ref": _REFERENCE.format(model=name)}
-        return {"application/json": {"schema": {"oneOf": [ref, {"type": "array", "items": ref}]}}}
+        return _json({"oneOf": [ref, {"type": "array", "items": ref}]})
 
     return {
         "operationId": "post_messages",
@@ -279,9 +279,11 @@ ALERT_PARAMETERS: Final = {
 
 def _alerting(schemas: dict[str, Any]) -> dict[str, Any]:
     """The endpoint for alerts: :mod:`bridge.admin.alerts`."""
-    alerts = PostedAlerts.model_json_schema(ref_template=_REFERENCE)
-    schemas.update(alerts.pop("$defs", {}))
-    schemas["PostedAlerts"] = alerts
+    for model in (PostedAlerts, PanelAlert):
+        alerts = model.model_json_schema(ref_template=_REFERENCE)
+        schemas.update(alerts.pop("$defs", {}))
+        schemas[model.__name__] = alerts
+    either = [{"$ref": _REFERENCE.format(model=name)} for name in ("PostedAlerts", "PanelAlert")]
     many = {"type": "array", "items": {"type": "string"}, "minItems": 1}
     return {
         "operationId": "post_alerts",
@@ -299,7 +301,7 @@ def _alerting(schemas: dict[str, Any]) -> dict[str, Any]:
             }
             for name, says in ALERT_PARAMETERS.items()
         ],
-        "requestBody": {"required": True, "content": _json_of("PostedAlerts")},
+        "requestBody": {"required": True, "content": _json({"anyOf": either})},
         "responses": {
             "202": {"description": "accepted", "content": _json_of("PostedOutcome")},
             **_problems(),
@@ -308,7 +310,11 @@ def _alerting(schemas: dict[str, Any]) -> dict[str, Any]:
 
 
 def _json_of(model: str) -> dict[str, Any]:
-    return {"application/json": {"schema": {"$ref": _REFERENCE.format(model=model)}}}
+    return _json({"$ref": _REFERENCE.format(model=model)})
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
 
 
 def _problems() -> dict[str, Any]:

@@ -40,7 +40,27 @@ def test_the_message_goes_to_the_recipients_of_the_url() -> None:
     assert (message.to, message.sender) == (["g7", "+380501234567"], "Shop")
 
 
-@pytest.mark.parametrize("document", [[], {}, {"alerts": []}, {"alerts": [{"status": ""}]}])
+@pytest.mark.parametrize(
+    ("document", "written"),
+    [
+        ({"ruleName": "Disk of\n web1", "state": "alerting"}, "ALERTING: Disk of web1"),
+        (
+            {"ruleName": "Disk", "state": "no_data", "message": "call\nOps"},
+            "NO DATA: Disk\ncall Ops",
+        ),
+        ({"ruleName": "Disk", "state": "ok", "title": "[OK] Disk", "evalMatches": []}, "OK: Disk"),
+    ],
+)
+def test_a_notification_channel_of_grafana_sends_one_alert(
+    document: dict[str, Any], written: str
+) -> None:
+    assert read(document, ["+380501234567"], "").text == written
+
+
+@pytest.mark.parametrize(
+    "document",
+    [[], {}, {"alerts": []}, {"alerts": [{"status": ""}]}, {"ruleName": "Disk"}, {"state": "ok"}],
+)
 def test_a_body_that_is_no_group_of_alerts_is_refused(document: Any) -> None:
     with pytest.raises(Failure) as caught:
         read(document, ["+380501234567"], "")
