@@ -44,7 +44,7 @@ TRIED = """
     operations.md | * | documents/test_typed.py test_the_pages_on_operation
     recipes.md | Django | recipes/test_mail_programs.py test_django
     recipes.md | Exim | recipes/test_mail_programs.py test_exim
-    recipes.md | Grafana | recipes/test_mail_shapes.py test_the_recipe_of_grafana
+    recipes.md | Grafana | recipes/test_grafana.py test_the_recipe_of_grafana
     recipes.md | Icinga 2 | recipes/test_monitoring.py test_icinga
     recipes.md | Jasmin | recipes/test_jasmin.py test_jasmin
     recipes.md | Kannel | recipes/test_smpp_clients.py test_kannel

@@ -1,13 +1,12 @@
 """Mails in the form of programs that cannot be installed here, sent as those programs send them.
 
 The mails are in the corpus (``tests/smtp/corpus``), where their texts stand beside them. SAP and 1C
-are not free; Grafana is on no registry that the tests can use.
+are not free.
 """
 
 from __future__ import annotations
 
 import asyncio
-import configparser
 import json
 import smtplib
 from pathlib import Path
@@ -15,42 +14,26 @@ from pathlib import Path
 import pytest
 
 from bridge.sandbox import Sandbox
-from tests.recipes.pages import blocks
 from tests.serving.daemon import serving, write_config
 
 CORPUS = Path(__file__).parents[1] / "smtp/corpus"
 NUMBER = "380501234567@sms.example.com"
 #: SAPconnect's conversion of a phone number for its communication method SMS.
 SAP_NUMBER = "SMS=+380501234567@sms.example.com"
-#: System → the recipient in its form, its mails, and what the recipe adds to the account.
+#: System → the recipient in its form, and its mails.
 SYSTEMS = {
     "SAP": (
         SAP_NUMBER,
         ["sap_connect_sms_address_with_pdf", "sap_netweaver_quoted_printable_alone"],
-        "",
     ),
-    "1C": (NUMBER, ["one_c_mixed_alternative_koi8_r", "one_c_uk_windows_1251_base64"], ""),
-    "Grafana": (
-        NUMBER,
-        ["grafana_contact_point_html", "grafana_contact_point_text_and_html"],
-        'stop_line = "END"',
-    ),
+    "1C": (NUMBER, ["one_c_mixed_alternative_koi8_r", "one_c_uk_windows_1251_base64"]),
 }
-
-
-def test_the_recipe_of_grafana_ends_its_message_with_the_accounts_stop_line() -> None:
-    settings, message = blocks("recipes.md", "Grafana", "grafana")
-    parser = configparser.ConfigParser()
-    parser.read_string(settings)
-    assert parser["smtp"]["host"] == "127.0.0.1:2525"
-    assert message.endswith("}}END\n")
-    assert 'stop_line = "END"' in SYSTEMS["Grafana"][2]
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
 async def test_its_mails_reach_the_phone_in_one_session(system: str, tmp_path: Path) -> None:
-    recipient, names, account = SYSTEMS[system]
-    account += '\ntrusted_networks = ["127.0.0.1/32"]'
+    recipient, names = SYSTEMS[system]
+    account = 'trusted_networks = ["127.0.0.1/32"]'
 
     def send(port: int) -> None:
         with smtplib.SMTP("127.0.0.1", port, timeout=30) as client:
