@@ -8,6 +8,8 @@ Cascade's messages, the reply, receipts and a phone's answer.
 from __future__ import annotations
 
 import asyncio
+import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from bridge.cli.clients import ServerReply
     from bridge.sandbox import Sandbox
 
+_NAME: Final = "cascade-bridge"
 _TOKEN = "demo-token-0123456789"  # noqa: S105 - for as long as the demo runs
 _SECRET = "demo-secret-0123456789"  # noqa: S105 - likewise
 #: How long a message stays in each status in the sandbox (seconds).
@@ -236,6 +239,7 @@ def _print_end(
     if failed:
         return
     smtp, smpp = addresses.smtp[0], addresses.smpp[0]
+    program = _program()
     click.echo(
         "Try it with a client of your own"
         + (":" if keep else " (with --keep, which leaves all this running):")
@@ -244,18 +248,25 @@ def _print_end(
   mail   swaks --server {smtp} --auth PLAIN --auth-user {ACCOUNT} --auth-password {PASSWORD} \\
            --from you@example.com --to 380501234567@sms.example.com --body 'Hello'
   SMPP   host {smpp.host}, port {smpp.port}, system_id {ACCOUNT}, password {PASSWORD}
-  both   cascade-bridge send --by smtp --server {smtp} -a {ACCOUNT} --password {PASSWORD} \\
+  both   {program} send --by smtp --server {smtp} -a {ACCOUNT} --password {PASSWORD} \\
            +380501234567 -t Hello
   what Cascade got   curl {sandbox.url}/sandbox/messages
 """)
 
 
+def _program() -> str:
+    """The name by which a shell finds this program: in a checkout, its path."""
+    beside = Path(sys.executable).with_name(_NAME)
+    return _NAME if shutil.which(_NAME) or not beside.exists() else str(beside)
+
+
 def _print_commands(file: Path, addresses: Addresses) -> None:
     click.echo("See what happened:\n")
+    program = _program()
     _rows(
         [
-            ("one number", f"cascade-bridge trace --config {file} {NUMBER}"),
-            ("the bridge", f"cascade-bridge top --config {file}"),
+            ("one number", f"{program} trace --config {file} {NUMBER}"),
+            ("the bridge", f"{program} top --config {file}"),
             ("console", f"http://{addresses.admin[0]}/console with the token {_TOKEN}"),
         ]
     )

@@ -123,7 +123,7 @@ def _settings(config: Path | None) -> Settings | None:
     from bridge.config.settings import ConfigError
 
     try:
-        return with_socket_units(load(config))
+        return with_socket_units(load(config, secrets=False))
     except ConfigError:
         if config is not None:
             raise
@@ -141,7 +141,9 @@ def _server(options: dict[str, Any], settings: Settings | None) -> Endpoint:
     by: str = options["by"]
     listen = (settings.smtp if by == "smtp" else settings.smpp).listen if settings else []
     if not listen:
-        raise click.UsageError("no configuration names an address: give --server")
+        raise click.UsageError(
+            f"give --server: no configuration that this user can read has {by}.listen"
+        )
     host, port = listen[0]
     local = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not to listen on
     return Endpoint(local.get(host, host), port)
@@ -209,6 +211,7 @@ def _text(options: dict[str, Any]) -> str:
 
 def _password(options: dict[str, Any], settings: Settings | None, name: str) -> str:
     from bridge.config.secret import read_secret
+    from bridge.config.settings import is_unread
 
     if options["password"]:
         try:
@@ -216,8 +219,9 @@ def _password(options: dict[str, Any], settings: Settings | None, name: str) -> 
         except ValueError as error:
             raise click.BadParameter(f"--password needs {error}") from None
     account = settings.accounts.get(name) if settings else None
-    if account is not None and account.password is not None:
-        return account.password.get_secret_value()
+    own = account.password if account is not None else None
+    if own is not None and not is_unread(own):
+        return own.get_secret_value()
     options["password"] = click.prompt(f"Password of {name}", hide_input=True, err=True)
     password: str = options["password"]
     return password

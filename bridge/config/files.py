@@ -14,7 +14,7 @@ import tomllib
 from difflib import get_close_matches
 from pathlib import Path
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Final, Union, get_args, get_origin
 
 from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -74,6 +74,25 @@ def _show(value: object) -> str:
     if isinstance(value, list):
         return "a list"
     return str(value)
+
+
+#: tomllib's words → what was found, and what is allowed.
+_TOML: Final = {
+    r"Cannot declare \((.+?),?\) twice": (r"the table [\1] a second time", "each table once"),
+    "Cannot overwrite a value": ("a key a second time", "each key once"),
+    "Invalid value": (
+        "a value that TOML does not have",
+        'a string in straight quotation marks ("text"), a number, true, false or a list',
+    ),
+}
+
+
+def _worded(what: str) -> tuple[str, str]:
+    """The found and the allowed text for tomllib's words."""
+    for pattern, (found, allowed) in _TOML.items():
+        if match := re.fullmatch(pattern, what):
+            return match.expand(found).replace("'", "").replace(", ", "."), allowed
+    return f"a mistake in the TOML: {what[:1].lower()}{what[1:]}", "TOML 1.0"
 
 
 class _Files:
@@ -147,8 +166,7 @@ class _Files:
             what, _, place = str(error).rpartition(" (at ")
             if not what:
                 what, place = str(error), ""
-            what = what[:1].lower() + what[1:]
-            self._add(file, place.rstrip(")"), f"a mistake in the TOML: {what}", "TOML 1.0")
+            self._add(file, place.rstrip(")"), *_worded(what))
         self.incomplete = True
         return {}
 

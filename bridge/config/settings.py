@@ -85,6 +85,11 @@ def _secret(value: object, info: ValidationInfo) -> str:
         raise
 
 
+def is_unread(secret: SecretStr) -> bool:
+    """Whether a secret could not be read, and the command was loaded without it."""
+    return secret.get_secret_value() == _UNREAD
+
+
 #: The context of a validation that allows unreadable secrets.
 WITHOUT_SECRETS: Final = {"secrets": "not needed"}
 

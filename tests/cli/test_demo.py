@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 import signal
 import sys
 import time
@@ -99,8 +100,11 @@ def test_each_submission_is_shown_from_end_to_end(
 def test_it_shows_the_commands_to_try(shown: tuple[int, str, float, list[str]]) -> None:
     _, output, _, _ = shown
     assert "with --keep, which leaves all this running" in output
-    for word in ("swaks --server 127.0.0.1:", "system_id demo", "cascade-bridge send", "curl http"):
+    for word in ("swaks --server 127.0.0.1:", "system_id demo", " send --by smtp", "curl http"):
         assert word in output
+    # No shell finds the program of this environment, or it finds it by its name.
+    [program] = re.findall(r"both   (\S+) send", output)
+    assert shutil.which(program)
 
 
 async def test_keep_serves_until_it_is_interrupted() -> None:

@@ -85,6 +85,22 @@ def _nothing_was_sent(bridge: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CASCADE_BRIDGE_PASSWORD", raising=False)
 
 
+@pytest.mark.filterwarnings("ignore::getpass.GetPassWarning")
+async def test_secrets_of_the_service_alone_are_not_needed(bridge: Running, tmp_path: Path) -> None:
+    """Members of the group read the configuration, and not the credentials of the service."""
+    config = tmp_path / "bridge.toml"
+    text = bridge.config.read_text().replace('"127.0.0.1:0"', f'"{bridge.smtp}"', 1)
+    assert str(bridge.smtp) in text
+    text = re.sub(
+        r"^( *(?:authorization_key|password)) = .*", r'\1 = "credential:no-such"', text, flags=re.M
+    )
+    config.write_text(text)
+    code, output = await send(
+        "--config", str(config), "-a", "crm", NUMBER, "-t", "x", input="secret12\n"
+    )
+    assert (code, bool(ACCEPTED["smtp"].search(output))) == (0, True), output
+
+
 @BOTH
 async def test_an_accepted_message_ends_with_0_and_its_id(bridge: Running, by: str) -> None:
     code, output = await bridge.send(by, *CRM, NUMBER, "-t", "Ваш код 493817")
@@ -274,7 +290,7 @@ async def test_no_server_ends_with_69(by: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((*CRM, NUMBER, "-t", "x"), "give --server"),
+        ((*CRM, NUMBER, "-t", "x"), "give --server: no configuration that this user can read has"),
         (("--server", "here", *CRM, NUMBER, "-t", "x"), "'here' is not an address"),
         (("--server", "127.0.0.1:1", NUMBER, "-t", "x"), "give --account"),
         ((*CRM, "-t", "x"), "Missing argument 'NUMBER...'"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -38,6 +39,18 @@ async def test_what_is_no_store_is_one_sentence(
         async with reading(load(write_config(tmp_path))):
             pass
     assert caught.value.code == Exit.UNAVAILABLE
+
+
+@pytest.mark.parametrize("folder", [False, True])
+async def test_a_store_that_this_user_may_not_read_asks_for_sudo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: bool
+) -> None:
+    (tmp_path / "bridge.db").touch()
+    # The tests may run as root, who may read everything.
+    monkeypatch.setattr(os, "access", lambda path, _: path == tmp_path and not folder)
+    with pytest.raises(Stop, match=r"bridge\.db may not be read by this user: use sudo"):
+        async with reading(load(write_config(tmp_path))):
+            pass
 
 
 def test_times_are_those_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,9 +68,11 @@ class TestFiles:
     @pytest.mark.parametrize(
         ("content", "key", "found"),
         [
-            (b"[cascade]\nmax_batch = \n", "line 2, column 13", "invalid value"),
-            (b"a = 1\na = 2\n", "line 2, column 6", "cannot overwrite"),
-            (b'a = "b', "end of document", "mistake in the TOML"),
+            (b"[cascade]\nmax_batch = \n", "line 2, column 13", "a value that TOML does not have"),
+            (b"a = 1\na = 2\n", "line 2, column 6", "a key a second time"),
+            (b"[a]\n[a]\n", "line 2, column 3", "the table [a] a second time"),
+            (b"[a.'b']\n[a.b]\n", "line 2, column 5", "the table [a.b] a second time"),
+            (b'a = "b', "end of document", "mistake in the TOML: unterminated string"),
             (b"a = 1\nb = '\xff'\n", "line 2", "not UTF-8"),
         ],
     )

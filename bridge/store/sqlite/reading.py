@@ -6,6 +6,7 @@ They use a read-only connection in a thread of its own.
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -55,8 +56,11 @@ class SqliteReading:
         await self._read(self._open_reading)
 
     def _open_reading(self) -> None:
-        if not self._path.exists():
-            raise StoreError(f"{self._path} does not exist")
+        if not os.access(self._path, os.R_OK):
+            entered = os.access(self._path.parent, os.X_OK)
+            missing = entered and not self._path.exists()
+            words = "does not exist" if missing else "may not be read by this user: use sudo"
+            raise StoreError(f"{self._path} {words}")
         self._reading = self._read_only()
         [(version,)] = self._query("PRAGMA user_version")
         self._check_version(version)
