@@ -9,6 +9,7 @@ a table's name alone stands for its ``listen``.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
@@ -100,7 +101,24 @@ async def serve(
     loop = asyncio.get_running_loop()
     if isinstance(where, socket.socket):
         return await loop.create_server(make, sock=where, backlog=backlog)
-    return await loop.create_server(make, where.host, where.port, backlog=backlog)
+    try:
+        return await loop.create_server(make, where.host, where.port, backlog=backlog)
+    except OSError as error:
+        raise not_bound(where, error) from None
+
+
+#: Why an address cannot be used, in words for the one who set it.
+_REASONS: Final = {
+    errno.EADDRINUSE: 'address already in use; "sudo ss -ltnp" names the program',
+    errno.EADDRNOTAVAIL: "no address of this machine",
+    errno.EACCES: "a port below 1024 needs systemd's socket unit",
+}
+
+
+def not_bound(where: Endpoint, error: OSError) -> OSError:
+    """The error in a sentence that begins with the address."""
+    reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
+    return OSError(f"{where}: {reason}")
 
 
 def bound_to(where: Where, listening: socket.socket) -> Endpoint:

@@ -19,7 +19,7 @@ import structlog
 from bridge.config.settings import Endpoint
 from bridge.net.connection_limits import ConnectionLimits
 from bridge.net.networks import NetworkMap, without_mapping
-from bridge.net.passed_sockets import Where
+from bridge.net.passed_sockets import Where, not_bound
 from bridge.net.proxy_protocol import ProxyError, missing, parse
 from bridge.net.repeats import Repeats
 
@@ -85,14 +85,19 @@ class SocketServer:
 
     async def _bind(self, endpoint: Endpoint) -> None:
         loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(*endpoint, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         try:
+            found = await loop.getaddrinfo(
+                *endpoint, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )
             for family, _, _, _, address in found:
                 listening = socket.create_server(
                     address, family=family, backlog=self._backlog, reuse_port=False
                 )
                 listening.setblocking(False)
                 self._sockets.append(listening)
+        except OSError as error:
+            self.close()
+            raise not_bound(endpoint, error) from None
         except BaseException:
             self.close()
             raise

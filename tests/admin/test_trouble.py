@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bridge.admin.trouble import KEPT, RecentTrouble
 from tests.samples import NOW
 from tests.store.conftest import Clock
@@ -30,6 +32,23 @@ def test_accounts_are_told_apart_and_the_latest_kind_comes_first() -> None:
         ("bind_refused", "shop"),
     ]
     assert trouble.recent()[1].level == "error"
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"mistakes": ["smtp.a: no", "smtp.b: no"]}, "smtp.a: no, smtp.b: no"),
+        ({"cause": "refused", "address": "192.0.2.7"}, "refused"),
+        ({"address": "192.0.2.7", "known": False}, "address 192.0.2.7"),
+        ({"seconds": 4.2}, "seconds 4.2"),
+        ({"nodes": (2, 3)}, "nodes 2, 3"),
+        ({"id": 7}, ""),
+    ],
+)
+def test_the_cause_is_shown_or_else_a_fact(fields: dict[str, object], says: str) -> None:
+    trouble = RecentTrouble()
+    trouble.watch("warning", {"event": "an_event", **fields})
+    assert [one.says for one in trouble.recent()] == [says]
 
 
 def test_information_is_no_trouble_and_an_hour_later_nothing_is() -> None:

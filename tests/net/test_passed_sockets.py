@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import subprocess
@@ -13,9 +14,21 @@ import pytest
 
 from bridge.config.settings import ConfigError, Endpoint, Settings
 from bridge.net.networks import without_mapping
-from bridge.net.passed_sockets import PassedSockets, bound_to, passed_sockets
+from bridge.net.passed_sockets import PassedSockets, bound_to, passed_sockets, serve
 
 CONFIGURED = [Endpoint("127.0.0.1", 2525)]
+
+
+async def test_an_address_that_cannot_be_used_is_named_with_the_reason() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        here = Endpoint("127.0.0.1", taken.getsockname()[1])
+        for where, reason in (
+            (here, 'address already in use; "sudo ss -ltnp" names the program'),
+            (Endpoint("198.51.100.99", 2525), "no address of this machine"),
+        ):
+            with pytest.raises(OSError) as caught:
+                await serve(asyncio.Protocol, where, backlog=1)
+            assert str(caught.value) == f"{where}: {reason}"
 
 
 @contextmanager
