@@ -139,7 +139,7 @@ def _smarthost(address: str) -> Tried:
         with smtplib.SMTP(host.strip("[]"), int(port), timeout=_WITHIN) as smtp:
             code, text = smtp.ehlo()
     except (OSError, smtplib.SMTPException) as error:
-        return Tried(what, False, f"does not answer: {error}")
+        return Tried(what, False, f"does not answer: {error.strerror or error}")
     first = text.decode(errors="replace").splitlines()[:1]
     return Tried(what, code == 250, f"greets: {code} {' '.join(first)}")
 

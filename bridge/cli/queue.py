@@ -120,7 +120,7 @@ def show_queue(daemon: Daemon, id: int | None, limit: int, as_json: bool, **filt
     """
     rows = daemon.ask("GET", "/queue/messages", id=id, limit=limit, **filter)
     if id is not None and not rows:
-        raise _not_in_queue(id)
+        raise _nothing_of(id, "show")
     if as_json:
         echo_json(rows)
     else:
@@ -133,10 +133,19 @@ def _nothing(filter: dict[str, Any]) -> str:
     return "No message waits or is held."
 
 
-def _not_in_queue(id: int) -> Stop:
-    return Stop(
-        f'message {id} neither waits nor is held; "trace {id}" shows its state', Exit.NO_INPUT
-    )
+#: What a verb needs of a message.
+_NEEDED = {
+    "show": "waits or is held",
+    "hold": "waits",
+    "release": "is held",
+    "retry": "is held or waits for its next attempt",
+    "cancel": "waits or is held",
+}
+
+
+def _nothing_of(id: int, verb: str) -> Stop:
+    words = f'no message with the ID {id} {_NEEDED[verb]}; "trace {id}" shows its state'
+    return Stop(words, Exit.NO_INPUT)
 
 
 def _perhaps(answer: dict[str, Any]) -> str:
@@ -170,7 +179,7 @@ def _change(
     answer = daemon.ask("POST", path, id=id, **given)
     count = answer["count"]
     if id is not None and not count:
-        raise _not_in_queue(id)
+        raise _nothing_of(id, verb)
     if as_json:
         echo_json(answer)
         return

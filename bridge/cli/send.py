@@ -94,7 +94,7 @@ def command(config: Path | None, as_json: bool, **options: Any) -> int:
         else:
             replies = [by_smpp(server, _sending(options, settings, (to,))) for to in options["to"]]
     except OSError as error:
-        raise Stop(f"{server}: {error}", Exit.UNAVAILABLE) from None
+        raise Stop(f"{server}: {error.strerror or error}", Exit.UNAVAILABLE) from None
     if as_json:
         told = [{"accepted": reply.accepted, "reply": reply.text} for reply in replies]
         click.echo(json.dumps(told, indent=2, ensure_ascii=False))

@@ -131,7 +131,7 @@ def _send(host: str, port: int, sender: str, recipients: list[str], mail: bytes)
         code = Exit.DATA if error.smtp_code >= 500 else Exit.TEMPORARY
         raise Stop(f"{error.smtp_code} {words}", code) from None
     except (OSError, smtplib.SMTPException) as error:
-        raise Stop(f"{host}:{port}: {error}", Exit.TEMPORARY) from None
+        raise Stop(f"{host}:{port}: {error.strerror or error}", Exit.TEMPORARY) from None
     for recipient, (status, text) in refused.items():
         click.echo(f"{recipient}: {status} {text.decode(errors='replace')}", err=True)
     if any(status < 500 for status, _ in refused.values()):
@@ -144,7 +144,7 @@ def _talk(host: str, port: int) -> int:
     try:
         connection = socket.create_connection((host, port), _TIMEOUT)
     except OSError as error:
-        raise Stop(f"{host}:{port}: {error}", Exit.TEMPORARY) from None
+        raise Stop(f"{host}:{port}: {error.strerror or error}", Exit.TEMPORARY) from None
     with connection, connection.makefile("rb") as replies:
         while True:
             while line := replies.readline():

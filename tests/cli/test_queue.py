@@ -117,10 +117,16 @@ async def test_a_cancelled_message_that_may_have_been_sent_is_told_as_such(
 async def test_an_id_that_is_not_in_the_queue_is_not_found(bridge: Running) -> None:
     peer = await bound(bridge)
     [sent] = await submit(peer, b"380501234567")
-    for verb in ("show", "hold", "release", "retry", "cancel"):
+    for verb, needed in (
+        ("show", "waits or is held"),
+        ("hold", "waits"),
+        ("release", "is held"),
+        ("retry", "is held or waits for its next attempt"),
+        ("cancel", "waits or is held"),
+    ):
         for id in (sent, 77):
             code, output = await bridge.command("queue", verb, str(id), "--json")
-            told = f'Error: message {id} neither waits nor is held; "trace {id}" shows its state\n'
+            told = f'Error: no message with the ID {id} {needed}; "trace {id}" shows its state\n'
             assert (code, output) == (66, told)
     await peer.close()
 

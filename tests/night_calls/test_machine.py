@@ -6,20 +6,28 @@ import asyncio
 import re
 import resource
 import socket
+import sqlite3
 import ssl
+import sys
 from collections.abc import AsyncIterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
 
 from bridge.config.settings import parse_endpoint
 from bridge.sandbox import Sandbox
-from tests.night_calls.asking import line, page, said, submit
-from tests.running import running
+from tests.cli.test_connect import serving_once
+from tests.night_calls.asking import line, page, said, submit, until
+from tests.running import execute, running
 from tests.serving.clients import bound
-from tests.serving.daemon import AnyBridge, Bridge, serving, write_config
+from tests.serving.daemon import AnyBridge, Bridge, run, serving, write_config
 from tests.smpp.peer import Peer, a_submit
 from tests.smtp.conftest import Certificate, make_certificate
+from tests.store.conftest import database, postgres  # noqa: F401 - fixtures
+from tests.store.postgres.server import Server, Wire
 
 
 @pytest.fixture
@@ -146,3 +154,76 @@ async def test_13_our_own_certificate_is_about_to_expire(tmp_path: Path, sandbox
         assert "certificate_expiring smtp: it expires in 2 days" in text
         assert "expires   the certificate of smtp at " in text
         assert "it expires in 2 days" in shown
+
+
+# --- its start, and its clock --------------------------------------------------------------------
+
+
+async def refused_start(config: Path) -> str:
+    """The sentence of a bridge that does not start."""
+    async with serving(config) as bridge:
+        assert await bridge.ended() in (69, 78)
+        [line] = [event["line"] for event in bridge.events if "line" in event]
+        return str(line)
+
+
+async def test_26_another_program_has_the_address(tmp_path: Path, sandbox: Sandbox) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        config = write_config(tmp_path, sandbox.url)
+        config.write_text(config.read_text().replace("127.0.0.1:0", address, 1))
+        line = await refused_start(config)
+        assert f'{address}: address already in use; "sudo ss -ltnp" names the program' in line
+    async with serving(config) as bridge:
+        await bridge.ready()
+
+
+async def test_26_the_configuration_has_a_mistake(tmp_path: Path, sandbox: Sandbox) -> None:
+    config = write_config(tmp_path, sandbox.url)
+    config.write_text(config.read_text().replace("sender =", "sendre ="))
+    found = "accounts.crm.sendre: found an unknown key; allowed: accounts.crm.sender"
+    assert found in await refused_start(config)
+    _, text = await run(sys.executable, "-m", "bridge.cli", "check", "--config", str(config))
+    assert "the bridge would not start" in text
+
+
+async def test_26_a_later_version_wrote_the_store(tmp_path: Path, sandbox: Sandbox) -> None:
+    with closing(sqlite3.connect(tmp_path / "bridge.db")) as store:
+        store.execute("PRAGMA user_version = 99")
+    line = await refused_start(write_config(tmp_path, sandbox.url))
+    assert "has schema version 99; this program knows versions up to " in line
+
+
+async def test_27_the_database_is_away(
+    tmp_path: Path,
+    sandbox: Sandbox,
+    postgres: Server,  # noqa: F811
+    database: str,  # noqa: F811
+) -> None:
+    wire = Wire(postgres)
+    await wire.open()
+    config = write_config(tmp_path, sandbox.url)
+    text = config.read_text().replace(f"sqlite:///{tmp_path}/bridge.db", wire.url(database))
+    config.write_text(text)
+    async with running(config) as bridge:
+        wire.closed = True
+        wire.cut()
+        await bridge.event("store_connection_lost")
+        shown = "store: the database cannot be reached: "
+        await until(bridge, f"health +{shown}", "top", "--once")
+        assert shown in await page(bridge, "/")
+        _, checked = await bridge.command("check", "--connect")
+        assert re.search("BAD   store: postgresql:", checked)
+        wire.mend()
+        await bridge.event("store_reconnected")
+        await until(bridge, "health +ready", "top", "--once")
+    await wire.close()
+
+
+async def test_28_the_clock_is_wrong(tmp_path: Path) -> None:
+    date = format_datetime(datetime.now(UTC) - timedelta(seconds=90), usegmt=True)
+    head = f"HTTP/1.1 404 Not Found\r\nDate: {date}\r\nContent-Length: 0\r\n\r\n"
+    async with serving_once(head.encode(), after=b"\r\n\r\n") as port:
+        config = write_config(tmp_path, f"http://127.0.0.1:{port}")
+        _, text = await execute("check", "--connect", "--config", str(config))
+    assert re.search("BAD   clock: 9[0-9] s ahead of the API's", text)

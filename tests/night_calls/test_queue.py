@@ -10,9 +10,9 @@ from pathlib import Path
 import httpx
 
 from bridge.sandbox import Sandbox
-from tests.night_calls.asking import page, said, submit
+from tests.night_calls.asking import line, page, said, submit, until
 from tests.running import Running
-from tests.serving.clients import bound, connect
+from tests.serving.clients import bound, connect, listed
 from tests.serving.daemon import OPERATE, Bridge, serving, write_config
 
 
@@ -31,6 +31,38 @@ async def test_18_held_messages_are_listed_with_their_reason(
     )
     await sandbox.wait_for(1)
     await peer.close()
+
+
+async def test_21_a_held_account_is_shown_and_released(bridge: Running, sandbox: Sandbox) -> None:
+    peer = await bound(bridge)
+    await said(bridge, "hold", "account", "crm")
+    id = await submit(peer)
+    assert "account crm, nothing of it is sent" in await line(bridge, "held", "top", "--once")
+    assert "crm" in await page(bridge, "/")
+    for text in (await said(bridge, "trace", str(id)), await page(bridge, f"/messages/{id}")):
+        assert "but the account crm is held" in text
+    assert re.search(r"hold +.*crm", await said(bridge, "audits"))
+    await said(bridge, "release", "account", "crm")
+    await sandbox.wait_for(1)
+    await peer.close()
+
+
+async def test_22_a_send_out_is_spread_over_time(bridge: Running, sandbox: Sandbox) -> None:
+    async with httpx.AsyncClient(base_url=await bridge.api()) as client:
+        message = {"account": "crm", "to": [f"+38067123456{n}" for n in range(3)], "text": "News"}
+        answer = await client.post(
+            "/api/v1/messages",
+            json=message | {"name": "news", "over": 7200},
+            headers={"Authorization": f"Bearer {OPERATE}"},
+        )
+    id = answer.json()["id"]
+    await until(bridge, "3 messages: 2 accepted, 1 sent", "status", str(id))
+    waiting = (await listed(bridge, "queue", "show", str(id)))[0]["id"]
+    assert "it is sent at " in await said(bridge, "trace", str(waiting))
+    assert "it is sent at " in await page(bridge, f"/messages/{waiting}")
+    await said(bridge, "hold", "account", "crm")
+    assert "but the account crm is held" in await said(bridge, "trace", str(waiting))
+    assert "2 messages cancelled" in await said(bridge, "queue", "cancel", str(id))
 
 
 CAMPAIGN = 100_000

@@ -341,7 +341,7 @@ def _trouble(error: Exception) -> Said:
     if isinstance(error, smtplib.SMTPResponseException):
         said = _said((error.smtp_code, error.smtp_error))
         return Said(421, f"4.4.0 it said {said}")
-    words = str(error) or type(error).__name__
+    words = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return Said(421, f"4.4.1 {words}")
 
 

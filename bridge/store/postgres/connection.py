@@ -163,8 +163,12 @@ ERRORS = (
 
 def store_error(error: BaseException) -> StoreError:
     """The store's own error for one of :data:`ERRORS`."""
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return StoreError(text) if trouble(error) is Trouble.FAULT else StoreFull(text)
+    kind = trouble(error)
+    lost = kind is Trouble.LOST
+    what = "the database cannot be reached" if lost else type(error).__name__
+    words = getattr(error, "strerror", None) or str(error)
+    text = f"{what}: {words}" if words else what
+    return StoreError(text) if kind is Trouble.FAULT else StoreFull(text)
 
 
 # --- text --------------------------------------------------------------------------------------

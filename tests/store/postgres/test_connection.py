@@ -50,8 +50,19 @@ def test_an_error_says_whether_a_retry_may_succeed(error: Exception, trouble: Tr
 
 
 def test_an_error_without_a_text_is_shown_by_its_name() -> None:
-    assert str(pg.store_error(TimeoutError())) == "TimeoutError"
-    assert str(pg.store_error(OSError("no route"))) == "OSError: no route"
+    assert str(pg.store_error(asyncpg.DiskFullError(""))) == "DiskFullError"
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (TimeoutError(), ""),
+        (ConnectionRefusedError(111, "Connection refused"), ": Connection refused"),
+        (asyncpg.InterfaceError("connection is closed"), ": connection is closed"),
+    ],
+)
+def test_a_database_that_is_away_is_named_in_plain_words(error: Exception, words: str) -> None:
+    assert str(pg.store_error(error)) == f"the database cannot be reached{words}"
 
 
 async def test_statements_use_indexes_and_no_silent_node_keeps_its_locks(database: str) -> None:
