@@ -28,7 +28,7 @@ async def bridge(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Running]:
 async def api(bridge: Running) -> AsyncIterator[httpx.AsyncClient]:
     headers = {"Authorization": f"Bearer {OPERATE}"}
     url = f"{await bridge.api()}/api/v1"
-    async with httpx.AsyncClient(base_url=url, headers=headers) as client:
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=30) as client:
         yield client
 
 
@@ -110,7 +110,7 @@ async def test_a_store_that_cannot_be_read_is_an_operation_that_failed(
 async def test_metrics_and_verbs_need_a_role_and_the_description_does_not(
     bridge: Running,
 ) -> None:
-    async with httpx.AsyncClient(base_url=await bridge.api()) as client:
+    async with httpx.AsyncClient(base_url=await bridge.api(), timeout=30) as client:
         for token, metrics, reload in (("", 401, 401), (VIEW, 200, 403), (OPERATE, 200, 200)):
             headers = {"Authorization": f"Bearer {token}"} if token else {}
             assert (await client.get("/metrics", headers=headers)).status_code == metrics

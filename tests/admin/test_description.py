@@ -42,7 +42,7 @@ async def test_the_api_answers_as_its_description_says(store: str, tmp_path: Pat
         config.write_text(config.read_text().replace(f"sqlite:///{tmp_path}/bridge.db", store))
         async with serving(config) as bridge:
             api = f"{await bridge.api()}/api/v1"
-            async with httpx.AsyncClient(headers=headers, base_url=api) as client:
+            async with httpx.AsyncClient(headers=headers, base_url=api, timeout=30) as client:
                 # Something to find, and something that is there already.
                 sent = {"account": "crm", "to": "+380501234567", "text": "text"}
                 assert (await client.post("/messages", json=sent)).status_code == 202

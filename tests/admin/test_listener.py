@@ -87,7 +87,7 @@ async def test_default_addresses_that_are_taken_are_left_out_and_chosen_ones_are
 
 
 async def test_health_answers_anybody_and_the_rest_asks_for_a_token(bridge: Running) -> None:
-    async with httpx.AsyncClient(base_url=await bridge.api()) as client:
+    async with httpx.AsyncClient(base_url=await bridge.api(), timeout=30) as client:
         for path in ("/healthz", "/readyz"):
             answer = await client.get(path)
             assert (answer.status_code, answer.text) == (200, "ok\n")
@@ -101,7 +101,7 @@ async def test_health_answers_anybody_and_the_rest_asks_for_a_token(bridge: Runn
 async def test_a_view_token_looks_and_changes_nothing(bridge: Running) -> None:
     url = await bridge.api()
     view, operate = ({"Authorization": f"Bearer {token}"} for token in (VIEW, OPERATE))
-    async with httpx.AsyncClient(base_url=url + "/api/v1") as client:
+    async with httpx.AsyncClient(base_url=url + "/api/v1", timeout=30) as client:
         assert (await client.get("/sessions", headers=view)).json() == []
         refused = await client.put("/holds/account/crm", headers=view)
         assert (refused.status_code, refused.json()["reason"]) == (403, "NOT_ALLOWED")
@@ -111,7 +111,7 @@ async def test_a_view_token_looks_and_changes_nothing(bridge: Running) -> None:
 
 
 async def test_wrong_tokens_block_the_address_as_wrong_passwords_do(bridge: Running) -> None:
-    async with httpx.AsyncClient(base_url=await bridge.api()) as client:
+    async with httpx.AsyncClient(base_url=await bridge.api(), timeout=30) as client:
         wrong = {"Authorization": "Bearer guess"}
         statuses = [
             (await client.get("/api/v1/holds", headers=wrong)).status_code for _ in range(11)
@@ -129,14 +129,14 @@ async def test_a_token_may_be_kept_as_its_hash(tmp_path: Path, sandbox: Sandbox)
     config = write_config(tmp_path, sandbox.url)
     config.write_text(config.read_text().replace(OPERATE, HASHER.hash(OPERATE)))
     headers = {"Authorization": f"Bearer {OPERATE}"}
-    async with running(config) as bridge, httpx.AsyncClient(headers=headers) as client:
+    async with running(config) as bridge, httpx.AsyncClient(headers=headers, timeout=30) as client:
         url = await bridge.api()
         for _ in range(2):
             assert (await client.get(f"{url}/api/v1/holds")).status_code == 200
 
 
 async def test_a_login_that_cannot_be_read_is_refused(bridge: Running) -> None:
-    async with httpx.AsyncClient(base_url=f"{await bridge.api()}/api/v1") as client:
+    async with httpx.AsyncClient(base_url=f"{await bridge.api()}/api/v1", timeout=30) as client:
         for login, code in (("!", 1), (base64.b64encode(b"\xff").decode(), 1), ("Og==", 2)):
             headers = {"Authorization": f"Basic {login}"}
             answer = await client.get("/messages/1", headers=headers)
@@ -157,7 +157,7 @@ async def test_a_body_is_as_long_as_its_sender_may_send(
     bridge: Running, token: str, most: int
 ) -> None:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    async with httpx.AsyncClient(base_url=f"{await bridge.api()}/api/v1") as client:
+    async with httpx.AsyncClient(base_url=f"{await bridge.api()}/api/v1", timeout=30) as client:
         within = await client.put("/log-level", content=b" " * most, headers=headers)
         assert within.status_code == (403 if token else 401)
         over = await client.put("/log-level", content=b" " * (most + 1), headers=headers)

@@ -32,7 +32,7 @@ def own_address() -> str:
 async def status(bridge: Running, path: str, scheme: str = "http") -> int:
     address = (await bridge.event("ready"))["admin"][0]
     headers = {"Authorization": f"Bearer {VIEW}"}
-    async with httpx.AsyncClient(verify=False, headers=headers) as client:
+    async with httpx.AsyncClient(verify=False, headers=headers, timeout=30) as client:
         return (await client.get(f"{scheme}://{address}{path}")).status_code
 
 
@@ -70,7 +70,7 @@ def presented(endpoint: str) -> bytes:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     with (
-        socket.create_connection(parse_endpoint(endpoint), 10) as plain,
+        socket.create_connection(parse_endpoint(endpoint), 30) as plain,
         context.wrap_socket(plain) as secure,
     ):
         found = secure.getpeercert(binary_form=True)

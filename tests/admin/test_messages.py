@@ -57,7 +57,7 @@ async def ask(
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     if key is not None:
         headers["Idempotency-Key"] = key
-    async with httpx.AsyncClient(base_url=await bridge.api()) as client:
+    async with httpx.AsyncClient(base_url=await bridge.api(), timeout=30) as client:
         return await client.request(
             method, f"/api/v1{path}", headers=headers, auth=auth, json=json, timeout=30
         )

@@ -40,7 +40,7 @@ async def bridge(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Running]:
 
 
 async def get(bridge: Running, path: str, token: str = VIEW) -> httpx.Response:
-    async with httpx.AsyncClient(base_url=await bridge.api()) as client:
+    async with httpx.AsyncClient(base_url=await bridge.api(), timeout=30) as client:
         return await client.get(path, headers={"Authorization": f"Bearer {token}"})
 
 
@@ -104,7 +104,7 @@ async def test_a_scraper_gets_the_form_that_it_accepts(bridge: Running) -> None:
         ("application/openmetrics-text; version=1.0.0", "application/openmetrics-text", "# EOF\n"),
     ):
         headers = {"Authorization": f"Bearer {VIEW}", "Accept": accept}
-        async with httpx.AsyncClient(headers=headers) as client:
+        async with httpx.AsyncClient(headers=headers, timeout=30) as client:
             answer = await client.get(url)
         assert answer.headers["content-type"].startswith(kind)
         assert answer.text.endswith(end)

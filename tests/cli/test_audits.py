@@ -29,7 +29,9 @@ async def test_those_of_one_message(bridge: Running) -> None:
     peer = await bound(bridge)
     first, second = [await submit(peer, to) for to in (b"380501234567", b"380671234567")]
     headers = {"Authorization": f"Bearer {OPERATE}"}
-    async with httpx.AsyncClient(base_url=await bridge.api(), headers=headers) as client:
+    async with httpx.AsyncClient(
+        base_url=await bridge.api(), headers=headers, timeout=30
+    ) as client:
         assert (await client.get(f"/api/v1/texts/{second}")).status_code == 200
     [read] = await listed(bridge, "audits", "--id", str(second))
     assert (read["action"], read["about"]["id"]) == ("show_text", str(second))

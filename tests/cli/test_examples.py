@@ -106,7 +106,7 @@ def run(line: str, folder: Path) -> tuple[int, str]:
 
 async def session_of(api: str) -> str:
     """The name of the session that was opened, once the bridge has taken it."""
-    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {VIEW}"}) as client:
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {VIEW}"}, timeout=30) as client:
         found: list[dict[str, str]] = []
         while not found:
             found = (await client.get(f"{api}/api/v1/sessions", timeout=30)).json()
@@ -130,7 +130,7 @@ async def test_the_examples_do_what_they_say(
         monkeypatch.chdir(tmp_path)
         async with running(config) as bridge:
             api = await bridge.api()
-            async with httpx.AsyncClient(auth=("crm", "secret12")) as client:
+            async with httpx.AsyncClient(auth=("crm", "secret12"), timeout=30) as client:
                 posted = {"to": "+380501234567", "text": "x", "reference": "<17.erp@example.com>"}
                 answer = await client.post(f"{api}/api/v1/messages", json=posted, timeout=30)
             wrong = await tried(answer.json()["id"], api, smpp, tmp_path)

@@ -31,7 +31,7 @@ async def bridge(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Running]:
 async def test_accepted_and_refused_webhooks_are_shown(bridge: Running) -> None:
     [address] = bridge.addresses.hooks
     before = {one["kind"]: one["count"] for one in (await listed(bridge, "hooks"))["taken"]}
-    async with httpx.AsyncClient(base_url=f"http://{address}/hooks/cascade") as client:
+    async with httpx.AsyncClient(base_url=f"http://{address}/hooks/cascade", timeout=30) as client:
         assert (await client.post(f"/{SECRET}/status", json=STATUS)).status_code == 200
         assert (await client.post("/a-guess/status", json=STATUS)).status_code == 404
     found = await listed(bridge, "hooks")

@@ -175,7 +175,7 @@ async def test_messages_that_wait_for_their_next_attempt_are_sent_now(
     assert (code, "Retry 1 message? Give --yes to do it." in output) == (64, True)
     retried = await said(bridge, "queue", "retry", "--account", "crm", "--yes")
     assert retried == "1 message sent now.\n"
-    await sandbox.wait_for(1, timeout=20)
+    await sandbox.wait_for(1, timeout=30)
     await peer.close()
 
 

@@ -46,7 +46,7 @@ def test_it_serves_tells_of_requests_and_ends_on_sigterm() -> None:
     arguments = ("-v", "--fault", "429:count=1,retry_after=2", "--key", "k", "--keep", "10")
     with (
         running(*arguments) as (process, url),
-        httpx.Client(base_url=url, headers=HEADERS, trust_env=False) as client,
+        httpx.Client(base_url=url, headers=HEADERS, trust_env=False, timeout=30) as client,
     ):
         refused = client.post(SEND, json=[message()])
         assert (refused.status_code, refused.headers["retry-after"]) == (429, "2")
@@ -72,7 +72,9 @@ def test_it_goes_on_when_nobody_reads_its_lines() -> None:
         assert process.stdout is not None
         process.stdout.close()
         for _ in range(3):
-            response = httpx.post(url + SEND, json=[message()], headers=HEADERS, trust_env=False)
+            response = httpx.post(
+                url + SEND, json=[message()], headers=HEADERS, trust_env=False, timeout=30
+            )
             assert response.status_code == 200
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=30) in (0, 120)  # 120: Python could not flush at its end

@@ -40,7 +40,7 @@ async def following(directory: Directory) -> AsyncIterator[None]:
 
 
 async def until(met: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not met():  # noqa: ASYNC110 - another task looks at the store meanwhile
             await asyncio.sleep(0.01)
 

@@ -44,7 +44,7 @@ class Importing:
 
 
 async def finished(*runs: ImportRun) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while any(run.phase != "finished" for run in runs):  # noqa: ASYNC110 - a value, no event
             await asyncio.sleep(0.01)
 

@@ -128,6 +128,6 @@ def test_the_faults_that_curl_sets_exist() -> None:
 async def test_the_sandbox_answers_where_it_is_said() -> None:
     paths = set(re.findall(r"/sandbox/\w+", PAGES["docs/sandbox.md"]))
     assert paths
-    async with Sandbox() as sandbox, httpx.AsyncClient(base_url=sandbox.url) as client:
+    async with Sandbox() as sandbox, httpx.AsyncClient(base_url=sandbox.url, timeout=30) as client:
         for path in paths:
             assert (await client.get(path)).status_code == 200, path

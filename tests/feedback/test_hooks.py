@@ -43,7 +43,7 @@ class Running:
     def client(self, verify: ssl.SSLContext | None = None) -> httpx.AsyncClient:
         client = httpx.AsyncClient(
             base_url=self.url,
-            timeout=10,
+            timeout=30,
             trust_env=False,
             verify=verify or self.verify,
         )
@@ -209,7 +209,9 @@ async def test_a_webhook_that_cannot_be_stored_is_refused_for_now(reason: Reason
 
     listener = HooksListener(settings(), fail, fail)
     [endpoint] = await listener.start()
-    async with httpx.AsyncClient(base_url=f"http://{endpoint}", trust_env=False) as client:
+    async with httpx.AsyncClient(
+        base_url=f"http://{endpoint}", trust_env=False, timeout=30
+    ) as client:
         for path in (STATUS, INCOMING):
             response = await client.post(path, json=[])
             assert (response.status_code, response.headers["retry-after"]) == (503, "30")
@@ -224,7 +226,9 @@ async def test_a_fault_of_ours_is_500_and_in_the_log() -> None:
     listener = HooksListener(settings(), fail, fail)
     [endpoint] = await listener.start()
     with capture_logs() as logs:
-        async with httpx.AsyncClient(base_url=f"http://{endpoint}", trust_env=False) as client:
+        async with httpx.AsyncClient(
+            base_url=f"http://{endpoint}", trust_env=False, timeout=30
+        ) as client:
             assert (await client.post(STATUS, json=[])).status_code == 500
     assert "hook_failed" in [log["event"] for log in logs]
     await listener.close()
@@ -349,6 +353,6 @@ async def test_the_clear_is_not_heard_where_tls_is_spoken(tmp_path: Path) -> Non
     pair = make_certificate(tmp_path, "only")
     async with hooks(tmp_path, trusting(pair), **tls(pair)) as running:
         clear = running.url.replace("https", "http")
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
             with pytest.raises(httpx.TransportError):
                 await client.post(clear + STATUS, json=status(1))

@@ -61,7 +61,7 @@ class Polling:
         return stored
 
     async def final(self, id: int) -> Stored:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while (stored := await self.stored(id)).state is State.SENT:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         return stored

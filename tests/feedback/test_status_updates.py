@@ -110,7 +110,7 @@ async def test_statuses_are_counted_and_logged_periodically(
         await statuses.take(body(document(1, "delivered"), document(2, "processing"), 7))
         await statuses.take(body(document(1, "delivered"), document(99, "delivered")))
         clock.now += module.EARLY_KEPT + 1
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not any("of_no_message" in log for log in logs):
                 clock.now += module.TELL_EVERY
                 await asyncio.sleep(0.01)
@@ -131,7 +131,7 @@ async def test_a_status_that_overtook_the_answer_is_matched(
     await sent(store, message(1, receipts=BOTH, protocol=Protocol.SMPP))
     assert (await stored(store, 1)).state is State.SENT
     running = asyncio.create_task(statuses.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (await stored(store, 1)).state is State.SENT:  # noqa: ASYNC110 - a row
             await asyncio.sleep(0.01)
     running.cancel()

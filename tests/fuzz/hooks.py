@@ -54,7 +54,7 @@ SECRET = "9f86d081884c7d659a2feaa0c55ad015"
 #: Sent messages with known upstream ids.
 ON_THEIR_WAY = range(1, 201)
 #: Time limit of an answer (seconds).
-PATIENCE = 20.0
+PATIENCE = 30.0
 #: Time limit for the arrival of a request, short for the test's sake.
 _REQUEST_WITHIN = 0.3
 #: Most inputs for one store: a larger store would slow down later inputs.

@@ -59,7 +59,7 @@ _SETTINGS = settings_from(
 _INPUTS_A_STORE = 5000
 #: The folder of the fuzzer's stores: in memory, where a commit does not wait for a disk.
 _IN_MEMORY = Path("/dev/shm")
-_PATIENCE = 20.0
+_PATIENCE = 30.0
 #: Lines of the text and number formats.
 _TEXT = re.compile(
     r"OK|ERROR = [1-9] \([^\n]+\)(, ID - [\w.-]+)?|ID = \d+|\d+(\.\d+)?( SMS)?"

@@ -23,7 +23,9 @@ Scrape = dict[str, float]
 async def scrape(bridge: Bridge) -> Scrape:
     """Its series with their values, as Prometheus would store them."""
     headers = {"Authorization": f"Bearer {VIEW}"}
-    async with httpx.AsyncClient(base_url=await bridge.api(), headers=headers) as client:
+    async with httpx.AsyncClient(
+        base_url=await bridge.api(), headers=headers, timeout=30
+    ) as client:
         answer = await client.get("/metrics")
         assert answer.status_code == 200
     found = re.findall(r"^(cascade_bridge_\w+(?:\{.*\})?) (\S+)$", answer.text, re.M)

@@ -54,7 +54,7 @@ async def page(bridge: AnyBridge, path: str, url: str = "") -> str:
     way = httpx.AsyncHTTPTransport(verify=False, local_address="127.0.0.2")
     own = {"Sec-Fetch-Site": "same-origin"}
     base = url or await bridge.api()
-    async with httpx.AsyncClient(base_url=base, headers=own, transport=way) as client:
+    async with httpx.AsyncClient(base_url=base, headers=own, transport=way, timeout=30) as client:
         login = await client.post("/console/login", data={"token": VIEW})
         assert login.status_code == 303
         answer = await client.get("/console" + path)

@@ -110,7 +110,7 @@ async def turned_away(bridge: AnyBridge, certificate: Certificate) -> set[str]:
 
     def shake_hands(port: str, before: bytes = b"") -> None:
         # Like most clients, openssl sends an alert with the reason; asyncio does not.
-        with socket.create_connection(parse_endpoint(port), 10) as plain:
+        with socket.create_connection(parse_endpoint(port), 30) as plain:
             for command in before.splitlines(keepends=True):
                 plain.recv(1000)
                 plain.sendall(command)

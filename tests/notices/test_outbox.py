@@ -110,14 +110,14 @@ class Telling:
 
     async def tried(self, about: int, tries: int) -> Notice:
         """The first notice about this message, after this number of tries."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while (notice := await self.outcome(about)).tries < tries:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
         return notice
 
     async def bound(self, expected: bool) -> None:
         """Waits until the store has noted receivers of the account as bound, or not."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while [r.bound for r in await self.store.receivers("crm")] != [expected]:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
 
@@ -228,7 +228,7 @@ async def test_a_taker_that_answers_has_as_many_notices_claimed_ahead(
     await until(lambda: len(taker.told) == 4)
     # These had been claimed for it, and are free again.
     found: list[Notice] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(found) < 6:
             claimed = await telling.store.claim_notices(QUEUE, NOW, 10)
             found += [owed.notice for owed in claimed]

@@ -77,7 +77,7 @@ async def test_results_right_after_a_write_wait_for_each_other(
     await asyncio.sleep(0)
     assert at.writes == [ENDED[:1], ENDED[1:3]]
     await at.written()
-    await asyncio.wait_for(flushed, 5)
+    await asyncio.wait_for(flushed, 30)
 
 
 async def test_queues_are_woken_when_their_results_are_durable() -> None:

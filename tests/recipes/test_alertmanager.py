@@ -66,7 +66,7 @@ async def post(
 ) -> httpx.Response:
     login = httpx.BasicAuth(*auth) if auth else None
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    async with httpx.AsyncClient(base_url=await bridge.api(), auth=login) as client:
+    async with httpx.AsyncClient(base_url=await bridge.api(), auth=login, timeout=30) as client:
         url = f"/api/v1/alerts?{query}"
         return await client.post(url, json=document, headers=headers, timeout=30)
 

@@ -140,7 +140,7 @@ async def test_jasmin(tmp_path: Path, served: Served) -> None:
                     "Successfully added MTRoute [DefaultRoute] with order:0",
                 ]
                 user = dict(re.findall(r"^(username|password) (\w+)$", before, re.M))
-                async with httpx.AsyncClient() as client:
+                async with httpx.AsyncClient(timeout=30) as client:
                     answer = await client.get(
                         f"http://127.0.0.1:{api}/send",
                         params={**user, "to": "380501234567", "content": TEXT},

@@ -195,7 +195,7 @@ async def test_the_gateway_generic_of_playsms_sends(after: Migrated) -> None:
         ("{TO}", "380501234567"),
         ("{MESSAGE}", quote_plus(TEXT_IN_UKRAINIAN)),
     )
-    async with httpx.AsyncClient(verify=False) as client:
+    async with httpx.AsyncClient(verify=False, timeout=30) as client:
         answer = await client.get(url, timeout=20)
     # It takes the number at the beginning for success.
     assert re.fullmatch(r"[1-9]\d*,1", answer.text)
@@ -323,7 +323,7 @@ async def test_a_client_of_smsc_sends_by(by: str, after: Migrated) -> None:
     if by == "smpp":
         await asyncio.to_thread(submit, after.ports["smpp"], "shop", "secret12", insecure)
     elif by == "http":
-        async with httpx.AsyncClient(verify=False) as client:
+        async with httpx.AsyncClient(verify=False, timeout=30) as client:
             answer = await client.get(
                 f"https://127.0.0.1:{after.ports['smsc']}/sys/send.php",
                 params={"login": "shop", "psw": "secret12", "phones": "380501234567", "mes": TEXT},

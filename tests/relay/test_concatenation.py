@@ -64,13 +64,13 @@ class Gatherer:
         return self.gathering.add(self.bridge.account(name), segment, join, short_id=short_id)
 
     async def taken(self, *arguments: Any, **keywords: Any) -> Accepted:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             outcome = await self.add(*arguments, **keywords)
         assert isinstance(outcome, Accepted), outcome
         return outcome
 
     async def refused(self, *arguments: Any, **keywords: Any) -> Failure:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             outcome = await self.add(*arguments, **keywords)
         assert isinstance(outcome, Failure), outcome
         return outcome
@@ -227,7 +227,7 @@ async def test_the_last_part_carries_what_the_api_says(tmp_path: Path, sandbox: 
 async def owed(parts: Gatherer, count: int) -> list[Notice]:
     """The account's owed receipts, once there are this many."""
     found: list[Notice] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(found) < count:
             claimed = await parts.bridge.store.claim_notices(receivers_of("crm"), 2**40, 10)
             found += [one.notice for one in claimed]
@@ -279,12 +279,12 @@ async def test_the_refusal_of_a_duplicate_is_answered_though_its_notices_cannot_
         ]
         with taking_no(tmp_path, "notice"), capture_logs() as logs:
             assert (await parts.refused(3, reference=8)).reason is Reason.DUPLICATE
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while "parts_receipts_failed" not in [line["event"] for line in logs]:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
         assert not [line for line in logs if line.get("exc_info")], "it is no fault of the program"
         # Once there is room they are stored: each id that was told leads to the refusal.
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(found := await owed(parts, 2)) < 2:  # noqa: ASYNC110 - a row, no event
                 await asyncio.sleep(0.05)
         assert {(one.known_as, one.state) for one in found} == {
@@ -366,7 +366,7 @@ async def test_a_message_that_two_nodes_complete_at_once_is_sent_once(
         other = Gatherer(parts.bridge)  # joins by itself, as another node does
         await parts.taken(1)
         await parts.taken(2)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             outcomes = await asyncio.gather(parts.add(3), other.add(3))
         assert (parts.joins, other.joins) == (1, 1)
         first, second = outcomes

@@ -128,7 +128,7 @@ async def test_a_notice_is_stored_later_where_the_store_is_away(
         await some.comes(number, State.SENT)
     some.owing.stored[0].set_exception(StoreFull("no room"))
     some.owing.asked.clear()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await some.owing.asked.wait()
     assert not some.answer.done()
     some.owing.stored[1].set_result(None)

@@ -55,12 +55,12 @@ async def test_a_message_sent_by_another_node_is_answered_here(
         here = await stack.enter_async_context(relaying(tmp_path, sandbox, store=remote))
         if not signal:
             monkeypatch.setattr(here.store.signals, "settled", Signal())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not wire.losing:  # noqa: ASYNC110 - a state, no event
                 await asyncio.sleep(0.01)
         there = await stack.enter_async_context(relaying(tmp_path, sandbox, store=direct))
         await there.dispatcher.set_hold("account", "crm", False)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not here.dispatcher.clear("crm", 5):  # noqa: ASYNC110 - a state, no event
                 await asyncio.sleep(0.01)
         began = asyncio.get_running_loop().time()
@@ -91,18 +91,18 @@ async def test_what_another_node_sent_while_the_database_was_away_is_answered_af
         here = await stack.enter_async_context(
             relaying(tmp_path, sandbox, store=remote, accounts=accounts)
         )
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not wire.losing:  # noqa: ASYNC110 - a state, no event
                 await asyncio.sleep(0.01)
         there = await stack.enter_async_context(relaying(tmp_path, sandbox, store=direct))
         await there.dispatcher.set_hold("account", "crm", False)
         await sandbox.wait_for(1)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not here.dispatcher.clear("crm", 5):  # noqa: ASYNC110 - a state, no event
                 await asyncio.sleep(0.01)
         sandbox.fault("slow", seconds=2.5)
         submitting = asyncio.create_task(here.submit(submission()))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(sandbox.requests) < 2:  # noqa: ASYNC110 - a number, no event
                 await asyncio.sleep(0.01)
         with capture_logs() as logs:
@@ -160,7 +160,7 @@ async def test_two_nodes_that_replace_at_once_leave_one_message(
                 asyncio.create_task(node.submit(later._replace(text=f"{turn} {n}")))
                 for n, node in enumerate(nodes)
             ]
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while await connection.fetchval(_WAITING_FOR_LOCKS) < len(nodes):  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
             await connection.execute("COMMIT")

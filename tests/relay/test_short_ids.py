@@ -102,7 +102,7 @@ async def test_short_ids_begin_again_at_their_end_and_go_on_there_after_a_restar
 async def receipts(bridge: Relaying, count: int) -> list[int]:
     """The ids in the owed receipts, once there are this many."""
     found: list[int] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(found) < count:
             claimed = await bridge.store.claim_notices(receivers_of("crm"), 2**40, 1000)
             found += [one.notice.known_as for one in claimed]

@@ -16,7 +16,7 @@ async def test_it_starts_on_a_free_port_and_can_be_started_again() -> None:
     for _ in range(2):
         url = await sandbox.start()
         assert url == sandbox.url
-        async with httpx.AsyncClient(base_url=url, headers=HEADERS) as client:
+        async with httpx.AsyncClient(base_url=url, headers=HEADERS, timeout=30) as client:
             assert (await client.post(SEND, json=[message()])).status_code == 200
         await sandbox.close()
     assert sandbox.message_count == 2

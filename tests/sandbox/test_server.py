@@ -101,7 +101,7 @@ async def test_an_error_of_our_own_is_500_and_tells_nothing() -> None:
 
     async with (
         Sandbox(clock=broken) as sandbox,
-        httpx.AsyncClient(base_url=sandbox.url, headers=HEADERS) as client,
+        httpx.AsyncClient(base_url=sandbox.url, headers=HEADERS, timeout=30) as client,
     ):
         response = await client.post(SEND, json=[message()])
         assert response.status_code == 500
@@ -191,9 +191,8 @@ async def test_closing_does_not_wait_for_clients_kept_waiting(name: str) -> None
         if name == "slow-body":
             await reader.readuntil(b"\r\n\r\n")
         await decided.wait()
-        started = time.monotonic()
-        await sandbox.close()
-        assert time.monotonic() - started < 10
+        async with asyncio.timeout(30):
+            await sandbox.close()
         with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
             await reader.readexactly(10_000)
     with pytest.raises(OSError):

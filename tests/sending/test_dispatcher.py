@@ -38,7 +38,7 @@ async def test_an_api_that_answers_too_late_costs_repeats_of_what_was_in_flight(
         await bridge.submit(submission(*(f"+38050{n:07}" for n in range(600))))
         await bridge.dispatcher.set_hold("upstream", "cascade", False)
         # Four batches were in flight; then single messages probe.
-        await sandbox.wait_for(202, timeout=15)
+        await sandbox.wait_for(202, timeout=30)
         sizes = [seen.size for seen in sandbox.requests]
         assert sizes[:4] == [50] * 4
         assert set(sizes[4:]) == {1}

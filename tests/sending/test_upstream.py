@@ -67,7 +67,7 @@ async def test_a_batch_in_flight_at_a_reload_comes_back_to_its_accounts_new_upst
             await asked.wait()
             reload_lines(bridge.lines, settings(sandbox.url, crm={"cascade": OWN}, erp={}))
             reloaded.set()
-            await asyncio.wait_for(seen.wait(), 20)
+            await asyncio.wait_for(seen.wait(), 30)
     assert keys == {"crm": {"own"}, "erp": {"common"}}
 
 

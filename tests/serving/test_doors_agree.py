@@ -324,7 +324,9 @@ async def fill(api: str) -> None:
     hour = moment(0).hour
     later = f"{(hour + 2) % 24}-{(hour + 3) % 24 or 24}"
     async with httpx.AsyncClient(
-        base_url=f"{api}/api/v1/accounts/crm", headers={"Authorization": f"Bearer {OPERATE}"}
+        base_url=f"{api}/api/v1/accounts/crm",
+        headers={"Authorization": f"Bearer {OPERATE}"},
+        timeout=30,
     ) as client:
         for path, document in (
             ("/groups", {"name": "Night shift", "number": 7}),

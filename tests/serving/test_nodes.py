@@ -73,7 +73,7 @@ async def test_messages_beyond_one_nodes_memory_are_sent_by_both(
 async def test_the_request_rate_holds_over_all_nodes(
     nodes: list[Relaying], sandbox: Sandbox
 ) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while any(node.lines[""].pace.rate != 20 for node in nodes):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     sandbox.clear()
@@ -92,7 +92,7 @@ async def test_a_hold_on_one_node_holds_on_the_other(
     nodes: list[Relaying], sandbox: Sandbox
 ) -> None:
     await nodes[0].dispatcher.set_hold("account", "crm", True)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while nodes[1].dispatcher.clear("crm", 5):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     await nodes[1].submit(submission())

@@ -72,7 +72,9 @@ class Clients:
 
 async def reload(bridge: Bridge, *changed: str) -> None:
     headers = {"Authorization": f"Bearer {OPERATE}"}
-    async with httpx.AsyncClient(headers=headers, base_url=await bridge.api()) as client:
+    async with httpx.AsyncClient(
+        headers=headers, base_url=await bridge.api(), timeout=30
+    ) as client:
         answer = await client.post("/api/v1/reload", timeout=60)
     assert answer.status_code == 200, answer.text
     assert answer.json()["changed"] == list(changed)

@@ -103,7 +103,7 @@ async def test_sigterm_finishes_what_is_in_flight(bridge: Bridge, sandbox: Sandb
     sandbox.fault("slow", seconds=1)
     submits = load(smpp.port, 20, 2, 10)
     running = asyncio.create_task(submits.run())
-    await sandbox.wait_for(20, timeout=20)
+    await sandbox.wait_for(20, timeout=30)
     assert await bridge.terminate() == 0
     await running
     assert submits.statuses == {0: 20}
@@ -137,7 +137,7 @@ async def test_sigterm_answers_what_cannot_be_sent_now(
     async with serving(bridge.config) as again:
         event = await again.event("ready")
         assert event["backlog"] == 20
-        await sandbox.wait_for(20, timeout=10)
+        await sandbox.wait_for(20, timeout=30)
     assert not sandbox.duplicates
 
 

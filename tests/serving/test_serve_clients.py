@@ -76,7 +76,7 @@ async def test_a_mail_in_another_alphabet_arrives_as_its_text(
     mail = f"From: a@b.c\nSubject: s\nMIME-Version: 1.0\n{head}\n\n".encode() + body
 
     def send() -> None:
-        with smtplib.SMTP(smtp.host, smtp.port, timeout=10) as client:
+        with smtplib.SMTP(smtp.host, smtp.port, timeout=30) as client:
             client.starttls(context=certificate.context())
             client.login("crm", "secret12")
             client.sendmail("a@b.c", ["+380501234567@sms.example.com"], mail)
@@ -98,7 +98,7 @@ async def test_smpplib_submits_three_alphabets_and_reads_ids(
     _, smpp = await bridge.ready()
 
     def submit() -> list[str]:
-        client = Client(smpp.host, smpp.port, timeout=10, allow_unknown_opt_params=True)
+        client = Client(smpp.host, smpp.port, timeout=30, allow_unknown_opt_params=True)
         ids: list[str] = []
         client.set_message_sent_handler(lambda pdu: ids.append(pdu.message_id.decode()))
         client.connect()
@@ -165,7 +165,7 @@ async def test_a_login_without_tls_is_not_even_tried(
     smtp, _ = await bridge.ready()
 
     def login() -> None:
-        with smtplib.SMTP(smtp.host, smtp.port, timeout=10) as client:
+        with smtplib.SMTP(smtp.host, smtp.port, timeout=30) as client:
             with pytest.raises(smtplib.SMTPNotSupportedError):
                 client.login("crm", "secret12")
             context: ssl.SSLContext = certificate.context()
@@ -184,7 +184,7 @@ async def test_a_new_certificate_is_taken_over_without_ending_a_session(
     new = make_certificate(folder)
 
     def certificate_seen() -> bytes:
-        with smtplib.SMTP(smtp.host, smtp.port, timeout=10) as client:
+        with smtplib.SMTP(smtp.host, smtp.port, timeout=30) as client:
             context = ssl.create_default_context()
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
             client.starttls(context=context)
@@ -192,7 +192,7 @@ async def test_a_new_certificate_is_taken_over_without_ending_a_session(
             return client.sock.getpeercert(binary_form=True) or b""
 
     before = await asyncio.to_thread(certificate_seen)
-    session = await asyncio.to_thread(smtplib.SMTP, smtp.host, smtp.port, timeout=10)
+    session = await asyncio.to_thread(smtplib.SMTP, smtp.host, smtp.port, timeout=30)
     text = bridge.config.read_text()
     text = text.replace(str(certificate.certificate), str(new.certificate))
     bridge.config.write_text(text.replace(str(certificate.private_key), str(new.private_key)))

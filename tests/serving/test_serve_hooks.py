@@ -115,7 +115,7 @@ async def test_webhooks_answered_with_200_survive_kill_9(
             answered: list[str] = []
 
             async def post(mine: list[str]) -> None:
-                async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
+                async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
                     for id in mine:
                         status = {"messageId": id, "deliverystatus": "delivered", "cost": 1.5}
                         response = await client.post(f"{url}/status", json=status)
@@ -150,7 +150,7 @@ async def test_a_new_secret_is_taken_over_and_never_logged(
     async with Sandbox() as sandbox, bridge_with(tmp_path, sandbox, port) as bridge:
         await bridge.ready()
         other = SECRET[::-1]
-        async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
             assert (await client.post(f"{url}/status", content=b"[]")).status_code == 200
             text = bridge.config.read_text()
             bridge.config.write_text(text.replace(SECRET, other))
@@ -179,12 +179,12 @@ async def test_a_message_from_a_phone_is_kept_over_a_restart(
     async with Sandbox() as sandbox:
         async with bridge_with(tmp_path, sandbox, port) as bridge:
             await bridge.ready()
-            async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
+            async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
                 assert (await client.post(f"{url}/incoming", json=answer)).status_code == 200
             await bridge.kill()
         async with bridge_with(tmp_path, sandbox, port) as bridge:
             await bridge.ready()
-            async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
+            async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
                 assert (await client.post(f"{url}/incoming", json=answer)).status_code == 200
             await bridge.event("incoming_repeated", uid="4b5c", account="crm")
     with closing(sqlite3.connect(tmp_path / "bridge.db")) as connection:

@@ -357,7 +357,7 @@ def hand_over(port: int) -> None:
     """Sends a mail to a mail server, once it listens."""
     for _ in range(300):
         with contextlib.suppress(ConnectionRefusedError):
-            with smtplib.SMTP("127.0.0.1", port, timeout=10) as client:
+            with smtplib.SMTP("127.0.0.1", port, timeout=30) as client:
                 client.sendmail(FROM, [TO], a_mail().encode())
             return
         time.sleep(0.1)

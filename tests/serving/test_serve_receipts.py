@@ -111,7 +111,7 @@ async def delivered(sandbox: Sandbox, hooks: int, ids: set[bytes]) -> None:
         if one.id.encode() in ids
     ]
     assert len(statuses) == len(ids)
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
         for start in range(0, len(statuses), 20):
             answer = await client.post(url, json=statuses[start : start + 20])
             assert answer.status_code == 200

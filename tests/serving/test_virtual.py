@@ -20,7 +20,7 @@ async def test_a_submit_is_answered_receipted_as_delivered_and_not_sent(
         answer = await peer.ask("submit_sm", a_submit(registered_delivery=1))
         assert answer.command_status == 0
         assert isinstance(answer.body, MessageIdResp)
-        receipt = await peer.read(within=20)
+        receipt = await peer.read()
         assert receipt.command == "deliver_sm"
         assert b"stat:DELIVRD" in getattr(receipt.body, "short_message", b"")
         peer.write(Pdu("deliver_sm_resp", receipt.sequence_number, MessageIdResp(b"")))
@@ -46,7 +46,7 @@ async def test_a_new_account_may_be_virtual_after_a_reload(
         assert (await peer.bind(name=b"trial", password=b"secret12")).command_status == 0
         answer = await peer.ask("submit_sm", a_submit(registered_delivery=1))
         assert answer.command_status == 0
-        assert (await peer.read(within=20)).command == "deliver_sm"
+        assert (await peer.read()).command == "deliver_sm"
         assert not sandbox.requests
         change(bridge, ("virtual = true", "virtual = false"))
         code, said = await bridge.command("reload")

@@ -61,7 +61,7 @@ class Served:
 
     async def _sent(self, id: int) -> Stored:
         """The message with this id, once the API has accepted it."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 stored = await self.running.store.message(id)
                 if stored is not None and stored.upstream_id:
@@ -70,7 +70,7 @@ class Served:
 
     async def nothing_left(self) -> None:
         """Waits until no notice is owed."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while await self._left():  # noqa: ASYNC110 - of another thread's database
                 await asyncio.sleep(0.02)
 
@@ -105,9 +105,9 @@ async def served(
             await asyncio.wait({sweeping})
 
 
-async def told(peer: Peer, *, answer: int | None = 0, within: float = 5) -> Pdu:
+async def told(peer: Peer, *, answer: int | None = 0) -> Pdu:
     """The bridge's next request, which is answered."""
-    while (pdu := await peer.read(within)).command == "enquire_link":
+    while (pdu := await peer.read()).command == "enquire_link":
         peer.write(Pdu("enquire_link_resp", pdu.sequence_number))
     assert pdu.command in ("deliver_sm", "data_sm"), pdu
     if answer is not None:
@@ -122,7 +122,7 @@ async def quiet(peer: Peer) -> None:
 
 
 async def until(met: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not met():  # noqa: ASYNC110 - what happens in between is what is tested
             await asyncio.sleep(0.01)
 

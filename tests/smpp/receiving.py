@@ -91,7 +91,7 @@ def received(pdu):
         sender=pdu.destination_addr.decode(), text=pdu.short_message.decode())
     time.sleep(0.01)
 
-client = Client("127.0.0.1", sys.argv[1], timeout=10, allow_unknown_opt_params=True)
+client = Client("127.0.0.1", sys.argv[1], timeout=30, allow_unknown_opt_params=True)
 client.set_message_sent_handler(sent)
 client.set_message_received_handler(received)
 phones, bound, away = {}, False, False

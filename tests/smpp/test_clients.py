@@ -160,7 +160,7 @@ async def test_node_smpp_matches_answers_that_come_out_of_order() -> None:
         running.relay.answer = lambda _: None
         submits = [{**TO, "short_message": f"text {number}"} for number in range(3)]
         client = asyncio.create_task(node_smpp(running.port, bind=CREDENTIALS, submits=submits))
-        await asyncio.wait_for(asyncio.shield(running.relay.until(3)), 20)
+        await asyncio.wait_for(asyncio.shield(running.relay.until(3)), 30)
         for number in (2, 0, 1):
             running.relay.futures[number].set_result(Accepted(100 + number, 1))
         answers = (await client)[1:]

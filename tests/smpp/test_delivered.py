@@ -100,7 +100,7 @@ async def test_a_message_that_expires_after_queued_has_a_receipt(tmp_path: Path)
         serving.running.sandbox.fault("503")
         peer = await serving.bound()
         id = await serving.submit(peer, validity_period=b"000000000001000R")
-        said = words(await told(peer, within=15))
+        said = words(await told(peer))
         assert (said["id"], said["stat"], said["err"]) == (id.decode(), "EXPIRED", "248")
         queried = (await peer.ask("query_sm", QuerySm(id))).body
         assert isinstance(queried, QuerySmResp)
@@ -169,7 +169,7 @@ async def test_a_part_can_be_asked_for_while_it_waits_and_when_the_others_never_
 
 async def expired(serving: Served, id: bytes) -> str:
     """Waits until the part with this id has expired; returns the time in a receipt's form."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             part = await serving.running.store.unjoined(int(id, 16 if len(id) == 8 else 10))
             if part is not None and part.notice is not None:

@@ -245,7 +245,7 @@ async def test_kannel_hears_what_became_of_its_messages_over_restarts_and_rebind
     async def says(sandbox: Sandbox, **words: str) -> None:
         """Posts the final states of the messages with these texts."""
         ids = {message.text: message.message_id for message in sandbox.messages}
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
             for text, word in words.items():
                 status = {"messageId": ids[text], "deliverystatus": word}
                 assert (await client.post(hook_url(hooks), json=status)).status_code == 200

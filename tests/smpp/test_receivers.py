@@ -72,9 +72,9 @@ async def told_to(serving: Served, ids: list[bytes], *command: str) -> list[dict
     )
     try:
         assert process.stderr is not None
-        assert await asyncio.wait_for(process.stderr.readline(), 20) == b"bound\n"
+        assert await asyncio.wait_for(process.stderr.readline(), 30) == b"bound\n"
         await speak(serving, ids)
-        output, errors = await asyncio.wait_for(process.communicate(), 20)
+        output, errors = await asyncio.wait_for(process.communicate(), 30)
     finally:
         if process.returncode is None:
             process.kill()
@@ -138,14 +138,14 @@ async def test_smpplib_hears_receipts_and_long_texts_of_phones(tmp_path: Path) -
 
     async with served(tmp_path) as serving:
         ids = await submitted(serving)
-        client = Client("127.0.0.1", serving.port, timeout=10, allow_unknown_opt_params=True)
+        client = Client("127.0.0.1", serving.port, timeout=30, allow_unknown_opt_params=True)
         client.set_message_received_handler(hear)
         await asyncio.to_thread(client.connect)
         await asyncio.to_thread(client.bind_receiver, system_id="crm", password="secret")
         running = asyncio.create_task(asyncio.to_thread(run, client, 7))
         await speak(serving, ids)
         await incoming(serving, LONG)
-        await asyncio.wait_for(running, 20)
+        await asyncio.wait_for(running, 30)
     receipts = [pdu for pdu in heard if pdu.esm_class == 4]
     assert {pdu.receipted_message_id.rstrip(b"\0") for pdu in receipts} == set(ids)
     assert stats([pdu.short_message.decode() for pdu in receipts]) == {"DELIVRD", "UNDELIV"}

@@ -47,5 +47,7 @@ async def smsc(folder: Path, account: str = "", more: str = "") -> AsyncIterator
         config.write_text(config.read_text() + f'\n[smsc]\nlisten = ["127.0.0.1:0"]\n{more}\n')
         async with serving(config) as bridge:
             ready = await bridge.event("ready")
-            async with httpx.AsyncClient(base_url=f"http://{ready['smsc'][0]}") as client:
+            async with httpx.AsyncClient(
+                base_url=f"http://{ready['smsc'][0]}", timeout=30
+            ) as client:
                 yield Smsc(bridge, sandbox, client)

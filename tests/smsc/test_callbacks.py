@@ -72,13 +72,13 @@ def hooks(port: int) -> str:
 
 async def phone_writes(port: int, text: str, uid: str = "u-1", phone: str = FIRST) -> int:
     message = {"idUuid": uid, "alphaName": "Shop", "phoneNumber": phone, "text": text}
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=30) as client:
         url = f"http://127.0.0.1:{port}/hooks/cascade/{SECRET}/incoming"
         return (await client.post(url, json=message)).status_code
 
 
 async def delivered(face: Smsc, port: int, upstream_id: str) -> None:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=30) as client:
         url = f"http://127.0.0.1:{port}/hooks/cascade/{SECRET}/status"
         status = {"messageId": upstream_id, "deliverystatus": "delivered", "cost": 0.7}
         assert (await client.post(url, json=status)).status_code == 200

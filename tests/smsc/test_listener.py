@@ -58,7 +58,7 @@ async def test_tls_and_a_new_certificate(
         [_, address] = (await face.bridge.event("ready"))["smsc"]
 
         async def call(trust: ssl.SSLContext) -> str:
-            async with httpx.AsyncClient(verify=trust) as client:
+            async with httpx.AsyncClient(verify=trust, timeout=30) as client:
                 return (await client.get(f"https://{address}{BALANCE}")).text
 
         assert await call(certificate.context()) == "0"

@@ -57,7 +57,9 @@ async def test_every_operation_is_served_and_others_are_not(
             await at.directory.change(add_contact, "crm", contact)
         listener = smsc_listener(settings, at.accounts, at.relay, at.directory)
         [endpoint] = await listener.start()
-        async with httpx.AsyncClient(base_url=f"http://{endpoint}/sys/", params=LOGIN) as client:
+        async with httpx.AsyncClient(
+            base_url=f"http://{endpoint}/sys/", params=LOGIN, timeout=30
+        ) as client:
             try:
                 names = (
                     "send",

@@ -22,7 +22,7 @@ import pytest
 from tests.smtp.standins import DOMAIN
 from tests.support import free_port, program, usable
 
-WITHIN = 20.0
+WITHIN = 30.0
 
 
 class MailServer:

@@ -134,7 +134,7 @@ def send_with_smtplib(part: Running, certificate: Certificate) -> list[object]:
     mail.set_content(TEXT)
     mail.add_alternative(f"<p>{TEXT}</p>", subtype="html")
     answers: list[object] = []
-    with smtplib.SMTP("127.0.0.1", part.port, timeout=10) as plain:
+    with smtplib.SMTP("127.0.0.1", part.port, timeout=30) as plain:
         plain.starttls(context=certificate.context())
         plain.login(NAME, PASSWORD)
         answers.append(plain.send_message(mail))

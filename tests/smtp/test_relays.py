@@ -46,7 +46,7 @@ async def send(
     sender: str = "erp@example.com",
 ) -> None:
     def by_smtplib() -> None:
-        with smtplib.SMTP("127.0.0.1", server.port, timeout=10) as client:
+        with smtplib.SMTP("127.0.0.1", server.port, timeout=30) as client:
             to = [f"{phone}@{DOMAIN}" for phone in phones]
             client.sendmail(sender, to, MAIL, options, rcpt_options)
 

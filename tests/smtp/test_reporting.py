@@ -43,7 +43,7 @@ class Whole:
 
     async def hook(self, kind: str, **document: str) -> None:
         url = f"http://{self.addresses.hooks[0]}/hooks/cascade/{SECRET}/{kind}"
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=30) as client:
             answer = await client.post(url, json=document)
         assert answer.status_code == 200, answer.text
 

@@ -51,7 +51,7 @@ class Scene(NamedTuple):
             "text": text,
             "dt": int(time.time()),
         }
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=30) as client:
             url = f"http://{hooks}/hooks/cascade/{secret}/incoming"
             return (await client.post(url, json=said)).status_code
 
@@ -97,7 +97,7 @@ async def staged(folder: Path) -> AsyncIterator[Scene]:
 async def logged_in(url: str, token: str) -> AsyncIterator[httpx.AsyncClient]:
     """A logged-in client with a browser's headers."""
     headers = {"Sec-Fetch-Site": "same-origin"}
-    async with httpx.AsyncClient(base_url=url, headers=headers) as client:
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=30) as client:
         answer = await client.post("/console/login", data={"token": token})
         assert answer.status_code == 303, answer.text
         yield client

@@ -74,7 +74,9 @@ async def test_a_number_is_blocked_and_unblocked(scene: Scene) -> None:
 async def test_contacts_and_groups_are_added_and_deleted(scene: Scene) -> None:
     async with logged_in(scene.url, OPERATE) as client:
         await client.post("/console/directory/add-group", data={"account": "crm", "name": "VIP"})
-        api = httpx.AsyncClient(base_url=scene.url, headers={"Authorization": f"Bearer {OPERATE}"})
+        api = httpx.AsyncClient(
+            base_url=scene.url, headers={"Authorization": f"Bearer {OPERATE}"}, timeout=30
+        )
         async with api:
             [group] = (await api.get("/api/v1/accounts/crm/groups")).json()
             assert group["name"] == "VIP"

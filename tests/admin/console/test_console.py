@@ -64,7 +64,7 @@ async def test_a_view_token_changes_nothing(scene: Scene) -> None:
 async def test_wrong_tokens_are_counted_and_then_blocked(tmp_path: Path) -> None:
     async with (
         running(write_config(tmp_path, "http://127.0.0.1:9")) as bridge,
-        httpx.AsyncClient(base_url=await bridge.api(), headers=OWN) as client,
+        httpx.AsyncClient(base_url=await bridge.api(), headers=OWN, timeout=30) as client,
     ):
         statuses = []
         for _ in range(11):
@@ -80,7 +80,7 @@ async def test_wrong_tokens_are_counted_and_then_blocked(tmp_path: Path) -> None
 async def test_a_login_leads_to_the_requested_page_and_to_no_other_site(
     scene: Scene,
 ) -> None:
-    async with httpx.AsyncClient(base_url=scene.url, headers=OWN) as client:
+    async with httpx.AsyncClient(base_url=scene.url, headers=OWN, timeout=30) as client:
         for next, to in (
             ("/console/queue?account=shop", "/console/queue?account=shop"),
             ("https://elsewhere.example/", "/console/"),
@@ -138,7 +138,7 @@ async def test_the_console_is_served_where_the_configuration_says(
     config.write_text(text)
     async with (
         running(config) as bridge,
-        httpx.AsyncClient(base_url=await bridge.api()) as client,
+        httpx.AsyncClient(base_url=await bridge.api(), timeout=30) as client,
     ):
         answer = await client.get("/console/login")
         assert answer.status_code == status
@@ -154,7 +154,9 @@ async def test_under_tls_the_cookie_belongs_to_this_host_alone(
     async with running(config) as bridge:
         url = (await bridge.api()).replace("http:", "https:")
         trusted = certificate.context()
-        async with httpx.AsyncClient(base_url=url, headers=OWN, verify=trusted) as client:
+        async with httpx.AsyncClient(
+            base_url=url, headers=OWN, verify=trusted, timeout=30
+        ) as client:
             answer = await client.post("/console/login", data={"token": VIEW})
             cookie = answer.headers["set-cookie"]
             assert cookie.startswith("__Host-cascade-bridge-session=")

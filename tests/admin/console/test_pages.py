@@ -30,7 +30,7 @@ def paths(scene: Scene) -> list[str]:
 
 
 async def test_every_page_needs_a_login(scene: Scene) -> None:
-    async with httpx.AsyncClient(base_url=scene.url) as stranger:
+    async with httpx.AsyncClient(base_url=scene.url, timeout=30) as stranger:
         for path in paths(scene):
             answer = await stranger.get("/console" + path)
             assert answer.status_code == 303

@@ -55,7 +55,7 @@ def work_signal(store: PostgresStore) -> asyncio.Event:
 
 
 async def signalled(event: asyncio.Event) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await event.wait()
     event.clear()
 

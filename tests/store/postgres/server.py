@@ -70,7 +70,7 @@ async def written(database: str, table: str, id: int, how: str = "true") -> None
 
 
 async def found(database: str, table: str, how: str) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         find = f"SELECT FROM {table} WHERE {how}"
         while await execute(database, find) == "SELECT 0":  # noqa: ASYNC110 - a row, no event
             await asyncio.sleep(0.01)

@@ -92,7 +92,7 @@ async def test_other_nodes_are_told_of_work_notices_and_their_settled_messages(
     ):
         await announce(turn)
         await turn.connection.execute("SELECT pg_notify('after', $1)", name)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await last.wait()
     await listening.close()
     settled = [payload.split() for channel, payload in heard if channel == SETTLED]

@@ -209,7 +209,7 @@ async def test_receivers_of_a_node_that_died_are_gone_since_it_was_last_heard_of
     assert known == [[Receivers(number, False, at)] for at in since]
     # A bind does not change it.
     await nodes.open(lease=1.0)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while await nodes.execute("SELECT FROM receiver WHERE bound"):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     assert [await reading.receivers(name) for name in ("crm", "erp", "web")] == known

@@ -31,7 +31,7 @@ async def test_a_cancel_or_replace_with_a_lost_confirmation_succeeds(
     moved = asyncio.create_task(remote.move([1, 7], State.CANCELLED))
     await written(database, "message", 1, "state = 'cancelled'")
     wire.mend()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         assert await moved == [1]
     wire.lose(b"COMMIT")
     new = Replacement(2, "another text", "", 1, Receipts.NONE)
@@ -40,7 +40,7 @@ async def test_a_cancel_or_replace_with_a_lost_confirmation_succeeds(
     # The connection may be lost before the second answer.
     await execute(database, "UPDATE message SET state = 'sent' WHERE id = 2")
     wire.mend()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         assert await replaced
 
 
@@ -52,7 +52,7 @@ async def test_a_change_of_the_directory_with_a_lost_confirmation_succeeds(
         changing = asyncio.create_task(verb())
         await found(database, table, how)
         wire.mend()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return await changing
 
     contact = Contact(0, ("+380501234567",), name="Olena")
@@ -92,7 +92,7 @@ async def test_a_change_that_was_not_committed_is_made_again(
 ) -> None:
     wire.lose(b"INSERT INTO contact_group")
     adding = asyncio.create_task(remote.change(add_group, "crm", Group(0, "Others", 6)))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not wire.losing:  # noqa: ASYNC110 - a state, no event
             await asyncio.sleep(0.01)
         wire.mend()
@@ -105,7 +105,7 @@ async def test_a_transaction_that_stayed_open_at_the_server_is_ended_and_made_ag
 ) -> None:
     wire.lose(b"INSERT INTO contact_group")
     adding = asyncio.create_task(remote.change(add_group, "crm", Group(0, "Others", 6)))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not wire.losing:  # noqa: ASYNC110 - a state, no event
             await asyncio.sleep(0.01)
         wire.unnoticed = True
@@ -124,7 +124,7 @@ async def test_a_change_that_may_have_been_committed_fails_with_these_words(
     await found(database, "contact_group", "number = 6")
     wire.closed = True
     wire.cut()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         with pytest.raises(StoreError, match="may have been done"):
             await adding
     wire.mend()

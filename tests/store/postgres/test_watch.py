@@ -40,7 +40,7 @@ class Heard:
 
     async def until(self, signal: object) -> list[object]:
         """All signals up to this one."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while signal not in self.all:
                 self._more.clear()
                 await self._more.wait()
@@ -63,10 +63,10 @@ async def lease(nodes: Nodes) -> Lease:
 async def heard(nodes: Nodes, lease: Lease) -> AsyncIterator[Heard]:
     heard = Heard(nodes.url, lease)
     running = asyncio.create_task(heard.watch.run())
-    await asyncio.wait_for(heard.watch.listening.wait(), 10)
+    await asyncio.wait_for(heard.watch.listening.wait(), 30)
     yield heard
     heard.watch.close()
-    await asyncio.wait_for(running, 10)
+    await asyncio.wait_for(running, 30)
 
 
 async def notify(nodes: Nodes, channel: str, *payloads: str) -> None:
@@ -107,7 +107,7 @@ async def test_after_a_loss_everything_is_signalled_that_may_have_been_missed(
 
 
 async def test_each_renewal_gives_the_time_of_the_database(heard: Heard, lease: Lease) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(heard.renewed) < 2:  # noqa: ASYNC110 - a state, no event
             await asyncio.sleep(0.01)
     assert heard.renewed == sorted(heard.renewed)
@@ -124,7 +124,7 @@ async def test_a_silent_node_is_taken_over_and_signalled(nodes: Nodes, heard: He
 async def test_a_watch_ends_once_the_lease_is_lost(nodes: Nodes, lease: Lease) -> None:
     heard = Heard(nodes.url, lease)
     running = asyncio.create_task(heard.watch.run())
-    await asyncio.wait_for(heard.watch.listening.wait(), 10)
+    await asyncio.wait_for(heard.watch.listening.wait(), 30)
     await nodes.execute("DELETE FROM node")
     assert (await heard.until("lost")).count("lost") == 1
-    await asyncio.wait_for(running, 10)
+    await asyncio.wait_for(running, 30)

@@ -75,7 +75,7 @@ async def test_a_message_stored_without_a_confirmation_is_answered_as_stored(
     accepted = remote.accept(acceptance)
     await written(database, "message", 1)
     wire.mend()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         assert await accepted == {}
     assert await remote.backlog() == 2
 
@@ -88,7 +88,7 @@ async def test_an_attempt_with_a_lost_confirmation_begins_once(
     begun = remote.begin(9, [message(1)])
     await written(database, "attempt", 9)
     wire.mend()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         assert await begun == set()
     assert await remote.move([1], State.CANCELLED) == []
 
@@ -144,7 +144,7 @@ async def test_a_refused_message_that_another_node_may_have_repeated_is_sent(
             messages=(message(2),), fingerprints=(Fingerprint(b"one", 2, NOW + 60),)
         )
         assert await other.accept(again) == {b"one": 1}
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await work.wait()
     assert [one.id for one in await other.waiting(LANE, NOW, 10)] == [1]
 
@@ -159,7 +159,7 @@ async def test_a_result_that_was_written_is_not_written_again(
     other.signals.work.listen(work.set)
     wire.lose(b"COMMIT")
     result = remote.finish(9, [Change(1, State.ACCEPTED, due_at=NOW, attempts=1)])
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await work.wait()
         waiting = await other.waiting(LANE, NOW, 10)
         wire.mend()
@@ -182,7 +182,7 @@ async def test_notices_of_a_claim_with_a_lost_answer_can_be_claimed_again(
     claimed = remote.claim_notices(CRM, NOW, 10)
     await written(database, "notice", telling.notice.id + 1, "owner = 0")
     wire.mend()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         assert [one.notice.known_as for one in await claimed] == [2]
     # The other notice is still being told.
     assert await remote.claim_notices(CRM, NOW, 10) == []
@@ -195,7 +195,7 @@ async def test_a_notice_stored_without_a_confirmation_is_owed_once(
     owed = remote.owe([crm_notice(1), crm_notice(2)])
     await written(database, "notice", 2)
     wire.mend()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await owed
         await remote.owe([crm_notice(3)])
     claimed = await remote.claim_notices(CRM, NOW, 10)
@@ -263,7 +263,7 @@ async def test_a_full_disk_refuses_messages_and_keeps_results(
             await store.accept(Acceptance((message(id),)))
     assert not result.done()
     await execute(database, "DROP FUNCTION no_room CASCADE")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await result
     await store.accept(Acceptance((message(4),)))
     stored = await store.message(1)

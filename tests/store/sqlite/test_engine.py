@@ -119,7 +119,7 @@ async def test_a_full_disk_refuses_messages_and_keeps_results(tmp_path: Path) ->
         assert len(errors) == 2
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await result
     await store.accept(Acceptance((message(4),)))
     stored = await store.message(1)
@@ -159,7 +159,7 @@ async def test_another_programs_lock_delays_results_and_loses_none(tmp_path: Pat
     assert not result.done()
     other.execute("ROLLBACK")
     other.close()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await result
     stored = await store.message(1)
     assert stored is not None
