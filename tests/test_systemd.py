@@ -222,7 +222,7 @@ def manager(
 
 
 async def heard(manager: socket.socket) -> bytes:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         return await asyncio.get_running_loop().sock_recv(manager, 1024)
 
 

@@ -97,7 +97,7 @@ async def test_a_drain_answers_and_then_stops(verbs: Controlled) -> None:
     for _ in range(3):
         await asyncio.sleep(0)
     assert not verbs.process.stopped.is_set(), "the answer comes first"
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         await verbs.process.stopped.wait()
     assert verbs.audited() == [("drain", BY, {"sessions": "3"})]
 
@@ -106,7 +106,7 @@ async def test_the_log_level_comes_back_after_its_time(verbs: Controlled) -> Non
     level = await verbs.control.set_log_level(by=BY, level="warning", duration="1s")
     assert level.level == "warning"
     assert level.until is not None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while log.level() != "info":  # noqa: ASYNC110 - a word, not an event
             await asyncio.sleep(0.05)
     assert (await verbs.control.show_log_level()).until is None

@@ -143,7 +143,7 @@ async def test_wrong_values_change_nothing(
 
 
 async def finished(verbs: Controlled, run: ImportShown) -> ImportShown:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while run.phase != "finished":
             run = await verbs.control.show_import(account="crm", id=run.id)
             await asyncio.sleep(0)

@@ -95,7 +95,7 @@ async def test_the_watchdog_is_fed_no_more_once_the_writer_hangs(
             """Some beats later: what the manager was told meanwhile."""
             clock.now += 10
             said = b""
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 for _ in range(4):
                     clock.now += 1
                     await asyncio.sleep(0.5)

@@ -167,5 +167,5 @@ async def test_a_body_is_as_long_as_its_sender_may_send(
 
 async def test_it_listens_again_after_a_stop(bridge: Running) -> None:
     await bridge.terminate()
-    async with asyncio.timeout(20), running(bridge.config) as second:
+    async with asyncio.timeout(30), running(bridge.config) as second:
         assert await listed(second, "sessions", "list") == []

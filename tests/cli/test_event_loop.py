@@ -18,7 +18,7 @@ def test_a_signal_ends_it(number: signal.Signals) -> None:
         stop = event_loop.stop_event()
         assert not stop.is_set()
         os.kill(os.getpid(), number)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             await stop.wait()
 
     before = signal.getsignal(number)

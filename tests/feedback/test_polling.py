@@ -71,7 +71,7 @@ class Polling:
         return [seen for seen in self.bridge.sandbox.requests if seen.method == "GET"]
 
     async def asked(self, count: int) -> list[Seen]:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while len(self.questions) < count:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         return self.questions
@@ -210,7 +210,7 @@ async def test_a_refused_key_stops_all_but_probes(tmp_path: Path, sandbox: Sandb
         # Requests in flight at the first answer, and one or two probes.
         assert len(bridge.questions) <= 10
         sandbox.clear_faults()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while (await bridge.stored(ids[-1])).state is State.SENT:
                 bridge.ahead += 60
                 await asyncio.sleep(0.02)

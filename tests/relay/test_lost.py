@@ -51,7 +51,7 @@ async def refused(
     wire.lose(b"COMMIT", after=b"INSERT INTO send_out")
     named = submission(*PHONES, name="Black Friday", repeat_key=repeat_key)
     submitting = asyncio.create_task(bridge.submit(named))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not wire.losing:  # noqa: ASYNC110 - a state, no event
             await asyncio.sleep(0.01)
     with monkeypatch.context() as patched:
@@ -67,7 +67,7 @@ async def test_a_send_out_is_accepted_though_the_answer_to_its_commit_got_lost(
 ) -> None:
     wire.lose(b"COMMIT", after=b"INSERT INTO send_out")
     submitting = asyncio.create_task(bridge.submit(submission(*PHONES, name="Black Friday")))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not wire.losing:  # noqa: ASYNC110 - a state, no event
             await asyncio.sleep(0.01)
         wire.mend()
@@ -81,7 +81,7 @@ async def test_a_send_out_that_was_refused_though_committed_is_not_sent(
     bridge: Relaying, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await refused(bridge, wire, monkeypatch)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while await bridge.store.look_up(list_send_outs, "crm"):  # noqa: ASYNC110 - a row
             await asyncio.sleep(0.01)
     assert await bridge.relay.used_today(bridge.account()) == 0
@@ -94,11 +94,11 @@ async def test_a_send_out_that_others_may_know_is_sent_though_it_was_refused(
     bridge: Relaying, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await refused(bridge, wire, monkeypatch, repeat_key=b"<1@example.com>")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while len(bridge.sandbox.messages) < 2:  # noqa: ASYNC110 - a row
             await asyncio.sleep(0.01)
     assert await bridge.relay.used_today(bridge.account()) == 2
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while await bridge.store.change(abandoned_imports, ["send_out"], 2**40, 0):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
@@ -109,18 +109,18 @@ async def test_messages_of_a_send_out_that_were_refused_though_committed_are_sen
     # The commit that makes messages of the numbers is lost, and the database is away for too long.
     wire.lose(b"COMMIT", after=b"DELETE FROM import_line")
     assert isinstance(await bridge.submit(submission(*PHONES, name="Black Friday")), Accepted)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not wire.losing:  # noqa: ASYNC110 - a state, no event
             await asyncio.sleep(0.01)
     with monkeypatch.context() as patched, capture_logs() as logs:
         patched.setattr("bridge.store.postgres.writer.UNSURE_WITHIN", 0.2)
         wire.closed = True
         wire.cut()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while "send_out_delayed" not in [line["event"] for line in logs]:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
     wire.mend()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while len(bridge.sandbox.messages) < 2:  # noqa: ASYNC110 - a row
             await asyncio.sleep(0.01)
     assert {one.phone for one in bridge.sandbox.messages} == set(PHONES)

@@ -73,7 +73,7 @@ async def test_a_message_that_may_have_been_delivered_is_neither_cancelled_nor_r
     accounts = {"crm": {"answer": "queued"}}
     async with relaying(tmp_path, sandbox, accounts=accounts, unknown_outcome=outcome) as bridge:
         id = id_of(await bridge.submit(submission()))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while not (  # noqa: ASYNC110 - a stored number
                 await bridge.relay.query(bridge.account(), id)
             )[0].message.unknown:

@@ -64,7 +64,7 @@ async def test_a_commit_whose_answer_is_lost_has_replaced_what_it_stored_and_not
             bridge.submit(later()._replace(text="newer", replace_if_present=True))
         )
         connection = await asyncpg.connect(database)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             sql = "SELECT text, state FROM message"
             while len(rows := await connection.fetch(sql)) < 2:  # noqa: ASYNC110 - a row
                 await asyncio.sleep(0.01)

@@ -82,7 +82,7 @@ def numbers(size: int) -> list[str]:
 
 async def arrived(bridge: Relaying, count: int) -> list[str]:
     """The phones of the API's messages, once there are this many."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while len(bridge.sandbox.messages) < count:  # noqa: ASYNC110 - the sandbox tells no event
             await asyncio.sleep(0.01)
     return [message.phone for message in bridge.sandbox.messages]
@@ -428,7 +428,7 @@ class TestSendOuts:
             address = await large_group(bridge, AT_ONCE + 1)
             outcome = await bridge.submit(to(address))
             assert isinstance(outcome, Accepted)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 stored = await bridge.store.submission(outcome.id)
                 while len(stored) <= AT_ONCE:
                     await asyncio.sleep(0.01)
@@ -442,7 +442,7 @@ class TestSendOuts:
             outcome = await bridge.submit(to(address))
             assert isinstance(outcome, Failure)
             assert outcome.reason is Reason.TOO_FAST
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 while await bridge.store.look_up(staged_phones, 1, 1):  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
             assert isinstance(await bridge.submit(to(FIRST)), Accepted)
@@ -455,12 +455,12 @@ class TestSendOuts:
         async with Sandbox() as sandbox, relaying(tmp_path, sandbox, accounts=accounts) as bridge:
             with taking_no(tmp_path, "import_line", "DELETE"), capture_logs() as logs:
                 assert isinstance(await bridge.submit(to(await large_group(bridge))), Failure)
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(30):
                     while "send_out_not_dropped" not in [one["event"] for one in logs]:  # noqa: ASYNC110
                         await asyncio.sleep(0.01)
             monkeypatch.setattr("bridge.relay.send_outs.ABANDONED_AFTER", -1)
             running = asyncio.create_task(bridge.send_outs.run())
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 while await bridge.store.look_up(staged_phones, 1, 1):  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
             running.cancel()

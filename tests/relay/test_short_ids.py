@@ -112,7 +112,7 @@ async def receipts(bridge: Relaying, count: int) -> list[int]:
 
 async def delivered(bridge: Relaying, id: int, count: int) -> None:
     """Has all messages with the id delivered, as soon as there are this many."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         found = await bridge.store.submission(id)
         while len(found) < count or any(one.state is not State.SENT for one in found):
             await asyncio.sleep(0.01)

@@ -118,7 +118,7 @@ async def test_a_message_is_cancelled_from_another_node(
             continue
         cancelled.add(str(id))
     sandbox.clear_faults()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while await nodes[0].store.backlog():  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     sent = {message.id for message in sandbox.messages}

@@ -114,7 +114,7 @@ async def test_sigterm_finishes_what_is_in_flight(bridge: Bridge, sandbox: Sandb
 async def stored(folder: Path, count: int) -> None:
     """Waits until the store has this number of messages."""
     with contextlib.closing(sqlite3.connect(folder / "bridge.db")) as connection:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             counting = "SELECT count(*) FROM message"
             while connection.execute(counting).fetchone() != (count,):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
@@ -165,7 +165,7 @@ async def test_answered_submissions_survive_kill_9(
     # and the next run sends waiting messages and those in flight
     async with serving(bridge.config) as again:
         await again.ready()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while {int(m.id) for m in sandbox.messages} < stored:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
     # only messages in flight when it died

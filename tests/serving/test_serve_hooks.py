@@ -60,7 +60,7 @@ def states(folder: Path) -> dict[str, tuple[str, str, int]]:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Waits for an effect of another process."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 

@@ -43,7 +43,7 @@ async def activated(config: Path, **sockets: str) -> AsyncIterator[Bridge]:
 async def first_client(address: str) -> None:
     """Connects, once something listens; this starts the daemon."""
     host, _, port = address.rpartition(":")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while True:
             try:
                 _, writer = await asyncio.open_connection(host.strip("[]"), int(port))

@@ -39,7 +39,7 @@ class Client:
                 self._grown.notify_all()
 
     async def called(self, count: int) -> list[dict[str, str]]:
-        async with asyncio.timeout(20), self._grown:
+        async with asyncio.timeout(30), self._grown:
             await self._grown.wait_for(lambda: len(self.calls) >= count)
         return [form for form, _, _ in self.calls]
 

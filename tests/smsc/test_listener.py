@@ -32,7 +32,7 @@ async def talk(address: str, octets: bytes) -> bytes:
     reader, writer = await asyncio.open_connection(host, int(port))
     said = b""
     with suppress(ConnectionError):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             writer.write(octets)
             said = await reader.read()
     writer.close()

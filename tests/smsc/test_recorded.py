@@ -61,7 +61,7 @@ async def ask(host: str, port: int, request: bytes) -> str:
     """The answer on a connection of its own."""
     reader, writer = await asyncio.open_connection(host, port)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             writer.write(request)
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             length = re.search(r"content-length: (\d+)", head)

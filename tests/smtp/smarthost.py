@@ -54,7 +54,7 @@ class Smarthost:
 
     async def mails(self, count: int = 1) -> list[Taken]:
         """Waits until it has this many mails."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while len(self.taken) < count:
                 await self._came.wait()
                 self._came.clear()

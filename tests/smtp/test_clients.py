@@ -29,7 +29,7 @@ async def run(*command: str, stdin: str = "", **environment: str) -> tuple[int, 
         stderr=asyncio.subprocess.STDOUT,
         env={**os.environ, **environment},
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         output, _ = await process.communicate(stdin.encode())
     assert process.returncode is not None
     return process.returncode, output.decode(errors="replace")

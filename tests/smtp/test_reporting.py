@@ -80,7 +80,7 @@ async def whole(
         ready: asyncio.Future[Addresses] = asyncio.get_running_loop().create_future()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(app.run(ready.set_result))
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 addresses = await ready
             try:
                 yield Whole(addresses, sandbox, host)

@@ -130,7 +130,7 @@ async def test_handshakes_that_say_nothing_give_way_and_keep_nobody_out(certific
             for number in range(12)
         ]
         reading = {asyncio.create_task(reader.read()) for reader, _ in silent}
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             # No descriptors are left to them: those over the limits are closed.
             while len(reading) > 5:
                 _, reading = await asyncio.wait(reading, return_when=asyncio.FIRST_COMPLETED)

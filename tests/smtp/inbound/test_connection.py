@@ -252,7 +252,7 @@ async def test_a_client_that_never_reads_its_replies_is_cut_off(
             sending = asyncio.create_task(
                 loop.sock_sendall(sock, b"EHLO x\r\n" + (ENVELOPE + MAIL) * 600)
             )
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 while not part.listener.sessions():  # noqa: ASYNC110 - a state, no event
                     await asyncio.sleep(0.01)
                 while part.listener.sessions():  # noqa: ASYNC110

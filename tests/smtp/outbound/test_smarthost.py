@@ -47,7 +47,7 @@ async def mailing(
 
 
 async def told(to: Mailing, one: Owed | None = None) -> TakerAnswer:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         return await to.tell(one or owed(stored()))
 
 
@@ -63,7 +63,7 @@ async def test_a_report_goes_out_with_the_null_return_path() -> None:
 
 async def test_one_connection_is_kept_for_all() -> None:
     async with smarthost() as host, mailing(host) as to:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             answers = await asyncio.gather(*(to.tell(owed(stored())) for _ in range(30)))
         assert all(answer.ended for answer in answers)
         assert len(await host.mails(30)) == 30

@@ -95,7 +95,7 @@ async def test_while_the_database_is_away_messages_are_refused_and_results_kept(
         result = mortal.finish(9, [Change(1, State.SENT, "x")])
         # The fate of the first is unknown at first; the next is refused at once.
         first = mortal.accept(Acceptance((message(3),)))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             with soon_refused(), pytest.raises(StoreFull):
                 await first
         async with asyncio.timeout(UNSURE_WITHIN - 1):
@@ -111,7 +111,7 @@ async def test_while_the_database_is_away_messages_are_refused_and_results_kept(
         assert len(errors) == 2
     finally:
         await asyncio.to_thread(mortal_postgres.start)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         await result
     assert await mortal.begin(10, [message(2)]) == set()
     assert await mortal.message(3) is None
@@ -139,7 +139,7 @@ async def test_a_result_waits_until_its_file_may_grow() -> None:
                 server.limit_files(pid, str(1 << 20))
             cause = secrets.token_hex(2_000_000)
             result = store.finish(9, [Change(1, State.ACCEPTED, due_at=NOW, cause=cause)])
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 while not store.trouble:  # noqa: ASYNC110 - a state, no event
                     await asyncio.sleep(0.01)
                 assert not result.done()

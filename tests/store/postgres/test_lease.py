@@ -209,7 +209,7 @@ async def test_a_node_that_cannot_be_sure_of_its_lease_tells_nothing(
 ) -> None:
     store = PostgresStore(wire.url(database), clock=lambda: NOW, lease=0.8)
     await store.open()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not store.may_tell():  # noqa: ASYNC110 - a state, no event
             await asyncio.sleep(0.01)
         wire.closed = True
@@ -291,7 +291,7 @@ async def test_a_node_takes_over_from_others_only_after_a_lease_without_a_gap(
         )
         await lease.renew(connection)
         assert not await lease.take_over(connection)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while not await lease.take_over(connection):
                 await lease.renew(connection)
         assert await connection.fetch("SELECT number FROM node") == [(0,)]

@@ -28,7 +28,7 @@ async def test_requests_are_answered_though_their_connection_was_cut(
         "WHERE application_name = 'cascade-bridge' AND datname = current_database()"
     )
     begun: list[asyncio.Future[Any]] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         for id in range(1, 6):
             # While a group is being written, and while idle.
             accepted = store.accept(
@@ -47,7 +47,7 @@ async def test_no_request_is_refused_when_the_database_is_away_for_a_moment(
     wire: Wire, remote: PostgresStore
 ) -> None:
     accepted = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         await remote.accept(Acceptance((message(1),)))
         wire.closed = True
         wire.cut()
@@ -109,7 +109,7 @@ async def refused_though_stored(
     await written(database, "message", 1)
     wire.closed = True
     wire.cut()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         with soon_refused(), pytest.raises(StoreFull, match="cannot be reached"):
             await accepted
         wire.mend()
@@ -210,7 +210,7 @@ async def test_a_refused_notice_that_was_stored_is_owed_once_when_it_is_owed_aga
     await written(database, "notice", 2)
     wire.closed = True
     wire.cut()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         with soon_refused(), pytest.raises(StoreFull, match="cannot be reached"):
             await owed
         wire.mend()
@@ -228,7 +228,7 @@ async def test_results_of_notices_are_kept_while_the_database_is_away(
     [one] = await remote.claim_notices(CRM, NOW, 10)
     wire.closed = True
     wire.cut()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         with soon_refused():
             while not isinstance(await noted(remote), StoreFull):
                 pass

@@ -245,7 +245,7 @@ async def test_requests_of_a_group_keep_their_order(tmp_path: Path) -> None:
         go.wait(20)
         yield Statement("SELECT 1")
 
-    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
         # All that follows is one group, which begins with rare work.
         tasks.create_task(store.change(slow))
         await asyncio.to_thread(under_way.wait)
