@@ -15,6 +15,7 @@ class Way(Enum):
 
     OPEN = "everything passes"
     STALLED = "nothing passes for now, nothing is lost"
+    SILENT = "what the other side says waits, nothing is lost"
     DEAF = "what the other side says is lost"
     SHUT = "connections are cut, and new ones too"
 
@@ -27,6 +28,8 @@ class FaultProxy:
         self._way = Way.OPEN
         self._passing = asyncio.Event()
         self._passing.set()
+        self._answering = asyncio.Event()
+        self._answering.set()
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
         self.port = 0
@@ -46,6 +49,7 @@ class FaultProxy:
             self.cut()
         self._way = way
         (self._passing.clear if way is Way.STALLED else self._passing.set)()
+        (self._answering.clear if way is Way.SILENT else self._answering.set)()
 
     def cut(self) -> None:
         """Resets every connection."""
@@ -84,8 +88,10 @@ class FaultProxy:
         with contextlib.suppress(OSError):
             while data := await reader.read(65_536):
                 await self._passing.wait()
-                if answering and self._way is Way.DEAF:
-                    continue
+                if answering:
+                    await self._answering.wait()
+                    if self._way is Way.DEAF:
+                        continue
                 writer.write(data)
                 await writer.drain()
 

@@ -57,6 +57,19 @@ async def test_stalled_octets_come_later(proxy: FaultProxy) -> None:
     writer.close()
 
 
+async def test_answers_wait_while_requests_arrive(proxy: FaultProxy, echo: Echo) -> None:
+    reader, writer = await connect(proxy)
+    proxy.turn(Way.SILENT)
+    writer.write(b"hello")
+    await asyncio.wait_for(echo.came.wait(), 30)
+    waiting = asyncio.create_task(reader.readexactly(5))
+    await asyncio.wait({waiting}, timeout=0.1)
+    assert not waiting.done()
+    proxy.turn(Way.OPEN)
+    assert await waiting == b"hello"
+    writer.close()
+
+
 async def test_an_answer_that_is_lost_never_comes(proxy: FaultProxy, echo: Echo) -> None:
     reader, writer = await connect(proxy)
     proxy.turn(Way.DEAF)

@@ -98,13 +98,15 @@ async def test_what_comes_while_requests_are_in_flight_is_answered(
 ) -> None:
     account = 'protocols = ["smtp", "http"]\nanswer_within = "10m"'
     trusted = 'trusted_networks = ["127.0.0.1"]'
-    config = write_config(
-        tmp_path, sandbox.url, 'domains = ["sms.example.com"]', account + "\n" + trusted
-    )
+    port = int(sandbox.url.rpartition(":")[2])
+    between = FaultProxy(lambda: asyncio.open_connection("127.0.0.1", port))
+    await between.start()
+    url = f"http://127.0.0.1:{between.port}"
+    config = write_config(tmp_path, url, 'domains = ["sms.example.com"]', account + "\n" + trusted)
     async with serving(config) as bridge:
         smtp, _ = await bridge.ready()
         api = int((await bridge.api()).rpartition(":")[2])
-        sandbox.fault("slow", seconds=1.5, count=1)
+        between.turn(Way.SILENT)
         in_flight = asyncio.ensure_future(by_api(api, "in flight"))
         await sandbox.wait_for(1)
         async with connected(smtp.port) as client:
@@ -115,10 +117,12 @@ async def test_what_comes_while_requests_are_in_flight_is_answered(
             await by_api(api, "by API")
             client.send(b"mail\r\n.\r\n")
             assert "(queued)" in await client.reply()
+        between.turn(Way.OPEN)
         await in_flight
         assert await bridge.ended() == 0
     async with serving(config):
         await sandbox.wait_for(3)
+    await between.close()
     assert sorted(m.text for m in sandbox.messages) == ["by API", "by mail", "in flight"]
 
 

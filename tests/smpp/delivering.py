@@ -26,13 +26,27 @@ from tests.smpp.peer import Peer, a_submit
 QUEUE = receivers_of("crm")
 
 
+#: The time in which all parts of a message must come (seconds).
+PARTS_TIMEOUT = 300
+
+
+class PartsClock:
+    ahead = 0
+
+    def __call__(self) -> float:
+        return time.time() + self.ahead
+
+
 class Served:
     """A bridge from the listener to the API; tests post the statuses."""
 
-    def __init__(self, running: Relaying, port: int, listener: SmppListener) -> None:
+    def __init__(
+        self, running: Relaying, port: int, listener: SmppListener, clock: PartsClock
+    ) -> None:
         self.running = running
         self.port = port
         self.listener = listener
+        self._clock = clock
         self.peers: list[Peer] = []
 
     async def bound(
@@ -43,6 +57,10 @@ class Served:
         resp = await peer.bind(command, name, interface_version=version)
         assert resp.command_status == CommandStatus.ESME_ROK
         return peer
+
+    def end_of_parts(self) -> None:
+        """Lets the time pass in which further parts may come."""
+        self._clock.ahead += PARTS_TIMEOUT + 1
 
     async def submit(self, peer: Peer, registered_delivery: int = 1, **fields: Any) -> bytes:
         """The id in the answer."""
@@ -82,19 +100,20 @@ class Served:
 
 @asynccontextmanager
 async def served(
-    folder: Path, *, smpp: dict[str, Any] | None = None, parts_timeout: float = 300, **account: Any
+    folder: Path, *, smpp: dict[str, Any] | None = None, **account: Any
 ) -> AsyncIterator[Served]:
     accounts = {"crm": {"schedule": "bridge", **account}, "other": {"sender": "Other"}}
     async with Sandbox() as sandbox, relaying(folder, sandbox, accounts=accounts) as running:
         relay = running.relay
-        gathering = Gathering(running.store, relay, relay.next_id, parts_timeout)
+        clock = PartsClock()
+        gathering = Gathering(running.store, relay, relay.next_id, PARTS_TIMEOUT, clock)
         update = {"listen": [("127.0.0.1", 0)], **(smpp or {})}
         settings = running.settings.smpp.model_copy(update=update)
         outbox = running.outbox
         listener = SmppListener(settings, running.accounts, relay, gathering, outbox)
         sweeping = asyncio.create_task(gathering.run())
         [endpoint] = await listener.start()
-        serving = Served(running, endpoint.port, listener)
+        serving = Served(running, endpoint.port, listener, clock)
         try:
             yield serving
         finally:

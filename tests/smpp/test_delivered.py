@@ -136,10 +136,11 @@ async def test_each_part_that_asked_has_its_own(tmp_path: Path) -> None:
 
 
 async def test_a_missing_part_has_the_others_expire(tmp_path: Path) -> None:
-    async with served(tmp_path, parts_timeout=1) as serving:
+    async with served(tmp_path) as serving:
         peer = await serving.bound()
         text = bytes((5, 0, 3, 7, 2, 1)) + b"half of it"
         id = await serving.submit(peer, text=text, esm_class=0x40)
+        serving.end_of_parts()
         said = words(await told(peer))
         assert (said["id"], said["stat"], said["err"]) == (id.decode(), "EXPIRED", "248")
 
@@ -149,7 +150,7 @@ async def test_a_missing_part_has_the_others_expire(tmp_path: Path) -> None:
 async def test_a_part_can_be_asked_for_while_it_waits_and_when_the_others_never_came(
     flags: int, version: int, tmp_path: Path
 ) -> None:
-    async with served(tmp_path, parts_timeout=1) as serving:
+    async with served(tmp_path) as serving:
         peer = await serving.bound("bind_transmitter", version=version)
         text = bytes((5, 0, 3, 7, 2, 1)) + b"half of it"
         id = await serving.submit(peer, flags, text=text, esm_class=0x40)
@@ -158,6 +159,7 @@ async def test_a_part_can_be_asked_for_while_it_waits_and_when_the_others_never_
         other = await serving.bound("bind_transmitter", b"other", version)
         resp = await other.ask("query_sm", QuerySm(id), number=10)
         assert resp.command_status == CommandStatus.ESME_RQUERYFAIL
+        serving.end_of_parts()
         done = await expired(serving, id)
         answer = (await peer.ask("query_sm", QuerySm(id), number=11)).body
         assert isinstance(answer, QuerySmResp)
