@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from enum import Enum
 
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -33,6 +34,10 @@ class FaultProxy:
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
         self.port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
@@ -94,6 +99,18 @@ class FaultProxy:
                         continue
                 writer.write(data)
                 await writer.drain()
+
+
+@asynccontextmanager
+async def in_front_of(url: str) -> AsyncIterator[FaultProxy]:
+    """A proxy for a server on a port of the loopback, of which this is the URL."""
+    port = int(url.rpartition(":")[2])
+    proxy = FaultProxy(lambda: asyncio.open_connection("127.0.0.1", port))
+    await proxy.start()
+    try:
+        yield proxy
+    finally:
+        await proxy.close()
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:

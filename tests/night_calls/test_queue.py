@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from pathlib import Path
 
 import httpx
@@ -95,37 +94,28 @@ async def test_19_a_campaign_is_stopped_and_other_messages_go_out(
         answer = "queued"
     """
     config = write_config(tmp_path, sandbox.url, account=shop)
-    slow = "max_batch = 20\nrequests_per_second = 20\n[store]"
+    slow = "max_batch = 20\nrequests_per_second = 5\n[store]"
     config.write_text(config.read_text().replace("[store]", slow, 1))
     async with serving(config) as bridge:
         await post_campaign(bridge)
         bank = await connect(bridge)
         assert (await bank.bind(password=b"secret12")).command_status == 0
-        stopped_at = 0.0
-
-        async def stop() -> None:
-            nonlocal stopped_at
-            command = ("queue", "cancel", "--account", "shop", "--type", "promo", "--yes")
-            text = await said(bridge, *command)
-            stopped_at = time.time()
-            assert re.fullmatch(r"\d\d,\d{3} messages cancelled\.\n", text)
-
-        stopping = asyncio.create_task(stop())
+        command = ("queue", "cancel", "--account", "shop", "--type", "promo", "--yes")
+        stopping = asyncio.create_task(said(bridge, *command))
         others = 0
         while not stopping.done():
             # It got the API's result: it did not wait.
             await submit(bank)
             others += 1
-        await stopping
+        assert re.fullmatch(r"\d\d,\d{3} messages cancelled\.\n", await stopping)
         assert others
         assert sum(one.phone == "+380501234567" for one in sandbox.messages) == others
+        # Messages that were in flight may still come.
+        await until(bridge, "^No message waits or is held.\n$", "queue", "list")
         [audit] = [one for one in bridge.events if one["event"] == "audit"]
         campaign = [one for one in sandbox.messages if one.text == "Everything must go"]
         assert len(campaign) + audit["messages"] == CAMPAIGN
-        # Only messages that were in flight when it was stopped.
         await submit(bank)
-        assert max(one.at for one in campaign) <= stopped_at
         assert len([m for m in sandbox.messages if m.text == "Everything must go"]) == len(campaign)
-        assert await said(bridge, "queue", "list") == "No message waits or is held.\n"
         assert "Nothing waits and nothing is held." in await page(bridge, "/queue")
         await bank.close()

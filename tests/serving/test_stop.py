@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from bridge.sandbox import Sandbox
-from tests.chaos.fault_proxy import FaultProxy, Way
+from tests.chaos.fault_proxy import FaultProxy, Way, in_front_of
 from tests.serving.daemon import Bridge, serving, write_config
 from tests.serving.test_serve import load
 from tests.serving.traffic import Traffic, by_api, by_smpp, by_smsc, by_smtp
@@ -96,33 +96,33 @@ async def test_stops_under_traffic_lose_nothing_and_send_nothing_without_a_yes(
 async def test_what_comes_while_requests_are_in_flight_is_answered(
     tmp_path: Path, sandbox: Sandbox
 ) -> None:
-    account = 'protocols = ["smtp", "http"]\nanswer_within = "10m"'
-    trusted = 'trusted_networks = ["127.0.0.1"]'
-    port = int(sandbox.url.rpartition(":")[2])
-    between = FaultProxy(lambda: asyncio.open_connection("127.0.0.1", port))
-    await between.start()
-    url = f"http://127.0.0.1:{between.port}"
-    config = write_config(tmp_path, url, 'domains = ["sms.example.com"]', account + "\n" + trusted)
-    async with serving(config) as bridge:
-        smtp, _ = await bridge.ready()
-        api = int((await bridge.api()).rpartition(":")[2])
-        between.turn(Way.SILENT)
-        in_flight = asyncio.ensure_future(by_api(api, "in flight"))
-        await sandbox.wait_for(1)
-        async with connected(smtp.port) as client:
-            client.send(ENVELOPE + b"Subject: x\r\n\r\nby ")
-            await client.replies(3)
-            bridge.process.terminate()
-            await bridge.event("stopping")
-            await by_api(api, "by API")
-            client.send(b"mail\r\n.\r\n")
-            assert "(queued)" in await client.reply()
-        between.turn(Way.OPEN)
-        await in_flight
-        assert await bridge.ended() == 0
-    async with serving(config):
-        await sandbox.wait_for(3)
-    await between.close()
+    account = """
+        protocols = ["smtp", "http"]
+        answer_within = "10m"
+        trusted_networks = ["127.0.0.1"]
+    """
+    domains = 'domains = ["sms.example.com"]'
+    async with in_front_of(sandbox.url) as between:
+        config = write_config(tmp_path, between.url, domains, account)
+        async with serving(config) as bridge:
+            smtp, _ = await bridge.ready()
+            api = int((await bridge.api()).rpartition(":")[2])
+            between.turn(Way.SILENT)
+            in_flight = asyncio.ensure_future(by_api(api, "in flight"))
+            await sandbox.wait_for(1)
+            async with connected(smtp.port) as client:
+                client.send(ENVELOPE + b"Subject: x\r\n\r\nby ")
+                await client.replies(3)
+                bridge.process.terminate()
+                await bridge.event("stopping")
+                await by_api(api, "by API")
+                client.send(b"mail\r\n.\r\n")
+                assert "(queued)" in await client.reply()
+            between.turn(Way.OPEN)
+            await in_flight
+            assert await bridge.ended() == 0
+        async with serving(config):
+            await sandbox.wait_for(3)
     assert sorted(m.text for m in sandbox.messages) == ["by API", "by mail", "in flight"]
 
 

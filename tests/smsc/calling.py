@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,11 +39,14 @@ class Smsc:
 
 
 @asynccontextmanager
-async def smsc(folder: Path, account: str = "", more: str = "") -> AsyncIterator[Smsc]:
-    """``account`` are further lines of the account crm, ``more`` further ones of ``[smsc]``."""
-    async with Sandbox() as sandbox:
+async def smsc(
+    folder: Path, account: str = "", more: str = "", sandbox: Sandbox | None = None, api: str = ""
+) -> AsyncIterator[Smsc]:
+    """``account`` are further lines of the account crm, ``more`` further ones of ``[smsc]``; the
+    bridge reaches ``sandbox``, if there is one, at ``api``."""
+    async with nullcontext(sandbox) if sandbox else Sandbox() as sandbox:
         own = f'protocols = ["http", "smtp", "smpp"]\n{account}'
-        config = write_config(folder, sandbox.url, account=own)
+        config = write_config(folder, api or sandbox.url, account=own)
         config.write_text(config.read_text() + f'\n[smsc]\nlisten = ["127.0.0.1:0"]\n{more}\n')
         async with serving(config) as bridge:
             ready = await bridge.event("ready")

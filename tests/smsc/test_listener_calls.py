@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
 import httpx
 
+from bridge.sandbox import Sandbox
+from tests.chaos.fault_proxy import Way, in_front_of
 from tests.smsc.calling import FIRST, LOGIN, Smsc, smsc
 
 
@@ -133,18 +136,25 @@ async def test_three_identical_calls_in_a_minute(tmp_path: Path) -> None:
         assert await face.call("phones", get_group=1, fmt=1, pp=1) == "0,-3"
 
 
-async def test_fifteen_calls_at_once(tmp_path: Path) -> None:
-    async with smsc(tmp_path) as face:
-        face.sandbox.fault("slow", seconds=1)
+async def test_fifteen_calls_at_once(tmp_path: Path, sandbox: Sandbox) -> None:
+    patient = 'answer_within = "60s"'
+    async with (
+        in_front_of(sandbox.url) as between,
+        smsc(tmp_path, account=patient, sandbox=sandbox, api=between.url) as face,
+    ):
+        between.turn(Way.SILENT)
 
         async def send(n: int) -> str:
             return await face.call("send", phones=FIRST, mes=f"text {n}", fmt=1, id=n + 1)
 
         limits = httpx.Limits(max_connections=40)
         face.client._transport = httpx.AsyncHTTPTransport(limits=limits)
-        answers = await asyncio.gather(*(send(n) for n in range(20)))
-        refused = [answer for answer in answers if answer.endswith("-9")]
-        assert len(refused) == 6
+        answers = asyncio.as_completed([send(n) for n in range(20)])
+        refused = [await answer for answer in islice(answers, 6)]
+        assert all(answer.endswith("-9") for answer in refused), refused
+        between.turn(Way.OPEN)
+        accepted = [await answer for answer in answers]
+        assert not any(answer.endswith("-9") for answer in accepted), accepted
 
 
 def names(face: Smsc) -> list[str]:
