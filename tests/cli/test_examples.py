@@ -122,7 +122,8 @@ async def test_the_examples_do_what_they_say(
     smtp, smpp = free_port(), free_port()
     account = 'protocols = ["smtp", "smpp", "http"]\ntrusted_networks = ["127.0.0.1/32"]'
     account += "\nallow_variables = true"
-    async with Sandbox() as sandbox:
+    # No message ends meanwhile: erase would find it, and ask.
+    async with Sandbox(processing_for=86_400) as sandbox:
         config = write_config(tmp_path, sandbox.url, account=account, smpp_port=smpp)
         text = config.read_text().replace("127.0.0.1:0", f"127.0.0.1:{smtp}", 1)
         config.write_text(text.replace("127.0.0.1:0", f"127.0.0.1:{free_port()}"))
@@ -138,7 +139,7 @@ async def test_the_examples_do_what_they_say(
 
 
 def bind(port: int) -> Client:
-    client = Client("127.0.0.1", port, timeout=20)
+    client = Client("127.0.0.1", port, timeout=30)
     client.connect()
     client.bind_transceiver(system_id="crm", password="secret12")
     return client
