@@ -184,7 +184,7 @@ class Control(AccountVerbs):
         The log records the caller.
         """
         found = await by_id(self._store, id)
-        told = [one for stored in found[:100] if (one := await self._document(stored, text=True))]
+        told = [await self._document(stored, text=True) for stored in found[:100]]
         for one in told:
             self._audit("show_text", by, id=one["id"], phone=one["phone"])
         if not told:

@@ -30,7 +30,15 @@ from bridge.store.operating.failures import group_failures, newest_failures
 from bridge.store.operating.queue import count_selected, group_queue, list_selected
 from bridge.store.operating.refusals import find_refusals
 from bridge.store.operating.report import AccountReport, report
-from bridge.trace.finding import around_of, by_id, by_name, from_phones, names_of, utc
+from bridge.trace.finding import (
+    around_of,
+    by_id,
+    by_name,
+    from_phones,
+    names_of,
+    story_of,
+    utc,
+)
 from bridge.trace.story import document, incoming_document
 
 #: Most messages of a submission in one answer.
@@ -95,14 +103,14 @@ class StoredVerbs(StoredDirectory):
         if not found:
             after = int(since.timestamp()) if since else 0
             found = await by_name(self._store, text, regions, limit, after)
-        return [told for one in found[:limit] if (told := await self._document(one))]
+        return [await self._document(one) for one in found[:limit]]
 
     async def show_message(self, *, id: str) -> list[dict[str, Any]]:
         """Show a message, or those of a submission, in the form of ``trace --json``."""
         found = await by_id(self._store, id)
         if not found:
             raise Failure(Reason.NOT_FOUND, f"no message {id}")
-        return [told for one in found[:MOST_TOLD] if (told := await self._document(one))]
+        return [await self._document(one) for one in found[:MOST_TOLD]]
 
     async def show_phone(self, *, phone: str, limit: Limit = 50) -> PhoneStory:
         """Show a number: messages to it and from it, refusals, black lists; the newest first."""
@@ -121,7 +129,7 @@ class StoredVerbs(StoredDirectory):
         sent = await by_name(self._store, phone, regions, limit, 0)
         return PhoneStory(
             names[0],
-            [told for one in sent if (told := await self._document(one))],
+            [await self._document(one) for one in sent],
             incoming,
             await self.list_refusals(phone=phone, limit=limit),
             black_listed,
@@ -157,10 +165,8 @@ class StoredVerbs(StoredDirectory):
             ],
         )
 
-    async def _document(self, stored: Stored, *, text: bool = False) -> dict[str, Any] | None:
-        story = await self._store.story(stored.message.id)
-        if story is None:
-            return None
+    async def _document(self, stored: Stored, *, text: bool = False) -> dict[str, Any]:
+        story = await story_of(self._store, stored)
         around = await around_of(
             self.settings, self._store, stored.message.account, utc, self._troubles()
         )

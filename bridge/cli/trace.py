@@ -34,6 +34,7 @@ from bridge.trace.finding import (
     from_phones,
     part_by_id,
     refusals_of,
+    story_of,
     utc,
 )
 from bridge.trace.part_story import (
@@ -213,11 +214,8 @@ async def _read(settings: Settings, what: str, as_json: bool, limit: int, since:
         told = []
         alone = len(messages) == 1 and not answers
         for one in messages if as_json or alone else ():
-            story = await store.story(one.message.id)
-            if story is not None:
-                told.append(
-                    (story, await around_of(settings, store, one.message.account, say, troubles))
-                )
+            around = await around_of(settings, store, one.message.account, say, troubles)
+            told.append((await story_of(store, one), around))
         return Found(
             messages,
             [(one, await around_of(settings, store, one.incoming.account, say)) for one in answers],

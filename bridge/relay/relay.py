@@ -6,6 +6,7 @@ the ids.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 import structlog
@@ -30,6 +31,7 @@ from bridge.store import (
 )
 from bridge.store.daily_count import accepted_today
 from bridge.store.directory.staging import send_outs_under_way
+from bridge.store.directory.to_be_made import to_be_made
 from bridge.store.references import (
     delete_for_client,
     is_deleted,
@@ -200,11 +202,40 @@ class Relay(SubmittingRelay):
         with failing():
             return await self._store.look_up(accepted_today, account.name, int(self._store.time()))
 
-    async def find_message(
-        self, account: Account, reference: str, phone: str, id: int = 0
+    async def find_messages(
+        self, account: Account, asked: Sequence[tuple[str, str, int]]
+    ) -> list[Stored | None]:
+        """The newest message for each of these questions, without those that the client has
+        deleted; those of a send-out also before they are made.
+
+        A question has the client's reference, the phone (E.164), and an id of the message or of its
+        submission (0: unknown), for which no message with the reference is needed.
+        """
+        found = [await self._find_message(account, *one) for one in asked]
+        wanted: defaultdict[str, set[str]] = defaultdict(set)
+        for one, (reference, phone, id) in zip(found, asked, strict=True):
+            if one is None:
+                wanted[reference].add(phone)
+                wanted[str(id)].add(phone)
+        if not wanted:
+            return found
+        with failing():
+            coming = await self._store.look_up(to_be_made, wanted, account.name)
+        made_later = {
+            (name, one.message.phone): one
+            for one in reversed(coming)
+            for name in (one.message.reference, str(one.message.submission_id))
+        }
+        for n, (reference, phone, id) in enumerate(asked):
+            if found[n] is None:
+                found[n] = made_later.get((reference, phone)) or made_later.get((str(id), phone))
+            if found[n] is None:  # it may have been made meanwhile
+                found[n] = await self._find_message(account, reference, phone, id)
+        return found
+
+    async def _find_message(
+        self, account: Account, reference: str, phone: str, id: int
     ) -> Stored | None:
-        """The newest message of this account to a phone (E.164) with the client's reference, or
-        else with this id; not those that the client has deleted."""
         with failing():
             found = await self._store.look_up(newest_with_reference, account.name, reference, phone)
             if found is not None:
@@ -224,7 +255,7 @@ class Relay(SubmittingRelay):
         return own
 
     async def delete_for_client(self, account: Account, found: Sequence[Stored]) -> None:
-        """Hides messages that were sent, or will not be, from :meth:`find_message`; nothing else
+        """Hides messages that were sent, or will not be, from :meth:`find_messages`; nothing else
         of them changes.
 
         Raises Failure(OPERATION_FAILED) if one waits to be sent; then none is hidden.

@@ -62,9 +62,9 @@ _NOT_IN_TEXT: Final = frozenset({"last_timestamp", "err", "send_timestamp"})
 class Messages(Protocol):
     """The part of :class:`bridge.relay.relay.Relay` that status.php uses."""
 
-    async def find_message(
-        self, account: Account, reference: str, phone: str, id: int = 0
-    ) -> Stored | None: ...
+    async def find_messages(
+        self, account: Account, asked: Sequence[tuple[str, str, int]]
+    ) -> list[Stored | None]: ...
 
     async def delete_for_client(self, account: Account, found: Sequence[Stored]) -> None: ...
 
@@ -81,33 +81,42 @@ class StatusOf:
             return await self._delete(call, phones, ids)
         every = call.number("all", 0, 2)
         if "," not in phones and "," not in ids:
-            found = await self._find(call.account, phones, ids)
+            [found] = await self._find(call.account, [(phones, ids)])
             return record(_row(found, phones, ids, every, call.fmt), call.fmt)
-        rows = []
-        for phone, id in _pairs(phones, ids):
-            found = await self._find(call.account, phone, id)
-            rows.append(_row(found, phone, id, every, call.fmt, listed=True))
+        pairs = _pairs(phones, ids)
+        rows = [
+            _row(found, phone, id, every, call.fmt, listed=True)
+            for (phone, id), found in zip(pairs, await self._find(call.account, pairs), strict=True)
+        ]
         return listing("message", rows, call.fmt)
 
     async def _delete(self, call: Call, phones: str, ids: str) -> str:
         """Deletes messages from the answers of this call, all or none; the sysadmin still finds
         them."""
-        found = [await self._find(call.account, *pair) for pair in _pairs(phones, ids)]
+        found = await self._find(call.account, _pairs(phones, ids))
         there = [one for one in found if one is not None]
         if not there or len(there) < len(found):
             raise Failure(Reason.OPERATION_FAILED, "not found")
         await self.relay.delete_for_client(call.account, there)
         return done(call.fmt)
 
-    async def _find(self, account: Account, phone: str, id: str) -> Stored | None:
-        try:
-            number = normalise(phone.strip(), account.settings.region)
-        except Failure:
-            return None
-        own = written_id(id.strip())
-        return await self.relay.find_message(
-            account, id.strip(), number, own if isinstance(own, int) else 0
-        )
+    async def _find(
+        self, account: Account, pairs: Sequence[tuple[str, str]]
+    ) -> list[Stored | None]:
+        """The messages by number and id, both as the client wrote them; None for unknown ones."""
+        asked = [_asked(account, phone.strip(), id.strip()) for phone, id in pairs]
+        found = iter(await self.relay.find_messages(account, [one for one in asked if one]))
+        return [next(found) if one else None for one in asked]
+
+
+def _asked(account: Account, phone: str, id: str) -> tuple[str, str, int] | None:
+    """Reference, E.164 number and id; None for a wrong number."""
+    try:
+        number = normalise(phone, account.settings.region)
+    except Failure:
+        return None
+    own = written_id(id)
+    return id, number, own if isinstance(own, int) else 0
 
 
 def _pairs(phones: str, ids: str) -> list[tuple[str, str]]:

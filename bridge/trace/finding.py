@@ -10,12 +10,15 @@ from datetime import UTC, datetime
 
 from bridge.config.settings import Settings
 from bridge.model.failure import Failure
-from bridge.model.message import Stored
+from bridge.model.message import Message, State, Stored
 from bridge.model.notice import UnjoinedPart
 from bridge.model.phone import normalise
 from bridge.store import AnsweredIncoming, Store
+from bridge.store.directory.staging import send_outs_under_way
+from bridge.store.directory.to_be_made import ANY, to_be_made
 from bridge.store.operating.finding import find_by_message_id
 from bridge.store.operating.refusals import Refusal, find_refusals
+from bridge.store.types import Story
 from bridge.trace.story import Around
 
 #: The short ids of SMPP 3.3, and those of up to 53 bits.
@@ -38,7 +41,7 @@ async def by_id(store: Store, text: str) -> list[Stored]:
             found = [message]
         if found:
             return found
-    return []
+    return await _send_out(store, lambda one: one.submission_id in _ids(text))
 
 
 async def by_reference(store: Store, text: str) -> list[Stored]:
@@ -46,7 +49,22 @@ async def by_reference(store: Store, text: str) -> list[Stored]:
     for one in await store.find(text, 1):
         if one.message.reference == text:
             return await store.submission(one.message.submission_id) or [one]
-    return []
+    return await _send_out(store, lambda one: one.reference == text)
+
+
+async def _send_out(store: Store, is_meant: Callable[[Message], bool]) -> list[Stored]:
+    """A send-out none of whose messages are made yet, as one message without a phone, which has
+    the id of the submission."""
+    return [
+        Stored(one._replace(id=one.submission_id), State.ACCEPTED, "", one.accepted_at, "", "")
+        for one in await store.look_up(send_outs_under_way, "")
+        if is_meant(one)
+    ]
+
+
+async def story_of(store: Store, found: Stored) -> Story:
+    """All that is known of a message, which may still have to be made."""
+    return await store.story(found.message.id) or Story(found, (), (), ())
 
 
 async def part_by_id(store: Store, text: str) -> UnjoinedPart | None:
@@ -68,7 +86,10 @@ async def by_name(
     """Messages to this phone, in any form that a region allows, or with this reference or upstream
     id, accepted since then (Unix time); the newest first."""
     names = names_of(text, regions)
-    found = {one.message.id: one for name in names for one in await store.find(name, limit, since)}
+    coming = await store.look_up(to_be_made, {ANY: names})
+    found = {one.message.id: one for one in coming if one.message.accepted_at >= since}
+    for name in names:
+        found |= {one.message.id: one for one in await store.find(name, limit, since)}
     if not found and _MESSAGE_ID.fullmatch(text):
         mails = await store.look_up(find_by_message_id, text, limit, since)
         found = {one.message.id: one for one in mails}

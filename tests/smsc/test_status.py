@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from itertools import count
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from bridge.accounts.accounts import Account
+from bridge.dialect.answers import Format
+from bridge.model.failure import Failure, Reason
+from bridge.sandbox import Sandbox
+from bridge.smsc.call import Call, Operation
+from bridge.smsc.parameters import Parameters
+from bridge.smsc.send import Sending
+from bridge.smsc.status import StatusOf
+from tests.relaying import relaying, taking_no
 from tests.smsc.calling import FIRST, SECOND, smsc
+
+
+async def no_groups(account: Account, address: str) -> AsyncIterator[str]:
+    raise Failure(Reason.NOT_FOUND)
+    yield ""
 
 
 class TestStatus:
@@ -27,6 +49,35 @@ class TestStatus:
             answer = await face.json("send", phones=FIRST, mes="x")
             assert 0 < answer["id"] < 2**31
             assert (await face.json("status", phone=FIRST, id=answer["id"]))["status"] == 0
+
+    async def test_messages_of_many_wait_before_they_are_made(
+        self, tmp_path: Path, sandbox: Sandbox
+    ) -> None:
+        phones = [f"38050{n:07}" for n in range(300)]
+        async with relaying(tmp_path, sandbox) as at:
+            crm, directory = at.account(), at.directory
+
+            async def ask(operation: Operation, **given: str) -> Any:
+                parameters = Parameters(given, "utf-8")
+                call = Call(crm, parameters, Format.JSON, "127.0.0.1", time.time())
+                return json.loads(await operation(call))
+
+            sending = Sending(at.relay, dict, str, count(100).__next__, directory, no_groups)
+            status = StatusOf(at.relay)
+            with taking_no(tmp_path, "import_line", "DELETE"):
+                sent = await ask(sending, phones=",".join(phones), mes="x" * 161)
+                assert sent == {"id": 100, "cnt": 600}
+                one = await ask(status, phone=phones[7], id="100", all="1")
+                assert (one["status"], one["message"], one["sms_cnt"]) == (-1, "x" * 161, 2)
+                asked = (phones[299], "380631112233", phones[0])
+                found = await ask(status, phone=",".join(asked), id="100,100,100", all="1")
+                assert [one["status"] for one in found] == [-1, -3, -1]
+                with pytest.raises(Failure, match="not sent yet"):
+                    await ask(status, phone=phones[7], id="100", **{"del": "1"})
+            async with asyncio.timeout(20):
+                while one["status"] != 0:
+                    await asyncio.sleep(0.01)
+                    one = await ask(status, phone=phones[7], id="100")
 
     async def test_an_unknown_message_is_no_error(self, tmp_path: Path) -> None:
         async with smsc(tmp_path) as face:

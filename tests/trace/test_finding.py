@@ -5,12 +5,31 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import orjson
 import pytest
 
 from bridge.model.mail_record import Original, dump
+from bridge.model.message import State
+from bridge.store.directory.staging import (
+    SEND_OUT,
+    SendOut,
+    StagedPhone,
+    begin_import,
+    commit_send_out,
+    stage_phones,
+)
 from bridge.store.operating.refusals import Refusal, keep_refusals
+from bridge.store.rows import to_row
 from bridge.store.sqlite.engine import SqliteStore
-from bridge.trace.finding import by_id, by_name, names_of, refusals_of, utc
+from bridge.trace.finding import (
+    by_id,
+    by_name,
+    by_reference,
+    names_of,
+    refusals_of,
+    story_of,
+    utc,
+)
 from tests.samples import NOW, message
 from tests.store.samples import sent
 
@@ -27,6 +46,24 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     )
     yield store
     await store.close()
+
+
+async def test_a_send_out_is_found_before_its_messages_are_made(store: SqliteStore) -> None:
+    file = await store.change(begin_import, "crm", SEND_OUT, NOW)
+    await store.change(stage_phones, file.id, [StagedPhone(1, "+380631112233", 21)], NOW)
+    common = message(0, phone="", submission_id=22, reference="may")
+    head = orjson.dumps({"message": to_row(common)}).decode()
+    await store.change(
+        commit_send_out, file.id, "crm", head, SendOut(22, "May", NOW, 1, 1, 0, "may"), NOW
+    )
+    for known in (await by_id(store, "22"), await by_reference(store, "may")):
+        [one] = known
+        assert (one.message.id, one.message.phone, one.state) == (22, "", State.ACCEPTED)
+        assert (await story_of(store, one)).stored == one
+    [one] = await by_name(store, "0631112233", {"UA"}, 10, 0)
+    assert (one.message.id, one.message.phone) == (21, "+380631112233")
+    assert await by_name(store, "0631112233", {"UA"}, 10, NOW + 1) == []
+    assert await by_id(store, "23") == []
 
 
 async def found(store: SqliteStore, text: str) -> list[int]:

@@ -249,10 +249,11 @@ def staged_phones(import_id: int, limit: int, after: int = 0) -> Verb[list[Stage
         "ORDER BY line LIMIT ?",
         (import_id, after, limit),
     )
-    return [_staged_phone(int(line), fields) for line, fields in rows]
+    return [read_staged_phone(int(line), fields) for line, fields in rows]
 
 
-def _staged_phone(line: int, fields: str) -> StagedPhone:
+def read_staged_phone(line: int, fields: str) -> StagedPhone:
+    """A recipient from its stored fields."""
     one = StagedPhone(line, *json.loads(fields))
     return one._replace(own=OwnText(*one.own)) if one.own else one
 
