@@ -28,7 +28,12 @@ from bridge.store.directory.groups import (
     member_phones,
 )
 from bridge.store.directory.importing import Imported
-from bridge.store.directory.staging import SendOut, find_send_out, list_send_outs
+from bridge.store.directory.staging import (
+    SendOut,
+    find_send_out,
+    forget_send_out,
+    list_send_outs,
+)
 from bridge.store.directory.templates import (
     add_template,
     change_template,
@@ -59,6 +64,7 @@ __all__ = [
     "find_group",
     "find_send_out",
     "find_template",
+    "forget_send_out",
     "incoming_of",
     "list_black_list",
     "list_contacts",

@@ -12,7 +12,7 @@ from bridge.dialect.answers import Row, created, done, listing, written_id
 from bridge.dialect.times import MOSCOW
 from bridge.directory import fields
 from bridge.directory.directory import Directory
-from bridge.directory.verbs import SendOut, find_send_out, list_send_outs
+from bridge.directory.verbs import SendOut, find_send_out, forget_send_out, list_send_outs
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Outcome
 from bridge.smsc.call import Call
@@ -40,10 +40,12 @@ class Jobs:
         given = call.parameters
         if given.flag("add"):
             return await self._add(call)
-        if given.flag("del") or given.flag("cancel"):
+        if given.flag("cancel"):
             known = await self._known(call)
             await self.relay.cancel(call.account, known.submission_id)
             return done(call.fmt)
+        if given.flag("del"):
+            return await self._delete(call)
         if given.flag("get"):
             return listing("job", [_row(await self._known(call))], call.fmt)
         if given.flag("get_all"):
@@ -66,6 +68,17 @@ class Jobs:
         if isinstance(outcome, Failure):
             raise outcome
         return created("job", id, call.fmt)
+
+    async def _delete(self, call: Call) -> str:
+        """Stops what waits, and takes the send-out off the list. Its messages stay."""
+        known = await self._known(call)
+        try:
+            await self.relay.cancel(call.account, known.submission_id)
+        except Failure as failure:
+            if failure.reason is not Reason.NOT_FOUND:  # all of it is sent
+                raise
+        await self.directory.note(forget_send_out, call.account.name, known.submission_id)
+        return done(call.fmt)
 
     async def _known(self, call: Call) -> SendOut:
         id = call.number("id", 0, _NUMBER)

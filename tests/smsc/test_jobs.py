@@ -119,6 +119,22 @@ async def test_a_send_out_that_waits_is_stopped(tmp_path: Path, sandbox: Sandbox
         assert sandbox.message_count == 0
 
 
+async def test_a_send_out_that_is_sent_can_be_taken_off_the_list(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    async with jobs(tmp_path, sandbox) as client:
+        ids = [
+            (await client.json(add=1, name=name, phones=FIRST, mes=name))["id"]
+            for name in ("a", "b")
+        ]
+        await sandbox.wait_for(2)
+        await client.at.drained()
+        assert await client.refusal(cancel=1, id=ids[0]) is Reason.NOT_FOUND
+        assert await client.call(Format.TEXT, **{"del": "1"}, id=ids[0]) == "OK"
+        assert [job["id"] for job in await client.json(get_all=1)] == [ids[1]]
+        assert await client.refusal(**{"del": 1}, id=ids[0]) is Reason.NOT_FOUND
+
+
 async def test_a_send_out_belongs_to_its_account(tmp_path: Path, sandbox: Sandbox) -> None:
     async with jobs(tmp_path, sandbox) as client:
         id = (await client.json(add=1, name="a", phones=FIRST, mes="x"))["id"]

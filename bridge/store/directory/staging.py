@@ -300,6 +300,13 @@ def find_send_out(account: str, id: int) -> Verb[SendOut]:
     return SendOut(*rows[0])
 
 
+def forget_send_out(account: str, submission_id: int) -> Verb[None]:
+    """Deletes a send-out from the list; its messages stay."""
+    yield Statement(
+        "DELETE FROM send_out WHERE account = ? AND submission_id = ?", (account, submission_id)
+    )
+
+
 def merge_step(
     file: ImportFile, limit: int, now: int, after: int = -1
 ) -> Verb[tuple[Imported, int] | None]:
