@@ -19,6 +19,7 @@ import structlog
 from bridge.config.settings import AccountSettings
 from bridge.model.failure import Failure
 from bridge.model.phone import normalise
+from bridge.relay.left_out import LEFT_OUT
 from bridge.store import Store, StoreError
 from bridge.store.operating.refusals import Refusal, forget_refusals, keep_refusals
 
@@ -29,6 +30,7 @@ EVENTS: Final = {
     "submission_refused": ("submission", "smpp"),
     "submissions_throttled": ("throttled", "smpp"),
     "recipient_refused": ("recipient", "smtp"),
+    LEFT_OUT: ("recipient", ""),
     "mail_refused": ("mail", "smtp"),
     "bind_refused": ("bind", "smpp"),
     "login_failed": ("login", ""),

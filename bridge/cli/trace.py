@@ -26,7 +26,7 @@ from bridge.model.failure import Reason
 from bridge.model.message import Stored
 from bridge.model.notice import UnjoinedPart
 from bridge.store import AnsweredIncoming, Story
-from bridge.store.operating.refusals import Refusal
+from bridge.store.operating.refusals import Refusal, find_left_out
 from bridge.trace.finding import (
     around_of,
     by_id,
@@ -105,7 +105,8 @@ class Found(NamedTuple):
 
     ``messages`` and ``answers`` (from phones) are the newest of each; ``more``: there are others.
     ``told`` are the messages whose story is printed, ``part`` is a part that was not joined; each
-    with the data that its story needs. ``refusals`` are those of a searched phone.
+    with the data that its story needs. ``refusals`` are those of a searched phone, or the
+    recipients that a searched submission was refused for.
     """
 
     messages: list[Stored]
@@ -148,8 +149,8 @@ def command(
 
     ID is that of the message, of a part, of a submission, or the API's. REFERENCE is the client's,
     or the Message-ID of the mail. Several messages are listed; trace each by its id. Messages from
-    phones and refusals of a number are found too. Exits with 0, with 66 if nothing is found, and
-    with 69 if the store cannot be read.
+    phones and refusals of a number are found too, and the recipients that a submission was refused
+    for. Exits with 0, with 66 if nothing is found, and with 69 if the store cannot be read.
 
     \b
     Examples:
@@ -205,7 +206,10 @@ async def _read(settings: Settings, what: str, as_json: bool, limit: int, since:
         if not messages and (part := await part_by_id(store, what)) is not None:
             around = await around_of(settings, store, part.account, say, troubles)
             return Found([], [], more=False, told=[], part=(part, around))
-        if not messages:
+        if messages:
+            submissions = sorted({one.message.submission_id for one in messages})
+            refusals = await store.look_up(find_left_out, submissions)
+        else:
             messages = await by_name(store, what, regions, limit + 1, since)
             answers = await from_phones(store, what, regions, limit + 1, since)
             refusals = await refusals_of(store, what, regions, limit, since)

@@ -34,6 +34,7 @@ from bridge.model.message import (
     expired_unsent,
 )
 from bridge.model.notice import MAIL, Kind, Notice
+from bridge.relay.left_out import keep_left_out
 from bridge.relay.rules import wishes_of
 from bridge.sending.decisions import PERHAPS_SENT
 from bridge.sending.moves import Progress
@@ -348,6 +349,10 @@ class PendingAnswers:
                 parts=outcome.parts,
                 queued=outcome.queued,
             )
+            if outcome.refused:
+                name = waiting.account.name
+                protocol = submission.protocol._value_
+                keep_left_out(outcome.id, name, protocol, submission.peer, outcome.refused)
 
 
 def count_told(submission: Submission, outcome: Outcome, seconds: float) -> None:

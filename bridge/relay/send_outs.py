@@ -22,6 +22,7 @@ from bridge.model.ids import Ids
 from bridge.model.mail_record import dump, load
 from bridge.model.message import Accepted, Message, Protocol, Recipient
 from bridge.net.rests import Rests
+from bridge.relay.left_out import keep_left_out
 from bridge.relay.send_out_plan import Check, Counted, Plan, fingerprint_of
 from bridge.sending.dispatcher import Dispatcher
 from bridge.store import Acceptance, Store, StoreError, failing
@@ -192,6 +193,7 @@ class SendOuts:
             refused=counted.refusals,
             name=plan.name or None,
         )
+        keep_left_out(submission_id, message.account, message.protocol.value, message.peer, refused)
         self._tasks.create_task(self._finish(file._replace(head=head)))
         return Accepted(submission_id, parts, True, refused)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from bridge.store.directory.verb import Statement, Verb
@@ -45,6 +45,25 @@ def keep_refusals(refusals: Sequence[Refusal]) -> Verb[None]:
 def forget_refusals(before: int) -> Verb[None]:
     """Deletes refusals from before then (Unix time)."""
     yield Statement("DELETE FROM refusal WHERE at < ?", (before,))
+
+
+def left_out_of(id: int) -> str:
+    """The beginning of the reason of a recipient that was left out of a submission."""
+    return f"left out of {id}: "
+
+
+def find_left_out(ids: Iterable[int]) -> Verb[list[Refusal]]:
+    """The recipients that were left out of these submissions."""
+    found: list[Refusal] = []
+    for id in ids:
+        begins = left_out_of(id)
+        rows = yield Statement(
+            f"SELECT {_COLUMNS} FROM refusal "  # noqa: S608
+            "WHERE kind = 'recipient' AND substr(reason, 1, ?) = ? ORDER BY id",
+            (len(begins), begins),
+        )
+        found += [Refusal(*row) for row in rows]
+    return found
 
 
 def find_refusals(
