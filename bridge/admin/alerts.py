@@ -7,12 +7,14 @@ belong to panels, sends one alert with other fields.
 
 from __future__ import annotations
 
+from bisect import bisect
 from typing import Any, Final
 
 from pydantic import BaseModel, Field, ValidationError
 
 from bridge.admin.messages import PostedMessage
 from bridge.model.failure import Failure, Reason
+from bridge.model.gsm0338 import count_parts
 
 #: Most alerts listed in a text; the others are counted.
 _NAMED: Final = 5
@@ -45,13 +47,13 @@ class PostedAlerts(BaseModel):
     truncated: int = Field(0, ge=0, alias="truncatedAlerts")
 
     @property
-    def text(self) -> str:
+    def lines(self) -> list[str]:
         """A line for each of the first alerts, firing ones before resolved ones."""
         alerts = sorted(self.alerts, key=lambda alert: alert.status != "firing")
         lines = [alert.line for alert in alerts[:_NAMED]]
         if more := len(alerts[_NAMED:]) + self.truncated:
             lines.append(f"and {more} more")
-        return "\n".join(lines)
+        return lines
 
 
 class PanelAlert(BaseModel):
@@ -63,20 +65,34 @@ class PanelAlert(BaseModel):
     message: str = ""
 
     @property
-    def text(self) -> str:
+    def lines(self) -> list[str]:
         """The state and the rule, and on the next line its message."""
         state = self.state.replace("_", " ").upper()
         lines = (f"{state}: {self.rule}", self.message)
-        return "\n".join(filter(None, (" ".join(line.split()) for line in lines)))
+        return list(filter(None, (" ".join(line.split()) for line in lines)))
 
 
-def read(document: Any, to: list[str], sender: str) -> PostedMessage:
-    """The message to send; raises Failure(BAD_PARAMETER)."""
+def read(document: Any, to: list[str], sender: str, max_parts: int) -> PostedMessage:
+    """The message to send; raises Failure(BAD_PARAMETER).
+
+    The lines are cut so that they fit in ``max_parts``, whatever the account's ``long_text`` says:
+    the systems would repeat a refused alert in vain, and nobody would be called.
+    """
     of_panel = isinstance(document, dict) and "ruleName" in document and "alerts" not in document
     try:
-        text = (PanelAlert if of_panel else PostedAlerts).model_validate(document).text
-        return PostedMessage(to=to, text=text, sender=sender)
+        lines = (PanelAlert if of_panel else PostedAlerts).model_validate(document).lines
+        return PostedMessage(to=to, text=_fitting(lines, max_parts), sender=sender)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise Failure(Reason.BAD_PARAMETER, f"{where}: {first['msg']}") from None
+
+
+def _fitting(lines: list[str], max_parts: int) -> str:
+    """As much of each line as fits in these parts."""
+
+    def text(width: int) -> str:
+        return "\n".join(line[:width] for line in lines)
+
+    widths = range(max(map(len, lines)) + 1)
+    return text(bisect(widths, max_parts, key=lambda width: count_parts(text(width))) - 1)

@@ -202,7 +202,8 @@ async def _alert(control: Control, relay: Relay, request: Request) -> Response:
             raise Failure(Reason.BAD_PARAMETER, f"{min(unknown)}: no such parameter")
         account = account or control.account(given.get("account", ""))
         document = _json(await request.body())
-        message = alerts.read(document, given.getlist("to"), given.get("sender", ""))
+        to, sender = given.getlist("to"), given.get("sender", "")
+        message = alerts.read(document, to, sender, account.settings.max_parts)
         [outcome] = await messages.post(relay, account, [message], request.scope[CALLER].name)
         if isinstance(outcome, Failure):
             raise outcome

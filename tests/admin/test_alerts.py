@@ -8,10 +8,11 @@ import pytest
 
 from bridge.admin.alerts import read
 from bridge.model.failure import Failure, Reason
+from bridge.model.gsm0338 import count_parts
 
 
 def text(*alerts: dict[str, Any], **more: Any) -> str:
-    written = read({"alerts": list(alerts), **more}, ["+380501234567"], "Shop").text
+    written = read({"alerts": list(alerts), **more}, ["+380501234567"], "Shop", 10).text
     assert written is not None
     return written
 
@@ -36,8 +37,18 @@ def test_firing_alerts_come_first_and_those_beyond_five_are_counted() -> None:
 
 
 def test_the_message_goes_to_the_recipients_of_the_url() -> None:
-    message = read({"alerts": [{"status": "firing"}]}, ["g7", "+380501234567"], "Shop")
+    message = read({"alerts": [{"status": "firing"}]}, ["g7", "+380501234567"], "Shop", 10)
     assert (message.to, message.sender) == (["g7", "+380501234567"], "Shop")
+
+
+def test_lines_are_cut_to_the_parts_of_the_account() -> None:
+    long = {"status": "firing", "annotations": {"description": "диск " * 200}}
+    short = {"status": "resolved", "annotations": {"summary": "web1"}}
+    written = read({"alerts": [long, short, long]}, ["+380501234567"], "", 2).text
+    first, second, third = written.splitlines()
+    assert (first, third) == (second, "RESOLVED: web1")
+    assert first.startswith("FIRING: диск диск диск")
+    assert count_parts(written) == 2
 
 
 @pytest.mark.parametrize(
@@ -54,7 +65,7 @@ def test_the_message_goes_to_the_recipients_of_the_url() -> None:
 def test_a_notification_channel_of_grafana_sends_one_alert(
     document: dict[str, Any], written: str
 ) -> None:
-    assert read(document, ["+380501234567"], "").text == written
+    assert read(document, ["+380501234567"], "", 10).text == written
 
 
 @pytest.mark.parametrize(
@@ -63,5 +74,5 @@ def test_a_notification_channel_of_grafana_sends_one_alert(
 )
 def test_a_body_that_is_no_group_of_alerts_is_refused(document: Any) -> None:
     with pytest.raises(Failure) as caught:
-        read(document, ["+380501234567"], "")
+        read(document, ["+380501234567"], "", 10)
     assert caught.value.reason is Reason.BAD_PARAMETER

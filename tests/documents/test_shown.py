@@ -26,7 +26,7 @@ def test_the_text_of_an_alert() -> None:
             {"status": "firing", "annotations": {"summary": "the disk of web1 is full"}},
         ]
     }
-    message = read(document, ["+380501234567"], "")
+    message = read(document, ["+380501234567"], "", 10)
     assert f"{message.text}\n" == text_of("docs/recipes.md", "Prometheus Alertmanager")
 
 

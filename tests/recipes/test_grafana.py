@@ -32,6 +32,7 @@ CORPUS = Path(__file__).parents[1] / "smtp/corpus"
 MAILS = {
     'stop_line = "END"': [
         *("grafana_11_html", "grafana_11_text_and_html", "grafana_11_text", "grafana_12_picture"),
+        "grafana_12_no_summary",
     ],
     'text = "{subject}"': ["grafana_7_alerting", "grafana_7_ok"],
 }
@@ -67,7 +68,8 @@ def test_the_recipe_of_grafana_is_what_it_was_tried_with() -> None:
     parser.read_string(settings)
     assert parser["smtp"]["host"] == "127.0.0.1:2525"
     assert parser["emails"]["content_types"] == "text/html,text/plain"
-    each = "{{ range .Alerts }}{{ .Status }}: {{ .Annotations.summary }}\n{{ end }}"
+    words = "{{ or .Annotations.summary .Labels.alertname }}"
+    each = f"{{{{ range .Alerts }}}}{{{{ .Status }}}}: {words}\n{{{{ end }}}}"
     assert message == f"{each}END\n"
     assert template == f'{{{{ define "sms" }}}}{each}{{{{ end }}}}\n'
     assert payload == (
