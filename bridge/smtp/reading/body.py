@@ -35,6 +35,8 @@ MAX_PARTS = 250
 #: Encrypted, or in a signature that only its own software can open (RFC 8551 §3.5.2).
 _ENCRYPTED = {
     "multipart/encrypted": "encrypted (multipart/encrypted)",
+    # Exchange makes a multipart/mixed of the container.
+    "application/pgp-encrypted": "encrypted (OpenPGP)",
     "application/pkcs7-mime": "encrypted or signed by S/MIME",
     "application/x-pkcs7-mime": "encrypted or signed by S/MIME",
 }
@@ -103,7 +105,7 @@ def text_of_body(
         kind.is_plain
         and not body.startswith(b"--")
         and body.find(b"\n--") < 0
-        and first(fields, b"content-transfer-encoding") in _AS_IT_IS
+        and _encoding_of(fields) in _AS_IT_IS
         and b"content-disposition" not in fields
     ):
         # The form of most mails: fast path.
@@ -118,6 +120,7 @@ def text_of_body(
             and "begin " not in text
             and ("&" not in text or not markup.has_references(text))
             and ("=" not in text or not transfer.is_quoted(body))
+            and (" " in text or not transfer.is_base64(body))
             and record.charset != REPLACEMENT
         ):
             return text
@@ -184,7 +187,7 @@ class _Reader:
         if kind.kind in _ENCRYPTED:
             raise Failure(Reason.UNDECODABLE_TEXT, _ENCRYPTED[kind.kind])
         disposition = first(fields, b"content-disposition")
-        encoding = first(fields, b"content-transfer-encoding")
+        encoding = _encoding_of(fields)
         if kind.kind.startswith("multipart/") or kind.boundary or not depth:
             found = self._parts_of(kind, body, encoding)
             if found is not None:
@@ -210,6 +213,9 @@ class _Reader:
             if transfer.is_quoted(octets):
                 self._record.note("quoted-printable without its label")
                 octets = transfer.decoded(octets, b"quoted-printable")
+            elif octets is body and transfer.is_base64(octets):
+                self._record.note("base64 without its label")
+                octets = transfer.decoded(octets, b"base64")
             if role is _NAMED and is_binary(octets):
                 self._leave_out(ContentType("application/octet-stream"))
             else:
@@ -338,6 +344,18 @@ def _kind_of(fields: Fields, body: bytes) -> ContentType:
     return kind
 
 
+def _encoding_of(fields: Fields) -> bytes:
+    """The transfer encoding; of several, one that changes the octets."""
+    declared = fields.get(b"content-transfer-encoding")
+    if declared is None:
+        return b""
+    if len(declared) > 1:
+        for each in declared:
+            if b"base64" in each.lower() or b"quoted" in each.lower():
+                return each.strip()
+    return declared[0].strip()
+
+
 _RANKS = {"text/plain": 2, "text/html": 1}
 
 
@@ -359,12 +377,13 @@ def _rank(one: _Text) -> int:
 
 def _root(children: list[tuple[Fields, bytes, str]], start: bytes) -> tuple[Fields, bytes, str]:
     """The root part of a multipart/related (RFC 2387 §3.2)."""
+    readable = [
+        child
+        for child in children
+        if content_type(first(child[0], b"content-type")).kind.startswith(("text/", "multipart/"))
+    ]
     if start:
-        for child in children:
+        for child in readable:
             if first(child[0], b"content-id").strip(b"<> ") == start:
                 return child
-    for child in children:
-        kind = content_type(first(child[0], b"content-type")).kind
-        if kind.startswith(("text/", "multipart/")):
-            return child
-    return children[0]
+    return (readable or children)[0]

@@ -49,6 +49,11 @@ _LATE_FIELDS = re.compile(
     rb"[^\n]*+\n(?:[ \t][^\n]*+\n){0,9})++(?=\n)",
     re.IGNORECASE,
 )
+#: Lines of a part's header that are no fields, and a field below them.
+_BROKEN_PART = re.compile(
+    rb"(?:[^\n:]{1,200}\n){1,4}(?=content-(?:type|transfer-encoding|disposition)[ \t]*+:)",
+    re.IGNORECASE,
+)
 _BEFORE_A_HEADER = re.compile(rb"(?=[\xef\s])(?:\xef\xbb\xbf|[ \t]*+\n)*[ \t]*+")
 
 #: Fields of mails that no person wrote to this recipient: automatic answers (RFC 3834 §5 and older
@@ -229,6 +234,13 @@ def part(octets: bytes) -> tuple[Fields, bytes]:
         section = _SECTION.match(octets, 0, MAX_HEADER)
         end = section.end() if section else 0
     fields = fields_of(octets, 0, end)
+    for _ in range(MAX_BREAKS):
+        broken = _BROKEN_PART.match(octets, end, end + 2000)
+        section = broken and _SECTION.match(octets, broken.end(), broken.end() + MAX_HEADER)
+        if not broken or not section:
+            break
+        end = section.end()
+        fields = {**fields_of(octets, broken.end(), end), **fields}
     if octets.startswith(b"\n", end):
         end += 1
     return fields, octets[end:]

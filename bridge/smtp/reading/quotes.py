@@ -225,11 +225,12 @@ def _headers(bare: list[str], before: int) -> tuple[list[tuple[int, str]], int]:
     """The first header block or "original message" line with own text above it, and the start of
     a forwarded mail, which is content."""
     first = at = _first_words(bare)
+    last_mark = next((n for n in range(len(bare) - 1, -1, -1) if _is_marked(bare[n])), -1)
     while at < before:
         if bare[at].startswith(_QUOTED_LINE):
             if at > first and _is_of_groupwise(bare, at):
                 return [(at, "what follows an attribution")], len(bare)
-            if at > first and _is_marked_header_alone(bare, at):
+            if at > first and _is_marked_header_alone(bare, at, last_mark):
                 return [(at, "a quoted mail with its header")], len(bare)
             at += 1
             continue
@@ -268,10 +269,7 @@ def _is_answered(bare: list[str], at: int, end: int) -> bool:
     body = header_block(bare, headed)[0] if label_of(bare[headed]) else at + 1
     while body < min(end, at + 16) and bare[body] and not bare[body].startswith(_QUOTED_LINE):
         body += 1  # A wrapped value, or a header without colons.
-    marked = next(
-        (n for n in range(body, end) if bare[n].startswith(_QUOTED_LINE) and _has_words(bare[n])),
-        end,
-    )
+    marked = next((n for n in range(body, end) if _is_marked(bare[n])), end)
     between = [line for line in bare[body:marked] if line]
     if between and not (len(between) < 4 and ends_open(between[-1])):
         return False
@@ -286,13 +284,18 @@ def _is_of_help_desk(line: str) -> bool:
     return marked and len(line) < 200 and REPLY_LINE.fullmatch(line) is not None
 
 
-def _is_marked_header_alone(bare: list[str], at: int) -> bool:
+def _is_marked(line: str) -> bool:
+    return line.startswith(_QUOTED_LINE) and _has_words(line)
+
+
+def _is_marked_header_alone(bare: list[str], at: int, last_mark: int) -> bool:
     """Whether a marked header stands above a quoted mail that is not marked."""
-    if not bare[at].startswith(">") or LABELS.get(label_of(bare[at])) != "from":
+    if last_mark - at > 12 or not bare[at].startswith(">"):
+        return False
+    if LABELS.get(label_of(bare[at])) != "from":
         return False
     end, is_one = header_block(bare, at)
-    below = [line for line in bare[end:] if _has_words(line)]
-    return is_one and below != [] and not any(line.startswith(_QUOTED_LINE) for line in below)
+    return is_one and end > last_mark and any(map(_has_words, bare[end:]))
 
 
 def _is_of_groupwise(bare: list[str], at: int) -> bool:

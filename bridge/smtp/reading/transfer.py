@@ -25,6 +25,13 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 #: First lines of yEnc and BinHex.
 _ENCODED = (b"=ybegin", b"(This file")
 _WORDS = re.compile(rb"[A-Za-z0-9] [A-Za-z0-9]")
+_WORD = rb"(?:https?://\S++|\+?[0-9]++|(?:[A-Z]?[a-z]++|[A-Z]++)[.!?,:;]*+)"
+#: Lines of one word each, a link, or a number: base64 mixes letters and digits.
+_IN_CLEAR = re.compile(rb"\s*+{0}(?:\s++{0})*\s*+".replace(b"{0}", _WORD))
+#: A text in base64, without its label.
+_UNLABELLED = re.compile(rb"\s*+[A-Za-z0-9+/]{4,9999}+(?:\n[A-Za-z0-9+/]{1,9999}+)*={0,2}\s*+")
+#: The letters of RFC 4648 §5, within others.
+_URL_SAFE = re.compile(rb"(?<=[A-Za-z0-9])[-_]{1,9}(?=[A-Za-z0-9\n=]|\Z)")
 _LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 _NO_LETTERS = bytes(octet for octet in range(256) if octet not in _LETTERS)
 _ENDED_TWICE = re.compile(rb"(?:=0D)?=0A(?=\n|\Z)", re.IGNORECASE)
@@ -85,6 +92,16 @@ def is_quoted(body: bytes) -> bool:
     )
 
 
+def is_base64(body: bytes) -> bool:
+    """Whether a body without an encoding proves to be base64: it is nothing but its letters, and
+    words in UTF-8 inside. A word or a key alone is what it is."""
+    if len(body) < 24 or _UNLABELLED.fullmatch(body) is None:
+        return False
+    found = _of_base64(body)
+    several = b" " in found.strip() and _is_text(found)
+    return several and (len(found) > 60 or not found.isascii())
+
+
 def is_quoted_header(octets: bytes) -> bool:
     """Whether octets have a header field in quoted-printable."""
     return b"=3d" in octets and _QUOTED_PARAMETER.search(octets) is not None
@@ -108,17 +125,30 @@ def _of_base64(body: bytes) -> bytes:
         return body  # A code; no text is digits alone in base64.
     if _WORDS.search(start) or (strange - start.count(b"_")) * 10 > len(start):
         return body  # Not base64 in spite of the label.
-    if b"-" in start or b"_" in start:
-        body = body.replace(b"-", b"+").replace(b"_", b"/")  # RFC 4648 §5
+    clear = body if len(body) < 1000 and _IN_CLEAR.fullmatch(body) else b""
     if (footer := _WORDS.search(body)) is not None:
         # A footer added by a list.
         body = body[: body.rfind(b"\n", 0, footer.start()) + 1]
+    if b"-" in body or b"_" in body:
+        body = _URL_SAFE.sub(_as_usual, body)
     if b"=3D" in body[-12:]:
         body = body[:-12] + _QUOTED_PADDING.sub(b"", body[-12:])
     # Several encoded pieces in sequence have their own padding; other characters are skipped (RFC
     # 2045 §6.8).
     octets = body.translate(None, _NO_LETTERS)
-    return b"".join(map(_piece, octets.split(b"=")))
+    found = b"".join(map(_piece, octets.split(b"=")))
+    return clear if clear and not _is_text(found) else found
+
+
+def _as_usual(found: re.Match[bytes]) -> bytes:
+    return found[0].replace(b"-", b"+").replace(b"_", b"/")
+
+
+def _is_text(octets: bytes) -> bool:
+    try:
+        return _CONTROL.search(octets) is None and bool(octets.decode("utf-8"))
+    except UnicodeDecodeError:
+        return False
 
 
 def _piece(piece: bytes) -> bytes:

@@ -127,6 +127,7 @@ MULTIPARTS = {
         'multipart/related; boundary=b; start="<r>"',
         parts(PICTURE, within("Content-ID: <r>", HTML)),
     ),
+    "start of a picture": mail('multipart/related; boundary=b; start="<i>"', parts(PICTURE, HTML)),
     "start of none": mail('multipart/related; boundary=b; start="<z>"', parts(PICTURE, HTML)),
     "named": mail("multipart/mixed; boundary=b", parts(PLAIN.replace("8\n", "8; name=x.txt\n", 1))),
     "inline with a name": mail(
@@ -138,6 +139,9 @@ MULTIPARTS = {
     "part not folded": mail(
         "multipart/mixed; boundary=b",
         parts(f"Content-Type: text/plain;\ncharset=utf-8\n\n{TEXT}", PDF),
+    ),
+    "lines in the part's header that are no fields": mail(
+        "multipart/mixed; boundary=b", parts(f"one\ntwo words\n{HTML}", PDF)
     ),
     "octets": mail(
         "multipart/mixed; boundary=b", parts(f"Content-Type: application/octet-stream\n\n{TEXT}")
@@ -228,6 +232,34 @@ def test_quoted_printable_without_its_label_is_decoded(encoding: str) -> None:
     assert text(mail("text/plain; charset=utf-8", twice, "quoted-printable")) == TEXT
     for own in ("x=AB y=CD", "a=5 =D0=9A", "=D0=9A=zz"):
         assert text(mail("text/plain", own, encoding)) == own
+
+
+@pytest.mark.parametrize("field", ["", "Content-Encoding: base64", "Transfer-Encoding: base64"])
+def test_base64_without_its_label_is_decoded(field: str) -> None:
+    for own in (f"{TEXT}, насос", "Pump 3 stopped in the hall. " * 3):
+        body = encoded(own)
+        assert text(f"Subject: S\n{field}\n\n{body}".replace("\n\n\n", "\n\n")) == own.strip()
+    for own in (
+        "cGFzc3dvcmQ=",
+        encoded("user:password of the vault"),
+        "k3yWithoutAnyBlankInside1234",
+    ):
+        assert text(f"Subject: S\n\n{own}") == own.strip()
+
+
+def test_of_two_transfer_encodings_the_one_that_changes_the_octets_counts() -> None:
+    for other in ("7bit", "8bit"):
+        field = f"Content-Transfer-Encoding: {other}\nContent-Type: text/plain; charset=utf-8"
+        assert text(mail("text/plain", encoded(TEXT), f"base64\n{field}")) == TEXT
+        swapped = mail("text/plain", encoded(TEXT), f"{other}\nContent-Transfer-Encoding: base64")
+        assert text(swapped) == TEXT
+
+
+def test_an_encrypted_mail_whose_container_a_relay_changed_is_refused() -> None:
+    control = "Content-Type: application/pgp-encrypted\n\nVersion: 1"
+    octets = "Content-Type: application/octet-stream; name=encrypted.asc\n\nx"
+    with pytest.raises(Failure, match="OpenPGP"):
+        text(mail("multipart/mixed; boundary=b", parts(control, octets)))
 
 
 def test_a_body_that_calls_itself_an_attachment_is_read() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
 from bridge.model.failure import Failure
@@ -67,6 +69,22 @@ def test_other_names_of_base64_are_understood(name: bytes) -> None:
 def test_a_text_that_is_only_labelled_base64_stays_as_it_is() -> None:
     assert decoded(b"12345\n", b"base64") == b"12345\n"
     assert decoded(b"UPS on battery", b"base64") == b"UPS on battery"
+
+
+@pytest.mark.parametrize(
+    "clear",
+    [b"Alarm", b"Disk\nFull\n", b"https://example.com/a?b=1", b"+380501112233", b"PUMP.", b"ok!"],
+)
+def test_words_and_links_and_numbers_labelled_base64_stay_as_they_are(clear: bytes) -> None:
+    assert decoded(clear, b"base64") == clear
+
+
+def test_base64_with_the_letters_for_links_is_decoded() -> None:
+    octets = "Ура! ~~~ ??? ".encode() * 9 + b"\xfb\xef\xbf"
+    letters = base64.urlsafe_b64encode(octets)
+    assert b"-" in letters
+    assert decoded(letters + b"\n-- \nlist footer with words\n", b"base64") == octets
+    assert decoded(letters.rstrip(b"="), b"base64") == octets
 
 
 def test_uuencode() -> None:
