@@ -113,8 +113,15 @@ _TRANSLATED = re.compile(
 #: Usual links of lists and newsletters.
 _HOUSEKEEPING = re.compile(
     r"unsubscribe|view (?:it |this |email ){0,3}(?:in (?:your |a |the )?browser|online)|privacy|"
-    r"abmelden|abbestellen|im browser|отписаться|відписатися|"
-    r"désabonner|se désinscrire|cancelar suscripción|wypisz|odhlásit",
+    r"(?:manage|update|change) (?:your |my )?(?:e-?mail |notification )?preferences|"
+    r"abmelden|abbestellen|im browser|datenschutz|impressum|отписаться|відписатися|відписатись|"
+    r"(?:в|у) браузер[еі]|конфиденциальност|конфіденційн|политика\b|політика\b|"
+    r"(?:настройк|настроить|управлять|керувати|налаштува)\w* (?:\w+ )?"
+    r"(?:подписк|рассылк|підписк|розсилк)|"
+    r"désabonner|se désinscrire|dans (?:le|votre) navigateur|confidentialité|"
+    r"cancelar suscripción|darse de baja|en el navegador|no navegador|privacid|"
+    r"nel browser|wypisz|w przeglądarce|prywatności|odhlásit|v prohlížeči|"
+    r"afmelden|uitschrijven|in (?:je|uw) browser",
     re.IGNORECASE,
 )
 
