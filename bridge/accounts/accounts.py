@@ -63,7 +63,7 @@ class Account:
         """Takes over new settings, also for open sessions."""
         self.settings = settings
         self.senders = frozenset({settings.sender, *settings.senders} - {""})
-        self._spellings = {sender.casefold(): sender for sender in self.senders}
+        self._spellings = {_spelling(sender): sender for sender in self.senders}
         self.message_types = (
             frozenset({settings.message_type, *settings.message_types})
             if settings.message_types
@@ -80,11 +80,11 @@ class Account:
         return f"Account({self.name!r})"
 
     def spelled(self, sender: str) -> str:
-        """One of its senders as the settings spell it: some clients write all names in capitals.
-        Any other sender as it is."""
+        """One of its senders as the settings spell it: some clients write all names in capitals,
+        and numbers with or without a plus. Any other sender as it is."""
         if sender in self.senders:
             return sender
-        return self._spellings.get(sender.casefold(), sender)
+        return self._spellings.get(_spelling(sender), sender)
 
     def take(self, now: float, n: int = 1) -> bool:
         """Whether ``n`` messages are within ``rate`` at the time ``now`` (seconds)."""
@@ -93,6 +93,10 @@ class Account:
     def wait(self, now: float, n: int = 1) -> float:
         """Seconds until :meth:`take` would succeed."""
         return self._bucket.wait(now, n)
+
+
+def _spelling(sender: str) -> str:
+    return sender.removeprefix("+") if sender[1:].isdecimal() else sender.casefold()
 
 
 def _secret(value: SecretStr | None) -> bytes | None:

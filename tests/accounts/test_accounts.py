@@ -439,6 +439,12 @@ class TestAccount:
         names = ("Shop", "SHOP", "shop ua", "Bank", "")
         assert [account.spelled(name) for name in names] == ["Shop", "Shop", "SHOP UA", "Bank", ""]
 
+    def test_a_number_is_its_own_with_or_without_a_plus(self) -> None:
+        account = self.account(sender="380501112233", senders=["+380441112233", "+"])
+        names = ("+380501112233", "380441112233", "+380991112233", "+")
+        own = ["380501112233", "+380441112233", "+380991112233", "+"]
+        assert [account.spelled(name) for name in names] == own
+
     def test_senders_that_differ_only_in_capitals_are_told_apart(self) -> None:
         account = self.account(sender="Shop", senders=["SHOP"])
         assert [account.spelled(name) for name in ("Shop", "SHOP")] == ["Shop", "SHOP"]

@@ -76,10 +76,22 @@ def _ia5(octets: bytes) -> str:
 _CONTROLS: Final = re.compile(r"[\x80-\x9f]")
 
 
+#: Phonetic letters and marks, which Latin-1 would be in UTF-8 by chance.
+_NO_LETTERS: Final = re.compile("[\x80-\x9f\u0250-\u036f]")
+
+
 def _latin1(octets: bytes) -> str:
+    """Decodes Latin-1, or UTF-8 that a client did not convert: no words in Latin-1 are that."""
     text = octets.decode("latin-1")
     if text.isascii():
         return text
+    try:
+        unconverted = octets.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        pass
+    else:
+        if not _NO_LETTERS.search(unconverted):
+            return unconverted
     return _CONTROLS.sub(lambda found: found[0].encode("latin-1").decode("cp1252", "ignore"), text)
 
 

@@ -1,13 +1,17 @@
 """UCS-2 as clients write it: big-endian by the specification; some use little-endian or a mark.
 
 Decides the octet order of a text. Without a byte-order mark it is big-endian, unless only the other
-order gives letters.
+order gives letters, or the octets are ASCII or UTF-8: some clients set data_coding 8 without
+converting their text.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
+
+from bridge.model.scripts import beyond_ascii, exist, form_words
 
 _BIG: Final = b"\xfe\xff"
 _LITTLE: Final = b"\xff\xfe"
@@ -34,6 +38,19 @@ _FEWEST: Final = (4, 3)
 _FEWEST_OF_ASCII: Final = (3, 2)
 
 
+#: Controls that no text has: the high octets of many alphabets in UCS-2.
+_CONTROLS: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+#: High octets of signs and ideographs that are hardly used, as those of ASCII's signs, digits and
+#: capitals would be; not those of kana, jamo and punctuation.
+_RARE: Final = frozenset((*range(0x21, 0x30), *range(0x33, 0x4E)))
+#: Punctuation with a low octet that is printable ASCII.
+_PUNCTUATION: Final = b"\x22\x26\x30\x32\x33\x39\x3a\x3b"
+#: Fewest octets of an ASCII text with letters.
+_FEWEST_OCTETS: Final = 6
+#: The same for UTF-8 with a single character beyond ASCII.
+_FEWEST_WITH_ONE: Final = 12
+
+
 def decode(octets: bytes) -> str:
     """The text without its byte-order mark; raises UnicodeDecodeError."""
     if len(octets) > 1:
@@ -41,7 +58,28 @@ def decode(octets: bytes) -> str:
             return octets[2:].decode(codec)
         if not octets[1:8:2].strip(_HIGH_OCTETS) and _is_little_endian(octets):
             return octets.decode("utf-16-le")
+        if octets[0] > 0x1F and octets[1] > 0x1F and (text := _in_octets(octets)):
+            return text
     return octets.decode("utf-16-be")
+
+
+def _in_octets(octets: bytes) -> str:
+    """The text of octets that prove to be ASCII or UTF-8; empty for others."""
+    if _CONTROLS.search(octets):
+        return ""
+    try:
+        text = octets.decode("utf-8")
+    except UnicodeDecodeError:
+        return ""
+    if not text.isascii():
+        strange = beyond_ascii(text)
+        several = len(strange) > 1 or len(octets) > _FEWEST_WITH_ONE
+        return text if several and exist(strange, marks=False) and form_words(text) else ""
+    rare = sum(
+        first in _RARE or (first == 0x20 and second not in _PUNCTUATION)
+        for first, second in zip(octets[::2], octets[1::2], strict=False)
+    )
+    return text if rare and (len(octets) >= _FEWEST_OCTETS or octets.isdigit()) else ""
 
 
 def join(parts: Sequence[bytes]) -> bytes:

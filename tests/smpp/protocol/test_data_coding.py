@@ -124,6 +124,21 @@ def test_packed_text_begins_on_a_septet_border_after_the_header(header_length: i
     assert text == "hello there"
 
 
+@pytest.mark.parametrize("data_coding", [0, 3, 4])
+def test_utf_8_that_a_client_called_latin_1_is_utf_8(data_coding: int) -> None:
+    for text in ("Größe", "Ціна 5 €", "Привіт", "\ufeffCafé"):
+        read = decode_text(Encoded(data_coding, text.encode(), "latin1"))
+        assert read == text.removeprefix("\ufeff")
+    for text in ("Größe", "CAFÉ»", "É°"):
+        assert decode_text(Encoded(data_coding, text.encode("latin-1"), "latin1")) == text
+
+
+def test_a_character_of_such_a_text_may_be_cut_between_two_parts() -> None:
+    octets = "Größe".encode()
+    parts = [Encoded(3, octets[:3]), Encoded(3, octets[3:])]
+    assert decode_parts(parts) == "Größe"
+
+
 def test_data_coding_4_is_octets_for_an_application_port() -> None:
     assert decode_text(Encoded(4, b"text", has_ports=False)) == "text"
     refused(4, b"text", has_ports=True)
