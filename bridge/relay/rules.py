@@ -57,8 +57,8 @@ def phone_of(
         if names_group(address):
             raise Failure(Reason.NOT_FOUND, f"no group {address[:40]}") from None
         raise
-    if account.countries and country(phone) not in account.countries:
-        raise Failure(Reason.PROHIBITED, "country not allowed")
+    if account.countries and (there := country(phone)) not in account.countries:
+        raise Failure(Reason.PROHIBITED, f"country not allowed: {there or 'unknown'}")
     if black_list is not None and black_list.block(phone, bulk=bulk):
         raise Failure(Reason.PROHIBITED, "black list")
     return phone

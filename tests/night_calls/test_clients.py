@@ -11,7 +11,7 @@ from bridge.sandbox import Sandbox
 from bridge.smpp.protocol.pdu import MessageIdResp, Pdu
 from tests.night_calls.asking import page, said, submit, until
 from tests.running import Running, running
-from tests.serving.clients import bound, connect, listed
+from tests.serving.clients import bound, change, connect, listed
 from tests.serving.daemon import AnyBridge, serving, write_config
 from tests.smpp.peer import a_submit
 from tests.smtp.client import connected
@@ -33,6 +33,11 @@ async def test_7_a_client_is_throttled_by_its_rate(tmp_path: Path, sandbox: Sand
     config = write_config(tmp_path, sandbox.url, account="rate = 0.001")
     async with running(config) as bridge:
         await throttled(bridge, "over 0.001 messages a second")
+        change(bridge, ("rate = 0.001", "rate = 100"))
+        await said(bridge, "reload")
+        peer = await bound(bridge)
+        await submit(peer)
+        await peer.close()
 
 
 async def throttled(bridge: AnyBridge, reason: str) -> None:
@@ -88,6 +93,9 @@ async def test_10_no_receipt_because_no_receiver_is_bound(
     await bridge.event("message_rejected", id=id)
     for text in (await said(bridge, "trace", str(id)), await page(bridge, f"/messages/{id}")):
         assert "no receiver has been bound yet" in text
+    receiver = await bound(bridge)
+    assert (await receiver.read()).command == "deliver_sm"
+    await receiver.close()
     await peer.close()
 
 
@@ -127,6 +135,9 @@ async def test_14_a_number_never_gets_anything(tmp_path: Path, sandbox: Sandbox)
         assert {one["account"] for one in found} == {"crm"}
         shown = await page(bridge, "/phones/+447911123456")
         assert shown.count("country not allowed") == 2
+        change(bridge, ('countries = ["UA"]', 'countries = ["UA", "GG"]'))
+        await said(bridge, "reload")
+        await submit(peer, b"447911123456")
         await peer.close()
 
 

@@ -143,6 +143,9 @@ async def test_13_our_own_certificate_has_expired(tmp_path: Path, sandbox: Sandb
         for port in ports:
             assert f"tls_failed {port}: " in text
             assert f"tls_failed {port} " in shown
+        make_certificate(tmp_path)
+        await said(bridge, "reload")
+        await until(bridge, "(?m)^expires +the certificate of smtp", "top", "--once")
 
 
 async def test_13_our_own_certificate_is_about_to_expire(tmp_path: Path, sandbox: Sandbox) -> None:

@@ -66,6 +66,23 @@ async def test_2_and_3_an_api_that_takes_nothing_is_shown_with_its_error_and_sin
     await peer.close()
 
 
+async def test_2_a_new_key_and_a_reload_send_what_waits(tmp_path: Path, sandbox: Sandbox) -> None:
+    key = tmp_path / "cascade.key"
+    key.write_text("wrong\n")
+    config = write_config(tmp_path, sandbox.url, account='answer = "queued"')
+    config.write_text(config.read_text().replace('"test-key"', f'"file:{key}"'))
+    async with running(config) as bridge:
+        peer = await bound(bridge)
+        await submit(peer)
+        await bridge.event("upstream_held")
+        assert "cascade refused since " in await line(bridge, "upstream", "top", "--once")
+        key.write_text("right\n")
+        await said(bridge, "reload")
+        await sandbox.wait_for(1)
+        await until(bridge, "upstream +cascade ok", "top", "--once")
+        await peer.close()
+
+
 async def test_4_the_host_of_the_api_cannot_be_reached(tmp_path: Path) -> None:
     port = free_port()
     async with running(write_config(tmp_path, f"http://127.0.0.1:{port}")) as bridge:

@@ -95,7 +95,7 @@ def test_only_the_accounts_countries_may_be_reached() -> None:
     only(account(countries=["UA"]), submission("+380501234567"))
     failure = why_not({"countries": ["UA"]}, "+16502530000")
     assert failure.reason is Reason.PROHIBITED
-    assert failure.description == "message prohibited: country not allowed"
+    assert failure.description == "message prohibited: country not allowed: US"
 
 
 def test_a_group_that_is_none_is_not_found() -> None:
