@@ -194,6 +194,7 @@ async def test_26_a_later_version_wrote_the_store(tmp_path: Path, sandbox: Sandb
     with closing(sqlite3.connect(tmp_path / "bridge.db")) as store:
         store.execute("PRAGMA user_version = 99")
     line = await refused_start(write_config(tmp_path, sandbox.url))
+    assert f"a later version wrote {tmp_path}/bridge.db: " in line
     assert "has schema version 99; this program knows versions up to " in line
 
 

@@ -400,7 +400,7 @@ async def version_of(connection: PgConnection) -> int:
         version = await connection.fetchval("SELECT coalesce(max(version), 0) FROM migration")
     if version > len(MIGRATIONS):
         raise SchemaTooNew(
-            f"the database has schema version {version}; "
+            f"a later version wrote the database: it has schema version {version}; "
             f"this program knows versions up to {len(MIGRATIONS)}"
         )
     return version

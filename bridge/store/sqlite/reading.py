@@ -86,7 +86,7 @@ class SqliteReading:
     def _check_version(self, version: int) -> None:
         if version > len(MIGRATIONS):
             raise SchemaTooNew(
-                f"{self._path} has schema version {version}; "
+                f"a later version wrote {self._path}: it has schema version {version}; "
                 f"this program knows versions up to {len(MIGRATIONS)}"
             )
 
