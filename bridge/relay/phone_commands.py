@@ -25,17 +25,18 @@ from bridge.relay.relay import Relay
 
 log = structlog.get_logger()
 
-#: Characters that people put around a word.
-_AROUND = " \t\r\n.,!\"'«»“”"
+#: What people put around a word: blanks, punctuation, emoji.
+_AROUND = re.compile(r"^[\W_]+|[\W_]+$")
 _BLANKS = re.compile(r"\s+")
 #: Most words of a group's name.
 _MOST_WORDS = 8
 
 
 def _letters(word: str) -> str:
-    """A word without case and accents: many write an SMS without them."""
-    plain = unicodedata.normalize("NFD", word.casefold())
-    return "".join(char for char in plain if not unicodedata.combining(char))
+    """A word without case, accents and what stands around it: many write an SMS without them."""
+    plain = unicodedata.normalize("NFKD", word.casefold())
+    plain = "".join(char for char in plain if not unicodedata.combining(char))
+    return _AROUND.sub("", plain)
 
 
 class PhoneCommands:
@@ -61,10 +62,10 @@ class PhoneCommands:
         account = self._account(incoming.account)
         if account is None:
             return False
-        word, hooks = _letters(incoming.text.strip(_AROUND)), self._hooks()
-        if word in map(_letters, hooks.stop_words):
+        word, hooks = _letters(incoming.text), self._hooks()
+        if word and word in map(_letters, hooks.stop_words):
             await self._stop(account, incoming)
-        elif word in map(_letters, hooks.start_words):
+        elif word and word in map(_letters, hooks.start_words):
             await self._start(account, incoming)
         elif account.settings.commands_from and self._may_command(account, incoming.phone):
             return await self._command(account, incoming)

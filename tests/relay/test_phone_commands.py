@@ -75,9 +75,10 @@ async def test_a_word_is_known_without_case_accents_and_marks(
     tmp_path: Path, sandbox: Sandbox
 ) -> None:
     words = ["стоп", " «Stop!» ", "odhlasit", "Odhlásit.", "ВІДПИСАТИСЯ"]
+    words += ["СТОП 😡", "(stop)", "STOP?", "Stop\u200b", "ＳＴＯＰ", "- стоп -"]
     async with phones(tmp_path, sandbox) as they:
         for n, text in enumerate(words):
-            await they.write(text, f"+38050123456{n}")
+            await they.write(text, f"+3805012345{n:02}")
         assert len(await they.blocked()) == len(words)
         assert they.sent == []  # the account has no reply
 
