@@ -254,7 +254,7 @@ async def _run(control: Control, endpoint: ApiEndpoint, request: Request) -> Res
     try:
         running = endpoint.call(control, given, request.scope[CALLER].name)
     except ValidationError as error:
-        raise Failure(Reason.BAD_PARAMETER, _says(error)) from None
+        raise messages.invalid(error) from None
     answer = await running
     account = request.scope[CALLER].account
     if account is not None:
@@ -276,12 +276,6 @@ def _body(body: bytes) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise Failure(Reason.BAD_PARAMETER, "the body is not a JSON object")
     return found
-
-
-def _says(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(map(str, first["loc"]))
-    return f"{where}: {first['msg']}" if where else str(first["msg"])
 
 
 async def _http_problem(_: Request, error: Exception) -> Response:

@@ -126,9 +126,15 @@ def read(document: Any) -> tuple[list[PostedMessage], bool]:
             return many, True
         return [PostedMessage.model_validate(document)], False
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise Failure(Reason.BAD_PARAMETER, f"{where}: {first['msg']}") from None
+        raise invalid(error) from None
+
+
+def invalid(error: ValidationError) -> Failure:
+    """The failure for values that do not have the documented form: the first of them."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(map(str, first["loc"]))
+    why = str(first["msg"]).removeprefix("Value error, ")
+    return Failure(Reason.BAD_PARAMETER, f"{where}: {why}" if where else why)
 
 
 def repeat_key(header: str) -> bytes:

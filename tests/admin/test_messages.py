@@ -206,7 +206,7 @@ def test_a_mistake_is_named_with_its_field(document: Any, words: str) -> None:
     with pytest.raises(Failure) as caught:
         read(document)
     assert caught.value.reason is Reason.BAD_PARAMETER
-    assert words in caught.value.detail
+    assert caught.value.detail.startswith(words)
 
 
 def test_a_key_is_the_same_with_quotation_marks_and_without() -> None:

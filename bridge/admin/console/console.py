@@ -24,6 +24,7 @@ from bridge.admin.console.sessions import ConsoleSession, ConsoleSessions
 from bridge.admin.console.visit import PREFIX, Visit
 from bridge.admin.control import Control
 from bridge.admin.endpoints import status_of
+from bridge.admin.messages import invalid
 from bridge.admin.tokens import Role, Tokens
 from bridge.model.failure import Failure, Reason
 from bridge.store import StoreError
@@ -181,9 +182,7 @@ def _failure(error: Failure | StoreError | ValidationError) -> Failure:
         return error
     if isinstance(error, StoreError):
         return Failure(Reason.OPERATION_FAILED, str(error))
-    first = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(map(str, first["loc"]))
-    return Failure(Reason.BAD_PARAMETER, f"{where}: {first['msg']}")
+    return invalid(error)
 
 
 async def _form(request: Request) -> dict[str, str]:
