@@ -16,6 +16,7 @@ import structlog
 from bridge.directory.black_list import BlackLists
 from bridge.directory.groups import Groups
 from bridge.directory.importing import Importer
+from bridge.model.failure import Failure, Reason
 from bridge.store import Store, StoreError, failing
 from bridge.store.directory.verb import Verb
 from bridge.store.outage import Outage
@@ -28,6 +29,8 @@ P = ParamSpec("P")
 #: Interval of checks for other nodes' changes, and for abandoned files (seconds).
 REFRESH_EVERY: Final = 1.0
 RESUME_EVERY: Final = 60.0
+#: So many calls of an account at once are too many.
+AT_ONCE: Final = 15
 
 
 class Directory:
@@ -65,6 +68,16 @@ class Directory:
         async with self._refreshing:
             await self.black_lists.refresh()
             await self.groups.refresh()
+
+    async def take_place(self, account: str) -> None:
+        """Begins a call of an account. Raises Failure(TOO_MANY_SESSIONS) if fourteen are under way,
+        over all nodes; else :meth:`give_back_place` at its end."""
+        if not await self._store.take_place(account, AT_ONCE - 1):
+            raise Failure(Reason.TOO_MANY_SESSIONS)
+
+    async def give_back_place(self, account: str) -> None:
+        """The call is answered."""
+        await self._store.give_back_place(account)
 
     async def look_up(self, verb: Callable[P, Verb[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs a verb that changes nothing. Raises Failure, also for store errors."""

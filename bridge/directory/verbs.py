@@ -10,7 +10,7 @@ from bridge.store.directory.black_list import (
     start_bulk,
     stop_bulk,
 )
-from bridge.store.directory.calls import AT_ONCE, begin_call, end_call
+from bridge.store.directory.calls import count_call
 from bridge.store.directory.contacts import (
     Membership,
     add_contact,
@@ -44,7 +44,6 @@ from bridge.store.directory.templates import (
 from bridge.store.references import incoming_of
 
 __all__ = [
-    "AT_ONCE",
     "Imported",
     "Membership",
     "SendOut",
@@ -52,15 +51,14 @@ __all__ = [
     "add_group",
     "add_template",
     "add_to_black_list",
-    "begin_call",
     "change_contact",
     "change_group",
     "change_template",
+    "count_call",
     "delete_contacts",
     "delete_from_black_list",
     "delete_group",
     "delete_template",
-    "end_call",
     "find_group",
     "find_send_out",
     "find_template",

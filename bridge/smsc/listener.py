@@ -11,9 +11,7 @@ import asyncio
 import hashlib
 import re
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from ssl import SSLContext
 from typing import Final, Protocol
 from urllib.parse import unquote_to_bytes
@@ -25,7 +23,7 @@ from bridge.config import settings as config
 from bridge.config.settings import Endpoint
 from bridge.dialect.answers import Format, refused
 from bridge.directory.directory import Directory
-from bridge.directory.verbs import AT_ONCE, begin_call, end_call
+from bridge.directory.verbs import count_call
 from bridge.model import message as vocabulary
 from bridge.model.failure import Failure, Reason
 from bridge.net.asgi import BodyTooLarge, Receive, Scope, Send, TooManyBodies, read_body, respond
@@ -87,7 +85,8 @@ class SmscAuthenticator(Protocol):
 class SmscListener:
     """Listens on the addresses of ``[smsc]``. Belongs to one event loop.
 
-    ``operations`` are those of ``/sys/<name>``; those in ``limited`` are counted over all nodes.
+    ``operations`` are those of ``/sys/<name>``; of those in ``limited``, identical calls are
+    counted.
     """
 
     def __init__(
@@ -110,7 +109,6 @@ class SmscListener:
         self._monotonic = monotonic
         self._told: set[tuple[str, str, str]] = set()
         self._told_since = monotonic()
-        self._at_once: Counter[str] = Counter()
         self._context: SSLContext | None = None
         self._webs: list[WebServer] = []
         self._apply(settings)
@@ -204,8 +202,12 @@ class SmscListener:
                 raise Failure(Reason.BAD_PARAMETER, "no such call")
             account = await self._log_in(parameters, peer)
             call = Call(account, parameters, fmt, peer, self._clock())
-            async with self._counted(name, call):
+            await self._directory.take_place(account.name)
+            try:
+                await self._count(name, call)
                 return await operation(call), fmt, None
+            finally:
+                await self._directory.give_back_place(account.name)
         except Failure as failed:
             answer, failure = refused(failed, fmt), failed
         except AnsweredRefusal as refusal:
@@ -232,26 +234,11 @@ class SmscListener:
             raise Failure(Reason.BAD_PARAMETER, "login and psw")
         return await self._accounts.authenticate_smsc(login, password, address=peer)
 
-    @asynccontextmanager
-    async def _counted(self, name: str, call: Call) -> AsyncIterator[None]:
-        """Enforces the account's limits: calls at once, and three identical ones in a minute."""
-        account = call.account.name
-        if self._at_once[account] >= AT_ONCE - 1:
-            raise Failure(Reason.TOO_MANY_SESSIONS)
-        self._at_once[account] += 1
-        begun = 0
-        try:
-            if name in self._limited:
-                begun = await self._directory.note(
-                    begin_call, account, _digest(name, call.parameters), int(call.now)
-                )
-            yield
-        finally:
-            self._at_once[account] -= 1
-            if not self._at_once[account]:
-                del self._at_once[account]
-            if begun:
-                await self._directory.note(end_call, begun)
+    async def _count(self, name: str, call: Call) -> None:
+        """Refuses the fourth identical call in a minute."""
+        if name in self._limited:
+            digest = _digest(name, call.parameters)
+            await self._directory.note(count_call, call.account.name, digest, int(call.now))
 
     async def _soap(self, scope: Scope, body: bytes, peer: str, send: Send) -> None:
         host = _header(scope, b"host") or "localhost"

@@ -285,6 +285,13 @@ class Store(Protocol):
         Raises the verb's :class:`bridge.model.failure.Failure`; then nothing was changed.
         """
 
+    async def take_place(self, account: str, most: int) -> bool:
+        """Takes one of an account's ``most`` places for calls under way, over all nodes; False if
+        there is none. A node that is gone has no places."""
+
+    async def give_back_place(self, account: str) -> None:
+        """Gives back a place that was taken."""
+
     # --- the story of a message --------------------------------------------------------------
 
     async def story(self, message_id: int) -> Story | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from enum import Enum
+from types import MappingProxyType
 from typing import Any, Protocol, cast
 
 import asyncpg
@@ -91,10 +92,11 @@ class PgPool(Protocol):
     def terminate(self) -> None: ...
 
 
-async def connect(url: str) -> PgConnection:
-    """A single connection; raises the errors of asyncpg and of the system."""
+async def connect(url: str, settings: Mapping[str, str] = MappingProxyType({})) -> PgConnection:
+    """A single connection, with further settings; raises the errors of asyncpg and of the
+    system."""
     connection = await asyncpg.connect(
-        url, timeout=PATIENCE, command_timeout=PATIENCE, server_settings=_SETTINGS
+        url, timeout=PATIENCE, command_timeout=PATIENCE, server_settings={**_SETTINGS, **settings}
     )
     return cast(PgConnection, connection)
 

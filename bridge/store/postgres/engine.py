@@ -31,6 +31,7 @@ from bridge.store.postgres.node_words import WORDS, pieces
 from bridge.store.postgres.notices import CLAIM, OWE, TAKE_INCOMING, TOLD, expire
 from bridge.store.postgres.own_attempts import OwnAttempts
 from bridge.store.postgres.parts import ADD_PART, expire_parts
+from bridge.store.postgres.places import SharedPlaces
 from bridge.store.postgres.queue import claim, lanes, move, next_due, replace
 from bridge.store.postgres.reading import IDLE, STORED, PostgresReading, shown, stored
 from bridge.store.postgres.retention import PostgresSweeper, forget_fingerprints
@@ -103,6 +104,7 @@ class PostgresStore(PostgresReading):
         self._ended = Ended()
         self._early = PostgresEarly()
         self._attempts = OwnAttempts()
+        self._places = SharedPlaces(url, self._lease)
         self._turns = Turns(
             self._writing, self._connection, self._lease, clock, self._ended, self.signals.owed.send
         )
@@ -171,6 +173,7 @@ class PostgresStore(PostgresReading):
             await self._tasks[0]
             self._watch.close()
             await self._tasks[1]
+            await self._places.close()
             self._writer = self._watch = None
             try:
                 async with asyncio.timeout(_CLOSE_WITHIN):
@@ -321,6 +324,12 @@ class PostgresStore(PostgresReading):
 
     async def change(self, verb: Callable[P, Verb[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._turns.settled(lambda turn: run(turn.connection, verb(*args, **kwargs)))
+
+    async def take_place(self, account: str, most: int) -> bool:
+        return await self._places.take(account, most)
+
+    async def give_back_place(self, account: str) -> None:
+        await self._places.give_back(account)
 
     # --- statuses and messages from phones ---------------------------------------------------
 

@@ -79,6 +79,8 @@ class Lease:
         #: The database's time at the last renewal, and until when the lease certainly holds, by the
         #: machine's uptime.
         self.renewed_at = 0.0
+        #: Whether no other node was alive then.
+        self.is_alone = False
         self._certain_until = 0.0
 
     @property
@@ -148,14 +150,15 @@ class Lease:
             "FROM (SELECT lease_until < clock_timestamp() AS was_out, "
             "extract(epoch FROM clock_timestamp())::float8 AS now "
             "FROM node WHERE number = $1 AND holder = $2) AS before "
-            "WHERE number = $1 AND holder = $2 RETURNING was_out, now",
+            "WHERE number = $1 AND holder = $2 RETURNING was_out, now, NOT EXISTS (SELECT "
+            "FROM node WHERE number <> $1 AND lease_until > clock_timestamp())",
             self.number,
             self.fence.holder,
             self.length,
         )
         if row is None:
             raise LeaseLost
-        was_out, self.renewed_at = row
+        was_out, self.renewed_at, self.is_alone = row
         self._certain_until = certain_until
         if was_out or self._unbroken_since > self.renewed_at:
             self._unbroken_since = self.renewed_at

@@ -23,6 +23,7 @@ from bridge.model.notice import Incoming, Notice, Owed, Told
 from bridge.store.directory.verb import Verb
 from bridge.store.ended import Ended
 from bridge.store.errors import StoreError, StoreInUse
+from bridge.store.places import Places
 from bridge.store.rows import to_message
 from bridge.store.signals import StoreSignals
 from bridge.store.sqlite import notices, parts, queue, statuses
@@ -83,6 +84,7 @@ class SqliteStore(SqliteReading):
         self.last_id = 0
         self.last_short_id = 0
         self._sweeper = SqliteSweeper()
+        self._places = Places()
         self._claims = notices.Claims()
         self._lock: int | None = None
         self._writer: SqliteWriter | None = None
@@ -287,6 +289,12 @@ class SqliteStore(SqliteReading):
         if isinstance(answer, Failure):
             raise answer
         return answer
+
+    async def take_place(self, account: str, most: int) -> bool:
+        return await self._places.take(account, most)
+
+    async def give_back_place(self, account: str) -> None:
+        await self._places.give_back(account)
 
     # --- statuses and messages from phones ---------------------------------------------------
 
