@@ -234,7 +234,12 @@ class App:
                 callbacks = Callbacks(outbox)
                 callbacks.follow(settings.accounts)
                 gathering = Gathering(
-                    store, relay, ids.next, settings.smpp.parts_timeout, clock=clock
+                    store,
+                    relay,
+                    ids.next,
+                    settings.smpp.parts_timeout,
+                    clock,
+                    dispatcher.follow_clock,
                 )
                 smtp = SmtpListener(
                     settings.smtp,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ from bridge.sending.upkeep import Upkeep
 from bridge.sending.upstream import UpstreamLine, upstream_lines
 from bridge.store import Store
 from bridge.store.engines import engine_of
+from bridge.store.sqlite.engine import SqliteStore
 
 
 def id_of(outcome: Outcome) -> int:
@@ -116,11 +117,13 @@ async def relaying(
     accounts: dict[str, dict[str, Any]] | None = None,
     store: dict[str, Any] | None = None,
     keys: dict[str, str] | None = None,
+    clock: Callable[[], float] = time.time,
     **cascade: Any,
 ) -> AsyncIterator[Relaying]:
     """A running relay. ``cascade`` are keys of that table, ``accounts`` the settings of each
     account (the password, ``sender`` and a long ``answer_within`` are given), ``keys`` the
-    credentials. Without ``store`` the store is SQLite in ``folder``."""
+    credentials. Without ``store`` the store is SQLite in ``folder``. ``clock`` gives Unix time, and
+    is for SQLite."""
     # A client waits for the API's answer as long as the machine needs.
     base = {"password": "secret", "sender": "Shop", "answer_within": "50s"}
     settings = settings_from(
@@ -131,11 +134,13 @@ async def relaying(
         }
     )
     engine = engine_of(settings.store.url, settings.store.lease)
+    if clock is not time.time:
+        engine = SqliteStore(folder / "bridge.db", clock=clock)
     await engine.open()
     people = Accounts(settings)
-    ids = Ids(engine.node, engine.last_id, time.time)
+    ids = Ids(engine.node, engine.last_id, clock)
     lines = upstream_lines(settings)
-    pending = PendingAnswers(engine.owe, time.time)
+    pending = PendingAnswers(engine.owe, clock)
     dispatcher = Dispatcher(
         engine,
         ids,
@@ -143,25 +148,37 @@ async def relaying(
         lines,
         pending,
         known=lambda name: people.get(name) is not None,
+        clock=clock,
     )
     directory = Directory(engine)
     await directory.open()
     try:
         async with asyncio.TaskGroup() as tasks:
-            send_outs = SendOuts(engine, dispatcher, ids, tasks)
-            relay = Relay(settings, engine, ids, pending, dispatcher, directory, send_outs, tasks)
+            send_outs = SendOuts(engine, dispatcher, ids, tasks, clock=clock)
+            relay = Relay(
+                settings,
+                engine,
+                ids,
+                pending,
+                dispatcher,
+                directory,
+                send_outs,
+                tasks,
+                clock=clock,
+            )
             ready = asyncio.Event()
             tasks.create_task(dispatcher.run(ready))
             await ready.wait()
-            upkeep = Upkeep(engine, dispatcher, settings.store)
+            upkeep = Upkeep(engine, dispatcher, settings.store, clock)
             engine.signals.work.listen(upkeep.wake)
             engine.signals.settled.listen(relay.settled_elsewhere)
-            answer_first = AnswerFirst(engine.node, people, pending, time.time)
+            answer_first = AnswerFirst(engine.node, people, pending, clock)
             outbox = Outbox(
                 engine,
                 settings.smpp.receipts_keep,
                 settings.reports.keep,
                 answer_first.not_before,
+                clock=clock,
             )
             engine.signals.owed.listen(outbox.wake)
             working = [tasks.create_task(part.run()) for part in (upkeep, outbox)]

@@ -114,8 +114,9 @@ class NowStanding:
 
     def certificates(self) -> dict[str, datetime]:
         """The expiry times of the certificates in use, read from their files."""
-        if self._clock() - self._ends_at > _FRESH:
-            self._ends_at = self._clock()
+        now = self._clock()
+        if not 0 <= now - self._ends_at <= _FRESH:
+            self._ends_at = now
             self._ends = {}
             for name, file in certificates_of(self._settings()).items():
                 try:

@@ -131,7 +131,7 @@ class Statuses:
                 else:
                     outage.over()
                     self._counts["of no message"] += forgotten
-                if now >= tell_at:
+                if not 0 < tell_at - now <= TELL_EVERY:  # it may be set back
                     tell_at = now + TELL_EVERY
                     self._tell()
         finally:

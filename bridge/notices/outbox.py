@@ -251,9 +251,9 @@ class Outbox:
         began = time.perf_counter()
         waits: list[float] = []
         now = self._clock()
-        while queue.early and queue.early[0][0] <= now:
-            self._line_up(queue, heapq.heappop(queue.early)[2], now)
         mono = self._loop.time()
+        while queue.early and queue.early[0][0] <= mono:
+            self._line_up(queue, heapq.heappop(queue.early)[2], now)
         for _ in range(_TURN):
             if not queue.waiting:
                 break
@@ -275,13 +275,13 @@ class Outbox:
                 self._claim(queue, room)
             elif room > 0:
                 waits.append(later)
-        self._set_timer(queue, now, waits)
+        self._set_timer(queue, waits)
 
-    def _set_timer(self, queue: NoticeQueue, now: float, waits: list[float]) -> None:
+    def _set_timer(self, queue: NoticeQueue, waits: list[float]) -> None:
         """Pumps again when an early notice may be told, or when a taker has rested."""
-        if queue.early:
-            waits.append(queue.early[0][0] - now)
         mono = self._loop.time()
+        if queue.early:
+            waits.append(queue.early[0][0] - mono)
         waits += [p.rests_until - mono for p in queue.all_places() if p.failures and not p.told]
         waits = [wait for wait in waits if wait > 0]
         if queue.timer is not None:
@@ -296,7 +296,8 @@ class Outbox:
         if at <= now:
             queue.waiting.append(owed)
         else:
-            heapq.heappush(queue.early, (at, owed.notice.id, owed))
+            # By the loop's time: the clock may be set back meanwhile.
+            heapq.heappush(queue.early, (self._loop.time() + at - now, owed.notice.id, owed))
 
     def _claim(self, queue: NoticeQueue, room: int) -> None:
         queue.claiming = True

@@ -96,7 +96,7 @@ class NoticeQueue:
         self.name = name
         self.places: dict[str, list[Place]] = {}  # by taker name, in the order of turns
         self.waiting: deque[Owed] = deque()
-        self.early: list[tuple[float, int, Owed]] = []  # heap by earliest time to tell
+        self.early: list[tuple[float, int, Owed]] = []  # heap by loop time to look again
         self.look = True  # the store may have notices that are due
         self.retry_at = 0  # next retry of a refused notice (Unix time); 0: none
         self.claiming = False

@@ -50,6 +50,8 @@ class AnswerFirst:
         within = 0.0
         if settings.answer == "result":
             within = settings.answer_within or ANSWER_WITHIN[message.protocol]
+        if message.accepted_at > self._clock() + MARGIN:
+            return 0.0  # the clock was set back
         latest = message.accepted_at + within
         if message.submission_id == message.id:
             # A single message is answered as soon as its outcome is known.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from itertools import groupby
 from typing import Final, NamedTuple, Protocol
@@ -72,7 +72,8 @@ class Gathering:
     """Takes parts. Belongs to the event loop that :meth:`run` runs in.
 
     ``next_id`` gives ids of the node's sequence, ``parts_timeout`` is in seconds, ``clock`` gives
-    Unix time.
+    Unix time. ``follow_clock`` is awaited before parts expire: it corrects their times if the clock
+    was set.
     """
 
     def __init__(
@@ -82,12 +83,14 @@ class Gathering:
         next_id: Callable[[], int],
         parts_timeout: float,
         clock: Callable[[], float] = time.time,
+        follow_clock: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._store = store
         self._relay = relay
         self._next_id = next_id
         self._parts_timeout = parts_timeout
         self._clock = clock
+        self._follow_clock = follow_clock
         # Complete messages without an outcome yet, by the ids of their parts: a part that is
         # repeated meanwhile must not submit the message again.
         self._joining: dict[tuple[int, ...], asyncio.Future[Outcome]] = {}
@@ -285,8 +288,10 @@ class Gathering:
     # --- parts without a message -----------------------------------------------------------
 
     async def _sweep(self) -> None:
-        before = int(self._clock() - self._parts_timeout)
         try:
+            if self._follow_clock is not None:
+                await self._follow_clock()
+            before = int(self._clock() - self._parts_timeout)
             expired = await self._store.expired_parts(before, _SWEEP)
             self._no_longer_waiting(part.id for part in expired)
             self._forget(before)

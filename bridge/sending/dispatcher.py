@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence, Set
+from contextlib import suppress
 
 import structlog
 
@@ -194,6 +195,7 @@ class Dispatcher(QueueMoves):
             self._hold(scope, name, True)
         await self.take_up_interrupted()
         self.backlog = await self._store.backlog()
+        await self._clock_steps.follow_since(self._store.last_id)
         await self._working_set.begin()
         for account in sorted({lane.account for lane in await self._store.lanes()}):
             if not self._held.known(account):
@@ -282,9 +284,18 @@ class Dispatcher(QueueMoves):
         if not over:
             return messages
         assert self._requests is not None
-        changes = [expired(message) for message in over]
-        self._requests.create_task(self._settle(0, Settled(over, changes)))
+        if self._clock_steps.step():
+            # They may not be over: the store gets the right times, and has them loaded again.
+            self._working_set.leave(message.id for message in over)
+            self._requests.create_task(self._follow_clock())
+        else:
+            changes = [expired(message) for message in over]
+            self._requests.create_task(self._settle(0, Settled(over, changes)))
         return [message for message in messages if message.expires_at > now]
+
+    async def _follow_clock(self) -> None:
+        with suppress(StoreError):  # tried again before messages are looked for that expired
+            await self.follow_clock()
 
     async def _send(self, line: UpstreamLine, batch: NextBatch) -> None:
         """One attempt: noted in the store, posted, its results stored."""

@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 from bridge.model.failure import Failure
 from bridge.model.message import Message, State, Stored
 from bridge.model.selection import Selection
+from bridge.sending.clock_steps import ClockSteps
 from bridge.sending.working_set import WorkingSet
 from bridge.store import Acceptance, Repeats, Replacement, Store, StoreError, Superseded
 from bridge.store.directory.staging import send_outs_under_way
@@ -70,6 +71,7 @@ class QueueMoves:
         self._clients = clients
         self._working_set = working_set
         self._clock = clock
+        self._clock_steps = ClockSteps(store, working_set, clock)
         #: The number of messages that wait to be sent.
         self.backlog = 0
 
@@ -213,8 +215,14 @@ class QueueMoves:
             self._working_set.wake()
         return replaced
 
+    async def follow_clock(self) -> None:
+        """If the clock was set, corrects the times of what waits. Raises
+        :class:`bridge.store.StoreError`; call it again then."""
+        await self._clock_steps.follow()
+
     async def expire(self) -> None:
         """Ends the messages that wait or are held though their validity has ended."""
+        await self.follow_clock()
         now = int(self._clock())
         while overdue := await self._store.overdue(now, 1000):
             # A client that still waits for an answer gets the end as its answer.
