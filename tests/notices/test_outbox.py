@@ -276,6 +276,19 @@ async def test_the_answer_to_the_submission_comes_first(telling: Telling) -> Non
     await until(lambda: taker.abouts == [2, 1])
 
 
+async def test_a_notice_that_waits_for_the_answer_does_not_wait_for_a_clock_that_was_set_back(
+    telling: Telling,
+) -> None:
+    telling.early[1] = NOW + 0.05
+    taker = Taker()
+    telling.outbox.join(QUEUE, taker)
+    await telling.owe(1, 2)
+    await until(lambda: taker.abouts == [2])
+    telling.clock.now = NOW - 3600
+    telling.early.clear()  # the answer is out
+    await until(lambda: taker.abouts == [2, 1])
+
+
 # --- again -------------------------------------------------------------------------------------
 
 

@@ -86,3 +86,9 @@ async def test_nobody_waits_for_what_is_gone() -> None:
     node = Node()
     assert node.first.not_before(owed(THEIRS)._replace(stored=None)) == 0
     assert node.first.not_before(owed(THEIRS, account="removed")) == 0
+
+
+async def test_a_receipt_does_not_wait_until_a_clock_that_was_set_back_has_caught_up() -> None:
+    node = Node()
+    node.now = NOW - 3600
+    assert node.first.not_before(owed(THEIRS, submission_id=7)) == 0

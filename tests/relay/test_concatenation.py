@@ -156,6 +156,32 @@ async def test_parts_that_wait_have_places_in_the_backlog(tmp_path: Path, sandbo
         running.cancel()
 
 
+async def test_parts_do_not_expire_before_a_step_of_the_clock_is_followed(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    async with relaying(tmp_path, sandbox) as bridge:
+        parts = Gatherer(bridge)
+
+        async def follow_clock() -> None:
+            parts.clock.now -= 3600
+
+        parts.gathering = Gathering(
+            bridge.store,
+            bridge.relay,
+            bridge.relay.next_id,
+            300,
+            parts.clock,
+            follow_clock,
+        )
+        running = asyncio.create_task(parts.gathering.run())
+        await parts.taken(1, total=2)
+        parts.clock.now += 3600
+        await parts.gathering._sweep()
+        await parts.taken(2, total=2)
+        assert len(sandbox.messages) == 1
+        running.cancel()
+
+
 async def test_parts_that_another_node_completed_give_their_places_back(
     tmp_path: Path, sandbox: Sandbox
 ) -> None:

@@ -34,10 +34,22 @@ SETTLED = "cascade_bridge_settled"
 
 #: Given back by a node that left an attempt.
 _GIVEN_BACK = "lease_until = '-infinity'"
-#: Given back, or run out while the asking node has renewed its own without a gap ($1).
-_DEAD = f"({_GIVEN_BACK} OR (lease_until < clock_timestamp() AND $1::boolean))"
+#: No lease is that long (seconds).
+_NEVER_SO_LONG = 600
+#: Given back; or run out, or further away than any lease, because the clock of the database was set
+#: back after the last renewal. The latter only while the asking node renews its own without a gap
+#: ($1), and the clock is about what it expects ($4, $5).
+_DEAD = (
+    f"({_GIVEN_BACK} OR ($1::boolean "
+    "AND abs(extract(epoch FROM clock_timestamp())::float8 - $4) < $5 "
+    "AND (lease_until < clock_timestamp() "
+    "OR lease_until > clock_timestamp() + make_interval(secs => $3))))"
+)
 #: Run out for so long that a starting node may take its number if no other number is free.
 _LONG_OUT = "(lease_until < clock_timestamp() - make_interval(secs => 4 * $1::float8))"
+#: The clock was set if it differs by this share of a lease. A living node has twice as much of its
+#: lease left, at least.
+_STEP = 1 / 3
 #: When such a node was last heard of, a lease before its own ran out (Unix time, by the clock of
 #: the database); NULL of one that is alive, or gave its number back.
 LAST_HEARD = (
@@ -66,8 +78,9 @@ class Lease:
     """One node's lease of ``length`` seconds; ``clock`` is for times that other nodes read.
 
     If the database was out of reach for all nodes, all leases have run out when it is back, though
-    no node is dead. A node therefore takes over from others only after it has renewed its own lease
-    for a whole lease without a gap: every living node had time to do the same.
+    no node is dead; the same if its clock is set. A node therefore takes over from others only
+    after it has renewed its own lease for a whole lease, without a gap or a step of the clock:
+    every living node had time to do the same.
     """
 
     def __init__(self, length: float, clock: Callable[[], float] = time.time) -> None:
@@ -82,6 +95,8 @@ class Lease:
         #: Whether no other node was alive then.
         self.is_alone = False
         self._certain_until = 0.0
+        #: The database's time minus this machine's uptime, at the last renewal.
+        self._offset = 0.0
 
     @property
     def is_certain(self) -> bool:
@@ -139,6 +154,9 @@ class Lease:
             "ORDER BY number FOR UPDATE SKIP LOCKED",
             self.renewed_at - self._unbroken_since >= self.length,
             self.number,
+            max(_NEVER_SO_LONG, 10 * self.length),
+            self._offset + _uptime(),
+            self.length * _STEP,
         )
         return [row[0] for row in rows]
 
@@ -160,7 +178,9 @@ class Lease:
             raise LeaseLost
         was_out, self.renewed_at, self.is_alone = row
         self._certain_until = certain_until
-        if was_out or self._unbroken_since > self.renewed_at:
+        before, self._offset = self._offset, self.renewed_at - _uptime()
+        stepped = abs(self._offset - before) >= self.length * _STEP
+        if was_out or stepped or self._unbroken_since > self.renewed_at:
             self._unbroken_since = self.renewed_at
 
     async def pass_on(self, connection: PgConnection) -> None:

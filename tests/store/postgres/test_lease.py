@@ -243,6 +243,57 @@ async def claimed(connection: pg.PgConnection, length: float = 15.0) -> Lease:
     return lease
 
 
+async def unbroken(lease: Lease, connection: pg.PgConnection) -> None:
+    """Renews the lease, as if that had been done for long."""
+    await lease.renew(connection)
+    lease._unbroken_since -= 100 * lease.length
+
+
+async def step(lease: Lease, connection: pg.PgConnection, seconds: float) -> None:
+    """The clock of the database is set by so many seconds: everything else is moved against it."""
+    await connection.execute(
+        "UPDATE node SET lease_until = lease_until - make_interval(secs => $1)", seconds
+    )
+    lease.renewed_at -= seconds
+    lease._unbroken_since -= seconds
+    lease._offset -= seconds
+
+
+@pytest.mark.parametrize("seconds", [3600, 12, -3600])
+async def test_a_step_of_the_clock_of_the_database_costs_no_node_its_life(
+    connections: tuple[pg.PgConnection, pg.PgConnection], seconds: float
+) -> None:
+    first, second = connections
+    lease, other = await claimed(first), await claimed(second)
+    for one, connection in ((lease, first), (other, second)):
+        await unbroken(one, connection)
+    # The other renewed its own a while ago.
+    await second.execute(
+        "UPDATE node SET lease_until = lease_until - make_interval(secs => 4) WHERE number = $1",
+        other.number,
+    )
+    await step(lease, first, seconds)
+    assert await lease.take_over(first) == []
+    await lease.renew(first)
+    assert await lease.take_over(first) == []
+    await other.renew(second)
+    await unbroken(lease, first)
+    assert await lease.take_over(first) == []
+
+
+async def test_a_node_that_died_before_the_clock_of_the_database_was_set_back_is_taken_over(
+    connections: tuple[pg.PgConnection, pg.PgConnection],
+) -> None:
+    first, second = connections
+    lease, dead = await claimed(first), await claimed(second)
+    await unbroken(lease, first)
+    await step(lease, first, -3600)
+    await lease.renew(first)
+    assert await lease.take_over(first) == []
+    lease._unbroken_since -= lease.length  # renewed for a whole lease
+    assert await lease.take_over(first) == [dead.number]
+
+
 async def test_a_lease_that_was_passed_on_holds_on_the_new_connection_alone(
     connections: tuple[pg.PgConnection, pg.PgConnection],
 ) -> None:
