@@ -52,6 +52,8 @@ def parse_path(argument: str) -> tuple[Path, str] | None:
     if len(argument) > MAX_PATH:
         return None
     text = argument.strip()
+    if ("<" in text) != (">" in text) and "@" in text:
+        text = f"<{text.strip('<> ')}>"  # One bracket is missing.
     if "<" in text:
         found = _BRACKETED.fullmatch(text) or _BRACKETED.fullmatch(_without_name(text))
     else:
@@ -65,27 +67,32 @@ def parse_path(argument: str) -> tuple[Path, str] | None:
     elif local.startswith("'") and domain and domain.endswith("'"):
         local, domain = local[1:], domain[:-1]
     rest = _COMMENT.sub("", rest) if rest and "(" in rest else rest or ""
+    if rest.startswith((">", ";", ",")):
+        rest = rest.lstrip(">;, ")  # Of a list of addresses, or of a bracket too many.
     return Path(local, (domain or "").lower().rstrip(".")), rest
 
 
 def _without_name(text: str) -> str:
     """The path in its brackets, without a display name before or inside them.
 
-    ``Name <a@b>``, ``<Name <a@b>>`` and ``<<a@b>>`` all become ``<a@b>``.
+    ``Name <a@b>``, ``<Name <a@b>>``, ``<<a@b>>`` and ``<<a@b>`` all become ``<a@b>``.
     """
     if quoted := _QUOTED_NAME.match(text):
         text = text[quoted.end() :]
     _, _, after = text.partition("<")
     inside, bracket, rest = after.partition(">")
-    _, _, path = inside.rpartition("<")
+    name, _, path = inside.rpartition("<")
     parameters = rest.lstrip(">")
     closed = len(bracket + rest) - len(parameters)
-    return f"<{path}>{parameters}" if closed == 1 + inside.count("<") else ""
+    clear = closed == 1 + inside.count("<") or (closed and not name.strip("< "))
+    return f"<{path}>{parameters}" if clear else ""
 
 
 #: Address books and people put the scheme of a link before a number, SAPconnect its kind of address
 #: (``SMS=+380501234567``).
-_SCHEME = re.compile(r"(?:(?:tel|sms|smsto|mailto):|sms=)(?=\+?[0-9])", re.IGNORECASE | re.ASCII)
+_SCHEME = re.compile(
+    r"(?:(?:tel|sms|smsto|mailto|smtp):|sms=)(?=\+?[0-9])", re.IGNORECASE | re.ASCII
+)
 _SEPARATORS = str.maketrans("", "", " \t.-()/")
 _NUMBER = re.compile(r"(\+?[0-9 \t.\-()/]+)(?:\+(.*))?")
 _DIGIT = re.compile(r"\d")

@@ -36,6 +36,12 @@ from bridge.smtp.address import comparable_domains, parse_path, parse_recipient
         ('"LB one" <lb@b.cd>', ("lb", "b.cd"), ""),
         ('"LB <one>" <lb@b.cd>', ("lb", "b.cd"), ""),
         ("<<lb@b.cd>>", ("lb", "b.cd"), ""),
+        ("<<lb@b.cd> SIZE=1", ("lb", "b.cd"), "SIZE=1"),
+        ("<lb@b.cd>> SIZE=1", ("lb", "b.cd"), "SIZE=1"),
+        ("<lb@b.cd", ("lb", "b.cd"), ""),
+        ("lb@b.cd>", ("lb", "b.cd"), ""),
+        ("<lb@b.cd>;", ("lb", "b.cd"), ""),
+        ("<lb@b.cd>, SIZE=1", ("lb", "b.cd"), "SIZE=1"),
         ("<lb@b.cd> AUTH=<>", ("lb", "b.cd"), "AUTH=<>"),
         ("lb@b.cd (LB one)", ("lb", "b.cd"), ""),
         ("<lb@b.cd> (LB one) SIZE=1", ("lb", "b.cd"), "SIZE=1"),
@@ -50,7 +56,18 @@ def test_a_path_is_read_as_clients_write_it(
 
 @pytest.mark.parametrize(
     "argument",
-    ["<", "<a@b", "<a@@b>", "<a@b c>", "<a\x01@b>", "<a<b@c>", "SIZE=1", "a b <"],
+    [
+        "<",
+        "<a",
+        "<a@b SIZE=1",
+        "<a <b@c>",
+        "<a@@b>",
+        "<a@b c>",
+        "<a\x01@b>",
+        "<a<b@c>",
+        "SIZE=1",
+        "a b <",
+    ],
 )
 def test_what_is_no_path(argument: str) -> None:
     assert parse_path(argument) is None
@@ -71,6 +88,7 @@ def test_paths_never_raise(argument: str) -> None:
         # SAPconnect's form of a pager's or phone's address.
         ("SMS=+380501234567", Recipient("+380501234567")),
         ("sms=0501234567+promo", Recipient("0501234567", MessageType.PROMO)),
+        ("smtp:380501234567", Recipient("380501234567")),
         ("SMS=oncall", Recipient("SMS=oncall")),
         ("0501234567+promo", Recipient("0501234567", MessageType.PROMO)),
         ("+380501234567+Survey", Recipient("+380501234567", MessageType.VIBER_SURVEY)),

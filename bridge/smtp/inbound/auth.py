@@ -57,13 +57,13 @@ async def _plain(exchange: Exchange, initial: str | None) -> Credentials:
     """RFC 4616: ``authzid NUL authcid NUL passwd``.
 
     The authzid is ignored: an account acts only for itself, and clients write their mail address
-    there. Some end the password with a NUL.
+    there. Some leave it out with its NUL, some end the password with one.
     """
     message = await _ask(exchange.wire, b"") if initial is None else initial
-    _, *fields = message.split("\0", 2)
-    if len(fields) != 2:
+    fields = message.split("\0", 2)
+    if len(fields) < 2 + (not fields[0]):
         raise Refused(AUTH_MALFORMED)
-    name, password = fields
+    name, password = fields[-2:]
     password = password.rstrip("\0")
     if "\0" in password:
         raise Refused(AUTH_MALFORMED)

@@ -45,6 +45,7 @@ async def refusal(mechanism: str, initial: str | None, *lines: str) -> str:
         ("\0crm\0пароль", ("crm", "пароль")),
         ("\0crm\0", ("crm", "")),
         ("\0\0secret", ("", "secret")),
+        ("crm\0secret", ("crm", "secret")),
     ],
 )
 async def test_plain(message: str, found: tuple[str, str]) -> None:
@@ -90,7 +91,7 @@ async def test_cram_md5_gives_the_password_for_its_digest_only() -> None:
     [
         ("PLAIN", "!", ()),
         ("PLAIN", b64("crm"), ()),
-        ("PLAIN", b64("crm\0secret"), ()),
+        ("PLAIN", b64("\0crm"), ()),
         ("PLAIN", b64("\0crm\0secret\0more"), ()),
         ("PLAIN", "=", ()),
         ("LOGIN", None, (b64("crm"), "é")),
