@@ -226,6 +226,8 @@ class reach:  # noqa: N801 - reads as a verb
             try:
                 settings = load(config, secrets=False)
             except ConfigError as error:
+                if error.rest is None and config is not None:
+                    raise  # not the daemon at the default socket, which has another configuration
                 settings, mistakes = error.rest or Settings(), error
             where = str(settings.admin.socket)
             transport = httpx.HTTPTransport(uds=where)

@@ -25,11 +25,14 @@ protocols = ["smtp"]
 message_types = ["transaction"]
 """
 
+#: A bridge may run on this machine.
+NO_DAEMON = '[admin]\nsocket = "no.sock"\n'
+
 
 @pytest.fixture
 def config(tmp_path: Path) -> str:
     path = tmp_path / "bridge.toml"
-    path.write_text(CONFIG)
+    path.write_text(CONFIG + NO_DAEMON)
     return str(path)
 
 
@@ -56,7 +59,7 @@ def test_accounts_are_a_table(config: str, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_no_accounts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "bridge.toml").write_text("")
+    (tmp_path / "bridge.toml").write_text(NO_DAEMON)
     assert run(["accounts", "list", "--config", str(tmp_path / "bridge.toml")]) == 0
     assert capsys.readouterr().out == "There are no accounts.\n"
 

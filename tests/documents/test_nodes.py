@@ -21,7 +21,7 @@ for _block in BLOCKS:
     if _block.page == "docs/nodes.md":
         SHOWN.setdefault(_block.language, []).append(_block.text)
 #: pg_hba.conf may name TLS on a server that has none.
-_NO_TLS = "hostssl record cannot match because SSL is disabled"
+_NO_TLS = "hostssl record cannot match because SSL is "
 
 
 @pytest.fixture
@@ -81,6 +81,8 @@ async def test_postgresql_knows_the_settings_the_rule_and_the_query(server: Serv
             columns = (await connection.prepare(query)).get_attributes()
             assert columns[0].name == "relname"
             rules = await connection.fetch("SELECT error FROM pg_hba_file_rules")
-            assert [row["error"] for row in rules] in ([None, None], [None, _NO_TLS])
+            first, second = (row["error"] for row in rules)
+            assert first is None
+            assert second is None or second.startswith(_NO_TLS)
         finally:
             await connection.close()
