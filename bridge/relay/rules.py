@@ -55,7 +55,8 @@ def phone_of(
         phone = normalise(address, account.settings.region)
     except Failure:
         if names_group(address):
-            raise Failure(Reason.NOT_FOUND, f"no group {address[:40]}") from None
+            detail = f"no group {address[:40]}, or it is empty"
+            raise Failure(Reason.NOT_FOUND, detail) from None
         raise
     if account.countries and (there := country(phone)) not in account.countries:
         raise Failure(Reason.PROHIBITED, f"country not allowed: {there or 'unknown'}")
