@@ -12,6 +12,7 @@ from bridge.admin.console.pages import BULK, filter_of, perhaps, show_message, s
 from bridge.admin.console.visit import Visit
 from bridge.admin.directory_answers import ContactFields
 from bridge.admin.tokens import Role
+from bridge.directory import fields
 from bridge.model.failure import Failure, Reason
 
 _DONE: Final = {"hold": "held", "release": "released", "retry": "sent now", "cancel": "cancelled"}
@@ -74,7 +75,7 @@ async def show_texts(visit: Visit) -> Response:
 
 
 async def change_directory(visit: Visit) -> Response:
-    """Adds to or deletes from contacts, groups or the black list of an account."""
+    """Adds to or deletes from contacts, groups, templates or the black list of an account."""
     done = _DIRECTORY.get(visit.request.path_params["what"])
     if done is None:
         raise Failure(Reason.NOT_FOUND, "no such change")
@@ -102,13 +103,36 @@ async def _delete_contact(visit: Visit, account: str) -> None:
 
 
 async def _add_group(visit: Visit, account: str) -> None:
-    name = visit.form.get("name", "")
-    await visit.control.add_group(by=visit.session.by, account=account, name=name)
+    form = visit.form
+    await visit.control.add_group(
+        by=visit.session.by,
+        account=account,
+        name=form.get("name", ""),
+        number=fields.group_number(form.get("number", "")) or 0,
+        hours=form.get("hours", ""),
+        max_parts=fields.parts(form.get("max_parts", "")),
+    )
 
 
 async def _delete_group(visit: Visit, account: str) -> None:
     group = visit.form.get("id", "")
     await visit.control.delete_group(by=visit.session.by, account=account, group=group)
+
+
+async def _add_template(visit: Visit, account: str) -> None:
+    form = visit.form
+    await visit.control.add_template(
+        by=visit.session.by,
+        account=account,
+        name=form.get("name", ""),
+        message=form.get("message", ""),
+        sender=form.get("sender", ""),
+    )
+
+
+async def _delete_template(visit: Visit, account: str) -> None:
+    template = visit.form.get("id", "")
+    await visit.control.delete_template(by=visit.session.by, account=account, template=template)
 
 
 async def _block(visit: Visit, account: str) -> None:
@@ -132,6 +156,8 @@ _DIRECTORY: Final[dict[str, tuple[Callable[[Visit, str], Awaitable[None]], str]]
     "delete-contact": (_delete_contact, "The contact is deleted."),
     "add-group": (_add_group, "The group is added."),
     "delete-group": (_delete_group, "The group is deleted."),
+    "add-template": (_add_template, "The template is added."),
+    "delete-template": (_delete_template, "The template is deleted."),
     "add-to-black-list": (_block, "The number is in the black list."),
     "delete-from-black-list": (_unblock, "The number is out of the black list."),
 }

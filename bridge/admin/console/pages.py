@@ -287,7 +287,7 @@ async def accounts(visit: Visit) -> Response:
 
 
 async def directory(visit: Visit) -> Response:
-    """Contacts, groups and black list of one account."""
+    """Contacts, groups, templates and black list of one account."""
     names = sorted(visit.control.settings.accounts)
     account = visit.asked.get("account", names[0] if names else "")
     if not account:
@@ -306,6 +306,7 @@ async def directory(visit: Visit) -> Response:
             account=account, search=search, group=group, limit=_SHOWN
         ),
         groups=await visit.control.list_groups(account=account),
+        templates=await visit.control.list_templates(account=account),
         black_list=await visit.control.list_black_list(account=account, phone=listed, limit=_SHOWN),
     )
 

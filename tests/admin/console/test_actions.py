@@ -73,13 +73,14 @@ async def test_a_number_is_blocked_and_unblocked(scene: Scene) -> None:
 
 async def test_contacts_and_groups_are_added_and_deleted(scene: Scene) -> None:
     async with logged_in(scene.url, OPERATE) as client:
-        await client.post("/console/directory/add-group", data={"account": "crm", "name": "VIP"})
+        form = {"account": "crm", "name": "VIP", "number": "7", "hours": "9-21", "max_parts": ""}
+        await client.post("/console/directory/add-group", data=form)
         api = httpx.AsyncClient(
             base_url=scene.url, headers={"Authorization": f"Bearer {OPERATE}"}, timeout=30
         )
         async with api:
             [group] = (await api.get("/api/v1/accounts/crm/groups")).json()
-            assert group["name"] == "VIP"
+            assert (group["name"], group["number"], group["hours"]) == ("VIP", 7, "9-21")
             form = {"account": "crm", "phone": PHONE, "name": "Olha", "group": group["id"]}
             await client.post("/console/directory/add-contact", data=form)
             [contact] = (await api.get("/api/v1/accounts/crm/contacts")).json()
@@ -92,6 +93,20 @@ async def test_contacts_and_groups_are_added_and_deleted(scene: Scene) -> None:
             )
             assert (await api.get("/api/v1/accounts/crm/groups")).json() == []
             assert (await api.get("/api/v1/accounts/crm/contacts")).json() == []
+
+
+async def test_templates_are_added_and_deleted(scene: Scene) -> None:
+    async with logged_in(scene.url, OPERATE) as client:
+        form = {"account": "crm", "name": "Ready", "message": "Order {n} <b>", "sender": "Shop"}
+        await client.post("/console/directory/add-template", data=form)
+        page = (await client.get("/console/directory?account=crm")).text
+        assert "Order {n} &lt;b&gt;" in page
+        found = re.search(r'delete-template".*?name="id" value="(\d+)"', page, re.DOTALL)
+        assert found
+        gone = {"account": "crm", "id": found[1]}
+        await client.post("/console/directory/delete-template", data=gone)
+        page = (await client.get("/console/directory?account=crm")).text
+        assert "No templates." in page
 
 
 async def test_a_session_is_closed_and_a_block_lifted(scene: Scene) -> None:
