@@ -37,8 +37,8 @@ _SWEEP_EVERY: Final = 0.5
 #: Most bytes of request line and headers, for which uvicorn's faster parser has no limit. At least
 #: the size of one read, since that may bring a body together with its head.
 _HEAD: Final = 256 * 1024
-_NO_ASCII: Final = re.compile(rb"[\x80-\xff]")
-_REQUEST_LINE: Final = re.compile(rb"[A-Z]+ /[^\r\n]* HTTP/1\.[01]\r\n")
+_NOT_OF_A_URL: Final = re.compile(rb"[ \x80-\xff]")
+_REQUEST_LINE: Final = re.compile(rb"([A-Z]+ )(/[^\r\n]*)( HTTP/1\.[01]\r\n)")
 #: Responses sent without the application: the rest of the status line, and the reason.
 _REFUSALS: Final = {
     408: (b"Request Timeout", "request not complete in time"),
@@ -97,7 +97,7 @@ class HttpConnection(asyncio.Protocol):
         if self._head > _HEAD:
             self._cut(431)
             return
-        if not self._head and not data.isascii() and not self._answering:
+        if not self._head and not self._answering and _needs_encoding(data):
             data = _with_encoded_line(data)
         self._head += len(data)
         if self._place is None:
@@ -206,13 +206,19 @@ class HttpConnection(asyncio.Protocol):
             self.transport.abort()
 
 
+def _needs_encoding(data: bytes) -> bool:
+    """Whether the line of a request may have octets that the parser refuses."""
+    return not data.isascii() or data.count(b" ", 0, data.find(b"\r")) > 2
+
+
 def _with_encoded_line(data: bytes) -> bytes:
     """The beginning of a request with the octets of its line percent-encoded: old clients write
     texts into a query as they are, which the parser refuses. The rest of a body stays as it is."""
     line = _REQUEST_LINE.match(data)
     if line is None:
         return data
-    return _NO_ASCII.sub(lambda found: b"%%%02X" % found[0][0], line[0]) + data[line.end() :]
+    target = _NOT_OF_A_URL.sub(lambda found: b"%%%02X" % found[0][0], line[2])
+    return line[1] + target + line[3] + data[line.end() :]
 
 
 class WebServer:

@@ -47,6 +47,7 @@ LIMITS: Final = Limits(
     max_held=32 * 1024 * 1024,
 )
 SOAP: Final = "soap.php"
+METHODS: Final = ("GET", "POST")
 REST: Final = "/rest/send"
 _CONTENT_TYPES: Final = {
     Format.TEXT: "text/html",
@@ -173,10 +174,18 @@ class SmscListener:
         except ConnectionResetError:
             return
         name = path.removeprefix("/sys/") if path.startswith("/sys/") else ""
+        method = scope["method"]
+        if method not in METHODS and not (method == "HEAD" and name == SOAP):
+            # A HEAD, of which a client expects that it does nothing, must not send.
+            failure = Failure(Reason.BAD_PARAMETER, f"method {method[:20]}")
+            await self._refuse(send, query + b"&" + body, failure, peer, path, 405, always=True)
+            return
         if name == SOAP:
             await self._soap(scope, body, peer, send)
             return
         try:
+            if encoding := _header(scope, b"content-encoding").replace("identity", ""):
+                raise Failure(Reason.BAD_PARAMETER, f"Content-Encoding {encoding[:20]}")
             content_type = _header(scope, b"content-type")
             parameters = read_parameters(query, content_type, body)
         except Failure as failure:
@@ -243,7 +252,7 @@ class SmscListener:
     async def _soap(self, scope: Scope, body: bytes, peer: str, send: Send) -> None:
         host = _header(scope, b"host") or "localhost"
         address = f"{scope['scheme']}://{host}/sys/{SOAP}"
-        if scope["method"] == "GET":
+        if scope["method"] != "POST":
             await respond(send, 200, (_WSDL,), soap.wsdl(address))
             return
 
@@ -261,16 +270,19 @@ class SmscListener:
         failure: Failure,
         peer: str,
         path: str,
-        status_unread: int = 200,
+        status: int = 200,
+        *,
+        always: bool = False,
     ) -> None:
         """Refuses a call whose parameters cannot be read; ``octets`` may have the format.
 
-        ``status_unread`` is the HTTP status if the format may be in a body that was not read:
-        clients that expect JSON take any other text for success.
+        ``status`` is the HTTP status if the format may be in a body that was not read, or
+        ``always``: clients that expect JSON take any other text for success.
         """
         self._tell(peer, path, failure)
         fmt = _format_of_unread(octets, path)
-        status = 200 if fmt is not None else status_unread
+        if fmt is not None and not always:
+            status = 200
         fmt = fmt or Format.TEXT
         await _respond(send, refused(failure, fmt).encode(), fmt, "utf-8", failure, status)
 
@@ -311,6 +323,8 @@ async def _respond(
 ) -> None:
     name = _CHARSET_NAMES.get(charset, charset)
     headers = [(b"content-type", f"{_CONTENT_TYPES[fmt]}; charset={name}".encode())]
+    if status == 405:
+        headers.append((b"allow", ", ".join(METHODS).encode()))
     if failure is not None:
         # The dialect's text of an error is fixed; the detail is a field of its own.
         headers.append((b"x-reason", failure.description.encode("ascii", "replace")))

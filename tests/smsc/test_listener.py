@@ -127,7 +127,7 @@ async def test_a_call_that_cannot_be_read_is_refused_in_its_format(tmp_path: Pat
 
 
 async def test_a_query_may_have_its_text_as_it_is(tmp_path: Path) -> None:
-    text = "Привет"
+    text = "Привет HTTP/1.1 и мир"
     async with smsc(tmp_path) as face:
         [address] = (await face.bridge.event("ready"))["smsc"]
         for charset, python in (("windows-1251", "cp1251"), ("utf-8", "utf-8")):
@@ -135,7 +135,9 @@ async def test_a_query_may_have_its_text_as_it_is(tmp_path: Path) -> None:
             line = b"GET /sys/send.php?" + query.encode(python) + b" HTTP/1.1\r\n"
             said = await talk(address, line + b"Host: x\r\nConnection: close\r\n\r\n")
             assert said.endswith(b"\r\n\r\n1,1"), charset
-        assert [message.text for message in face.sandbox.messages] == [text, text]
+        said = await talk(address, request(f"/sys/send.php?{query}".replace(text, "two words")))
+        assert said.endswith(b"\r\n\r\n1,1")
+        assert [message.text for message in face.sandbox.messages] == [text, text, "two words"]
 
 
 async def test_slashes_count_once(tmp_path: Path) -> None:

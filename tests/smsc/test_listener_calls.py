@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 import httpx
 
@@ -108,6 +110,27 @@ class TestRefusals:
                 response = await face.client.get(path, params=LOGIN)
                 assert response.status_code == 200
                 assert response.text == "ERROR = 1 (parameters error)"
+
+    async def test_of_other_methods(self, tmp_path: Path) -> None:
+        async with smsc(tmp_path) as face:
+            query = LOGIN | {"phones": FIRST, "mes": "x", "fmt": "3"}
+            for method in ("HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"):
+                response = await face.client.request(method, "/sys/send.php", params=query)
+                assert (response.status_code, response.headers["allow"]) == (405, "GET, POST")
+                assert method == "HEAD" or response.json()["error_code"] == 1
+                assert response.headers["x-reason"] == f"bad parameter: method {method}"
+            # Some SOAP clients look first whether the description is there.
+            assert (await face.client.head("/sys/soap.php?wsdl")).status_code == 200
+            assert not face.sandbox.messages
+
+    async def test_of_a_compressed_body(self, tmp_path: Path) -> None:
+        async with smsc(tmp_path) as face:
+            body = gzip.compress(urlencode(LOGIN | {"phones": FIRST, "mes": "x"}).encode())
+            headers = {"content-encoding": "gzip"}
+            url = "/sys/send.php?fmt=1"
+            response = await face.client.post(url, content=body, headers=headers)
+            assert response.text == "0,-1"
+            assert response.headers["x-reason"] == "bad parameter: Content-Encoding gzip"
 
     async def test_of_a_body_that_is_too_large(self, tmp_path: Path) -> None:
         async with smsc(tmp_path) as face:

@@ -81,7 +81,7 @@ def parse_line(line: str, *, now: float, max_recipients: int) -> Line:
     with its content, which may be the password.
     """
     login, password, reference, rest = _first_fields(line)
-    if _ID.fullmatch(reference) is None or (reference.isdigit() and int(reference) >= 2**31):
+    if _ID.fullmatch(reference) is None:
         raise _bad("id")
     time, rest = _time_field(rest)
     options, colon, rest = rest.partition(":")

@@ -153,7 +153,6 @@ def test_lists_of_texts(rows: str, texts: dict[str, str]) -> None:
         ("L" * 300 + f":P:0:0:0,0,:{PHONE}:text", Reason.BAD_PARAMETER, "login"),
         (f"L:P\a:0:0:0,0,:{PHONE}:text", Reason.BAD_PARAMETER, "psw"),
         (f"L:P:a b:0:0,0,:{PHONE}:text", Reason.BAD_PARAMETER, "id"),
-        (f"L:P:2147483648:0:0,0,:{PHONE}:text", Reason.BAD_PARAMETER, "id"),
         (f"L:P:{'x' * 41}:0:0,0,:{PHONE}:text", Reason.BAD_PARAMETER, "id"),
         (f"L:P:0:soon:0,0,:{PHONE}:text", Reason.BAD_SCHEDULE, "time"),
         (f"L:P:0:3202261000:0,0,:{PHONE}:text", Reason.BAD_SCHEDULE, "time"),
@@ -201,6 +200,11 @@ def test_too_many_numbers() -> None:
 def test_a_refusal_never_quotes_a_password() -> None:
     for line in ("secret", "L:secret", "L:secret:secret", "secret:secret:sec ret:secret:x:y:z"):
         assert "secret" not in str(refusal(line))
+
+
+def test_an_id_may_be_a_time_in_milliseconds() -> None:
+    # As in send.php.
+    assert parse(f"L:P:1764188000123:::{PHONE}:text").reference == "1764188000123"
 
 
 def test_transliteration() -> None:
