@@ -6,7 +6,8 @@ Used for commands, the API, the SMSC dialect and files.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import date
 from typing import Final
 
@@ -22,6 +23,13 @@ MAX_PHONES: Final = 20
 
 #: Separators between numbers.
 _BETWEEN: Final = re.compile(r"[,;|/\r\n\t]|:::")  # the last in exports of Google
+#: Groups of digits; most of them in one number, and in one text.
+_DIGITS: Final = re.compile(r"\+?\d+", re.ASCII)
+_GROUPS: Final = 8
+_MOST_GROUPS: Final = 60
+#: Numbers that a spreadsheet or another program took for figures.
+_FRACTION: Final = re.compile(r"\s*(\d{9,15})[.,]0+\s*", re.ASCII)
+_EXPONENT: Final = re.compile(r"\s*(\d)[.,](\d+)[eE]\+(\d{1,2})\s*", re.ASCII)
 #: The names of groups in one field; a backslash stands before a character that would separate.
 _GROUP_NAMES: Final = re.compile(r"((?:\\(?:.|$)|:(?!::)|[^\\;|:])*)(?:[;|]|:::|$)", re.DOTALL)
 _ESCAPED: Final = re.compile(r"\\([\\;|:*])")
@@ -36,16 +44,18 @@ _HOURS: Final = re.compile(r"(\d{1,2})-(\d{1,2})", re.ASCII)
 def phones(text: str, region: str) -> tuple[str, ...]:
     """The phone numbers in a text, each once, in any form that ``region`` allows.
 
-    Any separators are allowed; a number may contain spaces. Raises Failure (bad parameter: the
-    source document has no other code for a wrong number here), also if there is none.
+    Any separators are allowed but letters; a number may contain spaces. Raises Failure (bad
+    parameter: the source document has no other code for a wrong number here), also if there is
+    none.
     """
     found: dict[str, None] = {}
     try:
-        for piece in _BETWEEN.split(text):
+        for piece in _BETWEEN.split(_whole(text)):
             if piece := piece.strip():
                 found.update(dict.fromkeys(_numbers(piece, region)))
-    except Failure:
-        raise Failure(Reason.BAD_PARAMETER, "wrong phone number") from None
+    except Failure as failure:
+        why = failure.detail or "wrong phone number"
+        raise Failure(Reason.BAD_PARAMETER, why) from None
     if not found:
         raise Failure(Reason.BAD_PARAMETER, "no phone number")
     if len(found) > MAX_PHONES:
@@ -62,15 +72,46 @@ def phone(text: str, region: str) -> str:
     return first
 
 
-def _numbers(piece: str, region: str) -> Iterable[str]:
+def _whole(text: str) -> str:
+    """The number that a spreadsheet wrote with an exponent or with the zeros of a fraction."""
+    if fraction := _FRACTION.fullmatch(text):
+        return fraction[1]
+    if rounded := _EXPONENT.fullmatch(text):
+        digits = rounded[1] + rounded[2]
+        if len(digits) != int(rounded[3]) + 1:
+            raise Failure(Reason.WRONG_PHONE, "the spreadsheet has rounded the number")
+        return digits
+    return text
+
+
+def _numbers(piece: str, region: str) -> Sequence[str]:
     try:
         return (normalise(piece, region),)
     except Failure:
-        words = piece.split()
-        if len(words) < 2:
+        groups = [found.span() for found in _DIGITS.finditer(piece)]
+        if not 1 < len(groups) <= _MOST_GROUPS or any(map(str.isalpha, piece)):
             raise
-        # Not one number with spaces: several, separated by spaces.
-        return [normalise(word, region) for word in words]
+        numbers = _apart(piece, groups, region)
+        if numbers is None:
+            raise
+        return numbers
+
+
+def _apart(piece: str, groups: Sequence[tuple[int, int]], region: str) -> Sequence[str] | None:
+    """The numbers that these groups of digits are, with nothing left; None if they are none.
+    Of several ways the one whose first number is the longest."""
+    after: list[Sequence[str] | None] = [None] * len(groups) + [()]
+    for first in reversed(range(len(groups))):
+        for end in range(min(len(groups), first + _GROUPS), first, -1):
+            rest = after[end]
+            if rest is not None:
+                written = piece[groups[first][0] : groups[end - 1][1]]
+                with suppress(Failure):
+                    if first and written.startswith("+0"):
+                        written = written[1:]  # a plus as separator
+                    after[first] = (normalise(written, region), *rest)
+                    break
+    return after[0]
 
 
 def text(name: str, value: str, most: int = MAX_FIELD) -> str:

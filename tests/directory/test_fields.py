@@ -24,17 +24,44 @@ ANNA, BORIS = "+380501234567", "+380671112233"
         "+38 050 123 45 67\n+38 067 111 22 33",
         "380501234567 380671112233",
         "380501234567, 380671112233, 0501234567",
+        "050 123 45 67 067 111 22 33",
+        "+38 050 123 45 67 +38 067 111 22 33",
+        "380501234567-380671112233",
+        "0501234567 - 0671112233",
+        "0501234567&0671112233",
+        "0501234567\\0671112233",
+        "0501234567•0671112233",
+        "0501234567+0671112233",
+        "(050)123-45-67(067)111-22-33",
     ],
 )
 def test_numbers_may_be_separated_by_anything(written: str) -> None:
     assert fields.phones(written, "UA") == (ANNA, BORIS)
 
 
-@pytest.mark.parametrize("written", ["", " , ", "nobody", "12 34", "380501234567, 12"])
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("", " , ", "nobody", "12 34", "380501234567, 12", "380501234567 12", "*111#"),
+        *("050 123 45 67 home", "067 " * 50, "1 " * 500),
+    ],
+)
 def test_a_wrong_number_makes_the_field_wrong(written: str) -> None:
     with pytest.raises(Failure) as caught:
         fields.phones(written, "UA")
     assert caught.value.reason is Reason.BAD_PARAMETER
+
+
+@pytest.mark.parametrize("written", ["380501234567,0", "380501234567.00", "3,80501234567E+11"])
+def test_a_number_that_a_program_took_for_a_figure_is_read_if_it_is_whole(written: str) -> None:
+    assert fields.phones(written, "UA") == (ANNA,)
+
+
+@pytest.mark.parametrize("written", ["3,80501E+11", "3.80501E+11", "3.8e+11"])
+def test_a_rounded_number_is_named_as_such(written: str) -> None:
+    with pytest.raises(Failure) as caught:
+        fields.phones(written, "UA")
+    assert caught.value.description == "bad parameter: the spreadsheet has rounded the number"
 
 
 def test_one_number_is_not_the_first_of_several() -> None:
