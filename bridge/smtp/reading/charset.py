@@ -26,6 +26,8 @@ _CHARSET_FAMILIES = ("cp", "iso8859-", "mac-", "koi8-")
 _OWN = {"iso-2022-jp": decode_iso_2022_jp, "euc-jp": decode_euc_jp}
 #: The beginning of a character, at the end of a text that a program cut.
 _CUT = re.compile(rb"(?:[\xc2-\xf4]|[\xe0-\xf4][\x80-\xbf]|[\xf0-\xf4][\x80-\xbf]{2})\s*\Z")
+#: A whole character of three or four octets.
+_SEVERAL = re.compile(rb"[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xf0[\x90-\xbf][\x80-\xbf]{2}")
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _BINARY = re.compile(rb"[\x01-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 #: A character of UTF-8 that was encoded once more, up to its second octet.
@@ -247,7 +249,8 @@ def _decodes(octets: bytes, codec: str) -> bool:
 
 def _mostly_utf_8(octets: bytes) -> bool:
     whole, broken = _characters(octets)
-    return whole > broken
+    # A character of several octets proves more than a pair.
+    return whole > broken or (0 < whole == broken and _SEVERAL.search(octets) is not None)
 
 
 def _characters(octets: bytes) -> tuple[int, int]:

@@ -54,7 +54,12 @@ _BROKEN_PART = re.compile(
     rb"(?:[^\n:]{1,200}\n){1,4}(?=content-(?:type|transfer-encoding|disposition)[ \t]*+:)",
     re.IGNORECASE,
 )
-_BEFORE_A_HEADER = re.compile(rb"(?=[\xef\s])(?:\xef\xbb\xbf|[ \t]*+\n)*[ \t]*+")
+_BEFORE_A_HEADER = re.compile(
+    rb"(?=[\xef\s>F])(?:\xef\xbb\xbf|[ \t]*+\n|>?From [^\n]{1,200}\n)*[ \t]*+"
+)
+#: A first line that is no field, above a header that names the sender or the recipient.
+_NO_FIELD = re.compile(rb"[^\n]{1,200}\n(?=[!-9;-~]++[ \t]*+:)")
+_OF_PEOPLE = re.compile(rb"^(?:from|to|date)[ \t]*+:", re.IGNORECASE | re.MULTILINE)
 
 #: Fields of mails that no person wrote to this recipient: automatic answers (RFC 3834 §5 and older
 #: fields), reports (RFC 6522), lists (RFC 2369).
@@ -168,9 +173,9 @@ def _goes_on(mail: bytes, start: int, end: int) -> bool:
 def _late_start(mail: bytes, start: int) -> int:
     """The start of the header after blank lines or a byte-order mark; ``start`` if there is
     none."""
-    before = _BEFORE_A_HEADER.match(mail, start, start + 256)
-    if before is None:
-        return start
+    before = _BEFORE_A_HEADER.match(mail, start, start + 512)
+    if before is None or before.end() == start:
+        return _below_first_line(mail, start)
     section = _SECTION.match(mail, before.end(), before.end() + MAX_HEADER)
     if section is not None and b"\xef\xbb\xbf" in before[0]:
         return before.end() if _OF_ANY_MAIL.search(section[0]) else start
@@ -178,6 +183,16 @@ def _late_start(mail: bytes, start: int) -> int:
         return start
     # A single "Subject: …" may be the first line of a text.
     return before.end() if section[0].count(b"\n") > 1 else start
+
+
+def _below_first_line(mail: bytes, start: int) -> int:
+    """The start of the header below a broken first line; ``start`` if the mail has no header."""
+    line = _NO_FIELD.match(mail, start)
+    section = line and _SECTION.match(mail, line.end(), line.end() + MAX_HEADER)
+    if not line or not section or not mail.startswith(b"\n", section.end()):
+        return start
+    found = _OF_MAILS.search(section[0]) and _OF_PEOPLE.search(section[0])
+    return line.end() if found and section[0].count(b"\n") > 2 else start
 
 
 def _mended(mail: bytes, start: int, end: int) -> bytes | None:

@@ -36,6 +36,10 @@ _REFERENCE = re.compile(
 )
 #: Any reference that ends as it must: "&copy=1" in an address is none.
 _ENDED = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
+#: A tag that is cut, at the end of the text.
+_CUT_TAG = re.compile(
+    rf"<(?:/(?:{_BLOCKS}|{_INLINE})|(?:{_BLOCKS}|{_INLINE})\s[^<>]{{0,400}})\Z", re.I
+)
 _ENRICHED = re.compile(r"<(?:/?[a-z-]{1,60})>|<<", re.IGNORECASE)
 
 
@@ -55,7 +59,7 @@ def html_under_another_label(text: str) -> str | None:
     starts = {name.lower() for name in _START.findall(text)} if ends else ends
     if ends.isdisjoint(starts) and not _BREAK.search(text):
         return None
-    html = _BRACKET.sub("&lt;", text)
+    html = _BRACKET.sub("&lt;", _CUT_TAG.sub("", text))
     # Between inline elements the text's own line ends count.
     return html if _BLOCK.search(html) or "\n" not in text.strip() else html.replace("\n", "<br>")
 

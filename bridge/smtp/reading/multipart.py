@@ -103,4 +103,7 @@ def parts(body: bytes, boundary: bytes) -> Iterator[bytes]:
         if at == 0:
             break
     if 0 <= start < len(body):
-        yield body[start:]
+        # The last delimiter may be cut.
+        last = body.rfind(b"\n", start) + 1
+        cut = len(body) - last > 2 and (line + b"-").startswith(body[last:])
+        yield body[start:last] if cut and last else body[start:]

@@ -127,6 +127,13 @@ def test_a_few_characters_that_could_be_utf_8_are_what_the_label_says(label: str
         assert decoded(octets, label, "windows-1252")[1] != "utf-8"
 
 
+def test_a_short_text_in_utf_8_that_is_cut_is_utf_8() -> None:
+    octets = "🔥 Run 🏃".encode()[:-1]
+    for label in ("", "utf-8"):
+        assert decoded(octets, label, "windows-1252") == ("🔥 Run \ufffd", "utf-8")
+    assert decode(b"\xe9t\xe9", "utf-8", "windows-1252") == "été"
+
+
 def test_a_text_of_several_octets_a_character_that_fits_its_label_stays_in_it() -> None:
     text = "您的验证码是 5"
     assert decoded(text.encode("gbk"), "gb2312", "windows-1252") == (text, "gb18030")

@@ -78,7 +78,13 @@ def test_a_line_that_a_script_broke_goes_on_with_its_field() -> None:
     assert (text_of(fields[b"subject"][0], ""), body) == ("one two three", b"body")
 
 
-@pytest.mark.parametrize("before", [b"\n", b" \n\n", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize(
+    "before",
+    [
+        *(b"\n", b" \n\n", b"\xef\xbb\xbf"),
+        *(b"\nFrom a@example.com Thu Nov 26 10:04:11 2026\n", b"\xef\xbb\xbf>From x\nFrom y\n"),
+    ],
+)
 def test_a_header_may_have_blank_lines_or_a_mark_before_it(before: bytes) -> None:
     fields, body = split(before + b"Subject: x\nMIME-Version: 1.0\n\nbody")
     assert (fields, body) == ({b"subject": [b" x"]}, b"body")
@@ -87,3 +93,19 @@ def test_a_header_may_have_blank_lines_or_a_mark_before_it(before: bytes) -> Non
 @pytest.mark.parametrize("text", [b"\nFrom: 0501112233\nDate: 26 Nov\n", b"\nSubject: x\n\ny"])
 def test_a_text_that_looks_like_fields_stays_a_text(text: bytes) -> None:
     assert split(text) == ({}, text[1:])
+
+
+@pytest.mark.parametrize("first", [b"this is no field", b"Subject Alarm", b"=?x"])
+def test_a_first_line_that_is_no_field_does_not_make_a_text_of_the_header(first: bytes) -> None:
+    header = b"From: a@example.com\nMessage-ID: <1@e>\nContent-Type: text/html\n"
+    fields, body = split(first + b"\n" + header + b"\n<p>x")
+    assert (fields[b"content-type"], body) == ([b" text/html"], b"<p>x")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"Alarm\nFrom: 0501112233\nDate: 26 Nov\nSubject: x\n\ny", b"Alarm\nMessage-ID: 5\nx: 1\n\ny"],
+)
+def test_a_text_with_rows_below_its_first_line_stays_a_text(text: bytes) -> None:
+    if b"From" not in text:
+        assert split(text) == ({}, text)

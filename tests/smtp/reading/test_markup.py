@@ -36,6 +36,12 @@ def test_other_brackets_are_the_text_s_own() -> None:
     assert html_under_another_label(text) == html
 
 
+def test_a_tag_that_is_cut_at_the_end_is_no_text() -> None:
+    assert html_under_another_label("<p>one</p><p>two</p") == "<p>one</p><p>two"
+    assert html_under_another_label('<p>one</p><td class="x') == "<p>one</p>"
+    assert html_under_another_label("1 <b") is None
+
+
 @pytest.mark.parametrize(
     ("text", "read"),
     [

@@ -36,6 +36,9 @@ def test_the_parts_stand_between_their_delimiters() -> None:
     assert list(parts(b"--a\n\nx", b"a")) == [b"\nx"]
     assert list(parts(b"--ab\n\nx\n--a\n\ny\n--ab--", b"a")) == [b"\ny\n--ab--"]
     assert list(parts(b"x", b"a")) == []
+    for cut in (b"--ab-", b"--ab", b"--a"):
+        assert next(parts(b"--ab\n\nx\n" + cut, b"ab")).rstrip() == b"\nx"
+    assert list(parts(b"--ab\n\nx\n--", b"ab")) == [b"\nx\n--"]
 
 
 def test_a_body_that_does_not_say_so_is_of_parts_only_where_it_begins_so() -> None:
