@@ -44,6 +44,11 @@ _WRAPPERS = {
     "sba.yandex.ru": "url",
     "trendmicro.com": "url",
     "safeweb.norton.com": "url",
+    "zscaler.net": "origurl",
+    "zscalerone.net": "origurl",
+    "zscalertwo.net": "origurl",
+    "zscalerthree.net": "origurl",
+    "zscloud.net": "origurl",
     "deref-mail.com": "url",
     "deref-gmx.net": "redirectUrl",
     "deref-web.de": "redirectUrl",
@@ -65,7 +70,7 @@ _WITHIN = {
     "protect.checkpoint.com": re.compile(r"/v2/(?:r\d+/)?___(.+?)___\."),
     "url.avanan.click": re.compile(r"/v2/(?:r\d+/)?___(.+?)___\."),
     "menlosecurity.com": re.compile(r"/(https?://.+)"),
-    "awstrack.me": re.compile(r"/L0/(https?:[^/]+)/", re.IGNORECASE),
+    "awstrack.me": re.compile(r"/L0/(https?(?::|%3A)[^/]+)/", re.IGNORECASE),
     "href.li": re.compile(r"/\?(https?://.+)"),
 }
 _PROOFPOINT = ("urldefense.com", "urldefense.us", "urldefense.proofpoint.com")
@@ -92,7 +97,8 @@ _PICTURE = re.compile(
     r"\[(?:cid:[^\]\s]{1,200}|image: ?[^\]\n]{0,200}|inline[ -](?:image|bild)[^\]\n]{0,60}"
     r"|image removed[^\]\n]{0,60}|image\d{3}\.(?:png|jpe?g|gif)"
     r"|[^\]\[]{0,200}?(?:\b(?:desc|o?pis)\w{0,9}[^\]\[]{1,25}autom\w+"
-    r"|(?:autom|автомат)\w+ \w{3,20} (?:besch\w+|desc\w+|опис\w*|p?opis))[^\]\[]{0,20}"
+    r"|(?:autom|автомат)\w+ \w{3,20} (?:besch\w+|desc\w+|опис\w*|p?opis))[^\]\[]{0,50}"
+    r"|(?:description: ?){1,3}(?:cid:|[^\]\n]{0,100}\.(?:png|jpe?g|gif))[^\]\n]{0,60}"
     r"|https?://[^\]\s]{1,300}\.(?:png|jpe?g|gif|svg|bmp|webp)(?:\?[^\]\s]{0,200})?)\]"
     r"(?:[ \t]?<(?:https?://|mailto:)[^\s<>]{0,2000}>)?"
     r"|\[(?:https?://[^\]\s]{1,300}|[^\]\n]{0,40}(?:logo|banner|icon|image|bild|facebook|twitter"
@@ -100,14 +106,17 @@ _PICTURE = re.compile(
     r"[^\s<>]{0,2000}>",
     re.IGNORECASE,
 )
-_FILE_OF_PICTURE = re.compile(r"<(?:image|picture|outlook-)[\w.-]{0,60}\.(?:png|jpe?g|gif)>", re.I)
+_FILE_OF_PICTURE = re.compile(
+    r"<{1,2}(?:image|picture|outlook-)[\w.-]{0,60}\.(?:png|jpe?g|gif)>{1,2}", re.I
+)
 _NUMBER = re.compile(r"\+?[\d ().-]{3,24}")
 _DIGITS = re.compile(r"\d\D{0,2}\d\D{0,2}\d")
-#: "[image: x]" as Gmail writes it in other languages, alone on its line.
+#: "[image: x]" as Gmail writes it in other languages, and the name of a picture, alone on its line.
 _TRANSLATED = re.compile(
     r"^[ \t>]*\[(?:зображення|изображение|bild|imagen|imagem|immagine|obraz|afbeelding|resim|"
     r"画像|图片|圖片|이미지|slika|kép|obrázek|obrázok|kuva|billede|bilde|imagine|εικόνα|תמונה|صورة|"
-    r"görüntü): ?[^\]\n]{0,200}\][ \t]*$",
+    r"görüntü): ?[^\]\n]{0,200}\][ \t]*$"
+    r"|^[ \t>]*\[[\w~. -]{1,60}\.(?:png|jpe?g|gif|bmp)\][ \t]*$",
     re.IGNORECASE | re.MULTILINE,
 )
 #: Usual links of lists and newsletters.

@@ -14,6 +14,7 @@ _BRAND = (
     r"htc|sony|xperia|lg|zte|lenovo|blackberry|windows phone|windows mail|outlook|yahoo|aol|gmail|"
     r"mail\.ru|mailru|яндекс|yandex|рамблер|ukr\.net|proton ?mail|proton|thunderbird|bluemail|"
     r"typeapp|mymail|k-9 mail|aqua mail|touchdown|zoho|gmx|web\.de|mailbird|em client|airmail|"
+    r"mail\.com|telekom mail|freenet|t-online|"
     r"tutanota|tuta mail|fairemail|fairphone|почт\w+ mail|i\.ua)"
 )
 #: … and words with other meanings, after which only few words may follow.
@@ -78,6 +79,7 @@ _MOBILE = (
         r"(?:ios|android|iphone|windows|mobile|mac)[\w:’'-]{0,8}\.?",
         re.I,
     ),
+    re.compile(r"get the new aol app: mail\.mobile\.aol\.com", re.I),
     re.compile(rf"{_GET} (?:ios|android) \S{{1,4}} {_APP}", re.I),
     # … "Outlook beszerzése iOS-hez", "Outlook for iOS を入手", "Android용 Outlook 다운로드" …
     re.compile(rf"{_APP} \w{{4,14}} (?:ios|android)[\w-]{{0,6}}", re.I),

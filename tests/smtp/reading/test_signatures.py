@@ -25,6 +25,9 @@ def test_a_signature(text: str, left: str) -> None:
     [
         "Sent from my iPhone",
         "Sent from my Wiko RIDGE FAB 4G",
+        "Sent using the mail.com mail app",
+        "Gesendet mit der Telekom Mail App",
+        "Get the new AOL app: mail.mobile.aol.com",
         "Sent from Mailspring (https://example.com/), the best free email app for work",
         "Sent from Mail https://go.example.com/fwlink/?LinkId=5 for Windows",
         "Sent using Newton Mail ( https://example.com/k/d/mailapp )",
