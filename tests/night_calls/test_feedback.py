@@ -34,7 +34,7 @@ async def bridge(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Running]:
 async def called(bridge: Running, path: str, document: object) -> int:
     """SMSBAT calls a webhook; the answer's code."""
     [address] = bridge.addresses.hooks
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=30) as client:
         answer = await client.post(f"http://{address}/hooks/cascade/{path}", json=document)
     return answer.status_code
 

@@ -47,7 +47,7 @@ async def test_21_a_held_account_is_shown_and_released(bridge: Running, sandbox:
 
 
 async def test_22_a_send_out_is_spread_over_time(bridge: Running, sandbox: Sandbox) -> None:
-    async with httpx.AsyncClient(base_url=await bridge.api()) as client:
+    async with httpx.AsyncClient(base_url=await bridge.api(), timeout=30) as client:
         message = {"account": "crm", "to": [f"+38067123456{n}" for n in range(3)], "text": "News"}
         answer = await client.post(
             "/api/v1/messages",

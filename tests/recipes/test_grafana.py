@@ -89,7 +89,7 @@ async def submit(smtp: Endpoint, mail: bytes) -> None:
         return int(line[:3])
 
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             assert await answer() == 220
             for command, code in COMMANDS:
                 writer.write(command.encode() + b"\r\n")
@@ -127,7 +127,7 @@ async def test_each_recorded_webhook_is_accepted(tmp_path: Path) -> None:
             host, port = (await bridge.event("ready"))["admin"][0].rsplit(":", 1)
             for one in webhooks():
                 reader, writer = await asyncio.open_connection(host, int(port))
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(30):
                     writer.write(one.request)
                     assert (await reader.readline()).split()[1] == b"202", one.name
                 writer.close()

@@ -90,7 +90,7 @@ async def arrived(bridge: Relaying, count: int) -> list[str]:
 
 async def made(bridge: Relaying, outcome: Accepted, count: int) -> list[Stored]:
     """The messages of a send-out, once there are this many."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while len(stored := await bridge.store.submission(outcome.id)) < count:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     return list(stored)
