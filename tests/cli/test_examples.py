@@ -151,7 +151,8 @@ async def tried(id: int, api: str, smpp: int, folder: Path) -> list[str]:
     bound: list[Client] = []
     opened: list[asyncio.StreamWriter] = []
     for name in (name.strip() for name in ORDER.replace("\n", " ").split(",")):
-        for example in lines[name]:
+        # The bridge may have stopped before an example after this one.
+        for example in sorted(lines[name], key=lambda line: line == "cascade-bridge drain"):
             line = _ID.sub(str(id), example)
             line = line.replace("--account shop", "--account crm").replace("/var/backups/", "copy-")
             if line.endswith("smpp-17"):
