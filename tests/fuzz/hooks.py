@@ -55,8 +55,6 @@ SECRET = "9f86d081884c7d659a2feaa0c55ad015"
 ON_THEIR_WAY = range(1, 201)
 #: Time limit of an answer (seconds).
 PATIENCE = 30.0
-#: Time limit for the arrival of a request, short for the test's sake.
-_REQUEST_WITHIN = 0.3
 #: Most inputs for one store: a larger store would slow down later inputs.
 _INPUTS_A_STORE = 5000
 
@@ -87,9 +85,13 @@ class Answer(NamedTuple):
 
 
 class Hooks:
-    """The daemon's listener of ``[hooks]``, in its own thread, with a store in ``folder``."""
+    """The daemon's listener of ``[hooks]``, in its own thread, with a store in ``folder``.
 
-    def __init__(self, folder: Path) -> None:
+    A request has to arrive within ``request_within`` seconds.
+    """
+
+    def __init__(self, folder: Path, request_within: float = 60.0) -> None:
+        self._limits = LIMITS._replace(request_within=request_within)
         self._file = folder / "bridge.db"
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="hooks")
@@ -120,8 +122,9 @@ class Hooks:
         ids = count(100_000)
         incoming = IncomingMessages(_SETTINGS, self.store, lambda: next(ids))
         statuses = Statuses(self.store)
-        limits = LIMITS._replace(request_within=_REQUEST_WITHIN)
-        self._listener = HooksListener(_SETTINGS.hooks, statuses.take, incoming.take, limits=limits)
+        self._listener = HooksListener(
+            _SETTINGS.hooks, statuses.take, incoming.take, limits=self._limits
+        )
         [endpoint] = await self._listener.start()
         self._port = endpoint.port
 
