@@ -44,6 +44,9 @@ async def test_what_waits_beyond_its_validity_ends(tmp_path: Path) -> None:
 
 async def delivered(bridge: Relaying, submission_id: int) -> None:
     now = int(time.time())
+    async with asyncio.timeout(30):
+        while not all(one.upstream_id for one in await bridge.store.submission(submission_id)):
+            await asyncio.sleep(0.01)
     sent = await bridge.store.submission(submission_id)
     words = [Status(one.upstream_id, "delivered", State.DELIVERED, now) for one in sent]
     await bridge.store.note_statuses(words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 import subprocess
 from pathlib import Path
@@ -31,7 +32,8 @@ def make_certificate(folder: Path, *, on: str = "") -> Certificate:
     files = ["-keyout", str(made.private_key), "-out", str(made.certificate)]
     clock = [program("faketime"), f"{on} 00:00:00"] if on else []
     made_by = [*clock, program("openssl"), *command.split(), *files]
-    subprocess.run(made_by, check=True, capture_output=True)
+    # faketime reads the day in the machine's time zone.
+    subprocess.run(made_by, check=True, capture_output=True, env=os.environ | {"TZ": "UTC"})
     return made
 
 

@@ -32,7 +32,7 @@ _SEPARATOR: Final = (
 _RUN: Final = re.compile(rf"\+?\d(?:(?:{_SEPARATOR}|\+)*\d)*")
 _DIGITS: Final = re.compile(r"\+?\d+")
 _EMPTY: Final = re.compile(r"\(\s*\)|\+(?!\d)")
-_SEPARATORS: Final = re.compile(r"\s*([,;|])(?:\s*[,;|])+")
+_SEPARATORS: Final = re.compile(r"(?<!\s)\s*([,;|])(?:\s*[,;|])+")
 
 
 class Numbers:
