@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bridge.model.message import Accepted, Outcome, State
+from bridge.model.message import Accepted, Outcome, State, Stored
 from bridge.sandbox import Sandbox
 from bridge.sending.upkeep import Upkeep
 from bridge.store import Status
@@ -42,12 +42,14 @@ async def test_what_waits_beyond_its_validity_ends(tmp_path: Path) -> None:
         assert [m.id for m in sandbox.messages] == [str(long)]
 
 
-async def delivered(bridge: Relaying, submission_id: int) -> None:
+async def delivered(bridge: Relaying, submission_id: int, messages: int = 1) -> None:
+    """Waits until the messages are made and sent, and notes that they were delivered."""
     now = int(time.time())
+    sent: list[Stored] = []
     async with asyncio.timeout(30):
-        while not all(one.upstream_id for one in await bridge.store.submission(submission_id)):
+        while sum(bool(one.upstream_id) for one in sent) < messages:
             await asyncio.sleep(0.01)
-    sent = await bridge.store.submission(submission_id)
+            sent = await bridge.store.submission(submission_id)
     words = [Status(one.upstream_id, "delivered", State.DELIVERED, now) for one in sent]
     await bridge.store.note_statuses(words)
 
@@ -55,7 +57,7 @@ async def delivered(bridge: Relaying, submission_id: int) -> None:
 async def test_old_messages_are_forgotten_in_steps(tmp_path: Path) -> None:
     async with Sandbox() as sandbox, relaying(tmp_path, sandbox) as bridge:
         outcome = await bridge.submit(submission(*(f"+38050{n:07}" for n in range(1200))))
-        await delivered(bridge, id_of(outcome))
+        await delivered(bridge, id_of(outcome), 1200)
         clock = time.time() + 100
         work = upkeep(bridge, retain=50.0)
         work._clock = lambda: clock
