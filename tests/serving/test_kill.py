@@ -21,12 +21,15 @@ from tests.serving.daemon import serving, write_config
 
 ROUNDS = int(os.environ.get("CASCADE_BRIDGE_KILL_ROUNDS", "3"))
 BINDS, WINDOW, BATCH, IN_FLIGHT = 4, 50, 40, 4
+#: How long the API takes to answer (seconds).
+ANSWERS_AFTER = 0.02
 
 
 async def test_rounds_of_kill_9_lose_nothing(tmp_path: Path) -> None:
     chance = random.Random(ROUNDS)
     accepted: set[int] = set()
-    async with Sandbox(delay=0.02, keep=1_000_000) as sandbox:
+    kills: list[float] = []
+    async with Sandbox(delay=ANSWERS_AFTER, keep=1_000_000) as sandbox:
         config = write_config(tmp_path, sandbox.url, account="daily_limit = 1_000_000")
         limits = f"[cascade]\nmax_batch = {BATCH}\nmax_in_flight = {IN_FLIGHT}"
         config.write_text(config.read_text().replace("[cascade]", limits))
@@ -42,6 +45,7 @@ async def test_rounds_of_kill_9_lose_nothing(tmp_path: Path) -> None:
                 load.system_id, load.password = "crm", "secret12"
                 sending = asyncio.create_task(load.run())
                 await load.reaches(chance.randrange(100, 4000))
+                kills.append(time.time())
                 await bridge.kill()
                 sending.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
@@ -56,12 +60,20 @@ async def test_rounds_of_kill_9_lose_nothing(tmp_path: Path) -> None:
             assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
             rows = connection.execute("SELECT id, state FROM message").fetchall()
             counted = connection.execute("SELECT accepted FROM daily_count").fetchall()
-        received = {int(message.id) for message in sandbox.messages}
+        first: dict[int, float] = {}
+        for message in sandbox.messages:
+            first.setdefault(int(message.id), message.at)
+        received = first.keys()
         twice = sum(sandbox.duplicates.values())
+        answered = sum(
+            any(first[int(id)] + ANSWERS_AFTER < kill < first[int(id)] + 1 for kill in kills)
+            for id in sandbox.duplicates
+        )
     states = {state for _, state in rows}
     print(
         f"\n{ROUNDS} kills in {time.monotonic() - began:.0f} s: {len(accepted)} answered, "
-        f"{len(rows)} stored, {len(received)} sent, {twice} of them twice"
+        f"{len(rows)} stored, {len(received)} sent, {twice} of them twice: {twice - answered} were "
+        f"in a request without an answer, {answered} had one that was not durable yet"
     )
     assert len(accepted) >= 100 * ROUNDS
     assert accepted <= {id for id, _ in rows} == received
