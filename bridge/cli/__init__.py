@@ -79,6 +79,15 @@ class Exit(IntEnum):
     BROKEN_PIPE = 141
 
 
+class WholeNumber(click.IntRange):
+    """A whole number; help and errors name its range in words."""
+
+    name = "number"
+
+    def _describe_range(self) -> str:
+        return f"at least {self.min}" if self.max is None else f"{self.min} to {self.max}"
+
+
 class Stop(click.ClickException):
     """Ends the command with a sentence on stderr and an exit code."""
 

@@ -188,7 +188,7 @@ def hash_password(generate: bool, smsc: bool) -> None:
 )
 @click.option("--address", default="", help="Test whether this address is allowed.")
 @click.option("--to", metavar="PHONE", help="Also send a message to this number.")
-@click.option("--text", default="", help="Its text [default: that it is a test].")
+@click.option("--text", default="", help="The text of the message [default: that it is a test].")
 @json_option
 @config_option
 def test(

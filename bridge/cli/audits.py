@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from bridge.cli import WholeNumber
 from bridge.cli.daemon import Daemon, daemon_options, echo_json, json_option
 from bridge.cli.tables import Columns, echo_table, when
 
@@ -18,7 +19,13 @@ _NOTHING = "No texts were read, and nothing was changed."
 
 @click.command()
 @click.option("--id", metavar="ID", help="Only about this message.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
+@click.option(
+    "--limit",
+    type=WholeNumber(1, 1000),
+    default=100,
+    show_default=True,
+    help="Rows to print at most.",
+)
 @json_option
 @daemon_options
 def command(daemon: Daemon, id: str | None, limit: int, as_json: bool) -> None:

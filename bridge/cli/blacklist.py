@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from bridge.cli import WholeNumber
 from bridge.cli.directory import (
     Asked,
     directory_options,
@@ -42,7 +43,13 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=1000, show_default=True)
+@click.option(
+    "--limit",
+    type=WholeNumber(1, 10_000),
+    default=1000,
+    show_default=True,
+    help="Rows to print at most.",
+)
 @directory_options
 def list_black_list(asked: Asked, limit: int) -> None:
     """List the black list.
@@ -77,7 +84,7 @@ def show_entry(asked: Asked, phone: str) -> None:
     type=click.Choice(_KINDS),
     default="all",
     show_default=True,
-    help="All messages, those to many, or those to one.",
+    help="all: every message; bulk: those to several recipients or a group; single: those to one.",
 )
 @click.option("--comment", default="")
 @directory_options

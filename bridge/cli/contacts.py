@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from bridge.cli import WholeNumber
 from bridge.cli.directory import (
     Asked,
     directory_options,
@@ -76,7 +77,13 @@ def _fields(function: F) -> F:
 @command.command("list")
 @click.option("--group", help="Only contacts of this group: its name, g<number> or id.")
 @click.option("--search", metavar="TEXT", help="Only contacts with TEXT in any field.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=1000, show_default=True)
+@click.option(
+    "--limit",
+    type=WholeNumber(1, 10_000),
+    default=1000,
+    show_default=True,
+    help="Rows to print at most.",
+)
 @directory_options
 def list_contacts(asked: Asked, group: str | None, search: str | None, limit: int) -> None:
     """List contacts.

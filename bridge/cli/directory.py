@@ -17,7 +17,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from bridge.cli import Exit, InputFile, Stop
+from bridge.cli import Exit, InputFile, Stop, WholeNumber
 from bridge.cli.daemon import Daemon, DaemonRefused, daemon_options, echo_json
 from bridge.cli.tables import Columns, counted, echo_table, number
 from bridge.dialect.answers import Format, Row, created, done, listing, refused
@@ -128,7 +128,7 @@ def directory_options(function: F) -> F:
     for option in (
         click.option(
             "--fmt",
-            type=click.IntRange(0, 3),
+            type=WholeNumber(0, 3),
             help="Print SMSC's form: 0 text, 1 numbers, 2 XML, 3 JSON.",
         ),
         click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs."),

@@ -52,7 +52,7 @@ _MESSAGES_SHOWN = 10
     "--mail",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="A mail; - reads it from standard input. Recipients without ADDRESS: its To and Cc.",
+    help="A mail; - reads it from standard input. Its To and Cc count if there is no ADDRESS.",
 )
 @click.option("--account", "-a", metavar="NAME", help="[default: the only one configured]")
 @json_option

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from bridge.cli import WholeNumber
 from bridge.cli.daemon import Daemon, daemon_options, echo_json, json_option
 from bridge.cli.tables import Columns, echo_table, number, when
 
@@ -25,7 +26,13 @@ _NEWEST: Columns = {
 @click.command()
 @click.option("--account", metavar="NAME", help="Only this account.")
 @click.option("--reason", help="Only messages with this reason.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@click.option(
+    "--limit",
+    type=WholeNumber(1, 1000),
+    default=20,
+    show_default=True,
+    help="Rows to print at most.",
+)
 @json_option
 @daemon_options
 def command(

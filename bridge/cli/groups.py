@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from bridge.cli import WholeNumber
 from bridge.cli.directory import (
     Asked,
     directory_options,
@@ -46,9 +47,13 @@ def command() -> None:
 
 def _options(function: F) -> F:
     for option in (
-        click.option("--max-parts", type=click.IntRange(0, 255), help="Of a message to it."),
-        click.option("--hours", metavar="9-21", help="Outside them a message waits."),
-        click.option("--number", type=click.IntRange(0), help="g<number> is its address too."),
+        click.option(
+            "--max-parts", type=WholeNumber(0, 255), help="The most parts of a message to it."
+        ),
+        click.option("--hours", metavar="9-21", help="Its hours; outside them a message waits."),
+        click.option(
+            "--number", type=WholeNumber(0), help="Its number: g<number> is an address of it too."
+        ),
     ):
         function = option(function)
     return function

@@ -19,8 +19,8 @@ def command(daemon: Daemon, scope: str | None, name: str | None, as_json: bool) 
     """Hold an account or an upstream: nothing of it is sent until it is released.
 
     New messages are accepted and wait. A hold survives restarts and applies to every node. Without
-    arguments: list the holds. The common upstream is named "cascade"; an account with its own keys
-    has an upstream of its own name.
+    arguments: list the holds. The common upstream is named "cascade"; an account with keys of
+    its own has an upstream with the account's name.
 
     \b
     Examples:

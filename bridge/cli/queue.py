@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from bridge.cli import Exit, Stop
+from bridge.cli import Exit, Stop, WholeNumber
 from bridge.cli.daemon import Daemon, daemon_options, echo_json, json_option
 from bridge.cli.tables import Columns, ago, counted, echo_table, number, when
 from bridge.config.settings import parse_duration
@@ -63,12 +63,22 @@ def _moment(_: click.Context, parameter: click.Parameter, value: str | None) -> 
 def filter_options(function: F) -> F:
     """Adds the options of a filter; the command gets ``filter``'s keywords."""
     for option in (
-        click.option("--until", metavar="TIME", callback=_moment, help="Accepted before then."),
         click.option(
-            "--since", metavar="TIME", callback=_moment, help='Accepted since then; "2h": ago.'
+            "--until", metavar="TIME", callback=_moment, help="Accepted before this time."
+        ),
+        click.option(
+            "--since",
+            metavar="TIME",
+            callback=_moment,
+            help='Accepted since this time; "2h" is two hours ago.',
         ),
         click.option("--reason", metavar="TEXT", help="A failure's name, or a part of its text."),
-        click.option("--to", "phone", metavar="PHONE", help='A number, or "+38050*".'),
+        click.option(
+            "--to",
+            "phone",
+            metavar="PHONE",
+            help='Only to this number; "+38050*" is all that begin so.',
+        ),
         click.option("--sender", metavar="NAME", help="Only messages from this sender."),
         click.option(
             "--type",
@@ -107,7 +117,13 @@ def list_queue(daemon: Daemon, as_json: bool, **filter: Any) -> None:
 @command.command("show")
 @click.argument("id", type=int, required=False)
 @filter_options
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@click.option(
+    "--limit",
+    type=WholeNumber(1, 1000),
+    default=20,
+    show_default=True,
+    help="Rows to print at most.",
+)
 @json_option
 @daemon_options
 def show_queue(daemon: Daemon, id: int | None, limit: int, as_json: bool, **filter: Any) -> None:
@@ -242,7 +258,7 @@ _verb(
     """Cancel waiting or held messages for good: message or submission ID, or all that the options
     select.
 
-    Senders that asked for receipts of failures get them. Messages already at the API are not
+    Clients that requested receipts of failures get them. Messages already at the API are not
     cancelled. Those whose last attempt had an unknown outcome are not sent again, but they may have
     been sent: the answer says how many.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli import Exit, Stop, event_loop
+from bridge.cli import Exit, Stop, WholeNumber, event_loop
 
 if TYPE_CHECKING:
     from bridge.config.settings import Endpoint
@@ -46,8 +46,8 @@ def _duration(_: click.Context, __: click.Parameter, value: str) -> float:
     "keys",
     multiple=True,
     metavar="KEY",
-    help="Accept this key, in any of the three headers, and no other but those given the same "
-    'way. Without: every key except "wrong".',
+    help="Accept only this key, in any of the three headers; repeatable. "
+    '[default: every key except "wrong"]',
 )
 @click.option(
     "--fault",
@@ -67,7 +67,7 @@ def _duration(_: click.Context, __: click.Parameter, value: str) -> float:
 )
 @click.option(
     "--keep",
-    type=click.IntRange(min=0),
+    type=WholeNumber(min=0),
     default=100_000,
     show_default=True,
     help="Number of messages kept in full; 0 only counts them, without statuses.",
@@ -91,10 +91,10 @@ def _duration(_: click.Context, __: click.Parameter, value: str) -> float:
 @click.option("--hook-url", default="", metavar="URL", help="Post status webhooks there.")
 @click.option(
     "--hook-batch",
-    type=click.IntRange(1, 1000),
+    type=WholeNumber(1, 1000),
     default=1,
     show_default=True,
-    help="Most statuses in one webhook; above 1 they come as an array.",
+    help="Statuses in one webhook at most; if more than 1, they come as an array.",
 )
 @click.option(
     "--limits", is_flag=True, help="Answer 429 above the documented limits of requests a second."

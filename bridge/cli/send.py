@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.cli import Exit, Stop, config_option
+from bridge.cli import Exit, Stop, WholeNumber, config_option
 
 if TYPE_CHECKING:
     from bridge.cli.clients import ServerReply, ToSend
@@ -44,7 +44,13 @@ _OPTIONS = {"options": "option", "variables": "var"}
 @click.option(
     "--over", metavar="TIME", help="By SMTP: spread the send-out over this time, for instance 2h."
 )
-@click.option("--by", type=click.Choice(["smtp", "smpp"]), default="smtp", show_default=True)
+@click.option(
+    "--by",
+    type=click.Choice(["smtp", "smpp"]),
+    default="smtp",
+    show_default=True,
+    help="The protocol.",
+)
 @click.option("--server", metavar="HOST:PORT", help="[default: from the configuration]")
 @click.option("--domain", help="By SMTP: the bridge's domain. [default: from the configuration]")
 @click.option("--account", "-a", metavar="NAME", help="[default: the only one configured]")
@@ -55,9 +61,9 @@ _OPTIONS = {"options": "option", "variables": "var"}
     help="The password, or file:PATH, env:NAME. [default: from the configuration, or asked for]",
 )
 @click.option("--sender", help="The sender's name. [default: the account's]")
-@click.option("--type", "message_type", type=click.Choice(list(_SERVICE_TYPES)))
+@click.option("--type", "message_type", type=click.Choice(list(_SERVICE_TYPES)), help="The type.")
 @click.option("--option", "options", multiple=True, help="An answer of a survey; repeatable.")
-@click.option("--ttl", metavar="SECONDS", type=click.IntRange(1), help="The validity.")
+@click.option("--ttl", metavar="SECONDS", type=WholeNumber(1), help="The validity.")
 @click.option("--reference", help="Your own id of the message.")
 @click.option("--tls", is_flag=True, help="By SMTP: use STARTTLS, and check the server's name.")
 @click.option("--json", "as_json", is_flag=True, help="Print the replies as JSON.")

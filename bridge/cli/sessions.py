@@ -41,7 +41,7 @@ def list_sessions(daemon: Daemon, account: str | None, protocol: str | None, as_
     """List binds and SMTP connections, the oldest first.
 
     "in flight" is the number of unanswered submits and the account's window; "receipts" is the
-    number that the client took and, after a plus, that it has not answered.
+    number that the client took and, after a plus, the number that it has not answered yet.
 
     \b
     Examples:
@@ -63,8 +63,8 @@ def list_sessions(daemon: Daemon, account: str | None, protocol: str | None, as_
 def close_sessions(daemon: Daemon, id: str | None, account: str | None, as_json: bool) -> None:
     """End session ID, or all of an account, after the answers in flight.
 
-    Of several nodes "sessions list" says with @ at which one a session is. The client may connect
-    again; to keep it out, hold the account or change its password.
+    On several nodes an ID ends with @ and the number of its node, as "sessions list" shows it. The
+    client may connect again; to keep it out, change its password or its networks.
 
     \b
     Examples:

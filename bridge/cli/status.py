@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from bridge.cli import Exit, Stop, config_option
+from bridge.cli import Exit, Stop, WholeNumber, config_option
 from bridge.cli.daemon import echo_json, json_option, reach
 from bridge.cli.stored import echo_rows, local, reading
 from bridge.cli.top import lines
@@ -29,7 +29,7 @@ from bridge.trace.story import Around, cause_of, known_as
 @click.argument("id", required=False)
 @click.option(
     "--fmt",
-    type=click.IntRange(0, 3),
+    type=WholeNumber(0, 3),
     help="Print SMSC's form: 0 text, 1 numbers, 2 XML, 3 JSON.",
 )
 @json_option
@@ -40,7 +40,7 @@ def command(config: Path | None, id: str | None, fmt: int | None, as_json: bool)
 
     A part that was not joined to a message has its own state.
 
-    The state of a submission is that of a message on its way, else the worst final state. Exits
+    A submission has the state of one of its messages: one on its way, else the worst end. Exits
     with 0, with 66 if there is no such message, and with 69 if the store cannot be read.
 
     \b

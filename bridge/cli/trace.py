@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import click
 
-from bridge.cli import Exit, Stop, config_option
+from bridge.cli import Exit, Stop, WholeNumber, config_option
 from bridge.cli.daemon import troubles_of
 from bridge.cli.stored import echo_rows, local, reading
 from bridge.cli.tables import printable
@@ -130,10 +130,10 @@ def _since(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
 @click.option("--text", is_flag=True, help="Also show the text.")
 @click.option(
     "--limit",
-    type=click.IntRange(1, 10_000),
+    type=WholeNumber(1, 10_000),
     default=20,
     show_default=True,
-    help="Most messages, the newest first.",
+    help="Messages to print at most, the newest first.",
 )
 @click.option(
     "--since",
@@ -148,9 +148,9 @@ def command(
     """Show the story of a message: every attempt, status and receipt, and what comes next.
 
     ID is that of the message, of a part, of a submission, or the API's. REFERENCE is the client's,
-    or the Message-ID of the mail. Several messages are listed; trace each by its id. Messages from
-    phones and refusals of a number are found too, and the recipients that a submission was refused
-    for. Exits with 0, with 66 if nothing is found, and with 69 if the store cannot be read.
+    or the Message-ID of the mail. Several messages are listed; trace each by its id. It also finds
+    messages from phones, refusals of a number, and the refused recipients of a submission. Exits
+    with 0, with 66 if nothing is found, and with 69 if the store cannot be read.
 
     \b
     Examples:

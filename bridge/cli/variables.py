@@ -26,7 +26,11 @@ def command() -> None:
 
 @command.command("upload")
 @click.argument("file", type=InputFile())
-@click.option("--account", metavar="NAME", help="Whose upstream gets them [default: the only one].")
+@click.option(
+    "--account",
+    metavar="NAME",
+    help="The account whose upstream gets them [default: the only one].",
+)
 @json_option
 @daemon_options
 def upload(daemon: Daemon, file: BinaryIO, account: str | None, as_json: bool) -> None:

@@ -57,9 +57,11 @@ class SqliteReading:
 
     def _open_reading(self) -> None:
         if not os.access(self._path, os.R_OK):
-            entered = os.access(self._path.parent, os.X_OK)
-            missing = entered and not self._path.exists()
-            words = "does not exist" if missing else "may not be read by this user: use sudo"
+            try:
+                there = self._path.exists()
+            except PermissionError:
+                there = True  # in a folder that this user may not enter
+            words = "may not be read by this user: use sudo" if there else "does not exist"
             raise StoreError(f"{self._path} {words}")
         self._reading = self._read_only()
         [(version,)] = self._query("PRAGMA user_version")
