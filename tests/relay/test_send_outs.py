@@ -30,6 +30,7 @@ from bridge.relay.group_recipients import AT_ONCE
 from bridge.relay.send_out_plan import NAMED
 from bridge.relay.send_outs import ABANDONED_AFTER, SendOuts
 from bridge.sandbox import Sandbox
+from bridge.store import Acceptance, Change
 from bridge.store.directory.black_list import add_to_black_list
 from bridge.store.directory.contacts import add_contact
 from bridge.store.directory.groups import add_group
@@ -38,13 +39,17 @@ from bridge.store.directory.staging import (
     SEND_OUT,
     SendOut,
     StagedPhone,
+    abandoned_imports,
     begin_import,
     commit_send_out,
     list_send_outs,
     stage_phones,
     staged_phones,
 )
+from bridge.store.operating.erase import erase, find_about
+from bridge.store.operating.mentions import Numbers
 from bridge.store.rows import to_row
+from bridge.store.types import StagedLines
 from tests.relaying import Relaying, reason_of, relaying, taking_no
 from tests.samples import message, submission
 
@@ -515,6 +520,41 @@ class TestSendOuts:
                 running.cancel()
             assert len(phones_sent) == len(set(phones_sent)) == MANY
             assert len(await bridge.relay.query(bridge.account(), 5000)) == MANY
+
+
+@pytest.mark.parametrize("done", [0, 1, 2, 3])
+async def test_retention_and_erasing_between_its_steps_lose_none_and_repeat_none(
+    tmp_path: Path, sandbox: Sandbox, done: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.relay.send_outs.ABANDONED_AFTER", -1)
+    phones = [FIRST, SECOND, THIRD]
+    async with relaying(tmp_path, sandbox) as bridge:
+        now, store = int(time.time()), bridge.store
+        # A process made some of the messages before it died, and they ended.
+        file = await store.change(begin_import, "crm", SEND_OUT, now)
+        staged = [StagedPhone(n, phone, 1000 + n) for n, phone in enumerate(phones, 1)]
+        await store.change(stage_phones, file.id, staged, now)
+        one = message(0, submission_id=5000, phone="", due_at=now, expires_at=now + 600)
+        head = orjson.dumps({"message": to_row(one), "interval": 0}).decode()
+        row = SendOut(5000, "May", now, 3, 3, 0)
+        await store.change(commit_send_out, file.id, "crm", head, row, now)
+        for n in range(1, done + 1):
+            made = one._replace(id=1000 + n, phone=phones[n - 1])
+            await store.accept(Acceptance((made,), staged=StagedLines(file.id, n - 1, n)))
+            await store.finish(0, [Change(made.id, State.REJECTED)])
+        while await store.sweep(now + 10, now + 10, 10):
+            pass
+        numbers = Numbers(phones, ["UA"])
+        assert (await erase(store, numbers, await store.look_up(find_about, numbers))).left == (
+            3 - done
+        )
+        running = asyncio.create_task(bridge.send_outs.run())
+        assert sorted(await arrived(bridge, 3 - done)) == sorted(phones[done:])
+        async with asyncio.timeout(20):
+            while await store.change(abandoned_imports, (SEND_OUT,), now + 9, now):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        running.cancel()
+        assert sandbox.message_count == 3 - done
 
 
 async def test_a_message_outside_the_groups_hours_is_scheduled(tmp_path: Path) -> None:
