@@ -51,6 +51,8 @@ class Groups:
         self._versions: dict[str, int] = {}
         self._by_number: dict[tuple[str, int], Group] = {}
         self._by_name: dict[tuple[str, str], Group] = {}
+        #: By the name with spaces for dots and underscores.
+        self._by_words: dict[tuple[str, str], Group] = {}
 
     def find(self, account: str, address: str) -> Group:
         """The group with this address. Raises Failure (nothing found)."""
@@ -61,7 +63,8 @@ class Groups:
             group = self._by_name.get((account, name))
             if group is None:
                 # Not every mail program can write a local part with spaces.
-                group = self._by_name.get((account, name.translate(_BLANKS)))
+                words = (account, name.translate(_BLANKS))
+                group = self._by_name.get(words) or self._by_words.get(words)
         if group is None:
             raise Failure(Reason.NOT_FOUND, f"no group {address[:40]}")
         return group
@@ -73,12 +76,14 @@ class Groups:
                 groups = await self._store.look_up(list_groups, account)
                 self._forget(account)
                 for group in groups:
-                    self._by_name[account, group.name.casefold()] = group
+                    name = group.name.casefold()
+                    self._by_name[account, name] = group
+                    self._by_words.setdefault((account, name.translate(_BLANKS)), group)
                     if group.number is not None:
                         self._by_number[account, group.number] = group
                 self._versions[account] = version
 
     def _forget(self, account: str) -> None:
-        for index in (self._by_number, self._by_name):
+        for index in (self._by_number, self._by_name, self._by_words):
             for key in [key for key in index if key[0] == account]:
                 del index[key]  # type: ignore[arg-type]  # a key of this very index

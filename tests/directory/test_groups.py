@@ -43,6 +43,22 @@ async def test_groups_are_found_by_the_forms_that_mail_programs_can_write(store:
         groups.find("other", "g7")
 
 
+async def test_a_dot_means_an_underscore_or_a_space_unless_a_name_has_it(store: Store) -> None:
+    ids = {
+        name: await store.change(add_group, "crm", Group(0, name))
+        for name in ("shift_a b", "a.b", "a b")
+    }
+    groups = Groups(store)
+    await groups.refresh()
+    for address, name in (
+        ("shift_a.b", "shift_a b"),
+        ("Shift.A.B", "shift_a b"),
+        ("a.b", "a.b"),
+        ("a_b", "a b"),
+    ):
+        assert groups.find("crm", address).id == ids[name], address
+
+
 async def test_a_changed_name_takes_the_place_of_the_old_one(store: Store) -> None:
     id = await store.change(add_group, "crm", NIGHT)
     groups = Groups(store)
