@@ -96,7 +96,8 @@ class Account:
 
 
 def _spelling(sender: str) -> str:
-    return sender.removeprefix("+") if sender[1:].isdecimal() else sender.casefold()
+    number = sender.removeprefix("+")
+    return number if number.isdecimal() else sender.casefold()
 
 
 def _secret(value: SecretStr | None) -> bytes | None:

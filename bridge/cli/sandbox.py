@@ -160,7 +160,7 @@ async def _serve(sandbox: Sandbox, listen: Endpoint) -> None:
     try:
         url = await sandbox.start(*listen)
     except OSError as error:
-        raise Stop(f"cannot listen on {listen}: {error.strerror}", Exit.UNAVAILABLE) from None
+        raise Stop(f"cannot listen on {error}", Exit.UNAVAILABLE) from None
     click.echo(f"sandbox ready at {url}")
     await stop.wait()
     await sandbox.close()

@@ -445,6 +445,9 @@ class TestAccount:
         own = ["380501112233", "+380441112233", "+380991112233", "+"]
         assert [account.spelled(name) for name in names] == own
 
+    def test_a_letter_and_a_number_are_a_name(self) -> None:
+        assert self.account(sender="A1").spelled("a1") == "A1"
+
     def test_senders_that_differ_only_in_capitals_are_told_apart(self) -> None:
         account = self.account(sender="Shop", senders=["SHOP"])
         assert [account.spelled(name) for name in ("Shop", "SHOP")] == ["Shop", "SHOP"]

@@ -124,7 +124,7 @@ def test_a_taken_port_is_explained() -> None:
             check=False,
         )
     assert found.returncode == 69  # EX_UNAVAILABLE
-    assert f"cannot listen on {listen}" in found.stderr
+    assert f"cannot listen on {listen}: address already in use" in found.stderr
     assert "Traceback" not in found.stderr
 
 

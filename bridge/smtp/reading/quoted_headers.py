@@ -92,7 +92,8 @@ def is_of_postbox(bare: list[str], at: int) -> bool:
     if not bare[at].endswith(">") or _SENDER_ALONE.fullmatch(bare[at]) is None:
         return False
     below = bare[at + 1] if at + 1 < len(bare) else ""
-    return (_WRITTEN_DATE.fullmatch(below) or _DATE_ALONE.fullmatch(below)) is not None
+    # A name and a date in digits are rows of a list or of a ticket.
+    return _WRITTEN_DATE.fullmatch(below) is not None
 
 
 def _is_a_header(labels: list[str], values: list[str], *, below_rule: bool) -> bool:

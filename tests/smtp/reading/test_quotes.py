@@ -131,6 +131,7 @@ def test_the_tail_of_a_reply_is_cut(text: str, own: str) -> None:
         "Sale\n\n----- Original price -----\n100\n----- New price -----\n90",
         "See the drawing\n======= 26.11.2026 =======\nnew",
         "Call him:\nJan Novak <jan@e.com>\n26.11.2026 in room 5\nat ten",
+        "On duty:\nJan Novak <jan@e.com>\n26.11.2026 08:00\nAnna <anna@e.com>\n26.11.2026 20:00",
         "ok\n> Od: Jan <j@e.com>\n> Datum: 26.11.2026\n> Předmět: x\n> q\nans",
         "Sign the form above this line\n\nand send it back",
         "##- Please type your reply above this line -##\n\nAnna, 26.11.2026 10:04:\nq",
