@@ -46,6 +46,8 @@ LIMITS: Final = Limits(
     max_connections=2000,
     max_held=32 * 1024 * 1024,
 )
+#: Larger calls are read in a thread (octets): four megabytes take up to 0.3 s.
+_LARGE: Final = 64 * 1024
 SOAP: Final = "soap.php"
 METHODS: Final = ("GET", "POST")
 REST: Final = "/rest/send"
@@ -187,7 +189,11 @@ class SmscListener:
             if encoding := _header(scope, b"content-encoding").replace("identity", ""):
                 raise Failure(Reason.BAD_PARAMETER, f"Content-Encoding {encoding[:20]}")
             content_type = _header(scope, b"content-type")
-            parameters = read_parameters(query, content_type, body)
+            if len(query) + len(body) > _LARGE:
+                # Its sender has not logged in, and others are served meanwhile.
+                parameters = await asyncio.to_thread(read_parameters, query, content_type, body)
+            else:
+                parameters = read_parameters(query, content_type, body)
         except Failure as failure:
             await self._refuse(send, query + b"&" + body, failure, peer, path)
             return

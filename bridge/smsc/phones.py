@@ -31,6 +31,7 @@ from bridge.directory.verbs import (
 )
 from bridge.model.contact import BlackListEntry, Blocks, Contact, Group, Template
 from bridge.model.failure import Failure, Reason
+from bridge.net.rests import Rests
 from bridge.smsc.call import Call
 from bridge.smsc.long_lists import Numbered, long_list
 
@@ -50,6 +51,8 @@ _CONTACT: Final = {
 }
 _MOST: Final = 100_000
 _NUMBER: Final = 2**53
+#: Most numbers that one call changes, as in send.php.
+_MAX_PHONES: Final = 10_000
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ class Phones:
         return done(call.fmt)
 
     async def _delete(self, call: Call) -> str:
-        phones = _many_phones(call)
+        phones = await _many_phones(call)
         await self.directory.change(delete_contacts, call.account.name, phones)
         return done(call.fmt)
 
@@ -155,7 +158,7 @@ class Phones:
             membership = Membership(call.number("move_group", 0, 3))
         except ValueError:
             raise Failure(Reason.BAD_PARAMETER, "move_group") from None
-        phones, group = _many_phones(call), _group(call)
+        phones, group = await _many_phones(call), _group(call)
         await self.directory.change(set_membership, call.account.name, phones, group, membership)
         return done(call.fmt)
 
@@ -171,7 +174,7 @@ class Phones:
         return created("phone", id, call.fmt)
 
     async def _delete_black(self, call: Call) -> str:
-        phones = _many_phones(call)
+        phones = await _many_phones(call)
         await self.directory.change(delete_from_black_list, call.account.name, phones)
         return done(call.fmt)
 
@@ -222,12 +225,16 @@ def _phones(call: Call, name: str) -> tuple[str, ...]:
     return fields.phones(call.needed(name), call.account.settings.region)
 
 
-def _many_phones(call: Call) -> list[str]:
-    """The numbers of a list of any length, each once."""
+async def _many_phones(call: Call) -> list[str]:
+    """The numbers of a list, each once."""
     found: dict[str, None] = {}
+    rests = Rests()
     for piece in call.needed("phone").replace(";", ",").split(","):
         if piece.strip():
             found.update(dict.fromkeys(fields.phones(piece, call.account.settings.region)))
+            await rests.after_some()
+        if len(found) > _MAX_PHONES:
+            raise Failure(Reason.BAD_PARAMETER, f"more than {_MAX_PHONES} phones")
     return list(found)
 
 

@@ -8,12 +8,13 @@ from datetime import datetime, timezone
 from typing import Final, Protocol
 
 from bridge.accounts.accounts import Account
-from bridge.dialect.answers import Format, Row, Value, done, listing, record, written_id
+from bridge.dialect.answers import Format, Row, Value, done, enclosed, record, records, written_id
 from bridge.dialect.times import MOSCOW
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Stored
 from bridge.model.phone import country, normalise
 from bridge.model.state_names import err_of, smsc_status
+from bridge.net.rests import Rests
 from bridge.smsc.call import Call
 
 _NOT_FOUND: Final = -3
@@ -84,11 +85,13 @@ class StatusOf:
             [found] = await self._find(call.account, [(phones, ids)])
             return record(_row(found, phones, ids, every, call.fmt), call.fmt)
         pairs = _pairs(phones, ids)
-        rows = [
-            _row(found, phone, id, every, call.fmt, listed=True)
-            for (phone, id), found in zip(pairs, await self._find(call.account, pairs), strict=True)
-        ]
-        return listing("message", rows, call.fmt)
+        pieces: list[str] = []
+        rests = Rests()
+        for (phone, id), found in zip(pairs, await self._find(call.account, pairs), strict=True):
+            row = _row(found, phone, id, every, call.fmt, listed=True)
+            pieces.append(records("message", [row], call.fmt))
+            await rests.after_some()
+        return enclosed(pieces, call.fmt)
 
     async def _delete(self, call: Call, phones: str, ids: str) -> str:
         """Deletes messages from the answers of this call, all or none; the sysadmin still finds
@@ -123,7 +126,7 @@ def _pairs(phones: str, ids: str) -> list[tuple[str, str]]:
     """Pairs of number and id from two lists; a comma at the end means a list."""
     first = [one.strip() for one in phones.split(",") if one.strip()]
     second = [one.strip() for one in ids.split(",") if one.strip()]
-    if len(first) != len(second) or len(first) > _MAX_MESSAGES:
+    if not 0 < len(first) == len(second) <= _MAX_MESSAGES:
         raise Failure(Reason.BAD_PARAMETER, "phone and id")
     return list(zip(first, second, strict=True))
 

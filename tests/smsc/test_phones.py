@@ -116,3 +116,13 @@ async def test_templates(tmp_path: Path) -> None:
         assert await face.call("templates", **{"del": 1}, id=id) == "OK"
         error = await face.call("templates", chg=1, id=id, msg="x")
         assert error == "ERROR = 3 (record not found)"
+
+
+async def test_a_list_of_numbers_has_a_limit(tmp_path: Path) -> None:
+    async with smsc(tmp_path) as face:
+        numbers = ",".join(f"38050{n:07}" for n in range(10_001))
+        for command in ("del", "del_black"):
+            form = LOGIN | {command: "1", "phone": numbers, "fmt": "1"}
+            response = await face.client.post("/sys/phones.php", data=form)
+            assert response.text == "0,-1"
+            assert response.headers["x-reason"] == "bad parameter: more than 10000 phones"

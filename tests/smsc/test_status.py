@@ -21,7 +21,7 @@ from bridge.smsc.parameters import Parameters
 from bridge.smsc.send import Sending
 from bridge.smsc.status import StatusOf
 from tests.relaying import relaying, taking_no
-from tests.smsc.calling import FIRST, SECOND, smsc
+from tests.smsc.calling import FIRST, LOGIN, SECOND, smsc
 
 
 async def no_groups(account: Account, address: str) -> AsyncIterator[str]:
@@ -84,6 +84,15 @@ class TestStatus:
             assert (await face.json("status", phone=FIRST, id=7))["status"] == -3
             await face.call("send", phones=FIRST, mes="x", id=7)
             assert (await face.json("status", phone=SECOND, id=7))["status"] == -3
+
+    async def test_lists_have_as_many_numbers_as_ids_and_at_least_one(self, tmp_path: Path) -> None:
+        async with smsc(tmp_path) as face:
+            for phones, ids in ((",", ","), (f"{FIRST},{SECOND}", "7"), ("," * 9, "1,2")):
+                answer = await face.call("status", phone=phones, id=ids)
+                assert answer == "ERROR = 1 (parameters error)"
+            many = ",".join([FIRST] * 1001)
+            form = LOGIN | {"phone": many, "id": ",".join(["7"] * 1001), "fmt": "1"}
+            assert (await face.client.post("/sys/status.php", data=form)).text == "0,-1"
 
     async def test_a_deleted_message_is_not_found_any_more(self, tmp_path: Path) -> None:
         async with smsc(tmp_path) as face:
