@@ -36,6 +36,8 @@ _ESCAPED: Final = re.compile(r"\\([\\;|:*])")
 _TO_ESCAPE: Final = re.compile(r"[\\;|]|^\*|:(?=::)")
 _DAY: Final = (
     re.compile(r"(?P<d>\d{1,2})[./](?P<m>\d{1,2})[./](?P<y>\d{4})(?: \d.*)?", re.ASCII),
+    # American, if it can be nothing else.
+    re.compile(r"(?P<m>\d{1,2})/(?P<d>\d{1,2})/(?P<y>\d{4})(?: \d.*)?", re.ASCII),
     re.compile(r"(?P<y>\d{4})-?(?P<m>\d{2})-?(?P<d>\d{2})(?:[T ].*)?", re.ASCII),
 )
 _HOURS: Final = re.compile(r"(\d{1,2})-(\d{1,2})", re.ASCII)
@@ -127,15 +129,13 @@ def text(name: str, value: str, most: int = MAX_FIELD) -> str:
 def birthday(value: str) -> str:
     """``dd.mm.yyyy``, or empty. Raises Failure (bad parameter) for a day that does not exist."""
     value = value.strip()
-    if not value or value.startswith("--"):  # a day without a year (RFC 6350 §4.3.1)
-        return ""
+    if not value.strip("0./-") or value.startswith("--"):
+        return ""  # as programs write none; a day without a year (RFC 6350 §4.3.1)
     for pattern in _DAY:
         if found := pattern.fullmatch(value):
-            try:
+            with suppress(ValueError):
                 day = date(int(found["y"]), int(found["m"]), int(found["d"]))
-            except ValueError:
-                break
-            return f"{day.day:02}.{day.month:02}.{day.year:04}"
+                return f"{day.day:02}.{day.month:02}.{day.year:04}"
     raise Failure(Reason.BAD_PARAMETER, "birthday: dd.mm.yyyy")
 
 

@@ -22,7 +22,9 @@ _MARKS: Final = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\x
 #: Our names of columns, and their other names in a first row (in small letters).
 COLUMNS: Final[dict[str, str]] = {
     "phone": "phones, phone number, mobile, mobile phone, number, msisdn, tel, телефон, телефоны, "
-    "телефони, номер, номер телефона, номер телефону, мобильный, мобільний, telefon, mobil",
+    "телефони, номер, номер телефона, номер телефону, мобильный, мобільний, telefon, mobil, "
+    "mobile number, cell, cell phone, мобильный телефон, мобільний телефон, телефон переносной, "
+    "мобильный номер, мобільний номер, mobilní telefon",
     "name": "contact, display name, full name, название, назва, контакт, фио, піб, název",
     "group": "groups, grp, group code, group membership, categories, категории, группа, группы, "
     "група, групи, skupina",

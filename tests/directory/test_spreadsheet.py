@@ -158,3 +158,11 @@ def test_whatever_comes_is_read_or_refused(octets: bytes) -> None:
     except Failure:
         records = []
     assert all(set(record.fields) <= set(WANTED) for record in records)
+
+
+@pytest.mark.parametrize(
+    "name", ["Mobile Phone", "Мобильный телефон", "Мобільний телефон", "Mobilní telefon", "Cell"]
+)
+def test_the_column_of_mobile_numbers_is_known_as_address_books_name_it(name: str) -> None:
+    [record] = read_rows(f"{name},Name\n0501234567,Anna\n".encode(), WANTED)
+    assert record.fields == {"phone": "0501234567", "name": "Anna"}
