@@ -123,20 +123,24 @@ class QueueVerbs(DirectoryVerbs):
         return await self._store.look_up(count_selected, filter.selection())
 
     async def erase(self, *, by: str, phone: str, dry_run: bool = False) -> Erased:
-        """Erase all data about a number, except messages that are still on their way.
+        """Erase all data about a number, except messages that are still on their way. A national
+        number that is one of several countries has to be given with its country code.
 
         ``mentions`` are other records from which it is cut out, ``elsewhere`` names of groups,
         templates and send-outs that name it and stay.
         """
-        regions = sorted({own.region for own in self.settings.accounts.values()})
-        phones = sorted(name for name in names_of(phone, regions) if name.startswith("+"))
+        regions = {name: own.region for name, own in self.settings.accounts.items()}
+        found = names_of(phone, set(regions.values()))
+        phones = sorted(name for name in found if name.startswith("+"))
         if not phones:
             raise Failure(Reason.WRONG_PHONE)
+        if len(phones) > 1:
+            raise Failure(Reason.WRONG_PHONE, f"it may be {' or '.join(phones)}: write one of them")
         numbers = Numbers(phones, regions)
-        found = await self._store.look_up(find_about, numbers)
+        about = await self._store.look_up(find_about, numbers)
         if dry_run:
-            return found.counts
-        erased = await erase(self._store, numbers, found)
+            return about.counts
+        erased = await erase(self._store, numbers, about)
         self._audit("erase", by, phone=phones[0], messages=erased.messages)
         return erased
 

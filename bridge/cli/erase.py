@@ -40,7 +40,8 @@ def command(daemon: Daemon, phone: str, yes: bool, as_json: bool) -> None:
 
     It is also cut out of other contacts, comments and files that are being imported. Names of
     groups, templates and send-outs with it are listed: only you can change them. Texts of messages
-    to other numbers are not searched.
+    to other numbers are not searched. A PHONE that may be in several countries needs its country
+    code.
 
     It first shows the numbers of records, and asks. Messages that are still on their way are not
     erased: they must end or be cancelled first. A black-list entry stays: without it the number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from bridge.admin.queue_filter import QueueFilter
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import State
 from bridge.sandbox import Sandbox
-from tests.admin.controlling import BY, Controlled
+from tests.admin.controlling import BY, Controlled, controlling
 from tests.relaying import id_of
 from tests.samples import submission
 
@@ -145,3 +146,15 @@ async def test_ended_messages_of_a_number_are_erased(verbs: Controlled) -> None:
     assert (action, about["phone"], about["messages"]) == ("erase", "+3805******00", "1")
     failure = await refused(verbs.control.erase(by=BY, phone="12"))
     assert failure.reason is Reason.WRONG_PHONE
+
+
+async def test_a_number_of_two_countries_is_erased_only_with_its_country_code(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    accounts = {"crm": {"region": "UA"}, "berlin": {"region": "DE"}}
+    async with controlling(tmp_path, sandbox, accounts=accounts) as verbs:
+        failure = await refused(verbs.control.erase(by=BY, phone="0441234567"))
+        assert failure.reason is Reason.WRONG_PHONE
+        assert "+380441234567 or +49441234567" in failure.description
+        for phone in ("+380441234567", "380441234567", "0501234567"):
+            assert (await verbs.control.erase(by=BY, phone=phone)).messages == 0

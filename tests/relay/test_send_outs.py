@@ -544,7 +544,7 @@ async def test_retention_and_erasing_between_its_steps_lose_none_and_repeat_none
             await store.finish(0, [Change(made.id, State.REJECTED)])
         while await store.sweep(now + 10, now + 10, 10):
             pass
-        numbers = Numbers(phones, ["UA"])
+        numbers = Numbers(phones, {"crm": "UA"})
         assert (await erase(store, numbers, await store.look_up(find_about, numbers))).left == (
             3 - done
         )

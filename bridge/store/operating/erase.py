@@ -105,18 +105,18 @@ def find_about(numbers: Numbers) -> Verb[FoundAbout]:
         left += parts
     commands = yield from _scan("id", "message", f"peer IN ({marks(phones)})", phones)
     incoming = yield from _scan("id", "incoming", one_of, phones)
-    naming = yield from _scan("id, kind, content", "notice", _NAMING, ())
+    naming = yield from _scan("id, account, kind, content", "notice", _NAMING, ())
     where, args = numbers.may_be_in("phone", "reason")
-    refusals = yield from _scan("id, phone, reason", "refusal", where, args)
+    refusals = yield from _scan("id, account, phone, reason", "refusal", where, args)
     owned = yield Statement(
         f"SELECT DISTINCT contact_id FROM contact_phone WHERE {one_of}",  # noqa: S608
         tuple(phones),
     )
     contacts = _ids(owned)
     where, args = numbers.may_be_in("search")
-    others = yield from _scan(f"id, {COLUMNS}", "contact", where, args)
+    others = yield from _scan(f"id, account, {COLUMNS}", "contact", where, args)
     where, args = numbers.may_be_in("comment")
-    comments = yield from _scan("id, comment", "black_list", where, args)
+    comments = yield from _scan("id, account, comment", "black_list", where, args)
     lines, to_be_made = yield from staged_lines(numbers)
     mentions = Mentions(
         _ids(row for row in _naming(others, numbers) if row[0] not in contacts),
@@ -160,19 +160,21 @@ def _ids(rows: Iterable[Row]) -> list[int]:
 
 
 def _naming(rows: Iterable[Row], numbers: Numbers) -> list[Row]:
-    """The rows of which a column after the first names one of the phones."""
-    return [row for row in rows if any(map(numbers.named_in, row[1:]))]
+    """The rows, with id and account, of which a further column names one of the phones."""
+    return [row for row in rows if any(numbers.named_in(text, row[1]) for text in row[2:])]
 
 
 def _notices(rows: Iterable[Row], numbers: Numbers) -> Iterable[tuple[int, str]]:
     """The notices that name one of the phones, with the content that stays."""
-    for id, kind, content in rows:
+    for id, account, kind, content in rows:
         if kind == "refused":
             refused = load_refused(content)
-            stays = [one for one in refused if not numbers.named_in(_local_part(one[0].to))]
+            stays = [
+                one for one in refused if not numbers.named_in(_local_part(one[0].to), account)
+            ]
             if len(stays) < len(refused):
                 yield id, dump_refused(stays) if stays else ""
-        elif content and numbers.named_in(Unjoined.from_content(content).phone):
+        elif content and numbers.named_in(Unjoined.from_content(content).phone, account):
             yield id, ""
 
 

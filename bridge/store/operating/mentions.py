@@ -1,15 +1,15 @@
 """Mentions of a phone number in records about something else: other contacts, comments, lines of
 files that are being imported, commands by SMS.
 
-A number in free text has any form that a region allows. The database finds the texts that may have
-it, by its last digits; here is decided, and the number is cut out.
+A number in free text has any form that the region of its account allows. The database finds the
+texts that may have it, by its last digits; here is decided, and the number is cut out.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
@@ -36,11 +36,16 @@ _SEPARATORS: Final = re.compile(r"(?<!\s)\s*([,;|])(?:\s*[,;|])+")
 
 
 class Numbers:
-    """Phones (E.164) as they are found in texts, in the national forms of these regions too."""
+    """Phones (E.164) as they are found in texts, also in their national forms.
 
-    def __init__(self, phones: Iterable[str], regions: Iterable[str]) -> None:
+    ``regions`` are those of the accounts: 0441234567 is not the same number for an account in
+    another country. Where a text has no account that is known, any of these forms counts.
+    """
+
+    def __init__(self, phones: Iterable[str], regions: Mapping[str, str]) -> None:
         self.phones = frozenset(phones)
-        self._regions = tuple(regions) or (NON_GEOGRAPHIC,)
+        self._of_account = {account: (region,) for account, region in regions.items()}
+        self._regions = tuple(sorted(set(regions.values()))) or (NON_GEOGRAPHIC,)
         self._ends = tuple({phone[-_LAST:] for phone in self.phones})
 
     @property
@@ -54,13 +59,13 @@ class Numbers:
         terms = [f"{column} LIKE ?" for column in columns for _ in self._ends]
         return f"({' OR '.join(terms)})", self.patterns * len(columns)
 
-    def named_in(self, text: str) -> bool:
-        """Whether the text names one of the phones."""
-        return next(self._found(text), None) is not None
+    def named_in(self, text: str, account: str) -> bool:
+        """Whether a text of the account names one of the phones."""
+        return next(self._found(text, account), None) is not None
 
-    def cut(self, text: str) -> str:
+    def cut(self, text: str, account: str) -> str:
         """The text without the phones; the same text if it names none."""
-        found = list(self._found(text))
+        found = list(self._found(text, account))
         for start, end in reversed(found):
             if text[start - 1 : start] == "(" and ")" in text[start:end]:
                 start -= 1
@@ -70,7 +75,8 @@ class Numbers:
             text = " ".join(text.split()).strip(" ,;|")
         return text
 
-    def _found(self, text: str) -> Iterator[tuple[int, int]]:
+    def _found(self, text: str, account: str) -> Iterator[tuple[int, int]]:
+        regions = self._of_account.get(account, self._regions)
         for run in _RUN.finditer(text):
             groups = [found.span() for found in _DIGITS.finditer(text, *run.span())]
             at = 0
@@ -78,17 +84,17 @@ class Numbers:
                 start = groups[at][0]
                 last = min(at + _GROUPS, len(groups))
                 for n in range(last, at, -1):
-                    if self._is_one(text[start : groups[n - 1][1]]):
+                    if self._is_one(text[start : groups[n - 1][1]], regions):
                         yield start, groups[n - 1][1]
                         at = n - 1
                         break
                 at += 1
 
-    def _is_one(self, written: str) -> bool:
+    def _is_one(self, written: str, regions: Iterable[str]) -> bool:
         digits = "".join(char for char in written if char.isdigit())
         if not digits.endswith(self._ends):
             return False
-        for region in self._regions:
+        for region in regions:
             with suppress(Failure):
                 if normalise(written, region) in self.phones:
                     return True
@@ -118,16 +124,16 @@ def staged_lines(numbers: Numbers) -> Verb[tuple[list[tuple[int, int]], int]]:
     send-outs are still to make."""
     where, args = numbers.may_be_in("fields")
     rows = yield Statement(
-        "SELECT import_id, line, kind, fields FROM import_line "  # noqa: S608
+        "SELECT import_id, line, kind, account, fields FROM import_line "  # noqa: S608
         f"JOIN import_file ON import_file.id = import_id WHERE {where} ORDER BY import_id, line",
         args,
     )
     lines: list[tuple[int, int]] = []
     left = 0
-    for id, line, kind, fields in rows:
+    for id, line, kind, account, fields in rows:
         if kind == SEND_OUT:
             left += json.loads(fields)[0] in numbers.phones
-        elif _without(kind, fields, numbers) != fields:
+        elif _without(kind, account, fields, numbers) != fields:
             lines.append((int(id), int(line)))
     heads = yield Statement(
         "SELECT head FROM import_file WHERE kind = ? AND head <> ''", (SEND_OUT,)
@@ -154,7 +160,7 @@ def elsewhere(numbers: Numbers) -> Verb[tuple[str, ...]]:
         found += [
             f"{word} {name} of {account}"
             for account, name, *others in rows
-            if any(map(numbers.named_in, (name, *others)))
+            if any(numbers.named_in(value, account) for value in (name, *others))
         ]
     return tuple(found)
 
@@ -164,8 +170,16 @@ def elsewhere(numbers: Numbers) -> Verb[tuple[str, ...]]:
 
 def cut_from_contacts(ids: Sequence[int], numbers: Numbers) -> Verb[None]:
     """Cuts the phones from the fields of contacts."""
+    rows = yield Statement(
+        f"SELECT id, account FROM contact WHERE id IN ({marks(ids)})",  # noqa: S608
+        tuple(ids),
+    )
+    accounts = {int(id): account for id, account in rows}
     for contact in (yield from contacts_of("", ids)):
-        changes: dict[str, Any] = {name: numbers.cut(getattr(contact, name)) for name in FIELDS}
+        account = accounts[contact.id]
+        changes: dict[str, Any] = {
+            name: numbers.cut(getattr(contact, name), account) for name in FIELDS
+        }
         new = contact._replace(**changes)
         if new != contact:
             yield Statement(UPDATE_CONTACT, (*values_of_contact(new), search_text(new), new.id))
@@ -174,10 +188,10 @@ def cut_from_contacts(ids: Sequence[int], numbers: Numbers) -> Verb[None]:
 def cut_from_comments(ids: Sequence[int], numbers: Numbers) -> Verb[None]:
     """Cuts the phones from comments of the black list."""
     rows = yield Statement(
-        f"SELECT comment, id FROM black_list WHERE id IN ({marks(ids)})",  # noqa: S608
+        f"SELECT comment, account, id FROM black_list WHERE id IN ({marks(ids)})",  # noqa: S608
         tuple(ids),
     )
-    changed = [(numbers.cut(comment), id) for comment, id in rows]
+    changed = [(numbers.cut(comment, account), id) for comment, account, id in rows]
     yield Statement("UPDATE black_list SET comment = ? WHERE id = ?", many=changed)
 
 
@@ -185,12 +199,12 @@ def cut_from_lines(lines: Sequence[tuple[int, int]], numbers: Numbers) -> Verb[N
     """Deletes staged contacts with one of the phones, and cuts them from other lines."""
     for place in lines:
         rows = yield Statement(
-            "SELECT kind, fields FROM import_line JOIN import_file ON import_file.id = import_id "
-            "WHERE import_id = ? AND line = ?",
+            "SELECT kind, account, fields FROM import_line "
+            "JOIN import_file ON import_file.id = import_id WHERE import_id = ? AND line = ?",
             place,
         )
-        for kind, fields in rows:
-            if left := _without(kind, fields, numbers):
+        for kind, account, fields in rows:
+            if left := _without(kind, account, fields, numbers):
                 sql = "UPDATE import_line SET fields = ? WHERE import_id = ? AND line = ?"
                 yield Statement(sql, (left, *place))
             else:
@@ -198,7 +212,7 @@ def cut_from_lines(lines: Sequence[tuple[int, int]], numbers: Numbers) -> Verb[N
                 yield Statement(sql, place)
 
 
-def _without(kind: str, fields: str, numbers: Numbers) -> str:
+def _without(kind: str, account: str, fields: str, numbers: Numbers) -> str:
     """A staged line without the phones; empty if nothing of it may stay."""
     values: list[Any] = json.loads(fields)
     if kind == CONTACTS:
@@ -206,14 +220,14 @@ def _without(kind: str, fields: str, numbers: Numbers) -> str:
         phones = contact[1]
         if numbers.phones & set(phones):
             return ""
-        new: list[Any] = [[_cut(value, numbers) for value in contact], groups]
+        new: list[Any] = [[_cut(value, account, numbers) for value in contact], groups]
     elif kind == BLACK_LIST:
         phone, *others = values
-        new = [phone, *(_cut(value, numbers) for value in others)]
+        new = [phone, *(_cut(value, account, numbers) for value in others)]
     else:
         return fields
     return fields if new == values else json.dumps(new, ensure_ascii=False)
 
 
-def _cut(value: object, numbers: Numbers) -> object:
-    return numbers.cut(value) if isinstance(value, str) else value
+def _cut(value: object, account: str, numbers: Numbers) -> object:
+    return numbers.cut(value, account) if isinstance(value, str) else value

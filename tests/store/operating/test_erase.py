@@ -52,6 +52,7 @@ from tests.store.conftest import Engine
 from tests.store.samples import CRM, incoming, owed
 
 PHONE, OTHER = "+380501234567", "+380671234567"
+REGIONS = {"crm": "UA", "shop": "UA", "berlin": "DE"}
 
 
 async def fill(store: Store) -> None:
@@ -74,7 +75,7 @@ async def fill(store: Store) -> None:
 
 async def erased(store: Store, *phones: str) -> Erased:
     """Erases the phones."""
-    numbers = Numbers(phones, ["UA", "DE"])
+    numbers = Numbers(phones, REGIONS)
     return await erase(store, numbers, await store.look_up(find_about, numbers))
 
 
@@ -82,7 +83,7 @@ async def test_records_are_counted_before_they_are_deleted(store: Store) -> None
     await fill(store)
     found = Erased(messages=2, incoming=1, notices=0, refusals=1, contacts=1, mentions=0, left=2)
     for _ in range(2):
-        assert (await store.look_up(find_about, Numbers([PHONE], ["UA"]))).counts == found
+        assert (await store.look_up(find_about, Numbers([PHONE], REGIONS))).counts == found
     assert await erased(store, PHONE) == found
     assert await erased(store, PHONE) == Erased(0, 0, 0, 0, 0, 0, left=2)
 
@@ -288,6 +289,26 @@ async def test_nothing_of_the_number_is_left_in_the_database_but_its_black_list_
     assert [one.comment for one in listed] == ["wife of", "asked on the phone"]
     [stored] = await store.messages([7])
     assert (stored.message.phone, stored.message.peer) == (OTHER, "")
+
+
+async def test_the_same_digits_of_another_country_stay(store: Store) -> None:
+    for account in ("crm", "berlin"):
+        contact = Contact(0, (OTHER,), phone_other="0441234567", comments="at 0441234567")
+        await store.change(add_contact, account, contact)
+        await store.change(add_to_black_list, account, OTHER, Blocks.ALL, "see 0441234567")
+        await store.change(add_group, account, Group(0, "0441234567"))
+        file = await store.change(begin_import, account, CONTACTS, NOW)
+        await store.change(stage_contacts, file.id, [Entry(2, contact, ())], NOW)
+        refusal = Refusal(NOW, "recipient", "smtp", account, "192.0.2.7", "0441234567", "no")
+        await store.change(keep_refusals, [refusal])
+    found = await erased(store, "+380441234567")
+    assert (found.mentions, found.refusals) == (3, 1)
+    assert found.elsewhere == ("group 0441234567 of crm",)
+    for account, other, comment in (("crm", "", "see"), ("berlin", "0441234567", "see 0441234567")):
+        [contact] = await store.look_up(list_contacts, account)
+        assert (contact.phone_other, contact.comments) == (other, f"at {other}".strip())
+        [entry] = await store.look_up(list_black_list, account)
+        assert entry.comment == comment
 
 
 async def test_staged_lines_of_others_are_imported_without_the_number(store: Store) -> None:

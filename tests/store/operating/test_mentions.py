@@ -6,7 +6,7 @@ import pytest
 
 from bridge.store.operating.mentions import Numbers
 
-NUMBERS = Numbers(["+380501234567"], ["UA", "DE"])
+NUMBERS = Numbers(["+380501234567"], {"crm": "UA", "berlin": "DE"})
 
 
 @pytest.mark.parametrize(
@@ -27,8 +27,8 @@ NUMBERS = Numbers(["+380501234567"], ["UA", "DE"])
     ],
 )
 def test_a_number_is_cut_out_and_the_rest_stays(text: str, rest: str) -> None:
-    assert NUMBERS.cut(text) == rest
-    assert NUMBERS.named_in(text) == (text != rest)
+    assert NUMBERS.cut(text, "crm") == rest
+    assert NUMBERS.named_in(text, "crm") == (text != rest)
 
 
 @pytest.mark.parametrize(
@@ -39,9 +39,17 @@ def test_a_number_is_cut_out_and_the_rest_stays(text: str, rest: str) -> None:
     ],
 )
 def test_other_texts_stay_as_they_are(text: str) -> None:
-    assert NUMBERS.cut(text) == text
-    assert not NUMBERS.named_in(text)
+    assert NUMBERS.cut(text, "crm") == text
+    assert not NUMBERS.named_in(text, "crm")
 
 
 def test_without_regions_the_international_form_is_found() -> None:
-    assert Numbers(["+380501234567"], []).cut("tel +38 050 1234567") == "tel"
+    assert Numbers(["+380501234567"], {}).cut("tel +38 050 1234567", "crm") == "tel"
+
+
+def test_a_national_number_is_one_of_the_country_of_its_account() -> None:
+    text = "office 0441234567, home +380441234567"
+    numbers = Numbers(["+380441234567"], {"crm": "UA", "berlin": "DE"})
+    assert numbers.cut(text, "crm") == "office , home"
+    assert numbers.cut(text, "berlin") == "office 0441234567, home"
+    assert numbers.cut(text, "an account that is no more") == numbers.cut(text, "crm")
