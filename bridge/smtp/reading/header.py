@@ -28,12 +28,14 @@ _FIELD = re.compile(
 # Octets are searched for as numbers: for octets as bytes, "in" makes an exception first.
 _CR, _LF = 0x0D, 0x0A
 _FOLD = re.compile(rb"\r?\n[ \t]")
+_ENDED_AGAIN = re.compile(rb"(?<!\r)\r++\n")
 #: Fields that occur only in a mail's header, never in a text.
 _OF_MAILS = re.compile(
     rb"^(?:mime-version|content-type|content-transfer-encoding|message-id|received|return-path"
     rb"|x-mailer|x-priority|x-originating-ip|dkim-signature|subject)[ \t]*+:",
     re.IGNORECASE | re.MULTILINE,
 )
+_OF_MIME = re.compile(rb"^(?:mime-version|content-type)[ \t]*+:", re.IGNORECASE | re.MULTILINE)
 #: One of them stands in every header: what has none, and looks like one, is a text.
 _OF_ANY_MAIL = re.compile(
     rb"^(?:from|to|cc|bcc|subject|date|sender|reply-to|message-id|mime-version|content-[a-z-]++"
@@ -103,11 +105,28 @@ def split(mail: bytes) -> tuple[Fields, bytes]:
     fields = fields_of(mail, start, end)
     if not fields and start < end and _OF_ANY_MAIL.search(mail, start, end) is None:
         return {}, mail[start:]
+    has_one = start < end
     if mail.startswith(b"\n", end):
         end += 1
-    if mail.startswith(_FIRST_LETTERS, end) and b"content-type" not in fields:
-        end = _take_late_fields(fields, mail, end)
+    if b"content-type" not in fields:
+        if mail.startswith(_FIRST_LETTERS, end):
+            end = _take_late_fields(fields, mail, end)
+        elif has_one and b"subject" not in fields:
+            end = _take_whole_header(fields, mail, end)
     return fields, mail[end:]
+
+
+def _take_whole_header(fields: Fields, mail: bytes, start: int) -> int:
+    """Adds the fields of the mail's header at ``start``, below fields of a relay: to a mail that
+    begins with a blank line it adds its own above. Returns where the body begins."""
+    section = _SECTION.match(mail, start, start + MAX_HEADER)
+    if section is None or section[0].count(b"\n") < 2 or not mail.startswith(b"\n", section.end()):
+        return start
+    found = fields_of(mail, start, section.end())
+    if b"subject" not in found or _OF_MIME.search(section[0]) is None:
+        return start
+    fields.update(found)
+    return section.end() + 1
 
 
 def _take_late_fields(fields: Fields, octets: bytes, start: int) -> int:
@@ -137,7 +156,7 @@ def lines_by_lf(mail: bytes) -> bytes:
     if _CR in mail:
         mail = mail.replace(b"\r\n", b"\n")
         if _CR in mail:
-            mail = mail.replace(b"\r\n", b"\n")  # A program made CR LF of the LF in CR LF.
+            mail = _ENDED_AGAIN.sub(b"\n", mail)  # Programs made CR LF of the LF in CR LF.
             if _LF not in mail.rstrip(b"\r\n"):
                 mail = mail.replace(b"\r", b"\n")  # No other line end: so old programs write.
     return mail

@@ -109,3 +109,12 @@ def test_a_first_line_that_is_no_field_does_not_make_a_text_of_the_header(first:
 def test_a_text_with_rows_below_its_first_line_stays_a_text(text: bytes) -> None:
     if b"From" not in text:
         assert split(text) == ({}, text)
+
+
+def test_a_header_below_a_blank_line_and_the_fields_of_a_relay_is_the_header() -> None:
+    header = b"Subject: x\nFrom: a@example.com\nContent-Type: text/html\n"
+    for above in (b"Received: by relay\nMessage-ID: <1@e>\nDate: Thu, 26 Nov\n", b"X-Relay: 1\n"):
+        fields, body = split(above + b"\n" + header + b"\n<p>x")
+        assert (fields[b"subject"], body) == ([b" x"], b"<p>x")
+    for text in (b"Subject: x\n\ny", b"Subject: x\nFrom: me\n\ny"):
+        assert split(b"Message-ID: <1@e>\n\n" + text)[1] == text

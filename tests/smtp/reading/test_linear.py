@@ -76,6 +76,7 @@ INPUTS: dict[str, Callable[[int], bytes]] = {
     "struck over": _text(b"a\x08"),
     "UTF-8 encoded twice": _text(b"\xc3\x90\xc2\xa3", b"\xc4\x80"),
     "octets of UTF-16": lambda size: b"Content-Type: text/plain\n\n" + b"a\0" * (size // 2),
+    "carriage returns": lambda size: b"Subject: x\r\r\n" + b"\r" * size + b"\n" + b"\r" * size,
     "fields below a blank line": lambda size: b"\n\n" + b"MIME-Version: 1\n" * (size // 16),
     "quoted": _text(b"> \n", b"wrote:\n> "),
     "quoted and not": _text(b"> a\nb\n"),

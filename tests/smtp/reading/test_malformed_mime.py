@@ -299,6 +299,7 @@ def test_carriage_returns_alone_end_lines_where_nothing_else_does() -> None:
 @pytest.mark.parametrize("name", ["whole", "HTML first", "a mail"])
 def test_line_ends_that_were_doubled_are_line_ends(name: str) -> None:
     assert text(MULTIPARTS[name].replace("\n", "\r\r\n")) == TEXT
+    assert text(MULTIPARTS[name].replace("\n", "\r\r\r\r\n")) == TEXT
 
 
 @pytest.mark.parametrize("body", ["Time: 10:00\nPlace: Kyiv", "Alarm: fire\nZone: 3\n\nCall 101"])
