@@ -30,6 +30,8 @@ _WORD = rb"(?:https?://\S++|\+?[0-9]++|(?:[A-Z]?[a-z]++|[A-Z]++)[.!?,:;]*+)"
 _IN_CLEAR = re.compile(rb"\s*+{0}(?:\s++{0})*\s*+".replace(b"{0}", _WORD))
 #: A text in base64, without its label.
 _UNLABELLED = re.compile(rb"\s*+[A-Za-z0-9+/]{4,9999}+(?:\n[A-Za-z0-9+/]{1,9999}+)*={0,2}\s*+")
+#: Fewest different octets in its beginning.
+_FEWEST_LETTERS = 14
 #: The letters of RFC 4648 §5, within others.
 _URL_SAFE = re.compile(rb"(?<=[A-Za-z0-9])[-_]{1,9}(?=[A-Za-z0-9\n=]|\Z)")
 _LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
@@ -95,7 +97,7 @@ def is_quoted(body: bytes) -> bool:
 def is_base64(body: bytes) -> bool:
     """Whether a body without an encoding proves to be base64: it is nothing but its letters, and
     words in UTF-8 inside. A word or a key alone is what it is."""
-    if len(body) < 24 or _UNLABELLED.fullmatch(body) is None:
+    if len(set(body[:48])) < _FEWEST_LETTERS or _UNLABELLED.fullmatch(body) is None:
         return False
     found = _of_base64(body)
     several = b" " in found.strip() and _is_text(found)
