@@ -43,6 +43,12 @@ def reason_of(outcome: Outcome) -> Reason:
     return outcome.reason
 
 
+def repeated(outcome: Outcome, reference: str = "") -> Outcome:
+    """The outcome of the same submission again; ``reference`` is that of the first one."""
+    assert isinstance(outcome, Accepted), outcome
+    return outcome._replace(repeats=reference)
+
+
 @dataclass
 class Relaying:
     settings: Settings

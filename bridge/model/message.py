@@ -256,13 +256,15 @@ class Accepted(NamedTuple):
 
     ``id`` is that of the submission (for a single message: of the message), ``parts`` counts SMS
     parts of all accepted recipients, ``queued``: the API has not answered yet. ``refused`` has the
-    refused recipients with their failures.
+    refused recipients with their failures. ``repeats`` is the client's reference of an earlier
+    submission whose answer this is; None if there is none.
     """
 
     id: int
     parts: int
     queued: bool = False
     refused: tuple[tuple[Recipient, Failure], ...] = ()
+    repeats: str | None = None
 
 
 #: The outcome for the client.

@@ -71,6 +71,7 @@ class PendingAnswer:
         "queued",
         "recipients",
         "refused",
+        "repeats",
         "reported",
         "settling",
         "submission",
@@ -90,6 +91,8 @@ class PendingAnswer:
         self.id = id
         #: The id in the answer: that of the earlier submission, if this one repeats it.
         self.told_id = id
+        #: The reference of that one.
+        self.repeats: str | None = None
         #: The id that the client knows, which may be an alias.
         self.known_as = known_as or id
         self.began = time.monotonic()
@@ -123,13 +126,16 @@ class PendingAnswer:
     def know_as(self, first: Message) -> None:
         """Nothing new was stored: the client gets the ids of ``first`` as its answer."""
         self.told_id = first.submission_id
+        self.repeats = first.reference
         self.about = first.id
 
     def outcome(self) -> Outcome:
         if self.refused and not self.parts:
             return self.refused[0][1]
         refused = tuple(self.refused)
-        return Accepted.__new__(Accepted, self.told_id, self.parts, self.queued, refused)
+        return Accepted.__new__(
+            Accepted, self.told_id, self.parts, self.queued, refused, self.repeats
+        )
 
 
 class PendingAnswers:

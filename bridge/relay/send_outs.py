@@ -42,6 +42,7 @@ from bridge.store.directory.staging import (
     touch_import,
     withdraw_send_out,
 )
+from bridge.store.directory.to_be_made import reference_of
 from bridge.store.outage import Outage
 from bridge.store.rows import to_message, to_row
 from bridge.store.small_steps import SmallSteps
@@ -182,7 +183,8 @@ class SendOuts:
             self._tasks.create_task(self._discard(file))
             if not plan.repeat_key and plan.duplicates == "refuse":
                 raise Failure(Reason.DUPLICATE)
-            return Accepted(first, parts, True, refused)
+            with_reference = self._store.look_up(reference_of, message.account, first)
+            return Accepted(first, parts, True, refused, await with_reference)
         log.info(
             "submission_accepted",
             id=submission_id,

@@ -16,7 +16,7 @@ from bridge.directory.verbs import SendOut, find_send_out, forget_send_out, list
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Outcome
 from bridge.smsc.call import Call
-from bridge.smsc.send import Submitter, submission_of, with_template
+from bridge.smsc.send import Submitter, submission_of, told_id, with_template
 
 _ZONE: Final = timezone(MOSCOW)
 _NUMBER: Final = 2**53
@@ -61,13 +61,14 @@ class Jobs:
             raise Failure(Reason.BAD_PARAMETER, "rpt: send-outs are not repeated")
         name = fields.text("name", call.needed("name"))
         call = await with_template(call, self.directory)
-        id = self.short_id()
-        submission = await submission_of(call, str(id))
+        submission = await submission_of(call, str(self.short_id()))
         submission = submission._replace(name=name)
         outcome: Outcome = await self.relay.submit(call.account, submission)
         if isinstance(outcome, Failure):
             raise outcome
-        return created("job", id, call.fmt)
+        own = written_id(told_id(submission, outcome))
+        # The first one of a duplicate may have come by another protocol.
+        return created("job", own if isinstance(own, int) else outcome.id, call.fmt)
 
     async def _delete(self, call: Call) -> str:
         """Stops what waits, and takes the send-out off the list. Its messages stay."""

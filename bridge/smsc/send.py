@@ -84,7 +84,7 @@ class Sending:
         if cost == 1:
             return priced(price, outcome.parts, call.fmt, numbers)
         return sent(
-            submission.reference,
+            told_id(submission, outcome),
             outcome.parts,
             call.fmt,
             cost=price if cost >= 2 else None,
@@ -223,6 +223,14 @@ async def submission_of(call: Call, reference: str) -> Submission:
         spread=_spread(given["period"].strip()),
         reading=f"charset {given.read_as}",
     )
+
+
+def told_id(submission: Submission, outcome: Accepted) -> str:
+    """The id in the answer: the client's or a new one; for a duplicate the first one's, by which
+    its status is found."""
+    if outcome.repeats is None:
+        return submission.reference
+    return outcome.repeats or str(outcome.id)
 
 
 def _own_id(call: Call) -> str:

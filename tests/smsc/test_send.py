@@ -94,6 +94,31 @@ class TestCosts:
             assert [n["phone"] for n in answer["phones"]] == ["12"]
 
 
+async def test_a_duplicate_is_answered_with_the_first_id_which_leads_to_its_status(
+    tmp_path: Path,
+) -> None:
+    async with smsc(tmp_path, 'duplicate_window = "1h"') as face:
+        for first, again in (
+            ({"phones": FIRST, "mes": "x"}, {}),
+            ({"phones": SECOND, "mes": "x", "id": "order-1"}, {"id": "order-2"}),
+            ({"phones": f"{FIRST},{SECOND}", "mes": "y"}, {}),
+            ({"phones": ",".join(TestManyNumbers.PHONES), "mes": "z"}, {"id": "7"}),
+        ):
+            one = await face.json("send", **first)
+            assert await face.json("send", **first | again) == one
+            phone = first["phones"].partition(",")[0]
+            assert (await face.json("status", phone=phone, id=one["id"]))["status"] in (-1, 0)
+        job = {"add": 1, "name": "May", "phones": FIRST, "mes": "w", "fmt": 3}
+        assert await face.call("jobs", **job) == await face.call("jobs", **job, pp=1)
+        # The first one came by another protocol, without a reference.
+        api, login = await face.bridge.api(), (LOGIN["login"], LOGIN["psw"])
+        document = {"to": FIRST, "text": "by API"}
+        sent = await face.client.post(f"{api}/api/v1/messages", json=document, auth=login)
+        answer = await face.json("send", phones=FIRST, mes="by API")
+        assert answer["id"] == sent.json()["id"]
+        assert (await face.json("status", phone=FIRST, id=answer["id"]))["status"] == 0
+
+
 class TestManyNumbers:
     PHONES: ClassVar[list[str]] = [f"38050{n:07}" for n in range(300)]
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from bridge.model.message import Message, State, Stored
-from bridge.store.directory.staging import SEND_OUT, read_staged_phone
+from bridge.store.directory.staging import SEND_OUT, read_staged_phone, send_outs_under_way
 from bridge.store.directory.verb import Statement, Verb, chunks, marks
 from bridge.store.rows import to_message
 
@@ -32,6 +32,18 @@ def to_be_made(wanted: Mapping[str, Collection[str]], account: str = "") -> Verb
         phones = sorted({phone for name in names & wanted.keys() for phone in wanted[name]})
         found += yield from _of_file(int(id), message, phones)
     return found
+
+
+def reference_of(account: str, submission_id: int) -> Verb[str]:
+    """The client's reference of a send-out, whether its messages are made or not."""
+    for message in (yield from send_outs_under_way(account)):
+        if message.submission_id == submission_id:
+            return message.reference
+    rows = yield Statement(
+        "SELECT reference FROM message WHERE submission_id = ? AND submission_id <> id LIMIT 1",
+        (submission_id,),
+    )
+    return str(rows[0][0]) if rows else ""
 
 
 def _of_file(id: int, message: Message, phones: list[str]) -> Verb[list[Stored]]:
