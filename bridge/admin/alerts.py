@@ -12,8 +12,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, Field, ValidationError
 
-from bridge.admin.messages import PostedMessage
-from bridge.model.failure import Failure, Reason
+from bridge.admin.messages import PostedMessage, invalid
 from bridge.model.gsm0338 import count_parts
 
 #: Most alerts listed in a text; the others are counted.
@@ -83,9 +82,7 @@ def read(document: Any, to: list[str], sender: str, max_parts: int) -> PostedMes
         lines = (PanelAlert if of_panel else PostedAlerts).model_validate(document).lines
         return PostedMessage(to=to, text=_fitting(lines, max_parts), sender=sender)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise Failure(Reason.BAD_PARAMETER, f"{where}: {first['msg']}") from None
+        raise invalid(error) from None
 
 
 def _fitting(lines: list[str], max_parts: int) -> str:

@@ -203,7 +203,7 @@ async def _alert(control: Control, relay: Relay, request: Request) -> Response:
         account = account or control.account(given.get("account", ""))
         document = _json(await request.body())
         to, sender = given.getlist("to"), given.get("sender", "")
-        message = alerts.read(document, to, sender, account.settings.max_parts)
+        message = alerts.read(document, to, sender, control.max_parts(account, to))
         [outcome] = await messages.post(relay, account, [message], request.scope[CALLER].name)
         if isinstance(outcome, Failure):
             raise outcome

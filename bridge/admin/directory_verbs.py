@@ -7,11 +7,14 @@ of changed records, without phones.
 from __future__ import annotations
 
 from base64 import b64decode
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 import structlog
 from pydantic import Field
 
+from bridge.accounts.accounts import Account
 from bridge.admin.answers import Changed
 from bridge.admin.directory_answers import ContactFields, Created, ImportShown
 from bridge.admin.parts import DaemonParts
@@ -19,7 +22,7 @@ from bridge.admin.queue_filter import StoredId
 from bridge.admin.stored_verbs import StoredVerbs
 from bridge.config.settings import Settings
 from bridge.directory import fields
-from bridge.directory.groups import group_meant
+from bridge.directory.groups import group_meant, names_group
 from bridge.directory.verbs import (
     Membership,
     add_contact,
@@ -57,6 +60,14 @@ class DirectoryVerbs(StoredVerbs):
 
     def _audit(self, what: str, by: str, **fields: object) -> None:
         log.info("audit", action=what, by=by, **fields)
+
+    def max_parts(self, account: Account, to: Iterable[str]) -> int:
+        """The most parts of a message to these phones and groups."""
+        limits = [account.settings.max_parts]
+        for address in filter(names_group, to):
+            with suppress(Failure):
+                limits.append(self._directory.groups.find(account.name, address).max_parts)
+        return min(filter(None, limits))
 
     # --- contacts ----------------------------------------------------------------------------
 

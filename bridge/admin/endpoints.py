@@ -289,7 +289,7 @@ def _alerting(schemas: dict[str, Any]) -> dict[str, Any]:
         "operationId": "post_alerts",
         "summary": "Sends alerts, as webhooks of Alertmanager and Grafana bring them.",
         "description": "By an account's own login (Basic), or by a token that may operate. A line "
-        "for each of the first five alerts, cut to fit in the account's max_parts.",
+        "for each of the first five alerts, cut to fit in the max_parts of account and groups.",
         "security": [{"account": []}, {"token": []}],
         "parameters": [
             {

@@ -134,6 +134,18 @@ async def test_an_alert_is_sent_in_the_name_of_an_account(
         assert (await api.post("/alerts", params=params, json=alert)).status_code == status
 
 
+async def test_an_alert_is_cut_to_the_parts_of_the_group(api: httpx.AsyncClient) -> None:
+    url = "/accounts/crm"
+    group = {"name": "Ops", "number": 7, "max_parts": 1}
+    assert (await api.post(f"{url}/groups", json=group)).is_success
+    contact = {"phone": "+380501234567", "groups": ["g7"]}
+    assert (await api.post(f"{url}/contacts", json=contact)).is_success
+    alert = {"alerts": [{"status": "firing", "labels": {"alertname": "Disk " * 100}}]}
+    for to in (["g7"], ["+380671112233", "ops"]):
+        answer = await api.post("/alerts", params={"account": "crm", "to": to}, json=alert)
+        assert (answer.status_code, answer.json()["parts"]) == (202, len(to))
+
+
 def test_a_problem_names_reason_and_code() -> None:
     answer = problem(Failure(Reason.WRONG_LOGIN))
     assert answer.status_code == 401
