@@ -210,14 +210,17 @@ def commit_send_out(
 
 def _will_not_arrive(account: str, submission_id: int) -> Verb[bool]:
     """Whether no message of a send-out has arrived or may still arrive."""
+    # First what is still to be made: it may be made before the next statement.
+    under_way = yield from send_outs_under_way(account)
+    if any(one.submission_id == submission_id for one in under_way):
+        return False
     states = sorted(state.value for state in WILL_NOT_ARRIVE)
     rows = yield Statement(
         "SELECT 1 FROM message WHERE submission_id = ? AND submission_id <> id "  # noqa: S608
         f"AND state NOT IN ({marks(states)}) LIMIT 1",
         (submission_id, *states),
     )
-    under_way = yield from send_outs_under_way(account)
-    return not rows and all(one.submission_id != submission_id for one in under_way)
+    return not rows
 
 
 def withdraw_send_out(

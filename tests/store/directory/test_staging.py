@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import pytest
 
 from bridge.model.contact import BlackListEntry, Blocks, Contact
 from bridge.model.failure import Failure, Reason
-from bridge.store import Store
+from bridge.store import Acceptance, Store
 from bridge.store.directory.black_list import (
     black_list_changes,
     list_black_list,
@@ -28,7 +31,11 @@ from bridge.store.directory.staging import (
     stage_black_list,
     stage_contacts,
 )
+from bridge.store.directory.verb import Statement, Verb
 from bridge.store.directory.versions import BLACK_LIST, versions
+from bridge.store.rows import to_row
+from bridge.store.types import Fingerprint
+from tests.samples import NOW, message
 from tests.store.conftest import Engine
 
 KINDS = (CONTACTS, BLACK_LIST)
@@ -118,3 +125,33 @@ async def test_a_send_out_is_found_by_each_of_its_ids(store: Store) -> None:
         with pytest.raises(Failure) as caught:
             await store.look_up(find_send_out, account, id)
         assert caught.value.reason is Reason.NOT_FOUND
+
+
+def made_meanwhile(verb: Verb[int], id: int) -> Verb[int]:
+    """The verb; after its first look for the messages of a send-out, another node has made them."""
+    statement, made = next(verb), False
+    while True:
+        rows = yield statement
+        if not made and re.match("SELECT .* FROM (import_file|message) ", statement.sql):
+            made = True
+            yield Statement("UPDATE message SET submission_id = ?", (id,))
+            yield Statement("DELETE FROM import_file WHERE committed = 1")
+        try:
+            statement = verb.send(rows)
+        except StopIteration as end:
+            found: int = end.value
+            return found
+
+
+async def test_a_duplicate_is_recognised_while_the_first_one_is_made(store: Store) -> None:
+    await store.accept(Acceptance((message(5, submission_id=6),)))
+    told = []
+    for id in (20, 30):
+        file = await store.change(begin_import, "crm", SEND_OUT, NOW)
+        head = json.dumps({"message": to_row(message(0, phone="", submission_id=id))})
+        send_out = SendOut(id, "", NOW, 1, 1, 0)
+        known = Fingerprint(b"the same", id, NOW + 60)
+
+        verb = commit_send_out(file.id, "crm", head, send_out, NOW, known, unless_sent=True)
+        told.append(await store.change(made_meanwhile, verb, 20))
+    assert told == [20, 20]
