@@ -71,7 +71,7 @@ def codec_of(charset: str) -> str | None:
 
     ``euc-jp`` and ``iso-2022-jp`` are our own codecs.
     """
-    label = charset.strip("\"'<>;,= \t\r\n_`\\\ufffd").lower()
+    label = charset.strip("\"'<>;,=% \t\r\n_`\\\ufffd").lower()
     label = label.removeprefix("charset=")
     if locale := _LOCALE.match(label):
         label = label[locale.end() :]
@@ -82,6 +82,9 @@ def codec_of(charset: str) -> str | None:
         return None
     if (known := LABELS.get(label)) is not None:
         return known or None
+    if " (" in label:  # "Cyrillic (Windows-1251)"
+        before, _, within = label.partition(" (")
+        return codec_of(before if before[-1:].isdigit() else within.rstrip(")"))
     found = _python_codec(label.replace(" ", "-"))
     if not found:
         bare = squeezed(label)
@@ -280,9 +283,9 @@ def _of_unicode(octets: bytes, codec: str) -> str:
         elif octets.isascii() and not _CONTROLS.search(octets):
             return octets.decode("ascii")  # Not UTF-16 in spite of the label.
         elif codec == "utf-16":
-            # RFC 2781 §4.3 requires big-endian, Windows writes little-endian: the zeros decide.
+            # RFC 2781 §4.3 requires big-endian, Windows writes little-endian: high octets decide.
             big = octets[::2].count(0) > octets[1::2].count(0)
-            codec = "utf-16-be" if big else "utf-16-le"
+            codec = utf_16_of(octets) or ("utf-16-be" if big else "utf-16-le")
         octets = _without_single_octets(octets, codec)
     text = octets.decode(codec, "replace").removeprefix("\ufeff")
     if codec == "utf-7" and not text.isascii():

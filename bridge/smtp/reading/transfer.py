@@ -139,11 +139,20 @@ def _of_base64(body: bytes) -> bytes:
     # 2045 §6.8).
     octets = body.translate(None, _NO_LETTERS)
     found = b"".join(map(_piece, octets.split(b"=")))
-    return clear if clear and not _is_text(found) else found
+    return clear if clear and _is_no_text(found, octets, clear) else found
 
 
 def _as_usual(found: re.Match[bytes]) -> bytes:
     return found[0].replace(b"-", b"+").replace(b"_", b"/")
+
+
+def _is_no_text(found: bytes, letters: bytes, clear: bytes) -> bool:
+    """Whether decoded words are nothing: a text in another charset than UTF-8 has no controls, and
+    by chance only few letters that look like a word."""
+    if _CONTROL.search(found):
+        return True
+    strange = len(letters) % 4 == 1 or len(letters) < len(clear.strip()) or len(letters) > 11
+    return strange and not _is_text(found)
 
 
 def _is_text(octets: bytes) -> bool:

@@ -70,6 +70,9 @@ def test_every_label_of_the_standard_decodes() -> None:
         ("utf-8; format=flowed", "utf-8"),
         ("_iso-2022-jp$ESC", "iso-2022-jp"),
         ("cp437", "cp437"),
+        ("Cyrillic (Windows-1251)", "cp1251"),
+        ("windows-1251 (Cyrillic!)", "cp1251"),
+        ("%WINDOWS-1251%", "cp1251"),
         ("cp850", "cp850"),
         ("", None),
         ("us-ascii", None),
@@ -125,6 +128,12 @@ def test_utf_8_that_does_not_fit_its_label_is_utf_8(label: str) -> None:
 def test_a_few_characters_that_could_be_utf_8_are_what_the_label_says(label: str) -> None:
     for octets in (b"\xc4\xb3server", b"a\xc4\xb3b", b"\xce\xb2", b"\xc3\xbd\xc4"):
         assert decoded(octets, label, "windows-1252")[1] != "utf-8"
+
+
+def test_the_order_of_ucs_2_is_that_of_its_high_octets() -> None:
+    for codec in ("utf-16-be", "utf-16-le"):
+        for text in ("Тревога", "Alarm 5", "Προσοχή"):
+            assert decode(text.encode(codec), "iso-10646-ucs-2", "windows-1252") == text
 
 
 def test_a_short_text_in_utf_8_that_is_cut_is_utf_8() -> None:

@@ -79,6 +79,11 @@ def test_words_and_links_and_numbers_labelled_base64_stay_as_they_are(clear: byt
     assert decoded(clear, b"base64") == clear
 
 
+def test_a_short_text_in_another_charset_may_look_like_a_word_in_base64() -> None:
+    for octets in ("ąčę".encode("iso8859-4"), b"\xb2\xd0\x80"):
+        assert decoded(base64.b64encode(octets), b"base64") == octets
+
+
 def test_base64_with_the_letters_for_links_is_decoded() -> None:
     octets = "Ура! ~~~ ??? ".encode() * 9 + b"\xfb\xef\xbf"
     letters = base64.urlsafe_b64encode(octets)
