@@ -13,6 +13,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -41,6 +42,9 @@ def heading(title: str, section: int, date: str, name: str) -> list[str]:
     return [
         '.\\" Made by debian/man_pages.py.',
         f'.TH {head} {section} {date} "cascade\\-bridge {__version__}"',
+        # Names and keys are searched for and copied: no word is broken, no space widened.
+        ".nh",
+        ".ad l",
         ".SH NAME",
         f"{escape(title)} \\- {escape(name)}",
     ]
@@ -233,10 +237,10 @@ def config_page(date: str) -> str:
 
 def main() -> None:
     folder = Path(sys.argv[1])
-    date = sys.argv[2] if len(sys.argv) > 2 else ""
+    date = sys.argv[2] if len(sys.argv) > 2 else datetime.now(UTC).date().isoformat()
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "cascade-bridge.1").write_text(command_page(date or '""'), "ascii")
-    (folder / "bridge.toml.5").write_text(config_page(date or '""'), "ascii")
+    (folder / "cascade-bridge.1").write_text(command_page(date), "ascii")
+    (folder / "bridge.toml.5").write_text(config_page(date), "ascii")
 
 
 if __name__ == "__main__":

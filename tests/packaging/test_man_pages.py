@@ -68,6 +68,18 @@ def test_every_command_and_every_option_is_in_the_page(folder: Path) -> None:
             assert re.search(rf"(?<![\w-]){option}", part), (context.command_path, option)
 
 
+def test_no_word_is_broken(folder: Path) -> None:
+    for page in PAGES:
+        narrow = subprocess.run(
+            [program("man"), "--local-file", str(folder / page)],
+            env={"MANWIDTH": "72", "LANG": "C.UTF-8", "PATH": "/usr/bin:/bin", "MANPAGER": "cat"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert not re.search(r"\w\N{HYPHEN}\n", narrow.stdout)
+
+
 def test_every_exit_code_is_in_the_page(folder: Path) -> None:
     text = shown(folder / PAGES[0]).partition("EXIT STATUS")[2].partition("ENVIRONMENT")[0]
     codes = {int(code) for code in re.findall(r"(?m)^       (\d+)(?=,| )", text)}
