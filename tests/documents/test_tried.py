@@ -23,6 +23,7 @@ TRIED = """
     installation.md | By the Debian package | packaging/test_guide.py installing
     installation.md | By pip | packaging/test_guide.py installing
     installation.md | Secrets | packaging/test_guide.py test_the_guide_by_pip
+    installation.md | Tokens | packaging/test_guide.py tokens
     installation.md | Certificates | packaging/test_guide.py certificates
     installation.md | Ports below 1024 | packaging/test_guide.py test_the_guide_by_pip
     installation.md | Upgrade | packaging/test_guide.py test_the_guide_by_pip

@@ -153,6 +153,22 @@ def configured(machine: Machine, text: str) -> None:
     machine.write("/etc/cascade-bridge/bridge.toml", config)
 
 
+def tokens(machine: Machine) -> None:
+    """Both tokens, of which the one that may only read opens the metrics."""
+    text = section(PAGE, "Tokens")
+    make, start = map(commands, parts(text))
+    printed = follow(machine, make)
+    assert re.search(r"^[0-9a-f]{48}$", printed, re.M)
+    [shown] = blocks(text, "toml")
+    configured(machine, shown)
+    assert "The configuration is good." in follow(machine, start)
+    view = machine.run("cat /etc/cascade-bridge/credentials/view-token").strip()
+    ask = "import sys, urllib.request as r; print(r.urlopen(r.Request(sys.argv[1], headers={'"
+    ask += f"Authorization': 'Bearer {view}'}})).read().decode())"
+    url = "http://127.0.0.1:8025/metrics"
+    assert "cascade_bridge_ready 1" in machine.run(f'python3 -c "{ask}" {url}')
+
+
 def certificates(machine: Machine) -> None:
     """TLS, first with a certificate of its own, then with one at certbot's place."""
     text = section(PAGE, "Certificates")
@@ -193,6 +209,7 @@ def test_the_guide_by_the_package(machine: Machine, package: Path) -> None:
     by_package, _ = installing()
     follow(machine, by_package)
     set_up(machine)
+    tokens(machine)
     certificates(machine)
     webhooks(machine)
     nodes(machine)
