@@ -59,7 +59,7 @@ def completed(text: str, folder: Path, pair: Pair) -> Path:
     for value in strings(document):
         source, _, secret = value.partition(":")
         if source in ("credential", "file"):
-            (folder / secret).write_text("secret-of-24-characters.")
+            (folder / secret).write_text(f"secret-of-many-letters-{secret}")
     if "authorization_key" not in document.get("cascade", {}):
         text = put(text, "cascade", 'authorization_key = "the key"')
     accounts = document.get("accounts", {})
