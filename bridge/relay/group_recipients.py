@@ -6,12 +6,14 @@ from typing import Final, NamedTuple
 
 from bridge.accounts.accounts import Account
 from bridge.config.settings import AccountSettings
+from bridge.directory import fields
 from bridge.directory.directory import Directory
 from bridge.directory.groups import names_group
 from bridge.model.contact import Group
 from bridge.model.day_hours import next_open
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Message, Recipient, Submission
+from bridge.relay.rules import MAX_SCHEDULE_AHEAD
 from bridge.relay.send_out_plan import Plan
 from bridge.store.directory.groups import member_phones
 
@@ -71,8 +73,12 @@ async def plan_of(
 ) -> Expanded:
     """Finds the groups, applies their options, and reads their numbers if they are few.
 
-    An unknown or empty group stays among the recipients and is refused with them.
+    An unknown or empty group stays among the recipients and is refused with them. Raises Failure
+    for a name or a duration that no send-out can have.
     """
+    if submission.spread > MAX_SCHEDULE_AHEAD:
+        raise Failure(Reason.BAD_PARAMETER, "a send-out over more than 30 days")
+    submission = submission._replace(name=fields.text("name", submission.name))
     groups: dict[int, tuple[Group, Recipient]] = {}
     beside: list[Recipient] = []
     for recipient in submission.recipients:

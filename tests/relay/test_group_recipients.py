@@ -9,10 +9,11 @@ import pytest
 
 from bridge.model.contact import Contact, Group
 from bridge.model.failure import Failure, Reason
-from bridge.model.message import MessageType, Route
+from bridge.model.message import Accepted, MessageType, Route
 from bridge.sandbox import Sandbox
 from bridge.store.directory.contacts import add_contact
 from bridge.store.directory.groups import add_group
+from bridge.store.directory.staging import list_send_outs
 from tests.relay.test_send_outs import FIRST, SECOND, group_of, to
 from tests.relaying import reason_of, relaying
 
@@ -45,3 +46,16 @@ async def test_its_messages_are_alike(tmp_path: Path, differs: dict[str, Any]) -
         outcome = await bridge.submit(one._replace(recipients=(one.recipients[0], other)))
         assert isinstance(outcome, Failure)
         assert outcome.reason is Reason.BAD_PARAMETER
+
+
+async def test_a_name_is_one_line_and_a_duration_has_a_limit(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    async with relaying(tmp_path, sandbox) as bridge:
+        outcome = await bridge.submit(to(FIRST, name=" a\n b\0"))
+        assert isinstance(outcome, Accepted)
+        assert [one.name for one in await bridge.store.look_up(list_send_outs, "crm")] == ["a b"]
+        for wrong in ({"name": "x" * 256}, {"spread": 30 * 86400 + 1}):
+            refused = await bridge.submit(to(FIRST, SECOND, **wrong))
+            assert isinstance(refused, Failure)
+            assert refused.reason is Reason.BAD_PARAMETER
