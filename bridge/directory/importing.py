@@ -18,8 +18,8 @@ from bridge.directory import fields
 from bridge.directory.spreadsheet import SheetRecord, read_rows
 from bridge.directory.vcard import read_cards
 from bridge.model.contact import BlackListEntry, Contact, Group, Template
-from bridge.model.failure import Failure, Reason
-from bridge.store import Store
+from bridge.model.failure import AlreadyThere, Failure, Reason
+from bridge.store import Store, StoreError
 from bridge.store.directory.importing import (
     NO_FLAG,
     Entry,
@@ -46,6 +46,7 @@ from bridge.store.directory.staging import (
 )
 from bridge.store.directory.verb import Verb
 from bridge.store.directory.versions import BLACK_LIST, GROUPS
+from bridge.store.outage import Outage
 from bridge.store.small_steps import SmallSteps
 
 log = structlog.get_logger()
@@ -63,6 +64,9 @@ TEMPLATE_COLUMNS: Final = ("name", "message", "format", "sender", "flag")
 
 #: The time without progress after which a file counts as abandoned (seconds).
 ABANDONED_AFTER: Final = 60
+#: Pause before a failed step is tried again (seconds), and how often it is tried.
+_AGAIN_AFTER: Final = 1.0
+_TRIES: Final = 600
 #: Longest time of reading without a pause; the pause is as long (seconds).
 _READ_FOR: Final = 0.002
 #: Called after each step: ``read`` or ``stored``, lines done, lines in total (0: unknown).
@@ -273,8 +277,8 @@ class Importer:
     ) -> Imported:
         """Imports the valid lines of a file of this kind; returns the result by line.
 
-        Raises Failure and StoreError; then nothing is imported: :meth:`resume` drops the staged
-        lines.
+        Raises Failure and StoreError before the file is committed; then nothing is imported:
+        :meth:`resume` drops the staged lines.
         """
         wrong: list[tuple[int, str]] = []
         file = await self._store.change(begin_import, account, kind, self._now())
@@ -303,17 +307,33 @@ class Importer:
                     pass
 
     async def _merge(self, file: ImportFile, count: int, progress: Progress) -> list[Imported]:
+        """Imports a committed file to its end, even if the store is away for some minutes."""
         results: list[Imported] = []
         done, last = 0, -1
         steps = SmallSteps(self._store)
-        while merged := await steps.take(
-            self._store.change(merge_step, file, steps.size, self._now(), last)
-        ):
+        outage, failed = Outage("import_delayed", account=file.account, kind=file.kind), 0
+        while True:
+            try:
+                merged = await steps.take(
+                    self._store.change(merge_step, file, steps.size, self._now(), last)
+                )
+            except (StoreError, AlreadyThere) as error:
+                # AlreadyThere: another call has made the same group in this moment.
+                failed += 1
+                if failed >= _TRIES:
+                    raise  # other files wait; :meth:`resume` goes on with this one
+                if isinstance(error, StoreError):
+                    outage.failed(error)
+                await asyncio.sleep(_AGAIN_AFTER)
+                continue
+            outage.over()
+            failed = 0
+            if merged is None:
+                return results
             result, last = merged
             results.append(result)
             done += result.added + result.changed + result.unchanged + len(result.wrong)
             progress("stored", done, count)
-        return results
 
     def _now(self) -> int:
         return int(self._clock())

@@ -18,7 +18,7 @@ from bridge.model.failure import Failure, Reason
 from bridge.store import Store
 from bridge.store.directory.staging import CONTACTS, TEMPLATES
 from bridge.store.directory.versions import BLACK_LIST, GROUPS
-from tests.relaying import without
+from tests.relaying import taking_no, without
 
 FILE = b"Phone,Name\n0501234567,Anna\n12,Wrong\n0671112233,Boris\n"
 PHONE = "+380501234567"
@@ -114,6 +114,25 @@ async def test_a_store_that_does_not_work_ends_the_run(store: Store, tmp_path: P
     assert run.failure.reason is Reason.OPERATION_FAILED
     assert "import_failed" in [event["event"] for event in logs]
     assert again.result is not None
+
+
+async def test_a_committed_file_is_imported_when_the_store_works_again(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.directory.importing._AGAIN_AFTER", 0.01)
+    at = Importing(store)
+    with capture_logs() as logs:
+        async with at.running():
+            with taking_no(tmp_path, "contact"):
+                run = at.begin()
+                async with asyncio.timeout(20):
+                    while "import_delayed" not in [event["event"] for event in logs]:  # noqa: ASYNC110
+                        await asyncio.sleep(0.01)
+            await finished(run)
+    assert run.failure is None
+    assert run.result is not None
+    assert (run.result.added, len(run.result.wrong)) == (2, 1)
+    assert len(await store.look_up(list_contacts, "crm")) == 2
 
 
 async def test_only_so_many_files_wait(store: Store) -> None:
