@@ -18,8 +18,9 @@ from bridge.model.phone import normalise
 #: Most characters of a field; comments may be longer.
 MAX_FIELD: Final = 255
 MAX_COMMENTS: Final = 2000
-#: Most phones of a contact.
+#: Most phones of a contact, and characters of a text that names them.
 MAX_PHONES: Final = 20
+_MAX_WRITTEN: Final = 2000
 
 #: Separators between numbers.
 _BETWEEN: Final = re.compile(r"[,;|/\r\n\t]|:::")  # the last in exports of Google
@@ -50,6 +51,8 @@ def phones(text: str, region: str) -> tuple[str, ...]:
     parameter: the source document has no other code for a wrong number here), also if there is
     none.
     """
+    if len(text) > _MAX_WRITTEN:
+        raise Failure(Reason.BAD_PARAMETER, f"phone: more than {_MAX_WRITTEN} characters")
     found: dict[str, None] = {}
     try:
         for piece in _BETWEEN.split(_whole(text)):

@@ -77,6 +77,12 @@ def test_a_contact_has_so_many_numbers_and_no_more() -> None:
     assert caught.value.reason is Reason.BAD_PARAMETER
 
 
+def test_the_text_of_numbers_has_a_limit() -> None:
+    """The same few numbers again and again would take a minute."""
+    with pytest.raises(Failure, match="2000 characters"):
+        fields.phones(f"{ANNA} {BORIS};" * 100, "UA")
+
+
 @pytest.mark.parametrize(
     ("written", "kept"),
     [
