@@ -278,7 +278,7 @@ async def test_cram_md5_with_an_answer_that_is_none(answer: str) -> None:
         (f"{NAME}\0boss\0{PASSWORD}", "535"),  # The second login counts.
         (f"boss\0{NAME}\0wrong", "535"),
         (f"\0{NAME}\0{PASSWORD}\0more", "501"),
-        (f"{NAME}\0{PASSWORD}", "501"),
+        (f"{NAME}\0{PASSWORD}", "235"),
     ],
 )
 async def test_auth_plain_as_clients_write_it(message: str, reply: str) -> None:
