@@ -5,18 +5,21 @@ from __future__ import annotations
 import orjson
 
 from bridge.model.message import State
-from bridge.store import Store
+from bridge.store import Acceptance, Fingerprint, Store
 from bridge.store.directory.staging import (
     SEND_OUT,
     OwnText,
     SendOut,
     StagedPhone,
+    abandoned_imports,
     begin_import,
     commit_send_out,
+    finish_import,
     stage_phones,
 )
-from bridge.store.directory.to_be_made import ANY, to_be_made
+from bridge.store.directory.to_be_made import ANY, reference_of, to_be_made
 from bridge.store.rows import to_row
+from bridge.store.types import StagedLines
 from tests.samples import NOW, message
 
 FIRST, SECOND, SHORT = "+380501234567", "+380671112233", "+4915112345"
@@ -56,3 +59,32 @@ async def test_they_are_found_by_phone_and_reference_or_id(store: Store) -> None
     [one] = await store.look_up(to_be_made, {"7": [SHORT]})
     assert (one.state, one.message.phone, one.message.text) == (State.ACCEPTED, SHORT, own.text)
     assert (one.message.parts, one.message.submission_id, one.message.account) == (2, 20, "crm")
+
+
+async def test_a_duplicate_is_stored_if_nothing_of_the_first_will_arrive(store: Store) -> None:
+    async def again(id: int) -> int:
+        file = await store.change(begin_import, "crm", SEND_OUT, NOW)
+        common = message(0, phone="", submission_id=id, reference=f"r{id}")
+        head = orjson.dumps({"message": to_row(common)}).decode()
+        print = Fingerprint(b"same", id, NOW + 60)
+        named = SendOut(id, "", NOW, 2, 2, 0)
+        return await store.change(
+            commit_send_out, file.id, "crm", head, named, NOW, print, unless_sent=True
+        )
+
+    assert await again(20) == 20
+    # Its messages are still to be made.
+    assert await again(30) == 20
+    assert await store.look_up(reference_of, "crm", 20) == "r20"
+    files = await store.change(abandoned_imports, (SEND_OUT,), NOW + 1, NOW)
+    [file] = [one for one in files if one.committed]
+    made = tuple(message(n, submission_id=20, reference="r20") for n in (21, 22))
+    await store.accept(Acceptance(made, staged=StagedLines(file.id, 0, 2)))
+    await store.change(finish_import, file.id)
+    assert await store.look_up(reference_of, "crm", 20) == "r20"
+    await store.move([21], State.CANCELLED)
+    assert await again(40) == 20
+    await store.move([22], State.CANCELLED)
+    assert await again(50) == 50
+    assert await again(60) == 50
+    assert await store.look_up(reference_of, "crm", 99) == ""
