@@ -6,6 +6,7 @@ from typing import Final
 
 from bridge.model.failure import Failure, Reason
 from bridge.store.directory.verb import Statement, Verb
+from bridge.store.directory.versions import CALLS, next_version
 
 IDENTICAL: Final = 3
 #: Seconds in which calls are counted.
@@ -14,6 +15,7 @@ WITHIN: Final = 60
 
 def count_call(account: str, digest: bytes, now: int) -> Verb[None]:
     """Counts a call. Raises Failure(DUPLICATE) for too many identical ones."""
+    yield from next_version(account, CALLS)  # one call of the account after the other
     yield Statement("DELETE FROM recent_call WHERE account = ? AND at < ?", (account, now - WITHIN))
     [[same]] = yield Statement(
         "SELECT count(*) FROM recent_call WHERE account = ? AND digest = ? AND at >= ?",

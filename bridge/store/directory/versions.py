@@ -12,6 +12,8 @@ from bridge.store.directory.verb import Statement, Verb
 #: The topic with versions by account.
 BLACK_LIST: Final = "black_list"
 GROUPS: Final = "groups"
+#: No node keeps calls in memory; they only come one after the other.
+CALLS: Final = "calls"
 
 
 def next_version(account: str, topic: str) -> Verb[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -29,3 +30,9 @@ async def test_identical_calls_are_limited_for_a_minute(store: Store) -> None:
     await store.change(count_call, "shop", b"same", NOW + WITHIN)
     # The first of them is forgotten; a refused call is not counted.
     await store.change(count_call, "crm", b"same", NOW + WITHIN + 1)
+
+
+async def test_identical_calls_at_the_same_time_are_limited_too(store: Store) -> None:
+    calls = [store.change(count_call, "crm", b"same", NOW) for _ in range(8)]
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert [answer for answer in answers if answer is None] == [None] * IDENTICAL
