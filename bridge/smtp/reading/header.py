@@ -109,8 +109,12 @@ def split(mail: bytes) -> tuple[Fields, bytes]:
     if mail.startswith(b"\n", end):
         end += 1
     if b"content-type" not in fields:
-        if mail.startswith(_FIRST_LETTERS, end):
-            end = _take_late_fields(fields, mail, end)
+        late = end
+        while late < end + MAX_BREAKS and mail.startswith(b"\n", late):
+            late += 1
+        if mail.startswith(_FIRST_LETTERS, late):
+            began = _take_late_fields(fields, mail, late)
+            end = began if began > late else end
         elif has_one and b"subject" not in fields:
             end = _take_whole_header(fields, mail, end)
     return fields, mail[end:]

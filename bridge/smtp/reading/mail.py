@@ -7,7 +7,7 @@ from typing import cast
 from bridge.config import settings as config
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import Envelope, Protocol, Recipient, Submission
-from bridge.smtp.reading import header, quotes, signatures, text
+from bridge.smtp.reading import header, markup, quotes, signatures, text
 from bridge.smtp.reading import smsc_line as smsc
 from bridge.smtp.reading.body import text_of_body
 from bridge.smtp.reading.encoded_words import charset_of_words, text_of
@@ -80,6 +80,8 @@ def read_mail(
     subject = ""
     if not body or account.text != "{body}":
         subject = text.clean(text_of(raw_subject, fallback, record.declared))
+        if "&" in subject:
+            subject = markup.without_references(subject)
         if not body and subject:
             record.note("no text of its own: the subject")
     written = text.compose(account.text, subject, body)

@@ -118,3 +118,12 @@ def test_a_header_below_a_blank_line_and_the_fields_of_a_relay_is_the_header() -
         assert (fields[b"subject"], body) == ([b" x"], b"<p>x")
     for text in (b"Subject: x\n\ny", b"Subject: x\nFrom: me\n\ny"):
         assert split(b"Message-ID: <1@e>\n\n" + text)[1] == text
+
+
+def test_fields_of_mime_below_several_blank_lines_are_of_the_header() -> None:
+    above = b"Subject: x\nMIME-Version: 1.0\n"
+    for blank in (b"\n", b"\n\n", b"\n\n\n\n"):
+        fields, body = split(above + blank + b"Content-type: text/html\n\n<p>x")
+        assert (fields[b"content-type"], body) == ([b" text/html"], b"<p>x")
+    for text in (b"\n\ntext", b"\n\nContent: five\n\ntext"):
+        assert split(above + b"\n" + text)[1] == text

@@ -131,3 +131,8 @@ def test_a_text_that_no_account_may_send_is_not_counted() -> None:
 def test_a_mail_that_comes_again_is_known_by_its_message_id() -> None:
     assert read(b"Message-ID: <1@x>\r\n\r\ntext\r\n").repeat_key == b"<1@x>"
     assert read(b"\r\ntext\r\n").repeat_key == b""
+
+
+def test_a_subject_that_is_the_text_has_characters_in_place_of_references() -> None:
+    assert read(b"Subject: You&#39;re in &amp; out\n\n").text == "You're in & out"
+    assert read(b"Subject: AT&T\n\n").text == "AT&T"
