@@ -34,7 +34,7 @@ from bridge.store.directory.staging import send_outs_under_way
 from bridge.store.directory.to_be_made import to_be_made
 from bridge.store.references import (
     delete_for_client,
-    is_deleted,
+    newest_with_id,
     newest_with_reference,
     submission_of,
 )
@@ -208,8 +208,8 @@ class Relay(SubmittingRelay):
         """The newest message for each of these questions, without those that the client has
         deleted; those of a send-out also before they are made.
 
-        A question has the client's reference, the phone (E.164), and an id of the message or of its
-        submission (0: unknown), for which no message with the reference is needed.
+        A question is the client's reference, the phone (E.164), and an id: that of the message or
+        of its submission (0: unknown). The reference is looked up first.
         """
         found = [await self._find_message(account, *one) for one in asked]
         wanted: defaultdict[str, set[str]] = defaultdict(set)
@@ -238,21 +238,9 @@ class Relay(SubmittingRelay):
     ) -> Stored | None:
         with failing():
             found = await self._store.look_up(newest_with_reference, account.name, reference, phone)
-            if found is not None:
-                return await self._store.message(found)
-        if not id:
-            return None
-        try:
-            messages = await self.query(account, id)
-        except Failure as failure:
-            if failure.reason is not Reason.NOT_FOUND:
-                raise
-            return None
-        own = next((one for one in messages if one.message.phone == phone), None)
-        with failing():
-            if own is None or await self._store.look_up(is_deleted, own.message.id):
-                return None
-        return own
+            if found is None and id:
+                found = await self._store.look_up(newest_with_id, account.name, id, phone)
+            return None if found is None else await self._store.message(found)
 
     async def delete_for_client(self, account: Account, found: Sequence[Stored]) -> None:
         """Hides messages that were sent, or will not be, from :meth:`find_messages`; nothing else

@@ -33,17 +33,22 @@ def newest_with_reference(account: str, reference: str, phone: str) -> Verb[int 
 
 
 def submission_of(id: int) -> Verb[int]:
-    """The submission of several messages that has this id as an alias; else the id itself."""
+    """The message or the submission that has this id as an alias; else the id itself."""
     rows = yield Statement("SELECT message_id FROM alias WHERE id = ?", (id,))
     return int(rows[0][0]) if rows else id
 
 
-def is_deleted(id: int) -> Verb[bool]:
-    """Whether the client has deleted the message."""
+def newest_with_id(account: str, id: int, phone: str) -> Verb[int | None]:
+    """The id of the message of an account to a phone (E.164) that has this id, or an alias of it,
+    or the newest whose submission has it; without deleted ones."""
+    known = yield from submission_of(id)
     rows = yield Statement(
-        "SELECT 1 FROM event WHERE message_id = ? AND what = ? LIMIT 1", (id, DELETED)
+        f"SELECT id FROM message WHERE id = ? AND account = ? AND phone = ? AND {_NOT_DELETED} "  # noqa: S608
+        "UNION ALL SELECT id FROM message WHERE submission_id = ? AND submission_id <> id "
+        f"AND account = ? AND phone = ? AND {_NOT_DELETED} ORDER BY id DESC LIMIT 1",
+        (known, account, phone, known, account, phone),
     )
-    return bool(rows)
+    return int(rows[0][0]) if rows else None
 
 
 def delete_for_client(account: str, messages: Sequence[Message], now: int) -> Verb[None]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bridge.model.ids import first_id
-from bridge.store import Acceptance, Event, Store
+from bridge.store import Acceptance, Alias, Event, Store
 from bridge.store.references import (
     delete_for_client,
     incoming_of,
-    is_deleted,
+    newest_with_id,
     newest_with_reference,
 )
 from tests.samples import NOW, message
@@ -38,6 +38,30 @@ async def test_the_newest_message_with_a_reference_and_a_phone_is_found(store: S
         assert found == id, (reference, phone)
 
 
+async def test_a_message_is_found_by_its_id_an_alias_or_its_submission_and_its_phone(
+    store: Store,
+) -> None:
+    await store.accept(
+        Acceptance(
+            (message(11, submission_id=10), message(12, submission_id=10, phone=OTHER)),
+            aliases=(Alias(7, 10),),
+        )
+    )
+    await store.accept(Acceptance((message(20),), aliases=(Alias(8, 20),)))
+    for id, phone, found in (
+        (10, PHONE, 11),
+        (10, OTHER, 12),
+        (7, OTHER, 12),
+        (12, OTHER, 12),
+        (12, PHONE, None),
+        (20, PHONE, 20),
+        (8, PHONE, 20),
+        (9, PHONE, None),
+    ):
+        assert await store.look_up(newest_with_id, "crm", id, phone) == found, (id, phone)
+        assert await store.look_up(newest_with_id, "shop", id, phone) is None
+
+
 async def test_a_client_deletes_messages_from_its_answers(store: Store) -> None:
     messages = [
         message(1, reference="7"),
@@ -51,7 +75,11 @@ async def test_a_client_deletes_messages_from_its_answers(store: Store) -> None:
     await store.accept(Acceptance(tuple(messages)))
     await store.change(delete_for_client, "crm", [messages[1], messages[4]], NOW + 1)
     await store.change(delete_for_client, "crm", [messages[1], *messages[6:]], NOW + 2)
-    deleted = [m.id for m in messages if await store.look_up(is_deleted, m.id)]
+    deleted = [
+        m.id
+        for m in messages
+        if await store.look_up(newest_with_id, m.account, m.id, m.phone) is None
+    ]
     # The earlier one with the same reference and phone went too.
     assert deleted == [1, 2, 5, *range(100, 1200)]
     assert await store.look_up(newest_with_reference, "crm", "7", PHONE) is None
