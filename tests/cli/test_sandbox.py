@@ -135,3 +135,17 @@ def test_help_needs_none_of_the_heavy_libraries() -> None:
     )
     loaded = set(found.stdout.split())
     assert loaded.isdisjoint({"uvicorn", "httpx", "pydantic", "structlog", "orjson"})
+
+
+def test_the_examples_of_its_help_serve() -> None:
+    examples = re.findall(r"cascade-bridge sandbox(.*)", command.help or "")
+    assert len(examples) == 3
+    for example in examples:
+        arguments = re.sub(r"--listen \S+", "", example).split()
+        if arguments == ["--fault", "list"]:
+            result = CliRunner().invoke(command, arguments)
+            assert (result.exit_code, set(FAULTS) <= set(result.output.split())) == (0, True)
+            continue
+        with running(*arguments) as (_, url):
+            answer = httpx.post(url + SEND, json=[message()], headers=HEADERS, trust_env=False)
+            assert answer.status_code == (503 if arguments else 200)
