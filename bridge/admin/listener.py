@@ -139,7 +139,7 @@ class AdminListener:
         try:
             if scheme == "basic":
                 account = await self._log_in(credentials, address)
-                own = Failure(Reason.NOT_ALLOWED, "an account asks about its own messages alone")
+                own = Failure(Reason.NOT_ALLOWED, "an account may ask only about its own messages")
                 return Caller(Role.NOBODY, address, own, account)
             token = credentials if scheme == "bearer" else ""
             role = await self._tokens.role_of(token, address)

@@ -144,7 +144,7 @@ async def test_a_login_that_cannot_be_read_is_refused(bridge: Running) -> None:
         right = await client.get("/messages/1", auth=("crm", "secret12"))
         assert right.status_code == 404
         other = await client.get("/holds", auth=("crm", "secret12"))
-        assert other.json()["detail"].endswith("an account asks about its own messages alone")
+        assert other.json()["detail"].endswith("an account may ask only about its own messages")
 
 
 # --- bodies --------------------------------------------------------------------------------------
