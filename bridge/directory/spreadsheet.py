@@ -91,6 +91,7 @@ def read_rows(octets: bytes, wanted: Sequence[str]) -> Iterator[SheetRecord]:
     # Strict: an unpaired quotation mark would hide the rows below it.
     lines = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, strict=True)
     above = 1 if told else 0
+    line = above + 1
     try:
         head = next((row for row in lines if any(cell.strip() for cell in row)), [])
         columns = [_column(cell, wanted) for cell in head]
@@ -110,7 +111,10 @@ def read_rows(octets: bytes, wanted: Sequence[str]) -> Iterator[SheetRecord]:
                 yield SheetRecord(line, fields)
             line = above + lines.line_num + 1
     except csv.Error as e:
-        raise Failure(Reason.BAD_PARAMETER, f"line {above + lines.line_num}: {e}") from None
+        why = f"line {above + lines.line_num}: {e}"
+        if "end of data" in str(e):
+            why = f"line {line}: a quotation mark has no second one"
+        raise Failure(Reason.BAD_PARAMETER, why) from None
 
 
 def write_rows(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
