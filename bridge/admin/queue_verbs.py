@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
+from typing import Final
 
 from bridge import log as logging
 from bridge.accounts.accounts import Account
@@ -18,6 +20,8 @@ from bridge.store.operating.erase import Erased, erase, find_about
 from bridge.store.operating.mentions import Numbers
 from bridge.store.operating.queue import count_cancelled, count_selected, select_uncertain
 from bridge.trace.finding import names_of
+
+_E164: Final = re.compile(r"\+[0-9]+", re.ASCII)
 
 
 class QueueVerbs(DirectoryVerbs):
@@ -131,7 +135,7 @@ class QueueVerbs(DirectoryVerbs):
         """
         regions = {name: own.region for name, own in self.settings.accounts.items()}
         found = names_of(phone, set(regions.values()))
-        phones = sorted(name for name in found if name.startswith("+"))
+        phones = sorted(name for name in found if _E164.fullmatch(name))
         if not phones:
             raise Failure(Reason.WRONG_PHONE)
         if len(phones) > 1:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bridge.admin.answers import Changed, Hold
+from bridge.admin.directory_answers import ContactFields
 from bridge.admin.queue_filter import QueueFilter
 from bridge.model.failure import Failure, Reason
 from bridge.model.message import State
@@ -156,5 +157,17 @@ async def test_a_number_of_two_countries_is_erased_only_with_its_country_code(
         failure = await refused(verbs.control.erase(by=BY, phone="0441234567"))
         assert failure.reason is Reason.WRONG_PHONE
         assert "+380441234567 or +49441234567" in failure.description
-        for phone in ("+380441234567", "380441234567", "0501234567"):
+        for phone in ("+380441234567", "380441234567", "0501234567", "+38 (044) 123-45-67"):
             assert (await verbs.control.erase(by=BY, phone=phone)).messages == 0
+
+
+async def test_a_number_is_cut_out_in_the_national_form_of_each_account(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    accounts = {"crm": {"region": "UA"}, "berlin": {"region": "DE"}}
+    async with controlling(tmp_path, sandbox, accounts=accounts) as verbs:
+        other = ContactFields(phone_other="044 123-45-67", comments="not 044 123-45-68")
+        await verbs.control.add_contact(by=BY, account="crm", phone="+380501234567", given=other)
+        assert (await verbs.control.erase(by=BY, phone="+380441234567")).mentions == 1
+        [contact] = await verbs.control.list_contacts(account="crm")
+        assert (contact.phone_other, contact.comments) == ("", "not 044 123-45-68")
