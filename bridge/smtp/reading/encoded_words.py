@@ -17,7 +17,7 @@ from bridge.smtp.reading.header import unfold
 # RFC 2047 §2. Spaces and question marks in the text are wrong, but common; a truncated field has a
 # last word without an end. RFC 2231 §5 adds "*language".
 _ENCODED_WORD = re.compile(
-    rb"=\?([^?*\s]{1,64}+)(?:\*[^?\s]{0,32}+)?\?([bBqQ])\?"
+    rb"=\? ?([^?*\s]{1,64}+)(?:\*[^?\s]{0,32}+)?\? ?([bBqQ])\?"
     rb"((?:[^?]|\?(?!=))*?)(?:\?=|\?{0,1}\Z|(?==\?[^?\s]{1,64}\?[bBqQ]\?))"
 )
 #: Charsets of bodies in which raw octets of a header cannot be.

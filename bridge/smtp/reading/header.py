@@ -78,6 +78,9 @@ _GENERATED = re.compile(
     rb"^(?:auto-submitted[ \t]*+:(?!\s*+no[ \t]*+(?:$|[;(]))"
     rb"|precedence[ \t]*+:\s*+(?:bulk|junk|auto_reply)\b"
     rb"|x-auto-response-suppress[ \t]*+:"
+    # Trackers and help desks, whose mails are in threads too.
+    rb"|x-(?:gitlab|github|jira|atlassian|redmine|rt|otrs|znuny|zammad|zendesk|freshdesk|trac"
+    rb"|bugzilla|mantis|youtrack|gerrit|phabricator|discourse|jenkins|sentry)-[a-z-]++[ \t]*+:"
     rb"|feedback-id[ \t]*+:)",
     re.IGNORECASE | re.MULTILINE,
 )

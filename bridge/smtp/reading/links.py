@@ -93,6 +93,8 @@ _URL = re.compile(r"https?://[^\s<>\"'\x00-\x1f]++", re.IGNORECASE)
 _BEHIND = ")].,;:!?»"
 #: "text<https://…>", as Exchange writes links into a plain text.
 _BRACKETED = re.compile(r"([^\s<>]?)([ \t]?)<((?:https?://|mailto:|tel:)[^\s<>]{1,2000})>", re.I)
+#: "jan@example.com <mailto:jan@example.com>"
+_SAID_TWICE = re.compile(r"(?<![^\s])([^\s<>@]{1,64}@[^\s<>@]{1,100}) <mailto:\1>", re.I)
 _PICTURE = re.compile(
     r"\[(?:cid:[^\]\s]{1,200}|image: ?[^\]\n]{0,200}|inline[ -](?:image|bild)[^\]\n]{0,60}"
     r"|image removed[^\]\n]{0,60}|image\d{3}\.(?:png|jpe?g|gif)"
@@ -254,6 +256,8 @@ def tidied(text: str) -> str:
         text = _TRANSLATED.sub("", _PICTURE.sub("", text))
     if "<" in text:
         text = _FILE_OF_PICTURE.sub("", text)
+        if "<mailto:" in text:
+            text = _SAID_TWICE.sub(r"\1", text)
         text = _BRACKETED.sub(_out_of_brackets, text)
     if "://" not in text:
         return text

@@ -17,6 +17,7 @@ from bridge.smtp.reading.encoded_words import text_of
         (b"=?utf-8?Q?a?=\n =?koi8-r?B?8A==?= c", "aП c"),
         (b"x =?utf-8?Q?a?= y", "x a y"),
         (b"=?utf-8*uk?Q?=D0=87?=", "Ї"),
+        (b"=? koi8-r? B?8A==?= =? koi8-r? Q? c?=", "П c"),
         (b"=?no-such?Q?=D0=87?=", "Ї"),
         (b"=?utf-8?B?0J/RgNC40LI?=", "Прив"),  # padding forgotten
         (b"=?utf-8?q?a=0D=0Ab?=", "a b"),

@@ -110,6 +110,7 @@ def test_a_target_is_added_where_the_text_does_not_say_it(
         ("www.example.com<http://www.example.com/>", "www.example.com"),
         ("example.com<https://example.com/r/8f>", "example.com https://example.com/r/8f"),
         ("[image001.png]x[Image removed by sender. Logo]", "x"),
+        ("a@e.com <mailto:a@e.com>, b@e.com <mailto:c@e.com>", "a@e.com, b@e.com <mailto:c@e.com>"),
         ("[Logo Description automatically generated with medium confidence]x", "x"),
         ("[Description: Description: cid:image001.png@01D9]x<<image002.gif>>", "x"),
         ("x\n[IMG 0042.jpg]", "x\n"),

@@ -132,6 +132,14 @@ def test_a_programs_reply_is_not_cut_by_its_marks_alone() -> None:
     assert text("ok\n\nOn 26.11.2026 Jan <j@e.com> wrote:\n> q", "Re: q", GENERATED) == "ok"
 
 
+@pytest.mark.parametrize(
+    "field", ["X-JIRA-FingerPrint", "X-GitLab-Project", "X-RT-Loop-Prevention"]
+)
+def test_the_rows_of_a_tracker_stay_in_a_thread(field: str) -> None:
+    rows = "Updated.\n\nFrom: Jan <j@example.com>\nDate: 26.11.2026 10:04\nSubject: x\n\ny"
+    assert text(rows, "[Ticket 5] x", f"References: <t@e.com>\n{field}: 1\n") == rows
+
+
 def test_answers_within_what_gmail_quotes_stay() -> None:
     page = (
         '<div dir="ltr">see below<br><br><div class="gmail_quote"><div class="gmail_attr">On Thu, '
