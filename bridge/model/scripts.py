@@ -34,7 +34,10 @@ _SIGNS: Final = re.compile(
     r"[\xa1\xab\xbf\u201c\u201e](?=[A-Za-z])|(?<=[A-Za-z.?!])[\xbb\u201d]"
     r"|(?<=\s)[\xc0\xc8\xc9\xe0\xe1\xe8\xe9\xed\xf2\xf3\xfa](?=\s)"
 )
-_JOINERS: Final = "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\ufe0f\x85\xad"
+#: Controls, surrogates, private and unassigned characters …
+_NO_CHARACTERS: Final = frozenset({"Cc", "Cs", "Co", "Cn"})
+#: … without NEL, and marks without the form of an emoji.
+_ALLOWED: Final = "\x85\ufe0f"
 
 
 def beyond_ascii(text: str) -> list[str]:
@@ -45,8 +48,12 @@ def beyond_ascii(text: str) -> list[str]:
 def exist(characters: Sequence[str], *, marks: bool) -> bool:
     """Whether none of the characters is unassigned, private or a control; without ``marks`` also
     none a mark that changes its neighbour."""
-    wrong = "C" if marks else "CM"
-    return not any(category(char)[0] in wrong and char not in _JOINERS for char in characters)
+    for char in characters:
+        kind = category(char)
+        mark = not marks and kind[0] == "M"
+        if (kind in _NO_CHARACTERS or mark) and char not in _ALLOWED:
+            return False
+    return True
 
 
 def are_latin(characters: Sequence[str]) -> bool:

@@ -27,6 +27,7 @@ def test_letters_that_form_no_words(text: str) -> None:
 
 def test_characters_that_do_not_exist_and_mere_marks() -> None:
     assert exist(beyond_ascii("é\u200d🔥"), marks=False)
+    assert exist(beyond_ascii("\u202bכן\u202c"), marks=False)  # of a right-to-left line
     assert not exist(["\ue404"], marks=True)
     assert not exist(["\U000a5e65"], marks=True)
     assert exist(["\u05d7", "\u0301"], marks=True)

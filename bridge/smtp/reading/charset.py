@@ -58,6 +58,7 @@ _WINDOWS = {
 _C1 = re.compile(rb"[\x80-\x84\x86-\x9f]")
 #: ASCII under these labels is ASCII: their own letters are elsewhere.
 _EBCDIC = frozenset({"cp037", "cp273", "cp424", "cp500", "cp875", "cp1026", "cp1140"})
+_ASCII = b"\n\r\t" + bytes(range(0x20, 0x7F))
 _NO_CONTROLS = b"\r\n" + bytes(range(0x20, 0x100))
 #: A locale in place of a charset: "uk_UA.KOI8-U".
 _LOCALE = re.compile(r"[a-z]{2,3}_[a-z]{2}\.")
@@ -202,7 +203,8 @@ def _is_no_unicode(octets: bytes, codec: str) -> bool:
     if 0 in octets or octets.isascii() or octets.startswith(codecs.BOM_UTF16_LE):
         return False
     whole, broken = _characters(octets)
-    return whole > 2 and not broken
+    mostly_ascii = len(octets) > 8 and len(octets.translate(None, _ASCII)) * 2 < len(octets)
+    return not broken and (whole > 2 or (whole > 0 and mostly_ascii))
 
 
 def _damaged(octets: bytes, fallback: str) -> tuple[str, str]:

@@ -130,6 +130,14 @@ def test_a_few_characters_that_could_be_utf_8_are_what_the_label_says(label: str
         assert decoded(octets, label, "windows-1252")[1] != "utf-8"
 
 
+def test_a_text_in_utf_8_is_no_utf_16_whatever_its_label_says() -> None:
+    for text in ("🔥 Fire in hall 3!", "Насос 3", "Größe 5 m, geöffnet"):
+        assert decode(text.encode(), "utf-16", "windows-1252") == text
+    for text in ("火事です", "Alarm", "한국어 경보"):
+        for codec in ("utf-16-be", "utf-16-le"):
+            assert decode(text.encode(codec), codec, "windows-1252") == text
+
+
 def test_the_order_of_ucs_2_is_that_of_its_high_octets() -> None:
     for codec in ("utf-16-be", "utf-16-le"):
         for text in ("Тревога", "Alarm 5", "Προσοχή"):
