@@ -22,7 +22,8 @@ The file is `/etc/cascade-bridge/bridge.toml`, or what `--config` or `CASCADE_BR
 [bridge.toml](../config/bridge.toml) is a copy to start from, with each key and its default;
 [minimal.toml](../config/minimal.toml) is the smallest that serves. Durations are strings: `"20s"`,
 `"5m"`, `"24h"`, `"30d"`. A secret is the text itself, or better `"file:PATH"`, `"env:NAME"` or
-`"credential:NAME"` (systemd). Paths are relative to the file.
+`"credential:NAME"` (systemd). Paths are relative to the file. Its format is [TOML](https://toml.io): strings
+have straight quotation marks, and each table, as `[smtp]`, may stand there once.
 
 `cascade-bridge check` lists every mistake with file, key and remedy; `cascade-bridge reload` takes
 changes over, and says which of them need a restart.
@@ -66,9 +67,11 @@ def _block(block: str) -> Iterator[str]:
 def page() -> str:
     """The whole page."""
     _, *blocks = re.split(r"\n\n+", CONFIG.read_text("utf-8").strip())
-    parts = [HEAD.rstrip()]
-    for block in blocks:
-        parts += _block(block)
+    parts = [part for block in blocks for part in _block(block)]
+    tables = [part[5:-1] for part in parts if part.startswith("### [")]
+    # An anchor has no dots.
+    links = ", ".join(f"[{name}](#{name.replace('.', '')})" for name in tables)
+    parts = [HEAD.rstrip(), f"The tables: {links}.", *parts]
     return "\n\n".join(parts) + "\n"
 
 
