@@ -22,8 +22,9 @@ The file is `/etc/cascade-bridge/bridge.toml`, or what `--config` or `CASCADE_BR
 [bridge.toml](../config/bridge.toml) is a copy to start from, with each key and its default;
 [minimal.toml](../config/minimal.toml) is the smallest that serves. Durations are strings: `"20s"`,
 `"5m"`, `"24h"`, `"30d"`. A secret is the text itself, or better `"file:PATH"`, `"env:NAME"` or
-`"credential:NAME"` (systemd). Paths are relative to the file. Its format is [TOML](https://toml.io): strings
-have straight quotation marks, and each table, as `[smtp]`, may stand there once.
+`"credential:NAME"` (systemd). Paths are relative to the file. Its format is
+[TOML](https://toml.io): strings have straight quotation marks, and each table, as `[smtp]`, may
+stand there once.
 
 `cascade-bridge check` lists every mistake with file, key and remedy; `cascade-bridge reload` takes
 changes over, and says which of them need a restart.
