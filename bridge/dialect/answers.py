@@ -60,6 +60,8 @@ _BETWEEN_RECORDS: Final = {
     Format.XML: "\n",
     Format.JSON: ",\n",
 }
+#: Characters that XML 1.0 does not allow (section 2.2).
+_NOT_XML: Final = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 #: An id that is a number in JSON: no leading zeros, and exact in every parser.
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
 _EXACT: Final = 1 << 53
@@ -203,8 +205,7 @@ def _line(value: Value) -> str:
 
 def _xml(value: Value) -> str:
     # XML 1.0 allows most control characters not even as references.
-    text = "".join(char if char >= " " or char in "\t\n\r" else " " for char in str(value))
-    return escape(text)
+    return escape(_NOT_XML.sub(" ", str(value)))
 
 
 def _record(element: str, row: Row, fmt: Format, numbers: Sequence[str] = ()) -> str:

@@ -41,6 +41,10 @@ _DAY: Final = (
     re.compile(r"(?P<m>\d{1,2})/(?P<d>\d{1,2})/(?P<y>\d{4})(?: \d.*)?", re.ASCII),
     re.compile(r"(?P<y>\d{4})-?(?P<m>\d{2})-?(?P<d>\d{2})(?:[T ].*)?", re.ASCII),
 )
+#: Characters that no text needs: of control, unpaired surrogates, and those that XML forbids.
+_CONTROLS: Final = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
+#: Marks without a width, among them those that turn the direction of what follows.
+_INVISIBLE: Final = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
 _HOURS: Final = re.compile(r"(\d{1,2})-(\d{1,2})", re.ASCII)
 
 
@@ -120,9 +124,10 @@ def _apart(piece: str, groups: Sequence[tuple[int, int]], region: str) -> Sequen
 
 
 def text(name: str, value: str, most: int = MAX_FIELD) -> str:
-    """A field as one line. Raises Failure (bad parameter) if it is too long."""
+    """A field as one line, without control characters. Joiners, which emoji and some scripts need,
+    stay. Raises Failure (bad parameter) if it is too long."""
     if not value.isprintable():
-        value = "".join(char if char.isprintable() else " " for char in value)
+        value = _CONTROLS.sub(" ", _INVISIBLE.sub("", value))
     value = " ".join(value.split())
     if len(value) > most:
         raise Failure(Reason.BAD_PARAMETER, f"{name}: more than {most} characters")

@@ -6,7 +6,7 @@ import json
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bridge.dialect.answers import (
@@ -234,6 +234,7 @@ class TestEncoded:
 
 
 @given(st.text(), st.sampled_from([XML, JSON]))
+@example("\ufffe \uffff \x7f", XML)
 def test_whatever_a_name_holds_the_answer_is_well_formed(name: str, fmt: Format) -> None:
     answer = encoded(listing("group", [[("name", name)]], fmt), fmt, "utf-8")
     if fmt is JSON:

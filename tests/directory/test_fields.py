@@ -130,6 +130,9 @@ def test_a_name_that_means_a_number_is_no_groups_name(name: str) -> None:
 
 def test_a_field_is_one_line() -> None:
     assert fields.text("name", " a\r\nb\u2028c\t ") == "a b c"
+    assert fields.text("name", "\u202ea\u200b\u00adb\ufeff \ud800\ufffe\x9f") == "ab"
+    for whole in ("👨\u200d👩\u200d👧", "می\u200cخواهم", "\U0001fae8", "שלום"):
+        assert fields.text("name", whole) == whole
     with pytest.raises(Failure):
         fields.text("name", "x" * 256)
 
