@@ -127,9 +127,9 @@ class QueueVerbs(DirectoryVerbs):
         return await self._store.look_up(count_selected, filter.selection())
 
     async def erase(self, *, by: str, phone: str, dry_run: bool = False) -> Erased:
-        """Erase all data about a number, except messages that are still on their way. A national
-        number that is one of several countries has to be given with its country code.
+        """Erase all data about a number, except messages that are still on their way.
 
+        A national number that is one of several countries has to be given with its country code.
         ``mentions`` are other records from which it is cut out, ``elsewhere`` names of groups,
         templates and send-outs that name it and stay.
         """
