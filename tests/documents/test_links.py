@@ -66,3 +66,7 @@ def test_files_that_are_named_exist(page: str) -> None:
     pattern = r"(?<![\w/.-])((?:systemd|config|bridge|tests|debian|docs)/[\w./-]+\.\w+)"
     for name in re.findall(pattern, ALL[page]):
         assert (REPOSITORY / name).exists() or (REPOSITORY / "bridge" / name).exists(), name
+
+
+def test_the_front_page_is_short() -> None:
+    assert ALL["README.md"].count("\n") <= 150
