@@ -34,10 +34,10 @@ _SIGNS: Final = re.compile(
     r"[\xa1\xab\xbf\u201c\u201e](?=[A-Za-z])|(?<=[A-Za-z.?!])[\xbb\u201d]"
     r"|(?<=\s)[\xc0\xc8\xc9\xe0\xe1\xe8\xe9\xed\xf2\xf3\xfa](?=\s)"
 )
-#: Controls, surrogates, private and unassigned characters …
-_NO_CHARACTERS: Final = frozenset({"Cc", "Cs", "Co", "Cn"})
-#: … without NEL, and marks without the form of an emoji.
-_ALLOWED: Final = "\x85\ufe0f"
+#: Surrogates, private and unassigned characters.
+_NO_CHARACTERS: Final = frozenset({"Cs", "Co", "Cn"})
+#: The form of an emoji is a mark.
+_ALLOWED: Final = "\ufe0f"
 
 
 def beyond_ascii(text: str) -> list[str]:
@@ -46,8 +46,8 @@ def beyond_ascii(text: str) -> list[str]:
 
 
 def exist(characters: Sequence[str], *, marks: bool) -> bool:
-    """Whether none of the characters is unassigned, private or a control; without ``marks`` also
-    none a mark that changes its neighbour."""
+    """Whether none of the characters is unassigned or private; without ``marks`` also none a mark
+    that changes its neighbour."""
     for char in characters:
         kind = category(char)
         mark = not marks and kind[0] == "M"

@@ -108,7 +108,9 @@ def _is_a_header(labels: list[str], values: list[str], *, below_rule: bool) -> b
     dated = has_date(written)
     timed = dated and TIME.search(written) is not None
     meanings = {LABELS[label] for label in labels if label in LABELS}
-    if "from" in meanings and labels[0] in LABELS:
+    # Orange puts "Message du : 26/11/2026 15:19" above.
+    below_date = has_date(values[0]) and LABELS.get(labels[1]) == "from"
+    if "from" in meanings and (labels[0] in LABELS or (below_date and has_address)):
         # An invoice has such labels too, between others.
         alone = all(label in LABELS for label in labels)
         if len(meanings) > 2 and "subject" in meanings:

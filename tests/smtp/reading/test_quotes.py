@@ -89,6 +89,10 @@ def kept(text: str, reply: Reply) -> str:
         ("ja\n\nJan Novak <j@e.com>\nDonnerstag, 26. November 2026 um 15:19 Uhr\n\nq", "ja"),
         ("sí\n\nCitando Jan Novák <j@e.com>:\n\nq\nq", "sí"),
         ("ja\n\nZitat von Jan <j@e.com>:\n\nq\nq", "ja"),
+        (
+            "oui\n\n====\n\nMessage du : 26/11/2026 15:19\nDe : Jan <j@e.com>\nA : me\n\nq",
+            "oui",
+        ),
         # Centrum marks the header alone.
         (
             'ano\n\n__________________________________\n> Od: "Jan" <j@e.com>\n> Komu: me@e.com\n'
