@@ -8,6 +8,7 @@ from a text.
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from bridge.model.scripts import are_latin, beyond_ascii, exist, form_words
 
@@ -23,7 +24,9 @@ _COMMON = {
     "cp932": ("euc_jp", 0xCF),
     "euc-jp": ("euc_jp", 0xCF),
 }
-#: The octets that are looked at.
+#: Octets beyond ASCII with their neighbours, and how many of these are looked at.
+_BEYOND_ASCII = re.compile(rb"(?:[ -~]{0,8}[\x80-\xff]++){1,60}[ -~]{0,8}")
+_MOST_RUNS = 40
 _MOST = 400
 
 
@@ -32,7 +35,8 @@ def is_utf_8(octets: bytes, codec: str, *, broken: bool) -> bool:
 
     ``broken``: not all of them are.
     """
-    octets = octets[:_MOST]
+    runs = islice(_BEYOND_ASCII.finditer(octets), _MOST_RUNS)
+    octets = b" ".join([run[0] for run in runs])[:_MOST]
     text = octets.decode("utf-8", "ignore")
     strange = beyond_ascii(text)
     if not exist(strange, marks=True):

@@ -44,6 +44,7 @@ def _charset(label: str) -> Callable[[int], bytes]:
     return lambda size: head + b"\x1b$B\x8f\xff+A" * (size // 7)
 
 
+MISLABELLED = b"Content-Type: text/plain; charset=gb2312\n\n"
 CHARSETS = ("utf-8", "utf-7", "idna", "iso-2022-jp", "euc-jp", "gbk", "utf-16", "hz")
 
 INPUTS: dict[str, Callable[[int], bytes]] = {
@@ -76,6 +77,8 @@ INPUTS: dict[str, Callable[[int], bytes]] = {
     "struck over": _text(b"a\x08"),
     "UTF-8 encoded twice": _text(b"\xc3\x90\xc2\xa3", b"\xc4\x80"),
     "octets of UTF-16": lambda size: b"Content-Type: text/plain\n\n" + b"a\0" * (size // 2),
+    "UTF-8 under another label": lambda size: MISLABELLED + "é abcdefgh".encode() * (size // 11),
+    "no UTF-8 under another label": lambda size: MISLABELLED + b"\xc3 abcdefgh" * (size // 10),
     "carriage returns": lambda size: b"Subject: x\r\r\n" + b"\r" * size + b"\n" + b"\r" * size,
     "fields below a blank line": lambda size: b"\n\n" + b"MIME-Version: 1\n" * (size // 16),
     "quoted": _text(b"> \n", b"wrote:\n> "),

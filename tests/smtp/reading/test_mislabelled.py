@@ -75,6 +75,13 @@ def test_a_text_in_the_charset_is_read_in_it_although_it_may_be_valid_utf_8(labe
         assert decoded(text.encode(codec), label, "windows-1252")[0] == text
 
 
+@pytest.mark.parametrize("label", LABELS)
+def test_a_text_far_behind_in_a_page_counts_too(label: str) -> None:
+    for text in ("Дім", "警报", "Größe", "Ńą"):
+        page = "<p>" * 500 + f" alarm {text} hall " + "<b>" * 500 + " 5 °C"
+        assert decoded(page.encode(), label, "windows-1252") == (page, "utf-8")
+
+
 def test_damaged_octets_are_utf_8_if_several_characters_have_three_octets() -> None:
     assert is_utf_8("警报 5\ufffd".encode(), "gb18030", broken=True)
     assert not is_utf_8("é".encode() + b"\xc4", "gb18030", broken=True)
