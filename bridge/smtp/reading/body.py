@@ -35,11 +35,11 @@ MAX_PARTS = 250
 #: Encrypted, or in a signature that only its own software can open (RFC 8551 §3.5.2).
 _ENCRYPTED = {
     "multipart/encrypted": "encrypted (multipart/encrypted)",
-    # Exchange makes a multipart/mixed of the container.
-    "application/pgp-encrypted": "encrypted (OpenPGP)",
     "application/pkcs7-mime": "encrypted or signed by S/MIME",
     "application/x-pkcs7-mime": "encrypted or signed by S/MIME",
 }
+#: In an encrypted mail whose container a relay changed to multipart/mixed.
+_PGP_CONTROL = "application/pgp-encrypted"
 _AS_IT_IS = frozenset({b"", b"7bit", b"8bit"})
 #: Texts for programs.
 _NOT_FOR_READERS = frozenset(
@@ -156,6 +156,8 @@ class _Reader:
             raise Failure(Reason.UNDECODABLE_TEXT, f"charset {own[0].declared[:40]}")
         own = [one for one in own if one.charset != REPLACEMENT]
         if not own:
+            if _PGP_CONTROL in self._left_out:
+                raise Failure(Reason.UNDECODABLE_TEXT, "encrypted (OpenPGP)")
             if self._left_out:
                 self._record.left_out = "only " + ", ".join(dict.fromkeys(self._left_out[:5]))
             return ""

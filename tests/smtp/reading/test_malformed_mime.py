@@ -260,6 +260,7 @@ def test_an_encrypted_mail_whose_container_a_relay_changed_is_refused() -> None:
     octets = "Content-Type: application/octet-stream; name=encrypted.asc\n\nx"
     with pytest.raises(Failure, match="OpenPGP"):
         text(mail("multipart/mixed; boundary=b", parts(control, octets)))
+    assert text(mail("multipart/mixed; boundary=b", parts(PLAIN, control, octets))) == TEXT
 
 
 def test_a_body_that_calls_itself_an_attachment_is_read() -> None:
