@@ -77,18 +77,29 @@ class Sending:
         if cost == 1:
             submission = submission._replace(dry_run=True)
         outcome = await self.relay.submit(call.account, submission)
-        numbers = await self._numbers(call, submission, outcome)
         if isinstance(outcome, Failure):
+            numbers = await self._numbers(call, submission, outcome)
             raise AnsweredRefusal(outcome, refused(outcome, call.fmt, id, numbers))
-        price = await self._price(call.account, submission, outcome) if cost else ""
         if cost == 1:
-            return priced(price, outcome.parts, call.fmt, numbers)
+            numbers = await self._numbers(call, submission, outcome)
+            whole = await self._price(call.account, submission, outcome)
+            return priced(whole, outcome.parts, call.fmt, numbers)
+        price = balance = None
+        try:
+            numbers = await self._numbers(call, submission, outcome)
+            if cost:
+                price = await self._price(call.account, submission, outcome)
+            if cost == 3:
+                balance = await self.balance_of(call.account)
+        except Failure:
+            # It is accepted, and after a refusal clients send again: an answer without these.
+            numbers = ()
         return sent(
             told_id(submission, outcome),
             outcome.parts,
             call.fmt,
-            cost=price if cost >= 2 else None,
-            balance=await self.balance_of(call.account) if cost == 3 else None,
+            cost=price,
+            balance=balance,
             numbers=numbers,
         )
 
@@ -116,7 +127,7 @@ class Sending:
             await rests.after_some()
         known = {phone for phone, _ in parts}
         for recipient in submission.recipients:
-            if names_group(recipient.address):
+            if recipient.address not in failed and names_group(recipient.address):
                 count = count_parts(_text(submission, recipient))
                 async for phone in self.group(account, recipient.address):
                     if phone not in known and phone not in failed:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,10 +14,20 @@ import pytest
 from bridge.accounts.accounts import Account
 from bridge.config.settings import settings_from
 from bridge.dialect.answers import Format
+from bridge.directory.verbs import add_contact, add_group
+from bridge.model.contact import Contact, Group
+from bridge.model.failure import Failure, Reason
+from bridge.sandbox import Sandbox
 from bridge.smsc.call import Call
 from bridge.smsc.parameters import Parameters
-from bridge.smsc.send import submission_of
+from bridge.smsc.send import Sending, submission_of
+from tests.relaying import relaying
 from tests.smsc.calling import FIRST, LOGIN, SECOND, THIRD, smsc
+
+
+async def failing_group(account: Account, address: str) -> AsyncIterator[str]:
+    raise Failure(Reason.OPERATION_FAILED)
+    yield ""
 
 
 async def test_one_text(tmp_path: Path) -> None:
@@ -77,6 +89,32 @@ class TestCosts:
             answer = await face.json("send", phones=FIRST, mes="x", cost=3, id=1)
             assert answer == {"id": 1, "cnt": 1, "cost": "0.4", "balance": "99"}
             assert await face.call("balance") == "99"
+
+    async def test_a_refused_group_among_the_numbers_costs_nothing(self, tmp_path: Path) -> None:
+        async with smsc(tmp_path, more='prices = { UA = "0.4" }') as face:
+            for cost, answer in ((1, "0.4 (1 SMS)"), (2, "OK - 1 SMS, ID - 7, COST - 0.4")):
+                call = face.call("send", phones=f"g99,{FIRST}", mes="hi", id=7, cost=cost)
+                assert await call == answer
+            assert len(face.sandbox.messages) == 1
+
+    async def test_an_accepted_call_is_never_told_as_refused(
+        self, tmp_path: Path, sandbox: Sandbox
+    ) -> None:
+        async with relaying(tmp_path, sandbox) as at:
+            group = await at.directory.change(add_group, "crm", Group(0, "Ops", 7))
+            contact = Contact(0, (f"+{FIRST}",), groups=(group,))
+            await at.directory.change(add_contact, "crm", contact)
+            await at.directory.refresh()
+            prices = {"UA": "0.4"}
+            ids = count(100).__next__
+            # The store fails after the call is accepted.
+            sending = Sending(at.relay, lambda: prices, str, ids, at.directory, failing_group)
+            for cost, told in ((0, "op"), (2, "err")):
+                given = {"phones": "g7", "mes": "hi", "cost": str(cost), told: "1", "id": "9"}
+                parameters = Parameters(given, "utf-8")
+                call = Call(at.account(), parameters, Format.TEXT, "127.0.0.1", time.time())
+                assert await sending(call) == "OK - 1 SMS, ID - 9"
+            await sandbox.wait_for(2)
 
     async def test_without_a_table_nothing_is_invented(self, tmp_path: Path) -> None:
         async with smsc(tmp_path) as face:
