@@ -347,6 +347,7 @@ class App:
                         # The next start finds them; their outcome is unknown.
                         log.error("stop_incomplete", cause="the last requests cannot be stored")
                         dispatching.cancel()
+                    send_outs.close()
                     gatherer.cancel()
                     telling.cancel()
                     watching.cancel()

@@ -206,6 +206,7 @@ async def relaying(
                 for task in working:
                     task.cancel()
                 dispatcher.stop()
+                send_outs.close()
                 relay.drain()
                 await outbox.close()
     finally:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Final
 
 import orjson
@@ -83,6 +83,19 @@ class SendOuts:
         self._clock = clock
         #: Files that this process works on: they are not abandoned.
         self._active: set[int] = set()
+        #: They go on until the store works again.
+        self._patient: set[asyncio.Task[None]] = set()
+
+    def close(self) -> None:
+        """Ends the work on accepted send-outs; the next start goes on with it. Otherwise a stop
+        would wait for a store that is away."""
+        for task in self._patient:
+            task.cancel()
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = self._tasks.create_task(work)
+        self._patient.add(task)
+        task.add_done_callback(self._patient.discard)
 
     async def accept(self, plan: Plan, check: Check, admit: Callable[[int], None]) -> Accepted:
         """Accepts a whole send-out; its messages are made afterwards.
@@ -176,7 +189,7 @@ class SendOuts:
             raise
         except StoreError:
             file = file._replace(head=head)
-            self._tasks.create_task(self._withdraw(file, send_out, plan, print is not None))
+            self._start(self._withdraw(file, send_out, plan, print is not None))
             raise
         if first != submission_id:
             log.info("submission_repeated", id=submission_id, first=first)
@@ -196,7 +209,7 @@ class SendOuts:
             name=plan.name or None,
         )
         keep_left_out(submission_id, message.account, message.protocol.value, message.peer, refused)
-        self._tasks.create_task(self._finish(file._replace(head=head)))
+        self._start(self._finish(file._replace(head=head)))
         return Accepted(submission_id, parts, True, refused)
 
     async def _recipients(self, plan: Plan) -> AsyncIterator[tuple[Recipient, bool]]:

@@ -101,6 +101,25 @@ async def made(bridge: Relaying, outcome: Accepted, count: int) -> list[Stored]:
     return list(stored)
 
 
+async def test_a_stop_does_not_wait_for_a_send_out_that_cannot_be_stored(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    async with asyncio.timeout(30):
+        async with relaying(tmp_path, sandbox) as bridge:
+            address = await large_group(bridge)
+            with taking_no(tmp_path, "message"), capture_logs() as logs:
+                outcome = await bridge.submit(to(address))
+                assert isinstance(outcome, Accepted)
+                while "send_out_delayed" not in [one["event"] for one in logs]:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+                bridge.send_outs.close()
+                await asyncio.sleep(0)
+        assert not sandbox.messages
+    # It is not lost.
+    async with relaying(tmp_path, sandbox) as bridge:
+        assert await bridge.store.look_up(staged_phones, 1, 1)
+
+
 async def test_a_send_out_that_its_client_cancels_while_its_messages_are_made_sends_none(
     tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
