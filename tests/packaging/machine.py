@@ -83,7 +83,7 @@ class Machine:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=240,
+            timeout=900,
             check=False,
         )
 
@@ -93,7 +93,7 @@ class Machine:
         assert result.returncode == 0, f"{script}\n{result.stdout}"
         return result.stdout
 
-    def wait_for(self, script: str, within: float = 60) -> str:
+    def wait_for(self, script: str, within: float = 300) -> str:
         """Runs a script again and again until it ends with 0; what it printed then."""
         until = time.monotonic() + within
         while (result := self.try_to(script)).returncode:
@@ -139,7 +139,7 @@ def booted(shared: Path) -> Iterator[Machine]:
         stderr=said,
     )
     try:
-        until = time.monotonic() + 120
+        until = time.monotonic() + 600
         machine: Machine | None = None
         ready = "[ -S /run/systemd/private ] && systemctl is-system-running --wait"
         while True:
