@@ -161,6 +161,8 @@ class SqliteStore(SqliteReading):
             connection.execute(
                 "UPDATE receiver SET bound = 0, since = ? WHERE bound", (int(self._clock()),)
             )
+            # No process works on accepted send-outs and imports any more.
+            connection.execute("UPDATE import_file SET touched_at = 0 WHERE committed")
         finally:
             connection.close()
         self._reading = self._read_only()

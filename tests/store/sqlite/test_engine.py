@@ -17,6 +17,13 @@ import pytest
 from bridge.model.ids import first_id
 from bridge.model.message import State
 from bridge.store import Acceptance, Change, StoreError, StoreFull, StoreInUse
+from bridge.store.directory.staging import (
+    CONTACTS,
+    SEND_OUT,
+    abandoned_imports,
+    begin_import,
+    commit_import,
+)
 from bridge.store.directory.verb import Statement, Verb
 from bridge.store.sqlite.engine import SqliteStore, path_of
 from tests.samples import NOW, message
@@ -37,6 +44,22 @@ async def test_a_second_daemon_is_kept_out_and_told_by_whom(tmp_path: Path) -> N
     await first.close()
     await second.open()
     await second.close()
+
+
+async def test_an_accepted_send_out_goes_on_at_once_after_a_restart(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "bridge.db", clock=lambda: NOW)
+    await store.open()
+    accepted = await store.change(begin_import, "crm", SEND_OUT, NOW)
+    await store.change(begin_import, "crm", CONTACTS, NOW)
+    await store.change(commit_import, accepted.id, NOW)
+    kinds = (SEND_OUT, CONTACTS)
+    assert await store.change(abandoned_imports, kinds, NOW - 60, NOW) == []
+    await store.close()
+    again = SqliteStore(tmp_path / "bridge.db", clock=lambda: NOW)
+    await again.open()
+    left = await again.change(abandoned_imports, kinds, NOW - 60, NOW)
+    assert left == [accepted._replace(committed=True)], "the other may be staged still"
+    await again.close()
 
 
 async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
