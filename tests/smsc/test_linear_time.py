@@ -52,7 +52,7 @@ def send(**parameters: bytes) -> object:
     given = {name: value.decode() for name, value in parameters.items()}
     account = Account("crm", AccountSettings(sender="Shop"))
     call = Call(account, Parameters(given, "utf-8"), Format.TEXT, "127.0.0.1", NOW)
-    return submission_of(call, "1")
+    return asyncio.run(submission_of(call, "1"))
 
 
 def list_rows(text: bytes) -> object:
