@@ -117,7 +117,9 @@ _REASONS: Final = {
 
 def not_bound(where: Endpoint, error: OSError) -> OSError:
     """The error in a sentence that begins with the address."""
-    reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
+    # From Python 3.13 on asyncio passes over an address that is not there, and gives no number.
+    number = errno.EADDRNOTAVAIL if error.errno is None else error.errno
+    reason = _REASONS.get(number, error.strerror or str(error))
     return OSError(f"{where}: {reason}")
 
 
