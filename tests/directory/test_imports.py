@@ -125,7 +125,7 @@ async def test_a_committed_file_is_imported_when_the_store_works_again(
         async with at.running():
             with taking_no(tmp_path, "contact"):
                 run = at.begin()
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(30):
                     while "import_delayed" not in [event["event"] for event in logs]:  # noqa: ASYNC110
                         await asyncio.sleep(0.01)
             await finished(run)

@@ -571,7 +571,7 @@ async def test_retention_and_erasing_between_its_steps_lose_none_and_repeat_none
         )
         running = asyncio.create_task(bridge.send_outs.run())
         assert sorted(await arrived(bridge, 3 - done)) == sorted(phones[done:])
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while await store.change(abandoned_imports, (SEND_OUT,), now + 9, now):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         running.cancel()

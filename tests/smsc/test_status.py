@@ -74,7 +74,7 @@ class TestStatus:
                 assert [one["status"] for one in found] == [-1, -3, -1]
                 with pytest.raises(Failure, match="not sent yet"):
                     await ask(status, phone=phones[7], id="100", **{"del": "1"})
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 while one["status"] != 0:
                     await asyncio.sleep(0.01)
                     one = await ask(status, phone=phones[7], id="100")
